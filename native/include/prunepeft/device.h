@@ -1,0 +1,62 @@
+// Devices, element types, threads and instruction sets. A device is a value: the same functions take CPU and CUDA buffers.
+#ifndef PRUNEPEFT_DEVICE_H
+#define PRUNEPEFT_DEVICE_H
+
+#include "prunepeft/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Element type of a buffer. Sums are taken in float32 or wider, whatever the type of the operands. */
+typedef enum pp_dtype { PP_FLOAT32 = 0, PP_FLOAT16 = 1, PP_BFLOAT16 = 2 } pp_dtype;
+
+typedef enum pp_device_type { PP_CPU = 0, PP_CUDA = 1 } pp_device_type;
+
+/** Where a call's device buffers lie and where its work runs. */
+typedef struct pp_device {
+  pp_device_type type;
+  /** Ordinal of the CUDA device; ignored on the CPU. */
+  int32_t index;
+  /** A cudaStream_t on which CUDA work is enqueued (null: the default stream); ignored on the CPU. */
+  void* stream;
+} pp_device;
+
+/** Instruction sets of the CPU paths, in rising order. PP_ISA_AVX2 includes FMA; PP_ISA_AVX512 is F, BW, DQ and VL. */
+typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2 } pp_isa;
+
+/**
+ * Counts the devices of a type: 1 for PP_CPU. A build without CUDA, or a machine without driver or GPU, has 0 CUDA devices;
+ * the call then still returns PP_OK, and pp_last_error() gives the reason.
+ */
+PP_API pp_status pp_device_count(pp_device_type type, int32_t* count);
+
+/** Sets how many threads CPU calls use, 1 or more, for the whole process. It changes no result. */
+PP_API pp_status pp_set_num_threads(int32_t threads);
+
+/** How many threads CPU calls use; at first, the number of processors that this process may run on. */
+PP_API int32_t pp_num_threads(void);
+
+/** The widest instruction set that this processor has and that the library knows. */
+PP_API pp_isa pp_cpu_isa_supported(void);
+
+/** The instruction set in use; at first pp_cpu_isa_supported(). */
+PP_API pp_isa pp_cpu_isa(void);
+
+/**
+ * Chooses an instruction set for the whole process, for tests and comparisons. Results of different sets differ by
+ * rounding. PP_UNSUPPORTED where the processor lacks it. Not to be called while another thread runs a kernel.
+ */
+PP_API pp_status pp_set_cpu_isa(pp_isa isa);
+
+/** "portable", "avx2" or "avx512"; "unknown" for anything else. */
+PP_API const char* pp_isa_name(pp_isa isa);
+
+/** Bytes of one element: 4 or 2; 0 for an unknown type. */
+PP_API size_t pp_dtype_size(pp_dtype dtype);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,52 @@
+// Status codes, error messages and the conventions that every header of this library shares.
+//
+// Conventions
+//   * Matrices are row-major with a leading dimension: element (i, j) of `p` is p[i * ldp + j], in elements, ldp >= columns.
+//   * M counts tokens (rows), K input features, N output features, r the LoRA rank, m the bottleneck width.
+//   * Pointers belong to the caller, always; the library keeps none after a call returns, opaque plans excepted.
+//   * Pointers named `[device]` lie in the memory of the device that is passed in; all others lie in host memory.
+//   * No call allocates or synchronises; what a call needs beside its operands is asked for with its `_workspace` function
+//     and passed in. Workspaces need no alignment and no clearing.
+//   * Results are deterministic: the same inputs give the same bits on the same device; on the CPU at any thread count.
+//   * M == 0 is a no-op that returns PP_OK. Outputs never overlap inputs unless a function says that they may.
+#ifndef PRUNEPEFT_STATUS_H
+#define PRUNEPEFT_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PP_API __attribute__((visibility("default")))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a call returns. Anything but PP_OK leaves a message for pp_last_error() and the outputs unwritten. */
+typedef enum pp_status {
+  PP_OK = 0,
+  /** An argument is out of its range; the message names the argument, its value and the range. */
+  PP_INVALID_ARGUMENT = 1,
+  /** The call is sound, but this build or this device cannot do it; the message says what can. */
+  PP_UNSUPPORTED = 2,
+  /** No device of that kind is there; the message gives the driver's reason. */
+  PP_NO_DEVICE = 3,
+  /** Memory for a plan could not be had. */
+  PP_OUT_OF_MEMORY = 4,
+  /** The device reported an error. */
+  PP_DEVICE_ERROR = 5
+} pp_status;
+
+/**
+ * The message of the last failed call on the calling thread, UTF-8; empty if none failed. The text stays valid until the
+ * next call on this thread.
+ */
+PP_API const char* pp_last_error(void);
+
+/** The library's version, "major.minor.patch". */
+PP_API const char* pp_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
