@@ -1,0 +1,73 @@
+package org.prunepeft.kernels;
+
+import static org.prunepeft.kernels.KernelException.check;
+
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.prunepeft.kernels.binding.DeviceStruct;
+import org.prunepeft.kernels.binding.LibPrunePeft;
+
+/**
+ * Where a call's buffers lie and where its work runs. The same calls take CPU and CUDA buffers. Immutable, usable from any thread;
+ * the CPU device needs no closing.
+ */
+public final class Device implements AutoCloseable {
+  private static final Device CPU = new Device(LibPrunePeft.PP_CPU, 0, null);
+
+  private final DeviceStruct struct;
+  private final boolean cuda;
+
+  private Device(int type, int index, Pointer stream) {
+    struct = new DeviceStruct();
+    // Shared and long-lived: no PointerScope of a caller may free it.
+    struct.retainReference();
+    struct.type(type).index(index).stream(stream);
+    cuda = type == LibPrunePeft.PP_CUDA;
+  }
+
+  /** The CPU. */
+  public static Device cpu() {
+    return CPU;
+  }
+
+  /**
+   * A CUDA device.
+   *
+   * @param index the device's ordinal, 0 or more
+   * @param stream a cudaStream_t on which work is enqueued; null is the default stream
+   * @throws KernelException if there is no such device; the message says why
+   */
+  public static Device cuda(int index, Pointer stream) {
+    int count = cudaCount();
+    if (index < 0 || index >= count) {
+      String reason = count == 0 ? LibPrunePeft.pp_last_error().getString() : "devices found: " + count;
+      throw new KernelException(
+          LibPrunePeft.PP_NO_DEVICE, "no CUDA device with index " + index + " (" + reason + ")");
+    }
+    return new Device(LibPrunePeft.PP_CUDA, index, stream);
+  }
+
+  /** How many CUDA devices there are; 0 in a build without CUDA or on a machine without driver. */
+  public static int cudaCount() {
+    try (IntPointer count = new IntPointer(1)) {
+      check(LibPrunePeft.pp_device_count(LibPrunePeft.PP_CUDA, count));
+      return count.get();
+    }
+  }
+
+  public boolean isCuda() {
+    return cuda;
+  }
+
+  DeviceStruct struct() {
+    return struct;
+  }
+
+  /** Frees a CUDA device's record (not its stream, which is the caller's). Does nothing to the CPU. */
+  @Override
+  public void close() {
+    if (cuda) {
+      struct.releaseReference();
+    }
+  }
+}

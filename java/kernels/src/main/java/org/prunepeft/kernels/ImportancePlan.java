@@ -1,0 +1,191 @@
+package org.prunepeft.kernels;
+
+import static org.prunepeft.kernels.KernelException.check;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_STATISTICS;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_importance;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_importance_plan_create;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_importance_plan_destroy;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_importance_quantile;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_importance_workspace;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_output_magnitude;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_output_magnitude_workspace;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.DoublePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.prunepeft.kernels.binding.ImportancePlanHandle;
+import org.prunepeft.kernels.binding.SegmentStruct;
+
+/**
+ * A table of weights and gradients whose statistics are taken in one pass. The plan keeps the pointers: it stays good while the
+ * buffers stay where they are, whatever they hold. CPU buffers; not for two threads at once.
+ */
+public final class ImportancePlan implements AutoCloseable {
+  /**
+   * A run of weights with their gradients.
+   *
+   * @param weights [1,n]
+   * @param gradients [1,n]; null: they count as 0
+   * @param module whose they are, 0 or more
+   * @param group what quantiles are taken over, 0 or more
+   */
+  public record Segment(Matrix weights, Matrix gradients, int module, int group) {
+    public Segment {
+      weights.require("weights", weights.dtype(), 1, weights.cols());
+      if (gradients != null) {
+        gradients.require("gradients", weights.dtype(), 1, weights.cols());
+      }
+    }
+  }
+
+  private final Device device;
+  private final int modules;
+  private final int groups;
+  private final Workspace workspace = new Workspace();
+  private ImportancePlanHandle plan;
+
+  /**
+   * @param segments at least one, all of one type
+   * @param modules how many modules there are; segments name 0 to modules - 1
+   * @param groups how many groups there are
+   * @throws KernelException if a segment is out of range or memory is short
+   */
+  public ImportancePlan(Device device, List<Segment> segments, int modules, int groups) {
+    if (device.isCuda()) {
+      throw new IllegalArgumentException("ImportancePlan takes CPU buffers; got a CUDA device");
+    }
+    this.device = device;
+    this.modules = modules;
+    this.groups = groups;
+    try (PointerScope scope = new PointerScope()) {
+      SegmentStruct table = new SegmentStruct(Math.max(1, segments.size()));
+      for (int i = 0; i < segments.size(); i++) {
+        Segment segment = segments.get(i);
+        SegmentStruct row = table.getPointer(i);
+        row.w(segment.weights.data()).n(segment.weights.cols());
+        row.g(segment.gradients == null ? null : segment.gradients.data());
+        row.module(segment.module).group(segment.group);
+      }
+      DType dtype = segments.isEmpty() ? DType.FLOAT32 : segments.get(0).weights.dtype();
+      for (Segment segment : segments) {
+        segment.weights.require("weights", dtype, 1, segment.weights.cols());
+      }
+      ImportancePlanHandle created = new ImportancePlanHandle((Pointer) null);
+      check(
+          pp_importance_plan_create(
+              device.struct(), dtype.ordinal(), table, segments.size(), modules, groups, created));
+      created.retainReference();
+      plan = created;
+    }
+  }
+
+  /**
+   * The q-quantile of |w| over all weights of each group, exactly: the element of rank floor(q·(n-1)).
+   *
+   * @param q in [0, 1]
+   * @return one threshold a group; 0 for a group without weights
+   */
+  public float[] quantiles(double q) {
+    float[] thresholds = new float[groups];
+    try (PointerScope scope = new PointerScope()) {
+      FloatPointer out = new FloatPointer(groups);
+      BytePointer memory = workspace.atLeast(pp_importance_workspace(open()));
+      check(pp_importance_quantile(device.struct(), open(), q, out, memory, memory.capacity()));
+      out.get(thresholds);
+    }
+    return thresholds;
+  }
+
+  /**
+   * One pass over all weights and gradients.
+   *
+   * @param zeroType the type in which a weight counts as zero
+   * @param thresholds one a group; null: {@link Statistics#below} is 0
+   * @return one row a module
+   */
+  public List<Statistics> statistics(DType zeroType, float[] thresholds) {
+    if (thresholds != null && thresholds.length != groups) {
+      throw new IllegalArgumentException("thresholds must have " + groups + " values, got " + thresholds.length);
+    }
+    double[] table = new double[modules * PP_STATISTICS];
+    try (PointerScope scope = new PointerScope()) {
+      DoublePointer out = new DoublePointer(table.length);
+      FloatPointer limits = thresholds == null ? null : new FloatPointer(thresholds);
+      BytePointer memory = workspace.atLeast(pp_importance_workspace(open()));
+      check(
+          pp_importance(
+              device.struct(), open(), zeroType.ordinal(), limits, out, memory, memory.capacity()));
+      out.get(table);
+    }
+    List<Statistics> rows = new ArrayList<>(modules);
+    for (int module = 0; module < modules; module++) {
+      rows.add(Statistics.row(table, module, PP_STATISTICS));
+    }
+    return List.copyOf(rows);
+  }
+
+  private ImportancePlanHandle open() {
+    if (plan == null) {
+      throw new IllegalStateException("this ImportancePlan is closed");
+    }
+    return plan;
+  }
+
+  @Override
+  public void close() {
+    if (plan != null) {
+      pp_importance_plan_destroy(plan);
+      plan.releaseReference();
+      plan = null;
+      workspace.close();
+    }
+  }
+
+  /**
+   * Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0, without storing the product: the size of a module's output.
+   *
+   * @param p [M,r]
+   * @param q [N,r]
+   * @param bias [N]; null: none
+   * @param rowMask M bytes; null: all rows
+   */
+  public static double outputMagnitude(
+      Device device, Matrix p, Activation activation, Matrix q, Matrix bias, BytePointer rowMask, Workspace workspace) {
+    q.require("q", p.dtype(), q.rows(), p.cols());
+    if (bias != null) {
+      bias.require("bias", p.dtype(), 1, q.rows());
+    }
+    if (rowMask != null && rowMask.limit() > 0 && rowMask.limit() - rowMask.position() < p.rows()) {
+      throw new IllegalArgumentException("rowMask must have " + p.rows() + " bytes, got " + rowMask.limit());
+    }
+    try (PointerScope scope = new PointerScope()) {
+      int dtype = p.dtype().ordinal();
+      BytePointer memory =
+          workspace.atLeast(
+              pp_output_magnitude_workspace(device.struct(), dtype, p.rows(), q.rows(), p.cols()));
+      DoublePointer sum = new DoublePointer(1);
+      check(
+          pp_output_magnitude(
+              device.struct(),
+              dtype,
+              p.rows(),
+              q.rows(),
+              p.cols(),
+              p.data(),
+              p.ld(),
+              activation.ordinal(),
+              q.data(),
+              q.ld(),
+              bias == null ? null : bias.data(),
+              rowMask,
+              sum,
+              memory,
+              memory.capacity()));
+      return sum.get();
+    }
+  }
+}

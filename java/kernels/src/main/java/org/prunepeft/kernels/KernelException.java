@@ -1,0 +1,26 @@
+package org.prunepeft.kernels;
+
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_OK;
+import static org.prunepeft.kernels.binding.LibPrunePeft.pp_last_error;
+
+/** A native call failed; the message is the native library's own. */
+public final class KernelException extends RuntimeException {
+  private final int status;
+
+  KernelException(int status, String message) {
+    super(message);
+    this.status = status;
+  }
+
+  /** The {@code pp_status} that the call returned. */
+  public int status() {
+    return status;
+  }
+
+  /** Throws if {@code status} is not PP_OK, with the calling thread's last native message. */
+  static void check(int status) {
+    if (status != PP_OK) {
+      throw new KernelException(status, pp_last_error().getString());
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package org.prunepeft.kernels;
+
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * A row-major matrix in memory that somebody else owns: element (i, j) lies {@code i * ld + j} elements behind {@code data}.
+ *
+ * @param data the first element, in the memory of the device that the call names; may be null if rows or cols is 0
+ * @param dtype element type
+ * @param rows 0 or more
+ * @param cols 0 or more
+ * @param ld leading dimension in elements, at least cols
+ */
+public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
+  /**
+   * @throws IllegalArgumentException if a size is out of range, or if the pointer knows its length (as JavaCPP's own allocations
+   *     do) and is too short
+   */
+  public Matrix {
+    if (rows < 0 || cols < 0) {
+      throw new IllegalArgumentException("matrix extents must be 0 or more, got " + rows + " x " + cols);
+    }
+    if (ld < cols) {
+      throw new IllegalArgumentException("leading dimension must be at least " + cols + " (columns), got " + ld);
+    }
+    long elements = rows == 0 || cols == 0 ? 0 : Math.addExact(Math.multiplyExact(rows - 1, ld), cols);
+    if (elements > 0) {
+      if (data == null || data.isNull()) {
+        throw new IllegalArgumentException("matrix of " + rows + " x " + cols + " has no memory (null pointer)");
+      }
+      long known = (data.limit() - data.position()) * data.sizeof();
+      if (data.limit() > 0 && known < elements * dtype.bytes()) {
+        throw new IllegalArgumentException(
+            String.format(
+                "matrix of %d x %d with leading dimension %d needs %d bytes, its buffer has %d",
+                rows, cols, ld, elements * dtype.bytes(), known));
+      }
+    }
+  }
+
+  /** A dense float32 matrix [rows, cols]. */
+  public static Matrix of(Pointer data, long rows, long cols) {
+    return new Matrix(data, DType.FLOAT32, rows, cols, cols);
+  }
+
+  /** A float32 matrix [rows, cols] with a leading dimension. */
+  public static Matrix of(Pointer data, long rows, long cols, long ld) {
+    return new Matrix(data, DType.FLOAT32, rows, cols, ld);
+  }
+
+  /** A float32 vector, as a matrix of one row. */
+  public static Matrix vector(Pointer data, long length) {
+    return of(data, 1, length);
+  }
+
+  /** Throws unless this matrix has the extents and the type; `name` is what the message calls it. */
+  Matrix require(String name, DType type, long wantedRows, long wantedCols) {
+    if (rows != wantedRows || cols != wantedCols || dtype != type) {
+      throw new IllegalArgumentException(
+          String.format(
+              "%s must be %s [%d, %d], got %s [%d, %d]",
+              name, type, wantedRows, wantedCols, dtype, rows, cols));
+    }
+    return this;
+  }
+}

@@ -1,0 +1,35 @@
+package org.prunepeft.kernels.presets;
+
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+import org.bytedeco.javacpp.tools.Info;
+import org.bytedeco.javacpp.tools.InfoMap;
+import org.bytedeco.javacpp.tools.InfoMapper;
+
+/** Tells JavaCPP how the C interface of libprunepeft becomes Java. */
+@Properties(
+    value =
+        @Platform(
+            cinclude = {
+              "prunepeft/status.h",
+              "prunepeft/device.h",
+              "prunepeft/lora.h",
+              "prunepeft/adapter.h",
+              "prunepeft/importance.h"
+            },
+            link = "prunepeft"),
+    target = "org.prunepeft.kernels.binding",
+    global = "org.prunepeft.kernels.binding.LibPrunePeft")
+public class PrunePeftPresets implements InfoMapper {
+  @Override
+  public void map(InfoMap infoMap) {
+    infoMap.put(new Info("PP_API").cppTypes().annotations());
+    infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
+    infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
+    infoMap.put(new Info("pp_lora_branch").pointerTypes("LoraBranchStruct"));
+    infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
+    infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
+    infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
+    infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));
+  }
+}

@@ -1,0 +1,55 @@
+package org.prunepeft.model;
+
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.torch.Torch;
+
+/**
+ * A batch as tensors. Made within a PointerScope, which frees it.
+ *
+ * @param ids token ids [B,T], int64
+ * @param types token types [B,T], int64
+ * @param mask 1 for a real token, 0 for padding, [B,T], float32
+ * @param rowMask the same as B·T bytes, for kernels
+ * @param padded whether there is any padding
+ * @param tokens how many real tokens there are
+ */
+public record EncoderInput(
+    Tensor ids, Tensor types, Tensor mask, BytePointer rowMask, boolean padded, long tokens) {
+
+  /**
+   * @param ids B·T token ids, row by row
+   * @param types B·T token types
+   * @param mask B·T values, 1 for a real token, 0 for padding
+   */
+  public static EncoderInput of(long[] ids, long[] types, byte[] mask, int rows, int length) {
+    if (ids.length != rows * length || types.length != ids.length || mask.length != ids.length) {
+      throw new IllegalArgumentException(
+          String.format(
+              "a batch of %d x %d needs as many ids, types and mask values, got %d, %d, %d",
+              rows, length, ids.length, types.length, mask.length));
+    }
+    float[] real = new float[mask.length];
+    int tokens = 0;
+    for (int i = 0; i < mask.length; i++) {
+      real[i] = mask[i];
+      tokens += mask[i];
+    }
+    return new EncoderInput(
+        Torch.longs(ids, rows, length),
+        Torch.longs(types, rows, length),
+        Torch.floats(real, rows, length),
+        new BytePointer(mask),
+        tokens < mask.length,
+        tokens);
+  }
+
+  /** What attention adds to its scores: 0 for real tokens, -inf for padding, [B,1,1,T]; null if nothing is padded. */
+  Tensor attentionBias() {
+    if (!padded) {
+      return null;
+    }
+    return torch.log(mask).unsqueeze(1).unsqueeze(1);
+  }
+}

@@ -1,0 +1,34 @@
+package org.prunepeft.model;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+
+/** What a fine-tuning method puts into an encoder, seen from the encoder. The defaults put in nothing. */
+public interface Insertions {
+  /** Nothing inserted: the frozen encoder. */
+  Insertions NONE = new Insertions() {};
+
+  /**
+   * Computes a frozen linear, with whatever sits on it.
+   *
+   * @param x [M,K], dense
+   * @return [M,N]
+   */
+  default Tensor linear(FrozenLinear linear, Tensor x) {
+    return torch.linear(x, linear.weight(), new TensorOptional(linear.bias()));
+  }
+
+  /**
+   * What the layer adds to its residual after the feed-forward block. A post-norm layer's output is norm(result + input).
+   *
+   * @param layer 0-based
+   * @param h [M,K], the feed-forward block's output
+   * @param input [M,K], its residual input
+   * @param norm the layer's last normalisation
+   * @return [M,K]
+   */
+  default Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    return h;
+  }
+}

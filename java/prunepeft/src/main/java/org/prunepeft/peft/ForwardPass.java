@@ -1,0 +1,30 @@
+package org.prunepeft.peft;
+
+import org.bytedeco.javacpp.BytePointer;
+import org.prunepeft.torch.Tape;
+
+/**
+ * What a forward pass of the modules needs beside the encoder's tensors.
+ *
+ * @param tape records the operations
+ * @param training whether modules drop inputs
+ * @param seed of the dropout masks
+ * @param step training step, names the masks
+ * @param magnitudes null: the modules' outputs are not measured
+ * @param rowMask B·T bytes, 0 for padding
+ * @param tokens how many rows are real
+ */
+public record ForwardPass(
+    Tape tape,
+    boolean training,
+    long seed,
+    int step,
+    OutputMagnitudes magnitudes,
+    BytePointer rowMask,
+    long tokens) {
+
+  /** A pass without dropout and measurement. */
+  public static ForwardPass evaluation(Tape tape) {
+    return new ForwardPass(tape, false, 0, 0, null, null, 0);
+  }
+}

@@ -1,0 +1,90 @@
+package org.prunepeft.peft;
+
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.zip.CRC32;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.torch.LoraLinear;
+
+/** The parallel adapter, LoRA (Hu et al. 2022), on some projections of a layer, which together are one module. */
+public final class Lora implements ModuleType {
+  private final LoraConfig config;
+
+  public Lora(LoraConfig config) {
+    this.config = config;
+  }
+
+  @Override
+  public String name() {
+    return "lora";
+  }
+
+  @Override
+  public List<Parameter> parameters(EncoderConfig encoder, int layer) {
+    List<Parameter> parameters = new ArrayList<>();
+    double deviation = 1 / Math.sqrt(encoder.hidden());
+    for (String target : config.targets()) {
+      Projection projection = projection(encoder, layer, target);
+      parameters.add(
+          new Parameter(
+              projection.path + ".lora_A.weight", new long[] {config.rank(), projection.inputs}, deviation));
+      parameters.add(
+          new Parameter(projection.path + ".lora_B.weight", new long[] {projection.outputs, config.rank()}, 0));
+    }
+    return parameters;
+  }
+
+  private record Projection(String path, long outputs, long inputs) {}
+
+  /** A layer's projection by the last part of its name; "output.dense" and "attention.output.dense" need both parts. */
+  private static Projection projection(EncoderConfig encoder, int layer, String target) {
+    String prefix = "encoder.layer." + layer + ".";
+    long hidden = encoder.hidden();
+    long middle = encoder.intermediate();
+    return switch (target) {
+      case "query", "key", "value" -> new Projection(prefix + "attention.self." + target, hidden, hidden);
+      case "attention.output.dense" -> new Projection(prefix + target, hidden, hidden);
+      case "intermediate.dense" -> new Projection(prefix + target, middle, hidden);
+      case "output.dense" -> new Projection(prefix + target, hidden, middle);
+      default ->
+          throw new IllegalArgumentException(
+              "unknown LoRA target '"
+                  + target
+                  + "'; there are query, key, value, attention.output.dense, intermediate.dense, output.dense");
+    };
+  }
+
+  @Override
+  public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+    List<Placed> placed = new ArrayList<>();
+    for (int i = 0; i < config.targets().size(); i++) {
+      String path = projection(encoder, layer, config.targets().get(i)).path;
+      placed.add(new Placed(path, tensors.get(2 * i), tensors.get(2 * i + 1)));
+    }
+    return new Module(placed, (float) (config.alpha() / config.rank()), (float) config.dropout());
+  }
+
+  private record Placed(String path, Tensor a, Tensor b) {}
+
+  private record Module(List<Placed> placed, float scale, float dropout) implements PeftModule {
+    @Override
+    public LoraLinear.Branch branch(FrozenLinear.Part part) {
+      for (Placed one : placed) {
+        if (one.path.equals(part.path())) {
+          return new LoraLinear.Branch(one.a, one.b, scale, maskNumber(one.path), part.firstRow());
+        }
+      }
+      return null;
+    }
+  }
+
+  /** Names the dropout mask of a projection, whichever other modules there are. */
+  private static int maskNumber(String path) {
+    CRC32 crc = new CRC32();
+    crc.update(path.getBytes(StandardCharsets.UTF_8));
+    return (int) crc.getValue();
+  }
+}

@@ -1,0 +1,163 @@
+package org.prunepeft.peft;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.ImportancePlan;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.LoraLinear;
+
+/**
+ * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights and gradients, one flat buffer a
+ * kind of module. Not for two threads at once.
+ */
+public final class PeftModules implements Insertions, AutoCloseable {
+  private final EncoderConfig encoder;
+  private final List<Candidate> candidates;
+  private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
+  private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
+  private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
+  private ForwardPass pass;
+
+  /**
+   * Places modules, all of their weights zero until {@link #initialise}.
+   *
+   * @param candidates which modules of the configuration's space there are; may be empty
+   */
+  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+    this.encoder = encoder;
+    this.candidates = List.copyOf(candidates);
+    for (ModuleType type : config.types()) {
+      Map<String, long[]> shapes = new LinkedHashMap<>();
+      for (Candidate candidate : candidates) {
+        if (candidate.type().equals(type.name())) {
+          List<ModuleType.Parameter> own = type.parameters(encoder, candidate.layer());
+          parameters.put(candidate.name(), own);
+          own.forEach(parameter -> shapes.put(parameter.name(), parameter.shape()));
+        }
+      }
+      if (!shapes.isEmpty()) {
+        groups.put(type.name(), new FlatParameters(shapes));
+      }
+    }
+    for (Candidate candidate : candidates) {
+      FlatParameters group = groups.get(candidate.type());
+      List<Tensor> tensors =
+          parameters.get(candidate.name()).stream().map(parameter -> group.get(parameter.name())).toList();
+      layers
+          .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
+          .put(candidate.name(), config.type(candidate.type()).create(encoder, candidate.layer(), tensors));
+    }
+  }
+
+  /** The name of a layer's module of a kind. */
+  public static String candidateName(String type, int layer) {
+    return "encoder.layer." + layer + "." + type;
+  }
+
+  /** The modules that there are. */
+  public List<Candidate> candidates() {
+    return candidates;
+  }
+
+  /** Weights and gradients by kind of module; a kind without modules is absent. */
+  public Map<String, FlatParameters> groups() {
+    return groups;
+  }
+
+  /** The names of a module's tensors. */
+  public List<String> parameterNames(Candidate candidate) {
+    return parameters.get(candidate.name()).stream().map(ModuleType.Parameter::name).toList();
+  }
+
+  /** Trainable parameters of all modules. */
+  public long count() {
+    return candidates.stream().mapToLong(Candidate::parameters).sum();
+  }
+
+  /**
+   * Draws fresh weights.
+   *
+   * @param stage names the draw: other stages of the same run get other weights
+   */
+  public void initialise(long seed, String stage) {
+    for (Candidate candidate : candidates) {
+      FlatParameters group = groups.get(candidate.type());
+      for (ModuleType.Parameter parameter : parameters.get(candidate.name())) {
+        InitialWeights.fill(group.get(parameter.name()), seed, stage, parameter.name(), parameter.deviation());
+      }
+    }
+  }
+
+  /** Says what the next forward passes are for. */
+  public void begin(ForwardPass next) {
+    pass = next;
+  }
+
+  @Override
+  public Tensor linear(FrozenLinear linear, Tensor x) {
+    List<LoraLinear.Branch> branches = new ArrayList<>();
+    List<String> owners = new ArrayList<>();
+    float dropped = 0;
+    for (FrozenLinear.Part part : linear.parts()) {
+      for (Map.Entry<String, PeftModule> entry : modulesAt(part.path()).entrySet()) {
+        LoraLinear.Branch branch = entry.getValue().branch(part);
+        if (branch != null) {
+          branches.add(branch);
+          owners.add(entry.getKey());
+          dropped = entry.getValue().dropout();
+        }
+      }
+    }
+    if (branches.isEmpty()) {
+      return Insertions.super.linear(linear, x);
+    }
+    Dropout dropout =
+        pass.training() && dropped > 0 ? new Dropout(dropped, pass.seed(), pass.step(), 0) : null;
+    return LoraLinear.apply(
+        pass.tape(), x, linear.weight(), linear.bias(), branches, dropout, observer(owners));
+  }
+
+  private LoraLinear.Observer observer(List<String> owners) {
+    if (pass.magnitudes() == null) {
+      return null;
+    }
+    return (branch, s, b) ->
+        pass.magnitudes()
+            .add(
+                owners.get(branch),
+                ImportancePlan.outputMagnitude(
+                    Device.cpu(), s, Activation.IDENTITY, b, null, pass.rowMask(), pass.tape().workspace()),
+                pass.tokens() * b.rows());
+  }
+
+  @Override
+  public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    Tensor out = h;
+    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+      out = module.afterFeedForward(pass, out, input, norm);
+    }
+    return out;
+  }
+
+  private Map<String, PeftModule> modulesAt(String path) {
+    int end = path.indexOf('.', "encoder.layer.".length());
+    int layer = Integer.parseInt(path.substring("encoder.layer.".length(), end));
+    return layers.getOrDefault(layer, Map.of());
+  }
+
+  @Override
+  public void close() {
+    groups.values().forEach(FlatParameters::close);
+  }
+}

@@ -1,0 +1,168 @@
+package org.prunepeft.torch;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraBranch;
+import org.prunepeft.kernels.LoraKernels;
+import org.prunepeft.kernels.Matrix;
+
+/**
+ * A frozen linear with LoRA modules on it, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one operation of the autograd graph. The products with W
+ * are LibTorch's; the rest is ours. Several modules may share the input, each adding to its own columns of y.
+ */
+public final class LoraLinear {
+  private LoraLinear() {}
+
+  /**
+   * A LoRA module.
+   *
+   * @param a A [r,K]
+   * @param b B [n,r]
+   * @param scale alpha / r
+   * @param module names its dropout mask
+   * @param firstColumn where its n columns of y begin
+   */
+  public record Branch(Tensor a, Tensor b, float scale, int module, long firstColumn) {}
+
+  /** Sees S [M,r] of each branch after the forward pass; the module's output is S Bᵀ. */
+  @FunctionalInterface
+  public interface Observer {
+    void forward(int branch, Matrix s, Matrix b);
+  }
+
+  /**
+   * @param x [M,K], dense
+   * @param weight W [N,K], frozen
+   * @param bias b [N], frozen; null: none
+   * @param branches at least one
+   * @param dropout null: none (evaluation)
+   * @param observer null: none
+   * @return y [M,N]
+   */
+  public static Tensor apply(
+      Tape tape,
+      Tensor x,
+      Tensor weight,
+      Tensor bias,
+      List<Branch> branches,
+      Dropout dropout,
+      Observer observer) {
+    long rows = x.size(0);
+    Tensor y;
+    Tensor s;
+    Tensor input = x.detach();
+    try (NoGradGuard guard = new NoGradGuard()) {
+      y = torch.linear(input, weight, bias == null ? Torch.none() : new TensorOptional(bias));
+      s = Torch.emptyMatrix(rows, ranks(branches));
+      Matrix xMatrix = Torch.matrix(input);
+      List<LoraBranch> down = new ArrayList<>();
+      forEachColumnBlock(
+          branches,
+          (i, column, rank) ->
+              down.add(
+                  branch(branches.get(i), columns(s, column, rank), null)));
+      LoraKernels.down(Device.cpu(), xMatrix, down, dropout, null, tape.workspace());
+      for (int i = 0; i < branches.size(); i++) {
+        Branch branch = branches.get(i);
+        Matrix b = Torch.matrix(branch.b);
+        LoraKernels.up(
+            Device.cpu(), down.get(i).s(), b, columns(y, branch.firstColumn, b.rows()), tape.workspace());
+        if (observer != null) {
+          observer.forward(i, down.get(i).s(), b);
+        }
+      }
+    }
+    List<Tensor> inputs = new ArrayList<>(List.of(x));
+    for (Branch branch : branches) {
+      inputs.add(branch.a);
+      inputs.add(branch.b);
+    }
+    List<Tensor> saved = new ArrayList<>(inputs);
+    saved.add(s);
+    boolean needsInput = x.requires_grad();
+    return tape.record(
+        y,
+        inputs,
+        saved,
+        gradient -> backward(tape, gradient.contiguous(), input, weight, s, branches, dropout, needsInput));
+  }
+
+  private static Tensor[] backward(
+      Tape tape,
+      Tensor dy,
+      Tensor x,
+      Tensor weight,
+      Tensor s,
+      List<Branch> branches,
+      Dropout dropout,
+      boolean needsInput) {
+    Tensor[] gradients = new Tensor[1 + 2 * branches.size()];
+    Tensor ds = Torch.emptyMatrix(x.size(0), s.size(1));
+    List<LoraBranch> down = new ArrayList<>();
+    forEachColumnBlock(
+        branches,
+        (i, column, rank) -> {
+          Branch branch = branches.get(i);
+          Matrix b = Torch.matrix(branch.b);
+          Tensor da = Torch.emptyMatrix(rank, x.size(1));
+          Tensor db = Torch.emptyMatrix(b.rows(), rank);
+          LoraKernels.gradUp(
+              Device.cpu(),
+              columns(dy, branch.firstColumn, b.rows()),
+              b,
+              columns(s, column, rank),
+              branch.scale,
+              columns(ds, column, rank),
+              Torch.matrix(db),
+              false,
+              tape.workspace());
+          down.add(branch(branch, columns(ds, column, rank), Torch.matrix(da)));
+          gradients[1 + 2 * i] = da;
+          gradients[2 + 2 * i] = db;
+        });
+    LoraKernels.gradDown(Device.cpu(), Torch.matrix(x), down, dropout, false, tape.workspace());
+    if (needsInput) {
+      Tensor dx = torch.matmul(dy, weight);
+      LoraKernels.gradInput(Device.cpu(), down, dropout, Torch.matrix(dx), tape.workspace());
+      gradients[0] = dx;
+    }
+    return gradients;
+  }
+
+  private static LoraBranch branch(Branch branch, Matrix s, Matrix da) {
+    return new LoraBranch(Torch.matrix(branch.a), branch.scale, branch.module, s, da);
+  }
+
+  private static long ranks(List<Branch> branches) {
+    return branches.stream().mapToLong(b -> b.a.size(0)).sum();
+  }
+
+  @FunctionalInterface
+  private interface ColumnBlock {
+    void accept(int branch, long firstColumn, long rank);
+  }
+
+  /** Walks the branches' blocks of columns in S. */
+  private static void forEachColumnBlock(List<Branch> branches, ColumnBlock block) {
+    long column = 0;
+    for (int i = 0; i < branches.size(); i++) {
+      long rank = branches.get(i).a.size(0);
+      block.accept(i, column, rank);
+      column += rank;
+    }
+  }
+
+  /** Some columns of a dense matrix, without the cost of a view. */
+  private static Matrix columns(Tensor tensor, long first, long count) {
+    FloatPointer start = tensor.data_ptr_float();
+    start.position(first);
+    return Matrix.of(start, tensor.size(0), count, tensor.size(1));
+  }
+}

@@ -1,0 +1,162 @@
+package org.prunepeft.torch;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Edge;
+import org.bytedeco.pytorch.EdgeVector;
+import org.bytedeco.pytorch.FunctionPostHook;
+import org.bytedeco.pytorch.FunctionPreHook;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Node;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Workspace;
+
+/**
+ * Records our own differentiable operations in LibTorch's autograd graph, and keeps what their backward passes need until the step
+ * is over.
+ *
+ * <p>LibTorch's presets do not let Java subclass an autograd node. So an operation borrows the node of a small concatenation, points
+ * its edges at the operation's own inputs and runs the backward kernels in the node's hooks: the hook before the node takes the
+ * incoming gradient and computes, the hook after it hands over the gradients in place of the node's own (empty) result. The engine
+ * holds the hooks by native pointers that the Java collector does not see; the tape keeps their Java side alive.
+ *
+ * <p>A step records, runs backward and clears. The tape also owns the kernels' scratch memory, which the next step uses again. Not
+ * for two threads at once.
+ */
+public final class Tape implements AutoCloseable {
+  /** The backward pass of a recorded operation. */
+  @FunctionalInterface
+  public interface Backward {
+    /**
+     * Runs without recording, inside a PointerScope of its own.
+     *
+     * @param gradient that of the output, of the output's shape
+     * @return one gradient an input, null where the input does not require one
+     */
+    Tensor[] apply(Tensor gradient);
+  }
+
+  private final List<Operation> operations = new ArrayList<>();
+  private final Workspace workspace = new Workspace();
+
+  /**
+   * Makes {@code output} the result of a recorded operation. Does nothing if no input requires a gradient, or where LibTorch is told
+   * not to record.
+   *
+   * @param output computed already from the inputs, without recording; not a view of an input
+   * @param inputs in the order in which {@code backward} returns gradients
+   * @param saved tensors whose contents the backward pass reads: it refuses to run if one was changed in place since
+   * @return {@code output}
+   */
+  public Tensor record(Tensor output, List<Tensor> inputs, List<Tensor> saved, Backward backward) {
+    if (!GradMode.is_enabled() || inputs.stream().noneMatch(Tensor::requires_grad)) {
+      return output;
+    }
+    Operation operation = new Operation(inputs, saved, backward);
+    operation.attach(output);
+    operations.add(operation);
+    return output;
+  }
+
+  /** How many operations are recorded. */
+  public int size() {
+    return operations.size();
+  }
+
+  /** Scratch memory for the kernels of one operation at a time. */
+  public Workspace workspace() {
+    return workspace;
+  }
+
+  /** Lets go of everything that was recorded. A backward pass through it is an error afterwards. */
+  public void clear() {
+    operations.forEach(Operation::release);
+    operations.clear();
+  }
+
+  @Override
+  public void close() {
+    clear();
+    workspace.close();
+  }
+
+  private static final class Operation {
+    private final List<Tensor> inputs;
+    private final List<Tensor> saved;
+    private final long[] versions;
+    private final Backward backward;
+    private final FunctionPreHook before = new Before();
+    private final FunctionPostHook after = new After();
+    private TensorVector gradients;
+
+    Operation(List<Tensor> inputs, List<Tensor> saved, Backward backward) {
+      this.inputs = inputs;
+      this.saved = saved;
+      this.versions = saved.stream().mapToLong(Tensor::_version).toArray();
+      this.backward = backward;
+    }
+
+    void attach(Tensor output) {
+      Tensor scalar = torch.zeros(1).set_requires_grad(true);
+      TensorVector operands = new TensorVector((long) inputs.size());
+      EdgeVector edges = new EdgeVector((long) inputs.size());
+      for (int i = 0; i < inputs.size(); i++) {
+        operands.put(i, scalar);
+        Tensor input = inputs.get(i);
+        edges.put(i, input.requires_grad() ? input.view_as(input).grad_fn().next_edge(0) : new Edge());
+      }
+      Node node = torch.cat(operands).grad_fn();
+      node.clear_input_metadata();
+      node.set_next_edges(edges);
+      torch.create_gradient_edge(output, node);
+      node.add_pre_hook(before);
+      node.add_post_hook(after);
+    }
+
+    /** Frees what lives beyond the step's PointerScope. */
+    void release() {
+      if (gradients != null) {
+        gradients.close();
+        gradients = null;
+      }
+    }
+
+    private void compute(Tensor gradient) {
+      for (int i = 0; i < versions.length; i++) {
+        if (saved.get(i)._version() != versions[i]) {
+          throw new IllegalStateException(
+              "a tensor that the backward pass needs was changed in place after the forward pass");
+        }
+      }
+      release();
+      gradients = new TensorVector((long) inputs.size());
+      Tensor[] results = backward.apply(gradient);
+      for (int i = 0; i < results.length; i++) {
+        gradients.put(i, results[i] == null ? new Tensor() : results[i]);
+      }
+    }
+
+    private final class Before extends FunctionPreHook {
+      @Override
+      public TensorVector apply(TensorVector incoming) {
+        try (PointerScope scope = new PointerScope();
+            NoGradGuard guard = new NoGradGuard()) {
+          compute(incoming.get(0));
+          scope.detach(gradients);
+        }
+        return new TensorVector(new Tensor());
+      }
+    }
+
+    private final class After extends FunctionPostHook {
+      @Override
+      public TensorVector apply(TensorVector unused, TensorVector incoming) {
+        return gradients;
+      }
+    }
+  }
+}
