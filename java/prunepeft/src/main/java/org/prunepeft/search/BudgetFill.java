@@ -22,7 +22,7 @@ record BudgetFill(List<Candidate> removed, List<Candidate> spared, List<Candidat
    *     of the smallest module in order
    */
   static BudgetFill remove(List<Candidate> order, long target, long budget) {
-    long parameters = Candidate.parameters(order);
+    long parameters = Candidate.total(order);
     long fitting = order.stream().filter(module -> module.parameters() <= budget).count();
     List<Candidate> removed = new ArrayList<>();
     List<Candidate> spared = new ArrayList<>();

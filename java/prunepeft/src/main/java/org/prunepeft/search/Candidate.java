@@ -42,7 +42,7 @@ public record Candidate(String name, int layer, String type, long parameters) {
     }
   }
 
-  static long parameters(Collection<Candidate> modules) {
+  static long total(Collection<Candidate> modules) {
     long total = 0;
     for (Candidate module : modules) {
       total = Math.addExact(total, module.parameters());

@@ -106,7 +106,7 @@ public final class IterativePruning {
         scoreboard.readings(),
         List.copyOf(panels.values()),
         List.copyOf(verdicts.values()),
-        removals(fill.removed(), verdicts, Candidate.parameters(modules)),
+        removals(fill.removed(), verdicts, Candidate.total(modules)),
         fill.spared(),
         fill.kept(),
         information(panels.values(), scoreboard));

@@ -24,7 +24,7 @@ public record PruningResult(
 
   /** The trainable parameters of the modules that are left. */
   public long parameters() {
-    return Candidate.parameters(kept());
+    return Candidate.total(kept());
   }
 
   /** The round, from 1, in which a module went; empty if it is left. */

@@ -57,7 +57,7 @@ public record PruningRound(
 
   /** The trainable parameters of the survivors. */
   public long parameters() {
-    return Candidate.parameters(survivors);
+    return Candidate.total(survivors);
   }
 
   /** The criteria that had no say over a type of module, and why. */

@@ -1,5 +1,6 @@
 package org.prunepeft.search;
 
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -38,6 +39,12 @@ public record Reading(
     /** The reason in words. */
     public String reason() {
       return reason;
+    }
+
+    /** The name in strategy files, such as {@code nearly-tied}. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
   }
 

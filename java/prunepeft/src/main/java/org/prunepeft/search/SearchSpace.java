@@ -40,12 +40,12 @@ public record SearchSpace(int layers, List<Candidate> candidates) {
       }
     }
     candidates = candidates.stream().sorted(Candidate.CANONICAL).toList();
-    Candidate.parameters(candidates);
+    Candidate.total(candidates);
   }
 
   /** The trainable parameters of the whole supernet, the task head apart. */
   public long totalParameters() {
-    return Candidate.parameters(candidates);
+    return Candidate.total(candidates);
   }
 
   /** The types of module that occur, sorted. */

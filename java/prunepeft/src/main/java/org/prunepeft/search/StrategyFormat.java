@@ -7,7 +7,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
-import java.util.function.Function;
 import java.util.stream.Stream;
 import org.prunepeft.search.Reading.LeftOut;
 import org.prunepeft.search.Strategy.Origin;
@@ -104,7 +103,7 @@ final class StrategyFormat {
     map.put("type", reading.type());
     map.put("spread", reading.spread());
     reading.reliability().ifPresent(value -> map.put("reliability", value));
-    reading.leftOut().ifPresent(why -> map.put("leftOut", why.reason()));
+    reading.leftOut().ifPresent(why -> map.put("leftOut", why.toString()));
     return map;
   }
 
@@ -154,7 +153,7 @@ final class StrategyFormat {
         reliability.isPresent()
             ? OptionalDouble.of(reliability.get().number())
             : OptionalDouble.empty(),
-        node.optional("leftOut").map(why -> why.oneOf(LeftOut.values(), LeftOut::reason)));
+        node.optional("leftOut").map(why -> why.oneOf(LeftOut.values())));
   }
 
   private static List<String> criteria(Node node, List<String> known) {
@@ -287,16 +286,12 @@ final class StrategyFormat {
     }
 
     <T> T oneOf(T[] values) {
-      return oneOf(values, Object::toString);
-    }
-
-    <T> T oneOf(T[] values, Function<T, String> name) {
       for (T candidate : values) {
-        if (name.apply(candidate).equals(text())) {
+        if (candidate.toString().equals(text())) {
           return candidate;
         }
       }
-      throw wrong("must be one of " + Stream.of(values).map(name).toList());
+      throw wrong("must be one of " + Stream.of(values).map(Object::toString).toList());
     }
   }
 }
