@@ -35,6 +35,9 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
                 "matrix of %d x %d with leading dimension %d needs %d bytes, its buffer has %d",
                 rows, cols, ld, elements * dtype.bytes(), known));
       }
+      if (data.position() != 0) {
+        data = new Place(data);
+      }
     }
   }
 
@@ -62,5 +65,16 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
               name, type, wantedRows, wantedCols, dtype, rows, cols));
     }
     return this;
+  }
+
+  /** Where a pointer stands, as an address: JavaCPP hands the position of a void pointer on in bytes, whatever its elements. */
+  private static final class Place extends Pointer {
+    Place(Pointer pointer) {
+      super(pointer);
+      address = pointer.address() + pointer.position() * pointer.sizeof();
+      position = 0;
+      limit = 0;
+      capacity = 0;
+    }
   }
 }

@@ -116,7 +116,6 @@ public final class Bert implements Encoder {
         }
         Tensor weight = torch.cat(weights, 0);
         Tensor bias = torch.cat(biases, 0);
-        separate.detach(weight).detach(bias);
         scope.attach(weight).attach(bias);
         return new FrozenLinear(weight, bias, parts);
       }

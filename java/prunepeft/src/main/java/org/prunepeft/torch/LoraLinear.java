@@ -162,7 +162,6 @@ public final class LoraLinear {
   /** Some columns of a dense matrix, without the cost of a view. */
   private static Matrix columns(Tensor tensor, long first, long count) {
     FloatPointer start = tensor.data_ptr_float();
-    start.position(first);
-    return Matrix.of(start, tensor.size(0), count, tensor.size(1));
+    return Matrix.of(start.position(first), tensor.size(0), count, tensor.size(1));
   }
 }

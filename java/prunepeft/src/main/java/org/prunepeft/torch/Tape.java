@@ -120,7 +120,7 @@ public final class Tape implements AutoCloseable {
     /** Frees what lives beyond the step's PointerScope. */
     void release() {
       if (gradients != null) {
-        gradients.close();
+        gradients.releaseReference();
         gradients = null;
       }
     }
@@ -134,6 +134,8 @@ public final class Tape implements AutoCloseable {
       }
       release();
       gradients = new TensorVector((long) inputs.size());
+      // The hook after the node reads it, when the scope of this one is closed.
+      gradients.retainReference();
       Tensor[] results = backward.apply(gradient);
       for (int i = 0; i < results.length; i++) {
         gradients.put(i, results[i] == null ? new Tensor() : results[i]);
@@ -146,7 +148,6 @@ public final class Tape implements AutoCloseable {
         try (PointerScope scope = new PointerScope();
             NoGradGuard guard = new NoGradGuard()) {
           compute(incoming.get(0));
-          scope.detach(gradients);
         }
         return new TensorVector(new Tensor());
       }

@@ -104,7 +104,7 @@ public final class Torch {
   /** The tensor's memory as the kernels' matrix: float32, of two dimensions with unit stride in the second, or a dense vector. */
   public static Matrix matrix(Tensor tensor) {
     long dims = tensor.dim();
-    if (tensor.scalar_type() != torch.ScalarType.Float || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
+    if (tensor.scalar_type().intern() != torch.ScalarType.Float || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
       throw new IllegalArgumentException(
           "expected a float32 vector or matrix with unit stride in its last dimension, got "
               + tensor.scalar_type()

@@ -46,7 +46,6 @@ final class Optimizer implements AutoCloseable {
       AdamWOptions options = new AdamWOptions(peak);
       options.weight_decay().put(weightDecay);
       AdamW adamw = new AdamW(new TensorVector(parameters.values()), options);
-      temporary.detach(adamw);
       scope.attach(adamw);
       groups.add(new Group(parameters, adamw, peak));
     }
