@@ -1,6 +1,5 @@
 package org.prunepeft.peft;
 
-import java.nio.charset.StandardCharsets;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -17,7 +16,7 @@ final class InitialWeights {
   static void fill(Tensor tensor, long seed, String stage, String name, double deviation) {
     float[] values = new float[Math.toIntExact(tensor.numel())];
     if (deviation > 0) {
-      SplittableRandom random = new SplittableRandom(hash(seed, stage + '\n' + name));
+      SplittableRandom random = new SplittableRandom(Seeds.derive(seed, stage + '\n' + name));
       for (int i = 0; i < values.length; i += 2) {
         // Box-Muller; StrictMath gives the same bits everywhere.
         double radius = deviation * StrictMath.sqrt(-2 * StrictMath.log(1 - random.nextDouble()));
@@ -33,16 +32,5 @@ final class InitialWeights {
         FloatPointer data = plain.data_ptr_float()) {
       data.put(values);
     }
-  }
-
-  /** FNV-1a over the text, begun from the seed and finished by the mixer of SplitMix64. */
-  private static long hash(long seed, String text) {
-    long hash = 0xcbf29ce484222325L ^ seed;
-    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
-      hash = (hash ^ (b & 0xff)) * 0x100000001b3L;
-    }
-    hash = (hash ^ (hash >>> 30)) * 0xbf58476d1ce4e5b9L;
-    hash = (hash ^ (hash >>> 27)) * 0x94d049bb133111ebL;
-    return hash ^ (hash >>> 31);
   }
 }
