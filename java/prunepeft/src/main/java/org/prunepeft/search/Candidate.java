@@ -1,0 +1,52 @@
+package org.prunepeft.search;
+
+import java.util.Collection;
+import java.util.Comparator;
+
+/**
+ * A module that the supernet holds and that pruning may remove as a whole.
+ *
+ * @param name unique in its search space
+ * @param layer the transformer layer it sits in, from 0
+ * @param type what it is, such as {@link #LORA} or {@link #ADAPTER}; any word without a slash
+ * @param parameters how many trainable parameters it has, at least 1
+ */
+public record Candidate(String name, int layer, String type, long parameters) {
+  /** A parallel adapter: low-rank updates of linear layers. */
+  public static final String LORA = "lora";
+
+  /** A serial adapter: a bottleneck behind the feed-forward block. */
+  public static final String ADAPTER = "adapter";
+
+  /** The order in which this package treats and reports modules: by layer, type and name. */
+  static final Comparator<Candidate> CANONICAL =
+      Comparator.comparingInt(Candidate::layer)
+          .thenComparing(Candidate::type)
+          .thenComparing(Candidate::name);
+
+  /**
+   * @throws IllegalArgumentException if a component is out of its range
+   */
+  public Candidate {
+    if (name.isBlank()) {
+      throw new IllegalArgumentException("a module must have a name, got a blank one");
+    }
+    if (layer < 0) {
+      throw new IllegalArgumentException(
+          "layer must be at least 0, got " + layer + " (module " + name + ")");
+    }
+    Partition.requireType(type, "module " + name);
+    if (parameters < 1) {
+      throw new IllegalArgumentException(
+          "a module must have at least 1 parameter, got " + parameters + " (module " + name + ")");
+    }
+  }
+
+  static long total(Collection<Candidate> modules) {
+    long total = 0;
+    for (Candidate module : modules) {
+      total = Math.addExact(total, module.parameters());
+    }
+    return total;
+  }
+}

@@ -1,0 +1,67 @@
+package org.prunepeft.search;
+
+import java.util.List;
+
+/**
+ * What one round of pruning saw and did.
+ *
+ * @param stage the training it began with
+ * @param target the parameters to be left at most after it
+ * @param readings how much each criterion could tell about each type, by criterion and type
+ * @param panels the criteria that judged each partition that still held modules, by partition
+ * @param verdicts how each module was judged, by layer, type and name
+ * @param removals the modules that went, in order
+ * @param spared modules that were due to go but were the last to fit the budget
+ * @param survivors the modules that are left, by layer, type and name
+ * @param information whether the scores carried any information
+ */
+public record PruningRound(
+    Stage stage,
+    long target,
+    List<Reading> readings,
+    List<Panel> panels,
+    List<Verdict> verdicts,
+    List<Removal> removals,
+    List<Candidate> spared,
+    List<Candidate> survivors,
+    Information information) {
+  /** The reliability from which on a criterion's scores are taken to carry information. */
+  public static final double RELIABLE = 0.2;
+
+  /** Whether the scores of the criteria that judged carried any information. */
+  public enum Information {
+    /** At least one criterion of a partition had a reliability of {@link #RELIABLE} or more. */
+    RELIABLE,
+    /** Criteria told modules apart, but the reliability of none of them could be measured. */
+    UNMEASURED,
+    /**
+     * None: no criterion of any partition told modules apart, or all whose reliability was measured
+     * were below {@link #RELIABLE}. The choice is then no better than a random one.
+     */
+    NONE
+  }
+
+  public PruningRound {
+    readings = List.copyOf(readings);
+    panels = List.copyOf(panels);
+    verdicts = List.copyOf(verdicts);
+    removals = List.copyOf(removals);
+    spared = List.copyOf(spared);
+    survivors = List.copyOf(survivors);
+  }
+
+  /** Which round it is, from 1. */
+  public int index() {
+    return stage.index();
+  }
+
+  /** The trainable parameters of the survivors. */
+  public long parameters() {
+    return Candidate.total(survivors);
+  }
+
+  /** The criteria that had no say over a type of module, and why. */
+  public List<Reading> leftOut() {
+    return readings.stream().filter(reading -> !reading.informative()).toList();
+  }
+}

@@ -1,0 +1,23 @@
+package org.prunepeft.search;
+
+import java.util.List;
+
+/** The baseline that removes modules in random order. */
+public final class RandomSelection {
+  private RandomSelection() {}
+
+  /**
+   * Removes modules at random until the rest is within the budget.
+   *
+   * @param budget trainable parameters that may be left
+   * @param seed decides the order, together with the modules' names
+   * @return the modules kept, sorted by layer, type and name
+   * @throws IllegalArgumentException if the budget is out of range ({@link
+   *     SearchSpace#requireBudget})
+   */
+  public static List<Candidate> keep(SearchSpace space, long budget, long seed) {
+    space.requireBudget(budget);
+    List<Candidate> order = space.candidates().stream().sorted(SeededHash.order(seed)).toList();
+    return BudgetFill.remove(order, budget, budget).kept();
+  }
+}

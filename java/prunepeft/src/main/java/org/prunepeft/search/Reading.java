@@ -1,0 +1,55 @@
+package org.prunepeft.search;
+
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/**
+ * How much one criterion can tell about the modules of one type.
+ *
+ * @param criterion its name
+ * @param type the type of module
+ * @param spread (max − min) of its scores over the mean of their absolute values; 0 if all are 0
+ * @param reliability the rank correlation of its scores from the two halves of the batches, in [-1,
+ *     1]; empty if the criterion sees no data, halves were not measured, or fewer than three
+ *     modules are ranked
+ * @param leftOut why it has no say; empty if it has
+ */
+public record Reading(
+    String criterion,
+    String type,
+    double spread,
+    OptionalDouble reliability,
+    Optional<LeftOut> leftOut) {
+  /** Why a criterion has no say over a type of module. */
+  public enum LeftOut {
+    /** There is but one module of the type: nothing to rank. */
+    ONE_MODULE("one module alone"),
+    /** All its scores are equal. */
+    TIED("all scores equal"),
+    /** Its scores differ by less than the spread that counts. */
+    NEARLY_TIED("scores nearly equal");
+
+    private final String reason;
+
+    LeftOut(String reason) {
+      this.reason = reason;
+    }
+
+    /** The reason in words. */
+    public String reason() {
+      return reason;
+    }
+
+    /** The name in strategy files, such as {@code nearly-tied}. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+  }
+
+  /** Whether the criterion has a say. */
+  public boolean informative() {
+    return leftOut.isEmpty();
+  }
+}

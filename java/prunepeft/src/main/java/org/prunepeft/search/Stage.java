@@ -1,0 +1,33 @@
+package org.prunepeft.search;
+
+/**
+ * One training of the supernet.
+ *
+ * @param kind what it is for
+ * @param index the turn of the warm-up or the round of pruning, from 1
+ * @param fresh whether the modules start from new initial weights, drawn from the seed, this stage
+ *     and each module's name, and so not depending on which others are left; if not, they go on
+ *     from the weights that the stage before it left
+ */
+public record Stage(Kind kind, int index, boolean fresh) {
+  /** What a training of the supernet is for. */
+  public enum Kind {
+    /** Finding which criteria suit which partition. */
+    WARM_UP,
+    /** A round of iterative pruning. */
+    ROUND
+  }
+
+  /**
+   * @throws IllegalArgumentException if index is below 1
+   */
+  public Stage {
+    if (index < 1) {
+      throw new IllegalArgumentException("a stage's index must be at least 1, got " + index);
+    }
+  }
+
+  String describe() {
+    return (kind == Kind.WARM_UP ? "warm-up turn " : "round ") + index;
+  }
+}

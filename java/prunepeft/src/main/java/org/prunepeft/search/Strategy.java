@@ -1,0 +1,208 @@
+package org.prunepeft.search;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+
+/**
+ * Which criteria judge the modules of which partition.
+ *
+ * @param origin where it comes from
+ * @param partitioning where the layers are cut
+ * @param criteria the names of all criteria it knows; they stand in where all of a partition's own
+ *     are left out of a round
+ * @param assignment the names of the criteria of each partition; empty if all judge everywhere
+ * @param warmUp the evidence for it, if it comes from a warm-up
+ */
+public record Strategy(
+    Origin origin,
+    Partitioning partitioning,
+    List<String> criteria,
+    Map<Partition, List<String>> assignment,
+    Optional<WarmUpRecord> warmUp) {
+  /** Where a strategy comes from. */
+  public enum Origin {
+    /** A warm-up. */
+    WARM_UP,
+    /** The authors' fixed strategy. */
+    AUTHORS,
+    /** One criterion everywhere. */
+    SINGLE,
+    /** All six criteria everywhere: hybrid without partitions. */
+    ALL,
+    /** Written by hand. */
+    CUSTOM;
+
+    /** The name in strategy files, such as {@code warm-up}. */
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+  }
+
+  /**
+   * @throws IllegalArgumentException if a criterion is unknown, there is none, or a partition has
+   *     none or one that the strategy does not list
+   */
+  public Strategy {
+    if (criteria.isEmpty()) {
+      throw new IllegalArgumentException("a strategy must have at least one criterion, got none");
+    }
+    criteria.forEach(Criteria::byName);
+    criteria = Criteria.canonical(criteria);
+    Map<Partition, List<String>> sorted = new LinkedHashMap<>();
+    for (Map.Entry<Partition, List<String>> entry : new TreeMap<>(assignment).entrySet()) {
+      List<String> assigned = entry.getValue();
+      if (assigned.isEmpty()) {
+        throw new IllegalArgumentException(
+            "a partition must have at least one criterion, got none (" + entry.getKey() + ")");
+      }
+      for (String name : assigned) {
+        if (!criteria.contains(name)) {
+          throw new IllegalArgumentException(
+              "a partition's criteria must be among the strategy's "
+                  + criteria
+                  + ", got "
+                  + name
+                  + " ("
+                  + entry.getKey()
+                  + ")");
+        }
+      }
+      sorted.put(entry.getKey(), Criteria.canonical(assigned));
+    }
+    assignment = Ordered.map(sorted);
+  }
+
+  /** The authors' fixed strategy for LoRA modules and adapters in four blocks. */
+  public static Strategy authors() {
+    List<List<String>> lora =
+        List.of(
+            List.of("activation", "threshold"),
+            List.of("threshold"),
+            List.of("zeros"),
+            List.of("gradient"));
+    List<List<String>> adapter =
+        List.of(
+            List.of("activation", "weight", "sensitivity", "zeros"),
+            List.of("sensitivity", "weight"),
+            List.of("weight", "sensitivity"),
+            List.of("sensitivity"));
+    Map<Partition, List<String>> assignment = new LinkedHashMap<>();
+    for (int i = 0; i < lora.size(); i++) {
+      assignment.put(new Partition(Candidate.LORA, i + 1), lora.get(i));
+      assignment.put(new Partition(Candidate.ADAPTER, i + 1), adapter.get(i));
+    }
+    return new Strategy(
+        Origin.AUTHORS, Partitioning.SPINDLE, sixNames(), assignment, Optional.empty());
+  }
+
+  /**
+   * One criterion for all modules.
+   *
+   * @throws IllegalArgumentException if it is not registered
+   */
+  public static Strategy single(Criterion criterion) {
+    Criteria.requireRegistered(List.of(criterion));
+    return new Strategy(
+        Origin.SINGLE, Partitioning.SPINDLE, List.of(criterion.name()), Map.of(), Optional.empty());
+  }
+
+  /** All six criteria for all modules: hybrid without partitions. */
+  public static Strategy all() {
+    return new Strategy(Origin.ALL, Partitioning.SPINDLE, sixNames(), Map.of(), Optional.empty());
+  }
+
+  /**
+   * A strategy that needs no warm-up, by name: {@code authors}, {@code all}, or that of a criterion
+   * that judges alone.
+   *
+   * @throws IllegalArgumentException if there is none of that name; the message lists them
+   */
+  public static Strategy byName(String name) {
+    if (name.equals(Origin.AUTHORS.toString())) {
+      return authors();
+    }
+    if (name.equals(Origin.ALL.toString())) {
+      return all();
+    }
+    List<String> known =
+        Stream.concat(
+                Stream.of(Origin.AUTHORS.toString(), Origin.ALL.toString()),
+                Criteria.names().stream())
+            .toList();
+    if (!known.contains(name)) {
+      throw new IllegalArgumentException(Spelling.unknown("strategy", name, known));
+    }
+    return single(Criteria.byName(name));
+  }
+
+  /**
+   * This strategy with other cuts between blocks.
+   *
+   * @throws IllegalStateException if it comes from a warm-up, whose tallies hold for its own cuts
+   */
+  public Strategy withPartitioning(Partitioning partitioning) {
+    if (warmUp.isPresent() && partitioning != this.partitioning) {
+      throw new IllegalStateException(
+          "a strategy from a warm-up keeps its partitioning "
+              + this.partitioning
+              + ", got "
+              + partitioning
+              + "; run the warm-up with that partitioning");
+    }
+    return new Strategy(origin, partitioning, criteria, assignment, warmUp);
+  }
+
+  /**
+   * The names of the criteria of a partition.
+   *
+   * @throws IllegalArgumentException if the strategy has partitions but not this one
+   */
+  public List<String> criteriaOf(Partition partition) {
+    if (assignment.isEmpty()) {
+      return criteria;
+    }
+    List<String> assigned = assignment.get(partition);
+    if (assigned == null) {
+      throw new IllegalArgumentException(
+          "the strategy has no criteria for partition "
+              + partition
+              + "; it has "
+              + assignment.keySet());
+    }
+    return assigned;
+  }
+
+  /**
+   * Checks that each partition of a search space has criteria.
+   *
+   * @throws IllegalArgumentException if one has none
+   */
+  public void requireCovers(SearchSpace space) {
+    partitioning.partitions(space).forEach(this::criteriaOf);
+  }
+
+  /** Plain maps, lists, strings and numbers, ready for JSON, that {@link #fromMap} reads back. */
+  public Map<String, Object> toMap() {
+    return StrategyFormat.write(this);
+  }
+
+  /**
+   * Reads what {@link #toMap} wrote, or a person did.
+   *
+   * @throws IllegalArgumentException if a key is missing, unknown or has a value that is not legal;
+   *     the message begins with the key
+   */
+  public static Strategy fromMap(Map<String, ?> map) {
+    return StrategyFormat.read(map);
+  }
+
+  private static List<String> sixNames() {
+    return Criteria.six().stream().map(Criterion::name).toList();
+  }
+}

@@ -1,0 +1,23 @@
+package org.prunepeft.search;
+
+import java.util.Map;
+
+/**
+ * How a module was judged in one round.
+ *
+ * @param module the module
+ * @param partition where it sits; the {@link Panel} of that partition judged it
+ * @param scores by criterion, those left out included
+ * @param probability the pruning probability, the panel's mean; high goes first
+ * @param meanRank the mean of the panel's ranks; decides between equal probabilities
+ */
+public record Verdict(
+    Candidate module,
+    Partition partition,
+    Map<String, Score> scores,
+    double probability,
+    double meanRank) {
+  public Verdict {
+    scores = Ordered.map(scores);
+  }
+}

@@ -1,0 +1,18 @@
+package org.prunepeft.search;
+
+import java.util.List;
+
+/**
+ * What one criterion saw and did in one turn of the warm-up.
+ *
+ * @param turn from 1
+ * @param criterion its name
+ * @param readings how much it could tell about each type of module
+ * @param removed the names of the modules it removed, in order; none if it told none apart
+ */
+public record WarmUpTurn(int turn, String criterion, List<Reading> readings, List<String> removed) {
+  public WarmUpTurn {
+    readings = List.copyOf(readings);
+    removed = List.copyOf(removed);
+  }
+}
