@@ -55,13 +55,11 @@ class OrderIndependenceTest {
       Collections.shuffle(assigned, random);
       assignment.put(partition, assigned);
     }
+    List<String> known = new ArrayList<>(strategy.criteria());
+    Collections.shuffle(known, random);
     Strategy shuffled =
         new Strategy(
-            strategy.origin(),
-            strategy.partitioning(),
-            strategy.criteria(),
-            assignment,
-            strategy.warmUp());
+            strategy.origin(), strategy.partitioning(), known, assignment, strategy.warmUp());
     return IterativePruning.run(
         space, shuffled, settings, OrderIndependenceTest::train, SearchListener.NONE);
   }

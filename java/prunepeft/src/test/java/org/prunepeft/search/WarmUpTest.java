@@ -187,7 +187,7 @@ class WarmUpTest {
         WarmUp.run(
             Scores.loraOnly(3),
             List.of(Criteria.WEIGHT),
-            WarmUpSettings.defaults().withRemovedPerTurn(2),
+            WarmUpSettings.defaults().withRemovedPerTurn(5),
             scores,
             SearchListener.NONE);
     assertEquals(
