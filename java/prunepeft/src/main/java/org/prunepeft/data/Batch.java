@@ -1,0 +1,37 @@
+package org.prunepeft.data;
+
+/**
+ * Examples of like length, padded to the longest; values row by row.
+ *
+ * @param rows examples
+ * @param length tokens in a row, padding included
+ * @param ids [rows · length] token ids, 0 where padded
+ * @param types [rows · length] segment ids, 0 where padded
+ * @param mask [rows · length] 1 for a token, 0 for padding
+ * @param labels [rows]
+ * @param indices [rows] each example's place in the data set
+ */
+public record Batch(
+    int rows, int length, long[] ids, long[] types, byte[] mask, int[] labels, int[] indices) {
+  static Batch of(EncodedDataset data, int[] indices) {
+    int rows = indices.length;
+    int length = 0;
+    for (int index : indices) {
+      length = Math.max(length, data.length(index));
+    }
+    long[] ids = new long[rows * length];
+    long[] types = new long[rows * length];
+    byte[] mask = new byte[rows * length];
+    int[] labels = new int[rows];
+    for (int row = 0; row < rows; row++) {
+      Encoding encoding = data.encoding(indices[row]);
+      for (int i = 0; i < encoding.ids().length; i++) {
+        ids[row * length + i] = encoding.ids()[i];
+        types[row * length + i] = encoding.types()[i];
+        mask[row * length + i] = 1;
+      }
+      labels[row] = data.label(indices[row]);
+    }
+    return new Batch(rows, length, ids, types, mask, labels, indices);
+  }
+}

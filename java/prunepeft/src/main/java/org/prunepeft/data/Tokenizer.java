@@ -1,0 +1,133 @@
+package org.prunepeft.data;
+
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.util.PairList;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Turns texts into token ids as a model's {@code tokenizer.json} says, by Hugging Face's own
+ * library. Special tokens are added; what the file says about padding and truncation is overridden.
+ *
+ * <p>Nothing is downloaded and nobody is told: loading this class sets the system properties {@code
+ * ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are set.
+ * The native library comes out of its archive into {@code ~/.djl.ai}, or where the environment
+ * variable {@code DJL_CACHE_DIR} points.
+ *
+ * <p>May be used by several threads at once. The owner closes it, which frees native memory.
+ */
+public final class Tokenizer implements AutoCloseable {
+  /** Room for the special tokens of a pair of texts and some text. */
+  private static final int SHORTEST = 8;
+
+  static {
+    setUnlessSet("ai.djl.offline");
+    setUnlessSet("OPT_OUT_TRACKING");
+  }
+
+  private final HuggingFaceTokenizer tokenizer;
+
+  private Tokenizer(HuggingFaceTokenizer tokenizer) {
+    this.tokenizer = tokenizer;
+  }
+
+  /**
+   * A tokenizer.
+   *
+   * @param tokenizerJson content of a {@code tokenizer.json}
+   * @param maxLength tokens that an encoding has at most, special ones included; 8 or more
+   * @throws IllegalArgumentException if maxLength is out of range
+   * @throws DataException if the content is not understood, or the native library not loaded
+   */
+  public static Tokenizer of(byte[] tokenizerJson, int maxLength) {
+    if (maxLength < SHORTEST) {
+      throw new IllegalArgumentException(
+          "maximum length must be at least %d tokens, got %d".formatted(SHORTEST, maxLength));
+    }
+    String length = Integer.toString(maxLength);
+    Map<String, String> options =
+        Map.of(
+            "padding",
+            "false",
+            "truncation",
+            "true",
+            "maxLength",
+            length,
+            "modelMaxLength",
+            length);
+    try {
+      return new Tokenizer(
+          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options));
+    } catch (LinkageError e) {
+      throw new DataException(
+          "the native library of ai.djl.huggingface:tokenizers does not load; it needs Linux with"
+              + " glibc on x86-64 or arm64, and a directory to write to: set DJL_CACHE_DIR to one",
+          e);
+    } catch (IOException | RuntimeException e) {
+      throw new DataException(
+          "tokenizer.json (%d bytes) is not understood: %s; take the model's file again from its source"
+              .formatted(tokenizerJson.length, e.getMessage()),
+          e);
+    }
+  }
+
+  /**
+   * Encodes one text or a pair.
+   *
+   * @param text the text, or the first of two
+   * @param pair the second; null if there is none
+   * @return at most maxLength tokens; of a pair the longer text is cut first
+   * @throws IllegalStateException if the tokenizer is closed
+   */
+  public Encoding encode(String text, String pair) {
+    return encoding(pair == null ? tokenizer.encode(text) : tokenizer.encode(text, pair));
+  }
+
+  /** Encodes many at once, on all cores. */
+  List<Encoding> encode(List<Example> examples) {
+    List<String> singles = new ArrayList<>();
+    PairList<String, String> pairs = new PairList<>();
+    for (Example example : examples) {
+      if (example.pair() == null) {
+        singles.add(example.text());
+      } else {
+        pairs.add(example.text(), example.pair());
+      }
+    }
+    var ofSingles = singles.isEmpty() ? null : tokenizer.batchEncode(singles);
+    var ofPairs = pairs.isEmpty() ? null : tokenizer.batchEncode(pairs);
+    List<Encoding> encodings = new ArrayList<>(examples.size());
+    int single = 0;
+    int pair = 0;
+    for (Example example : examples) {
+      encodings.add(encoding(example.pair() == null ? ofSingles[single++] : ofPairs[pair++]));
+    }
+    return encodings;
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+  }
+
+  private static Encoding encoding(ai.djl.huggingface.tokenizers.Encoding encoding) {
+    return new Encoding(ints(encoding.getIds()), ints(encoding.getTypeIds()));
+  }
+
+  private static int[] ints(long[] values) {
+    int[] ints = new int[values.length];
+    for (int i = 0; i < values.length; i++) {
+      ints[i] = Math.toIntExact(values[i]);
+    }
+    return ints;
+  }
+
+  private static void setUnlessSet(String property) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, "true");
+    }
+  }
+}
