@@ -42,7 +42,8 @@ public record Candidate(String name, int layer, String type, long parameters) {
     }
   }
 
-  static long total(Collection<Candidate> modules) {
+  /** Trainable parameters of all of them together. */
+  public static long total(Collection<Candidate> modules) {
     long total = 0;
     for (Candidate module : modules) {
       total = Math.addExact(total, module.parameters());

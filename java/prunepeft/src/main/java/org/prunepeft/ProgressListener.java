@@ -1,0 +1,32 @@
+package org.prunepeft;
+
+/** Follows a run, on its thread. What it throws ends the run. */
+public interface ProgressListener {
+  /** Follows nothing. */
+  ProgressListener NONE = new ProgressListener() {};
+
+  /**
+   * A piece of work begins; the one before it is over.
+   *
+   * @param name in a few words
+   * @param unit of what is counted: steps, examples
+   * @param total how many there will be
+   */
+  default void started(String name, String unit, long total) {}
+
+  /**
+   * The piece goes on.
+   *
+   * @param done units of it
+   * @param detail in a few characters, such as the loss; may be empty
+   */
+  default void progress(long done, String detail) {}
+
+  /** Something worth a line. */
+  default void message(String line) {}
+
+  /** Asked before each step; true ends the run with {@link java.util.concurrent.CancellationException}. */
+  default boolean cancelled() {
+    return false;
+  }
+}

@@ -1,0 +1,168 @@
+package org.prunepeft;
+
+import java.util.List;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.Criteria;
+import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.IterativePruning;
+import org.prunepeft.search.PruningResult;
+import org.prunepeft.search.PruningRound;
+import org.prunepeft.search.PruningSettings;
+import org.prunepeft.search.RandomSelection;
+import org.prunepeft.search.SearchListener;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.Stage;
+import org.prunepeft.search.Strategy;
+import org.prunepeft.search.WarmUp;
+import org.prunepeft.train.SupernetTraining;
+
+/**
+ * Searches a PEFT configuration by pruning, and trains one (arXiv 2506.07587).
+ *
+ * <p>One run at a time uses all threads that its setup names; the thread counts are the process's.
+ */
+public final class PrunePeft {
+  private PrunePeft() {}
+
+  /**
+   * Searches: warm-up, rounds of pruning, retraining of what is left.
+   *
+   * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is written then
+   * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory says so
+   */
+  public static SearchOutcome search(Setup setup, SearchSettings settings, ProgressListener progress) {
+    try (RunRecord record = RunRecord.of(setup);
+        Session session = new Session(setup, progress)) {
+      return record.guard(() -> search(session, settings, record));
+    }
+  }
+
+  private static SearchOutcome search(Session session, SearchSettings settings, RunRecord record) {
+    Setup setup = session.setup;
+    long budget = settings.budgetOf(session.space.totalParameters());
+    session.space.requireBudget(budget);
+    record.configuration(session, settings, budget);
+    try (SupernetTraining trainer =
+        new SupernetTraining(
+            setup.peft(),
+            session.encoder.config(),
+            session.trainer,
+            session.head,
+            settings.criteria(),
+            setup.seed(),
+            new SupernetTraining.Fidelity(
+                session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
+            new SupernetTraining.Fidelity(
+                session.sample("rounds", settings.roundExamples()), settings.roundEpochs()),
+            (stage, modules, steps) -> session.follow(stageName(stage, modules), steps, record.metrics()))) {
+      long start = System.nanoTime();
+      SearchListener listener = listener(session.progress);
+      Strategy strategy = settings.strategy();
+      double warmUpSeconds = 0;
+      if (strategy == null) {
+        strategy =
+            WarmUp.run(
+                session.space,
+                Criteria.six(),
+                settings.warmUp().withSeed(setup.seed()),
+                trainer,
+                listener);
+        warmUpSeconds = Session.seconds(start);
+      }
+      record.strategy(strategy);
+      long rounds = System.nanoTime();
+      PruningResult pruning =
+          IterativePruning.run(
+              session.space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
+      double roundSeconds = Session.seconds(rounds);
+      record.pruning(pruning);
+      try (Session.Trained trained = session.train(pruning.kept(), record.metrics())) {
+        SearchOutcome outcome =
+            new SearchOutcome(pruning, trained.outcome(), warmUpSeconds, roundSeconds);
+        record.complete(session, trained, outcome);
+        return outcome;
+      }
+    }
+  }
+
+  private static String stageName(Stage stage, int modules) {
+    String kind = stage.kind() == Stage.Kind.WARM_UP ? "warm-up turn " : "round ";
+    return kind + stage.index() + ", " + modules + " modules";
+  }
+
+  private static PruningSettings pruning(SearchSettings settings, long budget, long seed) {
+    return PruningSettings.of(budget)
+        .withRounds(settings.rounds())
+        .withSelection(settings.selection())
+        .withWeights(settings.weights())
+        .withReinitialise(settings.reinitialise())
+        .withSeed(seed);
+  }
+
+  private static SearchListener listener(ProgressListener progress) {
+    return new SearchListener() {
+      @Override
+      public void roundFinished(PruningRound round, int rounds) {
+        progress.message(
+            String.format(
+                "round %d of %d: removed %s; %,d parameters left",
+                round.index(),
+                rounds,
+                round.removals().isEmpty()
+                    ? "nothing"
+                    : String.join(", ", round.removals().stream().map(r -> r.module().name()).toList()),
+                round.parameters()));
+      }
+
+      @Override
+      public boolean cancelled() {
+        return progress.cancelled();
+      }
+    };
+  }
+
+  /**
+   * Trains a fixed choice of modules: the baselines that a search is compared with.
+   *
+   * @param keep share of the supernet's parameters, in (0, 1], for {@link Selection#RANDOM} and {@link Selection#DEPTH}
+   * @param names of the modules for {@link Selection#CONFIGURATION}, else ignored
+   * @throws IllegalArgumentException if a setting or a name is out of range
+   */
+  public static TrainOutcome train(
+      Setup setup, Selection selection, double keep, List<String> names, ProgressListener progress) {
+    try (RunRecord record = RunRecord.of(setup);
+        Session session = new Session(setup, progress)) {
+      return record.guard(
+          () -> {
+            List<Candidate> modules = choose(session.space, selection, keep, names, setup.seed());
+            record.configuration(session, selection, modules);
+            try (Session.Trained trained = session.train(modules, record.metrics())) {
+              record.complete(session, trained);
+              return trained.outcome();
+            }
+          });
+    }
+  }
+
+  private static List<Candidate> choose(
+      SearchSpace space, Selection selection, double keep, List<String> names, long seed) {
+    long budget = (long) Math.floor(keep * space.totalParameters());
+    return switch (selection) {
+      case HEAD -> List.of();
+      case SUPERNET -> space.candidates();
+      case RANDOM -> RandomSelection.keep(space, budget, seed);
+      case DEPTH -> DepthOrder.keep(space, budget);
+      case CONFIGURATION -> byName(space, names);
+    };
+  }
+
+  private static List<Candidate> byName(SearchSpace space, List<String> names) {
+    for (String name : names) {
+      if (space.candidates().stream().noneMatch(candidate -> candidate.name().equals(name))) {
+        throw new IllegalArgumentException(
+            "no module is named '" + name + "'; there are " + space.candidates().stream().map(Candidate::name).toList());
+      }
+    }
+    return space.candidates().stream().filter(candidate -> names.contains(candidate.name())).toList();
+  }
+}

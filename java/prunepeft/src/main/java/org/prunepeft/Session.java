@@ -1,0 +1,183 @@
+package org.prunepeft;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.EncodedDataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Stratified;
+import org.prunepeft.data.Tasks;
+import org.prunepeft.data.Tokenizer;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.peft.Seeds;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Head;
+import org.prunepeft.train.HeadFit;
+import org.prunepeft.train.StepListener;
+import org.prunepeft.train.Trainer;
+
+/** A model, a tokenised task and a fitted head: what a search and every training start from. */
+final class Session implements AutoCloseable {
+  final Setup setup;
+  final ProgressListener progress;
+  final Dataset dataset;
+  final EncodedDataset train;
+  final EncodedDataset validation;
+  final EncodedDataset test;
+  final Encoder encoder;
+  final SearchSpace space;
+  final Trainer trainer;
+  final Head head;
+  final Evaluation headTest;
+  final double preparationSeconds;
+
+  Session(Setup setup, ProgressListener progress) {
+    this.setup = setup;
+    this.progress = progress;
+    long start = System.nanoTime();
+    Models.Entry model = Models.byName(setup.model());
+    dataset = Tasks.byName(setup.task()).load(setup.sizes(), setup.seed());
+    Torch.setThreads(setup.threads());
+    progress.started("load " + model.name(), "", 0);
+    Models.LoadedModel loaded = model.loader().load();
+    encoder = loaded.encoder();
+    progress.started("tokenise " + dataset.name(), "", 0);
+    try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
+      train = EncodedDataset.of(tokenizer, dataset.train());
+      validation = EncodedDataset.of(tokenizer, dataset.validation());
+      test = EncodedDataset.of(tokenizer, dataset.test());
+    }
+    space = setup.peft().space(encoder.config());
+    trainer = new Trainer(encoder, setup.training());
+    int hidden = encoder.config().hidden();
+    float[][] pooled = poolFrozen(List.of(train, test));
+    progress.started("fit the head", "", 0);
+    head =
+        HeadFit.fit(
+            pooled[0],
+            train.labels(),
+            dataset.labels().size(),
+            hidden,
+            setup.training(),
+            Seeds.derive(setup.seed(), "head"));
+    headTest = HeadFit.evaluate(head, pooled[1], test.labels(), hidden);
+    preparationSeconds = seconds(start);
+  }
+
+  /** The frozen encoder's pooled outputs, computed once a data set. */
+  private float[][] poolFrozen(List<EncodedDataset> sets) {
+    long total = sets.stream().mapToLong(EncodedDataset::size).sum();
+    progress.started("frozen encoder", "examples", total);
+    float[][] pooled = new float[sets.size()][];
+    try (PeftModules none = modules(List.of())) {
+      long before = 0;
+      for (int i = 0; i < pooled.length; i++) {
+        long done = before;
+        pooled[i] =
+            trainer.pooled(
+                none,
+                sets.get(i),
+                count -> {
+                  requireNotCancelled();
+                  progress.progress(done + count, "");
+                });
+        before += sets.get(i).size();
+      }
+    }
+    return pooled;
+  }
+
+  private void requireNotCancelled() {
+    if (progress.cancelled()) {
+      throw new CancellationException("cancelled");
+    }
+  }
+
+  PeftModules modules(List<Candidate> candidates) {
+    return new PeftModules(setup.peft(), encoder.config(), candidates);
+  }
+
+  /** A part of the training set with its distribution of labels; all of it if it has no more than n examples. */
+  EncodedDataset sample(String name, int n) {
+    List<Example> examples = dataset.train();
+    if (n >= examples.size()) {
+      return train;
+    }
+    return train.subset(Stratified.sample(examples, n, Seeds.derive(setup.seed(), "sample/" + name)));
+  }
+
+  /** Shows a training's steps. */
+  StepListener follow(String name, int steps, MetricsLog log) {
+    progress.started(name, "steps", steps);
+    return new StepListener() {
+      @Override
+      public void step(int step, int of, double loss, double rate) {
+        progress.progress(step, String.format("loss %.3f", loss));
+        log.step(name, step, loss, rate);
+      }
+
+      @Override
+      public void epoch(int epoch, int epochs, double trainLoss, Evaluation evaluation) {
+        log.epoch(name, epoch, trainLoss, evaluation);
+        if (evaluation != null) {
+          progress.message(
+              String.format(
+                  "%s, epoch %d of %d: training loss %.3f, validation accuracy %.1f %%",
+                  name, epoch, epochs, trainLoss, 100 * evaluation.accuracy()));
+        }
+      }
+
+      @Override
+      public boolean cancelled() {
+        return progress.cancelled();
+      }
+    };
+  }
+
+  /** What trains a configuration leaves behind. */
+  record Trained(PeftModules modules, Head head, TrainOutcome outcome) implements AutoCloseable {
+    @Override
+    public void close() {
+      modules.close();
+      head.close();
+    }
+  }
+
+  /** Trains a configuration from new weights for the full number of epochs. */
+  Trained train(List<Candidate> candidates, MetricsLog log) {
+    long start = System.nanoTime();
+    PeftModules modules = modules(candidates);
+    Head own = head.copy();
+    modules.initialise(setup.seed(), "final");
+    Trainer.Run run =
+        new Trainer.Run(
+            modules, own, train, setup.epochs(), Seeds.derive(setup.seed(), "final"), validation);
+    Evaluation best = trainer.train(run, follow("train", trainer.steps(run), log));
+    double trainingSeconds = seconds(start);
+    progress.started("test", "", 0);
+    Evaluation tested = trainer.evaluate(modules, own, test);
+    List<Candidate> kept = new ArrayList<>(candidates);
+    return new Trained(
+        modules,
+        own,
+        new TrainOutcome(
+            kept, space.totalParameters(), headTest, best, tested, preparationSeconds, trainingSeconds));
+  }
+
+  static double seconds(long startNanos) {
+    return (System.nanoTime() - startNanos) / 1e9;
+  }
+
+  @Override
+  public void close() {
+    trainer.close();
+    head.close();
+    encoder.close();
+  }
+}
