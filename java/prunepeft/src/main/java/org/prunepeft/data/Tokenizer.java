@@ -68,7 +68,7 @@ public final class Tokenizer implements AutoCloseable {
           e);
     } catch (IOException | RuntimeException e) {
       throw new DataException(
-          "tokenizer.json (%d bytes) is not understood: %s; take the model's file again from its source"
+          "tokenizer.json (%d bytes) is not understood: %s; take the file again from the model"
               .formatted(tokenizerJson.length, e.getMessage()),
           e);
     }
