@@ -1,5 +1,6 @@
 package org.prunepeft.data;
 
+import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.util.PairList;
 import java.io.ByteArrayInputStream;
@@ -61,7 +62,7 @@ public final class Tokenizer implements AutoCloseable {
     try {
       return new Tokenizer(
           HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options));
-    } catch (LinkageError e) {
+    } catch (EngineException | LinkageError e) {
       throw new DataException(
           "the native library of ai.djl.huggingface:tokenizers does not load; it needs Linux with"
               + " glibc on x86-64 or arm64, and a directory to write to: set DJL_CACHE_DIR to one",
