@@ -2,6 +2,7 @@ package org.prunepeft.data;
 
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentSkipListMap;
 
 /** The tasks that can be asked for by name. */
@@ -34,20 +35,27 @@ public final class Tasks {
    * Finds a task.
    *
    * @throws IllegalArgumentException if there is none of that name; the message suggests the
-   *     nearest and lists all
+   *     nearest, if one is near, and lists all
    */
   public static Task byName(String name) {
-    Task task = TASKS.get(name);
+    Task task = TASKS.get(Objects.requireNonNull(name, "name"));
     if (task == null) {
-      String nearest =
-          names().stream()
-              .min(Comparator.comparingInt(known -> distance(name, known)))
-              .orElseThrow();
-      throw new IllegalArgumentException(
-          "there is no task named %s; did you mean %s? The tasks are: %s"
-              .formatted(name, nearest, String.join(", ", names())));
+      throw new IllegalArgumentException(unknown(name));
     }
     return task;
+  }
+
+  private static String unknown(String name) {
+    String nearest =
+        names().stream()
+            .min(Comparator.comparingInt(known -> distance(name, known)))
+            .filter(known -> 2 * distance(name, known) <= Math.max(name.length(), known.length()))
+            .orElse(null);
+    return "unknown task '%s'; %s %s"
+        .formatted(
+            name,
+            nearest == null ? "known are" : "did you mean " + nearest + "? Known are",
+            String.join(", ", names()));
   }
 
   /** Levenshtein's distance: insertions, deletions and replacements of a character. */

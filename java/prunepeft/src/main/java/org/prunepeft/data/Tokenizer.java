@@ -1,5 +1,6 @@
 package org.prunepeft.data;
 
+import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.util.PairList;
 import java.io.ByteArrayInputStream;
@@ -61,14 +62,14 @@ public final class Tokenizer implements AutoCloseable {
     try {
       return new Tokenizer(
           HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options));
-    } catch (LinkageError e) {
+    } catch (EngineException | LinkageError e) {
       throw new DataException(
           "the native library of ai.djl.huggingface:tokenizers does not load; it needs Linux with"
               + " glibc on x86-64 or arm64, and a directory to write to: set DJL_CACHE_DIR to one",
           e);
     } catch (IOException | RuntimeException e) {
       throw new DataException(
-          "tokenizer.json (%d bytes) is not understood: %s; take the model's file again from its source"
+          "tokenizer.json (%d bytes) is not understood: %s; take the file again from the model"
               .formatted(tokenizerJson.length, e.getMessage()),
           e);
     }
