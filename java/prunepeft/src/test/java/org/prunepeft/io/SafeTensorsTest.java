@@ -1,0 +1,265 @@
+package org.prunepeft.io;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.io.SafeTensors.DType;
+import org.prunepeft.io.SafeTensors.Tensor;
+
+class SafeTensorsTest {
+  @TempDir Path directory;
+  private Path file;
+
+  @BeforeEach
+  void name() {
+    file = directory.resolve("adapter_model.safetensors");
+  }
+
+  @Test
+  void whatIsWrittenIsReadBack() throws IOException {
+    var random = new Random();
+    var large = new float[300_007];
+    for (int i = 0; i < large.length; i++) {
+      large[i] = (float) random.nextGaussian();
+    }
+    var odd = new float[] {Float.NaN, -0f, Float.MIN_VALUE, Float.NEGATIVE_INFINITY, 5, 6};
+    Files.writeString(file, "an older file");
+    SafeTensors.write(
+        file,
+        Map.of(
+            "b.\"quoted\" é", new Tensor(new long[] {2, 3}, odd),
+            "a", new Tensor(new long[] {300_007, 1}, large),
+            "empty", new Tensor(new long[] {0, 4}, new float[0]),
+            "scalar", new Tensor(new long[0], new float[] {7})));
+
+    byte[] bytes = Files.readAllBytes(file);
+    long header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    assertEquals(0, (8 + header) % 8);
+    assertEquals(8 + header + 4 * (6 + large.length + 1), bytes.length);
+    try (var tensors = SafeTensors.open(file)) {
+      assertEquals(Map.of("format", "pt"), tensors.metadata());
+      assertEquals(List.of("a", "b.\"quoted\" é", "empty", "scalar"), List.copyOf(tensors.names()));
+      assertArrayEquals(large, tensors.floats("a"));
+      assertArrayEquals(odd, tensors.floats("b.\"quoted\" é"));
+      assertArrayEquals(new long[] {2, 3}, tensors.entry("b.\"quoted\" é").shape());
+      assertEquals(0, tensors.floats("empty").length);
+      assertArrayEquals(new float[] {7}, tensors.floats("scalar"));
+      var part = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+      tensors.read("a", 4 * 300_000, part);
+      assertEquals(large[300_001], part.getFloat(4));
+      assertThrows(NoSuchElementException.class, () -> tensors.floats("c"));
+      assertThrows(
+          IndexOutOfBoundsException.class, () -> tensors.read("scalar", 1, ByteBuffer.allocate(4)));
+      assertThrows(
+          IndexOutOfBoundsException.class,
+          () -> tensors.read("scalar", Long.MIN_VALUE, ByteBuffer.allocate(4)));
+    }
+    try (var files = Files.list(directory)) {
+      assertEquals(List.of(file), files.toList());
+    }
+  }
+
+  @Test
+  void aFailedWriteLeavesTheOlderFile() throws IOException {
+    Files.createDirectories(file.resolve("a directory is in the way"));
+    assertThrows(IOException.class, () -> SafeTensors.write(file, Map.of()));
+    assertTrue(Files.isDirectory(file.resolve("a directory is in the way")));
+    try (var files = Files.list(directory)) {
+      assertEquals(List.of(file), files.toList());
+    }
+  }
+
+  @Test
+  void everyTypeIsReadInAnyOrderOfTheData() throws IOException {
+    int size = Arrays.stream(DType.values()).mapToInt(DType::bits).sum();
+    var members = new ArrayList<String>();
+    int end = size;
+    for (DType dtype : DType.values()) {
+      // Eight elements, so as many bytes as one has bits.
+      int begin = end - dtype.bits();
+      members.add(tensor(dtype.name(), dtype.name(), "[2,4]", begin + "," + end));
+      end = begin;
+    }
+    byte[] data = new byte[size];
+    new Random(1).nextBytes(data);
+    write("{" + String.join(",", members) + "}", data);
+    try (var tensors = SafeTensors.open(file)) {
+      for (DType dtype : DType.values()) {
+        var entry = tensors.entry(dtype.name());
+        assertEquals(dtype, entry.dtype());
+        assertArrayEquals(
+            Arrays.copyOfRange(data, (int) entry.begin(), (int) entry.end()),
+            tensors.bytes(dtype.name()));
+      }
+      var e = assertThrows(IllegalArgumentException.class, () -> tensors.floats("I8"));
+      assertTrue(e.getMessage().contains("I8") && e.getMessage().contains("BF16"));
+    }
+  }
+
+  @Test
+  void narrowAndWideFloatsAreConverted() throws IOException {
+    var data = ByteBuffer.allocate(28).order(ByteOrder.LITTLE_ENDIAN);
+    for (int half : new int[] {0x3c00, 0xc000, 0x0001, 0x7bff, 0x7c00, 0x8000}) {
+      data.putShort((short) half);
+    }
+    data.putShort((short) 0x3f80).putShort((short) 0xff80);
+    data.putInt(0).putDouble(0.1);
+    write(
+        "{"
+            + tensor("half", "F16", "[6]", "0,12")
+            + ","
+            + tensor("brain", "BF16", "[2]", "12,16")
+            + ","
+            + tensor("rest", "U8", "[4]", "16,20")
+            + ","
+            + tensor("double", "F64", "[]", "20,28")
+            + "}",
+        data.array());
+    try (var tensors = SafeTensors.open(file)) {
+      assertArrayEquals(
+          new float[] {1, -2, 0x1p-24f, 65504, Float.POSITIVE_INFINITY, -0f},
+          tensors.floats("half"));
+      assertArrayEquals(new float[] {1, Float.NEGATIVE_INFINITY}, tensors.floats("brain"));
+      assertArrayEquals(new float[] {0.1f}, tensors.floats("double"));
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}} | before the tensor ahead
+          {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}  | before the tensor ahead
+          {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}} | but the tensor ahead
+          {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}                                        | 4 bytes behind
+          {"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}                                       | is cut off
+          {"a":{"dtype":"F32","shape":[3],"data_offsets":[-12,0]}}                                      | negative
+          {"a":{"dtype":"F32","shape":[-3],"data_offsets":[0,12]}}                                      | negative
+          {"a":{"dtype":"F32","shape":[0],"data_offsets":[12,0]}}                                       | ends before
+          {"a":{"dtype":"F32","shape":[3],"data_offsets":[18446744073709551604,12]}}                    | out of range
+          {"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}                    | impossible
+          {"a":{"dtype":"F32","shape":[3],"data_offsets":[9223372036854775795,9223372036854775807]}}    | ahead of it
+          {"a":{"dtype":"F16","shape":[3],"data_offsets":[0,12]}}                                       | needs 48 bits
+          {"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}                                         | needs 12 bits
+          {"a":{"dtype":"F33","shape":[3],"data_offsets":[0,12]}}                                       | unknown dtype F33
+          {"a":{"dtype":"F32","shape":[3.0],"data_offsets":[0,12]}}                                     | expected VALUE_NUMBER_INT
+          {"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12,12]}}                                    | two data_offsets
+          {"a":{"dtype":"F32","shape":[3]}}                                                             | two data_offsets
+          {"a":{"dtype":"F32","shape":[[3]],"data_offsets":[0,12]}}                                     | nesting depth
+          {"a":{"dtype":"F32","dtype":"F32","shape":[3],"data_offsets":[0,12]}}                         | Duplicate
+          {"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}} | Duplicate
+          {"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}} {}                                    | text after
+          {"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}                                        | end-of-input
+          {"__metadata__":{"a":1}}                                                                      | expected VALUE_STRING
+           {}                                                                                           | 12 bytes behind
+          []                                                                                            | begin with
+          """)
+  void aHostileHeaderIsRefused(String header, String message) throws IOException {
+    write(header, new byte[12]);
+    var e = assertThrows(FormatException.class, () -> SafeTensors.open(file));
+    assertTrue(e.getMessage().contains(message), e.getMessage());
+    assertTrue(e.getMessage().startsWith(file.toString()), e.getMessage());
+  }
+
+  @Test
+  void aHeaderLongerThanTheFileIsRefusedBeforeItIsAllocated() throws IOException {
+    for (long length : new long[] {0, 1, 99, 100_000_000, 1L << 40, Long.MAX_VALUE, -1}) {
+      var bytes = ByteBuffer.allocate(20).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
+      Files.write(file, bytes.put((byte) '{').array());
+      assertThrows(FormatException.class, () -> SafeTensors.open(file));
+    }
+  }
+
+  @Test
+  void deeplyNestedJsonIsRefused() throws IOException {
+    write("{\"a\":" + "[".repeat(1_000_000), new byte[0]);
+    assertThrows(FormatException.class, () -> SafeTensors.open(file));
+  }
+
+  @Test
+  void textThatIsNotUtf8IsRefused() throws IOException {
+    var bytes = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN).putLong(4);
+    Files.write(file, bytes.put(new byte[] {'{', '"', (byte) 0xff, '"'}).array());
+    var e = assertThrows(FormatException.class, () -> SafeTensors.open(file));
+    assertTrue(e.getMessage().endsWith("not UTF-8"), e.getMessage());
+  }
+
+  @Test
+  void mutatedAndTruncatedFilesAreReadOrRefused() throws IOException {
+    SafeTensors.write(
+        file,
+        Map.of(
+            "x.lora_A.weight", new Tensor(new long[] {2, 3}, new float[6]),
+            "x.lora_B.weight", new Tensor(new long[] {3, 2}, new float[6])));
+    byte[] good = Files.readAllBytes(file);
+    for (int length = 0; length < good.length; length++) {
+      Files.write(file, Arrays.copyOf(good, length));
+      assertThrows(FormatException.class, () -> SafeTensors.open(file));
+    }
+    var random = new Random(11);
+    int read = 0;
+    String characters = "{}[]\",:0123456789-eFBIx \0";
+    for (int i = 0; i < 8000; i++) {
+      byte[] bad = good.clone();
+      for (int flips = 1 + random.nextInt(3); flips > 0; flips--) {
+        boolean length = random.nextInt(20) == 0;
+        int place = length ? random.nextInt(8) : 8 + random.nextInt(bad.length - 8);
+        bad[place] =
+            random.nextInt(4) == 0
+                ? (byte) random.nextInt(256)
+                : (byte) characters.charAt(random.nextInt(characters.length()));
+      }
+      Files.write(file, bad);
+      try (var tensors = SafeTensors.open(file)) {
+        for (String name : tensors.names()) {
+          assertEquals(tensors.entry(name).bytes(), tensors.bytes(name).length);
+        }
+        read++;
+      } catch (FormatException e) {
+        assertFalse(e.getMessage().isBlank());
+      }
+    }
+    assertTrue(read > 100 && read < 7000, "harmless mutations: " + read);
+  }
+
+  @Test
+  void aTensorWhoseShapeAndValuesDisagreeCannotBeMade() {
+    var e =
+        assertThrows(
+            IllegalArgumentException.class, () -> new Tensor(new long[] {2, 3}, new float[5]));
+    assertEquals("shape [2, 3] needs 6 values, got 5", e.getMessage());
+    assertThrows(IllegalArgumentException.class, () -> new Tensor(new long[] {-1}, new float[0]));
+  }
+
+  private static String tensor(String name, String dtype, String shape, String offsets) {
+    return "\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%s]}"
+        .formatted(name, dtype, shape, offsets);
+  }
+
+  private void write(String header, byte[] data) throws IOException {
+    byte[] text = header.getBytes(StandardCharsets.UTF_8);
+    var bytes = ByteBuffer.allocate(8 + text.length + data.length).order(ByteOrder.LITTLE_ENDIAN);
+    Files.write(file, bytes.putLong(text.length).put(text).put(data).array());
+  }
+}
