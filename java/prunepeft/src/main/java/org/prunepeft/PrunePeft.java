@@ -31,10 +31,13 @@ public final class PrunePeft {
    * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory says so
    */
   public static SearchOutcome search(Setup setup, SearchSettings settings, ProgressListener progress) {
-    try (RunRecord record = RunRecord.of(setup);
-        Session session = new Session(setup, progress)) {
-      return record.guard(() -> search(session, settings, record));
-    }
+    RunRecord record = RunRecord.of(setup);
+    return record.guard(
+        () -> {
+          try (Session session = new Session(setup, progress)) {
+            return search(session, settings, record);
+          }
+        });
   }
 
   private static SearchOutcome search(Session session, SearchSettings settings, RunRecord record) {
@@ -130,18 +133,18 @@ public final class PrunePeft {
    */
   public static TrainOutcome train(
       Setup setup, Selection selection, double keep, List<String> names, ProgressListener progress) {
-    try (RunRecord record = RunRecord.of(setup);
-        Session session = new Session(setup, progress)) {
-      return record.guard(
-          () -> {
+    RunRecord record = RunRecord.of(setup);
+    return record.guard(
+        () -> {
+          try (Session session = new Session(setup, progress)) {
             List<Candidate> modules = choose(session.space, selection, keep, names, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained = session.train(modules, record.metrics())) {
-              record.complete(session, trained);
+              record.complete(session, trained, selection);
               return trained.outcome();
             }
-          });
-    }
+          }
+        });
   }
 
   private static List<Candidate> choose(

@@ -46,6 +46,11 @@ public final class Torch {
     Kernels.threads();
   }
 
+  /** LibTorch's version. */
+  public static String version() {
+    return torch.TORCH_VERSION_MAJOR + "." + torch.TORCH_VERSION_MINOR + "." + torch.TORCH_VERSION_PATCH;
+  }
+
   /** LibTorch's threads. */
   public static int threads() {
     return torch.get_num_threads();

@@ -1,0 +1,107 @@
+package org.prunepeft.cli;
+
+import java.time.Duration;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.prunepeft.ProgressListener;
+
+/** Shows progress on the error stream: bars with rate and time left on a terminal, now and then a line elsewhere. */
+abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
+  /** Set by the launcher: whether the error stream is a terminal. */
+  static final String TERMINAL = "prunepeft.terminal";
+
+  static ProgressDisplay create() {
+    return Boolean.getBoolean(TERMINAL) ? new Bars() : new Lines();
+  }
+
+  @Override
+  public abstract void close();
+
+  private static final class Bars extends ProgressDisplay {
+    private ProgressBar bar;
+
+    @Override
+    public void started(String name, String unit, long total) {
+      close();
+      if (total == 0) {
+        System.err.println(name);
+        return;
+      }
+      bar =
+          new ProgressBarBuilder()
+              .setTaskName(String.format("%-28s", name))
+              .setUnit(" " + unit, 1)
+              .setInitialMax(total)
+              .setStyle(ProgressBarStyle.ASCII)
+              .setUpdateIntervalMillis(200)
+              .showSpeed()
+              .build();
+    }
+
+    @Override
+    public void progress(long done, String detail) {
+      if (bar != null) {
+        bar.stepTo(done);
+        bar.setExtraMessage(detail);
+      }
+    }
+
+    @Override
+    public void message(String line) {
+      close();
+      System.err.println(line);
+    }
+
+    @Override
+    public void close() {
+      if (bar != null) {
+        bar.close();
+        bar = null;
+      }
+    }
+  }
+
+  private static final class Lines extends ProgressDisplay {
+    private static final long INTERVAL = Duration.ofSeconds(10).toNanos();
+
+    private String name;
+    private String unit;
+    private long total;
+    private long begun;
+    private long shown;
+
+    @Override
+    public void started(String what, String counted, long of) {
+      name = what;
+      unit = counted;
+      total = of;
+      begun = System.nanoTime();
+      shown = begun;
+      System.err.println(of == 0 ? what : what + ": " + of + " " + counted);
+    }
+
+    @Override
+    public void progress(long done, String detail) {
+      long now = System.nanoTime();
+      if (now - shown < INTERVAL || done == 0) {
+        return;
+      }
+      shown = now;
+      double rate = done / ((now - begun) / 1e9);
+      System.err.printf(
+          "%s: %d of %d %s, %.1f a second, %.0f s left %s%n",
+          name, done, total, unit, rate, (total - done) / rate, detail);
+    }
+
+    @Override
+    public void message(String line) {
+      System.err.println(line);
+    }
+
+    @Override
+    public void close() {
+      System.err.flush();
+    }
+  }
+}

@@ -1,0 +1,45 @@
+package org.prunepeft.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import org.prunepeft.SearchOutcome;
+import org.prunepeft.Setup;
+import org.prunepeft.TrainOutcome;
+
+/** What a run prints at its end. */
+final class Report {
+  private Report() {}
+
+  static void print(Setup setup, SearchOutcome outcome) {
+    print(setup);
+    print(outcome.retrained());
+    System.out.printf(
+        "search %.1f s, retraining %.1f s: ratio %.2f%n",
+        outcome.searchSeconds(), outcome.retrained().trainingSeconds(), outcome.costRatio());
+  }
+
+  static void print(Setup setup, TrainOutcome outcome) {
+    print(setup);
+    print(outcome);
+    System.out.printf("training %.1f s%n", outcome.trainingSeconds());
+  }
+
+  private static void print(Setup setup) {
+    try {
+      System.out.println(Files.readString(setup.output().resolve("summary.md")));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    System.out.println("run directory: " + setup.output());
+  }
+
+  private static void print(TrainOutcome outcome) {
+    System.out.printf("test accuracy %.2f %%%n", 100 * outcome.test().accuracy());
+    System.out.printf(
+        "trainable parameters %,d of %,d (%.1f %%)%n",
+        outcome.parameters(),
+        outcome.supernetParameters(),
+        100.0 * outcome.parameters() / outcome.supernetParameters());
+  }
+}

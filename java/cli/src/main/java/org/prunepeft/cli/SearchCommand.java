@@ -1,0 +1,140 @@
+package org.prunepeft.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.SearchOutcome;
+import org.prunepeft.SearchSettings;
+import org.prunepeft.Setup;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.kernels.DType;
+import org.prunepeft.search.Partitioning;
+import org.prunepeft.search.PruningSettings;
+import org.prunepeft.search.Strategy;
+import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.train.CriterionSettings;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+    name = "search",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Searches which modules to train, then trains them.",
+      "",
+      "Every layer of the encoder gets a LoRA module and a serial adapter: the supernet. A warm-up on a few examples finds which"
+          + " criteria suit which part of it. Then, round by round, the supernet trains on some more examples, its modules are scored"
+          + " and the worst go, until the budget is met. What is left is trained from new weights on all examples.",
+      "",
+      "Everything is kept in the run directory; summary.md in it is what is printed at the end."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft search                          half of the supernet's parameters, MiniLM, WordNet",
+      "  prunepeft search --keep 0.25 --seed 1     a quarter of them",
+      "  prunepeft search --strategy authors       no warm-up: the authors' fixed strategy",
+      "  prunepeft search --strategy runs/earlier  the strategy that an earlier run found"
+    })
+final class SearchCommand implements Callable<Integer> {
+  @Mixin private SetupOptions options;
+
+  @ArgGroup(validate = false, heading = "%nSearch:%n")
+  private Search search = new Search();
+
+  static final class Search {
+    @Option(names = "--keep", defaultValue = "0.5", paramLabel = "SHARE", description = "Share of the supernet's trainable parameters to keep (default: ${DEFAULT-VALUE}).")
+    double keep;
+
+    @Option(names = "--budget", paramLabel = "N", description = "Trainable parameters to keep at most, instead of a share.")
+    Long budget;
+
+    @Option(names = "--strategy", defaultValue = "warm-up", paramLabel = "S", description = "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, or an earlier run's directory (default: ${DEFAULT-VALUE}).")
+    String strategy;
+
+    @Option(names = "--rounds", defaultValue = "3", paramLabel = "N", description = "Rounds of training and pruning (default: ${DEFAULT-VALUE}).")
+    int rounds;
+
+    @Option(names = "--round-examples", defaultValue = "1000", paramLabel = "N", description = "Examples a round trains on (default: ${DEFAULT-VALUE}).")
+    int roundExamples;
+
+    @Option(names = "--round-epochs", defaultValue = "1", paramLabel = "N", description = "Epochs a round (default: ${DEFAULT-VALUE}).")
+    int roundEpochs;
+
+    @Option(names = "--warm-up-turns", defaultValue = "3", paramLabel = "N", description = "Turns of each criterion in the warm-up (default: ${DEFAULT-VALUE}).")
+    int turns;
+
+    @Option(names = "--warm-up-examples", defaultValue = "128", paramLabel = "N", description = "Examples that the warm-up trains on (default: ${DEFAULT-VALUE}).")
+    int warmUpExamples;
+
+    @Option(names = "--warm-up-epochs", defaultValue = "3", paramLabel = "N", description = "Epochs a turn (default: ${DEFAULT-VALUE}).")
+    int warmUpEpochs;
+
+    @Option(names = "--partitioning", defaultValue = "spindle", paramLabel = "P", description = "How layers are cut into blocks: spindle or quantile (default: ${DEFAULT-VALUE}).")
+    String partitioning;
+
+    @Option(names = "--selection", defaultValue = "hybrid", paramLabel = "S", description = "Over which modules the pruning probability is shared out: hybrid, or reference as the authors' code does (default: ${DEFAULT-VALUE}).")
+    PruningSettings.Selection selection;
+
+    @Option(names = "--weights", defaultValue = "alike", paramLabel = "W", description = "How a partition's criteria are weighed: alike or reliability (default: ${DEFAULT-VALUE}).")
+    PruningSettings.Weights weights;
+
+    @Option(names = "--keep-weights", description = "Rounds go on from the trained weights instead of new ones.")
+    boolean keepWeights;
+
+    @Option(names = "--zero-dtype", defaultValue = "float16", paramLabel = "T", description = "A weight is zero if it is 0 once rounded to this type (default: ${DEFAULT-VALUE}).")
+    DType zeroType;
+
+    @Option(names = "--threshold", paramLabel = "T", description = "A fixed threshold for the criterion of that name (default: the 10 %% quantile of |w|).")
+    Double threshold;
+
+    SearchSettings settings() {
+      Partitioning cut = Partitioning.byName(partitioning);
+      return new SearchSettings(
+          keep,
+          budget == null ? OptionalLong.empty() : OptionalLong.of(budget),
+          strategy(cut),
+          WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut),
+          warmUpExamples,
+          warmUpEpochs,
+          rounds,
+          roundExamples,
+          roundEpochs,
+          selection,
+          weights,
+          !keepWeights,
+          new CriterionSettings(
+              zeroType,
+              CriterionSettings.DEFAULT.thresholdQuantile(),
+              threshold,
+              CriterionSettings.DEFAULT.activationBatches()));
+    }
+
+    private Strategy strategy(Partitioning cut) {
+      if (strategy.equals("warm-up")) {
+        return null;
+      }
+      if (Files.isDirectory(Path.of(strategy))) {
+        return Strategy.fromMap(RunDirectory.open(Path.of(strategy)).readJson("strategy.json"));
+      }
+      return Strategy.byName(strategy).withPartitioning(cut);
+    }
+  }
+
+  @Override
+  public Integer call() {
+    Setup setup = options.setup();
+    SearchSettings settings = search.settings();
+    try (ProgressDisplay display = ProgressDisplay.create()) {
+      SearchOutcome outcome = PrunePeft.search(setup, settings, display);
+      display.close();
+      Report.print(setup, outcome);
+    }
+    return 0;
+  }
+}

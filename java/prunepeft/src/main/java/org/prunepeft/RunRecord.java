@@ -1,0 +1,202 @@
+package org.prunepeft;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.PruningResult;
+import org.prunepeft.search.Strategy;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+
+/** Writes a run into its directory as it goes; a record without a directory writes nothing. */
+final class RunRecord {
+  /** Files of a run directory. */
+  static final String CONFIG = "config.json";
+
+  static final String STRATEGY = "strategy.json";
+  static final String ROUNDS = "rounds.json";
+  static final String CONFIGURATION = "configuration.json";
+  static final String METRICS = "metrics.jsonl";
+  static final String RESULT = "result.json";
+  static final String ADAPTER = "adapter.safetensors";
+  static final String HEAD = "head.safetensors";
+  static final String SUMMARY = "summary.md";
+
+  private final RunDirectory directory;
+
+  private RunRecord(RunDirectory directory) {
+    this.directory = directory;
+  }
+
+  /** Makes the setup's run directory, if it names one. */
+  static RunRecord of(Setup setup) {
+    return new RunRecord(setup.output() == null ? null : RunDirectory.create(setup.output()));
+  }
+
+  /** A piece of work. */
+  @FunctionalInterface
+  interface Work<T> {
+    T run();
+  }
+
+  /** Runs the work; if it fails, the directory says why and is not taken for a whole run. */
+  <T> T guard(Work<T> work) {
+    try {
+      return work.run();
+    } catch (RuntimeException | Error e) {
+      if (directory != null) {
+        directory.fail(e instanceof CancellationException ? "cancelled" : String.valueOf(e.getMessage()));
+      }
+      throw e;
+    }
+  }
+
+  MetricsLog metrics() {
+    return directory == null
+        ? MetricsLog.NONE
+        : new MetricsLog(record -> directory.appendJsonLine(METRICS, record));
+  }
+
+  /** The configuration of a search as it is run. */
+  void configuration(Session session, SearchSettings settings, long budget) {
+    Map<String, Object> config = common("search", session);
+    config.put("search", settings);
+    config.put("budget", budget);
+    json(CONFIG, config);
+  }
+
+  /** The configuration of a plain training as it is run. */
+  void configuration(Session session, Selection selection, List<Candidate> modules) {
+    Map<String, Object> config = common("train", session);
+    config.put("selection", selection);
+    json(CONFIG, config);
+    json(CONFIGURATION, modules(session, modules));
+  }
+
+  private static Map<String, Object> common(String command, Session session) {
+    Map<String, Object> versions = new LinkedHashMap<>();
+    versions.put("prunepeft_kernels", Kernels.version());
+    versions.put("instruction_set", Kernels.isa().name().toLowerCase(java.util.Locale.ROOT));
+    versions.put("libtorch", Torch.version());
+    versions.put("java", System.getProperty("java.version"));
+    versions.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    Map<String, Object> config = new LinkedHashMap<>();
+    config.put("command", command);
+    config.put("versions", versions);
+    config.put("setup", session.setup);
+    config.put("labels", session.dataset.labels());
+    config.put("encoder", session.encoder.config());
+    return config;
+  }
+
+  void strategy(Strategy strategy) {
+    json(STRATEGY, strategy.toMap());
+  }
+
+  void pruning(PruningResult pruning) {
+    json(ROUNDS, pruning.rounds());
+  }
+
+  /** The last of a search; the directory is whole afterwards. */
+  void complete(Session session, Session.Trained trained, SearchOutcome outcome) {
+    if (directory == null) {
+      return;
+    }
+    json(CONFIGURATION, modules(session, outcome.pruning().kept()));
+    Map<String, Object> result = result(trained.outcome());
+    result.put("warm_up_seconds", outcome.warmUpSeconds());
+    result.put("round_seconds", outcome.roundSeconds());
+    result.put("search_to_training_ratio", outcome.costRatio());
+    finish(trained, result, Summary.of(session.setup, outcome, session.space));
+  }
+
+  /** The last of a plain training. */
+  void complete(Session session, Session.Trained trained, Selection selection) {
+    if (directory == null) {
+      return;
+    }
+    String name = selection.name().toLowerCase(java.util.Locale.ROOT);
+    finish(
+        trained,
+        result(trained.outcome()),
+        Summary.of(session.setup, name, trained.outcome(), session.space));
+  }
+
+  private void finish(Session.Trained trained, Map<String, Object> result, String summary) {
+    Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
+    trained.modules().groups().values().forEach(group -> collect(group, tensors));
+    write(ADAPTER, tensors);
+    Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
+    collect(trained.head().parameters(), head);
+    write(HEAD, head);
+    json(RESULT, result);
+    directory.writeText(SUMMARY, summary);
+    directory.complete();
+  }
+
+  private static void collect(FlatParameters parameters, Map<String, SafeTensors.Tensor> tensors) {
+    for (String name : parameters.names()) {
+      Tensor tensor = parameters.get(name);
+      long[] shape = new long[(int) tensor.dim()];
+      java.util.Arrays.setAll(shape, tensor::size);
+      tensors.put(name, new SafeTensors.Tensor(shape, Torch.toFloats(tensor)));
+    }
+  }
+
+  private void write(String name, Map<String, SafeTensors.Tensor> tensors) {
+    Path file = directory.path().resolve(name);
+    try {
+      SafeTensors.write(file, tensors);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static Map<String, Object> modules(Session session, List<Candidate> kept) {
+    Map<String, Object> configuration = new LinkedHashMap<>();
+    configuration.put("model", session.setup.model());
+    configuration.put("task", session.setup.task());
+    configuration.put("lora", session.setup.lora());
+    configuration.put("adapter", session.setup.adapter());
+    configuration.put("trainable_parameters", Candidate.total(kept));
+    configuration.put("modules", kept);
+    return configuration;
+  }
+
+  private static Map<String, Object> result(TrainOutcome outcome) {
+    Map<String, Object> result = new LinkedHashMap<>();
+    result.put("test", metrics(outcome.test()));
+    result.put("validation", metrics(outcome.validation()));
+    result.put("head_alone_test", metrics(outcome.head()));
+    result.put("trainable_parameters", outcome.parameters());
+    result.put("supernet_parameters", outcome.supernetParameters());
+    result.put("preparation_seconds", outcome.preparationSeconds());
+    result.put("training_seconds", outcome.trainingSeconds());
+    return result;
+  }
+
+  private static Map<String, Object> metrics(Evaluation evaluation) {
+    Map<String, Object> metrics = new LinkedHashMap<>();
+    metrics.put("examples", evaluation.examples());
+    metrics.put("loss", evaluation.loss());
+    metrics.put("accuracy", evaluation.accuracy());
+    metrics.put("macro_f1", evaluation.macroF1());
+    return metrics;
+  }
+
+  private void json(String name, Object value) {
+    if (directory != null) {
+      directory.writeJson(name, value);
+    }
+  }
+}
