@@ -9,9 +9,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -213,10 +215,11 @@ class SafeTensorsTest {
             "x.lora_A.weight", new Tensor(new long[] {2, 3}, new float[6]),
             "x.lora_B.weight", new Tensor(new long[] {3, 2}, new float[6])));
     byte[] good = Files.readAllBytes(file);
-    for (int length = 0; length < good.length; length++) {
+    for (int length = good.length - 1; length >= 0; length -= 1 + length / 100) {
       Files.write(file, Arrays.copyOf(good, length));
       assertThrows(FormatException.class, () -> SafeTensors.open(file));
     }
+    Files.write(file, good);
     var random = new Random(11);
     int read = 0;
     String characters = "{}[]\",:0123456789-eFBIx \0";
@@ -230,7 +233,10 @@ class SafeTensorsTest {
                 ? (byte) random.nextInt(256)
                 : (byte) characters.charAt(random.nextInt(characters.length()));
       }
-      Files.write(file, bad);
+      // In place, since many file systems write to the disk when a file is emptied and filled anew.
+      try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        channel.write(ByteBuffer.wrap(bad));
+      }
       try (var tensors = SafeTensors.open(file)) {
         for (String name : tensors.names()) {
           assertEquals(tensors.entry(name).bytes(), tensors.bytes(name).length);
