@@ -56,6 +56,7 @@ final class RunRecord {
     } catch (RuntimeException | Error e) {
       if (directory != null) {
         directory.fail(e instanceof CancellationException ? "cancelled" : String.valueOf(e.getMessage()));
+        directory.discardIfEmpty();
       }
       throw e;
     }

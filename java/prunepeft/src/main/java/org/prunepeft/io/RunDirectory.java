@@ -279,6 +279,18 @@ public final class RunDirectory {
     }
   }
 
+  /** Removes the directory of a run that has written nothing yet; else does nothing. */
+  public synchronized void discardIfEmpty() {
+    try (var files = Files.list(directory)) {
+      if (state != State.COMPLETE && files.allMatch(directory.resolve(INCOMPLETE)::equals)) {
+        Files.deleteIfExists(directory.resolve(INCOMPLETE));
+        Files.delete(directory);
+      }
+    } catch (IOException e) {
+      // What is left says that it is incomplete.
+    }
+  }
+
   private Path writable(String name) {
     if (state == State.COMPLETE) {
       throw new IllegalStateException(

@@ -1,6 +1,9 @@
 package org.prunepeft.torch;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
@@ -46,9 +49,13 @@ public final class Torch {
     Kernels.threads();
   }
 
-  /** LibTorch's version. */
+  /** LibTorch's version, with that of its presets. */
   public static String version() {
-    return torch.TORCH_VERSION_MAJOR + "." + torch.TORCH_VERSION_MINOR + "." + torch.TORCH_VERSION_PATCH;
+    try {
+      return Loader.getVersion("org.bytedeco", "pytorch");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** LibTorch's threads. */

@@ -1,0 +1,2 @@
+/** JMH benchmarks, one class a question. */
+package org.prunepeft.benchmarks;
