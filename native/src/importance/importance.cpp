@@ -135,7 +135,7 @@ pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan,
   arguments.not_null("statistics", statistics);
   arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
   if (arguments.failed()) return arguments.status();
-  importance_cpu(*plan, zero_dtype, thresholds, statistics, workspace);
+  importance_cpu().statistics({*plan, zero_dtype, thresholds, statistics, workspace});
   return PP_OK;
 }
 
@@ -147,7 +147,7 @@ pp_status pp_importance_quantile(const pp_device* device, const pp_importance_pl
   arguments.not_null("thresholds", thresholds);
   arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
   if (arguments.failed()) return arguments.status();
-  importance_quantile_cpu(*plan, q, thresholds, workspace);
+  importance_cpu().quantile({*plan, q, thresholds, workspace});
   return PP_OK;
 }
 
@@ -177,7 +177,11 @@ pp_status pp_output_magnitude(const pp_device* device, pp_dtype dtype, int64_t M
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK) return supported;
-  output_magnitude_cpu({M, N, r, static_cast<const float*>(p), ldp, activation, static_cast<const float*>(q), ldq,
-                        static_cast<const float*>(bias), row_mask, sum, workspace});
+  if (M == 0) {
+    *sum = 0.0;
+    return PP_OK;
+  }
+  importance_cpu().output_magnitude({M, N, r, static_cast<const float*>(p), ldp, activation, static_cast<const float*>(q), ldq,
+                                     static_cast<const float*>(bias), row_mask, sum, workspace});
   return PP_OK;
 }
