@@ -10,7 +10,7 @@ import org.bytedeco.javacpp.annotation.Properties;
  *
  * <p>OpenMP's threads spin for milliseconds after each parallel region by default. Beside a second thread pool (OpenBLAS has its
  * own) they then take the cores from it: on 2 cores a product of [100,384] by [384,384] took 7.6 ms instead of 0.2 ms. So {@link
- * #makeThreadsYield()} is to be called before any library that brings OpenMP is loaded.
+ * #makeThreadsYield()} is to be called before any library that brings OpenMP or OpenBLAS is loaded.
  */
 @Properties(value = @Platform(include = "stdlib.h", library = "jniProcessEnvironment"))
 public final class ProcessEnvironment {
@@ -21,12 +21,15 @@ public final class ProcessEnvironment {
   private ProcessEnvironment() {}
 
   /**
-   * Lets OpenMP's idle threads sleep (OMP_WAIT_POLICY=passive), unless the user has set a policy. No effect once an OpenMP run-time
-   * is loaded.
+   * Lets idle threads sleep: OpenMP's (OMP_WAIT_POLICY=passive) at once and OpenBLAS's (OPENBLAS_THREAD_TIMEOUT=4) soon, unless the
+   * user has set these variables. No effect on a library that is loaded already.
    */
   public static void makeThreadsYield() {
     if (System.getenv("OMP_WAIT_POLICY") == null && System.getenv("GOMP_SPINCOUNT") == null) {
       setenv("OMP_WAIT_POLICY", "passive", 1);
+    }
+    if (System.getenv("OPENBLAS_THREAD_TIMEOUT") == null) {
+      setenv("OPENBLAS_THREAD_TIMEOUT", "4", 1);
     }
   }
 
