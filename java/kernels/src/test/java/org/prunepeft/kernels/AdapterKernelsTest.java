@@ -29,7 +29,12 @@ class AdapterKernelsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1, 1, 1, RELU, 0", "19, 99, 5, GELU, 3", "67, 131, 33, RELU, 2", "7, 24, 8, IDENTITY, 1"})
+  @CsvSource({
+    "1, 1, 1, RELU, 0",
+    "19, 99, 5, GELU, 3",
+    "67, 131, 33, RELU, 2",
+    "7, 24, 8, IDENTITY, 1"
+  })
   void forwardAndBackwardAgreeWithFloat64(int rows, int k, int m, Activation activation, int gap) {
     Buffer v = Buffer.random(random, rows, k, k + gap);
     Buffer h = Buffer.random(random, rows, k, k + 2 * gap);
@@ -51,9 +56,7 @@ class AdapterKernelsTest {
     z.assertEqualTo(expectedZ, "z");
     double[][] activated = map(expectedZ, x -> Reference.apply(activation, x));
     out.assertEqualTo(
-        sum(
-            h.values(),
-            plusRow(product(activated, transposed(up.values())), upBias.values())),
+        sum(h.values(), plusRow(product(activated, transposed(up.values())), upBias.values())),
         "out");
 
     Buffer dout = Buffer.random(random, rows, k, k + gap);

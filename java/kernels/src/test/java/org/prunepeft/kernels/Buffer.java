@@ -52,8 +52,7 @@ final class Buffer {
   static Buffer of(double[][] values) {
     int cols = values[0].length;
     int[] next = {0};
-    return new Buffer(
-        values.length, cols, cols, () -> values[next[0] / cols][next[0]++ % cols]);
+    return new Buffer(values.length, cols, cols, () -> values[next[0] / cols][next[0]++ % cols]);
   }
 
   Matrix matrix() {

@@ -169,8 +169,7 @@ class ImportancePlanTest {
   void gradientsOfAnotherLengthAreRefused() {
     Matrix w = weights(5).matrix();
     Matrix g = weights(4).matrix();
-    assertThrows(
-        IllegalArgumentException.class, () -> new ImportancePlan.Segment(w, g, 0, 0));
+    assertThrows(IllegalArgumentException.class, () -> new ImportancePlan.Segment(w, g, 0, 0));
   }
 
   @Test

@@ -54,8 +54,7 @@ class KernelsTest {
     assumeTrue(Device.cudaCount() == 0, "this machine has a CUDA device");
     KernelException e = assertThrows(KernelException.class, () -> Device.cuda(0, null));
     assertEquals(NO_DEVICE, e.status());
-    assertTrue(
-        e.getMessage().matches("no CUDA device with index 0 \\(.+\\)"), e.getMessage());
+    assertTrue(e.getMessage().matches("no CUDA device with index 0 \\(.+\\)"), e.getMessage());
   }
 
   @Test
@@ -117,7 +116,10 @@ class KernelsTest {
     }
   }
 
-  /** What each family of kernels makes of the same numbers, large enough to be worth several threads. */
+  /**
+   * What each family of kernels makes of the same numbers, large enough to be worth several
+   * threads.
+   */
   private static final class Results {
     private static final int M = 523;
     private static final int K = 387;
@@ -157,8 +159,7 @@ class KernelsTest {
               result(1, K).matrix());
       Buffer dv = result(M, K);
       try (Workspace workspace = new Workspace()) {
-        List<LoraBranch> forward =
-            List.of(new LoraBranch(a.matrix(), 1, 0, s.matrix(), null));
+        List<LoraBranch> forward = List.of(new LoraBranch(a.matrix(), 1, 0, s.matrix(), null));
         LoraKernels.down(cpu, x.matrix(), forward, dropout, null, workspace);
         LoraKernels.up(cpu, s.matrix(), b.matrix(), y.matrix(), workspace);
         LoraKernels.gradUp(
@@ -185,8 +186,7 @@ class KernelsTest {
       }
       Matrix flat = Matrix.vector(x.matrix().data(), M * K);
       try (ImportancePlan plan =
-          new ImportancePlan(
-              cpu, List.of(new ImportancePlan.Segment(flat, flat, 0, 0)), 1, 1)) {
+          new ImportancePlan(cpu, List.of(new ImportancePlan.Segment(flat, flat, 0, 0)), 1, 1)) {
         statistics = plan.statistics(DType.FLOAT16, plan.quantiles(0.1));
       }
     }

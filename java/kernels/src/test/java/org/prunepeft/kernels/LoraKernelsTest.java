@@ -31,8 +31,7 @@ class LoraKernelsTest {
 
   @Test
   void libTorchIsNotOnTheClassPath() {
-    assertThrows(
-        ClassNotFoundException.class, () -> Class.forName("org.bytedeco.pytorch.Tensor"));
+    assertThrows(ClassNotFoundException.class, () -> Class.forName("org.bytedeco.pytorch.Tensor"));
   }
 
   @ParameterizedTest
@@ -142,8 +141,7 @@ class LoraKernelsTest {
     double[][] mask = mask(m, k, new Dropout(0.5f, 7, 1, 0), 0);
     long kept = Arrays.stream(mask).flatMapToDouble(Arrays::stream).filter(v -> v != 0).count();
 
-    assertTrue(
-        Arrays.stream(mask).flatMapToDouble(Arrays::stream).allMatch(v -> v == 0 || v == 2));
+    assertTrue(Arrays.stream(mask).flatMapToDouble(Arrays::stream).allMatch(v -> v == 0 || v == 2));
     // 5 standard deviations of 2,000 draws.
     assertEquals(m * k / 2, kept, 112);
     assertTrue(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 1, 0), 0)));
@@ -163,12 +161,7 @@ class LoraKernelsTest {
             IllegalArgumentException.class,
             () ->
                 LoraKernels.down(
-                    CPU,
-                    x,
-                    List.of(new LoraBranch(a, 1, 0, s, null)),
-                    null,
-                    null,
-                    workspace));
+                    CPU, x, List.of(new LoraBranch(a, 1, 0, s, null)), null, null, workspace));
     assertEquals("a must be FLOAT32 [2, 7], got FLOAT32 [2, 6]", e.getMessage());
   }
 

@@ -74,7 +74,6 @@ class MatrixTest {
             + " has more bytes than a long can count",
         refusal(new FloatPointer(6), DType.FLOAT32, (1L << 31) + 1, 1L << 31, 1L << 31));
     assertThrows(
-        IllegalArgumentException.class,
-        () -> Matrix.of(new FloatPointer(6), Long.MAX_VALUE, 3));
+        IllegalArgumentException.class, () -> Matrix.of(new FloatPointer(6), Long.MAX_VALUE, 3));
   }
 }

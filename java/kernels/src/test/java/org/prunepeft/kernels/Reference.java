@@ -93,7 +93,10 @@ final class Reference {
     };
   }
 
-  /** The normal distribution's Φ, by erf's series, which loses its digits where |x| is large; good to 1e-8. */
+  /**
+   * The normal distribution's Φ, by erf's series, which loses its digits where |x| is large; good
+   * to 1e-8.
+   */
   private static double normal(double x) {
     if (Math.abs(x) > 6) {
       return x < 0 ? 0 : 1;
