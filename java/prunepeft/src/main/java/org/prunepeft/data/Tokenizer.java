@@ -14,8 +14,8 @@ import java.util.Map;
  * library. Special tokens are added; what the file says about padding and truncation is overridden.
  *
  * <p>Any text is taken: of a long one only the first 64 characters a token of the maximum length
- * are looked at, and what UTF-8 or a C string cannot hold, unpaired surrogates and NUL, is read as
- * the replacement character U+FFFD.
+ * are looked at (16 for each text of a pair), and what UTF-8 or a C string cannot hold, unpaired
+ * surrogates and NUL, is read as the replacement character U+FFFD.
  *
  * <p>Nothing is downloaded and nobody is told: loading this class sets the system properties {@code
  * ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are set.
@@ -31,6 +31,12 @@ public final class Tokenizer implements AutoCloseable {
   /** Far more than a token of natural language has, so that only what would be cut goes unread. */
   private static final int CHARACTERS_PER_TOKEN = 64;
 
+  /**
+   * The same for each text of a pair. The library builds an encoding of every cut-off piece of one
+   * with every piece of the other, so its time grows with the product of the lengths.
+   */
+  private static final int CHARACTERS_PER_TOKEN_OF_PAIR = 16;
+
   private static final char REPLACEMENT = '\uFFFD';
 
   static {
@@ -39,11 +45,11 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private final HuggingFaceTokenizer tokenizer;
-  private final long maxCharacters;
+  private final int maxLength;
 
   private Tokenizer(HuggingFaceTokenizer tokenizer, int maxLength) {
     this.tokenizer = tokenizer;
-    this.maxCharacters = (long) CHARACTERS_PER_TOKEN * maxLength;
+    this.maxLength = maxLength;
   }
 
   /**
@@ -98,8 +104,10 @@ public final class Tokenizer implements AutoCloseable {
   public Encoding encode(String text, String pair) {
     return encoding(
         pair == null
-            ? tokenizer.encode(readable(text))
-            : tokenizer.encode(readable(text), readable(pair)));
+            ? tokenizer.encode(readable(text, CHARACTERS_PER_TOKEN))
+            : tokenizer.encode(
+                readable(text, CHARACTERS_PER_TOKEN_OF_PAIR),
+                readable(pair, CHARACTERS_PER_TOKEN_OF_PAIR)));
   }
 
   /** Encodes many at once, on all cores. */
@@ -108,9 +116,11 @@ public final class Tokenizer implements AutoCloseable {
     PairList<String, String> pairs = new PairList<>();
     for (Example example : examples) {
       if (example.pair() == null) {
-        singles.add(readable(example.text()));
+        singles.add(readable(example.text(), CHARACTERS_PER_TOKEN));
       } else {
-        pairs.add(readable(example.text()), readable(example.pair()));
+        pairs.add(
+            readable(example.text(), CHARACTERS_PER_TOKEN_OF_PAIR),
+            readable(example.pair(), CHARACTERS_PER_TOKEN_OF_PAIR));
       }
     }
     var ofSingles = singles.isEmpty() ? null : tokenizer.batchEncode(singles);
@@ -130,8 +140,8 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /** The part of a text that may be seen in its tokens, as valid Unicode without NUL. */
-  private String readable(String text) {
-    int length = (int) Math.min(text.length(), maxCharacters);
+  private String readable(String text, int charactersPerToken) {
+    int length = (int) Math.min(text.length(), (long) charactersPerToken * maxLength);
     StringBuilder readable = new StringBuilder(length);
     for (int i = 0; i < length; i++) {
       char c = text.charAt(i);

@@ -82,6 +82,7 @@ public final class RunDirectory {
    */
   public static RunDirectory create(Path directory) {
     List<Path> made = absent(directory);
+    requireDirectory(directory, made);
     try {
       // Not for a link to a directory, which createDirectories refuses.
       if (!Files.isDirectory(directory)) {
@@ -109,11 +110,21 @@ public final class RunDirectory {
   private static List<Path> absent(Path directory) {
     List<Path> absent = new ArrayList<>();
     for (Path path = directory.toAbsolutePath();
-        path != null && Files.notExists(path);
+        path != null && !Files.exists(path);
         path = path.getParent()) {
       absent.add(path);
     }
     return absent;
+  }
+
+  /** Throws if a file is where the directory, or one above it, would be. */
+  private static void requireDirectory(Path directory, List<Path> absent) {
+    Path nearest = absent.isEmpty() ? directory : absent.get(absent.size() - 1).getParent();
+    if (nearest != null && !Files.isDirectory(nearest)) {
+      throw new RunDirectoryException(
+          "can't make the directory %s: %s exists and is not a directory"
+              .formatted(directory, nearest));
+    }
   }
 
   /**
