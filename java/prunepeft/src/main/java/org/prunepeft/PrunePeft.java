@@ -34,16 +34,22 @@ public final class PrunePeft {
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
-          try (Session session = new Session(setup, progress)) {
+          try (Session session = new Session(setup, progress, space -> require(space, settings))) {
             return search(session, settings, record);
           }
         });
   }
 
+  private static void require(SearchSpace space, SearchSettings settings) {
+    space.requireBudget(settings.budgetOf(space.totalParameters()));
+    if (settings.strategy() != null) {
+      settings.strategy().requireCovers(space);
+    }
+  }
+
   private static SearchOutcome search(Session session, SearchSettings settings, RunRecord record) {
     Setup setup = session.setup;
     long budget = settings.budgetOf(session.space.totalParameters());
-    session.space.requireBudget(budget);
     record.configuration(session, settings, budget);
     try (SupernetTraining trainer =
         new SupernetTraining(
@@ -133,10 +139,14 @@ public final class PrunePeft {
    */
   public static TrainOutcome train(
       Setup setup, Selection selection, double keep, List<String> names, ProgressListener progress) {
+    if (!(keep > 0 && keep <= 1)) {
+      throw new IllegalArgumentException("the share to keep must be above 0 and at most 1, got " + keep);
+    }
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
-          try (Session session = new Session(setup, progress)) {
+          try (Session session =
+              new Session(setup, progress, space -> choose(space, selection, keep, names, setup.seed()))) {
             List<Candidate> modules = choose(session.space, selection, keep, names, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained = session.train(modules, record.metrics())) {

@@ -8,9 +8,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.data.Tasks;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Kernels;
+import org.prunepeft.model.Models;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.Strategy;
@@ -38,8 +40,14 @@ final class RunRecord {
     this.directory = directory;
   }
 
-  /** Makes the setup's run directory, if it names one. */
+  /**
+   * Makes the setup's run directory, if it names one.
+   *
+   * @throws IllegalArgumentException if the model or the task is unknown; nothing is made then
+   */
   static RunRecord of(Setup setup) {
+    Models.byName(setup.model());
+    Tasks.byName(setup.task());
     return new RunRecord(setup.output() == null ? null : RunDirectory.create(setup.output()));
   }
 
@@ -55,11 +63,18 @@ final class RunRecord {
       return work.run();
     } catch (RuntimeException | Error e) {
       if (directory != null) {
-        directory.fail(e instanceof CancellationException ? "cancelled" : String.valueOf(e.getMessage()));
+        directory.fail(reason(e));
         directory.discardIfEmpty();
       }
       throw e;
     }
+  }
+
+  private static String reason(Throwable e) {
+    if (e instanceof CancellationException) {
+      return "cancelled";
+    }
+    return e.getMessage() == null ? e.toString() : e.getMessage();
   }
 
   MetricsLog metrics() {

@@ -58,6 +58,9 @@ public record SearchSettings(
     if (!(keep > 0 && keep <= 1)) {
       throw new IllegalArgumentException("the share to keep must be above 0 and at most 1, got " + keep);
     }
+    if (budget.isPresent() && budget.getAsLong() < 1) {
+      throw new IllegalArgumentException("the budget must be at least 1 parameter, got " + budget.getAsLong());
+    }
     atLeastOne(warmUpExamples, "warm-up examples");
     atLeastOne(warmUpEpochs, "warm-up epochs");
     atLeastOne(rounds, "rounds");

@@ -3,6 +3,7 @@ package org.prunepeft;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
@@ -37,7 +38,11 @@ final class Session implements AutoCloseable {
   final Evaluation headTest;
   final double preparationSeconds;
 
-  Session(Setup setup, ProgressListener progress) {
+  /**
+   * @param requirement checks the search space, and throws before the long work if a setting does
+   *     not fit it
+   */
+  Session(Setup setup, ProgressListener progress, Consumer<SearchSpace> requirement) {
     this.setup = setup;
     this.progress = progress;
     long start = System.nanoTime();
@@ -47,27 +52,44 @@ final class Session implements AutoCloseable {
     progress.started("load " + model.name(), "", 0);
     Models.LoadedModel loaded = model.loader().load();
     encoder = loaded.encoder();
-    progress.started("tokenise " + dataset.name(), "", 0);
-    try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
-      train = EncodedDataset.of(tokenizer, dataset.train());
-      validation = EncodedDataset.of(tokenizer, dataset.validation());
-      test = EncodedDataset.of(tokenizer, dataset.test());
+    try {
+      requireLength(setup.training().maxLength(), encoder.config().positions());
+      space = setup.peft().space(encoder.config());
+      requirement.accept(space);
+      progress.started("tokenise " + dataset.name(), "", 0);
+      try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
+        train = EncodedDataset.of(tokenizer, dataset.train());
+        validation = EncodedDataset.of(tokenizer, dataset.validation());
+        test = EncodedDataset.of(tokenizer, dataset.test());
+      }
+      trainer = new Trainer(encoder, setup.training());
+      int hidden = encoder.config().hidden();
+      float[][] pooled = poolFrozen(List.of(train, test));
+      progress.started("fit the head", "", 0);
+      head =
+          HeadFit.fit(
+              pooled[0],
+              train.labels(),
+              dataset.labels().size(),
+              hidden,
+              setup.training(),
+              Seeds.derive(setup.seed(), "head"));
+      headTest = HeadFit.evaluate(head, pooled[1], test.labels(), hidden);
+      preparationSeconds = seconds(start);
+    } catch (RuntimeException | Error e) {
+      encoder.close();
+      throw e;
     }
-    space = setup.peft().space(encoder.config());
-    trainer = new Trainer(encoder, setup.training());
-    int hidden = encoder.config().hidden();
-    float[][] pooled = poolFrozen(List.of(train, test));
-    progress.started("fit the head", "", 0);
-    head =
-        HeadFit.fit(
-            pooled[0],
-            train.labels(),
-            dataset.labels().size(),
-            hidden,
-            setup.training(),
-            Seeds.derive(setup.seed(), "head"));
-    headTest = HeadFit.evaluate(head, pooled[1], test.labels(), hidden);
-    preparationSeconds = seconds(start);
+  }
+
+  private static void requireLength(int maxLength, int positions) {
+    if (maxLength > positions) {
+      throw new IllegalArgumentException(
+          "the longest sequence must have at most the model's "
+              + positions
+              + " tokens, got "
+              + maxLength);
+    }
   }
 
   /** The frozen encoder's pooled outputs, computed once a data set. */
@@ -103,13 +125,17 @@ final class Session implements AutoCloseable {
     return new PeftModules(setup.peft(), encoder.config(), candidates);
   }
 
-  /** A part of the training set with its distribution of labels; all of it if it has no more than n examples. */
+  /**
+   * A part of the training set with its distribution of labels; all of it if it has no more than n
+   * examples.
+   */
   EncodedDataset sample(String name, int n) {
     List<Example> examples = dataset.train();
     if (n >= examples.size()) {
       return train;
     }
-    return train.subset(Stratified.sample(examples, n, Seeds.derive(setup.seed(), "sample/" + name)));
+    return train.subset(
+        Stratified.sample(examples, n, Seeds.derive(setup.seed(), "sample/" + name)));
   }
 
   /** Shows a training's steps. */
@@ -167,7 +193,13 @@ final class Session implements AutoCloseable {
         modules,
         own,
         new TrainOutcome(
-            kept, space.totalParameters(), headTest, best, tested, preparationSeconds, trainingSeconds));
+            kept,
+            space.totalParameters(),
+            headTest,
+            best,
+            tested,
+            preparationSeconds,
+            trainingSeconds));
   }
 
   static double seconds(long startNanos) {

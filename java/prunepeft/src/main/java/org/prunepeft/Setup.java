@@ -12,7 +12,7 @@ import org.prunepeft.train.TrainingSettings;
  *
  * @param model a name in {@link org.prunepeft.model.Models}
  * @param task a name in {@link org.prunepeft.data.Tasks}
- * @param sizes examples for training, validation and test
+ * @param sizes examples for training, validation and test, 1 or more each
  * @param lora LoRA candidates; null: none
  * @param adapter adapter candidates; null: none
  * @param training how a training goes
@@ -49,6 +49,10 @@ public record Setup(
   public Setup {
     if (lora == null && adapter == null) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
+    }
+    if (sizes.validation() < 1 || sizes.test() < 1) {
+      throw new IllegalArgumentException(
+          "validation and test need at least 1 example each, got " + sizes.validation() + " and " + sizes.test());
     }
     if (epochs < 1) {
       throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);

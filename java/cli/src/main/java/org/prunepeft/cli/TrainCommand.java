@@ -38,9 +38,6 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!(keep > 0 && keep <= 1)) {
-      throw new IllegalArgumentException("the share to keep must be above 0 and at most 1, got " + keep);
-    }
     Setup setup = options.setup();
     try (ProgressDisplay display = ProgressDisplay.create()) {
       Selection selection = selection();

@@ -40,7 +40,7 @@ public final class LoraKernels {
     long k = x.cols();
     for (LoraBranch branch : branches) {
       branch.s().require("s", x.dtype(), m, branch.s().cols());
-      branch.a().require("a", x.dtype(), branch.s().cols(), k);
+      Matrix.given("a", branch.a()).require("a", x.dtype(), branch.s().cols(), k);
     }
     if (xCopy != null) {
       xCopy.require("xCopy", x.dtype(), m, k);
@@ -168,7 +168,7 @@ public final class LoraKernels {
       Workspace workspace) {
     for (LoraBranch branch : branches) {
       branch.s().require("ds", x.dtype(), x.rows(), branch.s().cols());
-      branch.da().require("da", DType.FLOAT32, branch.s().cols(), x.cols());
+      Matrix.given("da", branch.da()).require("da", DType.FLOAT32, branch.s().cols(), x.cols());
     }
     try (PointerScope scope = new PointerScope()) {
       int dtype = x.dtype().ordinal();
@@ -204,7 +204,7 @@ public final class LoraKernels {
       Device device, List<LoraBranch> branches, Dropout dropout, Matrix dx, Workspace workspace) {
     for (LoraBranch branch : branches) {
       branch.s().require("ds", dx.dtype(), dx.rows(), branch.s().cols());
-      branch.a().require("a", dx.dtype(), branch.s().cols(), dx.cols());
+      Matrix.given("a", branch.a()).require("a", dx.dtype(), branch.s().cols(), dx.cols());
     }
     try (PointerScope scope = new PointerScope()) {
       int dtype = dx.dtype().ordinal();

@@ -23,21 +23,32 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
     if (ld < cols) {
       throw new IllegalArgumentException("leading dimension must be at least " + cols + " (columns), got " + ld);
     }
-    long elements = rows == 0 || cols == 0 ? 0 : Math.addExact(Math.multiplyExact(rows - 1, ld), cols);
-    if (elements > 0) {
+    long needed = rows == 0 || cols == 0 ? 0 : bytes(dtype, rows, cols, ld);
+    if (needed > 0) {
       if (data == null || data.isNull()) {
         throw new IllegalArgumentException("matrix of " + rows + " x " + cols + " has no memory (null pointer)");
       }
       long known = (data.limit() - data.position()) * data.sizeof();
-      if (data.limit() > 0 && known < elements * dtype.bytes()) {
+      if (data.limit() > 0 && known < needed) {
         throw new IllegalArgumentException(
             String.format(
                 "matrix of %d x %d with leading dimension %d needs %d bytes, its buffer has %d",
-                rows, cols, ld, elements * dtype.bytes(), known));
+                rows, cols, ld, needed, known));
       }
       if (data.position() != 0) {
         data = new Place(data);
       }
+    }
+  }
+
+  private static long bytes(DType dtype, long rows, long cols, long ld) {
+    try {
+      return Math.multiplyExact(Math.addExact(Math.multiplyExact(rows - 1, ld), cols), (long) dtype.bytes());
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException(
+          String.format(
+              "matrix of %d x %d with leading dimension %d has more bytes than a long can count", rows, cols, ld),
+          e);
     }
   }
 
@@ -54,6 +65,14 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
   /** A float32 vector, as a matrix of one row. */
   public static Matrix vector(Pointer data, long length) {
     return of(data, 1, length);
+  }
+
+  /** Throws if there is no matrix; `name` is what the message calls it. */
+  static Matrix given(String name, Matrix matrix) {
+    if (matrix == null) {
+      throw new IllegalArgumentException(name + " must be given for this call, got null");
+    }
+    return matrix;
   }
 
   /** Throws unless this matrix has the extents and the type; `name` is what the message calls it. */

@@ -13,6 +13,10 @@ import java.util.Map;
  * Turns texts into token ids as a model's {@code tokenizer.json} says, by Hugging Face's own
  * library. Special tokens are added; what the file says about padding and truncation is overridden.
  *
+ * <p>Any text is taken: of a long one only the first 64 characters a token of the maximum length
+ * are looked at (16 for each text of a pair), and what UTF-8 or a C string cannot hold, unpaired
+ * surrogates and NUL, is read as the replacement character U+FFFD.
+ *
  * <p>Nothing is downloaded and nobody is told: loading this class sets the system properties {@code
  * ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are set.
  * The native library comes out of its archive into {@code ~/.djl.ai}, or where the environment
@@ -24,15 +28,28 @@ public final class Tokenizer implements AutoCloseable {
   /** Room for the special tokens of a pair of texts and some text. */
   private static final int SHORTEST = 8;
 
+  /** Far more than a token of natural language has, so that only what would be cut goes unread. */
+  private static final int CHARACTERS_PER_TOKEN = 64;
+
+  /**
+   * The same for each text of a pair. The library builds an encoding of every cut-off piece of one
+   * with every piece of the other, so its time grows with the product of the lengths.
+   */
+  private static final int CHARACTERS_PER_TOKEN_OF_PAIR = 16;
+
+  private static final char REPLACEMENT = '\uFFFD';
+
   static {
     setUnlessSet("ai.djl.offline");
     setUnlessSet("OPT_OUT_TRACKING");
   }
 
   private final HuggingFaceTokenizer tokenizer;
+  private final int maxLength;
 
-  private Tokenizer(HuggingFaceTokenizer tokenizer) {
+  private Tokenizer(HuggingFaceTokenizer tokenizer, int maxLength) {
     this.tokenizer = tokenizer;
+    this.maxLength = maxLength;
   }
 
   /**
@@ -61,7 +78,8 @@ public final class Tokenizer implements AutoCloseable {
             length);
     try {
       return new Tokenizer(
-          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options));
+          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options),
+          maxLength);
     } catch (EngineException | LinkageError e) {
       throw new DataException(
           "the native library of ai.djl.huggingface:tokenizers does not load; it needs Linux with"
@@ -84,7 +102,12 @@ public final class Tokenizer implements AutoCloseable {
    * @throws IllegalStateException if the tokenizer is closed
    */
   public Encoding encode(String text, String pair) {
-    return encoding(pair == null ? tokenizer.encode(text) : tokenizer.encode(text, pair));
+    return encoding(
+        pair == null
+            ? tokenizer.encode(readable(text, CHARACTERS_PER_TOKEN))
+            : tokenizer.encode(
+                readable(text, CHARACTERS_PER_TOKEN_OF_PAIR),
+                readable(pair, CHARACTERS_PER_TOKEN_OF_PAIR)));
   }
 
   /** Encodes many at once, on all cores. */
@@ -93,9 +116,11 @@ public final class Tokenizer implements AutoCloseable {
     PairList<String, String> pairs = new PairList<>();
     for (Example example : examples) {
       if (example.pair() == null) {
-        singles.add(example.text());
+        singles.add(readable(example.text(), CHARACTERS_PER_TOKEN));
       } else {
-        pairs.add(example.text(), example.pair());
+        pairs.add(
+            readable(example.text(), CHARACTERS_PER_TOKEN_OF_PAIR),
+            readable(example.pair(), CHARACTERS_PER_TOKEN_OF_PAIR));
       }
     }
     var ofSingles = singles.isEmpty() ? null : tokenizer.batchEncode(singles);
@@ -112,6 +137,23 @@ public final class Tokenizer implements AutoCloseable {
   @Override
   public void close() {
     tokenizer.close();
+  }
+
+  /** The part of a text that may be seen in its tokens, as valid Unicode without NUL. */
+  private String readable(String text, int charactersPerToken) {
+    int length = (int) Math.min(text.length(), (long) charactersPerToken * maxLength);
+    StringBuilder readable = new StringBuilder(length);
+    for (int i = 0; i < length; i++) {
+      char c = text.charAt(i);
+      if (Character.isHighSurrogate(c)
+          && i + 1 < text.length()
+          && Character.isLowSurrogate(text.charAt(i + 1))) {
+        readable.append(c).append(text.charAt(++i));
+      } else {
+        readable.append(c == 0 || Character.isSurrogate(c) ? REPLACEMENT : c);
+      }
+    }
+    return readable.toString();
   }
 
   private static Encoding encoding(ai.djl.huggingface.tokenizers.Encoding encoding) {

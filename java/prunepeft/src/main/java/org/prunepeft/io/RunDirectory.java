@@ -24,6 +24,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -62,10 +64,12 @@ public final class RunDirectory {
   }
 
   private final Path directory;
+  private final List<Path> made;
   private State state;
 
-  private RunDirectory(Path directory, State state) {
+  private RunDirectory(Path directory, List<Path> made, State state) {
     this.directory = directory;
+    this.made = made;
     this.state = state;
   }
 
@@ -77,6 +81,8 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it has files already, or can't be made or written
    */
   public static RunDirectory create(Path directory) {
+    List<Path> made = absent(directory);
+    requireDirectory(directory, made);
     try {
       // Not for a link to a directory, which createDirectories refuses.
       if (!Files.isDirectory(directory)) {
@@ -97,7 +103,28 @@ public final class RunDirectory {
       throw new RunDirectoryException(
           "can't make the directory %s: %s".formatted(directory, reason(e)), e);
     }
-    return new RunDirectory(directory, State.RUNNING);
+    return new RunDirectory(directory, made, State.RUNNING);
+  }
+
+  /** The directory and those above it that are not there yet, innermost first. */
+  private static List<Path> absent(Path directory) {
+    List<Path> absent = new ArrayList<>();
+    for (Path path = directory.toAbsolutePath();
+        path != null && !Files.exists(path);
+        path = path.getParent()) {
+      absent.add(path);
+    }
+    return absent;
+  }
+
+  /** Throws if a file is where the directory, or one above it, would be. */
+  private static void requireDirectory(Path directory, List<Path> absent) {
+    Path nearest = absent.isEmpty() ? directory : absent.get(absent.size() - 1).getParent();
+    if (nearest != null && !Files.isDirectory(nearest)) {
+      throw new RunDirectoryException(
+          "can't make the directory %s: %s exists and is not a directory"
+              .formatted(directory, nearest));
+    }
   }
 
   /**
@@ -123,7 +150,7 @@ public final class RunDirectory {
               .formatted(directory, marker, reason(e)),
           e);
     }
-    return new RunDirectory(directory, State.COMPLETE);
+    return new RunDirectory(directory, List.of(), State.COMPLETE);
   }
 
   /** The directory. */
@@ -279,12 +306,14 @@ public final class RunDirectory {
     }
   }
 
-  /** Removes the directory of a run that has written nothing yet; else does nothing. */
+  /** Removes what {@link #create} made, if the run has written nothing since; else does nothing. */
   public synchronized void discardIfEmpty() {
     try (var files = Files.list(directory)) {
       if (state != State.COMPLETE && files.allMatch(directory.resolve(INCOMPLETE)::equals)) {
         Files.deleteIfExists(directory.resolve(INCOMPLETE));
-        Files.delete(directory);
+        for (Path path : made) {
+          Files.delete(path);
+        }
       }
     } catch (IOException e) {
       // What is left says that it is incomplete.

@@ -3,9 +3,11 @@ package org.prunepeft.data;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -71,6 +73,49 @@ class TokenizerTest {
         assertArrayEquals(alone.ids(), encodings.get(i).ids());
         assertArrayEquals(alone.types(), encodings.get(i).types());
       }
+    }
+  }
+
+  @Test
+  void tenMegabytesAreEncodedInTwoSeconds() {
+    try (Tokenizer tokenizer = MiniLm.tokenizer(128)) {
+      for (String word : new String[] {"world ", "w", "東", "\0", "🙂", " "}) {
+        String text = word.repeat(10_000_000 / word.length());
+        Example example = new Example(text, text, 0);
+        assertTimeout(
+            Duration.ofSeconds(2),
+            () -> {
+              assertTrue(tokenizer.encode(text, null).ids().length <= 128);
+              assertTrue(tokenizer.encode(List.of(example)).get(0).ids().length <= 128);
+            });
+      }
+    }
+  }
+
+  @Test
+  void nulAndUnpairedSurrogatesAreReadAsTheReplacementCharacter() {
+    try (Tokenizer tokenizer = MiniLm.tokenizer(16)) {
+      int[] expected = tokenizer.encode("left \uFFFD right", null).ids();
+      for (String bad : new String[] {"\0", "\uD83D", "\uDE42"}) {
+        assertArrayEquals(expected, tokenizer.encode("left " + bad + " right", null).ids());
+      }
+      assertArrayEquals(
+          tokenizer.encode("left\uFFFD", null).ids(), tokenizer.encode("left\uD83D", null).ids());
+      assertArrayEquals(
+          tokenizer.encode("\uFFFD\uFFFDleft", null).ids(),
+          tokenizer.encode("\uDE42\uD83Dleft", null).ids());
+    }
+  }
+
+  @Test
+  void surrogatePairAtTheCutIsNotTornApart() {
+    try (Tokenizer tokenizer = MiniLm.tokenizer(8)) {
+      int read = 64 * 8;
+      String word = "a" + " ".repeat(read - 2);
+      int[] whole = tokenizer.encode("a 🙂", null).ids();
+      assertArrayEquals(whole, tokenizer.encode(word + "🙂🙂🙂", null).ids());
+      assertArrayEquals(
+          tokenizer.encode("a", null).ids(), tokenizer.encode(word + " 🙂🙂", null).ids());
     }
   }
 

@@ -58,6 +58,33 @@ class RunDirectoryTest {
   }
 
   @Test
+  void discardingRemovesTheDirectoryWithTheParentsThatWereMade() {
+    RunDirectory run = RunDirectory.create(directory);
+    run.fail("unknown option");
+    run.discardIfEmpty();
+    assertFalse(Files.exists(directory.getParent()));
+    assertTrue(Files.exists(temporary));
+  }
+
+  @Test
+  void discardingLeavesADirectoryThatWasThereBefore() throws IOException {
+    Files.createDirectories(directory);
+    RunDirectory.create(directory).discardIfEmpty();
+    try (var files = Files.list(directory)) {
+      assertEquals(0, files.count());
+    }
+  }
+
+  @Test
+  void discardingLeavesWhatTheRunHasWritten() {
+    RunDirectory run = RunDirectory.create(directory);
+    run.writeText("config.json", "{}");
+    run.discardIfEmpty();
+    assertTrue(Files.exists(directory.resolve("config.json")));
+    assertTrue(Files.exists(directory.resolve(RunDirectory.INCOMPLETE)));
+  }
+
+  @Test
   void aRunIsIncompleteUntilItIsDeclaredComplete() throws IOException {
     var run = RunDirectory.create(directory);
     var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));

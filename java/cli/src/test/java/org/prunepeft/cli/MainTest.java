@@ -1,0 +1,226 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class MainTest {
+  @TempDir Path temporary;
+
+  @Test
+  void helpListsTheCommandsAndTheExitCodes() {
+    Call call = Call.of("--help").exits(0);
+    for (String text : List.of("search", "train", "models", "tasks", "Exit codes", "wrong use")) {
+      assertTrue(call.out().contains(text), call.out());
+    }
+  }
+
+  @Test
+  void helpOfSearchTellsWhatHappensTheDefaultsAndExamples() {
+    Call call = Call.of("search", "--help").exits(0);
+    for (String text :
+        List.of(
+            "supernet",
+            "warm-up",
+            "--keep=SHARE",
+            "(default: 0.5)",
+            "--budget=N",
+            "--threads=N",
+            "Examples:",
+            "prunepeft search --keep 0.25 --seed 1")) {
+      assertTrue(call.out().contains(text), call.out());
+    }
+  }
+
+  @Test
+  void versionNamesTheKernels() {
+    Call call = Call.of("--version").exits(0);
+    assertTrue(
+        call.out().matches("(?s)prunepeft \\d+\\.\\d+\\.\\d+ \\(kernels: \\w+\\)\\s*"), call.out());
+  }
+
+  @Test
+  void modelsAndTasksAreListedWithSourceAndLicence() {
+    assertTrue(Call.of("models").exits(0).out().matches("(?s)minilm\\R.*licence Apache-2.0\\R"));
+    assertTrue(Call.of("tasks").exits(0).out().matches("(?s)wordnet\\R.*licence WordNet.*\\R"));
+  }
+
+  @Test
+  void callWithoutCommandIsToldOne() {
+    Call call = Call.of().exits(2);
+    assertTrue(call.err().contains("name a command, such as: prunepeft search"), call.err());
+  }
+
+  @Test
+  void unknownCommandAndOptionAreNamed() {
+    assertTrue(Call.of("serch").exits(2).err().contains("serch"));
+    assertTrue(Call.of("search", "--kep", "0.5").exits(2).err().contains("--kep"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "search --task wordnt | unknown task 'wordnt'; did you mean wordnet?",
+        "train --task wordnt | unknown task 'wordnt'; did you mean wordnet?",
+        "search --model minlm | unknown model 'minlm'; there are: minilm",
+        "search --strategy wisdom | wisdom",
+        "search --keep 0 | the share to keep must be above 0 and at most 1, got 0.0",
+        "search --keep 1.5 | the share to keep must be above 0 and at most 1, got 1.5",
+        "search --keep NaN | the share to keep must be above 0 and at most 1, got NaN",
+        "search --keep half | --keep",
+        "train --keep 1.5 | the share to keep must be above 0 and at most 1, got 1.5",
+        "train --modules best | --modules must be head, supernet, random, depth or a run's"
+            + " directory",
+        "search --budget 0 | the budget must be at least 1 parameter, got 0",
+        "search --budget -5 | the budget must be at least 1 parameter, got -5",
+        "search --threads 0 | threads must be at least 1, got 0",
+        "search --epochs 0 | epochs must be at least 1, got 0",
+        "search --rounds 0 | rounds must be at least 1, got 0",
+        "search --test-examples 0 | validation and test need at least 1 example each, got 1000 and"
+            + " 0",
+        "search --lora-r 0 --adapter-size 0 | a supernet needs LoRA modules or adapters, got"
+            + " neither",
+        "search --lora-dropout 1 | LoRA dropout must be in [0, 1), got 1.0",
+        "search --selection best | best",
+      })
+  void wrongUseIsNamedAndLeavesNothing(String line, String message) throws IOException {
+    Path output = temporary.resolve("runs").resolve("first");
+    Call call = refused(line, output);
+    call.exits(2);
+    assertTrue(call.err().contains(message), call.err());
+    assertNothingIn(temporary);
+  }
+
+  /**
+   * Told by the data or the model, so after these are loaded; before anything is tokenised or
+   * trained.
+   */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "search --budget 100000000 | the budget must be at most the supernet's",
+        "search --budget 100 | the budget must leave room for one module",
+        "search --max-seq-length 513 | the longest sequence must have at most the model's 512"
+            + " tokens, got 513",
+        "search --target-modules quary | unknown LoRA target 'quary'",
+      })
+  void settingThatTheModelDoesNotFitIsRefusedBeforeTheLongWork(String line, String message)
+      throws IOException {
+    assumeTrue(MiniLmJar.find().isPresent(), "MiniLM's jar is not on the class path");
+    Call call = refused(line, temporary.resolve("runs").resolve("first")).exits(2);
+    assertTrue(call.err().contains(message), call.err());
+    assertFalse(call.err().contains("tokenise"), call.err());
+    assertNothingIn(temporary);
+  }
+
+  @Test
+  void moreExamplesThanTheTaskHasAreRefused() throws IOException {
+    Call call = refused("search --train-examples 1000000", temporary.resolve("run")).exits(2);
+    assertTrue(call.err().contains("1003000 are asked for"), call.err());
+    assertNothingIn(temporary);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"search", "train"})
+  void outputDirectoryWithFilesIsNamedAndLeftAlone(String command) throws IOException {
+    Path output = Files.createDirectory(temporary.resolve("run"));
+    Files.writeString(output.resolve("notes.txt"), "mine");
+    Call call = refused(command, output).exits(1);
+    assertTrue(
+        call.err().contains(output + " is not empty; name a new directory, or delete this one"),
+        call.err());
+    try (var files = Files.list(output)) {
+      assertEquals(List.of(output.resolve("notes.txt")), files.toList());
+    }
+  }
+
+  @Test
+  void outputBelowAFileIsNamed() throws IOException {
+    Path file = Files.writeString(temporary.resolve("file"), "mine");
+    Call call = refused("search", file.resolve("run")).exits(1);
+    assertTrue(call.err().contains(file.toString()), call.err());
+    assertTrue(call.err().contains("is not a directory"), call.err());
+    assertEquals("mine", Files.readString(file));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"search --strategy", "train --modules"})
+  void directoryWithoutACompleteRunIsRefused(String start) throws IOException {
+    Path earlier = Files.createDirectory(temporary.resolve("earlier"));
+    Files.writeString(earlier.resolve("INCOMPLETE"), "failed: disk full\n");
+    Call call = refused(start + " " + earlier, temporary.resolve("run")).exits(1);
+    assertTrue(
+        call.err().contains(earlier + " has no complete run: failed: disk full"), call.err());
+    assertFalse(Files.exists(temporary.resolve("run")));
+  }
+
+  @Test
+  void damagedModelIsNamedWithTheRemedy() throws Exception {
+    Path jar = MiniLmJar.find().orElse(null);
+    assumeTrue(jar != null, "MiniLM's jar is not on the class path");
+    Path damaged = temporary.resolve("minilm-damaged.jar");
+    byte[] start = new byte[1 << 20];
+    try (var in = Files.newInputStream(jar)) {
+      Files.write(damaged, Arrays.copyOf(start, in.readNBytes(start, 0, start.length)));
+    }
+    String classPath =
+        System.getProperty("java.class.path").replace(jar.toString(), damaged.toString());
+    Path run = temporary.resolve("run");
+    Path printed = temporary.resolve("printed");
+
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                classPath,
+                Main.class.getName(),
+                "search",
+                "--threads",
+                "1",
+                "--output",
+                run.toString())
+            .redirectErrorStream(true)
+            .redirectOutput(printed.toFile())
+            .start();
+    if (!process.waitFor(2, TimeUnit.MINUTES)) {
+      process.destroyForcibly().waitFor();
+    }
+
+    String text = Files.readString(printed, StandardCharsets.UTF_8);
+    assertEquals(1, process.exitValue(), text);
+    assertTrue(text.contains(damaged + " is damaged"), text);
+    assertTrue(text.contains("delete that file and build again"), text);
+    assertFalse(text.contains("\tat "), text);
+    assertFalse(Files.exists(run));
+  }
+
+  private static Call refused(String line, Path output) {
+    String[] words = line.split(" ");
+    String[] arguments = Arrays.copyOf(words, words.length + 2);
+    arguments[words.length] = "--output";
+    arguments[words.length + 1] = output.toString();
+    return Call.of(arguments);
+  }
+
+  private static void assertNothingIn(Path directory) throws IOException {
+    try (var files = Files.list(directory)) {
+      assertEquals(List.of(), files.toList());
+    }
+  }
+}
