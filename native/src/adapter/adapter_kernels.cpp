@@ -23,19 +23,29 @@ namespace {
 /** Columns of K that an item of the last stage adds up. */
 constexpr int64_t kSumRows = 16;
 
+/** AddTo, but the first part of a sum begins with a bias and, where there is one, a residual. */
+struct AddBiased {
+  AddTo to;
+  const float* bias;
+  const float* residual;
+  int64_t ld;
+  PP_INLINE void operator()(int64_t i, int64_t j, int64_t n, Vec sum) const {
+    if (!to.adds) {
+      sum += load(bias + j, n);
+      if (residual != nullptr) sum += load(residual + i * ld + j, n);
+    }
+    to(i, j, n, sum);
+  }
+};
+
 void forward_rows(const AdapterForward& c, const Panels& down, const Panels& up, int64_t row, int64_t rows) {
   const float* down_bias = static_cast<const float*>(c.adapter.down_bias);
   const float* up_bias = static_cast<const float*>(c.adapter.up_bias);
   float* z = c.z + row * c.ldz;
   for (int64_t first = 0; first < c.K; first += kDepth) {
     const int64_t depth = least(kDepth, c.K - first);
-    const bool starts = first == 0;
-    times_panels(
-        rows, Rows{c.v + row * c.ldv + first, c.ldv}, first, depth, down, 0,
-        c.m, [&](int64_t i, int64_t j, int64_t n, Vec sum) __attribute__((always_inline)) {
-          float* to = z + i * c.ldz + j;
-          store(to, sum + (starts ? load(down_bias + j, n) : load(to, n)), n);
-        });
+    times_panels(rows, Rows{c.v + row * c.ldv + first, c.ldv}, first, depth, down, 0, c.m,
+                 AddBiased{{z, c.ldz, first > 0}, down_bias, nullptr, 0});
   }
   alignas(kCacheLine) float a[kBlockRows][kDepth];
   const float* h = c.h + row * c.ldh;
@@ -47,14 +57,8 @@ void forward_rows(const AdapterForward& c, const Panels& down, const Panels& up,
         store(&a[i][j], activate(c.adapter.activation, load(z + i * c.ldz + first + j, depth - j)));
       }
     }
-    const bool starts = first == 0;
-    times_panels(
-        rows, Rows{&a[0][0], kDepth}, first, depth, up, 0,
-        c.K, [&](int64_t i, int64_t k, int64_t n, Vec sum) __attribute__((always_inline)) {
-          float* to = out + i * c.ldout + k;
-          sum += starts ? load(h + i * c.ldh + k, n) + load(up_bias + k, n) : load(to, n);
-          store(to, sum, n);
-        });
+    times_panels(rows, Rows{&a[0][0], kDepth}, first, depth, up, 0, c.K,
+                 AddBiased{{out, c.ldout, first > 0}, up_bias, h, c.ldh});
   }
 }
 
@@ -124,13 +128,8 @@ void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& dow
   const float* z = c.z + row * c.ldz;
   float* const dz = block.dz;
   for (int64_t first = 0; first < c.K; first += kDepth) {
-    const bool starts = first == 0;
-    times_panels(
-        rows, Rows{dout + first, c.lddout}, first, least(kDepth, c.K - first), up, 0,
-        c.m, [&](int64_t i, int64_t j, int64_t, Vec sum) __attribute__((always_inline)) {
-          float* to = dz + i * step + j;
-          store(to, starts ? sum : load(to) + sum);
-        });
+    times_panels(rows, Rows{dout + first, c.lddout}, first, least(kDepth, c.K - first), up, 0, c.m,
+                 Whole{{dz, step, first > 0}});
   }
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < c.m; j += kWidth) {
@@ -142,27 +141,16 @@ void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& dow
   }
   for (int64_t first = 0; first < c.K; first += kDepth) {
     const int64_t columns = least(kDepth, c.K - first);
-    const auto add_to = [&](float* to) {
-      return [=](int64_t k, int64_t j, Vec sum) __attribute__((always_inline)) {
-        float* at = to + (first + k) * step + j;
-        store(at, starts_slot ? sum : load(at) + sum);
-      };
-    };
-    times_rows(columns, Columns{dout + first, c.lddout}, rows, block.a, step, c.m, add_to(slot.up));
-    times_rows(columns, Columns{v + first, c.ldv}, rows, dz, step, c.m, add_to(slot.down));
+    times_rows(columns, Columns{dout + first, c.lddout}, rows, block.a, step, c.m,
+               AddTo{slot.up + first * step, step, !starts_slot});
+    times_rows(columns, Columns{v + first, c.ldv}, rows, dz, step, c.m, AddTo{slot.down + first * step, step, !starts_slot});
   }
   add_column_sums(rows, c.K, dout, c.lddout, slot.up_bias, starts_slot);
   add_column_sums(rows, step, dz, step, slot.down_bias, starts_slot);
   if (c.dv == nullptr) return;
   float* dv = c.dv + row * c.lddv;
   for (int64_t first = 0; first < c.m; first += kDepth) {
-    const bool starts = first == 0;
-    times_panels(
-        rows, Rows{dz + first, step}, first, least(kDepth, c.m - first), down, 0,
-        c.K, [&](int64_t i, int64_t k, int64_t n, Vec sum) __attribute__((always_inline)) {
-          float* to = dv + i * c.lddv + k;
-          store(to, starts ? sum : load(to, n) + sum, n);
-        });
+    times_panels(rows, Rows{dz + first, step}, first, least(kDepth, c.m - first), down, 0, c.K, AddTo{dv, c.lddv, first > 0});
   }
 }
 

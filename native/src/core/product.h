@@ -52,6 +52,28 @@ struct Panels {
   int64_t columns;
 };
 
+/**
+ * What becomes of a sum in most products: result(i, j) = scale·((adds ? result(i, j) : 0) + sum). A value, not references: what
+ * a tile's end needs must be known not to change by the stores themselves.
+ */
+struct AddTo {
+  float* result;
+  int64_t ld;
+  bool adds;
+  float scale = 1.0f;
+  PP_INLINE void operator()(int64_t i, int64_t j, int64_t n, Vec sum) const {
+    float* to = result + i * ld + j;
+    if (adds) sum += load(to, n);
+    store(to, sum * scale, n);
+  }
+};
+
+/** AddTo for rows that have room for whole vectors. */
+struct Whole {
+  AddTo to;
+  PP_INLINE void operator()(int64_t i, int64_t j, int64_t, Vec sum) const { to(i, j, kWidth, sum); }
+};
+
 static PP_INLINE int64_t padded(int64_t columns) {
   return round_up(columns, kWidth);
 }
@@ -61,19 +83,28 @@ static PP_INLINE int panel_vectors(int64_t columns, int64_t column) {
   return columns - column > kWidth ? 2 : 1;
 }
 
+/** A strip of the small operand as a tile meets it: where it begins, its rows' distance, and which result columns it makes. */
+struct Strip {
+  const float* p;
+  int64_t step;
+  int64_t column;
+  /** Columns that the result has from `column` on. */
+  int64_t valid;
+};
+
 /**
- * sums(i, j) = Σ_k large(i, k)·panel(k, j) for a tile, handed to `finish(i, v, sum)`, v counting vectors of columns. `step` is
- * the distance of the panel's rows.
+ * Σ_k large(i, k)·strip(k, j) for kRows rows and a strip of kVectors vectors, handed to finish(row + i, column, valid, sum)
+ * vector by vector; `valid` columns of it exist (it may exceed kWidth).
  */
 template <int kRows, int kVectors, class Large, class Finish>
-static PP_INLINE void tile(const Large& large, int64_t depth, const float* panel, int64_t step, const Finish& finish) {
+static PP_INLINE void tile(int64_t row, const Large& large, int64_t depth, const Strip& strip, const Finish& finish) {
   Vec sums[kRows][kVectors] = {};
   // Unrolled, the counting and the compiler's spilled addresses weigh less: 5 to 10 % were gained.
 #pragma GCC unroll 4
   for (int64_t k = 0; k < depth; ++k) {
     Vec b[kVectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) b[v] = load(panel + k * step + v * kWidth);
+    for (int v = 0; v < kVectors; ++v) b[v] = load(strip.p + k * strip.step + v * kWidth);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       const Vec a = broadcast(large(i, k));
@@ -84,67 +115,58 @@ static PP_INLINE void tile(const Large& large, int64_t depth, const float* panel
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) finish(i, v, sums[i][v]);
+    for (int v = 0; v < kVectors; ++v) finish(row + i, strip.column + v * kWidth, strip.valid - v * kWidth, sums[i][v]);
   }
 }
 
+/** As many tiles of kRows rows as fit between `row` and `rows`; returns the first row that is left. */
 template <int kRows, int kVectors, class Large, class Finish>
-static PP_INLINE int64_t tiles_of(int64_t i, int64_t rows, const Large& large, int64_t depth, const float* panel, int64_t step,
+static PP_INLINE int64_t tiles_of(int64_t row, int64_t rows, const Large& large, int64_t depth, const Strip& strip,
                                   const Finish& finish) {
-  for (; rows - i >= kRows; i += kRows) {
-    tile<kRows, kVectors>(
-        large.from(i), depth, panel,
-        step, [&](int row, int v, Vec sum) __attribute__((always_inline)) { finish(i + row, v, sum); });
-  }
-  return i;
+  for (; rows - row >= kRows; row += kRows) tile<kRows, kVectors>(row, large.from(row), depth, strip, finish);
+  return row;
 }
 
-/** One panel against any number of rows. */
+/** One strip against any number of rows. */
 template <int kVectors, class Large, class Finish>
-static PP_INLINE void times_panel(int64_t rows, const Large& large, int64_t depth, const float* panel, int64_t step,
-                                  const Finish& finish) {
-  int64_t i = tiles_of<kTileRows<kVectors>, kVectors>(0, rows, large, depth, panel, step, finish);
-  if constexpr (kTileRows < kVectors >> 8) i = tiles_of<8, kVectors>(i, rows, large, depth, panel, step, finish);
-  i = tiles_of<4, kVectors>(i, rows, large, depth, panel, step, finish);
-  i = tiles_of<2, kVectors>(i, rows, large, depth, panel, step, finish);
-  tiles_of<1, kVectors>(i, rows, large, depth, panel, step, finish);
+static PP_INLINE void times_strip(int64_t rows, const Large& large, int64_t depth, const Strip& strip, const Finish& finish) {
+  int64_t row = tiles_of<kTileRows<kVectors>, kVectors>(0, rows, large, depth, strip, finish);
+  if constexpr (8 < kTileRows<kVectors>) row = tiles_of<8, kVectors>(row, rows, large, depth, strip, finish);
+  row = tiles_of<4, kVectors>(row, rows, large, depth, strip, finish);
+  row = tiles_of<2, kVectors>(row, rows, large, depth, strip, finish);
+  tiles_of<1, kVectors>(row, rows, large, depth, strip, finish);
 }
 
 /**
- * rows x columns sums over k in [first, first + depth): large(i, k - first)·small(k, j), handed to finish(i, j, n, sum), where
- * column j is the first of a vector with n valid elements (n may exceed kWidth). Columns [begin, end) only, whole panels.
+ * Σ large(i, k - first)·small(k, j) over k in [first, first + depth), for columns [begin, end), whole panels, handed to
+ * `finish` as a tile does.
  */
 template <class Large, class Finish>
 static PP_INLINE void times_panels(int64_t rows, const Large& large, int64_t first, int64_t depth, const Panels& small,
                                    int64_t begin, int64_t end, const Finish& finish) {
   for (int64_t j = begin; j < end; j += kPanel) {
     const float* panel = small.p + j * small.depth;
-    const auto store_sum = [&](int64_t i, int v, Vec sum) __attribute__((always_inline)) {
-      finish(i, j + v * kWidth, small.columns - j - v * kWidth, sum);
-    };
+    const int64_t valid = small.columns - j;
     if (panel_vectors(small.columns, j) == 2) {
-      times_panel<2>(rows, large, depth, panel + first * kPanel, kPanel, store_sum);
+      times_strip<2>(rows, large, depth, {panel + first * kPanel, kPanel, j, valid}, finish);
     } else {
-      times_panel<1>(rows, large, depth, panel + first * kWidth, kWidth, store_sum);
+      times_strip<1>(rows, large, depth, {panel + first * kWidth, kWidth, j, valid}, finish);
     }
   }
 }
 
 /**
- * As above with a small operand that lies in rows of `step` floats, padded with zeros to whole vectors: finish(i, j, sum) for
- * all padded columns.
+ * Σ large(i, k)·small[k * step + j] over k in [0, depth), where `small` lies in rows of `step` floats, padded with zeros to
+ * whole vectors, and so does the result.
  */
 template <class Large, class Finish>
 static PP_INLINE void times_rows(int64_t rows, const Large& large, int64_t depth, const float* small, int64_t step,
                                  int64_t columns, const Finish& finish) {
   for (int64_t j = 0; j < columns; j += kPanel) {
-    const auto store_sum = [&](int64_t i, int v, Vec sum) __attribute__((always_inline)) {
-      finish(i, j + v * kWidth, sum);
-    };
     if (panel_vectors(columns, j) == 2) {
-      times_panel<2>(rows, large, depth, small + j, step, store_sum);
+      times_strip<2>(rows, large, depth, {small + j, step, j, kPanel}, finish);
     } else {
-      times_panel<1>(rows, large, depth, small + j, step, store_sum);
+      times_strip<1>(rows, large, depth, {small + j, step, j, kWidth}, finish);
     }
   }
 }

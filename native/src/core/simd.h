@@ -190,7 +190,7 @@ static PP_INLINE uint32_t mask_bits(const uint8_t* row, int64_t k) {
 #endif
 }
 
-/** Groups of a dropout mask that are drawn together, one in each 64-bit lane; a row of mask bits has room for as many more. */
+/** Groups of a dropout mask that are drawn together, one in each 64-bit lane. */
 constexpr int kMaskBatch = kWidth / 2;
 
 #if defined(__SSE2__)
@@ -202,6 +202,18 @@ static PP_INLINE WordVec multiply_low_words(WordVec a, WordVec b) {
   return (WordVec)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 #else
   return (WordVec)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#endif
+}
+
+/** The high halves of the lanes, in the low ones, xor b xor c; the low halves of b and c count, the result's high halves don't.
+ */
+static PP_INLINE WordVec high_xor(WordVec a, WordVec b, uint64_t c) {
+#if defined(__AVX512F__)
+  // A shuffle, for shifts and multiplications share a port.
+  const __m512i high = _mm512_shuffle_epi32((__m512i)a, static_cast<_MM_PERM_ENUM>(0xF5));
+  return (WordVec)_mm512_ternarylogic_epi64(high, (__m512i)b, _mm512_set1_epi64(static_cast<long long>(c)), 0x96);
+#else
+  return (a >> 32) ^ b ^ c;
 #endif
 }
 
@@ -242,31 +254,49 @@ static PP_INLINE void write_batch(uint8_t* bits, WordVec front, WordVec back, ui
   memcpy(bits, &all, sizeof all);
 }
 
+/** Batches that are drawn interleaved: a round waits for the one before it, and only other batches can fill the time. */
+constexpr int kMaskInterleave = kRegisters == 32 ? 4 : 2;
+
 /**
- * Mask bits of `groups` groups of a branch's mask from group `first` on; writes up to kMaskBatch - 1 bytes more. The state's
- * four words lie in the low halves of 64-bit lanes, where the 32x32-bit multiplication wants them and leaves both halves of its
- * product; what gathers in the high halves is never read.
+ * Mask bits of `groups` groups of a branch's mask from group `first` on; writes up to kMaskInterleave batches at a time, beyond
+ * `groups` too. The state's four words lie in the low halves of 64-bit lanes, where the 32x32-bit multiplication wants them and
+ * leaves both halves of its product; what gathers in the high halves is never read.
  */
 static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64_t first, int64_t groups, uint8_t* bits) {
   const WordVec multiplier0 = kPhiloxMultiplier0 - WordVec{}, multiplier1 = kPhiloxMultiplier1 - WordVec{};
-  for (int64_t g = 0; g < groups; g += kMaskBatch) {
-    const WordVec group = (first + static_cast<uint64_t>(g)) + batch_order();
-    WordVec w0 = group;
-    WordVec w1 = ((group >> 32) & 0xFFFFu) | static_cast<uint64_t>(mask.micro_batch) << 16;
-    WordVec w2 = static_cast<uint64_t>(mask.step) - WordVec{};
-    WordVec w3 = static_cast<uint64_t>(module) - WordVec{};
-    PhiloxKey key = dropout_key(mask);
-#pragma GCC unroll 10
-    for (int round = 0; round < kPhiloxRounds; ++round) {
-      const WordVec product0 = multiply_low_words(w0, multiplier0), product1 = multiply_low_words(w2, multiplier1);
-      w0 = (product1 >> 32) ^ w1 ^ static_cast<uint64_t>(key.w[0]);
-      w1 = product1;
-      w2 = (product0 >> 32) ^ w3 ^ static_cast<uint64_t>(key.w[1]);
-      w3 = product0;
-      key.w[0] += kPhiloxWeyl0;
-      key.w[1] += kPhiloxWeyl1;
+  uint64_t keys[kPhiloxRounds][2];
+  PhiloxKey key = dropout_key(mask);
+  for (auto& round : keys) {
+    round[0] = key.w[0];
+    round[1] = key.w[1];
+    key.w[0] += kPhiloxWeyl0;
+    key.w[1] += kPhiloxWeyl1;
+  }
+  for (int64_t g = 0; g < groups; g += kMaskInterleave * kMaskBatch) {
+    WordVec w0[kMaskInterleave], w1[kMaskInterleave], w2[kMaskInterleave], w3[kMaskInterleave];
+#pragma GCC unroll 4
+    for (int n = 0; n < kMaskInterleave; ++n) {
+      w0[n] = first + static_cast<uint64_t>(g + n * kMaskBatch) + batch_order();
+      w1[n] = ((w0[n] >> 32) & 0xFFFFu) | static_cast<uint64_t>(mask.micro_batch) << 16;
+      w2[n] = static_cast<uint64_t>(mask.step) - WordVec{};
+      w3[n] = static_cast<uint64_t>(module) - WordVec{};
     }
-    write_batch(bits + g, (w0 & 0xFFFFFFFFu) | w1 << 32, (w2 & 0xFFFFFFFFu) | w3 << 32, mask.threshold);
+#pragma GCC unroll 10
+    for (const auto& round : keys) {
+#pragma GCC unroll 4
+      for (int n = 0; n < kMaskInterleave; ++n) {
+        const WordVec product0 = multiply_low_words(w0[n], multiplier0), product1 = multiply_low_words(w2[n], multiplier1);
+        w0[n] = high_xor(product1, w1[n], round[0]);
+        w1[n] = product1;
+        w2[n] = high_xor(product0, w3[n], round[1]);
+        w3[n] = product0;
+      }
+    }
+#pragma GCC unroll 4
+    for (int n = 0; n < kMaskInterleave; ++n) {
+      write_batch(bits + g + n * kMaskBatch, (w0[n] & 0xFFFFFFFFu) | w1[n] << 32, (w2[n] & 0xFFFFFFFFu) | w3[n] << 32,
+                  mask.threshold);
+    }
   }
 }
 

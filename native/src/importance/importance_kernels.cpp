@@ -214,19 +214,14 @@ DoubleVec magnitude_of(const OutputMagnitude& c, const Panels& panels, const int
     const int64_t columns = least(kDepth, c.N - begin);
     for (int64_t first = 0; first < c.r; first += kDepth) {
       const int64_t depth = least(kDepth, c.r - first);
-      const bool starts = first == 0;
       if (begin == 0 || c.r > kDepth) {
         for (int64_t i = 0; i < rows; ++i) {
           const float* p = c.p + row[i] * c.ldp + first;
           for (int64_t j = 0; j < depth; j += kWidth) store(&a[i][j], activate(c.activation, load(p + j, depth - j)));
         }
       }
-      times_panels(
-          rows, Rows{&a[0][0], kDepth}, first, depth, panels, begin,
-          begin + columns, [&](int64_t i, int64_t j, int64_t, Vec sum) __attribute__((always_inline)) {
-            float* to = &sums[i][j - begin];
-            store(to, starts ? sum : load(to) + sum);
-          });
+      times_panels(rows, Rows{&a[0][0], kDepth}, first, depth, panels, begin, begin + columns,
+                   Whole{{&sums[0][0] - begin, kDepth, first > 0}});
     }
     // The panels' padding gives zeros, which add nothing.
     for (int64_t j = 0; j < columns; j += kWidth) {

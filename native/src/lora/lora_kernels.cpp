@@ -32,6 +32,7 @@ int64_t items_of(int64_t n, int64_t size) {
 
 /** A row group's mask of one branch, kDepth columns of it. */
 struct MaskBlock {
+  static_assert(kDepth / kDropoutGroup % (kMaskInterleave * kMaskBatch) == 0, "a row of bits holds whole draws");
   uint8_t bits[kRowGroup][kDepth / kDropoutGroup];
 
   void draw(const DropoutMask& mask, uint32_t module, int64_t K, int64_t row, int64_t rows, int64_t column, int64_t columns) {
@@ -39,6 +40,17 @@ struct MaskBlock {
       const int64_t first = (row + i) * dropout_groups(K) + column / kDropoutGroup;
       draw_mask(mask, module, static_cast<uint64_t>(first), dropout_groups(columns), bits[i]);
     }
+  }
+};
+
+/** Adds the masked sum, the mask beginning at column `begin`. */
+struct AddMaskedTo {
+  AddTo to;
+  const uint8_t (*bits)[kDepth / kDropoutGroup];
+  int64_t begin;
+  float keep_scale;
+  PP_INLINE void operator()(int64_t i, int64_t j, int64_t n, Vec sum) const {
+    to(i, j, n, keep(sum * keep_scale, mask_bits(bits[i], j - begin)));
   }
 };
 
@@ -114,13 +126,8 @@ void down_rows(const LoraDown& c, const BranchPanels& panels, int64_t row, int64
       const Rows large =
           c.mask.threshold == 0 ? x : masked.fill(c.mask, branch.module, c.K, row, rows, first, depth, c.x, c.ldx);
       const bool starts = first == 0, ends = first + depth == c.K;
-      times_panels(
-          rows, large, first, depth, panels.of[n], 0,
-          branch.rank, [&](int64_t i, int64_t j, int64_t n, Vec sum) __attribute__((always_inline)) {
-            float* to = s + i * branch.lds + j;
-            if (!starts) sum += load(to, n);
-            store(to, ends ? sum * branch.scale : sum, n);
-          });
+      times_panels(rows, large, first, depth, panels.of[n], 0, branch.rank,
+                   AddTo{s, branch.lds, !starts, ends ? branch.scale : 1.0f});
     }
     if (c.x_copy != nullptr) copy_block(rows, depth, x.p, c.ldx, c.x_copy + row * c.ldx_copy + first, c.ldx_copy);
   }
@@ -150,12 +157,8 @@ void up(const LoraUp& c) {
     for (int64_t row = item * kItemRows; row < least((item + 1) * kItemRows, c.M); row += kRowGroup) {
       float* y = c.y + row * c.ldy;
       for (int64_t first = 0; first < c.r; first += kDepth) {
-        times_panels(
-            least(kRowGroup, c.M - row), Rows{c.s + row * c.lds + first, c.lds}, first, least(kDepth, c.r - first), panels, 0,
-            c.N, [&](int64_t i, int64_t j, int64_t n, Vec sum) __attribute__((always_inline)) {
-              float* to = y + i * c.ldy + j;
-              store(to, load(to, n) + sum, n);
-            });
+        times_panels(least(kRowGroup, c.M - row), Rows{c.s + row * c.lds + first, c.lds}, first, least(kDepth, c.r - first),
+                     panels, 0, c.N, AddTo{y, c.ldy, true});
       }
     }
   };
@@ -184,21 +187,10 @@ void grad_up(const LoraGradUp& c) {
         if (c.ds != nullptr) {
           const bool starts = first == 0, ends = first + columns == c.N;
           float* ds = c.ds + row * c.ldds;
-          times_panels(
-              rows, Rows{dy, c.lddy}, first, columns, panels, 0,
-              c.r, [&](int64_t i, int64_t j, int64_t n, Vec sum) __attribute__((always_inline)) {
-                float* to = ds + i * c.ldds + j;
-                if (!starts) sum += load(to, n);
-                store(to, ends ? sum * c.scale : sum, n);
-              });
+          times_panels(rows, Rows{dy, c.lddy}, first, columns, panels, 0, c.r,
+                       AddTo{ds, c.ldds, !starts, ends ? c.scale : 1.0f});
         }
-        float* to = db + first * step;
-        times_rows(
-            columns, Columns{dy, c.lddy}, rows, s, step,
-            c.r, [&](int64_t i, int64_t j, Vec sum) __attribute__((always_inline)) {
-              float* at = to + i * step + j;
-              store(at, starts_slot ? sum : load(at) + sum);
-            });
+        times_rows(columns, Columns{dy, c.lddy}, rows, s, step, c.r, AddTo{db + first * step, step, !starts_slot});
       }
     }
   };
@@ -239,13 +231,8 @@ void grad_down(const LoraGradDown& c) {
                                        c.x, c.ldx);
           }
           const Columns x = masks ? Columns{&masked[0].values[0][0], kDepth} : Columns{c.x + row * c.ldx + first, c.ldx};
-          float* to = da + first * step + begin[n];
-          times_rows(
-              columns, x, rows, ds + begin[n], step,
-              c.branches[n].rank, [&](int64_t i, int64_t j, Vec sum) __attribute__((always_inline)) {
-                float* at = to + i * step + j;
-                store(at, starts_slot ? sum : load(at) + sum);
-              });
+          times_rows(columns, x, rows, ds + begin[n], step, c.branches[n].rank,
+                     AddTo{da + first * step + begin[n], step, !starts_slot});
         }
       }
     }
@@ -264,7 +251,7 @@ void grad_down(const LoraGradDown& c) {
 
 void grad_input_rows(const LoraGradInput& c, const BranchPanels& panels, int64_t row, int64_t rows) {
   MaskBlock block;
-  float* dx = c.dx + row * c.lddx;
+  const AddTo to{c.dx + row * c.lddx, c.lddx, true};
   for (int64_t begin = 0; begin < c.K; begin += kDepth) {
     const int64_t columns = least(kDepth, c.K - begin);
     for (int32_t n = 0; n < c.branch_count; ++n) {
@@ -273,13 +260,13 @@ void grad_input_rows(const LoraGradInput& c, const BranchPanels& panels, int64_t
       if (masks) block.draw(c.mask, branch.module, c.K, row, rows, begin, columns);
       for (int64_t first = 0; first < branch.rank; first += kDepth) {
         const Rows ds{static_cast<const float*>(branch.s) + row * branch.lds + first, branch.lds};
-        times_panels(
-            rows, ds, first, least(kDepth, branch.rank - first), panels.of[n], begin,
-            begin + columns, [&](int64_t i, int64_t j, int64_t n, Vec sum) __attribute__((always_inline)) {
-              float* to = dx + i * c.lddx + j;
-              if (masks) sum = keep(sum * c.mask.keep_scale, mask_bits(block.bits[i], j - begin));
-              store(to, load(to, n) + sum, n);
-            });
+        const int64_t depth = least(kDepth, branch.rank - first);
+        if (masks) {
+          times_panels(rows, ds, first, depth, panels.of[n], begin, begin + columns,
+                       AddMaskedTo{to, block.bits, begin, c.mask.keep_scale});
+        } else {
+          times_panels(rows, ds, first, depth, panels.of[n], begin, begin + columns, to);
+        }
       }
     }
   }
