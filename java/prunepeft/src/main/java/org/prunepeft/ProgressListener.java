@@ -25,7 +25,10 @@ public interface ProgressListener {
   /** Something worth a line. */
   default void message(String line) {}
 
-  /** Asked before each step; true ends the run with {@link java.util.concurrent.CancellationException}. */
+  /**
+   * Asked before each step; true ends the run with {@link
+   * java.util.concurrent.CancellationException}.
+   */
   default boolean cancelled() {
     return false;
   }

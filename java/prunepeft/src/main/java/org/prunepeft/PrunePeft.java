@@ -27,10 +27,13 @@ public final class PrunePeft {
   /**
    * Searches: warm-up, rounds of pruning, retraining of what is left.
    *
-   * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is written then
-   * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory says so
+   * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is
+   *     written then
+   * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
+   *     says so
    */
-  public static SearchOutcome search(Setup setup, SearchSettings settings, ProgressListener progress) {
+  public static SearchOutcome search(
+      Setup setup, SearchSettings settings, ProgressListener progress) {
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
@@ -63,7 +66,8 @@ public final class PrunePeft {
                 session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
             new SupernetTraining.Fidelity(
                 session.sample("rounds", settings.roundExamples()), settings.roundEpochs()),
-            (stage, modules, steps) -> session.follow(stageName(stage, modules), steps, record.metrics()))) {
+            (stage, modules, steps) ->
+                session.follow(stageName(stage, modules), steps, record.metrics()))) {
       long start = System.nanoTime();
       SearchListener listener = listener(session.progress);
       Strategy strategy = settings.strategy();
@@ -119,7 +123,8 @@ public final class PrunePeft {
                 rounds,
                 round.removals().isEmpty()
                     ? "nothing"
-                    : String.join(", ", round.removals().stream().map(r -> r.module().name()).toList()),
+                    : String.join(
+                        ", ", round.removals().stream().map(r -> r.module().name()).toList()),
                 round.parameters()));
       }
 
@@ -133,20 +138,27 @@ public final class PrunePeft {
   /**
    * Trains a fixed choice of modules: the baselines that a search is compared with.
    *
-   * @param keep share of the supernet's parameters, in (0, 1], for {@link Selection#RANDOM} and {@link Selection#DEPTH}
+   * @param keep share of the supernet's parameters, in (0, 1], for {@link Selection#RANDOM} and
+   *     {@link Selection#DEPTH}
    * @param names of the modules for {@link Selection#CONFIGURATION}, else ignored
    * @throws IllegalArgumentException if a setting or a name is out of range
    */
   public static TrainOutcome train(
-      Setup setup, Selection selection, double keep, List<String> names, ProgressListener progress) {
+      Setup setup,
+      Selection selection,
+      double keep,
+      List<String> names,
+      ProgressListener progress) {
     if (!(keep > 0 && keep <= 1)) {
-      throw new IllegalArgumentException("the share to keep must be above 0 and at most 1, got " + keep);
+      throw new IllegalArgumentException(
+          "the share to keep must be above 0 and at most 1, got " + keep);
     }
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
           try (Session session =
-              new Session(setup, progress, space -> choose(space, selection, keep, names, setup.seed()))) {
+              new Session(
+                  setup, progress, space -> choose(space, selection, keep, names, setup.seed()))) {
             List<Candidate> modules = choose(session.space, selection, keep, names, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained = session.train(modules, record.metrics())) {
@@ -173,9 +185,14 @@ public final class PrunePeft {
     for (String name : names) {
       if (space.candidates().stream().noneMatch(candidate -> candidate.name().equals(name))) {
         throw new IllegalArgumentException(
-            "no module is named '" + name + "'; there are " + space.candidates().stream().map(Candidate::name).toList());
+            "no module is named '"
+                + name
+                + "'; there are "
+                + space.candidates().stream().map(Candidate::name).toList());
       }
     }
-    return space.candidates().stream().filter(candidate -> names.contains(candidate.name())).toList();
+    return space.candidates().stream()
+        .filter(candidate -> names.contains(candidate.name()))
+        .toList();
   }
 }

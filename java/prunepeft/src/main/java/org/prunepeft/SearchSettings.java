@@ -9,7 +9,8 @@ import org.prunepeft.train.CriterionSettings;
 /**
  * How a search goes.
  *
- * @param keep share of the supernet's trainable parameters to keep, in (0, 1]; ignored where there is a budget
+ * @param keep share of the supernet's trainable parameters to keep, in (0, 1]; ignored where there
+ *     is a budget
  * @param budget trainable parameters to keep at most, the head apart
  * @param strategy which criteria judge which partition; null: a warm-up finds it
  * @param warmUp how the warm-up goes; its seed is the run's
@@ -56,10 +57,12 @@ public record SearchSettings(
 
   public SearchSettings {
     if (!(keep > 0 && keep <= 1)) {
-      throw new IllegalArgumentException("the share to keep must be above 0 and at most 1, got " + keep);
+      throw new IllegalArgumentException(
+          "the share to keep must be above 0 and at most 1, got " + keep);
     }
     if (budget.isPresent() && budget.getAsLong() < 1) {
-      throw new IllegalArgumentException("the budget must be at least 1 parameter, got " + budget.getAsLong());
+      throw new IllegalArgumentException(
+          "the budget must be at least 1 parameter, got " + budget.getAsLong());
     }
     atLeastOne(warmUpExamples, "warm-up examples");
     atLeastOne(warmUpEpochs, "warm-up epochs");
@@ -81,25 +84,69 @@ public record SearchSettings(
 
   public SearchSettings withBudget(long value) {
     return new SearchSettings(
-        keep, OptionalLong.of(value), strategy, warmUp, warmUpExamples, warmUpEpochs, rounds, roundExamples,
-        roundEpochs, selection, weights, reinitialise, criteria);
+        keep,
+        OptionalLong.of(value),
+        strategy,
+        warmUp,
+        warmUpExamples,
+        warmUpEpochs,
+        rounds,
+        roundExamples,
+        roundEpochs,
+        selection,
+        weights,
+        reinitialise,
+        criteria);
   }
 
   public SearchSettings withKeep(double value) {
     return new SearchSettings(
-        value, OptionalLong.empty(), strategy, warmUp, warmUpExamples, warmUpEpochs, rounds, roundExamples,
-        roundEpochs, selection, weights, reinitialise, criteria);
+        value,
+        OptionalLong.empty(),
+        strategy,
+        warmUp,
+        warmUpExamples,
+        warmUpEpochs,
+        rounds,
+        roundExamples,
+        roundEpochs,
+        selection,
+        weights,
+        reinitialise,
+        criteria);
   }
 
   public SearchSettings withStrategy(Strategy value) {
     return new SearchSettings(
-        keep, budget, value, warmUp, warmUpExamples, warmUpEpochs, rounds, roundExamples, roundEpochs,
-        selection, weights, reinitialise, criteria);
+        keep,
+        budget,
+        value,
+        warmUp,
+        warmUpExamples,
+        warmUpEpochs,
+        rounds,
+        roundExamples,
+        roundEpochs,
+        selection,
+        weights,
+        reinitialise,
+        criteria);
   }
 
   public SearchSettings withFidelity(int warmUpExamplesValue, int roundExamplesValue) {
     return new SearchSettings(
-        keep, budget, strategy, warmUp, warmUpExamplesValue, warmUpEpochs, rounds, roundExamplesValue,
-        roundEpochs, selection, weights, reinitialise, criteria);
+        keep,
+        budget,
+        strategy,
+        warmUp,
+        warmUpExamplesValue,
+        warmUpEpochs,
+        rounds,
+        roundExamplesValue,
+        roundEpochs,
+        selection,
+        weights,
+        reinitialise,
+        criteria);
   }
 }

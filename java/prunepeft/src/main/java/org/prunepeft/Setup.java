@@ -52,7 +52,10 @@ public record Setup(
     }
     if (sizes.validation() < 1 || sizes.test() < 1) {
       throw new IllegalArgumentException(
-          "validation and test need at least 1 example each, got " + sizes.validation() + " and " + sizes.test());
+          "validation and test need at least 1 example each, got "
+              + sizes.validation()
+              + " and "
+              + sizes.test());
     }
     if (epochs < 1) {
       throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);

@@ -48,7 +48,8 @@ final class Summary {
   static String of(Setup setup, String selection, TrainOutcome outcome, SearchSpace space) {
     Summary summary = new Summary();
     summary.line(
-        "# PrunePEFT: %s on %s, seed %d, modules: %s", setup.model(), setup.task(), setup.seed(), selection);
+        "# PrunePEFT: %s on %s, seed %d, modules: %s",
+        setup.model(), setup.task(), setup.seed(), selection);
     summary.line("");
     summary.result(outcome);
     summary.line("training %.1f s", outcome.trainingSeconds());
@@ -80,18 +81,22 @@ final class Summary {
     List<String> types = space.types();
     Map<Integer, Map<String, String>> rows = new TreeMap<>();
     for (Candidate module : space.candidates()) {
-      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>()).merge(module.type(), cell.of(module), (a, b) -> a + ", " + b);
+      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
+          .merge(module.type(), cell.of(module), (a, b) -> a + ", " + b);
     }
     row("layer", types);
     row("----:", types.stream().map(type -> "--------").toList());
-    rows.forEach((layer, cells) -> row("" + layer, types.stream().map(type -> cells.getOrDefault(type, "")).toList()));
+    rows.forEach(
+        (layer, cells) ->
+            row("" + layer, types.stream().map(type -> cells.getOrDefault(type, "")).toList()));
     line("");
   }
 
   private void row(String first, List<String> cells) {
     line(
         "| %5s | %s |",
-        first, cells.stream().map(cell -> String.format("%-8s", cell)).collect(Collectors.joining(" | ")));
+        first,
+        cells.stream().map(cell -> String.format("%-8s", cell)).collect(Collectors.joining(" | ")));
   }
 
   private void strategy(Strategy strategy, SearchSpace space) {
@@ -111,13 +116,20 @@ final class Summary {
         round.removals().isEmpty()
             ? "nothing"
             : round.removals().stream()
-                .map(removal -> String.format("%s (p %.2f)", removal.module().name(), removal.probability()))
+                .map(
+                    removal ->
+                        String.format(
+                            "%s (p %.2f)", removal.module().name(), removal.probability()))
                 .collect(Collectors.joining(", ")),
         round.parameters(),
         round.target());
-    line("information in the scores: %s", round.information().name().toLowerCase(java.util.Locale.ROOT));
+    line(
+        "information in the scores: %s",
+        round.information().name().toLowerCase(java.util.Locale.ROOT));
     line("");
-    line("| %-18s | %-8s | %7s | %11s | %s |", "criterion", "type", "spread", "reliability", "left out");
+    line(
+        "| %-18s | %-8s | %7s | %11s | %s |",
+        "criterion", "type", "spread", "reliability", "left out");
     line("| ------------------ | -------- | ------: | ----------: | -------- |");
     for (Reading reading : round.readings()) {
       line(

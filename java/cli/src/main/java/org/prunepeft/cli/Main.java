@@ -14,7 +14,12 @@ import picocli.CommandLine.Spec;
     description = "Finds which PEFT modules to train, and in which layers, by pruning a supernet.",
     mixinStandardHelpOptions = true,
     versionProvider = Version.class,
-    subcommands = {SearchCommand.class, TrainCommand.class, ModelsCommand.class, TasksCommand.class},
+    subcommands = {
+      SearchCommand.class,
+      TrainCommand.class,
+      ModelsCommand.class,
+      TasksCommand.class
+    },
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {"0:done", "1:failed", "2:wrong use"})
 public final class Main implements Runnable {
@@ -41,7 +46,8 @@ public final class Main implements Runnable {
     throw new ParameterException(spec.commandLine(), "name a command, such as: prunepeft search");
   }
 
-  private static int failed(Exception error, CommandLine commandLine, CommandLine.ParseResult result) {
+  private static int failed(
+      Exception error, CommandLine commandLine, CommandLine.ParseResult result) {
     PrintWriter err = commandLine.getErr();
     String message = error instanceof CancellationException ? "cancelled" : error.getMessage();
     err.println("prunepeft: " + (message == null ? error.toString() : message));

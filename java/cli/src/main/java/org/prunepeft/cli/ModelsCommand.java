@@ -3,7 +3,10 @@ package org.prunepeft.cli;
 import org.prunepeft.model.Models;
 import picocli.CommandLine.Command;
 
-@Command(name = "models", mixinStandardHelpOptions = true, description = "Lists the models that are known by name.")
+@Command(
+    name = "models",
+    mixinStandardHelpOptions = true,
+    description = "Lists the models that are known by name.")
 final class ModelsCommand implements Runnable {
   @Override
   public void run() {

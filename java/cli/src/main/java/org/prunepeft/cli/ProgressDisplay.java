@@ -6,7 +6,10 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.prunepeft.ProgressListener;
 
-/** Shows progress on the error stream: bars with rate and time left on a terminal, now and then a line elsewhere. */
+/**
+ * Shows progress on the error stream: bars with rate and time left on a terminal, now and then a
+ * line elsewhere.
+ */
 abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
   /** Set by the launcher: whether the error stream is a terminal. */
   static final String TERMINAL = "prunepeft.terminal";

@@ -48,49 +48,112 @@ final class SearchCommand implements Callable<Integer> {
   private Search search = new Search();
 
   static final class Search {
-    @Option(names = "--keep", defaultValue = "0.5", paramLabel = "SHARE", description = "Share of the supernet's trainable parameters to keep (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--keep",
+        defaultValue = "0.5",
+        paramLabel = "SHARE",
+        description =
+            "Share of the supernet's trainable parameters to keep (default: ${DEFAULT-VALUE}).")
     double keep;
 
-    @Option(names = "--budget", paramLabel = "N", description = "Trainable parameters to keep at most, instead of a share.")
+    @Option(
+        names = "--budget",
+        paramLabel = "N",
+        description = "Trainable parameters to keep at most, instead of a share.")
     Long budget;
 
-    @Option(names = "--strategy", defaultValue = "warm-up", paramLabel = "S", description = "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, or an earlier run's directory (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--strategy",
+        defaultValue = "warm-up",
+        paramLabel = "S",
+        description =
+            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, or an earlier run's directory (default: ${DEFAULT-VALUE}).")
     String strategy;
 
-    @Option(names = "--rounds", defaultValue = "3", paramLabel = "N", description = "Rounds of training and pruning (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--rounds",
+        defaultValue = "3",
+        paramLabel = "N",
+        description = "Rounds of training and pruning (default: ${DEFAULT-VALUE}).")
     int rounds;
 
-    @Option(names = "--round-examples", defaultValue = "1000", paramLabel = "N", description = "Examples a round trains on (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--round-examples",
+        defaultValue = "1000",
+        paramLabel = "N",
+        description = "Examples a round trains on (default: ${DEFAULT-VALUE}).")
     int roundExamples;
 
-    @Option(names = "--round-epochs", defaultValue = "1", paramLabel = "N", description = "Epochs a round (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--round-epochs",
+        defaultValue = "1",
+        paramLabel = "N",
+        description = "Epochs a round (default: ${DEFAULT-VALUE}).")
     int roundEpochs;
 
-    @Option(names = "--warm-up-turns", defaultValue = "3", paramLabel = "N", description = "Turns of each criterion in the warm-up (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--warm-up-turns",
+        defaultValue = "3",
+        paramLabel = "N",
+        description = "Turns of each criterion in the warm-up (default: ${DEFAULT-VALUE}).")
     int turns;
 
-    @Option(names = "--warm-up-examples", defaultValue = "128", paramLabel = "N", description = "Examples that the warm-up trains on (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--warm-up-examples",
+        defaultValue = "128",
+        paramLabel = "N",
+        description = "Examples that the warm-up trains on (default: ${DEFAULT-VALUE}).")
     int warmUpExamples;
 
-    @Option(names = "--warm-up-epochs", defaultValue = "3", paramLabel = "N", description = "Epochs a turn (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--warm-up-epochs",
+        defaultValue = "3",
+        paramLabel = "N",
+        description = "Epochs a turn (default: ${DEFAULT-VALUE}).")
     int warmUpEpochs;
 
-    @Option(names = "--partitioning", defaultValue = "spindle", paramLabel = "P", description = "How layers are cut into blocks: spindle or quantile (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--partitioning",
+        defaultValue = "spindle",
+        paramLabel = "P",
+        description =
+            "How layers are cut into blocks: spindle or quantile (default: ${DEFAULT-VALUE}).")
     String partitioning;
 
-    @Option(names = "--selection", defaultValue = "hybrid", paramLabel = "S", description = "Over which modules the pruning probability is shared out: hybrid, or reference as the authors' code does (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--selection",
+        defaultValue = "hybrid",
+        paramLabel = "S",
+        description =
+            "Over which modules the pruning probability is shared out: hybrid, or reference as the authors' code does (default: ${DEFAULT-VALUE}).")
     PruningSettings.Selection selection;
 
-    @Option(names = "--weights", defaultValue = "alike", paramLabel = "W", description = "How a partition's criteria are weighed: alike or reliability (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--weights",
+        defaultValue = "alike",
+        paramLabel = "W",
+        description =
+            "How a partition's criteria are weighed: alike or reliability (default: ${DEFAULT-VALUE}).")
     PruningSettings.Weights weights;
 
-    @Option(names = "--keep-weights", description = "Rounds go on from the trained weights instead of new ones.")
+    @Option(
+        names = "--keep-weights",
+        description = "Rounds go on from the trained weights instead of new ones.")
     boolean keepWeights;
 
-    @Option(names = "--zero-dtype", defaultValue = "float16", paramLabel = "T", description = "A weight is zero if it is 0 once rounded to this type (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--zero-dtype",
+        defaultValue = "float16",
+        paramLabel = "T",
+        description =
+            "A weight is zero if it is 0 once rounded to this type (default: ${DEFAULT-VALUE}).")
     DType zeroType;
 
-    @Option(names = "--threshold", paramLabel = "T", description = "A fixed threshold for the criterion of that name (default: the 10 %% quantile of |w|).")
+    @Option(
+        names = "--threshold",
+        paramLabel = "T",
+        description =
+            "A fixed threshold for the criterion of that name (default: the 10 %% quantile of |w|).")
     Double threshold;
 
     SearchSettings settings() {

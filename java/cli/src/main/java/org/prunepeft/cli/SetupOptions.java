@@ -25,75 +25,164 @@ final class SetupOptions {
   private Training training = new Training();
 
   static final class Data {
-    @Option(names = "--model", defaultValue = "minilm", description = "Pre-trained encoder; see 'prunepeft models' (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--model",
+        defaultValue = "minilm",
+        description = "Pre-trained encoder; see 'prunepeft models' (default: ${DEFAULT-VALUE}).")
     String model;
 
-    @Option(names = "--task", defaultValue = "wordnet", description = "What to learn; see 'prunepeft tasks' (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--task",
+        defaultValue = "wordnet",
+        description = "What to learn; see 'prunepeft tasks' (default: ${DEFAULT-VALUE}).")
     String task;
 
-    @Option(names = "--train-examples", defaultValue = "4000", paramLabel = "N", description = "Training examples (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--train-examples",
+        defaultValue = "4000",
+        paramLabel = "N",
+        description = "Training examples (default: ${DEFAULT-VALUE}).")
     int trainExamples;
 
-    @Option(names = "--validation-examples", defaultValue = "1000", paramLabel = "N", description = "Validation examples: they choose the best epoch (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--validation-examples",
+        defaultValue = "1000",
+        paramLabel = "N",
+        description =
+            "Validation examples: they choose the best epoch (default: ${DEFAULT-VALUE}).")
     int validationExamples;
 
-    @Option(names = "--test-examples", defaultValue = "2000", paramLabel = "N", description = "Test examples (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--test-examples",
+        defaultValue = "2000",
+        paramLabel = "N",
+        description = "Test examples (default: ${DEFAULT-VALUE}).")
     int testExamples;
 
-    @Option(names = "--max-seq-length", defaultValue = "128", paramLabel = "TOKENS", description = "Longer texts are cut (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--max-seq-length",
+        defaultValue = "128",
+        paramLabel = "TOKENS",
+        description = "Longer texts are cut (default: ${DEFAULT-VALUE}).")
     int maxLength;
   }
 
   static final class Modules {
-    @Option(names = {"--lora-r", "--lora-rank"}, defaultValue = "32", paramLabel = "R", description = "Rank of LoRA; 0 leaves LoRA out (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = {"--lora-r", "--lora-rank"},
+        defaultValue = "32",
+        paramLabel = "R",
+        description = "Rank of LoRA; 0 leaves LoRA out (default: ${DEFAULT-VALUE}).")
     int rank;
 
-    @Option(names = "--lora-alpha", defaultValue = "32", paramLabel = "ALPHA", description = "The scale of LoRA is alpha / r (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--lora-alpha",
+        defaultValue = "32",
+        paramLabel = "ALPHA",
+        description = "The scale of LoRA is alpha / r (default: ${DEFAULT-VALUE}).")
     double alpha;
 
-    @Option(names = "--lora-dropout", defaultValue = "0.1", paramLabel = "P", description = "Dropout on LoRA's input (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--lora-dropout",
+        defaultValue = "0.1",
+        paramLabel = "P",
+        description = "Dropout on LoRA's input (default: ${DEFAULT-VALUE}).")
     double dropout;
 
-    @Option(names = "--target-modules", defaultValue = "query,value", split = ",", paramLabel = "NAME", description = "Projections that get LoRA; those of a layer are one module (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--target-modules",
+        defaultValue = "query,value",
+        split = ",",
+        paramLabel = "NAME",
+        description =
+            "Projections that get LoRA; those of a layer are one module (default: ${DEFAULT-VALUE}).")
     List<String> targets;
 
-    @Option(names = "--adapter-size", defaultValue = "128", paramLabel = "M", description = "Bottleneck of the serial adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--adapter-size",
+        defaultValue = "128",
+        paramLabel = "M",
+        description =
+            "Bottleneck of the serial adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
     int bottleneck;
   }
 
   static final class Training {
-    @Option(names = {"--epochs", "--num-train-epochs"}, defaultValue = "8", paramLabel = "N", description = "Epochs of the training whose best is kept (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = {"--epochs", "--num-train-epochs"},
+        defaultValue = "8",
+        paramLabel = "N",
+        description = "Epochs of the training whose best is kept (default: ${DEFAULT-VALUE}).")
     int epochs;
 
-    @Option(names = "--batch-size", defaultValue = "32", paramLabel = "N", description = "Examples a step (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--batch-size",
+        defaultValue = "32",
+        paramLabel = "N",
+        description = "Examples a step (default: ${DEFAULT-VALUE}).")
     int batchSize;
 
-    @Option(names = "--lora-learning-rate", defaultValue = "1e-3", paramLabel = "RATE", description = "Peak learning rate of LoRA (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--lora-learning-rate",
+        defaultValue = "1e-3",
+        paramLabel = "RATE",
+        description = "Peak learning rate of LoRA (default: ${DEFAULT-VALUE}).")
     double loraRate;
 
-    @Option(names = "--adapter-learning-rate", defaultValue = "1e-3", paramLabel = "RATE", description = "Peak learning rate of adapters (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--adapter-learning-rate",
+        defaultValue = "1e-3",
+        paramLabel = "RATE",
+        description = "Peak learning rate of adapters (default: ${DEFAULT-VALUE}).")
     double adapterRate;
 
-    @Option(names = "--head-learning-rate", defaultValue = "1e-2", paramLabel = "RATE", description = "Peak learning rate of the task head (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--head-learning-rate",
+        defaultValue = "1e-2",
+        paramLabel = "RATE",
+        description = "Peak learning rate of the task head (default: ${DEFAULT-VALUE}).")
     double headRate;
 
-    @Option(names = "--weight-decay", defaultValue = "0.01", paramLabel = "DECAY", description = "AdamW's weight decay (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--weight-decay",
+        defaultValue = "0.01",
+        paramLabel = "DECAY",
+        description = "AdamW's weight decay (default: ${DEFAULT-VALUE}).")
     double weightDecay;
 
-    @Option(names = "--warmup-ratio", defaultValue = "0.06", paramLabel = "SHARE", description = "Share of the steps over which the learning rate rises (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--warmup-ratio",
+        defaultValue = "0.06",
+        paramLabel = "SHARE",
+        description =
+            "Share of the steps over which the learning rate rises (default: ${DEFAULT-VALUE}).")
     double warmupRatio;
 
-    @Option(names = "--lr-scheduler-type", defaultValue = "linear", paramLabel = "TYPE", description = "How it falls then: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    @Option(
+        names = "--lr-scheduler-type",
+        defaultValue = "linear",
+        paramLabel = "TYPE",
+        description = "How it falls then: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     Schedule schedule;
   }
 
-  @Option(names = "--seed", defaultValue = "0", paramLabel = "N", description = "Seed of everything that is drawn (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--seed",
+      defaultValue = "0",
+      paramLabel = "N",
+      description = "Seed of everything that is drawn (default: ${DEFAULT-VALUE}).")
   private long seed;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads of all native pools (default: the processors at hand).")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads of all native pools (default: the processors at hand).")
   private Integer threads;
 
-  @Option(names = {"-o", "--output"}, paramLabel = "DIR", description = "Run directory, new or empty (default: runs/MODEL-TASK-TIME).")
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "DIR",
+      description = "Run directory, new or empty (default: runs/MODEL-TASK-TIME).")
   private Path output;
 
   Setup setup() {
@@ -101,7 +190,9 @@ final class SetupOptions {
         data.model,
         data.task,
         new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples),
-        modules.rank == 0 ? null : new LoraConfig(modules.rank, modules.alpha, modules.dropout, modules.targets),
+        modules.rank == 0
+            ? null
+            : new LoraConfig(modules.rank, modules.alpha, modules.dropout, modules.targets),
         modules.bottleneck == 0
             ? null
             : new AdapterConfig(modules.bottleneck, AdapterConfig.DEFAULT.nonLinearity()),

@@ -4,14 +4,18 @@ import org.prunepeft.data.Task;
 import org.prunepeft.data.Tasks;
 import picocli.CommandLine.Command;
 
-@Command(name = "tasks", mixinStandardHelpOptions = true, description = "Lists the tasks that are known by name.")
+@Command(
+    name = "tasks",
+    mixinStandardHelpOptions = true,
+    description = "Lists the tasks that are known by name.")
 final class TasksCommand implements Runnable {
   @Override
   public void run() {
     for (String name : Tasks.names()) {
       Task task = Tasks.byName(name);
       System.out.printf(
-          "%s%n  %s%n  from %s; licence %s%n", name, task.description(), task.source(), task.licence());
+          "%s%n  %s%n  from %s; licence %s%n",
+          name, task.description(), task.source(), task.licence());
     }
   }
 }

@@ -30,10 +30,20 @@ import picocli.CommandLine.Option;
 final class TrainCommand implements Callable<Integer> {
   @Mixin private SetupOptions options;
 
-  @Option(names = "--modules", defaultValue = "supernet", paramLabel = "WHICH", description = "head (none), supernet (all), random, depth (last layers first), or a run's directory (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--modules",
+      defaultValue = "supernet",
+      paramLabel = "WHICH",
+      description =
+          "head (none), supernet (all), random, depth (last layers first), or a run's directory (default: ${DEFAULT-VALUE}).")
   private String modules;
 
-  @Option(names = "--keep", defaultValue = "0.5", paramLabel = "SHARE", description = "Share of the supernet's parameters, for random and depth (default: ${DEFAULT-VALUE}).")
+  @Option(
+      names = "--keep",
+      defaultValue = "0.5",
+      paramLabel = "SHARE",
+      description =
+          "Share of the supernet's parameters, for random and depth (default: ${DEFAULT-VALUE}).")
   private double keep;
 
   @Override
@@ -41,7 +51,8 @@ final class TrainCommand implements Callable<Integer> {
     Setup setup = options.setup();
     try (ProgressDisplay display = ProgressDisplay.create()) {
       Selection selection = selection();
-      List<String> names = selection == Selection.CONFIGURATION ? configuration(Path.of(modules)) : List.of();
+      List<String> names =
+          selection == Selection.CONFIGURATION ? configuration(Path.of(modules)) : List.of();
       TrainOutcome outcome = PrunePeft.train(setup, selection, keep, names, display);
       display.close();
       Report.print(setup, outcome);
@@ -57,7 +68,9 @@ final class TrainCommand implements Callable<Integer> {
     }
     if (!java.nio.file.Files.isDirectory(Path.of(modules))) {
       throw new IllegalArgumentException(
-          "--modules must be head, supernet, random, depth or a run's directory, got '" + modules + "'");
+          "--modules must be head, supernet, random, depth or a run's directory, got '"
+              + modules
+              + "'");
     }
     return Selection.CONFIGURATION;
   }

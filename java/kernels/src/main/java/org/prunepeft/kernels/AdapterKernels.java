@@ -12,9 +12,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.prunepeft.kernels.binding.AdapterGradientsStruct;
 import org.prunepeft.kernels.binding.AdapterStruct;
 
-/**
- * Serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u. Errors as in {@link LoraKernels}.
- */
+/** Serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u. Errors as in {@link LoraKernels}. */
 public final class AdapterKernels {
   private AdapterKernels() {}
 
@@ -26,7 +24,8 @@ public final class AdapterKernels {
    * @param up U [K,m]
    * @param upBias u [K]
    */
-  public record Weights(Matrix down, Matrix downBias, Matrix up, Matrix upBias, Activation activation) {
+  public record Weights(
+      Matrix down, Matrix downBias, Matrix up, Matrix upBias, Activation activation) {
     private AdapterStruct struct() {
       return new AdapterStruct()
           .down(down.data())
@@ -47,9 +46,7 @@ public final class AdapterKernels {
     }
   }
 
-  /**
-   * Gradients of the weights, float32 whatever the call's type; shapes as in {@link Weights}.
-   */
+  /** Gradients of the weights, float32 whatever the call's type; shapes as in {@link Weights}. */
   public record Gradients(Matrix down, Matrix downBias, Matrix up, Matrix upBias) {
     private AdapterGradientsStruct struct() {
       return new AdapterGradientsStruct()
@@ -78,7 +75,13 @@ public final class AdapterKernels {
    * @param out [M,K], written; may be h's buffer, not v's
    */
   public static void forward(
-      Device device, Matrix v, Matrix h, Weights weights, Matrix z, Matrix out, Workspace workspace) {
+      Device device,
+      Matrix v,
+      Matrix h,
+      Weights weights,
+      Matrix z,
+      Matrix out,
+      Workspace workspace) {
     long rows = v.rows();
     long k = v.cols();
     long m = weights.down().rows();

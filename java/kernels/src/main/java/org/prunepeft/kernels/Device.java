@@ -8,8 +8,8 @@ import org.prunepeft.kernels.binding.DeviceStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
 /**
- * Where a call's buffers lie and where its work runs. The same calls take CPU and CUDA buffers. Immutable, usable from any thread;
- * the CPU device needs no closing.
+ * Where a call's buffers lie and where its work runs. The same calls take CPU and CUDA buffers.
+ * Immutable, usable from any thread; the CPU device needs no closing.
  */
 public final class Device implements AutoCloseable {
   private static final Device CPU = new Device(LibPrunePeft.PP_CPU, 0, null);
@@ -40,7 +40,8 @@ public final class Device implements AutoCloseable {
   public static Device cuda(int index, Pointer stream) {
     int count = cudaCount();
     if (index < 0 || index >= count) {
-      String reason = count == 0 ? LibPrunePeft.pp_last_error().getString() : "devices found: " + count;
+      String reason =
+          count == 0 ? LibPrunePeft.pp_last_error().getString() : "devices found: " + count;
       throw new KernelException(
           LibPrunePeft.PP_NO_DEVICE, "no CUDA device with index " + index + " (" + reason + ")");
     }
@@ -63,7 +64,9 @@ public final class Device implements AutoCloseable {
     return struct;
   }
 
-  /** Frees a CUDA device's record (not its stream, which is the caller's). Does nothing to the CPU. */
+  /**
+   * Frees a CUDA device's record (not its stream, which is the caller's). Does nothing to the CPU.
+   */
   @Override
   public void close() {
     if (cuda) {

@@ -3,8 +3,9 @@ package org.prunepeft.kernels;
 import org.prunepeft.kernels.binding.DropoutStruct;
 
 /**
- * Names a dropout mask of the counter-based generator (Philox4x32-10; lora.h gives the layout). The mask is a function of these
- * values, the branch's module number and the element's place, so the backward pass draws the same one again.
+ * Names a dropout mask of the counter-based generator (Philox4x32-10; lora.h gives the layout). The
+ * mask is a function of these values, the branch's module number and the element's place, so the
+ * backward pass draws the same one again.
  *
  * @param p probability that an element is dropped, in [0, 1)
  * @param seed the run's seed
@@ -26,6 +27,10 @@ public record Dropout(float p, long seed, int step, int microBatch) {
     if (dropout == null || dropout.p == 0) {
       return null;
     }
-    return new DropoutStruct().p(dropout.p).seed(dropout.seed).step(dropout.step).micro_batch(dropout.microBatch);
+    return new DropoutStruct()
+        .p(dropout.p)
+        .seed(dropout.seed)
+        .step(dropout.step)
+        .micro_batch(dropout.microBatch);
   }
 }

@@ -21,8 +21,9 @@ import org.prunepeft.kernels.binding.ImportancePlanHandle;
 import org.prunepeft.kernels.binding.SegmentStruct;
 
 /**
- * A table of weights and gradients whose statistics are taken in one pass. The plan keeps the pointers: it stays good while the
- * buffers stay where they are, whatever they hold. CPU buffers; not for two threads at once.
+ * A table of weights and gradients whose statistics are taken in one pass. The plan keeps the
+ * pointers: it stays good while the buffers stay where they are, whatever they hold. CPU buffers;
+ * not for two threads at once.
  */
 public final class ImportancePlan implements AutoCloseable {
   /**
@@ -84,7 +85,8 @@ public final class ImportancePlan implements AutoCloseable {
   }
 
   /**
-   * The q-quantile of |w| over all weights of each group, exactly: the element of rank floor(q·(n-1)).
+   * The q-quantile of |w| over all weights of each group, exactly: the element of rank
+   * floor(q·(n-1)).
    *
    * @param q in [0, 1]
    * @return one threshold a group; 0 for a group without weights
@@ -109,7 +111,8 @@ public final class ImportancePlan implements AutoCloseable {
    */
   public List<Statistics> statistics(DType zeroType, float[] thresholds) {
     if (thresholds != null && thresholds.length != groups) {
-      throw new IllegalArgumentException("thresholds must have " + groups + " values, got " + thresholds.length);
+      throw new IllegalArgumentException(
+          "thresholds must have " + groups + " values, got " + thresholds.length);
     }
     double[] table = new double[modules * PP_STATISTICS];
     try (PointerScope scope = new PointerScope()) {
@@ -146,7 +149,8 @@ public final class ImportancePlan implements AutoCloseable {
   }
 
   /**
-   * Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0, without storing the product: the size of a module's output.
+   * Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0, without storing the product: the size of
+   * a module's output.
    *
    * @param p [M,r]
    * @param q [N,r]
@@ -154,13 +158,20 @@ public final class ImportancePlan implements AutoCloseable {
    * @param rowMask M bytes; null: all rows
    */
   public static double outputMagnitude(
-      Device device, Matrix p, Activation activation, Matrix q, Matrix bias, BytePointer rowMask, Workspace workspace) {
+      Device device,
+      Matrix p,
+      Activation activation,
+      Matrix q,
+      Matrix bias,
+      BytePointer rowMask,
+      Workspace workspace) {
     q.require("q", p.dtype(), q.rows(), p.cols());
     if (bias != null) {
       bias.require("bias", p.dtype(), 1, q.rows());
     }
     if (rowMask != null && rowMask.limit() > 0 && rowMask.limit() - rowMask.position() < p.rows()) {
-      throw new IllegalArgumentException("rowMask must have " + p.rows() + " bytes, got " + rowMask.limit());
+      throw new IllegalArgumentException(
+          "rowMask must have " + p.rows() + " bytes, got " + rowMask.limit());
     }
     try (PointerScope scope = new PointerScope()) {
       int dtype = p.dtype().ordinal();

@@ -22,7 +22,10 @@ public final class Kernels {
     check(LibPrunePeft.pp_set_num_threads(threads));
   }
 
-  /** How many threads CPU kernels use; at first the number of processors that the process may run on. */
+  /**
+   * How many threads CPU kernels use; at first the number of processors that the process may run
+   * on.
+   */
   public static int threads() {
     return LibPrunePeft.pp_num_threads();
   }

@@ -18,10 +18,12 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 
 /**
- * LoRA on a frozen linear, y = x Wᵀ + b + s·D(x) Aᵀ Bᵀ, cut at the rank-r tensors; the products with W are the caller's.
+ * LoRA on a frozen linear, y = x Wᵀ + b + s·D(x) Aᵀ Bᵀ, cut at the rank-r tensors; the products
+ * with W are the caller's.
  *
- * <p>Every method throws {@link IllegalArgumentException} if shapes or types disagree, and {@link KernelException} if the native
- * call fails. Nothing is kept after a call returns. On a CUDA device calls only enqueue.
+ * <p>Every method throws {@link IllegalArgumentException} if shapes or types disagree, and {@link
+ * KernelException} if the native call fails. Nothing is kept after a call returns. On a CUDA device
+ * calls only enqueue.
  */
 public final class LoraKernels {
   private LoraKernels() {}
@@ -35,7 +37,12 @@ public final class LoraKernels {
    * @param xCopy where x itself is also written, [M,K]; null: nowhere
    */
   public static void down(
-      Device device, Matrix x, List<LoraBranch> branches, Dropout dropout, Matrix xCopy, Workspace workspace) {
+      Device device,
+      Matrix x,
+      List<LoraBranch> branches,
+      Dropout dropout,
+      Matrix xCopy,
+      Workspace workspace) {
     long m = x.rows();
     long k = x.cols();
     for (LoraBranch branch : branches) {
@@ -79,7 +86,8 @@ public final class LoraKernels {
     y.require("y", s.dtype(), s.rows(), b.rows());
     int dtype = s.dtype().ordinal();
     BytePointer memory =
-        workspace.atLeast(pp_lora_up_workspace(device.struct(), dtype, y.rows(), y.cols(), s.cols()));
+        workspace.atLeast(
+            pp_lora_up_workspace(device.struct(), dtype, y.rows(), y.cols(), s.cols()));
     check(
         pp_lora_up(
             device.struct(),
@@ -127,7 +135,8 @@ public final class LoraKernels {
     }
     try (PointerScope scope = new PointerScope()) {
       int dtype = dy.dtype().ordinal();
-      BytePointer memory = workspace.atLeast(pp_lora_grad_up_workspace(device.struct(), dtype, m, n, r));
+      BytePointer memory =
+          workspace.atLeast(pp_lora_grad_up_workspace(device.struct(), dtype, m, n, r));
       check(
           pp_lora_grad_up(
               device.struct(),

@@ -3,9 +3,11 @@ package org.prunepeft.kernels;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * A row-major matrix in memory that somebody else owns: element (i, j) lies {@code i * ld + j} elements behind {@code data}.
+ * A row-major matrix in memory that somebody else owns: element (i, j) lies {@code i * ld + j}
+ * elements behind {@code data}.
  *
- * @param data the first element, in the memory of the device that the call names; may be null if rows or cols is 0
+ * @param data the first element, in the memory of the device that the call names; may be null if
+ *     rows or cols is 0
  * @param dtype element type
  * @param rows 0 or more
  * @param cols 0 or more
@@ -13,20 +15,23 @@ import org.bytedeco.javacpp.Pointer;
  */
 public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
   /**
-   * @throws IllegalArgumentException if a size is out of range, or if the pointer knows its length (as JavaCPP's own allocations
-   *     do) and is too short
+   * @throws IllegalArgumentException if a size is out of range, or if the pointer knows its length
+   *     (as JavaCPP's own allocations do) and is too short
    */
   public Matrix {
     if (rows < 0 || cols < 0) {
-      throw new IllegalArgumentException("matrix extents must be 0 or more, got " + rows + " x " + cols);
+      throw new IllegalArgumentException(
+          "matrix extents must be 0 or more, got " + rows + " x " + cols);
     }
     if (ld < cols) {
-      throw new IllegalArgumentException("leading dimension must be at least " + cols + " (columns), got " + ld);
+      throw new IllegalArgumentException(
+          "leading dimension must be at least " + cols + " (columns), got " + ld);
     }
     long needed = rows == 0 || cols == 0 ? 0 : bytes(dtype, rows, cols, ld);
     if (needed > 0) {
       if (data == null || data.isNull()) {
-        throw new IllegalArgumentException("matrix of " + rows + " x " + cols + " has no memory (null pointer)");
+        throw new IllegalArgumentException(
+            "matrix of " + rows + " x " + cols + " has no memory (null pointer)");
       }
       long known = (data.limit() - data.position()) * data.sizeof();
       if (data.limit() > 0 && known < needed) {
@@ -43,11 +48,13 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
 
   private static long bytes(DType dtype, long rows, long cols, long ld) {
     try {
-      return Math.multiplyExact(Math.addExact(Math.multiplyExact(rows - 1, ld), cols), (long) dtype.bytes());
+      return Math.multiplyExact(
+          Math.addExact(Math.multiplyExact(rows - 1, ld), cols), (long) dtype.bytes());
     } catch (ArithmeticException e) {
       throw new IllegalArgumentException(
           String.format(
-              "matrix of %d x %d with leading dimension %d has more bytes than a long can count", rows, cols, ld),
+              "matrix of %d x %d with leading dimension %d has more bytes than a long can count",
+              rows, cols, ld),
           e);
     }
   }
@@ -75,7 +82,9 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
     return matrix;
   }
 
-  /** Throws unless this matrix has the extents and the type; `name` is what the message calls it. */
+  /**
+   * Throws unless this matrix has the extents and the type; `name` is what the message calls it.
+   */
   Matrix require(String name, DType type, long wantedRows, long wantedCols) {
     if (rows != wantedRows || cols != wantedCols || dtype != type) {
       throw new IllegalArgumentException(
@@ -86,7 +95,10 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
     return this;
   }
 
-  /** Where a pointer stands, as an address: JavaCPP hands the position of a void pointer on in bytes, whatever its elements. */
+  /**
+   * Where a pointer stands, as an address: JavaCPP hands the position of a void pointer on in
+   * bytes, whatever its elements.
+   */
   private static final class Place extends Pointer {
     Place(Pointer pointer) {
       super(pointer);

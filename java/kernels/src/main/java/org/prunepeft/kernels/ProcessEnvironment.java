@@ -6,11 +6,13 @@ import org.bytedeco.javacpp.annotation.Platform;
 import org.bytedeco.javacpp.annotation.Properties;
 
 /**
- * Sets environment variables of the running process, which native libraries read when they are loaded.
+ * Sets environment variables of the running process, which native libraries read when they are
+ * loaded.
  *
- * <p>OpenMP's threads spin for milliseconds after each parallel region by default. Beside a second thread pool (OpenBLAS has its
- * own) they then take the cores from it: on 2 cores a product of [100,384] by [384,384] took 7.6 ms instead of 0.2 ms. So {@link
- * #makeThreadsYield()} is to be called before any library that brings OpenMP or OpenBLAS is loaded.
+ * <p>OpenMP's threads spin for milliseconds after each parallel region by default. Beside a second
+ * thread pool (OpenBLAS has its own) they then take the cores from it: on 2 cores a product of
+ * [100,384] by [384,384] took 7.6 ms instead of 0.2 ms. So {@link #makeThreadsYield()} is to be
+ * called before any library that brings OpenMP or OpenBLAS is loaded.
  */
 @Properties(value = @Platform(include = "stdlib.h", library = "jniProcessEnvironment"))
 public final class ProcessEnvironment {
@@ -21,8 +23,9 @@ public final class ProcessEnvironment {
   private ProcessEnvironment() {}
 
   /**
-   * Lets idle threads sleep: OpenMP's (OMP_WAIT_POLICY=passive) at once and OpenBLAS's (OPENBLAS_THREAD_TIMEOUT=4) soon, unless the
-   * user has set these variables. No effect on a library that is loaded already.
+   * Lets idle threads sleep: OpenMP's (OMP_WAIT_POLICY=passive) at once and OpenBLAS's
+   * (OPENBLAS_THREAD_TIMEOUT=4) soon, unless the user has set these variables. No effect on a
+   * library that is loaded already.
    */
   public static void makeThreadsYield() {
     if (System.getenv("OMP_WAIT_POLICY") == null && System.getenv("GOMP_SPINCOUNT") == null) {

@@ -3,13 +3,15 @@ package org.prunepeft.kernels;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
- * Scratch memory for CPU kernel calls; grows to the largest request and is used again. Not for two threads at once. A result of a
- * call never depends on what the workspace held.
+ * Scratch memory for CPU kernel calls; grows to the largest request and is used again. Not for two
+ * threads at once. A result of a call never depends on what the workspace held.
  */
 public final class Workspace implements AutoCloseable {
   private BytePointer memory;
 
-  /** At least {@code bytes} of memory, valid until the next call of this method or {@link #close()}. */
+  /**
+   * At least {@code bytes} of memory, valid until the next call of this method or {@link #close()}.
+   */
   BytePointer atLeast(long bytes) {
     if (memory == null || memory.capacity() < bytes) {
       close();

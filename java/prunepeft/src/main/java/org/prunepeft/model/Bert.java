@@ -15,8 +15,9 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * BERT (Devlin et al. 2019): post-norm layers, learned positions, exact GELU. Weights carry Hugging Face's names. Query, key and value
- * are one stacked linear. The frozen part runs without its own dropout.
+ * BERT (Devlin et al. 2019): post-norm layers, learned positions, exact GELU. Weights carry Hugging
+ * Face's names. Query, key and value are one stacked linear. The frozen part runs without its own
+ * dropout.
  */
 public final class Bert implements Encoder {
   private final EncoderConfig config;
@@ -36,9 +37,11 @@ public final class Bert implements Encoder {
       LayerNorm outputNorm) {}
 
   /**
-   * @param weights float32 by Hugging Face's names without a model prefix (embeddings.word_embeddings.weight, ...); the model takes
-   *     them over, and {@link #close()} frees them
-   * @throws IllegalArgumentException if a tensor is missing or has another shape than the configuration says
+   * @param weights float32 by Hugging Face's names without a model prefix
+   *     (embeddings.word_embeddings.weight, ...); the model takes them over, and {@link #close()}
+   *     frees them
+   * @throws IllegalArgumentException if a tensor is missing or has another shape than the
+   *     configuration says
    */
   public Bert(EncoderConfig config, Map<String, Tensor> weights) {
     this.config = config;
@@ -133,7 +136,11 @@ public final class Bert implements Encoder {
     long length = input.ids().size(1);
     if (length > config.positions()) {
       throw new IllegalArgumentException(
-          "a sequence of " + length + " tokens exceeds the model's " + config.positions() + " positions");
+          "a sequence of "
+              + length
+              + " tokens exceeds the model's "
+              + config.positions()
+              + " positions");
     }
     Tensor attentionBias = input.attentionBias();
     Tensor embedded =
@@ -144,7 +151,8 @@ public final class Bert implements Encoder {
     Tensor x = embeddingNorm.apply(embedded).view(batch * length, config.hidden());
     for (int i = 0; i < layers.size(); i++) {
       Layer layer = layers.get(i);
-      Tensor context = attention(insertions.linear(layer.attentionInput, x), batch, length, attentionBias);
+      Tensor context =
+          attention(insertions.linear(layer.attentionInput, x), batch, length, attentionBias);
       x = layer.attentionNorm.apply(insertions.linear(layer.attentionOutput, context).add(x));
       Tensor middle = torch.gelu(insertions.linear(layer.intermediate, x));
       Tensor h = insertions.linear(layer.output, middle);

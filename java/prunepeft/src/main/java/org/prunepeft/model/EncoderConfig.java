@@ -22,11 +22,18 @@ public record EncoderConfig(
     int types,
     double layerNormEpsilon) {
   public EncoderConfig {
-    if (layers < 1 || hidden < 1 || heads < 1 || intermediate < 1 || vocabulary < 1 || positions < 1 || types < 1) {
+    if (layers < 1
+        || hidden < 1
+        || heads < 1
+        || intermediate < 1
+        || vocabulary < 1
+        || positions < 1
+        || types < 1) {
       throw new IllegalArgumentException("every size of an encoder must be at least 1");
     }
     if (hidden % heads != 0) {
-      throw new IllegalArgumentException("hidden size " + hidden + " is not a multiple of the heads, " + heads);
+      throw new IllegalArgumentException(
+          "hidden size " + hidden + " is not a multiple of the heads, " + heads);
     }
   }
 }

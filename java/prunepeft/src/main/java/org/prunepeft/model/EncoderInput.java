@@ -45,7 +45,10 @@ public record EncoderInput(
         tokens);
   }
 
-  /** What attention adds to its scores: 0 for real tokens, -inf for padding, [B,1,1,T]; null if nothing is padded. */
+  /**
+   * What attention adds to its scores: 0 for real tokens, -inf for padding, [B,1,1,T]; null if
+   * nothing is padded.
+   */
   Tensor attentionBias() {
     if (!padded) {
       return null;

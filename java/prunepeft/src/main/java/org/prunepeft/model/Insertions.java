@@ -4,7 +4,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
-/** What a fine-tuning method puts into an encoder, seen from the encoder. The defaults put in nothing. */
+/**
+ * What a fine-tuning method puts into an encoder, seen from the encoder. The defaults put in
+ * nothing.
+ */
 public interface Insertions {
   /** Nothing inserted: the frozen encoder. */
   Insertions NONE = new Insertions() {};
@@ -20,7 +23,8 @@ public interface Insertions {
   }
 
   /**
-   * What the layer adds to its residual after the feed-forward block. A post-norm layer's output is norm(result + input).
+   * What the layer adds to its residual after the feed-forward block. A post-norm layer's output is
+   * norm(result + input).
    *
    * @param layer 0-based
    * @param h [M,K], the feed-forward block's output

@@ -14,6 +14,11 @@ import org.bytedeco.pytorch.global.torch;
 public record LayerNorm(Tensor weight, Tensor bias, double epsilon) {
   public Tensor apply(Tensor x) {
     return torch.layer_norm(
-        x, new long[] {weight.size(0)}, new TensorOptional(weight), new TensorOptional(bias), epsilon, true);
+        x,
+        new long[] {weight.size(0)},
+        new TensorOptional(weight),
+        new TensorOptional(bias),
+        epsilon,
+        true);
   }
 }

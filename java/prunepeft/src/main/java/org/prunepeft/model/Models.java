@@ -25,7 +25,8 @@ public final class Models {
    * @param licence of the weights
    * @param loader loads it
    */
-  public record Entry(String name, String description, String source, String licence, Loader loader) {}
+  public record Entry(
+      String name, String description, String source, String licence, Loader loader) {}
 
   /** Loads a model. */
   @FunctionalInterface
@@ -80,7 +81,10 @@ public final class Models {
     return entry;
   }
 
-  /** A BERT from an ONNX file on the class path; its sizes are read off its tensors, all but the number of heads. */
+  /**
+   * A BERT from an ONNX file on the class path; its sizes are read off its tensors, all but the
+   * number of heads.
+   */
   private static LoadedModel onnxBert(String weightsResource, String tokenizerResource, int heads) {
     byte[] tokenizer = Assets.read(tokenizerResource, "the tokenizer");
     Torch.load();

@@ -13,7 +13,8 @@ public record AdapterConfig(int bottleneck, Activation nonLinearity) {
 
   public AdapterConfig {
     if (bottleneck < 1) {
-      throw new IllegalArgumentException("the adapter's bottleneck must be at least 1, got " + bottleneck);
+      throw new IllegalArgumentException(
+          "the adapter's bottleneck must be at least 1, got " + bottleneck);
     }
   }
 }

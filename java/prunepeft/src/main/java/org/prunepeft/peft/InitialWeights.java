@@ -6,8 +6,8 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Normal initial values that depend on the seed, the stage and the tensor's name alone: not on which other modules there are, nor on
- * the machine.
+ * Normal initial values that depend on the seed, the stage and the tensor's name alone: not on
+ * which other modules there are, nor on the machine.
  */
 final class InitialWeights {
   private InitialWeights() {}

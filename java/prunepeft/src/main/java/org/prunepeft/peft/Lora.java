@@ -9,7 +9,10 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.torch.LoraLinear;
 
-/** The parallel adapter, LoRA (Hu et al. 2022), on some projections of a layer, which together are one module. */
+/**
+ * The parallel adapter, LoRA (Hu et al. 2022), on some projections of a layer, which together are
+ * one module.
+ */
 public final class Lora implements ModuleType {
   private final LoraConfig config;
 
@@ -30,22 +33,31 @@ public final class Lora implements ModuleType {
       Projection projection = projection(encoder, layer, target);
       parameters.add(
           new Parameter(
-              projection.path + ".lora_A.weight", new long[] {config.rank(), projection.inputs}, deviation));
+              projection.path + ".lora_A.weight",
+              new long[] {config.rank(), projection.inputs},
+              deviation));
       parameters.add(
-          new Parameter(projection.path + ".lora_B.weight", new long[] {projection.outputs, config.rank()}, 0));
+          new Parameter(
+              projection.path + ".lora_B.weight",
+              new long[] {projection.outputs, config.rank()},
+              0));
     }
     return parameters;
   }
 
   private record Projection(String path, long outputs, long inputs) {}
 
-  /** A layer's projection by the last part of its name; "output.dense" and "attention.output.dense" need both parts. */
+  /**
+   * A layer's projection by the last part of its name; "output.dense" and "attention.output.dense"
+   * need both parts.
+   */
   private static Projection projection(EncoderConfig encoder, int layer, String target) {
     String prefix = "encoder.layer." + layer + ".";
     long hidden = encoder.hidden();
     long middle = encoder.intermediate();
     return switch (target) {
-      case "query", "key", "value" -> new Projection(prefix + "attention.self." + target, hidden, hidden);
+      case "query", "key", "value" ->
+          new Projection(prefix + "attention.self." + target, hidden, hidden);
       case "attention.output.dense" -> new Projection(prefix + target, hidden, hidden);
       case "intermediate.dense" -> new Projection(prefix + target, middle, hidden);
       case "output.dense" -> new Projection(prefix + target, hidden, middle);

@@ -8,7 +8,8 @@ import java.util.List;
  * @param rank r, 1 or more
  * @param alpha lora_alpha; the scale is alpha / r
  * @param dropout lora_dropout, in [0, 1)
- * @param targets target_modules: the last part of the names of the projections that get one; those of a layer are one module together
+ * @param targets target_modules: the last part of the names of the projections that get one; those
+ *     of a layer are one module together
  */
 public record LoraConfig(int rank, double alpha, double dropout, List<String> targets) {
   public static final LoraConfig DEFAULT = new LoraConfig(32, 32, 0.1, List.of("query", "value"));

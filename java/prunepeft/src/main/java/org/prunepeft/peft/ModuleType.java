@@ -5,8 +5,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.model.EncoderConfig;
 
 /**
- * A kind of module that a search may place in each layer. A new kind implements this and {@link PeftModule}, and is named in the
- * {@link PeftConfig}.
+ * A kind of module that a search may place in each layer. A new kind implements this and {@link
+ * PeftModule}, and is named in the {@link PeftConfig}.
  */
 public interface ModuleType {
   /** Its name in configurations, strategies and tables: lora, adapter. */
@@ -35,7 +35,8 @@ public interface ModuleType {
   /**
    * Puts a module together.
    *
-   * @param tensors in the order of {@link #parameters}; owned by the caller, which outlives the module
+   * @param tensors in the order of {@link #parameters}; owned by the caller, which outlives the
+   *     module
    */
   PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors);
 }

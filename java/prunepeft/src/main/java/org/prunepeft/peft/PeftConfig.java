@@ -39,9 +39,11 @@ public record PeftConfig(List<ModuleType> types) {
     List<Candidate> candidates = new ArrayList<>();
     for (int layer = 0; layer < encoder.layers(); layer++) {
       for (ModuleType type : types) {
-        long count = type.parameters(encoder, layer).stream().mapToLong(ModuleType.Parameter::count).sum();
+        long count =
+            type.parameters(encoder, layer).stream().mapToLong(ModuleType.Parameter::count).sum();
         candidates.add(
-            new Candidate(PeftModules.candidateName(type.name(), layer), layer, type.name(), count));
+            new Candidate(
+                PeftModules.candidateName(type.name(), layer), layer, type.name(), count));
       }
     }
     return new SearchSpace(encoder.layers(), candidates);

@@ -17,7 +17,8 @@ public interface PeftModule {
   }
 
   /**
-   * What becomes of the feed-forward block's output; see {@link org.prunepeft.model.Insertions#afterFeedForward}.
+   * What becomes of the feed-forward block's output; see {@link
+   * org.prunepeft.model.Insertions#afterFeedForward}.
    *
    * @return {@code h} itself if the module does nothing there
    */

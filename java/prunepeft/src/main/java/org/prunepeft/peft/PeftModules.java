@@ -18,8 +18,8 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
 
 /**
- * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights and gradients, one flat buffer a
- * kind of module. Not for two threads at once.
+ * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights
+ * and gradients, one flat buffer a kind of module. Not for two threads at once.
  */
 public final class PeftModules implements Insertions, AutoCloseable {
   private final EncoderConfig encoder;
@@ -53,10 +53,14 @@ public final class PeftModules implements Insertions, AutoCloseable {
     for (Candidate candidate : candidates) {
       FlatParameters group = groups.get(candidate.type());
       List<Tensor> tensors =
-          parameters.get(candidate.name()).stream().map(parameter -> group.get(parameter.name())).toList();
+          parameters.get(candidate.name()).stream()
+              .map(parameter -> group.get(parameter.name()))
+              .toList();
       layers
           .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
-          .put(candidate.name(), config.type(candidate.type()).create(encoder, candidate.layer(), tensors));
+          .put(
+              candidate.name(),
+              config.type(candidate.type()).create(encoder, candidate.layer(), tensors));
     }
   }
 
@@ -94,7 +98,8 @@ public final class PeftModules implements Insertions, AutoCloseable {
     for (Candidate candidate : candidates) {
       FlatParameters group = groups.get(candidate.type());
       for (ModuleType.Parameter parameter : parameters.get(candidate.name())) {
-        InitialWeights.fill(group.get(parameter.name()), seed, stage, parameter.name(), parameter.deviation());
+        InitialWeights.fill(
+            group.get(parameter.name()), seed, stage, parameter.name(), parameter.deviation());
       }
     }
   }
@@ -137,7 +142,13 @@ public final class PeftModules implements Insertions, AutoCloseable {
             .add(
                 owners.get(branch),
                 ImportancePlan.outputMagnitude(
-                    Device.cpu(), s, Activation.IDENTITY, b, null, pass.rowMask(), pass.tape().workspace()),
+                    Device.cpu(),
+                    s,
+                    Activation.IDENTITY,
+                    b,
+                    null,
+                    pass.rowMask(),
+                    pass.tape().workspace()),
                 pass.tokens() * b.rows());
   }
 

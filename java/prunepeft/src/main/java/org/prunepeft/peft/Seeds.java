@@ -6,7 +6,10 @@ import java.nio.charset.StandardCharsets;
 public final class Seeds {
   private Seeds() {}
 
-  /** A seed for what `text` names: FNV-1a over the text, begun from the seed and finished by the mixer of SplitMix64. */
+  /**
+   * A seed for what `text` names: FNV-1a over the text, begun from the seed and finished by the
+   * mixer of SplitMix64.
+   */
   public static long derive(long seed, String text) {
     long hash = 0xcbf29ce484222325L ^ seed;
     for (byte b : text.getBytes(StandardCharsets.UTF_8)) {

@@ -7,11 +7,12 @@ import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Matrix;
 
 /**
- * Trainable tensors that lie in one flat buffer, with their gradients in another of the same layout. What touches all of them (an
- * optimiser's update, a sum of gradients, a norm) is then one operation on one tensor.
+ * Trainable tensors that lie in one flat buffer, with their gradients in another of the same
+ * layout. What touches all of them (an optimiser's update, a sum of gradients, a norm) is then one
+ * operation on one tensor.
  *
- * <p>Each tensor is a leaf of the autograd graph whose gradient is accumulated into its part of the gradient buffer. Tensors begin
- * at multiples of 16 elements; the elements between them stay 0.
+ * <p>Each tensor is a leaf of the autograd graph whose gradient is accumulated into its part of the
+ * gradient buffer. Tensors begin at multiples of 16 elements; the elements between them stay 0.
  */
 public final class FlatParameters implements AutoCloseable {
   private static final long ALIGNMENT = 16;

@@ -14,8 +14,9 @@ import org.prunepeft.kernels.LoraKernels;
 import org.prunepeft.kernels.Matrix;
 
 /**
- * A frozen linear with LoRA modules on it, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one operation of the autograd graph. The products with W
- * are LibTorch's; the rest is ours. Several modules may share the input, each adding to its own columns of y.
+ * A frozen linear with LoRA modules on it, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one operation of the
+ * autograd graph. The products with W are LibTorch's; the rest is ours. Several modules may share
+ * the input, each adding to its own columns of y.
  */
 public final class LoraLinear {
   private LoraLinear() {}
@@ -65,15 +66,17 @@ public final class LoraLinear {
       List<LoraBranch> down = new ArrayList<>();
       forEachColumnBlock(
           branches,
-          (i, column, rank) ->
-              down.add(
-                  branch(branches.get(i), columns(s, column, rank), null)));
+          (i, column, rank) -> down.add(branch(branches.get(i), columns(s, column, rank), null)));
       LoraKernels.down(Device.cpu(), xMatrix, down, dropout, null, tape.workspace());
       for (int i = 0; i < branches.size(); i++) {
         Branch branch = branches.get(i);
         Matrix b = Torch.matrix(branch.b);
         LoraKernels.up(
-            Device.cpu(), down.get(i).s(), b, columns(y, branch.firstColumn, b.rows()), tape.workspace());
+            Device.cpu(),
+            down.get(i).s(),
+            b,
+            columns(y, branch.firstColumn, b.rows()),
+            tape.workspace());
         if (observer != null) {
           observer.forward(i, down.get(i).s(), b);
         }
@@ -91,7 +94,8 @@ public final class LoraLinear {
         y,
         inputs,
         saved,
-        gradient -> backward(tape, gradient.contiguous(), input, weight, s, branches, dropout, needsInput));
+        gradient ->
+            backward(tape, gradient.contiguous(), input, weight, s, branches, dropout, needsInput));
   }
 
   private static Tensor[] backward(

@@ -8,7 +8,10 @@ import org.prunepeft.kernels.AdapterKernels;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Matrix;
 
-/** A serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u, as one operation of the autograd graph. */
+/**
+ * A serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u, as one operation of the autograd
+ * graph.
+ */
 public final class SerialAdapterOp {
   private SerialAdapterOp() {}
 
@@ -18,10 +21,15 @@ public final class SerialAdapterOp {
    * @param up U [K,m]
    * @param upBias u [K]
    */
-  public record Weights(Tensor down, Tensor downBias, Tensor up, Tensor upBias, Activation activation) {
+  public record Weights(
+      Tensor down, Tensor downBias, Tensor up, Tensor upBias, Activation activation) {
     AdapterKernels.Weights matrices() {
       return new AdapterKernels.Weights(
-          Torch.matrix(down), Torch.matrix(downBias), Torch.matrix(up), Torch.matrix(upBias), activation);
+          Torch.matrix(down),
+          Torch.matrix(downBias),
+          Torch.matrix(up),
+          Torch.matrix(upBias),
+          activation);
     }
   }
 

@@ -16,16 +16,18 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Workspace;
 
 /**
- * Records our own differentiable operations in LibTorch's autograd graph, and keeps what their backward passes need until the step
- * is over.
+ * Records our own differentiable operations in LibTorch's autograd graph, and keeps what their
+ * backward passes need until the step is over.
  *
- * <p>LibTorch's presets do not let Java subclass an autograd node. So an operation borrows the node of a small concatenation, points
- * its edges at the operation's own inputs and runs the backward kernels in the node's hooks: the hook before the node takes the
- * incoming gradient and computes, the hook after it hands over the gradients in place of the node's own (empty) result. The engine
- * holds the hooks by native pointers that the Java collector does not see; the tape keeps their Java side alive.
+ * <p>LibTorch's presets do not let Java subclass an autograd node. So an operation borrows the node
+ * of a small concatenation, points its edges at the operation's own inputs and runs the backward
+ * kernels in the node's hooks: the hook before the node takes the incoming gradient and computes,
+ * the hook after it hands over the gradients in place of the node's own (empty) result. The engine
+ * holds the hooks by native pointers that the Java collector does not see; the tape keeps their
+ * Java side alive.
  *
- * <p>A step records, runs backward and clears. The tape also owns the kernels' scratch memory, which the next step uses again. Not
- * for two threads at once.
+ * <p>A step records, runs backward and clears. The tape also owns the kernels' scratch memory,
+ * which the next step uses again. Not for two threads at once.
  */
 public final class Tape implements AutoCloseable {
   /** The backward pass of a recorded operation. */
@@ -44,12 +46,13 @@ public final class Tape implements AutoCloseable {
   private final Workspace workspace = new Workspace();
 
   /**
-   * Makes {@code output} the result of a recorded operation. Does nothing if no input requires a gradient, or where LibTorch is told
-   * not to record.
+   * Makes {@code output} the result of a recorded operation. Does nothing if no input requires a
+   * gradient, or where LibTorch is told not to record.
    *
    * @param output computed already from the inputs, without recording; not a view of an input
    * @param inputs in the order in which {@code backward} returns gradients
-   * @param saved tensors whose contents the backward pass reads: it refuses to run if one was changed in place since
+   * @param saved tensors whose contents the backward pass reads: it refuses to run if one was
+   *     changed in place since
    * @return {@code output}
    */
   public Tensor record(Tensor output, List<Tensor> inputs, List<Tensor> saved, Backward backward) {
@@ -107,7 +110,8 @@ public final class Tape implements AutoCloseable {
       for (int i = 0; i < inputs.size(); i++) {
         operands.put(i, scalar);
         Tensor input = inputs.get(i);
-        edges.put(i, input.requires_grad() ? input.view_as(input).grad_fn().next_edge(0) : new Edge());
+        edges.put(
+            i, input.requires_grad() ? input.view_as(input).grad_fn().next_edge(0) : new Edge());
       }
       Node node = torch.cat(operands).grad_fn();
       node.clear_input_metadata();

@@ -8,8 +8,8 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.kernels.Matrix;
@@ -29,7 +29,8 @@ public final class Torch {
   private Torch() {}
 
   /**
-   * Sets the threads of all three pools: LibTorch's (OpenMP), OpenBLAS's own, and that of the kernels.
+   * Sets the threads of all three pools: LibTorch's (OpenMP), OpenBLAS's own, and that of the
+   * kernels.
    *
    * @param threads 1 or more
    */
@@ -113,10 +114,16 @@ public final class Torch {
     return torch.zeros(new long[] {length}, float32());
   }
 
-  /** The tensor's memory as the kernels' matrix: float32, of two dimensions with unit stride in the second, or a dense vector. */
+  /**
+   * The tensor's memory as the kernels' matrix: float32, of two dimensions with unit stride in the
+   * second, or a dense vector.
+   */
   public static Matrix matrix(Tensor tensor) {
     long dims = tensor.dim();
-    if (tensor.scalar_type().intern() != torch.ScalarType.Float || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
+    if (tensor.scalar_type().intern() != torch.ScalarType.Float
+        || dims < 1
+        || dims > 2
+        || tensor.stride(dims - 1) != 1) {
       throw new IllegalArgumentException(
           "expected a float32 vector or matrix with unit stride in its last dimension, got "
               + tensor.scalar_type()

@@ -6,23 +6,28 @@ import org.prunepeft.kernels.DType;
  * What the criteria's definitions leave open.
  *
  * @param zeroType a weight counts as zero if it is 0 once rounded to this type
- * @param thresholdQuantile the threshold t is this quantile of |w| over all modules of a kind, in [0, 1]
+ * @param thresholdQuantile the threshold t is this quantile of |w| over all modules of a kind, in
+ *     [0, 1]
  * @param fixedThreshold a fixed t instead; null: the quantile
  * @param activationBatches from how many batches of a round the size of outputs is taken, 2 or more
  */
 public record CriterionSettings(
     DType zeroType, double thresholdQuantile, Double fixedThreshold, int activationBatches) {
-  public static final CriterionSettings DEFAULT = new CriterionSettings(DType.FLOAT16, 0.1, null, 8);
+  public static final CriterionSettings DEFAULT =
+      new CriterionSettings(DType.FLOAT16, 0.1, null, 8);
 
   public CriterionSettings {
     if (!(thresholdQuantile >= 0 && thresholdQuantile <= 1)) {
-      throw new IllegalArgumentException("the threshold quantile must be in [0, 1], got " + thresholdQuantile);
+      throw new IllegalArgumentException(
+          "the threshold quantile must be in [0, 1], got " + thresholdQuantile);
     }
     if (fixedThreshold != null && !(fixedThreshold >= 0)) {
-      throw new IllegalArgumentException("the fixed threshold must be 0 or more, got " + fixedThreshold);
+      throw new IllegalArgumentException(
+          "the fixed threshold must be 0 or more, got " + fixedThreshold);
     }
     if (activationBatches < 2) {
-      throw new IllegalArgumentException("activation batches must be at least 2, got " + activationBatches);
+      throw new IllegalArgumentException(
+          "activation batches must be at least 2, got " + activationBatches);
     }
   }
 }

@@ -9,4 +9,5 @@ package org.prunepeft.train;
  * @param macroF1 mean F1 over classes; see {@link Metrics}
  * @param predictions the predicted class of each example, in the set's order
  */
-public record Evaluation(int examples, double loss, double accuracy, double macroF1, int[] predictions) {}
+public record Evaluation(
+    int examples, double loss, double accuracy, double macroF1, int[] predictions) {}

@@ -9,7 +9,10 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.torch.FlatParameters;
 
-/** The task head: a linear classifier over the mean of the last hidden states. Always trained, never pruned. */
+/**
+ * The task head: a linear classifier over the mean of the last hidden states. Always trained, never
+ * pruned.
+ */
 public final class Head implements AutoCloseable {
   /** Keys in adapter files. */
   public static final String WEIGHT = "classifier.weight";

@@ -8,8 +8,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.torch.Torch;
 
 /**
- * Fits a head on pooled outputs of the frozen encoder, before any module is trained: modules that are judged while the head is still
- * learning are judged by how they stand in for it.
+ * Fits a head on pooled outputs of the frozen encoder, before any module is trained: modules that
+ * are judged while the head is still learning are judged by how they stand in for it.
  */
 public final class HeadFit {
   private static final int BATCH = 64;
@@ -49,7 +49,8 @@ public final class HeadFit {
     try (PointerScope scope = new PointerScope()) {
       Tensor logits = head.logits(Torch.floats(pooled, labels.length, hidden)).detach();
       Tensor targets = Torch.longs(Arrays.stream(labels).asLongStream().toArray(), labels.length);
-      long[] predicted = Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
+      long[] predicted =
+          Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
       return Trainer.evaluation(
           labels.length,
           torch.cross_entropy_loss(logits, targets).item_double(),

@@ -28,7 +28,8 @@ final class Optimizer implements AutoCloseable {
   static Optimizer of(TrainingSettings settings, PeftModules modules, Head head) {
     Optimizer optimizer = new Optimizer();
     for (Map.Entry<String, FlatParameters> group : modules.groups().entrySet()) {
-      optimizer.add(group.getValue(), settings.moduleLearningRate(group.getKey()), settings.weightDecay());
+      optimizer.add(
+          group.getValue(), settings.moduleLearningRate(group.getKey()), settings.weightDecay());
     }
     optimizer.add(head.parameters(), settings.headLearningRate(), settings.weightDecay());
     return optimizer;

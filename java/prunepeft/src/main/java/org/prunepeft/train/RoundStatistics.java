@@ -19,9 +19,9 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 
 /**
- * Gathers what the criteria need while a supernet trains: gradients summed over the steps and sizes of the modules' outputs, each in
- * two halves of the steps, so that a criterion's reliability can be told. The sums stay where the gradients are; one importance pass
- * at the end reads them.
+ * Gathers what the criteria need while a supernet trains: gradients summed over the steps and sizes
+ * of the modules' outputs, each in two halves of the steps, so that a criterion's reliability can
+ * be told. The sums stay where the gradients are; one importance pass at the end reads them.
  */
 final class RoundStatistics implements AutoCloseable {
   private final PeftModules modules;
@@ -67,7 +67,8 @@ final class RoundStatistics implements AutoCloseable {
     int half = half();
     modules
         .groups()
-        .forEach((type, group) -> gradientSums.get(type)[half].add_(group.gradients(), new Scalar(1)));
+        .forEach(
+            (type, group) -> gradientSums.get(type)[half].add_(group.gradients(), new Scalar(1)));
     done++;
   }
 
@@ -77,7 +78,8 @@ final class RoundStatistics implements AutoCloseable {
     all.add(magnitudes[0]);
     all.add(magnitudes[1]);
     Map<String, ModuleStatistics> first = measure(type -> gradientSums.get(type)[0], magnitudes[0]);
-    Map<String, ModuleStatistics> second = measure(type -> gradientSums.get(type)[1], magnitudes[1]);
+    Map<String, ModuleStatistics> second =
+        measure(type -> gradientSums.get(type)[1], magnitudes[1]);
     gradientSums.values().forEach(halves -> halves[0].add_(halves[1], new Scalar(1)));
     return new Observation(measure(type -> gradientSums.get(type)[0], all), first, second);
   }
@@ -87,7 +89,8 @@ final class RoundStatistics implements AutoCloseable {
     Tensor of(String type);
   }
 
-  private Map<String, ModuleStatistics> measure(GradientSource gradients, OutputMagnitudes outputs) {
+  private Map<String, ModuleStatistics> measure(
+      GradientSource gradients, OutputMagnitudes outputs) {
     List<Candidate> candidates = modules.candidates();
     List<String> types = List.copyOf(modules.groups().keySet());
     List<ImportancePlan.Segment> segments = new ArrayList<>();
@@ -106,7 +109,8 @@ final class RoundStatistics implements AutoCloseable {
       }
       try (ImportancePlan plan =
           new ImportancePlan(Device.cpu(), segments, candidates.size(), types.size())) {
-        List<Statistics> table = plan.statistics(settings.zeroType(), thresholds(plan, types.size()));
+        List<Statistics> table =
+            plan.statistics(settings.zeroType(), thresholds(plan, types.size()));
         Map<String, ModuleStatistics> result = new LinkedHashMap<>();
         for (int i = 0; i < table.size(); i++) {
           String name = candidates.get(i).name();

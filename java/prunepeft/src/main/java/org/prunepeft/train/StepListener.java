@@ -24,7 +24,10 @@ public interface StepListener {
    */
   default void epoch(int epoch, int epochs, double trainLoss, Evaluation validation) {}
 
-  /** Asked before each step; true stops the training with {@link java.util.concurrent.CancellationException}. */
+  /**
+   * Asked before each step; true stops the training with {@link
+   * java.util.concurrent.CancellationException}.
+   */
   default boolean cancelled() {
     return false;
   }

@@ -13,7 +13,10 @@ import org.prunepeft.search.Stage;
 import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.torch.FlatParameters;
 
-/** Trains the supernet for a search: the warm-up on a small sample, the rounds on a larger one, each from the fitted head. */
+/**
+ * Trains the supernet for a search: the warm-up on a small sample, the rounds on a larger one, each
+ * from the fitted head.
+ */
 public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   /**
    * What one kind of stage trains on.
@@ -83,7 +86,8 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     keep(modules);
     try (Head own = head.copy()) {
       Trainer.Run run =
-          new Trainer.Run(modules, own, fidelity.data, fidelity.epochs, Seeds.derive(seed, name), null);
+          new Trainer.Run(
+              modules, own, fidelity.data, fidelity.epochs, Seeds.derive(seed, name), null);
       int steps = trainer.steps(run);
       try (RoundStatistics statistics = new RoundStatistics(modules, criteria, steps)) {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);

@@ -1,7 +1,6 @@
 package org.prunepeft.train;
 
 import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -18,8 +17,8 @@ import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
- * Trains modules and head on a frozen encoder, and evaluates them. Keeps nothing between calls but scratch memory. Not for two threads
- * at once.
+ * Trains modules and head on a frozen encoder, and evaluates them. Keeps nothing between calls but
+ * scratch memory. Not for two threads at once.
  */
 public final class Trainer implements AutoCloseable {
   private static final int EVALUATION_BATCH = 64;
@@ -44,10 +43,16 @@ public final class Trainer implements AutoCloseable {
    * @param data training examples
    * @param epochs 1 or more
    * @param seed of the order of examples and of dropout
-   * @param validation null: the last epoch's weights stay; else those of the epoch with the highest accuracy, the earlier one of two
+   * @param validation null: the last epoch's weights stay; else those of the epoch with the highest
+   *     accuracy, the earlier one of two
    */
   public record Run(
-      PeftModules modules, Head head, EncodedDataset data, int epochs, long seed, EncodedDataset validation) {
+      PeftModules modules,
+      Head head,
+      EncodedDataset data,
+      int epochs,
+      long seed,
+      EncodedDataset validation) {
     public Run {
       if (epochs < 1) {
         throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
@@ -155,7 +160,8 @@ public final class Trainer implements AutoCloseable {
         EncoderInput input = input(batch);
         Tensor logits = head.logits(Head.pool(encoder.forward(input, modules), input));
         loss += torch.cross_entropy_loss(logits, labels(batch)).item_double() * batch.rows();
-        long[] predicted = Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
+        long[] predicted =
+            Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
         for (int i = 0; i < predicted.length; i++) {
           predictions[batch.indices()[i]] = (int) predicted[i];
           gold[batch.indices()[i]] = batch.labels()[i];
@@ -175,7 +181,8 @@ public final class Trainer implements AutoCloseable {
   }
 
   /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
-  public float[] pooled(PeftModules modules, EncodedDataset data, java.util.function.IntConsumer progress) {
+  public float[] pooled(
+      PeftModules modules, EncodedDataset data, java.util.function.IntConsumer progress) {
     int hidden = encoder.config().hidden();
     float[] pooled = new float[data.size() * hidden];
     modules.begin(ForwardPass.evaluation(tape));

@@ -27,10 +27,15 @@ public record TrainingSettings(
   public TrainingSettings {
     require(batchSize >= 1, "batch size must be at least 1", batchSize);
     require(loraLearningRate > 0, "the learning rate of LoRA must be above 0", loraLearningRate);
-    require(adapterLearningRate > 0, "the learning rate of adapters must be above 0", adapterLearningRate);
-    require(headLearningRate > 0, "the learning rate of the head must be above 0", headLearningRate);
+    require(
+        adapterLearningRate > 0,
+        "the learning rate of adapters must be above 0",
+        adapterLearningRate);
+    require(
+        headLearningRate > 0, "the learning rate of the head must be above 0", headLearningRate);
     require(weightDecay >= 0, "weight decay must be 0 or more", weightDecay);
-    require(warmupRatio >= 0 && warmupRatio < 1, "the warm-up ratio must be in [0, 1)", warmupRatio);
+    require(
+        warmupRatio >= 0 && warmupRatio < 1, "the warm-up ratio must be in [0, 1)", warmupRatio);
     require(maxLength >= 2, "the longest sequence must have at least 2 tokens", maxLength);
   }
 

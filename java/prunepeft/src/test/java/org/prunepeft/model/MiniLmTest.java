@@ -44,7 +44,8 @@ class MiniLmTest {
         OrtSession session =
             OrtEnvironment.getEnvironment()
                 .createSession(Assets.read(MODEL, "the model"), new OrtSession.SessionOptions())) {
-      List<Encoding> encodings = SENTENCES.stream().map(text -> tokenizer.encode(text, null)).toList();
+      List<Encoding> encodings =
+          SENTENCES.stream().map(text -> tokenizer.encode(text, null)).toList();
       int rows = encodings.size();
       int length = encodings.stream().mapToInt(e -> e.ids().length).max().orElseThrow();
       long[] ids = new long[rows * length];
@@ -66,7 +67,8 @@ class MiniLmTest {
       for (int i = 0; i < rows; i++) {
         for (int j = 0; j < encodings.get(i).ids().length; j++) {
           for (int k = 0; k < hidden; k++) {
-            worst = Math.max(worst, Math.abs(ours[(i * length + j) * hidden + k] - theirs[i][j][k]));
+            worst =
+                Math.max(worst, Math.abs(ours[(i * length + j) * hidden + k] - theirs[i][j][k]));
           }
         }
       }

@@ -33,7 +33,8 @@ import org.prunepeft.torch.Torch;
 class PeftModulesTest {
   private static final PeftConfig CONFIG =
       PeftConfig.of(
-          new LoraConfig(5, 7, 0, List.of("query", "value")), new AdapterConfig(9, Activation.RELU));
+          new LoraConfig(5, 7, 0, List.of("query", "value")),
+          new AdapterConfig(9, Activation.RELU));
 
   private static SearchSpace space() {
     return CONFIG.space(SmallBert.CONFIG);
@@ -151,7 +152,8 @@ class PeftModulesTest {
       Tensor fused = encoder.forward(input, modules);
       fused.mul(weights).sum().backward();
       Map<String, float[]> actual = gradients(modules);
-      double forward = relativeError(Torch.toFloats(plain.mul(weights)), Torch.toFloats(fused.mul(weights)));
+      double forward =
+          relativeError(Torch.toFloats(plain.mul(weights)), Torch.toFloats(fused.mul(weights)));
       assertTrue(forward <= 1e-5, () -> "hidden states: relative error " + forward);
       expected.forEach(
           (name, gradient) -> {
@@ -170,7 +172,10 @@ class PeftModulesTest {
   void gradientsOfAPrunedNetAgreeWithAutograd() {
     assertAgree(
         space().candidates().stream()
-            .filter(c -> c.name().equals("encoder.layer.1.lora") || c.name().equals("encoder.layer.2.adapter"))
+            .filter(
+                c ->
+                    c.name().equals("encoder.layer.1.lora")
+                        || c.name().equals("encoder.layer.2.adapter"))
             .toList());
   }
 
@@ -185,9 +190,11 @@ class PeftModulesTest {
       part.initialise(3, "round/1");
       String name = "encoder.layer.1.output.adapter.adapter_down.0.weight";
       float[] first = Torch.toFloats(whole.groups().get("adapter").get(name));
-      assertTrue(java.util.Arrays.equals(first, Torch.toFloats(part.groups().get("adapter").get(name))));
+      assertTrue(
+          java.util.Arrays.equals(first, Torch.toFloats(part.groups().get("adapter").get(name))));
       part.initialise(3, "round/2");
-      assertFalse(java.util.Arrays.equals(first, Torch.toFloats(part.groups().get("adapter").get(name))));
+      assertFalse(
+          java.util.Arrays.equals(first, Torch.toFloats(part.groups().get("adapter").get(name))));
     }
   }
 
@@ -208,11 +215,15 @@ class PeftModulesTest {
         Encoder encoder = SmallBert.create();
         Tape tape = new Tape();
         PeftModules modules =
-            new PeftModules(CONFIG, SmallBert.CONFIG, space().candidates().stream().filter(c -> c.layer() == 2).toList())) {
+            new PeftModules(
+                CONFIG,
+                SmallBert.CONFIG,
+                space().candidates().stream().filter(c -> c.layer() == 2).toList())) {
       randomise(modules);
       EncoderInput input = input();
       OutputMagnitudes magnitudes = new OutputMagnitudes();
-      modules.begin(new ForwardPass(tape, false, 0, 0, magnitudes, input.rowMask(), input.tokens()));
+      modules.begin(
+          new ForwardPass(tape, false, 0, 0, magnitudes, input.rowMask(), input.tokens()));
       encoder.forward(input, modules);
       double[] plain = new double[1];
       encoder.forward(
@@ -228,7 +239,8 @@ class PeftModulesTest {
               Tensor out = new Plain(modules).afterFeedForward(layer, h, in, norm);
               if (layer == 2) {
                 plain[0] =
-                    out.sub(h).abs().mul(input.mask().view(33, 1)).sum().item_double() / (input.tokens() * 24);
+                    out.sub(h).abs().mul(input.mask().view(33, 1)).sum().item_double()
+                        / (input.tokens() * 24);
               }
               return out;
             }

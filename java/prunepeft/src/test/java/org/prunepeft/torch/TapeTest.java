@@ -35,7 +35,8 @@ class TapeTest {
   }
 
   static void assertClose(String name, Tensor expected, Tensor actual) {
-    double error = actual.sub(expected).norm().item_double() / (expected.norm().item_double() + 1e-30);
+    double error =
+        actual.sub(expected).norm().item_double() / (expected.norm().item_double() + 1e-30);
     assertTrue(error <= TOLERANCE, () -> name + ": relative error " + error);
   }
 
@@ -201,7 +202,11 @@ class TapeTest {
         List<Tensor> expected = leaves.stream().map(TapeTest::takeGradient).toList();
         Tensor fused =
             SerialAdapterOp.apply(
-                tape, v, h, new SerialAdapterOp.Weights(down, downBias, up, upBias, activation), null);
+                tape,
+                v,
+                h,
+                new SerialAdapterOp.Weights(down, downBias, up, upBias, activation),
+                null);
         assertClose(activation + " out", plain, fused);
         fused.mul(direction).sum().backward();
         assertSame(expected, leaves.stream().map(TapeTest::takeGradient).toList());
