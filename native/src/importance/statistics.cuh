@@ -1,0 +1,101 @@
+// Importance: all statistics of all modules in one launch. Per weight and gradient: Σw², Σ|w|, #[w ≠ 0], #[|w| < t], Σg², Σ|g|,
+// Σw·g, Σ|w·g|, Σ(w·g)², in float64.
+//
+// Tiling: a block takes one item of the plan's table (8192 elements of one segment), so that modules of any size fill all
+// multiprocessors; a thread takes groups of eight elements, 16-byte loads where the segment is aligned. Each block leaves its
+// sums in a slot and takes an integer ticket of its module; the last block adds the module's slots in a fixed order, so results
+// do not depend on which block is last.
+//
+// Limit: the bytes of w and g over memory bandwidth; where float64 is slow (sm_86, sm_89: 1/64 of float32), its arithmetic.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cuda/element.cuh"
+#include "cuda/reduce.cuh"
+#include "importance/plan_cuda.h"
+
+namespace pp::cuda {
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / gpu::kWarp;
+/** All but PP_COUNT, which the plan knows. */
+constexpr int kSums = PP_STATISTICS - 1;
+static_assert(PP_COUNT == 0 && PP_SUM_W2 == 1 && PP_SUM_WG2 == PP_STATISTICS - 1, "sum i is statistic i + 1");
+
+/** What a weight is compared with. */
+struct Limits {
+  float zero;   // largest |w| that counts as zero
+  float below;  // PP_BELOW's threshold
+};
+
+GPU_INLINE void accumulate(double (&sums)[kSums], float w, float g, Limits limits) {
+  const double product = static_cast<double>(w) * g;
+  sums[PP_SUM_W2 - 1] += static_cast<double>(w) * w;
+  sums[PP_SUM_ABS_W - 1] += fabsf(w);
+  sums[PP_NONZERO - 1] += fabsf(w) <= limits.zero ? 0 : 1;
+  sums[PP_BELOW - 1] += fabsf(w) < limits.below ? 1 : 0;
+  sums[PP_SUM_G2 - 1] += static_cast<double>(g) * g;
+  sums[PP_SUM_ABS_G - 1] += fabsf(g);
+  sums[PP_SUM_WG - 1] += product;
+  sums[PP_SUM_ABS_WG - 1] += fabs(product);
+  sums[PP_SUM_WG2 - 1] += product * product;
+}
+
+template <class T>
+GPU_INLINE void accumulate_item(double (&sums)[kSums], const Item& item, Limits limits) {
+  const T* w = static_cast<const T*>(item.w);
+  const T* g = static_cast<const T*>(item.g);
+  const int thread = static_cast<int>(threadIdx.x);
+  const bool aligned = gpu::rows_aligned<T>(w, 0) && gpu::rows_aligned<T>(g, 0);
+  const int vector_end = aligned ? item.n / gpu::kGroup * gpu::kGroup : 0;
+  for (int i = thread * gpu::kGroup; i < vector_end; i += kThreads * gpu::kGroup) {
+    float wv[gpu::kGroup], gv[gpu::kGroup] = {};
+    gpu::load_group(w + i, wv);
+    if (g != nullptr) gpu::load_group(g + i, gv);
+#pragma unroll
+    for (int k = 0; k < gpu::kGroup; k++) accumulate(sums, wv[k], gv[k], limits);
+  }
+  for (int i = vector_end + thread; i < item.n; i += kThreads)
+    accumulate(sums, gpu::to_float(w[i]), g != nullptr ? gpu::to_float(g[i]) : 0.0f, limits);
+}
+
+// CUDA kernels
+
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    statistics(const Item* __restrict__ items, const Module* __restrict__ modules, const float* __restrict__ thresholds,
+               float zero_limit, double* slots, unsigned* tickets, double* table) {
+  GPU_SHARED(double[kSums][kWarps], warp_sums);
+  GPU_SHARED(bool, is_last);
+  const int thread = static_cast<int>(threadIdx.x), warp = thread / gpu::kWarp, lane = thread % gpu::kWarp;
+  const Item item = items[blockIdx.x];
+  const Module module = modules[item.module];
+  double sums[kSums] = {};
+  accumulate_item<T>(sums, item, {zero_limit, thresholds != nullptr ? thresholds[item.group] : 0.0f});
+#pragma unroll
+  for (int s = 0; s < kSums; s++) {
+    const double sum = gpu::warp_sum(sums[s]);
+    if (lane == 0) warp_sums[s][warp] = sum;
+  }
+  __syncthreads();
+  if (thread < kSums) {
+    double sum = 0;
+    for (int i = 0; i < kWarps; i++) sum += warp_sums[thread][i];
+    slots[static_cast<int64_t>(blockIdx.x) * kSums + thread] = sum;
+  }
+  __syncthreads();
+  if (thread == 0) {
+    __threadfence();  // the slot before the ticket
+    is_last = atomicAdd(tickets + item.module, 1u) == static_cast<unsigned>(module.items - 1);
+    __threadfence();  // the ticket before the others' slots
+  }
+  __syncthreads();
+  if (!is_last) return;
+  for (int s = warp; s < kSums; s += kWarps) {
+    double sum = 0;
+    for (int64_t i = lane; i < module.items; i += gpu::kWarp) sum += slots[(module.first_item + i) * kSums + s];
+    sum = gpu::warp_sum(sum);
+    if (lane == 0) table[static_cast<int64_t>(item.module) * PP_STATISTICS + s + 1] = sum;
+  }
+  if (thread == 0) table[static_cast<int64_t>(item.module) * PP_STATISTICS + PP_COUNT] = static_cast<double>(module.weights);
+}
+}  // namespace pp::cuda
