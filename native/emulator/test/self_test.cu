@@ -10,7 +10,7 @@
 #include "cuda/ptx.cuh"
 
 namespace {
-using namespace pp;
+using namespace prunepeft;
 
 constexpr int kThreads = 128;
 constexpr int kSeeds = 8;

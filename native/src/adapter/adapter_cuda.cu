@@ -6,7 +6,7 @@
 #include "cuda/device.h"
 #include "skinny/skinny.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 namespace {
 /** Parts of the backward pass's workspace; the column slots serve three products in turn. */
 struct BackwardParts {
@@ -140,4 +140,4 @@ pp_status adapter_backward(const pp_device& device, pp_dtype dtype, int64_t M, i
   }
   return to_status(error, "pp_adapter_backward");
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -8,7 +8,7 @@
 #include "cuda/gpu.cuh"
 #include "prunepeft/device.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 /** PP_OK, or the status and message for `error`, which `action` met. */
 pp_status to_status(cudaError_t error, const char* action);
 
@@ -70,4 +70,4 @@ auto dispatch(pp_dtype dtype, Function&& function) {
       return function(0.0f);
   }
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -4,7 +4,7 @@
 
 #include "cuda/gpu.cuh"
 
-namespace pp::gpu {
+namespace prunepeft::gpu {
 /** Elements are handled in groups of eight along a row: 16 bytes of a 16-bit type, and one draw of Philox. */
 constexpr int kGroup = 8;
 constexpr int kVectorBytes = 16;
@@ -70,4 +70,4 @@ __host__ __device__ inline int64_t divide_up(int64_t a, int64_t b) {
 __host__ __device__ inline int64_t round_up(int64_t a, int64_t b) {
   return divide_up(a, b) * b;
 }
-}  // namespace pp::gpu
+}  // namespace prunepeft::gpu

@@ -25,7 +25,7 @@
 
 #define GPU_INLINE __device__ __forceinline__
 
-namespace pp::gpu {
+namespace prunepeft::gpu {
 constexpr int kWarp = 32;
 constexpr unsigned kFullMask = 0xffffffffu;
 /** What a block may have without asking. */
@@ -48,4 +48,4 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t
 #endif
   return cudaGetLastError();
 }
-}  // namespace pp::gpu
+}  // namespace prunepeft::gpu

@@ -4,7 +4,7 @@
 
 #include "cuda/gpu.cuh"
 
-namespace pp::ptx {
+namespace prunepeft::ptx {
 #if defined(__CUDACC__)
 GPU_INLINE unsigned shared_address(const void* p) {
   return static_cast<unsigned>(__cvta_generic_to_shared(p));
@@ -100,4 +100,4 @@ void cp_async_wait(SIMT_SITE) {
   simt::cp_async_wait(kPending, SIMT_HERE);
 }
 #endif
-}  // namespace pp::ptx
+}  // namespace prunepeft::ptx

@@ -4,7 +4,7 @@
 
 #include "cuda/gpu.cuh"
 
-namespace pp::gpu {
+namespace prunepeft::gpu {
 /** Lane 0 gets the sum over the warp. */
 template <class T>
 GPU_INLINE T warp_sum(T v) {
@@ -23,4 +23,4 @@ GPU_INLINE T warp_running_sum(T v) {
   }
   return v;
 }
-}  // namespace pp::gpu
+}  // namespace prunepeft::gpu

@@ -11,7 +11,7 @@
 #include "importance/quantile.cuh"
 #include "importance/statistics.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 namespace {
 /** Parts of the workspace of pp_importance. */
 struct StatisticsParts {
@@ -159,4 +159,4 @@ pp_status importance_quantile(const pp_device& device, const ImportancePlan& pla
   }
   return to_status(error, "pp_importance_quantile");
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -4,7 +4,7 @@
 
 #include "prunepeft/importance.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 struct ImportancePlan;
 
 // Arguments have been checked by the C functions of the same names.
@@ -20,4 +20,4 @@ size_t output_magnitude_workspace(int64_t M, int64_t N);
 pp_status output_magnitude(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* p, int64_t ldp,
                            pp_activation activation, const void* q, int64_t ldq, const void* bias, const uint8_t* row_mask,
                            double* sum, void* workspace);
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -4,7 +4,7 @@
 #include "importance/importance_cuda.h"
 #include "skinny/skinny.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 size_t output_magnitude_workspace(int64_t M, int64_t N) {
   Workspace workspace(nullptr);
   workspace.take<double>(magnitude_slots(M, N));
@@ -35,4 +35,4 @@ pp_status output_magnitude(const pp_device& device, pp_dtype dtype, int64_t M, i
   double* slots = Workspace(workspace).take<double>(magnitude_slots(M, N));
   return to_status(run_up(call, slots, stream_of(device)), "pp_output_magnitude");
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

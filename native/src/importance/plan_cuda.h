@@ -8,7 +8,7 @@
 #include "cuda/gpu.cuh"
 #include "prunepeft/importance.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 constexpr int kItemElements = 8192;
 
 struct Item {
@@ -36,4 +36,4 @@ struct ImportancePlan {
   const int64_t* group_weights;
   void* memory;
 };
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

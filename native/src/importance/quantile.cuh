@@ -15,7 +15,7 @@
 #include "cuda/reduce.cuh"
 #include "importance/plan_cuda.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 constexpr int kQuantileThreads = 256;
 constexpr int kBins = 2048;
 constexpr int kBinsPerThread = kBins / kQuantileThreads;
@@ -112,4 +112,4 @@ static __global__ void __launch_bounds__(kQuantileThreads)
     below += counts[i];
   }
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

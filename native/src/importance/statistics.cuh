@@ -14,7 +14,7 @@
 #include "cuda/reduce.cuh"
 #include "importance/plan_cuda.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / gpu::kWarp;
 /** All but PP_COUNT, which the plan knows. */
@@ -98,4 +98,4 @@ __global__ void __launch_bounds__(kThreads)
   }
   if (thread == 0) table[static_cast<int64_t>(item.module) * PP_STATISTICS + PP_COUNT] = static_cast<double>(module.weights);
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -7,18 +7,14 @@
 #include "cuda/device.h"
 #include "skinny/skinny.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 namespace {
-Dropout make_dropout(const pp_dropout* dropout) {
+DropoutMask make_dropout(const pp_dropout* dropout) {
   constexpr double kNumbers = 65536;
   if (dropout == nullptr) return kNoDropout;
   const double threshold = std::round(kNumbers * dropout->p);
-  return {static_cast<uint32_t>(threshold),
-          static_cast<float>(kNumbers / (kNumbers - threshold)),
-          static_cast<uint32_t>(dropout->seed),
-          static_cast<uint32_t>(dropout->seed >> 32),
-          dropout->micro_batch,
-          dropout->step};
+  return {static_cast<uint32_t>(threshold), static_cast<float>(kNumbers / (kNumbers - threshold)), dropout->micro_batch,
+          dropout->step, dropout->seed};
 }
 
 /** All branches, with `scale` times their own scale where they have one that matters. */
@@ -65,7 +61,7 @@ pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t 
                     int64_t ldx_copy, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const Dropout mask = make_dropout(dropout);
+  const DropoutMask mask = make_dropout(dropout);
   const DownCall call = {dtype, M,      K, x, ldx, x_copy, ldx_copy, make_stack(branches, branch_count, mask.keep_scale, true),
                          mask,  nullptr};
   float* slots = Workspace(workspace).take<float>(down_slots(M, K, call.stack.columns));
@@ -160,4 +156,4 @@ pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, in
   call.ldbase = call.ldout = lddx;
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_grad_input");
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

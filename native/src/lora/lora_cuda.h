@@ -5,7 +5,7 @@
 
 #include "prunepeft/lora.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 size_t lora_down_workspace(int64_t M, int64_t K, int64_t ranks);
 pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
                     const pp_lora_branch* branches, int32_t branch_count, const pp_dropout* dropout, void* x_copy,
@@ -22,4 +22,4 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
                          void* workspace);
 pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
                           int32_t branch_count, const pp_dropout* dropout, void* dx, int64_t lddx);
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

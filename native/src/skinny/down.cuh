@@ -14,12 +14,14 @@
 #include "skinny/stack.cuh"
 #include "skinny/tile.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 struct Down {
   static constexpr int kThreads = 128;
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kRows = kWarps * kProductRows;
   static constexpr int kColumns = 64;
+  /** Told to the compiler, which else spills to reach more. */
+  static constexpr int kBlocksPerProcessor = 4;
   static constexpr int kMaskWords = kColumns / kMaskColumns;
   /** Tiles in the ring. float32 has two, for the sake of sm_86's 99 KB. */
   template <class T>
@@ -40,7 +42,7 @@ struct DownArguments {
   Stack stack;     // a, s, rank, scale, module
   bool a_aligned;  // all of the A's
   bool copy_aligned;
-  Dropout dropout;
+  DropoutMask dropout;
   const T* bias;  // [columns of the stack], or null
   int64_t columns_per_share;
   float* slots;  // [shares, M, stack.columns]; null: one share, S is written
@@ -103,7 +105,8 @@ GPU_INLINE void multiply_tile(Accumulator (&sums)[kChunkTiles], const T* x, cons
 // CUDA kernels
 
 template <class T>
-__global__ void __launch_bounds__(Down::kThreads) down(const __grid_constant__ DownArguments<T> arguments) {
+__global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
+    down(const __grid_constant__ DownArguments<T> arguments) {
   constexpr int kStages = Down::kStages<T>, kLd = padded<T>(Down::kColumns);
   const Stack& stack = arguments.stack;
   const int first_tile = static_cast<int>(blockIdx.z) * kChunkTiles;
@@ -171,4 +174,4 @@ __global__ void __launch_bounds__(Down::kThreads) down(const __grid_constant__ D
     }
   }
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

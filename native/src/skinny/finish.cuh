@@ -9,7 +9,7 @@
 #include "skinny/stack.cuh"
 #include "skinny/tile.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 constexpr int kFinishThreads = 256;
 
 GPU_INLINE float add_slots(const float* slots, int count, int64_t stride) {
@@ -85,4 +85,4 @@ static __global__ void __launch_bounds__(kFinishThreads) finish_sum(const double
   for (int i = 0; i < kWarps; i++) v += warp_sums[i];
   *sum = v;
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -16,11 +16,13 @@
 #include "skinny/stack.cuh"
 #include "skinny/tile.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 struct Grad {
   static constexpr int kThreads = 256;
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kColumns = kWarps * kProductRows;
+  /** Told to the compiler, which else spills to reach more. */
+  static constexpr int kBlocksPerProcessor = 1;
   static constexpr int kMaskWords = kColumns / kMaskColumns;
   static constexpr int kStages = 2;
   template <class T>
@@ -44,7 +46,7 @@ struct GradArguments {
   bool p_aligned;  // all of the P's
   bool b_aligned;
   pp_activation activation;  // P is σ of what is stored
-  Dropout dropout;
+  DropoutMask dropout;
   int64_t rows_per_share;
   float* column_slots;  // [shares, stack.columns, N], or null
   float* row_slots;     // [column blocks, M, rank of the first branch], or null
@@ -122,7 +124,8 @@ GPU_INLINE void multiply_rows(const GradArguments<T>& arguments, const T* g, con
 // CUDA kernels
 
 template <class T>
-__global__ void __launch_bounds__(Grad::kThreads) grad(const __grid_constant__ GradArguments<T> arguments) {
+__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
+    grad(const __grid_constant__ GradArguments<T> arguments) {
   constexpr int kRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const Stack& stack = arguments.stack;
   const int first_tile = static_cast<int>(blockIdx.z) * kChunkTiles;
@@ -195,4 +198,4 @@ __global__ void __launch_bounds__(Grad::kThreads) grad(const __grid_constant__ G
     }
   }
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

@@ -10,7 +10,7 @@
 #include "cuda/ptx.cuh"
 #include "skinny/stack.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 constexpr int kProductRows = 16;
 /** Inner dimension of one step. */
 template <class T>
@@ -131,4 +131,4 @@ GPU_INLINE void multiply_add(Accumulator& accumulator, const LeftFragment<float>
       for (int i = 0; i < 4; i++) accumulator[half][i] += left.v[i / 2][k] * right[i % 2][k];
   }
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

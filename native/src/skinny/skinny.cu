@@ -9,7 +9,7 @@
 #include "skinny/grad.cuh"
 #include "skinny/up.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 namespace {
 /** Blocks that fill today's devices a few times over. */
 constexpr int64_t kDownBlocks = 512, kGradBlocks = 256;
@@ -189,4 +189,4 @@ cudaError_t run_grad(const GradCall& call, float* column_slots, float* row_slots
 cudaError_t run_up(const UpCall& call, double* slots, cudaStream_t stream) {
   return dispatch(call.dtype, [&](auto element) { return launch_up<decltype(element)>(call, slots, stream); });
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

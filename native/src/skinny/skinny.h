@@ -15,8 +15,8 @@
 #include "skinny/dropout.cuh"
 #include "skinny/stack.cuh"
 
-namespace pp::cuda {
-constexpr Dropout kNoDropout = {0, 1.0f, 0, 0, 0, 0};
+namespace prunepeft::cuda {
+constexpr DropoutMask kNoDropout = {0, 1.0f, 0, 0, 0};
 
 struct DownCall {
   pp_dtype dtype;
@@ -26,7 +26,7 @@ struct DownCall {
   void* x_copy;  // or null
   int64_t ldx_copy;
   Stack stack;  // a, lda, s, lds, rank, scale, module
-  Dropout dropout;
+  DropoutMask dropout;
   const void* bias;  // [stack.columns], or null
 };
 /** Number of floats that run_down needs as slots; may be 0. */
@@ -41,7 +41,7 @@ struct GradCall {
   Stack
       stack;  // s, lds (as P), rank, module; gradient, ldg, scale; of the first branch a, lda (as B) if there are row products
   pp_activation activation;
-  Dropout dropout;
+  DropoutMask dropout;
   bool rank_major;  // gradients are [rank,N] rather than [N,rank]
   bool accumulate;
 
@@ -63,7 +63,7 @@ struct UpCall {
   Stack stack;      // s, lds (as P), a, lda (as Q), rank, module
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
   pp_activation activation;
-  Dropout dropout;
+  DropoutMask dropout;
   const void* base;  // or null
   int64_t ldbase;
   const void* bias;  // [N], or null
@@ -77,4 +77,4 @@ struct UpCall {
 /** Number of doubles that run_up needs as slots for a magnitude. */
 int64_t magnitude_slots(int64_t M, int64_t N);
 cudaError_t run_up(const UpCall& call, double* slots, cudaStream_t stream);
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

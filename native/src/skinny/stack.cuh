@@ -7,7 +7,7 @@
 
 #include "cuda/element.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 constexpr int kMaxBranches = 16;
 constexpr int kTileRanks = 16;
 /** 80 ranks: two branches of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
@@ -73,4 +73,4 @@ GPU_INLINE int branch_of_column(const Stack& stack, int column) {
   while (branch + 1 < stack.count && stack.branches[branch + 1].first_column <= column) branch++;
   return branch;
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

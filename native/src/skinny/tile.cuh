@@ -9,7 +9,7 @@
 #include "cuda/ptx.cuh"
 #include "prunepeft/adapter.h"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 /** Leading dimension of a tile: 16 bytes more than its rows, so that eight rows at one column hit different banks. */
 template <class T>
 __host__ __device__ constexpr int padded(int columns) {
@@ -72,4 +72,4 @@ GPU_INLINE void load_activated_tile(T* tile, int ld, int rows, int columns, cons
     tile[r * ld + c] = gpu::from_float<T>(v);
   }
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda

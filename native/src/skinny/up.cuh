@@ -17,7 +17,7 @@
 #include "skinny/stack.cuh"
 #include "skinny/tile.cuh"
 
-namespace pp::cuda {
+namespace prunepeft::cuda {
 struct Up {
   static constexpr int kThreads = 128;
   static constexpr int kWarps = kThreads / gpu::kWarp;
@@ -30,6 +30,8 @@ struct Up {
   /** Groups of a thread: rows kRowStep apart, the same columns. */
   static constexpr int kRowStep = kThreads / kGroupsPerRow;
   static constexpr int kGroups = kRows / kRowStep;
+  /** Told to the compiler, which else spills to reach more. */
+  static constexpr int kBlocksPerProcessor = 2;
   static constexpr int kProductLd = padded<float>(kColumns);
 
   /** The two operand tiles, and in their place the product. */
@@ -54,7 +56,7 @@ struct UpArguments {
   bool q_aligned;   // all of the Q's
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
   pp_activation activation;
-  Dropout dropout;
+  DropoutMask dropout;
   const T* base;  // null for the magnitude
   int64_t ldbase;
   const T* bias;  // [N], or null
@@ -104,7 +106,7 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
                             const Branch& branch, int64_t row, int64_t column) {
   const int first_row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
   const int c = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
-  const Dropout& dropout = arguments.dropout;
+  const DropoutMask& dropout = arguments.dropout;
 #pragma unroll
   for (int g = 0; g < Up::kGroups; g++) {
     const int r = first_row + g * Up::kRowStep;
@@ -112,8 +114,8 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
     gpu::load_group(product + r * Up::kProductLd + c, v);
     unsigned keep = ~0u;
     if (dropout.threshold != 0)
-      keep =
-          keep_bits(dropout, branch.module, (row + r) * gpu::divide_up(arguments.N, gpu::kGroup) + (column + c) / gpu::kGroup);
+      keep = dropout_keep_bits(dropout, branch.module,
+                               static_cast<uint64_t>((row + r) * dropout_groups(arguments.N) + (column + c) / kDropoutGroup));
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += (keep >> k & 1) != 0 ? v[k] * dropout.keep_scale : 0.0f;
   }
@@ -165,7 +167,7 @@ GPU_INLINE double sum_magnitudes(const float (&sums)[Up::kGroups][gpu::kGroup], 
 // CUDA kernels
 
 template <class T>
-__global__ void __launch_bounds__(Up::kThreads) up(const __grid_constant__ UpArguments<T> arguments) {
+__global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(const __grid_constant__ UpArguments<T> arguments) {
   const int64_t column_blocks = gpu::divide_up(arguments.N, Up::kColumns);
   const int64_t row = blockIdx.x / column_blocks * Up::kRows, column = blockIdx.x % column_blocks * Up::kColumns;
   GPU_DYNAMIC_SHARED(memory);
@@ -226,4 +228,4 @@ __global__ void __launch_bounds__(Up::kThreads) up(const __grid_constant__ UpArg
       [&](int g, int64_t m, int64_t c) { gpu::store_group(arguments.out + m * arguments.ldout + c, sums[g]); },
       [&](int g, int k, int64_t m, int64_t c) { arguments.out[m * arguments.ldout + c] = gpu::from_float<T>(sums[g][k]); });
 }
-}  // namespace pp::cuda
+}  // namespace prunepeft::cuda
