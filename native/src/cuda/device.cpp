@@ -2,6 +2,7 @@
 #include "cuda/device.h"
 
 #include "core/status.h"
+#include "cuda/availability.h"
 
 namespace prunepeft::cuda {
 

@@ -12,9 +12,6 @@ namespace prunepeft::cuda {
 /** PP_OK, or the status and message for `error`, which `action` met. */
 pp_status to_status(cudaError_t error, const char* action);
 
-/** Number of devices; 0, and the reason as message, where there is no driver or no device. */
-int32_t device_count();
-
 /** Makes a device current while it lives, and then the one before it again. */
 class CurrentDevice {
  public:

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
 #include <vector>
 
 #include "cuda/device.h"
@@ -30,33 +29,14 @@ struct QuantileParts {
         histograms(workspace.take<unsigned long long>(static_cast<int64_t>(plan.groups) * kBins)) {}
 };
 
-struct Tables {
-  std::vector<Item> items;
-  std::vector<Module> modules;
-  std::vector<int64_t> group_weights;
-};
-
-Tables make_tables(pp_dtype dtype, const pp_segment* segments, int64_t segment_count, int32_t modules, int32_t groups) {
-  Tables tables;
-  tables.modules.resize(static_cast<size_t>(modules));
-  tables.group_weights.resize(static_cast<size_t>(groups));
-  const auto size = static_cast<int64_t>(pp_dtype_size(dtype));
-  const auto at = [&](const void* p, int64_t i) { return p == nullptr ? nullptr : static_cast<const char*>(p) + i * size; };
-  for (int64_t s = 0; s < segment_count; s++) {
-    const pp_segment& segment = segments[s];
-    tables.group_weights[static_cast<size_t>(segment.group)] += segment.n;
-    tables.modules[static_cast<size_t>(segment.module)].weights += segment.n;
-    for (int64_t i = 0; i < segment.n; i += kItemElements)
-      tables.items.push_back({at(segment.w, i), at(segment.g, i),
-                              static_cast<int32_t>(std::min<int64_t>(kItemElements, segment.n - i)), segment.module,
-                              segment.group});
+std::vector<Module> make_modules(const pp_importance_plan& plan) {
+  std::vector<Module> modules(static_cast<size_t>(plan.modules));
+  for (size_t m = 0; m < modules.size(); m++) {
+    modules[m] = {plan.module_begin[m], plan.module_begin[m + 1] - plan.module_begin[m], 0};
+    for (int64_t i = plan.module_begin[m]; i < plan.module_begin[m + 1]; i++)
+      modules[m].weights += plan.items[static_cast<size_t>(i)].n;
   }
-  std::stable_sort(tables.items.begin(), tables.items.end(), [](const Item& a, const Item& b) { return a.module < b.module; });
-  for (size_t i = 0; i < tables.items.size(); i++) {
-    Module& module = tables.modules[static_cast<size_t>(tables.items[i].module)];
-    if (module.items++ == 0) module.first_item = static_cast<int64_t>(i);
-  }
-  return tables;
+  return modules;
 }
 
 /** The largest magnitude that rounds to zero: half the smallest subnormal, since ties go to even. */
@@ -67,16 +47,16 @@ float zero_limit(pp_dtype zero_dtype) {
 }
 }  // namespace
 
-pp_status importance_plan_create(const pp_device& device, pp_dtype dtype, const pp_segment* segments, int64_t segment_count,
-                                 int32_t modules, int32_t groups, ImportancePlan** plan) {
+pp_status importance_plan_create(const pp_device& device, const pp_importance_plan& host, ImportancePlan** plan) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const Tables tables = make_tables(dtype, segments, segment_count, modules, groups);
-  const size_t item_bytes = tables.items.size() * sizeof(Item), module_bytes = tables.modules.size() * sizeof(Module),
-               group_bytes = tables.group_weights.size() * sizeof(int64_t);
-  const size_t module_offset = static_cast<size_t>(gpu::round_up(static_cast<int64_t>(item_bytes), gpu::kVectorBytes));
-  const size_t group_offset =
-      module_offset + static_cast<size_t>(gpu::round_up(static_cast<int64_t>(module_bytes), gpu::kVectorBytes));
+  const std::vector<Module> modules = make_modules(host);
+  const auto aligned = [](size_t bytes) {
+    return static_cast<size_t>(gpu::round_up(static_cast<int64_t>(bytes), gpu::kVectorBytes));
+  };
+  const size_t item_bytes = host.items.size() * sizeof(ImportanceItem), module_bytes = modules.size() * sizeof(Module),
+               group_bytes = host.group_weights.size() * sizeof(int64_t);
+  const size_t module_offset = aligned(item_bytes), group_offset = module_offset + aligned(module_bytes);
   void* memory = nullptr;
   pp_status status = to_status(cudaMalloc(&memory, group_offset + group_bytes), "allocating an importance plan");
   if (status != PP_OK) return status;
@@ -85,25 +65,26 @@ pp_status importance_plan_create(const pp_device& device, pp_dtype dtype, const 
     if (status == PP_OK && n != 0)
       status = to_status(cudaMemcpy(bytes + offset, from, n, cudaMemcpyHostToDevice), "copying an importance plan");
   };
-  copy(0, tables.items.data(), item_bytes);
-  copy(module_offset, tables.modules.data(), module_bytes);
-  copy(group_offset, tables.group_weights.data(), group_bytes);
+  copy(0, host.items.data(), item_bytes);
+  copy(module_offset, modules.data(), module_bytes);
+  copy(group_offset, host.group_weights.data(), group_bytes);
   if (status != PP_OK) {
     cudaFree(memory);
     return status;
   }
-  *plan = new ImportancePlan{dtype,
-                             modules,
-                             groups,
-                             static_cast<int64_t>(tables.items.size()),
-                             reinterpret_cast<const Item*>(bytes),
+  *plan = new ImportancePlan{host.dtype,
+                             host.modules,
+                             host.groups,
+                             static_cast<int64_t>(host.items.size()),
+                             reinterpret_cast<const ImportanceItem*>(bytes),
                              reinterpret_cast<const Module*>(bytes + module_offset),
                              reinterpret_cast<const int64_t*>(bytes + group_offset),
                              memory};
   return PP_OK;
 }
 
-void importance_plan_destroy(ImportancePlan* plan) {
+void importance_plan_destroy(int32_t device_index, ImportancePlan* plan) {
+  const CurrentDevice current({PP_CUDA, device_index, nullptr});
   cudaFree(plan->memory);
   delete plan;
 }

@@ -8,9 +8,8 @@ namespace prunepeft::cuda {
 struct ImportancePlan;
 
 // Arguments have been checked by the C functions of the same names.
-pp_status importance_plan_create(const pp_device& device, pp_dtype dtype, const pp_segment* segments, int64_t segment_count,
-                                 int32_t modules, int32_t groups, ImportancePlan** plan);
-void importance_plan_destroy(ImportancePlan* plan);
+pp_status importance_plan_create(const pp_device& device, const pp_importance_plan& host, ImportancePlan** plan);
+void importance_plan_destroy(int32_t device_index, ImportancePlan* plan);
 size_t importance_workspace(const ImportancePlan& plan);
 pp_status importance(const pp_device& device, const ImportancePlan& plan, pp_dtype zero_dtype, const float* thresholds,
                      double* statistics, void* workspace);

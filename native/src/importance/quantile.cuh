@@ -44,27 +44,28 @@ GPU_INLINE unsigned magnitude_bits(float w) {
 
 template <class T>
 __global__ void __launch_bounds__(kQuantileThreads)
-    histogram(const Item* __restrict__ items, const Selection* __restrict__ selections, Digit digit,
+    histogram(const ImportanceItem* __restrict__ items, const Selection* __restrict__ selections, Digit digit,
               unsigned long long* histograms) {
   GPU_SHARED(unsigned[kBins], counts);
   const int thread = static_cast<int>(threadIdx.x);
   for (int bin = thread; bin < kBins; bin += kQuantileThreads) counts[bin] = 0;
   __syncthreads();
-  const Item item = items[blockIdx.x];
+  const ImportanceItem item = items[blockIdx.x];
   const T* w = static_cast<const T*>(item.w);
   const unsigned prefix = selections[item.group].prefix, mask = (1u << digit.width) - 1;
   const auto count = [&](float weight) {
     const unsigned leading = magnitude_bits(weight) >> digit.shift;
     if (leading >> digit.width == prefix) atomicAdd(&counts[leading & mask], 1u);
   };
-  const int vector_end = gpu::rows_aligned<T>(w, 0) ? item.n / gpu::kGroup * gpu::kGroup : 0;
+  const int n = static_cast<int>(item.n);
+  const int vector_end = gpu::rows_aligned<T>(w, 0) ? n / gpu::kGroup * gpu::kGroup : 0;
   for (int i = thread * gpu::kGroup; i < vector_end; i += kQuantileThreads * gpu::kGroup) {
     float v[gpu::kGroup];
     gpu::load_group(w + i, v);
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) count(v[k]);
   }
-  for (int i = vector_end + thread; i < item.n; i += kQuantileThreads) count(gpu::to_float(w[i]));
+  for (int i = vector_end + thread; i < n; i += kQuantileThreads) count(gpu::to_float(w[i]));
   __syncthreads();
   unsigned long long* group_counts = histograms + static_cast<int64_t>(item.group) * kBins;
   for (int bin = thread; bin < kBins; bin += kQuantileThreads)

@@ -41,12 +41,13 @@ GPU_INLINE void accumulate(double (&sums)[kSums], float w, float g, Limits limit
 }
 
 template <class T>
-GPU_INLINE void accumulate_item(double (&sums)[kSums], const Item& item, Limits limits) {
+GPU_INLINE void accumulate_item(double (&sums)[kSums], const ImportanceItem& item, Limits limits) {
   const T* w = static_cast<const T*>(item.w);
   const T* g = static_cast<const T*>(item.g);
   const int thread = static_cast<int>(threadIdx.x);
+  const int n = static_cast<int>(item.n);
   const bool aligned = gpu::rows_aligned<T>(w, 0) && gpu::rows_aligned<T>(g, 0);
-  const int vector_end = aligned ? item.n / gpu::kGroup * gpu::kGroup : 0;
+  const int vector_end = aligned ? n / gpu::kGroup * gpu::kGroup : 0;
   for (int i = thread * gpu::kGroup; i < vector_end; i += kThreads * gpu::kGroup) {
     float wv[gpu::kGroup], gv[gpu::kGroup] = {};
     gpu::load_group(w + i, wv);
@@ -54,7 +55,7 @@ GPU_INLINE void accumulate_item(double (&sums)[kSums], const Item& item, Limits 
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) accumulate(sums, wv[k], gv[k], limits);
   }
-  for (int i = vector_end + thread; i < item.n; i += kThreads)
+  for (int i = vector_end + thread; i < n; i += kThreads)
     accumulate(sums, gpu::to_float(w[i]), g != nullptr ? gpu::to_float(g[i]) : 0.0f, limits);
 }
 
@@ -62,12 +63,12 @@ GPU_INLINE void accumulate_item(double (&sums)[kSums], const Item& item, Limits 
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    statistics(const Item* __restrict__ items, const Module* __restrict__ modules, const float* __restrict__ thresholds,
-               float zero_limit, double* slots, unsigned* tickets, double* table) {
+    statistics(const ImportanceItem* __restrict__ items, const Module* __restrict__ modules,
+               const float* __restrict__ thresholds, float zero_limit, double* slots, unsigned* tickets, double* table) {
   GPU_SHARED(double[kSums][kWarps], warp_sums);
   GPU_SHARED(bool, is_last);
   const int thread = static_cast<int>(threadIdx.x), warp = thread / gpu::kWarp, lane = thread % gpu::kWarp;
-  const Item item = items[blockIdx.x];
+  const ImportanceItem item = items[blockIdx.x];
   const Module module = modules[item.module];
   double sums[kSums] = {};
   accumulate_item<T>(sums, item, {zero_limit, thresholds != nullptr ? thresholds[item.group] : 0.0f});

@@ -2,21 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lora/lora_cuda.h"
 
-#include <cmath>
-
 #include "cuda/device.h"
 #include "skinny/skinny.h"
 
 namespace prunepeft::cuda {
 namespace {
-DropoutMask make_dropout(const pp_dropout* dropout) {
-  constexpr double kNumbers = 65536;
-  if (dropout == nullptr) return kNoDropout;
-  const double threshold = std::round(kNumbers * dropout->p);
-  return {static_cast<uint32_t>(threshold), static_cast<float>(kNumbers / (kNumbers - threshold)), dropout->micro_batch,
-          dropout->step, dropout->seed};
-}
-
 /** All branches, with `scale` times their own scale where they have one that matters. */
 Stack make_stack(const pp_lora_branch* branches, int32_t count, float scale, bool own_scale) {
   Stack stack = {};
@@ -57,11 +47,10 @@ size_t lora_down_workspace(int64_t M, int64_t K, int64_t ranks) {
 }
 
 pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                    const pp_lora_branch* branches, int32_t branch_count, const pp_dropout* dropout, void* x_copy,
+                    const pp_lora_branch* branches, int32_t branch_count, const DropoutMask& mask, void* x_copy,
                     int64_t ldx_copy, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const DropoutMask mask = make_dropout(dropout);
   const DownCall call = {dtype, M,      K, x, ldx, x_copy, ldx_copy, make_stack(branches, branch_count, mask.keep_scale, true),
                          mask,  nullptr};
   float* slots = Workspace(workspace).take<float>(down_slots(M, K, call.stack.columns));
@@ -123,7 +112,7 @@ size_t lora_grad_down_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t ra
 }
 
 pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                         const pp_lora_branch* branches, int32_t branch_count, const pp_dropout* dropout, bool accumulate,
+                         const pp_lora_branch* branches, int32_t branch_count, const DropoutMask& mask, bool accumulate,
                          void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -133,7 +122,7 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
   call.N = K;
   call.g = x;
   call.ldg = ldx;
-  call.dropout = make_dropout(dropout);
+  call.dropout = mask;
   call.stack = make_stack(branches, branch_count, call.dropout.keep_scale, false);
   call.rank_major = true;
   call.accumulate = accumulate;
@@ -142,7 +131,7 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
 }
 
 pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
-                          int32_t branch_count, const pp_dropout* dropout, void* dx, int64_t lddx) {
+                          int32_t branch_count, const DropoutMask& mask, void* dx, int64_t lddx) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   UpCall call = {};
@@ -151,7 +140,7 @@ pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, in
   call.N = K;
   call.stack = make_stack(branches, branch_count, 1.0f, false);
   call.rank_major = true;
-  call.dropout = make_dropout(dropout);
+  call.dropout = mask;
   call.base = call.out = dx;
   call.ldbase = call.ldout = lddx;
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_grad_input");

@@ -1,0 +1,46 @@
+// The CPU side of the adapter family, behind adapter.cpp, which has checked the arguments. float32.
+#ifndef PRUNEPEFT_ADAPTER_ADAPTER_CPU_H
+#define PRUNEPEFT_ADAPTER_ADAPTER_CPU_H
+
+#include "prunepeft/adapter.h"
+
+namespace prunepeft {
+
+struct AdapterForward {
+  int64_t M, K, m;
+  const float* v;
+  int64_t ldv;
+  const float* h;
+  int64_t ldh;
+  const pp_adapter& adapter;
+  float* z;
+  int64_t ldz;
+  float* out;
+  int64_t ldout;
+  void* workspace;
+};
+
+struct AdapterBackward {
+  int64_t M, K, m;
+  const float* dout;
+  int64_t lddout;
+  const float* v;
+  int64_t ldv;
+  const float* z;
+  int64_t ldz;
+  const pp_adapter& adapter;
+  const pp_adapter_gradients& gradients;
+  bool accumulate;
+  float* dv;
+  int64_t lddv;
+  void* workspace;
+};
+
+size_t adapter_forward_cpu_workspace(int64_t M, int64_t K, int64_t m);
+void adapter_forward_cpu(const AdapterForward& call);
+size_t adapter_backward_cpu_workspace(int64_t M, int64_t K, int64_t m);
+void adapter_backward_cpu(const AdapterBackward& call);
+
+}  // namespace prunepeft
+
+#endif

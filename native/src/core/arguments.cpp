@@ -1,0 +1,92 @@
+#include "core/arguments.h"
+
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdio>
+
+#include "core/status.h"
+#include "cuda/availability.h"
+
+namespace prunepeft {
+
+void Arguments::invalid(const char* format, ...) {
+  if (failed()) return;
+  char message[480];
+  va_list values;
+  va_start(values, format);
+  std::vsnprintf(message, sizeof message, format, values);
+  va_end(values);
+  status_ = fail(PP_INVALID_ARGUMENT, "%s", message);
+}
+
+void Arguments::target(const pp_device* device, pp_dtype type) {
+  if (device == nullptr) return invalid("device must not be null");
+  if (device->type != PP_CPU && device->type != PP_CUDA) {
+    return invalid("device->type must be 0 (PP_CPU) or 1 (PP_CUDA), got %d", static_cast<int>(device->type));
+  }
+  dtype("dtype", type);
+}
+
+void Arguments::at_least(const char* name, int64_t value, int64_t least) {
+  if (value < least) invalid("%s must be at least %" PRId64 ", got %" PRId64, name, least, value);
+}
+
+void Arguments::at_most(const char* name, int64_t value, int64_t most) {
+  if (value > most) invalid("%s must be at most %" PRId64 ", got %" PRId64, name, most, value);
+}
+
+void Arguments::dtype(const char* name, pp_dtype value) {
+  if (pp_dtype_size(value) == 0) {
+    invalid("%s must be 0 (float32), 1 (float16) or 2 (bfloat16), got %d", name, static_cast<int>(value));
+  }
+}
+
+void Arguments::activation(const char* name, pp_activation value) {
+  if (value != PP_IDENTITY && value != PP_RELU && value != PP_GELU) {
+    invalid("%s must be 0 (identity), 1 (ReLU) or 2 (GELU), got %d", name, static_cast<int>(value));
+  }
+}
+
+void Arguments::not_null(const char* name, const void* pointer) {
+  if (pointer == nullptr) invalid("%s must not be null", name);
+}
+
+void Arguments::leading(const char* name, int64_t value, int64_t columns) {
+  if (value < columns) {
+    invalid("%s must be at least the row's %" PRId64 " elements, got %" PRId64, name, columns, value);
+  }
+}
+
+void Arguments::distinct(const char* name, const void* pointer, const char* other_name, const void* other) {
+  if (pointer == other) invalid("%s must not be the buffer of %s, got %p for both", name, other_name, pointer);
+}
+
+void Arguments::workspace(const void* pointer, size_t bytes, size_t needed) {
+  if (bytes < needed) return invalid("workspace_bytes must be at least %zu, got %zu", needed, bytes);
+  if (needed > 0) not_null("workspace", pointer);
+}
+
+pp_status check_supported(const pp_device* device, pp_dtype dtype) {
+  if (device->type == PP_CUDA) {
+    if constexpr (kCuda) return PP_OK;
+    return fail(PP_NO_DEVICE, "device->type is PP_CUDA, but this build has no CUDA code; use PP_CPU");
+  }
+  if (dtype != PP_FLOAT32) {
+    return fail(PP_UNSUPPORTED, "dtype %s is not supported on the CPU; use float32", dtype_name(dtype));
+  }
+  return PP_OK;
+}
+
+const char* dtype_name(pp_dtype dtype) {
+  switch (dtype) {
+    case PP_FLOAT32:
+      return "float32";
+    case PP_FLOAT16:
+      return "float16";
+    case PP_BFLOAT16:
+      return "bfloat16";
+  }
+  return "unknown";
+}
+
+}  // namespace prunepeft

@@ -1,0 +1,57 @@
+// Checks of arguments: the first that fails names the argument, its value and what would be right.
+#ifndef PRUNEPEFT_CORE_ARGUMENTS_H
+#define PRUNEPEFT_CORE_ARGUMENTS_H
+
+#include "prunepeft/adapter.h"
+#include "prunepeft/device.h"
+
+namespace prunepeft {
+
+/** Collects checks; only the first failure counts. */
+class Arguments {
+ public:
+  /** The device is not null and of a known type, the dtype is known. */
+  void target(const pp_device* device, pp_dtype dtype);
+  void at_least(const char* name, int64_t value, int64_t least);
+  void at_most(const char* name, int64_t value, int64_t most);
+  void dtype(const char* name, pp_dtype value);
+  void activation(const char* name, pp_activation value);
+  void not_null(const char* name, const void* pointer);
+  /** A leading dimension of rows with `columns` elements. */
+  void leading(const char* name, int64_t value, int64_t columns);
+  /** Two buffers that must not be the same. */
+  void distinct(const char* name, const void* pointer, const char* other_name, const void* other);
+  /** Workspace of `bytes` bytes for a call that needs `needed`. */
+  void workspace(const void* pointer, size_t bytes, size_t needed);
+
+  /** Any other check, with a message of its own. */
+  template <class... Values>
+  void require(bool good, const char* format, Values... values);
+
+  bool failed() const { return status_ != PP_OK; }
+  pp_status status() const { return status_; }
+
+ private:
+  [[gnu::format(printf, 2, 3)]] void invalid(const char* format, ...);
+
+  pp_status status_ = PP_OK;
+};
+
+template <class... Values>
+void Arguments::require(bool good, const char* format, Values... values) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-security"
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+  if (!good) invalid(format, values...);
+#pragma GCC diagnostic pop
+}
+
+/** PP_OK if this build runs `dtype` on the device, else the status and message that say what it can. */
+pp_status check_supported(const pp_device* device, pp_dtype dtype);
+
+/** "float32", "float16" or "bfloat16". */
+const char* dtype_name(pp_dtype dtype);
+
+}  // namespace prunepeft
+
+#endif

@@ -1,0 +1,219 @@
+// The importance family's door: plans are made and arguments checked here, once for all devices.
+#include "prunepeft/importance.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <new>
+
+#include "core/arguments.h"
+#include "core/status.h"
+#include "cuda/availability.h"
+#include "importance/importance_cpu.h"
+#include "importance/importance_cuda.h"
+#include "importance/plan.h"
+
+namespace prunepeft {
+namespace {
+
+// A group's ranks are counted in 32 bits.
+constexpr int64_t kMostWeights = UINT32_MAX;
+
+void check_segments(Arguments& arguments, const pp_segment* segments, int64_t count, int32_t modules, int32_t groups) {
+  int64_t total = 0;
+  for (int64_t i = 0; i < count && !arguments.failed(); ++i) {
+    const pp_segment& segment = segments[i];
+    char name[64];
+    const auto field = [&](const char* of) {
+      std::snprintf(name, sizeof name, "segments[%" PRId64 "].%s", i, of);
+      return name;
+    };
+    arguments.at_least(field("n"), segment.n, 0);
+    arguments.at_most(field("n"), segment.n, kMostWeights);
+    if (segment.n > 0) arguments.not_null(field("w"), segment.w);
+    arguments.at_least(field("module"), segment.module, 0);
+    arguments.at_most(field("module"), segment.module, modules - 1);
+    arguments.at_least(field("group"), segment.group, 0);
+    arguments.at_most(field("group"), segment.group, groups - 1);
+    total += segment.n;
+    arguments.require(total <= kMostWeights, "segments must hold at most %" PRId64 " weights together, got %" PRId64,
+                      kMostWeights, total);
+  }
+}
+
+/** Turns counts into beginnings: begin[i] becomes the sum of the counts before i; one more entry than counts. */
+void prefix_sums(std::vector<int64_t>& begin) {
+  int64_t sum = 0;
+  for (int64_t& entry : begin) {
+    const int64_t count = entry;
+    entry = sum;
+    sum += count;
+  }
+}
+
+void fill_plan(pp_importance_plan& plan, size_t element, const pp_segment* segments, int64_t count) {
+  plan.module_begin.assign(plan.modules + 1, 0);
+  plan.group_begin.assign(plan.groups + 1, 0);
+  plan.group_weights.assign(plan.groups, 0);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t items = (segments[i].n + kImportanceItem - 1) / kImportanceItem;
+    plan.module_begin[segments[i].module] += items;
+    plan.group_begin[segments[i].group] += items;
+    plan.group_weights[segments[i].group] += segments[i].n;
+  }
+  prefix_sums(plan.module_begin);
+  prefix_sums(plan.group_begin);
+  plan.items.resize(plan.module_begin.back());
+  plan.by_group.resize(plan.group_begin.back());
+  std::vector<int64_t> next_of_module(plan.module_begin);
+  for (int64_t i = 0; i < count; ++i) {
+    const pp_segment& segment = segments[i];
+    for (int64_t start = 0; start < segment.n; start += kImportanceItem) {
+      const int64_t left = segment.n - start;
+      const auto at = [&](const void* base) -> const void* {
+        return base == nullptr ? nullptr : static_cast<const char*>(base) + start * element;
+      };
+      plan.items[next_of_module[segment.module]++] = {
+          at(segment.w), at(segment.g), left < kImportanceItem ? left : kImportanceItem, segment.module, segment.group};
+    }
+  }
+  std::vector<int64_t> next_of_group(plan.group_begin);
+  for (size_t i = 0; i < plan.items.size(); ++i) plan.by_group[next_of_group[plan.items[i].group]++] = static_cast<int64_t>(i);
+}
+
+/** The checks that both calls on a plan share. */
+void check_plan(Arguments& arguments, const pp_device* device, const pp_importance_plan* plan) {
+  arguments.not_null("plan", plan);
+  if (arguments.failed()) return;
+  arguments.target(device, plan->dtype);
+  if (arguments.failed()) return;
+  arguments.require(device->type == plan->device_type && (device->type == PP_CPU || device->index == plan->device_index),
+                    "device must be the plan's (type %d, index %d), got type %d, index %d", static_cast<int>(plan->device_type),
+                    static_cast<int>(plan->device_index), static_cast<int>(device->type), static_cast<int>(device->index));
+}
+
+}  // namespace
+}  // namespace prunepeft
+
+using namespace prunepeft;
+
+pp_status pp_importance_plan_create(const pp_device* device, pp_dtype dtype, const pp_segment* segments, int64_t segment_count,
+                                    int32_t modules, int32_t groups, pp_importance_plan** plan) {
+  Arguments arguments;
+  arguments.target(device, dtype);
+  arguments.at_least("segment_count", segment_count, 1);
+  arguments.at_least("modules", modules, 1);
+  arguments.at_least("groups", groups, 1);
+  arguments.not_null("segments", segments);
+  arguments.not_null("plan", plan);
+  if (!arguments.failed()) check_segments(arguments, segments, segment_count, modules, groups);
+  if (arguments.failed()) return arguments.status();
+  const pp_status supported = check_supported(device, dtype);
+  if (supported != PP_OK) return supported;
+  pp_importance_plan* made = nullptr;
+  try {
+    made = new pp_importance_plan{device->type, device->index, dtype, modules, groups, {}, {}, {}, {}, {}, nullptr};
+    fill_plan(*made, pp_dtype_size(dtype), segments, segment_count);
+  } catch (const std::bad_alloc&) {
+    delete made;
+    return fail(PP_OUT_OF_MEMORY, "out of memory for a plan of %" PRId64 " segments", segment_count);
+  }
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      const pp_status status = cuda::importance_plan_create(*device, *made, &made->cuda);
+      if (status != PP_OK) {
+        delete made;
+        return status;
+      }
+    }
+  }
+  *plan = made;
+  return PP_OK;
+}
+
+void pp_importance_plan_destroy(pp_importance_plan* plan) {
+  if constexpr (kCuda) {
+    if (plan != nullptr && plan->cuda != nullptr) cuda::importance_plan_destroy(plan->device_index, plan->cuda);
+  }
+  delete plan;
+}
+
+size_t pp_importance_workspace(const pp_importance_plan* plan) {
+  if (plan == nullptr) return 0;
+  if constexpr (kCuda) {
+    if (plan->cuda != nullptr) return cuda::importance_workspace(*plan->cuda);
+  }
+  return importance_cpu_workspace(*plan);
+}
+
+pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan, pp_dtype zero_dtype, const float* thresholds,
+                        double* statistics, void* workspace, size_t workspace_bytes) {
+  Arguments arguments;
+  check_plan(arguments, device, plan);
+  arguments.dtype("zero_dtype", zero_dtype);
+  arguments.not_null("statistics", statistics);
+  arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
+  if (arguments.failed()) return arguments.status();
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::importance(*device, *plan->cuda, zero_dtype, thresholds, statistics, workspace);
+    }
+  }
+  importance_cpu(*plan, zero_dtype, thresholds, statistics, workspace);
+  return PP_OK;
+}
+
+pp_status pp_importance_quantile(const pp_device* device, const pp_importance_plan* plan, double q, float* thresholds,
+                                 void* workspace, size_t workspace_bytes) {
+  Arguments arguments;
+  check_plan(arguments, device, plan);
+  arguments.require(q >= 0.0 && q <= 1.0, "q must be in [0, 1], got %g", q);
+  arguments.not_null("thresholds", thresholds);
+  arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
+  if (arguments.failed()) return arguments.status();
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::importance_quantile(*device, *plan->cuda, q, thresholds, workspace);
+    }
+  }
+  importance_quantile_cpu(*plan, q, thresholds, workspace);
+  return PP_OK;
+}
+
+size_t pp_output_magnitude_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || N < 1 || r < 1 ? 0 : cuda::output_magnitude_workspace(M, N);
+  }
+  if (device == nullptr || device->type != PP_CPU || dtype != PP_FLOAT32 || M < 1 || N < 1 || r < 1) return 0;
+  return output_magnitude_cpu_workspace(M, N, r);
+}
+
+pp_status pp_output_magnitude(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* p,
+                              int64_t ldp, pp_activation activation, const void* q, int64_t ldq, const void* bias,
+                              const uint8_t* row_mask, double* sum, void* workspace, size_t workspace_bytes) {
+  Arguments arguments;
+  arguments.target(device, dtype);
+  arguments.at_least("M", M, 0);
+  arguments.at_least("N", N, 1);
+  arguments.at_least("r", r, 1);
+  arguments.leading("ldp", ldp, r);
+  arguments.leading("ldq", ldq, r);
+  arguments.activation("activation", activation);
+  if (M > 0) {
+    arguments.not_null("p", p);
+    arguments.not_null("q", q);
+  }
+  arguments.not_null("sum", sum);
+  if (arguments.failed()) return arguments.status();
+  arguments.workspace(workspace, workspace_bytes, pp_output_magnitude_workspace(device, dtype, M, N, r));
+  if (arguments.failed()) return arguments.status();
+  const pp_status supported = check_supported(device, dtype);
+  if (supported != PP_OK) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::output_magnitude(*device, dtype, M, N, r, p, ldp, activation, q, ldq, bias, row_mask, sum, workspace);
+    }
+  }
+  output_magnitude_cpu({M, N, r, static_cast<const float*>(p), ldp, activation, static_cast<const float*>(q), ldq,
+                        static_cast<const float*>(bias), row_mask, sum, workspace});
+  return PP_OK;
+}

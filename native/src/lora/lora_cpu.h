@@ -1,0 +1,84 @@
+// The CPU side of the LoRA family, behind lora.cpp, which has checked the arguments. float32.
+#ifndef PRUNEPEFT_LORA_LORA_CPU_H
+#define PRUNEPEFT_LORA_LORA_CPU_H
+
+#include "core/philox.h"
+#include "prunepeft/lora.h"
+
+namespace prunepeft {
+
+struct LoraDown {
+  int64_t M, K;
+  const float* x;
+  int64_t ldx;
+  const pp_lora_branch* branches;
+  int32_t branch_count;
+  DropoutMask mask;
+  float* x_copy;
+  int64_t ldx_copy;
+  void* workspace;
+};
+
+struct LoraUp {
+  int64_t M, N, r;
+  const float* s;
+  int64_t lds;
+  const float* b;
+  int64_t ldb;
+  float* y;
+  int64_t ldy;
+  void* workspace;
+};
+
+struct LoraGradUp {
+  int64_t M, N, r;
+  const float* dy;
+  int64_t lddy;
+  const float* b;
+  int64_t ldb;
+  const float* s;
+  int64_t lds;
+  float scale;
+  float* ds;
+  int64_t ldds;
+  float* db;
+  int64_t lddb;
+  bool accumulate;
+  void* workspace;
+};
+
+struct LoraGradDown {
+  int64_t M, K;
+  const float* x;
+  int64_t ldx;
+  const pp_lora_branch* branches;
+  int32_t branch_count;
+  DropoutMask mask;
+  bool accumulate;
+  void* workspace;
+};
+
+struct LoraGradInput {
+  int64_t M, K;
+  const pp_lora_branch* branches;
+  int32_t branch_count;
+  DropoutMask mask;
+  float* dx;
+  int64_t lddx;
+  void* workspace;
+};
+
+size_t lora_down_cpu_workspace(int64_t M, int64_t K, int64_t ranks);
+void lora_down_cpu(const LoraDown& call);
+size_t lora_up_cpu_workspace(int64_t M, int64_t N, int64_t r);
+void lora_up_cpu(const LoraUp& call);
+size_t lora_grad_up_cpu_workspace(int64_t M, int64_t N, int64_t r);
+void lora_grad_up_cpu(const LoraGradUp& call);
+size_t lora_grad_down_cpu_workspace(int64_t M, int64_t K, int64_t ranks);
+void lora_grad_down_cpu(const LoraGradDown& call);
+size_t lora_grad_input_cpu_workspace(int64_t M, int64_t K, int64_t ranks);
+void lora_grad_input_cpu(const LoraGradInput& call);
+
+}  // namespace prunepeft
+
+#endif
