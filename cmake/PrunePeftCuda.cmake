@@ -10,7 +10,7 @@ set_property(CACHE PRUNEPEFT_CUDA PROPERTY STRINGS OFF ON AUTO)
 set(PRUNEPEFT_CUDA_LEAST 12.4)
 
 set(PRUNEPEFT_CUDA_SOURCES
-  src/cuda/device.cpp
+  src/cuda/device.cu
   src/skinny/skinny.cu
   src/lora/lora_cuda.cu
   src/adapter/adapter_cuda.cu

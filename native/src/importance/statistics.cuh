@@ -17,9 +17,12 @@
 namespace prunepeft::cuda {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / gpu::kWarp;
+/** Told to the compiler, which else spills to reach more. */
+constexpr int kBlocksPerProcessor = 4;
 /** All but PP_COUNT, which the plan knows. */
 constexpr int kSums = PP_STATISTICS - 1;
-static_assert(PP_COUNT == 0 && PP_SUM_W2 == 1 && PP_SUM_WG2 == PP_STATISTICS - 1, "sum i is statistic i + 1");
+static_assert(PP_COUNT == 0 && PP_SUM_W2 == 1 && PP_NONZERO == 3 && PP_SUM_G2 == 5 && PP_SUM_WG2 == PP_STATISTICS - 1,
+              "sum i is statistic i + 1");
 
 /** What a weight is compared with. */
 struct Limits {
@@ -27,27 +30,33 @@ struct Limits {
   float below;  // PP_BELOW's threshold
 };
 
-GPU_INLINE void accumulate(double (&sums)[kSums], float w, float g, Limits limits) {
+struct Sums {
+  double w2, abs_w, g2, abs_g, wg, abs_wg, wg2;
+  unsigned nonzero, below;
+};
+
+GPU_INLINE void accumulate(Sums& sums, float w, float g, Limits limits) {
   const double product = static_cast<double>(w) * g;
-  sums[PP_SUM_W2 - 1] += static_cast<double>(w) * w;
-  sums[PP_SUM_ABS_W - 1] += fabsf(w);
-  sums[PP_NONZERO - 1] += fabsf(w) <= limits.zero ? 0 : 1;
-  sums[PP_BELOW - 1] += fabsf(w) < limits.below ? 1 : 0;
-  sums[PP_SUM_G2 - 1] += static_cast<double>(g) * g;
-  sums[PP_SUM_ABS_G - 1] += fabsf(g);
-  sums[PP_SUM_WG - 1] += product;
-  sums[PP_SUM_ABS_WG - 1] += fabs(product);
-  sums[PP_SUM_WG2 - 1] += product * product;
+  sums.w2 += static_cast<double>(w) * w;
+  sums.abs_w += fabsf(w);
+  sums.nonzero += fabsf(w) <= limits.zero ? 0 : 1;
+  sums.below += fabsf(w) < limits.below ? 1 : 0;
+  sums.g2 += static_cast<double>(g) * g;
+  sums.abs_g += fabsf(g);
+  sums.wg += product;
+  sums.abs_wg += fabs(product);
+  sums.wg2 += product * product;
 }
 
 template <class T>
-GPU_INLINE void accumulate_item(double (&sums)[kSums], const ImportanceItem& item, Limits limits) {
+GPU_INLINE void accumulate_item(Sums& sums, const ImportanceItem& item, Limits limits) {
   const T* w = static_cast<const T*>(item.w);
   const T* g = static_cast<const T*>(item.g);
   const int thread = static_cast<int>(threadIdx.x);
   const int n = static_cast<int>(item.n);
   const bool aligned = gpu::rows_aligned<T>(w, 0) && gpu::rows_aligned<T>(g, 0);
   const int vector_end = aligned ? n / gpu::kGroup * gpu::kGroup : 0;
+#pragma unroll 2
   for (int i = thread * gpu::kGroup; i < vector_end; i += kThreads * gpu::kGroup) {
     float wv[gpu::kGroup], gv[gpu::kGroup] = {};
     gpu::load_group(w + i, wv);
@@ -55,6 +64,7 @@ GPU_INLINE void accumulate_item(double (&sums)[kSums], const ImportanceItem& ite
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) accumulate(sums, wv[k], gv[k], limits);
   }
+#pragma unroll 1
   for (int i = vector_end + thread; i < n; i += kThreads)
     accumulate(sums, gpu::to_float(w[i]), g != nullptr ? gpu::to_float(g[i]) : 0.0f, limits);
 }
@@ -68,10 +78,14 @@ __global__ void __launch_bounds__(kThreads)
   GPU_SHARED(double[kSums][kWarps], warp_sums);
   GPU_SHARED(bool, is_last);
   const int thread = static_cast<int>(threadIdx.x), warp = thread / gpu::kWarp, lane = thread % gpu::kWarp;
-  const ImportanceItem item = items[blockIdx.x];
-  const Module module = modules[item.module];
-  double sums[kSums] = {};
-  accumulate_item<T>(sums, item, {zero_limit, thresholds != nullptr ? thresholds[item.group] : 0.0f});
+  Sums own = {};
+  {
+    const ImportanceItem item = items[blockIdx.x];
+    accumulate_item<T>(own, item, {zero_limit, thresholds != nullptr ? thresholds[item.group] : 0.0f});
+  }
+  const double sums[kSums] = {
+      own.w2,     own.abs_w, static_cast<double>(own.nonzero), static_cast<double>(own.below), own.g2, own.abs_g, own.wg,
+      own.abs_wg, own.wg2};
 #pragma unroll
   for (int s = 0; s < kSums; s++) {
     const double sum = gpu::warp_sum(sums[s]);
@@ -84,9 +98,11 @@ __global__ void __launch_bounds__(kThreads)
     slots[static_cast<int64_t>(blockIdx.x) * kSums + thread] = sum;
   }
   __syncthreads();
+  const int module_index = items[blockIdx.x].module;  // read late: held through the loop it would cost registers
+  const Module module = modules[module_index];
   if (thread == 0) {
     __threadfence();  // the slot before the ticket
-    is_last = atomicAdd(tickets + item.module, 1u) == static_cast<unsigned>(module.items - 1);
+    is_last = atomicAdd(tickets + module_index, 1u) == static_cast<unsigned>(module.items - 1);
     __threadfence();  // the ticket before the others' slots
   }
   __syncthreads();
@@ -95,8 +111,8 @@ __global__ void __launch_bounds__(kThreads)
     double sum = 0;
     for (int64_t i = lane; i < module.items; i += gpu::kWarp) sum += slots[(module.first_item + i) * kSums + s];
     sum = gpu::warp_sum(sum);
-    if (lane == 0) table[static_cast<int64_t>(item.module) * PP_STATISTICS + s + 1] = sum;
+    if (lane == 0) table[static_cast<int64_t>(module_index) * PP_STATISTICS + s + 1] = sum;
   }
-  if (thread == 0) table[static_cast<int64_t>(item.module) * PP_STATISTICS + PP_COUNT] = static_cast<double>(module.weights);
+  if (thread == 0) table[static_cast<int64_t>(module_index) * PP_STATISTICS + PP_COUNT] = static_cast<double>(module.weights);
 }
 }  // namespace prunepeft::cuda
