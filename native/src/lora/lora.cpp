@@ -14,7 +14,6 @@
 namespace prunepeft {
 namespace {
 
-constexpr int32_t kMostBranches = 16;
 constexpr int64_t kMostGroups = int64_t{1} << 48;
 constexpr double kMaskSteps = 65536.0;
 
@@ -88,7 +87,7 @@ size_t pp_lora_down_workspace(const pp_device* device, pp_dtype dtype, int64_t M
     if (is_cuda(device)) return M < 1 || K < 1 || ranks < 1 ? 0 : cuda::lora_down_workspace(M, K, ranks);
   }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || ranks < 1) return 0;
-  return lora_down_cpu_workspace(M, K, ranks);
+  return lora_down_cpu_workspace(K, ranks);
 }
 
 pp_status pp_lora_down(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
@@ -114,14 +113,14 @@ pp_status pp_lora_down(const pp_device* device, pp_dtype dtype, int64_t M, int64
                              workspace);
     }
   }
-  lora_down_cpu({M, K, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout),
-                 static_cast<float*>(x_copy), ldx_copy, workspace});
+  lora_cpu().down({M, K, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout),
+                   static_cast<float*>(x_copy), ldx_copy, workspace});
   return PP_OK;
 }
 
 size_t pp_lora_up_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r) {
   if (!runs_on_cpu(device, dtype) || M < 1 || N < 1 || r < 1) return 0;
-  return lora_up_cpu_workspace(M, N, r);
+  return lora_up_cpu_workspace(N, r);
 }
 
 pp_status pp_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s, int64_t lds,
@@ -149,7 +148,7 @@ pp_status pp_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, int64_t
       return cuda::lora_up(*device, dtype, M, N, r, s, lds, b, ldb, y, ldy);
     }
   }
-  lora_up_cpu(
+  lora_cpu().up(
       {M, N, r, static_cast<const float*>(s), lds, static_cast<const float*>(b), ldb, static_cast<float*>(y), ldy, workspace});
   return PP_OK;
 }
@@ -192,9 +191,9 @@ pp_status pp_lora_grad_up(const pp_device* device, pp_dtype dtype, int64_t M, in
                                 workspace);
     }
   }
-  lora_grad_up_cpu({M, N, r, static_cast<const float*>(dy), lddy, static_cast<const float*>(b), ldb,
-                    static_cast<const float*>(s), lds, scale, static_cast<float*>(ds), ldds, db, lddb, accumulate != 0,
-                    workspace});
+  lora_cpu().grad_up({M, N, r, static_cast<const float*>(dy), lddy, static_cast<const float*>(b), ldb,
+                      static_cast<const float*>(s), lds, scale, static_cast<float*>(ds), ldds, db, lddb, accumulate != 0,
+                      workspace});
   return PP_OK;
 }
 
@@ -228,14 +227,14 @@ pp_status pp_lora_grad_down(const pp_device* device, pp_dtype dtype, int64_t M, 
                                   workspace);
     }
   }
-  lora_grad_down_cpu(
+  lora_cpu().grad_down(
       {M, K, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout), accumulate != 0, workspace});
   return PP_OK;
 }
 
 size_t pp_lora_grad_input_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t ranks) {
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || ranks < 1) return 0;
-  return lora_grad_input_cpu_workspace(M, K, ranks);
+  return lora_grad_input_cpu_workspace(K, ranks);
 }
 
 pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
@@ -259,6 +258,6 @@ pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M,
       return cuda::lora_grad_input(*device, dtype, M, K, branches, branch_count, make_mask(dropout), dx, lddx);
     }
   }
-  lora_grad_input_cpu({M, K, branches, branch_count, make_mask(dropout), static_cast<float*>(dx), lddx, workspace});
+  lora_cpu().grad_input({M, K, branches, branch_count, make_mask(dropout), static_cast<float*>(dx), lddx, workspace});
   return PP_OK;
 }

@@ -7,6 +7,9 @@
 
 namespace prunepeft {
 
+/** Of one call. */
+constexpr int32_t kMostBranches = 16;
+
 struct LoraDown {
   int64_t M, K;
   const float* x;
@@ -68,16 +71,23 @@ struct LoraGradInput {
   void* workspace;
 };
 
-size_t lora_down_cpu_workspace(int64_t M, int64_t K, int64_t ranks);
-void lora_down_cpu(const LoraDown& call);
-size_t lora_up_cpu_workspace(int64_t M, int64_t N, int64_t r);
-void lora_up_cpu(const LoraUp& call);
+/** The kernels of one instruction set. */
+struct LoraKernels {
+  void (*down)(const LoraDown& call);
+  void (*up)(const LoraUp& call);
+  void (*grad_up)(const LoraGradUp& call);
+  void (*grad_down)(const LoraGradDown& call);
+  void (*grad_input)(const LoraGradInput& call);
+};
+
+/** The kernels of the instruction set in use. */
+const LoraKernels& lora_cpu();
+
+size_t lora_down_cpu_workspace(int64_t K, int64_t ranks);
+size_t lora_up_cpu_workspace(int64_t N, int64_t r);
 size_t lora_grad_up_cpu_workspace(int64_t M, int64_t N, int64_t r);
-void lora_grad_up_cpu(const LoraGradUp& call);
 size_t lora_grad_down_cpu_workspace(int64_t M, int64_t K, int64_t ranks);
-void lora_grad_down_cpu(const LoraGradDown& call);
-size_t lora_grad_input_cpu_workspace(int64_t M, int64_t K, int64_t ranks);
-void lora_grad_input_cpu(const LoraGradInput& call);
+size_t lora_grad_input_cpu_workspace(int64_t K, int64_t ranks);
 
 }  // namespace prunepeft
 

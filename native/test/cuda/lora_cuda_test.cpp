@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "../naive_philox.h"
 #include "device_test.h"
 
 using namespace device_test;
@@ -39,8 +40,6 @@ const Case kCases[] = {
     {40, 129, {100}, {0, 7}, 0},
 };
 
-// Dropout, written from the head of lora.h
-
 constexpr uint64_t kSeed = 0x123456789abcdef0ull;
 constexpr uint32_t kStep = 77, kMicroBatch = 513;
 pp_dropout dropout_of(float p) {
@@ -48,22 +47,7 @@ pp_dropout dropout_of(float p) {
 }
 
 double keep_factor(float p, uint32_t module, int64_t row, int64_t column, int64_t columns) {
-  const double threshold = std::round(65536.0 * p);
-  if (threshold == 0) return 1;
-  const uint64_t group = static_cast<uint64_t>(row * ((columns + 7) / 8) + column / 8);
-  uint32_t c[4] = {static_cast<uint32_t>(group), static_cast<uint32_t>(group >> 32 & 0xffff) | kMicroBatch << 16, kStep,
-                   module};
-  uint32_t key[2] = {static_cast<uint32_t>(kSeed), static_cast<uint32_t>(kSeed >> 32)};
-  for (int round = 0; round < 10; round++) {
-    const uint64_t a = 0xD2511F53ull * c[0], b = 0xCD9E8D57ull * c[2];
-    const uint32_t next[4] = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ key[0], static_cast<uint32_t>(b),
-                              static_cast<uint32_t>(a >> 32) ^ c[3] ^ key[1], static_cast<uint32_t>(a)};
-    memcpy(c, next, sizeof c);
-    key[0] += 0x9E3779B9u;
-    key[1] += 0xBB67AE85u;
-  }
-  const uint32_t number = c[column % 8 / 2] >> (column % 2 * 16) & 0xffff;
-  return number >= threshold ? 65536 / (65536 - threshold) : 0;
+  return NaiveDropout{p, kMicroBatch, kStep, kSeed}.factor(module, columns, row, column);
 }
 
 /** A wide matrix and branches around it, each with its own A, S and dA. */

@@ -1,0 +1,52 @@
+// Chooses among the copies of a family's kernels that the build made, one for each instruction set.
+#ifndef PRUNEPEFT_CORE_ISA_H
+#define PRUNEPEFT_CORE_ISA_H
+
+#include "prunepeft/device.h"
+
+namespace prunepeft {
+
+/** The table of the instruction set in use; a build for another architecture than x86-64 has only the portable one. */
+template <class Table>
+const Table& table_in_use(const Table& portable, [[maybe_unused]] const Table& avx2, [[maybe_unused]] const Table& avx512) {
+  switch (pp_cpu_isa()) {
+    case PP_ISA_AVX512:
+      return avx512;
+    case PP_ISA_AVX2:
+      return avx2;
+    default:
+      return portable;
+  }
+}
+
+}  // namespace prunepeft
+
+/**
+ * Declares `extern const table name` in each instruction set's namespace. Where the build has but the portable one, the others
+ * are names for it.
+ */
+#if defined(__x86_64__)
+#define PP_KERNEL_TABLES(table, name) \
+  namespace portable {                \
+  extern const table name;            \
+  }                                   \
+  namespace avx2 {                    \
+  extern const table name;            \
+  }                                   \
+  namespace avx512 {                  \
+  extern const table name;            \
+  }
+#else
+#define PP_KERNEL_TABLES(table, name) \
+  namespace portable {                \
+  extern const table name;            \
+  }                                   \
+  namespace avx2 {                    \
+  using portable::name;               \
+  }                                   \
+  namespace avx512 {                  \
+  using portable::name;               \
+  }
+#endif
+
+#endif

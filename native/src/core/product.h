@@ -1,0 +1,202 @@
+// The products of all families, as one register-blocked microkernel over two kinds of operands.
+//
+// Every product here has a small operand (A, B, D or U; or S, dS, z of a block of rows) and a large one that streams past (x,
+// dY). The small one lies in `Panels`: strips of two vectors' width, the inner dimension running down a strip, padded with
+// zeros, so that a kernel reads it with whole vectors and in order. The large one is read where it lies, one element at a time,
+// broadcast: as rows (`Rows`: S = x Aᵀ, y = S Bᵀ) or transposed (`Columns`: dB = dYᵀ S). A tile of kTileRows x 2 vectors stays
+// in registers while the inner dimension runs, at most kDepth of it; longer sums are cut there and joined in memory, which also
+// keeps the rounding error of float32 sums small. An element's sum runs in the same order whatever the tile it falls in, so
+// that results do not depend on how rows are shared out.
+//
+// Limit: two fused multiply-adds a cycle. A tile step loads 2 vectors and 12 broadcasts for 24 of them (AVX-512).
+#ifndef PRUNEPEFT_CORE_PRODUCT_H
+#define PRUNEPEFT_CORE_PRODUCT_H
+
+#include "core/simd.h"
+
+namespace prunepeft {
+namespace PRUNEPEFT_ISA {
+
+/** Vectors of a panel's width. */
+constexpr int kPanelVectors = 2;
+constexpr int kPanel = kPanelVectors * kWidth;
+/** The longest run of the inner dimension that is summed in registers; also the columns of a block. */
+constexpr int64_t kDepth = 256;
+/** Rows that are worked on together: whole tiles of each instruction set. */
+constexpr int64_t kRowGroup = 12;
+
+/** Rows of a tile: accumulators, one row of the panel and one broadcast fill the registers. */
+template <int kVectors>
+constexpr int kTileRows = kVectors == 1 || kRegisters == 32 ? 12 : 6;
+
+/** The large operand, element (i, k) at p[i * ld + k]. */
+struct Rows {
+  const float* p;
+  int64_t ld;
+  PP_INLINE float operator()(int64_t i, int64_t k) const { return load_one(p + i * ld + k); }
+  PP_INLINE Rows from(int64_t i) const { return {p + i * ld, ld}; }
+};
+
+/** The large operand transposed, element (i, k) at p[k * ld + i]. */
+struct Columns {
+  const float* p;
+  int64_t ld;
+  PP_INLINE float operator()(int64_t i, int64_t k) const { return load_one(p + k * ld + i); }
+  PP_INLINE Columns from(int64_t i) const { return {p + i, ld}; }
+};
+
+/** The small operand, `depth` x `columns`, in panels; the last one is one vector wide if that is enough. */
+struct Panels {
+  const float* p;
+  int64_t depth;
+  int64_t columns;
+};
+
+static PP_INLINE int64_t padded(int64_t columns) {
+  return round_up(columns, kWidth);
+}
+
+/** Vectors of the panel that begins at `column`. */
+static PP_INLINE int panel_vectors(int64_t columns, int64_t column) {
+  return columns - column > kWidth ? 2 : 1;
+}
+
+/**
+ * sums(i, j) = Σ_k large(i, k)·panel(k, j) for a tile, handed to `finish(i, v, sum)`, v counting vectors of columns. `step` is
+ * the distance of the panel's rows.
+ */
+template <int kRows, int kVectors, class Large, class Finish>
+static PP_INLINE void tile(const Large& large, int64_t depth, const float* panel, int64_t step, const Finish& finish) {
+  Vec sums[kRows][kVectors] = {};
+  for (int64_t k = 0; k < depth; ++k) {
+    Vec b[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) b[v] = load(panel + k * step + v * kWidth);
+#pragma GCC unroll 12
+    for (int i = 0; i < kRows; ++i) {
+      const Vec a = broadcast(large(i, k));
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) sums[i][v] = fma(a, b[v], sums[i][v]);
+    }
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) finish(i, v, sums[i][v]);
+  }
+}
+
+template <int kRows, int kVectors, class Large, class Finish>
+static PP_INLINE int64_t tiles_of(int64_t i, int64_t rows, const Large& large, int64_t depth, const float* panel, int64_t step,
+                                  const Finish& finish) {
+  for (; rows - i >= kRows; i += kRows) {
+    tile<kRows, kVectors>(
+        large.from(i), depth, panel,
+        step, [&](int row, int v, Vec sum) __attribute__((always_inline)) { finish(i + row, v, sum); });
+  }
+  return i;
+}
+
+/** One panel against any number of rows. */
+template <int kVectors, class Large, class Finish>
+static PP_INLINE void times_panel(int64_t rows, const Large& large, int64_t depth, const float* panel, int64_t step,
+                                  const Finish& finish) {
+  int64_t i = tiles_of<kTileRows<kVectors>, kVectors>(0, rows, large, depth, panel, step, finish);
+  if constexpr (kTileRows < kVectors >> 8) i = tiles_of<8, kVectors>(i, rows, large, depth, panel, step, finish);
+  i = tiles_of<4, kVectors>(i, rows, large, depth, panel, step, finish);
+  i = tiles_of<2, kVectors>(i, rows, large, depth, panel, step, finish);
+  tiles_of<1, kVectors>(i, rows, large, depth, panel, step, finish);
+}
+
+/**
+ * rows x columns sums over k in [first, first + depth): large(i, k - first)·small(k, j), handed to finish(i, j, n, sum), where
+ * column j is the first of a vector with n valid elements (n may exceed kWidth). Columns [begin, end) only, whole panels.
+ */
+template <class Large, class Finish>
+static PP_INLINE void times_panels(int64_t rows, const Large& large, int64_t first, int64_t depth, const Panels& small,
+                                   int64_t begin, int64_t end, const Finish& finish) {
+  for (int64_t j = begin; j < end; j += kPanel) {
+    const float* panel = small.p + j * small.depth;
+    const auto store_sum = [&](int64_t i, int v, Vec sum) __attribute__((always_inline)) {
+      finish(i, j + v * kWidth, small.columns - j - v * kWidth, sum);
+    };
+    if (panel_vectors(small.columns, j) == 2) {
+      times_panel<2>(rows, large, depth, panel + first * kPanel, kPanel, store_sum);
+    } else {
+      times_panel<1>(rows, large, depth, panel + first * kWidth, kWidth, store_sum);
+    }
+  }
+}
+
+/**
+ * As above with a small operand that lies in rows of `step` floats, padded with zeros to whole vectors: finish(i, j, sum) for
+ * all padded columns.
+ */
+template <class Large, class Finish>
+static PP_INLINE void times_rows(int64_t rows, const Large& large, int64_t depth, const float* small, int64_t step,
+                                 int64_t columns, const Finish& finish) {
+  for (int64_t j = 0; j < columns; j += kPanel) {
+    const auto store_sum = [&](int64_t i, int v, Vec sum) __attribute__((always_inline)) {
+      finish(i, j + v * kWidth, sum);
+    };
+    if (panel_vectors(columns, j) == 2) {
+      times_panel<2>(rows, large, depth, small + j, step, store_sum);
+    } else {
+      times_panel<1>(rows, large, depth, small + j, step, store_sum);
+    }
+  }
+}
+
+/** Floats of a packed operand. */
+static PP_INLINE int64_t panel_floats(int64_t depth, int64_t columns) {
+  return depth * padded(columns);
+}
+
+/** Packing is shared out in items of one panel and kDepth of its depth. */
+static PP_INLINE int64_t pack_items(int64_t depth, int64_t columns) {
+  return ((columns + kPanel - 1) / kPanel) * ((depth + kDepth - 1) / kDepth);
+}
+
+/** Packs small(k, j) = source[k * ld + j]. */
+static inline void pack_straight(int64_t item, const float* source, int64_t ld, int64_t depth, int64_t columns, float* panels) {
+  const int64_t blocks = (depth + kDepth - 1) / kDepth;
+  const int64_t column = item / blocks * kPanel, first = item % blocks * kDepth, last = least(first + kDepth, depth);
+  const int vectors = panel_vectors(columns, column);
+  float* to = panels + column * depth + first * vectors * kWidth;
+  for (int64_t k = first; k < last; ++k) {
+    for (int v = 0; v < vectors; ++v, to += kWidth) {
+      const int64_t j = column + v * kWidth;
+      store(to, load(source + k * ld + j, columns - j));
+    }
+  }
+}
+
+/** Packs small(k, j) = source[j * ld + k]. */
+static inline void pack_transposed(int64_t item, const float* source, int64_t ld, int64_t depth, int64_t columns,
+                                   float* panels) {
+  // Eight rows at a time: with a power of two as leading dimension more would not fit the ways of one cache set.
+  constexpr int64_t kStrip = 8;
+  const int64_t blocks = (depth + kDepth - 1) / kDepth;
+  const int64_t column = item / blocks * kPanel, first = item % blocks * kDepth, last = least(first + kDepth, depth);
+  const int64_t width = panel_vectors(columns, column) * kWidth;
+  float* to = panels + column * depth;
+  for (int64_t strip = 0; strip < width; strip += kStrip) {
+    const int64_t strip_end = least(strip + kStrip, width), valid = least(strip_end, columns - column);
+    for (int64_t k = first; k < last; ++k) {
+      for (int64_t j = strip; j < valid; ++j) to[k * width + j] = load_one(source + (column + j) * ld + k);
+      for (int64_t j = valid < strip ? strip : valid; j < strip_end; ++j) to[k * width + j] = 0.0f;
+    }
+  }
+}
+
+/** Copies `rows` rows of `columns` floats into rows of `step` floats, padded with zeros to whole vectors. */
+static PP_INLINE void copy_padded(int64_t rows, int64_t columns, const float* source, int64_t ld, float* to, int64_t step) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; j += kWidth) store(to + i * step + j, load(source + i * ld + j, columns - j));
+  }
+}
+
+}  // namespace PRUNEPEFT_ISA
+}  // namespace prunepeft
+
+#endif

@@ -1,0 +1,256 @@
+// Vectors of float32 and float64 for the kernels' translation units, which the build compiles once for each instruction set,
+// with PRUNEPEFT_ISA as the name of the namespace that their copy lives in. GCC's vector types give the arithmetic; what they
+// lack is here: fused multiply-add, loads and stores of a part, masks as bits, and the dropout mask.
+//
+// Everything is force-inlined or of internal linkage: a function compiled for a wide instruction set must never be merged with
+// one that a narrow processor calls. For the same reason these translation units use no templates of the standard library.
+#ifndef PRUNEPEFT_CORE_SIMD_H
+#define PRUNEPEFT_CORE_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include "core/inline.h"
+#include "core/philox.h"
+
+namespace prunepeft {
+namespace PRUNEPEFT_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+constexpr int kRegisters = 32;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+constexpr int kRegisters = 16;
+#else
+constexpr int kWidth = 4;
+constexpr int kRegisters = 16;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * kWidth), may_alias));
+typedef int32_t IntVec __attribute__((vector_size(4 * kWidth), may_alias));
+typedef uint64_t WordVec __attribute__((vector_size(4 * kWidth), may_alias));
+/** Half as many float32 as a Vec has: what widens to one DoubleVec. */
+typedef float HalfVec __attribute__((vector_size(2 * kWidth), may_alias));
+typedef int32_t HalfIntVec __attribute__((vector_size(2 * kWidth), may_alias));
+typedef double DoubleVec __attribute__((vector_size(4 * kWidth), may_alias));
+
+/** The callers' scalars may lie at any address. */
+typedef float UnalignedFloat __attribute__((aligned(1), may_alias));
+typedef Vec UnalignedVec __attribute__((aligned(1), may_alias));
+
+static PP_INLINE int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+static PP_INLINE int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+static PP_INLINE float load_one(const float* p) {
+  return *reinterpret_cast<const UnalignedFloat*>(p);
+}
+static PP_INLINE void store_one(float* p, float value) {
+  *reinterpret_cast<UnalignedFloat*>(p) = value;
+}
+static PP_INLINE Vec broadcast(float value) {
+  return value - Vec{};
+}
+static PP_INLINE Vec load(const float* p) {
+  return *reinterpret_cast<const UnalignedVec*>(p);
+}
+static PP_INLINE void store(float* p, Vec v) {
+  *reinterpret_cast<UnalignedVec*>(p) = v;
+}
+
+static PP_INLINE Vec fma(Vec a, Vec b, Vec c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/** The first n elements, 0 < n; zeros for the rest. What lies beyond is not touched. */
+static PP_INLINE Vec load(const float* p, int64_t n) {
+  if (n >= kWidth) return load(p);
+#if defined(__AVX512F__)
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#else
+  Vec v = {};
+  memcpy(&v, p, static_cast<size_t>(n) * sizeof(float));
+  return v;
+#endif
+}
+
+static PP_INLINE void store(float* p, Vec v, int64_t n) {
+  if (n >= kWidth) return store(p, v);
+#if defined(__AVX512F__)
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+#else
+  memcpy(p, &v, static_cast<size_t>(n) * sizeof(float));
+#endif
+}
+
+static PP_INLINE Vec absolute(Vec v) {
+  return (Vec)((IntVec)v & 0x7FFFFFFF);
+}
+
+static PP_INLINE DoubleVec absolute(DoubleVec v) {
+  return (DoubleVec)((WordVec)v & 0x7FFFFFFFFFFFFFFFu);
+}
+
+/** The smaller one; b where a is NaN. */
+static PP_INLINE Vec minimum(Vec a, Vec b) {
+  return a < b ? a : b;
+}
+
+static PP_INLINE HalfVec load_half(const float* p) {
+  HalfVec v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+static PP_INLINE DoubleVec widen(HalfVec v) {
+  return __builtin_convertvector(v, DoubleVec);
+}
+static PP_INLINE HalfVec low_half(Vec v) {
+  HalfVec half;
+  memcpy(&half, &v, sizeof half);
+  return half;
+}
+static PP_INLINE HalfVec high_half(Vec v) {
+  HalfVec half;
+  memcpy(&half, reinterpret_cast<const char*>(&v) + sizeof half, sizeof half);
+  return half;
+}
+
+static PP_INLINE double sum(DoubleVec v) {
+  double total = 0.0;
+  for (int i = 0; i < kWidth / 2; ++i) total += v[i];
+  return total;
+}
+
+/** v where bit i of `bits` is 1, else 0. */
+static PP_INLINE Vec keep(Vec v, uint32_t bits) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_mov_ps(static_cast<__mmask16>(bits), v);
+#else
+  IntVec lane;
+  for (int i = 0; i < kWidth; ++i) lane[i] = 1 << i;
+  return (Vec)((IntVec)v & (((static_cast<int32_t>(bits) - IntVec{}) & lane) != 0));
+#endif
+}
+
+/** kWidth mask bits from a row of them, element k first; k is a multiple of kWidth. */
+static PP_INLINE uint32_t mask_bits(const uint8_t* row, int64_t k) {
+#if defined(__AVX512F__)
+  uint16_t bits;
+  memcpy(&bits, row + k / 8, sizeof bits);
+  return bits;
+#elif defined(__AVX2__)
+  return row[k / 8];
+#else
+  return static_cast<uint32_t>(row[k / 8] >> (k % 8));
+#endif
+}
+
+/** Groups of a dropout mask that are drawn together, one in each 64-bit lane; a row of mask bits has room for as many more. */
+constexpr int kMaskBatch = kWidth / 2;
+
+#if defined(__SSE2__)
+
+static PP_INLINE WordVec multiply_low_words(WordVec a, WordVec b) {
+#if defined(__AVX512F__)
+  return (WordVec)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+  return (WordVec)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#else
+  return (WordVec)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#endif
+}
+
+/** Which group of a batch each lane draws, such that the comparison below yields the bits in order. */
+static PP_INLINE WordVec batch_order() {
+#if defined(__AVX512F__)
+  return WordVec{0, 4, 1, 5, 2, 6, 3, 7};
+#elif defined(__AVX2__)
+  return WordVec{0, 1, 2, 3};
+#else
+  return WordVec{0, 1};
+#endif
+}
+
+/** Compares the 16-bit numbers of elements 0 to 3 (`front`) and 4 to 7 (`back`) of each lane's group; writes a byte a group. */
+static PP_INLINE void write_batch(uint8_t* bits, WordVec front, WordVec back, uint32_t threshold) {
+#if defined(__AVX512F__)
+  const __m512i least_kept = _mm512_set1_epi16(static_cast<short>(threshold));
+  const uint32_t low = _mm512_cmpge_epu16_mask(_mm512_unpacklo_epi64((__m512i)front, (__m512i)back), least_kept);
+  const uint32_t high = _mm512_cmpge_epu16_mask(_mm512_unpackhi_epi64((__m512i)front, (__m512i)back), least_kept);
+  const uint64_t all = low | static_cast<uint64_t>(high) << 32;
+#elif defined(__AVX2__)
+  const __m256i least_kept = _mm256_set1_epi16(static_cast<short>(threshold)), zero = _mm256_setzero_si256();
+  const __m256i low = _mm256_unpacklo_epi64((__m256i)front, (__m256i)back);
+  const __m256i high = _mm256_unpackhi_epi64((__m256i)front, (__m256i)back);
+  // threshold - number saturates at 0 where the number is as large or larger.
+  const __m256i kept = _mm256_packs_epi16(_mm256_cmpeq_epi16(_mm256_subs_epu16(least_kept, low), zero),
+                                          _mm256_cmpeq_epi16(_mm256_subs_epu16(least_kept, high), zero));
+  const uint32_t all = static_cast<uint32_t>(_mm256_movemask_epi8(kept));
+#else
+  const __m128i least_kept = _mm_set1_epi16(static_cast<short>(threshold)), zero = _mm_setzero_si128();
+  const __m128i low = _mm_unpacklo_epi64((__m128i)front, (__m128i)back);
+  const __m128i high = _mm_unpackhi_epi64((__m128i)front, (__m128i)back);
+  const __m128i kept = _mm_packs_epi16(_mm_cmpeq_epi16(_mm_subs_epu16(least_kept, low), zero),
+                                       _mm_cmpeq_epi16(_mm_subs_epu16(least_kept, high), zero));
+  const uint16_t all = static_cast<uint16_t>(_mm_movemask_epi8(kept));
+#endif
+  memcpy(bits, &all, sizeof all);
+}
+
+/**
+ * Mask bits of `groups` groups of a branch's mask from group `first` on; writes up to kMaskBatch - 1 bytes more. The state's
+ * four words lie in the low halves of 64-bit lanes, where the 32x32-bit multiplication wants them and leaves both halves of its
+ * product; what gathers in the high halves is never read.
+ */
+static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64_t first, int64_t groups, uint8_t* bits) {
+  const WordVec multiplier0 = kPhiloxMultiplier0 - WordVec{}, multiplier1 = kPhiloxMultiplier1 - WordVec{};
+  for (int64_t g = 0; g < groups; g += kMaskBatch) {
+    const WordVec group = (first + static_cast<uint64_t>(g)) + batch_order();
+    WordVec w0 = group;
+    WordVec w1 = ((group >> 32) & 0xFFFFu) | static_cast<uint64_t>(mask.micro_batch) << 16;
+    WordVec w2 = static_cast<uint64_t>(mask.step) - WordVec{};
+    WordVec w3 = static_cast<uint64_t>(module) - WordVec{};
+    PhiloxKey key = dropout_key(mask);
+#pragma GCC unroll 10
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      const WordVec product0 = multiply_low_words(w0, multiplier0), product1 = multiply_low_words(w2, multiplier1);
+      w0 = (product1 >> 32) ^ w1 ^ static_cast<uint64_t>(key.w[0]);
+      w1 = product1;
+      w2 = (product0 >> 32) ^ w3 ^ static_cast<uint64_t>(key.w[1]);
+      w3 = product0;
+      key.w[0] += kPhiloxWeyl0;
+      key.w[1] += kPhiloxWeyl1;
+    }
+    write_batch(bits + g, (w0 & 0xFFFFFFFFu) | w1 << 32, (w2 & 0xFFFFFFFFu) | w3 << 32, mask.threshold);
+  }
+}
+
+#else
+
+static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64_t first, int64_t groups, uint8_t* bits) {
+  for (int64_t g = 0; g < groups; ++g) {
+    bits[g] = static_cast<uint8_t>(dropout_keep_bits(mask, module, first + static_cast<uint64_t>(g)));
+  }
+}
+
+#endif
+
+}  // namespace PRUNEPEFT_ISA
+}  // namespace prunepeft
+
+#endif

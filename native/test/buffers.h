@@ -1,0 +1,174 @@
+// Buffers for tests: matrices with a leading dimension, poisoned padding and guards on both sides, at any byte offset; and the
+// loop over instruction sets and thread counts.
+#ifndef PRUNEPEFT_TEST_BUFFERS_H
+#define PRUNEPEFT_TEST_BUFFERS_H
+
+#include <cmath>
+#include <functional>
+
+#include "check.h"
+#include "prunepeft/device.h"
+
+constexpr pp_device kCpu{PP_CPU, 0, nullptr};
+
+/** A row-major float32 matrix. Whatever is not an element is poison, and so are the elements until they are set. */
+class Matrix {
+ public:
+  Matrix() : Matrix(0, 0, 0, 0) {}
+  Matrix(int64_t rows, int64_t columns, int64_t ld, size_t offset)
+      : rows_(rows), columns_(columns), ld_(ld), offset_(kGuard + offset), bytes_(2 * kGuard + offset + 4 * rows * ld) {
+    for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] = poison(i);
+  }
+
+  /** Random leading dimension and alignment; elements still poison. */
+  static Matrix empty(int64_t rows, int64_t columns) {
+    return Matrix(rows, columns, columns + check::pick(std::vector<int64_t>{0, 0, 1, 3, 16}),
+                  check::pick(std::vector<size_t>{0, 0, 4, 20, 1, 7}));
+  }
+
+  /** As above with standard normal elements. */
+  static Matrix random(int64_t rows, int64_t columns) {
+    Matrix matrix = empty(rows, columns);
+    std::normal_distribution<float> normal;
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) matrix.set(i, j, normal(check::random()));
+    }
+    return matrix;
+  }
+
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  int64_t ld() const { return ld_; }
+  float* data() { return reinterpret_cast<float*>(bytes_.data() + offset_); }
+  const float* data() const { return reinterpret_cast<const float*>(bytes_.data() + offset_); }
+
+  float operator()(int64_t i, int64_t j) const {
+    float value;
+    std::memcpy(&value, bytes_.data() + at(i, j), sizeof value);
+    return value;
+  }
+  void set(int64_t i, int64_t j, float value) { std::memcpy(bytes_.data() + at(i, j), &value, sizeof value); }
+
+  /** Nothing but elements was written. */
+  bool padding_intact() const {
+    std::vector<bool> element(bytes_.size(), false);
+    for (int64_t i = 0; i < rows_; ++i) std::fill_n(element.begin() + at(i, 0), 4 * columns_, true);
+    for (size_t i = 0; i < bytes_.size(); ++i) {
+      if (!element[i] && bytes_[i] != poison(i)) return false;
+    }
+    return true;
+  }
+
+  /** The same bytes, padding included. */
+  bool operator==(const Matrix& other) const { return bytes_ == other.bytes_; }
+
+ private:
+  static constexpr size_t kGuard = 128;
+
+  // Each aligned word, and each word at an odd offset, is a NaN.
+  static unsigned char poison(size_t) { return 0xFF; }
+  size_t at(int64_t i, int64_t j) const { return offset_ + 4 * (i * ld_ + j); }
+
+  int64_t rows_, columns_, ld_;
+  size_t offset_;
+  std::vector<unsigned char> bytes_;
+};
+
+/** Exactly so many bytes of workspace, poisoned and guarded, at an odd address. */
+class Workspace {
+ public:
+  explicit Workspace(size_t size) : size_(size), bytes_(kBefore + size + kAfter, 0xFF) {}
+  void* data() { return bytes_.data() + kBefore; }
+  size_t size() const { return size_; }
+  bool guards_intact() const {
+    for (size_t i = 0; i < bytes_.size(); ++i) {
+      if ((i < kBefore || i >= kBefore + size_) && bytes_[i] != 0xFF) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr size_t kBefore = 65, kAfter = 256;
+  size_t size_;
+  std::vector<unsigned char> bytes_;
+};
+
+/** A float64 reference of a matrix. */
+struct Reference {
+  Reference(int64_t rows, int64_t columns) : columns(columns), values(rows * columns) {}
+  double& operator()(int64_t i, int64_t j) { return values[i * columns + j]; }
+  double operator()(int64_t i, int64_t j) const { return values[i * columns + j]; }
+  int64_t columns;
+  std::vector<double> values;
+};
+
+/** ‖seen − reference‖ / ‖reference‖, Frobenius. */
+inline double relative_error(const Matrix& seen, const Reference& reference) {
+  double difference = 0.0, size = 0.0;
+  for (int64_t i = 0; i < seen.rows(); ++i) {
+    for (int64_t j = 0; j < seen.columns(); ++j) {
+      const double error = seen(i, j) - reference(i, j);
+      difference += error * error;
+      size += reference(i, j) * reference(i, j);
+    }
+  }
+  return size == 0.0 ? std::sqrt(difference) : std::sqrt(difference / size);
+}
+
+constexpr double kTolerance = 1e-6;
+
+/** The output is close to its reference and nothing beside its elements was written. */
+#define CHECK_OUTPUT(matrix, reference)                           \
+  do {                                                            \
+    CHECK_AT_MOST(relative_error(matrix, reference), kTolerance); \
+    CHECK((matrix).padding_intact());                             \
+  } while (false)
+
+/** Copies without padding or offset, so that two runs can be compared. */
+inline std::vector<Matrix> dense(const std::vector<Matrix>& matrices) {
+  std::vector<Matrix> copies;
+  for (const Matrix& matrix : matrices) {
+    copies.emplace_back(matrix.rows(), matrix.columns(), matrix.columns(), 0);
+    for (int64_t i = 0; i < matrix.rows(); ++i) {
+      for (int64_t j = 0; j < matrix.columns(); ++j) copies.back().set(i, j, matrix(i, j));
+    }
+  }
+  return copies;
+}
+
+/**
+ * Calls `run` with each instruction set that this processor has, at 1, 2, 3 and 7 threads. `run` makes its outputs anew, checks
+ * them and returns them; they have to be the same bits at each thread count.
+ */
+inline void on_all_settings(const std::string& what, const std::function<std::vector<Matrix>()>& run) {
+  const int32_t threads_before = pp_num_threads();
+  for (int isa = PP_ISA_PORTABLE; isa <= pp_cpu_isa_supported(); ++isa) {
+    pp_set_cpu_isa(static_cast<pp_isa>(isa));
+    std::vector<Matrix> first;
+    for (const int threads : {1, 2, 3, 7}) {
+      check::context() = what + ", " + pp_isa_name(pp_cpu_isa()) + ", " + std::to_string(threads) + " threads";
+      pp_set_num_threads(threads);
+      std::vector<Matrix> outputs = run();
+      if (threads == 1) {
+        first = std::move(outputs);
+      } else {
+        CHECK(outputs == first);
+      }
+    }
+  }
+  pp_set_cpu_isa(pp_cpu_isa_supported());
+  pp_set_num_threads(threads_before);
+}
+
+/** Sizes around the widths of vectors, tiles and blocks. */
+inline int64_t pick_size() {
+  return check::pick(std::vector<int64_t>{1,  2,  3,  5,  7,  8,   11,  12,  13,  15,  16,  17,  24,  31,  32,
+                                          33, 48, 63, 64, 65, 100, 127, 128, 129, 200, 255, 256, 257, 300, 384});
+}
+
+/** Sizes of a rank. */
+inline int64_t pick_rank() {
+  return check::pick(std::vector<int64_t>{1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 64, 65, 100, 128});
+}
+
+#endif

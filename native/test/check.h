@@ -1,0 +1,134 @@
+// The check header of our tests: named tests, checks that print what they saw, a random seed that is fresh on each run and
+// printed, so that a failure can be run again with PRUNEPEFT_TEST_SEED. Each test program includes it once.
+#ifndef PRUNEPEFT_TEST_CHECK_H
+#define PRUNEPEFT_TEST_CHECK_H
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace check {
+
+struct Test {
+  const char* name;
+  void (*run)();
+};
+
+inline std::vector<Test>& tests() {
+  static std::vector<Test> all;
+  return all;
+}
+
+inline int& failures() {
+  static int count = 0;
+  return count;
+}
+
+/** What the present case is (shape, instruction set, ...), printed with a failure. */
+inline std::string& context() {
+  static std::string text;
+  return text;
+}
+
+struct Registration {
+  Registration(const char* name, void (*run)()) { tests().push_back({name, run}); }
+};
+
+inline uint64_t seed() {
+  static const uint64_t value = [] {
+    const char* given = std::getenv("PRUNEPEFT_TEST_SEED");
+    return given != nullptr ? std::strtoull(given, nullptr, 10) : uint64_t{std::random_device{}()};
+  }();
+  return value;
+}
+
+using Random = std::mt19937_64;
+
+inline Random& random() {
+  static Random generator{seed()};
+  return generator;
+}
+
+/** A number in [low, high]. */
+inline int64_t pick(int64_t low, int64_t high) {
+  return std::uniform_int_distribution<int64_t>(low, high)(random());
+}
+
+template <class T>
+const T& pick(const std::vector<T>& from) {
+  return from[pick(0, static_cast<int64_t>(from.size()) - 1)];
+}
+
+inline void report(const char* file, int line, const std::string& what) {
+  if (++failures() > 20) return;
+  std::printf("%s:%d: %s\n    in %s\n", file, line, what.c_str(), context().c_str());
+}
+
+inline int run_all(const char* only) {
+  std::printf("seed %llu\n", static_cast<unsigned long long>(seed()));
+  for (const Test& test : tests()) {
+    if (only != nullptr && std::strstr(test.name, only) == nullptr) continue;
+    const int before = failures();
+    context() = test.name;
+    // A seed of its own for each test, so that one can be run again alone.
+    random().seed(seed() + std::hash<std::string>{}(test.name));
+    test.run();
+    std::printf("%s %s\n", failures() == before ? "ok    " : "FAILED", test.name);
+  }
+  return failures() == 0 ? 0 : 1;
+}
+
+}  // namespace check
+
+#define TEST(name)                                           \
+  static void name();                                        \
+  static const check::Registration name##_test{#name, name}; \
+  static void name()
+
+#define CHECK(condition)                                                          \
+  do {                                                                            \
+    if (!(condition)) check::report(__FILE__, __LINE__, "not true: " #condition); \
+  } while (false)
+
+#define CHECK_EQUAL(seen, expected)                                                                              \
+  do {                                                                                                           \
+    const auto check_seen = (seen);                                                                              \
+    const auto check_expected = (expected);                                                                      \
+    if (!(check_seen == check_expected)) {                                                                       \
+      check::report(__FILE__, __LINE__,                                                                          \
+                    #seen " is " + std::to_string(check_seen) + ", expected " + std::to_string(check_expected)); \
+    }                                                                                                            \
+  } while (false)
+
+#define CHECK_AT_MOST(seen, limit)                                                                                      \
+  do {                                                                                                                  \
+    const double check_seen = (seen);                                                                                   \
+    if (!(check_seen <= (limit))) {                                                                                     \
+      char check_text[64];                                                                                              \
+      std::snprintf(check_text, sizeof check_text, " is %.3g, more than %.3g", check_seen, static_cast<double>(limit)); \
+      check::report(__FILE__, __LINE__, #seen + std::string(check_text));                                               \
+    }                                                                                                                   \
+  } while (false)
+
+/** The call fails with `status` and a message that contains `part`. */
+#define CHECK_FAILS(call, status, part)                                                                      \
+  do {                                                                                                       \
+    const int check_status = (call);                                                                         \
+    if (check_status != (status)) {                                                                          \
+      check::report(__FILE__, __LINE__, #call " gives status " + std::to_string(check_status));              \
+    }                                                                                                        \
+    if (std::strstr(pp_last_error(), part) == nullptr) {                                                     \
+      check::report(__FILE__, __LINE__,                                                                      \
+                    std::string("message \"") + pp_last_error() + "\" lacks \"" + std::string(part) + "\""); \
+    }                                                                                                        \
+  } while (false)
+
+int main(int argc, char** argv) {
+  return check::run_all(argc > 1 ? argv[1] : nullptr);
+}
+
+#endif
