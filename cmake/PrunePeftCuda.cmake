@@ -11,13 +11,16 @@ set(PRUNEPEFT_CUDA_LEAST 12.4)
 
 set(PRUNEPEFT_CUDA_SOURCES
   src/cuda/device.cu
-  src/skinny/skinny.cu
+  src/skinny/down.cu
+  src/skinny/grad.cu
+  src/skinny/up.cu
   src/lora/lora_cuda.cu
   src/adapter/adapter_cuda.cu
   src/importance/importance_cuda.cu
   src/importance/magnitude_cuda.cu)
 # The sources that define kernels.
-set(PRUNEPEFT_KERNEL_SOURCES src/skinny/skinny.cu src/importance/importance_cuda.cu)
+set(PRUNEPEFT_KERNEL_SOURCES src/skinny/down.cu src/skinny/grad.cu src/skinny/up.cu
+                             src/importance/importance_cuda.cu)
 
 set(PRUNEPEFT_WITH_CUDA OFF)
 if(PRUNEPEFT_CUDA STREQUAL "AUTO" OR PRUNEPEFT_CUDA)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "skinny/dropout.cuh"
+#include "skinny/finish.cuh"
 #include "skinny/product.cuh"
 #include "skinny/stack.cuh"
 #include "skinny/tile.cuh"
@@ -50,6 +51,17 @@ struct GradArguments {
   int64_t rows_per_share;
   float* column_slots;  // [shares, stack.columns, N], or null
   float* row_slots;     // [column blocks, M, rank of the first branch], or null
+};
+
+/** The second stage of column products. */
+struct FinishColumnsArguments {
+  const float* slots;  // [count, stack.columns, N]
+  int count;
+  int64_t N;
+  Stack stack;  // gradient, rank, scale
+  /** gradient is [rank,N] rather than [N,rank]. */
+  bool rank_major;
+  bool accumulate;
 };
 
 /** Fills the stacked P tile: kTileRanks columns for each of the block's tiles. */
@@ -197,5 +209,17 @@ __global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
             sums[t][e / 4][e % 4];
     }
   }
+}
+static __global__ void __launch_bounds__(kFinishThreads)
+    finish_columns(const __grid_constant__ FinishColumnsArguments arguments) {
+  const int64_t N = arguments.N, i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
+  if (i >= N * arguments.stack.columns) return;
+  const int64_t n = i % N;
+  const int column = static_cast<int>(i / N);
+  const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
+  const int rank = column - branch.first_column;
+  float* to = branch.gradient + (arguments.rank_major ? rank * branch.ldg + n : n * branch.ldg + rank);
+  const float v = add_slots(arguments.slots + i, arguments.count, N * arguments.stack.columns) * branch.scale;
+  *to = arguments.accumulate ? *to + v : v;
 }
 }  // namespace prunepeft::cuda

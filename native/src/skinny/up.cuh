@@ -13,6 +13,7 @@
 
 #include "cuda/reduce.cuh"
 #include "skinny/dropout.cuh"
+#include "skinny/finish.cuh"
 #include "skinny/product.cuh"
 #include "skinny/stack.cuh"
 #include "skinny/tile.cuh"
@@ -227,5 +228,20 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(cons
       arguments, row, column,
       [&](int g, int64_t m, int64_t c) { gpu::store_group(arguments.out + m * arguments.ldout + c, sums[g]); },
       [&](int g, int k, int64_t m, int64_t c) { arguments.out[m * arguments.ldout + c] = gpu::from_float<T>(sums[g][k]); });
+}
+/** One block: *sum = the sum of `count` slots, in an order that depends on `count` alone. */
+static __global__ void __launch_bounds__(kFinishThreads) finish_sum(const double* slots, int64_t count, double* sum) {
+  constexpr int kWarps = kFinishThreads / gpu::kWarp;
+  GPU_SHARED(double[kWarps], warp_sums);
+  const int thread = static_cast<int>(threadIdx.x);
+  double v = 0;
+  for (int64_t i = thread; i < count; i += kFinishThreads) v += slots[i];
+  v = gpu::warp_sum(v);
+  if (thread % gpu::kWarp == 0) warp_sums[thread / gpu::kWarp] = v;
+  __syncthreads();
+  if (thread != 0) return;
+  v = 0;
+  for (int i = 0; i < kWarps; i++) v += warp_sums[i];
+  *sum = v;
 }
 }  // namespace prunepeft::cuda

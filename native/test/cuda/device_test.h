@@ -36,6 +36,7 @@ inline std::string current_case;
   vprintf(format, values);
   va_end(values);
   printf("\n");
+  if (getenv("PRUNEPEFT_STOP_AT_FAILURE") != nullptr) exit(1);
 }
 
 inline void expect(bool fact, const char* text) {
