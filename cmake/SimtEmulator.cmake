@@ -27,6 +27,6 @@ function(simt_add_library name)
   set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
   add_library(${name} STATIC ${ARGN})
   target_compile_options(${name} PRIVATE -O1 -g -Wall -Wextra -Wno-unknown-pragmas ${SIMT_KERNEL_OPTIONS})
-  target_include_directories(${name} PRIVATE ${SIMT_ROOT}/../src)
+  target_include_directories(${name} PRIVATE ${SIMT_ROOT}/../src)  # cuda/ptx.cuh
   target_link_libraries(${name} PUBLIC simt_emulator)
 endfunction()

@@ -146,7 +146,7 @@ def main():
     limits = {}
     for test in (LORA, ADAPTER, IMPORTANCE):
         start = time.time()
-        subprocess.run([str(build.folder / "emulator" / test)], capture_output=True, check=True)
+        subprocess.run([str(build.folder / "test/cuda" / test)], capture_output=True, check=True)
         limits[test] = 60 + 4 * (time.time() - start)
     mutants = [(name, *mutant) for name in FILES if options.file in (None, name) for mutant in mutants_of(name)]
     random.Random(options.seed).shuffle(mutants)
@@ -155,6 +155,7 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         for mutant, result in zip(picked, pool.map(lambda m: run_mutant(build, limits, *m), picked)):
             counts[result] = counts.get(result, 0) + 1
+            print(f"{sum(counts.values())} of {len(picked)}: {counts}", file=sys.stderr)
             if result == "survived":
                 name, index, replacement = mutant
                 old = (SOURCE / name).read_text().split("\n")[index]

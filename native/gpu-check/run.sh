@@ -39,6 +39,7 @@ run_test() {  # run_test <name> <command...>
   { echo "== $name"; cat "$out/last.txt"; } >> "$out/tests.txt"
 }
 
+if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
 for test in importance_cuda lora_cuda adapter_cuda; do
   run_test "$test" timeout 120 "$build/gpu-check/${test}_device"
 done

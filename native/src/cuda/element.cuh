@@ -64,10 +64,10 @@ __host__ __device__ inline bool rows_aligned(const void* p, int64_t leading_dime
   return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(leading_dimension) * sizeof(T)) % kVectorBytes == 0;
 }
 
-__host__ __device__ inline int64_t divide_up(int64_t a, int64_t b) {
+__host__ __device__ constexpr int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
-__host__ __device__ inline int64_t round_up(int64_t a, int64_t b) {
+__host__ __device__ constexpr int64_t round_up(int64_t a, int64_t b) {
   return divide_up(a, b) * b;
 }
 }  // namespace prunepeft::gpu

@@ -30,6 +30,8 @@ constexpr int kWarp = 32;
 constexpr unsigned kFullMask = 0xffffffffu;
 /** What a block may have without asking. */
 constexpr size_t kDefaultSharedBytes = 48 * 1024;
+/** What a block may have at most on the smallest of our devices, sm_86. */
+constexpr size_t kMostSharedBytes = 99 * 1024;
 
 template <class... Parameters, class... Arguments>
 cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,

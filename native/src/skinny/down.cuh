@@ -28,11 +28,14 @@ struct Down {
   static constexpr int kStages = sizeof(T) == 2 ? 4 : 2;
 
   template <class T>
-  static size_t shared_bytes(int tiles, bool dropout) {
+  static constexpr size_t shared_bytes(int tiles, bool dropout) {
     const size_t ring = static_cast<size_t>(kStages<T>) * (kRows + tiles * kTileRanks) * padded<T>(kColumns) * sizeof(T);
     return ring + (dropout ? 2 * sizeof(uint16_t) * static_cast<size_t>(tiles) * kRows * kMaskWords : 0);
   }
 };
+static_assert(Down::shared_bytes<float>(kChunkTiles, true) <= gpu::kMostSharedBytes &&
+                  Down::shared_bytes<__half>(kChunkTiles, true) <= gpu::kMostSharedBytes,
+              "a block fits every device");
 
 template <class T>
 struct DownArguments {

@@ -31,7 +31,7 @@ struct Grad {
 
   /** `row_tiles`: rank tiles that row products are wanted for. */
   template <class T>
-  static size_t shared_bytes(int tiles, int row_tiles, bool dropout) {
+  static constexpr size_t shared_bytes(int tiles, int row_tiles, bool dropout) {
     const size_t g = static_cast<size_t>(kRows<T>) * padded<T>(kColumns);
     const size_t p = static_cast<size_t>(kRows<T>) * padded<T>(tiles * kTileRanks);
     const size_t b = row_tiles > 0 ? static_cast<size_t>(kColumns) * padded<T>(row_tiles * kTileRanks) : 0;
@@ -39,6 +39,10 @@ struct Grad {
     return (kStages * (g + p) + b) * sizeof(T) + masks;
   }
 };
+static_assert(Grad::shared_bytes<float>(kChunkTiles, kChunkTiles, false) <= gpu::kMostSharedBytes &&
+                  Grad::shared_bytes<float>(kChunkTiles, 0, true) <= gpu::kMostSharedBytes &&
+                  Grad::shared_bytes<__half>(kChunkTiles, kChunkTiles, true) <= gpu::kMostSharedBytes,
+              "a block fits every device");
 
 template <class T>
 struct GradArguments {

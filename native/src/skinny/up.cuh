@@ -37,7 +37,7 @@ struct Up {
 
   /** The two operand tiles, and in their place the product. */
   template <class T>
-  static size_t shared_bytes(int64_t largest_rank) {
+  static constexpr size_t shared_bytes(int64_t largest_rank) {
     const int inner = static_cast<int>(largest_rank < kInner ? gpu::round_up(largest_rank, kTileRanks) : kInner);
     const size_t p = static_cast<size_t>(kRows) * padded<T>(inner) * sizeof(T);
     const size_t q_rows = static_cast<size_t>(kColumns) * padded<T>(inner),
@@ -47,6 +47,7 @@ struct Up {
     return operands > product ? operands : product;
   }
 };
+static_assert(Up::shared_bytes<float>(Up::kInner) <= gpu::kMostSharedBytes, "a block fits every device");
 
 template <class T>
 struct UpArguments {

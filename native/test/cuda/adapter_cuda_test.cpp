@@ -147,15 +147,15 @@ void test_backward(pp_dtype dtype, const Case& c, bool accumulate, bool with_dv)
 }  // namespace
 
 int main() {
-  for (pp_dtype dtype : kDtypes) {
-    bool odd = false;
-    for (const Case& c : kCases) {
+  bool odd = false;
+  for (const Case& c : kCases) {
+    for (pp_dtype dtype : kDtypes) {
       test_forward(dtype, c, odd, false);
       test_forward(dtype, c, false, true);
       test_backward(dtype, c, odd, true);
       test_backward(dtype, c, !odd, odd);
-      odd = !odd;
     }
+    odd = !odd;
   }
   return finish();
 }

@@ -18,11 +18,19 @@ struct SegmentCase {
   bool with_gradient;
 };
 
-// Module 3 has no segment, module 5 an empty one; module 1 has three items and more, in two segments apart in the table.
-const std::vector<SegmentCase> kSegments = {{1, 0, 0, 0, true},     {20000, 0, 1, 1, true}, {7, 1, 2, 0, true},
-                                            {4100, 3, 2, 1, false}, {8193, 0, 1, 1, true},  {0, 0, 5, 2, true},
-                                            {300, 5, 4, 0, true},   {8192, 0, 4, 1, true},  {264, 0, 6, 3, true}};
-constexpr int32_t kModules = 7, kGroups = 5;  // group 2 has no weights, group 4 no segment
+/**
+ * Module 3 has no segment, module 5 an empty one; module 1 has several items, in two segments apart in the table; module 7 has
+ * more items than a warp has lanes.
+ */
+std::vector<SegmentCase> make_segments() {
+  std::vector<SegmentCase> segments = {{1, 0, 0, 0, true},     {20000, 0, 1, 1, true}, {7, 1, 2, 0, true},
+                                       {4100, 3, 2, 1, false}, {8193, 0, 1, 1, true},  {0, 0, 5, 2, true},
+                                       {300, 5, 4, 0, true},   {8192, 0, 4, 1, true},  {264, 0, 6, 3, true}};
+  for (int64_t i = 0; i < 70; i++) segments.push_back({1 + i % 3, 0, 7, 0, true});
+  return segments;
+}
+const std::vector<SegmentCase> kSegments = make_segments();
+constexpr int32_t kModules = 8, kGroups = 5;  // group 2 has no weights, group 4 no segment
 
 /** Weights with zeros, subnormals of half and of bf16, equal values and both signs. */
 void fill(Matrix* w, pp_dtype dtype) {

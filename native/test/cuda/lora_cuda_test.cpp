@@ -228,9 +228,9 @@ void test_no_rows() {
 }  // namespace
 
 int main() {
-  for (pp_dtype dtype : kDtypes) {
-    bool odd = false;
-    for (const Case& c : kCases) {
+  bool odd = false;
+  for (const Case& c : kCases) {
+    for (pp_dtype dtype : kDtypes) {
       test_down(dtype, c, odd);
       test_down(dtype, c, !odd);
       test_grad_down(dtype, c, odd);
@@ -238,8 +238,14 @@ int main() {
       test_up(dtype, c);
       test_grad_up(dtype, c, true, !odd);
       test_grad_up(dtype, c, false, odd);
-      odd = !odd;
     }
+    odd = !odd;
+  }
+  // So wide that the gradients' blocks walk through several tiles of rows.
+  const Case wide = {300, 8200, {3}, {0, 0}, 0.1f};
+  for (pp_dtype dtype : kDtypes) {
+    test_grad_down(dtype, wide, false);
+    test_grad_up(dtype, wide, true, false);
   }
   test_no_rows();
   return finish();
