@@ -242,8 +242,8 @@ int main() {
     odd = !odd;
   }
   // So wide that the gradients' blocks walk through several tiles of rows.
-  const Case wide = {300, 8200, {3}, {0, 0}, 0.1f};
-  for (pp_dtype dtype : kDtypes) {
+  const Case wide = {200, 8200, {3}, {0, 0}, 0.1f};
+  for (pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
     test_grad_down(dtype, wide, false);
     test_grad_up(dtype, wide, true, false);
   }
