@@ -3,6 +3,7 @@
 #ifndef PRUNEPEFT_TEST_BUFFERS_H
 #define PRUNEPEFT_TEST_BUFFERS_H
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -93,26 +94,46 @@ class Workspace {
   std::vector<unsigned char> bytes_;
 };
 
+/** A float64 sum that also knows how large it would be if its terms were independent: the root of the sum of their squares. */
+class Sum {
+ public:
+  Sum(double value = 0.0) : value_(value), squares_(value * value) {}
+  Sum& operator+=(double term) {
+    value_ += term;
+    squares_ += term * term;
+    return *this;
+  }
+  operator double() const { return value_; }
+  double squares() const { return squares_; }
+
+ private:
+  double value_, squares_;
+};
+
 /** A float64 reference of a matrix. */
 struct Reference {
   Reference(int64_t rows, int64_t columns) : columns(columns), values(rows * columns) {}
-  double& operator()(int64_t i, int64_t j) { return values[i * columns + j]; }
-  double operator()(int64_t i, int64_t j) const { return values[i * columns + j]; }
+  Sum& operator()(int64_t i, int64_t j) { return values[i * columns + j]; }
+  const Sum& operator()(int64_t i, int64_t j) const { return values[i * columns + j]; }
   int64_t columns;
-  std::vector<double> values;
+  std::vector<Sum> values;
 };
 
-/** ‖seen − reference‖ / ‖reference‖, Frobenius. */
+/**
+ * ‖seen − reference‖ / ‖reference‖, Frobenius. Where the terms cancel, as they may by chance in a small matrix or in one of low
+ * rank, rounding is measured against the size that independent terms would sum up to.
+ */
 inline double relative_error(const Matrix& seen, const Reference& reference) {
-  double difference = 0.0, size = 0.0;
+  double difference = 0.0, size = 0.0, squares = 0.0;
   for (int64_t i = 0; i < seen.rows(); ++i) {
     for (int64_t j = 0; j < seen.columns(); ++j) {
       const double error = seen(i, j) - reference(i, j);
       difference += error * error;
       size += reference(i, j) * reference(i, j);
+      squares += reference(i, j).squares();
     }
   }
-  return size == 0.0 ? std::sqrt(difference) : std::sqrt(difference / size);
+  return difference == 0.0 ? 0.0 : std::sqrt(difference / std::max(size, squares));
 }
 
 constexpr double kTolerance = 1e-6;

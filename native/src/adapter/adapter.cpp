@@ -48,7 +48,7 @@ size_t pp_adapter_forward_workspace(const pp_device* device, pp_dtype dtype, int
     if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_forward_workspace(M, K, m);
   }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
-  return adapter_forward_cpu_workspace(M, K, m);
+  return adapter_forward_cpu_workspace(K, m);
 }
 
 pp_status pp_adapter_forward(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* v,
@@ -84,8 +84,8 @@ pp_status pp_adapter_forward(const pp_device* device, pp_dtype dtype, int64_t M,
       return cuda::adapter_forward(*device, dtype, M, K, m, v, ldv, h, ldh, *adapter, z, ldz, out, ldout, workspace);
     }
   }
-  adapter_forward_cpu({M, K, m, static_cast<const float*>(v), ldv, static_cast<const float*>(h), ldh, *adapter,
-                       static_cast<float*>(z), ldz, static_cast<float*>(out), ldout, workspace});
+  adapter_cpu().forward({M, K, m, static_cast<const float*>(v), ldv, static_cast<const float*>(h), ldh, *adapter,
+                         static_cast<float*>(z), ldz, static_cast<float*>(out), ldout, workspace});
   return PP_OK;
 }
 
@@ -129,8 +129,8 @@ pp_status pp_adapter_backward(const pp_device* device, pp_dtype dtype, int64_t M
                                     accumulate != 0, dv, lddv, workspace);
     }
   }
-  adapter_backward_cpu({M, K, m, static_cast<const float*>(dout), lddout, static_cast<const float*>(v), ldv,
-                        static_cast<const float*>(z), ldz, *adapter, *gradients, accumulate != 0, static_cast<float*>(dv), lddv,
-                        workspace});
+  adapter_cpu().backward({M, K, m, static_cast<const float*>(dout), lddout, static_cast<const float*>(v), ldv,
+                          static_cast<const float*>(z), ldz, *adapter, *gradients, accumulate != 0, static_cast<float*>(dv),
+                          lddv, workspace});
   return PP_OK;
 }

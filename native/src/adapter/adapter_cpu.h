@@ -36,10 +36,17 @@ struct AdapterBackward {
   void* workspace;
 };
 
-size_t adapter_forward_cpu_workspace(int64_t M, int64_t K, int64_t m);
-void adapter_forward_cpu(const AdapterForward& call);
+/** The kernels of one instruction set. */
+struct AdapterKernels {
+  void (*forward)(const AdapterForward& call);
+  void (*backward)(const AdapterBackward& call);
+};
+
+/** The kernels of the instruction set in use. */
+const AdapterKernels& adapter_cpu();
+
+size_t adapter_forward_cpu_workspace(int64_t K, int64_t m);
 size_t adapter_backward_cpu_workspace(int64_t M, int64_t K, int64_t m);
-void adapter_backward_cpu(const AdapterBackward& call);
 
 }  // namespace prunepeft
 

@@ -76,6 +76,29 @@ static PP_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
+static PP_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__)
+  return _mm256_fmadd_pd(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/** Is any lane of a comparison true? */
+static PP_INLINE bool any(IntVec lanes) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)lanes, (__m512i)lanes) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_epi8((__m256i)lanes) != 0;
+#else
+  int32_t all = 0;
+  for (int i = 0; i < kWidth; ++i) all |= lanes[i];
+  return all != 0;
+#endif
+}
+
 /** The first n elements, 0 < n; zeros for the rest. What lies beyond is not touched. */
 static PP_INLINE Vec load(const float* p, int64_t n) {
   if (n >= kWidth) return load(p);
@@ -113,6 +136,13 @@ static PP_INLINE Vec minimum(Vec a, Vec b) {
 static PP_INLINE HalfVec load_half(const float* p) {
   HalfVec v;
   memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/** The first n < kWidth / 2 elements; zeros for the rest. */
+static PP_INLINE HalfVec load_half(const float* p, int64_t n) {
+  HalfVec v = {};
+  memcpy(&v, p, static_cast<size_t>(n) * sizeof(float));
   return v;
 }
 

@@ -158,7 +158,7 @@ pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan,
       return cuda::importance(*device, *plan->cuda, zero_dtype, thresholds, statistics, workspace);
     }
   }
-  importance_cpu(*plan, zero_dtype, thresholds, statistics, workspace);
+  importance_cpu().statistics({*plan, zero_dtype, thresholds, statistics, workspace});
   return PP_OK;
 }
 
@@ -175,7 +175,7 @@ pp_status pp_importance_quantile(const pp_device* device, const pp_importance_pl
       return cuda::importance_quantile(*device, *plan->cuda, q, thresholds, workspace);
     }
   }
-  importance_quantile_cpu(*plan, q, thresholds, workspace);
+  importance_cpu().quantile({*plan, q, thresholds, workspace});
   return PP_OK;
 }
 
@@ -213,7 +213,11 @@ pp_status pp_output_magnitude(const pp_device* device, pp_dtype dtype, int64_t M
       return cuda::output_magnitude(*device, dtype, M, N, r, p, ldp, activation, q, ldq, bias, row_mask, sum, workspace);
     }
   }
-  output_magnitude_cpu({M, N, r, static_cast<const float*>(p), ldp, activation, static_cast<const float*>(q), ldq,
-                        static_cast<const float*>(bias), row_mask, sum, workspace});
+  if (M == 0) {
+    *sum = 0.0;
+    return PP_OK;
+  }
+  importance_cpu().output_magnitude({M, N, r, static_cast<const float*>(p), ldp, activation, static_cast<const float*>(q), ldq,
+                                     static_cast<const float*>(bias), row_mask, sum, workspace});
   return PP_OK;
 }

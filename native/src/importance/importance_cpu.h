@@ -19,12 +19,39 @@ struct OutputMagnitude {
   void* workspace;
 };
 
+struct Importance {
+  const pp_importance_plan& plan;
+  pp_dtype zero_dtype;
+  const float* thresholds;
+  double* statistics;
+  void* workspace;
+};
+
+struct ImportanceQuantile {
+  const pp_importance_plan& plan;
+  double q;
+  float* thresholds;
+  void* workspace;
+};
+
+/** The kernels of one instruction set. */
+struct ImportanceKernels {
+  void (*statistics)(const Importance& call);
+  void (*quantile)(const ImportanceQuantile& call);
+  void (*output_magnitude)(const OutputMagnitude& call);
+};
+
+/** The kernels of the instruction set in use. */
+const ImportanceKernels& importance_cpu();
+
+/** Histograms of 2^16 counts that a quantile's counting is shared out to at most. */
+constexpr int64_t kMostHistograms = 8;
+constexpr int64_t kHistogramBins = 1 << 16;
+/** Statistics of an item that are summed; PP_COUNT is known from the plan. */
+constexpr int64_t kItemSums = PP_STATISTICS - 1;
+
 size_t importance_cpu_workspace(const pp_importance_plan& plan);
-void importance_cpu(const pp_importance_plan& plan, pp_dtype zero_dtype, const float* thresholds, double* statistics,
-                    void* workspace);
-void importance_quantile_cpu(const pp_importance_plan& plan, double q, float* thresholds, void* workspace);
 size_t output_magnitude_cpu_workspace(int64_t M, int64_t N, int64_t r);
-void output_magnitude_cpu(const OutputMagnitude& call);
 
 }  // namespace prunepeft
 

@@ -13,6 +13,7 @@
 #include "lora/lora_cpu.h"
 
 #include "core/product.h"
+#include "core/slots.h"
 #include "core/threads.h"
 #include "core/workspace.h"
 
@@ -161,13 +162,6 @@ void up(const LoraUp& c) {
   run_phases(operations(c.M, c.N, c.r), phase(pack_items(c.r, c.N), pack), phase(items_of(c.M, kItemRows), rows));
 }
 
-/** Σ over the chunks' slots, in order, of a vector at `offset`. */
-Vec sum_slots(const float* slots, int64_t slot_floats, int64_t count, int64_t offset) {
-  Vec total = load(slots + offset);
-  for (int64_t slot = 1; slot < count; ++slot) total += load(slots + slot * slot_floats + offset);
-  return total;
-}
-
 void grad_up(const LoraGradUp& c) {
   const RowChunks chunks(c.M);
   const int64_t step = padded(c.r), slot_floats = c.N * step;
@@ -208,14 +202,10 @@ void grad_up(const LoraGradUp& c) {
       }
     }
   };
+  const SlotSum sum{slot_floats, chunks.count, c.accumulate};
   const auto add = [&](int64_t item) {
-    for (int64_t n = item * kSumRows; n < least((item + 1) * kSumRows, c.N); ++n) {
-      for (int64_t j = 0; j < c.r; j += kWidth) {
-        const Vec total = sum_slots(slots, slot_floats, chunks.count, n * step + j);
-        float* to = c.db + n * c.lddb + j;
-        store(to, c.accumulate ? load(to, c.r - j) + total : total, c.r - j);
-      }
-    }
+    const int64_t n = item * kSumRows;
+    sum.add_rows(slots + n * step, step, least(kSumRows, c.N - n), c.r, c.db + n * c.lddb, c.lddb);
   };
   run_phases(2 * operations(c.M, c.N, c.r), phase(pack_items(c.N, c.r), pack), phase(chunks.count, chunk),
              phase(items_of(c.N, kSumRows), add));
@@ -260,19 +250,12 @@ void grad_down(const LoraGradDown& c) {
       }
     }
   };
+  const SlotSum sum{slot_floats, chunks.count, c.accumulate};
   const auto add = [&](int64_t item) {
-    const int64_t first = item * kSumRows, last = least(first + kSumRows, c.K);
+    const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
     for (int32_t n = 0; n < c.branch_count; ++n) {
       const pp_lora_branch& branch = c.branches[n];
-      for (int64_t j = 0; j < branch.rank; j += kWidth) {
-        for (int64_t k = first; k < last; ++k) {
-          const Vec total = sum_slots(slots, slot_floats, chunks.count, k * step + begin[n] + j);
-          for (int64_t lane = 0; lane < least(kWidth, branch.rank - j); ++lane) {
-            float* to = branch.da + (j + lane) * branch.ldda + k;
-            store_one(to, c.accumulate ? load_one(to) + total[lane] : total[lane]);
-          }
-        }
-      }
+      sum.add_transposed(slots + k * step + begin[n], step, rows, branch.rank, branch.da + k, branch.ldda);
     }
   };
   run_phases(operations(c.M, c.K, sum_of_ranks(c.branches, c.branch_count)), phase(chunks.count, chunk),
