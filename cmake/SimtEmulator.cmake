@@ -1,18 +1,15 @@
 # The SIMT emulator as a target, and a function that compiles CUDA sources to run in it.
 #
-#   simt_add_library(name source.cu ...)   a static library of kernels and launchers, compiled by the host compiler
+#   simt_add_library(name source.cu ...)   a static library of kernels and launchers, compiled by the host compiler, which
+#                                          must be GCC
 #
 # Kernels are compiled with the thread sanitizer's instrumentation, whose callbacks the emulator defines; its library must not be
 # linked, so -fsanitize=thread never reaches the link line. Undefined behaviour traps, and the emulator reports the trap.
 
 set(SIMT_ROOT ${CMAKE_CURRENT_LIST_DIR}/../native/emulator)
 
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-undefined-trap-on-error
-                          --param tsan-instrument-func-entry-exit=0)
-else()
-  set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-trap=undefined)
-endif()
+set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-undefined-trap-on-error
+                        --param tsan-instrument-func-entry-exit=0)
 
 add_library(simt_emulator STATIC
   ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp

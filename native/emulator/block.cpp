@@ -30,7 +30,7 @@ struct SharedArray {
 };
 
 Context g_host;
-uint64_t g_seed = 1, g_random = 1, g_launches = 0;
+uint64_t g_seed = 1, g_random = 1;
 bool g_failed = false;
 std::string g_report;
 void (*g_kernel)(void*) = nullptr;
@@ -162,9 +162,6 @@ void run_block(unsigned number, dim3 grid, dim3 block) {
 void set_seed(uint64_t seed) {
   g_seed = seed;
 }
-uint64_t launches() {
-  return g_launches;
-}
 const std::string& pending_report() {
   return g_report;
 }
@@ -283,7 +280,6 @@ void atomic_access(void* pointer, size_t bytes, const char* file, int line) {
 
 void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context) {
   if (g_threads.empty()) start_up();
-  g_launches++;
   g_failed = false;
   const unsigned blocks = grid.x * grid.y * grid.z;
   g_block.threads = block.x * block.y * block.z;

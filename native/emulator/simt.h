@@ -38,8 +38,6 @@ namespace simt {
 void set_seed(uint64_t seed);
 /** The first fault since the last call, or "". */
 std::string take_report();
-/** How many kernels have been launched so far in this process. */
-uint64_t launches();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
@@ -158,19 +156,9 @@ inline unsigned long long atomicAdd(unsigned long long* pointer, unsigned long l
 float atomicAdd(float*, float) = delete;  // their order would change results from run to run
 double atomicAdd(double*, double) = delete;
 
-template <class T>
-T __ldg(const T* pointer) {
-  return *pointer;
-}
 inline float __uint_as_float(unsigned u) {
   return simt::bit_cast<float>(u);
 }
 inline unsigned __float_as_uint(float f) {
   return simt::bit_cast<unsigned>(f);
-}
-inline unsigned __umulhi(unsigned a, unsigned b) {
-  return static_cast<unsigned>((static_cast<uint64_t>(a) * b) >> 32);
-}
-inline int __popc(unsigned x) {
-  return __builtin_popcount(x);
 }

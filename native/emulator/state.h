@@ -78,7 +78,7 @@ void fail_at(const char* what, void* code, uintptr_t address);
 std::string position(const char* file, int line);
 /** The report that cudaGetErrorString gives. */
 const std::string& pending_report();
-/** Marks `bytes` of the shared arena from `begin` on as an array. */
+/** Forgets all shared arrays. */
 void reset_shared();
 bool is_host_readable(uintptr_t address);
 void install_signal_handler();
