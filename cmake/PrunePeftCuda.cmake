@@ -56,6 +56,7 @@ if(PRUNEPEFT_WITH_CUDA)
   list(APPEND CMAKE_CUDA_ARCHITECTURES ${PRUNEPEFT_CUDA_PTX}-virtual)
   set(CMAKE_CUDA_STANDARD 17)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
   # A warning and a register spill are errors.
   set(PRUNEPEFT_CUDA_OPTIONS -Werror all-warnings -Xptxas=-warn-spills)
   # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt.
@@ -85,4 +86,6 @@ function(prunepeft_add_cuda target)
   target_compile_definitions(${target} PRIVATE PRUNEPEFT_CUDA)
   target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${PRUNEPEFT_CUDA_OPTIONS}>")
   target_link_libraries(${target} PRIVATE CUDA::cudart_static)
+  # The process may hold another copy of the CUDA runtime (LibTorch's): neither is to be taken for the other.
+  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
 endfunction()

@@ -153,11 +153,13 @@ def main():
     picked = mutants[:options.count]
     counts = {}
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, result in zip(picked, pool.map(lambda m: run_mutant(build, limits, *m), picked)):
+        runs = {pool.submit(run_mutant, build, limits, *mutant): mutant for mutant in picked}
+        for run in concurrent.futures.as_completed(runs):
+            name, index, replacement = runs[run]
+            result = run.result()
             counts[result] = counts.get(result, 0) + 1
             print(f"{sum(counts.values())} of {len(picked)}: {counts}", file=sys.stderr)
             if result == "survived":
-                name, index, replacement = mutant
                 old = (SOURCE / name).read_text().split("\n")[index]
                 print(f"survived {name}:{index + 1}\n    {old.strip()}\n    {replacement.strip()}", flush=True)
     compiled = sum(counts.values()) - counts.get("not compiled", 0)

@@ -223,7 +223,7 @@ inline void expect_close(const char* what, const Matrix& got, const Reference& r
  * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks. It
  * returns the bytes of its results, which must be the same each time.
  */
-inline void run_case(const std::string& case_name, const std::function<std::vector<unsigned char>()>& body, int runs = 2) {
+inline void run_case(const std::string& case_name, const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
   current_case = case_name;
   std::vector<unsigned char> first;
   const int failures_before = failures;
