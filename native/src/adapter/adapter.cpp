@@ -2,7 +2,9 @@
 #include "prunepeft/adapter.h"
 
 #include "adapter/adapter_cpu.h"
+#include "adapter/adapter_cuda.h"
 #include "core/arguments.h"
+#include "cuda/availability.h"
 
 namespace prunepeft {
 namespace {
@@ -42,6 +44,9 @@ void check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients
 using namespace prunepeft;
 
 size_t pp_adapter_forward_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_forward_workspace(M, K, m);
+  }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
   return adapter_forward_cpu_workspace(K, m);
 }
@@ -74,12 +79,20 @@ pp_status pp_adapter_forward(const pp_device* device, pp_dtype dtype, int64_t M,
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::adapter_forward(*device, dtype, M, K, m, v, ldv, h, ldh, *adapter, z, ldz, out, ldout, workspace);
+    }
+  }
   adapter_cpu().forward({M, K, m, static_cast<const float*>(v), ldv, static_cast<const float*>(h), ldh, *adapter,
                          static_cast<float*>(z), ldz, static_cast<float*>(out), ldout, workspace});
   return PP_OK;
 }
 
 size_t pp_adapter_backward_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_backward_workspace(dtype, M, K, m);
+  }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
   return adapter_backward_cpu_workspace(M, K, m);
 }
@@ -110,6 +123,12 @@ pp_status pp_adapter_backward(const pp_device* device, pp_dtype dtype, int64_t M
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::adapter_backward(*device, dtype, M, K, m, dout, lddout, v, ldv, z, ldz, *adapter, *gradients,
+                                    accumulate != 0, dv, lddv, workspace);
+    }
+  }
   adapter_cpu().backward({M, K, m, static_cast<const float*>(dout), lddout, static_cast<const float*>(v), ldv,
                           static_cast<const float*>(z), ldz, *adapter, *gradients, accumulate != 0, static_cast<float*>(dv),
                           lddv, workspace});

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/status.h"
+#include "cuda/availability.h"
 
 namespace prunepeft {
 
@@ -67,6 +68,7 @@ void Arguments::workspace(const void* pointer, size_t bytes, size_t needed) {
 
 pp_status check_supported(const pp_device* device, pp_dtype dtype) {
   if (device->type == PP_CUDA) {
+    if constexpr (kCuda) return PP_OK;
     return fail(PP_NO_DEVICE, "device->type is PP_CUDA, but this build has no CUDA code; use PP_CPU");
   }
   if (dtype != PP_FLOAT32) {

@@ -2,6 +2,7 @@
 
 #include "core/arguments.h"
 #include "core/status.h"
+#include "cuda/availability.h"
 
 pp_status pp_device_count(pp_device_type type, int32_t* count) {
   prunepeft::Arguments arguments;
@@ -10,6 +11,10 @@ pp_status pp_device_count(pp_device_type type, int32_t* count) {
   arguments.not_null("count", count);
   if (arguments.failed()) return arguments.status();
   *count = type == PP_CPU ? 1 : 0;
+  if constexpr (prunepeft::kCuda) {
+    if (type == PP_CUDA) *count = prunepeft::cuda::device_count();
+    return PP_OK;
+  }
   if (type == PP_CUDA) prunepeft::fail(PP_NO_DEVICE, "no CUDA devices: this build has no CUDA code");
   return PP_OK;
 }

@@ -7,7 +7,9 @@
 
 #include "core/arguments.h"
 #include "core/status.h"
+#include "cuda/availability.h"
 #include "importance/importance_cpu.h"
+#include "importance/importance_cuda.h"
 #include "importance/plan.h"
 
 namespace prunepeft {
@@ -109,22 +111,38 @@ pp_status pp_importance_plan_create(const pp_device* device, pp_dtype dtype, con
   if (supported != PP_OK) return supported;
   pp_importance_plan* made = nullptr;
   try {
-    made = new pp_importance_plan{device->type, device->index, dtype, modules, groups, {}, {}, {}, {}, {}};
+    made = new pp_importance_plan{device->type, device->index, dtype, modules, groups, {}, {}, {}, {}, {}, nullptr};
     fill_plan(*made, pp_dtype_size(dtype), segments, segment_count);
   } catch (const std::bad_alloc&) {
     delete made;
     return fail(PP_OUT_OF_MEMORY, "out of memory for a plan of %" PRId64 " segments", segment_count);
+  }
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      const pp_status status = cuda::importance_plan_create(*device, *made, &made->cuda);
+      if (status != PP_OK) {
+        delete made;
+        return status;
+      }
+    }
   }
   *plan = made;
   return PP_OK;
 }
 
 void pp_importance_plan_destroy(pp_importance_plan* plan) {
+  if constexpr (kCuda) {
+    if (plan != nullptr && plan->cuda != nullptr) cuda::importance_plan_destroy(plan->device_index, plan->cuda);
+  }
   delete plan;
 }
 
 size_t pp_importance_workspace(const pp_importance_plan* plan) {
-  return plan == nullptr ? 0 : importance_cpu_workspace(*plan);
+  if (plan == nullptr) return 0;
+  if constexpr (kCuda) {
+    if (plan->cuda != nullptr) return cuda::importance_workspace(*plan->cuda);
+  }
+  return importance_cpu_workspace(*plan);
 }
 
 pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan, pp_dtype zero_dtype, const float* thresholds,
@@ -135,6 +153,11 @@ pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan,
   arguments.not_null("statistics", statistics);
   arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
   if (arguments.failed()) return arguments.status();
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::importance(*device, *plan->cuda, zero_dtype, thresholds, statistics, workspace);
+    }
+  }
   importance_cpu().statistics({*plan, zero_dtype, thresholds, statistics, workspace});
   return PP_OK;
 }
@@ -147,11 +170,19 @@ pp_status pp_importance_quantile(const pp_device* device, const pp_importance_pl
   arguments.not_null("thresholds", thresholds);
   arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
   if (arguments.failed()) return arguments.status();
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::importance_quantile(*device, *plan->cuda, q, thresholds, workspace);
+    }
+  }
   importance_cpu().quantile({*plan, q, thresholds, workspace});
   return PP_OK;
 }
 
 size_t pp_output_magnitude_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || N < 1 || r < 1 ? 0 : cuda::output_magnitude_workspace(M, N);
+  }
   if (device == nullptr || device->type != PP_CPU || dtype != PP_FLOAT32 || M < 1 || N < 1 || r < 1) return 0;
   return output_magnitude_cpu_workspace(M, N, r);
 }
@@ -177,6 +208,11 @@ pp_status pp_output_magnitude(const pp_device* device, pp_dtype dtype, int64_t M
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::output_magnitude(*device, dtype, M, N, r, p, ldp, activation, q, ldq, bias, row_mask, sum, workspace);
+    }
+  }
   if (M == 0) {
     *sum = 0.0;
     return PP_OK;

@@ -20,6 +20,10 @@ struct ImportanceItem {
   int32_t group;
 };
 
+namespace cuda {
+struct ImportancePlan;
+}
+
 }  // namespace prunepeft
 
 struct pp_importance_plan {
@@ -37,6 +41,8 @@ struct pp_importance_plan {
   std::vector<int64_t> group_begin;
   /** Weights of each group. */
   std::vector<int64_t> group_weights;
+  /** The tables in device memory of a plan for a CUDA device, else null. */
+  prunepeft::cuda::ImportancePlan* cuda;
 };
 
 #endif

@@ -7,7 +7,9 @@
 
 #include "core/arguments.h"
 #include "core/status.h"
+#include "cuda/availability.h"
 #include "lora/lora_cpu.h"
+#include "lora/lora_cuda.h"
 
 namespace prunepeft {
 namespace {
@@ -81,6 +83,9 @@ int64_t check_branches(Arguments& arguments, const pp_lora_branch* branches, int
 using namespace prunepeft;
 
 size_t pp_lora_down_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t ranks) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || K < 1 || ranks < 1 ? 0 : cuda::lora_down_workspace(M, K, ranks);
+  }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || ranks < 1) return 0;
   return lora_down_cpu_workspace(K, ranks);
 }
@@ -102,6 +107,12 @@ pp_status pp_lora_down(const pp_device* device, pp_dtype dtype, int64_t M, int64
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::lora_down(*device, dtype, M, K, x, ldx, branches, branch_count, make_mask(dropout), x_copy, ldx_copy,
+                             workspace);
+    }
+  }
   lora_cpu().down({M, K, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout),
                    static_cast<float*>(x_copy), ldx_copy, workspace});
   return PP_OK;
@@ -132,12 +143,20 @@ pp_status pp_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, int64_t
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::lora_up(*device, dtype, M, N, r, s, lds, b, ldb, y, ldy);
+    }
+  }
   lora_cpu().up(
       {M, N, r, static_cast<const float*>(s), lds, static_cast<const float*>(b), ldb, static_cast<float*>(y), ldy, workspace});
   return PP_OK;
 }
 
 size_t pp_lora_grad_up_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || N < 1 || r < 1 ? 0 : cuda::lora_grad_up_workspace(dtype, M, N, r);
+  }
   if (!runs_on_cpu(device, dtype) || M < 1 || N < 1 || r < 1) return 0;
   return lora_grad_up_cpu_workspace(M, N, r);
 }
@@ -166,6 +185,12 @@ pp_status pp_lora_grad_up(const pp_device* device, pp_dtype dtype, int64_t M, in
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::lora_grad_up(*device, dtype, M, N, r, dy, lddy, b, ldb, s, lds, scale, ds, ldds, db, lddb, accumulate != 0,
+                                workspace);
+    }
+  }
   lora_cpu().grad_up({M, N, r, static_cast<const float*>(dy), lddy, static_cast<const float*>(b), ldb,
                       static_cast<const float*>(s), lds, scale, static_cast<float*>(ds), ldds, db, lddb, accumulate != 0,
                       workspace});
@@ -173,6 +198,9 @@ pp_status pp_lora_grad_up(const pp_device* device, pp_dtype dtype, int64_t M, in
 }
 
 size_t pp_lora_grad_down_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t ranks) {
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return M < 1 || K < 1 || ranks < 1 ? 0 : cuda::lora_grad_down_workspace(dtype, M, K, ranks);
+  }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || ranks < 1) return 0;
   return lora_grad_down_cpu_workspace(M, K, ranks);
 }
@@ -193,6 +221,12 @@ pp_status pp_lora_grad_down(const pp_device* device, pp_dtype dtype, int64_t M, 
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::lora_grad_down(*device, dtype, M, K, x, ldx, branches, branch_count, make_mask(dropout), accumulate != 0,
+                                  workspace);
+    }
+  }
   lora_cpu().grad_down(
       {M, K, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout), accumulate != 0, workspace});
   return PP_OK;
@@ -219,6 +253,11 @@ pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M,
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::lora_grad_input(*device, dtype, M, K, branches, branch_count, make_mask(dropout), dx, lddx);
+    }
+  }
   lora_cpu().grad_input({M, K, branches, branch_count, make_mask(dropout), static_cast<float*>(dx), lddx, workspace});
   return PP_OK;
 }

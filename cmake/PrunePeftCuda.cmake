@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+# CUDA code in the library, by the variable PRUNEPEFT_CUDA:
+#   OFF   none (the default: the command line's own build never compiles CUDA)
+#   ON    required
+#   AUTO  if a CUDA compiler of PRUNEPEFT_CUDA_LEAST or newer is found
+# After it, PRUNEPEFT_CUDA_SOURCES lists the CUDA sources, and PRUNEPEFT_WITH_CUDA tells whether they are to be built.
+
+set(PRUNEPEFT_CUDA OFF CACHE STRING "Build the CUDA kernels: OFF, ON, or AUTO (if a CUDA compiler is found)")
+set_property(CACHE PRUNEPEFT_CUDA PROPERTY STRINGS OFF ON AUTO)
+set(PRUNEPEFT_CUDA_LEAST 12.4)
+
+set(PRUNEPEFT_CUDA_SOURCES
+  src/cuda/device.cu
+  src/skinny/down.cu
+  src/skinny/grad.cu
+  src/skinny/up.cu
+  src/lora/lora_cuda.cu
+  src/adapter/adapter_cuda.cu
+  src/importance/importance_cuda.cu
+  src/importance/magnitude_cuda.cu)
+# The sources that define kernels.
+set(PRUNEPEFT_KERNEL_SOURCES src/skinny/down.cu src/skinny/grad.cu src/skinny/up.cu
+                             src/importance/importance_cuda.cu)
+
+set(PRUNEPEFT_WITH_CUDA OFF)
+if(PRUNEPEFT_CUDA STREQUAL "AUTO" OR PRUNEPEFT_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real)  # replaced below, once the compiler's version is known
+    enable_language(CUDA)
+    if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL PRUNEPEFT_CUDA_LEAST)
+      set(PRUNEPEFT_WITH_CUDA ON)
+    endif()
+  endif()
+  if(NOT PRUNEPEFT_WITH_CUDA)
+    if(PRUNEPEFT_CUDA STREQUAL "AUTO")
+      message(STATUS "CUDA left out: no CUDA compiler ${PRUNEPEFT_CUDA_LEAST} or newer")
+    else()
+      message(FATAL_ERROR "PRUNEPEFT_CUDA=ON needs a CUDA compiler ${PRUNEPEFT_CUDA_LEAST} or newer")
+    endif()
+  endif()
+endif()
+
+if(PRUNEPEFT_WITH_CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  # Code for Ampere (A100; RTX 30, and 40 with it), Hopper and, from 12.8 on, Blackwell; PTX for what comes later.
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+    set(PRUNEPEFT_CUDA_ARCHITECTURES 80 86 90a 100)
+    set(PRUNEPEFT_CUDA_PTX 100)
+  else()
+    set(PRUNEPEFT_CUDA_ARCHITECTURES 80 86 90a)
+    set(PRUNEPEFT_CUDA_PTX 90)
+  endif()
+  list(TRANSFORM PRUNEPEFT_CUDA_ARCHITECTURES APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
+  list(APPEND CMAKE_CUDA_ARCHITECTURES ${PRUNEPEFT_CUDA_PTX}-virtual)
+  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+  # A warning and a register spill are errors.
+  set(PRUNEPEFT_CUDA_OPTIONS -Werror all-warnings -Xptxas=-warn-spills)
+  # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt.
+  set(PRUNEPEFT_RESOURCES ${CMAKE_CURRENT_BINARY_DIR}/cuda-resources.txt)
+  string(REPLACE ";" "," kernel_sources "${PRUNEPEFT_KERNEL_SOURCES}")
+  string(REPLACE ";" "," architectures "${PRUNEPEFT_CUDA_ARCHITECTURES}")
+  set(resources_command ${CMAKE_COMMAND} -DNVCC=${CMAKE_CUDA_COMPILER} -DVERSION=${CMAKE_CUDA_COMPILER_VERSION}
+      -DROOT=${CMAKE_CURRENT_SOURCE_DIR} -DSOURCES=${kernel_sources} -DARCHITECTURES=${architectures}
+      -DKEPT=${CMAKE_CURRENT_SOURCE_DIR}/cuda-resources.txt -DOUTPUT=${PRUNEPEFT_RESOURCES})
+  file(GLOB cuda_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*/*.cuh ${CMAKE_CURRENT_SOURCE_DIR}/src/*/*.h)
+  add_custom_command(
+    OUTPUT ${PRUNEPEFT_RESOURCES}
+    COMMAND ${resources_command} -P ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
+    DEPENDS ${PRUNEPEFT_KERNEL_SOURCES} ${cuda_headers} cuda-resources.txt ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
+    COMMENT "Comparing the kernels' registers, shared memory and stack with cuda-resources.txt"
+    VERBATIM)
+  add_custom_target(cuda_resources ALL DEPENDS ${PRUNEPEFT_RESOURCES})
+  add_custom_target(
+    update_cuda_resources
+    COMMAND ${resources_command} -DUPDATE=ON -P ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
+    VERBATIM)
+endif()
+
+# prunepeft_add_cuda(<target>): adds the CUDA sources and the static CUDA runtime to the library.
+function(prunepeft_add_cuda target)
+  target_sources(${target} PRIVATE ${PRUNEPEFT_CUDA_SOURCES})
+  target_compile_definitions(${target} PRIVATE PRUNEPEFT_CUDA)
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${PRUNEPEFT_CUDA_OPTIONS}>")
+  target_link_libraries(${target} PRIVATE CUDA::cudart_static)
+  # The process may hold another copy of the CUDA runtime (LibTorch's): neither is to be taken for the other.
+  target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
+endfunction()

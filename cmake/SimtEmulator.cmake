@@ -1,0 +1,29 @@
+# The SIMT emulator as a target, and a function that compiles CUDA sources to run in it.
+#
+#   simt_add_library(name source.cu ...)   a static library of kernels and launchers, compiled by the host compiler, which
+#                                          must be GCC
+#
+# Kernels are compiled with the thread sanitizer's instrumentation, whose callbacks the emulator defines; its library must not be
+# linked, so -fsanitize=thread never reaches the link line. Undefined behaviour traps, and the emulator reports the trap.
+
+set(SIMT_ROOT ${CMAKE_CURRENT_LIST_DIR}/../native/emulator)
+
+set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-undefined-trap-on-error
+                        --param tsan-instrument-func-entry-exit=0)
+
+add_library(simt_emulator STATIC
+  ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
+  ${SIMT_ROOT}/warp.cpp)
+target_compile_features(simt_emulator PUBLIC cxx_std_17)
+target_compile_options(simt_emulator PRIVATE -O2 -g -Wall -Wextra -Wshadow)
+target_include_directories(simt_emulator PUBLIC ${SIMT_ROOT})
+target_link_libraries(simt_emulator PUBLIC ${CMAKE_DL_LIBS})
+target_link_options(simt_emulator INTERFACE -Wl,--wrap=memcpy,--wrap=memset)
+
+function(simt_add_library name)
+  set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
+  add_library(${name} STATIC ${ARGN})
+  target_compile_options(${name} PRIVATE -O1 -g -Wall -Wextra -Wno-unknown-pragmas ${SIMT_KERNEL_OPTIONS})
+  target_include_directories(${name} PRIVATE ${SIMT_ROOT}/../src)  # cuda/ptx.cuh
+  target_link_libraries(${name} PUBLIC simt_emulator)
+endfunction()

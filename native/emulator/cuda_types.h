@@ -1,0 +1,77 @@
+// The CUDA vector, 16-bit and runtime types that kernels and launchers use, for the host compiler. The emulator never includes
+// a toolkit header, so it behaves the same on a machine with CUDA and on one without. Layouts, alignments and roundings are
+// CUDA's: conversions go to nearest, ties to even.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "float16.h"
+
+struct uint3 {
+  unsigned x, y, z;
+};
+struct dim3 {
+  unsigned x, y, z;
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+struct alignas(2) __nv_bfloat16 {
+  uint16_t x;
+};
+struct alignas(2) __half {
+  uint16_t x;
+};
+inline __nv_bfloat16 __float2bfloat16(float f) {
+  return {simt::bfloat16_bits(f)};
+}
+inline float __bfloat162float(__nv_bfloat16 v) {
+  return simt::bfloat16_value(v.x);
+}
+inline __half __float2half(float f) {
+  return {simt::half_bits(f)};
+}
+inline float __half2float(__half v) {
+  return simt::half_value(v.x);
+}
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorLaunchFailure = 719
+};
+enum cudaMemcpyKind { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+typedef struct CUstream_st* cudaStream_t;
+
+// Streams are ignored: work is done before the call returns.
+extern "C" {
+cudaError_t cudaMalloc(void** pointer, size_t bytes);
+cudaError_t cudaFree(void* pointer);
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemset(void* pointer, int value, size_t bytes);
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaGetLastError();
+cudaError_t cudaGetDeviceCount(int* count);
+cudaError_t cudaGetDevice(int* device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value);
+/** For cudaErrorLaunchFailure: the emulator's report. */
+const char* cudaGetErrorString(cudaError_t error);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fiber.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+
+#if !defined(SIMT_UCONTEXT)
+// simt_switch(void** save, void* load): keeps the six callee-saved registers on the old stack and takes them from the new one.
+// MXCSR and the x87 control word are left alone: kernels don't change them.
+asm(R"(
+.text
+.globl simt_switch
+.type simt_switch,@function
+simt_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size simt_switch,.-simt_switch
+)");
+extern "C" void simt_switch(void** save, void* load);
+#endif
+
+namespace simt {
+constexpr size_t kGuardBytes = 4096;
+
+char* allocate_stack() {
+  void* memory = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED || mprotect(memory, kGuardBytes, PROT_NONE) != 0) abort();
+  return static_cast<char*>(memory) + kGuardBytes;
+}
+
+#if defined(SIMT_UCONTEXT)
+void prepare(Context* context, void (*entry)()) {
+  getcontext(&context->saved);
+  context->saved.uc_stack.ss_sp = context->stack;
+  context->saved.uc_stack.ss_size = kStackBytes;
+  context->saved.uc_link = nullptr;
+  makecontext(&context->saved, entry, 0);
+}
+
+void switch_context(Context* from, Context* to) {
+  swapcontext(&from->saved, &to->saved);
+}
+#else
+void prepare(Context* context, void (*entry)()) {
+  constexpr int kSavedRegisters = 6;
+  void** top = reinterpret_cast<void**>(context->stack + kStackBytes);
+  *--top = nullptr;  // where entry's return address would be; keeps the stack aligned as at a call
+  *--top = reinterpret_cast<void*>(entry);
+  for (int i = 0; i < kSavedRegisters; i++) *--top = nullptr;
+  context->stack_pointer = top;
+}
+
+void switch_context(Context* from, Context* to) {
+  simt_switch(&from->stack_pointer, to->stack_pointer);
+}
+#endif
+}  // namespace simt

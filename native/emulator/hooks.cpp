@@ -1,0 +1,147 @@
+// Where instrumented code enters the emulator: the callbacks of -fsanitize=thread (whose library is not linked), memcpy and
+// memset calls that the compiler did not inline (linked with --wrap), and the trap of undefined behaviour.
+// SPDX-License-Identifier: Apache-2.0
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "state.h"
+
+extern "C" char __executable_start, _end;
+
+namespace simt {
+namespace {
+constexpr uint64_t kAccessLimit = 50'000'000;  // by one block between two barriers; more is a loop without end
+uint64_t g_accesses = 0;
+uint32_t g_accesses_epoch = 0, g_accesses_block = 0;
+uintptr_t g_host_stack_begin = 0, g_host_stack_end = 0;
+
+void check_end(void* code, uintptr_t address) {
+  if (g_accesses_block != g_block.serial || g_accesses_epoch != g_block.epoch) {
+    g_accesses = 0;
+    g_accesses_block = g_block.serial;
+    g_accesses_epoch = g_block.epoch;
+  }
+  if (++g_accesses > kAccessLimit) fail_at("a loop does not end", code, address);
+}
+
+void hook(const void* pointer, size_t bytes, Access access, void* code) {
+  if (g_current == nullptr || g_inside != 0) return;
+  Inside inside;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
+  if (const char* fault = check_access(address, bytes, access)) fail_at(fault, code, address);
+  check_end(code, address);
+}
+
+void on_trap(int, siginfo_t*, void* context) {
+  void* code = nullptr;
+#if defined(__x86_64__)
+  code = reinterpret_cast<void*>(static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP] + 1);
+#else
+  (void)context;
+#endif
+  if (g_current == nullptr) {
+    fprintf(stderr, "undefined behaviour in host code\n");
+    abort();
+  }
+  Inside inside;
+  fail_at("undefined behaviour", code, 0);
+}
+}  // namespace
+
+void install_signal_handler() {
+  struct sigaction action = {};
+  action.sa_sigaction = on_trap;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;  // the handler leaves by a switch of fibers
+  sigaction(SIGILL, &action, nullptr);
+  pthread_attr_t attributes;
+  void* begin = nullptr;
+  size_t bytes = 0;
+  pthread_getattr_np(pthread_self(), &attributes);
+  pthread_attr_getstack(&attributes, &begin, &bytes);
+  pthread_attr_destroy(&attributes);
+  g_host_stack_begin = reinterpret_cast<uintptr_t>(begin);
+  g_host_stack_end = g_host_stack_begin + bytes;
+}
+
+bool is_host_readable(uintptr_t address) {
+  if (address >= g_host_stack_begin && address < g_host_stack_end) return true;  // kernel arguments
+  return address >= reinterpret_cast<uintptr_t>(&__executable_start) && address < reinterpret_cast<uintptr_t>(&_end);
+}
+
+void fail_at(const char* what, void* code, uintptr_t address) {
+  char where[600] = "?", text[400], place[100];
+  Dl_info info = {};
+  if (dladdr(code, &info) != 0) {
+    char command[700];
+    snprintf(command, sizeof command, "addr2line -s -e %s 0x%zx", info.dli_fname,
+             static_cast<size_t>(static_cast<char*>(code) - 1 - static_cast<char*>(info.dli_fbase)));
+    if (FILE* pipe = popen(command, "r")) {
+      if (fgets(where, sizeof where, pipe) != nullptr) where[strcspn(where, "\n")] = 0;
+      pclose(pipe);
+    }
+  }
+  if (address != 0) {
+    describe(address, place, sizeof place);
+    snprintf(text, sizeof text, "%s (%s)", what, place);
+  } else {
+    snprintf(text, sizeof text, "%s", what);
+  }
+  char* colon = strrchr(where, ':');
+  const int line = colon != nullptr ? atoi(colon + 1) : 0;
+  if (colon != nullptr) *colon = 0;
+  fail(text, where, line);
+}
+}  // namespace simt
+
+#define SIMT_CODE __builtin_return_address(0)
+#define SIMT_HOOKS(n)                                  \
+  void __tsan_read##n(void* p) {                       \
+    simt::hook(p, n, simt::Access::kRead, SIMT_CODE);  \
+  }                                                    \
+  void __tsan_write##n(void* p) {                      \
+    simt::hook(p, n, simt::Access::kWrite, SIMT_CODE); \
+  }                                                    \
+  void __tsan_unaligned_read##n(void* p) {             \
+    simt::hook(p, n, simt::Access::kRead, SIMT_CODE);  \
+  }                                                    \
+  void __tsan_unaligned_write##n(void* p) {            \
+    simt::hook(p, n, simt::Access::kWrite, SIMT_CODE); \
+  }
+
+extern "C" {
+SIMT_HOOKS(1)
+SIMT_HOOKS(2)
+SIMT_HOOKS(4)
+SIMT_HOOKS(8)
+SIMT_HOOKS(16)
+void __tsan_read_range(void* p, size_t n) {
+  simt::hook(p, n, simt::Access::kRead, SIMT_CODE);
+}
+void __tsan_write_range(void* p, size_t n) {
+  simt::hook(p, n, simt::Access::kWrite, SIMT_CODE);
+}
+void __tsan_vptr_update(void*, void*) {}
+void __tsan_vptr_read(void*) {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+void __tsan_init() {}
+
+void* __real_memcpy(void* to, const void* from, size_t bytes);
+void* __real_memset(void* to, int value, size_t bytes);
+void* __wrap_memcpy(void* to, const void* from, size_t bytes) {
+  if (bytes != 0) {
+    simt::hook(from, bytes, simt::Access::kRead, SIMT_CODE);
+    simt::hook(to, bytes, simt::Access::kWrite, SIMT_CODE);
+  }
+  return __real_memcpy(to, from, bytes);
+}
+void* __wrap_memset(void* to, int value, size_t bytes) {
+  if (bytes != 0) simt::hook(to, bytes, simt::Access::kWrite, SIMT_CODE);
+  return __real_memset(to, value, bytes);
+}
+}

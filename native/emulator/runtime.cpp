@@ -1,0 +1,102 @@
+// The runtime functions that the library and its tests call. One device, whose memory is the host's; all calls are synchronous.
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+
+#include "state.h"
+
+namespace simt {
+void forget(const void* pointer, size_t bytes) {
+  mark_global(pointer, bytes, false);
+}
+}  // namespace simt
+
+namespace {
+constexpr size_t kAlignment = 256;       // cudaMalloc's
+constexpr unsigned char kPoison = 0xff;  // NaN in every floating-point type
+
+/** An element that no kernel wrote must not reach the host. */
+void check_written(const void* from, size_t bytes) {
+  const ptrdiff_t offset = simt::first_unwritten(from, bytes);
+  if (offset < 0) return;
+  const std::string text = "the host reads memory that nobody wrote, byte " + std::to_string(offset);
+  simt::fail(text.c_str(), "cudaMemcpy", 0);
+}
+}  // namespace
+
+extern "C" {
+cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  *pointer = aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
+  if (*pointer == nullptr) return cudaErrorMemoryAllocation;
+  memset(*pointer, kPoison, bytes);
+  simt::add_global_region(*pointer, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* pointer) {
+  if (pointer == nullptr) return cudaSuccess;
+  simt::Region* region = simt::global_region(reinterpret_cast<uintptr_t>(pointer));
+  if (region != nullptr) simt::remove_global_region(region);
+  free(pointer);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  if (kind == cudaMemcpyDeviceToHost) check_written(from, bytes);
+  memcpy(to, from, bytes);
+  if (kind != cudaMemcpyDeviceToHost) simt::mark_global(to, bytes, true);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+  return cudaMemcpy(to, from, bytes, kind);
+}
+
+cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
+  memset(pointer, value, bytes);
+  simt::mark_global(pointer, bytes, true);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t) {
+  return cudaMemset(pointer, value, bytes);
+}
+cudaError_t cudaDeviceSynchronize() {
+  return cudaGetLastError();
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  return cudaGetLastError();
+}
+cudaError_t cudaGetLastError() {
+  return simt::pending_report().empty() ? cudaSuccess : cudaErrorLaunchFailure;
+}
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+}
+cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+  return cudaSuccess;
+}
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    case cudaErrorLaunchFailure:
+      return simt::pending_report().c_str();
+    default:
+      return "error of the emulated runtime";
+  }
+}
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstdio>
+
+#include "state.h"
+
+namespace simt {
+namespace {
+Region g_shared;
+std::vector<std::unique_ptr<Region>> g_buffers;
+Region* g_last_hit = nullptr;
+
+bool covers(const Clock& clock, uint32_t serial, uint32_t epoch, uint16_t thread) {
+  const Known& known = clock[serial - g_block.first_serial];
+  return epoch < known.epoch || (epoch == known.epoch && (known.thread == thread || known.thread == kSeveral));
+}
+
+/** Is this event of another block, or of an earlier launch, ordered before the current thread? */
+bool is_ordered(uint32_t serial, uint32_t epoch, uint16_t thread) {
+  if (serial < g_block.first_serial) return true;
+  if (covers(g_block.ordered, serial, epoch, thread)) return true;
+  return g_current->ordered && covers(*g_current->ordered, serial, epoch, thread);
+}
+
+bool write_is_ordered(const Unit& unit) {
+  if (unit.write_block != g_block.serial) return is_ordered(unit.write_block, unit.write_epoch, unit.writer);
+  if (unit.writer == g_current->id || unit.write_epoch != g_block.epoch) return true;
+  const int warp = g_current->id / kWarpSize;
+  return unit.writer / kWarpSize == warp && unit.write_warp_epoch != g_block.warps[warp].epoch;
+}
+
+bool read_is_ordered(const Unit& unit) {
+  if (unit.read_block != g_block.serial) return is_ordered(unit.read_block, unit.read_epoch, unit.reader);
+  if (unit.reader == g_current->id || unit.read_epoch != g_block.epoch) return true;
+  const int warp = g_current->id / kWarpSize;
+  return unit.reader != kSeveral && unit.reader_warp == warp && unit.read_warp_epoch != g_block.warps[warp].epoch;
+}
+
+const char* check_unit(const Unit& unit, Access access) {
+  const bool writes = access != Access::kRead, atomic = access == Access::kAtomic;
+  if (!unit.allocated) return writes ? "write outside a shared array" : "read outside a shared array";
+  if (unit.in_flight && access != Access::kFill)
+    return writes ? "write to memory that a cp.async is filling" : "read of memory that a cp.async has not filled yet";
+  if ((access == Access::kRead || atomic) && !unit.written) return "read of memory that nobody wrote";
+  if (unit.writer != kNobody && !(atomic && unit.atomic_write) && !write_is_ordered(unit)) {
+    if (unit.write_block != g_block.serial)
+      return writes ? "race between blocks: two writes" : "race between blocks: read of another block's write";
+    return writes ? "race: two threads write" : "race: read of another thread's write";
+  }
+  if (writes && unit.reader != kNobody && !(atomic && unit.atomic_read) && !read_is_ordered(unit))
+    return unit.read_block != g_block.serial ? "race between blocks: write of what another block reads"
+                                             : "race: write of what another thread reads";
+  return nullptr;
+}
+
+void record_write(Unit* unit, bool atomic) {
+  unit->write_block = g_block.serial;
+  unit->write_epoch = g_block.epoch;
+  unit->writer = g_current->id;
+  unit->write_warp_epoch = g_block.warps[g_current->id / kWarpSize].epoch;
+  unit->written = true;
+  unit->atomic_write = atomic;
+  unit->reader = kNobody;
+}
+
+void record_read(Unit* unit, bool atomic) {
+  const uint16_t warp = g_current->id / kWarpSize;
+  if (unit->reader == kNobody || unit->read_block != g_block.serial || unit->read_epoch != g_block.epoch) {
+    unit->read_block = g_block.serial;
+    unit->read_epoch = g_block.epoch;
+    unit->reader = g_current->id;
+    unit->reader_warp = warp;
+  } else if (unit->reader != g_current->id) {
+    unit->reader = unit->reader != kSeveral && unit->reader_warp == warp ? kSeveralOfWarp : kSeveral;
+  }
+  unit->read_warp_epoch = g_block.warps[warp].epoch;
+  unit->atomic_read = atomic;
+}
+}  // namespace
+
+void join(Clock* clock, const Clock& other) {
+  for (size_t i = 0; i < clock->size(); i++) {
+    Known& mine = (*clock)[i];
+    const Known& theirs = other[i];
+    if (theirs.epoch > mine.epoch) {
+      mine = theirs;
+    } else if (theirs.epoch != 0 && theirs.epoch == mine.epoch && theirs.thread != mine.thread && theirs.thread != kNobody) {
+      mine.thread = mine.thread == kNobody ? theirs.thread : kSeveral;
+    }
+  }
+}
+
+const char* check_access(uintptr_t address, size_t bytes, Access access) {
+  const bool writes = access != Access::kRead;
+  if (address - reinterpret_cast<uintptr_t>(g_current->context.stack) < kStackBytes) return nullptr;
+  Region* region = g_shared.contains(address) ? &g_shared : global_region(address);
+  if (region == nullptr) {
+    if (!writes && is_host_readable(address)) return nullptr;
+    return writes ? "write outside every buffer" : "read outside every buffer";
+  }
+  if (address + bytes > region->end) return writes ? "write past the end of a buffer" : "read past the end of a buffer";
+  Unit* const last = region->unit(address + bytes - 1);
+  for (Unit* unit = region->unit(address); unit <= last; unit++) {
+    if (const char* fault = check_unit(*unit, access)) return fault;
+    if (writes) record_write(unit, access == Access::kAtomic);
+    if (access == Access::kRead || access == Access::kAtomic) record_read(unit, access == Access::kAtomic);
+  }
+  return nullptr;
+}
+
+void describe(uintptr_t address, char* text, size_t size) {
+  if (g_shared.contains(address)) {
+    snprintf(text, size, "shared memory, byte %zu", static_cast<size_t>(address - g_shared.begin));
+  } else if (const Region* region = global_region(address)) {
+    snprintf(text, size, "global memory, byte %zu of %zu", static_cast<size_t>(address - region->begin),
+             static_cast<size_t>(region->end - region->begin));
+  } else {
+    snprintf(text, size, "address %#zx", static_cast<size_t>(address));
+  }
+}
+
+Region* shared_region() {
+  return &g_shared;
+}
+
+Region* global_region(uintptr_t address) {
+  if (g_last_hit != nullptr && g_last_hit->contains(address)) return g_last_hit;
+  for (const auto& buffer : g_buffers)
+    if (buffer->contains(address)) return g_last_hit = buffer.get();
+  return nullptr;
+}
+
+void add_global_region(void* memory, size_t bytes) {
+  auto region = std::make_unique<Region>();
+  region->begin = reinterpret_cast<uintptr_t>(memory);
+  region->end = region->begin + bytes;
+  region->units.resize(bytes / kUnitBytes + 1);
+  for (Unit& unit : region->units) unit.allocated = true;
+  g_buffers.push_back(std::move(region));
+}
+
+void remove_global_region(Region* region) {
+  g_last_hit = nullptr;
+  g_buffers.erase(std::find_if(g_buffers.begin(), g_buffers.end(), [=](const auto& buffer) { return buffer.get() == region; }));
+}
+
+void mark_global(const void* memory, size_t bytes, bool written) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  Region* region = global_region(address);
+  if (region == nullptr || bytes == 0) return;
+  for (Unit *unit = region->unit(address), *last = region->unit(address + bytes - 1); unit <= last; unit++) {
+    unit->written = written;
+    unit->writer = unit->reader = kNobody;
+  }
+}
+
+ptrdiff_t first_unwritten(const void* memory, size_t bytes) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memory);
+  Region* region = global_region(address);
+  if (region == nullptr) return -1;
+  for (size_t i = 0; i < bytes; i += kUnitBytes)
+    if (!region->unit(address + i)->written) return static_cast<ptrdiff_t>(i);
+  return -1;
+}
+}  // namespace simt

@@ -1,0 +1,164 @@
+// SIMT emulator, for tests: runs CUDA kernels, compiled by the host compiler, on the CPU.
+//
+// A block's threads are fibers that switch at barriers, shuffles and warp-wide instructions, in an order drawn from a seed;
+// blocks run one after another, in an order drawn from the same seed. Kernel sources are compiled with -fsanitize=thread but
+// linked without its library: the emulator defines the callbacks, so every load and store passes through a shadow memory.
+//
+// The first fault of a launch ends it; cudaGetLastError() is then cudaErrorLaunchFailure, and cudaGetErrorString() or
+// take_report() tell what, in which file and line, by which block and thread. Faults it knows: accesses out of bounds; reads of
+// memory nobody wrote; reads and writes of a pending cp.async target; races within a warp, a block, and between blocks (a
+// __threadfence and an atomic order them); threads at different barriers, or some gone; warp operations of lanes that have
+// left or stand elsewhere; misaligned vector copies; undefined behaviour; loops without end.
+//
+// What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
+// rounding, bank conflicts, occupancy, timing, stream order. Blocks that wait for each other would hang. The shadow tracks
+// units of two bytes: two threads that write the two bytes of one unit are reported as a race. SPDX-License-Identifier:
+// Apache-2.0
+#pragma once
+
+#include <string>
+#include <type_traits>
+
+#include "cuda_types.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__
+#define __launch_bounds__(...)
+#define __forceinline__ inline
+#define __grid_constant__
+
+/** The caller's position, as two trailing default arguments. */
+#define SIMT_SITE const char *file_ = __builtin_FILE(), int line_ = __builtin_LINE()
+#define SIMT_HERE file_, line_
+
+namespace simt {
+/** Orders of threads and blocks follow from the seed. */
+void set_seed(uint64_t seed);
+/** The first fault since the last call, or "". */
+std::string take_report();
+/** Marks device memory as never written, as it is after cudaMalloc. */
+void forget(const void* pointer, size_t bytes);
+
+void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context);
+template <class Kernel>
+void launch(dim3 grid, dim3 block, size_t dynamic_shared_bytes, Kernel&& kernel) {
+  using Callable = std::remove_reference_t<Kernel>;
+  run(
+      grid, block, dynamic_shared_bytes, [](void* context) { (*static_cast<Callable*>(context))(); }, &kernel);
+}
+
+void* shared_array(const void* tag, size_t bytes, size_t alignment);
+void* dynamic_shared();
+
+enum class Op {
+  kSyncWarp,
+  kShuffle,
+  kShuffleUp,
+  kShuffleDown,
+  kShuffleXor,
+  kBallot,
+  kMmaBf16,
+  kMmaF16,
+  kLdMatrix,
+  kLdMatrixTrans
+};
+/** What one lane brings to a warp-wide operation. */
+struct Lane {
+  void* out = nullptr;
+  const void* in = nullptr;
+  uint64_t value = 0;
+  int argument = 0;
+  int width = 32;
+};
+void collective(Op op, unsigned mask, Lane* lane, const char* file, int line);
+void barrier(const char* file, int line);
+void fence();
+/** Copies `source_bytes` and zeroes the rest of 16 bytes; the copy is made at the wait, until then the target holds 0xFF. */
+void cp_async16(void* target, const void* source, int source_bytes, const char* file, int line);
+void cp_async_commit();
+void cp_async_wait(int pending_groups, const char* file, int line);
+/** Enters an atomic access into the shadow. */
+void atomic_access(void* pointer, size_t bytes, const char* file, int line);
+
+template <class T>
+T warp_value(Op op, unsigned mask, T value, int argument, int width, const char* file, int line) {
+  static_assert(sizeof(T) <= sizeof(uint64_t), "a shuffled value has at most 8 bytes");
+  Lane lane;
+  __builtin_memcpy(&lane.value, &value, sizeof value);
+  lane.argument = argument;
+  lane.width = width;
+  collective(op, mask, &lane, file, line);
+  __builtin_memcpy(&value, &lane.value, sizeof value);
+  return value;
+}
+
+/** Not instrumented: atomic_access has entered the access already. */
+template <class T>
+__attribute__((noinline, no_sanitize("thread"))) T atomic_add(T* pointer, T value, const char* file, int line) {
+  atomic_access(pointer, sizeof(T), file, line);
+  const T old = *pointer;
+  *pointer = old + value;
+  return old;
+}
+}  // namespace simt
+
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+constexpr int warpSize = 32;
+
+inline void __syncthreads(SIMT_SITE) {
+  simt::barrier(SIMT_HERE);
+}
+inline void __syncwarp(unsigned mask = ~0u, SIMT_SITE) {
+  simt::Lane lane;
+  simt::collective(simt::Op::kSyncWarp, mask, &lane, SIMT_HERE);
+}
+template <class T>
+T __shfl_sync(unsigned mask, T value, int source, int width = 32, SIMT_SITE) {
+  return simt::warp_value(simt::Op::kShuffle, mask, value, source, width, SIMT_HERE);
+}
+template <class T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_SITE) {
+  return simt::warp_value(simt::Op::kShuffleUp, mask, value, static_cast<int>(delta), width, SIMT_HERE);
+}
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_SITE) {
+  return simt::warp_value(simt::Op::kShuffleDown, mask, value, static_cast<int>(delta), width, SIMT_HERE);
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, SIMT_SITE) {
+  return simt::warp_value(simt::Op::kShuffleXor, mask, value, lane_mask, width, SIMT_HERE);
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_SITE) {
+  return static_cast<unsigned>(simt::warp_value<uint64_t>(simt::Op::kBallot, mask, predicate != 0, 0, 32, SIMT_HERE));
+}
+inline int __any_sync(unsigned mask, int predicate, SIMT_SITE) {
+  return __ballot_sync(mask, predicate, SIMT_HERE) != 0;
+}
+inline int __all_sync(unsigned mask, int predicate, SIMT_SITE) {
+  return __ballot_sync(mask, !predicate, SIMT_HERE) == 0;
+}
+inline void __threadfence() {
+  simt::fence();
+}
+
+inline int atomicAdd(int* pointer, int value, SIMT_SITE) {
+  return simt::atomic_add(pointer, value, SIMT_HERE);
+}
+inline unsigned atomicAdd(unsigned* pointer, unsigned value, SIMT_SITE) {
+  return simt::atomic_add(pointer, value, SIMT_HERE);
+}
+inline unsigned long long atomicAdd(unsigned long long* pointer, unsigned long long value, SIMT_SITE) {
+  return simt::atomic_add(pointer, value, SIMT_HERE);
+}
+float atomicAdd(float*, float) = delete;  // their order would change results from run to run
+double atomicAdd(double*, double) = delete;
+
+inline float __uint_as_float(unsigned u) {
+  return simt::bit_cast<float>(u);
+}
+inline unsigned __float_as_uint(float f) {
+  return simt::bit_cast<unsigned>(f);
+}

@@ -1,0 +1,85 @@
+// What the emulator's parts share: the running launch, its block, the block's warps and threads.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "fiber.h"
+#include "shadow.h"
+#include "simt.h"
+
+namespace simt {
+constexpr unsigned kMaxThreads = 1024;
+constexpr int kWarpSize = 32;
+
+struct AsyncCopy {
+  void* target;
+  const void* source;
+  int source_bytes;
+};
+
+struct Thread {
+  Context context;
+  uint3 index{};
+  uint16_t id = 0;
+  uint8_t lane = 0;
+  bool done = false, at_barrier = false;
+  const char* wait_file = "";
+  int wait_line = 0;
+  std::vector<std::vector<AsyncCopy>> copy_groups;
+  std::vector<AsyncCopy> open_group;
+  /** Other blocks' work: ordered before this thread; seen at atomics but not yet fenced; packed by the last fence. */
+  std::unique_ptr<Clock> ordered, seen, fenced;
+};
+
+/** A warp operation that some lanes have reached. */
+struct Gathering {
+  Op op{};
+  unsigned mask = 0, arrived = 0;
+  const char* file = "";
+  int line = 0;
+  Lane* lanes[kWarpSize] = {};
+};
+
+struct Warp {
+  unsigned left = 0;
+  uint16_t epoch = 0;
+  std::vector<Gathering> gatherings;
+};
+
+struct Block {
+  unsigned threads = 0, done = 0, at_barrier = 0;
+  uint32_t serial = 0, first_serial = 0, epoch = 1;
+  const char* barrier_file = "";
+  int barrier_line = 0;
+  std::vector<Warp> warps;
+  std::vector<uint16_t> ready;
+  Clock ordered;
+};
+
+extern Block g_block;
+extern std::vector<Thread> g_threads;
+/** Null while host code runs. */
+extern Thread* g_current;
+/** Not 0 while the emulator itself runs on a thread's stack: its own accesses are not checked. */
+extern int g_inside;
+struct Inside {
+  Inside() { g_inside++; }
+  ~Inside() { g_inside--; }
+};
+
+/** Lets another ready thread run; returns when this one is made ready again and drawn. */
+void yield();
+/** Reports a fault; does not return if a kernel is running. */
+void fail(const char* what, const char* file, int line);
+/** The same, the position being that of a code address. */
+void fail_at(const char* what, void* code, uintptr_t address);
+std::string position(const char* file, int line);
+/** The report that cudaGetErrorString gives. */
+const std::string& pending_report();
+/** Forgets all shared arrays. */
+void reset_shared();
+bool is_host_readable(uintptr_t address);
+void install_signal_handler();
+}  // namespace simt

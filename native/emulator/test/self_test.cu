@@ -1,0 +1,413 @@
+// Tests of the emulator itself: its 16-bit types, warp-wide instructions against plain references, and planted faults, each of
+// which must be reported in every order of threads, with its kind, file and line.
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "cuda/ptx.cuh"
+
+namespace {
+using namespace prunepeft;
+
+constexpr int kThreads = 128;
+constexpr int kSeeds = 8;
+int g_failures = 0;
+
+void expect(bool ok, const char* fact) {
+  if (ok) return;
+  printf("FAILED: %s\n", fact);
+  g_failures++;
+}
+
+template <class T>
+class DeviceArray {
+ public:
+  explicit DeviceArray(size_t n) : size_(n) { cudaMalloc(reinterpret_cast<void**>(&data_), n * sizeof(T)); }
+  explicit DeviceArray(const std::vector<T>& v) : DeviceArray(v.size()) {
+    cudaMemcpy(data_, v.data(), v.size() * sizeof(T), cudaMemcpyHostToDevice);
+  }
+  ~DeviceArray() { cudaFree(data_); }
+  DeviceArray(const DeviceArray&) = delete;
+  T* data() { return data_; }
+  std::vector<T> read() {
+    std::vector<T> v(size_);
+    cudaMemcpy(v.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost);
+    return v;
+  }
+
+ private:
+  T* data_ = nullptr;
+  size_t size_;
+};
+
+// Types
+
+void test_types() {
+  bool bf16_ok = true, half_ok = true;
+  for (uint32_t bits = 0; bits < 65536; bits++) {
+    const float b = simt::bfloat16_value(static_cast<uint16_t>(bits)), h = simt::half_value(static_cast<uint16_t>(bits));
+    bf16_ok = bf16_ok && (b != b || simt::bfloat16_bits(b) == bits);
+    half_ok = half_ok && (h != h || simt::half_bits(h) == bits);
+  }
+  expect(bf16_ok, "every bf16 survives a round trip through float");
+  expect(half_ok, "every half survives a round trip through float");
+  expect(simt::half_value(0x3c00) == 1.0f && simt::half_value(1) == std::ldexp(1.0f, -24), "half values");
+  expect(simt::bfloat16_bits(1.0f + std::ldexp(1.0f, -8)) == 0x3f80, "bf16 ties go to even");
+  expect(simt::half_bits(std::ldexp(1.0f, -25)) == 0 && simt::half_bits(std::ldexp(1.5f, -25)) == 1, "half underflow");
+  expect(simt::half_bits(65519.0f) == 0x7bff && simt::half_bits(65520.0f) == 0x7c00, "half overflow");
+  expect(simt::half_bits(1.0f + std::ldexp(1.0f, -11)) == 0x3c00, "half ties go to even");
+}
+
+// Warp-wide instructions
+
+template <class T>
+T from_float(float v);
+template <>
+__nv_bfloat16 from_float(float v) {
+  return __float2bfloat16(v);
+}
+template <>
+__half from_float(float v) {
+  return __float2half(v);
+}
+float to_float(__nv_bfloat16 v) {
+  return __bfloat162float(v);
+}
+float to_float(__half v) {
+  return __half2float(v);
+}
+
+/** D [16,8] = A [16,16] B [16,8], fragments gathered element by element as the PTX manual places them. */
+template <class T>
+__global__ void mma_by_elements(const T* a, const T* b, float* d) {
+  const int g = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
+  unsigned fa[4], fb[2];
+  float fd[4] = {};
+  const auto pair = [](T low, T high) { return static_cast<unsigned>(low.x) | static_cast<unsigned>(high.x) << 16; };
+  for (int i = 0; i < 4; i++) {
+    const int row = g + i % 2 * 8, column = 2 * t + i / 2 * 8;
+    fa[i] = pair(a[row * 16 + column], a[row * 16 + column + 1]);
+  }
+  for (int i = 0; i < 2; i++) fb[i] = pair(b[(2 * t + i * 8) * 8 + g], b[(2 * t + i * 8 + 1) * 8 + g]);
+  ptx::mma_m16n8k16(fd, fa, fb, T{});
+  for (int i = 0; i < 4; i++) d[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = fd[i];
+}
+
+/** The same with ldmatrix: A as it lies, B transposed on the way. */
+template <class T>
+__global__ void mma_by_ldmatrix(const T* a, const T* b, float* d) {
+  GPU_SHARED(T[16][24], rows_a);
+  GPU_SHARED(T[32][8], rows_b);
+  const int lane = static_cast<int>(threadIdx.x);
+  for (int i = lane; i < 256; i += 32) {
+    rows_a[i / 16][i % 16] = a[i];
+    rows_b[i / 8][i % 8] = i < 128 ? b[i] : T{};
+  }
+  __syncwarp();
+  unsigned fa[4], fb[4];
+  float fd[4] = {};
+  ptx::ldmatrix_x4(fa, &rows_a[lane % 16][lane / 16 * 8]);
+  ptx::ldmatrix_x4_trans(fb, &rows_b[lane][0]);
+  const unsigned fb0[2] = {fb[0], fb[1]};
+  ptx::mma_m16n8k16(fd, fa, fb0, T{});
+  for (int i = 0; i < 4; i++) d[(lane / 4 + i / 2 * 8) * 8 + 2 * (lane % 4) + i % 2] = fd[i];
+}
+
+template <class T>
+void test_mma(const char* fact) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<T> a(256), b(128);
+  for (T& v : a) v = from_float<T>(normal(random));
+  for (T& v : b) v = from_float<T>(normal(random));
+  DeviceArray<T> da(a), db(b);
+  for (auto kernel : {mma_by_elements<T>, mma_by_ldmatrix<T>}) {
+    DeviceArray<float> dd(128);
+    gpu::launch(kernel, dim3(1), 32, 0, nullptr, da.data(), db.data(), dd.data());
+    const std::vector<float> d = dd.read();
+    double error = 0;
+    for (int i = 0; i < 16; i++)
+      for (int j = 0; j < 8; j++) {
+        double sum = 0;
+        for (int k = 0; k < 16; k++) sum += static_cast<double>(to_float(a[i * 16 + k])) * to_float(b[k * 8 + j]);
+        error = std::fmax(error, std::fabs(sum - d[i * 8 + j]));
+      }
+    const std::string report = simt::take_report();
+    if (!report.empty()) printf("%s\n", report.c_str());
+    expect(report.empty() && error < 1e-5, fact);
+  }
+}
+
+__global__ void shuffles_and_votes(int* out) {
+  const int lane = static_cast<int>(threadIdx.x);
+  int sum = lane;
+  for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
+  out[lane] = sum;
+  out[32 + lane] = __shfl_down_sync(~0u, lane, 3);
+  out[64 + lane] = static_cast<int>(__ballot_sync(~0u, lane % 3 == 0));
+  if (lane < 16)
+    out[96 + lane] = __shfl_xor_sync(0xffffu, lane, 1);
+  else
+    out[96 + lane] = __shfl_up_sync(0xffff0000u, lane, 2, 16);
+  out[128 + lane] = __any_sync(~0u, lane == 7) + 2 * __all_sync(~0u, lane < 31);
+  out[160 + lane] = __shfl_sync(~0u, lane, 9);
+}
+
+void test_shuffles_and_votes() {
+  DeviceArray<int> out(192);
+  gpu::launch(shuffles_and_votes, dim3(1), 32, 0, nullptr, out.data());
+  const std::vector<int> o = out.read();
+  const std::string report = simt::take_report();
+  if (!report.empty()) printf("%s\n", report.c_str());
+  bool ok = report.empty();
+  for (int i = 0; i < 32; i++) {
+    ok = ok && o[i] == 496 && o[32 + i] == (i + 3 < 32 ? i + 3 : i) && o[64 + i] == 0x49249249;
+    ok = ok && o[96 + i] == (i < 16 ? i ^ 1 : i % 16 < 2 ? i : i - 2) && o[128 + i] == 1 && o[160 + i] == 9;
+  }
+  expect(ok, "shuffles and votes");
+}
+
+// Planted faults. Each kernel runs with 128 threads and an array of 128 zeros.
+
+struct FourInts {
+  int v[4];
+};
+
+__global__ void two_barriers(int* out, int) {
+  if (threadIdx.x < 64)
+    __syncthreads();
+  else
+    __syncthreads();
+  out[threadIdx.x] = 1;
+}
+__global__ void barrier_some_skip(int*, int) {
+  if (threadIdx.x < 100) __syncthreads();
+}
+__global__ void one_barrier_more(int*, int) {
+  for (int i = 0; i < (threadIdx.x < 32 ? 3 : 2); i++) __syncthreads();
+}
+__global__ void shuffle_with_a_lane_gone(int*, int) {
+  if (threadIdx.x == 5) return;
+  __shfl_xor_sync(~0u, 1, 1);
+}
+__global__ void lanes_at_different_operations(int*, int) {
+  if (threadIdx.x % 32 == 5)
+    __syncwarp();
+  else
+    __shfl_xor_sync(~0u, 1, 1);
+}
+__global__ void shuffle_source_outside_mask(int*, int) {
+  if (threadIdx.x % 32 < 16) __shfl_xor_sync(0xffffu, 1, 16);
+}
+__global__ void caller_not_in_mask(int*, int) {
+  __syncwarp(0xffffu);
+}
+__global__ void deadlock_of_a_warp(int*, int) {
+  if (threadIdx.x % 32 < 16)
+    __syncwarp();
+  else
+    __syncthreads();
+}
+__global__ void race_in_a_warp(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  s[threadIdx.x] = 1;
+  __syncthreads();
+  s[threadIdx.x] = 2;
+  out[threadIdx.x] = s[threadIdx.x ^ 1];
+}
+__global__ void ordered_by_syncwarp(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  s[threadIdx.x] = 1;
+  __syncwarp();
+  out[threadIdx.x] = s[threadIdx.x ^ 1];
+}
+__global__ void race_between_warps(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  s[threadIdx.x] = 1;
+  __syncthreads();
+  s[threadIdx.x] = 2;
+  __syncwarp();
+  out[threadIdx.x] = s[threadIdx.x ^ 32];
+}
+__global__ void write_of_what_others_read(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  s[threadIdx.x] = 1;
+  __syncthreads();
+  out[threadIdx.x] = s[threadIdx.x ^ 1];
+  s[threadIdx.x] = 2;
+}
+__global__ void all_write_one_element(int* out, int) {
+  out[0] = static_cast<int>(threadIdx.x);
+}
+__global__ void unwritten_shared(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  out[threadIdx.x] = s[threadIdx.x];
+}
+__global__ void past_a_shared_array(int*, int n) {
+  GPU_SHARED(int[kThreads], s);
+  int* p = s;
+  p[n] = 1;
+}
+__global__ void past_a_buffer(int* out, int n) {
+  out[static_cast<int>(threadIdx.x) + n] = 1;
+}
+__global__ void read_before_a_buffer(int* out, int n) {
+  out[threadIdx.x] = out[static_cast<int>(threadIdx.x) - n];
+}
+__global__ void struct_read_past_a_buffer(int* out, int n) {
+  if (threadIdx.x != 0) return;
+  const FourInts four = *reinterpret_cast<FourInts*>(out + n - 2);
+  out[0] = four.v[0] + four.v[1] + four.v[2] + four.v[3];
+}
+__global__ void memcpy_past_a_buffer(int* out, int n) {
+  GPU_SHARED(int[2 * kThreads], s);
+  if (threadIdx.x == 0) memcpy(s, out + 1, static_cast<size_t>(n) * sizeof(int));
+}
+__global__ void signed_overflow(int* out, int n) {
+  out[threadIdx.x] = 0x7fffffff + n;
+}
+__global__ void blocks_write_one_element(int* out, int) {
+  out[threadIdx.x] = 1;
+}
+__global__ void read_before_the_wait(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  if (threadIdx.x >= 32) return;
+  ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
+  ptx::cp_async_commit();
+  out[threadIdx.x * 4] = s[threadIdx.x * 4];
+}
+__global__ void wait_for_too_few_groups(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  if (threadIdx.x >= 32) return;
+  ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
+  ptx::cp_async_commit();
+  ptx::cp_async_wait<1>();
+  out[threadIdx.x * 4] = s[threadIdx.x * 4];
+}
+__global__ void no_barrier_after_the_wait(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  s[threadIdx.x] = 0;
+  __syncthreads();
+  if (threadIdx.x < 32) ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
+  ptx::cp_async_commit();
+  ptx::cp_async_wait<0>();
+  out[threadIdx.x] = s[threadIdx.x ^ 64];
+}
+__global__ void misaligned_copy(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  if (threadIdx.x == 0) ptx::cp_async16(&s[4], out + 1, 16);
+}
+__global__ void copied_after_wait_and_barrier(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  if (threadIdx.x < 32) ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
+  ptx::cp_async_commit();
+  ptx::cp_async_wait<0>();
+  __syncthreads();
+  out[threadIdx.x] = s[threadIdx.x ^ 64];
+}
+
+/** Every block writes one element; the last to take a ticket (out[127]) adds them. Faults: a fence or a barrier left out. */
+template <bool kFenceBefore, bool kFenceAfter, bool kBarrier>
+__global__ void ticket(int* out, int) {
+  GPU_SHARED(int, last);
+  if (threadIdx.x == 0) last = 0;
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    out[blockIdx.x] = 1;
+    if (kFenceBefore) __threadfence();
+    last = atomicAdd(out + 127, 1) == static_cast<int>(gridDim.x) - 1;
+    if (kFenceAfter) __threadfence();
+  }
+  if (kBarrier) __syncthreads();
+  if (last == 0) return;
+  if (threadIdx.x < gridDim.x) out[64 + threadIdx.x] = out[threadIdx.x] + 1;
+}
+__global__ void plain_ticket(int* out, int) {
+  if (threadIdx.x == 0) out[127]++;
+}
+__global__ void counted_by_atomics(int* out, int) {
+  atomicAdd(out + threadIdx.x % 4, 1);
+}
+__global__ void loop_without_end(int* out, int) {
+  if (threadIdx.x != 0) return;
+  for (int i = 0; i >= 0; i = (i + 1) % 64) out[i] = i;
+}
+
+/** `kind` is the start of the report; "" for a kernel without fault. */
+void test_fault(void (*kernel)(int*, int), int blocks, const char* kind, const char* name, int seeds = kSeeds) {
+  for (int seed = 1; seed <= seeds; seed++) {
+    simt::set_seed(static_cast<uint64_t>(seed));
+    DeviceArray<int> out(std::vector<int>(kThreads, 0));
+    gpu::launch(kernel, dim3(static_cast<unsigned>(blocks)), kThreads, 0, nullptr, out.data(), kThreads);
+    const std::string report = simt::take_report();
+    const bool located = report.find("self_test.cu:") != std::string::npos || report.rfind("deadlock", 0) == 0;
+    const bool complete = located && (report.find("[block ") != std::string::npos || report.rfind("deadlock", 0) == 0);
+    const bool ok = kind[0] == 0 ? report.empty() : report.find(kind) != std::string::npos && complete;
+    if (!ok || seed == 1) printf("%-32s %s\n", name, report.empty() ? "-" : report.c_str());
+    expect(ok, name);
+  }
+}
+#define FAULT(kernel, blocks, kind) test_fault(kernel, blocks, kind, #kernel)
+
+void test_faults() {
+  FAULT(two_barriers, 1, "different block barriers");
+  FAULT(barrier_some_skip, 1, "has left");
+  FAULT(one_barrier_more, 1, "has left");
+  FAULT(shuffle_with_a_lane_gone, 1, "has left");
+  FAULT(lanes_at_different_operations, 1, "different warp operations");
+  FAULT(shuffle_source_outside_mask, 1, "its mask does not name");
+  FAULT(caller_not_in_mask, 1, "not in its own mask");
+  FAULT(deadlock_of_a_warp, 1, "deadlock");
+  FAULT(race_in_a_warp, 1, "race");
+  FAULT(ordered_by_syncwarp, 1, "");
+  FAULT(race_between_warps, 1, "race");
+  FAULT(write_of_what_others_read, 1, "race");
+  FAULT(all_write_one_element, 1, "race: two threads write");
+  FAULT(unwritten_shared, 1, "nobody wrote");
+  FAULT(past_a_shared_array, 1, "outside a shared array");
+  FAULT(past_a_buffer, 1, "write outside every buffer");
+  FAULT(read_before_a_buffer, 1, "read outside every buffer");
+  FAULT(struct_read_past_a_buffer, 1, "read outside every buffer");
+  FAULT(memcpy_past_a_buffer, 1, "past the end");
+  FAULT(signed_overflow, 1, "undefined behaviour");
+  FAULT(blocks_write_one_element, 2, "race between blocks: two writes");
+  FAULT(read_before_the_wait, 1, "cp.async has not filled");
+  FAULT(wait_for_too_few_groups, 1, "cp.async has not filled");
+  FAULT(no_barrier_after_the_wait, 1, "race");
+  FAULT(misaligned_copy, 1, "not aligned");
+  FAULT(copied_after_wait_and_barrier, 1, "");
+  FAULT((ticket<true, true, true>), 7, "");
+  FAULT((ticket<false, true, true>), 7, "race between blocks");
+  FAULT((ticket<true, false, true>), 7, "race between blocks");
+  FAULT((ticket<true, true, false>), 7, "race");
+  FAULT(plain_ticket, 2, "race between blocks");
+  FAULT(counted_by_atomics, 5, "");
+  test_fault(loop_without_end, 1, "does not end", "loop_without_end", 1);
+}
+
+/** The host, too, must not take an element that no kernel wrote for a result. */
+__global__ void leaves_one_out(int* out, int n) {
+  if (static_cast<int>(threadIdx.x) != n / 2) out[threadIdx.x] = 1;
+}
+void test_unwritten_output() {
+  DeviceArray<int> out(kThreads);
+  gpu::launch(leaves_one_out, dim3(1), kThreads, 0, nullptr, out.data(), kThreads);
+  expect(simt::take_report().empty(), "a kernel may leave memory unwritten");
+  out.read();
+  expect(simt::take_report().find("nobody wrote, byte 256") != std::string::npos, "an unwritten output is reported");
+}
+}  // namespace
+
+int main() {
+  test_types();
+  test_mma<__nv_bfloat16>("mma of bf16 agrees with float64");
+  test_mma<__half>("mma of half agrees with float64");
+  test_shuffles_and_votes();
+  test_faults();
+  test_unwritten_output();
+  printf("%s\n", g_failures == 0 ? "passed" : "FAILED");
+  return g_failures != 0;
+}

@@ -1,0 +1,85 @@
+// What the checks on a device share: memory that frees itself, random contents, and operands of every family.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "float16.h"
+#include "prunepeft/device.h"
+
+namespace gpu_check {
+inline void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  fprintf(stderr, "%s: %s\n", what, cudaGetErrorString(error));
+  exit(1);
+}
+
+inline void check(pp_status status) {
+  if (status == PP_OK) return;
+  fprintf(stderr, "status %d: %s\n", static_cast<int>(status), pp_last_error());
+  exit(1);
+}
+
+/** Device memory. */
+class Memory {
+ public:
+  explicit Memory(size_t bytes) : bytes_(bytes) { check(cudaMalloc(&data_, bytes > 0 ? bytes : 1), "cudaMalloc"); }
+  ~Memory() { cudaFree(data_); }
+  Memory(const Memory&) = delete;
+  template <class T = void>
+  T* data() const {
+    return static_cast<T*>(data_);
+  }
+  size_t bytes() const { return bytes_; }
+  void poison() { check(cudaMemset(data_, 0xff, bytes_), "cudaMemset"); }
+  std::vector<unsigned char> read() const {
+    std::vector<unsigned char> host(bytes_);
+    check(cudaMemcpy(host.data(), data_, bytes_, cudaMemcpyDeviceToHost), "cudaMemcpy");
+    return host;
+  }
+
+ private:
+  void* data_ = nullptr;
+  size_t bytes_;
+};
+
+/** n random elements of a type; a block of numbers is drawn once and repeated, since n may be large. */
+inline std::unique_ptr<Memory> random_elements(pp_dtype dtype, int64_t n, uint64_t seed) {
+  constexpr int64_t kBlock = 1 << 20;
+  const size_t size = pp_dtype_size(dtype);
+  const int64_t drawn = n < kBlock ? n : kBlock;
+  std::mt19937_64 bits(seed);
+  std::normal_distribution<float> normal(0, 0.5f);
+  std::vector<unsigned char> host(static_cast<size_t>(drawn) * size);
+  for (int64_t i = 0; i < drawn; i++) {
+    const float v = normal(bits);
+    const uint16_t half = dtype == PP_FLOAT16 ? simt::half_bits(v) : simt::bfloat16_bits(v);
+    if (dtype == PP_FLOAT32)
+      memcpy(&host[static_cast<size_t>(i) * size], &v, size);
+    else
+      memcpy(&host[static_cast<size_t>(i) * size], &half, size);
+  }
+  auto memory = std::make_unique<Memory>(static_cast<size_t>(n) * size);
+  for (int64_t i = 0; i < n; i += drawn) {
+    const int64_t count = n - i < drawn ? n - i : drawn;
+    check(cudaMemcpy(memory->data<char>() + static_cast<size_t>(i) * size, host.data(), static_cast<size_t>(count) * size,
+                     cudaMemcpyHostToDevice),
+          "cudaMemcpy");
+  }
+  return memory;
+}
+
+/** Runs every family once into a captured graph, replays it, and compares bits with a direct call. 0: all agree. */
+int check_graphs();
+
+/** Times every family and writes table and JSON. */
+int time_all(const char* json_path);
+}  // namespace gpu_check

@@ -1,0 +1,21 @@
+// gpu_check device               says whether there is a device
+// gpu_check graph               captures every family in a graph and compares its replays with direct calls
+// gpu_check time <file.json>    times every family
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include "device.h"
+
+int main(int count, char** arguments) {
+  int32_t devices = 0;
+  gpu_check::check(pp_device_count(PP_CUDA, &devices));
+  if (devices == 0) {
+    printf("%s\n", pp_last_error());
+    return 1;
+  }
+  if (count == 2 && strcmp(arguments[1], "device") == 0) return 0;
+  if (count == 2 && strcmp(arguments[1], "graph") == 0) return gpu_check::check_graphs();
+  if (count == 3 && strcmp(arguments[1], "time") == 0) return gpu_check::time_all(arguments[2]);
+  fprintf(stderr, "usage: gpu_check device | gpu_check graph | gpu_check time <file.json>\n");
+  return 2;
+}

@@ -1,0 +1,243 @@
+// Operands of every family at one shape, and the calls on them. Outputs are apart from inputs, so that they can be poisoned.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "device.h"
+#include "prunepeft/importance.h"
+#include "prunepeft/lora.h"
+
+namespace gpu_check {
+/** A call, what it writes, and the fewest bytes and the operations that it takes. */
+struct Call {
+  std::string name;
+  std::function<void(const pp_device&)> run;
+  std::vector<Memory*> outputs;  // overwritten whole
+  double bytes = 0;
+  double flops = 0;
+};
+
+/** One LoRA module and one adapter on a linear [M,K] to [M,N]. */
+class Operands {
+ public:
+  Operands(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, uint64_t seed)
+      : dtype_(dtype),
+        M_(M),
+        K_(K),
+        N_(N),
+        r_(r),
+        x_(random_elements(dtype, M * K, seed)),
+        dy_(random_elements(dtype, M * N, seed + 1)),
+        a_(random_elements(dtype, r * K, seed + 2)),
+        b_(random_elements(dtype, N * r, seed + 3)),
+        s_(random_elements(dtype, M * r, seed + 4)),
+        y_(random_elements(dtype, M * N, seed + 5)),
+        dx_(random_elements(dtype, M * K, seed + 6)),
+        bias_(random_elements(dtype, K + r, seed + 7)),
+        u_(random_elements(dtype, K * r, seed + 8)),
+        s_out_(static_cast<size_t>(M * r) * size()),
+        copy_(static_cast<size_t>(M * K) * size()),
+        ds_(static_cast<size_t>(M * r) * size()),
+        out_(static_cast<size_t>(M * K) * size()),
+        da_(static_cast<size_t>(r * K) * sizeof(float)),
+        db_(static_cast<size_t>(N * r) * sizeof(float)),
+        du_(static_cast<size_t>(K) * sizeof(float)),
+        dd_(static_cast<size_t>(r) * sizeof(float)),
+        du_matrix_(static_cast<size_t>(K * r) * sizeof(float)),
+        magnitude_(sizeof(double)),
+        dropout_{0.1f, 3, 5, 7},
+        down_branch_{a_->data(), K, r, 2.0f, 9, s_out_.data(), r, nullptr, 0},
+        grad_branch_{a_->data(), K, r, 2.0f, 9, s_->data(), r, da_.data<float>(), K},
+        adapter_{a_->data(), K, bias_->data(), u_->data(), r, bias_->data<char>() + static_cast<size_t>(r) * size(), PP_GELU},
+        gradients_{da_.data<float>(), K, dd_.data<float>(), du_matrix_.data<float>(), r, du_.data<float>()} {
+    const pp_device device = {PP_CUDA, 0, nullptr};
+    size_t bytes = pp_lora_down_workspace(&device, dtype, M, K, r);
+    for (size_t other :
+         {pp_lora_up_workspace(&device, dtype, M, N, r), pp_lora_grad_up_workspace(&device, dtype, M, N, r),
+          pp_lora_grad_down_workspace(&device, dtype, M, K, r), pp_lora_grad_input_workspace(&device, dtype, M, K, r),
+          pp_adapter_forward_workspace(&device, dtype, M, K, r), pp_adapter_backward_workspace(&device, dtype, M, K, r),
+          pp_output_magnitude_workspace(&device, dtype, M, N, r)})
+      if (other > bytes) bytes = other;
+    workspace_ = std::make_unique<Memory>(bytes);
+    workspace_->poison();
+  }
+
+  const Memory& x() const { return *x_; }
+  const Memory& dy() const { return *dy_; }
+  Memory& y() { return *y_; }
+  Memory& dx() { return *dx_; }
+
+  /** Calls that only overwrite, so that a repeat gives the same bits. */
+  std::vector<Call> pure_calls() {
+    std::vector<Call> calls;
+    const double wide = static_cast<double>(size());
+    calls.push_back({"lora_down",
+                     [this](const pp_device& d) { down(d, nullptr, nullptr); },
+                     {&s_out_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_});
+    calls.push_back({"lora_down, dropout",
+                     [this](const pp_device& d) { down(d, &dropout_, nullptr); },
+                     {&s_out_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_});
+    calls.push_back({"lora_down, dropout, copy",
+                     [this](const pp_device& d) { down(d, &dropout_, copy_.data()); },
+                     {&s_out_, &copy_},
+                     2 * wide * M_ * K_,
+                     2.0 * M_ * K_ * r_});
+    calls.push_back({"lora_grad_up",
+                     [this](const pp_device& d) {
+                       check(pp_lora_grad_up(&d, dtype_, M_, N_, r_, dy_->data(), N_, b_->data(), r_, s_->data(), r_, 2.0f,
+                                             ds_.data(), r_, db_.data<float>(), r_, 0, workspace_->data(),
+                                             workspace_->bytes()));
+                     },
+                     {&ds_, &db_},
+                     wide * M_ * N_,
+                     4.0 * M_ * N_ * r_});
+    calls.push_back(
+        {"lora_grad_down", [this](const pp_device& d) { grad_down(d, nullptr); }, {&da_}, wide * M_ * K_, 2.0 * M_ * K_ * r_});
+    calls.push_back({"lora_grad_down, dropout",
+                     [this](const pp_device& d) { grad_down(d, &dropout_); },
+                     {&da_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_});
+    calls.push_back({"adapter_forward",
+                     [this](const pp_device& d) {
+                       check(pp_adapter_forward(&d, dtype_, M_, K_, r_, x_->data(), K_, dx_->data(), K_, &adapter_,
+                                                s_out_.data(), r_, out_.data(), K_, workspace_->data(), workspace_->bytes()));
+                     },
+                     {&s_out_, &out_},
+                     3 * wide * M_ * K_,
+                     4.0 * M_ * K_ * r_});
+    calls.push_back({"adapter_backward",
+                     [this](const pp_device& d) {
+                       check(pp_adapter_backward(&d, dtype_, M_, K_, r_, dx_->data(), K_, x_->data(), K_, s_->data(), r_,
+                                                 &adapter_, &gradients_, 0, out_.data(), K_, workspace_->data(),
+                                                 workspace_->bytes()));
+                     },
+                     {&out_, &da_, &dd_, &du_matrix_, &du_},
+                     3 * wide * M_ * K_,
+                     8.0 * M_ * K_ * r_});
+    calls.push_back({"output_magnitude",
+                     [this](const pp_device& d) {
+                       check(pp_output_magnitude(&d, dtype_, M_, N_, r_, s_->data(), r_, PP_IDENTITY, b_->data(), r_, nullptr,
+                                                 nullptr, magnitude_.data<double>(), workspace_->data(), workspace_->bytes()));
+                     },
+                     {&magnitude_},
+                     wide * (M_ + N_) * r_,
+                     2.0 * M_ * N_ * r_});
+    return calls;
+  }
+
+  /** Calls that add to what is there. */
+  std::vector<Call> adding_calls() {
+    const double wide = static_cast<double>(size());
+    std::vector<Call> calls;
+    calls.push_back({"lora_up",
+                     [this](const pp_device& d) {
+                       check(pp_lora_up(&d, dtype_, M_, N_, r_, s_->data(), r_, b_->data(), r_, y_->data(), N_,
+                                        workspace_->data(), workspace_->bytes()));
+                     },
+                     {y_.get()},
+                     2 * wide * M_ * N_,
+                     2.0 * M_ * N_ * r_});
+    calls.push_back({"lora_grad_input",
+                     [this](const pp_device& d) { grad_input(d, nullptr); },
+                     {dx_.get()},
+                     2 * wide * M_ * K_,
+                     2.0 * M_ * K_ * r_});
+    calls.push_back({"lora_grad_input, dropout",
+                     [this](const pp_device& d) { grad_input(d, &dropout_); },
+                     {dx_.get()},
+                     2 * wide * M_ * K_,
+                     2.0 * M_ * K_ * r_});
+    return calls;
+  }
+
+ private:
+  size_t size() const { return pp_dtype_size(dtype_); }
+  void down(const pp_device& device, const pp_dropout* dropout, void* copy) {
+    check(pp_lora_down(&device, dtype_, M_, K_, x_->data(), K_, &down_branch_, 1, dropout, copy, K_, workspace_->data(),
+                       workspace_->bytes()));
+  }
+  void grad_down(const pp_device& device, const pp_dropout* dropout) {
+    check(pp_lora_grad_down(&device, dtype_, M_, K_, x_->data(), K_, &grad_branch_, 1, dropout, 0, workspace_->data(),
+                            workspace_->bytes()));
+  }
+  void grad_input(const pp_device& device, const pp_dropout* dropout) {
+    check(pp_lora_grad_input(&device, dtype_, M_, K_, &grad_branch_, 1, dropout, dx_->data(), K_, workspace_->data(),
+                             workspace_->bytes()));
+  }
+
+  pp_dtype dtype_;
+  int64_t M_, K_, N_, r_;
+  std::unique_ptr<Memory> x_, dy_, a_, b_, s_, y_, dx_, bias_, u_;
+  Memory s_out_, copy_, ds_, out_, da_, db_, du_, dd_, du_matrix_, magnitude_;
+  pp_dropout dropout_;
+  pp_lora_branch down_branch_, grad_branch_;
+  pp_adapter adapter_;
+  pp_adapter_gradients gradients_;
+  std::unique_ptr<Memory> workspace_;
+};
+
+/** Modules with an A and a B each, as in a model: `shapes` gives K and N of each of a layer's modules. */
+class Modules {
+ public:
+  Modules(pp_dtype dtype, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r, uint64_t seed) {
+    std::vector<pp_segment> segments;
+    std::vector<int64_t> offsets;
+    for (int layer = 0; layer < layers; layer++)
+      for (const auto& shape : shapes)
+        for (int64_t n : {shape.first * r, shape.second * r}) {
+          segments.push_back({nullptr, nullptr, n, static_cast<int32_t>(segments.size() / 2), 0});
+          offsets.push_back(weights_);
+          weights_ += (n + 7) / 8 * 8;
+        }
+    modules_ = static_cast<int32_t>(segments.size() / 2);
+    w_ = random_elements(dtype, weights_, seed);
+    g_ = random_elements(dtype, weights_, seed + 1);
+    for (size_t i = 0; i < segments.size(); i++) {
+      segments[i].w = w_->data<char>() + static_cast<size_t>(offsets[i]) * pp_dtype_size(dtype);
+      segments[i].g = g_->data<char>() + static_cast<size_t>(offsets[i]) * pp_dtype_size(dtype);
+    }
+    const pp_device device = {PP_CUDA, 0, nullptr};
+    check(
+        pp_importance_plan_create(&device, dtype, segments.data(), static_cast<int64_t>(segments.size()), modules_, 1, &plan_));
+    workspace_ = std::make_unique<Memory>(pp_importance_workspace(plan_));
+    table_ = std::make_unique<Memory>(static_cast<size_t>(modules_) * PP_STATISTICS * sizeof(double));
+    threshold_ = std::make_unique<Memory>(sizeof(float));
+    bytes_ = static_cast<double>(weights_) * static_cast<double>(pp_dtype_size(dtype));
+    rounds_ = dtype == PP_FLOAT32 ? 3 : 2;
+  }
+  ~Modules() { pp_importance_plan_destroy(plan_); }
+
+  std::vector<Call> calls() {
+    return {
+        {"importance",
+         [this](const pp_device& d) {
+           check(
+               pp_importance(&d, plan_, PP_FLOAT16, nullptr, table_->data<double>(), workspace_->data(), workspace_->bytes()));
+         },
+         {table_.get()},
+         2 * bytes_},
+        {"importance_quantile",
+         [this](const pp_device& d) {
+           check(pp_importance_quantile(&d, plan_, 0.5, threshold_->data<float>(), workspace_->data(), workspace_->bytes()));
+         },
+         {threshold_.get()},
+         rounds_ * bytes_}};
+  }
+  int64_t weights() const { return weights_; }
+
+ private:
+  int64_t weights_ = 0;
+  int32_t modules_ = 0;
+  double bytes_ = 0;
+  int rounds_ = 0;
+  std::unique_ptr<Memory> w_, g_, workspace_, table_, threshold_;
+  pp_importance_plan* plan_ = nullptr;
+};
+}  // namespace gpu_check

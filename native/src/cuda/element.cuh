@@ -1,0 +1,73 @@
+// Element types: float32, half and bf16 as kernels see them, their conversions, and loads of eight elements.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cuda/gpu.cuh"
+
+namespace prunepeft::gpu {
+/** Elements are handled in groups of eight along a row: 16 bytes of a 16-bit type, and one draw of Philox. */
+constexpr int kGroup = 8;
+constexpr int kVectorBytes = 16;
+template <class T>
+constexpr int kPerVector = kVectorBytes / static_cast<int>(sizeof(T));
+
+GPU_INLINE float to_float(float v) {
+  return v;
+}
+GPU_INLINE float to_float(__half v) {
+  return __half2float(v);
+}
+GPU_INLINE float to_float(__nv_bfloat16 v) {
+  return __bfloat162float(v);
+}
+
+template <class T>
+GPU_INLINE T from_float(float v);
+template <>
+GPU_INLINE float from_float<float>(float v) {
+  return v;
+}
+template <>
+GPU_INLINE __half from_float<__half>(float v) {
+  return __float2half(v);
+}
+template <>
+GPU_INLINE __nv_bfloat16 from_float<__nv_bfloat16>(float v) {
+  return __float2bfloat16(v);
+}
+
+/** Eight elements from an address that is a multiple of 16 bytes. */
+template <class T>
+GPU_INLINE void load_group(const T* p, float (&v)[kGroup]) {
+  alignas(kVectorBytes) T elements[kGroup];
+#pragma unroll
+  for (int i = 0; i < kGroup; i += kPerVector<T>)
+    *reinterpret_cast<uint4*>(elements + i) = *reinterpret_cast<const uint4*>(p + i);
+#pragma unroll
+  for (int i = 0; i < kGroup; i++) v[i] = to_float(elements[i]);
+}
+
+/** Eight elements to an address that is a multiple of 16 bytes. */
+template <class T>
+GPU_INLINE void store_group(T* p, const float (&v)[kGroup]) {
+  alignas(kVectorBytes) T elements[kGroup];
+#pragma unroll
+  for (int i = 0; i < kGroup; i++) elements[i] = from_float<T>(v[i]);
+#pragma unroll
+  for (int i = 0; i < kGroup; i += kPerVector<T>)
+    *reinterpret_cast<uint4*>(p + i) = *reinterpret_cast<const uint4*>(elements + i);
+}
+
+/** Whether each row of a matrix starts at a multiple of 16 bytes. */
+template <class T>
+__host__ __device__ inline bool rows_aligned(const void* p, int64_t leading_dimension) {
+  return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(leading_dimension) * sizeof(T)) % kVectorBytes == 0;
+}
+
+__host__ __device__ constexpr int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+__host__ __device__ constexpr int64_t round_up(int64_t a, int64_t b) {
+  return divide_up(a, b) * b;
+}
+}  // namespace prunepeft::gpu

@@ -1,0 +1,53 @@
+// What every kernel file includes: CUDA under nvcc; under the host compiler, the emulator that the tests run kernels in.
+//
+// Kernels write GPU_SHARED(float[8][32], tile) for __shared__ float tile[8][32], GPU_DYNAMIC_SHARED(memory) for the extern
+// array of bytes, and launchers call gpu::launch() in place of <<<>>>. SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#define GPU_SHARED(Type, name) \
+  using name##_type = Type;    \
+  __shared__ name##_type name
+#define GPU_DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
+#else
+#include "simt.h"
+#define GPU_SHARED(Type, name)    \
+  using name##_type = Type;       \
+  static const char name##_tag{}; \
+  name##_type& name = *static_cast<name##_type*>(simt::shared_array(&name##_tag, sizeof(name##_type), alignof(name##_type)))
+#define GPU_DYNAMIC_SHARED(name) unsigned char* const name = static_cast<unsigned char*>(simt::dynamic_shared())
+#endif
+
+#define GPU_INLINE __device__ __forceinline__
+
+namespace prunepeft::gpu {
+constexpr int kWarp = 32;
+constexpr unsigned kFullMask = 0xffffffffu;
+/** What a block may have without asking. */
+constexpr size_t kDefaultSharedBytes = 48 * 1024;
+/** What a block may have at most on the smallest of our devices, sm_86. */
+constexpr size_t kMostSharedBytes = 99 * 1024;
+
+template <class... Parameters, class... Arguments>
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+                   Arguments... arguments) {
+#if defined(__CUDACC__)
+  if (shared_bytes > kDefaultSharedBytes) {
+    const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                                   cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+    if (error != cudaSuccess) return error;
+  }
+  kernel<<<grid, dim3(threads), shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
+#else
+  (void)stream;
+  simt::launch(grid, dim3(static_cast<unsigned>(threads)), shared_bytes,
+               [&] { kernel(static_cast<Parameters>(arguments)...); });
+#endif
+  return cudaGetLastError();
+}
+}  // namespace prunepeft::gpu

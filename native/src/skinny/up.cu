@@ -1,0 +1,53 @@
+// Launches of the up product.
+// SPDX-License-Identifier: Apache-2.0
+#include "skinny/up.cuh"
+
+#include "skinny/launch.cuh"
+#include "skinny/skinny.h"
+
+namespace prunepeft::cuda {
+namespace {
+int64_t up_blocks(int64_t M, int64_t N) {
+  return gpu::divide_up(M, Up::kRows) * gpu::divide_up(N, Up::kColumns);
+}
+
+template <class T>
+cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
+  int64_t largest_rank = 0;
+  for (int i = 0; i < call.stack.count; i++) largest_rank = std::max<int64_t>(largest_rank, call.stack.branches[i].rank);
+  UpArguments<T> arguments = {};
+  arguments.M = call.M;
+  arguments.N = call.N;
+  arguments.stack = call.stack;
+  arguments.p_aligned = s_aligned<T>(call.stack);
+  arguments.q_aligned = a_aligned<T>(call.stack);
+  arguments.rank_major = call.rank_major;
+  arguments.activation = call.activation;
+  arguments.dropout = call.dropout;
+  arguments.base = static_cast<const T*>(call.base);
+  arguments.ldbase = call.ldbase;
+  arguments.bias = static_cast<const T*>(call.bias);
+  arguments.out = static_cast<T*>(call.out);
+  arguments.ldout = call.ldout;
+  arguments.out_aligned = gpu::rows_aligned<T>(call.base, call.ldbase) && gpu::rows_aligned<T>(call.out, call.ldout);
+  arguments.row_mask = call.row_mask;
+  arguments.magnitudes = call.magnitude != nullptr ? slots : nullptr;
+  const int64_t blocks = up_blocks(call.M, call.N);
+  if (blocks != 0) {
+    const cudaError_t error = gpu::launch(up<T>, dim3(static_cast<unsigned>(blocks)), Up::kThreads,
+                                          Up::shared_bytes<T>(largest_rank), stream, arguments);
+    if (error != cudaSuccess) return error;
+  }
+  if (call.magnitude == nullptr) return cudaSuccess;
+  return gpu::launch(finish_sum, dim3(1), kFinishThreads, 0, stream, slots, blocks, call.magnitude);
+}
+}  // namespace
+
+int64_t magnitude_slots(int64_t M, int64_t N) {
+  return up_blocks(M, N);
+}
+
+cudaError_t run_up(const UpCall& call, double* slots, cudaStream_t stream) {
+  return dispatch(call.dtype, [&](auto element) { return launch_up<decltype(element)>(call, slots, stream); });
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,161 @@
+// The adapter functions on CUDA buffers against float64.
+// SPDX-License-Identifier: Apache-2.0
+#include "prunepeft/adapter.h"
+
+#include "device_test.h"
+
+using namespace device_test;
+
+namespace {
+struct Case {
+  int64_t M, K, m;
+  Placement placement;
+  pp_activation activation;
+};
+
+const Case kCases[] = {{1, 1, 1, {0, 0}, PP_RELU},     {70, 136, 16, {0, 0}, PP_GELU},     {65, 203, 5, {1, 3}, PP_GELU},
+                       {130, 64, 64, {0, 8}, PP_RELU}, {33, 530, 24, {0, 6}, PP_IDENTITY}, {9, 72, 90, {0, 0}, PP_GELU}};
+
+std::string describe(const char* what, pp_dtype dtype, const Case& c) {
+  return std::string(what) + " " + name(dtype) + " M=" + std::to_string(c.M) + " K=" + std::to_string(c.K) +
+         " m=" + std::to_string(c.m) + " offset=" + std::to_string(c.placement.offset) +
+         " padding=" + std::to_string(c.placement.padding) + " activation=" + std::to_string(c.activation);
+}
+
+double sigma(pp_activation activation, double z) {
+  if (activation == PP_RELU) return z > 0 ? z : 0;
+  if (activation == PP_GELU) return 0.5 * z * std::erfc(-z / std::sqrt(2.0));
+  return z;
+}
+
+double slope(pp_activation activation, double z) {
+  if (activation == PP_RELU) return z > 0;
+  if (activation == PP_GELU) return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) / std::sqrt(2 * M_PI);
+  return 1;
+}
+
+struct Weights {
+  Matrix down, down_bias, up, up_bias;
+  pp_adapter adapter;
+
+  Weights(pp_dtype dtype, const Case& c)
+      : down(dtype, c.m, c.K, c.placement, Content::kRandom, 0.3),
+        down_bias(dtype, 1, c.m, {1, 0}, Content::kRandom),
+        up(dtype, c.K, c.m, c.placement, Content::kRandom),
+        up_bias(dtype, 1, c.K, {c.placement.offset, 0}, Content::kRandom),
+        adapter{down.data(), down.ld(), down_bias.data(), up.data(), up.ld(), up_bias.data(), c.activation} {}
+};
+
+/** `in_place`: out is the buffer of h. `shared`: v and h are one buffer. */
+void test_forward(pp_dtype dtype, const Case& c, bool in_place, bool shared) {
+  run_case(describe(in_place ? "forward in place"
+                    : shared ? "forward, v is h"
+                             : "forward",
+                    dtype, c),
+           [&] {
+             const Weights w(dtype, c);
+             Matrix v(dtype, c.M, c.K, c.placement, Content::kRandom), other(dtype, c.M, c.K, c.placement, Content::kRandom);
+             Matrix z(dtype, c.M, c.m, c.placement, Content::kUnwritten),
+                 fresh(dtype, c.M, c.K, c.placement, Content::kUnwritten);
+             const Matrix& h = shared ? v : other;
+             Matrix& out = in_place ? other : fresh;
+             Reference expected_z(c.M, c.m), expected_out(c.M, c.K);
+             for (int64_t i = 0; i < c.M; i++)
+               for (int64_t j = 0; j < c.m; j++) {
+                 expected_z(i, j) = w.down_bias(0, j);
+                 for (int64_t k = 0; k < c.K; k++) expected_z(i, j) += v(i, k) * w.down(j, k);
+               }
+             std::vector<double> residual;
+             for (int64_t i = 0; i < c.M; i++)
+               for (int64_t k = 0; k < c.K; k++) residual.push_back(h(i, k));
+             const Workspace workspace(pp_adapter_forward_workspace(&kDevice, dtype, c.M, c.K, c.m));
+             expect_ok(pp_adapter_forward(&kDevice, dtype, c.M, c.K, c.m, v.data(), v.ld(), h.data(), h.ld(), &w.adapter,
+                                          z.data(), z.ld(), out.data(), out.ld(), workspace.data(), workspace.bytes()));
+             z.download();
+             out.download();
+             expect_close("z", z, expected_z, tolerance(dtype));
+             for (int64_t i = 0; i < c.M; i++)
+               for (int64_t k = 0; k < c.K; k++) {
+                 expected_out(i, k) = residual[static_cast<size_t>(i * c.K + k)] + w.up_bias(0, k);
+                 for (int64_t j = 0; j < c.m; j++) expected_out(i, k) += sigma(c.activation, z(i, j)) * w.up(k, j);
+               }
+             expect_close("out", out, expected_out, tolerance(dtype));
+             std::vector<unsigned char> bytes;
+             append(&bytes, z);
+             append(&bytes, out);
+             return bytes;
+           });
+}
+
+void add_if(bool accumulate, Reference* reference, const Matrix& matrix) {
+  for (int64_t i = 0; accumulate && i < reference->rows; i++)
+    for (int64_t j = 0; j < reference->columns; j++) (*reference)(i, j) += matrix(i, j);
+}
+
+void test_backward(pp_dtype dtype, const Case& c, bool accumulate, bool with_dv) {
+  run_case(describe(accumulate ? "backward, accumulated" : "backward", dtype, c), [&] {
+    const Weights w(dtype, c);
+    const Content old = accumulate ? Content::kRandom : Content::kUnwritten;
+    const Matrix dout(dtype, c.M, c.K, c.placement, Content::kRandom), v(dtype, c.M, c.K, c.placement, Content::kRandom);
+    const Matrix z(dtype, c.M, c.m, c.placement, Content::kRandom);
+    Matrix dv(dtype, c.M, c.K, c.placement, Content::kUnwritten);
+    Matrix down(PP_FLOAT32, c.m, c.K, c.placement, old), down_bias(PP_FLOAT32, 1, c.m, {}, old);
+    Matrix up(PP_FLOAT32, c.K, c.m, c.placement, old), up_bias(PP_FLOAT32, 1, c.K, {}, old);
+    Reference dz(c.M, c.m), expected_down(c.m, c.K), expected_down_bias(1, c.m), expected_up(c.K, c.m),
+        expected_up_bias(1, c.K);
+    Reference expected_dv(c.M, c.K);
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t j = 0; j < c.m; j++) {
+        double da = 0;
+        for (int64_t k = 0; k < c.K; k++) {
+          da += dout(i, k) * w.up(k, j);
+          expected_up(k, j) += dout(i, k) * sigma(c.activation, z(i, j));
+        }
+        dz(i, j) = da * slope(c.activation, z(i, j));
+        expected_down_bias(0, j) += dz(i, j);
+        for (int64_t k = 0; k < c.K; k++) {
+          expected_down(j, k) += dz(i, j) * v(i, k);
+          expected_dv(i, k) += dz(i, j) * w.down(j, k);
+        }
+      }
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t k = 0; k < c.K; k++) expected_up_bias(0, k) += dout(i, k);
+    add_if(accumulate, &expected_down, down);
+    add_if(accumulate, &expected_down_bias, down_bias);
+    add_if(accumulate, &expected_up, up);
+    add_if(accumulate, &expected_up_bias, up_bias);
+    const pp_adapter_gradients gradients = {down.data<float>(), down.ld(), down_bias.data<float>(),
+                                            up.data<float>(),   up.ld(),   up_bias.data<float>()};
+    const Workspace workspace(pp_adapter_backward_workspace(&kDevice, dtype, c.M, c.K, c.m));
+    expect_ok(pp_adapter_backward(&kDevice, dtype, c.M, c.K, c.m, dout.data(), dout.ld(), v.data(), v.ld(), z.data(), z.ld(),
+                                  &w.adapter, &gradients, accumulate, with_dv ? dv.data() : nullptr, dv.ld(), workspace.data(),
+                                  workspace.bytes()));
+    std::vector<unsigned char> bytes;
+    const auto check = [&](const char* what, Matrix& got, const Reference& expected, double limit) {
+      got.download();
+      expect_close(what, got, expected, limit);
+      append(&bytes, got);
+    };
+    check("dU", up, expected_up, tolerance(dtype));
+    check("du", up_bias, expected_up_bias, tolerance(PP_FLOAT32));
+    check("dD", down, expected_down, tolerance(dtype));
+    check("dd", down_bias, expected_down_bias, tolerance(dtype));
+    if (with_dv) check("dv", dv, expected_dv, tolerance(dtype));
+    return bytes;
+  });
+}
+}  // namespace
+
+int main() {
+  bool odd = false;
+  for (const Case& c : kCases) {
+    for (pp_dtype dtype : kDtypes) {
+      test_forward(dtype, c, odd, false);
+      test_forward(dtype, c, false, true);
+      test_backward(dtype, c, odd, true);
+      test_backward(dtype, c, !odd, odd);
+    }
+    odd = !odd;
+  }
+  return finish();
+}

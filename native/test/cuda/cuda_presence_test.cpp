@@ -1,0 +1,28 @@
+// A library with CUDA code loads on any machine. Without driver or device it counts no device and says why, and a call for a
+// device fails with that reason; with one, it counts it.
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <cstring>
+
+#include "prunepeft/lora.h"
+
+int main() {
+  int32_t count = -1;
+  if (pp_device_count(PP_CUDA, &count) != PP_OK || count < 0) {
+    printf("FAILED: counting devices: %s\n", pp_last_error());
+    return 1;
+  }
+  printf("%d CUDA devices\n", count);
+  if (count > 0) return 0;
+  const char* reason = pp_last_error();
+  printf("%s\n", reason);
+  if (strstr(reason, "no CUDA devices") == nullptr) {
+    printf("FAILED: no reason is given\n");
+    return 1;
+  }
+  const pp_device device = {PP_CUDA, 0, nullptr};
+  float s[1] = {}, b[1] = {}, y[1] = {};
+  const pp_status status = pp_lora_up(&device, PP_FLOAT32, 1, 1, 1, s, 1, b, 1, y, 1, nullptr, 0);
+  printf("status %d: %s\n", static_cast<int>(status), pp_last_error());
+  return status == PP_NO_DEVICE ? 0 : 1;
+}

@@ -1,0 +1,257 @@
+// For tests of CUDA code that run in the emulator and, unchanged, on a device: matrices in device memory whose padding is
+// watched, float64 references, and runs repeated in several orders of threads that must give the same bits.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#if defined(PRUNEPEFT_EMULATED)
+#include "simt.h"
+#else
+#include <cuda_runtime_api.h>
+#endif
+
+#include <cmath>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "float16.h"
+#include "prunepeft/device.h"
+
+namespace device_test {
+inline int failures = 0;
+inline std::string current_case;
+
+[[gnu::format(printf, 1, 2)]] inline void report(const char* format, ...) {
+  failures++;
+  printf("FAILED %s: ", current_case.c_str());
+  va_list values;
+  va_start(values, format);
+  vprintf(format, values);
+  va_end(values);
+  printf("\n");
+  if (getenv("PRUNEPEFT_STOP_AT_FAILURE") != nullptr) exit(1);
+}
+
+inline void expect(bool fact, const char* text) {
+  if (!fact) report("%s", text);
+}
+
+inline void expect_ok(pp_status status) {
+  if (status != PP_OK) report("status %d, %s", static_cast<int>(status), pp_last_error());
+}
+
+inline void check_cuda(cudaError_t error) {
+  if (error != cudaSuccess) {
+    report("%s", cudaGetErrorString(error));
+    exit(1);  // after an error of the device nothing more can be said
+  }
+}
+
+/** Ends the case if the emulator has found a fault; the next one starts afresh. */
+inline bool emulator_fault() {
+#if defined(PRUNEPEFT_EMULATED)
+  const std::string fault = simt::take_report();
+  if (!fault.empty()) report("%s", fault.c_str());
+  return !fault.empty();
+#else
+  return false;
+#endif
+}
+
+inline const char* name(pp_dtype dtype) {
+  return dtype == PP_FLOAT32 ? "float32" : dtype == PP_FLOAT16 ? "float16" : "bfloat16";
+}
+
+/** Largest ‖out - ref‖ / ‖ref‖. */
+inline double tolerance(pp_dtype dtype) {
+  return dtype == PP_FLOAT32 ? 1e-6 : dtype == PP_FLOAT16 ? 1e-3 : 5e-3;
+}
+
+inline std::mt19937_64 random_bits;
+
+/** A matrix in double. */
+struct Reference {
+  int64_t rows, columns;
+  std::vector<double> values;
+  Reference(int64_t r, int64_t c) : rows(r), columns(c), values(static_cast<size_t>(r * c)) {}
+  double& operator()(int64_t i, int64_t j) { return values[static_cast<size_t>(i * columns + j)]; }
+  double operator()(int64_t i, int64_t j) const { return values[static_cast<size_t>(i * columns + j)]; }
+};
+
+enum class Content { kRandom, kUnwritten };
+
+/** Where a matrix lies: `offset` elements from an aligned address, rows `padding` elements apart. */
+struct Placement {
+  int64_t offset = 0;
+  int64_t padding = 0;
+};
+
+/**
+ * A matrix in device memory. Everything around it is NaN of a certain pattern; unwritten elements are too, and the emulator
+ * knows that nobody wrote them.
+ */
+class Matrix {
+ public:
+  Matrix(pp_dtype dtype, int64_t rows, int64_t columns, Placement placement, Content content, double scale = 1)
+      : dtype_(dtype), rows_(rows), columns_(columns), ld_(columns + placement.padding), offset_(placement.offset) {
+    bytes_.assign(static_cast<size_t>(offset_ + rows * ld_ + kBorder) * size(), kPattern);
+    if (content == Content::kRandom) {
+      std::normal_distribution<float> normal;
+      for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) set(i, j, static_cast<float>(scale) * normal(random_bits));
+    }
+    check_cuda(cudaMalloc(&device_, bytes_.size()));
+    upload();
+#if defined(PRUNEPEFT_EMULATED)
+    if (content == Content::kUnwritten)
+      for (int64_t i = 0; i < rows; i++) simt::forget(at(i, 0), static_cast<size_t>(columns) * size());
+#endif
+  }
+  ~Matrix() {
+    cudaFree(device_);
+  }
+  Matrix(const Matrix&) = delete;
+
+  int64_t ld() const {
+    return ld_;
+  }
+  int64_t rows() const {
+    return rows_;
+  }
+  int64_t columns() const {
+    return columns_;
+  }
+  template <class T = void>
+  T* data() const {
+    return static_cast<T*>(at(0, 0));
+  }
+
+  /** The element as the host last knew it. */
+  double operator()(int64_t i, int64_t j) const {
+    const unsigned char* p = bytes_.data() + index(i, j) * size();
+    if (dtype_ == PP_FLOAT32) {
+      float v;
+      memcpy(&v, p, sizeof v);
+      return v;
+    }
+    uint16_t bits;
+    memcpy(&bits, p, sizeof bits);
+    return dtype_ == PP_FLOAT16 ? simt::half_value(bits) : simt::bfloat16_value(bits);
+  }
+
+  void set(int64_t i, int64_t j, float value) {
+    unsigned char* p = bytes_.data() + index(i, j) * size();
+    if (dtype_ == PP_FLOAT32) {
+      memcpy(p, &value, sizeof value);
+      return;
+    }
+    const uint16_t bits = dtype_ == PP_FLOAT16 ? simt::half_bits(value) : simt::bfloat16_bits(value);
+    memcpy(p, &bits, sizeof bits);
+  }
+
+  void upload() {
+    check_cuda(cudaMemcpy(device_, bytes_.data(), bytes_.size(), cudaMemcpyHostToDevice));
+  }
+
+  /** Reads the matrix back; what lies around it must be untouched. */
+  void download() {
+    check_cuda(cudaMemcpy(bytes_.data(), device_, bytes_.size(), cudaMemcpyDeviceToHost));
+    std::vector<bool> inside(bytes_.size());
+    for (int64_t i = 0; i < rows_; i++)
+      for (size_t b = index(i, 0) * size(); b < index(i, columns_) * size(); b++) inside[b] = true;
+    for (size_t b = 0; b < bytes_.size(); b++)
+      if (!inside[b] && bytes_[b] != kPattern) return report("a byte outside a matrix has changed: %zu", b);
+  }
+
+  const std::vector<unsigned char>& bytes() const {
+    return bytes_;
+  }
+
+ private:
+  static constexpr unsigned char kPattern = 0xff;
+  static constexpr int64_t kBorder = 16;
+  size_t size() const {
+    return pp_dtype_size(dtype_);
+  }
+  size_t index(int64_t i, int64_t j) const {
+    return static_cast<size_t>(offset_ + i * ld_ + j);
+  }
+  void* at(int64_t i, int64_t j) const {
+    return static_cast<unsigned char*>(device_) + index(i, j) * size();
+  }
+
+  pp_dtype dtype_;
+  int64_t rows_, columns_, ld_, offset_;
+  std::vector<unsigned char> bytes_;
+  void* device_ = nullptr;
+};
+
+/** Memory for a call, at an odd address, poisoned. */
+class Workspace {
+ public:
+  explicit Workspace(size_t bytes) : bytes_(bytes) { check_cuda(cudaMalloc(&memory_, bytes + 1)); }
+  ~Workspace() { cudaFree(memory_); }
+  Workspace(const Workspace&) = delete;
+  void* data() const { return static_cast<char*>(memory_) + 1; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  size_t bytes_;
+  void* memory_ = nullptr;
+};
+
+inline void expect_close(const char* what, const Matrix& got, const Reference& reference, double limit) {
+  double error = 0, norm = 0;
+  for (int64_t i = 0; i < reference.rows; i++)
+    for (int64_t j = 0; j < reference.columns; j++) {
+      const double difference = got(i, j) - reference(i, j);
+      error += difference * difference;
+      norm += reference(i, j) * reference(i, j);
+    }
+  error = std::sqrt(error) / std::sqrt(norm > 0 ? norm : 1);
+  if (!(error <= limit)) report("%s is %.3g from its reference, at most %.3g is allowed", what, error, limit);
+}
+
+/**
+ * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks. It
+ * returns the bytes of its results, which must be the same each time.
+ */
+inline void run_case(const std::string& case_name, const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
+  current_case = case_name;
+  std::vector<unsigned char> first;
+  const int failures_before = failures;
+  for (int run = 0; run < runs && failures == failures_before; run++) {
+    random_bits.seed(std::hash<std::string>()(case_name));
+#if defined(PRUNEPEFT_EMULATED)
+    simt::set_seed(static_cast<uint64_t>(run) * 7919 + case_name.size());
+#endif
+    const std::vector<unsigned char> bytes = body();
+    if (emulator_fault()) return;
+    if (run == 0) first = bytes;
+    if (bytes != first) report("a repeat gives other bits");
+  }
+}
+
+inline void append(std::vector<unsigned char>* bytes, const Matrix& matrix) {
+  bytes->insert(bytes->end(), matrix.bytes().begin(), matrix.bytes().end());
+}
+
+inline int finish() {
+  printf("%s\n", failures == 0 ? "passed" : "FAILED");
+  return failures != 0;
+}
+
+constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
+constexpr pp_dtype kDtypes[] = {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16};
+
+/** Aligned rows; aligned base but rows not; base and rows off by less than a vector; rows far apart, aligned to 8 bytes only.
+ */
+constexpr Placement kPlacements[] = {{0, 0}, {0, 3}, {1, 5}, {0, 8}};
+}  // namespace device_test

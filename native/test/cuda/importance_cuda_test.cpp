@@ -1,0 +1,248 @@
+// Importance, quantiles and the output magnitude on CUDA buffers against float64.
+// SPDX-License-Identifier: Apache-2.0
+#include "prunepeft/importance.h"
+
+#include <algorithm>
+
+#include "device_test.h"
+
+using namespace device_test;
+
+namespace {
+/** A segment's size, place and owner; `offset` elements from an aligned address. */
+struct SegmentCase {
+  int64_t n;
+  int64_t offset;
+  int32_t module;
+  int32_t group;
+  bool with_gradient;
+};
+
+/**
+ * Module 3 has no segment, module 5 an empty one; module 1 has several items, in two segments apart in the table; module 7 has
+ * more items than a warp has lanes.
+ */
+std::vector<SegmentCase> make_segments() {
+  std::vector<SegmentCase> segments = {{1, 0, 0, 0, true},     {20000, 0, 1, 1, true}, {7, 1, 2, 0, true},
+                                       {4100, 3, 2, 1, false}, {8193, 0, 1, 1, true},  {0, 0, 5, 2, true},
+                                       {300, 5, 4, 0, true},   {8192, 0, 4, 1, true},  {264, 0, 6, 3, true}};
+  for (int64_t i = 0; i < 70; i++) segments.push_back({1 + i % 3, 0, 7, 0, true});
+  return segments;
+}
+const std::vector<SegmentCase> kSegments = make_segments();
+constexpr int32_t kModules = 8, kGroups = 5;  // group 2 has no weights, group 4 no segment
+
+/** Weights with zeros, subnormals of half and of bf16, equal values and both signs. */
+void fill(Matrix* w, pp_dtype dtype) {
+  for (int64_t j = 0; j < w->columns(); j++) {
+    const uint64_t kind = random_bits() % 16;
+    if (kind == 0) w->set(0, j, 0.0f);
+    if (kind == 1) w->set(0, j, -0.0f);
+    if (kind == 2) w->set(0, j, 0.5f);
+    if (kind == 3) w->set(0, j, std::ldexp(random_bits() % 2 != 0 ? 1.0f : -1.5f, -25));
+    if (kind == 4 && dtype == PP_FLOAT32) w->set(0, j, std::ldexp(random_bits() % 2 != 0 ? 1.0f : -1.5f, -134));
+  }
+}
+
+struct Segments {
+  std::vector<std::unique_ptr<Matrix>> w, g;
+  std::vector<pp_segment> table;
+
+  explicit Segments(pp_dtype dtype) {
+    for (const SegmentCase& s : kSegments) {
+      w.push_back(std::make_unique<Matrix>(dtype, 1, s.n, Placement{s.offset, 0}, Content::kRandom));
+      fill(w.back().get(), dtype);
+      w.back()->upload();
+      g.push_back(std::make_unique<Matrix>(dtype, 1, s.n, Placement{s.offset, 0}, Content::kRandom, 0.01));
+      table.push_back(
+          {s.n == 0 ? nullptr : w.back()->data(), s.with_gradient ? g.back()->data() : nullptr, s.n, s.module, s.group});
+    }
+  }
+  size_t count() const { return table.size(); }
+};
+
+/** A plan that is freed at the end. */
+struct Plan {
+  pp_importance_plan* plan = nullptr;
+  Plan(pp_dtype dtype, const Segments& segments) {
+    expect_ok(pp_importance_plan_create(&kDevice, dtype, segments.table.data(), static_cast<int64_t>(segments.count()),
+                                        kModules, kGroups, &plan));
+  }
+  ~Plan() { pp_importance_plan_destroy(plan); }
+};
+
+/** Doubles in device memory. */
+template <class T>
+struct DeviceArray {
+  T* data = nullptr;
+  size_t n;
+  explicit DeviceArray(size_t count) : n(count) { check_cuda(cudaMalloc(reinterpret_cast<void**>(&data), n * sizeof(T))); }
+  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
+    check_cuda(cudaMemcpy(data, values.data(), n * sizeof(T), cudaMemcpyHostToDevice));
+  }
+  ~DeviceArray() { cudaFree(data); }
+  std::vector<T> read() const {
+    std::vector<T> values(n);
+    check_cuda(cudaMemcpy(values.data(), data, n * sizeof(T), cudaMemcpyDeviceToHost));
+    return values;
+  }
+};
+
+template <class T>
+std::vector<unsigned char> bytes_of(const std::vector<T>& values) {
+  const auto* p = reinterpret_cast<const unsigned char*>(values.data());
+  return {p, p + values.size() * sizeof(T)};
+}
+
+double rounds_to_zero_at(pp_dtype zero_dtype) {
+  return zero_dtype == PP_FLOAT16 ? std::ldexp(1.0, -25) : zero_dtype == PP_BFLOAT16 ? std::ldexp(1.0, -134) : 0.0;
+}
+
+std::vector<double> reference_statistics(const Segments& segments, pp_dtype zero_dtype, const std::vector<float>* thresholds) {
+  std::vector<double> table(kModules * PP_STATISTICS);
+  for (size_t s = 0; s < segments.count(); s++) {
+    double* row = table.data() + kSegments[s].module * PP_STATISTICS;
+    for (int64_t i = 0; i < kSegments[s].n; i++) {
+      const double w = (*segments.w[s])(0, i), g = kSegments[s].with_gradient ? (*segments.g[s])(0, i) : 0;
+      row[PP_COUNT] += 1;
+      row[PP_SUM_W2] += w * w;
+      row[PP_SUM_ABS_W] += std::fabs(w);
+      row[PP_NONZERO] += std::fabs(w) > rounds_to_zero_at(zero_dtype);
+      if (thresholds != nullptr) row[PP_BELOW] += std::fabs(w) < (*thresholds)[static_cast<size_t>(kSegments[s].group)];
+      row[PP_SUM_G2] += g * g;
+      row[PP_SUM_ABS_G] += std::fabs(g);
+      row[PP_SUM_WG] += w * g;
+      row[PP_SUM_ABS_WG] += std::fabs(w * g);
+      row[PP_SUM_WG2] += w * g * w * g;
+    }
+  }
+  return table;
+}
+
+void test_statistics(pp_dtype dtype, pp_dtype zero_dtype, bool with_thresholds) {
+  run_case(std::string("importance ") + name(dtype) + " zeros of " + name(zero_dtype), [&] {
+    const Segments segments(dtype);
+    const Plan plan(dtype, segments);
+    const std::vector<float> thresholds = {0.5f, 1.0f, 0.1f, 0.25f, 9.0f};
+    const DeviceArray<float> device_thresholds(thresholds);
+    const DeviceArray<double> table(kModules * PP_STATISTICS);
+    const Workspace workspace(pp_importance_workspace(plan.plan));
+    expect_ok(pp_importance(&kDevice, plan.plan, zero_dtype, with_thresholds ? device_thresholds.data : nullptr, table.data,
+                            workspace.data(), workspace.bytes()));
+    const std::vector<double> got = table.read();
+    const std::vector<double> expected = reference_statistics(segments, zero_dtype, with_thresholds ? &thresholds : nullptr);
+    for (int32_t m = 0; m < kModules; m++)
+      for (int s = 0; s < PP_STATISTICS; s++) {
+        const double e = expected[static_cast<size_t>(m * PP_STATISTICS + s)],
+                     v = got[static_cast<size_t>(m * PP_STATISTICS + s)];
+        // Σw·g may cancel: its error is measured by Σ|w·g|.
+        const double size = s == PP_SUM_WG ? expected[static_cast<size_t>(m * PP_STATISTICS + PP_SUM_ABS_WG)] : std::fabs(e);
+        if (!(std::fabs(v - e) <= 1e-12 * size)) report("module %d statistic %d is %.17g, not %.17g", m, s, v, e);
+      }
+    return bytes_of(got);
+  });
+}
+
+void test_quantile(pp_dtype dtype, double q) {
+  run_case(std::string("quantile ") + std::to_string(q) + " " + name(dtype), [&] {
+    const Segments segments(dtype);
+    const Plan plan(dtype, segments);
+    const DeviceArray<float> thresholds(kGroups);
+    const Workspace workspace(pp_importance_workspace(plan.plan));
+    expect_ok(pp_importance_quantile(&kDevice, plan.plan, q, thresholds.data, workspace.data(), workspace.bytes()));
+    const std::vector<float> got = thresholds.read();
+    for (int32_t group = 0; group < kGroups; group++) {
+      std::vector<double> weights;
+      for (size_t s = 0; s < segments.count(); s++)
+        for (int64_t i = 0; kSegments[s].group == group && i < kSegments[s].n; i++)
+          weights.push_back(std::fabs((*segments.w[s])(0, i)));
+      std::sort(weights.begin(), weights.end());
+      const double expected =
+          weights.empty() ? 0 : weights[static_cast<size_t>(std::floor(q * static_cast<double>(weights.size() - 1)))];
+      if (got[static_cast<size_t>(group)] != expected)
+        report("the quantile of group %d is %.9g, not %.9g", group, static_cast<double>(got[static_cast<size_t>(group)]),
+               expected);
+    }
+    return bytes_of(got);
+  });
+}
+
+/** NaN weights rank last, and make their module's sums NaN. */
+void test_nan() {
+  run_case("NaN weights", [&] {
+    Matrix w(PP_FLOAT32, 1, 5, {}, Content::kRandom);
+    const float values[] = {3, -1, NAN, 2, INFINITY};
+    for (int64_t i = 0; i < 5; i++) w.set(0, i, values[i]);
+    w.upload();
+    const pp_segment segment = {w.data(), nullptr, 5, 0, 0};
+    pp_importance_plan* plan = nullptr;
+    expect_ok(pp_importance_plan_create(&kDevice, PP_FLOAT32, &segment, 1, 1, 1, &plan));
+    const Workspace workspace(pp_importance_workspace(plan));
+    const DeviceArray<float> threshold(1);
+    const DeviceArray<double> table(PP_STATISTICS);
+    expect_ok(pp_importance_quantile(&kDevice, plan, 0.75, threshold.data, workspace.data(), workspace.bytes()));
+    expect(threshold.read()[0] == INFINITY, "infinity ranks below NaN");
+    expect_ok(pp_importance_quantile(&kDevice, plan, 1, threshold.data, workspace.data(), workspace.bytes()));
+    expect(std::isnan(threshold.read()[0]), "NaN ranks last");
+    expect_ok(pp_importance(&kDevice, plan, PP_FLOAT16, nullptr, table.data, workspace.data(), workspace.bytes()));
+    const std::vector<double> sums = table.read();
+    expect(std::isnan(sums[PP_SUM_W2]) && sums[PP_NONZERO] == 5, "NaN enters sums and is not zero");
+    pp_importance_plan_destroy(plan);
+    return std::vector<unsigned char>();
+  });
+}
+
+double sigma(pp_activation activation, double z) {
+  if (activation == PP_RELU) return z > 0 ? z : 0;
+  if (activation == PP_GELU) return 0.5 * z * std::erfc(-z / std::sqrt(2.0));
+  return z;
+}
+
+struct MagnitudeCase {
+  int64_t M, N, r;
+  Placement placement;
+  pp_activation activation;
+  bool with_bias, with_mask;
+};
+
+void test_magnitude(pp_dtype dtype, const MagnitudeCase& c) {
+  run_case(std::string("magnitude ") + name(dtype) + " M=" + std::to_string(c.M) + " N=" + std::to_string(c.N), [&] {
+    Matrix p(dtype, c.M, c.r, c.placement, Content::kRandom), q(dtype, c.N, c.r, c.placement, Content::kRandom);
+    Matrix bias(dtype, 1, c.N, {1, 0}, Content::kRandom);
+    std::vector<uint8_t> mask(static_cast<size_t>(c.M));
+    for (uint8_t& m : mask) m = static_cast<uint8_t>(random_bits() % 3);
+    const DeviceArray<uint8_t> device_mask(mask);
+    double expected = 0;
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t n = 0; n < c.N; n++) {
+        double v = c.with_bias ? bias(0, n) : 0;
+        for (int64_t k = 0; k < c.r; k++) v += sigma(c.activation, p(i, k)) * q(n, k);
+        if (!c.with_mask || mask[static_cast<size_t>(i)] != 0) expected += std::fabs(v);
+      }
+    const DeviceArray<double> sum(1);
+    const Workspace workspace(pp_output_magnitude_workspace(&kDevice, dtype, c.M, c.N, c.r));
+    expect_ok(pp_output_magnitude(&kDevice, dtype, c.M, c.N, c.r, p.data(), p.ld(), c.activation, q.data(), q.ld(),
+                                  c.with_bias ? bias.data() : nullptr, c.with_mask ? device_mask.data : nullptr, sum.data,
+                                  workspace.data(), workspace.bytes()));
+    const std::vector<double> got = sum.read();
+    if (!(std::fabs(got[0] - expected) <= tolerance(dtype) * expected)) report("%.9g, not %.9g", got[0], expected);
+    return bytes_of(got);
+  });
+}
+}  // namespace
+
+int main() {
+  for (pp_dtype dtype : kDtypes) {
+    for (pp_dtype zero_dtype : kDtypes) test_statistics(dtype, zero_dtype, zero_dtype != PP_FLOAT16);
+    for (double q : {0.0, 0.3, 0.5, 0.999, 1.0}) test_quantile(dtype, q);
+    test_magnitude(dtype, {1, 1, 1, {0, 0}, PP_IDENTITY, false, false});
+    test_magnitude(dtype, {0, 8, 8, {0, 0}, PP_IDENTITY, false, false});
+    test_magnitude(dtype, {130, 72, 16, {0, 0}, PP_GELU, true, true});
+    test_magnitude(dtype, {70, 700, 5, {1, 3}, PP_IDENTITY, false, true});
+    test_magnitude(dtype, {67, 131, 70, {0, 2}, PP_RELU, true, false});
+    // More blocks than the last stage has threads.
+    test_magnitude(dtype, {1030, 1030, 2, {0, 0}, PP_IDENTITY, false, false});
+  }
+  test_nan();
+  return finish();
+}

@@ -1,0 +1,252 @@
+// The LoRA functions on CUDA buffers against float64, at odd sizes, ranks, placements and dropout rates.
+// SPDX-License-Identifier: Apache-2.0
+#include "prunepeft/lora.h"
+
+#include <memory>
+
+#include "../naive_philox.h"
+#include "device_test.h"
+
+using namespace device_test;
+
+namespace {
+/** An aligned matrix has rows of a multiple of eight elements; sizes below choose which paths are taken. */
+struct Case {
+  int64_t M, K;
+  std::vector<int64_t> ranks;
+  Placement placement;
+  float p;
+};
+
+std::string describe(const char* what, pp_dtype dtype, const Case& c) {
+  std::string text =
+      std::string(what) + " " + name(dtype) + " M=" + std::to_string(c.M) + " K=" + std::to_string(c.K) + " ranks";
+  for (int64_t rank : c.ranks) text += " " + std::to_string(rank);
+  return text + " offset=" + std::to_string(c.placement.offset) + " padding=" + std::to_string(c.placement.padding) +
+         " p=" + std::to_string(c.p);
+}
+
+const Case kCases[] = {
+    {1, 1, {1}, {0, 0}, 0},
+    {3, 7, {2}, {1, 5}, 0.5f},
+    {70, 136, {8}, {0, 0}, 0.1f},
+    {65, 72, {16}, {0, 8}, 0},
+    {33, 203, {5, 19}, {0, 5}, 0.25f},
+    {67, 530, {4, 16}, {0, 6}, 0.1f},
+    {130, 64, {32, 32}, {0, 0}, 0},
+    {66, 584, {40, 50}, {0, 8}, 0.3f},
+    {9, 131, {70, 3, 17}, {1, 5}, 0.5f},
+    {129, 40, {1, 1, 1, 1, 1, 1}, {3, 2}, 0.7f},
+    {40, 129, {100}, {0, 7}, 0},
+};
+
+constexpr uint64_t kSeed = 0x123456789abcdef0ull;
+constexpr uint32_t kStep = 77, kMicroBatch = 513;
+pp_dropout dropout_of(float p) {
+  return {p, kMicroBatch, kStep, kSeed};
+}
+
+double keep_factor(float p, uint32_t module, int64_t row, int64_t column, int64_t columns) {
+  return NaiveDropout{p, kMicroBatch, kStep, kSeed}.factor(module, columns, row, column);
+}
+
+/** A wide matrix and branches around it, each with its own A, S and dA. */
+struct Operands {
+  Matrix x;
+  std::vector<std::unique_ptr<Matrix>> a, s, da;
+  std::vector<pp_lora_branch> branches;
+  int64_t ranks = 0;
+
+  Operands(pp_dtype dtype, const Case& c, Content a_content, Content s_content, Content da_content)
+      : x(dtype, c.M, c.K, c.placement, Content::kRandom) {
+    const Placement flat = c.placement.padding == 0 && c.placement.offset == 0 ? Placement{} : Placement{c.placement.offset, 3};
+    for (size_t i = 0; i < c.ranks.size(); i++) {
+      const int64_t rank = c.ranks[i];
+      ranks += rank;
+      a.push_back(std::make_unique<Matrix>(dtype, rank, c.K, c.placement, a_content));
+      s.push_back(std::make_unique<Matrix>(dtype, c.M, rank, flat, s_content));
+      da.push_back(std::make_unique<Matrix>(PP_FLOAT32, rank, c.K, flat, da_content));
+      branches.push_back({a[i]->data(), a[i]->ld(), rank, 0.5f + static_cast<float>(i), static_cast<uint32_t>(11 + 7 * i),
+                          s[i]->data(), s[i]->ld(), da[i]->data<float>(), da[i]->ld()});
+    }
+  }
+  int32_t count() const { return static_cast<int32_t>(branches.size()); }
+};
+
+void test_down(pp_dtype dtype, const Case& c, bool copy) {
+  run_case(describe(copy ? "down and copy" : "down", dtype, c), [&] {
+    Operands o(dtype, c, Content::kRandom, Content::kUnwritten, Content::kRandom);
+    Matrix x_copy(dtype, c.M, c.K, {c.placement.offset, c.placement.padding + (c.placement.padding % 2) * 8},
+                  Content::kUnwritten);
+    const pp_dropout dropout = dropout_of(c.p);
+    const Workspace workspace(pp_lora_down_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
+    expect_ok(pp_lora_down(&kDevice, dtype, c.M, c.K, o.x.data(), o.x.ld(), o.branches.data(), o.count(),
+                           c.p == 0 ? nullptr : &dropout, copy ? x_copy.data() : nullptr, x_copy.ld(), workspace.data(),
+                           workspace.bytes()));
+    std::vector<unsigned char> bytes;
+    for (size_t b = 0; b < c.ranks.size(); b++) {
+      Reference s(c.M, c.ranks[b]);
+      for (int64_t i = 0; i < c.M; i++)
+        for (int64_t k = 0; k < c.K; k++) {
+          const double kept = o.x(i, k) * keep_factor(c.p, o.branches[b].module, i, k, c.K) * o.branches[b].scale;
+          for (int64_t r = 0; r < c.ranks[b]; r++) s(i, r) += kept * (*o.a[b])(r, k);
+        }
+      o.s[b]->download();
+      expect_close("S", *o.s[b], s, tolerance(dtype));
+      append(&bytes, *o.s[b]);
+    }
+    if (copy) {
+      x_copy.download();
+      for (int64_t i = 0; i < c.M; i++)
+        for (int64_t k = 0; k < c.K; k++)
+          if (x_copy(i, k) != o.x(i, k)) {
+            report("the copy of x differs at %lld, %lld", static_cast<long long>(i), static_cast<long long>(k));
+            return bytes;
+          }
+    }
+    return bytes;
+  });
+}
+
+void test_grad_down(pp_dtype dtype, const Case& c, bool accumulate) {
+  run_case(describe(accumulate ? "grad_down, accumulated" : "grad_down", dtype, c), [&] {
+    Operands o(dtype, c, Content::kRandom, Content::kRandom, accumulate ? Content::kRandom : Content::kUnwritten);
+    std::vector<Reference> references;
+    for (size_t b = 0; b < c.ranks.size(); b++) {
+      Reference da(c.ranks[b], c.K);
+      for (int64_t r = 0; accumulate && r < c.ranks[b]; r++)
+        for (int64_t k = 0; k < c.K; k++) da(r, k) = (*o.da[b])(r, k);
+      for (int64_t i = 0; i < c.M; i++)
+        for (int64_t k = 0; k < c.K; k++) {
+          const double kept = o.x(i, k) * keep_factor(c.p, o.branches[b].module, i, k, c.K);
+          for (int64_t r = 0; r < c.ranks[b]; r++) da(r, k) += kept * (*o.s[b])(i, r);
+        }
+      references.push_back(da);
+    }
+    const pp_dropout dropout = dropout_of(c.p);
+    const Workspace workspace(pp_lora_grad_down_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
+    expect_ok(pp_lora_grad_down(&kDevice, dtype, c.M, c.K, o.x.data(), o.x.ld(), o.branches.data(), o.count(),
+                                c.p == 0 ? nullptr : &dropout, accumulate, workspace.data(), workspace.bytes()));
+    std::vector<unsigned char> bytes;
+    for (size_t b = 0; b < c.ranks.size(); b++) {
+      o.da[b]->download();
+      expect_close("dA", *o.da[b], references[b], tolerance(PP_FLOAT32));
+      append(&bytes, *o.da[b]);
+    }
+    return bytes;
+  });
+}
+
+void test_grad_input(pp_dtype dtype, const Case& c) {
+  run_case(describe("grad_input", dtype, c), [&] {
+    Operands o(dtype, c, Content::kRandom, Content::kRandom, Content::kRandom);
+    Reference dx(c.M, c.K);
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t k = 0; k < c.K; k++) {
+        dx(i, k) = o.x(i, k);
+        for (size_t b = 0; b < c.ranks.size(); b++) {
+          double sum = 0;
+          for (int64_t r = 0; r < c.ranks[b]; r++) sum += (*o.s[b])(i, r) * (*o.a[b])(r, k);
+          dx(i, k) += sum * keep_factor(c.p, o.branches[b].module, i, k, c.K);
+        }
+      }
+    const pp_dropout dropout = dropout_of(c.p);
+    const Workspace workspace(pp_lora_grad_input_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
+    expect_ok(pp_lora_grad_input(&kDevice, dtype, c.M, c.K, o.branches.data(), o.count(), c.p == 0 ? nullptr : &dropout,
+                                 o.x.data(), o.x.ld(), workspace.data(), workspace.bytes()));
+    std::vector<unsigned char> bytes;
+    o.x.download();
+    expect_close("dX", o.x, dx, tolerance(dtype));
+    append(&bytes, o.x);
+    return bytes;
+  });
+}
+
+/** The up-projection has one branch; the case's ranks are added up, and its K is N. */
+void test_up(pp_dtype dtype, const Case& c) {
+  run_case(describe("up", dtype, c), [&] {
+    const int64_t r = c.ranks[0];
+    Matrix s(dtype, c.M, r, c.placement, Content::kRandom), b(dtype, c.K, r, c.placement, Content::kRandom);
+    Matrix y(dtype, c.M, c.K, c.placement, Content::kRandom);
+    Reference expected(c.M, c.K);
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t n = 0; n < c.K; n++) {
+        expected(i, n) = y(i, n);
+        for (int64_t k = 0; k < r; k++) expected(i, n) += s(i, k) * b(n, k);
+      }
+    const Workspace workspace(pp_lora_up_workspace(&kDevice, dtype, c.M, c.K, r));
+    expect_ok(pp_lora_up(&kDevice, dtype, c.M, c.K, r, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(), workspace.data(),
+                         workspace.bytes()));
+    std::vector<unsigned char> bytes;
+    y.download();
+    expect_close("y", y, expected, tolerance(dtype));
+    append(&bytes, y);
+    return bytes;
+  });
+}
+
+void test_grad_up(pp_dtype dtype, const Case& c, bool with_ds, bool accumulate) {
+  run_case(describe(with_ds ? "grad_up" : "grad_up, dB alone", dtype, c), [&] {
+    const int64_t r = c.ranks[0];
+    const float scale = 1.75f;
+    Matrix dy(dtype, c.M, c.K, c.placement, Content::kRandom), b(dtype, c.K, r, c.placement, Content::kRandom);
+    Matrix s(dtype, c.M, r, c.placement, Content::kRandom), ds(dtype, c.M, r, c.placement, Content::kUnwritten);
+    Matrix db(PP_FLOAT32, c.K, r, c.placement, accumulate ? Content::kRandom : Content::kUnwritten);
+    Reference expected_ds(c.M, r), expected_db(c.K, r);
+    for (int64_t n = 0; accumulate && n < c.K; n++)
+      for (int64_t k = 0; k < r; k++) expected_db(n, k) = db(n, k);
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t n = 0; n < c.K; n++)
+        for (int64_t k = 0; k < r; k++) {
+          expected_ds(i, k) += scale * dy(i, n) * b(n, k);
+          expected_db(n, k) += dy(i, n) * s(i, k);
+        }
+    const Workspace workspace(pp_lora_grad_up_workspace(&kDevice, dtype, c.M, c.K, r));
+    expect_ok(pp_lora_grad_up(&kDevice, dtype, c.M, c.K, r, dy.data(), dy.ld(), b.data(), b.ld(), s.data(), s.ld(), scale,
+                              with_ds ? ds.data() : nullptr, ds.ld(), db.data<float>(), db.ld(), accumulate, workspace.data(),
+                              workspace.bytes()));
+    std::vector<unsigned char> bytes;
+    db.download();
+    expect_close("dB", db, expected_db, tolerance(PP_FLOAT32));
+    append(&bytes, db);
+    if (with_ds) {
+      ds.download();
+      expect_close("dS", ds, expected_ds, tolerance(dtype));
+      append(&bytes, ds);
+    }
+    return bytes;
+  });
+}
+
+void test_no_rows() {
+  current_case = "M = 0";
+  const Case c = {0, 8, {2}, {0, 0}, 0};
+  Operands o(PP_FLOAT32, c, Content::kRandom, Content::kUnwritten, Content::kRandom);
+  expect_ok(pp_lora_down(&kDevice, PP_FLOAT32, 0, 8, o.x.data(), 8, o.branches.data(), 1, nullptr, nullptr, 8, nullptr, 0));
+  expect_ok(pp_lora_grad_input(&kDevice, PP_FLOAT32, 0, 8, o.branches.data(), 1, nullptr, o.x.data(), 8, nullptr, 0));
+}
+}  // namespace
+
+int main() {
+  bool odd = false;
+  for (const Case& c : kCases) {
+    for (pp_dtype dtype : kDtypes) {
+      test_down(dtype, c, odd);
+      test_down(dtype, c, !odd);
+      test_grad_down(dtype, c, odd);
+      test_grad_input(dtype, c);
+      test_up(dtype, c);
+      test_grad_up(dtype, c, true, !odd);
+      test_grad_up(dtype, c, false, odd);
+    }
+    odd = !odd;
+  }
+  // So wide that the gradients' blocks walk through several tiles of rows.
+  const Case wide = {200, 8200, {3}, {0, 0}, 0.1f};
+  for (pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    test_grad_down(dtype, wide, false);
+    test_grad_up(dtype, wide, true, false);
+  }
+  test_no_rows();
+  return finish();
+}
