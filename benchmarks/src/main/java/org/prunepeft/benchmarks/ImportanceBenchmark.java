@@ -3,7 +3,6 @@ package org.prunepeft.benchmarks;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToDoubleBiFunction;
-import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -17,8 +16,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.ImportancePlan;
-import org.prunepeft.kernels.Matrix;
 import org.prunepeft.kernels.Statistics;
+import org.prunepeft.torch.Torch;
 
 /**
  * What do all statistics of all modules cost? {@code ours} is one call, {@code loop} a LibTorch call a statistic and tensor as one
@@ -55,8 +54,8 @@ public class ImportanceBenchmark extends TorchBenchmark {
           switch (tensors) {
             case 24 -> 32 * 384;
             case 96 -> 32 * 1024;
-            // A layer's seven linears, A and B of each: four are square, three go to or come from the feed-forward block.
-            case 448 -> 16 * (i % 14 < 8 || i % 14 == 8 || i % 14 == 10 || i % 14 == 13 ? 4096 : 11008);
+            // A layer has A and B of query, key, value, output, gate, up and down, in this order.
+            case 448 -> 16 * (List.of(9, 11, 12).contains(i % 14) ? 11008 : 4096);
             default -> throw new IllegalArgumentException("no model has " + tensors + " tensors");
           };
     }
@@ -86,8 +85,6 @@ public class ImportanceBenchmark extends TorchBenchmark {
   private Copy copy(long[] lengths, long total) {
     Tensor w = random(0.02, total);
     Tensor g = random(0.01, total);
-    FloatPointer wData = w.data_ptr_float();
-    FloatPointer gData = g.data_ptr_float();
     List<Tensor> ws = new ArrayList<>();
     List<Tensor> gs = new ArrayList<>();
     List<ImportancePlan.Segment> segments = new ArrayList<>();
@@ -96,11 +93,7 @@ public class ImportanceBenchmark extends TorchBenchmark {
       ws.add(w.narrow(0, offset, lengths[i]));
       gs.add(g.narrow(0, offset, lengths[i]));
       segments.add(
-          new ImportancePlan.Segment(
-              Matrix.vector(wData.position(offset), lengths[i]),
-              Matrix.vector(gData.position(offset), lengths[i]),
-              i,
-              0));
+          new ImportancePlan.Segment(Torch.matrix(ws.get(i)), Torch.matrix(gs.get(i)), i, 0));
       offset += lengths[i];
     }
     ImportancePlan plan = new ImportancePlan(Device.cpu(), segments, lengths.length, 1);
