@@ -1,0 +1,110 @@
+package org.prunepeft.benchmarks;
+
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.kernels.LoraBranch;
+import org.prunepeft.kernels.LoraKernels;
+import org.prunepeft.kernels.Matrix;
+import org.prunepeft.kernels.Workspace;
+import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/** What does it cost to call native code from Java? The operands are so small that there is next to nothing to compute. */
+@State(Scope.Benchmark)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+public class CallOverheadBenchmark extends TorchBenchmark {
+  private static final int ROWS = 2;
+  private static final int COLS = 8;
+  private static final int RANK = 1;
+
+  private PointerScope scope;
+  private Tape tape;
+  private Workspace workspace;
+  private Tensor x;
+  private Tensor weight;
+  private Tensor a;
+  private Tensor b;
+  private Matrix input;
+  private Matrix s;
+
+  @Setup
+  public void setUp() {
+    begin();
+    scope = new PointerScope();
+    tape = new Tape();
+    workspace = new Workspace();
+    x = random(1, ROWS, COLS);
+    weight = random(1, COLS, COLS);
+    a = random(1, RANK, COLS);
+    b = random(1, COLS, RANK);
+    input = Torch.matrix(x);
+    Tensor product = Torch.emptyMatrix(ROWS, RANK);
+    s = Torch.matrix(product);
+    LoraKernels.down(Device.cpu(), input, branches(), null, null, workspace);
+    requireSame("S", x.mm(a.t()), product);
+  }
+
+  @TearDown
+  public void tearDown() {
+    workspace.close();
+    tape.close();
+    scope.close();
+  }
+
+  /** Into the native library and back. */
+  @Benchmark
+  public int emptyKernelCall() {
+    return Kernels.threads();
+  }
+
+  /** Opens and closes the scope that frees a call's native objects; part of all below. */
+  @Benchmark
+  public PointerScope pointerScope() {
+    try (PointerScope call = new PointerScope()) {
+      return call;
+    }
+  }
+
+  /** A kernel with its checks and structs: S = x Aᵀ. */
+  @Benchmark
+  public Matrix fusedKernel() {
+    LoraKernels.down(Device.cpu(), input, branches(), null, null, workspace);
+    return s;
+  }
+
+  /** A whole LoRA linear, unrecorded: two kernels and LibTorch's linear. */
+  @Benchmark
+  public long fusedOperation() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return LoraLinear.apply(
+              tape, x, weight, null, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
+          .address();
+    }
+  }
+
+  /** An addition. */
+  @Benchmark
+  public long libTorchOperation() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return x.add(x).address();
+    }
+  }
+
+  private List<LoraBranch> branches() {
+    return List.of(new LoraBranch(Torch.matrix(a), 1, 0, s, null));
+  }
+}

@@ -1,0 +1,287 @@
+package org.prunepeft.benchmarks;
+
+import java.util.List;
+import java.util.function.UnaryOperator;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.T_TensorTensor_T;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.Tape;
+
+/**
+ * What does LoRA cost on a frozen linear? {@code frozen} is the linear alone, the baseline; {@code ours} the library's operation;
+ * {@code eager} LibTorch's operations with autograd, as PEFT writes them; {@code addmm} the same by hand, gradients too, with the
+ * products added in place. {@code Both} is forward and backward, with gradients of x, A and B (of x alone where it is frozen).
+ */
+@State(Scope.Benchmark)
+public class LoraLinearBenchmark extends TorchBenchmark {
+  private static final float SCALE = 0.5f;
+  private static final int MODULE = 7;
+
+  /** Tokens x inputs x outputs, rank: MiniLM's attention, RoBERTa-large's, a small batch, MiniLM's feed-forward block. */
+  @Param({
+    "2048x384x384r32",
+    "4096x1024x1024r32",
+    "512x384x384r32",
+    "2048x384x1536r32",
+    "2048x1536x384r32"
+  })
+  public String shape;
+
+  @Param({"0", "0.1"})
+  public float dropout;
+
+  /** M, K, N and r. */
+  record Shape(long m, long k, long n, long r) {
+    static Shape parse(String text) {
+      String[] extents = text.split("[xr]");
+      return new Shape(
+          Long.parseLong(extents[0]),
+          Long.parseLong(extents[1]),
+          Long.parseLong(extents[2]),
+          Long.parseLong(extents[3]));
+    }
+
+    /** FLOP of a forward pass over those of the frozen linear, minus 1; a backward pass has twice that. */
+    double forwardLimit() {
+      return r * (1.0 / k + 1.0 / n);
+    }
+  }
+
+  private PointerScope scope;
+  private Tape tape;
+  private Tensor x;
+  private Tensor weight;
+  private Tensor bias;
+  private Tensor a;
+  private Tensor b;
+  private Tensor dy;
+  private List<LoraLinear.Branch> branches;
+  private int step;
+
+  @Setup
+  public void setUp() {
+    begin();
+    scope = new PointerScope();
+    tape = new Tape();
+    Shape size = Shape.parse(shape);
+    x = parameter(1, size.m, size.k);
+    weight = random(1 / Math.sqrt(size.k), size.n, size.k);
+    bias = random(1, size.n);
+    a = parameter(1 / Math.sqrt(size.k), size.r, size.k);
+    b = parameter(1 / Math.sqrt(size.r), size.n, size.r);
+    dy = random(1, size.m, size.n);
+    branches = List.of(new LoraLinear.Branch(a, b, SCALE, MODULE, 0));
+    check(size);
+  }
+
+  @TearDown
+  public void tearDown() {
+    tape.close();
+    scope.close();
+  }
+
+  /** All three ways with one mask. */
+  private void check(Shape size) {
+    try (PointerScope temporary = new PointerScope()) {
+      Tensor factors = dropout == 0 ? null : factors(size);
+      Tensor expected = eager(input -> factors == null ? input : input.mul(factors));
+      backward(expected, dy);
+      Tensor dx = takeGradient(x);
+      Tensor da = takeGradient(a);
+      Tensor db = takeGradient(b);
+
+      Tensor fused = LoraLinear.apply(tape, x, weight, bias, branches, mask(0), null);
+      requireSame("y of ours", expected, fused);
+      backward(fused, dy);
+      requireSame("dX of ours", dx, takeGradient(x));
+      requireSame("dA of ours", da, takeGradient(a));
+      requireSame("dB of ours", db, takeGradient(b));
+
+      try (NoGradGuard guard = new NoGradGuard()) {
+        Dropped dropped =
+            factors == null
+                ? new Dropped(x, null)
+                : new Dropped(x.mul(factors), factors.ne(new Scalar(0)));
+        Forward forward = addmm(dropped);
+        requireSame("y of addmm", expected, forward.y);
+        Tensor[] gradients = addmmBackward(dropped, forward);
+        requireSame("dX of addmm", dx, gradients[0]);
+        requireSame("dA of addmm", da, gradients[1]);
+        requireSame("dB of addmm", db, gradients[2]);
+      }
+    } finally {
+      tape.clear();
+    }
+  }
+
+  /** What dropout of our step 0 multiplies x with [M,K]: the operation with identities in place of A and B gives s·D(x). */
+  private Tensor factors(Shape size) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      Tensor identity = torch.eye(size.k);
+      Tensor nothing = torch.zeros(size.k, size.k);
+      Tensor ones = torch.ones(size.m, size.k);
+      return LoraLinear.apply(
+              tape,
+              ones,
+              nothing,
+              null,
+              List.of(new LoraLinear.Branch(identity, identity, 1, MODULE, 0)),
+              mask(0),
+              null)
+          .clone();
+    }
+  }
+
+  private Dropout mask(int number) {
+    return dropout == 0 ? null : new Dropout(dropout, 1, number, 0);
+  }
+
+  // Frozen.
+
+  @Benchmark
+  public long frozenForward() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return frozen().address();
+    }
+  }
+
+  @Benchmark
+  public long frozenBoth() {
+    try (PointerScope call = new PointerScope()) {
+      Tensor y = frozen();
+      backward(y, dy);
+      dropGradients(x);
+      return y.address();
+    }
+  }
+
+  private Tensor frozen() {
+    return torch.linear(x, weight, new TensorOptional(bias));
+  }
+
+  // Ours.
+
+  /** With recording, as in training. */
+  @Benchmark
+  public long oursForward() {
+    try (PointerScope call = new PointerScope()) {
+      return ours().address();
+    } finally {
+      tape.clear();
+    }
+  }
+
+  @Benchmark
+  public long oursBoth() {
+    try (PointerScope call = new PointerScope()) {
+      Tensor y = ours();
+      backward(y, dy);
+      dropGradients(x, a, b);
+      return y.address();
+    } finally {
+      tape.clear();
+    }
+  }
+
+  private Tensor ours() {
+    return LoraLinear.apply(tape, x, weight, bias, branches, mask(step++), null);
+  }
+
+  // LibTorch's operations.
+
+  @Benchmark
+  public long eagerForward() {
+    try (PointerScope call = new PointerScope()) {
+      return eager(this::drop).address();
+    }
+  }
+
+  @Benchmark
+  public long eagerBoth() {
+    try (PointerScope call = new PointerScope()) {
+      Tensor y = eager(this::drop);
+      backward(y, dy);
+      dropGradients(x, a, b);
+      return y.address();
+    }
+  }
+
+  private Tensor drop(Tensor input) {
+    return dropout == 0 ? input : torch.dropout(input, dropout, true);
+  }
+
+  /** As PEFT's Linear.forward: result + lora_B(lora_A(dropout(x))) * scaling. */
+  private Tensor eager(UnaryOperator<Tensor> drop) {
+    Tensor y = frozen();
+    Tensor delta = torch.linear(torch.linear(drop.apply(x), a), b);
+    return y.add(delta.mul(new Scalar(SCALE)));
+  }
+
+  // By hand.
+
+  /** D(x), and which elements stayed (null: all). */
+  private record Dropped(Tensor x, Tensor kept) {}
+
+  private record Forward(Tensor y, Tensor s) {}
+
+  @Benchmark
+  public long addmmForward() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return addmm(dropNative()).y.address();
+    }
+  }
+
+  @Benchmark
+  public long addmmBoth() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Dropped dropped = dropNative();
+      return addmmBackward(dropped, addmm(dropped))[0].address();
+    }
+  }
+
+  private Dropped dropNative() {
+    if (dropout == 0) {
+      return new Dropped(x, null);
+    }
+    T_TensorTensor_T result = torch.native_dropout(x, dropout, new BoolOptional(true));
+    return new Dropped(result.get0(), result.get1());
+  }
+
+  /** y += s·D(x)Aᵀ Bᵀ. */
+  private Forward addmm(Dropped dropped) {
+    Tensor y = frozen();
+    Tensor s = dropped.x.mm(a.t()).mul_(new Scalar(SCALE));
+    y.addmm_(s, b.t());
+    return new Forward(y, s);
+  }
+
+  /** dX, dA and dB. */
+  private Tensor[] addmmBackward(Dropped dropped, Forward forward) {
+    Tensor ds = dy.mm(b).mul_(new Scalar(SCALE));
+    Tensor db = dy.t().mm(forward.s);
+    Tensor da = ds.t().mm(dropped.x);
+    Tensor dx = dy.mm(weight);
+    if (dropped.kept == null) {
+      dx.addmm_(ds, a);
+    } else {
+      dx.add_(torch.native_dropout_backward(ds.mm(a), dropped.kept, 1 / (1.0 - dropout)));
+    }
+    return new Tensor[] {dx, da, db};
+  }
+}

@@ -1,0 +1,55 @@
+package org.prunepeft.benchmarks;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+
+/** How fast does LibTorch multiply matrices here? The fastest of these counts as the machine's peak in the tables. */
+@State(Scope.Benchmark)
+public class ProductBenchmark extends TorchBenchmark {
+  /** M x K x N: a large product, and MiniLM's with its feed-forward block. */
+  @Param({"2048x2048x2048", "4096x384x1536"})
+  public String product;
+
+  private PointerScope scope;
+  private Tensor left;
+  private Tensor right;
+
+  /** FLOP of a product. */
+  static double flop(String product) {
+    double flop = 2;
+    for (String extent : product.split("x")) {
+      flop *= Long.parseLong(extent);
+    }
+    return flop;
+  }
+
+  @Setup
+  public void setUp() {
+    begin();
+    scope = new PointerScope();
+    String[] extents = product.split("x");
+    long inner = Long.parseLong(extents[1]);
+    left = random(1, Long.parseLong(extents[0]), inner);
+    right = random(1, Long.parseLong(extents[2]), inner);
+  }
+
+  @TearDown
+  public void tearDown() {
+    scope.close();
+  }
+
+  @Benchmark
+  public long libTorch() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return left.mm(right.t()).address();
+    }
+  }
+}

@@ -1,0 +1,376 @@
+package org.prunepeft.benchmarks;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import org.bytedeco.javacpp.Loader;
+
+/** Prints JMH's JSON as Markdown tables in which each figure stands beside its baseline and its limit from the same run. */
+public final class Tables {
+  private static final String NONE = "–";
+
+  /** Microseconds, nanoseconds or a rate, and half of JMH's 99.9 % interval. */
+  private record Score(double value, double error) {
+    Score minus(Score other) {
+      return new Score(value - other.value, Math.hypot(error, other.error));
+    }
+  }
+
+  /** A method's figures with one set of parameters. */
+  private record Result(
+      String type, String method, Map<String, String> parameters, Score score, JsonNode secondary) {
+    double counter(String name) {
+      return secondary.path(name).path("score").asDouble(Double.NaN);
+    }
+  }
+
+  private final List<Result> results = new ArrayList<>();
+  private final JsonNode json;
+  private final StringBuilder out = new StringBuilder();
+
+  private Tables(JsonNode json) {
+    this.json = json;
+    for (JsonNode run : json) {
+      String[] name = run.get("benchmark").asText().split("\\.");
+      Map<String, String> parameters = new LinkedHashMap<>();
+      run.path("params")
+          .fields()
+          .forEachRemaining(entry -> parameters.put(entry.getKey(), entry.getValue().asText()));
+      JsonNode metric = run.get("primaryMetric");
+      // A single iteration has no interval: "NaN".
+      Score score =
+          new Score(metric.get("score").asDouble(), metric.path("scoreError").asDouble(Double.NaN));
+      results.add(
+          new Result(
+              name[name.length - 2],
+              name[name.length - 1],
+              parameters,
+              score,
+              run.path("secondaryMetrics")));
+    }
+  }
+
+  /**
+   * @param arguments JMH's result file, then what the heading is to say of the machine and the command, a line each
+   */
+  public static void main(String[] arguments) throws IOException {
+    if (arguments.length == 0) {
+      System.err.println("usage: Tables RESULT.json [LINE...]");
+      System.exit(2);
+    }
+    JsonNode json = new ObjectMapper().readTree(Path.of(arguments[0]).toFile());
+    Tables tables = new Tables(json);
+    tables.heading(List.of(arguments).subList(1, arguments.length));
+    tables.lora();
+    tables.adapter();
+    tables.importance();
+    tables.training();
+    tables.products();
+    tables.calls();
+    System.out.print(tables.out);
+  }
+
+  private void heading(List<String> lines) throws IOException {
+    line("# Benchmarks");
+    line("");
+    lines.forEach(text -> line("- " + text));
+    if (!json.isEmpty()) {
+      JsonNode run = json.get(0);
+      line(
+          "- JDK %s, JMH %s, LibTorch with presets %s",
+          run.path("jdkVersion").asText(),
+          run.path("jmhVersion").asText(),
+          Loader.getVersion("org.bytedeco", "pytorch"));
+      line(
+          "- %d forks of %d iterations after %d of warming up; ± is half of the 99.9 %% interval",
+          run.path("forks").asInt(),
+          run.path("measurementIterations").asInt(),
+          run.path("warmupIterations").asInt());
+    }
+  }
+
+  // LoRA.
+
+  private void lora() {
+    String type = LoraLinearBenchmark.class.getSimpleName();
+    for (String dropout : values(type, "dropout")) {
+      section("LoRA linear, float32, dropout " + dropout);
+      line("Over the frozen linear of the same pass; backward is both less forward. The limit counts FLOP.");
+      line("");
+      row("M x K x N, r", "pass", "frozen, ms", "ours", "addmm_", "eager", "limit", "eager ÷ ours");
+      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
+      for (String shape : values(type, "shape")) {
+        Map<String, String> parameters = Map.of("shape", shape, "dropout", dropout);
+        double limit = LoraLinearBenchmark.Shape.parse(shape).forwardLimit();
+        loraRow(shape, "forward", method -> find(type, method + "Forward", parameters), limit);
+        loraRow(shape, "backward", method -> backward(type, method, parameters), 2 * limit);
+        loraRow(shape, "both", method -> find(type, method + "Both", parameters), 1.5 * limit);
+      }
+    }
+  }
+
+  private void loraRow(String shape, String pass, Function<String, Score> scores, double limit) {
+    Score frozen = scores.apply("frozen");
+    Score ours = scores.apply("ours");
+    Score eager = scores.apply("eager");
+    row(
+        shape.replace("r", ", "),
+        pass,
+        milliseconds(frozen),
+        over(ours, frozen),
+        over(scores.apply("addmm"), frozen),
+        over(eager, frozen),
+        String.format(Locale.ROOT, "+%.1f %%", 100 * limit),
+        ratio(eager, ours));
+  }
+
+  /** Both less forward, or null where one was not measured. */
+  private Score backward(String type, String method, Map<String, String> parameters) {
+    Score both = find(type, method + "Both", parameters);
+    Score forward = find(type, method + "Forward", parameters);
+    return both == null || forward == null ? null : both.minus(forward);
+  }
+
+  // Adapters.
+
+  private void adapter() {
+    String type = SerialAdapterBenchmark.class.getSimpleName();
+    if (values(type, "size").isEmpty()) {
+      return;
+    }
+    section("Serial adapter, float32");
+    line("Over its matrix products alone by LibTorch, which are the limit but for a better product.");
+    line("");
+    row("M x K, m", "pass", "products, ms", "GFLOP/s", "ours", "eager", "eager ÷ ours");
+    row("---", "---", "--:", "--:", "--:", "--:", "--:");
+    for (String size : values(type, "size")) {
+      Map<String, String> parameters = Map.of("size", size);
+      double flop = SerialAdapterBenchmark.Size.parse(size).forwardFlop();
+      adapterRow(size, "forward", method -> find(type, method + "Forward", parameters), flop);
+      adapterRow(size, "backward", method -> backward(type, method, parameters), 2 * flop);
+      adapterRow(size, "both", method -> find(type, method + "Both", parameters), 3 * flop);
+    }
+  }
+
+  private void adapterRow(String size, String pass, Function<String, Score> scores, double flop) {
+    Score products = scores.apply("products");
+    Score ours = scores.apply("ours");
+    Score eager = scores.apply("eager");
+    row(
+        size.replace("m", ", "),
+        pass,
+        milliseconds(products),
+        products == null ? NONE : number(flop / products.value / 1e3),
+        over(ours, products),
+        over(eager, products),
+        ratio(eager, ours));
+  }
+
+  // Importance.
+
+  private void importance() {
+    String type = ImportanceBenchmark.class.getSimpleName();
+    if (values(type, "tensors").isEmpty()) {
+      return;
+    }
+    section("Importance: nine statistics of every tensor, float32");
+    line("The limit is the time of a streaming read of the same bytes.");
+    line("");
+    row("tensors", "MB", "memory", "read, ms", "GB/s", "ours, ms", "of the bandwidth", "loop ÷ ours", "quantile, ms");
+    row("--:", "--:", "---", "--:", "--:", "--:", "--:", "--:", "--:");
+    for (String tensors : values(type, "tensors")) {
+      double bytes = 8.0 * ImportanceBenchmark.elements(Integer.parseInt(tensors));
+      for (String memory : values(type, "memory")) {
+        Map<String, String> parameters = Map.of("tensors", tensors, "memory", memory);
+        Score read = find(type, "read", parameters);
+        Score ours = find(type, "ours", parameters);
+        row(
+            tensors,
+            number(bytes / 1e6),
+            memory,
+            milliseconds(read),
+            read == null ? NONE : number(bytes / read.value / 1e3),
+            milliseconds(ours),
+            read == null || ours == null
+                ? NONE
+                : String.format(Locale.ROOT, "%.0f %%", 100 * read.value / ours.value),
+            ratio(find(type, "loop", parameters), ours),
+            milliseconds(find(type, "oursQuantile", parameters)));
+      }
+    }
+  }
+
+  // Training.
+
+  private void training() {
+    String type = TrainingStepBenchmark.class.getSimpleName();
+    if (values(type, "modules").isEmpty()) {
+      return;
+    }
+    section("Training step of MiniLM, float32, batch 32");
+    line(
+        "Tokens without padding. FLOP are those of the products, padding included; the peak is the fastest product below. Bytes are of"
+            + " Java objects.");
+    line("");
+    double peak = peak();
+    row("lengths", "modules", "", "step, ms", "tokens/s", "GFLOP/s", "of the peak", "÷ eager", "Java bytes/step");
+    row("---", "---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
+    for (String lengths : values(type, "lengths")) {
+      for (String modules : values(type, "modules")) {
+        Map<String, String> parameters = Map.of("modules", modules, "lengths", lengths);
+        Result eager = result(type, "eager", parameters);
+        for (String method : List.of("ours", "eager", "frozenForward")) {
+          Result result = result(type, method, parameters);
+          if (result != null) {
+            trainingRow(result, eager, peak);
+          }
+        }
+      }
+    }
+  }
+
+  private void trainingRow(Result result, Result eager, double peak) {
+    double flops = result.counter("gigaflop");
+    double tokens = result.counter("tokens");
+    row(
+        result.parameters.get("lengths"),
+        result.parameters.get("modules"),
+        result.method,
+        number(1e3 / result.score.value),
+        number(tokens),
+        number(flops),
+        peak > 0 ? String.format(Locale.ROOT, "%.0f %%", 100 * flops / peak) : NONE,
+        eager == null || result.method.equals("frozenForward")
+            ? NONE
+            : String.format(Locale.ROOT, "%.2f", tokens / eager.counter("tokens")),
+        number(result.counter("gc.alloc.rate.norm")));
+  }
+
+  /** The fastest product, GFLOP/s; 0 if none was measured. */
+  private double peak() {
+    return results.stream()
+        .filter(result -> result.type.equals(ProductBenchmark.class.getSimpleName()))
+        .mapToDouble(Tables::productRate)
+        .max()
+        .orElse(0);
+  }
+
+  private static double productRate(Result result) {
+    return ProductBenchmark.flop(result.parameters.get("product")) / result.score.value / 1e3;
+  }
+
+  private void products() {
+    String type = ProductBenchmark.class.getSimpleName();
+    if (values(type, "product").isEmpty()) {
+      return;
+    }
+    section("LibTorch's matrix products, float32");
+    row("M x K x N", "ms", "GFLOP/s");
+    row("---", "--:", "--:");
+    for (String product : values(type, "product")) {
+      Result result = result(type, "libTorch", Map.of("product", product));
+      row(product, milliseconds(result.score), number(productRate(result)));
+    }
+  }
+
+  private void calls() {
+    String type = CallOverheadBenchmark.class.getSimpleName();
+    List<Result> own = results.stream().filter(result -> result.type.equals(type)).toList();
+    if (own.isEmpty()) {
+      return;
+    }
+    Score libTorch = find(type, "libTorchOperation", Map.of());
+    section("Calls from Java");
+    row("call", "ns", "÷ a LibTorch addition");
+    row("---", "--:", "--:");
+    for (Result result : own) {
+      row(
+          result.method,
+          number(result.score.value) + spread(result.score, 1),
+          ratio(result.score, libTorch));
+    }
+  }
+
+  // Looking up.
+
+  private List<String> values(String type, String parameter) {
+    List<String> values = new ArrayList<>();
+    for (Result result : results) {
+      String value = result.parameters.get(parameter);
+      if (result.type.equals(type) && value != null && !values.contains(value)) {
+        values.add(value);
+      }
+    }
+    return values;
+  }
+
+  private Result result(String type, String method, Map<String, String> parameters) {
+    return results.stream()
+        .filter(r -> r.type.equals(type) && r.method.equals(method) && r.parameters.equals(parameters))
+        .findFirst()
+        .orElse(null);
+  }
+
+  private Score find(String type, String method, Map<String, String> parameters) {
+    Result result = result(type, method, parameters);
+    return result == null ? null : result.score;
+  }
+
+  // Writing.
+
+  private void section(String title) {
+    line("");
+    line("## " + title);
+    line("");
+  }
+
+  private void row(String... cells) {
+    line("| " + String.join(" | ", cells) + " |");
+  }
+
+  private void line(String format, Object... values) {
+    out.append(values.length == 0 ? format : String.format(Locale.ROOT, format, values)).append('\n');
+  }
+
+  private static String milliseconds(Score microseconds) {
+    if (microseconds == null) {
+      return NONE;
+    }
+    return number(microseconds.value / 1e3) + spread(microseconds, 1e-3);
+  }
+
+  private static String spread(Score score, double unit) {
+    return Double.isNaN(score.error) ? "" : " ± " + number(score.error * unit);
+  }
+
+  private static String over(Score score, Score baseline) {
+    if (score == null || baseline == null) {
+      return NONE;
+    }
+    return String.format(Locale.ROOT, "%+.1f %%", 100 * (score.value / baseline.value - 1));
+  }
+
+  private static String ratio(Score numerator, Score denominator) {
+    if (numerator == null || denominator == null) {
+      return NONE;
+    }
+    return String.format(Locale.ROOT, "%.2f", numerator.value / denominator.value);
+  }
+
+  /** Three significant digits, or all before the point. */
+  private static String number(double value) {
+    if (Double.isNaN(value)) {
+      return NONE;
+    }
+    double size = Math.abs(value);
+    int decimals = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+    return String.format(Locale.ROOT, "%,." + decimals + "f", value);
+  }
+}

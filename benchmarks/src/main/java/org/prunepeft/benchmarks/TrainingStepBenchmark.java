@@ -1,0 +1,339 @@
+package org.prunepeft.benchmarks;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AdamW;
+import org.bytedeco.pytorch.AdamWOptions;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.openjdk.jmh.annotations.AuxCounters;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OperationsPerInvocation;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.data.Batch;
+import org.prunepeft.data.Batches;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.EncodedDataset;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.Tasks;
+import org.prunepeft.data.Tokenizer;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Head;
+
+/**
+ * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's update, batch size 32? {@code ours}
+ * trains with the library's operations, {@code eager} with LibTorch's, recorded one by one; {@code frozenForward} is the model without
+ * modules, forward only.
+ */
+@State(Scope.Benchmark)
+// Rates, because JMH then gives the counters as rates too: tokens and FLOP a second.
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+// An invocation is always the same steps: batches differ in length.
+@OperationsPerInvocation(TrainingStepBenchmark.STEPS)
+public class TrainingStepBenchmark extends TorchBenchmark {
+  static final int STEPS = 8;
+  private static final int BATCH = 32;
+  private static final int LONG = 128;
+  private static final double LEARNING_RATE = 1e-4;
+
+  /**
+   * The supernet: LoRA (rank 32, query and value, dropout 0.1) and an adapter (bottleneck 128) in all layers; every second module of
+   * it; the modules of the upper half of its layers.
+   */
+  @Param({"supernet", "half", "upperHalf"})
+  public String modules;
+
+  /** Lengths of real batches, which are of WordNet's glosses; or 128 tokens in all rows. */
+  @Param({"wordnet", "128"})
+  public String lengths;
+
+  /** Counted apart from the steps. */
+  @AuxCounters(AuxCounters.Type.OPERATIONS)
+  @State(Scope.Thread)
+  public static class Counters {
+    /** Real tokens, padding left out. */
+    public long tokens;
+
+    /** FLOP of all products that the step needs, padding included. */
+    public double gigaflop;
+
+    @Setup(Level.Iteration)
+    public void clear() {
+      tokens = 0;
+      gigaflop = 0;
+    }
+  }
+
+  private PointerScope scope;
+  private Tape tape;
+  private Encoder encoder;
+  private PeftModules ours;
+  private EagerModules eager;
+  private Head oursHead;
+  private Head eagerHead;
+  private List<AdamW> oursOptimizers;
+  private List<AdamW> eagerOptimizers;
+  private List<Batch> batches;
+  private int step;
+
+  @Setup
+  public void setUp() {
+    begin();
+    scope = new PointerScope();
+    tape = new Tape();
+    Models.LoadedModel model = Models.byName("minilm").loader().load();
+    encoder = model.encoder();
+    Dataset data = Tasks.byName("wordnet").load(SplitSizes.DEFAULT, 1);
+    batches =
+        lengths.equals("wordnet") ? realBatches(model.tokenizer(), data) : longBatches(data.labels().size());
+    PeftConfig config = PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT);
+    ours = new PeftModules(config, encoder.config(), chosen(config.space(encoder.config()).candidates()));
+    ours.groups().values().forEach(TrainingStepBenchmark::randomise);
+    oursHead = new Head(data.labels().size(), encoder.config().hidden());
+    randomise(oursHead.parameters());
+    eager = new EagerModules(ours, LoraConfig.DEFAULT);
+    eagerHead = oursHead.copy();
+    oursOptimizers = new ArrayList<>();
+    ours.groups().values().forEach(group -> oursOptimizers.add(adamw(group.values())));
+    oursOptimizers.add(adamw(oursHead.parameters().values()));
+    eagerOptimizers =
+        List.of(
+            adamw(eager.weights().values().toArray(Tensor[]::new)),
+            adamw(eagerHead.parameters().values()));
+    check();
+  }
+
+  private static List<Batch> realBatches(byte[] tokenizerJson, Dataset data) {
+    try (Tokenizer tokenizer = Tokenizer.of(tokenizerJson, LONG)) {
+      List<Batch> first = new ArrayList<>();
+      for (Batch batch :
+          new Batches(EncodedDataset.of(tokenizer, data.train()), BATCH).shuffled(1, 1)) {
+        first.add(batch);
+        if (first.size() == STEPS) {
+          break;
+        }
+      }
+      return first;
+    }
+  }
+
+  private static List<Batch> longBatches(int labels) {
+    SplittableRandom random = new SplittableRandom(1);
+    List<Batch> made = new ArrayList<>();
+    for (int i = 0; i < STEPS; i++) {
+      byte[] mask = new byte[BATCH * LONG];
+      Arrays.fill(mask, (byte) 1);
+      // Ids of whole words; which ones does not matter.
+      long[] ids = random.longs(mask.length, 2000, 28000).toArray();
+      made.add(
+          new Batch(
+              BATCH,
+              LONG,
+              ids,
+              new long[ids.length],
+              mask,
+              random.ints(BATCH, 0, labels).toArray(),
+              new int[BATCH]));
+    }
+    return made;
+  }
+
+  private List<Candidate> chosen(List<Candidate> all) {
+    List<Candidate> chosen = new ArrayList<>();
+    for (int i = 0; i < all.size(); i++) {
+      boolean kept =
+          switch (modules) {
+            case "supernet" -> true;
+            // Of two kinds in each layer, one kind in even layers and the other in odd ones.
+            case "half" -> i % 4 == 0 || i % 4 == 3;
+            case "upperHalf" -> all.get(i).layer() >= encoder.config().layers() / 2;
+            default -> throw new IllegalArgumentException("unknown modules " + modules);
+          };
+      if (kept) {
+        chosen.add(all.get(i));
+      }
+    }
+    return chosen;
+  }
+
+  /** Every weight gets a value, so that none of the gradients is 0. */
+  private static void randomise(FlatParameters parameters) {
+    try (PointerScope temporary = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      for (String name : parameters.names()) {
+        Tensor tensor = parameters.get(name);
+        tensor.copy_(random(0.02, tensor.numel()).view_as(tensor));
+      }
+    }
+  }
+
+  private AdamW adamw(Tensor... parameters) {
+    AdamWOptions options = new AdamWOptions(LEARNING_RATE);
+    options.weight_decay().put(0.01);
+    return new AdamW(new TensorVector(parameters), options);
+  }
+
+  /** Loss and gradients of the first batch, without dropout. */
+  private void check() {
+    try (PointerScope temporary = new PointerScope()) {
+      Batch batch = batches.get(0);
+      EncoderInput input = input(batch);
+      ours.begin(ForwardPass.evaluation(tape));
+      Tensor oursLoss = loss(ours, oursHead, input, batch);
+      oursLoss.backward();
+      eager.training(false);
+      Tensor eagerLoss = loss(eager, eagerHead, input, batch);
+      eagerLoss.backward();
+      requireSame("loss", eagerLoss, oursLoss);
+      for (Candidate candidate : ours.candidates()) {
+        FlatParameters group = ours.groups().get(candidate.type());
+        for (String name : ours.parameterNames(candidate)) {
+          requireSame(
+              "gradient of " + name,
+              eager.weights().get(name).grad(),
+              group.get(name).grad());
+        }
+      }
+    } finally {
+      tape.clear();
+      clearGradients(oursOptimizers);
+      clearGradients(eagerOptimizers);
+      eager.training(true);
+    }
+  }
+
+  @TearDown
+  public void tearDown() {
+    tape.close();
+    ours.close();
+    oursHead.close();
+    eagerHead.close();
+    encoder.close();
+    scope.close();
+  }
+
+  @Benchmark
+  public double ours(Counters counters) {
+    double sum = 0;
+    for (Batch batch : batches) {
+      try (PointerScope call = new PointerScope()) {
+        EncoderInput input = input(batch);
+        ours.begin(new ForwardPass(tape, true, 1, step++, null, input.rowMask(), input.tokens()));
+        sum += train(loss(ours, oursHead, input, batch), oursOptimizers);
+        count(counters, batch, input, true);
+      } finally {
+        tape.clear();
+      }
+    }
+    return sum;
+  }
+
+  @Benchmark
+  public double eager(Counters counters) {
+    double sum = 0;
+    for (Batch batch : batches) {
+      try (PointerScope call = new PointerScope()) {
+        EncoderInput input = input(batch);
+        sum += train(loss(eager, eagerHead, input, batch), eagerOptimizers);
+        count(counters, batch, input, true);
+      }
+    }
+    return sum;
+  }
+
+  @Benchmark
+  public double frozenForward(Counters counters) {
+    double sum = 0;
+    for (Batch batch : batches) {
+      try (PointerScope call = new PointerScope();
+          NoGradGuard guard = new NoGradGuard()) {
+        EncoderInput input = input(batch);
+        sum += loss(Insertions.NONE, oursHead, input, batch).item_double();
+        count(counters, batch, input, false);
+      }
+    }
+    return sum;
+  }
+
+  private static EncoderInput input(Batch batch) {
+    return EncoderInput.of(batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
+  }
+
+  private Tensor loss(Insertions insertions, Head head, EncoderInput input, Batch batch) {
+    Tensor labels =
+        Torch.longs(Arrays.stream(batch.labels()).asLongStream().toArray(), batch.rows());
+    Tensor pooled = Head.pool(encoder.forward(input, insertions), input);
+    return torch.cross_entropy_loss(head.logits(pooled), labels);
+  }
+
+  private static double train(Tensor loss, List<AdamW> optimizers) {
+    loss.backward();
+    optimizers.forEach(AdamW::step);
+    clearGradients(optimizers);
+    return loss.item_double();
+  }
+
+  /** In place, as the library does: its gradients lie in one buffer. */
+  private static void clearGradients(List<AdamW> optimizers) {
+    optimizers.forEach(optimizer -> optimizer.zero_grad(false));
+  }
+
+  private void count(Counters counters, Batch batch, EncoderInput input, boolean training) {
+    counters.tokens += input.tokens();
+    counters.gigaflop += flop(batch, training) / 1e9;
+  }
+
+  /**
+   * FLOP of the products that a step needs: forward through all layers, backward for inputs down to the lowest module, for
+   * weights in the modules alone. Query, key and value of the lowest layer have no input gradient where only LoRA reads their input.
+   */
+  private double flop(Batch batch, boolean training) {
+    EncoderConfig config = encoder.config();
+    double rows = (double) batch.rows() * batch.length();
+    double hidden = config.hidden();
+    double linears = 2 * rows * hidden * (4 * hidden + 2.0 * config.intermediate());
+    double attention = 4 * rows * batch.length() * hidden;
+    double flop = config.layers() * (linears + attention);
+    if (!training) {
+      return flop;
+    }
+    int lowest = ours.candidates().stream().mapToInt(Candidate::layer).min().orElseThrow();
+    boolean lora =
+        ours.candidates().stream()
+            .anyMatch(c -> c.layer() == lowest && c.type().equals(Candidate.LORA));
+    flop += (config.layers() - lowest - 1) * (linears + 2 * attention);
+    if (lora) {
+      flop += linears - 6 * rows * hidden * hidden + 2 * attention;
+    }
+    // Forward, gradient of the weights, gradient of the input.
+    return flop + 3 * 2 * rows * ours.count();
+  }
+}
