@@ -21,7 +21,10 @@ import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
-/** What does it cost to call native code from Java? The operands are so small that there is next to nothing to compute. */
+/**
+ * What does it cost to call native code from Java? The operands are so small that there is next to
+ * nothing to compute.
+ */
 @State(Scope.Benchmark)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 public class CallOverheadBenchmark extends TorchBenchmark {

@@ -18,16 +18,20 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 
 /**
- * The same modules as PEFT and AdapterHub write them: LibTorch's operations, recorded one by one, and a tensor of its own for each
- * weight. Where a projection of a stacked linear has a LoRA module, all of its projections are computed apart, as they are in Hugging
- * Face's models, and joined: one copy of [M, 3·hidden] more than there.
+ * The same modules as PEFT and AdapterHub write them: LibTorch's operations, recorded one by one,
+ * and a tensor of its own for each weight. Where a projection of a stacked linear has a LoRA
+ * module, all of its projections are computed apart, as they are in Hugging Face's models, and
+ * joined: one copy of [M, 3·hidden] more than there.
  */
 final class EagerModules implements Insertions {
   private final LoraConfig lora;
   private final Map<String, Tensor> weights = new LinkedHashMap<>();
   private boolean training;
 
-  /** Copies the weights; LoRA modules have the configuration given. The tensors belong to the PointerScope that is open. */
+  /**
+   * Copies the weights; LoRA modules have the configuration given. The tensors belong to the
+   * PointerScope that is open.
+   */
   EagerModules(PeftModules modules, LoraConfig lora) {
     this.lora = lora;
     for (Candidate candidate : modules.candidates()) {

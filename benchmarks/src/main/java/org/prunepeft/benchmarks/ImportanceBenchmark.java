@@ -20,8 +20,9 @@ import org.prunepeft.kernels.Statistics;
 import org.prunepeft.torch.Torch;
 
 /**
- * What do all statistics of all modules cost? {@code ours} is one call, {@code loop} a LibTorch call a statistic and tensor as one
- * would write it, {@code read} a sum over the same bytes: the memory's streaming bandwidth, the limit.
+ * What do all statistics of all modules cost? {@code ours} is one call, {@code loop} a LibTorch
+ * call a statistic and tensor as one would write it, {@code read} a sum over the same bytes: the
+ * memory's streaming bandwidth, the limit.
  */
 @State(Scope.Benchmark)
 public class ImportanceBenchmark extends TorchBenchmark {
@@ -30,7 +31,10 @@ public class ImportanceBenchmark extends TorchBenchmark {
 
   private static final float THRESHOLD = 0.01f;
 
-  /** MiniLM, query and value, rank 32; RoBERTa-large likewise; Llama-7B, all linears, rank 16 (w and g: 320 MB). */
+  /**
+   * MiniLM, query and value, rank 32; RoBERTa-large likewise; Llama-7B, all linears, rank 16 (w and
+   * g: 320 MB).
+   */
   @Param({"24", "96", "448"})
   public int tensors;
 
@@ -75,7 +79,8 @@ public class ImportanceBenchmark extends TorchBenchmark {
     scope = new PointerScope();
     long[] lengths = lengths(tensors);
     long total = elements(tensors);
-    long count = memory.equals("cold") ? Math.max(2, (COLD_BYTES + 8 * total - 1) / (8 * total)) : 1;
+    long count =
+        memory.equals("cold") ? Math.max(2, (COLD_BYTES + 8 * total - 1) / (8 * total)) : 1;
     for (int i = 0; i < count; i++) {
       copies.add(copy(lengths, total));
     }

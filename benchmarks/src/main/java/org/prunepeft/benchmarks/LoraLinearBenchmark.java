@@ -21,16 +21,20 @@ import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Tape;
 
 /**
- * What does LoRA cost on a frozen linear? {@code frozen} is the linear alone, the baseline; {@code ours} the library's operation;
- * {@code eager} LibTorch's operations with autograd, as PEFT writes them; {@code addmm} the same by hand, gradients too, with the
- * products added in place. {@code Both} is forward and backward, with gradients of x, A and B (of x alone where it is frozen).
+ * What does LoRA cost on a frozen linear? {@code frozen} is the linear alone, the baseline; {@code
+ * ours} the library's operation; {@code eager} LibTorch's operations with autograd, as PEFT writes
+ * them; {@code addmm} the same by hand, gradients too, with the products added in place. {@code
+ * Both} is forward and backward, with gradients of x, A and B (of x alone where it is frozen).
  */
 @State(Scope.Benchmark)
 public class LoraLinearBenchmark extends TorchBenchmark {
   private static final float SCALE = 0.5f;
   private static final int MODULE = 7;
 
-  /** Tokens x inputs x outputs, rank: MiniLM's attention, RoBERTa-large's, a small batch, MiniLM's feed-forward block. */
+  /**
+   * Tokens x inputs x outputs, rank: MiniLM's attention, RoBERTa-large's, a small batch, MiniLM's
+   * feed-forward block.
+   */
   @Param({
     "2048x384x384r32",
     "4096x1024x1024r32",
@@ -54,7 +58,10 @@ public class LoraLinearBenchmark extends TorchBenchmark {
           Long.parseLong(extents[3]));
     }
 
-    /** FLOP of a forward pass over those of the frozen linear, minus 1; a backward pass has twice that. */
+    /**
+     * FLOP of a forward pass over those of the frozen linear, minus 1; a backward pass has twice
+     * that.
+     */
     double forwardLimit() {
       return r * (1.0 / k + 1.0 / n);
     }
@@ -127,7 +134,10 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     }
   }
 
-  /** What dropout of our step 0 multiplies x with [M,K]: the operation with identities in place of A and B gives s·D(x). */
+  /**
+   * What dropout of our step 0 multiplies x with [M,K]: the operation with identities in place of A
+   * and B gives s·D(x).
+   */
   private Tensor factors(Shape size) {
     try (NoGradGuard guard = new NoGradGuard()) {
       Tensor identity = torch.eye(size.k);

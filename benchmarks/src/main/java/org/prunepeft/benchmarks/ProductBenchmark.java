@@ -10,7 +10,10 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 
-/** How fast does LibTorch multiply matrices here? The fastest of these counts as the machine's peak in the tables. */
+/**
+ * How fast does LibTorch multiply matrices here? The fastest of these counts as the machine's peak
+ * in the tables.
+ */
 @State(Scope.Benchmark)
 public class ProductBenchmark extends TorchBenchmark {
   /** M x K x N: a large product, and MiniLM's with its feed-forward block. */

@@ -16,9 +16,10 @@ import org.prunepeft.torch.SerialAdapterOp;
 import org.prunepeft.torch.Tape;
 
 /**
- * How fast is a serial bottleneck adapter, out = h + relu(v Dᵀ + d) Uᵀ + u? {@code products} are the matrix products alone, by
- * LibTorch: what nothing but a better product can beat. {@code eager} is LibTorch's operations with autograd. {@code Both} is forward
- * and backward, with gradients of v, h and all weights.
+ * How fast is a serial bottleneck adapter, out = h + relu(v Dᵀ + d) Uᵀ + u? {@code products} are
+ * the matrix products alone, by LibTorch: what nothing but a better product can beat. {@code eager}
+ * is LibTorch's operations with autograd. {@code Both} is forward and backward, with gradients of
+ * v, h and all weights.
  */
 @State(Scope.Benchmark)
 public class SerialAdapterBenchmark extends TorchBenchmark {

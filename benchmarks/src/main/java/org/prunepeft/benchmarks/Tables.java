@@ -12,7 +12,10 @@ import java.util.Map;
 import java.util.function.Function;
 import org.bytedeco.javacpp.Loader;
 
-/** Prints JMH's JSON as Markdown tables in which each figure stands beside its baseline and its limit from the same run. */
+/**
+ * Prints JMH's JSON as Markdown tables in which each figure stands beside its baseline and its
+ * limit from the same run.
+ */
 public final class Tables {
   private static final String NONE = "–";
 
@@ -58,7 +61,8 @@ public final class Tables {
   }
 
   /**
-   * @param arguments JMH's result file, then what the heading is to say of the machine and the command, a line each
+   * @param arguments JMH's result file, then what the heading is to say of the machine and the
+   *     command, a line each
    */
   public static void main(String[] arguments) throws IOException {
     if (arguments.length == 0) {
@@ -102,7 +106,8 @@ public final class Tables {
     String type = LoraLinearBenchmark.class.getSimpleName();
     for (String dropout : values(type, "dropout")) {
       section("LoRA linear, float32, dropout " + dropout);
-      line("Over the frozen linear of the same pass; backward is both less forward. The limit counts FLOP.");
+      line(
+          "Over the frozen linear of the same pass; backward is both less forward. The limit counts FLOP.");
       line("");
       row("M x K x N, r", "pass", "frozen, ms", "ours", "addmm_", "eager", "limit", "eager ÷ ours");
       row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
@@ -146,7 +151,8 @@ public final class Tables {
       return;
     }
     section("Serial adapter, float32");
-    line("Over its matrix products alone by LibTorch, which are the limit but for a better product.");
+    line(
+        "Over its matrix products alone by LibTorch, which are the limit but for a better product.");
     line("");
     row("M x K, m", "pass", "products, ms", "GFLOP/s", "ours", "eager", "eager ÷ ours");
     row("---", "---", "--:", "--:", "--:", "--:", "--:");
@@ -183,7 +189,16 @@ public final class Tables {
     section("Importance: nine statistics of every tensor, float32");
     line("The limit is the time of a streaming read of the same bytes.");
     line("");
-    row("tensors", "MB", "memory", "read, ms", "GB/s", "ours, ms", "of the bandwidth", "loop ÷ ours", "quantile, ms");
+    row(
+        "tensors",
+        "MB",
+        "memory",
+        "read, ms",
+        "GB/s",
+        "ours, ms",
+        "of the bandwidth",
+        "loop ÷ ours",
+        "quantile, ms");
     row("--:", "--:", "---", "--:", "--:", "--:", "--:", "--:", "--:");
     for (String tensors : values(type, "tensors")) {
       double bytes = 8.0 * ImportanceBenchmark.elements(Integer.parseInt(tensors));
@@ -220,7 +235,16 @@ public final class Tables {
             + " Java objects.");
     line("");
     double peak = peak();
-    row("lengths", "modules", "", "step, ms", "tokens/s", "GFLOP/s", "of the peak", "÷ eager", "Java bytes/step");
+    row(
+        "lengths",
+        "modules",
+        "",
+        "step, ms",
+        "tokens/s",
+        "GFLOP/s",
+        "of the peak",
+        "÷ eager",
+        "Java bytes/step");
     row("---", "---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
     for (String lengths : values(type, "lengths")) {
       for (String modules : values(type, "modules")) {
@@ -313,7 +337,8 @@ public final class Tables {
 
   private Result result(String type, String method, Map<String, String> parameters) {
     return results.stream()
-        .filter(r -> r.type.equals(type) && r.method.equals(method) && r.parameters.equals(parameters))
+        .filter(
+            r -> r.type.equals(type) && r.method.equals(method) && r.parameters.equals(parameters))
         .findFirst()
         .orElse(null);
   }
@@ -336,7 +361,8 @@ public final class Tables {
   }
 
   private void line(String format, Object... values) {
-    out.append(values.length == 0 ? format : String.format(Locale.ROOT, format, values)).append('\n');
+    out.append(values.length == 0 ? format : String.format(Locale.ROOT, format, values))
+        .append('\n');
   }
 
   private static String milliseconds(Score microseconds) {

@@ -13,24 +13,33 @@ import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Warmup;
 import org.prunepeft.torch.Torch;
 
-/** What all benchmarks share: JMH's settings, which subclasses inherit, and a few lines about tensors. */
-// A call is many microseconds of native code: its mean is what a training pays, and percentiles would show the scheduler.
+/**
+ * What all benchmarks share: JMH's settings, which subclasses inherit, and a few lines about
+ * tensors.
+ */
+// A call is many microseconds of native code: its mean is what a training pays, and percentiles
+// would show the scheduler.
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
-// The time goes into native code, which needs no compiling. What settles in three seconds are the thread pools, LibTorch's
-// allocator and the pages of the workspaces, and the compiler is done with the few lines of Java around the call.
+// The time goes into native code, which needs no compiling. What settles in three seconds are the
+// thread pools, LibTorch's
+// allocator and the pages of the workspaces, and the compiler is done with the few lines of Java
+// around the call.
 @Warmup(iterations = 3, time = 1)
 // A second holds hundreds of the small calls and some of the largest; five of them show the spread.
 @Measurement(iterations = 5, time = 1)
 @Fork(
-    // Where the buffers lie differs from process to process, and with it what the caches do: three processes show it.
+    // Where the buffers lie differs from process to process, and with it what the caches do: three
+    // processes show it.
     value = 3,
     // Appended, so that what is given to the launcher reaches the forks too.
     jvmArgsAppend = {
       // Room for loading the model from its file; no benchmark allocates much Java memory.
       "-Xmx3g",
-      // JavaCPP counts native memory and by default stops at the size of the Java heap, with collections and pauses before that:
-      // LibTorch's tensors are freed by scopes, and the limits are to stay out of the way. 0 means none.
+      // JavaCPP counts native memory and by default stops at the size of the Java heap, with
+      // collections and pauses before that:
+      // LibTorch's tensors are freed by scopes, and the limits are to stay out of the way. 0 means
+      // none.
       "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
       "-Dorg.bytedeco.javacpp.maxBytes=0",
       "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -40,7 +49,10 @@ public abstract class TorchBenchmark {
   /** Ours and LibTorch's sums run in different orders; float32, up to some thousand terms. */
   private static final double TOLERANCE = 1e-4;
 
-  /** All pools get all processors; random numbers repeat. To be called before any other use of LibTorch. */
+  /**
+   * All pools get all processors; random numbers repeat. To be called before any other use of
+   * LibTorch.
+   */
   static void begin() {
     Torch.setThreads(Runtime.getRuntime().availableProcessors());
     torch.manual_seed(1);

@@ -48,9 +48,10 @@ import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Head;
 
 /**
- * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's update, batch size 32? {@code ours}
- * trains with the library's operations, {@code eager} with LibTorch's, recorded one by one; {@code frozenForward} is the model without
- * modules, forward only.
+ * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's
+ * update, batch size 32? {@code ours} trains with the library's operations, {@code eager} with
+ * LibTorch's, recorded one by one; {@code frozenForward} is the model without modules, forward
+ * only.
  */
 @State(Scope.Benchmark)
 // Rates, because JMH then gives the counters as rates too: tokens and FLOP a second.
@@ -65,8 +66,8 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   private static final double LEARNING_RATE = 1e-4;
 
   /**
-   * The supernet: LoRA (rank 32, query and value, dropout 0.1) and an adapter (bottleneck 128) in all layers; every second module of
-   * it; the modules of the upper half of its layers.
+   * The supernet: LoRA (rank 32, query and value, dropout 0.1) and an adapter (bottleneck 128) in
+   * all layers; every second module of it; the modules of the upper half of its layers.
    */
   @Param({"supernet", "half", "upperHalf"})
   public String modules;
@@ -113,9 +114,13 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     encoder = model.encoder();
     Dataset data = Tasks.byName("wordnet").load(SplitSizes.DEFAULT, 1);
     batches =
-        lengths.equals("wordnet") ? realBatches(model.tokenizer(), data) : longBatches(data.labels().size());
+        lengths.equals("wordnet")
+            ? realBatches(model.tokenizer(), data)
+            : longBatches(data.labels().size());
     PeftConfig config = PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT);
-    ours = new PeftModules(config, encoder.config(), chosen(config.space(encoder.config()).candidates()));
+    ours =
+        new PeftModules(
+            config, encoder.config(), chosen(config.space(encoder.config()).candidates()));
     ours.groups().values().forEach(TrainingStepBenchmark::randomise);
     oursHead = new Head(data.labels().size(), encoder.config().hidden());
     randomise(oursHead.parameters());
@@ -217,9 +222,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
         FlatParameters group = ours.groups().get(candidate.type());
         for (String name : ours.parameterNames(candidate)) {
           requireSame(
-              "gradient of " + name,
-              eager.weights().get(name).grad(),
-              group.get(name).grad());
+              "gradient of " + name, eager.weights().get(name).grad(), group.get(name).grad());
         }
       }
     } finally {
@@ -312,8 +315,9 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   }
 
   /**
-   * FLOP of the products that a step needs: forward through all layers, backward for inputs down to the lowest module, for
-   * weights in the modules alone. Query, key and value of the lowest layer have no input gradient where only LoRA reads their input.
+   * FLOP of the products that a step needs: forward through all layers, backward for inputs down to
+   * the lowest module, for weights in the modules alone. Query, key and value of the lowest layer
+   * have no input gradient where only LoRA reads their input.
    */
   private double flop(Batch batch, boolean training) {
     EncoderConfig config = encoder.config();

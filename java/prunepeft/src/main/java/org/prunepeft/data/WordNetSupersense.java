@@ -13,6 +13,8 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import org.prunepeft.io.AssetException;
+import org.prunepeft.io.Assets;
 
 /**
  * Which of 26 supersenses a noun has, told from its definition in WordNet 3.1.
@@ -140,11 +142,7 @@ public final class WordNetSupersense implements Task {
     List<Example> examples = new ArrayList<>();
     Set<String> texts = new HashSet<>();
     Set<Integer> labels = new HashSet<>();
-    try (InputStream stream =
-        WordNetSupersense.class.getClassLoader().getResourceAsStream(resource)) {
-      if (stream == null) {
-        throw new DataException(resource + " is not on the class path; " + remedy());
-      }
+    try (InputStream stream = Assets.open(resource, "the task's data")) {
       BufferedReader reader =
           new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8));
       int number = 0;
@@ -160,6 +158,8 @@ public final class WordNetSupersense implements Task {
           examples.add(example);
         }
       }
+    } catch (AssetException e) {
+      throw new DataException("%s; %s".formatted(e.getMessage(), remedy()), e);
     } catch (IOException e) {
       throw new DataException("%s cannot be read: %s; %s".formatted(resource, e, remedy()), e);
     }

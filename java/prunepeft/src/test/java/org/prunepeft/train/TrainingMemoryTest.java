@@ -1,0 +1,82 @@
+package org.prunepeft.train;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+class TrainingMemoryTest {
+  private static final int STEPS = 3000;
+  private static final long BOUND = 24L << 20;
+
+  @Test
+  void thousandsOfTrainingStepsKeepTheResidentSizeFlat() throws IOException {
+    Torch.load();
+    PeftConfig config =
+        PeftConfig.of(
+            new LoraConfig(4, 4, 0.1, List.of("query", "value")),
+            new AdapterConfig(8, Activation.RELU));
+    try (Encoder encoder = SmallBert.create();
+        PeftModules modules =
+            new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
+        Head head = new Head(3, SmallBert.CONFIG.hidden());
+        Optimizer optimizer = Optimizer.of(TrainingSettings.DEFAULT, modules, head);
+        Tape tape = new Tape()) {
+      modules.initialise(1, "test");
+      Random random = new Random(1);
+      long before = 0;
+      for (int step = 0; step < STEPS; step++) {
+        if (step == STEPS / 3) {
+          before = residentBytes();
+        }
+        int rows = 1 + random.nextInt(6);
+        int length = 2 + random.nextInt(12);
+        try (PointerScope scope = new PointerScope()) {
+          byte[] mask = new byte[rows * length];
+          java.util.Arrays.fill(mask, (byte) 1);
+          mask[mask.length - 1] = 0;
+          EncoderInput input =
+              EncoderInput.of(
+                  random.longs(rows * length, 0, 50).toArray(),
+                  new long[rows * length],
+                  mask,
+                  rows,
+                  length);
+          modules.begin(
+              new ForwardPass(tape, true, 1, step, null, input.rowMask(), input.tokens()));
+          torch
+              .cross_entropy_loss(
+                  head.logits(Head.pool(encoder.forward(input, modules), input)),
+                  Torch.longs(random.longs(rows, 0, 3).toArray(), rows))
+              .backward();
+        }
+        tape.clear();
+        optimizer.step(1);
+      }
+      long growth = residentBytes() - before;
+      assertTrue(
+          growth < BOUND, () -> "resident size grew by " + growth + " bytes in " + (STEPS * 2 / 3));
+    }
+  }
+
+  private static long residentBytes() throws IOException {
+    return Long.parseLong(Files.readString(Path.of("/proc/self/statm")).split(" ")[1]) * 4096;
+  }
+}
