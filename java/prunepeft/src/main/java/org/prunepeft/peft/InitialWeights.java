@@ -12,9 +12,9 @@ import org.bytedeco.pytorch.Tensor;
 final class InitialWeights {
   private InitialWeights() {}
 
-  /** Fills a dense float32 tensor with N(0, deviation²). */
-  static void fill(Tensor tensor, long seed, String stage, String name, double deviation) {
-    float[] values = new float[Math.toIntExact(tensor.numel())];
+  /** `count` values of N(0, deviation²). */
+  static float[] draw(long count, long seed, String stage, String name, double deviation) {
+    float[] values = new float[Math.toIntExact(count)];
     if (deviation > 0) {
       SplittableRandom random = new SplittableRandom(Seeds.derive(seed, stage + '\n' + name));
       for (int i = 0; i < values.length; i += 2) {
@@ -27,6 +27,11 @@ final class InitialWeights {
         }
       }
     }
+    return values;
+  }
+
+  /** Copies values into a dense float32 tensor. */
+  static void fill(Tensor tensor, float[] values) {
     try (NoGradGuard guard = new NoGradGuard();
         Tensor plain = tensor.detach();
         FloatPointer data = plain.data_ptr_float()) {

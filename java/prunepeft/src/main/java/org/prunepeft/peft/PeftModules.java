@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.Device;
@@ -95,12 +96,17 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * @param stage names the draw: other stages of the same run get other weights
    */
   public void initialise(long seed, String stage) {
-    for (Candidate candidate : candidates) {
-      FlatParameters group = groups.get(candidate.type());
-      for (ModuleType.Parameter parameter : parameters.get(candidate.name())) {
-        InitialWeights.fill(
-            group.get(parameter.name()), seed, stage, parameter.name(), parameter.deviation());
-      }
+    Map<String, float[]> drawn = new ConcurrentHashMap<>();
+    parameters.values().parallelStream()
+        .flatMap(List::stream)
+        .forEach(
+            parameter ->
+                drawn.put(
+                    parameter.name(),
+                    InitialWeights.draw(
+                        parameter.count(), seed, stage, parameter.name(), parameter.deviation())));
+    for (FlatParameters group : groups.values()) {
+      group.names().forEach(name -> InitialWeights.fill(group.get(name), drawn.get(name)));
     }
   }
 

@@ -43,8 +43,9 @@ public final class WarmUp {
    * Runs the warm-up.
    *
    * <p>Trainings are shared: the trainer is asked once for each turn and set of modules left. A
-   * criterion that tells no modules of a type apart in a turn removes none of that type then, and
-   * none at all if that goes for all types, so its tally never counts a choice by chance.
+   * criterion that tells no modules of a type apart in a turn removes none of that type then. If
+   * that goes for all types it removes none at all, so its tally never counts a choice by chance,
+   * and its further turns, which would cost a training each, are left out.
    *
    * @param criteria registered ones, usually {@link Criteria#six}
    * @param trainer trains on the warm-up's sample of the data, from new weights each time
@@ -69,23 +70,18 @@ public final class WarmUp {
     criteria.forEach(criterion -> left.put(criterion, space.candidates()));
     List<WarmUpTurn> history = new ArrayList<>();
     int trainings = 0;
-    for (int turn = 1; turn <= settings.turns(); turn++) {
+    for (int turn = 1; turn <= settings.turns() && !left.isEmpty(); turn++) {
       Map<List<Candidate>, List<Criterion>> sharing =
-          criteria.stream()
+          left.keySet().stream()
               .collect(Collectors.groupingBy(left::get, LinkedHashMap::new, Collectors.toList()));
       listener.turnStarted(turn, settings.turns(), sharing.size());
       Map<Criterion, WarmUpTurn> chains = turn(turn, sharing);
       trainings += sharing.size();
-      for (Criterion criterion : criteria) {
-        WarmUpTurn chain = chains.get(criterion);
-        history.add(chain);
-        Set<String> removed = new HashSet<>(chain.removed());
-        left.computeIfPresent(
-            criterion,
-            (key, modules) ->
-                modules.stream().filter(module -> !removed.contains(module.name())).toList());
-      }
-      listener.turnFinished(turn, settings.turns(), criteria.stream().map(chains::get).toList());
+      List<WarmUpTurn> ended =
+          criteria.stream().filter(chains::containsKey).map(chains::get).toList();
+      history.addAll(ended);
+      chains.forEach((criterion, chain) -> advance(left, criterion, chain));
+      listener.turnFinished(turn, settings.turns(), ended);
     }
     Map<String, Map<Partition, Integer>> tallies = tallies(history);
     WarmUpRecord record =
@@ -97,6 +93,23 @@ public final class WarmUp {
         criteria.stream().map(Criterion::name).toList(),
         assignment(tallies),
         Optional.of(record));
+  }
+
+  /**
+   * Takes what a criterion removed from what it has left; one that told nothing apart is not asked
+   * again.
+   */
+  private static void advance(
+      Map<Criterion, List<Candidate>> left, Criterion criterion, WarmUpTurn chain) {
+    if (chain.removed().isEmpty()) {
+      left.remove(criterion);
+      return;
+    }
+    Set<String> removed = new HashSet<>(chain.removed());
+    left.computeIfPresent(
+        criterion,
+        (key, modules) ->
+            modules.stream().filter(module -> !removed.contains(module.name())).toList());
   }
 
   private Map<Criterion, WarmUpTurn> turn(int turn, Map<List<Candidate>, List<Criterion>> sharing) {

@@ -31,6 +31,7 @@ final class RoundStatistics implements AutoCloseable {
   private final Map<String, Tensor[]> gradientSums = new LinkedHashMap<>();
   private final OutputMagnitudes[] magnitudes = {new OutputMagnitudes(), new OutputMagnitudes()};
   private int done;
+  private float[] thresholds;
 
   /**
    * @param steps how many steps the training will have
@@ -109,8 +110,11 @@ final class RoundStatistics implements AutoCloseable {
       }
       try (ImportancePlan plan =
           new ImportancePlan(Device.cpu(), segments, candidates.size(), types.size())) {
-        List<Statistics> table =
-            plan.statistics(settings.zeroType(), thresholds(plan, types.size()));
+        if (thresholds == null) {
+          // The weights do not change between the passes over the halves and the whole.
+          thresholds = thresholds(plan, types.size());
+        }
+        List<Statistics> table = plan.statistics(settings.zeroType(), thresholds);
         Map<String, ModuleStatistics> result = new LinkedHashMap<>();
         for (int i = 0; i < table.size(); i++) {
           String name = candidates.get(i).name();

@@ -155,11 +155,20 @@ class PeftModulesTest {
       double forward =
           relativeError(Torch.toFloats(plain.mul(weights)), Torch.toFloats(fused.mul(weights)));
       assertTrue(forward <= 1e-5, () -> "hidden states: relative error " + forward);
+      double[] sums = new double[2];
       expected.forEach(
           (name, gradient) -> {
-            double error = relativeError(gradient, actual.get(name));
-            assertTrue(error <= 1e-5, () -> name + ": relative error " + error);
+            float[] own = actual.get(name);
+            for (int k = 0; k < gradient.length; k++) {
+              sums[0] += Math.pow(gradient[k] - own[k], 2);
+              sums[1] += Math.pow(gradient[k], 2);
+            }
+            // A tensor alone may be small beside the terms that cancel in it, in both computations.
+            double error = relativeError(gradient, own);
+            assertTrue(error <= 1e-4, () -> name + ": relative error " + error);
           });
+      double whole = Math.sqrt(sums[0] / sums[1]);
+      assertTrue(whole <= 1e-5, () -> "all gradients: relative error " + whole);
     }
   }
 

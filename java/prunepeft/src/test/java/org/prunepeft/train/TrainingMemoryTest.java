@@ -23,8 +23,8 @@ import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 class TrainingMemoryTest {
-  private static final int STEPS = 3000;
-  private static final long BOUND = 24L << 20;
+  private static final int STEPS = 4000;
+  private static final long BOUND = 8L << 20;
 
   @Test
   void thousandsOfTrainingStepsKeepTheResidentSizeFlat() throws IOException {
@@ -41,10 +41,18 @@ class TrainingMemoryTest {
         Tape tape = new Tape()) {
       modules.initialise(1, "test");
       Random random = new Random(1);
-      long before = 0;
+      // The allocator gives memory back in steps of many megabytes: what counts is the lowest
+      // level.
+      long early = Long.MAX_VALUE;
+      long late = Long.MAX_VALUE;
       for (int step = 0; step < STEPS; step++) {
-        if (step == STEPS / 3) {
-          before = residentBytes();
+        if (step % 250 == 249) {
+          System.gc();
+          if (step < STEPS / 2) {
+            early = Math.min(early, residentBytes());
+          } else {
+            late = Math.min(late, residentBytes());
+          }
         }
         int rows = 1 + random.nextInt(6);
         int length = 2 + random.nextInt(12);
@@ -70,9 +78,8 @@ class TrainingMemoryTest {
         tape.clear();
         optimizer.step(1);
       }
-      long growth = residentBytes() - before;
-      assertTrue(
-          growth < BOUND, () -> "resident size grew by " + growth + " bytes in " + (STEPS * 2 / 3));
+      long growth = late - early;
+      assertTrue(growth < BOUND, () -> "resident size grew by " + growth + " bytes");
     }
   }
 
