@@ -38,10 +38,7 @@ class TrainingMemoryTest {
         Tape tape = new Tape()) {
       modules.initialise(1, "test");
       Random random = new Random(1);
-      // The allocator gives memory back in steps of many megabytes: what counts is the lowest
-      // level.
-      long early = Long.MAX_VALUE;
-      long late = Long.MAX_VALUE;
+      ResidentSize size = new ResidentSize(STEPS);
       for (int step = 0; step < STEPS; step++) {
         int rows = 1 + random.nextInt(6);
         int length = 2 + random.nextInt(12);
