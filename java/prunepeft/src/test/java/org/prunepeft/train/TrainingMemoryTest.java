@@ -16,6 +16,7 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.ResidentSize;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
