@@ -22,7 +22,11 @@ import org.prunepeft.torch.Torch;
 
 class TrainingMemoryTest {
   private static final int STEPS = 4000;
-  /** A step makes some hundred tensors of kilobytes: one that is kept a step exceeds it, what the virtual machine compiles does not. */
+
+  /**
+   * A step makes some hundred tensors of kilobytes: one that is kept a step exceeds it, what the
+   * virtual machine compiles does not.
+   */
   private static final long BOUND = 32L << 20;
 
   @Test
