@@ -79,7 +79,7 @@ class BertBaseTest {
     assertEquals("tokyo", fill("[MASK] is the capital of Japan.").get(0));
   }
 
-  /** The five likeliest words, by the checkpoint's masked-language-model head. */
+  /** The twenty likeliest tokens, by the checkpoint's masked-language-model head. */
   private static List<String> fill(String text) throws IOException {
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
@@ -123,7 +123,7 @@ class BertBaseTest {
         order.add(i);
       }
       order.sort((a, b) -> Float.compare(scores[b], scores[a]));
-      return order.stream().limit(5).map(i -> vocabulary[i]).toList();
+      return order.stream().limit(20).map(i -> vocabulary[i]).toList();
     }
   }
 
