@@ -8,7 +8,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.formats.AdapterFormat;
-import org.prunepeft.formats.BaseModel;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
@@ -91,11 +90,13 @@ public final class AdapterExport {
         require(run, head, Head.BIAS));
   }
 
-  private static BaseModel base(String model) {
-    if (model.equals("minilm")) {
-      return new BaseModel("sentence-transformers/all-MiniLM-L6-v2", "bert");
-    }
-    throw new IllegalArgumentException("no adapter files for the model '" + model + "'");
+  /** base_model_name_or_path. */
+  private static String base(String model) {
+    return switch (model) {
+      case "minilm" -> "sentence-transformers/all-MiniLM-L6-v2";
+      case "bge-small" -> "BAAI/bge-small-en-v1.5";
+      default -> model;
+    };
   }
 
   private static SafeTensors.Tensor require(

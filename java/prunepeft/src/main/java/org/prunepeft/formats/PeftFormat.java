@@ -72,7 +72,7 @@ public final class PeftFormat implements AdapterFormat {
   @Override
   public void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
     require(adapter);
-    String root = ROOT + adapter.base().prefix() + ".";
+    String root = ROOT + adapter.encoder().architecture().prefix() + ".";
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
     for (LowRank update : adapter.lowRank()) {
       String key = root + update.path();
@@ -91,7 +91,8 @@ public final class PeftFormat implements AdapterFormat {
   /** The fields of PEFT's LoraConfig. */
   private static Map<String, Object> config(TrainedAdapter adapter) {
     List<LowRank> updates = adapter.lowRank();
-    Function<LowRank, String> path = update -> adapter.base().prefix() + "." + update.path();
+    Function<LowRank, String> path =
+        update -> adapter.encoder().architecture().prefix() + "." + update.path();
     int rank = mostFrequent(updates, LowRank::rank);
     double alpha = mostFrequent(updates, LowRank::alpha);
     Map<String, Object> ranks = new TreeMap<>();
@@ -107,7 +108,7 @@ public final class PeftFormat implements AdapterFormat {
     Map<String, Object> config = new TreeMap<>();
     config.put("peft_type", "LORA");
     config.put("task_type", "SEQ_CLS");
-    config.put("base_model_name_or_path", adapter.base().nameOrPath());
+    config.put("base_model_name_or_path", adapter.base());
     config.put("revision", null);
     config.put("auto_mapping", null);
     config.put("inference_mode", true);

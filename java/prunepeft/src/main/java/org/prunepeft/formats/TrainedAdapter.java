@@ -11,15 +11,15 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 /**
  * Trained modules and head, apart from the model that they sit in: what adapter files hold.
  *
- * @param base the model
- * @param encoder its sizes
+ * @param base base_model_name_or_path: the name of the model on the hub, or its directory
+ * @param encoder its architecture and sizes
  * @param parts the modules' pieces
  * @param labels names of the classes, in the head's order
  * @param headWeight of the linear head over the mean of the last hidden states, [labels, hidden]
  * @param headBias [labels]
  */
 public record TrainedAdapter(
-    BaseModel base,
+    String base,
     EncoderConfig encoder,
     List<AdapterPart> parts,
     List<String> labels,

@@ -24,7 +24,6 @@ import org.prunepeft.torch.Torch;
 /** Adapters with fresh random weights for the small BERT. */
 final class Parts {
   private static final Random RANDOM = new Random();
-  static final BaseModel BASE = new BaseModel("some/bert", "bert");
 
   private Parts() {}
 
@@ -70,7 +69,7 @@ final class Parts {
 
   static TrainedAdapter adapter(List<? extends AdapterPart> parts) {
     return new TrainedAdapter(
-        BASE,
+        "some/bert",
         SmallBert.CONFIG,
         new ArrayList<>(parts),
         List.of("a", "b", "c", "d", "e"),
