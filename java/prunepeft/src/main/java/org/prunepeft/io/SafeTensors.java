@@ -1,27 +1,14 @@
 package org.prunepeft.io;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import java.io.ByteArrayOutputStream;
-import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
@@ -54,28 +41,20 @@ import java.util.stream.LongStream;
  *   <tr><td>F64</td><td>64</td><td>rounded to nearest</td></tr>
  *   <tr><td>F32</td><td>32</td><td>exact</td></tr>
  *   <tr><td>F16, BF16</td><td>16</td><td>exact</td></tr>
+ *   <tr><td>F8_E4M3, F8_E5M2, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ</td><td>8</td><td>exact</td></tr>
  *   <tr><td>I64, U64, C64</td><td>64</td><td>no; as bytes</td></tr>
  *   <tr><td>I32, U32</td><td>32</td><td>no; as bytes</td></tr>
  *   <tr><td>I16, U16</td><td>16</td><td>no; as bytes</td></tr>
- *   <tr><td>I8, U8, BOOL, F8_E4M3, F8_E5M2, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ</td><td>8</td><td>no;
- *       as bytes</td></tr>
+ *   <tr><td>I8, U8, BOOL</td><td>8</td><td>no; as bytes</td></tr>
  *   <tr><td>F6_E2M3, F6_E3M2</td><td>6</td><td>no; as bytes</td></tr>
  *   <tr><td>F4</td><td>4</td><td>no; as bytes</td></tr>
  * </table>
  *
  * <p>An open file can be read from several threads at once.
  */
-public final class SafeTensors implements Closeable {
+public final class SafeTensors implements Checkpoint {
   private static final int MAX_HEADER = 100_000_000;
-  private static final int ALIGNMENT = 8;
   private static final int BUFFER = 1 << 20;
-  private static final String METADATA = "__metadata__";
-
-  private static final JsonFactory JSON =
-      JsonFactory.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(3).build())
-          .build();
 
   /** The type of a tensor's elements. */
   public enum DType {
@@ -111,6 +90,14 @@ public final class SafeTensors implements Closeable {
     /** The size of an element in bits. */
     public int bits() {
       return bits;
+    }
+
+    /** Whether elements are floating-point numbers of whole bytes. */
+    public boolean isFloat() {
+      return switch (this) {
+        case F64, F32, F16, BF16, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ -> true;
+        default -> false;
+      };
     }
   }
 
@@ -163,7 +150,7 @@ public final class SafeTensors implements Closeable {
   private final Map<String, Entry> entries;
   private final Map<String, String> metadata;
 
-  private SafeTensors(Path file, FileChannel channel, long dataStart, Header header) {
+  private SafeTensors(Path file, FileChannel channel, long dataStart, SafeTensorsHeader header) {
     this.file = file;
     this.channel = channel;
     this.dataStart = dataStart;
@@ -182,60 +169,37 @@ public final class SafeTensors implements Closeable {
    * @throws IOException if writing fails; a file that was there before is then as it was
    */
   public static void write(Path file, Map<String, Tensor> tensors) throws IOException {
-    if (tensors.containsKey(METADATA)) {
-      throw new IllegalArgumentException("a tensor can't be named " + METADATA);
-    }
-    var sorted = new TreeMap<>(tensors);
-    byte[] header = header(sorted);
+    write(file, new MapCheckpoint("memory", tensors));
+  }
+
+  /**
+   * Writes all tensors of a checkpoint, converted to float32, as {@link #write(Path, Map)} does; no
+   * more than a part of one is in memory at a time.
+   *
+   * @throws IllegalArgumentException if a tensor is named {@code __metadata__}, or has elements that
+   *     are no floating-point numbers
+   * @throws IOException if reading or writing fails; a file that was there before is then as it was
+   */
+  public static void write(Path file, Checkpoint tensors) throws IOException {
+    var shapes = new TreeMap<String, long[]>();
+    tensors.names().forEach(name -> shapes.put(name, tensors.shape(name)));
+    byte[] header = SafeTensorsHeader.of(shapes);
     AtomicFile.write(
         file,
         channel -> {
-          var buffer = ByteBuffer.allocate(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
+          var buffer = ByteBuffer.allocateDirect(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
           AtomicFile.writeFully(channel, buffer.putLong(header.length).flip());
           AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
-          for (var tensor : sorted.values()) {
-            writeValues(channel, buffer, tensor.values);
+          for (var tensor : shapes.entrySet()) {
+            long count = LongStream.of(tensor.getValue()).reduce(1, Math::multiplyExact);
+            for (long from = 0; from < count; from += BUFFER / Float.BYTES) {
+              long values = Math.min(count - from, BUFFER / Float.BYTES);
+              buffer.clear().limit((int) values * Float.BYTES);
+              tensors.readFloats(tensor.getKey(), from, buffer);
+              AtomicFile.writeFully(channel, buffer.flip());
+            }
           }
         });
-  }
-
-  private static byte[] header(Map<String, Tensor> tensors) throws IOException {
-    var bytes = new ByteArrayOutputStream();
-    try (var json = JSON.createGenerator(bytes)) {
-      json.writeStartObject();
-      json.writeObjectFieldStart(METADATA);
-      json.writeStringField("format", "pt");
-      json.writeEndObject();
-      long offset = 0;
-      for (var tensor : tensors.entrySet()) {
-        long[] shape = tensor.getValue().shape;
-        long end = offset + (long) Float.BYTES * tensor.getValue().values.length;
-        json.writeObjectFieldStart(tensor.getKey());
-        json.writeStringField("dtype", DType.F32.name());
-        json.writeFieldName("shape");
-        json.writeArray(shape, 0, shape.length);
-        json.writeFieldName("data_offsets");
-        json.writeArray(new long[] {offset, end}, 0, 2);
-        json.writeEndObject();
-        offset = end;
-      }
-      json.writeEndObject();
-    }
-    while (bytes.size() % ALIGNMENT != 0) {
-      bytes.write(' ');
-    }
-    return bytes.toByteArray();
-  }
-
-  private static void writeValues(FileChannel channel, ByteBuffer buffer, float[] values)
-      throws IOException {
-    for (int from = 0; from < values.length; ) {
-      int count = Math.min(values.length - from, BUFFER / Float.BYTES);
-      buffer.clear().limit(count * Float.BYTES);
-      buffer.asFloatBuffer().put(values, from, count);
-      AtomicFile.writeFully(channel, buffer);
-      from += count;
-    }
   }
 
   /**
@@ -274,7 +238,7 @@ public final class SafeTensors implements Closeable {
       var bytes = ByteBuffer.allocate((int) length);
       readFully(channel, bytes, Long.BYTES, file);
       long dataStart = Long.BYTES + length;
-      var header = Header.parse(file, bytes.flip());
+      var header = SafeTensorsHeader.parse(file, bytes.flip());
       header.checkPlaces(file, fileSize - dataStart);
       return new SafeTensors(file, channel, dataStart, header);
     } catch (Throwable e) {
@@ -283,7 +247,18 @@ public final class SafeTensors implements Closeable {
     }
   }
 
+  @Override
+  public String origin() {
+    return file.toString();
+  }
+
+  @Override
+  public long[] shape(String name) {
+    return entry(name).shape.clone();
+  }
+
   /** The names of all tensors, in the order of the header. */
+  @Override
   public Set<String> names() {
     return Collections.unmodifiableSet(entries.keySet());
   }
@@ -343,41 +318,36 @@ public final class SafeTensors implements Closeable {
   }
 
   /**
-   * Reads a tensor of type F64, F32, F16 or BF16.
+   * {@inheritDoc}
    *
-   * @return its values, row-major
-   * @throws NoSuchElementException if there is no such tensor
-   * @throws IllegalArgumentException if it is of another type, or has more values than an array
-   * @throws IOException if reading fails
+   * <p>float32 goes straight from the file to the target; other types pass through a small buffer.
    */
-  public float[] floats(String name) throws IOException {
+  @Override
+  public void readFloats(String name, long first, ByteBuffer target) throws IOException {
     var entry = entry(name);
-    switch (entry.dtype) {
-      case F64, F32, F16, BF16 -> {}
-      default ->
-          throw new IllegalArgumentException(
-              "%s of %s has type %s, expected F64, F32, F16 or BF16"
-                  .formatted(name, file, entry.dtype));
+    if (!entry.dtype.isFloat()) {
+      throw new IllegalArgumentException(
+          "%s of %s has type %s, expected a floating-point type: F64, F32, F16, BF16 or F8"
+              .formatted(name, file, entry.dtype));
     }
     int width = entry.dtype.bits / Byte.SIZE;
-    var values = new float[arrayLength(name, entry.bytes() / width)];
-    var buffer = ByteBuffer.allocate(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
-    for (int from = 0; from < values.length; ) {
-      int count = Math.min(values.length - from, BUFFER / width);
-      read(name, (long) from * width, buffer.clear().limit(count * width));
-      buffer.flip();
-      for (int i = 0; i < count; i++) {
-        values[from + i] =
-            switch (entry.dtype) {
-              case F64 -> (float) buffer.getDouble();
-              case F32 -> buffer.getFloat();
-              case F16 -> half(buffer.getShort());
-              default -> Float.intBitsToFloat(buffer.getShort() << 16);
-            };
-      }
-      from += count;
+    long total = entry.bytes() / width;
+    int count = target.remaining() / Float.BYTES;
+    if (first < 0 || first > total - count) {
+      throw new IndexOutOfBoundsException(
+          "%s has %d values, can't read %d from %d on".formatted(name, total, count, first));
     }
-    return values;
+    if (entry.dtype == DType.F32 && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN) {
+      read(name, first * width, target);
+      return;
+    }
+    var buffer = ByteBuffer.allocate(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
+    while (target.hasRemaining()) {
+      int part = Math.min(target.remaining() / Float.BYTES, BUFFER / width);
+      read(name, first * width, buffer.clear().limit(part * width));
+      FloatFormat.convert(entry.dtype, buffer.flip(), target);
+      first += part;
+    }
   }
 
   @Override
@@ -393,19 +363,6 @@ public final class SafeTensors implements Closeable {
     return (int) length;
   }
 
-  /** The value of an IEEE 754 binary16. */
-  private static float half(short bits) {
-    int exponent = bits >> 10 & 0x1f;
-    int fraction = bits & 0x3ff;
-    float magnitude =
-        switch (exponent) {
-          case 0 -> fraction * 0x1p-24f;
-          case 0x1f -> Float.intBitsToFloat(0x7f80_0000 | fraction << 13);
-          default -> Float.intBitsToFloat(exponent + 112 << 23 | fraction << 13);
-        };
-    return bits < 0 ? -magnitude : magnitude;
-  }
-
   private static void readFully(FileChannel channel, ByteBuffer target, long position, Path file)
       throws IOException {
     while (target.hasRemaining()) {
@@ -414,167 +371,6 @@ public final class SafeTensors implements Closeable {
         throw new EOFException(file + " was cut off while it was read, at byte " + position);
       }
       position += count;
-    }
-  }
-
-  private static final class Header {
-    final Map<String, Entry> entries = new LinkedHashMap<>();
-    final Map<String, String> metadata = new LinkedHashMap<>();
-
-    static Header parse(Path file, ByteBuffer bytes) throws IOException {
-      if (bytes.get(0) != '{') {
-        throw new FormatException(
-            file + " is no safetensors file: its header doesn't begin with {");
-      }
-      String text;
-      try {
-        text = StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-      } catch (CharacterCodingException e) {
-        throw new FormatException(file + " is no safetensors file: its header is not UTF-8", e);
-      }
-      var header = new Header();
-      try (var json = JSON.createParser(text)) {
-        json.nextToken();
-        while (json.nextToken() != JsonToken.END_OBJECT) {
-          String name = json.currentName();
-          json.nextToken();
-          if (name.equals(METADATA)) {
-            header.metadata(json);
-          } else {
-            header.entries.put(name, entry(json, name));
-          }
-        }
-        if (json.nextToken() != null) {
-          throw new FormatException("text after the end of the object");
-        }
-      } catch (JsonProcessingException e) {
-        throw new FormatException(
-            "%s has a bad header: %s (line %d, column %d)"
-                .formatted(
-                    file,
-                    e.getOriginalMessage(),
-                    e.getLocation() == null ? 1 : e.getLocation().getLineNr(),
-                    e.getLocation() == null ? 1 : e.getLocation().getColumnNr()),
-            e);
-      } catch (FormatException e) {
-        throw new FormatException("%s has a bad header: %s".formatted(file, e.getMessage()), e);
-      }
-      return header;
-    }
-
-    private void metadata(JsonParser json) throws IOException {
-      expect(json, JsonToken.START_OBJECT, METADATA);
-      while (json.nextToken() != JsonToken.END_OBJECT) {
-        String key = json.currentName();
-        json.nextToken();
-        expect(json, JsonToken.VALUE_STRING, METADATA);
-        metadata.put(key, json.getText());
-      }
-    }
-
-    private static Entry entry(JsonParser json, String name) throws IOException {
-      expect(json, JsonToken.START_OBJECT, name);
-      DType dtype = null;
-      long[] shape = null;
-      long[] offsets = null;
-      while (json.nextToken() != JsonToken.END_OBJECT) {
-        String key = json.currentName();
-        json.nextToken();
-        switch (key) {
-          case "dtype" -> dtype = dtype(json, name);
-          case "shape" -> shape = numbers(json, name, key);
-          case "data_offsets" -> offsets = numbers(json, name, key);
-          default -> throw new FormatException("unknown member %s of %s".formatted(key, name));
-        }
-      }
-      if (dtype == null || shape == null || offsets == null || offsets.length != 2) {
-        throw new FormatException(name + " needs dtype, shape and two data_offsets");
-      }
-      if (offsets[1] < offsets[0]) {
-        throw new FormatException(
-            "%s ends before it begins: %s".formatted(name, Arrays.toString(offsets)));
-      }
-      long bits = dtype.bits;
-      try {
-        for (long size : shape) {
-          bits = Math.multiplyExact(bits, size);
-        }
-      } catch (ArithmeticException e) {
-        throw new FormatException(
-            "%s has an impossible shape: %s".formatted(name, Arrays.toString(shape)), e);
-      }
-      long bytes = offsets[1] - offsets[0];
-      if (bits % Byte.SIZE != 0 || bits / Byte.SIZE != bytes) {
-        throw new FormatException(
-            "%s of type %s and shape %s needs %d bits, but has %d bytes"
-                .formatted(name, dtype, Arrays.toString(shape), bits, bytes));
-      }
-      return new Entry(dtype, shape, offsets[0], offsets[1]);
-    }
-
-    private static DType dtype(JsonParser json, String name) throws IOException {
-      expect(json, JsonToken.VALUE_STRING, name);
-      try {
-        return DType.valueOf(json.getText());
-      } catch (IllegalArgumentException e) {
-        throw new FormatException("%s has unknown dtype %s".formatted(name, json.getText()), e);
-      }
-    }
-
-    private static long[] numbers(JsonParser json, String name, String key) throws IOException {
-      expect(json, JsonToken.START_ARRAY, name);
-      var numbers = LongStream.builder();
-      while (json.nextToken() != JsonToken.END_ARRAY) {
-        expect(json, JsonToken.VALUE_NUMBER_INT, name);
-        long number = json.getLongValue();
-        if (number < 0) {
-          throw new FormatException("negative %s of %s: %d".formatted(key, name, number));
-        }
-        numbers.add(number);
-      }
-      return numbers.build().toArray();
-    }
-
-    private static void expect(JsonParser json, JsonToken token, String name) throws IOException {
-      if (json.currentToken() != token) {
-        throw new FormatException(
-            "in %s, expected %s at column %d, got %s"
-                .formatted(
-                    name, token, json.currentTokenLocation().getColumnNr(), json.currentToken()));
-      }
-    }
-
-    /** Checks that the tensors fill the data section without gap or overlap. */
-    void checkPlaces(Path file, long dataSize) throws FormatException {
-      var placed = new ArrayList<>(entries.entrySet());
-      placed.sort(
-          Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin)
-              .thenComparingLong(e -> e.getValue().end));
-      long expected = 0;
-      for (var tensor : placed) {
-        var entry = tensor.getValue();
-        if (entry.begin != expected) {
-          throw new FormatException(
-              "%s has a bad header: %s begins at %d, %s"
-                  .formatted(
-                      file,
-                      tensor.getKey(),
-                      entry.begin,
-                      entry.begin < expected
-                          ? "before the tensor ahead of it ends, at " + expected
-                          : "but the tensor ahead of it ends at " + expected));
-        }
-        expected = entry.end;
-      }
-      if (expected > dataSize) {
-        throw new FormatException(
-            "%s is cut off: its tensors need %d bytes, it has %d"
-                .formatted(file, expected, dataSize));
-      }
-      if (expected < dataSize) {
-        throw new FormatException(
-            "%s has %d bytes behind its last tensor".formatted(file, dataSize - expected));
-      }
     }
   }
 }

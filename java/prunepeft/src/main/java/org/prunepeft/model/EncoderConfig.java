@@ -15,6 +15,9 @@ package org.prunepeft.model;
  * @param embedding embedding_size, the width of the embedding tables
  * @param activation hidden_act
  * @param padding pad_token_id
+ * @param absolutePositions whether positions are added to the embeddings; position_biased_input
+ * @param relative null: attention knows nothing of positions; DeBERTa alone has it
+ * @param convolution null: none; DeBERTa-v2 alone has it
  */
 public record EncoderConfig(
     Architecture architecture,
@@ -28,7 +31,10 @@ public record EncoderConfig(
     double layerNormEpsilon,
     int embedding,
     HiddenActivation activation,
-    int padding) {
+    int padding,
+    boolean absolutePositions,
+    RelativeAttention relative,
+    Convolution convolution) {
   public EncoderConfig {
     atLeast("num_hidden_layers", layers, 1);
     atLeast("hidden_size", hidden, 1);
@@ -43,8 +49,29 @@ public record EncoderConfig(
       throw new IllegalArgumentException(
           "hidden_size " + hidden + " is not a multiple of num_attention_heads, " + heads);
     }
+    requireDeberta(architecture, relative != null, "relative attention");
+    requireDeberta(architecture, convolution != null, "convolution");
+    requireDeberta(architecture, !absolutePositions, "input without positions");
+    if (embedding != hidden
+        && architecture != Architecture.ELECTRA
+        && architecture != Architecture.DEBERTA_V2) {
+      throw new IllegalArgumentException(
+          "embedding_size must be hidden_size, %d, for %s, got %d"
+              .formatted(hidden, architecture, embedding));
+    }
+    if (convolution != null && hidden % convolution.groups() != 0) {
+      throw new IllegalArgumentException(
+          "hidden_size %d is not a multiple of conv_groups, %d"
+              .formatted(hidden, convolution.groups()));
+    }
     if (!(layerNormEpsilon > 0)) {
       throw new IllegalArgumentException("layer_norm_eps must be above 0, got " + layerNormEpsilon);
+    }
+  }
+
+  private static void requireDeberta(Architecture architecture, boolean wanted, String what) {
+    if (wanted && architecture != Architecture.DEBERTA_V2) {
+      throw new IllegalArgumentException(architecture + " has no " + what);
     }
   }
 
@@ -77,7 +104,10 @@ public record EncoderConfig(
         layerNormEpsilon,
         hidden,
         HiddenActivation.GELU,
-        0);
+        0,
+        true,
+        null,
+        null);
   }
 
   /** The longest sequence, special tokens included. */

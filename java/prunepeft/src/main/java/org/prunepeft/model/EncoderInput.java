@@ -14,9 +14,10 @@ import org.prunepeft.torch.Torch;
  * @param rowMask the same as B·T bytes, for kernels
  * @param padded whether there is any padding
  * @param tokens how many real tokens there are
+ * @param largestId the largest of the ids
  */
 public record EncoderInput(
-    Tensor ids, Tensor types, Tensor mask, BytePointer rowMask, boolean padded, long tokens) {
+    Tensor ids, Tensor types, Tensor mask, BytePointer rowMask, boolean padded, long tokens, long largestId) {
 
   /**
    * @param ids B·T token ids, row by row
@@ -32,9 +33,11 @@ public record EncoderInput(
     }
     float[] real = new float[mask.length];
     int tokens = 0;
+    long largestId = 0;
     for (int i = 0; i < mask.length; i++) {
       real[i] = mask[i];
       tokens += mask[i];
+      largestId = Math.max(largestId, ids[i]);
     }
     return new EncoderInput(
         Torch.longs(ids, rows, length),
@@ -42,7 +45,8 @@ public record EncoderInput(
         Torch.floats(real, rows, length),
         new BytePointer(mask),
         tokens < mask.length,
-        tokens);
+        tokens,
+        largestId);
   }
 
   /** B. */

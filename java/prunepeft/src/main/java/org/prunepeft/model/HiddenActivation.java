@@ -5,7 +5,7 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/** The feed-forward block's activation, hidden_act in config.json. */
+/** An activation, as config.json names it in hidden_act. */
 public enum HiddenActivation {
   GELU("gelu", "gelu_python") {
     @Override
@@ -30,6 +30,12 @@ public enum HiddenActivation {
     @Override
     Tensor apply(Tensor x) {
       return torch.silu(x);
+    }
+  },
+  TANH("tanh") {
+    @Override
+    Tensor apply(Tensor x) {
+      return torch.tanh(x);
     }
   };
 

@@ -23,6 +23,17 @@ public interface Insertions {
   }
 
   /**
+   * Computes a frozen linear of relative positions, which DeBERTa sends through the projections of
+   * the content: as {@link #linear}, but the rows are no tokens.
+   *
+   * @param x [positions,K], dense
+   * @return [positions,N]
+   */
+  default Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
+    return linear(linear, x);
+  }
+
+  /**
    * What the layer adds to its residual after the feed-forward block. A post-norm layer's output is
    * norm(result + input).
    *

@@ -3,12 +3,15 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.io.OnnxWeights;
 import org.prunepeft.io.WordPieceVocabulary;
@@ -117,18 +120,60 @@ public final class Models {
   }
 
   /**
-   * @throws IllegalArgumentException if there is none of that name
+   * A model.
+   *
+   * @param name one of {@link #all}, or else the path of a directory as Hugging Face's library saves
+   *     models: config.json, model.safetensors (or shards), tokenizer.json
+   * @throws IllegalArgumentException if there is none of that name, and no such directory
+   * @throws UncheckedIOException if the directory's configuration cannot be read or is not supported
    */
   public static Entry byName(String name) {
     Entry entry = ENTRIES.get(name);
+    if (entry == null && Files.isDirectory(Path.of(name))) {
+      return directory(Path.of(name));
+    }
     if (entry == null) {
       throw new IllegalArgumentException(
           "unknown model '"
               + name
               + "'; there are: "
-              + all().stream().map(Entry::name).collect(Collectors.joining(", ")));
+              + all().stream().map(Entry::name).collect(Collectors.joining(", "))
+              + ", or a directory with config.json, model.safetensors and tokenizer.json");
     }
     return entry;
+  }
+
+  private static Entry directory(Path path) {
+    try {
+      HuggingFaceDirectory directory = new HuggingFaceDirectory(path);
+      Path file = path.resolve(HuggingFaceDirectory.CONFIG);
+      EncoderConfig config = HuggingFaceConfig.read(directory.config(), file.toString());
+      Path name = path.toAbsolutePath().normalize().getFileName();
+      return new Entry(
+          name == null ? path.toString() : name.toString(),
+          "%s of %d layers, hidden size %d"
+              .formatted(config.architecture(), config.layers(), config.hidden()),
+          path.toString(),
+          "as its model card says",
+          () -> directory(directory, config));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private static LoadedModel directory(HuggingFaceDirectory directory, EncoderConfig config) {
+    Torch.load();
+    boolean wordPiece =
+        switch (config.architecture()) {
+          case BERT, DISTILBERT, ELECTRA -> true;
+          default -> false;
+        };
+    try (Checkpoint weights = directory.weights()) {
+      byte[] tokenizer = directory.tokenizer(wordPiece);
+      return new LoadedModel(new PostNormEncoder(config, weights), tokenizer);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   /** Opens what is in a jar. */

@@ -23,6 +23,7 @@ public final class PostNormEncoder implements Encoder {
   private final PointerScope scope;
   private final Embeddings embeddings;
   private final SelfAttention attention;
+  private final SequenceConvolution convolution;
   private final List<Layer> layers = new ArrayList<>();
 
   private record Layer(
@@ -58,9 +59,15 @@ public final class PostNormEncoder implements Encoder {
     Weights weights = new Weights(checkpoint, config);
     try (PointerScope own = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
-      attention = SelfAttention.scaledDotProduct(config.heads());
+      Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);
+      attention = deberta != null ? deberta : SelfAttention.scaledDotProduct(config.heads());
+      convolution = config.convolution() == null ? null : SequenceConvolution.read(weights, config);
       for (int i = 0; i < config.layers(); i++) {
-        layers.add(Layer.read(weights, config, i));
+        Layer layer = Layer.read(weights, config, i);
+        layers.add(layer);
+        if (deberta != null) {
+          deberta.readLayer(weights, config.architecture().layerPath(i), layer.attentionInput);
+        }
       }
       Set<String> unread = weights.finish();
       if (!unread.isEmpty()) {
@@ -83,7 +90,13 @@ public final class PostNormEncoder implements Encoder {
       throw new IllegalArgumentException(
           "a sequence of " + input.length() + " tokens exceeds the model's " + config.maxTokens());
     }
-    Tensor x = embeddings.apply(input);
+    if (input.largestId() >= config.vocabulary()) {
+      throw new IllegalArgumentException(
+          "token id %d exceeds the model's vocabulary, vocab_size %d; the tokenizer is another model's"
+              .formatted(input.largestId(), config.vocabulary()));
+    }
+    Tensor embedded = embeddings.apply(input);
+    Tensor x = embedded;
     for (int i = 0; i < layers.size(); i++) {
       Layer layer = layers.get(i);
       Tensor qkv = insertions.linear(layer.attentionInput, x);
@@ -92,6 +105,9 @@ public final class PostNormEncoder implements Encoder {
       Tensor middle = config.activation().apply(insertions.linear(layer.intermediate, x));
       Tensor h = insertions.linear(layer.output, middle);
       x = layer.outputNorm.apply(insertions.afterFeedForward(i, h, x, layer.outputNorm).add(x));
+      if (i == 0 && convolution != null) {
+        x = convolution.apply(embedded, x, input);
+      }
     }
     return x;
   }

@@ -167,8 +167,11 @@ final class Weights {
     return new FrozenLinear(weight, bias, parts);
   }
 
-  boolean has(String name) {
-    return names.containsKey(name);
+  /** Leaves a tensor where it is that some checkpoints have without a use for it. */
+  void leave(String name) {
+    if (untaken.remove(name)) {
+      outside.add(names.get(name));
+    }
   }
 
   /**

@@ -1,0 +1,171 @@
+package org.prunepeft.model;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.torch.Torch;
+
+/**
+ * Disentangled attention (He et al. 2021, DeBERTa). With content Q, K and relative positions' Q', K':
+ *
+ * <pre>{@code
+ * score(i,j) = (Q_i·K_j + Q_i·K'_δ(i,j) + K_j·Q'_δ(i,j)) / √(d (1 + number of position terms))
+ * }</pre>
+ *
+ * <p>δ(i,j) is the bucket of i − j ({@link #bucket}). The paper writes δ(j,i) in the last term; the
+ * authors' code, by which all checkpoints were trained, takes δ(i,j).
+ */
+final class Deberta implements SelfAttention {
+  private final RelativeAttention relative;
+  private final int heads;
+
+  /** [2·span, hidden], normalised if the model does so. */
+  private final Tensor table;
+
+  private final List<PositionProjections> projections = new ArrayList<>();
+
+  /**
+   * A layer's.
+   *
+   * @param shared query and key of the content, which positions go through; null: not shared
+   * @param query Q', [heads, 2·span, hidden / heads]; null: none, or shared
+   * @param key K', likewise
+   */
+  private record PositionProjections(FrozenLinear shared, Tensor query, Tensor key) {}
+
+  private Deberta(RelativeAttention relative, int heads, Tensor table) {
+    this.relative = relative;
+    this.heads = heads;
+    this.table = table;
+  }
+
+  static Deberta read(Weights weights, EncoderConfig config) throws IOException {
+    RelativeAttention relative = config.relative();
+    Tensor table =
+        weights.take("encoder.rel_embeddings.weight", 2L * relative.span(), config.hidden());
+    if (relative.normalised()) {
+      table = weights.norm("encoder.LayerNorm", config.hidden()).apply(table);
+    }
+    return new Deberta(relative, config.heads(), table);
+  }
+
+  /**
+   * To be called for every layer, in their order.
+   *
+   * @param content the stacked query, key and value
+   */
+  void readLayer(Weights weights, String path, FrozenLinear content) throws IOException {
+    if (relative.sharedProjections()) {
+      List<FrozenLinear.Part> parts = content.parts().subList(0, 2);
+      long rows = parts.get(0).rows() + parts.get(1).rows();
+      projections.add(
+          new PositionProjections(
+              new FrozenLinear(
+                  content.weight().narrow(0, 0, rows), content.bias().narrow(0, 0, rows), parts),
+              null,
+              null));
+      return;
+    }
+    projections.add(
+        new PositionProjections(
+            null,
+            relative.positionToContent()
+                ? projected(weights, path + ".attention.self.pos_query_proj")
+                : null,
+            relative.contentToPosition()
+                ? projected(weights, path + ".attention.self.pos_key_proj")
+                : null));
+  }
+
+  /** Nothing sits on the projections of positions alone, so that their result is a constant. */
+  private Tensor projected(Weights weights, String path) throws IOException {
+    long hidden = table.size(1);
+    Tensor weight = weights.take(path + ".weight", hidden, hidden);
+    Tensor bias = weights.take(path + ".bias", hidden);
+    return byHead(torch.linear(table, weight, new TensorOptional(bias)));
+  }
+
+  @Override
+  public Tensor apply(int layer, Tensor qkv, EncoderInput input, Insertions insertions) {
+    TensorVector split = SelfAttention.split(qkv, input, heads);
+    Tensor query = split.get(0);
+    Tensor key = split.get(1);
+    long batch = input.rows();
+    long length = input.length();
+    // Rows of the table that this length reaches.
+    int span = relative.span();
+    int reach = bucket((int) length - 1);
+    int first = Math.max(0, span - reach);
+    int count = Math.min(2 * span, span + reach + 1) - first;
+    Tensor places = places((int) length, first, count);
+    PositionProjections own = projections.get(layer);
+    Tensor positionQuery = own.query == null ? null : own.query.narrow(1, first, count);
+    Tensor positionKey = own.key == null ? null : own.key.narrow(1, first, count);
+    if (own.shared != null) {
+      Tensor both = insertions.linearOfPositions(own.shared, table.narrow(0, first, count));
+      long hidden = table.size(1);
+      positionQuery = byHead(both.narrow(1, 0, hidden));
+      positionKey = byHead(both.narrow(1, hidden, hidden));
+    }
+    int terms = 1;
+    Tensor scores = query.matmul(key.transpose(-1, -2));
+    if (relative.contentToPosition()) {
+      Tensor byPlace = query.matmul(positionKey.transpose(-1, -2));
+      scores = scores.add(byPlace.gather(-1, places.expand(batch, heads, length, length)));
+      terms++;
+    }
+    if (relative.positionToContent()) {
+      Tensor byPlace = key.matmul(positionQuery.transpose(-1, -2));
+      Tensor mirrored = places.transpose(-1, -2).expand(batch, heads, length, length);
+      scores = scores.add(byPlace.gather(-1, mirrored).transpose(-1, -2));
+      terms++;
+    }
+    scores = scores.mul(new Scalar(1 / Math.sqrt((double) table.size(1) / heads * terms)));
+    Tensor bias = input.attentionBias();
+    if (bias != null) {
+      scores = scores.add(bias);
+    }
+    Tensor context = torch.softmax(scores, -1).matmul(split.get(2));
+    return context.transpose(1, 2).reshape(batch * length, table.size(1));
+  }
+
+  /** [2·span, hidden] to [heads, 2·span, hidden / heads]. */
+  private Tensor byHead(Tensor positions) {
+    return positions
+        .view(positions.size(0), heads, positions.size(1) / heads)
+        .permute(1, 0, 2);
+  }
+
+  /** δ(i,j) as row numbers of the table from row `first` on, [1,1,T,T]. */
+  private Tensor places(int length, int first, int count) {
+    long[] places = new long[length * length];
+    for (int distance = 1 - length; distance < length; distance++) {
+      int place = bucket(distance) + relative.span() - first;
+      int within = Math.max(0, Math.min(count - 1, place));
+      for (int i = Math.max(0, distance); i < length && i - distance < length; i++) {
+        places[i * length + i - distance] = within;
+      }
+    }
+    return Torch.longs(places, 1, 1, length, length);
+  }
+
+  /**
+   * The bucket of a distance: itself up to half the buckets, m; from there on, sign · (m +
+   * ⌈(m − 1) ln(|distance| / m) / ln((max − 1) / m)⌉).
+   */
+  int bucket(int distance) {
+    int half = relative.buckets() / 2;
+    int size = Math.abs(distance);
+    if (relative.buckets() == 0 || size <= half) {
+      return distance;
+    }
+    double share = Math.log((double) size / half) / Math.log((relative.maxDistance() - 1.0) / half);
+    int bucket = half + (int) Math.ceil(share * (half - 1));
+    return distance < 0 ? -bucket : bucket;
+  }
+}

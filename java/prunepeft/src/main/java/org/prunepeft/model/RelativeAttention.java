@@ -1,0 +1,36 @@
+package org.prunepeft.model;
+
+/**
+ * What DeBERTa's attention knows of positions (He et al. 2021), in Hugging Face's names.
+ *
+ * @param buckets position_buckets; 0: every distance has a bucket of its own
+ * @param maxDistance max_relative_positions: distances from there on are one
+ * @param contentToPosition whether pos_att_type has c2p
+ * @param positionToContent whether pos_att_type has p2c
+ * @param sharedProjections share_att_key: positions go through the projections of the content
+ * @param normalised whether norm_rel_ebd has layer_norm
+ */
+public record RelativeAttention(
+    int buckets,
+    int maxDistance,
+    boolean contentToPosition,
+    boolean positionToContent,
+    boolean sharedProjections,
+    boolean normalised) {
+  public RelativeAttention {
+    if (maxDistance < 2) {
+      throw new IllegalArgumentException(
+          "max_relative_positions must be at least 2, got " + maxDistance);
+    }
+    if (buckets != 0 && (buckets < 4 || buckets / 2 >= maxDistance - 1)) {
+      throw new IllegalArgumentException(
+          "position_buckets must be 0 or at least 4 and less than twice max_relative_positions - 1, %d, got %d"
+              .formatted(maxDistance - 1, buckets));
+    }
+  }
+
+  /** Half the rows of the table of relative positions. */
+  public int span() {
+    return buckets > 0 ? buckets : maxDistance;
+  }
+}
