@@ -34,7 +34,11 @@ public final class Bert implements Encoder {
       LayerNorm attentionNorm,
       FrozenLinear intermediate,
       FrozenLinear output,
-      LayerNorm outputNorm) {}
+      LayerNorm outputNorm) {
+    List<FrozenLinear> linears() {
+      return List.of(attentionInput, attentionOutput, intermediate, output);
+    }
+  }
 
   /**
    * @param weights float32 by Hugging Face's names without a model prefix
@@ -181,6 +185,7 @@ public final class Bert implements Encoder {
 
   @Override
   public void close() {
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     scope.close();
   }
 }
