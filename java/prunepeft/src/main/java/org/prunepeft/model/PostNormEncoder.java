@@ -42,6 +42,10 @@ public final class PostNormEncoder implements Encoder {
           weights.linear(layer, Projection.OUTPUT),
           weights.norm(config.architecture().outputNorm(layer), config.hidden()));
     }
+
+    List<FrozenLinear> linears() {
+      return List.of(attentionInput, attentionOutput, intermediate, output);
+    }
   }
 
   /**
@@ -114,6 +118,7 @@ public final class PostNormEncoder implements Encoder {
 
   @Override
   public void close() {
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     scope.close();
   }
 }
