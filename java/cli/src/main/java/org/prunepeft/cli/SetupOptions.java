@@ -6,6 +6,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.List;
 import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.train.Schedule;
@@ -29,7 +30,8 @@ final class SetupOptions {
     @Option(
         names = "--model",
         defaultValue = "minilm",
-        description = "Pre-trained encoder; see 'prunepeft models' (default: ${DEFAULT-VALUE}).")
+        description =
+            "Pre-trained encoder: a name ('prunepeft models' lists them) or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
     String model;
 
     @Option(
@@ -235,6 +237,8 @@ final class SetupOptions {
 
   private Path defaultOutput() {
     String time = LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss-SSS"));
-    return Path.of("runs", data.model + "-" + data.task + "-" + time);
+    // The name of the model or of its directory.
+    String model = Models.byName(data.model).name();
+    return Path.of("runs", model + "-" + data.task + "-" + time);
   }
 }

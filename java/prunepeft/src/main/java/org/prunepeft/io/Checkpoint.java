@@ -33,7 +33,7 @@ public interface Checkpoint extends Closeable {
    * @param target is filled with float32 in the processor's byte order; its remaining bytes must be
    *     a multiple of 4
    * @throws java.util.NoSuchElementException if there is no such tensor
-   * @throws IllegalArgumentException if its elements are no floating-point numbers
+   * @throws FormatException if its elements are no floating-point numbers
    * @throws IndexOutOfBoundsException if the tensor has fewer values
    * @throws IOException if reading fails
    */
@@ -43,8 +43,8 @@ public interface Checkpoint extends Closeable {
    * All values of a tensor, row-major.
    *
    * @throws java.util.NoSuchElementException if there is no such tensor
-   * @throws IllegalArgumentException if its elements are no floating-point numbers, or more than an
-   *     array holds
+   * @throws FormatException if its elements are no floating-point numbers
+   * @throws IllegalArgumentException if it has more values than an array
    * @throws IOException if reading fails
    */
   default float[] floats(String name) throws IOException {

@@ -176,8 +176,8 @@ public final class SafeTensors implements Checkpoint {
    * Writes all tensors of a checkpoint, converted to float32, as {@link #write(Path, Map)} does; no
    * more than a part of one is in memory at a time.
    *
-   * @throws IllegalArgumentException if a tensor is named {@code __metadata__}, or has elements that
-   *     are no floating-point numbers
+   * @throws IllegalArgumentException if a tensor is named {@code __metadata__}
+   * @throws FormatException if a tensor's elements are no floating-point numbers
    * @throws IOException if reading or writing fails; a file that was there before is then as it was
    */
   public static void write(Path file, Checkpoint tensors) throws IOException {
@@ -326,7 +326,7 @@ public final class SafeTensors implements Checkpoint {
   public void readFloats(String name, long first, ByteBuffer target) throws IOException {
     var entry = entry(name);
     if (!entry.dtype.isFloat()) {
-      throw new IllegalArgumentException(
+      throw new FormatException(
           "%s of %s has type %s, expected a floating-point type: F64, F32, F16, BF16 or F8"
               .formatted(name, file, entry.dtype));
     }

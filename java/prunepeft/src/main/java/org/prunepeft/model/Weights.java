@@ -24,8 +24,8 @@ import org.prunepeft.torch.Torch;
  * place in memory. Tensors are made in the caller's PointerScope.
  */
 final class Weights {
-  /** What is read at once; a Java buffer holds less than 2 GiB. */
-  private static final long CHUNK = 1 << 28;
+  /** Values that are read at once; a Java buffer holds less than 2 GiB. */
+  private static final long CHUNK = 1 << 22;
 
   private final Checkpoint checkpoint;
   private final EncoderConfig config;

@@ -117,6 +117,18 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   @Override
   public Tensor linear(FrozenLinear linear, Tensor x) {
+    return linear(linear, x, true);
+  }
+
+  @Override
+  public Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
+    return linear(linear, x, false);
+  }
+
+  /**
+   * @param tokens whether the rows of x are tokens, which alone are measured
+   */
+  private Tensor linear(FrozenLinear linear, Tensor x, boolean tokens) {
     if (linear.weight().requires_grad()) {
       // Trained itself, and so LibTorch's.
       return Insertions.super.linear(linear, x);
@@ -135,9 +147,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
     }
+    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
     Dropout dropout =
-        pass.training() && dropped > 0 ? new Dropout(dropped, pass.seed(), pass.step(), 0) : null;
-    return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer(owners));
+        pass.training() && dropped > 0 ? new Dropout(dropped, seed, pass.step(), 0) : null;
+    LoraLinear.Observer observer = tokens ? observer(owners) : null;
+    return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
   }
 
   private LoraLinear.Observer observer(List<String> owners) {

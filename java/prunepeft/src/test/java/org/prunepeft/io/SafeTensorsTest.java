@@ -82,6 +82,36 @@ class SafeTensorsTest {
   }
 
   @Test
+  void tensorsBehindTheFirstTwoGigabytesAreRead() throws IOException {
+    long rows = 1L << 30;
+    String header =
+        "{"
+            + tensor("large", "F32", "[" + rows + ",1]", "0," + 4 * rows)
+            + ","
+            + tensor("last", "F32", "[2]", 4 * rows + "," + (4 * rows + 8))
+            + "}";
+    byte[] text = header.getBytes(StandardCharsets.UTF_8);
+    var start = ByteBuffer.allocate(8 + text.length).order(ByteOrder.LITTLE_ENDIAN);
+    var end = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
+    end.putFloat(3).putFloat(1).putFloat(2);
+    // Sparse: the file system keeps no blocks for what is not written.
+    try (var channel =
+        FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      channel.write(start.putLong(text.length).put(text).flip());
+      channel.write(end.flip(), start.capacity() + 4 * rows - 4);
+    }
+    try (var tensors = SafeTensors.open(file)) {
+      assertArrayEquals(new float[] {1, 2}, tensors.floats("last"));
+      var part = ByteBuffer.allocate(8).order(ByteOrder.nativeOrder());
+      tensors.readFloats("large", rows - 2, part);
+      assertEquals(0, part.getFloat(0));
+      assertEquals(3, part.getFloat(4));
+      var e = assertThrows(IllegalArgumentException.class, () -> tensors.bytes("large"));
+      assertTrue(e.getMessage().contains("doesn't fit into an array"), e.getMessage());
+    }
+  }
+
+  @Test
   void aFailedWriteLeavesTheOlderFile() throws IOException {
     Files.createDirectories(file.resolve("a directory is in the way"));
     assertThrows(IOException.class, () -> SafeTensors.write(file, Map.of()));
@@ -113,7 +143,7 @@ class SafeTensorsTest {
             Arrays.copyOfRange(data, (int) entry.begin(), (int) entry.end()),
             tensors.bytes(dtype.name()));
       }
-      var e = assertThrows(IllegalArgumentException.class, () -> tensors.floats("I8"));
+      var e = assertThrows(FormatException.class, () -> tensors.floats("I8"));
       assertTrue(e.getMessage().contains("I8") && e.getMessage().contains("BF16"));
     }
   }
@@ -143,6 +173,79 @@ class SafeTensorsTest {
           tensors.floats("half"));
       assertArrayEquals(new float[] {1, Float.NEGATIVE_INFINITY}, tensors.floats("brain"));
       assertArrayEquals(new float[] {0.1f}, tensors.floats("double"));
+    }
+  }
+
+  @Test
+  void eightBitFloatsAreConverted() throws IOException {
+    // Values from the formats' descriptions: zero, smallest, one, largest, and what is no number.
+    byte[] data = {
+      0, 1, 0x38, 0x7e, 0x7f, (byte) 0xb8, 0, 1, 0x3c, 0x7b, 0x7c, 0x7d, (byte) 0xfc, 0, 127, (byte)
+          0xfe, (byte) 0xff, 1, 0x40, 0x7f, (byte) 0x80, 1, 0x40, 0x7f, (byte) 0x80
+    };
+    write(
+        "{"
+            + String.join(
+                ",",
+                tensor("e4m3", "F8_E4M3", "[6]", "0,6"),
+                tensor("e5m2", "F8_E5M2", "[7]", "6,13"),
+                tensor("e8m0", "F8_E8M0", "[4]", "13,17"),
+                tensor("e4m3fnuz", "F8_E4M3FNUZ", "[4]", "17,21"),
+                tensor("e5m2fnuz", "F8_E5M2FNUZ", "[4]", "21,25"))
+            + "}",
+        data);
+    float infinity = Float.POSITIVE_INFINITY;
+    try (var tensors = SafeTensors.open(file)) {
+      assertArrayEquals(new float[] {0, 0x1p-9f, 1, 448, Float.NaN, -1}, tensors.floats("e4m3"));
+      assertArrayEquals(
+          new float[] {0, 0x1p-16f, 1, 57344, infinity, Float.NaN, -infinity},
+          tensors.floats("e5m2"));
+      assertArrayEquals(
+          new float[] {0x1p-127f, 1, 0x1p127f, Float.NaN}, tensors.floats("e8m0"));
+      assertArrayEquals(
+          new float[] {0x1p-10f, 1, 240, Float.NaN}, tensors.floats("e4m3fnuz"));
+      assertArrayEquals(
+          new float[] {0x1p-17f, 1, 57344, Float.NaN}, tensors.floats("e5m2fnuz"));
+    }
+  }
+
+  @Test
+  void aCheckpointIsWrittenAsFloat32() throws IOException {
+    var data = ByteBuffer.allocate(6).order(ByteOrder.LITTLE_ENDIAN);
+    data.putShort((short) 0x3c00).putShort((short) 0xc000).putShort((short) 0x7c00);
+    write("{" + tensor("half", "F16", "[3,1]", "0,6") + "}", data.array());
+    Path copy = directory.resolve("copy.safetensors");
+    try (var half = SafeTensors.open(file)) {
+      SafeTensors.write(copy, half);
+    }
+    try (var tensors = SafeTensors.open(copy)) {
+      assertEquals(DType.F32, tensors.entry("half").dtype());
+      assertArrayEquals(new long[] {3, 1}, tensors.shape("half"));
+      assertArrayEquals(new float[] {1, -2, Float.POSITIVE_INFINITY}, tensors.floats("half"));
+    }
+  }
+
+  @Test
+  void partsOfATensorAreConvertedFromTheirPlace() throws IOException {
+    var random = new Random();
+    var data = ByteBuffer.allocate(2 * 700_001).order(ByteOrder.LITTLE_ENDIAN);
+    var expected = new float[700_001];
+    for (int i = 0; i < expected.length; i++) {
+      short bits = (short) random.nextInt(0x7f80);
+      data.putShort(bits);
+      expected[i] = Float.intBitsToFloat(bits << 16);
+    }
+    write("{" + tensor("brain", "BF16", "[700001]", "0,1400002") + "}", data.array());
+    try (var tensors = SafeTensors.open(file)) {
+      assertArrayEquals(expected, tensors.floats("brain"));
+      var part = ByteBuffer.allocate(4 * 600_000).order(ByteOrder.nativeOrder());
+      tensors.readFloats("brain", 99_999, part);
+      var values = new float[600_000];
+      part.flip().asFloatBuffer().get(values);
+      assertArrayEquals(Arrays.copyOfRange(expected, 99_999, 699_999), values);
+      assertThrows(
+          IndexOutOfBoundsException.class,
+          () -> tensors.readFloats("brain", 100_002, part.clear()));
     }
   }
 

@@ -1,11 +1,13 @@
 package org.prunepeft.model;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
@@ -16,6 +18,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.data.Encoding;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.Checkpoint;
@@ -70,6 +73,25 @@ class BertBaseTest {
             .filter(token -> token.chars().allMatch(Character::isLetter))
             .findFirst()
             .orElseThrow());
+  }
+
+  @Test
+  void writtenToADirectoryItComputesTheSameBits(@TempDir Path temporary) throws IOException {
+    Path directory = temporary.resolve("bert-base");
+    try (Models.Pretrained parts = Models.byName("bert-base").loader().open()) {
+      parts.write(directory);
+    }
+    Models.LoadedModel loaded = Models.byName(directory.toString()).loader().load();
+    try (Encoder read = loaded.encoder();
+        PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      EncoderInput input =
+          EncoderInput.of(
+              new long[] {101, 3000, 2003, 102}, new long[4], new byte[] {1, 1, 1, 1}, 1, 4);
+      assertArrayEquals(
+          Torch.toFloats(encoder.forward(input, Insertions.NONE)),
+          Torch.toFloats(read.forward(input, Insertions.NONE)));
+    }
   }
 
   @Test

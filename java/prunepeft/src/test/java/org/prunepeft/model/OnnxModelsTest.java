@@ -10,11 +10,13 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.Encoding;
@@ -42,6 +44,23 @@ class OnnxModelsTest {
     byte[] onnx = bytes(model, file);
     Models.LoadedModel loaded = model.loader().load();
     assertEquals(layers, loaded.encoder().config().layers());
+    agrees(loaded, onnx);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"minilm, all-minilm-l6-v2.onnx", "bge-small, bge-small-en-v1.5.onnx"})
+  void writtenToADirectoryTheyStillAgree(String name, String file, @TempDir Path temporary)
+      throws OrtException, IOException {
+    Models.Entry model = Models.byName(name);
+    byte[] onnx = bytes(model, file);
+    Path directory = temporary.resolve(name);
+    try (Models.Pretrained parts = model.loader().open()) {
+      parts.write(directory);
+    }
+    agrees(Models.byName(directory.toString()).loader().load(), onnx);
+  }
+
+  private static void agrees(Models.LoadedModel loaded, byte[] onnx) throws OrtException {
     try (Encoder encoder = loaded.encoder();
         Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), 128);
         PointerScope scope = new PointerScope();

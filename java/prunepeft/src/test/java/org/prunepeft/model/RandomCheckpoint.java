@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
@@ -7,7 +8,57 @@ import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 
 /** Random weights for an encoder, under the names that Hugging Face's library gives them. */
-final class RandomCheckpoint {
+public final class RandomCheckpoint {
+  /**
+   * A layer's names.
+   *
+   * @param linears query, key, value, attention output, intermediate, output
+   */
+  record Names(String layers, List<String> linears, String attentionNorm, String outputNorm) {
+    static Names of(EncoderConfig config) {
+      List<String> rest = List.of("attention.output.dense", "intermediate.dense", "output.dense");
+      String self = "attention.self.";
+      return switch (config.architecture()) {
+        case DISTILBERT ->
+            new Names(
+                "transformer.layer.",
+                List.of(
+                    "attention.q_lin",
+                    "attention.k_lin",
+                    "attention.v_lin",
+                    "attention.out_lin",
+                    "ffn.lin1",
+                    "ffn.lin2"),
+                "sa_layer_norm",
+                "output_layer_norm");
+        case DEBERTA_V2 ->
+            new Names(
+                "encoder.layer.",
+                List.of(
+                    self + "query_proj",
+                    self + "key_proj",
+                    self + "value_proj",
+                    rest.get(0),
+                    rest.get(1),
+                    rest.get(2)),
+                "attention.output.LayerNorm",
+                "output.LayerNorm");
+        default ->
+            new Names(
+                "encoder.layer.",
+                List.of(
+                    self + "query",
+                    self + "key",
+                    self + "value",
+                    rest.get(0),
+                    rest.get(1),
+                    rest.get(2)),
+                "attention.output.LayerNorm",
+                "output.LayerNorm");
+      };
+    }
+  }
+
   private final Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
   private final EncoderConfig config;
   private final Random random;
@@ -17,34 +68,78 @@ final class RandomCheckpoint {
     this.random = random;
   }
 
-  static MapCheckpoint of(EncoderConfig config, Random random) {
+  /** The weights, without a prefix and without a head. */
+  public static Map<String, SafeTensors.Tensor> tensors(EncoderConfig config, Random random) {
     RandomCheckpoint checkpoint = new RandomCheckpoint(config, random);
     checkpoint.embeddings();
+    Names names = Names.of(config);
     for (int layer = 0; layer < config.layers(); layer++) {
-      checkpoint.layer(layer);
+      checkpoint.layer(names, names.layers + layer + ".");
     }
-    return new MapCheckpoint("a random checkpoint", checkpoint.tensors);
+    if (config.relative() != null) {
+      checkpoint.relativePositions(config.relative());
+    }
+    if (config.convolution() != null) {
+      Convolution convolution = config.convolution();
+      int hidden = config.hidden();
+      checkpoint.normal(
+          "encoder.conv.conv.weight", hidden, hidden / convolution.groups(), convolution.kernel());
+      checkpoint.normal("encoder.conv.conv.bias", hidden);
+      checkpoint.norm("encoder.conv.LayerNorm", hidden);
+    }
+    return checkpoint.tensors;
+  }
+
+  static MapCheckpoint of(EncoderConfig config, Random random) {
+    return new MapCheckpoint("a random checkpoint", tensors(config, random));
   }
 
   private void embeddings() {
     int width = config.embedding();
+    int hidden = config.hidden();
     normal("embeddings.word_embeddings.weight", config.vocabulary(), width);
-    normal("embeddings.position_embeddings.weight", config.positions(), width);
+    if (config.absolutePositions()) {
+      normal("embeddings.position_embeddings.weight", config.positions(), width);
+    }
     if (config.types() > 0) {
       normal("embeddings.token_type_embeddings.weight", config.types(), width);
     }
-    norm("embeddings.LayerNorm", width);
-    if (width != config.hidden()) {
-      linear("embeddings_project", config.hidden(), width);
+    boolean deberta = config.architecture() == Architecture.DEBERTA_V2;
+    norm("embeddings.LayerNorm", deberta ? hidden : width);
+    if (width != hidden && deberta) {
+      normal("embeddings.embed_proj.weight", hidden, width);
+    } else if (width != hidden) {
+      linear("embeddings_project", hidden, width);
     }
   }
 
-  private void layer(int layer) {
-    for (Projection projection : Projection.values()) {
-      linear(config.path(layer, projection), config.outputs(projection), config.inputs(projection));
+  private void layer(Names names, String path) {
+    int hidden = config.hidden();
+    for (int i = 0; i < 6; i++) {
+      linear(
+          path + names.linears.get(i),
+          i == 4 ? config.intermediate() : hidden,
+          i == 5 ? config.intermediate() : hidden);
     }
-    norm(config.architecture().attentionNorm(layer), config.hidden());
-    norm(config.architecture().outputNorm(layer), config.hidden());
+    norm(path + names.attentionNorm, hidden);
+    norm(path + names.outputNorm, hidden);
+    RelativeAttention relative = config.relative();
+    if (relative != null && !relative.sharedProjections()) {
+      if (relative.contentToPosition()) {
+        linear(path + "attention.self.pos_key_proj", hidden, hidden);
+      }
+      if (relative.positionToContent()) {
+        linear(path + "attention.self.pos_query_proj", hidden, hidden);
+      }
+    }
+  }
+
+  private void relativePositions(RelativeAttention relative) {
+    int rows = 2 * (relative.buckets() > 0 ? relative.buckets() : relative.maxDistance());
+    normal("encoder.rel_embeddings.weight", rows, config.hidden());
+    if (relative.normalised()) {
+      norm("encoder.LayerNorm", config.hidden());
+    }
   }
 
   private void linear(String path, int rows, int cols) {

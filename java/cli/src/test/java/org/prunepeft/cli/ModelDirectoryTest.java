@@ -1,0 +1,119 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.Tokenizer;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Models;
+
+/** A search on a RoBERTa in a Hugging Face directory, so small that it finds nothing. */
+class ModelDirectoryTest {
+  @TempDir static Path temporary;
+  private static Path model;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = temporary.resolve("tiny-roberta");
+    RobertaDirectory.write(model);
+  }
+
+  @Test
+  void textIsEncodedByTheDirectorysTokenizer() {
+    Models.LoadedModel loaded = Models.byName(model.toString()).loader().load();
+    loaded.encoder().close();
+    assertEquals(64, loaded.encoder().config().maxTokens());
+    try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), 16)) {
+      // Bytes, at five behind their value, and merges; a pair has two separators, types are all 0.
+      int a = 5 + 'a';
+      int the = 5 + 256 + 2;
+      assertArrayEquals(new int[] {0, a, the, 2}, tokenizer.encode("a the", null).ids());
+      assertArrayEquals(new int[] {0, a, 2, 2, a, 2}, tokenizer.encode("a", "a").ids());
+      assertArrayEquals(new int[6], tokenizer.encode("a", "a").types());
+    }
+  }
+
+  @Test
+  void searchRunsOnADirectory() throws IOException {
+    Path output = temporary.resolve("run");
+    Call call =
+        Call.of(
+                "search",
+                "--model=" + model,
+                "--train-examples=64",
+                "--validation-examples=32",
+                "--test-examples=32",
+                "--epochs=1",
+                "--max-seq-length=48",
+                "--threads=2",
+                "--lora-r=4",
+                "--adapter-size=4",
+                "--warm-up-turns=1",
+                "--warm-up-examples=16",
+                "--warm-up-epochs=1",
+                "--rounds=2",
+                "--round-examples=32",
+                "--output=" + output)
+            .exits(0);
+    assertTrue(call.out().contains("test accuracy"), call.out());
+    assertTrue(Files.exists(output.resolve("result.json")));
+    assertTrue(!Files.exists(output.resolve("INCOMPLETE")));
+    Set<String> kinds = new TreeSet<>();
+    try (SafeTensors adapter = SafeTensors.open(output.resolve("adapter.safetensors"))) {
+      for (String name : adapter.names()) {
+        assertTrue(name.matches("encoder\\.layer\\.[0-3]\\..*"), name);
+        kinds.add(name.replaceAll("\\.[0-3]\\.", ".N."));
+      }
+    }
+    assertTrue(
+        kinds.contains("encoder.layer.N.attention.self.query.lora_A.weight")
+            || kinds.contains("encoder.layer.N.output.adapter.adapter_down.0.weight"),
+        kinds.toString());
+  }
+
+  @Test
+  void sequencesLongerThanThePositionsAreRefused() {
+    Call call =
+        Call.of(
+                "search",
+                "--model=" + model,
+                "--max-seq-length=65",
+                "--output=" + temporary.resolve("never"))
+            .exits(2);
+    assertTrue(call.err().contains("64 tokens, got 65"), call.err());
+    assertTrue(Files.notExists(temporary.resolve("never")));
+  }
+
+  @Test
+  void aDirectoryWithoutAModelIsRefused() {
+    Call call =
+        Call.of("search", "--model=" + temporary, "--output=" + temporary.resolve("never"))
+            .exits(1);
+    assertTrue(call.err().contains("no config.json"), call.err());
+    call = Call.of("search", "--model=" + temporary.resolve("absent")).exits(2);
+    assertTrue(call.err().contains("or a directory with config.json"), call.err());
+    assertTrue(Files.notExists(temporary.resolve("never")));
+  }
+
+  @Test
+  void modelsAreListedWithWhatAFetchTakes() {
+    Call call = Call.of("models").exits(0);
+    for (String name : new String[] {"minilm", "bge-small", "bert-base"}) {
+      assertTrue(call.out().contains(name + System.lineSeparator()), call.out());
+    }
+    assertEquals(
+        "minilm comes with the program" + System.lineSeparator(),
+        Call.of("models", "--fetch=minilm").exits(0).out());
+    assertTrue(
+        Call.of("models", "--fetch=absent").exits(2).err().contains("unknown model 'absent'"));
+  }
+}

@@ -1,0 +1,192 @@
+package org.prunepeft.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.torch.Torch;
+
+/** Each architecture on random weights and padded batches, against float64 without padding. */
+class ArchitecturesTest {
+  private static final int VOCABULARY = 53;
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  static EncoderConfig config(Architecture architecture, HiddenActivation activation, int types) {
+    int padding =
+        architecture == Architecture.ROBERTA || architecture == Architecture.XLM_ROBERTA ? 1 : 0;
+    return new EncoderConfig(
+        architecture,
+        2,
+        21,
+        3,
+        35,
+        VOCABULARY,
+        34,
+        types,
+        architecture == Architecture.DISTILBERT ? 1e-12 : 1e-5,
+        architecture == Architecture.ELECTRA ? 10 : 21,
+        activation,
+        padding,
+        true,
+        null,
+        null);
+  }
+
+  static EncoderConfig deberta(
+      int types,
+      int embedding,
+      boolean absolutePositions,
+      RelativeAttention relative,
+      Convolution convolution) {
+    return new EncoderConfig(
+        Architecture.DEBERTA_V2,
+        3,
+        24,
+        4,
+        35,
+        VOCABULARY,
+        34,
+        types,
+        1e-7,
+        embedding,
+        HiddenActivation.GELU,
+        0,
+        absolutePositions,
+        relative,
+        convolution);
+  }
+
+  static Stream<EncoderConfig> configurations() {
+    HiddenActivation gelu = HiddenActivation.GELU;
+    return Stream.of(
+        config(Architecture.BERT, gelu, 2),
+        config(Architecture.BERT, HiddenActivation.RELU, 2),
+        config(Architecture.BERT, HiddenActivation.SILU, 2),
+        config(Architecture.ROBERTA, gelu, 1),
+        config(Architecture.XLM_ROBERTA, HiddenActivation.GELU_TANH, 1),
+        config(Architecture.DISTILBERT, gelu, 0),
+        config(Architecture.ELECTRA, gelu, 2),
+        // As the third version is: logarithmic buckets, shared projections.
+        deberta(0, 24, false, new RelativeAttention(8, 34, true, true, true, true), null),
+        // As the second version's large models are.
+        deberta(
+            0,
+            24,
+            false,
+            new RelativeAttention(8, 34, true, true, true, true),
+            new Convolution(3, 1, HiddenActivation.GELU)),
+        deberta(2, 9, true, new RelativeAttention(0, 7, true, true, false, false), null),
+        deberta(0, 24, true, new RelativeAttention(6, 20, true, false, false, true), null),
+        deberta(0, 24, false, new RelativeAttention(10, 34, false, true, false, false), null),
+        deberta(
+            0,
+            24,
+            false,
+            new RelativeAttention(6, 34, false, true, true, false),
+            new Convolution(5, 2, HiddenActivation.TANH)),
+        deberta(0, 24, true, null, null));
+  }
+
+  @ParameterizedTest
+  @MethodSource("configurations")
+  void hiddenStatesAgreeWithFloat64(EncoderConfig config) throws IOException {
+    Random random = new Random();
+    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
+    int rows = 4;
+    int length = config.maxTokens() - random.nextInt(3);
+    long[] ids = new long[rows * length];
+    long[] types = new long[rows * length];
+    byte[] mask = new byte[rows * length];
+    int[] lengths = {length, 1, 2 + random.nextInt(length - 2), 2 + random.nextInt(length - 2)};
+    for (int row = 0; row < rows; row++) {
+      for (int i = 0; i < lengths[row]; i++) {
+        ids[row * length + i] = random.nextInt(VOCABULARY);
+        types[row * length + i] = random.nextInt(Math.max(1, config.types()));
+        mask[row * length + i] = 1;
+      }
+    }
+    try (Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("random", tensors));
+        PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      float[] ours =
+          Torch.toFloats(
+              encoder.forward(EncoderInput.of(ids, types, mask, rows, length), Insertions.NONE));
+      ReferenceEncoder reference = new ReferenceEncoder(config, tensors);
+      for (int row = 0; row < rows; row++) {
+        int[] ownIds = new int[lengths[row]];
+        int[] ownTypes = new int[lengths[row]];
+        for (int i = 0; i < ownIds.length; i++) {
+          ownIds[i] = (int) ids[row * length + i];
+          ownTypes[i] = (int) types[row * length + i];
+        }
+        double[][] expected = reference.forward(ownIds, ownTypes);
+        for (int i = 0; i < ownIds.length; i++) {
+          for (int k = 0; k < config.hidden(); k++) {
+            assertEquals(
+                expected[i][k],
+                ours[(row * length + i) * config.hidden() + k],
+                5e-5,
+                "row %d of %d tokens, token %d".formatted(row, lengths[row], i));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void debertasThirdVersionHasTheBucketsOfItsCheckpoints() throws IOException {
+    EncoderConfig config =
+        deberta(0, 24, false, new RelativeAttention(256, 512, true, true, true, true), null);
+    try (PointerScope scope = new PointerScope()) {
+      Deberta attention =
+          Deberta.read(new Weights(RandomCheckpoint.of(config, new Random()), config), config);
+      // By float32 arithmetic, as the library computes them.
+      for (int distance = -511; distance < 512; distance++) {
+        float size = Math.abs(distance) / 128f;
+        float logarithms = (float) Math.log(size) / (float) Math.log(511 / 128f);
+        int bucket = (int) Math.ceil(logarithms * 127) + 128;
+        int expected = Math.abs(distance) <= 128 ? distance : distance < 0 ? -bucket : bucket;
+        assertEquals(expected, attention.bucket(distance), "distance " + distance);
+      }
+      assertEquals(255, attention.bucket(511));
+    }
+  }
+
+  @Test
+  void aSequenceThatIsTooLongAndAnIdThatIsTooLargeAreRefused() throws IOException {
+    EncoderConfig config = config(Architecture.ROBERTA, HiddenActivation.GELU, 1);
+    assertEquals(32, config.maxTokens());
+    try (Encoder encoder = new PostNormEncoder(config, RandomCheckpoint.of(config, new Random()));
+        PointerScope scope = new PointerScope()) {
+      for (List<Integer> sizes : List.of(List.of(33, 5), List.of(4, VOCABULARY))) {
+        int length = sizes.get(0);
+        long[] ids = new long[length];
+        ids[1] = sizes.get(1);
+        byte[] mask = new byte[length];
+        java.util.Arrays.fill(mask, (byte) 1);
+        EncoderInput input = EncoderInput.of(ids, new long[length], mask, 1, length);
+        var e =
+            assertThrows(
+                IllegalArgumentException.class, () -> encoder.forward(input, Insertions.NONE));
+        assertTrue(e.getMessage().contains("exceeds"), e.getMessage());
+      }
+    }
+  }
+}

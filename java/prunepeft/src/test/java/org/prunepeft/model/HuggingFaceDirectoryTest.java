@@ -1,0 +1,445 @@
+package org.prunepeft.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.data.Tokenizer;
+import org.prunepeft.io.HuggingFaceDirectory;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.torch.Torch;
+
+/** Models in directories as Hugging Face's library saves them, in all forms that these take. */
+class HuggingFaceDirectoryTest {
+  private static final EncoderConfig BERT =
+      ArchitecturesTest.config(Architecture.BERT, HiddenActivation.GELU, 2);
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir Path directory;
+  private final Random random = new Random();
+  private Map<String, Tensor> tensors;
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  @BeforeEach
+  void draw() {
+    tensors = RandomCheckpoint.tensors(BERT, random);
+  }
+
+  @ParameterizedTest
+  @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
+  void whatIsWrittenIsReadBack(EncoderConfig config) throws IOException {
+    tensors = RandomCheckpoint.tensors(config, random);
+    write(config);
+    assertEquals(config, loaded());
+    agrees(config, tensors);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"F32", "F16", "BF16", "F64"})
+  void weightsOfEveryWidthAreRead(String dtype) throws IOException {
+    write(BERT);
+    Map<String, Tensor> rounded = new TreeMap<>();
+    tensors.forEach((name, tensor) -> rounded.put(name, rounded(tensor, dtype)));
+    safetensors(directory.resolve("model.safetensors"), rounded, dtype);
+    agrees(BERT, rounded);
+  }
+
+  @Test
+  void modelsWithAHeadAreReadWithoutIt() throws IOException {
+    write(BERT);
+    Map<String, Tensor> model = new TreeMap<>();
+    tensors.forEach((name, tensor) -> model.put("bert." + name, tensor));
+    model.put("bert.pooler.dense.weight", new Tensor(new long[] {21, 21}, new float[441]));
+    model.put("bert.embeddings.position_ids", new Tensor(new long[] {1, 3}, new float[3]));
+    model.put("classifier.weight", new Tensor(new long[] {2, 21}, new float[42]));
+    safetensors(directory.resolve("model.safetensors"), model, "F32");
+    agrees(BERT, tensors);
+  }
+
+  @Test
+  void namesThatComeFromTensorFlowAreRead() throws IOException {
+    write(BERT);
+    Map<String, Tensor> model = new TreeMap<>();
+    tensors.forEach(
+        (name, tensor) ->
+            model.put(
+                "bert."
+                    + name.replace("LayerNorm.weight", "LayerNorm.gamma")
+                        .replace("LayerNorm.bias", "LayerNorm.beta"),
+                tensor));
+    safetensors(directory.resolve("model.safetensors"), model, "F32");
+    agrees(BERT, tensors);
+    model.put("bert.embeddings.LayerNorm.weight", tensors.get("embeddings.LayerNorm.weight"));
+    safetensors(directory.resolve("model.safetensors"), model, "F32");
+    failsWith("both spellings of embeddings.LayerNorm.weight");
+  }
+
+  @Test
+  void shardsAreReadByTheirIndex() throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("model.safetensors"));
+    shards("{}");
+    agrees(BERT, tensors);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          ../model-1.safetensors   | lies beside its index
+          /etc/passwd              | lies beside its index
+          absent.safetensors       | is missing
+          model-2.safetensors      | which
+          model-1.safetensors      |
+          """)
+  void anIndexThatDisagreesWithItsShardsIsRefused(String shard, String message)
+      throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("model.safetensors"));
+    Map<String, String> places = shards("{}");
+    String first =
+        places.keySet().stream()
+            .filter(name -> places.get(name).equals("model-1.safetensors"))
+            .findFirst()
+            .orElseThrow();
+    if (message == null) {
+      places.remove(first);
+      message = "says nothing";
+    } else {
+      places.put(first, shard);
+    }
+    Files.writeString(
+        directory.resolve("model.safetensors.index.json"),
+        JSON.writeValueAsString(Map.of("weight_map", places)));
+    failsWith(message);
+  }
+
+  @Test
+  void anIndexThatIsNoneIsRefused() throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("model.safetensors"));
+    for (String index :
+        new String[] {
+          "", "[]", "{}", "{\"weight_map\": 1}", "{\"weight_map\": {\"a\": 1}}",
+          "{\"weight_map\": {\"a\": \"b\", \"a\": \"c\"}}", "{\"weight_map\": {}} {}",
+          "{\"x\": " + "[".repeat(100_000)
+        }) {
+      Files.writeString(directory.resolve("model.safetensors.index.json"), index);
+      failsWith("is no index");
+    }
+  }
+
+  @Test
+  void aTensorThatIsMissingIsNamedWithItsShape() throws IOException {
+    tensors.remove("encoder.layer.1.intermediate.dense.weight");
+    write(BERT);
+    failsWith("no tensor encoder.layer.1.intermediate.dense.weight", "[35, 21]");
+  }
+
+  @Test
+  void aTensorOfAnotherShapeIsNamedWithBoth() throws IOException {
+    tensors.put(
+        "encoder.layer.1.attention.self.key.weight",
+        new Tensor(new long[] {21, 20}, new float[420]));
+    write(BERT);
+    failsWith("encoder.layer.1.attention.self.key.weight", "[21, 21]", "[21, 20]");
+  }
+
+  @Test
+  void tensorsThatTheConfigurationHasNoPlaceForAreNamed() throws IOException {
+    tensors.put("encoder.layer.2.output.dense.bias", new Tensor(new long[] {21}, new float[21]));
+    write(BERT);
+    failsWith("1 tensors", "(bert, 2 layers)", "encoder.layer.2.output.dense.bias");
+  }
+
+  @Test
+  void integersAreNoWeights() throws IOException {
+    write(BERT);
+    safetensors(directory.resolve("model.safetensors"), tensors, "I32");
+    failsWith("has type I32");
+  }
+
+  @Test
+  void anotherArchitecturesWeightsAreRefused() throws IOException {
+    tensors.remove("embeddings.word_embeddings.weight");
+    write(BERT);
+    failsWith("bert.embeddings.word_embeddings.weight", "no bert model");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          model_type              | "gpt2"      | model_type 'gpt2' is not supported; there are bert, roberta
+          model_type              | "deberta"   | deberta-v2
+          model_type              | null        | model_type is missing
+          hidden_size             | null        | hidden_size is missing
+          hidden_size             | "21"        | hidden_size must be an integer
+          hidden_size             | 21.5        | hidden_size must be an integer
+          hidden_size             | 99999999999 | hidden_size must be an integer
+          hidden_size             | 20          | not a multiple of num_attention_heads, 3
+          num_hidden_layers       | 0           | num_hidden_layers must be at least 1, got 0
+          layer_norm_eps          | 0           | layer_norm_eps must be above 0
+          layer_norm_eps          | "x"         | layer_norm_eps must be a number
+          hidden_act              | "mish"      | activation 'mish' is not supported; there are gelu
+          position_embedding_type | "relative_key" | only absolute is
+          is_decoder              | true        | only false is
+          quantization_config     | {}          | quantised
+          """)
+  void aConfigurationThatIsNotSupportedIsRefusedWithTheReason(
+      String name, String value, String message) throws IOException {
+    write(BERT);
+    ObjectNode config = (ObjectNode) JSON.readTree(directory.resolve("config.json").toFile());
+    config.set(name, JSON.readTree(value));
+    JSON.writeValue(directory.resolve("config.json").toFile(), config);
+    failsWith(directory.resolve("config.json").toString(), message);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          pos_att_type           | ["x2p"]   | pos_att_type 'x2p' is not supported
+          relative_attention     | false     | without relative_attention
+          relative_attention     | 1         | relative_attention must be true or false
+          attention_head_size    | 7         | attention_head_size must be
+          conv_kernel_size       | 4         | conv_kernel_size must be odd
+          max_relative_positions | 3         | position_buckets must be 0 or at least 4
+          """)
+  void aDebertaThatIsNotSupportedIsRefusedWithTheReason(String name, String value, String message)
+      throws IOException {
+    EncoderConfig deberta =
+        ArchitecturesTest.deberta(
+            0, 24, false, new RelativeAttention(8, 34, true, true, true, true), null);
+    tensors = RandomCheckpoint.tensors(deberta, random);
+    write(deberta);
+    ObjectNode config = (ObjectNode) JSON.readTree(directory.resolve("config.json").toFile());
+    config.set(name, JSON.readTree(value));
+    JSON.writeValue(directory.resolve("config.json").toFile(), config);
+    failsWith(message);
+  }
+
+  @Test
+  void debertasTypesOfAttentionMayBeOneString() throws IOException {
+    EncoderConfig deberta =
+        ArchitecturesTest.deberta(
+            0, 24, false, new RelativeAttention(8, 34, true, true, true, true), null);
+    ObjectNode config = JSON.valueToTree(HuggingFaceConfig.write(deberta));
+    config.put("pos_att_type", "p2c|c2p").put("max_relative_positions", -1);
+    assertEquals(deberta, HuggingFaceConfig.read(config, "a test"));
+  }
+
+  @Test
+  void aConfigurationThatIsDamagedIsRefused() throws IOException {
+    write(BERT);
+    for (String text :
+        new String[] {"", "[]", "{", "{\"a\": 1, \"a\": 2}", "[".repeat(100_000), "{}"}) {
+      Files.writeString(directory.resolve("config.json"), text);
+      failsWith(directory.resolve("config.json").toString());
+    }
+    Files.delete(directory.resolve("config.json"));
+    failsWith("no config.json");
+  }
+
+  @Test
+  void absentFilesAreNamedWithTheRemedy() throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("model.safetensors"));
+    failsWith("neither model.safetensors nor");
+    Files.writeString(directory.resolve("pytorch_model.bin"), "");
+    failsWith("convert its pytorch_model.bin");
+    Files.delete(directory.resolve("tokenizer.json"));
+    failsWith("no tokenizer.json and no vocab.txt", "save_pretrained");
+    var e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Models.byName(directory.resolve("absent").toString()));
+    assertTrue(e.getMessage().contains("minilm"), e.getMessage());
+    assertTrue(e.getMessage().contains("a directory with config.json"), e.getMessage());
+  }
+
+  @Test
+  void vocabTxtStandsInForATokenizer() throws IOException {
+    write(BERT);
+    Files.delete(directory.resolve("tokenizer.json"));
+    Files.writeString(
+        directory.resolve("vocab.txt"), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nParis\nparis\n");
+    assertArrayEquals(new int[] {2, 6, 3}, encoded("Paris"));
+    Files.writeString(
+        directory.resolve("tokenizer_config.json"), "{\"do_lower_case\": false, \"x\": 1}");
+    assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
+  }
+
+  private int[] encoded(String text) {
+    Models.LoadedModel loaded = Models.byName(directory.toString()).loader().load();
+    try (Encoder encoder = loaded.encoder();
+        Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), 8)) {
+      return tokenizer.encode(text, null).ids();
+    }
+  }
+
+  @Test
+  void aDirectoryThatHoldsAModelIsNotOverwritten() throws IOException {
+    write(BERT);
+    byte[] before = Files.readAllBytes(directory.resolve("model.safetensors"));
+    draw();
+    var e = assertThrows(IOException.class, () -> write(BERT));
+    assertTrue(e.getMessage().contains("there already"), e.getMessage());
+    assertArrayEquals(before, Files.readAllBytes(directory.resolve("model.safetensors")));
+  }
+
+  private void write(EncoderConfig config) throws IOException {
+    new HuggingFaceDirectory(directory)
+        .write(
+            HuggingFaceConfig.write(config),
+            "{}".getBytes(StandardCharsets.UTF_8),
+            new MapCheckpoint("memory", tensors));
+  }
+
+  private EncoderConfig loaded() {
+    try (Encoder encoder = Models.byName(directory.toString()).loader().load().encoder()) {
+      return encoder.config();
+    }
+  }
+
+  /** Two shards, tensors in turn. */
+  private Map<String, String> shards(String metadata) throws IOException {
+    Map<String, String> places = new LinkedHashMap<>();
+    Map<String, Map<String, Tensor>> shards = new TreeMap<>();
+    int count = 0;
+    for (String name : tensors.keySet()) {
+      String shard = "model-" + (1 + count++ % 2) + ".safetensors";
+      places.put(name, shard);
+      shards.computeIfAbsent(shard, key -> new TreeMap<>()).put(name, tensors.get(name));
+    }
+    for (var shard : shards.entrySet()) {
+      safetensors(directory.resolve(shard.getKey()), shard.getValue(), "F32");
+    }
+    Files.writeString(
+        directory.resolve("model.safetensors.index.json"),
+        "{\"metadata\": %s, \"weight_map\": %s}"
+            .formatted(metadata, JSON.writeValueAsString(places)));
+    return places;
+  }
+
+  /** The directory's model computes what one of these tensors does, to the last bit. */
+  private void agrees(EncoderConfig config, Map<String, Tensor> expected) throws IOException {
+    int length = 7;
+    long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
+    byte[] mask = new byte[2 * length];
+    java.util.Arrays.fill(mask, 0, 2 * length - 3, (byte) 1);
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Encoder read = Models.byName(directory.toString()).loader().load().encoder();
+        Encoder direct = new PostNormEncoder(config, new MapCheckpoint("memory", expected))) {
+      EncoderInput input = EncoderInput.of(ids, new long[2 * length], mask, 2, length);
+      assertArrayEquals(
+          Torch.toFloats(direct.forward(input, Insertions.NONE)),
+          Torch.toFloats(read.forward(input, Insertions.NONE)));
+    }
+  }
+
+  private void failsWith(String... messages) {
+    Exception e =
+        assertThrows(
+            UncheckedIOException.class,
+            () -> Models.byName(directory.toString()).loader().load().encoder().close());
+    for (String message : messages) {
+      assertTrue(e.getMessage().contains(message), e.getMessage());
+    }
+  }
+
+  /** What a tensor's values are once stored in a type. */
+  private static Tensor rounded(Tensor tensor, String dtype) {
+    float[] values = tensor.values().clone();
+    for (int i = 0; i < values.length; i++) {
+      values[i] =
+          switch (dtype) {
+            // Of a half's 11 bits; none of the values is outside its normal range.
+            case "F16" -> cut(values[i], 13);
+            case "BF16" -> cut(values[i], 16);
+            default -> values[i];
+          };
+    }
+    return new Tensor(tensor.shape(), values);
+  }
+
+  private static float cut(float value, int bits) {
+    float tiny = 0x1p-14f;
+    return Math.abs(value) < tiny
+        ? 0
+        : Float.intBitsToFloat(Float.floatToRawIntBits(value) >> bits << bits);
+  }
+
+  /** A file in another type than the writer's, by the description of the format. */
+  private static void safetensors(Path file, Map<String, Tensor> tensors, String dtype)
+      throws IOException {
+    int width =
+        switch (dtype) {
+          case "F64" -> 8;
+          case "F32", "I32" -> 4;
+          default -> 2;
+        };
+    int total = tensors.values().stream().mapToInt(tensor -> tensor.values().length).sum();
+    ByteBuffer data = ByteBuffer.allocate(total * width).order(ByteOrder.LITTLE_ENDIAN);
+    ObjectNode header = JSON.createObjectNode();
+    for (var entry : tensors.entrySet()) {
+      int begin = data.position();
+      for (float value : entry.getValue().values()) {
+        int bits = Float.floatToRawIntBits(value);
+        switch (dtype) {
+          case "F64" -> data.putDouble(value);
+          case "F32", "I32" -> data.putInt(bits);
+          case "BF16" -> data.putShort((short) (bits >> 16));
+          default ->
+              data.putShort(
+                  (short)
+                      (value == 0
+                          ? 0
+                          : bits >> 16 & 0x8000
+                              | (bits >> 23 & 0xff) - 112 << 10
+                              | bits >> 13 & 0x3ff));
+        }
+      }
+      ObjectNode tensor = header.putObject(entry.getKey());
+      tensor.put("dtype", dtype);
+      tensor.set("shape", JSON.valueToTree(entry.getValue().shape()));
+      tensor.set("data_offsets", JSON.valueToTree(new int[] {begin, data.position()}));
+    }
+    byte[] text = JSON.writeValueAsBytes(header);
+    ByteBuffer all =
+        ByteBuffer.allocate(8 + text.length + data.capacity()).order(ByteOrder.LITTLE_ENDIAN);
+    Files.write(file, all.putLong(text.length).put(text).put(data.flip()).array());
+  }
+}
