@@ -27,6 +27,21 @@ public final class EncodedDataset {
         encodings.toArray(Encoding[]::new), examples.stream().mapToInt(Example::label).toArray());
   }
 
+  /**
+   * Examples that are token ids already.
+   *
+   * @param labels the class of each
+   * @throws IllegalArgumentException if there are more or fewer labels than encodings
+   */
+  public static EncodedDataset of(List<Encoding> encodings, int[] labels) {
+    if (encodings.size() != labels.length) {
+      throw new IllegalArgumentException(
+          "every example needs one label, got %d examples and %d labels"
+              .formatted(encodings.size(), labels.length));
+    }
+    return new EncodedDataset(encodings.toArray(Encoding[]::new), labels.clone());
+  }
+
   /** How many examples. */
   public int size() {
     return labels.length;

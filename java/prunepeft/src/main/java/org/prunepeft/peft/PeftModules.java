@@ -134,7 +134,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
       return Insertions.super.linear(linear, x);
     }
     Dropout dropout =
-        pass.training() && dropped > 0 ? new Dropout(dropped, pass.seed(), pass.step(), 0) : null;
+        pass.training() && dropped > 0
+            ? new Dropout(dropped, pass.seed(), pass.step(), pass.microBatch())
+            : null;
     return LoraLinear.apply(
         pass.tape(), x, linear.weight(), linear.bias(), branches, dropout, observer(owners));
   }

@@ -1,6 +1,7 @@
 package org.prunepeft.train;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -27,7 +28,7 @@ public final class HeadFit {
       float[] pooled, int[] labels, int classes, int hidden, TrainingSettings settings, long seed) {
     Head head = new Head(classes, hidden);
     try (PointerScope all = new PointerScope();
-        Optimizer optimizer = Optimizer.of(settings, head)) {
+        Optimizer optimizer = new Optimizer(settings, List.of(Trainer.headGroup(settings, head)))) {
       Tensor features = Torch.floats(pooled, labels.length, hidden);
       Tensor targets = Torch.longs(Arrays.stream(labels).asLongStream().toArray(), labels.length);
       SplittableRandom random = new SplittableRandom(seed);
@@ -36,7 +37,8 @@ public final class HeadFit {
         try (PointerScope scope = new PointerScope()) {
           Tensor chosen = Torch.longs(random.longs(size, 0, labels.length).toArray(), size);
           Tensor logits = head.logits(features.index_select(0, chosen));
-          torch.cross_entropy_loss(logits, targets.index_select(0, chosen)).backward();
+          Trainer.loss(logits, targets.index_select(0, chosen), settings.labelSmoothing())
+              .backward();
           optimizer.step(Schedule.COSINE.factor(step, STEPS, 0));
         }
       }

@@ -1,9 +1,12 @@
 package org.prunepeft.train;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.Batch;
@@ -13,6 +16,7 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -22,6 +26,9 @@ import org.prunepeft.torch.Torch;
  */
 public final class Trainer implements AutoCloseable {
   private static final int EVALUATION_BATCH = 64;
+
+  /** LibTorch's mark of a label that does not count; none of ours. */
+  private static final long NO_INDEX = -100;
 
   private final Encoder encoder;
   private final TrainingSettings settings;
@@ -45,6 +52,7 @@ public final class Trainer implements AutoCloseable {
    * @param seed of the order of examples and of dropout
    * @param validation null: the last epoch's weights stay; else those of the epoch with the highest
    *     accuracy, the earlier one of two
+   * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
    */
   public record Run(
       PeftModules modules,
@@ -52,41 +60,84 @@ public final class Trainer implements AutoCloseable {
       EncodedDataset data,
       int epochs,
       long seed,
-      EncodedDataset validation) {
+      EncodedDataset validation,
+      FlatParameters encoder) {
     public Run {
       if (epochs < 1) {
         throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
       }
     }
+
+    /** On a frozen encoder. */
+    public Run(
+        PeftModules modules,
+        Head head,
+        EncodedDataset data,
+        int epochs,
+        long seed,
+        EncodedDataset validation) {
+      this(modules, head, data, epochs, seed, validation, null);
+    }
   }
 
-  /** How many steps a run has. */
+  /**
+   * How a training went.
+   *
+   * @param validation the best result; null without validation
+   * @param bestEpoch the one whose weights are kept, 1-based; the last one without validation
+   * @param epochs how many were trained: fewer than the run's if it ended early
+   */
+  public record Result(Evaluation validation, int bestEpoch, int epochs) {}
+
+  /** How many steps of the optimiser a run has, if it does not end early. */
   public int steps(Run run) {
-    return run.epochs * ((run.data.size() + settings.batchSize() - 1) / settings.batchSize());
+    return run.epochs * new Batches(run.data, settings.examplesPerStep()).count();
+  }
+
+  private List<ParameterGroup> groups(Run run) {
+    List<ParameterGroup> groups = new ArrayList<>();
+    run.modules
+        .groups()
+        .forEach(
+            (type, parameters) ->
+                groups.add(
+                    new ParameterGroup(type, parameters, settings.moduleLearningRate(type))));
+    if (run.encoder != null) {
+      groups.add(new ParameterGroup("encoder", run.encoder, settings.encoderLearningRate()));
+    }
+    groups.add(headGroup(settings, run.head));
+    return groups;
+  }
+
+  static ParameterGroup headGroup(TrainingSettings settings, Head head) {
+    return new ParameterGroup("head", head.parameters(), settings.headLearningRate());
   }
 
   /**
    * Trains.
    *
    * @param statistics gathers what criteria need; null: nothing is gathered
-   * @return the best validation result, or null without validation
    * @throws CancellationException if the listener says so
    * @throws IllegalStateException if the loss is not finite
    */
-  Evaluation train(Run run, StepListener listener, RoundStatistics statistics) {
-    Batches batches = new Batches(run.data, settings.batchSize());
+  Result train(Run run, StepListener listener, RoundStatistics statistics) {
+    Batches batches = new Batches(run.data, settings.examplesPerStep());
+    List<ParameterGroup> groups = groups(run);
     int steps = steps(run);
     int step = 0;
+    int epoch = 0;
+    int bestEpoch = 0;
     Evaluation best = null;
-    try (Optimizer optimizer = Optimizer.of(settings, run.modules, run.head);
-        Snapshot snapshot = new Snapshot(run.modules, run.head)) {
-      for (int epoch = 1; epoch <= run.epochs; epoch++) {
+    try (Optimizer optimizer = new Optimizer(settings, groups);
+        Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
+      while (epoch < run.epochs && !outOfPatience(epoch - bestEpoch, run)) {
+        epoch++;
         double lossSum = 0;
         for (Batch batch : batches.shuffled(run.seed, epoch)) {
           if (listener.cancelled()) {
             throw new CancellationException("cancelled at step " + step + " of " + steps);
           }
-          double factor = settings.schedule().factor(step, steps, settings.warmupRatio());
+          double factor = settings.rateFactor(step, steps);
           double loss = step(run, batch, step, statistics);
           if (!Double.isFinite(loss)) {
             throw new IllegalStateException(
@@ -102,25 +153,56 @@ public final class Trainer implements AutoCloseable {
           validation = evaluate(run.modules, run.head, run.validation);
           if (best == null || validation.accuracy() > best.accuracy()) {
             best = validation;
+            bestEpoch = epoch;
             snapshot.take();
           }
         }
         listener.epoch(epoch, run.epochs, lossSum / run.data.size(), validation);
       }
-      if (best != null) {
-        snapshot.restore();
+      if (best == null) {
+        return new Result(null, epoch, epoch);
       }
+      snapshot.restore();
+      return new Result(best, bestEpoch, epoch);
     }
-    return best;
+  }
+
+  private boolean outOfPatience(int epochsSinceBest, Run run) {
+    return run.validation != null
+        && settings.earlyStoppingPatience() > 0
+        && epochsSinceBest >= settings.earlyStoppingPatience();
   }
 
   /** Trains without gathering statistics; see the other method. */
-  public Evaluation train(Run run, StepListener listener) {
+  public Result train(Run run, StepListener listener) {
     return train(run, listener, null);
   }
 
-  /** Forward and backward of one batch; gradients are left in the parameters. */
-  private double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+  /**
+   * Forward and backward passes of what one step of the optimiser sees; the gradients of its mean
+   * loss are left in the parameters.
+   */
+  double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+    List<Batch> parts = batch.split(run.data, settings.batchSize());
+    double loss = 0;
+    for (int i = 0; i < parts.size(); i++) {
+      double share = (double) parts.get(i).rows() / batch.rows();
+      loss += share * microStep(run, parts.get(i), step, i, share, statistics);
+    }
+    if (statistics != null) {
+      statistics.stepDone();
+    }
+    return loss;
+  }
+
+  /**
+   * Forward and backward pass of a batch.
+   *
+   * @param share of the step's examples: its mean loss counts so much
+   * @return its mean loss
+   */
+  private double microStep(
+      Run run, Batch batch, int step, int microBatch, double share, RoundStatistics statistics) {
     try (PointerScope scope = new PointerScope()) {
       EncoderInput input = input(batch);
       run.modules.begin(
@@ -129,19 +211,23 @@ public final class Trainer implements AutoCloseable {
               true,
               run.seed,
               step,
+              microBatch,
               statistics == null ? null : statistics.magnitudes(),
               input.rowMask(),
               input.tokens()));
       Tensor pooled = Head.pool(encoder.forward(input, run.modules), input);
-      Tensor loss = torch.cross_entropy_loss(run.head.logits(pooled), labels(batch));
-      loss.backward();
-      if (statistics != null) {
-        statistics.stepDone();
-      }
+      Tensor loss = loss(run.head.logits(pooled), labels(batch), settings.labelSmoothing());
+      loss.mul(new Scalar(share)).backward();
       return loss.item_double();
     } finally {
       tape.clear();
     }
+  }
+
+  /** Mean cross-entropy, with labels smoothed. */
+  static Tensor loss(Tensor logits, Tensor labels, double smoothing) {
+    return torch.cross_entropy_loss(
+        logits, labels, Torch.none(), torch.Reduction.Mean.value, NO_INDEX, smoothing);
   }
 
   /**
