@@ -4,11 +4,18 @@ import java.util.List;
 import java.util.Locale;
 
 /** Messages about a name that is not known, with the nearest of those that are. */
-final class Spelling {
+public final class Spelling {
   private Spelling() {}
 
-  /** "unknown criterion 'zeroes'; did you mean zeros? Known are weight, zeros, ..." */
-  static String unknown(String what, String name, List<String> known) {
+  /**
+   * A message such as {@code unknown criterion 'zeroes'; did you mean zeros? Known are weight,
+   * zeros, ...}
+   *
+   * @param what the kind of thing that is named
+   * @param name the name that is not known
+   * @param known the names that are
+   */
+  public static String unknown(String what, String name, List<String> known) {
     String nearest = nearest(name, known);
     return "unknown "
         + what
