@@ -11,7 +11,6 @@ import org.bytedeco.pytorch.AdamWOptions;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
-import org.bytedeco.pytorch.global.torch;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -44,7 +43,6 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Head;
 
 /**
@@ -122,7 +120,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
         new PeftModules(
             config, encoder.config(), chosen(config.space(encoder.config()).candidates()));
     ours.groups().values().forEach(TrainingStepBenchmark::randomise);
-    oursHead = new Head(data.labels().size(), encoder.config().hidden());
+    oursHead = new Head(data.schema(), encoder.config().hidden());
     randomise(oursHead.parameters());
     eager = new EagerModules(ours, LoraConfig.DEFAULT);
     eagerHead = oursHead.copy();
@@ -165,7 +163,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
               ids,
               new long[ids.length],
               mask,
-              random.ints(BATCH, 0, labels).toArray(),
+              random.ints(BATCH, 0, labels).asDoubleStream().toArray(),
               new int[BATCH]));
     }
     return made;
@@ -291,10 +289,8 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   }
 
   private Tensor loss(Insertions insertions, Head head, EncoderInput input, Batch batch) {
-    Tensor labels =
-        Torch.longs(Arrays.stream(batch.labels()).asLongStream().toArray(), batch.rows());
     Tensor pooled = Head.pool(encoder.forward(input, insertions), input);
-    return torch.cross_entropy_loss(head.logits(pooled), labels);
+    return head.loss(head.logits(pooled), batch.targets());
   }
 
   private static double train(Tensor loss, List<AdamW> optimizers) {
