@@ -64,6 +64,9 @@ __host__ __device__ inline bool rows_aligned(const void* p, int64_t leading_dime
   return (reinterpret_cast<uintptr_t>(p) | static_cast<uintptr_t>(leading_dimension) * sizeof(T)) % kVectorBytes == 0;
 }
 
+__host__ __device__ constexpr int64_t least(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
 __host__ __device__ constexpr int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }

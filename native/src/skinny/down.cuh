@@ -113,11 +113,10 @@ __global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
   constexpr int kStages = Down::kStages<T>, kLd = padded<T>(Down::kColumns);
   const Stack& stack = arguments.stack;
   const int first_tile = static_cast<int>(blockIdx.z) * kChunkTiles;
-  const int tiles = stack.tiles - first_tile < kChunkTiles ? stack.tiles - first_tile : kChunkTiles;
+  const int tiles = static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int64_t M = arguments.x.rows, row = static_cast<int64_t>(blockIdx.x) * Down::kRows;
   const int64_t begin = blockIdx.y * arguments.columns_per_share;
-  const int64_t end =
-      begin + arguments.columns_per_share < arguments.x.columns ? begin + arguments.columns_per_share : arguments.x.columns;
+  const int64_t end = gpu::least(begin + arguments.columns_per_share, arguments.x.columns);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, Down::kColumns));
   const bool masked = arguments.dropout.threshold != 0;
   const unsigned starts = branch_starts(stack, first_tile, tiles);

@@ -145,14 +145,13 @@ __global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
   constexpr int kRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const Stack& stack = arguments.stack;
   const int first_tile = static_cast<int>(blockIdx.z) * kChunkTiles;
-  const int tiles = stack.tiles - first_tile < kChunkTiles ? stack.tiles - first_tile : kChunkTiles;
+  const int tiles = static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int first_branch_left = static_cast<int>(gpu::divide_up(stack.branches[0].rank, kTileRanks)) - first_tile;
-  const int row_tiles = arguments.row_slots == nullptr || first_branch_left <= 0 ? 0
-                        : first_branch_left < tiles                              ? first_branch_left
-                                                                                 : tiles;
+  const bool with_rows = arguments.row_slots != nullptr && first_branch_left > 0;
+  const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_branch_left, tiles)) : 0;
   const int64_t N = arguments.g.columns, column = static_cast<int64_t>(blockIdx.x) * Grad::kColumns;
   const int64_t begin = blockIdx.y * arguments.rows_per_share;
-  const int64_t end = begin + arguments.rows_per_share < arguments.g.rows ? begin + arguments.rows_per_share : arguments.g.rows;
+  const int64_t end = gpu::least(begin + arguments.rows_per_share, arguments.g.rows);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, kRows));
   const bool masked = arguments.dropout.threshold != 0;
   const unsigned starts = branch_starts(stack, first_tile, tiles);

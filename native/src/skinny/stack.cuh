@@ -41,7 +41,7 @@ struct Stack {
     columns += branch.rank;
   }
   int chunks() const { return static_cast<int>(gpu::divide_up(tiles, kChunkTiles)); }
-  int chunk_tiles() const { return tiles < kChunkTiles ? tiles : kChunkTiles; }
+  int chunk_tiles() const { return static_cast<int>(gpu::least(tiles, kChunkTiles)); }
 };
 
 /** Ranks [first, first + count) of a branch. */
@@ -55,8 +55,7 @@ GPU_INLINE RankTile rank_tile(const Stack& stack, int tile) {
   int branch = 0;
   while (branch + 1 < stack.count && stack.branches[branch + 1].first_tile <= tile) branch++;
   const int first = (tile - stack.branches[branch].first_tile) * kTileRanks;
-  const int left = stack.branches[branch].rank - first;
-  return {branch, first, left < kTileRanks ? left : kTileRanks};
+  return {branch, first, static_cast<int>(gpu::least(stack.branches[branch].rank - first, kTileRanks))};
 }
 
 /** Bit t is set if the t-th of the tiles from `first_tile` on is the first or another branch's than the one before. */

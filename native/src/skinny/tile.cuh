@@ -34,8 +34,8 @@ GPU_INLINE void load_tile(T* tile, int ld, int rows, int columns, const Source<T
   const int vectors = columns / kVector;
   for (int i = static_cast<int>(threadIdx.x); i < rows * vectors; i += threads) {
     const int r = i / vectors, c = i % vectors * kVector;
-    const int64_t left = row + r < source.rows ? source.columns - (column + c) : 0;
-    const int valid = left <= 0 ? 0 : left < kVector ? static_cast<int>(left) : kVector;
+    const int64_t left = row + r < source.rows ? gpu::least(source.columns - (column + c), kVector) : 0;
+    const int valid = left > 0 ? static_cast<int>(left) : 0;
     const T* from = valid > 0 ? source.data + (row + r) * source.ld + column + c : source.data;
     T* to = tile + r * ld + c;
     if (source.aligned) {

@@ -38,7 +38,7 @@ struct Up {
   /** The two operand tiles, and in their place the product. */
   template <class T>
   static constexpr size_t shared_bytes(int64_t largest_rank) {
-    const int inner = static_cast<int>(largest_rank < kInner ? gpu::round_up(largest_rank, kTileRanks) : kInner);
+    const int inner = static_cast<int>(gpu::least(gpu::round_up(largest_rank, kTileRanks), kInner));
     const size_t p = static_cast<size_t>(kRows) * padded<T>(inner) * sizeof(T);
     const size_t q_rows = static_cast<size_t>(kColumns) * padded<T>(inner),
                  q_columns = static_cast<size_t>(inner) * padded<T>(kColumns);
@@ -186,8 +186,7 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(cons
     const Branch& branch = arguments.stack.branches[b];
     Accumulator products[Up::kColumnTiles] = {};
     for (int first = 0; first < branch.rank; first += Up::kInner) {
-      const int left = branch.rank - first;
-      const int inner = left < Up::kInner ? static_cast<int>(gpu::round_up(left, kTileRanks)) : Up::kInner;
+      const int inner = static_cast<int>(gpu::least(gpu::round_up(branch.rank - first, kTileRanks), Up::kInner));
       T* const p = reinterpret_cast<T*>(memory);
       T* const q = p + Up::kRows * padded<T>(inner);
       __syncthreads();  // what lay there has been read
