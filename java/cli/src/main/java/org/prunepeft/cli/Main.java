@@ -17,6 +17,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       SearchCommand.class,
       TrainCommand.class,
+      ExportCommand.class,
       EvaluateCommand.class,
       PredictCommand.class,
       ModelsCommand.class,
