@@ -87,15 +87,22 @@ final class RunRecord {
     Map<String, Object> config = common("search", session);
     config.put("search", settings);
     config.put("budget", budget);
-    json(CONFIG, config);
+    begin(session, config);
   }
 
   /** The configuration of a plain training as it is run. */
   void configuration(Session session, Selection selection, List<Candidate> modules) {
     Map<String, Object> config = common("train", session);
     config.put("selection", selection);
-    json(CONFIG, config);
+    begin(session, config);
     json(CONFIGURATION, modules(session, modules));
+  }
+
+  private void begin(Session session, Map<String, Object> config) {
+    if (directory != null) {
+      json(CONFIG, config);
+      session.progress.directory(directory);
+    }
   }
 
   private static Map<String, Object> common(String command, Session session) {

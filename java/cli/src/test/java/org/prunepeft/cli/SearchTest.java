@@ -187,12 +187,34 @@ class SearchTest {
   }
 
   @Test
+  void configurationFileOfARunRunsItAgainWithTheSameResult() throws IOException {
+    Path once = temporary.resolve("once");
+    call(once, "search", "--warm-up-turns=1", "--warm-up-examples=16", "--round-examples=32")
+        .exits(0);
+    Path twice = temporary.resolve("twice");
+    Call.of("search", "--config", once.resolve("config.yaml").toString(), "-o", twice.toString())
+        .exits(0);
+    for (String name : List.of("config.yaml", "strategy.json", "rounds.json", "metrics.jsonl")) {
+      assertEquals(
+          Files.readString(once.resolve(name)), Files.readString(twice.resolve(name)), name);
+    }
+    for (String name : List.of("adapter.safetensors", "head.safetensors")) {
+      assertArrayEquals(
+          Files.readAllBytes(once.resolve(name)), Files.readAllBytes(twice.resolve(name)), name);
+    }
+    assertEquals(result(once), result(twice));
+    Map<?, ?> setup = (Map<?, ?>) RunDirectory.open(twice).readJson("config.json").get("setup");
+    assertEquals(twice.toString(), setup.get("output"));
+  }
+
+  @Test
   void configurationOfARunIsTrainedAgain() throws IOException {
     Path trained = temporary.resolve("trained");
     call(trained, "train", "--modules=" + first).exits(0);
     assertEquals(
         Set.of(
             "config.json",
+            "config.yaml",
             "configuration.json",
             "metrics.jsonl",
             "result.json",
