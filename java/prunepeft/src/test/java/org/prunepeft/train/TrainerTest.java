@@ -69,7 +69,7 @@ class TrainerTest {
     PeftModules modules =
         new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
     open.add(modules);
-    Head head = new Head(SmallTask.CLASSES, SmallBert.CONFIG.hidden());
+    Head head = new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden());
     open.add(head);
     Random random = new Random(SEED);
     modules.groups().values().forEach(group -> fill(group, random));
@@ -192,25 +192,25 @@ class TrainerTest {
   @ValueSource(doubles = {0, 0.15})
   void lossIsCrossEntropyWithTheSmoothedLabels(double smoothing) {
     Random random = new Random();
-    float[] logits = new float[5 * 4];
-    long[] labels = random.longs(5, 0, 4).toArray();
+    float[] logits = new float[5 * 3];
+    double[] labels = random.ints(5, 0, 3).asDoubleStream().toArray();
     for (int i = 0; i < logits.length; i++) {
       logits[i] = (float) (3 * random.nextGaussian());
     }
     double expected = 0;
     for (int row = 0; row < 5; row++) {
       double sum = 0;
-      for (int k = 0; k < 4; k++) {
-        sum += Math.exp(logits[4 * row + k]);
+      for (int k = 0; k < 3; k++) {
+        sum += Math.exp(logits[3 * row + k]);
       }
-      for (int k = 0; k < 4; k++) {
-        double target = smoothing / 4 + (labels[row] == k ? 1 - smoothing : 0);
-        expected -= target * (logits[4 * row + k] - Math.log(sum)) / 5;
+      for (int k = 0; k < 3; k++) {
+        double target = smoothing / 3 + (labels[row] == k ? 1 - smoothing : 0);
+        expected -= target * (logits[3 * row + k] - Math.log(sum)) / 5;
       }
     }
-    try (PointerScope scope = new PointerScope()) {
-      double actual =
-          Trainer.loss(Torch.floats(logits, 5, 4), Torch.longs(labels, 5), smoothing).item_double();
+    try (PointerScope scope = new PointerScope();
+        Head head = new Head(SmallTask.SCHEMA, 7)) {
+      double actual = head.loss(Torch.floats(logits, 5, 3), labels, smoothing).item_double();
       assertEquals(expected, actual, 1e-5);
     }
   }
@@ -259,10 +259,10 @@ class TrainerTest {
               }
             });
     assertEquals(9, epochs.size());
-    double best = epochs.stream().mapToDouble(Evaluation::accuracy).max().orElseThrow();
-    assertEquals(best, result.validation().accuracy());
+    double best = epochs.stream().mapToDouble(Evaluation::primary).max().orElseThrow();
+    assertEquals(best, result.validation().primary());
     int first = 0;
-    while (epochs.get(first).accuracy() < best) {
+    while (epochs.get(first).primary() < best) {
       first++;
     }
     assertEquals(first + 1, result.bestEpoch());
