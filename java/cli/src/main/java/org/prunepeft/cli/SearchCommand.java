@@ -18,7 +18,9 @@ import org.prunepeft.train.CriterionSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "search",
@@ -42,6 +44,7 @@ import picocli.CommandLine.Option;
       "  prunepeft search --strategy runs/earlier  the strategy that an earlier run found"
     })
 final class SearchCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
   @ArgGroup(validate = false, heading = "%nSearch:%n")
@@ -138,6 +141,10 @@ final class SearchCommand implements Callable<Integer> {
 
     @Option(
         names = "--keep-weights",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
         description = "Rounds go on from the trained weights instead of new ones.")
     boolean keepWeights;
 
@@ -183,6 +190,7 @@ final class SearchCommand implements Callable<Integer> {
         return null;
       }
       if (Files.isDirectory(Path.of(strategy))) {
+        strategy = Path.of(strategy).toAbsolutePath().toString();
         return Strategy.fromMap(RunDirectory.open(Path.of(strategy)).readJson("strategy.json"));
       }
       return Strategy.byName(strategy).withPartitioning(cut);
@@ -193,7 +201,7 @@ final class SearchCommand implements Callable<Integer> {
   public Integer call() {
     Setup setup = options.setup();
     SearchSettings settings = search.settings();
-    try (ProgressDisplay display = ProgressDisplay.create()) {
+    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
       SearchOutcome outcome = PrunePeft.search(setup, settings, display);
       display.close();
       Report.print(setup, outcome);

@@ -11,6 +11,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** Options that search and train share, in PEFT's and Hugging Face's names where they have one. */
@@ -185,7 +186,20 @@ final class SetupOptions {
       description = "Run directory, new or empty (default: runs/MODEL-TASK-TIME).")
   private Path output;
 
+  @Option(
+      names = ConfigFile.OPTION,
+      paramLabel = "FILE",
+      description =
+          "YAML with options by their names, such as 'lora_r: 16'; what is on the command line goes before it. A run's config.yaml runs it again.")
+  private Path config;
+
+  /**
+   * Also puts in place what has no fixed default, so that the options tell all that is in effect.
+   */
   Setup setup() {
+    if (threads == null) {
+      threads = Runtime.getRuntime().availableProcessors();
+    }
     return new Setup(
         data.model,
         data.task,
@@ -207,8 +221,16 @@ final class SetupOptions {
             data.maxLength),
         training.epochs,
         seed,
-        threads == null ? Runtime.getRuntime().availableProcessors() : threads,
+        threads,
         output == null ? defaultOutput() : output);
+  }
+
+  /** The options of the command in effect; read them with {@link #setup()} first. */
+  static String yaml(CommandSpec command) {
+    return ConfigFile.write(
+        command,
+        "To run this again: prunepeft %s --config THIS_FILE --output NEW"
+            .formatted(command.name()));
   }
 
   private Path defaultOutput() {
