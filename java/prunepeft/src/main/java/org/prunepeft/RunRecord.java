@@ -116,7 +116,7 @@ final class RunRecord {
     config.put("command", command);
     config.put("versions", versions);
     config.put("setup", session.setup);
-    config.put("labels", session.dataset.labels());
+    config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
     return config;
   }
@@ -201,6 +201,8 @@ final class RunRecord {
     result.put("head_alone_test", metrics(outcome.head()));
     result.put("trainable_parameters", outcome.parameters());
     result.put("supernet_parameters", outcome.supernetParameters());
+    result.put("best_epoch", outcome.bestEpoch());
+    result.put("epochs", outcome.epochs());
     result.put("preparation_seconds", outcome.preparationSeconds());
     result.put("training_seconds", outcome.trainingSeconds());
     return result;
@@ -210,8 +212,7 @@ final class RunRecord {
     Map<String, Object> metrics = new LinkedHashMap<>();
     metrics.put("examples", evaluation.examples());
     metrics.put("loss", evaluation.loss());
-    metrics.put("accuracy", evaluation.accuracy());
-    metrics.put("macro_f1", evaluation.macroF1());
+    evaluation.metrics().forEach((metric, value) -> metrics.put(metric.key(), value));
     return metrics;
   }
 

@@ -16,8 +16,8 @@ import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
 
 /**
- * A small RoBERTa for sequence classification with random weights and a byte-level BPE tokenizer, in
- * a directory as Hugging Face's library saves it.
+ * A small RoBERTa for sequence classification with random weights and a byte-level BPE tokenizer,
+ * in a directory as Hugging Face's library saves it.
  */
 final class RobertaDirectory {
   static final int LAYERS = 4;
@@ -132,7 +132,8 @@ final class RobertaDirectory {
         .put("add_prefix_space", true)
         .put("trim_offsets", true)
         .put("use_regex", true);
-    // A character for each byte: printable ones stand for themselves, the others follow from 256 on.
+    // A character for each byte: printable ones stand for themselves, the others follow from 256
+    // on.
     int next = 256;
     for (int value = 0; value < 256; value++) {
       boolean printable =

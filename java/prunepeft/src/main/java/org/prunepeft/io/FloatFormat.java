@@ -74,7 +74,8 @@ final class FloatFormat {
       float magnitude =
           exponent == 0
               ? Math.scalb((float) fraction, 1 - bias - fractionBits)
-              : Math.scalb((float) (fraction + (1 << fractionBits)), exponent - bias - fractionBits);
+              : Math.scalb(
+                  (float) (fraction + (1 << fractionBits)), exponent - bias - fractionBits);
       if (infinities && exponent == (1 << exponentBits) - 1) {
         magnitude = fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN;
       }

@@ -62,8 +62,7 @@ public final class HuggingFaceDirectory {
    */
   public JsonNode config() throws IOException {
     if (!Files.exists(directory.resolve(CONFIG))) {
-      throw new FormatException(
-          directory + " is no model directory: it has no " + CONFIG);
+      throw new FormatException(directory + " is no model directory: it has no " + CONFIG);
     }
     return object(CONFIG);
   }
@@ -154,7 +153,8 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * Writes a model: weights as float32 in one file, each file only as a whole, the configuration last.
+   * Writes a model: weights as float32 in one file, each file only as a whole, the configuration
+   * last.
    *
    * @param config content of config.json
    * @param tokenizer content of tokenizer.json

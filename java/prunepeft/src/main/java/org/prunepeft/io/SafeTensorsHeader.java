@@ -37,8 +37,7 @@ final class SafeTensorsHeader {
 
   static SafeTensorsHeader parse(Path file, ByteBuffer bytes) throws IOException {
     if (bytes.get(0) != '{') {
-      throw new FormatException(
-          file + " is no safetensors file: its header doesn't begin with {");
+      throw new FormatException(file + " is no safetensors file: its header doesn't begin with {");
     }
     String text;
     try {

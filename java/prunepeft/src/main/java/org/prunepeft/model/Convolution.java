@@ -1,8 +1,8 @@
 package org.prunepeft.model;
 
 /**
- * The convolution over the sequence that some DeBERTa-v2 models add to their first layer, in Hugging
- * Face's names.
+ * The convolution over the sequence that some DeBERTa-v2 models add to their first layer, in
+ * Hugging Face's names.
  *
  * @param kernel conv_kernel_size, odd, so that a token's output has its place
  * @param groups conv_groups, a divisor of hidden_size

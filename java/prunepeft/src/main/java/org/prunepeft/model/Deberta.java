@@ -11,7 +11,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.torch.Torch;
 
 /**
- * Disentangled attention (He et al. 2021, DeBERTa). With content Q, K and relative positions' Q', K':
+ * Disentangled attention (He et al. 2021, DeBERTa). With content Q, K and relative positions' Q',
+ * K':
  *
  * <pre>{@code
  * score(i,j) = (Q_i·K_j + Q_i·K'_δ(i,j) + K_j·Q'_δ(i,j)) / √(d (1 + number of position terms))
@@ -32,8 +33,8 @@ final class Deberta implements SelfAttention {
   /**
    * A layer's.
    *
-   * @param shared the content's query, key and value, whose first two positions go through; null: not
-   *     shared
+   * @param shared the content's query, key and value, whose first two positions go through; null:
+   *     not shared
    * @param query Q', [heads, 2·span, hidden / heads]; null: none, or shared
    * @param key K', likewise
    */
@@ -130,9 +131,7 @@ final class Deberta implements SelfAttention {
 
   /** [2·span, hidden] to [heads, 2·span, hidden / heads]. */
   private Tensor byHead(Tensor positions) {
-    return positions
-        .reshape(positions.size(0), heads, positions.size(1) / heads)
-        .permute(1, 0, 2);
+    return positions.reshape(positions.size(0), heads, positions.size(1) / heads).permute(1, 0, 2);
   }
 
   /** δ(i,j) as row numbers of the table from row `first` on, [1,1,T,T]. */
@@ -149,8 +148,8 @@ final class Deberta implements SelfAttention {
   }
 
   /**
-   * The bucket of a distance: itself up to half the buckets, m; from there on, sign · (m +
-   * ⌈(m − 1) ln(|distance| / m) / ln((max − 1) / m)⌉).
+   * The bucket of a distance: itself up to half the buckets, m; from there on, sign · (m + ⌈(m − 1)
+   * ln(|distance| / m) / ln((max − 1) / m)⌉).
    */
   int bucket(int distance) {
     int half = relative.buckets() / 2;

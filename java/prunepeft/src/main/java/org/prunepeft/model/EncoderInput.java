@@ -17,7 +17,13 @@ import org.prunepeft.torch.Torch;
  * @param largestId the largest of the ids
  */
 public record EncoderInput(
-    Tensor ids, Tensor types, Tensor mask, BytePointer rowMask, boolean padded, long tokens, long largestId) {
+    Tensor ids,
+    Tensor types,
+    Tensor mask,
+    BytePointer rowMask,
+    boolean padded,
+    long tokens,
+    long largestId) {
 
   /**
    * @param ids B·T token ids, row by row

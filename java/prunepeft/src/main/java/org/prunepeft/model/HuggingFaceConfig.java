@@ -131,8 +131,7 @@ public final class HuggingFaceConfig {
         relative ? relativeAttention(positions) : null,
         kernel == 0
             ? null
-            : new Convolution(
-                kernel, integer("conv_groups", 1), activation("conv_act", "tanh")));
+            : new Convolution(kernel, integer("conv_groups", 1), activation("conv_act", "tanh")));
   }
 
   private RelativeAttention relativeAttention(int positions) {
@@ -223,7 +222,9 @@ public final class HuggingFaceConfig {
     return value.booleanValue();
   }
 
-  /** The content of a config.json from which {@link #read} and Hugging Face's library read it back. */
+  /**
+   * The content of a config.json from which {@link #read} and Hugging Face's library read it back.
+   */
   public static Map<String, Object> write(EncoderConfig config) {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("model_type", config.architecture().modelType());

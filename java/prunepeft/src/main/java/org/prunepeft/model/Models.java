@@ -100,8 +100,7 @@ public final class Models {
     public LoadedModel load() {
       Torch.load();
       try (Pretrained parts = opener.open()) {
-        return new LoadedModel(
-            new PostNormEncoder(parts.config, parts.weights), parts.tokenizer);
+        return new LoadedModel(new PostNormEncoder(parts.config, parts.weights), parts.tokenizer);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }
@@ -163,8 +162,7 @@ public final class Models {
   private static Pretrained bertBase() throws IOException {
     EasyBert bert = EasyBert.read();
     byte[] tokenizer = new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true);
-    return new Pretrained(
-        bertConfig(bert.checkpoint(), "bert.", 12), tokenizer, bert.checkpoint());
+    return new Pretrained(bertConfig(bert.checkpoint(), "bert.", 12), tokenizer, bert.checkpoint());
   }
 
   private Models() {}
@@ -182,10 +180,11 @@ public final class Models {
   /**
    * A model.
    *
-   * @param name one of {@link #all}, or else the path of a directory as Hugging Face's library saves
-   *     models: config.json, model.safetensors (or shards), tokenizer.json
+   * @param name one of {@link #all}, or else the path of a directory as Hugging Face's library
+   *     saves models: config.json, model.safetensors (or shards), tokenizer.json
    * @throws IllegalArgumentException if there is none of that name, and no such directory
-   * @throws UncheckedIOException if the directory's configuration cannot be read or is not supported
+   * @throws UncheckedIOException if the directory's configuration cannot be read or is not
+   *     supported
    */
   public static Entry byName(String name) {
     Entry entry = ENTRIES.get(name);

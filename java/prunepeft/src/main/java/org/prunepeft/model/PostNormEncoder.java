@@ -89,7 +89,7 @@ public final class PostNormEncoder implements Encoder {
   }
 
   @Override
-  public Tensor forward(EncoderInput input, Insertions insertions) {
+  public Tensor embed(EncoderInput input) {
     if (input.length() > config.maxTokens()) {
       throw new IllegalArgumentException(
           "a sequence of " + input.length() + " tokens exceeds the model's " + config.maxTokens());
@@ -99,9 +99,13 @@ public final class PostNormEncoder implements Encoder {
           "token id %d exceeds the model's vocabulary, vocab_size %d; the tokenizer is another model's"
               .formatted(input.largestId(), config.vocabulary()));
     }
-    Tensor embedded = embeddings.apply(input);
-    Tensor x = embedded;
-    for (int i = 0; i < layers.size(); i++) {
+    return embeddings.apply(input);
+  }
+
+  @Override
+  public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
+    Tensor embedded = x;
+    for (int i = from; i < to; i++) {
       Layer layer = layers.get(i);
       Tensor qkv = insertions.linear(layer.attentionInput, x);
       Tensor context = attention.apply(i, qkv, input, insertions);

@@ -19,7 +19,10 @@ record SequenceConvolution(Convolution config, Tensor weight, Tensor bias, Layer
     return new SequenceConvolution(
         convolution,
         weights.take(
-            "encoder.conv.conv.weight", hidden, hidden / convolution.groups(), convolution.kernel()),
+            "encoder.conv.conv.weight",
+            hidden,
+            hidden / convolution.groups(),
+            convolution.kernel()),
         weights.take("encoder.conv.conv.bias", hidden),
         weights.norm("encoder.conv.LayerNorm", hidden));
   }

@@ -149,7 +149,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
     }
     long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
     Dropout dropout =
-        pass.training() && dropped > 0 ? new Dropout(dropped, seed, pass.step(), 0) : null;
+        pass.training() && dropped > 0
+            ? new Dropout(dropped, seed, pass.step(), pass.microBatch())
+            : null;
     LoraLinear.Observer observer = tokens ? observer(owners) : null;
     return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
   }

@@ -180,8 +180,31 @@ class SafeTensorsTest {
   void eightBitFloatsAreConverted() throws IOException {
     // Values from the formats' descriptions: zero, smallest, one, largest, and what is no number.
     byte[] data = {
-      0, 1, 0x38, 0x7e, 0x7f, (byte) 0xb8, 0, 1, 0x3c, 0x7b, 0x7c, 0x7d, (byte) 0xfc, 0, 127, (byte)
-          0xfe, (byte) 0xff, 1, 0x40, 0x7f, (byte) 0x80, 1, 0x40, 0x7f, (byte) 0x80
+      0,
+      1,
+      0x38,
+      0x7e,
+      0x7f,
+      (byte) 0xb8,
+      0,
+      1,
+      0x3c,
+      0x7b,
+      0x7c,
+      0x7d,
+      (byte) 0xfc,
+      0,
+      127,
+      (byte) 0xfe,
+      (byte) 0xff,
+      1,
+      0x40,
+      0x7f,
+      (byte) 0x80,
+      1,
+      0x40,
+      0x7f,
+      (byte) 0x80
     };
     write(
         "{"
@@ -200,12 +223,9 @@ class SafeTensorsTest {
       assertArrayEquals(
           new float[] {0, 0x1p-16f, 1, 57344, infinity, Float.NaN, -infinity},
           tensors.floats("e5m2"));
-      assertArrayEquals(
-          new float[] {0x1p-127f, 1, 0x1p127f, Float.NaN}, tensors.floats("e8m0"));
-      assertArrayEquals(
-          new float[] {0x1p-10f, 1, 240, Float.NaN}, tensors.floats("e4m3fnuz"));
-      assertArrayEquals(
-          new float[] {0x1p-17f, 1, 57344, Float.NaN}, tensors.floats("e5m2fnuz"));
+      assertArrayEquals(new float[] {0x1p-127f, 1, 0x1p127f, Float.NaN}, tensors.floats("e8m0"));
+      assertArrayEquals(new float[] {0x1p-10f, 1, 240, Float.NaN}, tensors.floats("e4m3fnuz"));
+      assertArrayEquals(new float[] {0x1p-17f, 1, 57344, Float.NaN}, tensors.floats("e5m2fnuz"));
     }
   }
 

@@ -121,8 +121,7 @@ class HuggingFaceDirectoryTest {
           model-2.safetensors      | which
           model-1.safetensors      |
           """)
-  void anIndexThatDisagreesWithItsShardsIsRefused(String shard, String message)
-      throws IOException {
+  void anIndexThatDisagreesWithItsShardsIsRefused(String shard, String message) throws IOException {
     write(BERT);
     Files.delete(directory.resolve("model.safetensors"));
     Map<String, String> places = shards("{}");
@@ -149,8 +148,13 @@ class HuggingFaceDirectoryTest {
     Files.delete(directory.resolve("model.safetensors"));
     for (String index :
         new String[] {
-          "", "[]", "{}", "{\"weight_map\": 1}", "{\"weight_map\": {\"a\": 1}}",
-          "{\"weight_map\": {\"a\": \"b\", \"a\": \"c\"}}", "{\"weight_map\": {}} {}",
+          "",
+          "[]",
+          "{}",
+          "{\"weight_map\": 1}",
+          "{\"weight_map\": {\"a\": 1}}",
+          "{\"weight_map\": {\"a\": \"b\", \"a\": \"c\"}}",
+          "{\"weight_map\": {}} {}",
           "{\"x\": " + "[".repeat(100_000)
         }) {
       Files.writeString(directory.resolve("model.safetensors.index.json"), index);

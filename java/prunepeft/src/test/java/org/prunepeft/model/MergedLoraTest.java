@@ -61,8 +61,7 @@ class MergedLoraTest {
         NoGradGuard guard = new NoGradGuard();
         Tape tape = new Tape();
         Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("base", tensors));
-        PeftModules modules =
-            new PeftModules(peft, config, peft.space(config).candidates())) {
+        PeftModules modules = new PeftModules(peft, config, peft.space(config).candidates())) {
       FlatParameters group = modules.groups().get("lora");
       int merged = 0;
       Map<String, SafeTensors.Tensor> folded = new TreeMap<>(tensors);

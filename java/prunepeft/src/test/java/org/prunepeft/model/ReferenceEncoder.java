@@ -53,10 +53,7 @@ final class ReferenceEncoder {
       if (roberta) {
         // The padding's own position is its id; other tokens count from the next one on.
         boolean padding = ids[i] == config.padding();
-        add(
-            x[i],
-            "embeddings.position_embeddings.weight",
-            padding ? config.padding() : ++position);
+        add(x[i], "embeddings.position_embeddings.weight", padding ? config.padding() : ++position);
       } else if (config.absolutePositions()) {
         add(x[i], "embeddings.position_embeddings.weight", i);
       }
