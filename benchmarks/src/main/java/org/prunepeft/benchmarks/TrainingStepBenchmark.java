@@ -45,7 +45,6 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Head;
 
 /**
@@ -123,7 +122,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
         new PeftModules(
             config, encoder.config(), chosen(config.space(encoder.config()).candidates()));
     ours.groups().values().forEach(TrainingStepBenchmark::randomise);
-    oursHead = new Head(data.labels().size(), encoder.config().hidden());
+    oursHead = new Head(data.schema(), encoder.config().hidden());
     randomise(oursHead.parameters());
     eager = new EagerModules(ours, LoraConfig.DEFAULT);
     eagerHead = oursHead.copy();
@@ -166,7 +165,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
               ids,
               new long[ids.length],
               mask,
-              random.ints(BATCH, 0, labels).toArray(),
+              random.ints(BATCH, 0, labels).asDoubleStream().toArray(),
               new int[BATCH]));
     }
     return made;
@@ -299,10 +298,8 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   }
 
   private Tensor loss(Insertions insertions, Head head, EncoderInput input, Batch batch) {
-    Tensor labels =
-        Torch.longs(Arrays.stream(batch.labels()).asLongStream().toArray(), batch.rows());
     Tensor pooled = Head.pool(encoder.forward(input, insertions), input);
-    return torch.cross_entropy_loss(head.logits(pooled), labels);
+    return head.loss(head.logits(pooled), batch.targets());
   }
 
   private static double train(Tensor loss, List<AdamW> optimizers) {

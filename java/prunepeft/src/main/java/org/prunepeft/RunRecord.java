@@ -109,7 +109,7 @@ final class RunRecord {
     config.put("command", command);
     config.put("versions", Environment.versions());
     config.put("setup", session.setup);
-    config.put("labels", session.dataset.labels());
+    config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
     return config;
   }
@@ -203,8 +203,7 @@ final class RunRecord {
     Map<String, Object> metrics = new LinkedHashMap<>();
     metrics.put("examples", evaluation.examples());
     metrics.put("loss", evaluation.loss());
-    metrics.put("accuracy", evaluation.accuracy());
-    metrics.put("macro_f1", evaluation.macroF1());
+    evaluation.metrics().forEach((metric, value) -> metrics.put(metric.key(), value));
     return metrics;
   }
 

@@ -69,12 +69,12 @@ final class Session implements AutoCloseable {
       head =
           HeadFit.fit(
               pooled[0],
-              train.labels(),
-              dataset.labels().size(),
+              train.targets(),
+              dataset.schema(),
               hidden,
               setup.training(),
               Seeds.derive(setup.seed(), "head"));
-      headTest = HeadFit.evaluate(head, pooled[1], test.labels(), hidden);
+      headTest = HeadFit.evaluate(head, pooled[1], test.targets(), hidden);
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
       encoder.close();
@@ -135,7 +135,8 @@ final class Session implements AutoCloseable {
       return train;
     }
     return train.subset(
-        Stratified.sample(examples, n, Seeds.derive(setup.seed(), "sample/" + name)));
+        Stratified.sample(
+            examples, dataset.schema().kind(), n, Seeds.derive(setup.seed(), "sample/" + name)));
   }
 
   /** Shows a training's steps. */
@@ -154,8 +155,8 @@ final class Session implements AutoCloseable {
         if (evaluation != null) {
           progress.message(
               String.format(
-                  "%s, epoch %d of %d: training loss %.3f, validation accuracy %.1f %%",
-                  name, epoch, epochs, trainLoss, 100 * evaluation.accuracy()));
+                  "%s, epoch %d of %d: training loss %.3f, validation %s",
+                  name, epoch, epochs, trainLoss, evaluation.primaryText()));
         }
       }
 

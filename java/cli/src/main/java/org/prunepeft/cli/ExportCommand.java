@@ -15,9 +15,13 @@ import picocli.CommandLine.Parameters;
     description = {
       "Writes what a run trained as files that Python's libraries read.",
       "",
-      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA alone."
+      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA and DoRA alone.",
+      "adapters: adapter_config.json, adapter.safetensors, head_config.json and model_head.safetensors of AdapterHub's adapters; LoRA and"
+          + " bottleneck adapters together.",
+      "",
+      "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files, and how to use them from Python."
     },
-    footer = {"", "Example:", "  prunepeft export runs/earlier --format peft --output adapter"})
+    footer = {"", "Example:", "  prunepeft export runs/earlier --format adapters --output adapter"})
 final class ExportCommand implements Callable<Integer> {
   @Parameters(paramLabel = "RUN", description = "Directory of a complete run.")
   private Path run;
@@ -26,7 +30,7 @@ final class ExportCommand implements Callable<Integer> {
       names = "--format",
       required = true,
       paramLabel = "FORMAT",
-      description = "Whose files to write: peft.")
+      description = "Whose files to write: peft or adapters.")
   private String format;
 
   @Option(

@@ -86,6 +86,31 @@ class ExportTest {
   }
 
   @Test
+  void adaptersFilesHoldLoraAndSerialAdaptersTogether() throws IOException {
+    Path adapter = temporary.resolve("adapters");
+    Call.of("export", both.toString(), "--format=adapters", "--output=" + adapter).exits(0);
+    assertEquals(
+        Set.of(
+            "adapter_config.json",
+            "adapter.safetensors",
+            "head_config.json",
+            "model_head.safetensors",
+            "prunepeft.json"),
+        names(adapter));
+    try (SafeTensors ours = SafeTensors.open(both.resolve("adapter.safetensors"));
+        SafeTensors theirs = SafeTensors.open(adapter.resolve("adapter.safetensors"))) {
+      for (String name : ours.names()) {
+        String key =
+            "bert."
+                + name.replace(".output.adapter.", ".output.adapters.prunepeft.")
+                    .replaceAll("\\.lora_([AB])\\.weight", ".loras.prunepeft.lora_$1");
+        assertArrayEquals(ours.bytes(name), theirs.bytes(key), key);
+      }
+      assertEquals(ours.names().size(), theirs.names().size());
+    }
+  }
+
+  @Test
   void whatAFormatCannotHoldIsRefusedAndNothingIsWritten() {
     Path adapter = temporary.resolve("refused");
     Call call = Call.of("export", both.toString(), "--format=peft", "--output=" + adapter).exits(2);

@@ -34,6 +34,7 @@ import org.prunepeft.io.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
 
 /** Whole searches on MiniLM and WordNet, so small that they find nothing. */
 class SearchTest {
@@ -230,9 +231,8 @@ class SearchTest {
       Evaluation again = model.evaluate(model.dataset().test());
       Evaluation then = outcome.retrained().test();
       assertEquals(then.loss(), again.loss());
-      assertEquals(then.accuracy(), again.accuracy());
-      assertEquals(then.macroF1(), again.macroF1());
-      assertArrayEquals(then.predictions(), again.predictions());
+      assertEquals(then.metrics(), again.metrics());
+      assertArrayEquals(then.predictions().labels(), again.predictions().labels());
       assertEquals(
           outcome.retrained().validation().loss(),
           model.evaluate(model.dataset().validation()).loss());
@@ -249,23 +249,14 @@ class SearchTest {
   }
 
   @Test
-  void probabilitiesAreTheSoftmaxOfTheScoresAndPredictTheSame() {
+  void probabilitiesOfALoadedRunGiveItsLoss() {
     try (TrainedModel model = TrainedModel.load(first)) {
       List<Example> examples = model.dataset().test();
-      float[][] logits = model.logits(examples);
-      double[][] probabilities = model.probabilities(examples);
-      int[] predictions = model.evaluate(examples).predictions();
+      Predictions predictions = model.predict(examples);
       double loss = 0;
       for (int i = 0; i < examples.size(); i++) {
-        double sum = 0;
-        for (float logit : logits[i]) {
-          sum += Math.exp(logit);
-        }
-        for (int k = 0; k < logits[i].length; k++) {
-          assertEquals(Math.exp(logits[i][k]) / sum, probabilities[i][k], 1e-12);
-        }
-        assertEquals(predictions[i], PredictionFormat.best(probabilities[i]));
-        loss -= Math.log(probabilities[i][examples.get(i).label()]) / examples.size();
+        double[] probabilities = predictions.probabilities(i);
+        loss -= Math.log(probabilities[examples.get(i).label()]) / examples.size();
       }
       assertEquals(outcome.retrained().test().loss(), loss, 1e-5);
     }
@@ -278,8 +269,8 @@ class SearchTest {
     List<String> labels;
     try (TrainedModel model = TrainedModel.load(first)) {
       test = model.dataset().test();
-      labels = model.labels();
-      predictions = model.evaluate(test).predictions();
+      labels = model.schema().labels();
+      predictions = model.evaluate(test).predictions().labels();
     }
     Path texts = temporary.resolve("texts.txt");
     Files.write(texts, test.stream().map(Example::text).toList());

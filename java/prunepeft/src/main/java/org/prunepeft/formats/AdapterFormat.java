@@ -27,7 +27,7 @@ public interface AdapterFormat {
 
   /** All formats. */
   static List<AdapterFormat> all() {
-    return List.of(new PeftFormat());
+    return List.of(new PeftFormat(), new AdapterHubFormat());
   }
 
   /**

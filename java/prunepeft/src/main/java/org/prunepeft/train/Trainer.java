@@ -1,11 +1,9 @@
 package org.prunepeft.train;
 
-import java.util.Arrays;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.Batch;
 import org.prunepeft.data.Batches;
 import org.prunepeft.data.EncodedDataset;
@@ -43,8 +41,8 @@ public final class Trainer implements AutoCloseable {
    * @param data training examples
    * @param epochs 1 or more
    * @param seed of the order of examples and of dropout
-   * @param validation null: the last epoch's weights stay; else those of the epoch with the highest
-   *     accuracy, the earlier one of two
+   * @param validation null: the last epoch's weights stay; else those of the epoch with the best
+   *     primary metric, the earlier one of two
    */
   public record Run(
       PeftModules modules,
@@ -66,7 +64,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Trains.
+   * Trains. The head of a regression is no longer standardised afterwards.
    *
    * @param statistics gathers what criteria need; null: nothing is gathered
    * @return the best validation result, or null without validation
@@ -100,7 +98,7 @@ public final class Trainer implements AutoCloseable {
         Evaluation validation = null;
         if (run.validation != null) {
           validation = evaluate(run.modules, run.head, run.validation);
-          if (best == null || validation.accuracy() > best.accuracy()) {
+          if (best == null || validation.primary() > best.primary()) {
             best = validation;
             snapshot.take();
           }
@@ -111,6 +109,7 @@ public final class Trainer implements AutoCloseable {
         snapshot.restore();
       }
     }
+    run.head.fold();
     return best;
   }
 
@@ -133,7 +132,7 @@ public final class Trainer implements AutoCloseable {
               input.rowMask(),
               input.tokens()));
       Tensor pooled = Head.pool(encoder.forward(input, run.modules), input);
-      Tensor loss = torch.cross_entropy_loss(run.head.logits(pooled), labels(batch));
+      Tensor loss = run.head.loss(run.head.logits(pooled), batch.targets());
       loss.backward();
       if (statistics != null) {
         statistics.stepDone();
@@ -145,62 +144,35 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Quality on a labelled set, without dropout.
+   * What modules and head tell of each example, without dropout.
    *
-   * @param data at least one example
+   * @param data targets are not looked at
    */
-  public Evaluation evaluate(PeftModules modules, Head head, EncodedDataset data) {
-    int[] predictions = new int[data.size()];
-    int[] gold = new int[data.size()];
-    double loss = 0;
+  public Predictions predict(PeftModules modules, Head head, EncodedDataset data) {
+    int width = head.schema().outputs();
+    float[] outputs = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
     for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = input(batch);
-        Tensor logits = head.logits(Head.pool(encoder.forward(input, modules), input));
-        loss += torch.cross_entropy_loss(logits, labels(batch)).item_double() * batch.rows();
-        long[] predicted =
-            Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
-        for (int i = 0; i < predicted.length; i++) {
-          predictions[batch.indices()[i]] = (int) predicted[i];
-          gold[batch.indices()[i]] = batch.labels()[i];
+        float[] logits =
+            Torch.toFloats(head.logits(Head.pool(encoder.forward(input, modules), input)));
+        for (int i = 0; i < batch.rows(); i++) {
+          System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
         }
       }
     }
-    return evaluation(data.size(), loss / data.size(), gold, predictions);
+    return new Predictions(head.schema(), outputs);
   }
 
   /**
-   * The head's scores, without dropout.
+   * Quality on a labelled set, without dropout.
    *
-   * @return [n][labels], in the set's order
+   * @param data at least one example, all labelled
    */
-  public float[][] logits(PeftModules modules, Head head, EncodedDataset data) {
-    float[][] logits = new float[data.size()][];
-    modules.begin(ForwardPass.evaluation(tape));
-    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
-      try (NoGradGuard guard = new NoGradGuard();
-          PointerScope scope = new PointerScope()) {
-        EncoderInput input = input(batch);
-        float[] rows =
-            Torch.toFloats(head.logits(Head.pool(encoder.forward(input, modules), input)));
-        int labels = rows.length / batch.rows();
-        for (int i = 0; i < batch.rows(); i++) {
-          logits[batch.indices()[i]] = Arrays.copyOfRange(rows, i * labels, (i + 1) * labels);
-        }
-      }
-    }
-    return logits;
-  }
-
-  static Evaluation evaluation(int examples, double loss, int[] gold, int[] predictions) {
-    return new Evaluation(
-        examples,
-        loss,
-        Metrics.accuracy(gold, predictions),
-        Metrics.macroF1(gold, predictions),
-        predictions);
+  public Evaluation evaluate(PeftModules modules, Head head, EncodedDataset data) {
+    return Evaluation.of(predict(modules, head, data), data.targets());
   }
 
   /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
@@ -227,10 +199,6 @@ public final class Trainer implements AutoCloseable {
 
   private static EncoderInput input(Batch batch) {
     return EncoderInput.of(batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
-  }
-
-  private static Tensor labels(Batch batch) {
-    return Torch.longs(Arrays.stream(batch.labels()).asLongStream().toArray(), batch.rows());
   }
 
   @Override

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.data.Schema;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
@@ -39,7 +39,8 @@ class TrainingMemoryTest {
     try (Encoder encoder = SmallBert.create();
         PeftModules modules =
             new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
-        Head head = new Head(3, SmallBert.CONFIG.hidden());
+        Head head =
+            new Head(Schema.classification(List.of("a", "b", "c")), SmallBert.CONFIG.hidden());
         Optimizer optimizer = Optimizer.of(TrainingSettings.DEFAULT, modules, head);
         Tape tape = new Tape()) {
       modules.initialise(1, "test");
@@ -61,10 +62,9 @@ class TrainingMemoryTest {
                   length);
           modules.begin(
               new ForwardPass(tape, true, 1, step, null, input.rowMask(), input.tokens()));
-          torch
-              .cross_entropy_loss(
+          head.loss(
                   head.logits(Head.pool(encoder.forward(input, modules), input)),
-                  Torch.longs(random.longs(rows, 0, 3).toArray(), rows))
+                  random.ints(rows, 0, 3).asDoubleStream().toArray())
               .backward();
         }
         tape.clear();
