@@ -256,7 +256,8 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     for (Batch batch : batches) {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
-        ours.begin(new ForwardPass(tape, true, 1, step++, null, input.rowMask(), input.tokens()));
+        ours.begin(
+            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
         sum += train(loss(ours, oursHead, input, batch), oursOptimizers);
         count(counters, batch, input, true);
       } finally {

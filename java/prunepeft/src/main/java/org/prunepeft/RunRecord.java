@@ -194,6 +194,8 @@ final class RunRecord {
     result.put("head_alone_test", metrics(outcome.head()));
     result.put("trainable_parameters", outcome.parameters());
     result.put("supernet_parameters", outcome.supernetParameters());
+    result.put("best_epoch", outcome.bestEpoch());
+    result.put("epochs", outcome.epochs());
     result.put("preparation_seconds", outcome.preparationSeconds());
     result.put("training_seconds", outcome.trainingSeconds());
     return result;

@@ -185,8 +185,14 @@ final class Session implements AutoCloseable {
     Trainer.Run run =
         new Trainer.Run(
             modules, own, train, setup.epochs(), Seeds.derive(setup.seed(), "final"), validation);
-    Evaluation best = trainer.train(run, follow("train", trainer.steps(run), log));
+    Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
     double trainingSeconds = seconds(start);
+    if (result.epochs() < setup.epochs()) {
+      progress.message(
+          String.format(
+              "stopped early, after epoch %d of %d: none was better than epoch %d",
+              result.epochs(), setup.epochs(), result.bestEpoch()));
+    }
     progress.started("test", "", 0);
     Evaluation tested = trainer.evaluate(modules, own, test);
     List<Candidate> kept = new ArrayList<>(candidates);
@@ -197,8 +203,10 @@ final class Session implements AutoCloseable {
             kept,
             space.totalParameters(),
             headTest,
-            best,
+            result.validation(),
             tested,
+            result.bestEpoch(),
+            result.epochs(),
             preparationSeconds,
             trainingSeconds));
   }

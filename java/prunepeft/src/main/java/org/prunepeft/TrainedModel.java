@@ -82,7 +82,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run, int threads) {
     RunDirectory directory = RunDirectory.open(run);
-    return load(directory, setup(directory).withThreads(threads));
+    return load(directory, setup(directory).toBuilder().threads(threads).build());
   }
 
   private static Setup setup(RunDirectory directory) {

@@ -2,7 +2,6 @@ package org.prunepeft.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
@@ -165,24 +164,29 @@ final class SearchCommand implements Callable<Integer> {
 
     SearchSettings settings() {
       Partitioning cut = Partitioning.byName(partitioning);
-      return new SearchSettings(
-          keep,
-          budget == null ? OptionalLong.empty() : OptionalLong.of(budget),
-          strategy(cut),
-          WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut),
-          warmUpExamples,
-          warmUpEpochs,
-          rounds,
-          roundExamples,
-          roundEpochs,
-          selection,
-          weights,
-          !keepWeights,
-          new CriterionSettings(
-              zeroType,
-              CriterionSettings.DEFAULT.thresholdQuantile(),
-              threshold,
-              CriterionSettings.DEFAULT.activationBatches()));
+      SearchSettings.Builder settings =
+          SearchSettings.builder()
+              .keep(keep)
+              .strategy(strategy(cut))
+              .warmUp(WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut))
+              .warmUpExamples(warmUpExamples)
+              .warmUpEpochs(warmUpEpochs)
+              .rounds(rounds)
+              .roundExamples(roundExamples)
+              .roundEpochs(roundEpochs)
+              .selection(selection)
+              .weights(weights)
+              .reinitialise(!keepWeights)
+              .criteria(
+                  new CriterionSettings(
+                      zeroType,
+                      CriterionSettings.DEFAULT.thresholdQuantile(),
+                      threshold,
+                      CriterionSettings.DEFAULT.activationBatches()));
+      if (budget != null) {
+        settings.budget(budget);
+      }
+      return settings.build();
     }
 
     private Strategy strategy(Partitioning cut) {

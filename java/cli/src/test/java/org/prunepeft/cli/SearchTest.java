@@ -71,27 +71,20 @@ class SearchTest {
 
   private static SearchOutcome search(Path output, int threads, ProgressListener listener) {
     Setup setup =
-        Setup.DEFAULT
-            .withSizes(new SplitSizes(64, 32, 32))
-            .withEpochs(1)
-            .withThreads(threads)
-            .withOutput(output);
-    SearchSettings defaults = SearchSettings.DEFAULT;
+        Setup.builder()
+            .sizes(new SplitSizes(64, 32, 32))
+            .epochs(1)
+            .threads(threads)
+            .output(output)
+            .build();
     SearchSettings settings =
-        new SearchSettings(
-            defaults.keep(),
-            defaults.budget(),
-            null,
-            WarmUpSettings.defaults().withTurns(1),
-            16,
-            1,
-            2,
-            32,
-            1,
-            defaults.selection(),
-            defaults.weights(),
-            defaults.reinitialise(),
-            defaults.criteria());
+        SearchSettings.builder()
+            .warmUp(WarmUpSettings.defaults().withTurns(1))
+            .warmUpExamples(16)
+            .warmUpEpochs(1)
+            .rounds(2)
+            .roundExamples(32)
+            .build();
     return PrunePeft.search(setup, settings, listener);
   }
 

@@ -1,5 +1,9 @@
 package org.prunepeft.data;
 
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
 /**
  * Examples of like length, padded to the longest; values row by row.
  *
@@ -33,5 +37,24 @@ public record Batch(
       targets[row] = data.target(indices[row]);
     }
     return new Batch(rows, length, ids, types, mask, targets, indices);
+  }
+
+  /**
+   * Cuts it into batches of at most so many rows, in order, each padded to its own longest. A batch
+   * that is small enough is returned itself.
+   *
+   * @param data that the batch was cut from
+   * @param size 1 or more
+   */
+  public List<Batch> split(EncodedDataset data, int size) {
+    if (rows <= size) {
+      return List.of(this);
+    }
+    List<Batch> parts = new ArrayList<>();
+    for (int from = 0; from < rows; from += size) {
+      int to = (int) Math.min(rows, (long) from + size);
+      parts.add(of(data, Arrays.copyOfRange(indices, from, to)));
+    }
+    return parts;
   }
 }

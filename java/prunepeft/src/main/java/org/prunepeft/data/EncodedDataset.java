@@ -28,6 +28,21 @@ public final class EncodedDataset {
         examples.stream().mapToDouble(Example::target).toArray());
   }
 
+  /**
+   * Examples that are token ids already.
+   *
+   * @param targets of each: the number of its class, or the number to be told
+   * @throws IllegalArgumentException if there are more or fewer targets than encodings
+   */
+  public static EncodedDataset of(List<Encoding> encodings, double[] targets) {
+    if (encodings.size() != targets.length) {
+      throw new IllegalArgumentException(
+          "every example needs one target, got %d examples and %d targets"
+              .formatted(encodings.size(), targets.length));
+    }
+    return new EncodedDataset(encodings.toArray(Encoding[]::new), targets.clone());
+  }
+
   /** How many examples. */
   public int size() {
     return targets.length;

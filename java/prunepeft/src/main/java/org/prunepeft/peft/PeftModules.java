@@ -136,7 +136,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
       }
     }
     Dropout dropout =
-        pass.training() && dropped > 0 ? new Dropout(dropped, pass.seed(), pass.step(), 0) : null;
+        pass.training() && dropped > 0
+            ? new Dropout(dropped, pass.seed(), pass.step(), pass.microBatch())
+            : null;
     return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer(owners));
   }
 

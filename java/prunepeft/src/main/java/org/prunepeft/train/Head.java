@@ -29,6 +29,9 @@ public final class Head implements AutoCloseable {
 
   public static final String BIAS = "classifier.bias";
 
+  /** LibTorch's mark of an example that does not count; none of ours has it. */
+  private static final long NO_CLASS = -100;
+
   private final Schema schema;
   private final FlatParameters parameters;
   private double mean = 0;
@@ -76,18 +79,29 @@ public final class Head implements AutoCloseable {
     return standardised() ? outputs.mul(new Scalar(deviation)).add(new Scalar(mean)) : outputs;
   }
 
+  /** Mean loss without label smoothing; see the other method. */
+  public Tensor loss(Tensor logits, double[] targets) {
+    return loss(logits, targets, 0);
+  }
+
   /**
    * Mean loss: cross-entropy of a classification; of a regression the squared error, by the squared
    * deviation where the head is standardised.
    *
    * @param logits [B, outputs]
    * @param targets [B] numbers of the classes, or the numbers to be told
+   * @param labelSmoothing share of each class that is spread evenly over all, in [0, 1); not for a
+   *     regression
    */
-  public Tensor loss(Tensor logits, double[] targets) {
+  public Tensor loss(Tensor logits, double[] targets, double labelSmoothing) {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return torch.cross_entropy_loss(
           logits,
-          Torch.longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length));
+          Torch.longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length),
+          Torch.none(),
+          torch.Reduction.Mean.value,
+          NO_CLASS,
+          labelSmoothing);
     }
     float[] values = new float[targets.length];
     for (int i = 0; i < values.length; i++) {

@@ -1,6 +1,7 @@
 package org.prunepeft.train;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -33,7 +34,7 @@ public final class HeadFit {
     Head head = new Head(schema, hidden);
     head.standardise(targets);
     try (PointerScope all = new PointerScope();
-        Optimizer optimizer = Optimizer.of(settings, head)) {
+        Optimizer optimizer = new Optimizer(settings, List.of(Trainer.headGroup(settings, head)))) {
       Tensor features = Torch.floats(pooled, targets.length, hidden);
       SplittableRandom random = new SplittableRandom(seed);
       int size = Math.min(BATCH, targets.length);
@@ -41,8 +42,8 @@ public final class HeadFit {
         try (PointerScope scope = new PointerScope()) {
           long[] chosen = random.longs(size, 0, targets.length).toArray();
           Tensor logits = head.logits(features.index_select(0, Torch.longs(chosen, size)));
-          head.loss(logits, Arrays.stream(chosen).mapToDouble(i -> targets[(int) i]).toArray())
-              .backward();
+          double[] right = Arrays.stream(chosen).mapToDouble(i -> targets[(int) i]).toArray();
+          head.loss(logits, right, settings.labelSmoothing()).backward();
           optimizer.step(Schedule.COSINE.factor(step, STEPS, 0));
         }
       }

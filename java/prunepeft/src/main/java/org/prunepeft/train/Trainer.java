@@ -1,8 +1,11 @@
 package org.prunepeft.train;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.Batch;
 import org.prunepeft.data.Batches;
@@ -11,6 +14,7 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -43,6 +47,7 @@ public final class Trainer implements AutoCloseable {
    * @param seed of the order of examples and of dropout
    * @param validation null: the last epoch's weights stay; else those of the epoch with the best
    *     primary metric, the earlier one of two
+   * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
    */
   public record Run(
       PeftModules modules,
@@ -50,41 +55,84 @@ public final class Trainer implements AutoCloseable {
       EncodedDataset data,
       int epochs,
       long seed,
-      EncodedDataset validation) {
+      EncodedDataset validation,
+      FlatParameters encoder) {
     public Run {
       if (epochs < 1) {
         throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
       }
     }
+
+    /** On a frozen encoder. */
+    public Run(
+        PeftModules modules,
+        Head head,
+        EncodedDataset data,
+        int epochs,
+        long seed,
+        EncodedDataset validation) {
+      this(modules, head, data, epochs, seed, validation, null);
+    }
   }
 
-  /** How many steps a run has. */
+  /**
+   * How a training went.
+   *
+   * @param validation the best result; null without validation
+   * @param bestEpoch the one whose weights are kept, 1-based; the last one without validation
+   * @param epochs how many were trained: fewer than the run's if it ended early
+   */
+  public record Result(Evaluation validation, int bestEpoch, int epochs) {}
+
+  /** How many steps of the optimiser a run has, if it does not end early. */
   public int steps(Run run) {
-    return run.epochs * ((run.data.size() + settings.batchSize() - 1) / settings.batchSize());
+    return run.epochs * new Batches(run.data, settings.examplesPerStep()).count();
+  }
+
+  private List<ParameterGroup> groups(Run run) {
+    List<ParameterGroup> groups = new ArrayList<>();
+    run.modules
+        .groups()
+        .forEach(
+            (type, parameters) ->
+                groups.add(
+                    new ParameterGroup(type, parameters, settings.moduleLearningRate(type))));
+    if (run.encoder != null) {
+      groups.add(new ParameterGroup("encoder", run.encoder, settings.encoderLearningRate()));
+    }
+    groups.add(headGroup(settings, run.head));
+    return groups;
+  }
+
+  static ParameterGroup headGroup(TrainingSettings settings, Head head) {
+    return new ParameterGroup("head", head.parameters(), settings.headLearningRate());
   }
 
   /**
    * Trains. The head of a regression is no longer standardised afterwards.
    *
    * @param statistics gathers what criteria need; null: nothing is gathered
-   * @return the best validation result, or null without validation
    * @throws CancellationException if the listener says so
    * @throws IllegalStateException if the loss is not finite
    */
-  Evaluation train(Run run, StepListener listener, RoundStatistics statistics) {
-    Batches batches = new Batches(run.data, settings.batchSize());
+  Result train(Run run, StepListener listener, RoundStatistics statistics) {
+    Batches batches = new Batches(run.data, settings.examplesPerStep());
+    List<ParameterGroup> groups = groups(run);
     int steps = steps(run);
     int step = 0;
+    int epoch = 0;
+    int bestEpoch = 0;
     Evaluation best = null;
-    try (Optimizer optimizer = Optimizer.of(settings, run.modules, run.head);
-        Snapshot snapshot = new Snapshot(run.modules, run.head)) {
-      for (int epoch = 1; epoch <= run.epochs; epoch++) {
+    try (Optimizer optimizer = new Optimizer(settings, groups);
+        Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
+      while (epoch < run.epochs && !outOfPatience(epoch - bestEpoch, run)) {
+        epoch++;
         double lossSum = 0;
         for (Batch batch : batches.shuffled(run.seed, epoch)) {
           if (listener.cancelled()) {
             throw new CancellationException("cancelled at step " + step + " of " + steps);
           }
-          double factor = settings.schedule().factor(step, steps, settings.warmupRatio());
+          double factor = settings.rateFactor(step, steps);
           double loss = step(run, batch, step, statistics);
           if (!Double.isFinite(loss)) {
             throw new IllegalStateException(
@@ -100,6 +148,7 @@ public final class Trainer implements AutoCloseable {
           validation = evaluate(run.modules, run.head, run.validation);
           if (best == null || validation.primary() > best.primary()) {
             best = validation;
+            bestEpoch = epoch;
             snapshot.take();
           }
         }
@@ -108,18 +157,47 @@ public final class Trainer implements AutoCloseable {
       if (best != null) {
         snapshot.restore();
       }
+      run.head.fold();
+      return new Result(best, best == null ? epoch : bestEpoch, epoch);
     }
-    run.head.fold();
-    return best;
+  }
+
+  private boolean outOfPatience(int epochsSinceBest, Run run) {
+    return run.validation != null
+        && settings.earlyStoppingPatience() > 0
+        && epochsSinceBest >= settings.earlyStoppingPatience();
   }
 
   /** Trains without gathering statistics; see the other method. */
-  public Evaluation train(Run run, StepListener listener) {
+  public Result train(Run run, StepListener listener) {
     return train(run, listener, null);
   }
 
-  /** Forward and backward of one batch; gradients are left in the parameters. */
-  private double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+  /**
+   * Forward and backward passes of what one step of the optimiser sees; the gradients of its mean
+   * loss are left in the parameters.
+   */
+  double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+    List<Batch> parts = batch.split(run.data, settings.batchSize());
+    double loss = 0;
+    for (int i = 0; i < parts.size(); i++) {
+      double share = (double) parts.get(i).rows() / batch.rows();
+      loss += share * microStep(run, parts.get(i), step, i, share, statistics);
+    }
+    if (statistics != null) {
+      statistics.stepDone();
+    }
+    return loss;
+  }
+
+  /**
+   * Forward and backward pass of a batch.
+   *
+   * @param share of the step's examples: its mean loss counts so much
+   * @return its mean loss
+   */
+  private double microStep(
+      Run run, Batch batch, int step, int microBatch, double share, RoundStatistics statistics) {
     try (PointerScope scope = new PointerScope()) {
       EncoderInput input = input(batch);
       run.modules.begin(
@@ -128,15 +206,14 @@ public final class Trainer implements AutoCloseable {
               true,
               run.seed,
               step,
+              microBatch,
               statistics == null ? null : statistics.magnitudes(),
               input.rowMask(),
               input.tokens()));
       Tensor pooled = Head.pool(encoder.forward(input, run.modules), input);
-      Tensor loss = run.head.loss(run.head.logits(pooled), batch.targets());
-      loss.backward();
-      if (statistics != null) {
-        statistics.stepDone();
-      }
+      Tensor loss =
+          run.head.loss(run.head.logits(pooled), batch.targets(), settings.labelSmoothing());
+      loss.mul(new Scalar(share)).backward();
       return loss.item_double();
     } finally {
       tape.clear();
