@@ -6,11 +6,11 @@ import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Collectors;
 import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.io.OnnxWeights;
+import org.prunepeft.io.Spelling;
 import org.prunepeft.io.WordPieceVocabulary;
 import org.prunepeft.torch.Torch;
 
@@ -123,10 +123,7 @@ public final class Models {
     Entry entry = ENTRIES.get(name);
     if (entry == null) {
       throw new IllegalArgumentException(
-          "unknown model '"
-              + name
-              + "'; there are: "
-              + all().stream().map(Entry::name).collect(Collectors.joining(", ")));
+          Spelling.unknown("model", name, all().stream().map(Entry::name).toList()));
     }
     return entry;
   }
