@@ -11,14 +11,18 @@ set(SIMT_ROOT ${CMAKE_CURRENT_LIST_DIR}/../native/emulator)
 set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-undefined-trap-on-error
                         --param tsan-instrument-func-entry-exit=0)
 
-add_library(simt_emulator STATIC
-  ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
-  ${SIMT_ROOT}/warp.cpp)
-target_compile_features(simt_emulator PUBLIC cxx_std_17)
-target_compile_options(simt_emulator PRIVATE -O2 -g -Wall -Wextra -Wshadow)
-target_include_directories(simt_emulator PUBLIC ${SIMT_ROOT})
-target_link_libraries(simt_emulator PUBLIC ${CMAKE_DL_LIBS})
-target_link_options(simt_emulator INTERFACE -Wl,--wrap=memcpy,--wrap=memset)
+# Fibers switch by ucontext in the second, as they do in the first on processors other than x86-64; the self-test runs in both.
+foreach(emulator simt_emulator simt_emulator_ucontext)
+  add_library(${emulator} STATIC
+    ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
+    ${SIMT_ROOT}/warp.cpp)
+  target_compile_features(${emulator} PUBLIC cxx_std_17)
+  target_compile_options(${emulator} PRIVATE -O2 -g -Wall -Wextra -Wshadow)
+  target_include_directories(${emulator} PUBLIC ${SIMT_ROOT})
+  target_link_libraries(${emulator} PUBLIC ${CMAKE_DL_LIBS})
+  target_link_options(${emulator} INTERFACE -Wl,--wrap=memcpy,--wrap=memset)
+endforeach()
+target_compile_definitions(simt_emulator_ucontext PRIVATE SIMT_UCONTEXT)
 
 function(simt_add_library name)
   set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)

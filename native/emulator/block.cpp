@@ -262,20 +262,35 @@ void fence() {
   (*me->fenced)[g_block.serial - g_block.first_serial] = {g_block.epoch, me->id};
 }
 
-void atomic_access(void* pointer, size_t bytes, const char* file, int line) {
-  Inside inside;
+namespace {
+void check_atomic(const void* pointer, size_t bytes, Access access, const char* file, int line) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   if (address % bytes != 0) fail("atomic on a misaligned address", file, line);
-  if (const char* fault = check_access(address, bytes, Access::kAtomic)) fail(fault, file, line);
+  if (const char* fault = check_access(address, bytes, access)) fail(fault, file, line);
+}
+
+/** Adds what the fences before updates of an address have left there to one of the current thread's clocks. */
+void take_over(const void* pointer, std::unique_ptr<Clock>* clock) {
+  const auto left = g_left_at.find(pointer);
+  if (left == g_left_at.end()) return;
+  if (!*clock) *clock = std::make_unique<Clock>(g_block.ordered.size());
+  join(clock->get(), left->second);
+}
+}  // namespace
+
+void atomic_access(void* pointer, size_t bytes, const char* file, int line) {
+  Inside inside;
+  check_atomic(pointer, bytes, Access::kAtomic, file, line);
   Thread* me = g_current;
-  auto left = g_left_at.find(pointer);
-  if (left != g_left_at.end()) {
-    if (!me->seen) me->seen = std::make_unique<Clock>(g_block.ordered.size());
-    join(me->seen.get(), left->second);
-  }
+  take_over(pointer, &me->seen);
   if (!me->fenced) return;
-  if (left == g_left_at.end()) left = g_left_at.emplace(pointer, Clock(g_block.ordered.size())).first;
-  join(&left->second, *me->fenced);
+  join(&g_left_at.try_emplace(pointer, g_block.ordered.size()).first->second, *me->fenced);
+}
+
+void acquire_access(const void* pointer, size_t bytes, const char* file, int line) {
+  Inside inside;
+  check_atomic(pointer, bytes, Access::kAtomicRead, file, line);
+  take_over(pointer, &g_current->ordered);
 }
 
 void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context) {

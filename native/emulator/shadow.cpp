@@ -37,7 +37,8 @@ bool read_is_ordered(const Unit& unit) {
 }
 
 const char* check_unit(const Unit& unit, Access access) {
-  const bool writes = access != Access::kRead, atomic = access == Access::kAtomic;
+  const bool writes = access != Access::kRead && access != Access::kAtomicRead;
+  const bool atomic = access == Access::kAtomic || access == Access::kAtomicRead;
   if (!unit.allocated) return writes ? "write outside a shared array" : "read outside a shared array";
   if (unit.in_flight && access != Access::kFill)
     return writes ? "write to memory that a cp.async is filling" : "read of memory that a cp.async has not filled yet";
@@ -70,11 +71,12 @@ void record_read(Unit* unit, bool atomic) {
     unit->read_epoch = g_block.epoch;
     unit->reader = g_current->id;
     unit->reader_warp = warp;
+    unit->atomic_read = true;
   } else if (unit->reader != g_current->id) {
     unit->reader = unit->reader != kSeveral && unit->reader_warp == warp ? kSeveralOfWarp : kSeveral;
   }
   unit->read_warp_epoch = g_block.warps[warp].epoch;
-  unit->atomic_read = atomic;
+  unit->atomic_read = unit->atomic_read && atomic;
 }
 }  // namespace
 
@@ -91,7 +93,7 @@ void join(Clock* clock, const Clock& other) {
 }
 
 const char* check_access(uintptr_t address, size_t bytes, Access access) {
-  const bool writes = access != Access::kRead;
+  const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address - reinterpret_cast<uintptr_t>(g_current->context.stack) < kStackBytes) return nullptr;
   Region* region = g_shared.contains(address) ? &g_shared : global_region(address);
   if (region == nullptr) {
@@ -103,7 +105,7 @@ const char* check_access(uintptr_t address, size_t bytes, Access access) {
   for (Unit* unit = region->unit(address); unit <= last; unit++) {
     if (const char* fault = check_unit(*unit, access)) return fault;
     if (writes) record_write(unit, access == Access::kAtomic);
-    if (access == Access::kRead || access == Access::kAtomic) record_read(unit, access == Access::kAtomic);
+    if (!writes || access == Access::kAtomic) record_read(unit, access != Access::kRead);
   }
   return nullptr;
 }

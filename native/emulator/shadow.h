@@ -2,7 +2,8 @@
 //
 // Time within a block is its barrier epoch, and within a warp also its __syncwarp epoch. Between blocks it is a vector clock: a
 // thread's fence packs up what it knows, its next atomic leaves that with the atomic's address, and whoever later makes an
-// atomic on that address and a fence takes it over; a barrier shares it with the block. SPDX-License-Identifier: Apache-2.0
+// atomic on that address and then a fence, or an acquire load of it, takes it over; a barrier shares it with the block.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>
@@ -37,7 +38,7 @@ struct Region {
   Unit* unit(uintptr_t address) { return &units[(address - begin) / kUnitBytes]; }
 };
 
-enum class Access { kRead, kWrite, kAtomic, kFill };  // kFill: the end of a cp.async
+enum class Access { kRead, kWrite, kAtomic, kAtomicRead, kFill };  // kAtomic: an update; kFill: the end of a cp.async
 
 /** Checks an access of the current thread and records it. Null, or what is wrong with it. */
 const char* check_access(uintptr_t address, size_t bytes, Access access);

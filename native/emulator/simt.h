@@ -7,8 +7,8 @@
 // The first fault of a launch ends it; cudaGetLastError() is then cudaErrorLaunchFailure, and cudaGetErrorString() or
 // take_report() tell what, in which file and line, by which block and thread. Faults it knows: accesses out of bounds; reads of
 // memory nobody wrote; reads and writes of a pending cp.async target; races within a warp, a block, and between blocks (a
-// __threadfence and an atomic order them); threads at different barriers, or some gone; warp operations of lanes that have
-// left or stand elsewhere; misaligned vector copies; undefined behaviour; loops without end.
+// fence before an atomic, and a fence after one or an acquire load, order them); threads at different barriers, or some gone;
+// warp operations of lanes that have left or stand elsewhere; misaligned vector copies; undefined behaviour; loops without end.
 //
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
 // rounding, bank conflicts, occupancy, timing, stream order. Blocks that wait for each other would hang. The shadow tracks
@@ -79,8 +79,10 @@ void fence();
 void cp_async16(void* target, const void* source, int source_bytes, const char* file, int line);
 void cp_async_commit();
 void cp_async_wait(int pending_groups, const char* file, int line);
-/** Enters an atomic access into the shadow. */
+/** Enters an atomic update into the shadow. */
 void atomic_access(void* pointer, size_t bytes, const char* file, int line);
+/** Enters an atomic read, and takes over what the fences before updates of that address have passed on. */
+void acquire_access(const void* pointer, size_t bytes, const char* file, int line);
 
 template <class T>
 T warp_value(Op op, unsigned mask, T value, int argument, int width, const char* file, int line) {
@@ -94,13 +96,19 @@ T warp_value(Op op, unsigned mask, T value, int argument, int width, const char*
   return value;
 }
 
-/** Not instrumented: atomic_access has entered the access already. */
-template <class T>
-__attribute__((noinline, no_sanitize("thread"))) T atomic_add(T* pointer, T value, const char* file, int line) {
+/** *pointer = update(*pointer), and the old value. Not instrumented: atomic_access has entered the access already. */
+template <class T, class Update>
+__attribute__((noinline, no_sanitize("thread"))) T atomic_update(T* pointer, Update update, const char* file, int line) {
   atomic_access(pointer, sizeof(T), file, line);
   const T old = *pointer;
-  *pointer = old + value;
+  *pointer = update(old);
   return old;
+}
+
+template <class T>
+__attribute__((noinline, no_sanitize("thread"))) T load_acquire(const T* pointer, const char* file, int line) {
+  acquire_access(pointer, sizeof(T), file, line);
+  return *pointer;
 }
 }  // namespace simt
 
@@ -144,14 +152,29 @@ inline void __threadfence() {
   simt::fence();
 }
 
-inline int atomicAdd(int* pointer, int value, SIMT_SITE) {
-  return simt::atomic_add(pointer, value, SIMT_HERE);
-}
-inline unsigned atomicAdd(unsigned* pointer, unsigned value, SIMT_SITE) {
-  return simt::atomic_add(pointer, value, SIMT_HERE);
-}
-inline unsigned long long atomicAdd(unsigned long long* pointer, unsigned long long value, SIMT_SITE) {
-  return simt::atomic_add(pointer, value, SIMT_HERE);
+// Integer atomics, of int, unsigned and unsigned long long.
+#define SIMT_ATOMIC(name, Type, result)                                                                \
+  inline Type name(Type* pointer, Type value, SIMT_SITE) {                                             \
+    return simt::atomic_update(                                                                        \
+        pointer, [value]([[maybe_unused]] Type old) { return static_cast<Type>(result); }, SIMT_HERE); \
+  }
+#define SIMT_ATOMICS(name, result) \
+  SIMT_ATOMIC(name, int, result)   \
+  SIMT_ATOMIC(name, unsigned, result) SIMT_ATOMIC(name, unsigned long long, result)
+SIMT_ATOMICS(atomicAdd, old + value)
+SIMT_ATOMICS(atomicMin, value < old ? value : old)
+SIMT_ATOMICS(atomicMax, old < value ? value : old)
+SIMT_ATOMICS(atomicAnd, old& value)
+SIMT_ATOMICS(atomicOr, old | value)
+SIMT_ATOMICS(atomicXor, old ^ value)
+SIMT_ATOMICS(atomicExch, value)
+#undef SIMT_ATOMICS
+#undef SIMT_ATOMIC
+template <class T>
+T atomicCAS(T* pointer, std::common_type_t<T> compare, std::common_type_t<T> value, SIMT_SITE) {
+  static_assert(std::is_integral_v<T>, "atomicCAS is emulated for integers");
+  return simt::atomic_update(
+      pointer, [=](T old) { return old == compare ? value : old; }, SIMT_HERE);
 }
 float atomicAdd(float*, float) = delete;  // their order would change results from run to run
 double atomicAdd(double*, double) = delete;

@@ -14,6 +14,7 @@
 
 #include "prunepeft/adapter.h"
 #include "prunepeft/importance.h"
+#include "prunepeft/linear.h"
 #include "prunepeft/lora.h"
 
 namespace {
@@ -132,6 +133,32 @@ void lora(int64_t M, int64_t K, int64_t N, int64_t r, int branch_count, float p)
   });
 }
 
+/** The fused linear without modules and with one on all columns: the difference is what LoRA costs there. */
+void linear(int64_t M, int64_t K, int64_t N, int64_t r, float p) {
+  std::vector<float> x = random_floats(M * K), w = random_floats(N * K), y = random_floats(M * N), a = random_floats(r * K),
+                     b = random_floats(N * r), s = random_floats(M * r);
+  pp_linear* plan;
+  check(pp_linear_create(&kCpu, PP_FLOAT32, N, K, w.data(), K, nullptr, &plan));
+  const pp_linear_branch branch{a.data(), K, b.data(), r, r, 0, N, 1.0f, 0, s.data(), r};
+  const pp_dropout dropout{p, 1, 2, 3};
+  std::vector<char> space(
+      std::max(pp_linear_forward_workspace(plan, M, &branch, 1), pp_linear_grad_input_workspace(plan, M, &branch, 1)));
+  const double gemm = 2.0 * M * N * K, rank = 2.0 * M * r;
+  const std::string of = " " + std::to_string(M) + "," + std::to_string(K) + "," + std::to_string(N) + "," + std::to_string(r) +
+                         (p > 0 ? " dropout" : "");
+  for (int32_t count = 0; count <= 1; ++count) {
+    const std::string what = (count == 0 ? "_frozen" : "") + of;
+    time("linear_forward" + what, gemm + count * rank * (K + N), 4.0 * M * (K + N), gemm, [&] {
+      check(pp_linear_forward(&kCpu, plan, M, x.data(), K, &branch, count, &dropout, y.data(), N, space.data(), space.size()));
+    });
+    time("linear_grad_input" + what, gemm + count * rank * K, 4.0 * M * (K + N), gemm, [&] {
+      check(
+          pp_linear_grad_input(&kCpu, plan, M, y.data(), N, &branch, count, &dropout, x.data(), K, space.data(), space.size()));
+    });
+  }
+  pp_linear_destroy(plan);
+}
+
 void adapter(int64_t M, int64_t K, int64_t m, pp_activation activation, const char* name) {
   std::vector<float> v = random_floats(M * K), h = random_floats(M * K), out(M * K), z(M * m), down = random_floats(m * K),
                      up = random_floats(K * m), bias = random_floats(K + m), gradients(2 * m * K + K + m);
@@ -197,6 +224,12 @@ int main(int argc, char** argv) {
   lora(2048, 384, 384, 32, 1, 0);
   lora(2048, 384, 384, 32, 2, 0.1f);
   lora(640, 384, 384, 32, 1, 0);
+  linear(4096, 1024, 1024, 32, 0);
+  linear(4096, 1024, 1024, 32, 0.1f);
+  linear(2048, 384, 384, 32, 0);
+  linear(2048, 384, 384, 32, 0.1f);
+  linear(480, 384, 1536, 32, 0);
+  linear(480, 1536, 384, 32, 0);
   adapter(2048, 384, 128, PP_GELU, "gelu");
   adapter(2048, 384, 128, PP_RELU, "relu");
   adapter(640, 384, 64, PP_RELU, "relu");

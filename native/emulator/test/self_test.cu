@@ -1,6 +1,7 @@
 // Tests of the emulator itself: its 16-bit types, warp-wide instructions against plain references, and planted faults, each of
 // which must be reported in every order of threads, with its kind, file and line.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -170,6 +171,32 @@ void test_shuffles_and_votes() {
   expect(ok, "shuffles and votes");
 }
 
+/** Nine words, each changed by all 128 threads, but for the exchange. */
+template <class T>
+__global__ void integer_atomics(T* out) {
+  const T v = static_cast<T>(threadIdx.x);
+  atomicAdd(out, v);
+  atomicMin(out + 1, static_cast<T>(v + 3));
+  atomicMax(out + 2, v);
+  atomicAnd(out + 3, static_cast<T>(~(T{1} << (v % 8))));
+  atomicOr(out + 4, static_cast<T>(T{1} << (v % 8)));
+  atomicXor(out + 5, v);
+  if (threadIdx.x == 77) out[6] = atomicExch(out + 7, v);
+  for (T old = 0, seen; (seen = atomicCAS(out + 8, old, static_cast<T>(old + 2))) != old;) old = seen;
+}
+
+template <class T>
+void test_integer_atomics(const char* fact) {
+  const T start[9] = {5, 100, 7, 0x3ff, 0x400, 0x5a, 0, 9, 0};
+  DeviceArray<T> out(std::vector<T>(start, start + 9));
+  gpu::launch(integer_atomics<T>, dim3(1), kThreads, 0, nullptr, out.data());
+  const std::vector<T> o = out.read();
+  T sum = 0, parity = 0;
+  for (T i = 0; i < static_cast<T>(kThreads); i++) sum += i, parity ^= i;
+  const T expected[9] = {static_cast<T>(5 + sum), 3, 127, 0x300, 0x4ff, static_cast<T>(0x5a ^ parity), 9, 77, 2 * kThreads};
+  expect(simt::take_report().empty() && std::equal(o.begin(), o.end(), expected), fact);
+}
+
 // Planted faults. Each kernel runs with 128 threads and an array of 128 zeros.
 
 struct FourInts {
@@ -325,6 +352,35 @@ __global__ void ticket(int* out, int) {
   if (last == 0) return;
   if (threadIdx.x < gridDim.x) out[64 + threadIdx.x] = out[threadIdx.x] + 1;
 }
+
+enum class Acquire { kNobody, kFirstThread, kEveryReader };
+/** The same, with a release fence before the ticket, and an acquire load of it by those who read what other blocks wrote. */
+template <bool kRelease, Acquire kAcquire>
+__global__ void acquired_ticket(int* out, int) {
+  GPU_SHARED(bool, last);
+  unsigned* const count = reinterpret_cast<unsigned*>(out + 127);
+  if (threadIdx.x == 0) {
+    out[blockIdx.x] = 1;
+    if (kRelease) ptx::fence_release();
+    last = atomicAdd(count, 1u) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (!last) return;
+  if (kAcquire == Acquire::kEveryReader || (kAcquire == Acquire::kFirstThread && threadIdx.x == 0)) ptx::load_acquire(count);
+  if (threadIdx.x < gridDim.x) out[64 + threadIdx.x] = out[threadIdx.x] + 1;
+}
+/** Asks for the count without an atomic or an acquire load. */
+__global__ void polled_ticket(int* out, int) {
+  if (threadIdx.x != 0) return;
+  ptx::fence_release();
+  atomicAdd(out + 127, 1);
+  if (*static_cast<volatile int*>(out + 127) == static_cast<int>(gridDim.x)) out[64] = 1;
+}
+__global__ void acquired_from_a_plain_write(int* out, int) {
+  if (threadIdx.x != 0) return;
+  ptx::load_acquire(reinterpret_cast<unsigned*>(out + 127));
+  out[127] = 1;
+}
 __global__ void plain_ticket(int* out, int) {
   if (threadIdx.x == 0) out[127]++;
 }
@@ -383,6 +439,12 @@ void test_faults() {
   FAULT((ticket<false, true, true>), 7, "race between blocks");
   FAULT((ticket<true, false, true>), 7, "race between blocks");
   FAULT((ticket<true, true, false>), 7, "race");
+  FAULT((acquired_ticket<true, Acquire::kEveryReader>), 7, "");
+  FAULT((acquired_ticket<false, Acquire::kEveryReader>), 7, "race between blocks: read of another block's write");
+  FAULT((acquired_ticket<true, Acquire::kNobody>), 7, "race between blocks: read of another block's write");
+  FAULT((acquired_ticket<true, Acquire::kFirstThread>), 7, "race between blocks: read of another block's write");
+  FAULT(polled_ticket, 3, "race between blocks");
+  FAULT(acquired_from_a_plain_write, 2, "race between blocks: read of another block's write");
   FAULT(plain_ticket, 2, "race between blocks");
   FAULT(counted_by_atomics, 5, "");
   test_fault(loop_without_end, 1, "does not end", "loop_without_end", 1);
@@ -406,6 +468,9 @@ int main() {
   test_mma<__nv_bfloat16>("mma of bf16 agrees with float64");
   test_mma<__half>("mma of half agrees with float64");
   test_shuffles_and_votes();
+  test_integer_atomics<int>("atomics of int");
+  test_integer_atomics<unsigned>("atomics of unsigned");
+  test_integer_atomics<unsigned long long>("atomics of unsigned long long");
   test_faults();
   test_unwritten_output();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");

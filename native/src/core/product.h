@@ -27,7 +27,7 @@ constexpr int64_t kRowGroup = 12;
 
 /** Rows of a tile: accumulators, one row of the panel and one broadcast fill the registers. */
 template <int kVectors>
-constexpr int kTileRows = kVectors == 1 || kRegisters == 32 ? 12 : 6;
+constexpr int kTileRows = kRegisters == 32 ? (kVectors <= 2 ? 12 : 24 / kVectors) : (kVectors == 1 ? 12 : 6);
 
 /** The large operand, element (i, k) at p[i * ld + k]. */
 struct Rows {
@@ -103,18 +103,18 @@ static PP_INLINE void tile(int64_t row, const Large& large, int64_t depth, const
 #pragma GCC unroll 4
   for (int64_t k = 0; k < depth; ++k) {
     Vec b[kVectors];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) b[v] = load(strip.p + k * strip.step + v * kWidth);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
       const Vec a = broadcast(large(i, k));
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sums[i][v] = fma(a, b[v], sums[i][v]);
     }
   }
 #pragma GCC unroll 12
   for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) finish(row + i, strip.column + v * kWidth, strip.valid - v * kWidth, sums[i][v]);
   }
 }

@@ -54,6 +54,18 @@ GPU_INLINE void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
 }
 
+/** What this thread has done, and what it knows of others, comes before its next atomic, for whoever acquires that. */
+GPU_INLINE void fence_release() {
+  asm volatile("fence.acq_rel.gpu;\n" ::: "memory");
+}
+
+/** Reads a ticket: all that came before the fences of those who have counted on it now comes before this thread's next read. */
+GPU_INLINE unsigned load_acquire(const unsigned* p) {
+  unsigned v;
+  asm volatile("ld.acquire.gpu.global.u32 %0, [%1];\n" : "=r"(v) : "l"(__cvta_generic_to_global(p)) : "memory");
+  return v;
+}
+
 #else
 
 inline void mma(simt::Op op, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], SIMT_SITE) {
@@ -98,6 +110,14 @@ inline void cp_async_commit() {
 template <int kPending>
 void cp_async_wait(SIMT_SITE) {
   simt::cp_async_wait(kPending, SIMT_HERE);
+}
+
+inline void fence_release() {
+  simt::fence();
+}
+
+inline unsigned load_acquire(const unsigned* p, SIMT_SITE) {
+  return simt::load_acquire(p, SIMT_HERE);
 }
 #endif
 }  // namespace prunepeft::ptx

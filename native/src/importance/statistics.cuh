@@ -11,6 +11,7 @@
 #pragma once
 
 #include "cuda/element.cuh"
+#include "cuda/ptx.cuh"
 #include "cuda/reduce.cuh"
 #include "importance/plan_cuda.h"
 
@@ -101,12 +102,12 @@ __global__ void __launch_bounds__(kThreads)
   const int module_index = items[blockIdx.x].module;  // read late: held through the loop it would cost registers
   const Module module = modules[module_index];
   if (thread == 0) {
-    __threadfence();  // the slot before the ticket
+    ptx::fence_release();  // the block's slot before its ticket
     is_last = atomicAdd(tickets + module_index, 1u) == static_cast<unsigned>(module.items - 1);
-    __threadfence();  // the ticket before the others' slots
   }
   __syncthreads();
   if (!is_last) return;
+  ptx::load_acquire(tickets + module_index);  // the tickets before the others' slots, for each thread that reads them
   for (int s = warp; s < kSums; s += kWarps) {
     double sum = 0;
     for (int64_t i = lane; i < module.items; i += gpu::kWarp) sum += slots[(module.first_item + i) * kSums + s];

@@ -2,10 +2,10 @@
 #include "prunepeft/lora.h"
 
 #include <cinttypes>
-#include <cmath>
 #include <cstdio>
 
 #include "core/arguments.h"
+#include "core/dropout.h"
 #include "core/status.h"
 #include "cuda/availability.h"
 #include "lora/lora_cpu.h"
@@ -14,40 +14,11 @@
 namespace prunepeft {
 namespace {
 
-constexpr int64_t kMostGroups = int64_t{1} << 48;
-constexpr double kMaskSteps = 65536.0;
-
 /** Which pointers of a branch a function uses, beside s. */
 enum BranchUse { kUsesA = 1, kUsesGradient = 2 };
 
 bool runs_on_cpu(const pp_device* device, pp_dtype dtype) {
   return device != nullptr && device->type == PP_CPU && dtype == PP_FLOAT32;
-}
-
-uint32_t mask_threshold(const pp_dropout* dropout) {
-  return dropout == nullptr ? 0 : static_cast<uint32_t>(std::round(kMaskSteps * dropout->p));
-}
-
-DropoutMask make_mask(const pp_dropout* dropout) {
-  const uint32_t threshold = mask_threshold(dropout);
-  if (threshold == 0) return DropoutMask{0, 1.0f, 0, 0, 0};
-  return DropoutMask{threshold, static_cast<float>(kMaskSteps / (kMaskSteps - threshold)), dropout->micro_batch, dropout->step,
-                     dropout->seed};
-}
-
-void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, int64_t K) {
-  if (dropout == nullptr || arguments.failed()) return;
-  // Written so that NaN fails too.
-  if (!(dropout->p >= 0.0f && dropout->p < 1.0f)) {
-    arguments.require(false, "dropout->p must be in [0, 1), got %g", static_cast<double>(dropout->p));
-    return;
-  }
-  arguments.require(mask_threshold(dropout) < kMaskSteps,
-                    "dropout->p must be less than 1 once rounded to a multiple of 1/65536, got %.9g",
-                    static_cast<double>(dropout->p));
-  arguments.at_most("dropout->micro_batch", dropout->micro_batch, 65535);
-  arguments.require(M <= kMostGroups / dropout_groups(K),
-                    "M must be at most 2^48 / ceil(K/8) with dropout, got %" PRId64 " (K %" PRId64 ")", M, K);
 }
 
 /** Checks the branches' numbers, and their pointers if there is work to do; returns the sum of their ranks. */

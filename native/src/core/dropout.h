@@ -1,0 +1,19 @@
+// Dropout as callers name it, checked and turned into the mask that kernels draw.
+#ifndef PRUNEPEFT_CORE_DROPOUT_H
+#define PRUNEPEFT_CORE_DROPOUT_H
+
+#include "core/arguments.h"
+#include "core/philox.h"
+#include "prunepeft/lora.h"
+
+namespace prunepeft {
+
+/** Null is allowed: no dropout. */
+void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, int64_t K);
+
+/** The mask of a dropout that passed its checks. */
+DropoutMask make_mask(const pp_dropout* dropout);
+
+}  // namespace prunepeft
+
+#endif

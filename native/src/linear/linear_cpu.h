@@ -1,0 +1,61 @@
+// The CPU side of the fused linear, behind linear.cpp, which has checked the arguments. float32.
+//
+// Packed weights. A matrix of `depth` x `columns` lies in strips of kStrip columns, one after the other; the inner dimension
+// runs down a strip, whose rows are padded with zeros to whole vectors of any instruction set. So a kernel of whichever vector
+// width reads it in order, and a plan outlives a change of instruction set.
+#ifndef PRUNEPEFT_LINEAR_LINEAR_CPU_H
+#define PRUNEPEFT_LINEAR_LINEAR_CPU_H
+
+#include "lora/lora_cpu.h"
+#include "prunepeft/linear.h"
+
+namespace prunepeft {
+
+/** Columns of a strip of packed weights; the last one may be narrower. */
+constexpr int64_t kStrip = 64;
+
+struct LinearForward {
+  const pp_linear* linear;
+  int64_t M;
+  const float* x;
+  int64_t ldx;
+  const pp_linear_branch* branches;
+  int32_t branch_count;
+  DropoutMask mask;
+  float* y;
+  int64_t ldy;
+  void* workspace;
+};
+
+struct LinearGradInput {
+  const pp_linear* linear;
+  int64_t M;
+  const float* dy;
+  int64_t lddy;
+  const pp_linear_branch* branches;
+  int32_t branch_count;
+  DropoutMask mask;
+  float* dx;
+  int64_t lddx;
+  void* workspace;
+};
+
+/** The kernels of one instruction set. */
+struct LinearKernels {
+  void (*forward)(const LinearForward& call);
+  void (*grad_input)(const LinearGradInput& call);
+};
+
+/** The kernels of the instruction set in use. */
+const LinearKernels& linear_cpu();
+
+/** Packs W and bias into the plan; false if there is no memory for it. */
+bool linear_cpu_prepare(pp_linear& linear, const float* w, int64_t ldw, const float* bias);
+void linear_cpu_release(pp_linear& linear);
+
+size_t linear_forward_cpu_workspace(int64_t K, const pp_linear_branch* branches, int32_t branch_count);
+size_t linear_grad_input_cpu_workspace(int64_t K, const pp_linear_branch* branches, int32_t branch_count);
+
+}  // namespace prunepeft
+
+#endif

@@ -1,0 +1,183 @@
+// A frozen linear with LoRA on the CPU, float32; compiled once for each instruction set.
+//
+//   forward     S = s·D(x) Aᵀ; y = x Wᵀ + b + S Bᵀ
+//   grad_input  dX = dY W + Σ Dᵀ(dS A)
+//
+// A block of rows is one item of work from its first product to its last: S of the rows, then y strip by strip against W, which
+// was packed once, then S Bᵀ while the rows of y are still in the caches. x and y go through memory once. The inner dimension
+// is cut into runs of kRun, for which a strip's part of W stays in the second cache while all tiles of the block's rows pass
+// it; tiles are as wide as registers allow (6 rows x 4 vectors), which takes fewest loads for a multiply-add.
+//
+// Limit: two fused multiply-adds a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them (AVX-512).
+#include "linear/linear_cpu.h"
+
+#include "core/product.h"
+#include "core/threads.h"
+#include "core/workspace.h"
+#include "linear/plan.h"
+#include "lora/lora_rows.h"
+
+namespace prunepeft {
+namespace PRUNEPEFT_ISA {
+namespace {
+
+/** The inner dimension of one pass over a strip. */
+constexpr int64_t kRun = 384;
+/** Columns of y that all runs of the inner dimension are finished for before the next ones start. */
+constexpr int64_t kBlockColumns = 6 * kStrip;
+/** Rows of an item: many make good use of W, few share the work out evenly. */
+constexpr int64_t kMostRows = 8 * kRowGroup;
+constexpr int64_t kItemsOfAThread = 4;
+
+int64_t item_rows(int64_t M) {
+  const int64_t even = (M + kItemsOfAThread * pp_num_threads() - 1) / (kItemsOfAThread * pp_num_threads());
+  return least(kMostRows, round_up(even, kRowGroup));
+}
+
+/** result = sum + bias in the first run, result + sum in the others. */
+struct AddBias {
+  float* result;
+  int64_t ld;
+  /** Null after the first run. */
+  const float* bias;
+  PP_INLINE void operator()(int64_t i, int64_t j, int64_t n, Vec sum) const {
+    float* to = result + i * ld + j;
+    store(to, sum + (bias != nullptr ? load(bias + j) : load(to, n)), n);
+  }
+};
+
+/** One strip of packed weights against any number of rows, in as wide tiles as the registers hold. */
+template <class Finish>
+void times_packed_strip(int64_t rows, const Rows& large, int64_t depth, const float* packed, int64_t width, int64_t column,
+                        int64_t columns, const Finish& finish) {
+  constexpr int kVectors = kRegisters == 32 ? 4 : 2;
+  for (int64_t j = 0; j < width; j += kVectors * kWidth) {
+    const Strip strip{packed + j, width, column + j, columns - column - j};
+    if (strip.valid <= 0) return;
+    const int64_t vectors = least(kVectors, (strip.valid + kWidth - 1) / kWidth);
+    if (vectors == 1) {
+      times_strip<1>(rows, large, depth, strip, finish);
+    } else if (vectors == 2) {
+      times_strip<2>(rows, large, depth, strip, finish);
+    } else if constexpr (kVectors == 4) {
+      if (vectors == 3) {
+        times_strip<3>(rows, large, depth, strip, finish);
+      } else {
+        times_strip<4>(rows, large, depth, strip, finish);
+      }
+    }
+  }
+}
+
+/** rows of (large · packed weights), `packed` being depth x columns; `finish_run(first)` gives a run's finish. */
+template <class FinishRun>
+void times_packed(int64_t rows, const float* large, int64_t ld, const float* packed, int64_t depth, int64_t columns,
+                  const FinishRun& finish_run) {
+  for (int64_t block = 0; block < columns; block += kBlockColumns) {
+    for (int64_t first = 0; first < depth; first += kRun) {
+      for (int64_t column = block; column < least(block + kBlockColumns, columns); column += kStrip) {
+        const int64_t width = round_up(least(kStrip, columns - column), kWidestVector);
+        times_packed_strip(rows, Rows{large + first, ld}, least(kRun, depth - first), packed + column * depth + first * width,
+                           width, column, columns, finish_run(first));
+      }
+    }
+  }
+}
+
+double operations(int64_t M, int64_t N, int64_t K) {
+  return 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
+}
+
+/** The branches as the LoRA kernels know them. */
+struct LoraBranches {
+  pp_lora_branch of[kMostBranches];
+
+  LoraBranches(const pp_linear_branch* branches, int32_t count) {
+    for (int32_t n = 0; n < count; ++n) {
+      const pp_linear_branch& branch = branches[n];
+      of[n] = {branch.a, branch.lda, branch.rank, branch.scale, branch.module, branch.s, branch.lds, nullptr, 0};
+    }
+  }
+};
+
+/** Packs item number `item` of all branches' A. */
+void pack_a(const BranchPanels& panels, const pp_lora_branch* branches, int64_t K, bool down, int64_t item) {
+  const int32_t n = branch_of(panels, item);
+  const float* a = static_cast<const float*>(branches[n].a);
+  if (down) {
+    pack_transposed(item, a, branches[n].lda, K, branches[n].rank, panels.floats[n]);
+  } else {
+    pack_straight(item, a, branches[n].lda, branches[n].rank, K, panels.floats[n]);
+  }
+}
+
+void forward(const LinearForward& c) {
+  const int64_t N = c.linear->N, K = c.linear->K;
+  const LoraBranches lora(c.branches, c.branch_count);
+  WorkspacePieces pieces(c.workspace);
+  const LoraDown down{c.M, K, c.x, c.ldx, lora.of, c.branch_count, c.mask, nullptr, 0, nullptr};
+  int64_t ranks = 0;
+  for (int32_t n = 0; n < c.branch_count; ++n) ranks += round_up(c.branches[n].rank, kWidestVector);
+  const BranchPanels a = carve_panels(pieces.floats(K, ranks), lora.of, c.branch_count, K, true);
+  BranchPanels b;
+  for (int32_t n = 0; n < c.branch_count; ++n) {
+    b.floats[n] = pieces.floats(round_up(c.branches[n].columns, kWidestVector), c.branches[n].rank);
+    b.of[n] = {b.floats[n], c.branches[n].rank, c.branches[n].columns};
+    b.items += pack_items(c.branches[n].rank, c.branches[n].columns);
+  }
+  const auto pack = [&](int64_t item) {
+    if (item < a.items) return pack_a(a, lora.of, K, true, item);
+    item -= a.items;
+    const int32_t n = branch_of(b, item);
+    const pp_linear_branch& branch = c.branches[n];
+    pack_transposed(item, static_cast<const float*>(branch.b), branch.ldb, branch.rank, branch.columns, b.floats[n]);
+  };
+  const int64_t rows_of_item = item_rows(c.M);
+  const auto block = [&](int64_t item) {
+    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+    for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
+      down_rows(down, a, row, least(kRowGroup, begin + rows - row));
+    }
+    float* y = c.y + begin * c.ldy;
+    times_packed(rows, c.x + begin * c.ldx, c.ldx, c.linear->forward, K, N, [&](int64_t first) {
+      return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
+    });
+    for (int32_t n = 0; n < c.branch_count; ++n) {
+      const pp_linear_branch& branch = c.branches[n];
+      const float* s = static_cast<const float*>(branch.s) + begin * branch.lds;
+      for (int64_t first = 0; first < branch.rank; first += kDepth) {
+        times_panels(rows, Rows{s + first, branch.lds}, first, least(kDepth, branch.rank - first), b.of[n], 0, branch.columns,
+                     AddTo{y + branch.first_column, c.ldy, true});
+      }
+    }
+  };
+  run_phases(operations(c.M, N, K), phase(a.items + b.items, pack), phase((c.M + rows_of_item - 1) / rows_of_item, block));
+}
+
+void grad_input(const LinearGradInput& c) {
+  const int64_t N = c.linear->N, K = c.linear->K;
+  const LoraBranches lora(c.branches, c.branch_count);
+  const LoraGradInput rest{c.M, K, lora.of, c.branch_count, c.mask, c.dx, c.lddx, nullptr};
+  const BranchPanels a = carve_panels(c.workspace, lora.of, c.branch_count, K, false);
+  const auto pack = [&](int64_t item) { pack_a(a, lora.of, K, false, item); };
+  const int64_t rows_of_item = item_rows(c.M);
+  const auto block = [&](int64_t item) {
+    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+    float* dx = c.dx + begin * c.lddx;
+    times_packed(rows, c.dy + begin * c.lddy, c.lddy, c.linear->backward, N, K, [&](int64_t first) {
+      return AddTo{dx, c.lddx, first > 0};
+    });
+    for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
+      grad_input_rows(rest, a, row, least(kRowGroup, begin + rows - row));
+    }
+  };
+  run_phases(operations(c.M, N, K), phase(a.items, pack), phase((c.M + rows_of_item - 1) / rows_of_item, block));
+}
+
+}  // namespace
+
+extern const LinearKernels linear_kernels;
+const LinearKernels linear_kernels = {forward, grad_input};
+
+}  // namespace PRUNEPEFT_ISA
+}  // namespace prunepeft
