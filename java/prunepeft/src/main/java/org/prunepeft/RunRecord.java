@@ -7,7 +7,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.Tasks;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
@@ -162,10 +161,9 @@ final class RunRecord {
 
   private static void collect(FlatParameters parameters, Map<String, SafeTensors.Tensor> tensors) {
     for (String name : parameters.names()) {
-      Tensor tensor = parameters.get(name);
-      long[] shape = new long[(int) tensor.dim()];
-      java.util.Arrays.setAll(shape, tensor::size);
-      tensors.put(name, new SafeTensors.Tensor(shape, Torch.toFloats(tensor)));
+      tensors.put(
+          name,
+          new SafeTensors.Tensor(parameters.shape(name), Torch.toFloats(parameters.get(name))));
     }
   }
 

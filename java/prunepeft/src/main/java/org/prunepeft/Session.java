@@ -53,7 +53,7 @@ final class Session implements AutoCloseable {
     Models.LoadedModel loaded = model.loader().load();
     encoder = loaded.encoder();
     try {
-      requireLength(setup.training().maxLength(), encoder.config().positions());
+      requireLength(setup.training().maxLength(), encoder.config().maxTokens());
       space = setup.peft().space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
@@ -82,11 +82,11 @@ final class Session implements AutoCloseable {
     }
   }
 
-  private static void requireLength(int maxLength, int positions) {
-    if (maxLength > positions) {
+  private static void requireLength(int maxLength, int maxTokens) {
+    if (maxLength > maxTokens) {
       throw new IllegalArgumentException(
           "the longest sequence must have at most the model's "
-              + positions
+              + maxTokens
               + " tokens, got "
               + maxLength);
     }

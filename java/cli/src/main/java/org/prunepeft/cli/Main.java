@@ -17,6 +17,8 @@ import picocli.CommandLine.Spec;
     subcommands = {
       SearchCommand.class,
       TrainCommand.class,
+      EvaluateCommand.class,
+      PredictCommand.class,
       ModelsCommand.class,
       TasksCommand.class
     },
@@ -29,7 +31,7 @@ public final class Main implements Runnable {
   static final String STACK_TRACE = "prunepeft.stacktrace";
 
   public static void main(String[] arguments) {
-    System.exit(commandLine().execute(arguments));
+    System.exit(execute(commandLine(), arguments));
   }
 
   static CommandLine commandLine() {
@@ -46,11 +48,19 @@ public final class Main implements Runnable {
     throw new ParameterException(spec.commandLine(), "name a command, such as: prunepeft search");
   }
 
+  /** Runs a command and returns its exit code; throws nothing. */
+  static int execute(CommandLine commandLine, String... arguments) {
+    try {
+      return commandLine.execute(arguments);
+    } catch (Error e) {
+      return failed(e, commandLine, null);
+    }
+  }
+
   private static int failed(
-      Exception error, CommandLine commandLine, CommandLine.ParseResult result) {
+      Throwable error, CommandLine commandLine, CommandLine.ParseResult result) {
     PrintWriter err = commandLine.getErr();
-    String message = error instanceof CancellationException ? "cancelled" : error.getMessage();
-    err.println("prunepeft: " + (message == null ? error.toString() : message));
+    err.println("prunepeft: " + message(error));
     if (Boolean.getBoolean(STACK_TRACE)) {
       error.printStackTrace(err);
     }
@@ -58,5 +68,25 @@ public final class Main implements Runnable {
     return error instanceof IllegalArgumentException
         ? CommandLine.ExitCode.USAGE
         : CommandLine.ExitCode.SOFTWARE;
+  }
+
+  private static String message(Throwable error) {
+    if (error instanceof CancellationException) {
+      return "cancelled";
+    }
+    if (error instanceof OutOfMemoryError) {
+      return "out of memory (%s); take smaller batches, or give Java more: PRUNEPEFT_JAVA_OPTIONS=-Xmx8g"
+          .formatted(error.getMessage());
+    }
+    if (error instanceof LinkageError) {
+      return "a native library or a class does not load: %s; 'prunepeft doctor' looks for the cause"
+          .formatted(first(error));
+    }
+    return error.getMessage() == null ? error.toString() : error.getMessage();
+  }
+
+  /** What began it: of an initialiser that failed, the JVM tells the cause only once. */
+  private static Throwable first(Throwable error) {
+    return error.getCause() == null ? error : first(error.getCause());
   }
 }

@@ -29,7 +29,7 @@ record Call(int exit, String out, String err) {
       CommandLine commandLine = Main.commandLine();
       commandLine.setOut(new PrintWriter(printedOut, true));
       commandLine.setErr(new PrintWriter(printedErr, true));
-      int exit = commandLine.execute(arguments);
+      int exit = Main.execute(commandLine, arguments);
       return new Call(
           exit, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
     } finally {

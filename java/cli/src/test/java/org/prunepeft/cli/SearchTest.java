@@ -7,9 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -23,10 +27,13 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
 import org.prunepeft.SearchSettings;
 import org.prunepeft.Setup;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Example;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.train.Evaluation;
 
 /** Whole searches on MiniLM and WordNet, so small that they find nothing. */
 class SearchTest {
@@ -193,6 +200,125 @@ class SearchTest {
             "summary.md"),
         names(trained));
     assertEquals(kept(), modules(trained));
+  }
+
+  @Test
+  void evaluationOfALoadedRunIsTheRunsOwnResult() {
+    try (TrainedModel model = TrainedModel.load(first)) {
+      Evaluation again = model.evaluate(model.dataset().test());
+      Evaluation then = outcome.retrained().test();
+      assertEquals(then.loss(), again.loss());
+      assertEquals(then.accuracy(), again.accuracy());
+      assertEquals(then.macroF1(), again.macroF1());
+      assertArrayEquals(then.predictions(), again.predictions());
+      assertEquals(
+          outcome.retrained().validation().loss(),
+          model.evaluate(model.dataset().validation()).loss());
+    }
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(first).readJson("result.json").get("test");
+    Call call = Call.of("evaluate", first.toString()).exits(0);
+    assertEquals(
+        "test of wordnet, 32 examples\ntest accuracy %.2f %%, macro F1 %.2f %%, loss %.4f\n"
+            .formatted(
+                100 * (double) test.get("accuracy"),
+                100 * (double) test.get("macro_f1"),
+                (double) test.get("loss")),
+        call.out());
+  }
+
+  @Test
+  void probabilitiesAreTheSoftmaxOfTheScoresAndPredictTheSame() {
+    try (TrainedModel model = TrainedModel.load(first)) {
+      List<Example> examples = model.dataset().test();
+      float[][] logits = model.logits(examples);
+      double[][] probabilities = model.probabilities(examples);
+      int[] predictions = model.evaluate(examples).predictions();
+      double loss = 0;
+      for (int i = 0; i < examples.size(); i++) {
+        double sum = 0;
+        for (float logit : logits[i]) {
+          sum += Math.exp(logit);
+        }
+        for (int k = 0; k < logits[i].length; k++) {
+          assertEquals(Math.exp(logits[i][k]) / sum, probabilities[i][k], 1e-12);
+        }
+        assertEquals(predictions[i], PredictionFormat.best(probabilities[i]));
+        loss -= Math.log(probabilities[i][examples.get(i).label()]) / examples.size();
+      }
+      assertEquals(outcome.retrained().test().loss(), loss, 1e-5);
+    }
+  }
+
+  @Test
+  void predictWritesALineForEachText() throws IOException {
+    List<Example> test;
+    int[] predictions;
+    List<String> labels;
+    try (TrainedModel model = TrainedModel.load(first)) {
+      test = model.dataset().test();
+      labels = model.labels();
+      predictions = model.evaluate(test).predictions();
+    }
+    Path texts = temporary.resolve("texts.txt");
+    Files.write(texts, test.stream().map(Example::text).toList());
+
+    List<String> lines =
+        Call.of("predict", first.toString(), texts.toString()).exits(0).out().lines().toList();
+    assertEquals("label\tscore\t" + String.join("\t", labels), lines.get(0));
+    assertEquals(test.size() + 1, lines.size());
+    Path objects = temporary.resolve("labels.jsonl");
+    Call.of("predict", first.toString(), texts.toString(), "-o", objects.toString()).exits(0);
+    List<String> written = Files.readAllLines(objects);
+    assertEquals(test.size(), written.size());
+    for (int i = 0; i < test.size(); i++) {
+      String[] cells = lines.get(i + 1).split("\t");
+      assertEquals(labels.get(predictions[i]), cells[0]);
+      assertEquals(cells[1], cells[2 + predictions[i]]);
+      Map<?, ?> object = new JsonMapper().readValue(written.get(i), Map.class);
+      assertEquals(cells[0], object.get("label"));
+      Map<?, ?> shares = (Map<?, ?>) object.get("probabilities");
+      assertEquals(List.copyOf(labels), List.copyOf(shares.keySet()));
+      assertEquals(object.get("score"), shares.get(cells[0]));
+      assertEquals((double) object.get("score"), Double.parseDouble(cells[1]), 1e-6);
+      assertEquals(1, shares.values().stream().mapToDouble(share -> (double) share).sum(), 1e-12);
+    }
+  }
+
+  @Test
+  void predictNamesWhatItCannotReadAndWritesNothing() throws IOException {
+    Path output = temporary.resolve("none.tsv");
+    Path absent = temporary.resolve("absent.txt");
+    Call call =
+        Call.of("predict", first.toString(), absent.toString(), "-o", output.toString()).exits(1);
+    assertTrue(call.err().contains(absent + " does not exist"), call.err());
+    Path latin = temporary.resolve("latin.txt");
+    Files.write(latin, "fine\ncaf\u00e9\n".getBytes(StandardCharsets.ISO_8859_1));
+    call = Call.of("predict", first.toString(), latin.toString(), "-o", output.toString()).exits(1);
+    assertTrue(call.err().contains(latin + " is not UTF-8"), call.err());
+    assertFalse(Files.exists(output));
+    assertTrue(names(temporary).stream().noneMatch(name -> name.endsWith(".partial")));
+  }
+
+  @Test
+  void weightsThatDoNotFitTheConfigurationAreRefused() throws IOException {
+    Path damaged = copy(first, "damaged");
+    Path adapter = damaged.resolve("adapter.safetensors");
+    Files.copy(first.resolve("head.safetensors"), adapter, StandardCopyOption.REPLACE_EXISTING);
+    Call call = Call.of("evaluate", damaged.toString()).exits(1);
+    assertTrue(call.err().contains(adapter + " does not fit the configuration"), call.err());
+    assertTrue(call.err().contains("classifier.weight"), call.err());
+    byte[] whole = Files.readAllBytes(first.resolve("adapter.safetensors"));
+    Files.write(adapter, Arrays.copyOf(whole, whole.length / 2));
+    call = Call.of("evaluate", damaged.toString()).exits(1);
+    assertTrue(call.err().contains(adapter.toString()), call.err());
+  }
+
+  private static Path copy(Path run, String name) throws IOException {
+    Path target = Files.createDirectory(temporary.resolve(name));
+    for (String file : names(run)) {
+      Files.copy(run.resolve(file), target.resolve(file));
+    }
+    return target;
   }
 
   private static Call call(Path output, String command, String... options) {

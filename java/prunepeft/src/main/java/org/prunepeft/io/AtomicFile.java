@@ -9,10 +9,11 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 
 /** Writes files that are either there as a whole or not there. */
-final class AtomicFile {
+public final class AtomicFile {
   /** Writes what a file shall hold. */
   @FunctionalInterface
-  interface Content {
+  public interface Content {
+    /** Writes all of it. */
     void writeTo(FileChannel channel) throws IOException;
   }
 
@@ -21,8 +22,11 @@ final class AtomicFile {
   /**
    * Writes a neighbour of the file, then renames it over the file. On failure the neighbour is gone
    * and the file is as it was.
+   *
+   * @param file where to; replaced if it is there
+   * @throws IOException if it can't be written
    */
-  static void write(Path file, Content content) throws IOException {
+  public static void write(Path file, Content content) throws IOException {
     Path name = file.getFileName();
     if (name == null) {
       throw new IOException(file + " names no file");

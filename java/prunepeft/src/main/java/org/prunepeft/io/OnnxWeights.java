@@ -39,10 +39,9 @@ import java.util.TreeMap;
  *       (little-endian), 14 data_location (1 is another file)</td></tr>
  * </table>
  *
- * <p>Values stay in the bytes of the file until they are asked for; {@link #take} then lets go of
- * them, so that a model need not be in memory twice. Not thread-safe.
+ * <p>Values stay in the bytes of the file until they are asked for.
  */
-public final class OnnxWeights {
+public final class OnnxWeights implements Checkpoint {
   private static final int VARINT = 0;
   private static final int BYTES = 2;
   private static final int FIXED32 = 5;
@@ -97,31 +96,25 @@ public final class OnnxWeights {
       return transposed ? new long[] {shape[1], shape[0]} : shape.clone();
     }
 
-    float[] outwardValues() {
-      var values = new float[data.length / Float.BYTES];
-      var stored = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
-      if (!transposed) {
-        stored.get(values);
-        return values;
+    /** Puts out `count` float32 values from the outward value number `first` on. */
+    void put(long first, int count, ByteBuffer target) {
+      var stored = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+      int in = transposed ? (int) shape[0] : 1;
+      int out = transposed ? (int) shape[1] : 1;
+      for (int k = (int) first; k < first + count; k++) {
+        target.putFloat(stored.getFloat((transposed ? k % in * out + k / in : k) * Float.BYTES));
       }
-      int in = (int) shape[0];
-      int out = (int) shape[1];
-      for (int i = 0; i < in; i++) {
-        for (int o = 0; o < out; o++) {
-          values[o * in + i] = stored.get(i * out + o);
-        }
-      }
-      return values;
     }
   }
 
   private record Node(List<String> inputs, List<String> outputs, String name, String opType) {}
 
+  private final String origin;
   private final Map<String, Stored> tensors;
   private final Map<String, String> otherTypes;
-  private final Set<String> taken = new HashSet<>();
 
-  private OnnxWeights(Map<String, Stored> tensors, Map<String, String> otherTypes) {
+  private OnnxWeights(String origin, Map<String, Stored> tensors, Map<String, String> otherTypes) {
+    this.origin = origin;
     this.tensors = tensors;
     this.otherTypes = otherTypes;
   }
@@ -130,108 +123,80 @@ public final class OnnxWeights {
    * Reads a model to the end of the stream. Does not close the stream.
    *
    * @param in a ModelProto of at most 2 GiB
+   * @param origin what messages call it
    * @return its float32 initialisers
    * @throws FormatException if it is no ONNX model, is cut off, keeps its weights in another file,
    *     or has an initialiser whose shape and values disagree
    * @throws IOException if reading fails
    */
-  public static OnnxWeights read(InputStream in) throws IOException {
+  public static OnnxWeights read(InputStream in, String origin) throws IOException {
     try {
-      return new Parser(in).model();
+      return new Parser(in, origin).model();
     } catch (InvalidProtocolBufferException e) {
       throw new FormatException("not a whole ONNX model: " + e.getMessage(), e);
     }
   }
 
-  /** The names of the tensors that can still be had, sorted. */
+  @Override
+  public String origin() {
+    return origin;
+  }
+
+  @Override
   public Set<String> names() {
     return Collections.unmodifiableSet(tensors.keySet());
   }
 
-  /**
-   * The shape of a tensor in PyTorch's layout: [out,in] for a linear layer's weight, [rows,hidden]
-   * for an embedding.
-   *
-   * @throws NoSuchElementException if there is no such tensor, or it has been taken
-   */
+  @Override
   public long[] shape(String name) {
     return stored(name).outwardShape();
   }
 
-  /**
-   * A copy of a tensor's values, row-major in the layout of {@link #shape}.
-   *
-   * @throws NoSuchElementException if there is no such tensor, or it has been taken
-   */
-  public float[] values(String name) {
-    return stored(name).outwardValues();
+  @Override
+  public void readFloats(String name, long first, ByteBuffer target) {
+    var found = stored(name);
+    int count = target.remaining() / Float.BYTES;
+    if (first < 0 || first > found.data.length / Float.BYTES - count) {
+      throw new IndexOutOfBoundsException(
+          "%s has %d values, can't read %d from %d on"
+              .formatted(name, found.data.length / Float.BYTES, count, first));
+    }
+    found.put(first, count, target);
   }
 
-  /**
-   * A tensor's values, as {@link #values}; the tensor is gone from here afterwards.
-   *
-   * @throws NoSuchElementException if there is no such tensor, or it has been taken
-   */
-  public float[] take(String name) {
-    float[] values = values(name);
-    tensors.remove(name);
-    taken.add(name);
-    return values;
-  }
-
-  /**
-   * As {@link #take(String)}, for a caller that knows what shape it needs.
-   *
-   * @param shape in PyTorch's layout
-   * @throws NoSuchElementException if there is no such tensor, or it has been taken
-   * @throws IllegalArgumentException if the tensor has another shape
-   */
-  public float[] take(String name, long... shape) {
-    var found = tensors.get(name);
-    if (found == null) {
-      throw missing(name, " of shape " + Arrays.toString(shape));
-    }
-    if (!Arrays.equals(found.outwardShape(), shape)) {
-      throw new IllegalArgumentException(
-          "expected %s to have shape %s, got %s"
-              .formatted(name, Arrays.toString(shape), Arrays.toString(found.outwardShape())));
-    }
-    return take(name);
-  }
+  /** Nothing is open. */
+  @Override
+  public void close() {}
 
   private Stored stored(String name) {
     var found = tensors.get(name);
     if (found == null) {
-      throw missing(name, "");
+      throw new NoSuchElementException(
+          "expected a float32 tensor %s: %s".formatted(name, absence(name)));
     }
     return found;
   }
 
-  private NoSuchElementException missing(String name, String expectation) {
-    String reason;
-    if (taken.contains(name)) {
-      reason = "it has been taken already";
-    } else if (otherTypes.containsKey(name)) {
-      reason = "the model stores it as " + otherTypes.get(name);
-    } else {
-      long anonymous = tensors.keySet().stream().filter(key -> key.startsWith("onnx::")).count();
-      reason =
-          anonymous == 0
-              ? "the model has no tensor of that name among its " + tensors.size()
-              : "no node tells the place of %d anonymous matrices; export the model with node names such as %s"
-                  .formatted(anonymous, "/encoder/layer.0/attention/self/query/MatMul");
+  private String absence(String name) {
+    if (otherTypes.containsKey(name)) {
+      return "the model stores it as " + otherTypes.get(name);
     }
-    return new NoSuchElementException(
-        "expected a float32 tensor %s%s: %s".formatted(name, expectation, reason));
+    long anonymous = tensors.keySet().stream().filter(key -> key.startsWith("onnx::")).count();
+    return anonymous == 0
+        ? "the model has no tensor of that name among its " + tensors.size()
+        : "no node tells the place of %d anonymous matrices; export the model with node names such as %s"
+            .formatted(anonymous, "/encoder/layer.0/attention/self/query/MatMul");
   }
 
   private static final class Parser {
+    private final String origin;
     private final CodedInputStream input;
     private final List<Node> nodes = new ArrayList<>();
     private final Map<String, Stored> initialisers = new LinkedHashMap<>();
     private final Map<String, String> otherTypes = new HashMap<>();
 
-    Parser(InputStream in) {
+    Parser(InputStream in, String origin) {
+      this.origin = origin;
       input = CodedInputStream.newInstance(in, 1 << 16);
       input.setSizeLimit(Integer.MAX_VALUE);
     }
@@ -249,7 +214,7 @@ public final class OnnxWeights {
       if (!graph) {
         throw new FormatException("not an ONNX model: it has no graph");
       }
-      return new OnnxWeights(named(), otherTypes);
+      return new OnnxWeights(origin, named(), otherTypes);
     }
 
     private void skip(int tag) throws IOException {

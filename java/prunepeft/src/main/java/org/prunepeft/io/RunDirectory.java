@@ -9,6 +9,8 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.ObjectWriter;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -36,8 +38,8 @@ import java.util.Map;
  * except those of {@link #appendJsonLine} is there as a whole or not at all.
  *
  * <p>JSON: records by their components, an empty {@code Optional} as null, enumerations by {@code
- * toString}, NaN and infinities as the strings {@code "NaN"}, {@code "Infinity"} and {@code
- * "-Infinity"}. Text is UTF-8 with lines ended by a line feed.
+ * toString}, paths as text, NaN and infinities as the strings {@code "NaN"}, {@code "Infinity"} and
+ * {@code "-Infinity"}. Text is UTF-8 with lines ended by a line feed.
  *
  * <p>File names are relative to the directory and may have parents, with {@code /}. May be used by
  * several threads at once.
@@ -49,7 +51,9 @@ public final class RunDirectory {
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .addModule(new Jdk8Module())
+          .addModule(new SimpleModule().addSerializer(Path.class, ToStringSerializer.instance))
           .enable(SerializationFeature.WRITE_ENUMS_USING_TO_STRING)
+          .enable(DeserializationFeature.READ_ENUMS_USING_TO_STRING)
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
@@ -265,6 +269,29 @@ public final class RunDirectory {
       throw new RunDirectoryException(file + ", line 1, column 1: expected an object, got null");
     }
     return object;
+  }
+
+  /**
+   * Reads a member of a JSON object as a type that {@link #writeJson} can write, such as a record.
+   *
+   * @throws RunDirectoryException if the file is no JSON object, has no such member, or the member
+   *     is not of the type; names file and member
+   * @throws IllegalArgumentException if the name leads elsewhere
+   */
+  public <T> T readJson(String name, String member, Class<T> type) {
+    Object value = readJson(name).get(member);
+    if (value == null) {
+      throw new RunDirectoryException("%s has no member '%s'".formatted(file(name), member));
+    }
+    try {
+      return JSON.convertValue(value, type);
+    } catch (IllegalArgumentException e) {
+      String reason =
+          e.getCause() instanceof JsonProcessingException json
+              ? json.getOriginalMessage()
+              : e.getMessage();
+      throw new RunDirectoryException("%s, %s: %s".formatted(file(name), member, reason), e);
+    }
   }
 
   /**

@@ -45,6 +45,16 @@ public record EncoderInput(
         tokens);
   }
 
+  /** B. */
+  int rows() {
+    return (int) ids.size(0);
+  }
+
+  /** T. */
+  int length() {
+    return (int) ids.size(1);
+  }
+
   /**
    * What attention adds to its scores: 0 for real tokens, -inf for padding, [B,1,1,T]; null if
    * nothing is padded.

@@ -15,12 +15,13 @@ public record FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
   /**
    * One projection.
    *
+   * @param layer 0-based
    * @param path its name in the model, as Hugging Face's checkpoints have it:
    *     encoder.layer.0.attention.self.query
    * @param firstRow where its rows begin
    * @param rows how many it has
    */
-  public record Part(String path, long firstRow, long rows) {}
+  public record Part(int layer, String path, long firstRow, long rows) {}
 
   public FrozenLinear {
     parts = List.copyOf(parts);

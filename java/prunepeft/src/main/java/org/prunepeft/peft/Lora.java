@@ -7,6 +7,7 @@ import java.util.zip.CRC32;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Projection;
 import org.prunepeft.torch.LoraLinear;
 
 /**
@@ -30,50 +31,26 @@ public final class Lora implements ModuleType {
     List<Parameter> parameters = new ArrayList<>();
     double deviation = 1 / Math.sqrt(encoder.hidden());
     for (String target : config.targets()) {
-      Projection projection = projection(encoder, layer, target);
+      Projection projection = encoder.architecture().projection(target);
+      String path = encoder.path(layer, projection);
       parameters.add(
           new Parameter(
-              projection.path + ".lora_A.weight",
-              new long[] {config.rank(), projection.inputs},
+              path + ".lora_A.weight",
+              new long[] {config.rank(), encoder.inputs(projection)},
               deviation));
       parameters.add(
           new Parameter(
-              projection.path + ".lora_B.weight",
-              new long[] {projection.outputs, config.rank()},
-              0));
+              path + ".lora_B.weight", new long[] {encoder.outputs(projection), config.rank()}, 0));
     }
     return parameters;
-  }
-
-  private record Projection(String path, long outputs, long inputs) {}
-
-  /**
-   * A layer's projection by the last part of its name; "output.dense" and "attention.output.dense"
-   * need both parts.
-   */
-  private static Projection projection(EncoderConfig encoder, int layer, String target) {
-    String prefix = "encoder.layer." + layer + ".";
-    long hidden = encoder.hidden();
-    long middle = encoder.intermediate();
-    return switch (target) {
-      case "query", "key", "value" ->
-          new Projection(prefix + "attention.self." + target, hidden, hidden);
-      case "attention.output.dense" -> new Projection(prefix + target, hidden, hidden);
-      case "intermediate.dense" -> new Projection(prefix + target, middle, hidden);
-      case "output.dense" -> new Projection(prefix + target, hidden, middle);
-      default ->
-          throw new IllegalArgumentException(
-              "unknown LoRA target '"
-                  + target
-                  + "'; there are query, key, value, attention.output.dense, intermediate.dense, output.dense");
-    };
   }
 
   @Override
   public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
     List<Placed> placed = new ArrayList<>();
     for (int i = 0; i < config.targets().size(); i++) {
-      String path = projection(encoder, layer, config.targets().get(i)).path;
+      Projection projection = encoder.architecture().projection(config.targets().get(i));
+      String path = encoder.path(layer, projection);
       placed.add(new Placed(path, tensors.get(2 * i), tensors.get(2 * i + 1)));
     }
     return new Module(placed, (float) (config.alpha() / config.rank()), (float) config.dropout());

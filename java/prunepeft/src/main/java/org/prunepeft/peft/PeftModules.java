@@ -121,7 +121,8 @@ public final class PeftModules implements Insertions, AutoCloseable {
     List<String> owners = new ArrayList<>();
     float dropped = 0;
     for (FrozenLinear.Part part : linear.parts()) {
-      for (Map.Entry<String, PeftModule> entry : modulesAt(part.path()).entrySet()) {
+      for (Map.Entry<String, PeftModule> entry :
+          layers.getOrDefault(part.layer(), Map.of()).entrySet()) {
         LoraLinear.Branch branch = entry.getValue().branch(part);
         if (branch != null) {
           branches.add(branch);
@@ -165,12 +166,6 @@ public final class PeftModules implements Insertions, AutoCloseable {
       out = module.afterFeedForward(pass, out, input, norm);
     }
     return out;
-  }
-
-  private Map<String, PeftModule> modulesAt(String path) {
-    int end = path.indexOf('.', "encoder.layer.".length());
-    int layer = Integer.parseInt(path.substring("encoder.layer.".length(), end));
-    return layers.getOrDefault(layer, Map.of());
   }
 
   @Override

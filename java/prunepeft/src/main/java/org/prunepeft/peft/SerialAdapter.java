@@ -23,7 +23,7 @@ public final class SerialAdapter implements ModuleType {
 
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, int layer) {
-    String path = "encoder.layer." + layer + ".output.adapter.";
+    String path = encoder.architecture().layerPath(layer) + ".output.adapter.";
     long hidden = encoder.hidden();
     long bottleneck = config.bottleneck();
     double deviation = 1 / Math.sqrt(hidden);

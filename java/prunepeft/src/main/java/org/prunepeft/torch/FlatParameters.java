@@ -1,8 +1,11 @@
 package org.prunepeft.torch;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Matrix;
 
@@ -77,6 +80,33 @@ public final class FlatParameters implements AutoCloseable {
       throw new IllegalArgumentException("no parameter " + name + "; there are " + parts.keySet());
     }
     return part.leaf;
+  }
+
+  /** The extents of the tensor of that name; a copy. */
+  public long[] shape(String name) {
+    Tensor tensor = get(name);
+    long[] shape = new long[(int) tensor.dim()];
+    Arrays.setAll(shape, tensor::size);
+    return shape;
+  }
+
+  /**
+   * Sets a tensor's values.
+   *
+   * @param data as many as it has elements, row-major
+   * @throws IllegalArgumentException if there are more or fewer
+   */
+  public void put(String name, float[] data) {
+    Part part = parts.get(name);
+    if (data.length != get(name).numel()) {
+      throw new IllegalArgumentException(
+          "%s has %d elements, got %d".formatted(name, part.length, data.length));
+    }
+    try (NoGradGuard guard = new NoGradGuard();
+        Tensor plain = values.detach();
+        FloatPointer memory = plain.data_ptr_float()) {
+      memory.position(part.offset).put(data);
+    }
   }
 
   /** Elements of all tensors together, padding left out. */

@@ -171,6 +171,29 @@ public final class Trainer implements AutoCloseable {
     return evaluation(data.size(), loss / data.size(), gold, predictions);
   }
 
+  /**
+   * The head's scores, without dropout.
+   *
+   * @return [n][labels], in the set's order
+   */
+  public float[][] logits(PeftModules modules, Head head, EncodedDataset data) {
+    float[][] logits = new float[data.size()][];
+    modules.begin(ForwardPass.evaluation(tape));
+    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
+      try (NoGradGuard guard = new NoGradGuard();
+          PointerScope scope = new PointerScope()) {
+        EncoderInput input = input(batch);
+        float[] rows =
+            Torch.toFloats(head.logits(Head.pool(encoder.forward(input, modules), input)));
+        int labels = rows.length / batch.rows();
+        for (int i = 0; i < batch.rows(); i++) {
+          logits[batch.indices()[i]] = Arrays.copyOfRange(rows, i * labels, (i + 1) * labels);
+        }
+      }
+    }
+    return logits;
+  }
+
   static Evaluation evaluation(int examples, double loss, int[] gold, int[] predictions) {
     return new Evaluation(
         examples,

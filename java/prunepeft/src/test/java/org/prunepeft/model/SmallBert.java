@@ -1,11 +1,8 @@
 package org.prunepeft.model;
 
-import java.util.HashMap;
-import java.util.Map;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Random;
 
 /** A small BERT with random weights, for tests. */
 public final class SmallBert {
@@ -13,40 +10,11 @@ public final class SmallBert {
 
   private SmallBert() {}
 
-  public static Bert create() {
-    EncoderConfig config = CONFIG;
-    try (PointerScope scope = new PointerScope()) {
-      Map<String, Tensor> weights = new HashMap<>();
-      random(weights, "embeddings.word_embeddings.weight", config.vocabulary(), config.hidden());
-      random(weights, "embeddings.position_embeddings.weight", config.positions(), config.hidden());
-      random(weights, "embeddings.token_type_embeddings.weight", config.types(), config.hidden());
-      norm(weights, "embeddings.LayerNorm", config.hidden());
-      for (int i = 0; i < config.layers(); i++) {
-        String layer = "encoder.layer." + i;
-        for (String name : new String[] {"query", "key", "value"}) {
-          linear(weights, layer + ".attention.self." + name, config.hidden(), config.hidden());
-        }
-        linear(weights, layer + ".attention.output.dense", config.hidden(), config.hidden());
-        norm(weights, layer + ".attention.output.LayerNorm", config.hidden());
-        linear(weights, layer + ".intermediate.dense", config.intermediate(), config.hidden());
-        linear(weights, layer + ".output.dense", config.hidden(), config.intermediate());
-        norm(weights, layer + ".output.LayerNorm", config.hidden());
-      }
-      return new Bert(config, weights);
+  public static Encoder create() {
+    try {
+      return new PostNormEncoder(CONFIG, RandomCheckpoint.of(CONFIG, new Random()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
-  }
-
-  private static void random(Map<String, Tensor> weights, String name, long... shape) {
-    weights.put(name, torch.randn(shape).mul(new Scalar(0.3)));
-  }
-
-  private static void linear(Map<String, Tensor> weights, String path, long rows, long cols) {
-    random(weights, path + ".weight", rows, cols);
-    random(weights, path + ".bias", rows);
-  }
-
-  private static void norm(Map<String, Tensor> weights, String path, long size) {
-    weights.put(path + ".weight", torch.randn(size).mul(new Scalar(0.1)).add(new Scalar(1)));
-    random(weights, path + ".bias", size);
   }
 }

@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -7,21 +8,23 @@ import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
+import java.io.IOException;
+import java.io.InputStream;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.Encoding;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.Assets;
+import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.torch.Torch;
 
-/** MiniLM, composed from LibTorch operations, against ONNX Runtime on the same file. */
-class MiniLmTest {
-  private static final String MODEL = "all-minilm-l6-v2.onnx";
-
+/** MiniLM and bge-small, of LibTorch operations, against ONNX Runtime on the same file. */
+class OnnxModelsTest {
   private static final List<String> SENTENCES =
       List.of(
           "A feline.",
@@ -31,19 +34,20 @@ class MiniLmTest {
               + " a pet or for catching mice, and many breeds have been developed over several centuries of breeding",
           "x");
 
-  @Test
-  void hiddenStatesAgreeWithOnnxRuntime() throws OrtException {
-    assumeTrue(
-        MiniLmTest.class.getClassLoader().getResource(MODEL) != null,
-        "MiniLM's jar is not on the class path");
-    Models.LoadedModel loaded = Models.byName("minilm").loader().load();
+  @ParameterizedTest
+  @CsvSource({"minilm, all-minilm-l6-v2.onnx, 6", "bge-small, bge-small-en-v1.5.onnx, 12"})
+  void hiddenStatesAgreeWithOnnxRuntime(String name, String file, int layers)
+      throws OrtException, IOException {
+    Models.Entry model = Models.byName(name);
+    byte[] onnx = bytes(model, file);
+    Models.LoadedModel loaded = model.loader().load();
+    assertEquals(layers, loaded.encoder().config().layers());
     try (Encoder encoder = loaded.encoder();
         Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), 128);
         PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
         OrtSession session =
-            OrtEnvironment.getEnvironment()
-                .createSession(Assets.read(MODEL, "the model"), new OrtSession.SessionOptions())) {
+            OrtEnvironment.getEnvironment().createSession(onnx, new OrtSession.SessionOptions())) {
       List<Encoding> encodings =
           SENTENCES.stream().map(text -> tokenizer.encode(text, null)).toList();
       int rows = encodings.size();
@@ -74,6 +78,21 @@ class MiniLmTest {
       }
       double difference = worst;
       assertTrue(difference <= 1e-4, () -> "largest difference " + difference);
+    }
+  }
+
+  private static byte[] bytes(Models.Entry model, String file) throws IOException {
+    MavenArtifact download = model.download();
+    boolean present =
+        download == null
+            ? OnnxModelsTest.class.getClassLoader().getResource(file) != null
+            : download.isPresent(file);
+    assumeTrue(present, () -> model.name() + "'s jar is absent: " + model.source());
+    try (InputStream in =
+        download == null
+            ? Assets.open(file, "the model")
+            : download.open(file, "the model " + model.name())) {
+      return in.readAllBytes();
     }
   }
 

@@ -1,0 +1,109 @@
+package org.prunepeft.cli;
+
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.OutputStreamWriter;
+import java.io.Writer;
+import java.nio.channels.Channels;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Example;
+import org.prunepeft.io.AtomicFile;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "predict",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Predicts the labels of texts, and how probable each label is, with what a run trained."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft predict runs/earlier texts.txt                   a text a line; a table of tabs",
+      "  prunepeft predict runs/earlier texts.txt -o labels.jsonl   JSON objects, one a line"
+    })
+final class PredictCommand implements Callable<Integer> {
+  /** Texts that are in memory at once. */
+  private static final int CHUNK = 1024;
+
+  @Mixin private RunOptions run;
+
+  @Parameters(
+      index = "1",
+      paramLabel = "FILE",
+      description = "Texts, one a line, in UTF-8; - is the standard input.")
+  private Path file;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      description = "Where to write; replaced if it is there (default: the standard output).")
+  private Path output;
+
+  @Option(
+      names = "--format",
+      paramLabel = "FORMAT",
+      description =
+          "${COMPLETION-CANDIDATES}; either has a line for each text with its label, the label's"
+              + " probability, and that of every label (default: jsonl where the output's name ends"
+              + " so, else tsv).")
+  private PredictionFormat format;
+
+  @Override
+  public Integer call() throws IOException {
+    try (TextFile texts = TextFile.open(file);
+        TrainedModel model = run.load()) {
+      if (output == null) {
+        Writer writer = new OutputStreamWriter(System.out, StandardCharsets.UTF_8);
+        predict(texts, model, writer);
+        writer.flush();
+        if (System.out.checkError()) {
+          throw new IOException("can't write to the standard output");
+        }
+      } else {
+        write(texts, model);
+      }
+    }
+    return 0;
+  }
+
+  private void write(TextFile texts, TrainedModel model) throws IOException {
+    try {
+      AtomicFile.write(
+          output,
+          channel -> {
+            Writer writer = new BufferedWriter(Channels.newWriter(channel, StandardCharsets.UTF_8));
+            predict(texts, model, writer);
+            writer.flush();
+          });
+    } catch (IOException e) {
+      throw new IOException("can't write %s: %s".formatted(output, Reason.of(e)), e);
+    }
+  }
+
+  private void predict(TextFile texts, TrainedModel model, Writer writer) throws IOException {
+    PredictionFormat chosen = format == null ? PredictionFormat.of(output) : format;
+    chosen.begin(writer, model.labels());
+    Iterator<Example> examples = texts.iterator();
+    while (examples.hasNext()) {
+      List<Example> chunk = new ArrayList<>(CHUNK);
+      while (examples.hasNext() && chunk.size() < CHUNK) {
+        chunk.add(examples.next());
+      }
+      double[][] probabilities = model.probabilities(chunk);
+      for (double[] row : probabilities) {
+        chosen.write(writer, model.labels(), row);
+      }
+    }
+  }
+}

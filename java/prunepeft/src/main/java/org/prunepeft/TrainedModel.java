@@ -1,0 +1,281 @@
+package org.prunepeft;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.EncodedDataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Tasks;
+import org.prunepeft.data.Tokenizer;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Head;
+import org.prunepeft.train.Trainer;
+
+/**
+ * What a run trained, loaded back from its directory: the frozen encoder, the modules that are
+ * left, the head and the tokenizer. Nothing of it changes any more.
+ *
+ * <p>With as many threads as the run had, the same texts in the same order give the same bits as in
+ * the run. Not for two threads at once; the owner closes it, which frees native memory.
+ */
+public final class TrainedModel implements AutoCloseable {
+  private final Setup setup;
+  private final List<String> labels;
+  private final Encoder encoder;
+  private final PeftModules modules;
+  private final Head head;
+  private final Tokenizer tokenizer;
+  private final Trainer trainer;
+
+  private TrainedModel(
+      Setup setup, List<String> labels, Models.LoadedModel loaded, PeftModules modules, Head head) {
+    this.setup = setup;
+    this.labels = labels;
+    this.encoder = loaded.encoder();
+    this.modules = modules;
+    this.head = head;
+    this.tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength());
+    this.trainer = new Trainer(encoder, setup.training());
+  }
+
+  /**
+   * Loads a run, and sets the process's threads to those of the run.
+   *
+   * @param run the directory of a complete run
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged, or if
+   *     its model is not the one that is known by that name now
+   * @throws IllegalArgumentException if its model is not known
+   */
+  public static TrainedModel load(Path run) {
+    RunDirectory directory = RunDirectory.open(run);
+    return load(directory, setup(directory));
+  }
+
+  /**
+   * Loads a run.
+   *
+   * @param threads of all native pools of the process, 1 or more; results of another count than the
+   *     run's may differ in their last bits
+   */
+  public static TrainedModel load(Path run, int threads) {
+    RunDirectory directory = RunDirectory.open(run);
+    return load(directory, setup(directory).withThreads(threads));
+  }
+
+  private static Setup setup(RunDirectory directory) {
+    return directory.readJson(RunRecord.CONFIG, "setup", Setup.class);
+  }
+
+  private static TrainedModel load(RunDirectory directory, Setup setup) {
+    List<String> labels = List.of(directory.readJson(RunRecord.CONFIG, "labels", String[].class));
+    EncoderConfig trainedOn = directory.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
+    Torch.setThreads(setup.threads());
+    Models.LoadedModel loaded = Models.byName(setup.model()).loader().load();
+    try {
+      EncoderConfig config = loaded.encoder().config();
+      if (!config.equals(trainedOn)) {
+        throw new RunDirectoryException(
+            "%s was trained on a model %s of other sizes: %s, now %s"
+                .formatted(directory.path(), setup.model(), trainedOn, config));
+      }
+      return load(directory, setup, labels, loaded);
+    } catch (RuntimeException | Error e) {
+      loaded.encoder().close();
+      throw e;
+    }
+  }
+
+  private static TrainedModel load(
+      RunDirectory directory, Setup setup, List<String> labels, Models.LoadedModel loaded) {
+    EncoderConfig config = loaded.encoder().config();
+    PeftModules modules =
+        new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config));
+    Head head = new Head(labels.size(), config.hidden());
+    try {
+      read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
+      read(directory.file(RunRecord.HEAD), List.of(head.parameters()));
+      return new TrainedModel(setup, labels, loaded, modules, head);
+    } catch (RuntimeException | Error e) {
+      modules.close();
+      head.close();
+      throw e;
+    }
+  }
+
+  /** The modules that a run's configuration names, as they are in the model's search space. */
+  private static List<Candidate> candidates(
+      RunDirectory directory, PeftConfig peft, EncoderConfig config) {
+    Map<String, Candidate> known =
+        peft.space(config).candidates().stream()
+            .collect(
+                Collectors.toMap(
+                    Candidate::name, Function.identity(), (a, b) -> a, LinkedHashMap::new));
+    Candidate[] kept = directory.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
+    for (Candidate candidate : kept) {
+      if (!candidate.equals(known.get(candidate.name()))) {
+        throw new RunDirectoryException(
+            "%s names a module that does not fit the model: %s; the model has %s"
+                .formatted(
+                    directory.file(RunRecord.CONFIGURATION),
+                    candidate,
+                    known.containsKey(candidate.name())
+                        ? known.get(candidate.name())
+                        : known.keySet()));
+      }
+    }
+    return List.of(kept);
+  }
+
+  /** Reads exactly the tensors that the parameters have. */
+  private static void read(Path file, List<FlatParameters> groups) {
+    Map<String, FlatParameters> owners = new LinkedHashMap<>();
+    for (FlatParameters group : groups) {
+      group.names().forEach(name -> owners.put(name, group));
+    }
+    try (SafeTensors tensors = SafeTensors.open(file)) {
+      if (!tensors.names().equals(owners.keySet())) {
+        throw new RunDirectoryException(
+            "%s does not fit the configuration: tensors that only one of them has are %s"
+                .formatted(file, difference(tensors.names(), owners.keySet())));
+      }
+      for (Map.Entry<String, FlatParameters> entry : owners.entrySet()) {
+        String name = entry.getKey();
+        long[] shape = tensors.entry(name).shape();
+        if (!Arrays.equals(shape, entry.getValue().shape(name))) {
+          throw new RunDirectoryException(
+              "%s: tensor %s must have shape %s, got %s"
+                  .formatted(
+                      file,
+                      name,
+                      Arrays.toString(entry.getValue().shape(name)),
+                      Arrays.toString(shape)));
+        }
+        entry.getValue().put(name, tensors.floats(name));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  private static Set<String> difference(Set<String> a, Set<String> b) {
+    Set<String> difference = new TreeSet<>(a);
+    difference.addAll(b);
+    difference.removeIf(name -> a.contains(name) && b.contains(name));
+    return difference;
+  }
+
+  /** How it was trained; the threads are those that it was loaded with. */
+  public Setup setup() {
+    return setup;
+  }
+
+  /** The names of the classes; a prediction is an index into it. */
+  public List<String> labels() {
+    return labels;
+  }
+
+  /** The modules that are in the encoder. */
+  public List<Candidate> modules() {
+    return modules.candidates();
+  }
+
+  /**
+   * The data that the run was trained, validated and tested on.
+   *
+   * @throws IllegalArgumentException if the task is not known
+   */
+  public Dataset dataset() {
+    return dataset(setup.task());
+  }
+
+  /**
+   * Another task's data, drawn with the run's sizes and seed.
+   *
+   * @param task its name
+   * @throws IllegalArgumentException if the task is not known, or has other labels than the run
+   */
+  public Dataset dataset(String task) {
+    Dataset dataset = Tasks.byName(task).load(setup.sizes(), setup.seed());
+    if (!dataset.labels().equals(labels)) {
+      throw new IllegalArgumentException(
+          "the run was trained for the labels %s, but task %s has %s"
+              .formatted(labels, task, dataset.labels()));
+    }
+    return dataset;
+  }
+
+  /**
+   * Quality on labelled examples.
+   *
+   * @param examples at least one, labelled by the numbers of {@link #labels()}
+   */
+  public Evaluation evaluate(List<Example> examples) {
+    return trainer.evaluate(modules, head, EncodedDataset.of(tokenizer, examples));
+  }
+
+  /**
+   * The head's scores.
+   *
+   * @param examples whose labels are not looked at
+   * @return [n][labels], in the order of the examples
+   */
+  public float[][] logits(List<Example> examples) {
+    return trainer.logits(modules, head, EncodedDataset.of(tokenizer, examples));
+  }
+
+  /**
+   * How probable each class is: the softmax of the scores.
+   *
+   * @param examples whose labels are not looked at
+   * @return [n][labels] in the order of the examples; each row adds up to 1
+   */
+  public double[][] probabilities(List<Example> examples) {
+    return Arrays.stream(logits(examples)).map(TrainedModel::softmax).toArray(double[][]::new);
+  }
+
+  private static double[] softmax(float[] logits) {
+    double highest = Double.NEGATIVE_INFINITY;
+    for (float logit : logits) {
+      highest = Math.max(highest, logit);
+    }
+    double[] shares = new double[logits.length];
+    double sum = 0;
+    for (int i = 0; i < logits.length; i++) {
+      shares[i] = Math.exp(logits[i] - highest);
+      sum += shares[i];
+    }
+    for (int i = 0; i < logits.length; i++) {
+      shares[i] /= sum;
+    }
+    return shares;
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+    trainer.close();
+    head.close();
+    modules.close();
+    encoder.close();
+  }
+}

@@ -1,0 +1,66 @@
+package org.prunepeft.io;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Set;
+import java.util.stream.LongStream;
+
+/**
+ * The weights of a model, wherever they are stored: named tensors whose values are read as float32,
+ * in parts, straight to where they shall be.
+ */
+public interface Checkpoint extends Closeable {
+  /** What messages call it: a file or a directory. */
+  String origin();
+
+  /** The names of all tensors. */
+  Set<String> names();
+
+  /**
+   * A tensor's sizes in PyTorch's layout: [out,in] for a linear, [rows,width] for an embedding.
+   *
+   * @throws java.util.NoSuchElementException if there is no such tensor
+   */
+  long[] shape(String name);
+
+  /**
+   * Reads values, row-major.
+   *
+   * @param name the tensor
+   * @param first number of the first value, counted from the tensor's start
+   * @param target is filled with float32 in the processor's byte order; its remaining bytes must be
+   *     a multiple of 4
+   * @throws java.util.NoSuchElementException if there is no such tensor
+   * @throws IllegalArgumentException if its elements are no floating-point numbers
+   * @throws IndexOutOfBoundsException if the tensor has fewer values
+   * @throws IOException if reading fails
+   */
+  void readFloats(String name, long first, ByteBuffer target) throws IOException;
+
+  /**
+   * All values of a tensor, row-major.
+   *
+   * @throws java.util.NoSuchElementException if there is no such tensor
+   * @throws IllegalArgumentException if its elements are no floating-point numbers, or more than an
+   *     array holds
+   * @throws IOException if reading fails
+   */
+  default float[] floats(String name) throws IOException {
+    long count = LongStream.of(shape(name)).reduce(1, Math::multiplyExact);
+    if (count > Integer.MAX_VALUE - 8) {
+      throw new IllegalArgumentException(
+          "%s of %s has more values than an array: %d".formatted(name, origin(), count));
+    }
+    float[] values = new float[(int) count];
+    int chunk = Math.min(values.length, 1 << 18);
+    ByteBuffer buffer = ByteBuffer.allocate(chunk * Float.BYTES).order(ByteOrder.nativeOrder());
+    for (int from = 0; from < values.length; from += chunk) {
+      int length = Math.min(chunk, values.length - from);
+      readFloats(name, from, buffer.clear().limit(length * Float.BYTES));
+      buffer.flip().asFloatBuffer().get(values, from, length);
+    }
+    return values;
+  }
+}

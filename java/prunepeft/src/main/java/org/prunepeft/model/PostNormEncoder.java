@@ -1,0 +1,103 @@
+package org.prunepeft.model;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A transformer encoder whose layers normalise after each residual sum: BERT (Devlin et al. 2019)
+ * and those that followed it. Weights carry Hugging Face's names. Query, key and value are one
+ * stacked linear. The frozen part runs without its own dropout.
+ */
+public final class PostNormEncoder implements Encoder {
+  private static final Logger LOG = LoggerFactory.getLogger(PostNormEncoder.class);
+
+  private final EncoderConfig config;
+  private final PointerScope scope;
+  private final Embeddings embeddings;
+  private final SelfAttention attention;
+  private final List<Layer> layers = new ArrayList<>();
+
+  private record Layer(
+      FrozenLinear attentionInput,
+      FrozenLinear attentionOutput,
+      LayerNorm attentionNorm,
+      FrozenLinear intermediate,
+      FrozenLinear output,
+      LayerNorm outputNorm) {
+    static Layer read(Weights weights, EncoderConfig config, int layer) throws IOException {
+      return new Layer(
+          weights.stacked(layer, Projection.QUERY, Projection.KEY, Projection.VALUE),
+          weights.linear(layer, Projection.ATTENTION_OUTPUT),
+          weights.norm(config.architecture().attentionNorm(layer), config.hidden()),
+          weights.linear(layer, Projection.INTERMEDIATE),
+          weights.linear(layer, Projection.OUTPUT),
+          weights.norm(config.architecture().outputNorm(layer), config.hidden()));
+    }
+  }
+
+  /**
+   * Reads an encoder. What the checkpoint has beside it, a pooler or a task head, is left where it
+   * is, and named in the log.
+   *
+   * @param checkpoint weights by Hugging Face's names, with or without the architecture's prefix;
+   *     remains the caller's
+   * @throws FormatException if a tensor is missing, has another shape than the configuration says,
+   *     or the encoder has tensors that the configuration has no place for
+   * @throws IOException if reading fails
+   */
+  public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
+    this.config = config;
+    Weights weights = new Weights(checkpoint, config);
+    try (PointerScope own = new PointerScope()) {
+      embeddings = Embeddings.read(weights, config);
+      attention = SelfAttention.scaledDotProduct(config.heads());
+      for (int i = 0; i < config.layers(); i++) {
+        layers.add(Layer.read(weights, config, i));
+      }
+      Set<String> unread = weights.finish();
+      if (!unread.isEmpty()) {
+        LOG.info("not read from {}: {}", checkpoint.origin(), String.join(", ", unread));
+      }
+      // Only a whole encoder outlives this scope.
+      scope = own;
+      own.extend();
+    }
+  }
+
+  @Override
+  public EncoderConfig config() {
+    return config;
+  }
+
+  @Override
+  public Tensor forward(EncoderInput input, Insertions insertions) {
+    if (input.length() > config.maxTokens()) {
+      throw new IllegalArgumentException(
+          "a sequence of " + input.length() + " tokens exceeds the model's " + config.maxTokens());
+    }
+    Tensor x = embeddings.apply(input);
+    for (int i = 0; i < layers.size(); i++) {
+      Layer layer = layers.get(i);
+      Tensor qkv = insertions.linear(layer.attentionInput, x);
+      Tensor context = attention.apply(i, qkv, input, insertions);
+      x = layer.attentionNorm.apply(insertions.linear(layer.attentionOutput, context).add(x));
+      Tensor middle = config.activation().apply(insertions.linear(layer.intermediate, x));
+      Tensor h = insertions.linear(layer.output, middle);
+      x = layer.outputNorm.apply(insertions.afterFeedForward(i, h, x, layer.outputNorm).add(x));
+    }
+    return x;
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+  }
+}

@@ -1,0 +1,46 @@
+package org.prunepeft.model;
+
+import static org.prunepeft.torch.Torch.none;
+
+import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/** Softmax attention over all heads, between a layer's projections. */
+interface SelfAttention {
+  /**
+   * @param layer 0-based
+   * @param qkv query, key and value of all heads, [B·T, 3·hidden]
+   * @param insertions what sits in the encoder
+   * @return the context, [B·T, hidden]
+   */
+  Tensor apply(int layer, Tensor qkv, EncoderInput input, Insertions insertions);
+
+  /** Splits query, key and value by heads: three times [B, heads, T, hidden / heads]. */
+  static TensorVector split(Tensor qkv, EncoderInput input, long heads) {
+    return qkv.view(input.rows(), input.length(), 3, heads, qkv.size(1) / 3 / heads)
+        .permute(2, 0, 3, 1, 4)
+        .unbind(0);
+  }
+
+  /** Scaled dot-product attention (Vaswani et al. 2017). */
+  static SelfAttention scaledDotProduct(long heads) {
+    return (layer, qkv, input, insertions) -> {
+      TensorVector split = split(qkv, input, heads);
+      Tensor bias = input.attentionBias();
+      Tensor context =
+          torch.scaled_dot_product_attention(
+              split.get(0),
+              split.get(1),
+              split.get(2),
+              bias == null ? none() : new TensorOptional(bias),
+              0.0,
+              false,
+              new DoubleOptional(),
+              false);
+      return context.transpose(1, 2).reshape(qkv.size(0), qkv.size(1) / 3);
+    };
+  }
+}

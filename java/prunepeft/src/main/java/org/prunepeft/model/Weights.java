@@ -1,0 +1,199 @@
+package org.prunepeft.model;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.LongStream;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.torch.Torch;
+
+/**
+ * Takes an encoder's tensors out of a checkpoint, checking names and shapes, each straight into its
+ * place in memory. Tensors are made in the caller's PointerScope.
+ */
+final class Weights {
+  /** What is read at once; a Java buffer holds less than 2 GiB. */
+  private static final long CHUNK = 1 << 28;
+
+  private final Checkpoint checkpoint;
+  private final EncoderConfig config;
+
+  /** Names within the encoder, each with the checkpoint's own. */
+  private final Map<String, String> names = new HashMap<>();
+
+  private final Set<String> untaken = new TreeSet<>();
+  private final List<String> outside = new ArrayList<>();
+
+  /**
+   * @throws FormatException if the checkpoint has no word embeddings where the architecture has
+   *     them, or two tensors of one name
+   */
+  Weights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
+    this.checkpoint = checkpoint;
+    this.config = config;
+    String prefix = config.architecture().prefix() + ".";
+    String words = "embeddings.word_embeddings.weight";
+    boolean prefixed = checkpoint.names().contains(prefix + words);
+    if (!prefixed && !checkpoint.names().contains(words)) {
+      throw new FormatException(
+          "%s has neither %s nor %s%s, so it is no %s model"
+              .formatted(checkpoint.origin(), words, prefix, words, config.architecture()));
+    }
+    for (String stored : checkpoint.names()) {
+      String name =
+          prefixed && stored.startsWith(prefix) ? stored.substring(prefix.length()) : stored;
+      if (prefixed == stored.startsWith(prefix) && Body.contains(name)) {
+        name = modern(name);
+        if (names.put(name, stored) != null) {
+          throw new FormatException(
+              checkpoint.origin() + " has both spellings of " + name + ", of which " + stored);
+        }
+        untaken.add(name);
+      } else {
+        outside.add(stored);
+      }
+    }
+  }
+
+  /** What of a model is the encoder, as against pooler and heads. */
+  private static final class Body {
+    private static final List<String> ROOTS =
+        List.of("embeddings.", "embeddings_project.", "encoder.", "transformer.");
+
+    static boolean contains(String name) {
+      // Buffers that some versions of the library saved: 0, 1, 2, ...
+      return ROOTS.stream().anyMatch(name::startsWith)
+          && !name.equals("embeddings.position_ids")
+          && !name.equals("embeddings.token_type_ids");
+    }
+  }
+
+  /** Checkpoints that were made from TensorFlow's call a normalisation's tensors gamma and beta. */
+  private static String modern(String name) {
+    if (name.endsWith("LayerNorm.gamma")) {
+      return name.substring(0, name.length() - "gamma".length()) + "weight";
+    }
+    if (name.endsWith("LayerNorm.beta")) {
+      return name.substring(0, name.length() - "beta".length()) + "bias";
+    }
+    return name;
+  }
+
+  /**
+   * A new tensor with the values of the checkpoint's.
+   *
+   * @throws FormatException if it is missing or has another shape
+   */
+  Tensor take(String name, long... shape) throws IOException {
+    Tensor tensor = torch.empty(shape, Torch.float32(), null);
+    fill(tensor, name, shape);
+    return tensor;
+  }
+
+  /** Fills a dense tensor. */
+  private void fill(Tensor target, String name, long... shape) throws IOException {
+    String stored = names.get(name);
+    if (stored == null) {
+      throw new FormatException(
+          "%s has no tensor %s; the configuration (%s, %d layers) needs one of shape %s"
+              .formatted(
+                  checkpoint.origin(),
+                  name,
+                  config.architecture(),
+                  config.layers(),
+                  Arrays.toString(shape)));
+    }
+    long[] actual = checkpoint.shape(stored);
+    if (!Arrays.equals(actual, shape)) {
+      throw new FormatException(
+          "tensor %s of %s must have shape %s by the configuration, got %s"
+              .formatted(
+                  stored, checkpoint.origin(), Arrays.toString(shape), Arrays.toString(actual)));
+    }
+    untaken.remove(name);
+    long count = LongStream.of(shape).reduce(1, Math::multiplyExact);
+    try (Pointer data = target.data_ptr()) {
+      for (long from = 0; from < count; from += CHUNK) {
+        long bytes = Math.min(CHUNK, count - from) * Float.BYTES;
+        try (BytePointer part = new BytePointer(data).position(from * Float.BYTES)) {
+          ByteBuffer buffer = part.limit(part.position() + bytes).asByteBuffer();
+          checkpoint.readFloats(stored, from, buffer);
+        }
+      }
+    }
+  }
+
+  LayerNorm norm(String path, long size) throws IOException {
+    return new LayerNorm(
+        take(path + ".weight", size), take(path + ".bias", size), config.layerNormEpsilon());
+  }
+
+  /** A projection of a layer, on its own. */
+  FrozenLinear linear(int layer, Projection projection) throws IOException {
+    return stacked(layer, projection);
+  }
+
+  /** Projections of a layer that share their input, stacked. */
+  FrozenLinear stacked(int layer, Projection... projections) throws IOException {
+    long inputs = config.inputs(projections[0]);
+    List<FrozenLinear.Part> parts = new ArrayList<>();
+    long rows = 0;
+    for (Projection projection : projections) {
+      long own = config.outputs(projection);
+      parts.add(new FrozenLinear.Part(layer, config.path(layer, projection), rows, own));
+      rows += own;
+    }
+    Tensor weight = torch.empty(new long[] {rows, inputs}, Torch.float32(), null);
+    Tensor bias = torch.empty(new long[] {rows}, Torch.float32(), null);
+    for (FrozenLinear.Part part : parts) {
+      try (Tensor own = weight.narrow(0, part.firstRow(), part.rows());
+          Tensor ownBias = bias.narrow(0, part.firstRow(), part.rows())) {
+        fill(own, part.path() + ".weight", part.rows(), inputs);
+        fill(ownBias, part.path() + ".bias", part.rows());
+      }
+    }
+    return new FrozenLinear(weight, bias, parts);
+  }
+
+  boolean has(String name) {
+    return names.containsKey(name);
+  }
+
+  /**
+   * To be called when everything is taken.
+   *
+   * @return the modules outside the encoder, of which nothing was read: classifier, pooler.dense
+   * @throws FormatException if the encoder has tensors that the configuration has no place for
+   */
+  Set<String> finish() throws FormatException {
+    if (!untaken.isEmpty()) {
+      throw new FormatException(
+          "%s has %d tensors that the configuration (%s, %d layers) has no place for: %s"
+              .formatted(
+                  checkpoint.origin(),
+                  untaken.size(),
+                  config.architecture(),
+                  config.layers(),
+                  String.join(", ", untaken.stream().limit(5).toList())
+                      + (untaken.size() > 5 ? ", ..." : "")));
+    }
+    Set<String> modules = new LinkedHashSet<>();
+    for (String name : outside) {
+      int end = name.lastIndexOf('.');
+      modules.add(end < 0 ? name : name.substring(0, end));
+    }
+    return modules;
+  }
+}
