@@ -233,6 +233,7 @@ int main(int argc, char** argv) {
   adapter(2048, 384, 128, PP_GELU, "gelu");
   adapter(2048, 384, 128, PP_RELU, "relu");
   adapter(640, 384, 64, PP_RELU, "relu");
+  importance(448, 89286);
   importance(96, 32768);
   importance(48, 12288);
   magnitude(2048, 384, 32, PP_IDENTITY, "identity");

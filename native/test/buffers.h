@@ -103,6 +103,11 @@ class Sum {
     squares_ += term * term;
     return *this;
   }
+  /** Adds factor·sum, which is as uncertain as the sum. */
+  void add(double factor, const Sum& sum) {
+    value_ += factor * sum.value_;
+    squares_ += factor * factor * sum.squares_;
+  }
   operator double() const { return value_; }
   double squares() const { return squares_; }
 

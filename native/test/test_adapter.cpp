@@ -116,14 +116,15 @@ TEST(backward_gives_all_gradients) {
     Reference dv(M, K);
     for (int64_t i = 0; i < M; ++i) {
       for (int64_t j = 0; j < m; ++j) {
-        double da = 0;
+        Sum da, dz;
         for (int64_t k = 0; k < K; ++k) da += static_cast<double>(dout(i, k)) * problem.up(k, j);
-        const double dz = da * slope(problem.activation, z(i, j)), a = activate(problem.activation, z(i, j));
-        expected[1](0, j) += dz;
+        const double a = activate(problem.activation, z(i, j));
+        dz.add(slope(problem.activation, z(i, j)), da);
+        expected[1](0, j).add(1.0, dz);
         for (int64_t k = 0; k < K; ++k) {
-          expected[0](j, k) += dz * problem.v(i, k);
+          expected[0](j, k).add(problem.v(i, k), dz);
           expected[2](k, j) += dout(i, k) * a;
-          dv(i, k) += dz * problem.down(j, k);
+          dv(i, k).add(problem.down(j, k), dz);
         }
       }
       for (int64_t k = 0; k < K; ++k) expected[3](0, k) += dout(i, k);

@@ -114,7 +114,7 @@ TEST(forward_is_the_linear_plus_its_modules) {
         for (int64_t k = 0; k < problem.K; ++k) row[k] = problem.x(i, k) * problem.naive.factor(module.id, problem.K, i, k);
         for (int64_t j = 0; j < module.rank; ++j) {
           for (int64_t k = 0; k < problem.K; ++k) own(i, j) += module.scale * row[k] * module.a(j, k);
-          for (int64_t n = 0; n < module.columns; ++n) y(i, module.first + n) += own(i, j) * module.b(n, j);
+          for (int64_t n = 0; n < module.columns; ++n) y(i, module.first + n).add(module.b(n, j), own(i, j));
         }
       }
       s.push_back(own);

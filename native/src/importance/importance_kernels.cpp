@@ -20,6 +20,8 @@ namespace PRUNEPEFT_ISA {
 namespace {
 
 constexpr int64_t kHalf = kWidth / 2;
+/** Weights between a read and the prefetch for a later one: 2 KiB; 1 to 8 KiB did alike. */
+constexpr int64_t kAhead = 512;
 
 uint32_t bits_of(float value) {
   uint32_t bits;
@@ -45,12 +47,15 @@ int32_t below_limit(const float* thresholds, int32_t group) {
 /** Sums over one item, in the order of pp_statistic from PP_SUM_W2 on. */
 struct ItemSums {
   DoubleVec w2 = {}, abs_w = {}, g2 = {}, abs_g = {}, wg = {}, abs_wg = {}, wg2 = {};
-  HalfIntVec nonzero = {}, below = {};
+  IntVec nonzero = {}, below = {};
 
-  PP_INLINE void add(HalfVec w_narrow, HalfVec g_narrow, int32_t zero, int32_t limit) {
-    const HalfIntVec magnitude = (HalfIntVec)w_narrow & 0x7FFFFFFF;
+  PP_INLINE void count(Vec w, int32_t zero, int32_t limit) {
+    const IntVec magnitude = (IntVec)w & 0x7FFFFFFF;
     nonzero -= magnitude > zero;
     below -= magnitude < limit;
+  }
+
+  PP_INLINE void add(HalfVec w_narrow, HalfVec g_narrow) {
     const DoubleVec w = widen(w_narrow), g = widen(g_narrow), product = w * g;
     w2 = fma(w, w, w2);
     abs_w += absolute(w);
@@ -63,7 +68,7 @@ struct ItemSums {
 
   void write(double* slot) const {
     int64_t nonzeros = 0, belows = 0;
-    for (int i = 0; i < kHalf; ++i) {
+    for (int i = 0; i < kWidth; ++i) {
       nonzeros += nonzero[i];
       belows += below[i];
     }
@@ -74,16 +79,40 @@ struct ItemSums {
   }
 };
 
+template <bool kHasGradient>
+PP_INLINE void sum_weights(const float* w, const float* g, int64_t n, int32_t zero, int32_t limit, ItemSums& sums) {
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    // Arithmetic and transfers take about as long, and the hardware's own prefetching does not overlap them: cold, this is
+    // 12.6 GB/s a core where 6.6 was seen without it and a plain read makes 15.
+    __builtin_prefetch(w + i + kAhead);
+    sums.count(load(w + i), zero, limit);
+    if constexpr (kHasGradient) {
+      __builtin_prefetch(g + i + kAhead);
+      sums.add(load_half(w + i), load_half(g + i));
+      sums.add(load_half(w + i + kHalf), load_half(g + i + kHalf));
+    } else {
+      sums.add(load_half(w + i), HalfVec{});
+      sums.add(load_half(w + i + kHalf), HalfVec{});
+    }
+  }
+  if (i == n) return;
+  float rest_w[kWidth] = {0}, rest_g[kWidth] = {0};
+  memcpy(rest_w, w + i, static_cast<size_t>(n - i) * sizeof(float));
+  if (kHasGradient) memcpy(rest_g, g + i, static_cast<size_t>(n - i) * sizeof(float));
+  sums.count(load(rest_w), zero, limit);
+  // The zeros that fill the vector are no weights, but may lie below the threshold.
+  for (int64_t lane = n - i; lane < kWidth && limit > 0; ++lane) --sums.below[lane];
+  for (int64_t half = 0; half < kWidth; half += kHalf) sums.add(load_half(rest_w + half), load_half(rest_g + half));
+}
+
 void sum_item(const ImportanceItem& item, int32_t zero, int32_t limit, double* slot) {
   const float* w = static_cast<const float*>(item.w);
-  const float* g = static_cast<const float*>(item.g);
   ItemSums sums;
-  int64_t i = 0;
-  for (; i + kHalf <= item.n; i += kHalf) sums.add(load_half(w + i), g == nullptr ? HalfVec{} : load_half(g + i), zero, limit);
-  if (const int64_t rest = item.n - i; rest > 0) {
-    sums.add(load_half(w + i, rest), g == nullptr ? HalfVec{} : load_half(g + i, rest), zero, limit);
-    // The zeros that fill the vector are no weights, but may lie below the threshold.
-    for (int64_t lane = rest; lane < kHalf && limit > 0; ++lane) --sums.below[lane];
+  if (item.g != nullptr) {
+    sum_weights<true>(w, static_cast<const float*>(item.g), item.n, zero, limit, sums);
+  } else {
+    sum_weights<false>(w, nullptr, item.n, zero, limit, sums);
   }
   sums.write(slot);
 }

@@ -32,8 +32,9 @@ final class MetricsLog {
     record.put("loss", loss);
     if (validation != null) {
       record.put("validation_loss", validation.loss());
-      record.put("validation_accuracy", validation.accuracy());
-      record.put("validation_macro_f1", validation.macroF1());
+      validation
+          .metrics()
+          .forEach((metric, value) -> record.put("validation_" + metric.key(), value));
     }
     sink.accept(record);
   }

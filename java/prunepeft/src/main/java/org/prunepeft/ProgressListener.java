@@ -1,9 +1,18 @@
 package org.prunepeft;
 
+import org.prunepeft.io.RunDirectory;
+
 /** Follows a run, on its thread. What it throws ends the run. */
 public interface ProgressListener {
   /** Follows nothing. */
   ProgressListener NONE = new ProgressListener() {};
+
+  /**
+   * The run's settings have passed and its directory is there; not called if there is none.
+   *
+   * @param directory where files of the listener's own may be written; they are part of the run
+   */
+  default void directory(RunDirectory directory) {}
 
   /**
    * A piece of work begins; the one before it is over.

@@ -87,15 +87,22 @@ final class RunRecord {
     Map<String, Object> config = common("search", session);
     config.put("search", settings);
     config.put("budget", budget);
-    json(CONFIG, config);
+    begin(session, config);
   }
 
   /** The configuration of a plain training as it is run. */
   void configuration(Session session, Selection selection, List<Candidate> modules) {
     Map<String, Object> config = common("train", session);
     config.put("selection", selection);
-    json(CONFIG, config);
+    begin(session, config);
     json(CONFIGURATION, modules(session, modules));
+  }
+
+  private void begin(Session session, Map<String, Object> config) {
+    if (directory != null) {
+      json(CONFIG, config);
+      session.progress.directory(directory);
+    }
   }
 
   private static Map<String, Object> common(String command, Session session) {
@@ -109,7 +116,7 @@ final class RunRecord {
     config.put("command", command);
     config.put("versions", versions);
     config.put("setup", session.setup);
-    config.put("labels", session.dataset.labels());
+    config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
     return config;
   }
@@ -194,6 +201,8 @@ final class RunRecord {
     result.put("head_alone_test", metrics(outcome.head()));
     result.put("trainable_parameters", outcome.parameters());
     result.put("supernet_parameters", outcome.supernetParameters());
+    result.put("best_epoch", outcome.bestEpoch());
+    result.put("epochs", outcome.epochs());
     result.put("preparation_seconds", outcome.preparationSeconds());
     result.put("training_seconds", outcome.trainingSeconds());
     return result;
@@ -203,8 +212,7 @@ final class RunRecord {
     Map<String, Object> metrics = new LinkedHashMap<>();
     metrics.put("examples", evaluation.examples());
     metrics.put("loss", evaluation.loss());
-    metrics.put("accuracy", evaluation.accuracy());
-    metrics.put("macro_f1", evaluation.macroF1());
+    evaluation.metrics().forEach((metric, value) -> metrics.put(metric.key(), value));
     return metrics;
   }
 

@@ -39,22 +39,11 @@ public record SearchSettings(
     boolean reinitialise,
     CriterionSettings criteria) {
   /** Half of the supernet's parameters, a warm-up on 128 examples, three rounds on 1,000. */
-  public static final SearchSettings DEFAULT =
-      new SearchSettings(
-          0.5,
-          OptionalLong.empty(),
-          null,
-          WarmUpSettings.defaults(),
-          128,
-          3,
-          PruningSettings.DEFAULT_ROUNDS,
-          1000,
-          1,
-          PruningSettings.Selection.HYBRID,
-          PruningSettings.Weights.ALIKE,
-          true,
-          CriterionSettings.DEFAULT);
+  public static final SearchSettings DEFAULT = builder().build();
 
+  /**
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public SearchSettings {
     if (!(keep > 0 && keep <= 1)) {
       throw new IllegalArgumentException(
@@ -82,71 +71,131 @@ public record SearchSettings(
     return budget.orElse((long) Math.floor(keep * supernet));
   }
 
-  public SearchSettings withBudget(long value) {
-    return new SearchSettings(
-        keep,
-        OptionalLong.of(value),
-        strategy,
-        warmUp,
-        warmUpExamples,
-        warmUpEpochs,
-        rounds,
-        roundExamples,
-        roundEpochs,
-        selection,
-        weights,
-        reinitialise,
-        criteria);
+  /** Begins with the defaults. */
+  public static Builder builder() {
+    return new Builder();
   }
 
-  public SearchSettings withKeep(double value) {
-    return new SearchSettings(
-        value,
-        OptionalLong.empty(),
-        strategy,
-        warmUp,
-        warmUpExamples,
-        warmUpEpochs,
-        rounds,
-        roundExamples,
-        roundEpochs,
-        selection,
-        weights,
-        reinitialise,
-        criteria);
+  /** Begins with these settings. */
+  public Builder toBuilder() {
+    Builder builder = new Builder();
+    builder.keep = keep;
+    builder.budget = budget;
+    builder.strategy = strategy;
+    builder.warmUp = warmUp;
+    builder.warmUpExamples = warmUpExamples;
+    builder.warmUpEpochs = warmUpEpochs;
+    builder.rounds = rounds;
+    builder.roundExamples = roundExamples;
+    builder.roundEpochs = roundEpochs;
+    builder.selection = selection;
+    builder.weights = weights;
+    builder.reinitialise = reinitialise;
+    builder.criteria = criteria;
+    return builder;
   }
 
-  public SearchSettings withStrategy(Strategy value) {
-    return new SearchSettings(
-        keep,
-        budget,
-        value,
-        warmUp,
-        warmUpExamples,
-        warmUpEpochs,
-        rounds,
-        roundExamples,
-        roundEpochs,
-        selection,
-        weights,
-        reinitialise,
-        criteria);
-  }
+  /** Puts settings together; they are described at {@link SearchSettings}. */
+  public static final class Builder {
+    private double keep = 0.5;
+    private OptionalLong budget = OptionalLong.empty();
+    private Strategy strategy;
+    private WarmUpSettings warmUp = WarmUpSettings.defaults();
+    private int warmUpExamples = 128;
+    private int warmUpEpochs = 3;
+    private int rounds = PruningSettings.DEFAULT_ROUNDS;
+    private int roundExamples = 1000;
+    private int roundEpochs = 1;
+    private PruningSettings.Selection selection = PruningSettings.Selection.HYBRID;
+    private PruningSettings.Weights weights = PruningSettings.Weights.ALIKE;
+    private boolean reinitialise = true;
+    private CriterionSettings criteria = CriterionSettings.DEFAULT;
 
-  public SearchSettings withFidelity(int warmUpExamplesValue, int roundExamplesValue) {
-    return new SearchSettings(
-        keep,
-        budget,
-        strategy,
-        warmUp,
-        warmUpExamplesValue,
-        warmUpEpochs,
-        rounds,
-        roundExamplesValue,
-        roundEpochs,
-        selection,
-        weights,
-        reinitialise,
-        criteria);
+    private Builder() {}
+
+    public Builder keep(double value) {
+      keep = value;
+      return this;
+    }
+
+    public Builder budget(long value) {
+      budget = OptionalLong.of(value);
+      return this;
+    }
+
+    public Builder strategy(Strategy value) {
+      strategy = value;
+      return this;
+    }
+
+    public Builder warmUp(WarmUpSettings value) {
+      warmUp = value;
+      return this;
+    }
+
+    public Builder warmUpExamples(int value) {
+      warmUpExamples = value;
+      return this;
+    }
+
+    public Builder warmUpEpochs(int value) {
+      warmUpEpochs = value;
+      return this;
+    }
+
+    public Builder rounds(int value) {
+      rounds = value;
+      return this;
+    }
+
+    public Builder roundExamples(int value) {
+      roundExamples = value;
+      return this;
+    }
+
+    public Builder roundEpochs(int value) {
+      roundEpochs = value;
+      return this;
+    }
+
+    public Builder selection(PruningSettings.Selection value) {
+      selection = value;
+      return this;
+    }
+
+    public Builder weights(PruningSettings.Weights value) {
+      weights = value;
+      return this;
+    }
+
+    public Builder reinitialise(boolean value) {
+      reinitialise = value;
+      return this;
+    }
+
+    public Builder criteria(CriterionSettings value) {
+      criteria = value;
+      return this;
+    }
+
+    /**
+     * @throws IllegalArgumentException if a value is out of its range
+     */
+    public SearchSettings build() {
+      return new SearchSettings(
+          keep,
+          budget,
+          strategy,
+          warmUp,
+          warmUpExamples,
+          warmUpEpochs,
+          rounds,
+          roundExamples,
+          roundEpochs,
+          selection,
+          weights,
+          reinitialise,
+          criteria);
+    }
   }
 }

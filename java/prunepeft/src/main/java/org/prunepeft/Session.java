@@ -69,12 +69,12 @@ final class Session implements AutoCloseable {
       head =
           HeadFit.fit(
               pooled[0],
-              train.labels(),
-              dataset.labels().size(),
+              train.targets(),
+              dataset.schema(),
               hidden,
               setup.training(),
               Seeds.derive(setup.seed(), "head"));
-      headTest = HeadFit.evaluate(head, pooled[1], test.labels(), hidden);
+      headTest = HeadFit.evaluate(head, pooled[1], test.targets(), hidden);
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
       encoder.close();
@@ -135,7 +135,8 @@ final class Session implements AutoCloseable {
       return train;
     }
     return train.subset(
-        Stratified.sample(examples, n, Seeds.derive(setup.seed(), "sample/" + name)));
+        Stratified.sample(
+            examples, dataset.schema().kind(), n, Seeds.derive(setup.seed(), "sample/" + name)));
   }
 
   /** Shows a training's steps. */
@@ -154,8 +155,8 @@ final class Session implements AutoCloseable {
         if (evaluation != null) {
           progress.message(
               String.format(
-                  "%s, epoch %d of %d: training loss %.3f, validation accuracy %.1f %%",
-                  name, epoch, epochs, trainLoss, 100 * evaluation.accuracy()));
+                  "%s, epoch %d of %d: training loss %.3f, validation %s",
+                  name, epoch, epochs, trainLoss, evaluation.primaryText()));
         }
       }
 
@@ -184,8 +185,14 @@ final class Session implements AutoCloseable {
     Trainer.Run run =
         new Trainer.Run(
             modules, own, train, setup.epochs(), Seeds.derive(setup.seed(), "final"), validation);
-    Evaluation best = trainer.train(run, follow("train", trainer.steps(run), log));
+    Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
     double trainingSeconds = seconds(start);
+    if (result.epochs() < setup.epochs()) {
+      progress.message(
+          String.format(
+              "stopped early, after epoch %d of %d: none was better than epoch %d",
+              result.epochs(), setup.epochs(), result.bestEpoch()));
+    }
     progress.started("test", "", 0);
     Evaluation tested = trainer.evaluate(modules, own, test);
     List<Candidate> kept = new ArrayList<>(candidates);
@@ -196,8 +203,10 @@ final class Session implements AutoCloseable {
             kept,
             space.totalParameters(),
             headTest,
-            best,
+            result.validation(),
             tested,
+            result.bestEpoch(),
+            result.epochs(),
             preparationSeconds,
             trainingSeconds));
   }

@@ -33,19 +33,11 @@ public record Setup(
     int threads,
     Path output) {
   /** MiniLM on WordNet supersenses, a LoRA module and an adapter in each layer. */
-  public static final Setup DEFAULT =
-      new Setup(
-          "minilm",
-          "wordnet",
-          new SplitSizes(4000, 1000, 2000),
-          LoraConfig.DEFAULT,
-          AdapterConfig.DEFAULT,
-          TrainingSettings.DEFAULT,
-          8,
-          0,
-          Runtime.getRuntime().availableProcessors(),
-          null);
+  public static final Setup DEFAULT = builder().build();
 
+  /**
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public Setup {
     if (lora == null && adapter == null) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
@@ -69,23 +61,97 @@ public record Setup(
     return PeftConfig.of(lora, adapter);
   }
 
-  public Setup withSeed(long value) {
-    return new Setup(model, task, sizes, lora, adapter, training, epochs, value, threads, output);
+  /** Begins with the defaults. */
+  public static Builder builder() {
+    return new Builder();
   }
 
-  public Setup withSizes(SplitSizes value) {
-    return new Setup(model, task, value, lora, adapter, training, epochs, seed, threads, output);
+  /** Begins with these settings. */
+  public Builder toBuilder() {
+    Builder builder = new Builder();
+    builder.model = model;
+    builder.task = task;
+    builder.sizes = sizes;
+    builder.lora = lora;
+    builder.adapter = adapter;
+    builder.training = training;
+    builder.epochs = epochs;
+    builder.seed = seed;
+    builder.threads = threads;
+    builder.output = output;
+    return builder;
   }
 
-  public Setup withEpochs(int value) {
-    return new Setup(model, task, sizes, lora, adapter, training, value, seed, threads, output);
-  }
+  /** Puts a setup together; its values are described at {@link Setup}. */
+  public static final class Builder {
+    private String model = "minilm";
+    private String task = "wordnet";
+    private SplitSizes sizes = SplitSizes.DEFAULT;
+    private LoraConfig lora = LoraConfig.DEFAULT;
+    private AdapterConfig adapter = AdapterConfig.DEFAULT;
+    private TrainingSettings training = TrainingSettings.DEFAULT;
+    private int epochs = 8;
+    private long seed;
+    private int threads = Runtime.getRuntime().availableProcessors();
+    private Path output;
 
-  public Setup withThreads(int value) {
-    return new Setup(model, task, sizes, lora, adapter, training, epochs, seed, value, output);
-  }
+    private Builder() {}
 
-  public Setup withOutput(Path value) {
-    return new Setup(model, task, sizes, lora, adapter, training, epochs, seed, threads, value);
+    public Builder model(String value) {
+      model = value;
+      return this;
+    }
+
+    public Builder task(String value) {
+      task = value;
+      return this;
+    }
+
+    public Builder sizes(SplitSizes value) {
+      sizes = value;
+      return this;
+    }
+
+    public Builder lora(LoraConfig value) {
+      lora = value;
+      return this;
+    }
+
+    public Builder adapter(AdapterConfig value) {
+      adapter = value;
+      return this;
+    }
+
+    public Builder training(TrainingSettings value) {
+      training = value;
+      return this;
+    }
+
+    public Builder epochs(int value) {
+      epochs = value;
+      return this;
+    }
+
+    public Builder seed(long value) {
+      seed = value;
+      return this;
+    }
+
+    public Builder threads(int value) {
+      threads = value;
+      return this;
+    }
+
+    public Builder output(Path value) {
+      output = value;
+      return this;
+    }
+
+    /**
+     * @throws IllegalArgumentException if a value is out of its range
+     */
+    public Setup build() {
+      return new Setup(model, task, sizes, lora, adapter, training, epochs, seed, threads, output);
+    }
   }
 }

@@ -60,11 +60,10 @@ final class Summary {
 
   private void result(TrainOutcome outcome) {
     line(
-        "test accuracy %.2f %%, macro F1 %.2f %% (validation %.2f %%; linear head on the frozen encoder: test %.2f %%)  ",
-        100 * outcome.test().accuracy(),
-        100 * outcome.test().macroF1(),
-        100 * outcome.validation().accuracy(),
-        100 * outcome.head().accuracy());
+        "test %s (validation %s; linear head on the frozen encoder: test %s)  ",
+        outcome.test().text(),
+        outcome.validation().primaryValueText(),
+        outcome.head().primaryValueText());
     line(
         "trainable parameters %,d of the supernet's %,d (%.1f %%), head apart  ",
         outcome.parameters(),

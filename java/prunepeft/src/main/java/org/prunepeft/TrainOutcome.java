@@ -12,6 +12,8 @@ import org.prunepeft.train.Evaluation;
  * @param head the head alone, on the frozen encoder, on the test set
  * @param validation of the best epoch
  * @param test of the best epoch
+ * @param bestEpoch the one whose weights are kept, 1-based
+ * @param epochs how many were trained: fewer than asked for if the training ended early
  * @param preparationSeconds loading, tokenising, the frozen encoder's outputs, fitting the head
  * @param trainingSeconds training with its validation
  */
@@ -21,6 +23,8 @@ public record TrainOutcome(
     Evaluation head,
     Evaluation validation,
     Evaluation test,
+    int bestEpoch,
+    int epochs,
     double preparationSeconds,
     double trainingSeconds) {
   /** Trainable parameters, the head apart. */

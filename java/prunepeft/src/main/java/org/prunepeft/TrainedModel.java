@@ -14,6 +14,8 @@ import java.util.stream.Collectors;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.Tasks;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.RunDirectory;
@@ -29,6 +31,7 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Head;
+import org.prunepeft.train.Predictions;
 import org.prunepeft.train.Trainer;
 
 /**
@@ -40,7 +43,7 @@ import org.prunepeft.train.Trainer;
  */
 public final class TrainedModel implements AutoCloseable {
   private final Setup setup;
-  private final List<String> labels;
+  private final Schema schema;
   private final Encoder encoder;
   private final PeftModules modules;
   private final Head head;
@@ -48,9 +51,9 @@ public final class TrainedModel implements AutoCloseable {
   private final Trainer trainer;
 
   private TrainedModel(
-      Setup setup, List<String> labels, Models.LoadedModel loaded, PeftModules modules, Head head) {
+      Setup setup, Schema schema, Models.LoadedModel loaded, PeftModules modules, Head head) {
     this.setup = setup;
-    this.labels = labels;
+    this.schema = schema;
     this.encoder = loaded.encoder();
     this.modules = modules;
     this.head = head;
@@ -79,7 +82,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run, int threads) {
     RunDirectory directory = RunDirectory.open(run);
-    return load(directory, setup(directory).withThreads(threads));
+    return load(directory, setup(directory).toBuilder().threads(threads).build());
   }
 
   private static Setup setup(RunDirectory directory) {
@@ -87,7 +90,7 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   private static TrainedModel load(RunDirectory directory, Setup setup) {
-    List<String> labels = List.of(directory.readJson(RunRecord.CONFIG, "labels", String[].class));
+    Schema schema = schema(directory);
     EncoderConfig trainedOn = directory.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
     Models.LoadedModel loaded = Models.byName(setup.model()).loader().load();
@@ -98,7 +101,7 @@ public final class TrainedModel implements AutoCloseable {
             "%s was trained on a model %s of other sizes: %s, now %s"
                 .formatted(directory.path(), setup.model(), trainedOn, config));
       }
-      return load(directory, setup, labels, loaded);
+      return load(directory, setup, schema, loaded);
     } catch (RuntimeException | Error e) {
       loaded.encoder().close();
       throw e;
@@ -106,19 +109,28 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   private static TrainedModel load(
-      RunDirectory directory, Setup setup, List<String> labels, Models.LoadedModel loaded) {
+      RunDirectory directory, Setup setup, Schema schema, Models.LoadedModel loaded) {
     EncoderConfig config = loaded.encoder().config();
     PeftModules modules =
         new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config));
-    Head head = new Head(labels.size(), config.hidden());
+    Head head = new Head(schema, config.hidden());
     try {
       read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
       read(directory.file(RunRecord.HEAD), List.of(head.parameters()));
-      return new TrainedModel(setup, labels, loaded, modules, head);
+      return new TrainedModel(setup, schema, loaded, modules, head);
     } catch (RuntimeException | Error e) {
       modules.close();
       head.close();
       throw e;
+    }
+  }
+
+  private static Schema schema(RunDirectory directory) {
+    try {
+      return Schema.fromMap(directory.readJson(RunRecord.CONFIG));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s: %s".formatted(directory.file(RunRecord.CONFIG), e.getMessage()), e);
     }
   }
 
@@ -189,9 +201,9 @@ public final class TrainedModel implements AutoCloseable {
     return setup;
   }
 
-  /** The names of the classes; a prediction is an index into it. */
-  public List<String> labels() {
-    return labels;
+  /** What it was trained to tell. */
+  public Schema schema() {
+    return schema;
   }
 
   /** The modules that are in the encoder. */
@@ -212,62 +224,46 @@ public final class TrainedModel implements AutoCloseable {
    * Another task's data, drawn with the run's sizes and seed.
    *
    * @param task its name
-   * @throws IllegalArgumentException if the task is not known, or has other labels than the run
+   * @throws IllegalArgumentException if the task is not known, or tells something else than the
+   *     run's
    */
   public Dataset dataset(String task) {
     Dataset dataset = Tasks.byName(task).load(setup.sizes(), setup.seed());
-    if (!dataset.labels().equals(labels)) {
+    Schema other = dataset.schema();
+    if (other.kind() != schema.kind()
+        || other.textColumns() != schema.textColumns()
+        || !other.labels().equals(schema.labels())) {
       throw new IllegalArgumentException(
-          "the run was trained for the labels %s, but task %s has %s"
-              .formatted(labels, task, dataset.labels()));
+          "the run was trained for a %s, but task %s is a %s"
+              .formatted(described(schema), task, described(other)));
     }
     return dataset;
+  }
+
+  private static String described(Schema schema) {
+    return "%s of %s%s"
+        .formatted(
+            schema.kind() == TaskKind.REGRESSION ? "regression" : "classification",
+            schema.textColumns() == 1 ? "texts" : "pairs of texts",
+            schema.labels().isEmpty() ? "" : " with the labels " + schema.labels());
   }
 
   /**
    * Quality on labelled examples.
    *
-   * @param examples at least one, labelled by the numbers of {@link #labels()}
+   * @param examples at least one, labelled as the {@link #schema()} says
    */
   public Evaluation evaluate(List<Example> examples) {
     return trainer.evaluate(modules, head, EncodedDataset.of(tokenizer, examples));
   }
 
   /**
-   * The head's scores.
+   * What the model tells of examples, in their order: classes with their probabilities, or numbers.
    *
-   * @param examples whose labels are not looked at
-   * @return [n][labels], in the order of the examples
+   * @param examples whose targets are not looked at
    */
-  public float[][] logits(List<Example> examples) {
-    return trainer.logits(modules, head, EncodedDataset.of(tokenizer, examples));
-  }
-
-  /**
-   * How probable each class is: the softmax of the scores.
-   *
-   * @param examples whose labels are not looked at
-   * @return [n][labels] in the order of the examples; each row adds up to 1
-   */
-  public double[][] probabilities(List<Example> examples) {
-    return Arrays.stream(logits(examples)).map(TrainedModel::softmax).toArray(double[][]::new);
-  }
-
-  private static double[] softmax(float[] logits) {
-    double highest = Double.NEGATIVE_INFINITY;
-    for (float logit : logits) {
-      highest = Math.max(highest, logit);
-    }
-    double[] shares = new double[logits.length];
-    double sum = 0;
-    for (int i = 0; i < logits.length; i++) {
-      shares[i] = Math.exp(logits[i] - highest);
-      sum += shares[i];
-    }
-    for (int i = 0; i < logits.length; i++) {
-      shares[i] /= sum;
-    }
-    return shares;
+  public Predictions predict(List<Example> examples) {
+    return trainer.predict(modules, head, EncodedDataset.of(tokenizer, examples));
   }
 
   @Override

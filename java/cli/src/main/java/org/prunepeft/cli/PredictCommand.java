@@ -14,6 +14,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.train.Predictions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -24,7 +25,8 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Predicts the labels of texts, and how probable each label is, with what a run trained."
+      "Predicts the labels of texts, and how probable each label is, with what a run trained; of a"
+          + " regression the number."
     },
     footer = {
       "",
@@ -55,7 +57,7 @@ final class PredictCommand implements Callable<Integer> {
       paramLabel = "FORMAT",
       description =
           "${COMPLETION-CANDIDATES}; either has a line for each text with its label, the label's"
-              + " probability, and that of every label (default: jsonl where the output's name ends"
+              + " probability, and that of every label, or with the number (default: jsonl where the output's name ends"
               + " so, else tsv).")
   private PredictionFormat format;
 
@@ -93,16 +95,16 @@ final class PredictCommand implements Callable<Integer> {
 
   private void predict(TextFile texts, TrainedModel model, Writer writer) throws IOException {
     PredictionFormat chosen = format == null ? PredictionFormat.of(output) : format;
-    chosen.begin(writer, model.labels());
+    chosen.begin(writer, model.schema());
     Iterator<Example> examples = texts.iterator();
     while (examples.hasNext()) {
       List<Example> chunk = new ArrayList<>(CHUNK);
       while (examples.hasNext() && chunk.size() < CHUNK) {
         chunk.add(examples.next());
       }
-      double[][] probabilities = model.probabilities(chunk);
-      for (double[] row : probabilities) {
-        chosen.write(writer, model.labels(), row);
+      Predictions predictions = model.predict(chunk);
+      for (int i = 0; i < predictions.size(); i++) {
+        chosen.write(writer, predictions, i);
       }
     }
   }

@@ -8,24 +8,36 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.train.Predictions;
 
 /** How predictions are written, a line each. */
 enum PredictionFormat {
-  /** A head line; then label, its probability, and that of each label in turn. */
+  /** A head line; then label, its probability, and that of each label in turn; or the number. */
   TSV {
     @Override
-    void begin(Writer out, List<String> labels) throws IOException {
+    void begin(Writer out, Schema schema) throws IOException {
+      if (schema.kind() == TaskKind.REGRESSION) {
+        out.write("value\n");
+        return;
+      }
       out.write("label\tscore");
-      for (String label : labels) {
+      for (String label : schema.labels()) {
         out.write("\t" + cell(label));
       }
       out.write('\n');
     }
 
     @Override
-    void write(Writer out, List<String> labels, double[] probabilities) throws IOException {
-      int best = best(probabilities);
-      out.write(cell(labels.get(best)) + "\t" + number(probabilities[best]));
+    void write(Writer out, Predictions predictions, int i) throws IOException {
+      if (predictions.schema().kind() == TaskKind.REGRESSION) {
+        out.write(number(predictions.value(i)) + "\n");
+        return;
+      }
+      int best = predictions.label(i);
+      double[] probabilities = predictions.probabilities(i);
+      out.write(cell(predictions.schema().labels().get(best)) + "\t" + number(probabilities[best]));
       for (double probability : probabilities) {
         out.write("\t" + number(probability));
       }
@@ -33,22 +45,27 @@ enum PredictionFormat {
     }
   },
 
-  /** Objects with the members label, score and probabilities. */
+  /** Objects with the members label, score and probabilities, or value. */
   JSONL {
     @Override
-    void begin(Writer out, List<String> labels) {}
+    void begin(Writer out, Schema schema) {}
 
     @Override
-    void write(Writer out, List<String> labels, double[] probabilities) throws IOException {
-      int best = best(probabilities);
-      Map<String, Double> all = new LinkedHashMap<>();
-      for (int i = 0; i < probabilities.length; i++) {
-        all.put(labels.get(i), probabilities[i]);
-      }
+    void write(Writer out, Predictions predictions, int i) throws IOException {
       Map<String, Object> line = new LinkedHashMap<>();
-      line.put("label", labels.get(best));
-      line.put("score", probabilities[best]);
-      line.put("probabilities", all);
+      if (predictions.schema().kind() == TaskKind.REGRESSION) {
+        line.put("value", predictions.value(i));
+      } else {
+        List<String> labels = predictions.schema().labels();
+        double[] probabilities = predictions.probabilities(i);
+        Map<String, Double> all = new LinkedHashMap<>();
+        for (int k = 0; k < probabilities.length; k++) {
+          all.put(labels.get(k), probabilities[k]);
+        }
+        line.put("label", labels.get(predictions.label(i)));
+        line.put("score", probabilities[predictions.label(i)]);
+        line.put("probabilities", all);
+      }
       out.write(JSON.writeValueAsString(line) + "\n");
     }
   };
@@ -56,25 +73,14 @@ enum PredictionFormat {
   private static final JsonMapper JSON = new JsonMapper();
 
   /** What comes before the first prediction. */
-  abstract void begin(Writer out, List<String> labels) throws IOException;
+  abstract void begin(Writer out, Schema schema) throws IOException;
 
   /** One prediction. */
-  abstract void write(Writer out, List<String> labels, double[] probabilities) throws IOException;
+  abstract void write(Writer out, Predictions predictions, int i) throws IOException;
 
   /** The format that goes with a file's name; null: the standard output. */
   static PredictionFormat of(Path output) {
     return output != null && output.toString().endsWith(".jsonl") ? JSONL : TSV;
-  }
-
-  /** The most probable class, the first of equals. */
-  static int best(double[] probabilities) {
-    int best = 0;
-    for (int i = 1; i < probabilities.length; i++) {
-      if (probabilities[i] > probabilities[best]) {
-        best = i;
-      }
-    }
-    return best;
   }
 
   /** A label must not end its cell. */
@@ -82,8 +88,8 @@ enum PredictionFormat {
     return label.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n");
   }
 
-  private static String number(double probability) {
-    return String.format(Locale.ROOT, "%.6f", probability);
+  private static String number(double value) {
+    return String.format(Locale.ROOT, "%.6f", value);
   }
 
   @Override

@@ -5,6 +5,7 @@ import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.prunepeft.ProgressListener;
+import org.prunepeft.io.RunDirectory;
 
 /**
  * Shows progress on the error stream: bars with rate and time left on a terminal, now and then a
@@ -14,8 +15,20 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
   /** Set by the launcher: whether the error stream is a terminal. */
   static final String TERMINAL = "prunepeft.terminal";
 
-  static ProgressDisplay create() {
-    return Boolean.getBoolean(TERMINAL) ? new Bars() : new Lines();
+  private String config;
+
+  /**
+   * @param config the options as they are in effect, as YAML, for the run's directory
+   */
+  static ProgressDisplay create(String config) {
+    ProgressDisplay display = Boolean.getBoolean(TERMINAL) ? new Bars() : new Lines();
+    display.config = config;
+    return display;
+  }
+
+  @Override
+  public void directory(RunDirectory directory) {
+    directory.writeText("config.yaml", config);
   }
 
   @Override

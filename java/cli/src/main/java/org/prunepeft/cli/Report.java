@@ -35,7 +35,7 @@ final class Report {
   }
 
   private static void print(TrainOutcome outcome) {
-    System.out.printf("test accuracy %.2f %%%n", 100 * outcome.test().accuracy());
+    System.out.println("test " + outcome.test().primaryText());
     System.out.printf(
         "trainable parameters %,d of %,d (%.1f %%)%n",
         outcome.parameters(),

@@ -2,7 +2,6 @@ package org.prunepeft.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
@@ -18,7 +17,9 @@ import org.prunepeft.train.CriterionSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "search",
@@ -42,6 +43,7 @@ import picocli.CommandLine.Option;
       "  prunepeft search --strategy runs/earlier  the strategy that an earlier run found"
     })
 final class SearchCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
   @ArgGroup(validate = false, heading = "%nSearch:%n")
@@ -138,6 +140,10 @@ final class SearchCommand implements Callable<Integer> {
 
     @Option(
         names = "--keep-weights",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
         description = "Rounds go on from the trained weights instead of new ones.")
     boolean keepWeights;
 
@@ -158,24 +164,29 @@ final class SearchCommand implements Callable<Integer> {
 
     SearchSettings settings() {
       Partitioning cut = Partitioning.byName(partitioning);
-      return new SearchSettings(
-          keep,
-          budget == null ? OptionalLong.empty() : OptionalLong.of(budget),
-          strategy(cut),
-          WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut),
-          warmUpExamples,
-          warmUpEpochs,
-          rounds,
-          roundExamples,
-          roundEpochs,
-          selection,
-          weights,
-          !keepWeights,
-          new CriterionSettings(
-              zeroType,
-              CriterionSettings.DEFAULT.thresholdQuantile(),
-              threshold,
-              CriterionSettings.DEFAULT.activationBatches()));
+      SearchSettings.Builder settings =
+          SearchSettings.builder()
+              .keep(keep)
+              .strategy(strategy(cut))
+              .warmUp(WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut))
+              .warmUpExamples(warmUpExamples)
+              .warmUpEpochs(warmUpEpochs)
+              .rounds(rounds)
+              .roundExamples(roundExamples)
+              .roundEpochs(roundEpochs)
+              .selection(selection)
+              .weights(weights)
+              .reinitialise(!keepWeights)
+              .criteria(
+                  new CriterionSettings(
+                      zeroType,
+                      CriterionSettings.DEFAULT.thresholdQuantile(),
+                      threshold,
+                      CriterionSettings.DEFAULT.activationBatches()));
+      if (budget != null) {
+        settings.budget(budget);
+      }
+      return settings.build();
     }
 
     private Strategy strategy(Partitioning cut) {
@@ -183,6 +194,7 @@ final class SearchCommand implements Callable<Integer> {
         return null;
       }
       if (Files.isDirectory(Path.of(strategy))) {
+        strategy = Path.of(strategy).toAbsolutePath().toString();
         return Strategy.fromMap(RunDirectory.open(Path.of(strategy)).readJson("strategy.json"));
       }
       return Strategy.byName(strategy).withPartitioning(cut);
@@ -193,7 +205,7 @@ final class SearchCommand implements Callable<Integer> {
   public Integer call() {
     Setup setup = options.setup();
     SearchSettings settings = search.settings();
-    try (ProgressDisplay display = ProgressDisplay.create()) {
+    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
       SearchOutcome outcome = PrunePeft.search(setup, settings, display);
       display.close();
       Report.print(setup, outcome);

@@ -4,13 +4,16 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
+import java.util.Optional;
 import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** Options that search and train share, in PEFT's and Hugging Face's names where they have one. */
@@ -116,25 +119,44 @@ final class SetupOptions {
     int epochs;
 
     @Option(
-        names = "--batch-size",
+        names = {"--batch-size", "--per-device-train-batch-size"},
         defaultValue = "32",
         paramLabel = "N",
-        description = "Examples a step (default: ${DEFAULT-VALUE}).")
+        description = "Examples that are computed at once (default: ${DEFAULT-VALUE}).")
     int batchSize;
 
     @Option(
-        names = "--lora-learning-rate",
-        defaultValue = "1e-3",
+        names = "--gradient-accumulation-steps",
+        defaultValue = "1",
+        paramLabel = "N",
+        description = "Batches whose gradients make one step (default: ${DEFAULT-VALUE}).")
+    int accumulationSteps;
+
+    @Option(
+        names = "--optim",
+        defaultValue = "adamw",
+        paramLabel = "NAME",
+        description = "Optimiser: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    OptimizerType optimizer;
+
+    @Option(
+        names = "--learning-rate",
         paramLabel = "RATE",
-        description = "Peak learning rate of LoRA (default: ${DEFAULT-VALUE}).")
-    double loraRate;
+        description =
+            "Peak learning rate of LoRA and adapters, and of the encoder where all of it is trained; those that have an option of their own go by that.")
+    Double rate;
+
+    @Option(
+        names = "--lora-learning-rate",
+        paramLabel = "RATE",
+        description = "Peak learning rate of LoRA (default: 1e-3).")
+    Double loraRate;
 
     @Option(
         names = "--adapter-learning-rate",
-        defaultValue = "1e-3",
         paramLabel = "RATE",
-        description = "Peak learning rate of adapters (default: ${DEFAULT-VALUE}).")
-    double adapterRate;
+        description = "Peak learning rate of adapters (default: 1e-3).")
+    Double adapterRate;
 
     @Option(
         names = "--head-learning-rate",
@@ -144,11 +166,34 @@ final class SetupOptions {
     double headRate;
 
     @Option(
+        names = "--encoder-learning-rate",
+        paramLabel = "RATE",
+        description =
+            "Peak learning rate of the encoder's own weights, in full fine-tuning (default: 2e-5).")
+    Double encoderRate;
+
+    @Option(
         names = "--weight-decay",
         defaultValue = "0.01",
         paramLabel = "DECAY",
-        description = "AdamW's weight decay (default: ${DEFAULT-VALUE}).")
+        description = "Decoupled weight decay of all trained weights (default: ${DEFAULT-VALUE}).")
     double weightDecay;
+
+    @Option(
+        names = "--max-grad-norm",
+        defaultValue = "0",
+        paramLabel = "NORM",
+        description =
+            "Gradients are scaled down to this norm over all trained weights; 0: never (default: ${DEFAULT-VALUE}).")
+    double maxGradNorm;
+
+    @Option(
+        names = "--label-smoothing-factor",
+        defaultValue = "0",
+        paramLabel = "SHARE",
+        description =
+            "Share of each label that is spread over all classes (default: ${DEFAULT-VALUE}).")
+    double labelSmoothing;
 
     @Option(
         names = "--warmup-ratio",
@@ -159,11 +204,52 @@ final class SetupOptions {
     double warmupRatio;
 
     @Option(
+        names = "--warmup-steps",
+        defaultValue = "0",
+        paramLabel = "N",
+        description =
+            "Steps over which it rises, instead of a share; 0: the share holds (default: ${DEFAULT-VALUE}).")
+    int warmupSteps;
+
+    @Option(
         names = "--lr-scheduler-type",
         defaultValue = "linear",
         paramLabel = "TYPE",
-        description = "How it falls then: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+        description = "How it goes then: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     Schedule schedule;
+
+    @Option(
+        names = "--early-stopping-patience",
+        defaultValue = "0",
+        paramLabel = "EPOCHS",
+        description =
+            "Epochs without a better validation result after which the training ends; 0: it goes on to the last (default: ${DEFAULT-VALUE}).")
+    int patience;
+
+    TrainingSettings settings(int maxLength) {
+      TrainingSettings.Builder settings =
+          TrainingSettings.builder()
+              .batchSize(batchSize)
+              .gradientAccumulationSteps(accumulationSteps)
+              .optimizer(optimizer)
+              .headLearningRate(headRate)
+              .weightDecay(weightDecay)
+              .maxGradNorm(maxGradNorm)
+              .labelSmoothing(labelSmoothing)
+              .warmupRatio(warmupRatio)
+              .warmupSteps(warmupSteps)
+              .schedule(schedule)
+              .earlyStoppingPatience(patience)
+              .maxLength(maxLength);
+      first(loraRate, rate).ifPresent(settings::loraLearningRate);
+      first(adapterRate, rate).ifPresent(settings::adapterLearningRate);
+      first(encoderRate, rate).ifPresent(settings::encoderLearningRate);
+      return settings.build();
+    }
+
+    private static Optional<Double> first(Double own, Double common) {
+      return Optional.ofNullable(own == null ? common : own);
+    }
   }
 
   @Option(
@@ -185,30 +271,46 @@ final class SetupOptions {
       description = "Run directory, new or empty (default: runs/MODEL-TASK-TIME).")
   private Path output;
 
+  @Option(
+      names = ConfigFile.OPTION,
+      paramLabel = "FILE",
+      description =
+          "YAML with options by their names, such as 'lora_r: 16'; what is on the command line goes before it. A run's config.yaml runs it again.")
+  private Path config;
+
+  /**
+   * Also puts in place what has no fixed default, so that the options tell all that is in effect.
+   */
   Setup setup() {
-    return new Setup(
-        data.model,
-        data.task,
-        new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples),
-        modules.rank == 0
-            ? null
-            : new LoraConfig(modules.rank, modules.alpha, modules.dropout, modules.targets),
-        modules.bottleneck == 0
-            ? null
-            : new AdapterConfig(modules.bottleneck, AdapterConfig.DEFAULT.nonLinearity()),
-        new TrainingSettings(
-            training.batchSize,
-            training.loraRate,
-            training.adapterRate,
-            training.headRate,
-            training.weightDecay,
-            training.warmupRatio,
-            training.schedule,
-            data.maxLength),
-        training.epochs,
-        seed,
-        threads == null ? Runtime.getRuntime().availableProcessors() : threads,
-        output == null ? defaultOutput() : output);
+    if (threads == null) {
+      threads = Runtime.getRuntime().availableProcessors();
+    }
+    return Setup.builder()
+        .model(data.model)
+        .task(data.task)
+        .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
+        .lora(
+            modules.rank == 0
+                ? null
+                : new LoraConfig(modules.rank, modules.alpha, modules.dropout, modules.targets))
+        .adapter(
+            modules.bottleneck == 0
+                ? null
+                : new AdapterConfig(modules.bottleneck, AdapterConfig.DEFAULT.nonLinearity()))
+        .training(training.settings(data.maxLength))
+        .epochs(training.epochs)
+        .seed(seed)
+        .threads(threads)
+        .output(output == null ? defaultOutput() : output)
+        .build();
+  }
+
+  /** The options of the command in effect; read them with {@link #setup()} first. */
+  static String yaml(CommandSpec command) {
+    return ConfigFile.write(
+        command,
+        "To run this again: prunepeft %s --config THIS_FILE --output NEW"
+            .formatted(command.name()));
   }
 
   private Path defaultOutput() {

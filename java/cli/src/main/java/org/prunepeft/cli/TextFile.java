@@ -63,7 +63,7 @@ final class TextFile implements Iterable<Example>, Closeable {
         if (next == null) {
           throw new NoSuchElementException();
         }
-        Example example = new Example(next, null, 0);
+        Example example = new Example(next, null, Example.UNLABELLED);
         next = read();
         return example;
       }

@@ -11,7 +11,9 @@ import org.prunepeft.TrainOutcome;
 import org.prunepeft.io.RunDirectory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "train",
@@ -28,6 +30,7 @@ import picocli.CommandLine.Option;
       "  prunepeft train --modules runs/earlier         the configuration that an earlier search found"
     })
 final class TrainCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
   @Option(
@@ -49,8 +52,8 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Setup setup = options.setup();
-    try (ProgressDisplay display = ProgressDisplay.create()) {
-      Selection selection = selection();
+    Selection selection = selection();
+    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
       List<String> names =
           selection == Selection.CONFIGURATION ? configuration(Path.of(modules)) : List.of();
       TrainOutcome outcome = PrunePeft.train(setup, selection, keep, names, display);
@@ -72,6 +75,7 @@ final class TrainCommand implements Callable<Integer> {
               + modules
               + "'");
     }
+    modules = Path.of(modules).toAbsolutePath().toString();
     return Selection.CONFIGURATION;
   }
 

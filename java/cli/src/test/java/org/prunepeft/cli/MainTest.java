@@ -89,6 +89,11 @@ class MainTest {
         "search --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget -5 | the budget must be at least 1 parameter, got -5",
         "search --threads 0 | threads must be at least 1, got 0",
+        "train --max-seq-length 7 | the longest sequence must have at least 8 tokens, got 7",
+        "train --learning-rate 0 | the learning rate of LoRA must be above 0, got 0.0",
+        "train --optim sgd | sgd",
+        "train --max-grad-norm -1 | the largest gradient norm must be 0 (no clipping) or more, got"
+            + " -1.0",
         "search --epochs 0 | epochs must be at least 1, got 0",
         "search --rounds 0 | rounds must be at least 1, got 0",
         "search --test-examples 0 | validation and test need at least 1 example each, got 1000 and"

@@ -34,6 +34,7 @@ import org.prunepeft.io.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
 
 /** Whole searches on MiniLM and WordNet, so small that they find nothing. */
 class SearchTest {
@@ -70,27 +71,20 @@ class SearchTest {
 
   private static SearchOutcome search(Path output, int threads, ProgressListener listener) {
     Setup setup =
-        Setup.DEFAULT
-            .withSizes(new SplitSizes(64, 32, 32))
-            .withEpochs(1)
-            .withThreads(threads)
-            .withOutput(output);
-    SearchSettings defaults = SearchSettings.DEFAULT;
+        Setup.builder()
+            .sizes(new SplitSizes(64, 32, 32))
+            .epochs(1)
+            .threads(threads)
+            .output(output)
+            .build();
     SearchSettings settings =
-        new SearchSettings(
-            defaults.keep(),
-            defaults.budget(),
-            null,
-            WarmUpSettings.defaults().withTurns(1),
-            16,
-            1,
-            2,
-            32,
-            1,
-            defaults.selection(),
-            defaults.weights(),
-            defaults.reinitialise(),
-            defaults.criteria());
+        SearchSettings.builder()
+            .warmUp(WarmUpSettings.defaults().withTurns(1))
+            .warmUpExamples(16)
+            .warmUpEpochs(1)
+            .rounds(2)
+            .roundExamples(32)
+            .build();
     return PrunePeft.search(setup, settings, listener);
   }
 
@@ -186,12 +180,34 @@ class SearchTest {
   }
 
   @Test
+  void configurationFileOfARunRunsItAgainWithTheSameResult() throws IOException {
+    Path once = temporary.resolve("once");
+    call(once, "search", "--warm-up-turns=1", "--warm-up-examples=16", "--round-examples=32")
+        .exits(0);
+    Path twice = temporary.resolve("twice");
+    Call.of("search", "--config", once.resolve("config.yaml").toString(), "-o", twice.toString())
+        .exits(0);
+    for (String name : List.of("config.yaml", "strategy.json", "rounds.json", "metrics.jsonl")) {
+      assertEquals(
+          Files.readString(once.resolve(name)), Files.readString(twice.resolve(name)), name);
+    }
+    for (String name : List.of("adapter.safetensors", "head.safetensors")) {
+      assertArrayEquals(
+          Files.readAllBytes(once.resolve(name)), Files.readAllBytes(twice.resolve(name)), name);
+    }
+    assertEquals(result(once), result(twice));
+    Map<?, ?> setup = (Map<?, ?>) RunDirectory.open(twice).readJson("config.json").get("setup");
+    assertEquals(twice.toString(), setup.get("output"));
+  }
+
+  @Test
   void configurationOfARunIsTrainedAgain() throws IOException {
     Path trained = temporary.resolve("trained");
     call(trained, "train", "--modules=" + first).exits(0);
     assertEquals(
         Set.of(
             "config.json",
+            "config.yaml",
             "configuration.json",
             "metrics.jsonl",
             "result.json",
@@ -208,9 +224,8 @@ class SearchTest {
       Evaluation again = model.evaluate(model.dataset().test());
       Evaluation then = outcome.retrained().test();
       assertEquals(then.loss(), again.loss());
-      assertEquals(then.accuracy(), again.accuracy());
-      assertEquals(then.macroF1(), again.macroF1());
-      assertArrayEquals(then.predictions(), again.predictions());
+      assertEquals(then.metrics(), again.metrics());
+      assertArrayEquals(then.predictions().labels(), again.predictions().labels());
       assertEquals(
           outcome.retrained().validation().loss(),
           model.evaluate(model.dataset().validation()).loss());
@@ -227,23 +242,14 @@ class SearchTest {
   }
 
   @Test
-  void probabilitiesAreTheSoftmaxOfTheScoresAndPredictTheSame() {
+  void probabilitiesOfALoadedRunGiveItsLoss() {
     try (TrainedModel model = TrainedModel.load(first)) {
       List<Example> examples = model.dataset().test();
-      float[][] logits = model.logits(examples);
-      double[][] probabilities = model.probabilities(examples);
-      int[] predictions = model.evaluate(examples).predictions();
+      Predictions predictions = model.predict(examples);
       double loss = 0;
       for (int i = 0; i < examples.size(); i++) {
-        double sum = 0;
-        for (float logit : logits[i]) {
-          sum += Math.exp(logit);
-        }
-        for (int k = 0; k < logits[i].length; k++) {
-          assertEquals(Math.exp(logits[i][k]) / sum, probabilities[i][k], 1e-12);
-        }
-        assertEquals(predictions[i], PredictionFormat.best(probabilities[i]));
-        loss -= Math.log(probabilities[i][examples.get(i).label()]) / examples.size();
+        double[] probabilities = predictions.probabilities(i);
+        loss -= Math.log(probabilities[examples.get(i).label()]) / examples.size();
       }
       assertEquals(outcome.retrained().test().loss(), loss, 1e-5);
     }
@@ -256,8 +262,8 @@ class SearchTest {
     List<String> labels;
     try (TrainedModel model = TrainedModel.load(first)) {
       test = model.dataset().test();
-      labels = model.labels();
-      predictions = model.evaluate(test).predictions();
+      labels = model.schema().labels();
+      predictions = model.evaluate(test).predictions().labels();
     }
     Path texts = temporary.resolve("texts.txt");
     Files.write(texts, test.stream().map(Example::text).toList());

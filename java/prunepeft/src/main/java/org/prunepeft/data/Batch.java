@@ -1,5 +1,9 @@
 package org.prunepeft.data;
 
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
 /**
  * Examples of like length, padded to the longest; values row by row.
  *
@@ -8,11 +12,11 @@ package org.prunepeft.data;
  * @param ids [rows · length] token ids, 0 where padded
  * @param types [rows · length] segment ids, 0 where padded
  * @param mask [rows · length] 1 for a token, 0 for padding
- * @param labels [rows]
+ * @param targets [rows] numbers of the classes, or the numbers to be told
  * @param indices [rows] each example's place in the data set
  */
 public record Batch(
-    int rows, int length, long[] ids, long[] types, byte[] mask, int[] labels, int[] indices) {
+    int rows, int length, long[] ids, long[] types, byte[] mask, double[] targets, int[] indices) {
   static Batch of(EncodedDataset data, int[] indices) {
     int rows = indices.length;
     int length = 0;
@@ -22,7 +26,7 @@ public record Batch(
     long[] ids = new long[rows * length];
     long[] types = new long[rows * length];
     byte[] mask = new byte[rows * length];
-    int[] labels = new int[rows];
+    double[] targets = new double[rows];
     for (int row = 0; row < rows; row++) {
       Encoding encoding = data.encoding(indices[row]);
       for (int i = 0; i < encoding.ids().length; i++) {
@@ -30,8 +34,27 @@ public record Batch(
         types[row * length + i] = encoding.types()[i];
         mask[row * length + i] = 1;
       }
-      labels[row] = data.label(indices[row]);
+      targets[row] = data.target(indices[row]);
     }
-    return new Batch(rows, length, ids, types, mask, labels, indices);
+    return new Batch(rows, length, ids, types, mask, targets, indices);
+  }
+
+  /**
+   * Cuts it into batches of at most so many rows, in order, each padded to its own longest. A batch
+   * that is small enough is returned itself.
+   *
+   * @param data that the batch was cut from
+   * @param size 1 or more
+   */
+  public List<Batch> split(EncodedDataset data, int size) {
+    if (rows <= size) {
+      return List.of(this);
+    }
+    List<Batch> parts = new ArrayList<>();
+    for (int from = 0; from < rows; from += size) {
+      int to = (int) Math.min(rows, (long) from + size);
+      parts.add(of(data, Arrays.copyOfRange(indices, from, to)));
+    }
+    return parts;
   }
 }

@@ -7,39 +7,56 @@ import java.util.Objects;
  * The examples of a task in three disjoint parts.
  *
  * @param name of the task
- * @param labels names of the classes; an example's label is an index into it
+ * @param schema what the examples look like
  * @param train to fit weights to
  * @param validation to choose by
  * @param test to report on, and for nothing else
  */
 public record Dataset(
-    String name,
-    List<String> labels,
-    List<Example> train,
-    List<Example> validation,
-    List<Example> test) {
+    String name, Schema schema, List<Example> train, List<Example> validation, List<Example> test) {
   /**
-   * Copies the lists and checks the labels.
+   * Copies the lists and checks them.
    *
-   * @throws IllegalArgumentException if an example's label has no name
+   * @throws IllegalArgumentException if an example has no target, not the target of such a task, or
+   *     another number of texts
    */
   public Dataset {
     Objects.requireNonNull(name, "name");
-    labels = List.copyOf(labels);
-    train = checked("train", train, labels.size());
-    validation = checked("validation", validation, labels.size());
-    test = checked("test", test, labels.size());
+    Objects.requireNonNull(schema, "schema");
+    train = checked("train", train, schema);
+    validation = checked("validation", validation, schema);
+    test = checked("test", test, schema);
   }
 
-  private static List<Example> checked(String part, List<Example> examples, int classes) {
+  private static List<Example> checked(String part, List<Example> examples, Schema schema) {
     for (int i = 0; i < examples.size(); i++) {
-      int label = examples.get(i).label();
-      if (label >= classes) {
-        throw new IllegalArgumentException(
-            "label must be below %d, the number of classes, got %d (%s example %d)"
-                .formatted(classes, label, part, i));
+      Example example = examples.get(i);
+      String fault = fault(example, schema);
+      if (fault != null) {
+        throw new IllegalArgumentException("%s (%s example %d)".formatted(fault, part, i));
       }
     }
     return List.copyOf(examples);
+  }
+
+  private static String fault(Example example, Schema schema) {
+    double target = example.target();
+    if (!example.labelled()) {
+      return "an example needs a target, got none";
+    }
+    if ((example.pair() == null) != (schema.textColumns() == 1)) {
+      return "an example must have as many texts as the task, %d".formatted(schema.textColumns());
+    }
+    if (schema.kind() == TaskKind.CLASSIFICATION
+        && !(target >= 0 && target < schema.labels().size() && target == Math.rint(target))) {
+      return "label must be a whole number from 0 to below %d, the number of classes, got %s"
+          .formatted(schema.labels().size(), target);
+    }
+    return null;
+  }
+
+  /** Names of the classes; an example's label is an index into it. None for a regression. */
+  public List<String> labels() {
+    return schema.labels();
   }
 }

@@ -3,17 +3,17 @@ package org.prunepeft.data;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Labelled examples as token ids. Immutable. */
+/** Examples as token ids, with their targets. Immutable. */
 public final class EncodedDataset {
   /** Texts that are encoded at once: enough to keep all cores busy. */
   private static final int CHUNK = 1024;
 
   private final Encoding[] encodings;
-  private final int[] labels;
+  private final double[] targets;
 
-  private EncodedDataset(Encoding[] encodings, int[] labels) {
+  private EncodedDataset(Encoding[] encodings, double[] targets) {
     this.encodings = encodings;
-    this.labels = labels;
+    this.targets = targets;
   }
 
   /** Encodes the examples, in their order. */
@@ -24,12 +24,28 @@ public final class EncodedDataset {
       encodings.addAll(tokenizer.encode(chunk));
     }
     return new EncodedDataset(
-        encodings.toArray(Encoding[]::new), examples.stream().mapToInt(Example::label).toArray());
+        encodings.toArray(Encoding[]::new),
+        examples.stream().mapToDouble(Example::target).toArray());
+  }
+
+  /**
+   * Examples that are token ids already.
+   *
+   * @param targets of each: the number of its class, or the number to be told
+   * @throws IllegalArgumentException if there are more or fewer targets than encodings
+   */
+  public static EncodedDataset of(List<Encoding> encodings, double[] targets) {
+    if (encodings.size() != targets.length) {
+      throw new IllegalArgumentException(
+          "every example needs one target, got %d examples and %d targets"
+              .formatted(encodings.size(), targets.length));
+    }
+    return new EncodedDataset(encodings.toArray(Encoding[]::new), targets.clone());
   }
 
   /** How many examples. */
   public int size() {
-    return labels.length;
+    return targets.length;
   }
 
   /** [T] token ids of an example; a copy. */
@@ -42,14 +58,14 @@ public final class EncodedDataset {
     return encodings[i].types().clone();
   }
 
-  /** The class of an example. */
-  public int label(int i) {
-    return labels[i];
+  /** The number of an example's class, or the number to be told; NaN if not known. */
+  public double target(int i) {
+    return targets[i];
   }
 
-  /** [size] the classes of all; a copy. */
-  public int[] labels() {
-    return labels.clone();
+  /** [size] the targets of all; a copy. */
+  public double[] targets() {
+    return targets.clone();
   }
 
   /**
@@ -60,7 +76,7 @@ public final class EncodedDataset {
   public EncodedDataset subset(List<Integer> indices) {
     return new EncodedDataset(
         indices.stream().map(i -> encodings[i]).toArray(Encoding[]::new),
-        indices.stream().mapToInt(i -> labels[i]).toArray());
+        indices.stream().mapToDouble(i -> targets[i]).toArray());
   }
 
   /** Tokens of all examples, special tokens included, padding not. */

@@ -3,23 +3,49 @@ package org.prunepeft.data;
 import java.util.Objects;
 
 /**
- * One labelled text.
+ * One text or pair of texts, and what is to be told from it.
  *
  * @param text the text, or the first of two
  * @param pair the second text; null for tasks of single texts
- * @param label number of the class, 0 or more
+ * @param target number of the class, or the number to be told; {@link #UNLABELLED} if not known
  */
-public record Example(String text, String pair, int label) {
+public record Example(String text, String pair, double target) {
+  /** The target of an example that is there to be predicted: not a number. */
+  public static final double UNLABELLED = Double.NaN;
+
   /**
    * Checks the values.
    *
    * @throws NullPointerException if the text is null
-   * @throws IllegalArgumentException if the label is negative
+   * @throws IllegalArgumentException if the target is infinite
    */
   public Example {
     Objects.requireNonNull(text, "text");
-    if (label < 0) {
-      throw new IllegalArgumentException("label must be at least 0, got " + label);
+    if (Double.isInfinite(target)) {
+      throw new IllegalArgumentException("target must be finite, got " + target);
     }
+  }
+
+  /** Whether the target is known. */
+  public boolean labelled() {
+    return !Double.isNaN(target);
+  }
+
+  /**
+   * Number of the class, 0 or more.
+   *
+   * @throws IllegalStateException if the target is not one
+   */
+  public int label() {
+    return label(target);
+  }
+
+  /** A target as the number of a class; see {@link #label()}. */
+  static int label(double target) {
+    int label = (int) target;
+    if (label != target || label < 0) {
+      throw new IllegalStateException("a class has a number from 0, got " + target);
+    }
+    return label;
   }
 }

@@ -1,11 +1,13 @@
 package org.prunepeft.data;
 
-/** A classification task with its data. */
+import java.util.List;
+
+/** A task with its data. */
 public interface Task {
   /** By which {@link Tasks#byName} finds it. */
   String name();
 
-  /** What is classified into what, in a sentence. */
+  /** What is told from what, in a sentence. */
   String description();
 
   /** Where the data comes from. */
@@ -13,6 +15,21 @@ public interface Task {
 
   /** Under which licence the data may be used. */
   String licence();
+
+  /** Whether a class or a number is told. */
+  default TaskKind kind() {
+    return TaskKind.CLASSIFICATION;
+  }
+
+  /** Texts an example has, 1 or 2. */
+  default int textColumns() {
+    return 1;
+  }
+
+  /** What is measured, the official metric first; the best epoch is chosen by that one. */
+  default List<Metric> metrics() {
+    return List.of(Metric.ACCURACY, Metric.MACRO_F1);
+  }
 
   /**
    * Draws the three parts. Equal arguments give equal data sets on every machine.

@@ -116,12 +116,15 @@ public final class WordNetSupersense implements Task {
     List<Example> test = draw(pool, sizes.test(), Shuffle.mixed(seed, 0));
     List<Example> validation = draw(pool, sizes.validation(), Shuffle.mixed(seed, 1));
     List<Example> train = draw(pool, sizes.train(), Shuffle.mixed(seed, 2));
-    return new Dataset(name(), LABELS, train, validation, test);
+    return new Dataset(name(), Schema.of(this, LABELS), train, validation, test);
   }
 
   /** Moves a stratified sample out of the pool. */
   private static List<Example> draw(List<Example> pool, int n, long seed) {
-    int[] indices = Stratified.sample(pool, n, seed).stream().mapToInt(Integer::intValue).toArray();
+    int[] indices =
+        Stratified.sample(pool, TaskKind.CLASSIFICATION, n, seed).stream()
+            .mapToInt(Integer::intValue)
+            .toArray();
     Set<Integer> drawn = new HashSet<>();
     Arrays.stream(indices).forEach(drawn::add);
     // Labels are streams of the seed in sampling, and they are not negative.

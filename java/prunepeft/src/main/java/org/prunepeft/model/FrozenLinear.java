@@ -2,16 +2,16 @@ package org.prunepeft.model;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.FrozenWeight;
 
 /**
  * A linear of the pre-trained model, y = x Wᵀ + b. Several projections of one input may be stacked
  * in it: its parts name them, each with its block of rows of W, which is its block of columns of y.
  *
- * @param weight W [N,K]; owned by the model
- * @param bias b [N]; owned by the model
+ * @param frozen W [N,K] and b [N]
  * @param parts in the order of the rows; their rows add up to N
  */
-public record FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
+public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements AutoCloseable {
   /**
    * One projection.
    *
@@ -25,5 +25,26 @@ public record FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
 
   public FrozenLinear {
     parts = List.copyOf(parts);
+  }
+
+  /** Of tensors that the model owns. */
+  public FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
+    this(new FrozenWeight(weight, bias), parts);
+  }
+
+  /** W [N,K]; owned by the model. */
+  public Tensor weight() {
+    return frozen.weight();
+  }
+
+  /** b [N]; owned by the model. */
+  public Tensor bias() {
+    return frozen.bias();
+  }
+
+  /** Frees what was made for the kernels; the tensors stay. */
+  @Override
+  public void close() {
+    frozen.close();
   }
 }

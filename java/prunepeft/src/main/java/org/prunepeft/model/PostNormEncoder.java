@@ -41,6 +41,10 @@ public final class PostNormEncoder implements Encoder {
           weights.linear(layer, Projection.OUTPUT),
           weights.norm(config.architecture().outputNorm(layer), config.hidden()));
     }
+
+    List<FrozenLinear> linears() {
+      return List.of(attentionInput, attentionOutput, intermediate, output);
+    }
   }
 
   /**
@@ -98,6 +102,7 @@ public final class PostNormEncoder implements Encoder {
 
   @Override
   public void close() {
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     scope.close();
   }
 }

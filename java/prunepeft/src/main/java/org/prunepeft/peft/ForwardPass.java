@@ -10,6 +10,7 @@ import org.prunepeft.torch.Tape;
  * @param training whether modules drop inputs
  * @param seed of the dropout masks
  * @param step training step, names the masks
+ * @param microBatch within the step, names them too; 0 to 65535
  * @param magnitudes null: the modules' outputs are not measured
  * @param rowMask B·T bytes, 0 for padding
  * @param tokens how many rows are real
@@ -19,12 +20,13 @@ public record ForwardPass(
     boolean training,
     long seed,
     int step,
+    int microBatch,
     OutputMagnitudes magnitudes,
     BytePointer rowMask,
     long tokens) {
 
   /** A pass without dropout and measurement. */
   public static ForwardPass evaluation(Tape tape) {
-    return new ForwardPass(tape, false, 0, 0, null, null, 0);
+    return new ForwardPass(tape, false, 0, 0, 0, null, null, 0);
   }
 }

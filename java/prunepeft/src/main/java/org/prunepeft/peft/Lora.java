@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.zip.CRC32;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Projection;
@@ -53,7 +54,26 @@ public final class Lora implements ModuleType {
       String path = encoder.path(layer, projection);
       placed.add(new Placed(path, tensors.get(2 * i), tensors.get(2 * i + 1)));
     }
-    return new Module(placed, (float) (config.alpha() / config.rank()), (float) config.dropout());
+    return new Module(placed, (float) config.scale(), (float) config.dropout());
+  }
+
+  @Override
+  public List<AdapterPart> parts(
+      EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors) {
+    List<AdapterPart> parts = new ArrayList<>();
+    for (int i = 0; i < config.targets().size(); i++) {
+      parts.add(
+          new AdapterPart.LowRank(
+              layer,
+              encoder.path(layer, encoder.architecture().projection(config.targets().get(i))),
+              tensors.get(2 * i),
+              tensors.get(2 * i + 1),
+              config.alpha(),
+              false,
+              config.dropout(),
+              null));
+    }
+    return parts;
   }
 
   private record Placed(String path, Tensor a, Tensor b) {}

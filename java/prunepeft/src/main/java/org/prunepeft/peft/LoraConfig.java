@@ -29,4 +29,14 @@ public record LoraConfig(int rank, double alpha, double dropout, List<String> ta
     }
     targets = List.copyOf(targets);
   }
+
+  /** The factor of B·A. */
+  public double scale() {
+    return scale(alpha, rank, false);
+  }
+
+  /** alpha / r, or alpha / √r (rank-stabilised LoRA, Kalajdzievski 2023). */
+  static double scale(double alpha, int rank, boolean rsLora) {
+    return alpha / (rsLora ? Math.sqrt(rank) : rank);
+  }
 }

@@ -2,6 +2,7 @@ package org.prunepeft.peft;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 
 /**
@@ -39,4 +40,16 @@ public interface ModuleType {
    *     module
    */
   PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors);
+
+  /**
+   * A trained module as adapter files know it.
+   *
+   * @param tensors in the order of {@link #parameters}
+   * @throws UnsupportedOperationException if there is no such form, as here
+   */
+  default List<AdapterPart> parts(
+      EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors) {
+    throw new UnsupportedOperationException(
+        "modules of the kind " + name() + " have no form in adapter files");
+  }
 }

@@ -49,7 +49,8 @@ public record PeftConfig(List<ModuleType> types) {
     return new SearchSpace(encoder.layers(), candidates);
   }
 
-  ModuleType type(String name) {
+  /** The kind of that name. */
+  public ModuleType type(String name) {
     return types.stream()
         .filter(type -> type.name().equals(name))
         .findFirst()

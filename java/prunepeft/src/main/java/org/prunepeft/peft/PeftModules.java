@@ -117,6 +117,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   @Override
   public Tensor linear(FrozenLinear linear, Tensor x) {
+    if (linear.weight().requires_grad()) {
+      // Trained itself, and so LibTorch's.
+      return Insertions.super.linear(linear, x);
+    }
     List<LoraLinear.Branch> branches = new ArrayList<>();
     List<String> owners = new ArrayList<>();
     float dropped = 0;
@@ -131,13 +135,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
     }
-    if (branches.isEmpty()) {
-      return Insertions.super.linear(linear, x);
-    }
     Dropout dropout =
-        pass.training() && dropped > 0 ? new Dropout(dropped, pass.seed(), pass.step(), 0) : null;
-    return LoraLinear.apply(
-        pass.tape(), x, linear.weight(), linear.bias(), branches, dropout, observer(owners));
+        pass.training() && dropped > 0
+            ? new Dropout(dropped, pass.seed(), pass.step(), pass.microBatch())
+            : null;
+    return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer(owners));
   }
 
   private LoraLinear.Observer observer(List<String> owners) {

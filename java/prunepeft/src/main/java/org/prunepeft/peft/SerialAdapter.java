@@ -2,6 +2,7 @@ package org.prunepeft.peft;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.model.EncoderConfig;
@@ -40,6 +41,22 @@ public final class SerialAdapter implements ModuleType {
         new SerialAdapterOp.Weights(
             tensors.get(0), tensors.get(1), tensors.get(2), tensors.get(3), config.nonLinearity());
     return new Module(PeftModules.candidateName(name(), layer), weights);
+  }
+
+  @Override
+  public List<AdapterPart> parts(
+      EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors) {
+    return List.of(
+        new AdapterPart.Bottleneck(
+            layer,
+            AdapterPart.Place.FEED_FORWARD,
+            AdapterPart.Bottleneck.Input.NORMED_SUM,
+            1,
+            config.nonLinearity(),
+            tensors.get(0),
+            tensors.get(1),
+            tensors.get(2),
+            tensors.get(3)));
   }
 
   private record Module(String name, SerialAdapterOp.Weights weights) implements PeftModule {

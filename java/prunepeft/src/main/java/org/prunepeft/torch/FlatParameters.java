@@ -1,7 +1,9 @@
 package org.prunepeft.torch;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -15,7 +17,7 @@ import org.prunepeft.kernels.Matrix;
  * operation on one tensor.
  *
  * <p>Each tensor is a leaf of the autograd graph whose gradient is accumulated into its part of the
- * gradient buffer. Tensors begin at multiples of 16 elements; the elements between them stay 0.
+ * gradient buffer. They begin at multiples of 16 elements; the elements between them stay 0.
  */
 public final class FlatParameters implements AutoCloseable {
   private static final long ALIGNMENT = 16;
@@ -24,8 +26,21 @@ public final class FlatParameters implements AutoCloseable {
   private final Tensor values;
   private final Tensor gradients;
   private final Map<String, Part> parts = new LinkedHashMap<>();
+  private final List<Moved> moved = new ArrayList<>();
 
-  private record Part(Tensor leaf, long offset, long length) {}
+  private record Part(Tensor tensor, Tensor gradient, long offset, long length) {}
+
+  /** A tensor of someone else's, and a handle on the memory that it had. */
+  private record Moved(Tensor tensor, Tensor before) {}
+
+  /**
+   * A tensor whose rows are those of several named ones: the stacked projections of an attention
+   * layer. Most have one name for all rows.
+   *
+   * @param tensor float32, dense, a leaf of the autograd graph
+   * @param rows extents of the first dimension by name, in order; they add up to the tensor's
+   */
+  public record Stacked(Tensor tensor, Map<String, Long> rows) {}
 
   /**
    * Makes zero tensors.
@@ -46,13 +61,65 @@ public final class FlatParameters implements AutoCloseable {
       for (Map.Entry<String, long[]> entry : shapes.entrySet()) {
         long length = length(entry.getValue());
         Tensor leaf = values.narrow(0, offset, length).view(entry.getValue()).detach();
+        Tensor gradient = gradients.narrow(0, offset, length).view(entry.getValue());
         leaf.set_requires_grad(true);
-        leaf.mutable_grad().put(gradients.narrow(0, offset, length).view(entry.getValue()));
-        parts.put(entry.getKey(), new Part(leaf, offset, length));
+        leaf.mutable_grad().put(gradient);
+        parts.put(entry.getKey(), new Part(leaf, gradient, offset, length));
         offset += padded(length);
       }
       values.set_requires_grad(true);
       values.mutable_grad().put(gradients);
+    }
+  }
+
+  private FlatParameters(List<Stacked> tensors) {
+    try (PointerScope own = new PointerScope()) {
+      scope = own;
+      own.extend();
+      long total = tensors.stream().mapToLong(stacked -> padded(stacked.tensor.numel())).sum();
+      values = Torch.zeros(total);
+      gradients = Torch.zeros(total);
+      long offset = 0;
+      for (Stacked stacked : tensors) {
+        move(stacked, offset);
+        offset += padded(stacked.tensor.numel());
+      }
+      values.set_requires_grad(true);
+      values.mutable_grad().put(gradients);
+    }
+  }
+
+  /**
+   * Makes tensors that a model computes with trainable: until {@link #close}, which gives them
+   * their memory and values back, they lie in this object's buffer and require gradients.
+   *
+   * @param tensors those of the model; they stay its own and must outlive this object
+   */
+  public static FlatParameters adopt(List<Stacked> tensors) {
+    return new FlatParameters(tensors);
+  }
+
+  private void move(Stacked stacked, long offset) {
+    Tensor tensor = stacked.tensor;
+    long[] shape = tensor.shape();
+    Tensor place = values.narrow(0, offset, tensor.numel()).view(shape);
+    Tensor gradient = gradients.narrow(0, offset, tensor.numel()).view(shape);
+    try (NoGradGuard guard = new NoGradGuard()) {
+      place.copy_(tensor);
+    }
+    moved.add(new Moved(tensor, tensor.detach()));
+    tensor.set_data(place);
+    tensor.set_requires_grad(true);
+    tensor.mutable_grad().put(gradient);
+    long row = 0;
+    for (Map.Entry<String, Long> entry : stacked.rows.entrySet()) {
+      long rows = entry.getValue();
+      long length = tensor.numel() / shape[0] * rows;
+      parts.put(
+          entry.getKey(),
+          new Part(place.narrow(0, row, rows), gradient.narrow(0, row, rows), offset, length));
+      row += rows;
+      offset += length;
     }
   }
 
@@ -73,13 +140,25 @@ public final class FlatParameters implements AutoCloseable {
     return parts.keySet();
   }
 
-  /** The leaf tensor of that name; owned by this object. */
+  /**
+   * The tensor of that name; owned by this object. It is a leaf of the autograd graph, but for rows
+   * of an adopted tensor, which only share its memory.
+   */
   public Tensor get(String name) {
+    return part(name).tensor;
+  }
+
+  /** The gradient of the tensor of that name; owned by this object. */
+  public Tensor gradient(String name) {
+    return part(name).gradient;
+  }
+
+  private Part part(String name) {
     Part part = parts.get(name);
     if (part == null) {
       throw new IllegalArgumentException("no parameter " + name + "; there are " + parts.keySet());
     }
-    return part.leaf;
+    return part;
   }
 
   /** The extents of the tensor of that name; a copy. */
@@ -97,8 +176,8 @@ public final class FlatParameters implements AutoCloseable {
    * @throws IllegalArgumentException if there are more or fewer
    */
   public void put(String name, float[] data) {
-    Part part = parts.get(name);
-    if (data.length != get(name).numel()) {
+    Part part = part(name);
+    if (data.length != part.length) {
       throw new IllegalArgumentException(
           "%s has %d elements, got %d".formatted(name, part.length, data.length));
     }
@@ -126,8 +205,7 @@ public final class FlatParameters implements AutoCloseable {
 
   /** The part of a flat tensor of this layout that belongs to a name, as [1,n]. */
   public Matrix segment(Tensor flat, String name) {
-    get(name);
-    Part part = parts.get(name);
+    Part part = part(name);
     return Matrix.vector(flat.data_ptr_float().position(part.offset), part.length);
   }
 
@@ -138,6 +216,12 @@ public final class FlatParameters implements AutoCloseable {
 
   @Override
   public void close() {
+    for (Moved entry : moved) {
+      entry.tensor.set_requires_grad(false);
+      entry.tensor.mutable_grad().put(new Tensor());
+      entry.tensor.set_data(entry.before);
+    }
+    moved.clear();
     scope.close();
   }
 }

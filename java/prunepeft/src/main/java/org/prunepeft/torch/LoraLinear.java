@@ -5,18 +5,17 @@ import java.util.List;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LinearBranch;
 import org.prunepeft.kernels.LoraBranch;
 import org.prunepeft.kernels.LoraKernels;
 import org.prunepeft.kernels.Matrix;
 
 /**
- * A frozen linear with LoRA modules on it, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one operation of the
- * autograd graph. The products with W are LibTorch's; the rest is ours. Several modules may share
- * the input, each adding to its own columns of y.
+ * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one
+ * operation of the autograd graph and of our kernels. Several modules may share the input, each
+ * adding to its own columns of y.
  */
 public final class LoraLinear {
   private LoraLinear() {}
@@ -40,9 +39,8 @@ public final class LoraLinear {
 
   /**
    * @param x [M,K], dense
-   * @param weight W [N,K], frozen
-   * @param bias b [N], frozen; null: none
-   * @param branches at least one
+   * @param linear W [N,K] and b
+   * @param branches may be empty
    * @param dropout null: none (evaluation)
    * @param observer null: none
    * @return y [M,N]
@@ -50,8 +48,7 @@ public final class LoraLinear {
   public static Tensor apply(
       Tape tape,
       Tensor x,
-      Tensor weight,
-      Tensor bias,
+      FrozenWeight linear,
       List<Branch> branches,
       Dropout dropout,
       Observer observer) {
@@ -60,26 +57,17 @@ public final class LoraLinear {
     Tensor s;
     Tensor input = x.detach();
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = torch.linear(input, weight, bias == null ? Torch.none() : new TensorOptional(bias));
+      y = Torch.emptyMatrix(rows, linear.weight().size(0));
       s = Torch.emptyMatrix(rows, ranks(branches));
-      Matrix xMatrix = Torch.matrix(input);
-      List<LoraBranch> down = new ArrayList<>();
+      List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
-          branches,
-          (i, column, rank) -> down.add(branch(branches.get(i), columns(s, column, rank), null)));
-      LoraKernels.down(Device.cpu(), xMatrix, down, dropout, null, tape.workspace());
-      for (int i = 0; i < branches.size(); i++) {
-        Branch branch = branches.get(i);
-        Matrix b = Torch.matrix(branch.b);
-        LoraKernels.up(
-            Device.cpu(),
-            down.get(i).s(),
-            b,
-            columns(y, branch.firstColumn, b.rows()),
-            tape.workspace());
-        if (observer != null) {
-          observer.forward(i, down.get(i).s(), b);
-        }
+          branches, (i, column, rank) -> table.add(branch(branches.get(i), s, column, rank)));
+      linear
+          .prepared()
+          .forward(
+              Device.cpu(), Torch.matrix(input), table, dropout, Torch.matrix(y), tape.workspace());
+      for (int i = 0; i < table.size() && observer != null; i++) {
+        observer.forward(i, table.get(i).s(), table.get(i).b());
       }
     }
     List<Tensor> inputs = new ArrayList<>(List.of(x));
@@ -87,22 +75,25 @@ public final class LoraLinear {
       inputs.add(branch.a);
       inputs.add(branch.b);
     }
-    List<Tensor> saved = new ArrayList<>(inputs);
-    saved.add(s);
+    List<Tensor> saved = new ArrayList<>();
+    if (!branches.isEmpty()) {
+      saved.addAll(inputs);
+      saved.add(s);
+    }
     boolean needsInput = x.requires_grad();
     return tape.record(
         y,
         inputs,
         saved,
         gradient ->
-            backward(tape, gradient.contiguous(), input, weight, s, branches, dropout, needsInput));
+            backward(tape, gradient.contiguous(), input, linear, s, branches, dropout, needsInput));
   }
 
   private static Tensor[] backward(
       Tape tape,
       Tensor dy,
       Tensor x,
-      Tensor weight,
+      FrozenWeight linear,
       Tensor s,
       List<Branch> branches,
       Dropout dropout,
@@ -110,6 +101,7 @@ public final class LoraLinear {
     Tensor[] gradients = new Tensor[1 + 2 * branches.size()];
     Tensor ds = Torch.emptyMatrix(x.size(0), s.size(1));
     List<LoraBranch> down = new ArrayList<>();
+    List<LinearBranch> table = new ArrayList<>();
     forEachColumnBlock(
         branches,
         (i, column, rank) -> {
@@ -117,31 +109,44 @@ public final class LoraLinear {
           Matrix b = Torch.matrix(branch.b);
           Tensor da = Torch.emptyMatrix(rank, x.size(1));
           Tensor db = Torch.emptyMatrix(b.rows(), rank);
+          Matrix dsOfBranch = columns(ds, column, rank);
           LoraKernels.gradUp(
               Device.cpu(),
               columns(dy, branch.firstColumn, b.rows()),
               b,
               columns(s, column, rank),
               branch.scale,
-              columns(ds, column, rank),
+              dsOfBranch,
               Torch.matrix(db),
               false,
               tape.workspace());
-          down.add(branch(branch, columns(ds, column, rank), Torch.matrix(da)));
+          down.add(new LoraBranch(null, branch.scale, branch.module, dsOfBranch, Torch.matrix(da)));
+          table.add(branch(branch, ds, column, rank));
           gradients[1 + 2 * i] = da;
           gradients[2 + 2 * i] = db;
         });
-    LoraKernels.gradDown(Device.cpu(), Torch.matrix(x), down, dropout, false, tape.workspace());
+    if (!down.isEmpty()) {
+      LoraKernels.gradDown(Device.cpu(), Torch.matrix(x), down, dropout, false, tape.workspace());
+    }
     if (needsInput) {
-      Tensor dx = torch.matmul(dy, weight);
-      LoraKernels.gradInput(Device.cpu(), down, dropout, Torch.matrix(dx), tape.workspace());
+      Tensor dx = Torch.emptyMatrix(x.size(0), x.size(1));
+      linear
+          .prepared()
+          .gradInput(
+              Device.cpu(), Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
       gradients[0] = dx;
     }
     return gradients;
   }
 
-  private static LoraBranch branch(Branch branch, Matrix s, Matrix da) {
-    return new LoraBranch(Torch.matrix(branch.a), branch.scale, branch.module, s, da);
+  private static LinearBranch branch(Branch branch, Tensor s, long column, long rank) {
+    return new LinearBranch(
+        Torch.matrix(branch.a),
+        Torch.matrix(branch.b),
+        branch.scale,
+        branch.module,
+        branch.firstColumn,
+        columns(s, column, rank));
   }
 
   private static long ranks(List<Branch> branches) {

@@ -1,13 +1,83 @@
 package org.prunepeft.train;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.prunepeft.data.Metric;
+
 /**
  * Quality on a labelled set.
  *
- * @param examples how many
- * @param loss mean cross-entropy
- * @param accuracy share of right predictions
- * @param macroF1 mean F1 over classes; see {@link Metrics}
- * @param predictions the predicted class of each example, in the set's order
+ * @param loss mean cross-entropy; mean squared error for a regression
+ * @param metrics by the task's order; the first is the primary one
+ * @param predictions for each example, in the set's order
  */
-public record Evaluation(
-    int examples, double loss, double accuracy, double macroF1, int[] predictions) {}
+public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions predictions) {
+  /**
+   * Copies the map.
+   *
+   * @throws IllegalArgumentException if there is no metric
+   */
+  public Evaluation {
+    metrics = Collections.unmodifiableMap(new LinkedHashMap<>(metrics));
+    if (metrics.isEmpty()) {
+      throw new IllegalArgumentException("an evaluation needs at least 1 metric, got none");
+    }
+  }
+
+  /**
+   * Compares predictions with what is right, by the task's metrics.
+   *
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be told
+   * @throws IllegalArgumentException if the lengths differ, there are none, or one is not known
+   */
+  public static Evaluation of(Predictions predictions, double[] targets) {
+    for (int i = 0; i < targets.length; i++) {
+      if (Double.isNaN(targets[i])) {
+        throw new IllegalArgumentException("example " + i + " has no label to compare with");
+      }
+    }
+    Map<Metric, Double> metrics = new LinkedHashMap<>();
+    for (Metric metric : predictions.schema().metrics()) {
+      metrics.put(metric, Metrics.of(metric, predictions, targets));
+    }
+    return new Evaluation(predictions.loss(targets), metrics, predictions);
+  }
+
+  /** How many examples. */
+  public int examples() {
+    return predictions.size();
+  }
+
+  /** The value of the task's first metric, which the best epoch is chosen by. */
+  public double primary() {
+    return metrics.values().iterator().next();
+  }
+
+  /** The task's first metric. */
+  public Metric primaryMetric() {
+    return metrics.keySet().iterator().next();
+  }
+
+  /** The primary metric for a reader: {@code accuracy 79.75 %}. */
+  public String primaryText() {
+    return text(primaryMetric(), primary());
+  }
+
+  /** The primary metric's value for a reader: {@code 79.75 %}. */
+  public String primaryValueText() {
+    return primaryMetric().format(primary());
+  }
+
+  /** All metrics for a reader: {@code accuracy 79.75 %, macro F1 66.17 %}. */
+  public String text() {
+    return metrics.entrySet().stream()
+        .map(entry -> text(entry.getKey(), entry.getValue()))
+        .collect(Collectors.joining(", "));
+  }
+
+  private static String text(Metric metric, double value) {
+    return metric.label() + " " + metric.format(value);
+  }
+}

@@ -1,10 +1,11 @@
 package org.prunepeft.train;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.data.Schema;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -19,24 +20,30 @@ public final class HeadFit {
 
   /**
    * @param pooled [n · hidden]
-   * @param labels [n], in [0, classes)
+   * @param targets [n]
    * @param seed of the order of examples
    * @return the caller's
    */
   public static Head fit(
-      float[] pooled, int[] labels, int classes, int hidden, TrainingSettings settings, long seed) {
-    Head head = new Head(classes, hidden);
+      float[] pooled,
+      double[] targets,
+      Schema schema,
+      int hidden,
+      TrainingSettings settings,
+      long seed) {
+    Head head = new Head(schema, hidden);
+    head.standardise(targets);
     try (PointerScope all = new PointerScope();
-        Optimizer optimizer = Optimizer.of(settings, head)) {
-      Tensor features = Torch.floats(pooled, labels.length, hidden);
-      Tensor targets = Torch.longs(Arrays.stream(labels).asLongStream().toArray(), labels.length);
+        Optimizer optimizer = new Optimizer(settings, List.of(Trainer.headGroup(settings, head)))) {
+      Tensor features = Torch.floats(pooled, targets.length, hidden);
       SplittableRandom random = new SplittableRandom(seed);
-      int size = Math.min(BATCH, labels.length);
+      int size = Math.min(BATCH, targets.length);
       for (int step = 0; step < STEPS; step++) {
         try (PointerScope scope = new PointerScope()) {
-          Tensor chosen = Torch.longs(random.longs(size, 0, labels.length).toArray(), size);
-          Tensor logits = head.logits(features.index_select(0, chosen));
-          torch.cross_entropy_loss(logits, targets.index_select(0, chosen)).backward();
+          long[] chosen = random.longs(size, 0, targets.length).toArray();
+          Tensor logits = head.logits(features.index_select(0, Torch.longs(chosen, size)));
+          double[] right = Arrays.stream(chosen).mapToDouble(i -> targets[(int) i]).toArray();
+          head.loss(logits, right, settings.labelSmoothing()).backward();
           optimizer.step(Schedule.COSINE.factor(step, STEPS, 0));
         }
       }
@@ -44,18 +51,11 @@ public final class HeadFit {
     return head;
   }
 
-  /** Quality of a head on pooled outputs. */
-  public static Evaluation evaluate(Head head, float[] pooled, int[] labels, int hidden) {
+  /** Quality of a head on pooled outputs [n · hidden] with targets [n]. */
+  public static Evaluation evaluate(Head head, float[] pooled, double[] targets, int hidden) {
     try (PointerScope scope = new PointerScope()) {
-      Tensor logits = head.logits(Torch.floats(pooled, labels.length, hidden)).detach();
-      Tensor targets = Torch.longs(Arrays.stream(labels).asLongStream().toArray(), labels.length);
-      long[] predicted =
-          Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
-      return Trainer.evaluation(
-          labels.length,
-          torch.cross_entropy_loss(logits, targets).item_double(),
-          labels,
-          Arrays.stream(predicted).mapToInt(p -> (int) p).toArray());
+      Tensor logits = head.logits(Torch.floats(pooled, targets.length, hidden));
+      return Evaluation.of(new Predictions(head.schema(), Torch.toFloats(logits)), targets);
     }
   }
 }

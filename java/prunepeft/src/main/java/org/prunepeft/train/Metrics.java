@@ -3,6 +3,8 @@ package org.prunepeft.train;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.IntStream;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.TaskKind;
 
 /**
  * Measures of quality. Classes are numbers from 0; gold and predictions, or the two series of a
@@ -11,6 +13,35 @@ import java.util.stream.IntStream;
  */
 public final class Metrics {
   private Metrics() {}
+
+  /**
+   * A metric of predictions.
+   *
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be told
+   * @throws IllegalArgumentException if the lengths differ or are 0
+   * @throws IllegalStateException if the metric is not for the predictions' kind of task
+   */
+  public static double of(Metric metric, Predictions predictions, double[] targets) {
+    if (metric.kind() == TaskKind.REGRESSION) {
+      double[] values = predictions.values();
+      return switch (metric) {
+        case PEARSON -> pearson(targets, values);
+        case SPEARMAN -> spearman(targets, values);
+        case PEARSON_AND_SPEARMAN -> (pearson(targets, values) + spearman(targets, values)) / 2;
+        default -> throw new IllegalStateException("no formula for " + metric);
+      };
+    }
+    int[] predicted = predictions.labels();
+    int[] gold = Arrays.stream(targets).mapToInt(target -> (int) target).toArray();
+    return switch (metric) {
+      case ACCURACY -> accuracy(gold, predicted);
+      case F1 -> f1(gold, predicted);
+      case MACRO_F1 -> macroF1(gold, predicted);
+      case MATTHEWS_CORRELATION -> matthews(gold, predicted);
+      case ACCURACY_AND_F1 -> (accuracy(gold, predicted) + f1(gold, predicted)) / 2;
+      default -> throw new IllegalStateException("no formula for " + metric);
+    };
+  }
 
   /** Share of right predictions, 0 to 1. */
   public static double accuracy(int[] gold, int[] predicted) {
@@ -22,6 +53,18 @@ public final class Metrics {
       }
     }
     return (double) right / gold.length;
+  }
+
+  /** F1 = 2·TP / (2·TP + FP + FN) of class 1; 0 if neither gold nor predictions have it. */
+  public static double f1(int[] gold, int[] predicted) {
+    checkLengths(gold.length, predicted.length);
+    int right = 0;
+    int occurrences = 0;
+    for (int i = 0; i < gold.length; i++) {
+      right += gold[i] == 1 && predicted[i] == 1 ? 1 : 0;
+      occurrences += (gold[i] == 1 ? 1 : 0) + (predicted[i] == 1 ? 1 : 0);
+    }
+    return occurrences == 0 ? 0 : 2.0 * right / occurrences;
   }
 
   /** Mean F1 = 2·TP / (2·TP + FP + FN) of the classes that occur in gold or predictions, 0 to 1. */

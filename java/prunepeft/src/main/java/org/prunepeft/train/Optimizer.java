@@ -2,67 +2,68 @@ package org.prunepeft.train;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.AdamW;
-import org.bytedeco.pytorch.AdamWOptions;
-import org.bytedeco.pytorch.TensorVector;
-import org.prunepeft.peft.PeftModules;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.prunepeft.torch.FlatParameters;
 
-/** AdamW over flat parameters, one of LibTorch's optimisers for each learning rate. */
+/** Updates all groups of weights by the rule that the settings name, each at its learning rate. */
 final class Optimizer implements AutoCloseable {
-  private record Group(FlatParameters parameters, AdamW adamw, double peak) {}
+  /** Keeps a gradient of zeros from being divided by; PyTorch's clip_grad_norm_ has the same. */
+  private static final double EPSILON = 1e-6;
 
-  private final PointerScope scope;
-  private final List<Group> groups = new ArrayList<>();
+  private final double maxGradNorm;
+  private final List<Ruled> groups = new ArrayList<>();
 
-  private Optimizer() {
-    try (PointerScope own = new PointerScope()) {
-      scope = own;
-      own.extend();
+  private record Ruled(ParameterGroup group, UpdateRule rule) {}
+
+  Optimizer(TrainingSettings settings, List<ParameterGroup> groups) {
+    maxGradNorm = settings.maxGradNorm();
+    for (ParameterGroup group : groups) {
+      this.groups.add(new Ruled(group, rule(settings, group.parameters())));
     }
   }
 
-  /** For modules and head together. */
-  static Optimizer of(TrainingSettings settings, PeftModules modules, Head head) {
-    Optimizer optimizer = new Optimizer();
-    for (Map.Entry<String, FlatParameters> group : modules.groups().entrySet()) {
-      optimizer.add(
-          group.getValue(), settings.moduleLearningRate(group.getKey()), settings.weightDecay());
-    }
-    optimizer.add(head.parameters(), settings.headLearningRate(), settings.weightDecay());
-    return optimizer;
+  private static UpdateRule rule(TrainingSettings settings, FlatParameters parameters) {
+    return switch (settings.optimizer()) {
+      case ADAMW -> new AdamW(parameters, settings.weightDecay());
+      case ADAFACTOR -> new Adafactor(parameters, settings.weightDecay());
+    };
   }
 
-  /** For a head alone. */
-  static Optimizer of(TrainingSettings settings, Head head) {
-    Optimizer optimizer = new Optimizer();
-    optimizer.add(head.parameters(), settings.headLearningRate(), settings.weightDecay());
-    return optimizer;
-  }
-
-  private void add(FlatParameters parameters, double peak, double weightDecay) {
-    try (PointerScope temporary = new PointerScope()) {
-      AdamWOptions options = new AdamWOptions(peak);
-      options.weight_decay().put(weightDecay);
-      AdamW adamw = new AdamW(new TensorVector(parameters.values()), options);
-      scope.attach(adamw);
-      groups.add(new Group(parameters, adamw, peak));
-    }
-  }
-
-  /** Updates all parameters from their gradients, which are then 0. */
+  /**
+   * Updates all weights from their gradients, which are then 0.
+   *
+   * @param factor the learning rates' share of their peaks
+   */
   void step(double factor) {
-    for (Group group : groups) {
-      group.adamw.param_groups().get(0).options().set_lr(group.peak * factor);
-      group.adamw.step();
-      group.parameters.clearGradients();
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      if (maxGradNorm > 0) {
+        clip();
+      }
+      for (Ruled ruled : groups) {
+        ruled.rule.update(factor * ruled.group.learningRate());
+        ruled.group.parameters().clearGradients();
+      }
+    }
+  }
+
+  /** Scales all gradients so that their norm, over all groups together, is at most the setting. */
+  private void clip() {
+    double squares = 0;
+    for (Ruled ruled : groups) {
+      double norm = ruled.group.parameters().gradients().norm().item_double();
+      squares += norm * norm;
+    }
+    double scale = maxGradNorm / (Math.sqrt(squares) + EPSILON);
+    if (scale < 1) {
+      groups.forEach(ruled -> ruled.group.parameters().gradients().mul_(new Scalar(scale)));
     }
   }
 
   @Override
   public void close() {
-    scope.close();
+    groups.forEach(ruled -> ruled.rule.close());
   }
 }

@@ -1,24 +1,26 @@
 package org.prunepeft.train;
 
-/** How the learning rate goes after its warm-up. */
+/** How the learning rate goes after its warm-up; Hugging Face's {@code lr_scheduler_type}. */
 public enum Schedule {
+  /** It stays at its peak. */
   CONSTANT,
+  /** It falls to 0 in a straight line. */
   LINEAR,
+  /** It falls to 0 along half a cosine. */
   COSINE;
 
   /**
-   * The rate's share of its peak.
+   * The rate's share of its peak, in [0, 1].
    *
    * @param step 0-based
    * @param steps of the whole training, 1 or more
-   * @param warmupRatio share of the steps over which it rises linearly
+   * @param warmupSteps over which it rises linearly, the last of them at the peak; 0 or more
    */
-  public double factor(int step, int steps, double warmupRatio) {
-    int warmup = (int) Math.ceil(steps * warmupRatio);
-    if (step < warmup) {
-      return (step + 1.0) / warmup;
+  public double factor(int step, int steps, int warmupSteps) {
+    if (step < warmupSteps) {
+      return (step + 1.0) / warmupSteps;
     }
-    double progress = (step - warmup) / (double) Math.max(1, steps - warmup);
+    double progress = (step - warmupSteps) / (double) Math.max(1, steps - warmupSteps);
     return switch (this) {
       case CONSTANT -> 1;
       case LINEAR -> 1 - progress;

@@ -1,26 +1,23 @@
 package org.prunepeft.train;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 
 /** A copy of all trained weights, to come back to. */
 final class Snapshot implements AutoCloseable {
   private final Map<FlatParameters, Tensor> values = new LinkedHashMap<>();
 
-  Snapshot(PeftModules modules, Head head) {
-    modules.groups().values().forEach(this::add);
-    add(head.parameters());
-  }
-
-  private void add(FlatParameters parameters) {
-    Tensor copy = parameters.values().detach().clone();
-    // It outlives the PointerScope in which it is taken.
-    copy.retainReference();
-    values.put(parameters, copy);
+  Snapshot(List<ParameterGroup> groups) {
+    for (ParameterGroup group : groups) {
+      Tensor copy = group.parameters().values().detach().clone();
+      // It outlives the PointerScope in which it is taken.
+      copy.retainReference();
+      values.put(group.parameters(), copy);
+    }
   }
 
   /** Takes the weights as they are now. */

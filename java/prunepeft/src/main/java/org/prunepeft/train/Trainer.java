@@ -1,11 +1,12 @@
 package org.prunepeft.train;
 
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.Batch;
 import org.prunepeft.data.Batches;
 import org.prunepeft.data.EncodedDataset;
@@ -13,6 +14,7 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -43,8 +45,9 @@ public final class Trainer implements AutoCloseable {
    * @param data training examples
    * @param epochs 1 or more
    * @param seed of the order of examples and of dropout
-   * @param validation null: the last epoch's weights stay; else those of the epoch with the highest
-   *     accuracy, the earlier one of two
+   * @param validation null: the last epoch's weights stay; else those of the epoch with the best
+   *     primary metric, the earlier one of two
+   * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
    */
   public record Run(
       PeftModules modules,
@@ -52,41 +55,84 @@ public final class Trainer implements AutoCloseable {
       EncodedDataset data,
       int epochs,
       long seed,
-      EncodedDataset validation) {
+      EncodedDataset validation,
+      FlatParameters encoder) {
     public Run {
       if (epochs < 1) {
         throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
       }
     }
-  }
 
-  /** How many steps a run has. */
-  public int steps(Run run) {
-    return run.epochs * ((run.data.size() + settings.batchSize() - 1) / settings.batchSize());
+    /** On a frozen encoder. */
+    public Run(
+        PeftModules modules,
+        Head head,
+        EncodedDataset data,
+        int epochs,
+        long seed,
+        EncodedDataset validation) {
+      this(modules, head, data, epochs, seed, validation, null);
+    }
   }
 
   /**
-   * Trains.
+   * How a training went.
+   *
+   * @param validation the best result; null without validation
+   * @param bestEpoch the one whose weights are kept, 1-based; the last one without validation
+   * @param epochs how many were trained: fewer than the run's if it ended early
+   */
+  public record Result(Evaluation validation, int bestEpoch, int epochs) {}
+
+  /** How many steps of the optimiser a run has, if it does not end early. */
+  public int steps(Run run) {
+    return run.epochs * new Batches(run.data, settings.examplesPerStep()).count();
+  }
+
+  private List<ParameterGroup> groups(Run run) {
+    List<ParameterGroup> groups = new ArrayList<>();
+    run.modules
+        .groups()
+        .forEach(
+            (type, parameters) ->
+                groups.add(
+                    new ParameterGroup(type, parameters, settings.moduleLearningRate(type))));
+    if (run.encoder != null) {
+      groups.add(new ParameterGroup("encoder", run.encoder, settings.encoderLearningRate()));
+    }
+    groups.add(headGroup(settings, run.head));
+    return groups;
+  }
+
+  static ParameterGroup headGroup(TrainingSettings settings, Head head) {
+    return new ParameterGroup("head", head.parameters(), settings.headLearningRate());
+  }
+
+  /**
+   * Trains. The head of a regression is no longer standardised afterwards.
    *
    * @param statistics gathers what criteria need; null: nothing is gathered
-   * @return the best validation result, or null without validation
    * @throws CancellationException if the listener says so
    * @throws IllegalStateException if the loss is not finite
    */
-  Evaluation train(Run run, StepListener listener, RoundStatistics statistics) {
-    Batches batches = new Batches(run.data, settings.batchSize());
+  Result train(Run run, StepListener listener, RoundStatistics statistics) {
+    Batches batches = new Batches(run.data, settings.examplesPerStep());
+    List<ParameterGroup> groups = groups(run);
     int steps = steps(run);
     int step = 0;
+    int epoch = 0;
+    int bestEpoch = 0;
     Evaluation best = null;
-    try (Optimizer optimizer = Optimizer.of(settings, run.modules, run.head);
-        Snapshot snapshot = new Snapshot(run.modules, run.head)) {
-      for (int epoch = 1; epoch <= run.epochs; epoch++) {
+    try (Optimizer optimizer = new Optimizer(settings, groups);
+        Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
+      while (epoch < run.epochs && !outOfPatience(epoch - bestEpoch, run)) {
+        epoch++;
         double lossSum = 0;
         for (Batch batch : batches.shuffled(run.seed, epoch)) {
           if (listener.cancelled()) {
             throw new CancellationException("cancelled at step " + step + " of " + steps);
           }
-          double factor = settings.schedule().factor(step, steps, settings.warmupRatio());
+          double factor = settings.rateFactor(step, steps);
           double loss = step(run, batch, step, statistics);
           if (!Double.isFinite(loss)) {
             throw new IllegalStateException(
@@ -100,8 +146,9 @@ public final class Trainer implements AutoCloseable {
         Evaluation validation = null;
         if (run.validation != null) {
           validation = evaluate(run.modules, run.head, run.validation);
-          if (best == null || validation.accuracy() > best.accuracy()) {
+          if (best == null || validation.primary() > best.primary()) {
             best = validation;
+            bestEpoch = epoch;
             snapshot.take();
           }
         }
@@ -110,17 +157,47 @@ public final class Trainer implements AutoCloseable {
       if (best != null) {
         snapshot.restore();
       }
+      run.head.fold();
+      return new Result(best, best == null ? epoch : bestEpoch, epoch);
     }
-    return best;
+  }
+
+  private boolean outOfPatience(int epochsSinceBest, Run run) {
+    return run.validation != null
+        && settings.earlyStoppingPatience() > 0
+        && epochsSinceBest >= settings.earlyStoppingPatience();
   }
 
   /** Trains without gathering statistics; see the other method. */
-  public Evaluation train(Run run, StepListener listener) {
+  public Result train(Run run, StepListener listener) {
     return train(run, listener, null);
   }
 
-  /** Forward and backward of one batch; gradients are left in the parameters. */
-  private double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+  /**
+   * Forward and backward passes of what one step of the optimiser sees; the gradients of its mean
+   * loss are left in the parameters.
+   */
+  double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+    List<Batch> parts = batch.split(run.data, settings.batchSize());
+    double loss = 0;
+    for (int i = 0; i < parts.size(); i++) {
+      double share = (double) parts.get(i).rows() / batch.rows();
+      loss += share * microStep(run, parts.get(i), step, i, share, statistics);
+    }
+    if (statistics != null) {
+      statistics.stepDone();
+    }
+    return loss;
+  }
+
+  /**
+   * Forward and backward pass of a batch.
+   *
+   * @param share of the step's examples: its mean loss counts so much
+   * @return its mean loss
+   */
+  private double microStep(
+      Run run, Batch batch, int step, int microBatch, double share, RoundStatistics statistics) {
     try (PointerScope scope = new PointerScope()) {
       EncoderInput input = input(batch);
       run.modules.begin(
@@ -129,15 +206,14 @@ public final class Trainer implements AutoCloseable {
               true,
               run.seed,
               step,
+              microBatch,
               statistics == null ? null : statistics.magnitudes(),
               input.rowMask(),
               input.tokens()));
       Tensor pooled = Head.pool(encoder.forward(input, run.modules), input);
-      Tensor loss = torch.cross_entropy_loss(run.head.logits(pooled), labels(batch));
-      loss.backward();
-      if (statistics != null) {
-        statistics.stepDone();
-      }
+      Tensor loss =
+          run.head.loss(run.head.logits(pooled), batch.targets(), settings.labelSmoothing());
+      loss.mul(new Scalar(share)).backward();
       return loss.item_double();
     } finally {
       tape.clear();
@@ -145,62 +221,35 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Quality on a labelled set, without dropout.
+   * What modules and head tell of each example, without dropout.
    *
-   * @param data at least one example
+   * @param data targets are not looked at
    */
-  public Evaluation evaluate(PeftModules modules, Head head, EncodedDataset data) {
-    int[] predictions = new int[data.size()];
-    int[] gold = new int[data.size()];
-    double loss = 0;
+  public Predictions predict(PeftModules modules, Head head, EncodedDataset data) {
+    int width = head.schema().outputs();
+    float[] outputs = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
     for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = input(batch);
-        Tensor logits = head.logits(Head.pool(encoder.forward(input, modules), input));
-        loss += torch.cross_entropy_loss(logits, labels(batch)).item_double() * batch.rows();
-        long[] predicted =
-            Torch.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
-        for (int i = 0; i < predicted.length; i++) {
-          predictions[batch.indices()[i]] = (int) predicted[i];
-          gold[batch.indices()[i]] = batch.labels()[i];
+        float[] logits =
+            Torch.toFloats(head.logits(Head.pool(encoder.forward(input, modules), input)));
+        for (int i = 0; i < batch.rows(); i++) {
+          System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
         }
       }
     }
-    return evaluation(data.size(), loss / data.size(), gold, predictions);
+    return new Predictions(head.schema(), outputs);
   }
 
   /**
-   * The head's scores, without dropout.
+   * Quality on a labelled set, without dropout.
    *
-   * @return [n][labels], in the set's order
+   * @param data at least one example, all labelled
    */
-  public float[][] logits(PeftModules modules, Head head, EncodedDataset data) {
-    float[][] logits = new float[data.size()][];
-    modules.begin(ForwardPass.evaluation(tape));
-    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
-      try (NoGradGuard guard = new NoGradGuard();
-          PointerScope scope = new PointerScope()) {
-        EncoderInput input = input(batch);
-        float[] rows =
-            Torch.toFloats(head.logits(Head.pool(encoder.forward(input, modules), input)));
-        int labels = rows.length / batch.rows();
-        for (int i = 0; i < batch.rows(); i++) {
-          logits[batch.indices()[i]] = Arrays.copyOfRange(rows, i * labels, (i + 1) * labels);
-        }
-      }
-    }
-    return logits;
-  }
-
-  static Evaluation evaluation(int examples, double loss, int[] gold, int[] predictions) {
-    return new Evaluation(
-        examples,
-        loss,
-        Metrics.accuracy(gold, predictions),
-        Metrics.macroF1(gold, predictions),
-        predictions);
+  public Evaluation evaluate(PeftModules modules, Head head, EncodedDataset data) {
+    return Evaluation.of(predict(modules, head, data), data.targets());
   }
 
   /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
@@ -227,10 +276,6 @@ public final class Trainer implements AutoCloseable {
 
   private static EncoderInput input(Batch batch) {
     return EncoderInput.of(batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
-  }
-
-  private static Tensor labels(Batch batch) {
-    return Torch.longs(Arrays.stream(batch.labels()).asLongStream().toArray(), batch.rows());
   }
 
   @Override

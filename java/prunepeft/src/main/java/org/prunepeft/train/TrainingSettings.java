@@ -3,40 +3,93 @@ package org.prunepeft.train;
 /**
  * How modules and head are trained. Learning rates are the peaks of the schedule.
  *
- * @param batchSize examples a step
- * @param loraLearningRate of LoRA modules
- * @param adapterLearningRate of serial adapters, and of any other kind of module
- * @param headLearningRate of the task head
- * @param weightDecay AdamW's, decoupled
+ * @param batchSize examples that are computed at once, 1 or more; Hugging Face's {@code
+ *     per_device_train_batch_size}
+ * @param gradientAccumulationSteps batches whose gradients make one step of the optimiser, 1 to
+ *     65536
+ * @param optimizer the rule by which weights are updated
+ * @param loraLearningRate of LoRA modules, above 0
+ * @param adapterLearningRate of serial adapters, and of any other kind of module; above 0
+ * @param headLearningRate of the task head, above 0
+ * @param encoderLearningRate of the encoder's own weights, in full fine-tuning; above 0
+ * @param weightDecay decoupled from the gradient: each step takes off this share of every trained
+ *     weight, times the learning rate; 0 or more
+ * @param maxGradNorm a step's gradient over all trained weights is scaled down to this Euclidean
+ *     norm where it is larger; 0: never
+ * @param labelSmoothing share of each label that is spread evenly over all classes, in [0, 1)
  * @param warmupRatio share of the steps over which the rate rises, in [0, 1)
- * @param schedule how the rate falls afterwards
- * @param maxLength longest sequence in tokens; longer texts are cut
+ * @param warmupSteps steps over which the rate rises, instead of a share; 0: the share holds
+ * @param schedule how the rate goes afterwards
+ * @param earlyStoppingPatience epochs without a better validation result after which a training
+ *     ends; 0: it never ends early
+ * @param maxLength longest sequence in tokens, 8 or more; longer texts are cut
  */
 public record TrainingSettings(
     int batchSize,
+    int gradientAccumulationSteps,
+    OptimizerType optimizer,
     double loraLearningRate,
     double adapterLearningRate,
     double headLearningRate,
+    double encoderLearningRate,
     double weightDecay,
+    double maxGradNorm,
+    double labelSmoothing,
     double warmupRatio,
+    int warmupSteps,
     Schedule schedule,
+    int earlyStoppingPatience,
     int maxLength) {
-  public static final TrainingSettings DEFAULT =
-      new TrainingSettings(32, 1e-3, 1e-3, 1e-2, 0.01, 0.06, Schedule.LINEAR, 128);
+  /** What {@link #builder} begins with. */
+  public static final TrainingSettings DEFAULT = builder().build();
 
+  /** Dropout masks carry the number of the batch within its step in 16 bits. */
+  private static final int MOST_ACCUMULATION_STEPS = 1 << 16;
+
+  /**
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public TrainingSettings {
     require(batchSize >= 1, "batch size must be at least 1", batchSize);
-    require(loraLearningRate > 0, "the learning rate of LoRA must be above 0", loraLearningRate);
     require(
-        adapterLearningRate > 0,
-        "the learning rate of adapters must be above 0",
-        adapterLearningRate);
+        gradientAccumulationSteps >= 1 && gradientAccumulationSteps <= MOST_ACCUMULATION_STEPS,
+        "gradient accumulation steps must be in [1, " + MOST_ACCUMULATION_STEPS + "]",
+        gradientAccumulationSteps);
     require(
-        headLearningRate > 0, "the learning rate of the head must be above 0", headLearningRate);
-    require(weightDecay >= 0, "weight decay must be 0 or more", weightDecay);
+        (long) batchSize * gradientAccumulationSteps <= Integer.MAX_VALUE,
+        "batch size times gradient accumulation steps must be at most " + Integer.MAX_VALUE,
+        (long) batchSize * gradientAccumulationSteps);
+    requireRate(loraLearningRate, "LoRA");
+    requireRate(adapterLearningRate, "adapters");
+    requireRate(headLearningRate, "the head");
+    requireRate(encoderLearningRate, "the encoder");
+    require(
+        weightDecay >= 0 && Double.isFinite(weightDecay),
+        "weight decay must be 0 or more",
+        weightDecay);
+    require(
+        maxGradNorm >= 0 && Double.isFinite(maxGradNorm),
+        "the largest gradient norm must be 0 (no clipping) or more",
+        maxGradNorm);
+    require(
+        labelSmoothing >= 0 && labelSmoothing < 1,
+        "label smoothing must be in [0, 1)",
+        labelSmoothing);
     require(
         warmupRatio >= 0 && warmupRatio < 1, "the warm-up ratio must be in [0, 1)", warmupRatio);
-    require(maxLength >= 2, "the longest sequence must have at least 2 tokens", maxLength);
+    require(warmupSteps >= 0, "warm-up steps must be 0 or more", warmupSteps);
+    require(
+        earlyStoppingPatience >= 0,
+        "early stopping patience must be 0 (no early stopping) or more",
+        earlyStoppingPatience);
+    require(maxLength >= 8, "the longest sequence must have at least 8 tokens", maxLength);
+  }
+
+  private static void requireRate(double rate, String whose) {
+    require(
+        rate > 0 && Double.isFinite(rate),
+        "the learning rate of " + whose + " must be above 0",
+        rate);
   }
 
   private static void require(boolean holds, String message, Number value) {
@@ -48,5 +101,165 @@ public record TrainingSettings(
   /** The peak rate for a kind of module. */
   double moduleLearningRate(String type) {
     return type.equals("lora") ? loraLearningRate : adapterLearningRate;
+  }
+
+  /** Examples a step of the optimiser. */
+  int examplesPerStep() {
+    return batchSize * gradientAccumulationSteps;
+  }
+
+  /**
+   * The learning rate's share of its peak.
+   *
+   * @param step 0-based
+   * @param steps of the whole training
+   */
+  double rateFactor(int step, int steps) {
+    int warmup = warmupSteps > 0 ? warmupSteps : (int) Math.ceil(steps * warmupRatio);
+    return schedule.factor(step, steps, warmup);
+  }
+
+  /** Begins with the defaults. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Begins with these settings. */
+  public Builder toBuilder() {
+    Builder builder = new Builder();
+    builder.batchSize = batchSize;
+    builder.gradientAccumulationSteps = gradientAccumulationSteps;
+    builder.optimizer = optimizer;
+    builder.loraLearningRate = loraLearningRate;
+    builder.adapterLearningRate = adapterLearningRate;
+    builder.headLearningRate = headLearningRate;
+    builder.encoderLearningRate = encoderLearningRate;
+    builder.weightDecay = weightDecay;
+    builder.maxGradNorm = maxGradNorm;
+    builder.labelSmoothing = labelSmoothing;
+    builder.warmupRatio = warmupRatio;
+    builder.warmupSteps = warmupSteps;
+    builder.schedule = schedule;
+    builder.earlyStoppingPatience = earlyStoppingPatience;
+    builder.maxLength = maxLength;
+    return builder;
+  }
+
+  /** Puts settings together; each is described at {@link TrainingSettings}. */
+  public static final class Builder {
+    private int batchSize = 32;
+    private int gradientAccumulationSteps = 1;
+    private OptimizerType optimizer = OptimizerType.ADAMW;
+    private double loraLearningRate = 1e-3;
+    private double adapterLearningRate = 1e-3;
+    private double headLearningRate = 1e-2;
+    private double encoderLearningRate = 2e-5;
+    private double weightDecay = 0.01;
+    private double maxGradNorm;
+    private double labelSmoothing;
+    private double warmupRatio = 0.06;
+    private int warmupSteps;
+    private Schedule schedule = Schedule.LINEAR;
+    private int earlyStoppingPatience;
+    private int maxLength = 128;
+
+    private Builder() {}
+
+    public Builder batchSize(int value) {
+      batchSize = value;
+      return this;
+    }
+
+    public Builder gradientAccumulationSteps(int value) {
+      gradientAccumulationSteps = value;
+      return this;
+    }
+
+    public Builder optimizer(OptimizerType value) {
+      optimizer = value;
+      return this;
+    }
+
+    public Builder loraLearningRate(double value) {
+      loraLearningRate = value;
+      return this;
+    }
+
+    public Builder adapterLearningRate(double value) {
+      adapterLearningRate = value;
+      return this;
+    }
+
+    public Builder headLearningRate(double value) {
+      headLearningRate = value;
+      return this;
+    }
+
+    public Builder encoderLearningRate(double value) {
+      encoderLearningRate = value;
+      return this;
+    }
+
+    public Builder weightDecay(double value) {
+      weightDecay = value;
+      return this;
+    }
+
+    public Builder maxGradNorm(double value) {
+      maxGradNorm = value;
+      return this;
+    }
+
+    public Builder labelSmoothing(double value) {
+      labelSmoothing = value;
+      return this;
+    }
+
+    public Builder warmupRatio(double value) {
+      warmupRatio = value;
+      return this;
+    }
+
+    public Builder warmupSteps(int value) {
+      warmupSteps = value;
+      return this;
+    }
+
+    public Builder schedule(Schedule value) {
+      schedule = value;
+      return this;
+    }
+
+    public Builder earlyStoppingPatience(int value) {
+      earlyStoppingPatience = value;
+      return this;
+    }
+
+    public Builder maxLength(int value) {
+      maxLength = value;
+      return this;
+    }
+
+    /**
+     * @throws IllegalArgumentException if a value is out of its range
+     */
+    public TrainingSettings build() {
+      return new TrainingSettings(
+          batchSize,
+          gradientAccumulationSteps,
+          optimizer,
+          loraLearningRate,
+          adapterLearningRate,
+          headLearningRate,
+          encoderLearningRate,
+          weightDecay,
+          maxGradNorm,
+          labelSmoothing,
+          warmupRatio,
+          warmupSteps,
+          schedule,
+          earlyStoppingPatience,
+          maxLength);
+    }
   }
 }

@@ -103,7 +103,7 @@ class BatchesTest {
           assertEquals(token ? types[i] : 0, batch.types()[at]);
           assertEquals(token ? 1 : 0, batch.mask()[at]);
         }
-        assertEquals(data.label(index), batch.labels()[row]);
+        assertEquals(data.target(index), batch.targets()[row]);
       }
       assertEquals(longest, batch.length());
       assertEquals(batch.rows() * batch.length(), batch.ids().length);
@@ -134,7 +134,7 @@ class BatchesTest {
     assertEquals(3, subset.size());
     assertArrayEquals(data.ids(3), subset.ids(1));
     assertArrayEquals(data.types(12), subset.types(0));
-    assertArrayEquals(new int[] {2, 3, 0}, subset.labels());
+    assertArrayEquals(new double[] {2, 3, 0}, subset.targets());
     assertEquals(data.ids(12).length + data.ids(3).length + data.ids(700).length, subset.tokens());
     assertThrows(IndexOutOfBoundsException.class, () -> data.subset(List.of(1237)));
   }
@@ -143,9 +143,9 @@ class BatchesTest {
   void callersCannotChangeTheData() {
     int before = data.ids(0)[0];
     data.ids(0)[0] = -1;
-    data.labels()[0] = -1;
+    data.targets()[0] = -1;
     assertEquals(before, data.ids(0)[0]);
-    assertEquals(0, data.label(0));
+    assertEquals(0, data.target(0));
   }
 
   @Test

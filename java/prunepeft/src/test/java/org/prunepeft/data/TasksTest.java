@@ -27,7 +27,8 @@ class TasksTest {
 
     @Override
     public Dataset load(SplitSizes sizes, long seed) {
-      return new Dataset(name, List.of(), List.of(), List.of(), List.of());
+      return new Dataset(
+          name, Schema.classification(List.of("a", "b")), List.of(), List.of(), List.of());
     }
   }
 

@@ -59,16 +59,17 @@ class ThreadsTest {
   private static long busyThreads() {
     Map<String, Long> before = ticks();
     try (PointerScope scope = new PointerScope();
-        Tape tape = new Tape()) {
+        Tape tape = new Tape();
+        Tensor w = torch.randn(512, 512);
+        FrozenWeight linear = new FrozenWeight(w, null)) {
       Tensor x = torch.randn(1024, 512);
-      Tensor w = torch.randn(512, 512);
       Tensor a = torch.randn(16, 512).set_requires_grad(true);
       Tensor b = torch.randn(512, 16).set_requires_grad(true);
       for (int i = 0; i < 60; i++) {
         try (PointerScope step = new PointerScope()) {
           torch.gelu(torch.matmul(x, w));
           LoraLinear.apply(
-                  tape, x, w, null, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
+                  tape, x, linear, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
               .sum()
               .backward();
         }

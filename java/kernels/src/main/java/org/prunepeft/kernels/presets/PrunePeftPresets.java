@@ -14,6 +14,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/status.h",
               "prunepeft/device.h",
               "prunepeft/lora.h",
+              "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/importance.h"
             },
@@ -27,6 +28,8 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
     infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
     infoMap.put(new Info("pp_lora_branch").pointerTypes("LoraBranchStruct"));
+    infoMap.put(new Info("pp_linear_branch").pointerTypes("LinearBranchStruct"));
+    infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));

@@ -1,0 +1,258 @@
+package org.prunepeft.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.prunepeft.io.Spelling;
+import picocli.CommandLine.IDefaultValueProvider;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+/**
+ * Options in a YAML file: a mapping of an option's name, without the dashes in front, to its value.
+ * Dashes within a name may be underscores. They stand in for the command's defaults, so what is on
+ * the command line goes before them.
+ */
+final class ConfigFile implements IDefaultValueProvider {
+  /** The option that names the file. */
+  static final String OPTION = "--config";
+
+  /** Holds for one call of a command, not for a kind of run. */
+  private static final List<String> NOT_IN_FILES = List.of("config", "output", "help", "version");
+
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
+          .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
+          .enable(YAMLGenerator.Feature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
+          .build();
+
+  private final Path file;
+  private final Map<OptionSpec, String> values = new LinkedHashMap<>();
+
+  /**
+   * Reads a file.
+   *
+   * @throws IllegalArgumentException if a key is no option of the command or its value has another
+   *     type; names file and key
+   * @throws UncheckedIOException if it can't be read
+   */
+  ConfigFile(Path file, CommandSpec command) {
+    this.file = file;
+    Map<String, OptionSpec> options = byKey(command);
+    Map<OptionSpec, String> keys = new LinkedHashMap<>();
+    read(file)
+        .forEach(
+            (key, value) -> {
+              OptionSpec option = options.get(key.replace('_', '-'));
+              if (option == null) {
+                throw wrong(
+                    Spelling.unknown("key", key, List.copyOf(optionsByName(command).keySet())));
+              }
+              String earlier = keys.put(option, key);
+              if (earlier != null) {
+                throw wrong("%s and %s are the same option; leave one out".formatted(earlier, key));
+              }
+              if (value != null) {
+                values.put(option, text(key, option, value));
+              }
+            });
+  }
+
+  @Override
+  public String defaultValue(ArgSpec argument) {
+    return argument instanceof OptionSpec option ? values.get(option) : null;
+  }
+
+  /** The options of a command as they are set now, in the form that the constructor reads. */
+  static String write(CommandSpec command, String comment) {
+    Map<String, Object> values = new LinkedHashMap<>();
+    optionsByName(command)
+        .forEach(
+            (key, option) -> {
+              Object value = plain(option.getValue());
+              if (value != null) {
+                values.put(key, value);
+              }
+            });
+    try {
+      return "# " + comment + "\n" + YAML.writeValueAsString(values);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** By the key that files are written with: the option's first long name, with underscores. */
+  static Map<String, OptionSpec> optionsByName(CommandSpec command) {
+    Map<String, OptionSpec> options = new LinkedHashMap<>();
+    for (OptionSpec option : command.options()) {
+      String key = keys(option).get(0).replace('-', '_');
+      if (!NOT_IN_FILES.contains(key)) {
+        options.put(key, option);
+      }
+    }
+    return options;
+  }
+
+  /** By each of the keys that files may have, with dashes. */
+  private static Map<String, OptionSpec> byKey(CommandSpec command) {
+    Map<String, OptionSpec> options = new LinkedHashMap<>();
+    optionsByName(command)
+        .values()
+        .forEach(option -> keys(option).forEach(key -> options.put(key, option)));
+    return options;
+  }
+
+  private static List<String> keys(OptionSpec option) {
+    return Arrays.stream(option.names())
+        .filter(name -> name.startsWith("--"))
+        .map(name -> name.substring(2))
+        .toList();
+  }
+
+  private static Map<String, Object> read(Path file) {
+    byte[] content;
+    try {
+      content = Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(e)), e);
+    }
+    try {
+      JsonNode root = YAML.readTree(content);
+      if (root.isMissingNode() || root.isNull()) {
+        return Map.of();
+      }
+      if (!root.isObject()) {
+        throw new IllegalArgumentException(
+            file + " must be a mapping of options to values, such as 'seed: 1'");
+      }
+      return YAML.convertValue(root, new TypeReference<>() {});
+    } catch (JsonProcessingException e) {
+      String place =
+          e.getLocation() == null ? "" : ", line " + Math.max(1, e.getLocation().getLineNr());
+      throw new IllegalArgumentException(
+          "%s%s is not understood as YAML: %s".formatted(file, place, firstLine(e)), e);
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(e)), e);
+    }
+  }
+
+  private static String firstLine(JsonProcessingException e) {
+    return e.getOriginalMessage().lines().findFirst().orElse("");
+  }
+
+  private IllegalArgumentException wrong(String message) {
+    return new IllegalArgumentException(file + ": " + message);
+  }
+
+  /** A value as it would be on the command line. */
+  private String text(String key, OptionSpec option, Object value) {
+    if (option.isMultiValue()) {
+      Collection<?> items = value instanceof Collection<?> list ? list : List.of(value);
+      return items.stream()
+          .map(item -> single(key, option, item))
+          .collect(Collectors.joining(option.splitRegex()));
+    }
+    return single(key, option, value);
+  }
+
+  private String single(String key, OptionSpec option, Object value) {
+    Class<?> type = option.isMultiValue() ? option.auxiliaryTypes()[0] : option.type();
+    if (value instanceof Map || value instanceof Collection) {
+      throw mismatch(key, expected(type), value);
+    }
+    String text = String.valueOf(value);
+    boolean fits =
+        isFlag(type)
+            ? value instanceof Boolean
+            : type.isEnum()
+                ? candidates(type).contains(text.toLowerCase(Locale.ROOT))
+                : isInteger(type)
+                    ? value instanceof Integer || value instanceof Long || isLong(text)
+                    : !isNumber(type) || value instanceof Number || isDouble(text);
+    if (!fits) {
+      throw mismatch(key, expected(type), value);
+    }
+    return text;
+  }
+
+  private IllegalArgumentException mismatch(String key, String expected, Object value) {
+    return wrong(
+        "%s must be %s, got %s"
+            .formatted(key, expected, value instanceof String ? "'" + value + "'" : value));
+  }
+
+  private static String expected(Class<?> type) {
+    if (isFlag(type)) {
+      return "true or false";
+    }
+    if (type.isEnum()) {
+      return "one of " + String.join(", ", candidates(type));
+    }
+    return isInteger(type) ? "an integer" : isNumber(type) ? "a number" : "a text";
+  }
+
+  private static List<String> candidates(Class<?> type) {
+    return Arrays.stream(type.getEnumConstants())
+        .map(constant -> ((Enum<?>) constant).name().toLowerCase(Locale.ROOT))
+        .toList();
+  }
+
+  private static boolean isFlag(Class<?> type) {
+    return type == boolean.class || type == Boolean.class;
+  }
+
+  private static boolean isInteger(Class<?> type) {
+    return List.of(int.class, Integer.class, long.class, Long.class).contains(type);
+  }
+
+  private static boolean isNumber(Class<?> type) {
+    return isInteger(type)
+        || List.of(double.class, Double.class, float.class, Float.class).contains(type);
+  }
+
+  private static boolean isLong(String text) {
+    return text.matches("[-+]?[0-9]{1,18}");
+  }
+
+  /** YAML takes 1e-3, without a point, for a text. */
+  private static boolean isDouble(String text) {
+    try {
+      Double.parseDouble(text);
+      return true;
+    } catch (NumberFormatException e) {
+      return false;
+    }
+  }
+
+  private static Object plain(Object value) {
+    if (value instanceof Collection<?> items) {
+      return items.stream().map(ConfigFile::plain).toList();
+    }
+    if (value instanceof Enum<?> constant) {
+      return constant.name().toLowerCase(Locale.ROOT);
+    }
+    if (value instanceof Path path) {
+      return path.toAbsolutePath().toString();
+    }
+    return value;
+  }
+}

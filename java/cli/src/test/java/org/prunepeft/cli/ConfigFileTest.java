@@ -1,0 +1,181 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+class ConfigFileTest {
+  @TempDir Path temporary;
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "kep: 0.5 | unknown key 'kep'; did you mean keep?",
+        "lora_rang: 4 | did you mean lora_r",
+        "config: other.yaml | unknown key 'config'",
+        "output: runs/x | unknown key 'output'",
+        "seed: one | seed must be an integer, got 'one'",
+        "seed: 1.5 | seed must be an integer, got 1.5",
+        "keep: half | keep must be a number, got 'half'",
+        "keep: [0.5] | keep must be a number, got [0.5]",
+        "keep_weights: 1 | keep_weights must be true or false, got 1",
+        "lr-scheduler-type: steps | lr-scheduler-type must be one of constant, linear, cosine, got"
+            + " 'steps'",
+        "task: {name: wordnet} | task must be a text, got {name=wordnet}",
+        "keep: 2 | the share to keep must be above 0 and at most 1, got 2.0",
+        "seed | must be a mapping of options to values",
+        "[seed] | must be a mapping of options to values",
+        "'seed: [1' | is not understood as YAML",
+        "'{seed: 1, seed: 2}' | is not understood as YAML: Duplicate",
+        "'{lora_r: 1, lora-rank: 2}' | lora_r and lora-rank are the same option",
+      })
+  void fileThatIsNotUnderstoodIsNamedWithItsKeyAndLeavesNothing(String text, String message)
+      throws IOException {
+    Path file = Files.writeString(temporary.resolve("options.yaml"), text + "\n");
+    Path output = temporary.resolve("run");
+    Call call = Call.of("search", "--config", file.toString(), "--output=" + output).exits(2);
+    assertTrue(call.err().contains(message), call.err());
+    if (!message.startsWith("the share")) {
+      assertTrue(call.err().contains(file.toString()), call.err());
+    }
+    assertFalse(Files.exists(output));
+  }
+
+  @Test
+  void absentFileIsNamed() {
+    Path absent = temporary.resolve("absent.yaml");
+    Call call = Call.of("train", "--config=" + absent).exits(1);
+    assertTrue(call.err().contains("can't read " + absent), call.err());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "# seed: 3\n", "---\n"})
+  void fileWithoutOptionsChangesNothing(String text) throws IOException {
+    assertEquals(0L, value(parse(text), "--seed"));
+  }
+
+  @Test
+  void keyOfAnotherCommandIsRefused() throws IOException {
+    Path file = Files.writeString(temporary.resolve("options.yaml"), "rounds: 2\n");
+    Call call = Call.of("train", "--config=" + file).exits(2);
+    assertTrue(call.err().contains("unknown key 'rounds'"), call.err());
+  }
+
+  @Test
+  void commandLineGoesBeforeTheFileAndTheFileBeforeTheDefaults() throws IOException {
+    CommandSpec search =
+        parse(
+            """
+            seed: 7
+            keep: 1e-1
+            lora-alpha: 8
+            num_train_epochs: 3
+            target_modules: [query, key]
+            keep_weights: true
+            lr_scheduler_type: COSINE
+            budget:
+            """,
+            "--seed=9");
+    assertEquals(9L, value(search, "--seed"));
+    assertEquals(0.1, value(search, "--keep"));
+    assertEquals(8.0, value(search, "--lora-alpha"));
+    assertEquals(3, value(search, "--epochs"));
+    assertEquals(List.of("query", "key"), value(search, "--target-modules"));
+    assertEquals(true, value(search, "--keep-weights"));
+    assertEquals(null, value(search, "--budget"));
+    assertEquals(32, value(search, "--lora-r"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void flagOnTheCommandLineSetsItWhateverTheFileSays(boolean inFile) throws IOException {
+    String text = "keep_weights: " + inFile + "\n";
+    assertEquals(true, value(parse(text, "--keep-weights"), "--keep-weights"));
+    assertEquals(false, value(parse(text, "--keep-weights=false"), "--keep-weights"));
+    assertEquals(inFile, value(parse(text), "--keep-weights"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"search", "train"})
+  void whatIsWrittenReadsBackAsTheSameOptions(String name) throws IOException {
+    CommandLine main = Main.commandLine();
+    CommandLine drawn = main.getSubcommands().get(name);
+    List<String> arguments = new ArrayList<>(List.of(name));
+    Random random = new Random();
+    for (OptionSpec option : ConfigFile.optionsByName(drawn.getCommandSpec()).values()) {
+      if (random.nextBoolean() && option.names()[0].startsWith("--")) {
+        arguments.add(option.names()[0] + "=" + draw(option, random));
+      }
+    }
+    main.parseArgs(arguments.toArray(String[]::new));
+    String text = ConfigFile.write(drawn.getCommandSpec(), "drawn");
+    Path file = Files.writeString(temporary.resolve("written.yaml"), text);
+
+    CommandLine mainAgain = Main.commandLine();
+    CommandLine again = mainAgain.getSubcommands().get(name);
+    again.setDefaultValueProvider(new ConfigFile(file, again.getCommandSpec()));
+    mainAgain.parseArgs(name);
+    assertEquals(text, ConfigFile.write(again.getCommandSpec(), "drawn"), arguments.toString());
+    ConfigFile.optionsByName(drawn.getCommandSpec())
+        .forEach(
+            (key, option) -> {
+              Object expected = option.getValue();
+              Object actual = again.getCommandSpec().findOption(option.names()[0]).getValue();
+              // Paths are written as absolute ones.
+              if (expected instanceof Path path) {
+                expected = path.toAbsolutePath();
+              }
+              assertEquals(expected, actual, key + " in\n" + text);
+            });
+  }
+
+  private static String draw(OptionSpec option, Random random) {
+    Class<?> type = option.isMultiValue() ? String.class : option.type();
+    if (type.isEnum()) {
+      Object[] constants = type.getEnumConstants();
+      return ((Enum<?>) constants[random.nextInt(constants.length)]).name();
+    }
+    if (Set.of(int.class, Integer.class, long.class, Long.class).contains(type)) {
+      return Integer.toString(random.nextInt(1000));
+    }
+    if (Set.of(double.class, Double.class).contains(type)) {
+      return Double.toString(random.nextDouble() * Math.pow(10, random.nextInt(-9, 9)));
+    }
+    if (Set.of(boolean.class, Boolean.class).contains(type)) {
+      return Boolean.toString(random.nextBoolean());
+    }
+    String[] texts = {"1", "no", "true", "1e-3", "a: b", "#x", "null", "ü", "runs/earlier", "- y"};
+    return texts[random.nextInt(texts.length)];
+  }
+
+  private CommandSpec parse(String text, String... arguments) throws IOException {
+    Path file = Files.writeString(temporary.resolve("options.yaml"), text);
+    CommandLine main = Main.commandLine();
+    CommandLine search = main.getSubcommands().get("search");
+    search.setDefaultValueProvider(new ConfigFile(file, search.getCommandSpec()));
+    main.parseArgs(Stream.concat(Stream.of("search"), Stream.of(arguments)).toArray(String[]::new));
+    return search.getCommandSpec();
+  }
+
+  private static Object value(CommandSpec command, String option) {
+    return command.findOption(option).getValue();
+  }
+}

@@ -1,0 +1,131 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+
+/** Exports of small trainings on MiniLM and WordNet. */
+class ExportTest {
+  @TempDir static Path temporary;
+  private static Path lora;
+  private static Path both;
+
+  @BeforeAll
+  static void train() {
+    assumeTrue(MiniLmJar.find().isPresent(), "MiniLM's jar is not on the class path");
+    lora = train("lora", "--adapter-size=0", "--lora-r=4", "--lora-alpha=12");
+    both = train("both", "--adapter-size=7", "--lora-r=4", "--keep=0.7");
+  }
+
+  private static Path train(String name, String... options) {
+    Path output = temporary.resolve(name);
+    List<String> arguments =
+        new java.util.ArrayList<>(
+            List.of(
+                "train",
+                "--modules=random",
+                "--train-examples=64",
+                "--validation-examples=32",
+                "--test-examples=32",
+                "--epochs=1",
+                "--max-seq-length=32",
+                "--threads=2",
+                "--output=" + output));
+    arguments.addAll(List.of(options));
+    Call.of(arguments.toArray(String[]::new)).exits(0);
+    return output;
+  }
+
+  private static Set<String> names(Path directory) throws IOException {
+    try (var files = Files.list(directory)) {
+      return files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
+    }
+  }
+
+  @Test
+  void peftFilesHoldTheTrainedWeightsUnderPeftsKeys() throws IOException {
+    Path adapter = temporary.resolve("peft");
+    Call call = Call.of("export", lora.toString(), "--format=peft", "--output=" + adapter).exits(0);
+    assertTrue(call.out().contains(adapter.toString()), call.out());
+    assertEquals(
+        Set.of("adapter_config.json", "adapter_model.safetensors", "prunepeft.json"),
+        names(adapter));
+    var config = RunDirectory.open(adapter).readJson("adapter_config.json");
+    assertEquals(4, config.get("r"));
+    assertEquals(12, config.get("lora_alpha"));
+    assertEquals("sentence-transformers/all-MiniLM-L6-v2", config.get("base_model_name_or_path"));
+    try (SafeTensors ours = SafeTensors.open(lora.resolve("adapter.safetensors"));
+        SafeTensors head = SafeTensors.open(lora.resolve("head.safetensors"));
+        SafeTensors theirs = SafeTensors.open(adapter.resolve("adapter_model.safetensors"))) {
+      Set<String> expected = new TreeSet<>(Set.of("base_model.model.classifier.weight"));
+      expected.add("base_model.model.classifier.bias");
+      for (String name : ours.names()) {
+        String key = "base_model.model.bert." + name;
+        expected.add(key);
+        assertArrayEquals(ours.bytes(name), theirs.bytes(key), key);
+      }
+      assertEquals(expected, new TreeSet<>(theirs.names()));
+      assertArrayEquals(
+          head.bytes("classifier.weight"), theirs.bytes("base_model.model.classifier.weight"));
+    }
+  }
+
+  @Test
+  void adaptersFilesHoldLoraAndSerialAdaptersTogether() throws IOException {
+    Path adapter = temporary.resolve("adapters");
+    Call.of("export", both.toString(), "--format=adapters", "--output=" + adapter).exits(0);
+    assertEquals(
+        Set.of(
+            "adapter_config.json",
+            "adapter.safetensors",
+            "head_config.json",
+            "model_head.safetensors",
+            "prunepeft.json"),
+        names(adapter));
+    try (SafeTensors ours = SafeTensors.open(both.resolve("adapter.safetensors"));
+        SafeTensors theirs = SafeTensors.open(adapter.resolve("adapter.safetensors"))) {
+      for (String name : ours.names()) {
+        String key =
+            "bert."
+                + name.replace(".output.adapter.", ".output.adapters.prunepeft.")
+                    .replaceAll("\\.lora_([AB])\\.weight", ".loras.prunepeft.lora_$1");
+        assertArrayEquals(ours.bytes(name), theirs.bytes(key), key);
+      }
+      assertEquals(ours.names().size(), theirs.names().size());
+    }
+  }
+
+  @Test
+  void whatAFormatCannotHoldIsRefusedAndNothingIsWritten() {
+    Path adapter = temporary.resolve("refused");
+    Call call = Call.of("export", both.toString(), "--format=peft", "--output=" + adapter).exits(2);
+    assertTrue(call.err().contains("--format adapters holds both"), call.err());
+    assertFalse(Files.exists(adapter));
+  }
+
+  @Test
+  void unknownFormatsAndRunsAreRefused() {
+    Path adapter = temporary.resolve("unknown");
+    Call call = Call.of("export", lora.toString(), "--format=zip", "--output=" + adapter).exits(2);
+    assertTrue(call.err().contains("unknown format 'zip'; there are [peft"), call.err());
+    Path none = temporary.resolve("none");
+    call = Call.of("export", none.toString(), "--format=peft", "--output=" + adapter).exits(1);
+    assertTrue(call.err().contains(none + " does not exist"), call.err());
+    assertFalse(Files.exists(adapter));
+  }
+}

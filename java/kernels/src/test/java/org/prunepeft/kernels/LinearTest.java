@@ -1,0 +1,118 @@
+package org.prunepeft.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.prunepeft.kernels.Reference.plusRow;
+import static org.prunepeft.kernels.Reference.product;
+import static org.prunepeft.kernels.Reference.scaled;
+import static org.prunepeft.kernels.Reference.sum;
+import static org.prunepeft.kernels.Reference.transposed;
+
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class LinearTest {
+  private static final Device CPU = Device.cpu();
+
+  private final Random random = new Random();
+  private final Workspace workspace = new Workspace();
+
+  @AfterEach
+  void closeWorkspace() {
+    workspace.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1, 1, 1, 0", "5, 19, 23, 3, 2", "67, 131, 99, 32, 3", "130, 40, 200, 8, 0"})
+  void forwardAndItsGradient(int m, int n, int k, int r, int gap) {
+    Buffer x = Buffer.random(random, m, k, k + gap);
+    Buffer w = Buffer.random(random, n, k, k + gap);
+    Buffer bias = Buffer.random(random, 1, n, n);
+    Buffer a = Buffer.random(random, r, k, k + gap);
+    Buffer b = Buffer.random(random, n, r, r + gap);
+    Buffer s = Buffer.poisoned(m, r, r + gap);
+    Buffer y = Buffer.poisoned(m, n, n + gap);
+    double[][] frozen = plusRow(product(x.values(), transposed(w.values())), bias.values());
+    double[][] rank = scaled(0.5, product(x.values(), transposed(a.values())));
+    try (Linear linear = new Linear(CPU, w.matrix(), bias.matrix())) {
+      assertEquals(n, linear.rows());
+      assertEquals(k, linear.cols());
+
+      linear.forward(CPU, x.matrix(), List.of(), null, y.matrix(), workspace);
+      y.assertEqualTo(frozen, "y without modules");
+
+      LinearBranch branch = new LinearBranch(a.matrix(), b.matrix(), 0.5f, 0, 0, s.matrix());
+      linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace);
+      s.assertEqualTo(rank, "s");
+      y.assertEqualTo(sum(frozen, product(rank, transposed(b.values()))), "y");
+
+      Buffer dy = Buffer.random(random, m, n, n + gap);
+      Buffer ds = Buffer.random(random, m, r, r + gap);
+      Buffer dx = Buffer.poisoned(m, k, k + gap);
+      LinearBranch back = new LinearBranch(a.matrix(), null, 0.5f, 0, 0, ds.matrix());
+      linear.gradInput(CPU, dy.matrix(), List.of(back), null, dx.matrix(), workspace);
+      dx.assertEqualTo(
+          sum(product(dy.values(), w.values()), product(ds.values(), a.values())), "dx");
+    }
+  }
+
+  @Test
+  void aModuleAddsToItsColumnsAlone() {
+    Buffer x = Buffer.random(random, 9, 12, 12);
+    Buffer w = Buffer.random(random, 30, 12, 12);
+    Buffer a = Buffer.random(random, 4, 12, 12);
+    Buffer b = Buffer.random(random, 7, 4, 4);
+    Buffer s = Buffer.poisoned(9, 4, 4);
+    Buffer y = Buffer.poisoned(9, 30, 30);
+    try (Linear linear = new Linear(CPU, w.matrix(), null)) {
+      LinearBranch branch = new LinearBranch(a.matrix(), b.matrix(), 1, 0, 21, s.matrix());
+      linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace);
+    }
+    double[][] expected = product(x.values(), transposed(w.values()));
+    double[][] delta = product(product(x.values(), transposed(a.values())), transposed(b.values()));
+    for (int i = 0; i < 9; i++) {
+      for (int j = 0; j < 7; j++) {
+        expected[i][21 + j] += delta[i][j];
+      }
+    }
+    y.assertEqualTo(expected, "y");
+  }
+
+  @Test
+  void wrongShapesAreNamed() {
+    Buffer w = Buffer.random(random, 6, 5, 5);
+    Buffer bias = Buffer.random(random, 1, 5, 5);
+    Buffer x = Buffer.random(random, 2, 4, 4);
+    Buffer y = Buffer.poisoned(2, 6, 6);
+    IllegalArgumentException wrongBias =
+        assertThrows(
+            IllegalArgumentException.class, () -> new Linear(CPU, w.matrix(), bias.matrix()));
+    assertTrue(wrongBias.getMessage().contains("bias must be FLOAT32 [1, 6], got FLOAT32 [1, 5]"));
+    Linear linear = new Linear(CPU, w.matrix(), null);
+    IllegalArgumentException wrongX =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> linear.forward(CPU, x.matrix(), List.of(), null, y.matrix(), workspace));
+    assertTrue(wrongX.getMessage().contains("x must be FLOAT32 [2, 5], got FLOAT32 [2, 4]"));
+    linear.close();
+    linear.close();
+    Buffer good = Buffer.random(random, 2, 5, 5);
+    assertThrows(
+        IllegalStateException.class,
+        () -> linear.forward(CPU, good.matrix(), List.of(), null, y.matrix(), workspace));
+  }
+
+  @Test
+  void aDeviceThatIsNotThereIsRefusedWithTheReason() {
+    Buffer w = Buffer.random(random, 6, 5, 5);
+    KernelException none =
+        assertThrows(
+            KernelException.class, () -> new Linear(Device.cuda(0, null), w.matrix(), null));
+    assertTrue(none.getMessage().contains("CUDA"), none.getMessage());
+  }
+}

@@ -1,0 +1,123 @@
+package org.prunepeft;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.formats.TrainedAdapter;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.train.Head;
+
+/** Writes what a run trained as files that other libraries read. */
+public final class AdapterExport {
+  /** What an export says of the run beside the format's own files; other libraries pass it over. */
+  static final String ORIGIN = "prunepeft.json";
+
+  private AdapterExport() {}
+
+  /**
+   * Exports a run.
+   *
+   * @param run the directory of a complete run
+   * @param format what to write
+   * @param output absent or empty
+   * @throws IllegalArgumentException if the format cannot hold the run's modules; nothing is
+   *     written then
+   * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
+   *     the output cannot be written
+   */
+  public static void write(Path run, AdapterFormat format, Path output) {
+    RunDirectory source = RunDirectory.open(run);
+    TrainedAdapter adapter = read(source);
+    format.require(adapter);
+    RunDirectory target = RunDirectory.create(output);
+    try {
+      format.write(adapter, target);
+      target.writeJson(ORIGIN, origin(source));
+      target.complete();
+    } catch (IOException e) {
+      target.fail(e.toString());
+      throw new UncheckedIOException("can't write " + output + ": " + e.getMessage(), e);
+    } catch (RuntimeException | Error e) {
+      target.fail(e.toString());
+      target.discardIfEmpty();
+      throw e;
+    }
+  }
+
+  private static Map<String, Object> origin(RunDirectory source) {
+    Map<String, Object> config = source.readJson(RunRecord.CONFIG);
+    Map<String, Object> origin = new LinkedHashMap<>();
+    origin.put("setup", config.get("setup"));
+    origin.put("labels", config.get("labels"));
+    return origin;
+  }
+
+  /** What a run trained. */
+  static TrainedAdapter read(RunDirectory run) {
+    Setup setup = run.readJson(RunRecord.CONFIG, "setup", Setup.class);
+    EncoderConfig encoder = run.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
+    List<String> labels = List.of(run.readJson(RunRecord.CONFIG, "labels", String[].class));
+    Candidate[] kept = run.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
+    Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunRecord.ADAPTER));
+    Map<String, SafeTensors.Tensor> head = tensors(run.file(RunRecord.HEAD));
+    PeftConfig peft = setup.peft();
+    List<AdapterPart> parts = new ArrayList<>();
+    for (Candidate module : kept) {
+      ModuleType type = peft.type(module.type());
+      List<SafeTensors.Tensor> own =
+          type.parameters(encoder, module.layer()).stream()
+              .map(parameter -> require(run, tensors, parameter.name()))
+              .toList();
+      parts.addAll(type.parts(encoder, module.layer(), own));
+    }
+    return new TrainedAdapter(
+        base(setup.model()),
+        encoder,
+        parts,
+        labels,
+        require(run, head, Head.WEIGHT),
+        require(run, head, Head.BIAS));
+  }
+
+  /** base_model_name_or_path. */
+  private static String base(String model) {
+    return switch (model) {
+      case "minilm" -> "sentence-transformers/all-MiniLM-L6-v2";
+      case "bge-small" -> "BAAI/bge-small-en-v1.5";
+      default -> model;
+    };
+  }
+
+  private static SafeTensors.Tensor require(
+      RunDirectory run, Map<String, SafeTensors.Tensor> tensors, String name) {
+    SafeTensors.Tensor tensor = tensors.get(name);
+    if (tensor == null) {
+      throw new IllegalArgumentException(
+          run.path() + " has no tensor " + name + ", which its configuration names");
+    }
+    return tensor;
+  }
+
+  private static Map<String, SafeTensors.Tensor> tensors(Path file) {
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
+      for (String name : stored.names()) {
+        tensors.put(name, new SafeTensors.Tensor(stored.entry(name).shape(), stored.floats(name)));
+      }
+      return tensors;
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read " + file + ": " + e.getMessage(), e);
+    }
+  }
+}

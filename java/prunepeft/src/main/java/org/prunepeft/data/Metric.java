@@ -1,0 +1,87 @@
+package org.prunepeft.data;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import org.prunepeft.io.Spelling;
+
+/**
+ * A measure of quality; more is better. Names are those of Hugging Face's {@code evaluate}. {@link
+ * org.prunepeft.train.Metrics} has the formulas.
+ */
+public enum Metric {
+  /** Share of right predictions. */
+  ACCURACY("accuracy", "accuracy", TaskKind.CLASSIFICATION, true),
+  /** F1 of class 1 of two. */
+  F1("f1", "F1", TaskKind.CLASSIFICATION, true),
+  /** Mean F1 of the classes. */
+  MACRO_F1("macro_f1", "macro F1", TaskKind.CLASSIFICATION, true),
+  /** Matthews correlation. */
+  MATTHEWS_CORRELATION(
+      "matthews_correlation", "Matthews correlation", TaskKind.CLASSIFICATION, false),
+  /** Mean of accuracy and {@link #F1}: GLUE's score for MRPC and QQP. */
+  ACCURACY_AND_F1("accuracy_and_f1", "mean of accuracy and F1", TaskKind.CLASSIFICATION, true),
+  /** Pearson's correlation. */
+  PEARSON("pearson", "Pearson correlation", TaskKind.REGRESSION, false),
+  /** Spearman's rank correlation. */
+  SPEARMAN("spearmanr", "Spearman correlation", TaskKind.REGRESSION, false),
+  /** Mean of both correlations: GLUE's score for STS-B. */
+  PEARSON_AND_SPEARMAN(
+      "pearson_and_spearmanr",
+      "mean of Pearson and Spearman correlation",
+      TaskKind.REGRESSION,
+      false);
+
+  private final String key;
+  private final String label;
+  private final TaskKind kind;
+  private final boolean share;
+
+  Metric(String key, String label, TaskKind kind, boolean share) {
+    this.key = key;
+    this.label = label;
+    this.kind = kind;
+    this.share = share;
+  }
+
+  /** Its name in files, such as {@code matthews_correlation}. */
+  public String key() {
+    return key;
+  }
+
+  /** Its name in text, such as {@code Matthews correlation}. */
+  public String label() {
+    return label;
+  }
+
+  /** Which kind of task it measures. */
+  public TaskKind kind() {
+    return kind;
+  }
+
+  /** Whether it is defined for two classes only, the second being the positive one. */
+  public boolean binary() {
+    return this == F1 || this == ACCURACY_AND_F1;
+  }
+
+  /** A value for a reader: {@code 79.75 %} for a share, {@code 0.4531} for a correlation. */
+  public String format(double value) {
+    return share
+        ? String.format(Locale.ROOT, "%.2f %%", 100 * value)
+        : String.format(Locale.ROOT, "%.4f", value);
+  }
+
+  /**
+   * The metric with that {@link #key}.
+   *
+   * @throws IllegalArgumentException if there is none; the message suggests the nearest
+   */
+  public static Metric byKey(String key) {
+    List<String> known = Arrays.stream(values()).map(Metric::key).toList();
+    int index = known.indexOf(key);
+    if (index < 0) {
+      throw new IllegalArgumentException(Spelling.unknown("metric", key, known));
+    }
+    return values()[index];
+  }
+}

@@ -1,0 +1,136 @@
+package org.prunepeft.data;
+
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * What examples look like, what is told from them, and how well that is done is measured.
+ *
+ * @param kind classification or regression
+ * @param textColumns texts an example has, 1 or 2
+ * @param labels names of the classes, 2 or more, by their numbers; none for a regression
+ * @param metrics what is measured, 1 or more; the first, the task's official one, is what the best
+ *     epoch is chosen by
+ */
+public record Schema(TaskKind kind, int textColumns, List<String> labels, List<Metric> metrics) {
+  private static final String LABELS = "labels";
+  private static final String PROBLEM_TYPE = "problem_type";
+  private static final String TEXT_COLUMNS = "text_columns";
+  private static final String METRICS = "metrics";
+
+  /**
+   * Copies the lists and checks the values.
+   *
+   * @throws IllegalArgumentException if one is out of range, a label occurs twice, or a metric is
+   *     not for such a task
+   */
+  public Schema {
+    Objects.requireNonNull(kind, "kind");
+    labels = List.copyOf(labels);
+    metrics = List.copyOf(metrics);
+    if (textColumns < 1 || textColumns > 2) {
+      throw new IllegalArgumentException("text columns must be 1 or 2, got " + textColumns);
+    }
+    if (kind == TaskKind.REGRESSION ? !labels.isEmpty() : labels.size() < 2) {
+      throw new IllegalArgumentException(
+          "a classification needs at least 2 classes and a regression none, got "
+              + labels.size()
+              + " for a "
+              + kind.problemType());
+    }
+    if (new HashSet<>(labels).size() < labels.size()) {
+      throw new IllegalArgumentException("labels must differ, got " + labels);
+    }
+    if (metrics.isEmpty()) {
+      throw new IllegalArgumentException("a task needs at least 1 metric, got none");
+    }
+    for (Metric metric : metrics) {
+      if (metric.kind() != kind || metric.binary() && labels.size() != 2) {
+        throw new IllegalArgumentException(
+            "%s does not measure a %s of %d classes"
+                .formatted(metric.label(), kind.problemType(), labels.size()));
+      }
+    }
+  }
+
+  /**
+   * A task's.
+   *
+   * @param labels names of the classes; none for a regression
+   */
+  public static Schema of(Task task, List<String> labels) {
+    return new Schema(task.kind(), task.textColumns(), labels, task.metrics());
+  }
+
+  /** A classification of single texts by accuracy and macro F1. */
+  public static Schema classification(List<String> labels) {
+    return new Schema(
+        TaskKind.CLASSIFICATION, 1, labels, List.of(Metric.ACCURACY, Metric.MACRO_F1));
+  }
+
+  /** A regression of single texts by Pearson's and Spearman's correlation. */
+  public static Schema regression() {
+    return new Schema(TaskKind.REGRESSION, 1, List.of(), List.of(Metric.PEARSON, Metric.SPEARMAN));
+  }
+
+  /** What the best epoch is chosen by. */
+  public Metric primary() {
+    return metrics.get(0);
+  }
+
+  /** Numbers that a head gives for an example: a score for each class, or the one number. */
+  public int outputs() {
+    return kind == TaskKind.REGRESSION ? 1 : labels.size();
+  }
+
+  /** As keys of a run's configuration: {@link #fromMap} reads them. */
+  public Map<String, Object> toMap() {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put(PROBLEM_TYPE, kind.problemType());
+    map.put(TEXT_COLUMNS, textColumns);
+    map.put(LABELS, labels);
+    map.put(METRICS, metrics.stream().map(Metric::key).toList());
+    return map;
+  }
+
+  /**
+   * Reads the keys that {@link #toMap} writes; others are left alone.
+   *
+   * @throws IllegalArgumentException if a key is missing or has no fitting value
+   */
+  public static Schema fromMap(Map<String, ?> map) {
+    String problemType = value(map, PROBLEM_TYPE, String.class);
+    TaskKind kind =
+        Arrays.stream(TaskKind.values())
+            .filter(known -> known.problemType().equals(problemType))
+            .findFirst()
+            .orElseThrow(() -> unfit(PROBLEM_TYPE, problemType));
+    return new Schema(
+        kind,
+        value(map, TEXT_COLUMNS, Number.class).intValue(),
+        strings(map, LABELS),
+        strings(map, METRICS).stream().map(Metric::byKey).toList());
+  }
+
+  private static List<String> strings(Map<String, ?> map, String key) {
+    List<?> values = value(map, key, List.class);
+    return values.stream().map(String::valueOf).toList();
+  }
+
+  private static <T> T value(Map<String, ?> map, String key, Class<T> type) {
+    Object value = map.get(key);
+    if (!type.isInstance(value)) {
+      throw unfit(key, value);
+    }
+    return type.cast(value);
+  }
+
+  private static IllegalArgumentException unfit(String key, Object value) {
+    return new IllegalArgumentException(
+        "%s describes no task, got %s".formatted(key, value == null ? "nothing" : value));
+  }
+}

@@ -1,0 +1,20 @@
+package org.prunepeft.data;
+
+/** What is told from a text. */
+public enum TaskKind {
+  /** Which one of some classes it is in; learnt by cross-entropy. */
+  CLASSIFICATION("single_label_classification"),
+  /** A number; learnt by mean squared error. */
+  REGRESSION("regression");
+
+  private final String problemType;
+
+  TaskKind(String problemType) {
+    this.problemType = problemType;
+  }
+
+  /** Its name in Hugging Face's configurations, {@code problem_type}. */
+  public String problemType() {
+    return problemType;
+  }
+}

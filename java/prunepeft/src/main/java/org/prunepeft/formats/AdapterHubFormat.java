@@ -1,0 +1,351 @@
+package org.prunepeft.formats;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Architecture;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
+import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
+import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPart.Place;
+
+/**
+ * Bottleneck adapters and LoRA together as AdapterHub's library {@code adapters} keeps them:
+ * {@value #CONFIG} with one configuration or a union of several, {@value #WEIGHTS}, {@value
+ * #HEAD_CONFIG} and {@value #HEAD_WEIGHTS}. Each configuration leaves out the layers that have none
+ * of it.
+ */
+public final class AdapterHubFormat implements AdapterFormat {
+  static final String CONFIG = "adapter_config.json";
+  static final String WEIGHTS = "adapter.safetensors";
+  static final String HEAD_CONFIG = "head_config.json";
+  static final String HEAD_WEIGHTS = "model_head.safetensors";
+
+  /** The adapter's name in keys and configurations. */
+  static final String NAME = "prunepeft";
+
+  /** The first release whose LoRA is scaled by alpha / r is 1.1.0; earlier ones scale by alpha. */
+  static final String VERSION = "adapters.1.2.0";
+
+  @Override
+  public String name() {
+    return "adapters";
+  }
+
+  @Override
+  public void require(TrainedAdapter adapter) {
+    if (adapter.parts().isEmpty()) {
+      throw new IllegalArgumentException(
+          "this run has no modules, its head alone was trained: there is no adapter to write");
+    }
+    configs(adapter);
+  }
+
+  @Override
+  public void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
+    require(adapter);
+    List<Map<String, Object>> configs = configs(adapter);
+    Map<String, Object> config = description(adapter);
+    config.put("config", configs.size() == 1 ? configs.get(0) : union(configs));
+    SafeTensors.write(directory.file(WEIGHTS), tensors(adapter));
+    SafeTensors.write(
+        directory.file(HEAD_WEIGHTS),
+        Map.of(
+            "heads." + NAME + ".1.weight", adapter.headWeight(),
+            "heads." + NAME + ".1.bias", adapter.headBias()));
+    directory.writeJson(HEAD_CONFIG, headConfig(adapter));
+    directory.writeJson(CONFIG, config);
+  }
+
+  private static Map<String, Object> description(TrainedAdapter adapter) {
+    Architecture architecture = adapter.encoder().architecture();
+    Map<String, Object> description = new TreeMap<>();
+    description.put("model_type", architecture.modelType());
+    description.put("model_class", className(architecture));
+    description.put("model_name", adapter.base());
+    description.put("hidden_size", adapter.encoder().hidden());
+    description.put("name", NAME);
+    description.put("version", VERSION);
+    return description;
+  }
+
+  private static String className(Architecture architecture) {
+    return switch (architecture) {
+          case BERT -> "Bert";
+          case ROBERTA -> "Roberta";
+          case XLM_ROBERTA -> "XLMRoberta";
+          case DISTILBERT -> "DistilBert";
+          case ELECTRA -> "Electra";
+          case DEBERTA_V2 -> "DebertaV2";
+        }
+        + "AdapterModel";
+  }
+
+  private static Map<String, Object> union(List<Map<String, Object>> configs) {
+    Map<String, Object> union = new TreeMap<>();
+    union.put("architecture", "union");
+    union.put("configs", configs);
+    return union;
+  }
+
+  private static Map<String, Object> headConfig(TrainedAdapter adapter) {
+    Map<String, Object> label2id = new LinkedHashMap<>();
+    for (String label : adapter.labels()) {
+      label2id.put(label, label2id.size());
+    }
+    Map<String, Object> head = new TreeMap<>();
+    head.put("head_type", "classification");
+    head.put("num_labels", adapter.headWeight().shape()[0]);
+    head.put("layers", 1);
+    head.put("activation_function", "tanh");
+    head.put("label2id", label2id);
+    head.put("use_pooler", false);
+    head.put("bias", true);
+    head.put("dropout_prob", null);
+    Map<String, Object> config = description(adapter);
+    config.put("config", head);
+    return config;
+  }
+
+  private static Map<String, SafeTensors.Tensor> tensors(TrainedAdapter adapter) {
+    Architecture architecture = adapter.encoder().architecture();
+    String prefix = architecture.prefix() + ".";
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    for (LowRank update : adapter.lowRank()) {
+      String key = prefix + update.path() + ".loras." + NAME + ".";
+      tensors.put(key + "lora_A", update.a());
+      tensors.put(key + "lora_B", update.b());
+    }
+    for (Bottleneck bottleneck : adapter.bottlenecks()) {
+      String key =
+          prefix
+              + container(architecture, bottleneck.layer(), bottleneck.place())
+              + ".adapters."
+              + NAME
+              + ".";
+      tensors.put(key + "adapter_down.0.weight", bottleneck.down());
+      tensors.put(key + "adapter_down.0.bias", bottleneck.downBias());
+      tensors.put(key + "adapter_up.weight", bottleneck.up());
+      tensors.put(key + "adapter_up.bias", bottleneck.upBias());
+    }
+    return tensors;
+  }
+
+  /** What holds a layer's adapters, without the model's prefix. */
+  static String container(Architecture architecture, int layer, Place place) {
+    boolean attention = place == Place.ATTENTION;
+    return architecture.layerPath(layer)
+        + switch (architecture) {
+          case DISTILBERT -> attention ? ".attention_adapters" : ".output_adapters";
+          default -> attention ? ".attention.output" : ".output";
+        };
+  }
+
+  private static List<Map<String, Object>> configs(TrainedAdapter adapter) {
+    List<Map<String, Object>> configs = new ArrayList<>();
+    int layers = adapter.encoder().layers();
+    bottleneckKinds(adapter.bottlenecks())
+        .forEach(
+            (kind, in) ->
+                configs.add(kind.config(adapter.encoder().hidden(), leftOut(in, layers))));
+    Map<LoraKind, Set<Integer>> loras = loraKinds(adapter);
+    if (loras.values().stream().filter(in -> in.size() == layers).count() > 1) {
+      throw new IllegalArgumentException(
+          "AdapterHub takes no two LoRA configurations that hold for every layer, but this run's"
+              + " projections have other ranks or alphas everywhere; --format peft holds them");
+    }
+    loras.forEach((kind, in) -> configs.add(kind.config(leftOut(in, layers))));
+    return configs;
+  }
+
+  private static List<Integer> leftOut(Set<Integer> in, int layers) {
+    List<Integer> out = new ArrayList<>();
+    for (int layer = 0; layer < layers; layer++) {
+      if (!in.contains(layer)) {
+        out.add(layer);
+      }
+    }
+    return out;
+  }
+
+  /** What the bottlenecks of a layer share that are one configuration. */
+  private record BottleneckKind(
+      Set<Place> places, Input input, double scaling, String nonLinearity, int size) {
+    Map<String, Object> config(int hidden, List<Integer> leaveOut) {
+      Map<String, Object> config = new TreeMap<>();
+      config.put("mh_adapter", places.contains(Place.ATTENTION));
+      config.put("output_adapter", places.contains(Place.FEED_FORWARD));
+      config.put("reduction_factor", reductionFactor(hidden, size));
+      config.put("non_linearity", nonLinearity);
+      config.put("original_ln_before", input == Input.NORMED_SUM);
+      config.put("original_ln_after", true);
+      config.put("ln_before", false);
+      config.put("ln_after", false);
+      config.put("residual_before_ln", true);
+      config.put("adapter_residual_before_ln", false);
+      config.put("is_parallel", input == Input.RESIDUAL);
+      config.put("scaling", scaling);
+      config.put("init_weights", input == Input.RESIDUAL ? "mam_adapter" : "bert");
+      config.put("use_gating", false);
+      config.put("cross_adapter", false);
+      config.put("inv_adapter", null);
+      config.put("inv_adapter_reduction_factor", null);
+      config.put("dropout", 0.0);
+      config.put("phm_layer", false);
+      config.put("leave_out", leaveOut);
+      return config;
+    }
+  }
+
+  /**
+   * A factor f for which ⌊hidden / f⌋, as the library computes the size, is exactly m: a whole
+   * number where there is one, else hidden / (m + ½), in the middle of those that do.
+   */
+  static Number reductionFactor(int hidden, int size) {
+    return hidden % size == 0 ? (Number) (hidden / size) : hidden / (size + 0.5);
+  }
+
+  private static Map<BottleneckKind, Set<Integer>> bottleneckKinds(List<Bottleneck> bottlenecks) {
+    Map<Integer, List<Bottleneck>> byLayer = new TreeMap<>();
+    bottlenecks.forEach(
+        one -> byLayer.computeIfAbsent(one.layer(), layer -> new ArrayList<>()).add(one));
+    Map<BottleneckKind, Set<Integer>> kinds = new LinkedHashMap<>();
+    byLayer.forEach(
+        (layer, own) -> {
+          Map<BottleneckKind, Set<Place>> places = new LinkedHashMap<>();
+          Set<Place> taken = EnumSet.noneOf(Place.class);
+          for (Bottleneck one : own) {
+            if (!taken.add(one.place())) {
+              throw new IllegalArgumentException(
+                  "AdapterHub takes one adapter at a place, but layer "
+                      + layer
+                      + " has two behind its "
+                      + (one.place() == Place.ATTENTION ? "attention" : "feed-forward block")
+                      + "; search or train with one kind of bottleneck");
+            }
+            BottleneckKind kind =
+                new BottleneckKind(
+                    Set.of(),
+                    one.input(),
+                    one.scaling(),
+                    NonLinearity.name(one.activation()),
+                    one.size());
+            places.computeIfAbsent(kind, k -> EnumSet.noneOf(Place.class)).add(one.place());
+          }
+          places.forEach(
+              (kind, at) ->
+                  kinds
+                      .computeIfAbsent(
+                          new BottleneckKind(
+                              at, kind.input, kind.scaling, kind.nonLinearity, kind.size),
+                          k -> new TreeSet<>())
+                      .add(layer));
+        });
+    return kinds;
+  }
+
+  /** What the updates of a layer share that are one configuration. */
+  private record LoraKind(Set<Projection> targets, int rank, double alpha, double dropout) {
+    Map<String, Object> config(List<Integer> leaveOut) {
+      List<String> matrices = new ArrayList<>();
+      for (Projection projection : targets) {
+        if (attention(projection)) {
+          matrices.add(matrix(projection));
+        }
+      }
+      Map<String, Object> config = new TreeMap<>();
+      config.put("architecture", "lora");
+      config.put("selfattn_lora", !matrices.isEmpty());
+      config.put("intermediate_lora", targets.contains(Projection.INTERMEDIATE));
+      config.put("output_lora", targets.contains(Projection.OUTPUT));
+      config.put("attn_matrices", matrices);
+      config.put("r", rank);
+      config.put("alpha", PeftFormat.number(alpha));
+      config.put("dropout", dropout);
+      config.put("composition_mode", "add");
+      config.put("init_weights", "lora");
+      config.put("use_gating", false);
+      config.put("leave_out", leaveOut);
+      return config;
+    }
+  }
+
+  private static boolean attention(Projection projection) {
+    return switch (projection) {
+      case QUERY, KEY, VALUE -> true;
+      default -> false;
+    };
+  }
+
+  private static String matrix(Projection projection) {
+    return projection.target().substring(0, 1);
+  }
+
+  private static Map<LoraKind, Set<Integer>> loraKinds(TrainedAdapter adapter) {
+    Map<Integer, Map<LoraKind, Set<Projection>>> byLayer = new TreeMap<>();
+    for (LowRank update : adapter.lowRank()) {
+      if (update.magnitude() != null) {
+        throw new IllegalArgumentException(
+            "AdapterHub has no DoRA, and this run's low-rank updates are some; --format peft holds"
+                + " them");
+      }
+      Projection projection = projection(adapter.encoder(), update);
+      if (projection == Projection.ATTENTION_OUTPUT) {
+        throw new IllegalArgumentException(
+            "AdapterHub has no LoRA on "
+                + update.path()
+                + "; --format peft holds it, or train without "
+                + projection.target());
+      }
+      // AdapterHub scales by alpha / r.
+      double alpha = update.rsLora() ? update.scale() * update.rank() : update.alpha();
+      byLayer
+          .computeIfAbsent(update.layer(), layer -> new LinkedHashMap<>())
+          .computeIfAbsent(
+              new LoraKind(Set.of(), update.rank(), alpha, update.dropout()),
+              kind -> EnumSet.noneOf(Projection.class))
+          .add(projection);
+    }
+    Map<LoraKind, Set<Integer>> kinds = new LinkedHashMap<>();
+    byLayer.forEach(
+        (layer, own) -> {
+          if (own.values().stream()
+                  .filter(at -> at.stream().anyMatch(AdapterHubFormat::attention))
+                  .count()
+              > 1) {
+            throw new IllegalArgumentException(
+                "AdapterHub takes one rank and alpha for the query, key and value of a layer, but"
+                    + " those of layer "
+                    + layer
+                    + " differ; --format peft holds them");
+          }
+          own.forEach(
+              (kind, at) ->
+                  kinds
+                      .computeIfAbsent(
+                          new LoraKind(at, kind.rank, kind.alpha, kind.dropout),
+                          k -> new TreeSet<>())
+                      .add(layer));
+        });
+    return kinds;
+  }
+
+  static Projection projection(EncoderConfig encoder, LowRank update) {
+    for (Projection projection : Projection.values()) {
+      if (encoder.path(update.layer(), projection).equals(update.path())) {
+        return projection;
+      }
+    }
+    throw new IllegalArgumentException("the model has no projection " + update.path());
+  }
+}

@@ -1,0 +1,37 @@
+package org.prunepeft.formats;
+
+import java.util.Map;
+import java.util.TreeMap;
+import org.prunepeft.kernels.Activation;
+
+/** Names of activations in transformers, which AdapterHub uses. */
+final class NonLinearity {
+  private static final Map<String, Activation> NAMES =
+      new TreeMap<>(
+          Map.of("relu", Activation.RELU, "gelu", Activation.GELU, "linear", Activation.IDENTITY));
+
+  private NonLinearity() {}
+
+  static String name(Activation activation) {
+    return NAMES.entrySet().stream()
+        .filter(entry -> entry.getValue() == activation)
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElseThrow();
+  }
+
+  /**
+   * @throws IllegalArgumentException if there is none of that name
+   */
+  static Activation byName(String name) {
+    Activation activation = NAMES.get(name);
+    if (activation == null) {
+      throw new IllegalArgumentException(
+          "the adapters' non_linearity '"
+              + name
+              + "' is not supported; there are "
+              + NAMES.keySet());
+    }
+    return activation;
+  }
+}

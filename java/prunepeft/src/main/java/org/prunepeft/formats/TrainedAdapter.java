@@ -1,0 +1,52 @@
+package org.prunepeft.formats;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
+import org.prunepeft.peft.AdapterPart.LowRank;
+
+/**
+ * Trained modules and head, apart from the model that they sit in: what adapter files hold.
+ *
+ * @param base base_model_name_or_path: the name of the model on the hub, or its directory
+ * @param encoder its architecture and sizes
+ * @param parts the modules' pieces
+ * @param labels names of the classes, in the head's order
+ * @param headWeight of the linear head over the mean of the last hidden states, [labels, hidden]
+ * @param headBias [labels]
+ */
+public record TrainedAdapter(
+    String base,
+    EncoderConfig encoder,
+    List<AdapterPart> parts,
+    List<String> labels,
+    Tensor headWeight,
+    Tensor headBias) {
+  public TrainedAdapter {
+    parts = List.copyOf(parts);
+    labels = List.copyOf(labels);
+  }
+
+  /** The low-rank updates. */
+  List<LowRank> lowRank() {
+    return select(LowRank.class);
+  }
+
+  /** The bottleneck adapters. */
+  List<Bottleneck> bottlenecks() {
+    return select(Bottleneck.class);
+  }
+
+  private <T extends AdapterPart> List<T> select(Class<T> kind) {
+    List<T> selected = new ArrayList<>();
+    for (AdapterPart part : parts) {
+      if (kind.isInstance(part)) {
+        selected.add(kind.cast(part));
+      }
+    }
+    return selected;
+  }
+}

@@ -1,0 +1,94 @@
+package org.prunepeft.peft;
+
+import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.kernels.Activation;
+
+/**
+ * A piece of a trained module as adapter files know it. Every kind of module says which pieces it
+ * is made of, so that a file format needs to know these two alone.
+ */
+public sealed interface AdapterPart {
+  /** The transformer layer it sits in, from 0. */
+  int layer();
+
+  /**
+   * A low-rank update of a projection: W + s·B·A, and with a magnitude m the row-wise normalised
+   * m·(W + s·B·A)/‖W + s·B·A‖ (DoRA).
+   *
+   * @param path the projection's name in the encoder, without the model's prefix:
+   *     encoder.layer.0.attention.self.query
+   * @param a A [r,K]
+   * @param b B [N,r]
+   * @param alpha lora_alpha
+   * @param rsLora whether s is alpha / √r; else it is alpha / r
+   * @param dropout lora_dropout in training
+   * @param magnitude m [N]; null: plain LoRA
+   */
+  record LowRank(
+      int layer,
+      String path,
+      Tensor a,
+      Tensor b,
+      double alpha,
+      boolean rsLora,
+      double dropout,
+      Tensor magnitude)
+      implements AdapterPart {
+    /** r. */
+    public int rank() {
+      return (int) a.shape()[0];
+    }
+
+    /** s. */
+    public double scale() {
+      return LoraConfig.scale(alpha, rank(), rsLora);
+    }
+  }
+
+  /** Behind which block of a layer a bottleneck sits. */
+  enum Place {
+    /** The self-attention block, behind its output projection. */
+    ATTENTION,
+    /** The feed-forward block. */
+    FEED_FORWARD
+  }
+
+  /**
+   * A bottleneck adapter: h + s·(σ(v Dᵀ + d) Uᵀ + u), with h the output of the block.
+   *
+   * @param place which block
+   * @param input what v is
+   * @param scaling s
+   * @param activation σ
+   * @param down D [m,K]
+   * @param downBias d [m]
+   * @param up U [K,m]
+   * @param upBias u [K]
+   */
+  record Bottleneck(
+      int layer,
+      Place place,
+      Input input,
+      double scaling,
+      Activation activation,
+      Tensor down,
+      Tensor downBias,
+      Tensor up,
+      Tensor upBias)
+      implements AdapterPart {
+    /** What a bottleneck computes on; i is the block's residual input. */
+    public enum Input {
+      /** LN(h + i), with the block's own frozen norm: AdapterHub's SeqBn. */
+      NORMED_SUM,
+      /** h: AdapterHub's DoubleSeqBn. */
+      OUTPUT,
+      /** i: AdapterHub's ParBn. */
+      RESIDUAL
+    }
+
+    /** m. */
+    public int size() {
+      return (int) down.shape()[0];
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package org.prunepeft.torch;
+
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Linear;
+
+/**
+ * The weight and the bias of a frozen linear, with the form in which the kernels read them, which
+ * is made when it is first needed and takes twice the weight's memory. If the weight was changed in
+ * place since (by full fine-tuning, say), it is made again. Good for several threads at once.
+ */
+public final class FrozenWeight implements AutoCloseable {
+  private final Tensor weight;
+  private final Tensor bias;
+  private Linear prepared;
+  private long version;
+
+  /**
+   * @param weight W [N,K], float32; stays the caller's, and has to live as long as this
+   * @param bias b [N]; null: none
+   */
+  public FrozenWeight(Tensor weight, Tensor bias) {
+    this.weight = weight;
+    this.bias = bias;
+  }
+
+  /** W [N,K]. */
+  public Tensor weight() {
+    return weight;
+  }
+
+  /** b [N] or null. */
+  public Tensor bias() {
+    return bias;
+  }
+
+  /** For the kernels; valid until the weight is changed or this is closed. */
+  public synchronized Linear prepared() {
+    long current = weight._version() + (bias == null ? 0 : bias._version());
+    if (prepared == null || version != current) {
+      close();
+      try (Tensor w = weight.detach().contiguous()) {
+        prepared =
+            new Linear(
+                Device.cpu(), Torch.matrix(w), bias == null ? null : Torch.matrix(bias.detach()));
+      }
+      version = current;
+    }
+    return prepared;
+  }
+
+  /** Frees the kernels' form; the tensors stay. */
+  @Override
+  public synchronized void close() {
+    if (prepared != null) {
+      prepared.close();
+      prepared = null;
+    }
+  }
+}

@@ -1,0 +1,128 @@
+package org.prunepeft.train;
+
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.stream.IntStream;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
+
+/** What a head gives for each example of a set, in the set's order. Immutable. */
+public final class Predictions {
+  private final Schema schema;
+  private final float[] outputs;
+
+  /**
+   * @param schema of the task
+   * @param outputs [n · outputs of the schema] scores of the classes, before the softmax, or the
+   *     numbers told; not copied
+   * @throws IllegalArgumentException if the length does not fit the schema
+   */
+  public Predictions(Schema schema, float[] outputs) {
+    this.schema = Objects.requireNonNull(schema, "schema");
+    this.outputs = outputs;
+    if (outputs.length % schema.outputs() != 0) {
+      throw new IllegalArgumentException(
+          "outputs must be a multiple of %d in number, got %d"
+              .formatted(schema.outputs(), outputs.length));
+    }
+  }
+
+  /** Of which task. */
+  public Schema schema() {
+    return schema;
+  }
+
+  /** How many examples. */
+  public int size() {
+    return outputs.length / schema.outputs();
+  }
+
+  /**
+   * The class with the highest score, the lowest of several.
+   *
+   * @throws IllegalStateException if the task is a regression
+   */
+  public int label(int i) {
+    requireClasses();
+    int from = i * schema.outputs();
+    int best = 0;
+    for (int k = 1; k < schema.outputs(); k++) {
+      if (outputs[from + k] > outputs[from + best]) {
+        best = k;
+      }
+    }
+    return best;
+  }
+
+  /** [n] the classes of all; see {@link #label}. */
+  public int[] labels() {
+    return IntStream.range(0, size()).map(this::label).toArray();
+  }
+
+  /**
+   * [classes] probabilities, the softmax of an example's scores.
+   *
+   * @throws IllegalStateException if the task is a regression
+   */
+  public double[] probabilities(int i) {
+    requireClasses();
+    double normaliser = logSumExp(i);
+    int from = i * schema.outputs();
+    return IntStream.range(from, from + schema.outputs())
+        .mapToDouble(at -> Math.exp(outputs[at] - normaliser))
+        .toArray();
+  }
+
+  /**
+   * The number told for an example.
+   *
+   * @throws IllegalStateException if the task is a classification
+   */
+  public double value(int i) {
+    if (schema.kind() != TaskKind.REGRESSION) {
+      throw new IllegalStateException("a classification tells classes, not a number");
+    }
+    return outputs[i];
+  }
+
+  /** [n] the numbers told for all; see {@link #value}. */
+  public double[] values() {
+    return IntStream.range(0, size()).mapToDouble(this::value).toArray();
+  }
+
+  /**
+   * Mean loss: cross-entropy of a classification, squared error of a regression.
+   *
+   * @param targets [n]
+   */
+  double loss(double[] targets) {
+    double sum = 0;
+    for (int i = 0; i < targets.length; i++) {
+      if (schema.kind() == TaskKind.REGRESSION) {
+        sum += (value(i) - targets[i]) * (value(i) - targets[i]);
+      } else {
+        sum += logSumExp(i) - outputs[i * schema.outputs() + (int) targets[i]];
+      }
+    }
+    return sum / targets.length;
+  }
+
+  private double logSumExp(int i) {
+    float[] scores = Arrays.copyOfRange(outputs, i * schema.outputs(), (i + 1) * schema.outputs());
+    double highest = Double.NEGATIVE_INFINITY;
+    for (float score : scores) {
+      highest = Math.max(highest, score);
+    }
+    double sum = 0;
+    for (float score : scores) {
+      sum += Math.exp(score - highest);
+    }
+    return highest + Math.log(sum);
+  }
+
+  private void requireClasses() {
+    if (schema.kind() != TaskKind.CLASSIFICATION) {
+      throw new IllegalStateException("a regression tells a number, not a class");
+    }
+  }
+}

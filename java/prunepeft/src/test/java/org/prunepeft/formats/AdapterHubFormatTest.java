@@ -1,0 +1,149 @@
+package org.prunepeft.formats;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
+import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
+import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPart.Place;
+
+class AdapterHubFormatTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private final AdapterHubFormat format = new AdapterHubFormat();
+
+  @TempDir Path temporary;
+
+  private Path write(AdapterPart... parts) throws IOException {
+    Path directory = temporary.resolve("adapter");
+    RunDirectory target = RunDirectory.create(directory);
+    format.write(Parts.adapter(List.of(parts)), target);
+    target.complete();
+    return directory;
+  }
+
+  private static Bottleneck serial(int layer, int size) {
+    return Parts.bottleneck(layer, Place.FEED_FORWARD, Input.NORMED_SUM, size);
+  }
+
+  @Test
+  void filesHaveTheKeysShapesAndFieldsThatAdaptersReads() throws IOException {
+    Bottleneck last = serial(2, 7);
+    LowRank value = Parts.lora(1, "attention.self.value", 4, 16);
+    Path directory =
+        write(
+            Parts.lora(0, "attention.self.query", 4, 16),
+            Parts.lora(0, "attention.self.value", 4, 16),
+            Parts.lora(0, "output.dense", 4, 16),
+            serial(0, 7),
+            value,
+            last);
+    for (String file : List.of("adapter_config.json", "head_config.json")) {
+      JsonNode expected = JSON.readTree(Parts.resource("adapters-" + file));
+      assertEquals(expected, JSON.readTree(directory.resolve(file).toFile()), file);
+    }
+    Map<String, List<Long>> shapes =
+        JSON.readValue(Parts.resource("adapters-tensors.json"), new TypeReference<>() {});
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter.safetensors"));
+        SafeTensors head = SafeTensors.open(directory.resolve("model_head.safetensors"))) {
+      assertEquals(shapes, Parts.shapes(tensors));
+      assertEquals(
+          Map.of(
+              "heads.prunepeft.1.weight", List.of(5L, 24L), "heads.prunepeft.1.bias", List.of(5L)),
+          Parts.shapes(head));
+      assertArrayEquals(
+          last.up().values(),
+          tensors.floats("bert.encoder.layer.2.output.adapters.prunepeft.adapter_up.weight"));
+      assertArrayEquals(
+          value.b().values(),
+          tensors.floats("bert.encoder.layer.1.attention.self.value.loras.prunepeft.lora_B"));
+    }
+  }
+
+  @Test
+  void reductionFactorsGiveTheExactSizeByTheLibrarysFloor() {
+    for (int hidden : new int[] {24, 384, 383, 768, 1024}) {
+      for (int size = 1; size <= hidden + 3; size++) {
+        double factor = AdapterHubFormat.reductionFactor(hidden, size).doubleValue();
+        assertEquals(size, (int) Math.floor(hidden / factor), hidden + " to " + size);
+      }
+    }
+    assertEquals(3, AdapterHubFormat.reductionFactor(384, 128));
+  }
+
+  @Test
+  void placesAndKindsOfBottlenecksHaveTheirFields() throws IOException {
+    Path directory =
+        write(
+            Parts.bottleneck(0, Place.ATTENTION, Input.OUTPUT, 6),
+            Parts.bottleneck(0, Place.FEED_FORWARD, Input.OUTPUT, 6),
+            Parts.bottleneck(1, Place.FEED_FORWARD, Input.RESIDUAL, 6));
+    JsonNode configs =
+        JSON.readTree(directory.resolve("adapter_config.json").toFile()).at("/config/configs");
+    assertEquals(2, configs.size());
+    JsonNode houlsby = configs.get(0);
+    assertTrue(houlsby.get("mh_adapter").asBoolean());
+    assertTrue(houlsby.get("output_adapter").asBoolean());
+    assertFalse(houlsby.get("original_ln_before").asBoolean());
+    assertEquals(4, houlsby.get("reduction_factor").asInt());
+    assertEquals(JSON.readTree("[1,2]"), houlsby.get("leave_out"));
+    JsonNode parallel = configs.get(1);
+    assertTrue(parallel.get("is_parallel").asBoolean());
+    assertEquals(4.0, parallel.get("scaling").asDouble());
+    assertFalse(parallel.get("mh_adapter").asBoolean());
+    assertEquals(JSON.readTree("[0,2]"), parallel.get("leave_out"));
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter.safetensors"))) {
+      assertTrue(
+          tensors
+              .names()
+              .contains(
+                  "bert.encoder.layer.0.attention.output.adapters.prunepeft.adapter_up.weight"));
+    }
+  }
+
+  private void assertRefused(String reason, AdapterPart... parts) {
+    String message =
+        assertThrows(
+                IllegalArgumentException.class, () -> format.require(Parts.adapter(List.of(parts))))
+            .getMessage();
+    assertTrue(message.contains(reason), message);
+  }
+
+  @Test
+  void whatAdaptersCannotHoldIsRefusedWithTheReason() {
+    LowRank lora = Parts.lora(0, "attention.self.query", 4, 16);
+    assertRefused("its head alone was trained");
+    assertRefused(
+        "no LoRA on encoder.layer.1.attention.output.dense",
+        Parts.lora(1, "attention.output.dense", 4, 16));
+    assertRefused("those of layer 0 differ", lora, Parts.lora(0, "attention.self.value", 3, 16));
+    assertRefused(
+        "layer 0 has two behind its feed-forward block",
+        serial(0, 7),
+        Parts.bottleneck(0, Place.FEED_FORWARD, Input.RESIDUAL, 7));
+    assertRefused(
+        "no DoRA",
+        new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24)));
+    AdapterPart[] everywhere = new AdapterPart[6];
+    for (int layer = 0; layer < 3; layer++) {
+      everywhere[layer] = Parts.lora(layer, "attention.self.query", 4, 16);
+      everywhere[3 + layer] = Parts.lora(layer, "output.dense", 3, 16);
+    }
+    assertRefused("no two LoRA configurations that hold for every layer", everywhere);
+  }
+}

@@ -1,0 +1,117 @@
+package org.prunepeft.formats;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
+import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+
+/** Adapters with fresh random weights for the small BERT. */
+final class Parts {
+  private static final Random RANDOM = new Random();
+
+  private Parts() {}
+
+  static SafeTensors.Tensor random(long... shape) {
+    int count = 1;
+    for (long extent : shape) {
+      count *= (int) extent;
+    }
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) (0.3 * RANDOM.nextGaussian());
+    }
+    return new SafeTensors.Tensor(shape, values);
+  }
+
+  static LowRank lora(int layer, String target, int rank, double alpha) {
+    long hidden = SmallBert.CONFIG.hidden();
+    long inputs = target.equals("output.dense") ? SmallBert.CONFIG.intermediate() : hidden;
+    return new LowRank(
+        layer,
+        "encoder.layer." + layer + "." + target,
+        random(rank, inputs),
+        random(hidden, rank),
+        alpha,
+        false,
+        0.1,
+        null);
+  }
+
+  static Bottleneck bottleneck(int layer, Place place, Bottleneck.Input input, int size) {
+    long hidden = SmallBert.CONFIG.hidden();
+    return new Bottleneck(
+        layer,
+        place,
+        input,
+        input == Bottleneck.Input.RESIDUAL ? 4 : 1,
+        Activation.RELU,
+        random(size, hidden),
+        random(size),
+        random(hidden, size),
+        random(hidden));
+  }
+
+  static TrainedAdapter adapter(List<? extends AdapterPart> parts) {
+    return new TrainedAdapter(
+        "some/bert",
+        SmallBert.CONFIG,
+        new ArrayList<>(parts),
+        List.of("a", "b", "c", "d", "e"),
+        random(5, SmallBert.CONFIG.hidden()),
+        random(5));
+  }
+
+  /** What modules in the small BERT hold now. */
+  static List<AdapterPart> of(PeftConfig config, PeftModules modules) {
+    List<AdapterPart> parts = new ArrayList<>();
+    for (Candidate module : modules.candidates()) {
+      FlatParameters group = modules.groups().get(module.type());
+      List<SafeTensors.Tensor> tensors =
+          config.type(module.type()).parameters(SmallBert.CONFIG, module.layer()).stream()
+              .map(
+                  parameter ->
+                      new SafeTensors.Tensor(
+                          parameter.shape(), Torch.toFloats(group.get(parameter.name()))))
+              .toList();
+      parts.addAll(config.type(module.type()).parts(SmallBert.CONFIG, module.layer(), tensors));
+    }
+    return parts;
+  }
+
+  /** The tensors of a file with their shapes, as in the fixtures. */
+  static Map<String, List<Long>> shapes(SafeTensors tensors) {
+    Map<String, List<Long>> shapes = new TreeMap<>();
+    for (String name : tensors.names()) {
+      List<Long> shape = new ArrayList<>();
+      for (long extent : tensors.entry(name).shape()) {
+        shape.add(extent);
+      }
+      shapes.put(name, shape);
+    }
+    return shapes;
+  }
+
+  static InputStream resource(String name) {
+    InputStream stream = Parts.class.getResourceAsStream(name);
+    if (stream == null) {
+      throw new UncheckedIOException(new IOException("no resource " + name));
+    }
+    return stream;
+  }
+}
