@@ -226,6 +226,19 @@ final class SetupOptions {
             "Epochs without a better validation result after which the training ends; 0: it goes on to the last (default: ${DEFAULT-VALUE}).")
     int patience;
 
+    @Option(
+        names = "--activation-cache-mb",
+        defaultValue = "1024",
+        paramLabel = "MB",
+        description =
+            "Memory for each data set in which the outputs of layers below the lowest module are kept from epoch to epoch; 0: none (default: ${DEFAULT-VALUE}).")
+    int activationCache;
+
+    @Option(
+        names = "--activation-cache-half",
+        description = "Keep them as float16: half the memory, rounded once.")
+    boolean activationCacheHalf;
+
     TrainingSettings settings(int maxLength) {
       TrainingSettings.Builder settings =
           TrainingSettings.builder()
@@ -240,7 +253,9 @@ final class SetupOptions {
               .warmupSteps(warmupSteps)
               .schedule(schedule)
               .earlyStoppingPatience(patience)
-              .maxLength(maxLength);
+              .maxLength(maxLength)
+              .activationCacheMegabytes(activationCache)
+              .activationCacheHalf(activationCacheHalf);
       first(loraRate, rate).ifPresent(settings::loraLearningRate);
       first(adapterRate, rate).ifPresent(settings::adapterLearningRate);
       first(encoderRate, rate).ifPresent(settings::encoderLearningRate);

@@ -17,7 +17,12 @@ import java.util.List;
  */
 public record Batch(
     int rows, int length, long[] ids, long[] types, byte[] mask, double[] targets, int[] indices) {
-  static Batch of(EncodedDataset data, int[] indices) {
+  /**
+   * Examples of a data set as a batch.
+   *
+   * @param indices places in the data set; kept, not copied
+   */
+  public static Batch of(EncodedDataset data, int[] indices) {
     int rows = indices.length;
     int length = 0;
     for (int index : indices) {

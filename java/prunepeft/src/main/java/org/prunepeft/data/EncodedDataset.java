@@ -88,7 +88,8 @@ public final class EncodedDataset {
     return tokens;
   }
 
-  int length(int i) {
+  /** Tokens of an example, special tokens included. */
+  public int length(int i) {
     return encodings[i].ids().length;
   }
 

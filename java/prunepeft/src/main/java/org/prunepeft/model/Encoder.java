@@ -7,12 +7,34 @@ public interface Encoder extends AutoCloseable {
   EncoderConfig config();
 
   /**
+   * What the first layer takes in.
+   *
+   * @return [B·T, hidden]; rows of padding hold no meaning
+   * @throws IllegalArgumentException if the batch is longer than the model's positions
+   */
+  Tensor embed(EncoderInput input);
+
+  /**
+   * Runs some of the layers.
+   *
+   * @param from 0-based, the first layer that is run
+   * @param to the layer after the last one that is run
+   * @param x what layer {@code from} takes in, [B·T, hidden]
+   * @param input the batch that x comes from
+   * @param insertions what sits in the encoder
+   * @return what layer {@code to} would take in, [B·T, hidden]
+   */
+  Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions);
+
+  /**
    * Hidden states of the last layer.
    *
    * @param insertions what sits in the encoder
    * @return [B·T, hidden]; rows of padding hold no meaning
    */
-  Tensor forward(EncoderInput input, Insertions insertions);
+  default Tensor forward(EncoderInput input, Insertions insertions) {
+    return layers(0, config().layers(), embed(input), input, insertions);
+  }
 
   @Override
   void close();

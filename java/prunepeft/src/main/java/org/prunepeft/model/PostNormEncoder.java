@@ -82,13 +82,17 @@ public final class PostNormEncoder implements Encoder {
   }
 
   @Override
-  public Tensor forward(EncoderInput input, Insertions insertions) {
+  public Tensor embed(EncoderInput input) {
     if (input.length() > config.maxTokens()) {
       throw new IllegalArgumentException(
           "a sequence of " + input.length() + " tokens exceeds the model's " + config.maxTokens());
     }
-    Tensor x = embeddings.apply(input);
-    for (int i = 0; i < layers.size(); i++) {
+    return embeddings.apply(input);
+  }
+
+  @Override
+  public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
+    for (int i = from; i < to; i++) {
       Layer layer = layers.get(i);
       Tensor qkv = insertions.linear(layer.attentionInput, x);
       Tensor context = attention.apply(i, qkv, input, insertions);

@@ -14,6 +14,7 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.PeftModules;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -123,7 +124,9 @@ public final class Trainer implements AutoCloseable {
     int epoch = 0;
     int bestEpoch = 0;
     Evaluation best = null;
-    try (Optimizer optimizer = new Optimizer(settings, groups);
+    try (FrozenPrefix prefix = prefix(run, run.data);
+        FrozenPrefix validationPrefix = prefix(run, run.validation);
+        Optimizer optimizer = new Optimizer(settings, groups);
         Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
       while (epoch < run.epochs && !outOfPatience(epoch - bestEpoch, run)) {
         epoch++;
@@ -133,7 +136,7 @@ public final class Trainer implements AutoCloseable {
             throw new CancellationException("cancelled at step " + step + " of " + steps);
           }
           double factor = settings.rateFactor(step, steps);
-          double loss = step(run, batch, step, statistics);
+          double loss = step(run, batch, step, prefix, statistics);
           if (!Double.isFinite(loss)) {
             throw new IllegalStateException(
                 "the loss is " + loss + " at step " + (step + 1) + "; lower the learning rates");
@@ -145,7 +148,10 @@ public final class Trainer implements AutoCloseable {
         }
         Evaluation validation = null;
         if (run.validation != null) {
-          validation = evaluate(run.modules, run.head, run.validation);
+          validation =
+              Evaluation.of(
+                  predict(run.modules, run.head, run.validation, validationPrefix),
+                  run.validation.targets());
           if (best == null || validation.primary() > best.primary()) {
             best = validation;
             bestEpoch = epoch;
@@ -177,12 +183,12 @@ public final class Trainer implements AutoCloseable {
    * Forward and backward passes of what one step of the optimiser sees; the gradients of its mean
    * loss are left in the parameters.
    */
-  double step(Run run, Batch batch, int step, RoundStatistics statistics) {
+  double step(Run run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
     List<Batch> parts = batch.split(run.data, settings.batchSize());
     double loss = 0;
     for (int i = 0; i < parts.size(); i++) {
       double share = (double) parts.get(i).rows() / batch.rows();
-      loss += share * microStep(run, parts.get(i), step, i, share, statistics);
+      loss += share * microStep(run, parts.get(i), step, i, share, prefix, statistics);
     }
     if (statistics != null) {
       statistics.stepDone();
@@ -197,7 +203,13 @@ public final class Trainer implements AutoCloseable {
    * @return its mean loss
    */
   private double microStep(
-      Run run, Batch batch, int step, int microBatch, double share, RoundStatistics statistics) {
+      Run run,
+      Batch batch,
+      int step,
+      int microBatch,
+      double share,
+      FrozenPrefix prefix,
+      RoundStatistics statistics) {
     try (PointerScope scope = new PointerScope()) {
       EncoderInput input = input(batch);
       run.modules.begin(
@@ -210,7 +222,7 @@ public final class Trainer implements AutoCloseable {
               statistics == null ? null : statistics.magnitudes(),
               input.rowMask(),
               input.tokens()));
-      Tensor pooled = Head.pool(encoder.forward(input, run.modules), input);
+      Tensor pooled = Head.pool(hidden(batch, input, run.modules, prefix), input);
       Tensor loss =
           run.head.loss(run.head.logits(pooled), batch.targets(), settings.labelSmoothing());
       loss.mul(new Scalar(share)).backward();
@@ -226,6 +238,11 @@ public final class Trainer implements AutoCloseable {
    * @param data targets are not looked at
    */
   public Predictions predict(PeftModules modules, Head head, EncodedDataset data) {
+    return predict(modules, head, data, null);
+  }
+
+  private Predictions predict(
+      PeftModules modules, Head head, EncodedDataset data, FrozenPrefix prefix) {
     int width = head.schema().outputs();
     float[] outputs = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
@@ -233,8 +250,8 @@ public final class Trainer implements AutoCloseable {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = input(batch);
-        float[] logits =
-            Torch.toFloats(head.logits(Head.pool(encoder.forward(input, modules), input)));
+        Tensor pooled = Head.pool(hidden(batch, input, modules, prefix), input);
+        float[] logits = Torch.toFloats(head.logits(pooled));
         for (int i = 0; i < batch.rows(); i++) {
           System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
         }
@@ -272,6 +289,32 @@ public final class Trainer implements AutoCloseable {
       progress.accept(done);
     }
     return pooled;
+  }
+
+  /**
+   * Keeps what the layers below the lowest module say of the data, where there are such layers and
+   * the data comes more than once.
+   */
+  private FrozenPrefix prefix(Run run, EncodedDataset data) {
+    int lowest = run.modules.candidates().stream().mapToInt(Candidate::layer).min().orElse(0);
+    if (data == null
+        || run.epochs == 1
+        || run.encoder != null
+        || lowest == 0
+        || settings.activationCacheMegabytes() == 0) {
+      return null;
+    }
+    long bytes = (long) settings.activationCacheMegabytes() << 20;
+    return new FrozenPrefix(encoder, lowest, data, bytes, settings.activationCacheHalf());
+  }
+
+  /** Hidden states of the last layer. */
+  private Tensor hidden(Batch batch, EncoderInput input, PeftModules modules, FrozenPrefix prefix) {
+    if (prefix == null) {
+      return encoder.forward(input, modules);
+    }
+    Tensor x = prefix.apply(batch, input, modules);
+    return encoder.layers(prefix.layers(), encoder.config().layers(), x, input, modules);
   }
 
   private static EncoderInput input(Batch batch) {

@@ -23,6 +23,9 @@ package org.prunepeft.train;
  * @param earlyStoppingPatience epochs without a better validation result after which a training
  *     ends; 0: it never ends early
  * @param maxLength longest sequence in tokens, 8 or more; longer texts are cut
+ * @param activationCacheMegabytes memory in which the outputs of layers below the lowest module are
+ *     kept from epoch to epoch, for each data set; 0: they are computed each time
+ * @param activationCacheHalf whether they are kept as float16
  */
 public record TrainingSettings(
     int batchSize,
@@ -39,7 +42,9 @@ public record TrainingSettings(
     int warmupSteps,
     Schedule schedule,
     int earlyStoppingPatience,
-    int maxLength) {
+    int maxLength,
+    int activationCacheMegabytes,
+    boolean activationCacheHalf) {
   /** What {@link #builder} begins with. */
   public static final TrainingSettings DEFAULT = builder().build();
 
@@ -83,6 +88,10 @@ public record TrainingSettings(
         "early stopping patience must be 0 (no early stopping) or more",
         earlyStoppingPatience);
     require(maxLength >= 8, "the longest sequence must have at least 8 tokens", maxLength);
+    require(
+        activationCacheMegabytes >= 0,
+        "the activation cache must have 0 megabytes (none) or more",
+        activationCacheMegabytes);
   }
 
   private static void requireRate(double rate, String whose) {
@@ -142,6 +151,8 @@ public record TrainingSettings(
     builder.schedule = schedule;
     builder.earlyStoppingPatience = earlyStoppingPatience;
     builder.maxLength = maxLength;
+    builder.activationCacheMegabytes = activationCacheMegabytes;
+    builder.activationCacheHalf = activationCacheHalf;
     return builder;
   }
 
@@ -162,6 +173,8 @@ public record TrainingSettings(
     private Schedule schedule = Schedule.LINEAR;
     private int earlyStoppingPatience;
     private int maxLength = 128;
+    private int activationCacheMegabytes = 1024;
+    private boolean activationCacheHalf;
 
     private Builder() {}
 
@@ -240,6 +253,16 @@ public record TrainingSettings(
       return this;
     }
 
+    public Builder activationCacheMegabytes(int value) {
+      activationCacheMegabytes = value;
+      return this;
+    }
+
+    public Builder activationCacheHalf(boolean value) {
+      activationCacheHalf = value;
+      return this;
+    }
+
     /**
      * @throws IllegalArgumentException if a value is out of its range
      */
@@ -259,7 +282,9 @@ public record TrainingSettings(
           warmupSteps,
           schedule,
           earlyStoppingPatience,
-          maxLength);
+          maxLength,
+          activationCacheMegabytes,
+          activationCacheHalf);
     }
   }
 }

@@ -118,12 +118,13 @@ class TrainerTest {
     assertTrue(new String(batch.mask()).contains("\0"), "nothing is padded");
     Trainer.Run large = run(data, 1, 0);
     double loss =
-        trainer(TrainingSettings.builder().batchSize(data.size())).step(large, batch, 0, null);
+        trainer(TrainingSettings.builder().batchSize(data.size()))
+            .step(large, batch, 0, null, null);
 
     Trainer.Run small = run(data, 1, 0);
     double accumulated =
         trainer(TrainingSettings.builder().batchSize(batchSize).gradientAccumulationSteps(29))
-            .step(small, batch, 0, null);
+            .step(small, batch, 0, null, null);
 
     assertEquals(loss, accumulated, 1e-5 * loss);
     gradients(large)
@@ -184,7 +185,7 @@ class TrainerTest {
 
   private Trainer.Run after(Trainer trainer, EncodedDataset examples, double dropout) {
     Trainer.Run run = run(examples, 1, dropout);
-    trainer.step(run, new Batches(examples, 2).shuffled(SEED, 1).iterator().next(), 0, null);
+    trainer.step(run, new Batches(examples, 2).shuffled(SEED, 1).iterator().next(), 0, null, null);
     return run;
   }
 

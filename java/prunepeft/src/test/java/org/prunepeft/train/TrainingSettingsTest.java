@@ -66,7 +66,9 @@ class TrainingSettingsTest {
             9,
             Schedule.COSINE,
             10,
-            11);
+            11,
+            10,
+            true);
     assertEquals(settings, settings.toBuilder().build());
   }
 }
