@@ -24,6 +24,13 @@ function(kernel_name mangled result)
   elseif(rest MATCHES "^I13__nv_bfloat16")
     string(APPEND name " bf16")
   endif()
+  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked".
+  if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
+    string(APPEND name " ${CMAKE_MATCH_1}x${CMAKE_MATCH_2}x${CMAKE_MATCH_3}")
+  endif()
+  if(rest MATCHES "Lb1E")
+    string(APPEND name " masked")
+  endif()
   set(${result} "${name}" PARENT_SCOPE)
 endfunction()
 

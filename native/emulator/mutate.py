@@ -1,54 +1,73 @@
 #!/usr/bin/env python3
 """Breaks random lines of the kernels, one at a time, and counts the mutants that the emulated tests do not notice.
 
-    native/emulator/mutate.py BUILD [--count 200] [--seed 1] [--file NAME] [--jobs 2]
+    native/emulator/mutate.py BUILD [--count 200] [--seed 1] [--file NAME] [--jobs 2] [--journal FILE]
 
-BUILD is a build folder (Ninja) of native/ with the tests built. Mutants that don't compile are not counted. Prints each survivor;
-docs/testing.md says why the known ones live. Tile sizes are left alone: with another tiling
-a kernel takes another path to the same result. Exit code 0: at least 90 % of the compiled mutants were killed.
+BUILD is a build folder (Ninja) of native/ with the emulated tests built; it is only read. A mutant costs the compilation of the
+sources that include its file, and a link and a run of the tests that cover it, up to the first failure. Results go to the journal
+(BUILD/mutants.jsonl) one by one, and what it knows is not run again, so that a run that was stopped goes on where it was. Mutants
+that don't compile are not counted. Prints each survivor; docs/testing.md says why the known ones live. Tile sizes are left alone:
+with another tiling a kernel takes another path to the same result. Exit code 0: at least 90 % of the compiled mutants were killed.
 
 SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import os
 import pathlib
 import random
 import re
+import resource
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 
 LEAST_KILLED = 0.9
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-ALL_UNITS = ["skinny/down.cu", "skinny/grad.cu", "skinny/up.cu", "importance/importance_cuda.cu", "importance/magnitude_cuda.cu",
-             "lora/lora_cuda.cu", "adapter/adapter_cuda.cu"]
-SKINNY_UNITS = ALL_UNITS[:3] + ALL_UNITS[4:]
 LORA, ADAPTER, IMPORTANCE = "lora_cuda_emulated", "adapter_cuda_emulated", "importance_cuda_emulated"
-# Kernel file: the sources that include it, the tests that run it.
-FILES = {
-    "skinny/down.cuh": (["skinny/down.cu"], [LORA, ADAPTER]),
-    "skinny/grad.cuh": (["skinny/grad.cu"], [ADAPTER, LORA]),
-    "skinny/up.cuh": (["skinny/up.cu"], [IMPORTANCE, ADAPTER, LORA]),
-    "skinny/finish.cuh": (ALL_UNITS[:3], [ADAPTER, LORA]),
-    "skinny/product.cuh": (ALL_UNITS[:3], [ADAPTER, LORA]),
-    "skinny/tile.cuh": (ALL_UNITS[:3], [ADAPTER, LORA]),
-    "skinny/dropout.cuh": (ALL_UNITS[:3], [LORA]),
-    "skinny/stack.cuh": (SKINNY_UNITS, [LORA, ADAPTER, IMPORTANCE]),
-    "importance/statistics.cuh": (["importance/importance_cuda.cu"], [IMPORTANCE]),
-    "importance/quantile.cuh": (["importance/importance_cuda.cu"], [IMPORTANCE]),
-    "cuda/element.cuh": (ALL_UNITS, [IMPORTANCE, ADAPTER, LORA]),
-    "cuda/reduce.cuh": (ALL_UNITS, [IMPORTANCE]),
+# Source with kernels or launchers: the tests that run it, the quickest first.
+UNITS = {
+    "skinny/down.cu": [ADAPTER, LORA],
+    "skinny/grad.cu": [ADAPTER, LORA],
+    "skinny/up.cu": [IMPORTANCE, ADAPTER, LORA],
+    "importance/importance_cuda.cu": [IMPORTANCE],
+    "importance/magnitude_cuda.cu": [IMPORTANCE],
+    "lora/lora_cuda.cu": [LORA],
+    "adapter/adapter_cuda.cu": [ADAPTER],
 }
+TESTS = [IMPORTANCE, ADAPTER, LORA]
+# What every kernel file includes, and launchers: no kernels.
+NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "skinny/launch.cuh"}
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" + ", " - "), (" - ", " + "), (" * ", " + "),
          (" / ", " % "), (" % ", " / "), (" >> ", " << "), (" << ", " >> "), (" & ", " | "), (" | ", " & "), (" && ", " || "),
          (" || ", " && "), (" == ", " != "), (" != ", " == "), (" += ", " = "), ("kAlongRow", "kAlongColumn"),
          ("kAlongColumn", "kAlongRow")]
-NOT_CODE = re.compile(r"\s*(static constexpr int k\w+ = \d+;|//|#|\*|/\*|template|namespace|static_assert|using|struct|};|})|.*(kBlocksPerProcessor|launch_bounds)")
+NOT_CODE = re.compile(r"\s*((static )?constexpr int(64_t)? k\w+ = \d+;|//|#|\*|/\*|template|namespace|static_assert|using|struct|};|})"
+                      r"|.*(kBlocksPerProcessor|launch_bounds)")
 STATEMENT = re.compile(r"\s*(__sync|ptx::|if |for |fetch|draw|load_|multiply|copy_|add_|[\w:<>.\[\]*+ ()-]+ [+*|^]?= |\*)")
+
+
+def includes(path):
+    """Names of the source's own headers that a file includes, directly or not."""
+    found = set()
+    for name in re.findall(r'#include "(\w+/\w+\.(?:h|cuh))"', path.read_text()):
+        if (SOURCE / name).exists():
+            found |= {name} | includes(SOURCE / name)
+    return found
+
+
+def kernel_files():
+    """{file with kernel code: the sources that include it}"""
+    files = {}
+    for unit in UNITS:
+        for name in sorted(name for name in includes(SOURCE / unit) - NOT_KERNELS if name.endswith(".cuh")):
+            files.setdefault(name, []).append(unit)
+    return files
 
 
 def mutants_of(name):
@@ -70,7 +89,7 @@ def mutants_of(name):
                 found.append((index, line[:match.start()] + str(other) + line[match.end():]))
         if STATEMENT.match(code) and code.rstrip().endswith(";") and not re.match(r"\s*(const|constexpr|static|return)", code):
             found.append((index, re.match(r"\s*", code).group(0) + ";"))
-    return found
+    return list(dict.fromkeys(found))
 
 
 class Build:
@@ -84,55 +103,106 @@ class Build:
                 name = str(pathlib.Path(entry["file"]).resolve().relative_to(SOURCE))
                 self.compile[name] = shlex.split(entry["command"])
         self.link = {}
-        for test in (LORA, ADAPTER, IMPORTANCE):
+        self.seconds = {}  # of processor, that a test takes
+        for test in TESTS:
             text = subprocess.run(["ninja", "-t", "commands", test], cwd=self.folder, capture_output=True, text=True, check=True).stdout
             self.link[test] = text.strip().split("\n")[-1]
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([str(self.folder / "test/cuda" / test)], capture_output=True, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            self.seconds[test] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        with tempfile.TemporaryDirectory() as scratch:
+            self.sound = {unit: self.object(unit, SOURCE, pathlib.Path(scratch) / "sound.o") for unit in UNITS}
 
     def object(self, unit, include, target):
+        """Compiles a source, whose headers are looked for in `include` first; a hash of the code, or None."""
         command = list(self.compile[unit])
         for flag in ("-MT", "-MF", "-o"):
             if flag in command:
                 at = command.index(flag)
                 del command[at:at + 2]
         command = [part for part in command if part != "-MD"]
-        command[1:1] = ["-I", str(include)]
+        command[1:1] = ["-I", str(include), f"-ffile-prefix-map={include}=."]
         command += ["-o", str(target)]
-        return subprocess.run(command, cwd=self.folder, capture_output=True).returncode == 0
+        if subprocess.run(command, cwd=self.folder, capture_output=True).returncode != 0:
+            return None
+        subprocess.run(["objcopy", "--strip-debug", str(target), str(target) + ".code"], check=True)
+        return hashlib.sha256(pathlib.Path(str(target) + ".code").read_bytes()).hexdigest()
 
     def program(self, test, objects, target):
         output = re.search(r" -o (\S+)", self.link[test]).group(0)
         command = self.link[test].replace(output, " " + " ".join(map(str, objects)) + " -o " + str(target))
         return subprocess.run(command, shell=True, cwd=self.folder, capture_output=True).returncode == 0
 
+    def run(self, test, program):
+        """None, or how the test failed. Its time is limited in seconds of processor: the machine may be busy."""
+        limit = int(20 + 4 * self.seconds[test])
+        result = subprocess.run([str(program)], capture_output=True, text=True, env={**os.environ, "PRUNEPEFT_STOP_AT_FAILURE": "1"},
+                                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5)))
+        if result.returncode == 0:
+            return None
+        if result.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            return "timeout"
+        if result.returncode < 0:
+            return "crash"
+        return "emulator" if " [block " in result.stdout or "deadlock" in result.stdout else "values"
 
-def run_mutant(build, limits, name, index, replacement):
-    """"not compiled", "survived", or what killed it."""
-    units, tests = FILES[name]
+
+def mutated_text(name, index, replacement):
+    lines = (SOURCE / name).read_text().split("\n")
+    lines[index] = replacement
+    return "\n".join(lines)
+
+
+def run_mutant(build, units, name, index, replacement):
+    """"not compiled", "survived", "same code" (survived, and the compiler makes the same of it), or what killed it."""
+    tests = [test for test in TESTS if any(test in UNITS[unit] for unit in units)]
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         mutated = folder / "include" / name
         mutated.parent.mkdir(parents=True)
-        lines = (SOURCE / name).read_text().split("\n")
-        lines[index] = replacement
-        mutated.write_text("\n".join(lines))
-        objects = []
+        mutated.write_text(mutated_text(name, index, replacement))
+        objects, same = [], True
         for number, unit in enumerate(units):
             objects.append(folder / f"{number}.o")
-            if not build.object(unit, folder / "include", objects[-1]):
+            code = build.object(unit, folder / "include", objects[-1])
+            if code is None:
                 return "not compiled"
+            same = same and code == build.sound[unit]
+        if same:
+            return "same code"
         for test in tests:
             if not build.program(test, objects, folder / test):
                 return "not compiled"
-            try:
-                result = subprocess.run([str(folder / test)], capture_output=True, text=True, timeout=limits[test],
-                                        env={**os.environ, "PRUNEPEFT_STOP_AT_FAILURE": "1"})
-            except subprocess.TimeoutExpired:
-                return "timeout"
-            if result.returncode < 0:
-                return "crash"
-            if result.returncode != 0:
-                return "emulator" if " [block " in result.stdout or "deadlock" in result.stdout else "values"
+            failure = build.run(test, folder / test)
+            if failure is not None:
+                return failure
     return "survived"
+
+
+class Journal:
+    """What earlier runs found, by the mutant's file name and its whole text."""
+
+    def __init__(self, path):
+        self.path, self.lock, self.results = path, threading.Lock(), {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                entry = json.loads(line)
+                self.results[entry["key"]] = entry["result"]
+
+    @staticmethod
+    def key(name, index, replacement):
+        return hashlib.sha256((name + "\n" + mutated_text(name, index, replacement)).encode()).hexdigest()
+
+    def known(self, mutant):
+        return self.results.get(self.key(*mutant))
+
+    def add(self, mutant, result):
+        name, index, replacement = mutant
+        old = (SOURCE / name).read_text().split("\n")[index]
+        entry = {"key": self.key(*mutant), "place": f"{name}:{index + 1}", "old": old.strip(), "new": replacement.strip(), "result": result}
+        with self.lock, self.path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
 
 
 def main():
@@ -142,29 +212,35 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file", help="only this file, skinny/down.cuh say")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--journal", type=pathlib.Path)
     options = parser.parse_args()
-    build = Build(options.build)
-    limits = {}
-    for test in (LORA, ADAPTER, IMPORTANCE):
-        start = time.time()
-        subprocess.run([str(build.folder / "test/cuda" / test)], capture_output=True, check=True)
-        limits[test] = 60 + 4 * (time.time() - start)
-    mutants = [(name, *mutant) for name in FILES if options.file in (None, name) for mutant in mutants_of(name)]
+    journal = Journal(options.journal or pathlib.Path(options.build) / "mutants.jsonl")
+    files = kernel_files()
+    mutants = [(name, *mutant) for name in sorted(files) if options.file in (None, name) for mutant in mutants_of(name)]
     random.Random(options.seed).shuffle(mutants)
     picked = mutants[:options.count]
+    build = Build(options.build)
     counts = {}
+
+    def judge(mutant):
+        result = journal.known(mutant)
+        if result is None:
+            result = run_mutant(build, files[mutant[0]], *mutant)
+            journal.add(mutant, result)
+        return result
+
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        runs = {pool.submit(run_mutant, build, limits, *mutant): mutant for mutant in picked}
+        runs = {pool.submit(judge, mutant): mutant for mutant in picked}
         for run in concurrent.futures.as_completed(runs):
             name, index, replacement = runs[run]
             result = run.result()
             counts[result] = counts.get(result, 0) + 1
             print(f"{sum(counts.values())} of {len(picked)}: {counts}", file=sys.stderr)
-            if result == "survived":
+            if result in ("survived", "same code"):
                 old = (SOURCE / name).read_text().split("\n")[index]
-                print(f"survived {name}:{index + 1}\n    {old.strip()}\n    {replacement.strip()}", flush=True)
+                print(f"{result} {name}:{index + 1}\n    {old.strip()}\n    {replacement.strip()}", flush=True)
     compiled = sum(counts.values()) - counts.get("not compiled", 0)
-    killed = compiled - counts.get("survived", 0)
+    killed = compiled - counts.get("survived", 0) - counts.get("same code", 0)
     print(f"{len(mutants)} possible, {len(picked)} made: {counts}")
     print(f"{killed} of {compiled} compiled mutants killed, {100 * killed / compiled:.1f} %")
     return 0 if killed >= LEAST_KILLED * compiled else 1

@@ -40,7 +40,7 @@ run_test() {  # run_test <name> <command...>
 }
 
 if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
-for test in importance_cuda lora_cuda adapter_cuda; do
+for test in importance_cuda lora_cuda linear_cuda adapter_cuda; do
   run_test "$test" timeout 120 "$build/gpu-check/${test}_device"
 done
 run_test graph_capture timeout 60 "$build/gpu-check/gpu_check" graph

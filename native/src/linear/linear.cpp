@@ -8,7 +8,9 @@
 #include "core/arguments.h"
 #include "core/dropout.h"
 #include "core/status.h"
+#include "cuda/availability.h"
 #include "linear/linear_cpu.h"
+#include "linear/linear_cuda.h"
 #include "linear/plan.h"
 
 namespace prunepeft {
@@ -83,11 +85,9 @@ pp_status pp_linear_create(const pp_device* device, pp_dtype dtype, int64_t N, i
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK) return supported;
-  if (device->type != PP_CPU) {
-    return fail(PP_UNSUPPORTED, "the fused linear runs on PP_CPU alone; on PP_CUDA use a library's product and lora.h");
-  }
   pp_linear* made = new (std::nothrow) pp_linear{device->type, device->index, dtype, N, K, w, ldw, bias, {}, {}, {}};
-  if (made == nullptr || !linear_cpu_prepare(*made, static_cast<const float*>(w), ldw, static_cast<const float*>(bias))) {
+  if (made == nullptr || (device->type == PP_CPU &&
+                          !linear_cpu_prepare(*made, static_cast<const float*>(w), ldw, static_cast<const float*>(bias)))) {
     delete made;
     return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, N, K);
   }
@@ -96,12 +96,15 @@ pp_status pp_linear_create(const pp_device* device, pp_dtype dtype, int64_t N, i
 }
 
 void pp_linear_destroy(pp_linear* linear) {
-  if (linear != nullptr) linear_cpu_release(*linear);
+  if (linear != nullptr && linear->device_type == PP_CPU) linear_cpu_release(*linear);
   delete linear;
 }
 
 size_t pp_linear_forward_workspace(const pp_linear* linear, int64_t M, const pp_linear_branch* branches, int32_t branch_count) {
   if (!sound(linear, M, branches, branch_count)) return 0;
+  if constexpr (kCuda) {
+    if (linear->device_type == PP_CUDA) return cuda::linear_forward_workspace(*linear, M, branches, branch_count);
+  }
   return linear_forward_cpu_workspace(linear->K, branches, branch_count);
 }
 
@@ -119,6 +122,11 @@ pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, in
   }
   arguments.workspace(workspace, workspace_bytes, pp_linear_forward_workspace(linear, M, branches, branch_count));
   if (arguments.failed() || M == 0) return arguments.status();
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::linear_forward(*device, *linear, M, x, ldx, branches, branch_count, make_mask(dropout), y, ldy, workspace);
+    }
+  }
   linear_cpu().forward({linear, M, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout),
                         static_cast<float*>(y), ldy, workspace});
   return PP_OK;
@@ -127,6 +135,7 @@ pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, in
 size_t pp_linear_grad_input_workspace(const pp_linear* linear, int64_t M, const pp_linear_branch* branches,
                                       int32_t branch_count) {
   if (!sound(linear, M, branches, branch_count)) return 0;
+  if (linear->device_type == PP_CUDA) return 0;
   return linear_grad_input_cpu_workspace(linear->K, branches, branch_count);
 }
 
@@ -144,6 +153,11 @@ pp_status pp_linear_grad_input(const pp_device* device, const pp_linear* linear,
   }
   arguments.workspace(workspace, workspace_bytes, pp_linear_grad_input_workspace(linear, M, branches, branch_count));
   if (arguments.failed() || M == 0) return arguments.status();
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      return cuda::linear_grad_input(*device, *linear, M, dy, lddy, branches, branch_count, make_mask(dropout), dx, lddx);
+    }
+  }
   linear_cpu().grad_input({linear, M, static_cast<const float*>(dy), lddy, branches, branch_count, make_mask(dropout),
                            static_cast<float*>(dx), lddx, workspace});
   return PP_OK;

@@ -37,12 +37,12 @@ static_assert(Down::shared_bytes<float>(kChunkTiles, true) <= gpu::kMostSharedBy
                   Down::shared_bytes<__half>(kChunkTiles, true) <= gpu::kMostSharedBytes,
               "a block fits every device");
 
-template <class T>
+template <class T, class S = Stack>
 struct DownArguments {
   Source<T> x;
   T* x_copy;
   int64_t ldx_copy;
-  Stack stack;     // a, s, rank, scale, module
+  S stack;         // a, s, rank, scale, module
   bool a_aligned;  // all of the A's
   bool copy_aligned;
   DropoutMask dropout;
@@ -52,8 +52,8 @@ struct DownArguments {
 };
 
 /** Fills the stacked A tile: kTileRanks rows for each of the block's tiles. */
-template <class T>
-GPU_INLINE void load_stacked_rows(T* tile, const DownArguments<T>& arguments, int first_tile, int tiles, int64_t column,
+template <class T, class S>
+GPU_INLINE void load_stacked_rows(T* tile, const DownArguments<T, S>& arguments, int first_tile, int tiles, int64_t column,
                                   int64_t end) {
   constexpr int kLd = padded<T>(Down::kColumns);
   for (int t = 0; t < tiles; t++) {
@@ -65,8 +65,8 @@ GPU_INLINE void load_stacked_rows(T* tile, const DownArguments<T>& arguments, in
 }
 
 /** Writes a tile of x, which lies in shared memory, to the copy. */
-template <class T>
-GPU_INLINE void copy_tile(const DownArguments<T>& arguments, const T* tile, int64_t row, int64_t column) {
+template <class T, class S>
+GPU_INLINE void copy_tile(const DownArguments<T, S>& arguments, const T* tile, int64_t row, int64_t column) {
   constexpr int kVector = gpu::kPerVector<T>, kVectors = Down::kColumns / kVector, kLd = padded<T>(Down::kColumns);
   for (int i = static_cast<int>(threadIdx.x); i < Down::kRows * kVectors; i += Down::kThreads) {
     const int r = i / kVectors, c = i % kVectors * kVector;
@@ -105,23 +105,21 @@ GPU_INLINE void multiply_tile(Accumulator (&sums)[kChunkTiles], const T* x, cons
   }
 }
 
-// CUDA kernels
-
-template <class T>
-__global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
-    down(const __grid_constant__ DownArguments<T> arguments) {
+/** What one block does: rows from 64 `row_block` on, share `share` of K, the ranks of chunk `chunk`. */
+template <class T, class S>
+GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_block, int64_t share, int chunk,
+                           unsigned char* memory) {
   constexpr int kStages = Down::kStages<T>, kLd = padded<T>(Down::kColumns);
-  const Stack& stack = arguments.stack;
-  const int first_tile = static_cast<int>(blockIdx.z) * kChunkTiles;
+  const S& stack = arguments.stack;
+  const int first_tile = chunk * kChunkTiles;
   const int tiles = static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
-  const int64_t M = arguments.x.rows, row = static_cast<int64_t>(blockIdx.x) * Down::kRows;
-  const int64_t begin = blockIdx.y * arguments.columns_per_share;
+  const int64_t M = arguments.x.rows, row = row_block * Down::kRows;
+  const int64_t begin = share * arguments.columns_per_share;
   const int64_t end = gpu::least(begin + arguments.columns_per_share, arguments.x.columns);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, Down::kColumns));
   const bool masked = arguments.dropout.threshold != 0;
   const unsigned starts = branch_starts(stack, first_tile, tiles);
 
-  GPU_DYNAMIC_SHARED(memory);
   const int a_offset = Down::kRows * kLd, stage_elements = a_offset + tiles * kTileRanks * kLd;
   T* const ring = reinterpret_cast<T*>(memory);
   uint16_t* const masks = reinterpret_cast<uint16_t*>(ring + kStages * stage_elements);
@@ -150,7 +148,7 @@ __global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
     fetch(step + kStages - 1);
     draw(step + 1);
     const T* stage = ring + step % kStages * stage_elements;
-    if (arguments.x_copy != nullptr && blockIdx.z == 0) copy_tile(arguments, stage, row, begin + step * Down::kColumns);
+    if (arguments.x_copy != nullptr && chunk == 0) copy_tile(arguments, stage, row, begin + step * Down::kColumns);
     multiply_tile(sums, stage, stage + a_offset, masked ? masks + step % 2 * mask_elements : nullptr, starts, tiles);
   }
 
@@ -168,12 +166,21 @@ __global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
       const int column = branch.first_column + ranks.first + rank;
       const float sum = sums[t][e / 4][e % 4];
       if (arguments.slots != nullptr) {
-        arguments.slots[(blockIdx.y * M + m) * stack.columns + column] = sum;
+        arguments.slots[(share * M + m) * stack.columns + column] = sum;
       } else {
         const float bias = arguments.bias != nullptr ? gpu::to_float(arguments.bias[column]) : 0.0f;
         static_cast<T*>(branch.s)[m * branch.lds + ranks.first + rank] = gpu::from_float<T>(sum * branch.scale + bias);
       }
     }
   }
+}
+
+// CUDA kernels
+
+template <class T>
+__global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
+    down(const __grid_constant__ DownArguments<T> arguments) {
+  GPU_DYNAMIC_SHARED(memory);
+  down_block(arguments, blockIdx.x, blockIdx.y, static_cast<int>(blockIdx.z), memory);
 }
 }  // namespace prunepeft::cuda

@@ -22,8 +22,8 @@ GPU_INLINE uint16_t mask_word(const DropoutMask& dropout, uint32_t module, int64
  * Draws the masks of rows x words of a wide matrix from (row, column) on, for each of a block's rank tiles that starts a
  * branch: the word of row r, columns 16w to 16w + 15, for rank tile t goes to masks[(t * rows + r) * words + w].
  */
-template <int kThreads>
-GPU_INLINE void draw_masks(uint16_t* masks, const Stack& stack, int first_tile, int tiles, const DropoutMask& dropout, int rows,
+template <int kThreads, class S>
+GPU_INLINE void draw_masks(uint16_t* masks, const S& stack, int first_tile, int tiles, const DropoutMask& dropout, int rows,
                            int words, int64_t row, int64_t column, int64_t columns) {
   const unsigned starts = branch_starts(stack, first_tile, tiles);
   for (int t = 0; t < tiles; t++) {

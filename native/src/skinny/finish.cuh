@@ -17,25 +17,22 @@ GPU_INLINE float add_slots(const float* slots, int count, int64_t stride) {
   return sum;
 }
 
-template <class T>
+template <class T, class S = Stack>
 struct FinishRowsArguments {
   const float* slots;  // [count, M, stack.columns]
   int count;
   int64_t M;
-  Stack stack;    // s, rank, scale
+  S stack;        // s, rank, scale
   const T* bias;  // [stack.columns], or null
   const T* z;     // where the sum is a gradient by σ(z): z [M,stack.columns], so that σ'(z) enters; or null
   int64_t ldz;
   pp_activation activation;
 };
 
-// CUDA kernels
-
-template <class T>
-__global__ void __launch_bounds__(kFinishThreads) finish_rows(const __grid_constant__ FinishRowsArguments<T> arguments) {
+/** Element i of the M x stack.columns sums. */
+template <class T, class S>
+GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, int64_t i) {
   const int columns = arguments.stack.columns;
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
-  if (i >= arguments.M * columns) return;
   const int64_t m = i / columns;
   const int column = static_cast<int>(i % columns);
   const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
@@ -46,4 +43,11 @@ __global__ void __launch_bounds__(kFinishThreads) finish_rows(const __grid_const
   static_cast<T*>(branch.s)[m * branch.lds + column - branch.first_column] = gpu::from_float<T>(v);
 }
 
+// CUDA kernels
+
+template <class T>
+__global__ void __launch_bounds__(kFinishThreads) finish_rows(const __grid_constant__ FinishRowsArguments<T> arguments) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
+  if (i < arguments.M * arguments.stack.columns) finish_row_element(arguments, i);
+}
 }  // namespace prunepeft::cuda

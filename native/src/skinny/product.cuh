@@ -92,43 +92,68 @@ struct LeftFragment<float> {
   }
 };
 
-/** accumulator += left * (kStep by 16 of the right operand, whose tile begins at column `column`). */
-template <Inner kInner, class T>
-GPU_INLINE void multiply_add(Accumulator& accumulator, const LeftFragment<T>& left, const T* tile, int ld, int column,
-                             int inner) {
-  const int lane = lane_index();
+/** kStep by 16 of the right operand. */
+template <class T>
+struct RightFragment {
   unsigned r[4];
-  if (kInner == Inner::kAlongRow)
-    ptx::ldmatrix_x4(r, tile + (column + lane % 8 + lane / 16 * 8) * ld + inner + lane / 8 % 2 * 8);
-  else
-    ptx::ldmatrix_x4_trans(r, tile + (inner + lane % 16) * ld + column + lane / 16 * 8);
-  const unsigned half0[2] = {r[0], r[1]}, half1[2] = {r[2], r[3]};
+
+  template <Inner kInner>
+  GPU_INLINE void load(const T* tile, int ld, int column, int inner) {
+    const int lane = lane_index();
+    if (kInner == Inner::kAlongRow)
+      ptx::ldmatrix_x4(r, tile + (column + lane % 8 + lane / 16 * 8) * ld + inner + lane / 8 % 2 * 8);
+    else
+      ptx::ldmatrix_x4_trans(r, tile + (inner + lane % 16) * ld + column + lane / 16 * 8);
+  }
+};
+
+/** The lane's four columns: two of each half. */
+template <>
+struct RightFragment<float> {
+  float v[2][2][kStep<float>];
+
+  template <Inner kInner>
+  GPU_INLINE void load(const float* tile, int ld, int column, int inner) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int n = column + accumulator_column(half, 0);
+      if (kInner == Inner::kAlongRow) {
+        gpu::load_group(tile + n * ld + inner, v[half][0]);
+        gpu::load_group(tile + (n + 1) * ld + inner, v[half][1]);
+      } else {
+#pragma unroll
+        for (int k = 0; k < kStep<float>; k++) {
+          const float2 pair = *reinterpret_cast<const float2*>(tile + (inner + k) * ld + n);
+          v[half][0][k] = pair.x;
+          v[half][1][k] = pair.y;
+        }
+      }
+    }
+  }
+};
+
+template <class T>
+GPU_INLINE void multiply_add(Accumulator& accumulator, const LeftFragment<T>& left, const RightFragment<T>& right) {
+  const unsigned half0[2] = {right.r[0], right.r[1]}, half1[2] = {right.r[2], right.r[3]};
   ptx::mma_m16n8k16(accumulator[0], left.r, half0, T{});
   ptx::mma_m16n8k16(accumulator[1], left.r, half1, T{});
 }
 
-template <Inner kInner>
-GPU_INLINE void multiply_add(Accumulator& accumulator, const LeftFragment<float>& left, const float* tile, int ld, int column,
-                             int inner) {
+GPU_INLINE void multiply_add(Accumulator& accumulator, const LeftFragment<float>& left, const RightFragment<float>& right) {
 #pragma unroll
-  for (int half = 0; half < 2; half++) {
-    const int n = column + accumulator_column(half, 0);
-    float right[2][kStep<float>];
-    if (kInner == Inner::kAlongRow) {
-      gpu::load_group(tile + n * ld + inner, right[0]);
-      gpu::load_group(tile + (n + 1) * ld + inner, right[1]);
-    } else {
-#pragma unroll
-      for (int k = 0; k < kStep<float>; k++) {
-        const float2 pair = *reinterpret_cast<const float2*>(tile + (inner + k) * ld + n);
-        right[0][k] = pair.x;
-        right[1][k] = pair.y;
-      }
-    }
+  for (int half = 0; half < 2; half++)
 #pragma unroll
     for (int k = 0; k < kStep<float>; k++)
 #pragma unroll
-      for (int i = 0; i < 4; i++) accumulator[half][i] += left.v[i / 2][k] * right[i % 2][k];
-  }
+      for (int i = 0; i < 4; i++) accumulator[half][i] += left.v[i / 2][k] * right.v[half][i % 2][k];
+}
+
+/** accumulator += left * (kStep by 16 of the right operand, whose tile begins at column `column`). */
+template <Inner kInner, class T>
+GPU_INLINE void multiply_add(Accumulator& accumulator, const LeftFragment<T>& left, const T* tile, int ld, int column,
+                             int inner) {
+  RightFragment<T> right;
+  right.template load<kInner>(tile, ld, column, inner);
+  multiply_add(accumulator, left, right);
 }
 }  // namespace prunepeft::cuda

@@ -28,8 +28,9 @@ struct Branch {
   int32_t first_column;  // in partial sums, where columns lie side by side without padding
 };
 
-struct Stack {
-  Branch branches[kMaxBranches];
+template <int kMost>
+struct StackOf {
+  Branch branches[kMost];
   int32_t count;
   int32_t tiles;
   int32_t columns;
@@ -44,6 +45,8 @@ struct Stack {
   int chunk_tiles() const { return static_cast<int>(gpu::least(tiles, kChunkTiles)); }
 };
 
+using Stack = StackOf<kMaxBranches>;
+
 /** Ranks [first, first + count) of a branch. */
 struct RankTile {
   int branch;
@@ -51,7 +54,8 @@ struct RankTile {
   int count;
 };
 
-GPU_INLINE RankTile rank_tile(const Stack& stack, int tile) {
+template <class S>
+GPU_INLINE RankTile rank_tile(const S& stack, int tile) {
   int branch = 0;
   while (branch + 1 < stack.count && stack.branches[branch + 1].first_tile <= tile) branch++;
   const int first = (tile - stack.branches[branch].first_tile) * kTileRanks;
@@ -59,7 +63,8 @@ GPU_INLINE RankTile rank_tile(const Stack& stack, int tile) {
 }
 
 /** Bit t is set if the t-th of the tiles from `first_tile` on is the first or another branch's than the one before. */
-GPU_INLINE unsigned branch_starts(const Stack& stack, int first_tile, int tiles) {
+template <class S>
+GPU_INLINE unsigned branch_starts(const S& stack, int first_tile, int tiles) {
   unsigned starts = 1;
   for (int t = 1; t < tiles; t++)
     if (rank_tile(stack, first_tile + t).first == 0) starts |= 1u << t;
@@ -67,7 +72,8 @@ GPU_INLINE unsigned branch_starts(const Stack& stack, int first_tile, int tiles)
 }
 
 /** The branch that a column of the partial sums belongs to. */
-GPU_INLINE int branch_of_column(const Stack& stack, int column) {
+template <class S>
+GPU_INLINE int branch_of_column(const S& stack, int column) {
   int branch = 0;
   while (branch + 1 < stack.count && stack.branches[branch + 1].first_column <= column) branch++;
   return branch;

@@ -1,5 +1,6 @@
 package org.prunepeft.benchmarks;
 
+import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -9,6 +10,10 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Workspace;
+import org.prunepeft.torch.FrozenWeight;
+import org.prunepeft.torch.Torch;
 
 /**
  * How fast does LibTorch multiply matrices here? The fastest of these counts as the machine's peak
@@ -23,6 +28,9 @@ public class ProductBenchmark extends TorchBenchmark {
   private PointerScope scope;
   private Tensor left;
   private Tensor right;
+  private Tensor result;
+  private FrozenWeight prepared;
+  private Workspace workspace;
 
   /** FLOP of a product. */
   static double flop(String product) {
@@ -41,10 +49,19 @@ public class ProductBenchmark extends TorchBenchmark {
     long inner = Long.parseLong(extents[1]);
     left = random(1, Long.parseLong(extents[0]), inner);
     right = random(1, Long.parseLong(extents[2]), inner);
+    result = Torch.emptyMatrix(left.size(0), right.size(0));
+    prepared = new FrozenWeight(right, null);
+    workspace = new Workspace();
+    ours();
+    try (PointerScope temporary = new PointerScope()) {
+      requireSame("the product", left.mm(right.t()), result);
+    }
   }
 
   @TearDown
   public void tearDown() {
+    prepared.close();
+    workspace.close();
     scope.close();
   }
 
@@ -53,6 +70,18 @@ public class ProductBenchmark extends TorchBenchmark {
     try (PointerScope call = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
       return left.mm(right.t()).address();
+    }
+  }
+
+  /** The right operand prepared once, as that of a frozen linear is. */
+  @Benchmark
+  public long ours() {
+    try (PointerScope call = new PointerScope()) {
+      prepared
+          .prepared()
+          .forward(
+              Device.cpu(), Torch.matrix(left), List.of(), null, Torch.matrix(result), workspace);
+      return result.address();
     }
   }
 }

@@ -76,6 +76,7 @@ public final class Tables {
     tables.adapter();
     tables.importance();
     tables.training();
+    tables.scaling();
     tables.products();
     tables.calls();
     System.out.print(tables.out);
@@ -107,10 +108,21 @@ public final class Tables {
     for (String dropout : values(type, "dropout")) {
       section("LoRA linear, float32, dropout " + dropout);
       line(
-          "Over the frozen linear of the same pass; backward is both less forward. The limit counts FLOP.");
+          "Over LibTorch's frozen linear of the same pass; backward is both less forward. The last column is over our own frozen linear,"
+              + " whose limit counts FLOP.");
       line("");
-      row("M x K x N, r", "pass", "frozen, ms", "ours", "addmm_", "eager", "limit", "eager ÷ ours");
-      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
+      row(
+          "M x K x N, r",
+          "pass",
+          "frozen, ms",
+          "ours",
+          "addmm_",
+          "eager",
+          "eager ÷ ours",
+          "our frozen",
+          "limit",
+          "ours over our frozen");
+      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
       for (String shape : values(type, "shape")) {
         Map<String, String> parameters = Map.of("shape", shape, "dropout", dropout);
         double limit = LoraLinearBenchmark.Shape.parse(shape).forwardLimit();
@@ -125,6 +137,7 @@ public final class Tables {
     Score frozen = scores.apply("frozen");
     Score ours = scores.apply("ours");
     Score eager = scores.apply("eager");
+    Score oursFrozen = scores.apply("oursFrozen");
     row(
         shape.replace("r", ", "),
         pass,
@@ -132,8 +145,10 @@ public final class Tables {
         over(ours, frozen),
         over(scores.apply("addmm"), frozen),
         over(eager, frozen),
+        ratio(eager, ours),
+        over(oursFrozen, frozen),
         String.format(Locale.ROOT, "+%.1f %%", 100 * limit),
-        ratio(eager, ours));
+        over(ours, oursFrozen));
   }
 
   /** Both less forward, or null where one was not measured. */
@@ -231,7 +246,8 @@ public final class Tables {
     }
     section("Training step of MiniLM, float32, batch 32");
     line(
-        "Tokens without padding. FLOP are those of the products, padding included; the peak is the fastest product below. Bytes are of"
+        "laterEpoch: the outputs of the layers below the lowest module are known. Tokens without padding. FLOP are those of the products,"
+            + " padding included; the peak is the fastest product below. Bytes are of"
             + " Java objects.");
     line("");
     double peak = peak();
@@ -250,7 +266,7 @@ public final class Tables {
       for (String modules : values(type, "modules")) {
         Map<String, String> parameters = Map.of("modules", modules, "lengths", lengths);
         Result eager = result(type, "eager", parameters);
-        for (String method : List.of("ours", "eager", "frozenForward")) {
+        for (String method : List.of("ours", "laterEpoch", "eager", "frozenForward")) {
           Result result = result(type, method, parameters);
           if (result != null) {
             trainingRow(result, eager, peak);
@@ -277,6 +293,32 @@ public final class Tables {
         number(result.counter("gc.alloc.rate.norm")));
   }
 
+  // Scaling.
+
+  private void scaling() {
+    String type = ScalingBenchmark.class.getSimpleName();
+    if (values(type, "of").isEmpty()) {
+      return;
+    }
+    section("How a training step's time grows");
+    line("Over the time of one; what does not grow is the rest of the model.");
+    line("");
+    row("of", "1, ms", "2", "4", "8", "each more, ms");
+    row("---", "--:", "--:", "--:", "--:", "--:");
+    for (String of : values(type, "of")) {
+      Function<String, Score> at = times -> find(type, "step", Map.of("of", of, "times", times));
+      Score one = at.apply("1");
+      Score eight = at.apply("8");
+      row(
+          of,
+          milliseconds(one),
+          ratio(at.apply("2"), one),
+          ratio(at.apply("4"), one),
+          ratio(eight, one),
+          one == null || eight == null ? NONE : number((eight.value - one.value) / 7 / 1e3));
+    }
+  }
+
   /** The fastest product, GFLOP/s; 0 if none was measured. */
   private double peak() {
     return results.stream()
@@ -295,12 +337,17 @@ public final class Tables {
     if (values(type, "product").isEmpty()) {
       return;
     }
-    section("LibTorch's matrix products, float32");
-    row("M x K x N", "ms", "GFLOP/s");
-    row("---", "--:", "--:");
-    for (String product : values(type, "product")) {
-      Result result = result(type, "libTorch", Map.of("product", product));
-      row(product, milliseconds(result.score), number(productRate(result)));
+    section("Matrix products, float32");
+    row("M x K x N", "", "ms", "GFLOP/s");
+    row("---", "---", "--:", "--:");
+    for (Result result : results) {
+      if (result.type.equals(type)) {
+        row(
+            result.parameters.get("product"),
+            result.method,
+            milliseconds(result.score),
+            number(productRate(result)));
+      }
     }
   }
 

@@ -10,7 +10,6 @@ import java.util.concurrent.CancellationException;
 import org.prunepeft.data.Tasks;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.kernels.Kernels;
 import org.prunepeft.model.Models;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
@@ -106,15 +105,9 @@ final class RunRecord {
   }
 
   private static Map<String, Object> common(String command, Session session) {
-    Map<String, Object> versions = new LinkedHashMap<>();
-    versions.put("prunepeft_kernels", Kernels.version());
-    versions.put("instruction_set", Kernels.isa().name().toLowerCase(java.util.Locale.ROOT));
-    versions.put("libtorch", Torch.version());
-    versions.put("java", System.getProperty("java.version"));
-    versions.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
     Map<String, Object> config = new LinkedHashMap<>();
     config.put("command", command);
-    config.put("versions", versions);
+    config.put("versions", Environment.versions());
     config.put("setup", session.setup);
     config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());

@@ -21,8 +21,11 @@ import picocli.CommandLine.Spec;
       ExportCommand.class,
       EvaluateCommand.class,
       PredictCommand.class,
+      StrategyCommand.class,
       ModelsCommand.class,
-      TasksCommand.class
+      TasksCommand.class,
+      DoctorCommand.class,
+      CompletionCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {"0:done", "1:failed", "2:wrong use"})
@@ -93,7 +96,8 @@ public final class Main implements Runnable {
         : CommandLine.ExitCode.SOFTWARE;
   }
 
-  private static String message(Throwable error) {
+  /** What went wrong, for the user. */
+  static String message(Throwable error) {
     if (error instanceof CancellationException) {
       return "cancelled";
     }

@@ -7,7 +7,7 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
 import org.prunepeft.SearchSettings;
 import org.prunepeft.Setup;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.StrategyFile;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.search.Partitioning;
 import org.prunepeft.search.PruningSettings;
@@ -69,7 +69,7 @@ final class SearchCommand implements Callable<Integer> {
         defaultValue = "warm-up",
         paramLabel = "S",
         description =
-            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, or an earlier run's directory (default: ${DEFAULT-VALUE}).")
+            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file (default: ${DEFAULT-VALUE}).")
     String strategy;
 
     @Option(
@@ -193,9 +193,10 @@ final class SearchCommand implements Callable<Integer> {
       if (strategy.equals("warm-up")) {
         return null;
       }
-      if (Files.isDirectory(Path.of(strategy))) {
-        strategy = Path.of(strategy).toAbsolutePath().toString();
-        return Strategy.fromMap(RunDirectory.open(Path.of(strategy)).readJson("strategy.json"));
+      Path path = Path.of(strategy).toAbsolutePath();
+      if (!Strategy.names().contains(strategy) && Files.exists(path)) {
+        strategy = path.toString();
+        return StrategyFile.read(path);
       }
       return Strategy.byName(strategy).withPartitioning(cut);
     }

@@ -2,6 +2,7 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.util.Optional;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.DeviceStruct;
@@ -54,6 +55,13 @@ public final class Device implements AutoCloseable {
       check(LibPrunePeft.pp_device_count(LibPrunePeft.PP_CUDA, count));
       return count.get();
     }
+  }
+
+  /** Why there is no CUDA device, in the native library's words; empty if there is one. */
+  public static Optional<String> cudaAbsence() {
+    return cudaCount() > 0
+        ? Optional.empty()
+        : Optional.of(LibPrunePeft.pp_last_error().getString());
   }
 
   public boolean isCuda() {

@@ -184,7 +184,12 @@ public final class RunDirectory {
    * @throws IllegalStateException if the run is complete
    */
   public void writeJson(String name, Object value) {
-    writeText(name, json(PRETTY, name, value) + "\n");
+    writeText(name, format(name, value));
+  }
+
+  /** Indented JSON. */
+  static String format(String name, Object value) {
+    return json(PRETTY, name, value) + "\n";
   }
 
   /**
@@ -248,7 +253,11 @@ public final class RunDirectory {
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public Map<String, Object> readJson(String name) {
-    Path file = file(name);
+    return parse(file(name));
+  }
+
+  /** The JSON object in a file. */
+  static Map<String, Object> parse(Path file) {
     Map<String, Object> object;
     try {
       object = JSON.readValue(Files.readAllBytes(file), new TypeReference<>() {});
@@ -378,7 +387,7 @@ public final class RunDirectory {
   }
 
   /** Java's messages for common failures are just the path. */
-  private static String reason(IOException e) {
+  static String reason(IOException e) {
     String path = e instanceof FileSystemException f && f.getFile() != null ? f.getFile() : "it";
     if (e instanceof AccessDeniedException) {
       return path + " must not be written or read by this user; choose another or change its mode";

@@ -9,12 +9,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Collectors;
 import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.io.OnnxWeights;
+import org.prunepeft.io.Spelling;
 import org.prunepeft.io.WordPieceVocabulary;
 import org.prunepeft.torch.Torch;
 
@@ -193,10 +193,7 @@ public final class Models {
     }
     if (entry == null) {
       throw new IllegalArgumentException(
-          "unknown model '"
-              + name
-              + "'; there are: "
-              + all().stream().map(Entry::name).collect(Collectors.joining(", "))
+          Spelling.unknown("model", name, all().stream().map(Entry::name).toList())
               + ", or a directory with config.json, model.safetensors and tokenizer.json");
     }
     return entry;

@@ -131,15 +131,17 @@ public record Strategy(
     if (name.equals(Origin.ALL.toString())) {
       return all();
     }
-    List<String> known =
-        Stream.concat(
-                Stream.of(Origin.AUTHORS.toString(), Origin.ALL.toString()),
-                Criteria.names().stream())
-            .toList();
-    if (!known.contains(name)) {
-      throw new IllegalArgumentException(Spelling.unknown("strategy", name, known));
+    if (!names().contains(name)) {
+      throw new IllegalArgumentException(Spelling.unknown("strategy", name, names()));
     }
     return single(Criteria.byName(name));
+  }
+
+  /** The names that {@link #byName} knows. */
+  public static List<String> names() {
+    return Stream.concat(
+            Stream.of(Origin.AUTHORS.toString(), Origin.ALL.toString()), Criteria.names().stream())
+        .toList();
   }
 
   /**
@@ -177,6 +179,42 @@ public record Strategy(
               + assignment.keySet());
     }
     return assigned;
+  }
+
+  /**
+   * This strategy for a model of another depth. A model of more than four layers has four blocks,
+   * so between two of those each partition keeps its criteria; else a block takes those of the
+   * block in which its middle lies, in shares of the depth. What a warm-up saw is left behind: it
+   * holds for the model it ran on.
+   *
+   * @param layers of the model that the strategy comes from, at least 1
+   * @param target layers of the other model, at least 1
+   * @return of origin {@link Origin#CUSTOM}, unless it names no partitions and stays as it is
+   */
+  public Strategy transfer(int layers, int target) {
+    if (assignment.isEmpty()) {
+      return this;
+    }
+    Blocks from = partitioning.blocks(layers);
+    Blocks to = partitioning.blocks(target);
+    Map<Partition, List<String>> transferred = new LinkedHashMap<>();
+    for (String type : assignment.keySet().stream().map(Partition::type).distinct().toList()) {
+      int start = 0;
+      for (int block = 1; block <= to.count(); block++) {
+        int end = to.ends().get(block - 1);
+        int source = block;
+        if (from.count() != to.count()) {
+          // The block's middle is (start + end) / 2 layers deep.
+          source = from.blockOf((int) ((long) (start + end) * layers / (2L * target)));
+        }
+        List<String> assigned = assignment.get(new Partition(type, source));
+        if (assigned != null) {
+          transferred.put(new Partition(type, block), assigned);
+        }
+        start = end;
+      }
+    }
+    return new Strategy(Origin.CUSTOM, partitioning, criteria, transferred, Optional.empty());
   }
 
   /**

@@ -22,7 +22,7 @@ import org.prunepeft.torch.Torch;
  * <p>Kept are the real tokens' hidden states; padding is 0 where it comes from here. In float16 a
  * value is rounded once (relative 2⁻¹¹). Not for two threads at once.
  */
-final class FrozenPrefix implements AutoCloseable {
+public final class FrozenPrefix implements AutoCloseable {
   private final Encoder encoder;
   private final int layers;
   private final EncodedDataset data;
@@ -46,7 +46,7 @@ final class FrozenPrefix implements AutoCloseable {
    * @param bytes room to keep them in; the first ones get it
    * @param half whether they are kept as float16
    */
-  FrozenPrefix(Encoder encoder, int layers, EncodedDataset data, long bytes, boolean half) {
+  public FrozenPrefix(Encoder encoder, int layers, EncodedDataset data, long bytes, boolean half) {
     this.encoder = encoder;
     this.layers = layers;
     this.data = data;
@@ -67,7 +67,7 @@ final class FrozenPrefix implements AutoCloseable {
   }
 
   /** How many layers it stands for. */
-  int layers() {
+  public int layers() {
     return layers;
   }
 
@@ -77,7 +77,7 @@ final class FrozenPrefix implements AutoCloseable {
    * @param insertions computes the linears; puts nothing into these layers
    * @return [B·T, hidden], without a gradient
    */
-  Tensor apply(Batch batch, EncoderInput input, Insertions insertions) {
+  public Tensor apply(Batch batch, EncoderInput input, Insertions insertions) {
     try (NoGradGuard guard = new NoGradGuard()) {
       List<Integer> missing = new ArrayList<>();
       for (int i = 0; i < batch.rows(); i++) {

@@ -212,4 +212,52 @@ class StrategyTest {
                 Optional.empty()),
         "a partition's criteria must be among the strategy's [weight], got zeros (lora/1)");
   }
+
+  @Test
+  void transferBetweenModelsOfFourBlocksKeepsEachPartitionsCriteria() {
+    Strategy authors = Strategy.authors();
+    for (int layers : new int[] {5, 6, 12, 24, 37}) {
+      assertEquals(authors.assignment(), authors.transfer(24, layers).assignment());
+    }
+    assertEquals(Strategy.Origin.CUSTOM, authors.transfer(24, 12).origin());
+    assertEquals(Strategy.all(), Strategy.all().transfer(24, 2));
+  }
+
+  @Test
+  void transferToFewerBlocksTakesTheBlockOfTheMiddle() {
+    for (Partitioning partitioning : Partitioning.values()) {
+      for (int layers = 1; layers <= 40; layers++) {
+        for (int target = 1; target <= 9; target++) {
+          Strategy source = numbered(partitioning, layers);
+          Strategy transferred = source.transfer(layers, target);
+          Blocks to = partitioning.blocks(target);
+          Blocks from = partitioning.blocks(layers);
+          assertEquals(to.count(), transferred.assignment().size());
+          int start = 0;
+          for (int block = 1; block <= to.count(); block++) {
+            int end = to.ends().get(block - 1);
+            double middle = (start + end) / 2.0 / target;
+            int expected =
+                from.count() == to.count() ? block : from.blockOf((int) (middle * layers + 1e-9));
+            assertEquals(
+                source.criteriaOf(new Partition("lora", expected)),
+                transferred.criteriaOf(new Partition("lora", block)),
+                partitioning + " " + layers + " to " + target);
+            start = end;
+          }
+        }
+      }
+    }
+  }
+
+  /** A strategy whose blocks have different criteria. */
+  private static Strategy numbered(Partitioning partitioning, int layers) {
+    List<String> names = Criteria.names();
+    java.util.Map<Partition, List<String>> assignment = new java.util.LinkedHashMap<>();
+    for (int block = 1; block <= partitioning.blocks(layers).count(); block++) {
+      assignment.put(new Partition("lora", block), List.of(names.get(block)));
+    }
+    return new Strategy(
+        Strategy.Origin.CUSTOM, partitioning, names, assignment, java.util.Optional.empty());
+  }
 }

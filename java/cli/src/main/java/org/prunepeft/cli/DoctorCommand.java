@@ -1,0 +1,127 @@
+package org.prunepeft.cli;
+
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.prunepeft.Environment;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.Tasks;
+import org.prunepeft.data.Tokenizer;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.model.Models;
+import picocli.CommandLine.Command;
+
+@Command(
+    name = "doctor",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Looks whether all that a run needs works here: native libraries, threads, GPU, models and data.",
+      "",
+      "Exit code 1 if something that every run needs does not work."
+    })
+final class DoctorCommand implements Callable<Integer> {
+  /** A tokenizer of one word; enough to load the native library. */
+  private static final byte[] SMALLEST_TOKENIZER =
+      "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"[UNK]\": 0}, \"unk_token\": \"[UNK]\"}}"
+          .getBytes(StandardCharsets.UTF_8);
+
+  private boolean failed;
+
+  @Override
+  public Integer call() {
+    System.out.printf("%-16s %s%n", "java", java());
+    check("kernels", DoctorCommand::kernels);
+    check("libtorch", DoctorCommand::libTorch);
+    check("tokenizers", DoctorCommand::tokenizers);
+    check("gpu", DoctorCommand::gpu);
+    System.out.printf("%-16s %s%n", "memory", memory());
+    for (Models.Entry entry : Models.all()) {
+      look("model " + entry.name(), entry.download() == null, () -> model(entry));
+    }
+    for (String task : Tasks.names()) {
+      look("task " + task, task.equals("wordnet"), () -> task(task));
+    }
+    return failed ? 1 : 0;
+  }
+
+  /** Shows what a piece says of itself, or why it does not work. */
+  private void check(String name, Callable<String> piece) {
+    look(name, true, piece);
+  }
+
+  private void look(String name, boolean needed, Callable<String> piece) {
+    String line;
+    try {
+      line = piece.call();
+    } catch (Exception | Error e) {
+      failed |= needed;
+      line = (needed ? "DOES NOT WORK: " : "not here: ") + Main.message(e);
+    }
+    System.out.printf("%-16s %s%n", name, line);
+  }
+
+  private static String java() {
+    return "%s (%s), %s %s, %d processors"
+        .formatted(
+            System.getProperty("java.version"),
+            System.getProperty("java.vendor"),
+            System.getProperty("os.name"),
+            System.getProperty("os.arch"),
+            Runtime.getRuntime().availableProcessors());
+  }
+
+  private static String kernels() {
+    return "%s, instruction set %s (the processor's widest: %s), %d threads"
+        .formatted(
+            Kernels.version(),
+            Kernels.isa().name().toLowerCase(Locale.ROOT),
+            Kernels.supportedIsa().name().toLowerCase(Locale.ROOT),
+            Kernels.threads());
+  }
+
+  private static String libTorch() {
+    int threads = Environment.torchThreads();
+    return "%s, %d threads".formatted(Environment.versions().get("libtorch"), threads);
+  }
+
+  private static String tokenizers() {
+    try (Tokenizer tokenizer = Tokenizer.of(SMALLEST_TOKENIZER, 8)) {
+      return tokenizer.encode("word", null).ids().length == 1 ? "load" : "load, but give no token";
+    }
+  }
+
+  private static String gpu() {
+    return Environment.gpuAbsence()
+        .map(reason -> "none: " + reason)
+        .orElseGet(() -> Device.cudaCount() + " found by the kernels; commands run on the CPU");
+  }
+
+  private static String memory() {
+    long machine =
+        ManagementFactory.getOperatingSystemMXBean()
+                instanceof com.sun.management.OperatingSystemMXBean bean
+            ? bean.getTotalMemorySize()
+            : 0;
+    return "%,d MB, of which Java's heap may take %,d MB"
+        .formatted(machine >> 20, Runtime.getRuntime().maxMemory() >> 20);
+  }
+
+  private static String model(Models.Entry entry) {
+    if (entry.download() == null) {
+      entry.loader().load().encoder().close();
+      return "loads";
+    }
+    return Files.exists(entry.download().file())
+        ? "at " + entry.download().file()
+        : "not here; prunepeft models --fetch %s (%d MB)"
+            .formatted(entry.name(), entry.download().megabytes());
+  }
+
+  private static String task(String name) {
+    Tasks.byName(name).load(new SplitSizes(1, 1, 1), 0);
+    return "reads";
+  }
+}

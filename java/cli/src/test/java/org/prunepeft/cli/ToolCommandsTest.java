@@ -1,0 +1,176 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.io.StrategyFile;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.search.Partition;
+import org.prunepeft.search.Strategy;
+import picocli.CommandLine;
+
+/** The commands that train nothing. */
+class ToolCommandsTest {
+  @TempDir Path temporary;
+
+  @Test
+  void doctorTellsVersionsInstructionSetThreadsAndWhyThereIsNoGpu() {
+    assumeTrue(MiniLmJar.find().isPresent(), "MiniLM's jar is not on the class path");
+    Call call = Call.of("doctor").exits(0);
+    List<String> lines = call.out().lines().toList();
+    for (String start :
+        List.of(
+            "java             " + System.getProperty("java.version"),
+            "kernels          " + Kernels.version() + ", instruction set ",
+            "libtorch         2.",
+            "tokenizers       load",
+            "gpu              ",
+            "model minilm     loads",
+            "task wordnet     reads")) {
+      assertTrue(lines.stream().anyMatch(line -> line.startsWith(start)), start + call.out());
+    }
+    assertFalse(call.out().contains("DOES NOT WORK"), call.out());
+  }
+
+  @Test
+  void doctorFailsWhereWhatEveryRunNeedsIsAbsentAndSaysWhy() throws Exception {
+    Path jar = MiniLmJar.find().orElse(null);
+    assumeTrue(jar != null, "MiniLM's jar is not on the class path");
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path").replace(jar.toString(), "/absent.jar"),
+                Main.class.getName(),
+                "doctor")
+            .redirectErrorStream(true)
+            .start();
+    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES));
+    assertEquals(1, process.exitValue(), text);
+    assertTrue(text.matches("(?s).*model minilm +DOES NOT WORK: .*/absent.jar.*"), text);
+    assertTrue(text.matches("(?s).*task wordnet +reads.*"), text);
+  }
+
+  @Test
+  void strategyIsShownByPartition() {
+    String shown = Call.of("strategy", "show", "authors").exits(0).out();
+    assertTrue(shown.startsWith("authors: authors, spindle blocks"), shown);
+    assertTrue(shown.contains("| lora/1     |        | threshold, activation |"), shown);
+    String all = Call.of("strategy", "show", "all").exits(0).out();
+    assertTrue(
+        all.contains("everywhere: weight, zeros, threshold, activation, sensitivity, gradient"),
+        all);
+  }
+
+  @Test
+  void transferredStrategyIsAFileThatReadsBack() {
+    Path file = temporary.resolve("small.json");
+    Call.of("strategy", "transfer", "authors", "--layers=3", "-o", file.toString()).exits(0);
+    Strategy transferred = StrategyFile.read(file);
+    // The middles of three layers lie at 1/6, 1/2 and 5/6 of the depth: where blocks begin.
+    assertEquals(List.of("threshold"), transferred.criteriaOf(new Partition("lora", 1)));
+    assertEquals(List.of("zeros"), transferred.criteriaOf(new Partition("lora", 2)));
+    assertEquals(List.of("gradient"), transferred.criteriaOf(new Partition("lora", 3)));
+    String printed = Call.of("strategy", "transfer", "authors", "--layers=3").exits(0).out();
+    assertEquals(StrategyFile.format(transferred), printed);
+    String shown = Call.of("strategy", "show", file.toString()).exits(0).out();
+    assertTrue(shown.contains("| lora/3     |        | gradient |"), shown);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "strategy | name one of: show, transfer",
+        "strategy show absent | 'absent' is neither a run's directory nor a strategy's file",
+        "strategy transfer authors | --layers",
+        "strategy transfer authors --layers 0 | a model must have at least 1 layer, got 0",
+        "completion | SHELL",
+        "completion fish | expected one of [BASH, ZSH]",
+        "evaluate | RUN",
+        "predict run | FILE",
+      })
+  void wrongUseOfAToolIsNamed(String line, String message) {
+    Call call = Call.of(line.split(" ")).exits(2);
+    assertTrue(call.err().contains(message), call.err());
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "not JSON | line 1, column",
+        "{\"version\": 1, \"origin\": \"best\"} | origin: must be one of",
+        "{\"version\": 1, \"orign\": \"all\"} | orign: unknown key 'orign'; did you mean origin?",
+      })
+  void damagedStrategyFileIsNamedWithThePlace(String text, String message) throws IOException {
+    Path file = Files.writeString(temporary.resolve("strategy.json"), text);
+    Call call = Call.of("strategy", "show", file.toString());
+    assertTrue(call.exit() != 0 && call.err().contains(file.toString()), call.err());
+    assertTrue(call.err().contains(message), call.err());
+    call = Call.of("search", "--strategy=" + file, "--output=" + temporary.resolve("run"));
+    assertTrue(call.exit() != 0 && call.err().contains(message), call.err());
+    assertFalse(Files.exists(temporary.resolve("run")));
+  }
+
+  @Test
+  void completionScriptCompletesCommandsAndOptionsInBash() throws Exception {
+    Path script = temporary.resolve("completion");
+    Files.writeString(script, Call.of("completion", "bash").exits(0).out());
+    assertEquals("search", complete(script, "prunepeft", "sea"));
+    assertTrue(complete(script, "prunepeft", "search", "--warm-up").contains("--warm-up-turns"));
+    assertEquals("transfer", complete(script, "prunepeft", "strategy", "tr"));
+  }
+
+  /** What bash would offer for the last word. */
+  private static String complete(Path script, String... words) throws Exception {
+    String line = String.join(" ", words);
+    String program =
+        "source %s; COMP_WORDS=(%s); COMP_CWORD=%d; COMP_LINE='%s'; COMP_POINT=%d; _complete_prunepeft; echo \"${COMPREPLY[@]}\""
+            .formatted(script, line, words.length - 1, line, line.length());
+    Process process = new ProcessBuilder("bash", "-c", program).redirectErrorStream(true).start();
+    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), text);
+    return text.strip();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"memory, out of memory", "linkage, does not load: java.lang.UnsatisfiedLinkError"})
+  void errorOfTheVirtualMachineGetsAMessageAndExitCodeOne(String kind, String message) {
+    Error error =
+        kind.equals("memory")
+            ? new OutOfMemoryError("Java heap space")
+            : new ExceptionInInitializerError(new UnsatisfiedLinkError("no jniTorch"));
+    CommandLine commandLine = Main.commandLine();
+    commandLine.addSubcommand("break", new Broken(error));
+    StringWriter err = new StringWriter();
+    commandLine.setErr(new PrintWriter(err, true));
+    assertEquals(1, Main.execute(commandLine, "break"));
+    assertTrue(err.toString().startsWith("prunepeft: "), err.toString());
+    assertTrue(err.toString().contains(message), err.toString());
+    assertFalse(err.toString().contains("\tat "), err.toString());
+  }
+
+  @CommandLine.Command(name = "break")
+  private record Broken(Error error) implements Runnable {
+    @Override
+    public void run() {
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,48 @@
+package org.prunepeft;
+
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.torch.Torch;
+
+/** What a run of this process computes with. Each method loads the native libraries it asks. */
+public final class Environment {
+  private Environment() {}
+
+  /**
+   * Versions of all that has a part in the numbers, as runs keep them.
+   *
+   * @throws LinkageError if a native library does not load
+   */
+  public static Map<String, String> versions() {
+    Map<String, String> versions = new LinkedHashMap<>();
+    versions.put("prunepeft_kernels", Kernels.version());
+    versions.put("instruction_set", Kernels.isa().name().toLowerCase(Locale.ROOT));
+    versions.put("libtorch", Torch.version());
+    versions.put("java", System.getProperty("java.version"));
+    versions.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    return versions;
+  }
+
+  /**
+   * Threads of LibTorch's pool as they are now.
+   *
+   * @throws LinkageError if LibTorch does not load
+   */
+  public static int torchThreads() {
+    Torch.load();
+    return Torch.threads();
+  }
+
+  /**
+   * Why the kernels find no GPU; empty if they find one.
+   *
+   * @throws LinkageError if the kernels do not load
+   */
+  public static Optional<String> gpuAbsence() {
+    return Device.cudaAbsence();
+  }
+}

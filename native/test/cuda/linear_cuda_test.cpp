@@ -1,0 +1,167 @@
+// The fused linear on CUDA buffers against float64: odd shapes, ranks that overlap columns, placements, dropout, both tiles.
+// SPDX-License-Identifier: Apache-2.0
+#include "prunepeft/linear.h"
+
+#include <memory>
+
+#include "../naive_philox.h"
+#include "device_test.h"
+
+using namespace device_test;
+
+namespace {
+struct BranchCase {
+  int64_t rank, first_column, columns;
+};
+
+/** In the emulator, whose device has two multiprocessors, two tiles of the large size take the large path. */
+struct Case {
+  int64_t M, K, N;
+  std::vector<BranchCase> branches;
+  Placement placement;
+  float p;
+  bool bias;
+};
+
+const Case kCases[] = {
+    {1, 1, 1, {{1, 0, 1}}, {0, 0}, 0, true},
+    {5, 40, 17, {}, {0, 0}, 0, true},                              // the frozen linear alone
+    {67, 72, 56, {{8, 0, 56}}, {0, 0}, 0.1f, true},                // small tile, 16-byte groups
+    {64, 128, 64, {{16, 0, 64}}, {0, 8}, 0, false},                // whole tiles
+    {65, 33, 70, {{3, 5, 20}, {19, 9, 61}}, {1, 5}, 0.25f, true},  // unaligned, overlapping columns
+    {130, 96, 136, {{40, 0, 136}}, {0, 0}, 0.5f, true},            // large tile, ranks in two steps
+    {200, 67, 131, {{33, 100, 31}, {5, 0, 64}, {2, 130, 1}}, {0, 3}, 0.1f, false},
+    {257, 520, 40, {{24, 8, 24}}, {0, 8}, 0.3f, true},            // several shares of K for S
+    {90, 1030, 20, {{60, 0, 20}, {37, 0, 20}}, {0, 2}, 0, true},  // two chunks of ranks for S, shares
+};
+
+std::string describe(const char* what, pp_dtype dtype, const Case& c) {
+  std::string text = std::string(what) + " " + name(dtype) + " M=" + std::to_string(c.M) + " K=" + std::to_string(c.K) +
+                     " N=" + std::to_string(c.N);
+  for (const BranchCase& b : c.branches)
+    text += " rank " + std::to_string(b.rank) + " on " + std::to_string(b.first_column) + "+" + std::to_string(b.columns);
+  return text + " offset=" + std::to_string(c.placement.offset) + " padding=" + std::to_string(c.placement.padding) +
+         " p=" + std::to_string(c.p);
+}
+
+constexpr int kRuns = 2;
+constexpr uint64_t kSeed = 0xfedcba9876543210ull;
+constexpr uint32_t kStep = 5, kMicroBatch = 40000;
+
+struct Operands {
+  Case c;
+  Matrix w, bias;
+  std::vector<std::unique_ptr<Matrix>> a, b, s;
+  std::vector<pp_linear_branch> branches;
+  pp_linear* linear = nullptr;
+
+  Operands(pp_dtype dtype, const Case& c_, Content s_content)
+      : c(c_),
+        w(dtype, c.N, c.K, c.placement, Content::kRandom, 0.3),
+        bias(dtype, 1, c.N, {c.placement.offset, 0}, Content::kRandom) {
+    for (size_t i = 0; i < c.branches.size(); i++) {
+      const BranchCase& branch = c.branches[i];
+      a.push_back(std::make_unique<Matrix>(dtype, branch.rank, c.K, c.placement, Content::kRandom));
+      b.push_back(std::make_unique<Matrix>(dtype, branch.columns, branch.rank, c.placement, Content::kRandom));
+      s.push_back(std::make_unique<Matrix>(dtype, c.M, branch.rank, c.placement, s_content));
+      branches.push_back({a[i]->data(), a[i]->ld(), b[i]->data(), b[i]->ld(), branch.rank, branch.first_column, branch.columns,
+                          0.25f + 0.5f * static_cast<float>(i), static_cast<uint32_t>(3 + 5 * i), s[i]->data(), s[i]->ld()});
+    }
+    expect_ok(pp_linear_create(&kDevice, dtype, c.N, c.K, w.data(), w.ld(), c.bias ? bias.data() : nullptr, &linear));
+  }
+  ~Operands() { pp_linear_destroy(linear); }
+  Operands(const Operands&) = delete;
+
+  int32_t count() const { return static_cast<int32_t>(branches.size()); }
+  double factor(size_t branch, int64_t row, int64_t k) const {
+    return NaiveDropout{c.p, kMicroBatch, kStep, kSeed}.factor(branches[branch].module, c.K, row, k);
+  }
+};
+
+void test_forward(pp_dtype dtype, const Case& c) {
+  run_case(
+      describe("forward", dtype, c),
+      [&] {
+        Operands o(dtype, c, Content::kUnwritten);
+        Matrix x(dtype, c.M, c.K, c.placement, Content::kRandom), y(dtype, c.M, c.N, c.placement, Content::kUnwritten);
+        const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
+        const Workspace workspace(pp_linear_forward_workspace(o.linear, c.M, o.branches.data(), o.count()));
+        expect_ok(pp_linear_forward(&kDevice, o.linear, c.M, x.data(), x.ld(), o.branches.data(), o.count(),
+                                    c.p == 0 ? nullptr : &dropout, y.data(), y.ld(), workspace.data(), workspace.bytes()));
+        std::vector<unsigned char> bytes;
+        Reference expected(c.M, c.N);
+        for (int64_t i = 0; i < c.M; i++)
+          for (int64_t n = 0; n < c.N; n++) {
+            expected(i, n) = c.bias ? o.bias(0, n) : 0;
+            for (int64_t k = 0; k < c.K; k++) expected(i, n) += x(i, k) * o.w(n, k);
+          }
+        for (size_t b = 0; b < o.branches.size(); b++) {
+          const pp_linear_branch& branch = o.branches[b];
+          Reference s(c.M, branch.rank);
+          for (int64_t i = 0; i < c.M; i++)
+            for (int64_t k = 0; k < c.K; k++) {
+              const double kept = x(i, k) * o.factor(b, i, k) * static_cast<double>(branch.scale);
+              for (int64_t r = 0; r < branch.rank; r++) s(i, r) += kept * (*o.a[b])(r, k);
+            }
+          for (int64_t i = 0; i < c.M; i++)
+            for (int64_t n = 0; n < branch.columns; n++)
+              for (int64_t r = 0; r < branch.rank; r++) expected(i, branch.first_column + n) += s(i, r) * (*o.b[b])(n, r);
+          o.s[b]->download();
+          expect_close("S", *o.s[b], s, tolerance(dtype));
+          append(&bytes, *o.s[b]);
+        }
+        y.download();
+        expect_close("y", y, expected, tolerance(dtype));
+        append(&bytes, y);
+        return bytes;
+      },
+      kRuns);
+}
+
+void test_grad_input(pp_dtype dtype, const Case& c) {
+  run_case(
+      describe("grad_input", dtype, c),
+      [&] {
+        Operands o(dtype, c, Content::kRandom);
+        Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.placement, Content::kUnwritten);
+        const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
+        const Workspace workspace(pp_linear_grad_input_workspace(o.linear, c.M, o.branches.data(), o.count()));
+        expect_ok(pp_linear_grad_input(&kDevice, o.linear, c.M, dy.data(), dy.ld(), o.branches.data(), o.count(),
+                                       c.p == 0 ? nullptr : &dropout, dx.data(), dx.ld(), workspace.data(), workspace.bytes()));
+        Reference expected(c.M, c.K);
+        for (int64_t i = 0; i < c.M; i++)
+          for (int64_t k = 0; k < c.K; k++) {
+            for (int64_t n = 0; n < c.N; n++) expected(i, k) += dy(i, n) * o.w(n, k);
+            for (size_t b = 0; b < o.branches.size(); b++) {
+              double sum = 0;
+              for (int64_t r = 0; r < o.branches[b].rank; r++) sum += (*o.s[b])(i, r) * (*o.a[b])(r, k);
+              expected(i, k) += sum * o.factor(b, i, k);
+            }
+          }
+        std::vector<unsigned char> bytes;
+        dx.download();
+        expect_close("dX", dx, expected, tolerance(dtype));
+        append(&bytes, dx);
+        return bytes;
+      },
+      kRuns);
+}
+
+void test_no_rows() {
+  current_case = "M = 0";
+  Operands o(PP_FLOAT32, {0, 8, 8, {{2, 0, 8}}, {0, 0}, 0, true}, Content::kUnwritten);
+  Matrix x(PP_FLOAT32, 0, 8, {}, Content::kRandom);
+  expect_ok(pp_linear_forward(&kDevice, o.linear, 0, x.data(), 8, o.branches.data(), 1, nullptr, x.data(), 8, nullptr, 0));
+  expect_ok(pp_linear_grad_input(&kDevice, o.linear, 0, x.data(), 8, o.branches.data(), 1, nullptr, x.data(), 8, nullptr, 0));
+}
+}  // namespace
+
+int main() {
+  for (const Case& c : kCases)
+    for (pp_dtype dtype : kDtypes) {
+      test_forward(dtype, c);
+      test_grad_input(dtype, c);
+    }
+  test_no_rows();
+  return finish();
+}

@@ -1,0 +1,93 @@
+// How a fused linear on CUDA is cut into works, and which kernel it takes: rules of the host, with devices that are made up.
+#include <set>
+#include <vector>
+
+#include "check.h"
+#include "linear/choice.h"
+#include "linear/order.h"
+
+namespace {
+
+using namespace prunepeft::cuda;
+
+/** The order of a random shape; S is made in some. */
+LinearOrder random_order() {
+  LinearOrder order = {};
+  order.row_tiles = check::pick(1, 40);
+  order.column_tiles = check::pick(1, 12);
+  order.group_rows = check::pick(1, 12);
+  order.s_blocks_per_tile = check::pick(1, 2);
+  order.s_parts = check::pick(0, 5);
+  // The last tile of rows may be so short that it has one block of S less.
+  order.s_row_blocks = order.row_tiles * order.s_blocks_per_tile - check::pick(0, order.s_blocks_per_tile - 1);
+  if (order.s_parts == 0) order.s_row_blocks = 0;
+  return order;
+}
+
+TEST(tickets_cover_every_tile_and_every_part_of_s_once) {
+  for (int turn = 0; turn < 300; ++turn) {
+    const LinearOrder order = random_order();
+    std::set<std::vector<int64_t>> seen;
+    for (int64_t ticket = 0; ticket < linear_works(order); ++ticket) {
+      const LinearWork work = linear_work(order, ticket);
+      CHECK(work.row >= 0 && work.row < (work.makes_s ? order.s_row_blocks : order.row_tiles));
+      CHECK(work.column >= 0 && work.column < order.column_tiles);
+      CHECK(work.part >= 0 && (!work.makes_s || work.part < order.s_parts));
+      CHECK(seen.insert({work.makes_s, work.row, work.column, work.part}).second);
+    }
+    CHECK_EQUAL(static_cast<int64_t>(seen.size()), order.row_tiles * order.column_tiles + order.s_row_blocks * order.s_parts);
+  }
+}
+
+TEST(a_tile_has_a_later_ticket_than_the_parts_of_s_that_it_waits_for) {
+  for (int turn = 0; turn < 300; ++turn) {
+    const LinearOrder order = random_order();
+    std::vector<int64_t> made(static_cast<size_t>(order.s_row_blocks));
+    for (int64_t ticket = 0; ticket < linear_works(order); ++ticket) {
+      const LinearWork work = linear_work(order, ticket);
+      if (work.makes_s) {
+        ++made[static_cast<size_t>(work.row)];
+        continue;
+      }
+      const int64_t end = std::min((work.row + 1) * order.s_blocks_per_tile, order.s_row_blocks);
+      for (int64_t block = work.row * order.s_blocks_per_tile; block < end; ++block)
+        CHECK_EQUAL(made[static_cast<size_t>(block)], order.s_parts);
+    }
+  }
+}
+
+TEST(a_shape_with_fewer_large_tiles_than_multiprocessors_takes_small_ones) {
+  const DeviceTraits device = {8, 100, 99 * 1024, 40 << 20};
+  CHECK(choose_linear(device, {128 * 10, 128 * 10, 512, 2}).path == LinearPath::kLargeTile);
+  CHECK(choose_linear(device, {128 * 9, 128 * 11, 512, 2}).path == LinearPath::kSmallTile);
+  // float32 has tiles of half the width, hence twice as many.
+  CHECK(choose_linear(device, {128 * 9, 128 * 11, 512, 4}).path == LinearPath::kLargeTile);
+  CHECK(choose_linear({8, 99, 99 * 1024, 40 << 20}, {128 * 9, 128 * 11, 512, 2}).path == LinearPath::kLargeTile);
+}
+
+TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
+  for (int turn = 0; turn < 300; ++turn) {
+    const DeviceTraits device = {static_cast<int>(check::pick(7, 12)), static_cast<int>(check::pick(1, 300)), 99 * 1024,
+                                 check::pick(1, 200) << 20};
+    const LinearShape shape = {check::pick(1, 20000), check::pick(1, 20000), check::pick(1, 20000), 2 * check::pick(1, 2)};
+    const LinearChoice choice = choose_linear(device, shape);
+    const int64_t bytes = tile_size(choice.path, shape.element_bytes).rows * shape.inner * shape.element_bytes;
+    CHECK(choice.group_rows >= 1 && choice.group_rows <= 18);
+    CHECK(choice.group_rows == 1 || choice.group_rows * bytes <= device.l2_bytes / 2);
+  }
+}
+
+TEST(a_measured_row_decides_for_devices_and_shapes_that_it_covers) {
+  const MeasuredChoice measured[] = {{9, 4096, 1024, 1024, LinearPath::kLargeTile, "made up"},
+                                     {9, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"}};
+  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20}, ampere = {8, 108, 163 * 1024, 40 << 20};
+  const auto path = [&](const DeviceTraits& device, const LinearShape& shape) {
+    return choose_linear(device, shape, measured, 2).path;
+  };
+  CHECK(path(hopper, {256, 256, 256, 2}) == LinearPath::kLargeTile);
+  CHECK(path(ampere, {256, 256, 256, 2}) == LinearPath::kSmallTile);
+  CHECK(path(hopper, {4096, 4096, 4096, 2}) == LinearPath::kSmallTile);
+  CHECK(path(hopper, {4097, 4096, 4096, 2}) == LinearPath::kLargeTile);
+}
+
+}  // namespace
