@@ -1,7 +1,6 @@
 package org.prunepeft.torch;
 
 import org.bytedeco.pytorch.Tensor;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Linear;
 
 /**
@@ -42,7 +41,9 @@ public final class FrozenWeight implements AutoCloseable {
       try (Tensor w = weight.detach().contiguous()) {
         prepared =
             new Linear(
-                Device.cpu(), Torch.matrix(w), bias == null ? null : Torch.matrix(bias.detach()));
+                ComputeDevice.of(w).kernels(),
+                Torch.matrix(w),
+                bias == null ? null : Torch.matrix(bias.detach()));
       }
       version = current;
     }
