@@ -10,17 +10,15 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
-import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
-import org.prunepeft.torch.Torch;
 
 /**
  * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights
@@ -38,8 +36,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * Places modules, all of their weights zero until {@link #initialise}.
    *
    * @param candidates which modules of the configuration's space there are; may be empty
+   * @param device where their weights lie: the encoder's
    */
-  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+  public PeftModules(
+      PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
     this.candidates = List.copyOf(candidates);
     for (String kind : config.kinds()) {
@@ -53,7 +53,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
       if (!shapes.isEmpty()) {
-        groups.put(kind, new FlatParameters(shapes));
+        groups.put(kind, new FlatParameters(device, shapes));
       }
     }
     for (Candidate candidate : candidates) {
@@ -68,6 +68,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
               candidate.name(),
               config.typeOf(candidate).create(encoder, candidate.layer(), tensors));
     }
+  }
+
+  /** On the CPU; see the other constructor. */
+  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+    this(config, encoder, candidates, ComputeDevice.CPU);
   }
 
   /**
@@ -176,7 +181,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
         gain = gain == null ? module.gain(linear, part) : gain;
       }
       any |= gain != null;
-      excess.push_back(gain == null ? Torch.zeros(part.rows()) : gain.sub(new Scalar(1)));
+      excess.push_back(gain == null ? y.new_zeros(part.rows()) : gain.sub(new Scalar(1)));
     }
     if (!any) {
       return y;
@@ -191,18 +196,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
       return null;
     }
     return (branch, s, b) ->
-        pass.magnitudes()
-            .add(
-                owners.get(branch),
-                ImportancePlan.outputMagnitude(
-                    Device.cpu(),
-                    s,
-                    Activation.IDENTITY,
-                    b,
-                    null,
-                    pass.rowMask(),
-                    pass.tape().workspace()),
-                pass.tokens() * b.rows());
+        pass.magnitudes().measure(owners.get(branch), pass, s, Activation.IDENTITY, b, null);
   }
 
   @Override
