@@ -17,6 +17,7 @@ import org.prunepeft.kernels.LoraBranch;
 import org.prunepeft.kernels.LoraKernels;
 import org.prunepeft.kernels.Matrix;
 import org.prunepeft.kernels.Workspace;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Tape;
@@ -54,7 +55,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
     a = random(1, RANK, COLS);
     b = random(1, COLS, RANK);
     input = Torch.matrix(x);
-    Tensor product = Torch.emptyMatrix(ROWS, RANK);
+    Tensor product = ComputeDevice.CPU.emptyMatrix(ROWS, RANK);
     s = Torch.matrix(product);
     LoraKernels.down(Device.cpu(), input, branches(), null, null, workspace);
     requireSame("S", x.mm(a.t()), product);

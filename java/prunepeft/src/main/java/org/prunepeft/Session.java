@@ -72,6 +72,7 @@ final class Session implements AutoCloseable {
               train.targets(),
               dataset.schema(),
               hidden,
+              encoder.device(),
               setup.training(),
               Seeds.derive(setup.seed(), "head"));
       headTest = HeadFit.evaluate(head, pooled[1], test.targets(), hidden);
@@ -122,7 +123,7 @@ final class Session implements AutoCloseable {
   }
 
   PeftModules modules(List<Candidate> candidates) {
-    return new PeftModules(setup.peft(), encoder.config(), candidates);
+    return new PeftModules(setup.peft(), encoder.config(), candidates, encoder.device());
   }
 
   /**

@@ -1,10 +1,16 @@
 package org.prunepeft.model;
 
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.ComputeDevice;
 
 /** A frozen pre-trained encoder into which a fine-tuning method may put modules. */
 public interface Encoder extends AutoCloseable {
   EncoderConfig config();
+
+  /** Where its tensors lie. */
+  default ComputeDevice device() {
+    return ComputeDevice.CPU;
+  }
 
   /**
    * What the first layer takes in.

@@ -7,14 +7,13 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
-import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
 
@@ -34,8 +33,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * Places modules, all of their weights zero until {@link #initialise}.
    *
    * @param candidates which modules of the configuration's space there are; may be empty
+   * @param device where their weights lie: the encoder's
    */
-  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+  public PeftModules(
+      PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
     this.candidates = List.copyOf(candidates);
     for (ModuleType type : config.types()) {
@@ -48,7 +49,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
       if (!shapes.isEmpty()) {
-        groups.put(type.name(), new FlatParameters(shapes));
+        groups.put(type.name(), new FlatParameters(device, shapes));
       }
     }
     for (Candidate candidate : candidates) {
@@ -63,6 +64,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
               candidate.name(),
               config.type(candidate.type()).create(encoder, candidate.layer(), tensors));
     }
+  }
+
+  /** On the CPU; see the other constructor. */
+  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+    this(config, encoder, candidates, ComputeDevice.CPU);
   }
 
   /** The name of a layer's module of a kind. */
@@ -161,18 +167,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
       return null;
     }
     return (branch, s, b) ->
-        pass.magnitudes()
-            .add(
-                owners.get(branch),
-                ImportancePlan.outputMagnitude(
-                    Device.cpu(),
-                    s,
-                    Activation.IDENTITY,
-                    b,
-                    null,
-                    pass.rowMask(),
-                    pass.tape().workspace()),
-                pass.tokens() * b.rows());
+        pass.magnitudes().measure(owners.get(branch), pass, s, Activation.IDENTITY, b, null);
   }
 
   @Override

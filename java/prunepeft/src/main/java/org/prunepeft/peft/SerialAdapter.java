@@ -3,8 +3,6 @@ package org.prunepeft.peft;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.kernels.Device;
-import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.torch.SerialAdapterOp;
@@ -72,17 +70,7 @@ public final class SerialAdapter implements ModuleType {
       }
       return (z, matrices) ->
           pass.magnitudes()
-              .add(
-                  name,
-                  ImportancePlan.outputMagnitude(
-                      Device.cpu(),
-                      z,
-                      matrices.activation(),
-                      matrices.up(),
-                      matrices.upBias(),
-                      pass.rowMask(),
-                      pass.tape().workspace()),
-                  pass.tokens() * matrices.up().rows());
+              .measure(name, pass, z, matrices.activation(), matrices.up(), matrices.upBias());
     }
   }
 }

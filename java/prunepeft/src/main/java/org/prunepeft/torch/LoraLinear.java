@@ -56,16 +56,22 @@ public final class LoraLinear {
     Tensor y;
     Tensor s;
     Tensor input = x.detach();
+    ComputeDevice place = ComputeDevice.of(input);
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = Torch.emptyMatrix(rows, linear.weight().size(0));
-      s = Torch.emptyMatrix(rows, ranks(branches));
+      y = place.emptyMatrix(rows, linear.weight().size(0));
+      s = place.emptyMatrix(rows, ranks(branches));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
           branches, (i, column, rank) -> table.add(branch(branches.get(i), s, column, rank)));
       linear
           .prepared()
           .forward(
-              Device.cpu(), Torch.matrix(input), table, dropout, Torch.matrix(y), tape.workspace());
+              place.kernels(),
+              Torch.matrix(input),
+              table,
+              dropout,
+              Torch.matrix(y),
+              tape.workspace());
       for (int i = 0; i < table.size() && observer != null; i++) {
         observer.forward(i, table.get(i).s(), table.get(i).b());
       }
@@ -99,7 +105,9 @@ public final class LoraLinear {
       Dropout dropout,
       boolean needsInput) {
     Tensor[] gradients = new Tensor[1 + 2 * branches.size()];
-    Tensor ds = Torch.emptyMatrix(x.size(0), s.size(1));
+    ComputeDevice place = ComputeDevice.of(x);
+    Device device = place.kernels();
+    Tensor ds = place.emptyMatrix(x.size(0), s.size(1));
     List<LoraBranch> down = new ArrayList<>();
     List<LinearBranch> table = new ArrayList<>();
     forEachColumnBlock(
@@ -107,11 +115,11 @@ public final class LoraLinear {
         (i, column, rank) -> {
           Branch branch = branches.get(i);
           Matrix b = Torch.matrix(branch.b);
-          Tensor da = Torch.emptyMatrix(rank, x.size(1));
-          Tensor db = Torch.emptyMatrix(b.rows(), rank);
+          Tensor da = place.emptyMatrix(rank, x.size(1));
+          Tensor db = place.emptyMatrix(b.rows(), rank);
           Matrix dsOfBranch = columns(ds, column, rank);
           LoraKernels.gradUp(
-              Device.cpu(),
+              device,
               columns(dy, branch.firstColumn, b.rows()),
               b,
               columns(s, column, rank),
@@ -126,14 +134,13 @@ public final class LoraLinear {
           gradients[2 + 2 * i] = db;
         });
     if (!down.isEmpty()) {
-      LoraKernels.gradDown(Device.cpu(), Torch.matrix(x), down, dropout, false, tape.workspace());
+      LoraKernels.gradDown(device, Torch.matrix(x), down, dropout, false, tape.workspace());
     }
     if (needsInput) {
-      Tensor dx = Torch.emptyMatrix(x.size(0), x.size(1));
+      Tensor dx = place.emptyMatrix(x.size(0), x.size(1));
       linear
           .prepared()
-          .gradInput(
-              Device.cpu(), Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
+          .gradInput(device, Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
       gradients[0] = dx;
     }
     return gradients;
@@ -170,7 +177,7 @@ public final class LoraLinear {
 
   /** Some columns of a dense matrix, without the cost of a view. */
   private static Matrix columns(Tensor tensor, long first, long count) {
-    FloatPointer start = tensor.data_ptr_float();
+    FloatPointer start = new FloatPointer(tensor.data_ptr());
     return Matrix.of(start.position(first), tensor.size(0), count, tensor.size(1));
   }
 }
