@@ -5,7 +5,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.model.EncoderConfig;
@@ -39,17 +42,18 @@ public final class PeftModules implements Insertions, AutoCloseable {
       PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
     this.candidates = List.copyOf(candidates);
-    for (ModuleType type : config.types()) {
+    for (String kind : config.kinds()) {
       Map<String, long[]> shapes = new LinkedHashMap<>();
       for (Candidate candidate : candidates) {
-        if (candidate.type().equals(type.name())) {
-          List<ModuleType.Parameter> own = type.parameters(encoder, candidate.layer());
+        if (candidate.type().equals(kind)) {
+          List<ModuleType.Parameter> own =
+              config.typeOf(candidate).parameters(encoder, candidate.layer());
           parameters.put(candidate.name(), own);
           own.forEach(parameter -> shapes.put(parameter.name(), parameter.shape()));
         }
       }
       if (!shapes.isEmpty()) {
-        groups.put(type.name(), new FlatParameters(device, shapes));
+        groups.put(kind, new FlatParameters(device, shapes));
       }
     }
     for (Candidate candidate : candidates) {
@@ -62,7 +66,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
           .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
           .put(
               candidate.name(),
-              config.type(candidate.type()).create(encoder, candidate.layer(), tensors));
+              config.typeOf(candidate).create(encoder, candidate.layer(), tensors));
     }
   }
 
@@ -71,9 +75,13 @@ public final class PeftModules implements Insertions, AutoCloseable {
     this(config, encoder, candidates, ComputeDevice.CPU);
   }
 
-  /** The name of a layer's module of a kind. */
-  public static String candidateName(String type, int layer) {
-    return "encoder.layer." + layer + "." + type;
+  /**
+   * The name of a layer's module.
+   *
+   * @param name its name in the layer
+   */
+  public static String candidateName(String name, int layer) {
+    return "encoder.layer." + layer + "." + name;
   }
 
   /** The modules that there are. */
@@ -159,7 +167,28 @@ public final class PeftModules implements Insertions, AutoCloseable {
             ? new Dropout(dropped, seed, pass.step(), pass.microBatch())
             : null;
     LoraLinear.Observer observer = tokens ? observer(owners) : null;
-    return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
+    Tensor y = LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
+    return branches.isEmpty() ? y : scaled(linear, y);
+  }
+
+  /** Multiplies by the modules' gains. */
+  private Tensor scaled(FrozenLinear linear, Tensor y) {
+    TensorVector excess = new TensorVector();
+    boolean any = false;
+    for (FrozenLinear.Part part : linear.parts()) {
+      Tensor gain = null;
+      for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+        gain = gain == null ? module.gain(linear, part) : gain;
+      }
+      any |= gain != null;
+      excess.push_back(gain == null ? y.new_zeros(part.rows()) : gain.sub(new Scalar(1)));
+    }
+    if (!any) {
+      return y;
+    }
+    Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
+    // A gain of exactly 1 changes nothing.
+    return y.add(product.mul(torch.cat(excess, 0)));
   }
 
   private LoraLinear.Observer observer(List<String> owners) {
@@ -168,6 +197,15 @@ public final class PeftModules implements Insertions, AutoCloseable {
     }
     return (branch, s, b) ->
         pass.magnitudes().measure(owners.get(branch), pass, s, Activation.IDENTITY, b, null);
+  }
+
+  @Override
+  public Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    Tensor out = h;
+    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+      out = module.afterAttention(pass, out, input, norm);
+    }
+    return out;
   }
 
   @Override
