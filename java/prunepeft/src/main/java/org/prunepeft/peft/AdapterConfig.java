@@ -79,7 +79,8 @@ public record AdapterConfig(
 
   private static void requireSize(int size) {
     if (size < 1) {
-      throw new IllegalArgumentException("the adapter's bottleneck must be at least 1, got " + size);
+      throw new IllegalArgumentException(
+          "the adapter's bottleneck must be at least 1, got " + size);
     }
   }
 

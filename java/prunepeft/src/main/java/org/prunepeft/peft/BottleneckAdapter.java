@@ -37,8 +37,7 @@ final class BottleneckAdapter implements ModuleType {
   static List<ModuleType> of(AdapterConfig config) {
     return switch (config.style()) {
       case PFEIFFER ->
-          List.of(
-              new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.NORMED_SUM));
+          List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.NORMED_SUM));
       case HOULSBY ->
           List.of(
               new BottleneckAdapter(config, KIND + ".attention", Place.ATTENTION, Input.OUTPUT),

@@ -85,7 +85,8 @@ final class Parts {
   }
 
   /** What modules in an encoder hold now. */
-  static List<AdapterPart> of(PeftConfig config, PeftModules modules, EncoderConfig encoder, BaseWeights base) {
+  static List<AdapterPart> of(
+      PeftConfig config, PeftModules modules, EncoderConfig encoder, BaseWeights base) {
     List<AdapterPart> parts = new ArrayList<>();
     for (Candidate module : modules.candidates()) {
       FlatParameters group = modules.groups().get(module.type());
