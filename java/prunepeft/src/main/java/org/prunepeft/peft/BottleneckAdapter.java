@@ -37,8 +37,7 @@ final class BottleneckAdapter implements ModuleType {
   static List<ModuleType> of(AdapterConfig config) {
     return switch (config.style()) {
       case PFEIFFER ->
-          List.of(
-              new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.NORMED_SUM));
+          List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.NORMED_SUM));
       case HOULSBY ->
           List.of(
               new BottleneckAdapter(config, KIND + ".attention", Place.ATTENTION, Input.OUTPUT),
@@ -62,15 +61,9 @@ final class BottleneckAdapter implements ModuleType {
     return KIND;
   }
 
-  /** A module's name in the encoder, by which a configuration may give it a size. */
-  static String path(EncoderConfig encoder, int layer, Place place) {
-    return encoder.architecture().layerPath(layer)
-        + (place == Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
-  }
-
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, int layer) {
-    String path = path(encoder, layer, place);
+    String path = AdapterConfig.path(encoder, layer, place);
     long hidden = encoder.hidden();
     long bottleneck = config.size(path);
     double deviation = 1 / Math.sqrt(hidden);
