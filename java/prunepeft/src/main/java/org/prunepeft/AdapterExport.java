@@ -101,8 +101,7 @@ public final class AdapterExport {
     try {
       origin.putAll(Schema.fromMap(config).toMap());
     } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(
-          source.file(RunRecord.CONFIG) + ": " + e.getMessage(), e);
+      throw new RunDirectoryException(source.file(RunRecord.CONFIG) + ": " + e.getMessage(), e);
     }
     return origin;
   }

@@ -14,9 +14,9 @@ import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Torch;
 
 /**
- * Weight-decomposed low-rank adaptation, DoRA (Liu et al. 2024): a projection computes with m·V/‖V‖,
- * V = W + s·B·A, where m [N] and the norms are those of V's rows. As section 4.3 of the paper
- * proposes, the gradient takes ‖V‖ for a constant. Dropout is on the input of A alone.
+ * Weight-decomposed low-rank adaptation, DoRA (Liu et al. 2024): a projection computes with
+ * m·V/‖V‖, V = W + s·B·A, where m [N] and the norms are those of V's rows. As section 4.3 of the
+ * paper proposes, the gradient takes ‖V‖ for a constant. Dropout is on the input of A alone.
  *
  * <p>Trained is m − ‖W‖, which starts at 0, so that weight decay pulls towards the pre-trained
  * magnitude and a module's weights measure what it changed. Starts without effect.
@@ -32,7 +32,8 @@ final class Dora extends LowRankType {
     return List.of(
         lora.get(0),
         lora.get(1),
-        new Parameter(path + ".lora_magnitude_change", new long[] {encoder.outputs(projection)}, 0));
+        new Parameter(
+            path + ".lora_magnitude_change", new long[] {encoder.outputs(projection)}, 0));
   }
 
   @Override
@@ -72,8 +73,7 @@ final class Dora extends LowRankType {
     for (int i = 0; i < change.length; i++) {
       change[i] -= norms[i];
     }
-    return List.of(
-        part.a(), part.b(), new SafeTensors.Tensor(part.magnitude().shape(), change));
+    return List.of(part.a(), part.b(), new SafeTensors.Tensor(part.magnitude().shape(), change));
   }
 
   /** ‖W‖ by rows, [N]: as the forward pass computes it. */

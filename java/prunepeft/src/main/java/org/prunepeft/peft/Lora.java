@@ -27,18 +27,13 @@ final class Lora extends LowRankType {
             path + ".lora_A.weight",
             new long[] {rank, encoder.inputs(projection)},
             1 / Math.sqrt(encoder.hidden())),
-        new Parameter(
-            path + ".lora_B.weight", new long[] {encoder.outputs(projection), rank}, 0));
+        new Parameter(path + ".lora_B.weight", new long[] {encoder.outputs(projection), rank}, 0));
   }
 
   @Override
   Update update(String path, List<Tensor> tensors) {
     return new Placed(
-        path,
-        tensors.get(0),
-        tensors.get(1),
-        (float) config.scale(path),
-        maskNumber(path));
+        path, tensors.get(0), tensors.get(1), (float) config.scale(path), maskNumber(path));
   }
 
   @Override

@@ -15,7 +15,8 @@ import java.util.TreeMap;
  * @param dora use_dora: magnitude and direction of each output are trained apart ({@link Dora})
  * @param perProjection whether each projection's update is a module of its own; else those of a
  *     layer are one module together
- * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their names
+ * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
+ *     names
  * @param alphaPattern alpha_pattern: other alphas, likewise
  */
 public record LoraConfig(

@@ -26,8 +26,7 @@ public record PeftConfig(List<ModuleType> types) {
   public static PeftConfig of(LoraConfig lora, AdapterConfig adapter) {
     List<ModuleType> types = new ArrayList<>();
     if (lora != null && lora.perProjection()) {
-      lora.targets()
-          .forEach(target -> types.add(lowRank(lora, "lora." + target, List.of(target))));
+      lora.targets().forEach(target -> types.add(lowRank(lora, "lora." + target, List.of(target))));
     } else if (lora != null) {
       types.add(lowRank(lora, "lora", lora.targets()));
     }
@@ -69,8 +68,7 @@ public record PeftConfig(List<ModuleType> types) {
   public ModuleType typeOf(Candidate module) {
     return types.stream()
         .filter(
-            type ->
-                PeftModules.candidateName(type.name(), module.layer()).equals(module.name()))
+            type -> PeftModules.candidateName(type.name(), module.layer()).equals(module.name()))
         .findFirst()
         .orElseThrow(
             () -> new IllegalArgumentException("the configuration has no module " + module.name()));

@@ -45,7 +45,15 @@ class ModuleTypesTest {
 
   private static LoraConfig lora(boolean rsLora, boolean dora, boolean perProjection) {
     return new LoraConfig(
-        5, 7, 0, SOME, rsLora, dora, perProjection, Map.of("1.output.dense", 2), Map.of("key", 3.0));
+        5,
+        7,
+        0,
+        SOME,
+        rsLora,
+        dora,
+        perProjection,
+        Map.of("1.output.dense", 2),
+        Map.of("key", 3.0));
   }
 
   static Stream<PeftConfig> configurations() {
@@ -56,7 +64,11 @@ class ModuleTypesTest {
         PeftConfig.of(
             lora(true, true, true),
             new AdapterConfig(
-                6, Activation.GELU, AdapterConfig.Style.HOULSBY, 0.5, Map.of("0.output.adapter", 3))),
+                6,
+                Activation.GELU,
+                AdapterConfig.Style.HOULSBY,
+                0.5,
+                Map.of("0.output.adapter", 3))),
         PeftConfig.of(null, new AdapterConfig(6, Activation.RELU, AdapterConfig.Style.HOULSBY)),
         PeftConfig.of(null, new AdapterConfig(5, Activation.RELU, AdapterConfig.Style.PARALLEL)));
   }
@@ -198,8 +210,7 @@ class ModuleTypesTest {
       EncoderInput input = input();
       Tensor weights = torch.randn(18, 24).mul(input.mask().view(18, 1));
       modules.begin(ForwardPass.evaluation(tape));
-      Tensor plain =
-          encoder.forward(input, new Plain(modules, loraOf(config), adapterOf(config)));
+      Tensor plain = encoder.forward(input, new Plain(modules, loraOf(config), adapterOf(config)));
       plain.mul(weights).sum().backward();
       Map<String, float[]> expected = gradients(modules);
       Tensor ours = encoder.forward(input, modules);
@@ -227,8 +238,7 @@ class ModuleTypesTest {
         Encoder encoder = SmallBert.create();
         Tape tape = new Tape();
         PeftModules modules =
-            new PeftModules(
-                config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
+            new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
         PeftModules none = new PeftModules(config, SmallBert.CONFIG, List.of())) {
       modules.initialise(3, "final");
       EncoderInput input = input();
@@ -269,8 +279,7 @@ class ModuleTypesTest {
     assertEquals(AdapterConfig.Style.PARALLEL, AdapterConfig.Style.byName("par_bn"));
     assertEquals(AdapterConfig.Style.HOULSBY, AdapterConfig.Style.byName("houlsby"));
     assertTrue(
-        assertThrows(
-                IllegalArgumentException.class, () -> AdapterConfig.Style.byName("pfeifer"))
+        assertThrows(IllegalArgumentException.class, () -> AdapterConfig.Style.byName("pfeifer"))
             .getMessage()
             .contains("pfeiffer"));
   }
