@@ -10,14 +10,14 @@ import org.prunepeft.kernels.Linear;
  * place since (by full fine-tuning, say), it is made again. Good for several threads at once.
  */
 public final class FrozenWeight implements AutoCloseable {
-  private final Tensor weight;
-  private final Tensor bias;
+  private Tensor weight;
+  private Tensor bias;
   private Linear prepared;
   private long version;
 
   /**
-   * @param weight W [N,K], float32; stays the caller's, and has to live as long as this
-   * @param bias b [N]; null: none
+   * @param weight W [N,K], float32 or bfloat16; stays the caller's, and has to live as long as this
+   * @param bias b [N], of the same type; null: none
    */
   public FrozenWeight(Tensor weight, Tensor bias) {
     this.weight = weight;

@@ -15,7 +15,8 @@ import org.prunepeft.kernels.Matrix;
 /**
  * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one
  * operation of the autograd graph and of our kernels. Several modules may share the input, each
- * adding to its own columns of y.
+ * adding to its own columns of y. W may be float32 or bfloat16; A, B and their gradients are
+ * float32.
  */
 public final class LoraLinear {
   private LoraLinear() {}
@@ -38,12 +39,12 @@ public final class LoraLinear {
   }
 
   /**
-   * @param x [M,K], dense
+   * @param x [M,K], dense, of W's type
    * @param linear W [N,K] and b
    * @param branches may be empty
    * @param dropout null: none (evaluation)
    * @param observer null: none
-   * @return y [M,N]
+   * @return y [M,N], of W's type
    */
   public static Tensor apply(
       Tape tape,
@@ -57,7 +58,7 @@ public final class LoraLinear {
     Tensor s;
     Tensor input = x.detach();
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = Torch.emptyMatrix(rows, linear.weight().size(0));
+      y = Torch.emptyMatrix(rows, linear.weight().size(0), input);
       s = Torch.emptyMatrix(rows, ranks(branches));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
@@ -129,7 +130,7 @@ public final class LoraLinear {
       LoraKernels.gradDown(Device.cpu(), Torch.matrix(x), down, dropout, false, tape.workspace());
     }
     if (needsInput) {
-      Tensor dx = Torch.emptyMatrix(x.size(0), x.size(1));
+      Tensor dx = Torch.emptyMatrix(x.size(0), x.size(1), x);
       linear
           .prepared()
           .gradInput(

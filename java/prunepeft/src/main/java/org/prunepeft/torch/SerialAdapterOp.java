@@ -10,7 +10,7 @@ import org.prunepeft.kernels.Matrix;
 
 /**
  * A serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u, as one operation of the autograd
- * graph.
+ * graph. v and h may be float32 or bfloat16; the weights and their gradients are float32.
  */
 public final class SerialAdapterOp {
   private SerialAdapterOp() {}
@@ -43,14 +43,14 @@ public final class SerialAdapterOp {
    * @param v [M,K], dense
    * @param h [M,K], dense: the residual
    * @param observer null: none
-   * @return out [M,K]
+   * @return out [M,K], of v's type
    */
   public static Tensor apply(Tape tape, Tensor v, Tensor h, Weights weights, Observer observer) {
     Tensor input = v.detach();
     Tensor out;
     Tensor z;
     try (NoGradGuard guard = new NoGradGuard()) {
-      out = Torch.emptyMatrix(v.size(0), v.size(1));
+      out = Torch.emptyMatrix(v.size(0), v.size(1), input);
       z = Torch.emptyMatrix(v.size(0), weights.down.size(0));
       AdapterKernels.Weights matrices = weights.matrices();
       AdapterKernels.forward(
@@ -81,7 +81,7 @@ public final class SerialAdapterOp {
     Tensor downBias = Torch.zeros(m);
     Tensor up = Torch.emptyMatrix(k, m);
     Tensor upBias = Torch.zeros(k);
-    Tensor dv = needsInput ? Torch.emptyMatrix(v.size(0), k) : null;
+    Tensor dv = needsInput ? Torch.emptyMatrix(v.size(0), k, v) : null;
     AdapterKernels.backward(
         Device.cpu(),
         Torch.matrix(dout),
