@@ -11,6 +11,7 @@ set(PRUNEPEFT_CUDA_LEAST 12.4)
 
 set(PRUNEPEFT_CUDA_SOURCES
   src/cuda/device.cu
+  src/cuda/memory.cu
   src/skinny/down.cu
   src/skinny/grad.cu
   src/skinny/up.cu

@@ -11,7 +11,8 @@
 
 #include "state.h"
 
-extern "C" char __executable_start, _end;
+// The linker's: where the program, or the shared library, that holds the emulator lies.
+extern "C" [[gnu::visibility("hidden")]] char __ehdr_start, _end;
 
 namespace simt {
 namespace {
@@ -70,7 +71,7 @@ void install_signal_handler() {
 
 bool is_host_readable(uintptr_t address) {
   if (address >= g_host_stack_begin && address < g_host_stack_end) return true;  // kernel arguments
-  return address >= reinterpret_cast<uintptr_t>(&__executable_start) && address < reinterpret_cast<uintptr_t>(&_end);
+  return address >= reinterpret_cast<uintptr_t>(&__ehdr_start) && address < reinterpret_cast<uintptr_t>(&_end);
 }
 
 void fail_at(const char* what, void* code, uintptr_t address) {

@@ -38,6 +38,11 @@ namespace simt {
 void set_seed(uint64_t seed);
 /** The first fault since the last call, or "". */
 std::string take_report();
+/**
+ * Lets kernels use host memory that cudaMalloc did not give, without any check: for programs whose buffers come from an
+ * allocator that the emulator does not know.
+ */
+void admit_host_memory();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 

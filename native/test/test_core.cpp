@@ -55,6 +55,30 @@ TEST(counts_devices) {
   if (count == 0) CHECK(std::strlen(pp_last_error()) > 0);
 }
 
+TEST(memory_is_given_copied_and_freed) {
+  const pp_device cpu{PP_CPU, 0, nullptr};
+  void* memory = nullptr;
+  CHECK_EQUAL(pp_allocate(&cpu, 1000, &memory), PP_OK);
+  CHECK(memory != nullptr);
+  CHECK_EQUAL(reinterpret_cast<uintptr_t>(memory) % 256, 0u);
+  std::vector<unsigned char> values(1000), back(1000);
+  for (unsigned char& value : values) value = static_cast<unsigned char>(check::pick(0, 255));
+  CHECK_EQUAL(pp_copy_to_device(&cpu, memory, values.data(), values.size()), PP_OK);
+  CHECK_EQUAL(pp_synchronize(&cpu), PP_OK);
+  CHECK_EQUAL(pp_copy_to_host(&cpu, back.data(), memory, back.size()), PP_OK);
+  CHECK(values == back);
+  CHECK_EQUAL(pp_free(&cpu, memory), PP_OK);
+  CHECK_EQUAL(pp_free(&cpu, nullptr), PP_OK);
+
+  CHECK_EQUAL(pp_allocate(&cpu, 0, &memory), PP_OK);
+  CHECK(memory == nullptr);
+  CHECK_FAILS(pp_allocate(&cpu, 1, nullptr), PP_INVALID_ARGUMENT, "memory");
+  CHECK_FAILS(pp_allocate(&cpu, SIZE_MAX, &memory), PP_OUT_OF_MEMORY, "bytes");
+  CHECK_FAILS(pp_copy_to_device(&cpu, nullptr, values.data(), 1), PP_INVALID_ARGUMENT, "to");
+  CHECK_FAILS(pp_copy_to_host(&cpu, back.data(), nullptr, 1), PP_INVALID_ARGUMENT, "from");
+  CHECK_FAILS(pp_synchronize(nullptr), PP_INVALID_ARGUMENT, "device");
+}
+
 TEST(sets_threads) {
   const int32_t before = pp_num_threads();
   CHECK(before >= 1);

@@ -34,6 +34,24 @@ typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2, P
  */
 PP_API pp_status pp_device_count(pp_device_type type, int32_t* count);
 
+/**
+ * Memory of a device, aligned to 256 bytes and not cleared, for callers without an allocator of their own. *memory is null for
+ * 0 bytes. PP_OUT_OF_MEMORY where it cannot be had.
+ */
+PP_API pp_status pp_allocate(const pp_device* device, size_t bytes, void** memory);
+
+/** Frees what pp_allocate gave on the same device; null is legal. Work that uses it must have ended. */
+PP_API pp_status pp_free(const pp_device* device, void* memory);
+
+/** Copies `bytes` bytes of host memory into memory of the device, in the order of its stream, and waits for the end. */
+PP_API pp_status pp_copy_to_device(const pp_device* device, void* to, const void* from, size_t bytes);
+
+/** Copies `bytes` bytes of the device's memory into host memory, in the order of its stream, and waits for the end. */
+PP_API pp_status pp_copy_to_host(const pp_device* device, void* to, const void* from, size_t bytes);
+
+/** Waits until all work on the device's stream has ended. PP_DEVICE_ERROR if some of it failed. */
+PP_API pp_status pp_synchronize(const pp_device* device);
+
 /** Sets how many threads CPU calls use, 1 or more, for the whole process. It changes no result. */
 PP_API pp_status pp_set_num_threads(int32_t threads);
 

@@ -5,8 +5,8 @@
 //   * M counts tokens (rows), K input features, N output features, r the LoRA rank, m the bottleneck width.
 //   * Pointers belong to the caller, always; the library keeps none after a call returns, opaque plans excepted.
 //   * Pointers named `[device]` lie in the memory of the device that is passed in; all others lie in host memory.
-//   * No call allocates or synchronises; what a call needs beside its operands is asked for with its `_workspace` function
-//     and passed in. Workspaces need no alignment and no clearing.
+//   * No call allocates or synchronises, plans and the memory functions of device.h excepted; what a call needs beside its
+//     operands is asked for with its `_workspace` function and passed in. Workspaces need no alignment and no clearing.
 //   * Results are deterministic: the same inputs give the same bits on the same device; on the CPU at any thread count.
 //   * M == 0 is a no-op that returns PP_OK. Outputs never overlap inputs unless a function says that they may.
 #ifndef PRUNEPEFT_STATUS_H

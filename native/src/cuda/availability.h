@@ -20,6 +20,13 @@ inline bool is_cuda(const pp_device* device) {
 namespace cuda {
 /** Number of devices; 0, and the reason as message, where there is no driver or no device. */
 int32_t device_count();
+
+// What device.h says of the functions with these names.
+pp_status allocate(const pp_device& device, size_t bytes, void** memory);
+pp_status free_memory(const pp_device& device, void* memory);
+pp_status copy_to_device(const pp_device& device, void* to, const void* from, size_t bytes);
+pp_status copy_to_host(const pp_device& device, void* to, const void* from, size_t bytes);
+pp_status synchronize(const pp_device& device);
 }  // namespace cuda
 
 }  // namespace prunepeft

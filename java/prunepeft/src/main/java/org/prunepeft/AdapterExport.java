@@ -8,10 +8,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.formats.MergedModel;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftConfig;
@@ -40,9 +42,44 @@ public final class AdapterExport {
     RunDirectory source = RunDirectory.open(run);
     TrainedAdapter adapter = read(source);
     format.require(adapter);
+    write(source, output, target -> format.write(adapter, target));
+  }
+
+  /**
+   * Exports a run as a plain model: its low-rank updates become part of the encoder's weights.
+   *
+   * @param run the directory of a complete run
+   * @param output absent or empty
+   * @throws IllegalArgumentException if some of the run's modules are no low-rank updates, or its
+   *     model is not known; nothing is written then
+   * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
+   *     the output cannot be written
+   */
+  public static void merge(Path run, Path output) {
+    RunDirectory source = RunDirectory.open(run);
+    TrainedAdapter adapter = read(source);
+    MergedModel.require(adapter);
+    Models.Entry model = Models.byName(setup(source).model());
+    write(
+        source,
+        output,
+        target -> {
+          try (Models.Pretrained base = model.loader().open()) {
+            MergedModel.write(adapter, base, target);
+          }
+        });
+  }
+
+  /** Writes the files of an export. */
+  @FunctionalInterface
+  private interface Files {
+    void write(RunDirectory target) throws IOException;
+  }
+
+  private static void write(RunDirectory source, Path output, Files files) {
     RunDirectory target = RunDirectory.create(output);
     try {
-      format.write(adapter, target);
+      files.write(target);
       target.writeJson(ORIGIN, origin(source));
       target.complete();
     } catch (IOException e) {
@@ -65,7 +102,7 @@ public final class AdapterExport {
 
   /** What a run trained. */
   static TrainedAdapter read(RunDirectory run) {
-    Setup setup = run.readJson(RunRecord.CONFIG, "setup", Setup.class);
+    Setup setup = setup(run);
     EncoderConfig encoder = run.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
     List<String> labels = List.of(run.readJson(RunRecord.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
@@ -90,11 +127,16 @@ public final class AdapterExport {
         require(run, head, Head.BIAS));
   }
 
+  private static Setup setup(RunDirectory run) {
+    return run.readJson(RunRecord.CONFIG, "setup", Setup.class);
+  }
+
   /** base_model_name_or_path. */
   private static String base(String model) {
     return switch (model) {
       case "minilm" -> "sentence-transformers/all-MiniLM-L6-v2";
       case "bge-small" -> "BAAI/bge-small-en-v1.5";
+      case "bert-base" -> "google-bert/bert-base-uncased";
       default -> model;
     };
   }

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.formats.AdapterFormat;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -15,23 +16,44 @@ import picocli.CommandLine.Parameters;
     description = {
       "Writes what a run trained as files that Python's libraries read.",
       "",
-      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA and DoRA alone.",
-      "adapters: adapter_config.json, adapter.safetensors, head_config.json and model_head.safetensors of AdapterHub's adapters; LoRA and"
-          + " bottleneck adapters together.",
+      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA and"
+          + " DoRA alone.",
+      "adapters: adapter_config.json, adapter.safetensors, head_config.json and"
+          + " model_head.safetensors of AdapterHub's adapters; LoRA and bottleneck adapters"
+          + " together.",
+      "--merge: config.json, model.safetensors and tokenizer.json of a plain model; the head apart"
+          + " in head.safetensors. LoRA and DoRA alone.",
       "",
-      "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files, and how to use them from Python."
+      "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
+          + " and how to use them from Python."
     },
-    footer = {"", "Example:", "  prunepeft export runs/earlier --format adapters --output adapter"})
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft export runs/earlier --format adapters --output adapter",
+      "  prunepeft export runs/earlier --merge --output model"
+    })
 final class ExportCommand implements Callable<Integer> {
   @Parameters(paramLabel = "RUN", description = "Directory of a complete run.")
   private Path run;
 
-  @Option(
-      names = "--format",
-      required = true,
-      paramLabel = "FORMAT",
-      description = "Whose files to write: peft or adapters.")
-  private String format;
+  @ArgGroup(multiplicity = "1")
+  private Form form;
+
+  static final class Form {
+    @Option(
+        names = "--format",
+        required = true,
+        paramLabel = "FORMAT",
+        description = "Whose adapter files to write: peft or adapters.")
+    String format;
+
+    @Option(
+        names = "--merge",
+        required = true,
+        description = "Write a whole model, with the LoRA modules in its weights.")
+    boolean merge;
+  }
 
   @Option(
       names = {"-o", "--output"},
@@ -42,7 +64,11 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    AdapterExport.write(run, AdapterFormat.byName(format), output);
+    if (form.merge) {
+      AdapterExport.merge(run, output);
+    } else {
+      AdapterExport.write(run, AdapterFormat.byName(form.format), output);
+    }
     System.out.println("wrote " + output);
     return 0;
   }

@@ -111,6 +111,40 @@ class ExportTest {
   }
 
   @Test
+  void aMergedModelIsAPlainDirectoryThatTrainsOn() throws IOException {
+    Path model = temporary.resolve("merged");
+    Call.of("export", lora.toString(), "--merge", "--output=" + model).exits(0);
+    assertEquals(
+        Set.of(
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "head.safetensors",
+            "prunepeft.json"),
+        names(model));
+    // The frozen encoder now tells what the modules had learned.
+    Path head = temporary.resolve("merged-head");
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--modules=head",
+            "--train-examples=64",
+            "--validation-examples=32",
+            "--test-examples=32",
+            "--epochs=1",
+            "--max-seq-length=32",
+            "--threads=2",
+            "--output=" + head)
+        .exits(0);
+    Path refused = temporary.resolve("unmerged");
+    Call call = Call.of("export", both.toString(), "--merge", "--output=" + refused).exits(2);
+    assertTrue(call.err().contains("are not linear"), call.err());
+    assertFalse(Files.exists(refused));
+    call = Call.of("export", lora.toString(), "--output=" + refused).exits(2);
+    assertTrue(call.err().contains("--format=FORMAT | --merge"), call.err());
+  }
+
+  @Test
   void whatAFormatCannotHoldIsRefusedAndNothingIsWritten() {
     Path adapter = temporary.resolve("refused");
     Call call = Call.of("export", both.toString(), "--format=peft", "--output=" + adapter).exits(2);

@@ -92,7 +92,8 @@ public final class AdapterKernels {
     try (PointerScope scope = new PointerScope()) {
       int dtype = v.dtype().ordinal();
       BytePointer memory =
-          workspace.atLeast(pp_adapter_forward_workspace(device.struct(), dtype, rows, k, m));
+          workspace.atLeast(
+              device, pp_adapter_forward_workspace(device.struct(), dtype, rows, k, m));
       check(
           pp_adapter_forward(
               device.struct(),
@@ -146,7 +147,8 @@ public final class AdapterKernels {
     try (PointerScope scope = new PointerScope()) {
       int dtype = v.dtype().ordinal();
       BytePointer memory =
-          workspace.atLeast(pp_adapter_backward_workspace(device.struct(), dtype, rows, k, m));
+          workspace.atLeast(
+              device, pp_adapter_backward_workspace(device.struct(), dtype, rows, k, m));
       check(
           pp_adapter_backward(
               device.struct(),

@@ -64,6 +64,16 @@ public final class Device implements AutoCloseable {
         : Optional.of(LibPrunePeft.pp_last_error().getString());
   }
 
+  /** Waits until all work on this device's stream has ended. */
+  public void synchronize() {
+    check(LibPrunePeft.pp_synchronize(struct));
+  }
+
+  /** Whether memory of one is memory of the other, whatever their streams. */
+  boolean sharesMemoryWith(Device other) {
+    return cuda == other.cuda && struct.index() == other.struct.index();
+  }
+
   public boolean isCuda() {
     return cuda;
   }

@@ -22,8 +22,8 @@ import org.prunepeft.kernels.binding.SegmentStruct;
 
 /**
  * A table of weights and gradients whose statistics are taken in one pass. The plan keeps the
- * pointers: it stays good while the buffers stay where they are, whatever they hold. CPU buffers;
- * not for two threads at once.
+ * pointers: it stays good while the buffers stay where they are, whatever they hold. Not for two
+ * threads at once.
  */
 public final class ImportancePlan implements AutoCloseable {
   /**
@@ -56,9 +56,6 @@ public final class ImportancePlan implements AutoCloseable {
    * @throws KernelException if a segment is out of range or memory is short
    */
   public ImportancePlan(Device device, List<Segment> segments, int modules, int groups) {
-    if (device.isCuda()) {
-      throw new IllegalArgumentException("ImportancePlan takes CPU buffers; got a CUDA device");
-    }
     this.device = device;
     this.modules = modules;
     this.groups = groups;
@@ -92,14 +89,18 @@ public final class ImportancePlan implements AutoCloseable {
    * @return one threshold a group; 0 for a group without weights
    */
   public float[] quantiles(double q) {
-    float[] thresholds = new float[groups];
-    try (PointerScope scope = new PointerScope()) {
-      FloatPointer out = new FloatPointer(groups);
-      BytePointer memory = workspace.atLeast(pp_importance_workspace(open()));
-      check(pp_importance_quantile(device.struct(), open(), q, out, memory, memory.capacity()));
-      out.get(thresholds);
+    try (DeviceBuffer out = new DeviceBuffer(device, (long) groups * Float.BYTES)) {
+      BytePointer memory = workspace.atLeast(device, pp_importance_workspace(open()));
+      check(
+          pp_importance_quantile(
+              device.struct(),
+              open(),
+              q,
+              new FloatPointer(out.pointer()),
+              memory,
+              memory.capacity()));
+      return out.floats(groups);
     }
-    return thresholds;
   }
 
   /**
@@ -114,15 +115,21 @@ public final class ImportancePlan implements AutoCloseable {
       throw new IllegalArgumentException(
           "thresholds must have " + groups + " values, got " + thresholds.length);
     }
-    double[] table = new double[modules * PP_STATISTICS];
-    try (PointerScope scope = new PointerScope()) {
-      DoublePointer out = new DoublePointer(table.length);
-      FloatPointer limits = thresholds == null ? null : new FloatPointer(thresholds);
-      BytePointer memory = workspace.atLeast(pp_importance_workspace(open()));
+    double[] table;
+    try (DeviceBuffer out =
+            new DeviceBuffer(device, (long) modules * PP_STATISTICS * Double.BYTES);
+        DeviceBuffer limits = thresholds == null ? null : DeviceBuffer.of(device, thresholds)) {
+      BytePointer memory = workspace.atLeast(device, pp_importance_workspace(open()));
       check(
           pp_importance(
-              device.struct(), open(), zeroType.ordinal(), limits, out, memory, memory.capacity()));
-      out.get(table);
+              device.struct(),
+              open(),
+              zeroType.ordinal(),
+              limits == null ? null : new FloatPointer(limits.pointer()),
+              new DoublePointer(out.pointer()),
+              memory,
+              memory.capacity()));
+      table = out.doubles(modules * PP_STATISTICS);
     }
     List<Statistics> rows = new ArrayList<>(modules);
     for (int module = 0; module < modules; module++) {
@@ -165,6 +172,26 @@ public final class ImportancePlan implements AutoCloseable {
       Matrix bias,
       BytePointer rowMask,
       Workspace workspace) {
+    try (DeviceBuffer sum = new DeviceBuffer(device, Double.BYTES)) {
+      outputMagnitude(device, p, activation, q, bias, rowMask, sum, workspace);
+      return sum.doubles(1)[0];
+    }
+  }
+
+  /**
+   * The same, left on the device: nothing waits for it.
+   *
+   * @param sum written, float64 [1]
+   */
+  public static void outputMagnitude(
+      Device device,
+      Matrix p,
+      Activation activation,
+      Matrix q,
+      Matrix bias,
+      BytePointer rowMask,
+      DeviceBuffer sum,
+      Workspace workspace) {
     q.require("q", p.dtype(), q.rows(), p.cols());
     if (bias != null) {
       bias.require("bias", p.dtype(), 1, q.rows());
@@ -177,8 +204,8 @@ public final class ImportancePlan implements AutoCloseable {
       int dtype = p.dtype().ordinal();
       BytePointer memory =
           workspace.atLeast(
+              device,
               pp_output_magnitude_workspace(device.struct(), dtype, p.rows(), q.rows(), p.cols()));
-      DoublePointer sum = new DoublePointer(1);
       check(
           pp_output_magnitude(
               device.struct(),
@@ -193,10 +220,9 @@ public final class ImportancePlan implements AutoCloseable {
               q.ld(),
               bias == null ? null : bias.data(),
               rowMask,
-              sum,
+              new DoublePointer(sum.pointer()),
               memory,
               memory.capacity()));
-      return sum.get();
     }
   }
 }

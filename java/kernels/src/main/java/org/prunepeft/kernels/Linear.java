@@ -124,7 +124,7 @@ public final class Linear implements AutoCloseable {
       LinearBranchStruct table = LinearBranch.structs(branches);
       BytePointer memory =
           workspace.atLeast(
-              pp_linear_forward_workspace(handle.open(), x.rows(), table, branches.size()));
+              device, pp_linear_forward_workspace(handle.open(), x.rows(), table, branches.size()));
       check(
           pp_linear_forward(
               device.struct(),
@@ -166,6 +166,7 @@ public final class Linear implements AutoCloseable {
       LinearBranchStruct table = LinearBranch.structs(branches);
       BytePointer memory =
           workspace.atLeast(
+              device,
               pp_linear_grad_input_workspace(handle.open(), dy.rows(), table, branches.size()));
       check(
           pp_linear_grad_input(

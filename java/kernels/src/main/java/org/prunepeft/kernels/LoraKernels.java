@@ -55,7 +55,7 @@ public final class LoraKernels {
     try (PointerScope scope = new PointerScope()) {
       int dtype = x.dtype().ordinal();
       long bytes = pp_lora_down_workspace(device.struct(), dtype, m, k, LoraBranch.ranks(branches));
-      BytePointer memory = workspace.atLeast(bytes);
+      BytePointer memory = workspace.atLeast(device, bytes);
       check(
           pp_lora_down(
               device.struct(),
@@ -87,7 +87,7 @@ public final class LoraKernels {
     int dtype = s.dtype().ordinal();
     BytePointer memory =
         workspace.atLeast(
-            pp_lora_up_workspace(device.struct(), dtype, y.rows(), y.cols(), s.cols()));
+            device, pp_lora_up_workspace(device.struct(), dtype, y.rows(), y.cols(), s.cols()));
     check(
         pp_lora_up(
             device.struct(),
@@ -137,7 +137,7 @@ public final class LoraKernels {
     try (PointerScope scope = new PointerScope()) {
       int dtype = dy.dtype().ordinal();
       BytePointer memory =
-          workspace.atLeast(pp_lora_grad_up_workspace(device.struct(), dtype, m, n, r));
+          workspace.atLeast(device, pp_lora_grad_up_workspace(device.struct(), dtype, m, n, r));
       check(
           pp_lora_grad_up(
               device.struct(),
@@ -184,6 +184,7 @@ public final class LoraKernels {
       int dtype = x.dtype().ordinal();
       BytePointer memory =
           workspace.atLeast(
+              device,
               pp_lora_grad_down_workspace(
                   device.struct(), dtype, x.rows(), x.cols(), LoraBranch.ranks(branches)));
       check(
@@ -220,6 +221,7 @@ public final class LoraKernels {
       int dtype = dx.dtype().ordinal();
       BytePointer memory =
           workspace.atLeast(
+              device,
               pp_lora_grad_input_workspace(
                   device.struct(), dtype, dx.rows(), dx.cols(), LoraBranch.ranks(branches)));
       check(

@@ -3,35 +3,35 @@ package org.prunepeft.kernels;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
- * Scratch memory for CPU kernel calls; grows to the largest request and is used again. Not for two
- * threads at once. A result of a call never depends on what the workspace held.
+ * Scratch memory for kernel calls, on the device of the call; grows to the largest request and is
+ * used again. Not for two threads or two streams at once. A result of a call never depends on what
+ * the workspace held.
  */
 public final class Workspace implements AutoCloseable {
-  private BytePointer memory;
+  private DeviceBuffer buffer;
 
   /**
-   * At least {@code bytes} of memory, valid until the next call of this method or {@link #close()}.
+   * At least {@code bytes} of the device's memory, valid until the next call of this method or
+   * {@link #close()}.
    */
-  BytePointer atLeast(long bytes) {
-    if (memory == null || memory.capacity() < bytes) {
+  BytePointer atLeast(Device device, long bytes) {
+    if (buffer == null || buffer.bytes() < bytes || !buffer.device().sharesMemoryWith(device)) {
       close();
-      memory = new BytePointer(Math.max(bytes, 4096));
-      // It outlives the PointerScope of the step that asked for it.
-      memory.retainReference();
+      buffer = new DeviceBuffer(device, Math.max(bytes, 4096));
     }
-    return memory;
+    return buffer.pointer();
   }
 
   /** Bytes held now. */
   public long bytes() {
-    return memory == null ? 0 : memory.capacity();
+    return buffer == null ? 0 : buffer.bytes();
   }
 
   @Override
   public void close() {
-    if (memory != null) {
-      memory.releaseReference();
-      memory = null;
+    if (buffer != null) {
+      buffer.close();
+      buffer = null;
     }
   }
 }

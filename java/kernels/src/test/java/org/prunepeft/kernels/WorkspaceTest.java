@@ -14,17 +14,17 @@ class WorkspaceTest {
   void growsToTheLargestRequestAndIsUsedAgain() {
     try (Workspace workspace = new Workspace()) {
       assertEquals(0, workspace.bytes());
-      long large = workspace.atLeast(100_000).address();
+      long large = workspace.atLeast(Device.cpu(), 100_000).address();
       assertTrue(workspace.bytes() >= 100_000);
-      assertEquals(large, workspace.atLeast(10).address());
-      assertTrue(workspace.atLeast(200_000).capacity() >= 200_000);
+      assertEquals(large, workspace.atLeast(Device.cpu(), 10).address());
+      assertTrue(workspace.atLeast(Device.cpu(), 200_000).capacity() >= 200_000);
     }
   }
 
   @Test
   void requestOfNothingGivesMemoryAllTheSame() {
     try (Workspace workspace = new Workspace()) {
-      assertFalse(workspace.atLeast(0).isNull());
+      assertFalse(workspace.atLeast(Device.cpu(), 0).isNull());
     }
   }
 
@@ -34,7 +34,7 @@ class WorkspaceTest {
       BytePointer memory;
       try (PointerScope scope = new PointerScope()) {
         assertNotNull(scope);
-        memory = workspace.atLeast(5000);
+        memory = workspace.atLeast(Device.cpu(), 5000);
       }
       assertFalse(memory.isNull());
       memory.put(4999, (byte) 1);
@@ -44,12 +44,12 @@ class WorkspaceTest {
   @Test
   void closedWorkspaceHoldsNothingAndMayBeUsedAgain() {
     Workspace workspace = new Workspace();
-    BytePointer memory = workspace.atLeast(5000);
+    BytePointer memory = workspace.atLeast(Device.cpu(), 5000);
     workspace.close();
     workspace.close();
     assertEquals(0, workspace.bytes());
     assertTrue(memory.isNull());
-    assertFalse(workspace.atLeast(10).isNull());
+    assertFalse(workspace.atLeast(Device.cpu(), 10).isNull());
     workspace.close();
   }
 }

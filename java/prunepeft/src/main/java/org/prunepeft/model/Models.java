@@ -78,6 +78,17 @@ public final class Models {
           .write(HuggingFaceConfig.write(config), tokenizer, weights);
     }
 
+    /**
+     * The encoder alone, without pooler and heads, its tensors named as in a model without a head:
+     * encoder.layer.0.attention.self.query.weight.
+     *
+     * @return reads from {@link #weights}, and is closed with them
+     * @throws org.prunepeft.io.FormatException if the weights are of another architecture
+     */
+    public Checkpoint encoder() throws IOException {
+      return new Weights(weights, config).encoder();
+    }
+
     @Override
     public void close() throws IOException {
       weights.close();

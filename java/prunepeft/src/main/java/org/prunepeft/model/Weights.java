@@ -167,6 +167,11 @@ final class Weights {
     return new FrozenLinear(weight, bias, parts);
   }
 
+  /** The encoder's tensors by their names within it. */
+  Checkpoint encoder() {
+    return new RenamedCheckpoint(checkpoint, names);
+  }
+
   /** Leaves a tensor where it is that some checkpoints have without a use for it. */
   void leave(String name) {
     if (untaken.remove(name)) {

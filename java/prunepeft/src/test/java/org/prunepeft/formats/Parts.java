@@ -10,6 +10,7 @@ import java.util.Random;
 import java.util.TreeMap;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
@@ -79,17 +80,22 @@ final class Parts {
 
   /** What modules in the small BERT hold now. */
   static List<AdapterPart> of(PeftConfig config, PeftModules modules) {
+    return of(config, modules, SmallBert.CONFIG);
+  }
+
+  /** What modules in an encoder hold now. */
+  static List<AdapterPart> of(PeftConfig config, PeftModules modules, EncoderConfig encoder) {
     List<AdapterPart> parts = new ArrayList<>();
     for (Candidate module : modules.candidates()) {
       FlatParameters group = modules.groups().get(module.type());
       List<SafeTensors.Tensor> tensors =
-          config.type(module.type()).parameters(SmallBert.CONFIG, module.layer()).stream()
+          config.type(module.type()).parameters(encoder, module.layer()).stream()
               .map(
                   parameter ->
                       new SafeTensors.Tensor(
                           parameter.shape(), Torch.toFloats(group.get(parameter.name()))))
               .toList();
-      parts.addAll(config.type(module.type()).parts(SmallBert.CONFIG, module.layer(), tensors));
+      parts.addAll(config.type(module.type()).parts(encoder, module.layer(), tensors));
     }
     return parts;
   }

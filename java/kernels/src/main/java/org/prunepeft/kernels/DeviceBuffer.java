@@ -1,0 +1,146 @@
+package org.prunepeft.kernels;
+
+import static org.prunepeft.kernels.KernelException.check;
+
+import java.lang.ref.Cleaner;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.DoublePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.prunepeft.kernels.binding.LibPrunePeft;
+
+/**
+ * Memory of a device, for callers whose buffers no other library gives. Freed by {@link #close()},
+ * or else when it was forgotten. Copies wait for the device's stream.
+ */
+public final class DeviceBuffer implements AutoCloseable {
+  private static final Cleaner CLEANER = Cleaner.create();
+
+  private final Device device;
+  private final long bytes;
+  private final Cleaner.Cleanable cleanable;
+  private Address pointer;
+
+  /** Memory that JavaCPP knows the length of and does not free. */
+  private static final class Address extends BytePointer {
+    Address(Pointer memory, long bytes) {
+      super(memory);
+      capacity(bytes);
+    }
+
+    void forget() {
+      setNull();
+    }
+  }
+
+  /**
+   * Not cleared.
+   *
+   * @param bytes 0 or more
+   * @throws KernelException if there is not so much memory
+   */
+  public DeviceBuffer(Device device, long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("bytes must be 0 or more, got " + bytes);
+    }
+    this.device = device;
+    this.bytes = bytes;
+    try (PointerScope scope = new PointerScope()) {
+      Pointer memory = new Pointer();
+      check(LibPrunePeft.pp_allocate(device.struct(), bytes, memory));
+      Pointer kept = new Pointer(memory);
+      pointer = new Address(memory, bytes);
+      scope.detach(kept);
+      scope.detach(pointer);
+      // Not this object's: the cleaner must not keep it alive.
+      cleanable = CLEANER.register(this, () -> LibPrunePeft.pp_free(device.struct(), kept));
+    }
+  }
+
+  /** A float32 buffer with these values. */
+  public static DeviceBuffer of(Device device, float... values) {
+    DeviceBuffer buffer = new DeviceBuffer(device, 4L * values.length);
+    buffer.put(values);
+    return buffer;
+  }
+
+  public Device device() {
+    return device;
+  }
+
+  public long bytes() {
+    return bytes;
+  }
+
+  /**
+   * The memory, which lies on the device: its contents are not to be touched from Java if that is
+   * no CPU.
+   *
+   * @throws IllegalStateException after {@link #close()}
+   */
+  public BytePointer pointer() {
+    if (pointer == null) {
+      throw new IllegalStateException("this DeviceBuffer is closed");
+    }
+    return pointer;
+  }
+
+  /** This memory as a dense float32 matrix. */
+  public Matrix matrix(long rows, long cols) {
+    return Matrix.of(pointer(), rows, cols);
+  }
+
+  /** Copies float32 values to the beginning of the buffer. */
+  public void put(float[] values) {
+    require(4L * values.length);
+    try (FloatPointer host = new FloatPointer(values)) {
+      check(LibPrunePeft.pp_copy_to_device(device.struct(), pointer(), host, 4L * values.length));
+    }
+  }
+
+  /** Copies bytes from host memory to the beginning of the buffer. */
+  public void put(Pointer host, long count) {
+    require(count);
+    check(LibPrunePeft.pp_copy_to_device(device.struct(), pointer(), host, count));
+  }
+
+  /** Copies float32 values from the beginning of the buffer. */
+  public float[] floats(int count) {
+    require(4L * count);
+    float[] values = new float[count];
+    try (FloatPointer host = new FloatPointer(count)) {
+      check(LibPrunePeft.pp_copy_to_host(device.struct(), host, pointer(), 4L * count));
+      host.get(values);
+    }
+    return values;
+  }
+
+  /** Copies float64 values from the beginning of the buffer. */
+  public double[] doubles(int count) {
+    require(8L * count);
+    double[] values = new double[count];
+    try (DoublePointer host = new DoublePointer(count)) {
+      check(LibPrunePeft.pp_copy_to_host(device.struct(), host, pointer(), 8L * count));
+      host.get(values);
+    }
+    return values;
+  }
+
+  private void require(long wanted) {
+    if (wanted > bytes) {
+      throw new IllegalArgumentException(
+          "the buffer has " + bytes + " bytes, fewer than the " + wanted + " to copy");
+    }
+  }
+
+  /** Frees the memory; the device's work with it must have ended or be on its stream already. */
+  @Override
+  public void close() {
+    if (pointer != null) {
+      cleanable.clean();
+      pointer.forget();
+      pointer = null;
+    }
+  }
+}

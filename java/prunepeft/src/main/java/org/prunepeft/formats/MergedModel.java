@@ -1,0 +1,72 @@
+package org.prunepeft.formats;
+
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.HuggingFaceDirectory;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.model.Models.Pretrained;
+
+/**
+ * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with
+ * the names of the classes, model.safetensors with the encoder, tokenizer.json; and the head apart,
+ * in {@value #HEAD}.
+ */
+public final class MergedModel {
+  /** The head, which no class of Hugging Face's library computes: keys classifier.weight, .bias. */
+  static final String HEAD = "head.safetensors";
+
+  private MergedModel() {}
+
+  /**
+   * Checks that all of an adapter can be folded into weights.
+   *
+   * @throws IllegalArgumentException if it cannot; says why, and what to do instead
+   */
+  public static void require(TrainedAdapter adapter) {
+    int bottlenecks = adapter.bottlenecks().size();
+    if (bottlenecks > 0) {
+      throw new IllegalArgumentException(
+          "bottleneck adapters are not linear and so cannot be merged into weights, and "
+              + bottlenecks
+              + " of this run's modules are some; --format adapters holds them");
+    }
+  }
+
+  /**
+   * Writes a model.
+   *
+   * @param base the model that the adapter was trained on; read, not closed
+   * @param directory open for writing
+   * @throws IllegalArgumentException as {@link #require} does; nothing is written then
+   * @throws IOException if reading or writing fails
+   */
+  public static void write(TrainedAdapter adapter, Pretrained base, RunDirectory directory)
+      throws IOException {
+    require(adapter);
+    Checkpoint merged = new MergedCheckpoint(base.encoder(), adapter.lowRank());
+    SafeTensors.write(
+        directory.file(HEAD),
+        Map.of(
+            PeftFormat.HEAD + ".weight", adapter.headWeight(),
+            PeftFormat.HEAD + ".bias", adapter.headBias()));
+    Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
+    config.putAll(labels(adapter.labels()));
+    new HuggingFaceDirectory(directory.path()).write(config, base.tokenizer(), merged);
+  }
+
+  /** The names of the classes as Hugging Face's configurations have them. */
+  static Map<String, Object> labels(List<String> labels) {
+    Map<String, Object> idToLabel = new LinkedHashMap<>();
+    Map<String, Object> labelToId = new LinkedHashMap<>();
+    for (String label : labels) {
+      idToLabel.put(String.valueOf(idToLabel.size()), label);
+      labelToId.put(label, labelToId.size());
+    }
+    return labels.isEmpty() ? Map.of() : Map.of("id2label", idToLabel, "label2id", labelToId);
+  }
+}

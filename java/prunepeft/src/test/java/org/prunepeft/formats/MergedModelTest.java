@@ -1,0 +1,199 @@
+package org.prunepeft.formats;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.Models;
+import org.prunepeft.model.Models.Pretrained;
+import org.prunepeft.model.PostNormEncoder;
+import org.prunepeft.model.Projection;
+import org.prunepeft.model.RandomCheckpoint;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
+import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+class MergedModelTest {
+  private static final byte[] TOKENIZER = {'{', '}'};
+  private static final LoraConfig LORA =
+      new LoraConfig(
+          3, 5, 0, java.util.Arrays.stream(Projection.values()).map(Projection::target).toList());
+
+  @TempDir Path temporary;
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  private Path write(TrainedAdapter adapter, Map<String, SafeTensors.Tensor> base)
+      throws IOException {
+    Path directory = temporary.resolve("model");
+    RunDirectory target = RunDirectory.create(directory);
+    try (Pretrained model =
+        new Pretrained(adapter.encoder(), TOKENIZER, new MapCheckpoint("base", base))) {
+      MergedModel.write(adapter, model, target);
+    }
+    target.complete();
+    return directory;
+  }
+
+  /** As a model with a task head has it. */
+  private static Map<String, SafeTensors.Tensor> withHead(
+      String prefix, Map<String, SafeTensors.Tensor> encoder) {
+    Map<String, SafeTensors.Tensor> whole = new TreeMap<>();
+    encoder.forEach((name, tensor) -> whole.put(prefix + "." + name, tensor));
+    whole.put("classifier.weight", Parts.random(2, 24));
+    return whole;
+  }
+
+  @ParameterizedTest
+  @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
+  void theModelComputesWhatItsBaseWithTheModulesDoes(EncoderConfig config) throws IOException {
+    Random random = new Random();
+    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
+    int length = 9;
+    long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
+    byte[] mask = new byte[2 * length];
+    java.util.Arrays.fill(mask, 0, 2 * length - 4, (byte) 1);
+    PeftConfig peft = PeftConfig.of(LORA, null);
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Tape tape = new Tape();
+        Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("base", tensors));
+        PeftModules modules = new PeftModules(peft, config, peft.space(config).candidates())) {
+      for (FlatParameters group : modules.groups().values()) {
+        group.values().normal_(0, 0.2, new org.bytedeco.pytorch.GeneratorOptional());
+      }
+      EncoderInput input = EncoderInput.of(ids, new long[2 * length], mask, 2, length);
+      modules.begin(ForwardPass.evaluation(tape));
+      float[] ours = Torch.toFloats(encoder.forward(input, modules));
+      TrainedAdapter adapter =
+          new TrainedAdapter(
+              "base",
+              config,
+              Parts.of(peft, modules, config),
+              List.of("no", "yes"),
+              Parts.random(2, config.hidden()),
+              Parts.random(2));
+      Path directory = write(adapter, withHead(config.architecture().prefix(), tensors));
+      try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
+        assertEquals(tensors.keySet(), new java.util.TreeSet<>(written.names()));
+      }
+      Models.LoadedModel merged = Models.byName(directory.toString()).loader().load();
+      try (Encoder whole = merged.encoder()) {
+        assertEquals(config, whole.config());
+        assertArrayEquals(TOKENIZER, merged.tokenizer());
+        float[] actual = Torch.toFloats(whole.forward(input, Insertions.NONE));
+        for (int i = 0; i < (2 * length - 4) * config.hidden(); i++) {
+          assertEquals(ours[i], actual[i], 1e-4, "element " + i);
+        }
+        float[] frozen = Torch.toFloats(encoder.forward(input, Insertions.NONE));
+        assertTrue(PeftFormatTest.distance(actual, frozen) > 0.01, "the modules change nothing");
+      }
+    }
+  }
+
+  @Test
+  void ranksScalesAndMagnitudesAreThoseOfEachUpdate() throws IOException {
+    Map<String, SafeTensors.Tensor> tensors =
+        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+    LowRank plain = Parts.lora(0, "output.dense", 5, 3);
+    LowRank query = Parts.lora(1, "attention.self.query", 4, 16);
+    LowRank stabilised = new LowRank(1, query.path(), query.a(), query.b(), 16, true, 0, null);
+    LowRank key = Parts.lora(2, "attention.self.key", 2, 7);
+    LowRank dora = new LowRank(2, key.path(), key.a(), key.b(), 7, false, 0, Parts.random(24));
+    Path directory = write(Parts.adapter(List.of(plain, stabilised, dora)), tensors);
+    try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
+      for (String name : tensors.keySet()) {
+        float[] expected = tensors.get(name).values();
+        for (LowRank update : List.of(plain, stabilised, dora)) {
+          if (name.equals(update.path() + ".weight")) {
+            expected = reference(expected, update);
+          }
+        }
+        assertArrayEquals(expected, written.floats(name), 1e-6f, name);
+      }
+    }
+    JsonNode config = new ObjectMapper().readTree(directory.resolve("config.json").toFile());
+    assertEquals("bert", config.get("model_type").asText());
+    assertEquals("c", config.at("/id2label/2").asText());
+    assertEquals(2, config.at("/label2id/c").asInt());
+  }
+
+  private static float[] reference(float[] weight, LowRank update) {
+    double scale = update.alpha() / (update.rsLora() ? Math.sqrt(update.rank()) : update.rank());
+    int cols = (int) update.a().shape()[1];
+    float[] merged = new float[weight.length];
+    for (int i = 0; i < weight.length / cols; i++) {
+      double norm = 0;
+      double[] row = new double[cols];
+      for (int k = 0; k < cols; k++) {
+        for (int r = 0; r < update.rank(); r++) {
+          row[k] +=
+              (double) update.b().values()[i * update.rank() + r]
+                  * update.a().values()[r * cols + k];
+        }
+        row[k] = weight[i * cols + k] + scale * row[k];
+        norm += row[k] * row[k];
+      }
+      for (int k = 0; k < cols; k++) {
+        double factor =
+            update.magnitude() == null ? 1 : update.magnitude().values()[i] / Math.sqrt(norm);
+        merged[i * cols + k] = (float) (factor * row[k]);
+      }
+    }
+    return merged;
+  }
+
+  @Test
+  void whatIsNotLinearOrDoesNotFitIsRefused() throws IOException {
+    AdapterPart lora = Parts.lora(0, "attention.self.query", 4, 16);
+    TrainedAdapter mixed =
+        Parts.adapter(
+            List.of(lora, Parts.bottleneck(1, Place.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
+    String message =
+        assertThrows(IllegalArgumentException.class, () -> MergedModel.require(mixed)).getMessage();
+    assertTrue(message.contains("not linear"), message);
+    assertTrue(message.contains("--format adapters"), message);
+    Map<String, SafeTensors.Tensor> tensors =
+        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+    tensors.put("encoder.layer.0.attention.self.query.weight", Parts.random(24, 25));
+    message =
+        assertThrows(IOException.class, () -> write(Parts.adapter(List.of(lora)), tensors))
+            .getMessage();
+    assertTrue(message.contains("has shape [24, 25], the update of it [24, 24]"), message);
+  }
+}

@@ -1,0 +1,91 @@
+#include <cstdlib>
+#include <cstring>
+
+#include "core/arguments.h"
+#include "core/status.h"
+#include "cuda/availability.h"
+#include "prunepeft/device.h"
+
+namespace prunepeft {
+namespace {
+
+constexpr size_t kAlignment = 256;
+
+/** PP_OK if the device is sound and there; a CUDA device is then named by the build. */
+pp_status check_device(const pp_device* device) {
+  Arguments arguments;
+  arguments.target(device, PP_FLOAT32);
+  return arguments.failed() ? arguments.status() : check_supported(device, PP_FLOAT32);
+}
+
+pp_status check_copy(const pp_device* device, const void* to, const void* from, size_t bytes) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK || bytes == 0) return status;
+  Arguments arguments;
+  arguments.not_null("to", to);
+  arguments.not_null("from", from);
+  return arguments.status();
+}
+
+pp_status copy_on_cpu(void* to, const void* from, size_t bytes) {
+  std::memcpy(to, from, bytes);
+  return PP_OK;
+}
+
+}  // namespace
+}  // namespace prunepeft
+
+using namespace prunepeft;
+
+pp_status pp_allocate(const pp_device* device, size_t bytes, void** memory) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK) return status;
+  Arguments arguments;
+  arguments.not_null("memory", memory);
+  if (arguments.failed()) return arguments.status();
+  *memory = nullptr;
+  if (bytes == 0) return PP_OK;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return cuda::allocate(*device, bytes, memory);
+  }
+  if (bytes <= SIZE_MAX - kAlignment)
+    *memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  return *memory != nullptr ? PP_OK : fail(PP_OUT_OF_MEMORY, "%zu bytes of host memory could not be had", bytes);
+}
+
+pp_status pp_free(const pp_device* device, void* memory) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK || memory == nullptr) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return cuda::free_memory(*device, memory);
+  }
+  std::free(memory);
+  return PP_OK;
+}
+
+pp_status pp_copy_to_device(const pp_device* device, void* to, const void* from, size_t bytes) {
+  const pp_status status = check_copy(device, to, from, bytes);
+  if (status != PP_OK || bytes == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return cuda::copy_to_device(*device, to, from, bytes);
+  }
+  return copy_on_cpu(to, from, bytes);
+}
+
+pp_status pp_copy_to_host(const pp_device* device, void* to, const void* from, size_t bytes) {
+  const pp_status status = check_copy(device, to, from, bytes);
+  if (status != PP_OK || bytes == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return cuda::copy_to_host(*device, to, from, bytes);
+  }
+  return copy_on_cpu(to, from, bytes);
+}
+
+pp_status pp_synchronize(const pp_device* device) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(device)) return cuda::synchronize(*device);
+  }
+  return PP_OK;
+}

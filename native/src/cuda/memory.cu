@@ -1,0 +1,41 @@
+// Memory of a CUDA device, and copies to and from it. SPDX-License-Identifier: Apache-2.0
+#include "cuda/availability.h"
+#include "cuda/device.h"
+
+namespace prunepeft::cuda {
+namespace {
+pp_status copy(const pp_device& device, void* to, const void* from, size_t bytes, cudaMemcpyKind kind, const char* action) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, stream_of(device));
+  if (error == cudaSuccess) error = cudaStreamSynchronize(stream_of(device));
+  return to_status(error, action);
+}
+}  // namespace
+
+pp_status allocate(const pp_device& device, size_t bytes, void** memory) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  return to_status(cudaMalloc(memory, bytes), "allocating device memory");
+}
+
+pp_status free_memory(const pp_device& device, void* memory) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  return to_status(cudaFree(memory), "freeing device memory");
+}
+
+pp_status copy_to_device(const pp_device& device, void* to, const void* from, size_t bytes) {
+  return copy(device, to, from, bytes, cudaMemcpyHostToDevice, "copying to the device");
+}
+
+pp_status copy_to_host(const pp_device& device, void* to, const void* from, size_t bytes) {
+  return copy(device, to, from, bytes, cudaMemcpyDeviceToHost, "copying to the host");
+}
+
+pp_status synchronize(const pp_device& device) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  return to_status(cudaStreamSynchronize(stream_of(device)), "waiting for the device");
+}
+}  // namespace prunepeft::cuda
