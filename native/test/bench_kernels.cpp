@@ -3,6 +3,7 @@
 // 200]
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "prunepeft/adapter.h"
+#include "prunepeft/attention.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 #include "prunepeft/lora.h"
@@ -200,6 +202,26 @@ void adapter(pp_dtype dtype, int64_t M, int64_t K, int64_t m, pp_activation acti
   });
 }
 
+void attention(pp_dtype dtype, int64_t B, int64_t T, int64_t heads, int64_t d) {
+  const pp_attention extents{B, T, heads, d, 1.0f / std::sqrt(static_cast<float>(d)), nullptr};
+  const int64_t M = B * T, hidden = heads * d;
+  std::vector<float> qkv = activations(3 * M * hidden), context = activations(M * hidden), dqkv(3 * M * hidden),
+                     log_sums(M * heads);
+  std::vector<char> space(std::max(pp_attention_forward_workspace(&kCpu, dtype, &extents),
+                                   pp_attention_backward_workspace(&kCpu, dtype, &extents)));
+  const std::string of =
+      " " + std::to_string(B) + "x" + std::to_string(T) + "," + std::to_string(heads) + "x" + std::to_string(d) + suffix(dtype);
+  const double flops = 4.0 * M * T * hidden, bytes = static_cast<double>(pp_dtype_size(dtype)) * M * hidden;
+  time("attention_forward" + of, flops, 4 * bytes, 0, [&] {
+    check(pp_attention_forward(&kCpu, dtype, &extents, qkv.data(), 3 * hidden, context.data(), hidden, log_sums.data(),
+                               space.data(), space.size()));
+  });
+  time("attention_backward" + of, 2.5 * flops, 7 * bytes, 0, [&] {
+    check(pp_attention_backward(&kCpu, dtype, &extents, context.data(), hidden, qkv.data(), 3 * hidden, log_sums.data(),
+                                dqkv.data(), 3 * hidden, space.data(), space.size()));
+  });
+}
+
 void importance(int64_t tensors, int64_t n) {
   std::vector<float> w = random_floats(tensors * n), g = random_floats(tensors * n);
   std::vector<pp_segment> segments;
@@ -256,6 +278,9 @@ int main(int argc, char** argv) {
     adapter(dtype, 4096, 384, 128, PP_GELU, "gelu");
     adapter(dtype, 4096, 384, 128, PP_RELU, "relu");
     adapter(dtype, 640, 384, 64, PP_RELU, "relu");
+    attention(dtype, 32, 128, 12, 32);
+    attention(dtype, 32, 20, 12, 32);
+    attention(dtype, 8, 512, 12, 64);
   }
   importance(448, 89286);
   importance(96, 32768);

@@ -8,6 +8,7 @@ import java.util.Optional;
 import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.train.OptimizerType;
@@ -133,6 +134,14 @@ final class SetupOptions {
         paramLabel = "N",
         description = "Batches whose gradients make one step (default: ${DEFAULT-VALUE}).")
     int accumulationSteps;
+
+    @Option(
+        names = "--precision",
+        defaultValue = "float32",
+        paramLabel = "TYPE",
+        description =
+            "What frozen weights and activations are: ${COMPLETION-CANDIDATES}; trained weights are float32 in either (default: ${DEFAULT-VALUE}).")
+    Precision precision;
 
     @Option(
         names = "--optim",
@@ -316,6 +325,7 @@ final class SetupOptions {
                 : new AdapterConfig(modules.bottleneck, AdapterConfig.DEFAULT.nonLinearity()))
         .training(training.settings(data.maxLength))
         .epochs(training.epochs)
+        .precision(training.precision)
         .seed(seed)
         .threads(threads)
         .output(output == null ? defaultOutput() : output)

@@ -111,8 +111,7 @@ class Bfloat16Test {
     Buffer.assertNear(rankGradient, ds.values(), SHARE, "ds");
     Buffer.assertNear(product(transposed(dy.values()), rank), db.values(), SHARE, "db");
     Buffer.assertNear(product(transposed(rankGradient), x.values()), da.values(), SHARE, "da");
-    dx.assertNear(
-        sum(product(dy.values(), w.values()), product(rankGradient, a.values())), "dx");
+    dx.assertNear(sum(product(dy.values(), w.values()), product(rankGradient, a.values())), "dx");
   }
 
   @Test
@@ -155,13 +154,11 @@ class Bfloat16Test {
         false,
         dv.matrix(),
         workspace);
-    double[][] hidden =
-        plusRow(product(v.values(), transposed(down.values())), downBias.values());
+    double[][] hidden = plusRow(product(v.values(), transposed(down.values())), downBias.values());
     double[][] hiddenGradient = product(dout.values(), up.values());
     Buffer.assertNear(hidden, z.values(), SHARE, "z");
     out.assertNear(
-        sum(h.values(), plusRow(product(hidden, transposed(up.values())), upBias.values())),
-        "out");
+        sum(h.values(), plusRow(product(hidden, transposed(up.values())), upBias.values())), "out");
     Buffer.assertNear(
         product(transposed(hiddenGradient), v.values()), gradients[0].values(), SHARE, "dD");
     Buffer.assertNear(columnSums(hiddenGradient), gradients[1].values(), SHARE, "dd");
@@ -184,9 +181,7 @@ class Bfloat16Test {
       IllegalArgumentException refused =
           assertThrows(
               IllegalArgumentException.class,
-              () ->
-                  linear.forward(
-                      CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace));
+              () -> linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace));
       assertTrue(refused.getMessage().contains("a must be FLOAT32 [2, 4], got BFLOAT16"));
     }
   }

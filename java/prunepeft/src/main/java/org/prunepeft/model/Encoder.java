@@ -6,6 +6,9 @@ import org.bytedeco.pytorch.Tensor;
 public interface Encoder extends AutoCloseable {
   EncoderConfig config();
 
+  /** What the layers take in, compute in and give out. */
+  Precision precision();
+
   /**
    * What the first layer takes in.
    *

@@ -10,8 +10,10 @@ import org.bytedeco.pytorch.global.torch;
  */
 public enum Precision {
   FLOAT32(torch.ScalarType.Float),
-  /** Frozen weights and activations are bfloat16: half the memory, and twice as fast where the
-   * processor multiplies them. Also called mixed precision. */
+  /**
+   * Frozen weights and activations are bfloat16: half the memory, and twice as fast where the
+   * processor multiplies them. Also called mixed precision.
+   */
   BF16(torch.ScalarType.BFloat16);
 
   private final torch.ScalarType type;

@@ -7,14 +7,17 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
 
@@ -173,6 +176,19 @@ public final class PeftModules implements Insertions, AutoCloseable {
                     pass.rowMask(),
                     pass.tape().workspace()),
                 pass.tokens() * b.rows());
+  }
+
+  @Override
+  public Tensor attention(Tensor qkv, EncoderInput input, long heads) {
+    return AttentionOp.apply(
+        pass.tape(),
+        qkv,
+        new AttentionKernels.Extents(
+            input.rows(),
+            input.length(),
+            heads,
+            qkv.size(1) / 3 / heads,
+            input.padded() ? input.rowMask() : null));
   }
 
   @Override

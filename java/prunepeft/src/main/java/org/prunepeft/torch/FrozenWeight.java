@@ -10,8 +10,8 @@ import org.prunepeft.kernels.Linear;
  * place since (by full fine-tuning, say), it is made again. Good for several threads at once.
  */
 public final class FrozenWeight implements AutoCloseable {
-  private Tensor weight;
-  private Tensor bias;
+  private final Tensor weight;
+  private final Tensor bias;
   private Linear prepared;
   private long version;
 

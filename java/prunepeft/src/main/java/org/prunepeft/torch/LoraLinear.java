@@ -2,7 +2,7 @@ package org.prunepeft.torch;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Device;
@@ -171,7 +171,8 @@ public final class LoraLinear {
 
   /** Some columns of a dense matrix, without the cost of a view. */
   private static Matrix columns(Tensor tensor, long first, long count) {
-    FloatPointer start = tensor.data_ptr_float();
-    return Matrix.of(start.position(first), tensor.size(0), count, tensor.size(1));
+    Matrix whole = Torch.matrix(tensor);
+    BytePointer start = new BytePointer(whole.data()).position(first * whole.dtype().bytes());
+    return new Matrix(start, whole.dtype(), whole.rows(), count, whole.ld());
   }
 }
