@@ -182,8 +182,8 @@ void forward(const AttentionForward& c) {
       float scales[kBlockRows];
       for (int64_t i = 0; i < rows; ++i) {
         float most;
-        const float sum = soften(p + i * e.tokens, bias, e.tokens, most);
-        scales[i] = sum > 0.0f ? 1.0f / sum : 0.0f;
+        const float sum = soften(p + i * e.tokens, bias, padded(e.T), most);
+        scales[i] = sum == 0.0f ? 0.0f : 1.0f / sum;
         store_one(c.log_sums + item * e.T + row + i, most + logf(sum));
       }
       times_rows(rows, Type::rows_of(rows, e.T, p, e.tokens, rounded), Type::units(e.T), v, e.columns, e.d,
@@ -198,12 +198,13 @@ void forward(const AttentionForward& c) {
 /** P from the scores, and dS from dP, in place of both. */
 void score_gradients(int64_t rows, const HeadExtents& e, float scale, const float* bias, const float* log_sums, float* p,
                      float* ds) {
+  const int64_t columns = padded(e.T);
   for (int64_t i = 0; i < rows; ++i) {
     const float log_sum = load_one(log_sums + i);
     float* own = p + i * e.tokens;
     float* gradient = ds + i * e.tokens;
     Vec dot = {};
-    for (int64_t j = 0; j < e.tokens; j += kWidth) {
+    for (int64_t j = 0; j < columns; j += kWidth) {
       const Vec score = load(own + j) + load(bias + j) - log_sum;
       // Rounding may put a score above its row's sum.
       const Vec probability = exponential(score > 0.0f ? Vec{} : score);
@@ -211,7 +212,7 @@ void score_gradients(int64_t rows, const HeadExtents& e, float scale, const floa
       dot = fma(probability, load(gradient + j), dot);
     }
     const float mean = total(dot);
-    for (int64_t j = 0; j < e.tokens; j += kWidth) {
+    for (int64_t j = 0; j < columns; j += kWidth) {
       store(gradient + j, load(own + j) * (load(gradient + j) - mean) * scale);
     }
   }

@@ -1,7 +1,9 @@
 package org.prunepeft.benchmarks;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -11,12 +13,16 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.data.Batch;
+import org.prunepeft.data.EncodedDataset;
+import org.prunepeft.data.Encoding;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.kernels.LoraBranch;
 import org.prunepeft.kernels.LoraKernels;
 import org.prunepeft.kernels.Matrix;
 import org.prunepeft.kernels.Workspace;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Tape;
@@ -42,6 +48,8 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   private Tensor b;
   private Matrix input;
   private Matrix s;
+  private EncodedDataset examples;
+  private final int[] batch = IntStream.range(0, 32).toArray();
 
   @Setup
   public void setUp() {
@@ -54,10 +62,13 @@ public class CallOverheadBenchmark extends TorchBenchmark {
     a = random(1, RANK, COLS);
     b = random(1, COLS, RANK);
     input = Torch.matrix(x);
-    Tensor product = Torch.emptyMatrix(ROWS, RANK);
+    Tensor product = ComputeDevice.CPU.emptyMatrix(ROWS, RANK);
     s = Torch.matrix(product);
     LoraKernels.down(Device.cpu(), input, branches(), null, null, workspace);
     requireSame("S", x.mm(a.t()), product);
+    Encoding encoding = new Encoding(new int[128], new int[128]);
+    examples =
+        EncodedDataset.of(Collections.nCopies(batch.length, encoding), new double[batch.length]);
   }
 
   @TearDown
@@ -106,6 +117,12 @@ public class CallOverheadBenchmark extends TorchBenchmark {
         NoGradGuard guard = new NoGradGuard()) {
       return x.add(x).address();
     }
+  }
+
+  /** No call, but what a training step waits for too: 32 x 128 tokens are put together. */
+  @Benchmark
+  public Batch makeBatch() {
+    return Batch.of(examples, batch);
   }
 
   private List<LoraBranch> branches() {

@@ -12,6 +12,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Workspace;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.Torch;
 
@@ -49,7 +50,7 @@ public class ProductBenchmark extends TorchBenchmark {
     long inner = Long.parseLong(extents[1]);
     left = random(1, Long.parseLong(extents[0]), inner);
     right = random(1, Long.parseLong(extents[2]), inner);
-    result = Torch.emptyMatrix(left.size(0), right.size(0));
+    result = ComputeDevice.CPU.emptyMatrix(left.size(0), right.size(0));
     prepared = new FrozenWeight(right, null);
     workspace = new Workspace();
     ours();

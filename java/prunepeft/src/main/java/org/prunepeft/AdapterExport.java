@@ -7,10 +7,12 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.data.Schema;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.MergedModel;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
@@ -96,7 +98,11 @@ public final class AdapterExport {
     Map<String, Object> config = source.readJson(RunRecord.CONFIG);
     Map<String, Object> origin = new LinkedHashMap<>();
     origin.put("setup", config.get("setup"));
-    origin.put("labels", config.get("labels"));
+    try {
+      origin.putAll(Schema.fromMap(config).toMap());
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(source.file(RunRecord.CONFIG) + ": " + e.getMessage(), e);
+    }
     return origin;
   }
 
@@ -110,16 +116,18 @@ public final class AdapterExport {
     Map<String, SafeTensors.Tensor> head = tensors(run.file(RunRecord.HEAD));
     PeftConfig peft = setup.peft();
     List<AdapterPart> parts = new ArrayList<>();
-    for (Candidate module : kept) {
-      ModuleType type = peft.type(module.type());
-      List<SafeTensors.Tensor> own =
-          type.parameters(encoder, module.layer()).stream()
-              .map(parameter -> require(run, tensors, parameter.name()))
-              .toList();
-      parts.addAll(type.parts(encoder, module.layer(), own));
+    try (StoredWeights base = new StoredWeights(setup.model())) {
+      for (Candidate module : kept) {
+        ModuleType type = peft.typeOf(module);
+        List<SafeTensors.Tensor> own =
+            type.parameters(encoder, module.layer()).stream()
+                .map(parameter -> require(run, tensors, parameter.name()))
+                .toList();
+        parts.addAll(type.parts(encoder, module.layer(), own, base));
+      }
     }
     return new TrainedAdapter(
-        base(setup.model()),
+        HubName.of(setup.model()),
         encoder,
         parts,
         labels,
@@ -129,16 +137,6 @@ public final class AdapterExport {
 
   private static Setup setup(RunDirectory run) {
     return run.readJson(RunRecord.CONFIG, "setup", Setup.class);
-  }
-
-  /** base_model_name_or_path. */
-  private static String base(String model) {
-    return switch (model) {
-      case "minilm" -> "sentence-transformers/all-MiniLM-L6-v2";
-      case "bge-small" -> "BAAI/bge-small-en-v1.5";
-      case "bert-base" -> "google-bert/bert-base-uncased";
-      default -> model;
-    };
   }
 
   private static SafeTensors.Tensor require(

@@ -4,8 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 
 /** What a run of this process computes with. Each method loads the native libraries it asks. */
@@ -38,11 +38,12 @@ public final class Environment {
   }
 
   /**
-   * Why the kernels find no GPU; empty if they find one.
+   * Why no GPU can be used, with what to do; empty if one can.
    *
-   * @throws LinkageError if the kernels do not load
+   * @throws LinkageError if a native library does not load
    */
   public static Optional<String> gpuAbsence() {
-    return Device.cudaAbsence();
+    Torch.load();
+    return ComputeDevice.cudaAbsence();
   }
 }

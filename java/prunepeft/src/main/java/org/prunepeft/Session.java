@@ -73,6 +73,7 @@ final class Session implements AutoCloseable {
               train.targets(),
               dataset.schema(),
               hidden,
+              encoder.device(),
               setup.training(),
               Seeds.derive(setup.seed(), "head"));
       headTest = HeadFit.evaluate(head, pooled[1], test.targets(), hidden);
@@ -123,7 +124,7 @@ final class Session implements AutoCloseable {
   }
 
   PeftModules modules(List<Candidate> candidates) {
-    return new PeftModules(setup.peft(), encoder.config(), candidates);
+    return new PeftModules(setup.peft(), encoder.config(), candidates, encoder.device());
   }
 
   /**

@@ -81,7 +81,7 @@ final class Summary {
     Map<Integer, Map<String, String>> rows = new TreeMap<>();
     for (Candidate module : space.candidates()) {
       rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
-          .merge(module.type(), cell.of(module), (a, b) -> a + ", " + b);
+          .merge(module.type(), part(module) + cell.of(module), (a, b) -> a + ", " + b);
     }
     row("layer", types);
     row("----:", types.stream().map(type -> "--------").toList());
@@ -89,6 +89,13 @@ final class Summary {
         (layer, cells) ->
             row("" + layer, types.stream().map(type -> cells.getOrDefault(type, "")).toList()));
     line("");
+  }
+
+  /** Which of a layer's modules of its kind it is, where there are several: query, attention. */
+  private static String part(Candidate module) {
+    String kind = "." + module.type() + ".";
+    int start = module.name().indexOf(kind);
+    return start < 0 ? "" : module.name().substring(start + kind.length()) + " ";
   }
 
   private void row(String first, List<String> cells) {

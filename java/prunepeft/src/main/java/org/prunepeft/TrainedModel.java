@@ -27,6 +27,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -111,9 +112,10 @@ public final class TrainedModel implements AutoCloseable {
   private static TrainedModel load(
       RunDirectory directory, Setup setup, Schema schema, Models.LoadedModel loaded) {
     EncoderConfig config = loaded.encoder().config();
+    ComputeDevice device = loaded.encoder().device();
     PeftModules modules =
-        new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config));
-    Head head = new Head(schema, config.hidden());
+        new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config), device);
+    Head head = new Head(schema, config.hidden(), device);
     try {
       read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
       read(directory.file(RunRecord.HEAD), List.of(head.parameters()));

@@ -96,7 +96,7 @@ final class DoctorCommand implements Callable<Integer> {
   private static String gpu() {
     return Environment.gpuAbsence()
         .map(reason -> "none: " + reason)
-        .orElseGet(() -> Device.cudaCount() + " found by the kernels; commands run on the CPU");
+        .orElseGet(() -> Device.cudaCount() + " found; --device cuda uses the first");
   }
 
   private static String memory() {

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
@@ -101,16 +102,71 @@ final class SetupOptions {
         split = ",",
         paramLabel = "NAME",
         description =
-            "Projections that get LoRA; those of a layer are one module (default: ${DEFAULT-VALUE}).")
+            "Projections that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, or the model's own names; those of a layer are one module (default: ${DEFAULT-VALUE}).")
     List<String> targets;
+
+    @Option(
+        names = "--use-rslora",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
+        description = "The scale is alpha / √r: rank-stabilised LoRA.")
+    boolean rsLora;
+
+    @Option(
+        names = "--use-dora",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
+        description = "Weight-decomposed LoRA: the magnitude of each output is trained apart.")
+    boolean dora;
+
+    @Option(
+        names = "--module-per-projection",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
+        description = "LoRA on each projection is a module of its own, kept or pruned apart.")
+    boolean perProjection;
 
     @Option(
         names = "--adapter-size",
         defaultValue = "128",
         paramLabel = "M",
-        description =
-            "Bottleneck of the serial adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
+        description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
     int bottleneck;
+
+    @Option(
+        names = "--adapter-config",
+        defaultValue = "pfeiffer",
+        paramLabel = "NAME",
+        description =
+            "Where adapters sit: pfeiffer (after the feed-forward block), houlsby (two modules: after attention and after the feed-forward block) or parallel (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
+    String style;
+
+    @Option(
+        names = "--adapter-scaling",
+        paramLabel = "S",
+        description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
+    Double scaling;
+
+    private LoraConfig lora() {
+      return rank == 0
+          ? null
+          : new LoraConfig(
+              rank, alpha, dropout, targets, rsLora, dora, perProjection, Map.of(), Map.of());
+    }
+
+    private AdapterConfig adapter() {
+      AdapterConfig.Style named = AdapterConfig.Style.byName(style);
+      return bottleneck == 0
+          ? null
+          : new AdapterConfig(
+              bottleneck, AdapterConfig.DEFAULT.nonLinearity(), named, scaling, Map.of());
+    }
   }
 
   static final class Training {
@@ -315,14 +371,8 @@ final class SetupOptions {
         .model(data.model)
         .task(data.task)
         .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
-        .lora(
-            modules.rank == 0
-                ? null
-                : new LoraConfig(modules.rank, modules.alpha, modules.dropout, modules.targets))
-        .adapter(
-            modules.bottleneck == 0
-                ? null
-                : new AdapterConfig(modules.bottleneck, AdapterConfig.DEFAULT.nonLinearity()))
+        .lora(modules.lora())
+        .adapter(modules.adapter())
         .training(training.settings(data.maxLength))
         .epochs(training.epochs)
         .precision(training.precision)

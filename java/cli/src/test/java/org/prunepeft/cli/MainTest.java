@@ -60,6 +60,9 @@ class MainTest {
         models.matches("(?s)(.*\\R)?minilm\\R  [^\n]*\\R[^\n]*licence Apache-2.0\\R.*"), models);
     String tasks = Call.of("tasks").exits(0).out();
     assertTrue(tasks.matches("(?s)(.*\\R)?wordnet\\R  [^\n]*\\R[^\n]*licence WordNet.*"), tasks);
+    assertTrue(
+        tasks.matches("(?s)acceptability\\R  [^\n]*\\R  from LanguageTool 6.8 by [^\n]*LGPL-2.1.*"),
+        tasks);
   }
 
   @Test

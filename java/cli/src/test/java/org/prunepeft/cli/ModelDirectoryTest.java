@@ -13,6 +13,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.data.Tokenizer;
+import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
 
@@ -78,6 +79,46 @@ class ModelDirectoryTest {
         kinds.contains("encoder.layer.N.attention.self.query.lora_A.weight")
             || kinds.contains("encoder.layer.N.output.adapter.adapter_down.0.weight"),
         kinds.toString());
+  }
+
+  @Test
+  void otherModulesAreSearchedByTheirOptions() throws IOException {
+    Path output = temporary.resolve("other");
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--train-examples=64",
+            "--validation-examples=32",
+            "--test-examples=32",
+            "--epochs=1",
+            "--max-seq-length=48",
+            "--threads=2",
+            "--lora-r=4",
+            "--module-per-projection",
+            "--use-dora",
+            "--use-rslora",
+            "--target-modules=query,intermediate.dense",
+            "--adapter-size=4",
+            "--adapter-config=houlsby",
+            "--strategy=all",
+            "--rounds=1",
+            "--round-examples=32",
+            "--output=" + output)
+        .exits(0);
+    Set<String> names = new TreeSet<>();
+    var configuration = RunDirectory.open(output).readJson("configuration.json");
+    for (Object module : (java.util.List<?>) configuration.get("modules")) {
+      names.add(((java.util.Map<?, ?>) module).get("name").toString());
+    }
+    assertTrue(names.size() < 16, names.toString());
+    for (String name : names) {
+      assertTrue(
+          name.matches(
+              "encoder\\.layer\\.[0-3]\\.(lora\\.(query|intermediate\\.dense)|adapter\\.(attention|output))"),
+          name);
+    }
+    String summary = Files.readString(output.resolve("summary.md"));
+    assertTrue(summary.matches("(?s).*attention (kept|round 1), output (kept|round 1).*"), summary);
   }
 
   @Test

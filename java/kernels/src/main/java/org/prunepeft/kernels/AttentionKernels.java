@@ -28,8 +28,7 @@ public final class AttentionKernels {
    * @param headSize d, 1 or more
    * @param mask M bytes, 0 for a token that none attends to; null: there is none
    */
-  public record Extents(
-      long sequences, long tokens, long heads, long headSize, BytePointer mask) {
+  public record Extents(long sequences, long tokens, long heads, long headSize, BytePointer mask) {
     private AttentionStruct struct() {
       return new AttentionStruct()
           .sequences(sequences)
@@ -84,7 +83,7 @@ public final class AttentionKernels {
       AttentionStruct struct = extents.struct();
       int dtype = qkv.dtype().ordinal();
       BytePointer memory =
-          workspace.atLeast(pp_attention_forward_workspace(device.struct(), dtype, struct));
+          workspace.atLeast(device, pp_attention_forward_workspace(device.struct(), dtype, struct));
       check(
           pp_attention_forward(
               device.struct(),
@@ -122,7 +121,8 @@ public final class AttentionKernels {
       AttentionStruct struct = extents.struct();
       int dtype = qkv.dtype().ordinal();
       BytePointer memory =
-          workspace.atLeast(pp_attention_backward_workspace(device.struct(), dtype, struct));
+          workspace.atLeast(
+              device, pp_attention_backward_workspace(device.struct(), dtype, struct));
       check(
           pp_attention_backward(
               device.struct(),

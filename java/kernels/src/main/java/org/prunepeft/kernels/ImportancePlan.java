@@ -173,7 +173,7 @@ public final class ImportancePlan implements AutoCloseable {
       BytePointer rowMask,
       Workspace workspace) {
     try (DeviceBuffer sum = new DeviceBuffer(device, Double.BYTES)) {
-      outputMagnitude(device, p, activation, q, bias, rowMask, sum, workspace);
+      outputMagnitude(device, p, activation, q, bias, rowMask, sum.pointer(), workspace);
       return sum.doubles(1)[0];
     }
   }
@@ -181,7 +181,7 @@ public final class ImportancePlan implements AutoCloseable {
   /**
    * The same, left on the device: nothing waits for it.
    *
-   * @param sum written, float64 [1]
+   * @param sum float64 [1] in the device's memory, written
    */
   public static void outputMagnitude(
       Device device,
@@ -190,7 +190,7 @@ public final class ImportancePlan implements AutoCloseable {
       Matrix q,
       Matrix bias,
       BytePointer rowMask,
-      DeviceBuffer sum,
+      Pointer sum,
       Workspace workspace) {
     q.require("q", p.dtype(), q.rows(), p.cols());
     if (bias != null) {
@@ -220,7 +220,7 @@ public final class ImportancePlan implements AutoCloseable {
               q.ld(),
               bias == null ? null : bias.data(),
               rowMask,
-              new DoublePointer(sum.pointer()),
+              new DoublePointer(sum),
               memory,
               memory.capacity()));
     }

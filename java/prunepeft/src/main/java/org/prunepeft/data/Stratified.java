@@ -1,6 +1,7 @@
 package org.prunepeft.data;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.SortedMap;
@@ -34,28 +35,39 @@ public final class Stratified {
     for (int i = 0; i < examples.size(); i++) {
       byLabel.computeIfAbsent(labels[i], label -> new ArrayList<>()).add(i);
     }
-    List<Stratum> strata = new ArrayList<>();
-    int left = n;
-    for (var entry : byLabel.entrySet()) {
-      long product = (long) n * entry.getValue().size();
-      int whole = (int) (product / examples.size());
-      int[] indices = entry.getValue().stream().mapToInt(Integer::intValue).toArray();
-      strata.add(new Stratum(entry.getKey(), indices, whole, product % examples.size()));
-      left -= whole;
-    }
-    // A stable sort of ascending labels: ties stay with the lower label.
-    strata.sort(Comparator.comparingLong(Stratum::remainder).reversed());
+    SortedMap<Integer, Integer> counts = new TreeMap<>();
+    byLabel.forEach((label, indices) -> counts.put(label, indices.size()));
+    SortedMap<Integer, Integer> quotas = quotas(counts, n);
     List<Integer> sample = new ArrayList<>(n);
-    for (int s = 0; s < strata.size(); s++) {
-      Stratum stratum = strata.get(s);
-      Shuffle.shuffle(stratum.indices, seed, stratum.label);
-      int quota = stratum.whole + (s < left ? 1 : 0);
-      for (int i = 0; i < quota; i++) {
-        sample.add(stratum.indices[i]);
-      }
-    }
+    byLabel.forEach(
+        (label, members) -> {
+          int[] indices = members.stream().mapToInt(Integer::intValue).toArray();
+          Shuffle.shuffle(indices, seed, label);
+          Arrays.stream(indices, 0, quotas.get(label)).forEach(sample::add);
+        });
     sample.sort(null);
     return sample;
+  }
+
+  /**
+   * How many of each class a sample has; see {@link #sample}.
+   *
+   * @param counts of the classes
+   * @param n size of the sample, 0 or more
+   */
+  static SortedMap<Integer, Integer> quotas(SortedMap<Integer, Integer> counts, int n) {
+    long all = counts.values().stream().mapToLong(Integer::longValue).sum();
+    SortedMap<Integer, Integer> quotas = new TreeMap<>();
+    counts.forEach((label, count) -> quotas.put(label, (int) ((long) n * count / all)));
+    int left = n - quotas.values().stream().mapToInt(Integer::intValue).sum();
+    // A stable sort of ascending labels: ties stay with the lower label.
+    counts.keySet().stream()
+        .sorted(
+            Comparator.comparingLong((Integer label) -> (long) n * counts.get(label) % all)
+                .reversed())
+        .limit(left)
+        .forEach(label -> quotas.merge(label, 1, Integer::sum));
+    return quotas;
   }
 
   private static int[] labels(List<Example> examples) {
@@ -75,6 +87,4 @@ public final class Stratified {
     }
     return tenths;
   }
-
-  private record Stratum(int label, int[] indices, int whole, long remainder) {}
 }

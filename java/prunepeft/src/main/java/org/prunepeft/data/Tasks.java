@@ -10,6 +10,7 @@ public final class Tasks {
   private static final ConcurrentSkipListMap<String, Task> TASKS = new ConcurrentSkipListMap<>();
 
   static {
+    register(new Acceptability());
     register(new WordNetSupersense());
   }
 

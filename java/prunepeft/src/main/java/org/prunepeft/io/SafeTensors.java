@@ -7,8 +7,11 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
@@ -55,6 +58,7 @@ import java.util.stream.LongStream;
 public final class SafeTensors implements Checkpoint {
   private static final int MAX_HEADER = 100_000_000;
   private static final int BUFFER = 1 << 20;
+  private static final Map<String, String> PYTORCH = Map.of("format", "pt");
 
   /** The type of a tensor's elements. */
   public enum DType {
@@ -129,6 +133,24 @@ public final class SafeTensors implements Checkpoint {
     }
   }
 
+  /** A tensor to write, whose bytes are taken in parts. */
+  public interface Source {
+    /** The type of its elements. */
+    DType dtype();
+
+    /** Its sizes; [] for a single value. */
+    long[] shape();
+
+    /**
+     * Takes a part of its bytes, little-endian and row-major.
+     *
+     * @param offset of the first byte, a multiple of 8
+     * @param target is filled; its byte order is little-endian
+     * @throws IOException if reading fails
+     */
+    void read(long offset, ByteBuffer target) throws IOException;
+  }
+
   /**
    * What the header says of a tensor.
    *
@@ -159,9 +181,8 @@ public final class SafeTensors implements Checkpoint {
   }
 
   /**
-   * Writes float32 tensors with the metadata <code>{"format": "pt"}</code>, sorted by name, their
-   * values from a multiple of 8 bytes on. The file appears under its name only as a whole; one that
-   * was there before is replaced.
+   * Writes float32 tensors with the metadata <code>{"format": "pt"}</code>, as {@link #write(Path,
+   * Map, Map)} does.
    *
    * @param file where to
    * @param tensors by name
@@ -173,29 +194,86 @@ public final class SafeTensors implements Checkpoint {
   }
 
   /**
-   * Writes all tensors of a checkpoint, converted to float32, as {@link #write(Path, Map)} does; no
-   * more than a part of one is in memory at a time.
+   * Writes all tensors of a checkpoint, converted to float32, with the metadata <code>
+   * {"format": "pt"}</code>, as {@link #write(Path, Map, Map)} does.
    *
    * @throws IllegalArgumentException if a tensor is named {@code __metadata__}
    * @throws FormatException if a tensor's elements are no floating-point numbers
    * @throws IOException if reading or writing fails; a file that was there before is then as it was
    */
   public static void write(Path file, Checkpoint tensors) throws IOException {
-    var shapes = new TreeMap<String, long[]>();
-    tensors.names().forEach(name -> shapes.put(name, tensors.shape(name)));
-    byte[] header = SafeTensorsHeader.of(shapes);
+    var sources = new TreeMap<String, Source>();
+    tensors.names().forEach(name -> sources.put(name, floats(tensors, name)));
+    write(file, sources, PYTORCH);
+  }
+
+  private static Source floats(Checkpoint tensors, String name) {
+    return new Source() {
+      @Override
+      public DType dtype() {
+        return DType.F32;
+      }
+
+      @Override
+      public long[] shape() {
+        return tensors.shape(name);
+      }
+
+      @Override
+      public void read(long offset, ByteBuffer target) throws IOException {
+        tensors.readFloats(name, offset / Float.BYTES, target);
+      }
+    };
+  }
+
+  /**
+   * Writes tensors of any type, those with the widest elements first and then by name, so that each
+   * begins at a multiple of its elements' size. No more than a part of one is in memory at a time.
+   * The file appears under its name only as a whole; one that was there before is replaced.
+   *
+   * @param file where to
+   * @param tensors by name
+   * @param metadata none is written if it is empty
+   * @throws IllegalArgumentException if a tensor is named {@code __metadata__}, or its size is no
+   *     number of whole bytes
+   * @throws IOException if reading or writing fails; a file that was there before is then as it was
+   */
+  public static void write(
+      Path file, Map<String, ? extends Source> tensors, Map<String, String> metadata)
+      throws IOException {
+    var sources = new ArrayList<Map.Entry<String, ? extends Source>>(tensors.entrySet());
+    sources.sort(
+        Comparator.<Map.Entry<String, ? extends Source>>comparingInt(
+                source -> -source.getValue().dtype().bits())
+            .thenComparing(Map.Entry::getKey));
+    var entries = new LinkedHashMap<String, Entry>();
+    long end = 0;
+    for (var source : sources) {
+      DType dtype = source.getValue().dtype();
+      long[] shape = source.getValue().shape();
+      long bits = LongStream.of(shape).reduce(dtype.bits(), Math::multiplyExact);
+      if (bits % Byte.SIZE != 0) {
+        throw new IllegalArgumentException(
+            "%s of type %s and shape %s has %d bits, which are no whole bytes"
+                .formatted(source.getKey(), dtype, Arrays.toString(shape), bits));
+      }
+      long begin = end;
+      end = Math.addExact(begin, bits / Byte.SIZE);
+      entries.put(source.getKey(), new Entry(dtype, shape, begin, end));
+    }
+    byte[] header = SafeTensorsHeader.of(entries, metadata);
     AtomicFile.write(
         file,
         channel -> {
           var buffer = ByteBuffer.allocateDirect(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
           AtomicFile.writeFully(channel, buffer.putLong(header.length).flip());
           AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
-          for (var tensor : shapes.entrySet()) {
-            long count = LongStream.of(tensor.getValue()).reduce(1, Math::multiplyExact);
-            for (long from = 0; from < count; from += BUFFER / Float.BYTES) {
-              long values = Math.min(count - from, BUFFER / Float.BYTES);
-              buffer.clear().limit((int) values * Float.BYTES);
-              tensors.readFloats(tensor.getKey(), from, buffer);
+          for (var entry : entries.entrySet()) {
+            Source source = tensors.get(entry.getKey());
+            long bytes = entry.getValue().bytes();
+            for (long from = 0; from < bytes; from += BUFFER) {
+              buffer.clear().limit((int) Math.min(bytes - from, BUFFER));
+              source.read(from, buffer);
               AtomicFile.writeFully(channel, buffer.flip());
             }
           }
@@ -280,6 +358,31 @@ public final class SafeTensors implements Checkpoint {
           "%s has no tensor %s among its %d".formatted(file, name, entries.size()));
     }
     return entry;
+  }
+
+  /**
+   * A tensor as it is stored, for {@link #write(Path, Map, Map)}; good until this is closed.
+   *
+   * @throws NoSuchElementException if there is no such tensor
+   */
+  public Source source(String name) {
+    Entry entry = entry(name);
+    return new Source() {
+      @Override
+      public DType dtype() {
+        return entry.dtype();
+      }
+
+      @Override
+      public long[] shape() {
+        return entry.shape().clone();
+      }
+
+      @Override
+      public void read(long offset, ByteBuffer target) throws IOException {
+        SafeTensors.this.read(name, offset, target);
+      }
+    };
   }
 
   /**

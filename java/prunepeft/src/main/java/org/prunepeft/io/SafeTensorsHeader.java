@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.LongStream;
 import org.prunepeft.io.SafeTensors.DType;
 import org.prunepeft.io.SafeTensors.Entry;
@@ -107,11 +108,9 @@ final class SafeTensorsHeader {
       throw new FormatException(
           "%s ends before it begins: %s".formatted(name, Arrays.toString(offsets)));
     }
-    long bits = dtype.bits();
+    long bits;
     try {
-      for (long size : shape) {
-        bits = Math.multiplyExact(bits, size);
-      }
+      bits = Math.multiplyExact(LongStream.of(shape).reduce(1, Math::multiplyExact), dtype.bits());
     } catch (ArithmeticException e) {
       throw new FormatException(
           "%s has an impossible shape: %s".formatted(name, Arrays.toString(shape)), e);
@@ -191,33 +190,34 @@ final class SafeTensorsHeader {
   }
 
   /**
-   * The header of float32 tensors whose values follow one another in the map's order.
+   * A header, padded so that the data begins at a multiple of 8 bytes.
    *
-   * @param shapes by name
+   * @param entries in the order of their data
    * @throws IllegalArgumentException if a tensor is named {@code __metadata__}
    */
-  static byte[] of(Map<String, long[]> shapes) throws IOException {
-    if (shapes.containsKey(METADATA)) {
+  static byte[] of(Map<String, Entry> entries, Map<String, String> metadata) throws IOException {
+    if (entries.containsKey(METADATA)) {
       throw new IllegalArgumentException("a tensor can't be named " + METADATA);
     }
     var bytes = new ByteArrayOutputStream();
     try (var json = JSON.createGenerator(bytes)) {
       json.writeStartObject();
-      json.writeObjectFieldStart(METADATA);
-      json.writeStringField("format", "pt");
-      json.writeEndObject();
-      long offset = 0;
-      for (var tensor : shapes.entrySet()) {
-        long[] shape = tensor.getValue();
-        long end = offset + LongStream.of(shape).reduce(Float.BYTES, Math::multiplyExact);
-        json.writeObjectFieldStart(tensor.getKey());
-        json.writeStringField("dtype", DType.F32.name());
-        json.writeFieldName("shape");
-        json.writeArray(shape, 0, shape.length);
-        json.writeFieldName("data_offsets");
-        json.writeArray(new long[] {offset, end}, 0, 2);
+      if (!metadata.isEmpty()) {
+        json.writeObjectFieldStart(METADATA);
+        for (var member : new TreeMap<>(metadata).entrySet()) {
+          json.writeStringField(member.getKey(), member.getValue());
+        }
         json.writeEndObject();
-        offset = end;
+      }
+      for (var tensor : entries.entrySet()) {
+        Entry entry = tensor.getValue();
+        json.writeObjectFieldStart(tensor.getKey());
+        json.writeStringField("dtype", entry.dtype().name());
+        json.writeFieldName("shape");
+        json.writeArray(entry.shape(), 0, entry.shape().length);
+        json.writeFieldName("data_offsets");
+        json.writeArray(new long[] {entry.begin(), entry.end()}, 0, 2);
+        json.writeEndObject();
       }
       json.writeEndObject();
     }

@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.ComputeDevice;
 
 /**
  * Disentangled attention (He et al. 2021, DeBERTa). With content Q, K and relative positions' Q',
@@ -97,7 +97,7 @@ final class Deberta implements SelfAttention {
     int reach = bucket((int) length - 1);
     int first = Math.max(0, span - reach);
     int count = Math.min(2 * span, span + reach + 1) - first;
-    Tensor places = places((int) length, first, count);
+    Tensor places = places(ComputeDevice.of(qkv), (int) length, first, count);
     PositionProjections own = projections.get(layer);
     Tensor positionQuery = own.query == null ? null : own.query.narrow(1, first, count);
     Tensor positionKey = own.key == null ? null : own.key.narrow(1, first, count);
@@ -138,7 +138,7 @@ final class Deberta implements SelfAttention {
   }
 
   /** δ(i,j) as row numbers of the table from row `first` on, [1,1,T,T]. */
-  private Tensor places(int length, int first, int count) {
+  private Tensor places(ComputeDevice device, int length, int first, int count) {
     long[] places = new long[length * length];
     for (int distance = 1 - length; distance < length; distance++) {
       int place = bucket(distance) + relative.span() - first;
@@ -147,7 +147,7 @@ final class Deberta implements SelfAttention {
         places[i * length + i - distance] = within;
       }
     }
-    return Torch.longs(places, 1, 1, length, length);
+    return device.longs(places, 1, 1, length, length);
   }
 
   /**

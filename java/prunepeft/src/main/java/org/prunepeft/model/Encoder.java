@@ -1,6 +1,7 @@
 package org.prunepeft.model;
 
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.ComputeDevice;
 
 /** A frozen pre-trained encoder into which a fine-tuning method may put modules. */
 public interface Encoder extends AutoCloseable {
@@ -8,6 +9,11 @@ public interface Encoder extends AutoCloseable {
 
   /** What the layers take in, compute in and give out. */
   Precision precision();
+
+  /** Where its tensors lie. */
+  default ComputeDevice device() {
+    return ComputeDevice.CPU;
+  }
 
   /**
    * What the first layer takes in.

@@ -1,9 +1,8 @@
 package org.prunepeft.model;
 
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.ComputeDevice;
 
 /**
  * A batch as tensors. Made within a PointerScope, which frees it.
@@ -11,7 +10,7 @@ import org.prunepeft.torch.Torch;
  * @param ids token ids [B,T], int64
  * @param types token types [B,T], int64
  * @param mask 1 for a real token, 0 for padding, [B,T], float32
- * @param rowMask the same as B·T bytes, for kernels
+ * @param rowMask the same as uint8, for kernels
  * @param padded whether there is any padding
  * @param tokens how many real tokens there are
  * @param largestId the largest of the ids
@@ -20,17 +19,19 @@ public record EncoderInput(
     Tensor ids,
     Tensor types,
     Tensor mask,
-    BytePointer rowMask,
+    Tensor rowMask,
     boolean padded,
     long tokens,
     long largestId) {
 
   /**
+   * @param device where the tensors are to lie
    * @param ids B·T token ids, row by row
    * @param types B·T token types
    * @param mask B·T values, 1 for a real token, 0 for padding
    */
-  public static EncoderInput of(long[] ids, long[] types, byte[] mask, int rows, int length) {
+  public static EncoderInput of(
+      ComputeDevice device, long[] ids, long[] types, byte[] mask, int rows, int length) {
     if (ids.length != rows * length || types.length != ids.length || mask.length != ids.length) {
       throw new IllegalArgumentException(
           String.format(
@@ -46,13 +47,23 @@ public record EncoderInput(
       largestId = Math.max(largestId, ids[i]);
     }
     return new EncoderInput(
-        Torch.longs(ids, rows, length),
-        Torch.longs(types, rows, length),
-        Torch.floats(real, rows, length),
-        new BytePointer(mask),
+        device.longs(ids, rows, length),
+        device.longs(types, rows, length),
+        device.floats(real, rows, length),
+        device.bytes(mask, rows, length),
         tokens < mask.length,
         tokens,
         largestId);
+  }
+
+  /** On the CPU; see the other method. */
+  public static EncoderInput of(long[] ids, long[] types, byte[] mask, int rows, int length) {
+    return of(ComputeDevice.CPU, ids, types, mask, rows, length);
+  }
+
+  /** Where the tensors lie. */
+  public ComputeDevice device() {
+    return ComputeDevice.of(ids);
   }
 
   /** B. */

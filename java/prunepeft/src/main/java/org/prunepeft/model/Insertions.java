@@ -44,6 +44,20 @@ public interface Insertions {
   }
 
   /**
+   * What the layer adds to its residual after attention. A post-norm layer goes on with norm(result
+   * + input).
+   *
+   * @param layer 0-based
+   * @param h [M,K], the attention block's output
+   * @param input [M,K], its residual input
+   * @param norm the normalisation after attention
+   * @return [M,K]
+   */
+  default Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    return h;
+  }
+
+  /**
    * What the layer adds to its residual after the feed-forward block. A post-norm layer's output is
    * norm(result + input).
    *

@@ -123,7 +123,10 @@ public final class PostNormEncoder implements Encoder {
       Layer layer = layers.get(i);
       Tensor qkv = insertions.linear(layer.attentionInput, x);
       Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
-      x = layer.attentionNorm.apply(insertions.linear(layer.attentionOutput, context).add(x));
+      Tensor attended = insertions.linear(layer.attentionOutput, context);
+      x =
+          layer.attentionNorm.apply(
+              insertions.afterAttention(i, attended, x, layer.attentionNorm).add(x));
       Tensor middle = config.activation().apply(insertions.linear(layer.intermediate, x));
       Tensor h = insertions.linear(layer.output, middle);
       x = layer.outputNorm.apply(insertions.afterFeedForward(i, h, x, layer.outputNorm).add(x));

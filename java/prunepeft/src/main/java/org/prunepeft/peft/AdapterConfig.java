@@ -1,20 +1,106 @@
 package org.prunepeft.peft;
 
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.prunepeft.io.Spelling;
 import org.prunepeft.kernels.Activation;
 
 /**
- * Serial bottleneck adapters after the feed-forward block (AdapterHub's SeqBn).
+ * Bottleneck adapter candidates.
  *
  * @param bottleneck m, 1 or more
  * @param nonLinearity σ
+ * @param style where they sit; null: {@link Style#PFEIFFER}
+ * @param scaling s, the factor of what a module adds, above 0; null: the style's
+ * @param bottleneckPattern other sizes of some modules, by the last parts of their names, such as
+ *     encoder.layer.0.output.adapter
  */
-public record AdapterConfig(int bottleneck, Activation nonLinearity) {
+public record AdapterConfig(
+    int bottleneck,
+    Activation nonLinearity,
+    Style style,
+    Double scaling,
+    Map<String, Integer> bottleneckPattern) {
   public static final AdapterConfig DEFAULT = new AdapterConfig(128, Activation.RELU);
 
-  public AdapterConfig {
-    if (bottleneck < 1) {
-      throw new IllegalArgumentException(
-          "the adapter's bottleneck must be at least 1, got " + bottleneck);
+  /** Where adapters sit in a layer, and what they compute on; AdapterHub's names. */
+  public enum Style {
+    /** After the feed-forward block, on its normalised sum (Pfeiffer et al. 2021). */
+    PFEIFFER(1, "pfeiffer", "seq_bn"),
+    /** After attention and after the feed-forward block, on their outputs (Houlsby et al. 2019). */
+    HOULSBY(1, "houlsby", "double_seq_bn"),
+    /** Beside the feed-forward block, on its input (He et al. 2022). */
+    PARALLEL(4, "parallel", "par_bn", "scaled_parallel");
+
+    private final double scaling;
+    private final List<String> names;
+
+    Style(double scaling, String... names) {
+      this.scaling = scaling;
+      this.names = List.of(names);
     }
+
+    /**
+     * The style of that name.
+     *
+     * @throws IllegalArgumentException if there is none
+     */
+    public static Style byName(String name) {
+      return Arrays.stream(values())
+          .filter(style -> style.names.contains(name))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new IllegalArgumentException(
+                      Spelling.unknown(
+                          "adapter configuration",
+                          name,
+                          Arrays.stream(values()).flatMap(s -> s.names.stream()).toList())));
+    }
+
+    @Override
+    public String toString() {
+      return names.get(0);
+    }
+  }
+
+  public AdapterConfig {
+    style = style == null ? Style.PFEIFFER : style;
+    scaling = scaling == null ? style.scaling : scaling;
+    bottleneckPattern = bottleneckPattern == null ? Map.of() : new TreeMap<>(bottleneckPattern);
+    requireSize(bottleneck);
+    bottleneckPattern.values().forEach(AdapterConfig::requireSize);
+    if (!(scaling > 0 && Double.isFinite(scaling))) {
+      throw new IllegalArgumentException("the adapters' scaling must be above 0, got " + scaling);
+    }
+  }
+
+  private static void requireSize(int size) {
+    if (size < 1) {
+      throw new IllegalArgumentException(
+          "the adapter's bottleneck must be at least 1, got " + size);
+    }
+  }
+
+  /** A style's, with its own scaling. */
+  public AdapterConfig(int bottleneck, Activation nonLinearity, Style style) {
+    this(bottleneck, nonLinearity, style, null, Map.of());
+  }
+
+  /** Serial adapters after the feed-forward block. */
+  public AdapterConfig(int bottleneck, Activation nonLinearity) {
+    this(bottleneck, nonLinearity, Style.PFEIFFER);
+  }
+
+  /** The size of a module. */
+  int size(String path) {
+    for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {
+      if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {
+        return entry.getValue();
+      }
+    }
+    return bottleneck;
   }
 }

@@ -1,6 +1,6 @@
 package org.prunepeft.peft;
 
-import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.Tape;
 
 /**
@@ -12,7 +12,7 @@ import org.prunepeft.torch.Tape;
  * @param step training step, names the masks
  * @param microBatch within the step, names them too; 0 to 65535
  * @param magnitudes null: the modules' outputs are not measured
- * @param rowMask B·T bytes, 0 for padding
+ * @param rowMask [B,T], uint8, 0 for padding
  * @param tokens how many rows are real
  */
 public record ForwardPass(
@@ -22,7 +22,7 @@ public record ForwardPass(
     int step,
     int microBatch,
     OutputMagnitudes magnitudes,
-    BytePointer rowMask,
+    Tensor rowMask,
     long tokens) {
 
   /** A pass without dropout and measurement. */

@@ -1,9 +1,9 @@
 package org.prunepeft.peft;
 
 import java.util.SplittableRandom;
-import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.Torch;
 
 /**
  * Normal initial values that depend on the seed, the stage and the tensor's name alone: not on
@@ -34,8 +34,8 @@ final class InitialWeights {
   static void fill(Tensor tensor, float[] values) {
     try (NoGradGuard guard = new NoGradGuard();
         Tensor plain = tensor.detach();
-        FloatPointer data = plain.data_ptr_float()) {
-      data.put(values);
+        Tensor given = Torch.floats(values, values.length).view_as(plain)) {
+      plain.copy_(given);
     }
   }
 }

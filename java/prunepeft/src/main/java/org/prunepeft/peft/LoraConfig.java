@@ -1,26 +1,43 @@
 package org.prunepeft.peft;
 
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * LoRA candidates, in PEFT's names.
  *
  * @param rank r, 1 or more
- * @param alpha lora_alpha; the scale is alpha / r
+ * @param alpha lora_alpha, above 0
  * @param dropout lora_dropout, in [0, 1)
- * @param targets target_modules: the last part of the names of the projections that get one; those
- *     of a layer are one module together
+ * @param targets target_modules: the last part of the names of the projections that get one
+ * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
+ * @param dora use_dora: magnitude and direction of each output are trained apart ({@link Dora})
+ * @param perProjection whether each projection's update is a module of its own; else those of a
+ *     layer are one module together
+ * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
+ *     names
+ * @param alphaPattern alpha_pattern: other alphas, likewise
  */
-public record LoraConfig(int rank, double alpha, double dropout, List<String> targets) {
+public record LoraConfig(
+    int rank,
+    double alpha,
+    double dropout,
+    List<String> targets,
+    boolean rsLora,
+    boolean dora,
+    boolean perProjection,
+    Map<String, Integer> rankPattern,
+    Map<String, Double> alphaPattern) {
   public static final LoraConfig DEFAULT = new LoraConfig(32, 32, 0.1, List.of("query", "value"));
 
   public LoraConfig {
-    if (rank < 1) {
-      throw new IllegalArgumentException("LoRA rank must be at least 1, got " + rank);
-    }
-    if (!(alpha > 0)) {
-      throw new IllegalArgumentException("LoRA alpha must be above 0, got " + alpha);
-    }
+    rankPattern = rankPattern == null ? Map.of() : new TreeMap<>(rankPattern);
+    alphaPattern = alphaPattern == null ? Map.of() : new TreeMap<>(alphaPattern);
+    requireRank(rank);
+    rankPattern.values().forEach(LoraConfig::requireRank);
+    requireAlpha(alpha);
+    alphaPattern.values().forEach(LoraConfig::requireAlpha);
     if (!(dropout >= 0 && dropout < 1)) {
       throw new IllegalArgumentException("LoRA dropout must be in [0, 1), got " + dropout);
     }
@@ -30,12 +47,48 @@ public record LoraConfig(int rank, double alpha, double dropout, List<String> ta
     targets = List.copyOf(targets);
   }
 
-  /** The factor of B·A. */
-  public double scale() {
-    return scale(alpha, rank, false);
+  private static void requireRank(int rank) {
+    if (rank < 1) {
+      throw new IllegalArgumentException("LoRA rank must be at least 1, got " + rank);
+    }
   }
 
-  /** alpha / r, or alpha / √r (rank-stabilised LoRA, Kalajdzievski 2023). */
+  private static void requireAlpha(double alpha) {
+    if (!(alpha > 0)) {
+      throw new IllegalArgumentException("LoRA alpha must be above 0, got " + alpha);
+    }
+  }
+
+  /** Plain LoRA, one module a layer. */
+  public LoraConfig(int rank, double alpha, double dropout, List<String> targets) {
+    this(rank, alpha, dropout, targets, false, false, false, Map.of(), Map.of());
+  }
+
+  /** The rank of a projection. */
+  int rank(String path) {
+    return of(path, rankPattern, rank);
+  }
+
+  /** The alpha of a projection. */
+  double alpha(String path) {
+    return of(path, alphaPattern, alpha);
+  }
+
+  private static <T> T of(String path, Map<String, T> pattern, T otherwise) {
+    for (Map.Entry<String, T> entry : pattern.entrySet()) {
+      if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {
+        return entry.getValue();
+      }
+    }
+    return otherwise;
+  }
+
+  /** The factor of B·A on a projection. */
+  double scale(String path) {
+    return scale(alpha(path), rank(path), rsLora);
+  }
+
+  /** alpha / r, or alpha / √r. */
   static double scale(double alpha, int rank, boolean rsLora) {
     return alpha / (rsLora ? Math.sqrt(rank) : rank);
   }

@@ -6,17 +6,25 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 
 /**
- * A kind of module that a search may place in each layer. A new kind implements this and {@link
- * PeftModule}, and is named in the {@link PeftConfig}.
+ * A module that a search may place in each layer. A new one implements this and {@link PeftModule},
+ * and is named in the {@link PeftConfig}.
  */
 public interface ModuleType {
-  /** Its name in configurations, strategies and tables: lora, adapter. */
+  /** Its name in a layer: lora, lora.query, adapter. */
   String name();
+
+  /**
+   * The kind of module: those of a kind are ranked with each other, share a learning rate, and are
+   * one type in strategies and tables.
+   */
+  default String kind() {
+    return name();
+  }
 
   /**
    * A tensor of a module.
    *
-   * @param name its whole name in the model, and its key in adapter files
+   * @param name its whole name in the model, and its key in a run's files
    * @param shape its extents
    * @param deviation standard deviation of its initial values, around 0; 0: zeros
    */
@@ -45,11 +53,25 @@ public interface ModuleType {
    * A trained module as adapter files know it.
    *
    * @param tensors in the order of {@link #parameters}
+   * @param base what it was trained on
    * @throws UnsupportedOperationException if there is no such form, as here
    */
   default List<AdapterPart> parts(
-      EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors) {
+      EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors, BaseWeights base) {
     throw new UnsupportedOperationException(
-        "modules of the kind " + name() + " have no form in adapter files");
+        "modules of the kind " + kind() + " have no form in adapter files");
+  }
+
+  /**
+   * The inverse of {@link #parts}.
+   *
+   * @param parts of a whole adapter, those of other modules too
+   * @return in the order of {@link #parameters}; none if the adapter has nothing in this place
+   * @throws UnsupportedOperationException if there is no such form, as here
+   */
+  default List<SafeTensors.Tensor> tensors(
+      EncoderConfig encoder, int layer, List<AdapterPart> parts, BaseWeights base) {
+    throw new UnsupportedOperationException(
+        "modules of the kind " + kind() + " have no form in adapter files");
   }
 }

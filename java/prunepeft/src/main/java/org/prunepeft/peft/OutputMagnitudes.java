@@ -2,30 +2,95 @@ package org.prunepeft.peft;
 
 import java.util.Map;
 import java.util.TreeMap;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.ImportancePlan;
+import org.prunepeft.kernels.Matrix;
+import org.prunepeft.torch.ComputeDevice;
 
-/** Running means of the size of the modules' outputs, |f|, over elements of real tokens. */
-public final class OutputMagnitudes {
-  private final Map<String, double[]> sums = new TreeMap<>();
+/**
+ * Running means of the size of the modules' outputs, |f|, over elements of real tokens. The sums
+ * stay on the device that made them until a mean is asked for.
+ */
+public final class OutputMagnitudes implements AutoCloseable {
+  private final Map<String, Total> totals = new TreeMap<>();
+  private final PointerScope scope;
+
+  /** Σ |f|, float64 [1], and over how many elements. */
+  private static final class Total {
+    final Tensor sum;
+    long elements;
+
+    Total(Tensor sum) {
+      this.sum = sum;
+    }
+  }
+
+  public OutputMagnitudes() {
+    try (PointerScope own = new PointerScope()) {
+      scope = own;
+      own.extend();
+    }
+  }
 
   /**
+   * Adds the size of σ(p) Qᵀ + bias, a module's output for the pass's tokens.
+   *
    * @param module the module's name
-   * @param sum Σ |f|
-   * @param elements over how many
+   * @param p [B·T,r]
+   * @param q [N,r]
+   * @param bias [N]; null: none
    */
-  public void add(String module, double sum, long elements) {
-    double[] entry = sums.computeIfAbsent(module, name -> new double[2]);
-    entry[0] += sum;
-    entry[1] += elements;
+  void measure(
+      String module, ForwardPass pass, Matrix p, Activation activation, Matrix q, Matrix bias) {
+    ComputeDevice device = ComputeDevice.of(pass.rowMask());
+    try (PointerScope temporary = new PointerScope()) {
+      Tensor sum = torch.zeros(new long[] {1}, device.options(torch.ScalarType.Double));
+      ImportancePlan.outputMagnitude(
+          device.kernels(),
+          p,
+          activation,
+          q,
+          bias,
+          new BytePointer(pass.rowMask().data_ptr()),
+          sum.data_ptr(),
+          pass.tape().workspace());
+      add(module, sum, pass.tokens() * q.rows());
+    }
+  }
+
+  private void add(String module, Tensor sum, long elements) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      Total total = totals.get(module);
+      if (total == null) {
+        total = new Total(sum.clone());
+        scope.attach(total.sum);
+        totals.put(module, total);
+      } else {
+        total.sum.add_(sum, new Scalar(1));
+      }
+      total.elements += elements;
+    }
   }
 
   /** Adds another record to this one. */
   public void add(OutputMagnitudes other) {
-    other.sums.forEach((module, entry) -> add(module, entry[0], (long) entry[1]));
+    other.totals.forEach((module, total) -> add(module, total.sum, total.elements));
   }
 
   /** Mean |f| of a module; 0 if it was never measured. */
   public double mean(String module) {
-    double[] entry = sums.get(module);
-    return entry == null || entry[1] == 0 ? 0 : entry[0] / entry[1];
+    Total total = totals.get(module);
+    return total == null || total.elements == 0 ? 0 : total.sum.item_double() / total.elements;
+  }
+
+  @Override
+  public void close() {
+    scope.close();
   }
 }

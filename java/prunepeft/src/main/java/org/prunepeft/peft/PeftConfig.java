@@ -7,7 +7,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 
 /**
- * The kinds of modules that every layer of the supernet holds.
+ * The modules that every layer of the supernet holds.
  *
  * @param types at least one, their names distinct
  */
@@ -15,23 +15,29 @@ public record PeftConfig(List<ModuleType> types) {
   public PeftConfig {
     types = List.copyOf(types);
     if (types.isEmpty()) {
-      throw new IllegalArgumentException("a supernet needs at least one kind of module");
+      throw new IllegalArgumentException("a supernet needs at least one module a layer");
     }
     if (types.stream().map(ModuleType::name).distinct().count() != types.size()) {
-      throw new IllegalArgumentException("the kinds of modules must have distinct names");
+      throw new IllegalArgumentException("the modules of a layer must have distinct names");
     }
   }
 
-  /** LoRA and a serial adapter in every layer; a null configuration leaves the kind out. */
+  /** Low-rank updates and bottleneck adapters; a null configuration leaves the kind out. */
   public static PeftConfig of(LoraConfig lora, AdapterConfig adapter) {
     List<ModuleType> types = new ArrayList<>();
-    if (lora != null) {
-      types.add(new Lora(lora));
+    if (lora != null && lora.perProjection()) {
+      lora.targets().forEach(target -> types.add(lowRank(lora, "lora." + target, List.of(target))));
+    } else if (lora != null) {
+      types.add(lowRank(lora, "lora", lora.targets()));
     }
     if (adapter != null) {
-      types.add(new SerialAdapter(adapter));
+      types.addAll(BottleneckAdapter.of(adapter));
     }
     return new PeftConfig(types);
+  }
+
+  private static ModuleType lowRank(LoraConfig config, String name, List<String> targets) {
+    return config.dora() ? new Dora(config, name, targets) : new Lora(config, name, targets);
   }
 
   /** All candidate modules for an encoder. */
@@ -43,17 +49,28 @@ public record PeftConfig(List<ModuleType> types) {
             type.parameters(encoder, layer).stream().mapToLong(ModuleType.Parameter::count).sum();
         candidates.add(
             new Candidate(
-                PeftModules.candidateName(type.name(), layer), layer, type.name(), count));
+                PeftModules.candidateName(type.name(), layer), layer, type.kind(), count));
       }
     }
     return new SearchSpace(encoder.layers(), candidates);
   }
 
-  /** The kind of that name. */
-  public ModuleType type(String name) {
+  /** The kinds of modules, in order. */
+  public List<String> kinds() {
+    return types.stream().map(ModuleType::kind).distinct().toList();
+  }
+
+  /**
+   * What a module of the space is.
+   *
+   * @throws IllegalArgumentException if it is none of the space
+   */
+  public ModuleType typeOf(Candidate module) {
     return types.stream()
-        .filter(type -> type.name().equals(name))
+        .filter(
+            type -> PeftModules.candidateName(type.name(), module.layer()).equals(module.name()))
         .findFirst()
-        .orElseThrow(() -> new IllegalArgumentException("no kind of module is named " + name));
+        .orElseThrow(
+            () -> new IllegalArgumentException("the configuration has no module " + module.name()));
   }
 }

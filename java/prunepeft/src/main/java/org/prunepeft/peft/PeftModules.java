@@ -5,12 +5,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.AttentionKernels;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
-import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
@@ -18,6 +20,7 @@ import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.AttentionOp;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
 
@@ -37,21 +40,24 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * Places modules, all of their weights zero until {@link #initialise}.
    *
    * @param candidates which modules of the configuration's space there are; may be empty
+   * @param device where their weights lie: the encoder's
    */
-  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+  public PeftModules(
+      PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
     this.candidates = List.copyOf(candidates);
-    for (ModuleType type : config.types()) {
+    for (String kind : config.kinds()) {
       Map<String, long[]> shapes = new LinkedHashMap<>();
       for (Candidate candidate : candidates) {
-        if (candidate.type().equals(type.name())) {
-          List<ModuleType.Parameter> own = type.parameters(encoder, candidate.layer());
+        if (candidate.type().equals(kind)) {
+          List<ModuleType.Parameter> own =
+              config.typeOf(candidate).parameters(encoder, candidate.layer());
           parameters.put(candidate.name(), own);
           own.forEach(parameter -> shapes.put(parameter.name(), parameter.shape()));
         }
       }
       if (!shapes.isEmpty()) {
-        groups.put(type.name(), new FlatParameters(shapes));
+        groups.put(kind, new FlatParameters(device, shapes));
       }
     }
     for (Candidate candidate : candidates) {
@@ -64,13 +70,22 @@ public final class PeftModules implements Insertions, AutoCloseable {
           .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
           .put(
               candidate.name(),
-              config.type(candidate.type()).create(encoder, candidate.layer(), tensors));
+              config.typeOf(candidate).create(encoder, candidate.layer(), tensors));
     }
   }
 
-  /** The name of a layer's module of a kind. */
-  public static String candidateName(String type, int layer) {
-    return "encoder.layer." + layer + "." + type;
+  /** On the CPU; see the other constructor. */
+  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+    this(config, encoder, candidates, ComputeDevice.CPU);
+  }
+
+  /**
+   * The name of a layer's module.
+   *
+   * @param name its name in the layer
+   */
+  public static String candidateName(String name, int layer) {
+    return "encoder.layer." + layer + "." + name;
   }
 
   /** The modules that there are. */
@@ -156,7 +171,28 @@ public final class PeftModules implements Insertions, AutoCloseable {
             ? new Dropout(dropped, seed, pass.step(), pass.microBatch())
             : null;
     LoraLinear.Observer observer = tokens ? observer(owners) : null;
-    return LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
+    Tensor y = LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
+    return branches.isEmpty() ? y : scaled(linear, y);
+  }
+
+  /** Multiplies by the modules' gains. */
+  private Tensor scaled(FrozenLinear linear, Tensor y) {
+    TensorVector excess = new TensorVector();
+    boolean any = false;
+    for (FrozenLinear.Part part : linear.parts()) {
+      Tensor gain = null;
+      for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+        gain = gain == null ? module.gain(linear, part) : gain;
+      }
+      any |= gain != null;
+      excess.push_back(gain == null ? y.new_zeros(part.rows()) : gain.sub(new Scalar(1)));
+    }
+    if (!any) {
+      return y;
+    }
+    Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
+    // A gain of exactly 1 changes nothing.
+    return y.add(product.mul(torch.cat(excess, 0))).to(y.scalar_type().intern());
   }
 
   private LoraLinear.Observer observer(List<String> owners) {
@@ -164,22 +200,23 @@ public final class PeftModules implements Insertions, AutoCloseable {
       return null;
     }
     return (branch, s, b) ->
-        pass.magnitudes()
-            .add(
-                owners.get(branch),
-                ImportancePlan.outputMagnitude(
-                    Device.cpu(),
-                    s,
-                    Activation.IDENTITY,
-                    b,
-                    null,
-                    pass.rowMask(),
-                    pass.tape().workspace()),
-                pass.tokens() * b.rows());
+        pass.magnitudes().measure(owners.get(branch), pass, s, Activation.IDENTITY, b, null);
+  }
+
+  @Override
+  public Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    Tensor out = h;
+    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+      out = module.afterAttention(pass, out, input, norm);
+    }
+    return out;
   }
 
   @Override
   public Tensor attention(Tensor qkv, EncoderInput input, long heads) {
+    if (qkv.is_cuda()) {
+      return Insertions.super.attention(qkv, input, heads);
+    }
     return AttentionOp.apply(
         pass.tape(),
         qkv,
@@ -188,7 +225,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
             input.length(),
             heads,
             qkv.size(1) / 3 / heads,
-            input.padded() ? input.rowMask() : null));
+            input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null));
   }
 
   @Override

@@ -3,10 +3,14 @@ package org.prunepeft.torch;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.kernels.Device;
 
-/** Softmax attention over all heads as one operation of the autograd graph and of our kernels. */
+/**
+ * Softmax attention over all heads as one operation of the autograd graph and of our kernels, on
+ * the CPU.
+ */
 public final class AttentionOp {
   private AttentionOp() {}
 
@@ -20,9 +24,11 @@ public final class AttentionOp {
     Tensor input = qkv.detach();
     Tensor context;
     Tensor logSums;
+    torch.ScalarType type = input.scalar_type().intern();
     try (NoGradGuard guard = new NoGradGuard()) {
-      context = Torch.emptyMatrix(qkv.size(0), qkv.size(1) / 3, input);
-      logSums = Torch.emptyMatrix(extents.sequences() * extents.heads(), extents.tokens());
+      context = ComputeDevice.CPU.emptyMatrix(qkv.size(0), qkv.size(1) / 3, type);
+      logSums =
+          ComputeDevice.CPU.emptyMatrix(extents.sequences() * extents.heads(), extents.tokens());
       AttentionKernels.forward(
           Device.cpu(),
           extents,
@@ -36,7 +42,7 @@ public final class AttentionOp {
         List.of(qkv),
         List.of(qkv, logSums),
         gradient -> {
-          Tensor dqkv = Torch.emptyMatrix(input.size(0), input.size(1), input);
+          Tensor dqkv = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
           AttentionKernels.backward(
               Device.cpu(),
               extents,

@@ -45,9 +45,10 @@ public final class FlatParameters implements AutoCloseable {
   /**
    * Makes zero tensors.
    *
+   * @param device where they lie
    * @param shapes by name, in the order in which they are to lie
    */
-  public FlatParameters(Map<String, long[]> shapes) {
+  public FlatParameters(ComputeDevice device, Map<String, long[]> shapes) {
     try (PointerScope own = new PointerScope()) {
       scope = own;
       own.extend();
@@ -55,8 +56,8 @@ public final class FlatParameters implements AutoCloseable {
       for (long[] shape : shapes.values()) {
         total += padded(length(shape));
       }
-      values = Torch.zeros(total);
-      gradients = Torch.zeros(total);
+      values = device.zeros(total);
+      gradients = device.zeros(total);
       long offset = 0;
       for (Map.Entry<String, long[]> entry : shapes.entrySet()) {
         long length = length(entry.getValue());
@@ -77,8 +78,9 @@ public final class FlatParameters implements AutoCloseable {
       scope = own;
       own.extend();
       long total = tensors.stream().mapToLong(stacked -> padded(stacked.tensor.numel())).sum();
-      values = Torch.zeros(total);
-      gradients = Torch.zeros(total);
+      ComputeDevice device = ComputeDevice.of(tensors.get(0).tensor);
+      values = device.zeros(total);
+      gradients = device.zeros(total);
       long offset = 0;
       for (Stacked stacked : tensors) {
         move(stacked, offset);
@@ -182,9 +184,9 @@ public final class FlatParameters implements AutoCloseable {
           "%s has %d elements, got %d".formatted(name, part.length, data.length));
     }
     try (NoGradGuard guard = new NoGradGuard();
-        Tensor plain = values.detach();
-        FloatPointer memory = plain.data_ptr_float()) {
-      memory.position(part.offset).put(data);
+        Tensor flat = Torch.floats(data, data.length);
+        Tensor given = flat.view_as(part.tensor)) {
+      part.tensor.detach().copy_(given);
     }
   }
 
@@ -206,7 +208,7 @@ public final class FlatParameters implements AutoCloseable {
   /** The part of a flat tensor of this layout that belongs to a name, as [1,n]. */
   public Matrix segment(Tensor flat, String name) {
     Part part = part(name);
-    return Matrix.vector(flat.data_ptr_float().position(part.offset), part.length);
+    return Matrix.vector(new FloatPointer(flat.data_ptr()).position(part.offset), part.length);
   }
 
   /** Sets all gradients to 0. */

@@ -1,7 +1,6 @@
 package org.prunepeft.torch;
 
 import org.bytedeco.pytorch.Tensor;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Linear;
 
 /**
@@ -13,6 +12,10 @@ public final class FrozenWeight implements AutoCloseable {
   private final Tensor weight;
   private final Tensor bias;
   private Linear prepared;
+
+  /** The weight as {@link #prepared} was given it. */
+  private Tensor dense;
+
   private long version;
 
   /**
@@ -39,11 +42,14 @@ public final class FrozenWeight implements AutoCloseable {
     long current = weight._version() + (bias == null ? 0 : bias._version());
     if (prepared == null || version != current) {
       close();
-      try (Tensor w = weight.detach().contiguous()) {
-        prepared =
-            new Linear(
-                Device.cpu(), Torch.matrix(w), bias == null ? null : Torch.matrix(bias.detach()));
-      }
+      dense = weight.detach().contiguous();
+      // On a GPU the prepared form reads it each time, long after the scope of this call.
+      dense.retainReference();
+      prepared =
+          new Linear(
+              ComputeDevice.of(dense).kernels(),
+              Torch.matrix(dense),
+              bias == null ? null : Torch.matrix(bias.detach()));
       version = current;
     }
     return prepared;
@@ -55,6 +61,7 @@ public final class FrozenWeight implements AutoCloseable {
     if (prepared != null) {
       prepared.close();
       prepared = null;
+      dense.releaseReference();
     }
   }
 }

@@ -57,16 +57,22 @@ public final class LoraLinear {
     Tensor y;
     Tensor s;
     Tensor input = x.detach();
+    ComputeDevice place = ComputeDevice.of(input);
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = Torch.emptyMatrix(rows, linear.weight().size(0), input);
-      s = Torch.emptyMatrix(rows, ranks(branches));
+      y = place.emptyMatrix(rows, linear.weight().size(0), input.scalar_type().intern());
+      s = place.emptyMatrix(rows, ranks(branches));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
           branches, (i, column, rank) -> table.add(branch(branches.get(i), s, column, rank)));
       linear
           .prepared()
           .forward(
-              Device.cpu(), Torch.matrix(input), table, dropout, Torch.matrix(y), tape.workspace());
+              place.kernels(),
+              Torch.matrix(input),
+              table,
+              dropout,
+              Torch.matrix(y),
+              tape.workspace());
       for (int i = 0; i < table.size() && observer != null; i++) {
         observer.forward(i, table.get(i).s(), table.get(i).b());
       }
@@ -100,7 +106,9 @@ public final class LoraLinear {
       Dropout dropout,
       boolean needsInput) {
     Tensor[] gradients = new Tensor[1 + 2 * branches.size()];
-    Tensor ds = Torch.emptyMatrix(x.size(0), s.size(1));
+    ComputeDevice place = ComputeDevice.of(x);
+    Device device = place.kernels();
+    Tensor ds = place.emptyMatrix(x.size(0), s.size(1));
     List<LoraBranch> down = new ArrayList<>();
     List<LinearBranch> table = new ArrayList<>();
     forEachColumnBlock(
@@ -108,11 +116,11 @@ public final class LoraLinear {
         (i, column, rank) -> {
           Branch branch = branches.get(i);
           Matrix b = Torch.matrix(branch.b);
-          Tensor da = Torch.emptyMatrix(rank, x.size(1));
-          Tensor db = Torch.emptyMatrix(b.rows(), rank);
+          Tensor da = place.emptyMatrix(rank, x.size(1));
+          Tensor db = place.emptyMatrix(b.rows(), rank);
           Matrix dsOfBranch = columns(ds, column, rank);
           LoraKernels.gradUp(
-              Device.cpu(),
+              device,
               columns(dy, branch.firstColumn, b.rows()),
               b,
               columns(s, column, rank),
@@ -127,14 +135,13 @@ public final class LoraLinear {
           gradients[2 + 2 * i] = db;
         });
     if (!down.isEmpty()) {
-      LoraKernels.gradDown(Device.cpu(), Torch.matrix(x), down, dropout, false, tape.workspace());
+      LoraKernels.gradDown(device, Torch.matrix(x), down, dropout, false, tape.workspace());
     }
     if (needsInput) {
-      Tensor dx = Torch.emptyMatrix(x.size(0), x.size(1), x);
+      Tensor dx = place.emptyMatrix(x.size(0), x.size(1), x.scalar_type().intern());
       linear
           .prepared()
-          .gradInput(
-              Device.cpu(), Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
+          .gradInput(device, Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
       gradients[0] = dx;
     }
     return gradients;

@@ -5,7 +5,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.AdapterKernels;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Matrix;
 
 /**
@@ -49,12 +48,13 @@ public final class SerialAdapterOp {
     Tensor input = v.detach();
     Tensor out;
     Tensor z;
+    ComputeDevice place = ComputeDevice.of(input);
     try (NoGradGuard guard = new NoGradGuard()) {
-      out = Torch.emptyMatrix(v.size(0), v.size(1), input);
-      z = Torch.emptyMatrix(v.size(0), weights.down.size(0));
+      out = place.emptyMatrix(v.size(0), v.size(1), input.scalar_type().intern());
+      z = place.emptyMatrix(v.size(0), weights.down.size(0));
       AdapterKernels.Weights matrices = weights.matrices();
       AdapterKernels.forward(
-          Device.cpu(),
+          place.kernels(),
           Torch.matrix(input),
           Torch.matrix(h.detach()),
           matrices,
@@ -77,13 +77,14 @@ public final class SerialAdapterOp {
       Tape tape, Tensor dout, Tensor v, Tensor z, Weights weights, boolean needsInput) {
     long m = weights.down.size(0);
     long k = weights.down.size(1);
-    Tensor down = Torch.emptyMatrix(m, k);
-    Tensor downBias = Torch.zeros(m);
-    Tensor up = Torch.emptyMatrix(k, m);
-    Tensor upBias = Torch.zeros(k);
-    Tensor dv = needsInput ? Torch.emptyMatrix(v.size(0), k, v) : null;
+    ComputeDevice place = ComputeDevice.of(v);
+    Tensor down = place.emptyMatrix(m, k);
+    Tensor downBias = place.zeros(m);
+    Tensor up = place.emptyMatrix(k, m);
+    Tensor upBias = place.zeros(k);
+    Tensor dv = needsInput ? place.emptyMatrix(v.size(0), k, v.scalar_type().intern()) : null;
     AdapterKernels.backward(
-        Device.cpu(),
+        place.kernels(),
         Torch.matrix(dout),
         Torch.matrix(v),
         Torch.matrix(z),

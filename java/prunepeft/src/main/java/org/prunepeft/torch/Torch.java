@@ -82,7 +82,7 @@ public final class Torch {
 
   /** A copy of a float32 tensor's elements in row-major order. */
   public static float[] toFloats(Tensor tensor) {
-    try (Tensor dense = tensor.detach().contiguous();
+    try (Tensor dense = tensor.detach().cpu().contiguous();
         FloatPointer data = dense.data_ptr_float()) {
       float[] values = new float[Math.toIntExact(dense.numel())];
       data.get(values);
@@ -92,7 +92,7 @@ public final class Torch {
 
   /** A copy of an int64 tensor's elements in row-major order. */
   public static long[] toLongs(Tensor tensor) {
-    try (Tensor dense = tensor.detach().contiguous();
+    try (Tensor dense = tensor.detach().cpu().contiguous();
         LongPointer data = dense.data_ptr_long()) {
       long[] values = new long[Math.toIntExact(dense.numel())];
       data.get(values);
@@ -103,21 +103,6 @@ public final class Torch {
   /** Options for float32 tensors. */
   public static TensorOptions float32() {
     return new TensorOptions(torch.ScalarType.Float);
-  }
-
-  /** An uninitialised float32 matrix. */
-  public static Tensor emptyMatrix(long rows, long cols) {
-    return torch.empty(new long[] {rows, cols}, float32(), null);
-  }
-
-  /** An uninitialised matrix of another tensor's type. */
-  static Tensor emptyMatrix(long rows, long cols, Tensor like) {
-    return torch.empty(new long[] {rows, cols}, new TensorOptions(like.scalar_type()), null);
-  }
-
-  /** A zero float32 vector. */
-  public static Tensor zeros(long length) {
-    return torch.zeros(new long[] {length}, float32());
   }
 
   /**

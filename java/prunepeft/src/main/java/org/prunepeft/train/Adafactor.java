@@ -5,8 +5,8 @@ import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
 
 /**
  * Adafactor (Shazeer &amp; Stern 2018, algorithms 4 and 5) without momentum and with a given
@@ -54,8 +54,8 @@ final class Adafactor implements UpdateRule {
       return new Moments(
           weight,
           gradient,
-          Torch.zeros(weight.size(0)),
-          weight.dim() == 1 ? null : Torch.zeros(weight.size(1)));
+          ComputeDevice.of(weight).zeros(weight.size(0)),
+          weight.dim() == 1 ? null : ComputeDevice.of(weight).zeros(weight.size(1)));
     }
 
     /** Updates the moments; gives U. */

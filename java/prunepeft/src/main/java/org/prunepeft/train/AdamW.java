@@ -3,9 +3,9 @@ package org.prunepeft.train;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.FusedAdamW;
-import org.prunepeft.torch.Torch;
 
 /**
  * Adam with decoupled weight decay (Loshchilov &amp; Hutter 2019, algorithm 2), one fused pass over
@@ -30,9 +30,10 @@ final class AdamW implements UpdateRule {
       scope = own;
       own.extend();
       long length = parameters.values().numel();
-      mean = Torch.zeros(length);
-      square = Torch.zeros(length);
-      steps = Torch.zeros(1);
+      ComputeDevice device = ComputeDevice.of(parameters.values());
+      mean = device.zeros(length);
+      square = device.zeros(length);
+      steps = device.zeros(1);
     }
   }
 

@@ -6,7 +6,6 @@ import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.Batch;
 import org.prunepeft.data.EncodedDataset;
@@ -14,7 +13,7 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Precision;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.ComputeDevice;
 
 /**
  * The layers below the lowest module, whose outputs for an example are always the same: each is
@@ -96,7 +95,7 @@ public final class FrozenPrefix implements AutoCloseable {
         keep(batch, x);
         return x;
       }
-      return mixed(batch, missing, insertions);
+      return mixed(batch, missing, input.device(), insertions);
     }
   }
 
@@ -105,11 +104,12 @@ public final class FrozenPrefix implements AutoCloseable {
   }
 
   /** Some rows are known, some are not. */
-  private Tensor mixed(Batch batch, List<Integer> missing, Insertions insertions) {
+  private Tensor mixed(
+      Batch batch, List<Integer> missing, ComputeDevice device, Insertions insertions) {
     int[] examples = missing.stream().mapToInt(i -> batch.indices()[i]).toArray();
     Batch rest = Batch.of(data, examples);
     EncoderInput input =
-        EncoderInput.of(rest.ids(), rest.types(), rest.mask(), rest.rows(), rest.length());
+        EncoderInput.of(device, rest.ids(), rest.types(), rest.mask(), rest.rows(), rest.length());
     Tensor computed = compute(input, insertions);
     Tensor x = keptRows(batch);
     long[] to = new long[rest.rows() * rest.length()];
@@ -117,7 +117,7 @@ public final class FrozenPrefix implements AutoCloseable {
       long row = missing.get(i / rest.length());
       to[i] = row * batch.length() + i % rest.length();
     }
-    x.index_copy_(0, Torch.longs(to, to.length), computed);
+    x.index_copy_(0, device.longs(to, to.length), computed);
     keep(rest, computed);
     return x;
   }
@@ -131,7 +131,7 @@ public final class FrozenPrefix implements AutoCloseable {
         from[i * batch.length() + t] = firstRow[example] + t;
       }
     }
-    Tensor x = kept.index_select(0, Torch.longs(from, from.length));
+    Tensor x = kept.index_select(0, ComputeDevice.of(kept).longs(from, from.length));
     return encoder.precision().of(x);
   }
 
@@ -153,14 +153,15 @@ public final class FrozenPrefix implements AutoCloseable {
     }
     if (kept == null) {
       torch.ScalarType type = half ? torch.ScalarType.Half : x.scalar_type().intern();
-      kept = torch.zeros(new long[] {keptTokens, x.size(1)}, new TensorOptions(type));
+      kept = torch.zeros(new long[] {keptTokens, x.size(1)}, ComputeDevice.of(x).options(type));
       scope.attach(kept);
     }
     if (count > 0) {
-      Tensor values = x.index_select(0, Torch.longs(Arrays.copyOf(from, count), count));
+      Tensor values =
+          x.index_select(0, ComputeDevice.of(x).longs(Arrays.copyOf(from, count), count));
       kept.index_copy_(
           0,
-          Torch.longs(Arrays.copyOf(to, count), count),
+          ComputeDevice.of(x).longs(Arrays.copyOf(to, count), count),
           half ? values.to(torch.ScalarType.Half) : values);
     }
   }

@@ -13,6 +13,7 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Precision;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 
@@ -43,24 +44,35 @@ public final class Head implements AutoCloseable {
    *
    * @param schema of the task
    * @param hidden size of the pooled output
+   * @param device where its weights lie: the encoder's
    */
-  public Head(Schema schema, long hidden) {
+  public Head(Schema schema, long hidden, ComputeDevice device) {
     this.schema = Objects.requireNonNull(schema, "schema");
     Map<String, long[]> shapes = new LinkedHashMap<>();
     shapes.put(WEIGHT, new long[] {schema.outputs(), hidden});
     shapes.put(BIAS, new long[] {schema.outputs()});
-    parameters = new FlatParameters(shapes);
+    parameters = new FlatParameters(device, shapes);
+  }
+
+  /** On the CPU; see the other constructor. */
+  public Head(Schema schema, long hidden) {
+    this(schema, hidden, ComputeDevice.CPU);
   }
 
   /** A head of its own with the same weights. */
   public Head copy() {
-    Head copy = new Head(schema, parameters.get(WEIGHT).size(1));
+    Head copy = new Head(schema, parameters.get(WEIGHT).size(1), device());
     try (NoGradGuard guard = new NoGradGuard()) {
       copy.parameters.values().copy_(parameters.values());
     }
     copy.mean = mean;
     copy.deviation = deviation;
     return copy;
+  }
+
+  /** Where its weights lie. */
+  ComputeDevice device() {
+    return ComputeDevice.of(parameters.values());
   }
 
   /** What it tells. */
@@ -98,7 +110,7 @@ public final class Head implements AutoCloseable {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return torch.cross_entropy_loss(
           logits,
-          Torch.longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length),
+          device().longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length),
           Torch.none(),
           torch.Reduction.Mean.value,
           NO_CLASS,
@@ -108,7 +120,7 @@ public final class Head implements AutoCloseable {
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) targets[i];
     }
-    Tensor loss = torch.mse_loss(logits, Torch.floats(values, values.length, 1));
+    Tensor loss = torch.mse_loss(logits, device().floats(values, values.length, 1));
     return standardised() ? loss.div(new Scalar(deviation * deviation)) : loss;
   }
 

@@ -15,8 +15,8 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
 
 /**
  * Gathers what the criteria need while a supernet trains: gradients summed over the steps and sizes
@@ -48,7 +48,8 @@ final class RoundStatistics implements AutoCloseable {
           .forEach(
               (type, group) -> {
                 long length = group.values().numel();
-                gradientSums.put(type, new Tensor[] {Torch.zeros(length), Torch.zeros(length)});
+                ComputeDevice device = ComputeDevice.of(group.values());
+                gradientSums.put(type, new Tensor[] {device.zeros(length), device.zeros(length)});
               });
     }
   }
@@ -75,14 +76,15 @@ final class RoundStatistics implements AutoCloseable {
 
   /** The statistics of every module, from the weights as they are now. */
   Observation observe() {
-    OutputMagnitudes all = new OutputMagnitudes();
-    all.add(magnitudes[0]);
-    all.add(magnitudes[1]);
     Map<String, ModuleStatistics> first = measure(type -> gradientSums.get(type)[0], magnitudes[0]);
     Map<String, ModuleStatistics> second =
         measure(type -> gradientSums.get(type)[1], magnitudes[1]);
     gradientSums.values().forEach(halves -> halves[0].add_(halves[1], new Scalar(1)));
-    return new Observation(measure(type -> gradientSums.get(type)[0], all), first, second);
+    try (OutputMagnitudes all = new OutputMagnitudes()) {
+      all.add(magnitudes[0]);
+      all.add(magnitudes[1]);
+      return new Observation(measure(type -> gradientSums.get(type)[0], all), first, second);
+    }
   }
 
   @FunctionalInterface
@@ -109,7 +111,7 @@ final class RoundStatistics implements AutoCloseable {
         }
       }
       try (ImportancePlan plan =
-          new ImportancePlan(Device.cpu(), segments, candidates.size(), types.size())) {
+          new ImportancePlan(device(), segments, candidates.size(), types.size())) {
         if (thresholds == null) {
           // The weights do not change between the passes over the halves and the whole.
           thresholds = thresholds(plan, types.size());
@@ -123,6 +125,10 @@ final class RoundStatistics implements AutoCloseable {
         return result;
       }
     }
+  }
+
+  private Device device() {
+    return ComputeDevice.of(modules.groups().values().iterator().next().values()).kernels();
   }
 
   private float[] thresholds(ImportancePlan plan, int groups) {
@@ -151,6 +157,8 @@ final class RoundStatistics implements AutoCloseable {
 
   @Override
   public void close() {
+    magnitudes[0].close();
+    magnitudes[1].close();
     scope.close();
   }
 }

@@ -77,7 +77,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   public Observation train(Stage stage, List<Candidate> candidates) {
     Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? warmUp : round;
     String name = stage.kind().name() + "/" + stage.index();
-    PeftModules modules = new PeftModules(config, encoder, candidates);
+    PeftModules modules = new PeftModules(config, encoder, candidates, head.device());
     if (stage.fresh() || trained == null) {
       modules.initialise(seed, name);
     } else {

@@ -317,8 +317,9 @@ public final class Trainer implements AutoCloseable {
     return encoder.layers(prefix.layers(), encoder.config().layers(), x, input, modules);
   }
 
-  private static EncoderInput input(Batch batch) {
-    return EncoderInput.of(batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
+  private EncoderInput input(Batch batch) {
+    return EncoderInput.of(
+        encoder.device(), batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
   }
 
   @Override

@@ -79,16 +79,30 @@ class MergedModelTest {
     return whole;
   }
 
+  private static LoraConfig dora() {
+    return new LoraConfig(3, 5, 0, LORA.targets(), true, true, true, Map.of(), Map.of());
+  }
+
   @ParameterizedTest
   @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
   void theModelComputesWhatItsBaseWithTheModulesDoes(EncoderConfig config) throws IOException {
+    assertComputesTheSame(config, LORA);
+  }
+
+  @ParameterizedTest
+  @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
+  void theModelComputesWhatItsBaseWithDoraDoes(EncoderConfig config) throws IOException {
+    assertComputesTheSame(config, dora());
+  }
+
+  private void assertComputesTheSame(EncoderConfig config, LoraConfig lora) throws IOException {
     Random random = new Random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
     byte[] mask = new byte[2 * length];
     java.util.Arrays.fill(mask, 0, 2 * length - 4, (byte) 1);
-    PeftConfig peft = PeftConfig.of(LORA, null);
+    PeftConfig peft = PeftConfig.of(lora, null);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
         Tape tape = new Tape();
@@ -104,7 +118,7 @@ class MergedModelTest {
           new TrainedAdapter(
               "base",
               config,
-              Parts.of(peft, modules, config),
+              Parts.of(peft, modules, config, name -> tensors.get(name + ".weight")),
               List.of("no", "yes"),
               Parts.random(2, config.hidden()),
               Parts.random(2));

@@ -16,6 +16,7 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
@@ -80,22 +81,23 @@ final class Parts {
 
   /** What modules in the small BERT hold now. */
   static List<AdapterPart> of(PeftConfig config, PeftModules modules) {
-    return of(config, modules, SmallBert.CONFIG);
+    return of(config, modules, SmallBert.CONFIG, path -> null);
   }
 
   /** What modules in an encoder hold now. */
-  static List<AdapterPart> of(PeftConfig config, PeftModules modules, EncoderConfig encoder) {
+  static List<AdapterPart> of(
+      PeftConfig config, PeftModules modules, EncoderConfig encoder, BaseWeights base) {
     List<AdapterPart> parts = new ArrayList<>();
     for (Candidate module : modules.candidates()) {
       FlatParameters group = modules.groups().get(module.type());
       List<SafeTensors.Tensor> tensors =
-          config.type(module.type()).parameters(encoder, module.layer()).stream()
+          config.typeOf(module).parameters(encoder, module.layer()).stream()
               .map(
                   parameter ->
                       new SafeTensors.Tensor(
                           parameter.shape(), Torch.toFloats(group.get(parameter.name()))))
               .toList();
-      parts.addAll(config.type(module.type()).parts(encoder, module.layer(), tensors));
+      parts.addAll(config.typeOf(module).parts(encoder, module.layer(), tensors, base));
     }
     return parts;
   }

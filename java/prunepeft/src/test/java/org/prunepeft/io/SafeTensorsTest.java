@@ -20,6 +20,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Random;
+import java.util.TreeMap;
+import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -230,6 +232,76 @@ class SafeTensorsTest {
   }
 
   @Test
+  void everyTypeIsWrittenAlignedWithItsMetadata() throws IOException {
+    var random = new Random();
+    var stored = new TreeMap<String, byte[]>();
+    var sources = new TreeMap<String, SafeTensors.Source>();
+    for (DType dtype : DType.values()) {
+      // An odd number of elements where they are whole bytes; four of 6 bits are three bytes.
+      int count = dtype.bits() % 8 == 0 ? 3 : 4;
+      byte[] bytes = new byte[count * dtype.bits() / 8];
+      random.nextBytes(bytes);
+      stored.put(dtype.name(), bytes);
+      sources.put(dtype.name(), source(dtype, bytes, count, 1));
+    }
+    Map<String, String> metadata = Map.of("format", "pt", "note", "\"quoted\" é\n");
+    SafeTensors.write(file, sources, metadata);
+    Path copy = directory.resolve("copy.safetensors");
+    try (var tensors = SafeTensors.open(file)) {
+      assertEquals(metadata, tensors.metadata());
+      assertEquals(stored.keySet(), new TreeSet<>(tensors.names()));
+      for (String name : stored.keySet()) {
+        var entry = tensors.entry(name);
+        assertEquals(name, entry.dtype().name());
+        assertArrayEquals(stored.get(name), tensors.bytes(name), name);
+        assertEquals(0, entry.begin() * 8 % entry.dtype().bits(), name);
+      }
+      var again = new TreeMap<String, SafeTensors.Source>();
+      tensors.names().forEach(name -> again.put(name, tensors.source(name)));
+      SafeTensors.write(copy, again, metadata);
+    }
+    assertEquals(-1, Files.mismatch(file, copy));
+    byte[] bytes = Files.readAllBytes(file);
+    assertEquals(0, ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong() % 8);
+    SafeTensors.write(file, Map.of(), Map.of());
+    try (var tensors = SafeTensors.open(file)) {
+      assertTrue(tensors.metadata().isEmpty() && tensors.names().isEmpty());
+    }
+  }
+
+  @Test
+  void whatTheFormatCannotHoldIsNotWritten() {
+    var half = source(DType.F4, new byte[2], 3);
+    var e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> SafeTensors.write(file, Map.of("x", half), Map.of()));
+    assertTrue(e.getMessage().contains("x of type F4 and shape [3] has 12 bits"), e.getMessage());
+    var named = Map.of("__metadata__", source(DType.U8, new byte[1], 1));
+    assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(file, named, Map.of()));
+    assertFalse(Files.exists(file));
+  }
+
+  private static SafeTensors.Source source(DType dtype, byte[] bytes, long... shape) {
+    return new SafeTensors.Source() {
+      @Override
+      public DType dtype() {
+        return dtype;
+      }
+
+      @Override
+      public long[] shape() {
+        return shape;
+      }
+
+      @Override
+      public void read(long offset, ByteBuffer target) {
+        target.put(bytes, (int) offset, target.remaining());
+      }
+    };
+  }
+
+  @Test
   void aCheckpointIsWrittenAsFloat32() throws IOException {
     var data = ByteBuffer.allocate(6).order(ByteOrder.LITTLE_ENDIAN);
     data.putShort((short) 0x3c00).putShort((short) 0xc000).putShort((short) 0x7c00);
@@ -328,48 +400,6 @@ class SafeTensorsTest {
     Files.write(file, bytes.put(new byte[] {'{', '"', (byte) 0xff, '"'}).array());
     var e = assertThrows(FormatException.class, () -> SafeTensors.open(file));
     assertTrue(e.getMessage().endsWith("not UTF-8"), e.getMessage());
-  }
-
-  @Test
-  void mutatedAndTruncatedFilesAreReadOrRefused() throws IOException {
-    SafeTensors.write(
-        file,
-        Map.of(
-            "x.lora_A.weight", new Tensor(new long[] {2, 3}, new float[6]),
-            "x.lora_B.weight", new Tensor(new long[] {3, 2}, new float[6])));
-    byte[] good = Files.readAllBytes(file);
-    for (int length = good.length - 1; length >= 0; length -= 1 + length / 100) {
-      Files.write(file, Arrays.copyOf(good, length));
-      assertThrows(FormatException.class, () -> SafeTensors.open(file));
-    }
-    Files.write(file, good);
-    var random = new Random(11);
-    int read = 0;
-    String characters = "{}[]\",:0123456789-eFBIx \0";
-    for (int i = 0; i < 8000; i++) {
-      byte[] bad = good.clone();
-      for (int flips = 1 + random.nextInt(3); flips > 0; flips--) {
-        boolean length = random.nextInt(20) == 0;
-        int place = length ? random.nextInt(8) : 8 + random.nextInt(bad.length - 8);
-        bad[place] =
-            random.nextInt(4) == 0
-                ? (byte) random.nextInt(256)
-                : (byte) characters.charAt(random.nextInt(characters.length()));
-      }
-      // In place, since many file systems write to the disk when a file is emptied and filled anew.
-      try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-        channel.write(ByteBuffer.wrap(bad));
-      }
-      try (var tensors = SafeTensors.open(file)) {
-        for (String name : tensors.names()) {
-          assertEquals(tensors.entry(name).bytes(), tensors.bytes(name).length);
-        }
-        read++;
-      } catch (FormatException e) {
-        assertFalse(e.getMessage().isBlank());
-      }
-    }
-    assertTrue(read > 100 && read < 7000, "harmless mutations: " + read);
   }
 
   @Test

@@ -3,6 +3,7 @@ package org.prunepeft.model;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -35,8 +36,7 @@ class AttentionTest {
       int tokens = i == 0 || !padded ? length : 1 + random.nextInt(length);
       java.util.Arrays.fill(mask, i * length, i * length + tokens, (byte) 1);
     }
-    return EncoderInput.of(
-        new long[mask.length], new long[mask.length], mask, rows, length);
+    return EncoderInput.of(new long[mask.length], new long[mask.length], mask, rows, length);
   }
 
   @ParameterizedTest
@@ -66,7 +66,11 @@ class AttentionTest {
               tape,
               in,
               new AttentionKernels.Extents(
-                  rows, length, HEADS, HEAD_SIZE, padded ? input.rowMask() : null));
+                  rows,
+                  length,
+                  HEADS,
+                  HEAD_SIZE,
+                  padded ? new BytePointer(input.rowMask().data_ptr()) : null));
       backward(seen, gradient);
 
       assertNear(expected, seen, tolerance);

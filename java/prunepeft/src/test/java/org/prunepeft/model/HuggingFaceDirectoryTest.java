@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
@@ -72,16 +73,31 @@ class HuggingFaceDirectoryTest {
     agrees(BERT, rounded);
   }
 
-  @Test
-  void modelsWithAHeadAreReadWithoutIt() throws IOException {
-    write(BERT);
+  /** What Hugging Face's models for sequence classification have beside the encoder. */
+  private static final Map<Architecture, List<String>> HEADS =
+      Map.of(
+          Architecture.BERT, List.of("bert.pooler.dense", "classifier"),
+          Architecture.ROBERTA, List.of("classifier.dense", "classifier.out_proj"),
+          Architecture.XLM_ROBERTA, List.of("classifier.dense", "classifier.out_proj"),
+          Architecture.DISTILBERT, List.of("pre_classifier", "classifier"),
+          Architecture.ELECTRA, List.of("classifier.dense", "classifier.out_proj"),
+          Architecture.DEBERTA_V2, List.of("pooler.dense", "classifier"));
+
+  @ParameterizedTest
+  @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
+  void modelsWithAHeadAreReadWithoutIt(EncoderConfig config) throws IOException {
+    tensors = RandomCheckpoint.tensors(config, random);
+    write(config);
+    String prefix = config.architecture().modelType().replaceAll("^xlm-|-v2$", "") + ".";
     Map<String, Tensor> model = new TreeMap<>();
-    tensors.forEach((name, tensor) -> model.put("bert." + name, tensor));
-    model.put("bert.pooler.dense.weight", new Tensor(new long[] {21, 21}, new float[441]));
-    model.put("bert.embeddings.position_ids", new Tensor(new long[] {1, 3}, new float[3]));
-    model.put("classifier.weight", new Tensor(new long[] {2, 21}, new float[42]));
+    tensors.forEach((name, tensor) -> model.put(prefix + name, tensor));
+    for (String linear : HEADS.get(config.architecture())) {
+      model.put(linear + ".weight", new Tensor(new long[] {2, 21}, new float[42]));
+      model.put(linear + ".bias", new Tensor(new long[] {2}, new float[2]));
+    }
+    model.put(prefix + "embeddings.position_ids", new Tensor(new long[] {1, 3}, new float[3]));
     safetensors(directory.resolve("model.safetensors"), model, "F32");
-    agrees(BERT, tensors);
+    agrees(config, tensors);
   }
 
   @Test
@@ -102,11 +118,13 @@ class HuggingFaceDirectoryTest {
     failsWith("both spellings of embeddings.LayerNorm.weight");
   }
 
-  @Test
-  void shardsAreReadByTheirIndex() throws IOException {
+  @ParameterizedTest
+  @CsvSource({"F32", "F16", "BF16"})
+  void shardsAreReadByTheirIndex(String dtype) throws IOException {
     write(BERT);
     Files.delete(directory.resolve("model.safetensors"));
-    shards("{}");
+    tensors.replaceAll((name, tensor) -> rounded(tensor, dtype));
+    shards(dtype);
     agrees(BERT, tensors);
   }
 
@@ -124,7 +142,7 @@ class HuggingFaceDirectoryTest {
   void anIndexThatDisagreesWithItsShardsIsRefused(String shard, String message) throws IOException {
     write(BERT);
     Files.delete(directory.resolve("model.safetensors"));
-    Map<String, String> places = shards("{}");
+    Map<String, String> places = shards("F32");
     String first =
         places.keySet().stream()
             .filter(name -> places.get(name).equals("model-1.safetensors"))
@@ -338,7 +356,7 @@ class HuggingFaceDirectoryTest {
   }
 
   /** Two shards, tensors in turn. */
-  private Map<String, String> shards(String metadata) throws IOException {
+  private Map<String, String> shards(String dtype) throws IOException {
     Map<String, String> places = new LinkedHashMap<>();
     Map<String, Map<String, Tensor>> shards = new TreeMap<>();
     int count = 0;
@@ -348,12 +366,12 @@ class HuggingFaceDirectoryTest {
       shards.computeIfAbsent(shard, key -> new TreeMap<>()).put(name, tensors.get(name));
     }
     for (var shard : shards.entrySet()) {
-      safetensors(directory.resolve(shard.getKey()), shard.getValue(), "F32");
+      safetensors(directory.resolve(shard.getKey()), shard.getValue(), dtype);
     }
     Files.writeString(
         directory.resolve("model.safetensors.index.json"),
-        "{\"metadata\": %s, \"weight_map\": %s}"
-            .formatted(metadata, JSON.writeValueAsString(places)));
+        "{\"metadata\": {\"total_size\": 1}, \"weight_map\": %s}"
+            .formatted(JSON.writeValueAsString(places)));
     return places;
   }
 

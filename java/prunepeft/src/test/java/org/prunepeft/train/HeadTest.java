@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Schema;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 
 class HeadTest {
@@ -113,7 +114,14 @@ class HeadTest {
       }
     }
     try (Head head =
-        HeadFit.fit(pooled, targets, Schema.regression(), HIDDEN, TrainingSettings.DEFAULT, 1)) {
+        HeadFit.fit(
+            pooled,
+            targets,
+            Schema.regression(),
+            HIDDEN,
+            ComputeDevice.CPU,
+            TrainingSettings.DEFAULT,
+            1)) {
       Evaluation evaluation = HeadFit.evaluate(head, pooled, targets, HIDDEN);
       assertTrue(evaluation.primary() > 0.999, evaluation.text());
       double mean = java.util.Arrays.stream(targets).average().orElseThrow();

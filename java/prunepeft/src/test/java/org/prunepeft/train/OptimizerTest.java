@@ -21,6 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 
@@ -53,7 +54,7 @@ class OptimizerTest {
     for (long[] shape : shapes) {
       named.put(name + named.size(), shape);
     }
-    FlatParameters parameters = new FlatParameters(named);
+    FlatParameters parameters = new FlatParameters(ComputeDevice.CPU, named);
     try (NoGradGuard guard = new NoGradGuard()) {
       parameters.names().forEach(weight -> put(parameters.get(weight), 1));
     }

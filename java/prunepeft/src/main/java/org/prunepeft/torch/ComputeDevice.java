@@ -1,0 +1,183 @@
+package org.prunepeft.torch;
+
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Device;
+
+/**
+ * Where tensors lie and where their operations run, LibTorch's and our kernels': the CPU or a GPU.
+ * A value; usable from any thread.
+ */
+public final class ComputeDevice {
+  public static final ComputeDevice CPU = new ComputeDevice(-1);
+
+  private static final Pattern NAME = Pattern.compile("cuda(?::(\\d{1,3}))?");
+
+  /**
+   * For tests: kernels of tensors on the CPU run on the first CUDA device of a native library that
+   * emulates one.
+   */
+  private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
+
+  private static final ConcurrentMap<Long, Device> STREAMS = new ConcurrentHashMap<>();
+
+  /** Ordinal of the GPU; -1: the CPU. */
+  private final int index;
+
+  private ComputeDevice(int index) {
+    this.index = index;
+  }
+
+  /** Where a tensor lies. */
+  public static ComputeDevice of(Tensor tensor) {
+    if (!tensor.is_cuda()) {
+      return CPU;
+    }
+    try (org.bytedeco.pytorch.Device device = tensor.device()) {
+      return new ComputeDevice(device.index());
+    }
+  }
+
+  /**
+   * The device of that name.
+   *
+   * @param name cpu; cuda or cuda:N, LibTorch's names of a GPU; auto: the first GPU if all that it
+   *     takes is there, else the CPU
+   * @throws IllegalArgumentException if there is no such name
+   * @throws IllegalStateException if a GPU is asked for and cannot be used; the message says why
+   */
+  public static ComputeDevice parse(String name) {
+    if (name.equals("cpu")) {
+      return CPU;
+    }
+    if (name.equals("auto")) {
+      return cudaAbsence().isPresent() ? CPU : new ComputeDevice(0);
+    }
+    Matcher cuda = NAME.matcher(name);
+    if (!cuda.matches()) {
+      throw new IllegalArgumentException(
+          "the device must be cpu, cuda, cuda:N or auto, got " + name);
+    }
+    int wanted = cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1));
+    cudaAbsence()
+        .ifPresent(
+            reason -> {
+              throw new IllegalStateException(
+                  "the device " + name + " cannot be used: " + reason + "; --device cpu works");
+            });
+    int count = torch.cuda_device_count();
+    if (wanted >= count) {
+      throw new IllegalStateException(
+          "there is no device %s: there are %d, cuda:0 to cuda:%d"
+              .formatted(name, count, count - 1));
+    }
+    return new ComputeDevice(wanted);
+  }
+
+  /**
+   * Why no GPU can be used, of the library's own kernels or of LibTorch, with what to do; empty if
+   * one can.
+   */
+  public static Optional<String> cudaAbsence() {
+    if (!torch.hasCUDA()) {
+      return Optional.of(
+          "LibTorch's CPU build is installed (build with -Dpytorch.platform=linux-x86_64-gpu)");
+    }
+    Optional<String> ours = Device.cudaAbsence();
+    if (ours.isPresent()) {
+      return ours;
+    }
+    return torch.cuda_is_available()
+        ? Optional.empty()
+        : Optional.of("LibTorch finds no device, though the kernels do: its driver is too old");
+  }
+
+  public boolean isCuda() {
+    return index >= 0;
+  }
+
+  /** The device as the kernels take it, with LibTorch's current stream of the calling thread. */
+  public Device kernels() {
+    if (isCuda()) {
+      Pointer stream = CudaStreams.current(index);
+      long key = stream == null ? 0 : stream.address();
+      // LibTorch has at most some dozens of streams a device, and addresses differ between devices.
+      return STREAMS.computeIfAbsent(
+          key * 64 + index, unused -> Device.cuda(index, stream == null ? null : stream));
+    }
+    return EMULATED ? Emulated.DEVICE : Device.cpu();
+  }
+
+  private static final class Emulated {
+    static final Device DEVICE = Device.cuda(0, null);
+  }
+
+  /** A float32 tensor that holds a copy of the values. */
+  public Tensor floats(float[] values, long... shape) {
+    return place(Torch.floats(values, shape));
+  }
+
+  /** An int64 tensor that holds a copy of the values. */
+  public Tensor longs(long[] values, long... shape) {
+    return place(Torch.longs(values, shape));
+  }
+
+  /** A uint8 tensor that holds a copy of the values. */
+  public Tensor bytes(byte[] values, long... shape) {
+    return place(Tensor.create(values, shape).view(torch.ScalarType.Byte));
+  }
+
+  /** A zero float32 vector. */
+  public Tensor zeros(long length) {
+    return torch.zeros(new long[] {length}, options(torch.ScalarType.Float));
+  }
+
+  /** An uninitialised float32 matrix. */
+  public Tensor emptyMatrix(long rows, long cols) {
+    return emptyMatrix(rows, cols, torch.ScalarType.Float);
+  }
+
+  /** An uninitialised matrix of a type. */
+  public Tensor emptyMatrix(long rows, long cols, torch.ScalarType type) {
+    return torch.empty(new long[] {rows, cols}, options(type), null);
+  }
+
+  /** Options for tensors of a type on this device. */
+  public TensorOptions options(torch.ScalarType type) {
+    TensorOptions options = new TensorOptions(type);
+    return isCuda() ? options.device(new DeviceOptional(torchDevice())) : options;
+  }
+
+  /** The tensor on this device: itself if it lies here, else a copy. */
+  public Tensor place(Tensor tensor) {
+    return equals(of(tensor)) ? tensor : tensor.to(torchDevice(), tensor.scalar_type().intern());
+  }
+
+  private org.bytedeco.pytorch.Device torchDevice() {
+    return new org.bytedeco.pytorch.Device(toString());
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof ComputeDevice device && device.index == index;
+  }
+
+  @Override
+  public int hashCode() {
+    return index;
+  }
+
+  /** LibTorch's name: cpu or cuda:0. */
+  @Override
+  public String toString() {
+    return isCuda() ? "cuda:" + index : "cpu";
+  }
+}

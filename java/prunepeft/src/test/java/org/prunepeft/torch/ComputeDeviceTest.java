@@ -1,0 +1,73 @@
+package org.prunepeft.torch;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ComputeDeviceTest {
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "gpu", "cuda:", "cuda:x", "CUDA", "cuda:-1", "cpu:0"})
+  void refusesOtherNames(String name) {
+    IllegalArgumentException error =
+        assertThrows(IllegalArgumentException.class, () -> ComputeDevice.parse(name));
+    assertEquals("the device must be cpu, cuda, cuda:N or auto, got " + name, error.getMessage());
+  }
+
+  @Test
+  void askingForAGpuThatCannotBeUsedFailsWithTheReason() {
+    assumeTrue(!torch.hasCUDA(), "LibTorch's GPU build is on the class path");
+    IllegalStateException error =
+        assertThrows(IllegalStateException.class, () -> ComputeDevice.parse("cuda"));
+    assertTrue(error.getMessage().contains("LibTorch's CPU build"), error.getMessage());
+    assertTrue(error.getMessage().contains("--device cpu works"), error.getMessage());
+    assertEquals(ComputeDevice.CPU, ComputeDevice.parse("auto"));
+  }
+
+  @Test
+  void makesAndMovesTensors() {
+    try (PointerScope scope = new PointerScope()) {
+      ComputeDevice cpu = ComputeDevice.parse("cpu");
+      assertEquals("cpu", cpu.toString());
+      assertFalse(cpu.isCuda());
+      Tensor floats = cpu.floats(new float[] {1, 2, 3, 4}, 2, 2);
+      assertSame(floats, cpu.place(floats));
+      assertEquals(cpu, ComputeDevice.of(floats));
+      assertArrayEquals(new float[] {0, 0, 0}, Torch.toFloats(cpu.zeros(3)));
+      Tensor bytes = cpu.bytes(new byte[] {0, 1, -1}, 3);
+      assertEquals(torch.ScalarType.Byte, bytes.scalar_type().intern());
+      assertEquals(255, bytes.select(0, 2).item_int());
+    }
+  }
+
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void kernelsOfTheCpuRunOnTheCpu() {
+    assertFalse(ComputeDevice.CPU.kernels().isCuda());
+  }
+
+  /** What the other tests of such a run stand on. */
+  @Test
+  @EnabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void kernelsRunOnTheEmulatedDevice() {
+    assertTrue(ComputeDevice.CPU.kernels().isCuda());
+  }
+}
