@@ -177,11 +177,16 @@ final class RunRecord {
   }
 
   private static Map<String, Object> modules(Session session, List<Candidate> kept) {
+    return modules(session.setup, kept);
+  }
+
+  /** The content of {@link #CONFIGURATION}. */
+  static Map<String, Object> modules(Setup setup, List<Candidate> kept) {
     Map<String, Object> configuration = new LinkedHashMap<>();
-    configuration.put("model", session.setup.model());
-    configuration.put("task", session.setup.task());
-    configuration.put("lora", session.setup.lora());
-    configuration.put("adapter", session.setup.adapter());
+    configuration.put("model", setup.model());
+    configuration.put("task", setup.task());
+    configuration.put("lora", setup.lora());
+    configuration.put("adapter", setup.adapter());
     configuration.put("trainable_parameters", Candidate.total(kept));
     configuration.put("modules", kept);
     return configuration;

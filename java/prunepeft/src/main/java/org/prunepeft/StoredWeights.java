@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.BaseWeights;
 
@@ -20,13 +21,23 @@ final class StoredWeights implements BaseWeights, AutoCloseable {
     this.model = model;
   }
 
+  /** The model's architecture and sizes. */
+  EncoderConfig config() throws IOException {
+    return open().config();
+  }
+
+  private Models.Pretrained open() throws IOException {
+    if (opened == null) {
+      opened = Models.byName(model).loader().open();
+      encoder = opened.encoder();
+    }
+    return opened;
+  }
+
   @Override
   public SafeTensors.Tensor weight(String path) {
     try {
-      if (opened == null) {
-        opened = Models.byName(model).loader().open();
-        encoder = opened.encoder();
-      }
+      open();
       String name = path + ".weight";
       return new SafeTensors.Tensor(encoder.shape(name), encoder.floats(name));
     } catch (IOException e) {

@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
       SearchCommand.class,
       TrainCommand.class,
       ExportCommand.class,
+      ImportCommand.class,
       EvaluateCommand.class,
       PredictCommand.class,
       StrategyCommand.class,

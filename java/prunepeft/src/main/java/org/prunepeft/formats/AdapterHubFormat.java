@@ -1,6 +1,7 @@
 package org.prunepeft.formats;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -26,7 +27,6 @@ import org.prunepeft.peft.AdapterPart.Place;
  * of it.
  */
 public final class AdapterHubFormat implements AdapterFormat {
-  static final String CONFIG = "adapter_config.json";
   static final String WEIGHTS = "adapter.safetensors";
   static final String HEAD_CONFIG = "head_config.json";
   static final String HEAD_WEIGHTS = "model_head.safetensors";
@@ -49,6 +49,18 @@ public final class AdapterHubFormat implements AdapterFormat {
           "this run has no modules, its head alone was trained: there is no adapter to write");
     }
     configs(adapter);
+  }
+
+  @Override
+  public boolean recognises(Map<String, Object> config) {
+    return config.containsKey("config") && config.containsKey("model_type");
+  }
+
+  @Override
+  public TrainedAdapter read(
+      Path directory, Map<String, Object> config, EncoderConfig encoder, List<String> labels)
+      throws IOException {
+    return new AdapterHubReader(directory, config, encoder).read(labels);
   }
 
   @Override
@@ -287,7 +299,7 @@ public final class AdapterHubFormat implements AdapterFormat {
     };
   }
 
-  private static String matrix(Projection projection) {
+  static String matrix(Projection projection) {
     return projection.target().substring(0, 1);
   }
 

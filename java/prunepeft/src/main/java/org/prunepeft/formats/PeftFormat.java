@@ -1,15 +1,23 @@
 package org.prunepeft.formats;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
 
 /**
@@ -19,7 +27,6 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  * the head is {@code base_model.model.classifier.weight} and {@code .bias}.
  */
 public final class PeftFormat implements AdapterFormat {
-  static final String CONFIG = "adapter_config.json";
   static final String WEIGHTS = "adapter_model.safetensors";
   static final String ROOT = "base_model.model.";
   static final String HEAD = "classifier";
@@ -127,6 +134,113 @@ public final class PeftFormat implements AdapterFormat {
     config.put("use_rslora", common(updates, LowRank::rsLora, "use_rslora"));
     config.put("use_dora", updates.get(0).magnitude() != null);
     return config;
+  }
+
+  @Override
+  public boolean recognises(Map<String, Object> config) {
+    return config.containsKey("peft_type");
+  }
+
+  @Override
+  public TrainedAdapter read(
+      Path directory, Map<String, Object> config, EncoderConfig encoder, List<String> labels)
+      throws IOException {
+    Fields fields = new Fields(directory.resolve(CONFIG).toString(), config);
+    fields
+        .require("peft_type", "LORA")
+        .require("task_type", "SEQ_CLS", "FEATURE_EXTRACTION")
+        .require("bias", "none")
+        .require("fan_in_fan_out", false)
+        // The others leave their mark on the base model's weights.
+        .require("init_lora_weights", true, false, "gaussian", "orthogonal", "eva")
+        // Where modules are, the keys of the tensors tell.
+        .ignore("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
+        .ignore("base_model_name_or_path", "revision", "auto_mapping", "inference_mode")
+        .ignore("peft_version", "runtime_config", "megatron_core", "qalora_group_size")
+        .ignore("eva_config", "parent_library");
+    for (Object saved : fields.list("modules_to_save")) {
+      if (!saved.equals(HEAD)) {
+        throw new IllegalArgumentException(
+            "%s: modules_to_save %s is not supported; only a linear %s is"
+                .formatted(fields.origin(), saved, HEAD));
+      }
+    }
+    Scales scales = new Scales(fields);
+    fields.finish();
+    StoredTensors tensors = new StoredTensors(directory, WEIGHTS);
+    List<AdapterPart> parts = new ArrayList<>();
+    String prefix = encoder.architecture().prefix() + ".";
+    for (int layer = 0; layer < encoder.layers(); layer++) {
+      for (Projection projection : Projection.values()) {
+        String path = encoder.path(layer, projection);
+        // A base model on its own has no prefix.
+        for (String module : List.of(prefix + path, path)) {
+          if (tensors.has(ROOT + module + ".lora_A.weight")) {
+            parts.add(scales.update(tensors, module, layer, path, encoder, projection));
+          }
+        }
+      }
+    }
+    Tensor weight = tensors.take(ROOT + HEAD + ".weight", -1, encoder.hidden());
+    Tensor bias = tensors.take(ROOT + HEAD + ".bias", weight.shape()[0]);
+    tensors.finish();
+    return new TrainedAdapter(
+        fields.text("base_model_name_or_path", ""), encoder, parts, labels, weight, bias);
+  }
+
+  /** Ranks and alphas by module. */
+  private record Scales(
+      String origin,
+      double rank,
+      double alpha,
+      Map<?, ?> ranks,
+      Map<?, ?> alphas,
+      double dropout,
+      boolean rsLora,
+      boolean dora) {
+    Scales(Fields fields) {
+      this(
+          fields.origin(),
+          fields.number("r", 8),
+          fields.number("lora_alpha", 8),
+          fields.map("rank_pattern"),
+          fields.map("alpha_pattern"),
+          fields.number("lora_dropout", 0),
+          fields.flag("use_rslora", false),
+          fields.flag("use_dora", false));
+    }
+
+    /** As PEFT matches patterns: a regular expression for the end of the name. */
+    private static double of(String module, Map<?, ?> pattern, double otherwise) {
+      for (Map.Entry<?, ?> entry : pattern.entrySet()) {
+        if (Pattern.matches("(.*\\.)?(" + entry.getKey() + ")", module)
+            && entry.getValue() instanceof Number number) {
+          return number.doubleValue();
+        }
+      }
+      return otherwise;
+    }
+
+    LowRank update(
+        StoredTensors tensors,
+        String module,
+        int layer,
+        String path,
+        EncoderConfig encoder,
+        Projection projection)
+        throws FormatException {
+      String key = ROOT + module;
+      int outputs = encoder.outputs(projection);
+      Tensor a = tensors.take(key + ".lora_A.weight", -1, encoder.inputs(projection));
+      Tensor b = tensors.take(key + ".lora_B.weight", outputs, a.shape()[0]);
+      if (a.shape()[0] != of(module, ranks, rank)) {
+        throw new FormatException(
+            "%s gives %s rank %s, but its tensors have rank %d"
+                .formatted(origin, module, number(of(module, ranks, rank)), a.shape()[0]));
+      }
+      Tensor magnitude = dora ? tensors.take(key + ".lora_magnitude_vector", outputs) : null;
+      return new LowRank(layer, path, a, b, of(module, alphas, alpha), rsLora, dropout, magnitude);
+    }
   }
 
   /** As PEFT writes it: a whole number without a point. */

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.io.Spelling;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.EncoderConfig;
 
 /**
  * Bottleneck adapter candidates.
@@ -92,6 +93,12 @@ public record AdapterConfig(
   /** Serial adapters after the feed-forward block. */
   public AdapterConfig(int bottleneck, Activation nonLinearity) {
     this(bottleneck, nonLinearity, Style.PFEIFFER);
+  }
+
+  /** A module's name in the encoder, by which it may have another size. */
+  public static String path(EncoderConfig encoder, int layer, AdapterPart.Place place) {
+    return encoder.architecture().layerPath(layer)
+        + (place == AdapterPart.Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
   }
 
   /** The size of a module. */

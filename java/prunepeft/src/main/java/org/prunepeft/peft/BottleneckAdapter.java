@@ -61,15 +61,9 @@ final class BottleneckAdapter implements ModuleType {
     return KIND;
   }
 
-  /** A module's name in the encoder, by which a configuration may give it a size. */
-  static String path(EncoderConfig encoder, int layer, Place place) {
-    return encoder.architecture().layerPath(layer)
-        + (place == Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
-  }
-
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, int layer) {
-    String path = path(encoder, layer, place);
+    String path = AdapterConfig.path(encoder, layer, place);
     long hidden = encoder.hidden();
     long bottleneck = config.size(path);
     double deviation = 1 / Math.sqrt(hidden);

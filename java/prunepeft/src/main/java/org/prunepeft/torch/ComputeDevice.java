@@ -5,11 +5,13 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch_cuda;
 import org.prunepeft.kernels.Device;
 
 /**
@@ -18,6 +20,9 @@ import org.prunepeft.kernels.Device;
  */
 public final class ComputeDevice {
   public static final ComputeDevice CPU = new ComputeDevice(-1);
+
+  /** A library that only LibTorch's GPU build has. */
+  private static final String GPU_BUILD = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
   private static final Pattern NAME = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
@@ -87,13 +92,25 @@ public final class ComputeDevice {
    * one can.
    */
   public static Optional<String> cudaAbsence() {
-    if (!torch.hasCUDA()) {
+    if (torch.class.getResource(GPU_BUILD) == null) {
       return Optional.of(
           "LibTorch's CPU build is installed (build with -Dpytorch.platform=linux-x86_64-gpu)");
     }
     Optional<String> ours = Device.cudaAbsence();
     if (ours.isPresent()) {
       return ours;
+    }
+    try {
+      Loader.load(torch_cuda.class);
+    } catch (LinkageError e) {
+      Throwable cause = e;
+      while (cause.getCause() != null) {
+        cause = cause.getCause();
+      }
+      return Optional.of(
+          "LibTorch's CUDA libraries do not load; they need CUDA 13 and cuDNN 9 on the loader's path ("
+              + cause.getMessage()
+              + ")");
     }
     return torch.cuda_is_available()
         ? Optional.empty()

@@ -1,9 +1,13 @@
 package org.prunepeft.formats;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -100,6 +104,43 @@ final class Parts {
       parts.addAll(config.typeOf(module).parts(encoder, module.layer(), tensors, base));
     }
     return parts;
+  }
+
+  /** Whether two adapters have the same pieces, to the bit, in whatever order. */
+  static void assertSame(TrainedAdapter expected, TrainedAdapter actual) {
+    assertEquals(expected.encoder(), actual.encoder());
+    assertArrayEquals(expected.headWeight().values(), actual.headWeight().values());
+    assertArrayEquals(expected.headBias().values(), actual.headBias().values());
+    assertEquals(
+        expected.parts().stream().map(Parts::text).sorted().toList(),
+        actual.parts().stream().map(Parts::text).sorted().toList());
+  }
+
+  private static String text(AdapterPart part) {
+    if (part instanceof LowRank update) {
+      return String.join(
+          " ",
+          "lora",
+          update.layer() + update.path(),
+          "" + (float) update.scale(),
+          "" + update.dropout(),
+          text(update.a()),
+          text(update.b()),
+          update.magnitude() == null ? "" : text(update.magnitude()));
+    }
+    Bottleneck own = (Bottleneck) part;
+    return String.join(
+        " ",
+        "bottleneck",
+        "" + own.layer() + own.place() + own.input() + own.scaling() + own.activation(),
+        text(own.down()),
+        text(own.downBias()),
+        text(own.up()),
+        text(own.upBias()));
+  }
+
+  private static String text(SafeTensors.Tensor tensor) {
+    return Arrays.toString(tensor.shape()) + Arrays.hashCode(tensor.values());
   }
 
   /** The tensors of a file with their shapes, as in the fixtures. */

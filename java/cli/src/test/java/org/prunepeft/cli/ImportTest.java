@@ -1,0 +1,125 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.train.Evaluation;
+
+/** Trainings on a small RoBERTa, exported and read back. */
+class ImportTest {
+  @TempDir static Path temporary;
+  private static Path model;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = temporary.resolve("tiny-roberta");
+    RobertaDirectory.write(model);
+  }
+
+  private static Path train(String name, String... options) {
+    Path output = temporary.resolve(name);
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--model=" + model,
+                "--modules=random",
+                "--keep=0.7",
+                "--train-examples=64",
+                "--validation-examples=32",
+                "--test-examples=96",
+                "--epochs=1",
+                "--max-seq-length=32",
+                "--learning-rate=0.02",
+                "--threads=2",
+                "--output=" + output));
+    arguments.addAll(List.of(options));
+    Call.of(arguments.toArray(String[]::new)).exits(0);
+    return output;
+  }
+
+  private static Evaluation evaluate(Path run) {
+    try (TrainedModel trained = TrainedModel.load(run)) {
+      return trained.evaluate(trained.dataset().test());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "peft | --adapter-size=0 --lora-r=4 --lora-alpha=12",
+        "peft | --adapter-size=0 --lora-r=3 --use-dora --use-rslora --module-per-projection"
+            + " --target-modules=query,attention.output.dense,output.dense",
+        "adapters | --adapter-size=7 --lora-r=4",
+        "adapters | --adapter-size=8 --lora-r=3 --use-rslora --adapter-config=houlsby",
+        "adapters | --adapter-size=5 --lora-r=0 --adapter-config=parallel"
+      })
+  void anExportReadBackEvaluatesToTheLastDigit(String format, String options) {
+    String name = format + options.hashCode();
+    Path run = train(name, options.split(" "));
+    Path adapter = temporary.resolve(name + "-adapter");
+    Call.of("export", run.toString(), "--format=" + format, "--output=" + adapter).exits(0);
+    Path imported = temporary.resolve(name + "-imported");
+    Call.of("import", adapter.toString(), "--output=" + imported).exits(0);
+    Evaluation expected = evaluate(run);
+    Evaluation actual = evaluate(imported);
+    assertEquals(expected.metrics(), actual.metrics());
+    assertEquals(expected.loss(), actual.loss());
+    assertEquals(
+        Call.of("evaluate", run.toString()).exits(0).out(),
+        Call.of("evaluate", imported.toString()).exits(0).out());
+    // And again: what was imported exports the same.
+    Path again = temporary.resolve(name + "-again");
+    Call.of("export", imported.toString(), "--format=" + format, "--output=" + again).exits(0);
+    for (String file :
+        List.of("adapter_config.json", "adapter.safetensors", "adapter_model.safetensors")) {
+      if (Files.exists(adapter.resolve(file))) {
+        try {
+          assertEquals(-1, Files.mismatch(adapter.resolve(file), again.resolve(file)), file);
+        } catch (IOException e) {
+          throw new java.io.UncheckedIOException(e);
+        }
+      }
+    }
+  }
+
+  @Test
+  void filesThatSayTooLittleAreRefusedWithTheOptionThatSaysIt() throws IOException {
+    Path run = train("little", "--adapter-size=0", "--lora-r=2");
+    Path adapter = temporary.resolve("little-adapter");
+    Call.of("export", run.toString(), "--format=peft", "--output=" + adapter).exits(0);
+    Files.delete(adapter.resolve("prunepeft.json"));
+    Path never = temporary.resolve("never");
+    List<String> arguments = List.of("import", adapter.toString(), "--output=" + never);
+    assertTrue(call(arguments).exits(2).err().contains("say --mean-pooled"));
+    assertTrue(call(arguments, "--mean-pooled").exits(2).err().contains("name one with --task"));
+    assertFalse(Files.exists(never));
+    call(arguments, "--mean-pooled", "--task=wordnet", "--max-seq-length=32").exits(0);
+    Call evaluated = Call.of("evaluate", never.toString()).exits(0);
+    assertTrue(evaluated.out().contains("2,000 examples"), evaluated.out());
+    assertTrue(
+        Call.of("import", temporary.toString(), "--output=" + never)
+            .exits(2)
+            .err()
+            .contains("is no adapter directory"));
+  }
+
+  private static Call call(List<String> arguments, String... more) {
+    List<String> all = new ArrayList<>(arguments);
+    all.addAll(List.of(more));
+    return Call.of(all.toArray(String[]::new));
+  }
+}

@@ -1,0 +1,212 @@
+package org.prunepeft;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.Tasks;
+import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.formats.TrainedAdapter;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.BaseWeights;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.train.Head;
+
+/** Reads adapter files of other libraries into a run directory. */
+public final class AdapterImport {
+  private AdapterImport() {}
+
+  /**
+   * What the files may not say. An export of ours says all of it.
+   *
+   * @param model the base model; null: the one that the files name
+   * @param task what the adapter was trained for; null: what the export says
+   * @param maxLength longest sequence in tokens; null: what the export says, or the default
+   * @param meanPooled whether the head is a linear layer over the mean of the last hidden states,
+   *     which ours are
+   */
+  public record Source(String model, String task, Integer maxLength, boolean meanPooled) {
+    /** Everything as the export says. */
+    public static final Source EXPORT = new Source(null, null, null, false);
+  }
+
+  /** What makes an adapter a run. */
+  private record Context(Setup setup, Schema schema) {}
+
+  /** A module that the adapter has something for. */
+  private record Filled(Candidate module, Map<String, SafeTensors.Tensor> tensors) {}
+
+  /**
+   * Imports an adapter.
+   *
+   * @param adapter the directory of its files
+   * @param output the run directory: absent or empty
+   * @return the modules
+   * @throws IllegalArgumentException if a setting of the files is not supported, or something is
+   *     missing that they don't say; nothing is written then
+   * @throws UncheckedIOException if the files are damaged or do not fit the model
+   * @throws org.prunepeft.io.RunDirectoryException if there are no such files, or the output cannot
+   *     be written
+   */
+  public static List<Candidate> read(Path adapter, Source source, Path output) {
+    RunDirectory files = RunDirectory.open(adapter);
+    if (!Files.exists(files.file(AdapterFormat.CONFIG))) {
+      throw new IllegalArgumentException(
+          adapter + " is no adapter directory: it has no " + AdapterFormat.CONFIG);
+    }
+    Map<String, Object> config = files.readJson(AdapterFormat.CONFIG);
+    AdapterFormat format = AdapterFormat.of(adapter, config);
+    Context context = context(files, source, config);
+    try (StoredWeights base = new StoredWeights(context.setup.model())) {
+      EncoderConfig encoder = base.config();
+      TrainedAdapter trained = format.read(adapter, config, encoder, context.schema.labels());
+      requireHead(trained, context.schema);
+      ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
+      Setup setup =
+          context.setup.toBuilder()
+              .lora(modules.lora())
+              .adapter(modules.adapter())
+              .output(output)
+              .build();
+      List<Filled> filled = fill(setup.peft(), encoder, trained, base);
+      write(adapter, setup, context.schema, encoder, trained, filled);
+      return filled.stream().map(Filled::module).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private static Context context(RunDirectory files, Source source, Map<String, Object> config) {
+    boolean exported = Files.exists(files.file(AdapterExport.ORIGIN));
+    if (!exported && !source.meanPooled()) {
+      throw new IllegalArgumentException(
+          files.path()
+              + " does not say what its head looks at; if it is a linear layer over the mean of the"
+              + " last hidden states of all real tokens, say --mean-pooled");
+    }
+    Setup.Builder setup =
+        (exported ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class) : Setup.DEFAULT)
+            .toBuilder();
+    if (source.model() != null || !exported) {
+      setup.model(source.model() == null ? namedModel(files, config) : source.model());
+    }
+    if (source.task() != null) {
+      setup.task(source.task());
+    } else if (!exported) {
+      throw new IllegalArgumentException(
+          files.path() + " does not say what task it is for; name one with --task");
+    }
+    Setup known = setup.build();
+    if (source.maxLength() != null) {
+      known =
+          known.toBuilder()
+              .training(known.training().toBuilder().maxLength(source.maxLength()).build())
+              .build();
+    }
+    Map<String, Object> origin =
+        exported && source.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();
+    Schema schema =
+        origin.containsKey("metrics")
+            ? Schema.fromMap(origin)
+            : Tasks.byName(known.task()).load(known.sizes(), known.seed()).schema();
+    return new Context(known, schema);
+  }
+
+  private static String namedModel(RunDirectory files, Map<String, Object> config) {
+    Object name = config.getOrDefault("base_model_name_or_path", config.get("model_name"));
+    String model = name == null ? "" : HubName.model(name.toString());
+    try {
+      Models.byName(model);
+      return model;
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "%s is for the model '%s', which is not here; name it or its directory with --model"
+              .formatted(files.path(), model),
+          e);
+    }
+  }
+
+  private static void requireHead(TrainedAdapter adapter, Schema schema) throws FormatException {
+    long outputs = adapter.headWeight().shape()[0];
+    if (outputs != schema.outputs()) {
+      throw new FormatException(
+          "the adapter's head has %d outputs, but the task needs %d"
+              .formatted(outputs, schema.outputs()));
+    }
+  }
+
+  private static List<Filled> fill(
+      PeftConfig peft, EncoderConfig encoder, TrainedAdapter adapter, BaseWeights base) {
+    List<Filled> filled = new ArrayList<>();
+    for (Candidate module : peft.space(encoder).candidates()) {
+      ModuleType type = peft.typeOf(module);
+      List<SafeTensors.Tensor> own = type.tensors(encoder, module.layer(), adapter.parts(), base);
+      if (!own.isEmpty()) {
+        Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
+        List<ModuleType.Parameter> parameters = type.parameters(encoder, module.layer());
+        for (int i = 0; i < own.size(); i++) {
+          requireShape(parameters.get(i), own.get(i));
+          tensors.put(parameters.get(i).name(), own.get(i));
+        }
+        filled.add(new Filled(module, tensors));
+      }
+    }
+    return filled;
+  }
+
+  private static void requireShape(ModuleType.Parameter parameter, SafeTensors.Tensor tensor) {
+    if (!Arrays.equals(parameter.shape(), tensor.shape())) {
+      throw new IllegalStateException(
+          "%s must have shape %s, got %s"
+              .formatted(
+                  parameter.name(),
+                  Arrays.toString(parameter.shape()),
+                  Arrays.toString(tensor.shape())));
+    }
+  }
+
+  private static void write(
+      Path source,
+      Setup setup,
+      Schema schema,
+      EncoderConfig encoder,
+      TrainedAdapter adapter,
+      List<Filled> filled)
+      throws IOException {
+    List<Candidate> modules = filled.stream().map(Filled::module).toList();
+    Map<String, Object> config = new LinkedHashMap<>();
+    config.put("command", "import");
+    config.put("imported_from", source.toString());
+    config.put("versions", Environment.versions());
+    config.put("setup", setup);
+    config.putAll(schema.toMap());
+    config.put("encoder", encoder);
+    Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
+    filled.forEach(one -> tensors.putAll(one.tensors));
+    RunDirectory run = RunDirectory.create(setup.output());
+    try {
+      run.writeJson(RunRecord.CONFIG, config);
+      run.writeJson(RunRecord.CONFIGURATION, RunRecord.modules(setup, modules));
+      SafeTensors.write(run.file(RunRecord.ADAPTER), tensors);
+      SafeTensors.write(
+          run.file(RunRecord.HEAD),
+          Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
+      run.complete();
+    } catch (IOException | RuntimeException | Error e) {
+      run.fail(e.toString());
+      throw e;
+    }
+  }
+}

@@ -1,0 +1,79 @@
+package org.prunepeft.formats;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.SafeTensors.Tensor;
+
+/** The tensors of an adapter file, taken one by one, so that none is passed over. */
+final class StoredTensors {
+  private final Path file;
+  private final Map<String, Tensor> tensors = new TreeMap<>();
+
+  /**
+   * @throws FormatException if there is no such file, or it is damaged
+   * @throws IOException if reading fails
+   */
+  StoredTensors(Path directory, String name) throws IOException {
+    file = directory.resolve(name);
+    if (!Files.exists(file)) {
+      throw new FormatException(
+          "%s has no %s; save the adapter with safe_serialization=True".formatted(directory, name));
+    }
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      for (String key : stored.names()) {
+        tensors.put(key, new Tensor(stored.shape(key), stored.floats(key)));
+      }
+    }
+  }
+
+  /** Whether there is a tensor that was not taken yet. */
+  boolean has(String key) {
+    return tensors.containsKey(key);
+  }
+
+  /**
+   * Takes a tensor.
+   *
+   * @param shape its extents, -1 where any will do
+   * @throws FormatException if it is missing or has another shape
+   */
+  Tensor take(String key, long... shape) throws FormatException {
+    Tensor tensor = tensors.remove(key);
+    if (tensor == null) {
+      throw new FormatException(file + " has no tensor " + key);
+    }
+    boolean fits = tensor.shape().length == shape.length;
+    for (int i = 0; fits && i < shape.length; i++) {
+      fits = shape[i] == -1 ? tensor.shape()[i] > 0 : shape[i] == tensor.shape()[i];
+    }
+    if (!fits) {
+      throw new FormatException(
+          "tensor %s of %s must have shape %s, got %s"
+              .formatted(
+                  key,
+                  file,
+                  Arrays.toString(shape).replace("-1", "r"),
+                  Arrays.toString(tensor.shape())));
+    }
+    return tensor;
+  }
+
+  /**
+   * To be called when everything is taken.
+   *
+   * @throws FormatException if a tensor is left
+   */
+  void finish() throws FormatException {
+    if (!tensors.isEmpty()) {
+      throw new FormatException(
+          "%s has tensors that have no place in the model or that are not supported: %s"
+              .formatted(file, String.join(", ", tensors.keySet().stream().limit(5).toList())));
+    }
+  }
+}

@@ -1,0 +1,235 @@
+package org.prunepeft.formats;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
+import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPart.Place;
+
+/** What a format writes it reads back; what others write is read or refused by name. */
+class AdapterReadingTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir Path temporary;
+
+  private Path write(AdapterFormat format, TrainedAdapter adapter) throws IOException {
+    Path directory = temporary.resolve("adapter");
+    RunDirectory target = RunDirectory.create(directory);
+    format.write(adapter, target);
+    target.complete();
+    return directory;
+  }
+
+  private static TrainedAdapter read(Path directory) throws IOException {
+    Map<String, Object> config = RunDirectory.open(directory).readJson("adapter_config.json");
+    return AdapterFormat.of(directory, config)
+        .read(directory, config, SmallBert.CONFIG, List.of("a", "b", "c", "d", "e"));
+  }
+
+  private static LowRank with(LowRank lora, boolean rsLora, boolean dora) {
+    return new LowRank(
+        lora.layer(),
+        lora.path(),
+        lora.a(),
+        lora.b(),
+        lora.alpha(),
+        rsLora,
+        lora.dropout(),
+        dora ? Parts.random(lora.b().shape()[0]) : null);
+  }
+
+  private static final List<LowRank> UPDATES =
+      List.of(
+          Parts.lora(0, "attention.self.query", 4, 16),
+          Parts.lora(0, "attention.output.dense", 4, 16),
+          Parts.lora(1, "attention.self.value", 3, 2.5),
+          Parts.lora(2, "output.dense", 4, 7));
+
+  @ParameterizedTest
+  @CsvSource({"false,false", "true,false", "false,true", "true,true"})
+  void peftIsReadBack(boolean rsLora, boolean dora) throws IOException {
+    TrainedAdapter adapter =
+        Parts.adapter(UPDATES.stream().map(update -> with(update, rsLora, dora)).toList());
+    Parts.assertSame(adapter, read(write(new PeftFormat(), adapter)));
+  }
+
+  @Test
+  void adaptersAreReadBack() throws IOException {
+    TrainedAdapter adapter =
+        Parts.adapter(
+            List.of(
+                with(Parts.lora(0, "attention.self.query", 4, 16), true, false),
+                Parts.lora(1, "output.dense", 3, 16),
+                Parts.bottleneck(0, Place.FEED_FORWARD, Input.NORMED_SUM, 7),
+                Parts.bottleneck(2, Place.FEED_FORWARD, Input.NORMED_SUM, 5)));
+    Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"OUTPUT,ATTENTION", "OUTPUT,FEED_FORWARD", "RESIDUAL,FEED_FORWARD"})
+  void otherPlacesAreReadBack(Input input, Place place) throws IOException {
+    TrainedAdapter adapter = Parts.adapter(List.of(Parts.bottleneck(1, place, input, 6)));
+    Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
+  }
+
+  /** As a recent release saves it: patterns for the ends of names, no prefix, many fields. */
+  @Test
+  void peftsOwnSpellingsAreRead() throws IOException {
+    TrainedAdapter adapter = Parts.adapter(UPDATES);
+    Path directory = write(new PeftFormat(), adapter);
+    change(
+        directory.resolve("adapter_config.json"),
+        json -> {
+          json.putObject("rank_pattern").put("layer\\.1\\.attention\\.self\\.value", 3);
+          json.putObject("alpha_pattern")
+              .put("1.attention.self.value", 2.5)
+              .put("encoder.layer.2.output.dense", 7);
+          json.put("target_modules", "all-linear").put("peft_version", "0.18.0");
+          json.put("megatron_core", "megatron.core").putNull("megatron_config");
+          json.putObject("loftq_config");
+          json.put("lora_bias", false).put("qalora_group_size", 16).put("use_qalora", false);
+          json.putNull("layer_replication").putNull("trainable_token_indices");
+        });
+    Path file = directory.resolve("adapter_model.safetensors");
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      for (String key : stored.names()) {
+        tensors.put(
+            key.replace("base_model.model.bert.", "base_model.model."),
+            new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
+      }
+    }
+    SafeTensors.write(file, tensors);
+    Parts.assertSame(adapter, read(directory));
+  }
+
+  private static void change(Path file, Consumer<ObjectNode> by) throws IOException {
+    ObjectNode json = (ObjectNode) JSON.readTree(file.toFile());
+    by.accept(json);
+    JSON.writeValue(file.toFile(), json);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "peft_type | \"ADALORA\" | peft_type ADALORA is not supported; it must be LORA",
+        "bias | \"lora_only\" | bias lora_only is not supported; it must be none",
+        "init_lora_weights | \"pissa\" | init_lora_weights pissa is not supported",
+        "fan_in_fan_out | true | fan_in_fan_out true is not supported",
+        "layer_replication | [[0,2],[1,3]] | layer_replication [[0, 2], [1, 3]] is not supported",
+        "modules_to_save | [\"pooler\"] | modules_to_save pooler is not supported",
+        "new_in_some_release | 3 | new_in_some_release 3 is not supported",
+        "r | 5 | its tensors have rank 4",
+        "lora_alpha | \"high\" | lora_alpha must be a number, got high",
+        "use_dora | true | no tensor base_model.model.bert.encoder.layer.0"
+      })
+  void whatPeftMeansOtherwiseIsRefusedByName(String field, String value, String reason)
+      throws IOException {
+    Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
+    change(directory.resolve("adapter_config.json"), json -> json.set(field, tree(value)));
+    assertRefused(directory, reason);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "ln_after | true | ln_after true is not supported; it must be false",
+        "use_gating | true | use_gating true is not supported",
+        "non_linearity | \"swish\" | non_linearity 'swish' is not supported; there are",
+        "scaling | \"learned\" | scaling must be a number, got learned",
+        "phm_layer | true | phm_layer true is not supported",
+        "inv_adapter | \"nice\" | inv_adapter nice is not supported",
+        "leave_out | [] | has no tensor bert.encoder.layer.0.output.adapters",
+        "leave_out | [0,1,2] | no place in the model",
+        "architecture | \"prefix_tuning\" | architecture prefix_tuning is not supported"
+      })
+  void whatAdaptersMeanOtherwiseIsRefusedByName(String field, String value, String reason)
+      throws IOException {
+    Path directory =
+        write(
+            new AdapterHubFormat(),
+            Parts.adapter(List.of(Parts.bottleneck(1, Place.FEED_FORWARD, Input.NORMED_SUM, 7))));
+    change(
+        directory.resolve("adapter_config.json"),
+        json -> ((ObjectNode) json.get("config")).set(field, tree(value)));
+    assertRefused(directory, reason);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "model_type | \"roberta\" | model_type roberta is not supported; it must be bert",
+        "version | \"0.3.1\" | version '0.3.1' does not tell how LoRA is scaled",
+      })
+  void adaptersForOtherModelsAreRefused(String field, String value, String reason)
+      throws IOException {
+    Path directory =
+        write(
+            new AdapterHubFormat(),
+            Parts.adapter(List.of(Parts.lora(1, "attention.self.key", 2, 4))));
+    change(directory.resolve("adapter_config.json"), json -> json.set(field, tree(value)));
+    assertRefused(directory, reason);
+  }
+
+  @Test
+  void scalesOfOldReleasesAreAlphaAlone() throws IOException {
+    LowRank key = Parts.lora(1, "attention.self.key", 2, 4);
+    Path directory = write(new AdapterHubFormat(), Parts.adapter(List.of(key)));
+    change(directory.resolve("adapter_config.json"), json -> json.put("version", "adapters.1.0.1"));
+    LowRank old = (LowRank) read(directory).parts().get(0);
+    assertEquals(4, old.scale());
+  }
+
+  @Test
+  void tensorsWithoutAPlaceAndMissingFilesAreNamed() throws IOException {
+    Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
+    Path file = directory.resolve("adapter_model.safetensors");
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      for (String key : stored.names()) {
+        tensors.put(key, new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
+      }
+    }
+    tensors.put(
+        "base_model.model.bert.encoder.layer.9.attention.self.query.lora_A.weight",
+        Parts.random(4, 24));
+    SafeTensors.write(file, tensors);
+    assertRefused(directory, "layer.9.attention.self.query");
+    Files.delete(file);
+    assertRefused(directory, "has no adapter_model.safetensors; save the adapter with safe");
+  }
+
+  private static com.fasterxml.jackson.databind.JsonNode tree(String json) {
+    try {
+      return JSON.readTree(json);
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  private static void assertRefused(Path directory, String reason) {
+    String message = assertThrows(Exception.class, () -> read(directory)).getMessage();
+    assertTrue(message.contains(reason), message);
+  }
+}
