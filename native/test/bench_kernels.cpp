@@ -3,6 +3,7 @@
 // 200]
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "prunepeft/adapter.h"
+#include "prunepeft/attention.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 #include "prunepeft/lora.h"
@@ -133,48 +135,90 @@ void lora(int64_t M, int64_t K, int64_t N, int64_t r, int branch_count, float p)
   });
 }
 
+/** Activations of a dtype, small positive numbers: 0x3C3C3C3C is 0.0115 as float32, and so is 0x3C3C as bfloat16. */
+std::vector<float> activations(int64_t n) {
+  std::vector<float> values(n);
+  std::memset(values.data(), 0x3C, n * sizeof(float));
+  return values;
+}
+
+const char* suffix(pp_dtype dtype) {
+  return dtype == PP_FLOAT32 ? "" : " bf16";
+}
+
 /** The fused linear without modules and with one on all columns: the difference is what LoRA costs there. */
-void linear(int64_t M, int64_t K, int64_t N, int64_t r, float p) {
-  std::vector<float> x = random_floats(M * K), w = random_floats(N * K), y = random_floats(M * N), a = random_floats(r * K),
-                     b = random_floats(N * r), s = random_floats(M * r);
+void linear(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, float p) {
+  std::vector<float> x = activations(M * K), w = activations(N * K), y = activations(M * N), a = random_floats(r * K),
+                     b = random_floats(N * r), s = random_floats(M * r), ds(M * r), da(r * K), db(N * r);
   pp_linear* plan;
-  check(pp_linear_create(&kCpu, PP_FLOAT32, N, K, w.data(), K, nullptr, &plan));
+  check(pp_linear_create(&kCpu, dtype, N, K, w.data(), K, nullptr, &plan));
   const pp_linear_branch branch{a.data(), K, b.data(), r, r, 0, N, 1.0f, 0, s.data(), r};
   const pp_dropout dropout{p, 1, 2, 3};
   std::vector<char> space(
       std::max(pp_linear_forward_workspace(plan, M, &branch, 1), pp_linear_grad_input_workspace(plan, M, &branch, 1)));
   const double gemm = 2.0 * M * N * K, rank = 2.0 * M * r;
   const std::string of = " " + std::to_string(M) + "," + std::to_string(K) + "," + std::to_string(N) + "," + std::to_string(r) +
-                         (p > 0 ? " dropout" : "");
+                         (p > 0 ? " dropout" : "") + suffix(dtype);
+  const double width = static_cast<double>(pp_dtype_size(dtype));
   for (int32_t count = 0; count <= 1; ++count) {
     const std::string what = (count == 0 ? "_frozen" : "") + of;
-    time("linear_forward" + what, gemm + count * rank * (K + N), 4.0 * M * (K + N), gemm, [&] {
+    time("linear_forward" + what, gemm + count * rank * (K + N), width * M * (K + N), gemm, [&] {
       check(pp_linear_forward(&kCpu, plan, M, x.data(), K, &branch, count, &dropout, y.data(), N, space.data(), space.size()));
     });
-    time("linear_grad_input" + what, gemm + count * rank * K, 4.0 * M * (K + N), gemm, [&] {
+    time("linear_grad_input" + what, gemm + count * rank * K, width * M * (K + N), gemm, [&] {
       check(
           pp_linear_grad_input(&kCpu, plan, M, y.data(), N, &branch, count, &dropout, x.data(), K, space.data(), space.size()));
     });
   }
   pp_linear_destroy(plan);
+  if (dtype == PP_FLOAT32) return;  // lora() times them
+  const pp_lora_branch down{a.data(), K, r, 1.0f, 0, s.data(), r, da.data(), K};
+  space.resize(std::max(pp_lora_grad_up_workspace(&kCpu, dtype, M, N, r), pp_lora_grad_down_workspace(&kCpu, dtype, M, K, r)));
+  time("linear_grad_up " + of, 2 * rank * N, width * M * N, gemm, [&] {
+    check(pp_lora_grad_up(&kCpu, dtype, M, N, r, y.data(), N, b.data(), r, s.data(), r, 1.0f, ds.data(), r, db.data(), r, 0,
+                          space.data(), space.size()));
+  });
+  time("linear_grad_down " + of, rank * K, width * M * K, gemm,
+       [&] { check(pp_lora_grad_down(&kCpu, dtype, M, K, x.data(), K, &down, 1, &dropout, 0, space.data(), space.size())); });
 }
 
-void adapter(int64_t M, int64_t K, int64_t m, pp_activation activation, const char* name) {
-  std::vector<float> v = random_floats(M * K), h = random_floats(M * K), out(M * K), z(M * m), down = random_floats(m * K),
+void adapter(pp_dtype dtype, int64_t M, int64_t K, int64_t m, pp_activation activation, const char* name) {
+  std::vector<float> v = activations(M * K), h = activations(M * K), out(M * K), z(M * m), down = random_floats(m * K),
                      up = random_floats(K * m), bias = random_floats(K + m), gradients(2 * m * K + K + m);
   const pp_adapter weights{down.data(), K, bias.data(), up.data(), m, bias.data() + m, activation};
   const pp_adapter_gradients to{gradients.data(),         K, gradients.data() + 2 * m * K,
                                 gradients.data() + m * K, m, gradients.data() + 2 * m * K + m};
-  std::vector<char> space(std::max(pp_adapter_forward_workspace(&kCpu, PP_FLOAT32, M, K, m),
-                                   pp_adapter_backward_workspace(&kCpu, PP_FLOAT32, M, K, m)));
-  const std::string of = " " + std::to_string(M) + "," + std::to_string(K) + "," + std::to_string(m) + " " + name;
-  time("adapter_forward" + of, 4.0 * M * K * m, 12.0 * M * K, 0, [&] {
-    check(pp_adapter_forward(&kCpu, PP_FLOAT32, M, K, m, v.data(), K, h.data(), K, &weights, z.data(), m, out.data(), K,
+  std::vector<char> space(
+      std::max(pp_adapter_forward_workspace(&kCpu, dtype, M, K, m), pp_adapter_backward_workspace(&kCpu, dtype, M, K, m)));
+  const std::string of =
+      " " + std::to_string(M) + "," + std::to_string(K) + "," + std::to_string(m) + " " + name + suffix(dtype);
+  time("adapter_forward" + of, 4.0 * M * K * m, 3.0 * pp_dtype_size(dtype) * M * K, 0, [&] {
+    check(pp_adapter_forward(&kCpu, dtype, M, K, m, v.data(), K, h.data(), K, &weights, z.data(), m, out.data(), K,
                              space.data(), space.size()));
   });
-  time("adapter_backward" + of, 8.0 * M * K * m, 12.0 * M * K, 0, [&] {
-    check(pp_adapter_backward(&kCpu, PP_FLOAT32, M, K, m, h.data(), K, v.data(), K, z.data(), m, &weights, &to, 0, out.data(),
-                              K, space.data(), space.size()));
+  time("adapter_backward" + of, 8.0 * M * K * m, 3.0 * pp_dtype_size(dtype) * M * K, 0, [&] {
+    check(pp_adapter_backward(&kCpu, dtype, M, K, m, h.data(), K, v.data(), K, z.data(), m, &weights, &to, 0, out.data(), K,
+                              space.data(), space.size()));
+  });
+}
+
+void attention(pp_dtype dtype, int64_t B, int64_t T, int64_t heads, int64_t d) {
+  const pp_attention extents{B, T, heads, d, 1.0f / std::sqrt(static_cast<float>(d)), nullptr};
+  const int64_t M = B * T, hidden = heads * d;
+  std::vector<float> qkv = activations(3 * M * hidden), context = activations(M * hidden), dqkv(3 * M * hidden),
+                     log_sums(M * heads);
+  std::vector<char> space(std::max(pp_attention_forward_workspace(&kCpu, dtype, &extents),
+                                   pp_attention_backward_workspace(&kCpu, dtype, &extents)));
+  const std::string of =
+      " " + std::to_string(B) + "x" + std::to_string(T) + "," + std::to_string(heads) + "x" + std::to_string(d) + suffix(dtype);
+  const double flops = 4.0 * M * T * hidden, bytes = static_cast<double>(pp_dtype_size(dtype)) * M * hidden;
+  time("attention_forward" + of, flops, 4 * bytes, 0, [&] {
+    check(pp_attention_forward(&kCpu, dtype, &extents, qkv.data(), 3 * hidden, context.data(), hidden, log_sums.data(),
+                               space.data(), space.size()));
+  });
+  time("attention_backward" + of, 2.5 * flops, 7 * bytes, 0, [&] {
+    check(pp_attention_backward(&kCpu, dtype, &extents, context.data(), hidden, qkv.data(), 3 * hidden, log_sums.data(),
+                                dqkv.data(), 3 * hidden, space.data(), space.size()));
   });
 }
 
@@ -224,15 +268,20 @@ int main(int argc, char** argv) {
   lora(2048, 384, 384, 32, 1, 0);
   lora(2048, 384, 384, 32, 2, 0.1f);
   lora(640, 384, 384, 32, 1, 0);
-  linear(4096, 1024, 1024, 32, 0);
-  linear(4096, 1024, 1024, 32, 0.1f);
-  linear(2048, 384, 384, 32, 0);
-  linear(2048, 384, 384, 32, 0.1f);
-  linear(480, 384, 1536, 32, 0);
-  linear(480, 1536, 384, 32, 0);
-  adapter(2048, 384, 128, PP_GELU, "gelu");
-  adapter(2048, 384, 128, PP_RELU, "relu");
-  adapter(640, 384, 64, PP_RELU, "relu");
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    linear(dtype, 4096, 1024, 1024, 32, 0);
+    linear(dtype, 4096, 1024, 1024, 32, 0.1f);
+    linear(dtype, 2048, 384, 384, 32, 0);
+    linear(dtype, 2048, 384, 384, 32, 0.1f);
+    linear(dtype, 4096, 384, 1536, 32, 0);
+    linear(dtype, 4096, 1536, 384, 32, 0);
+    adapter(dtype, 4096, 384, 128, PP_GELU, "gelu");
+    adapter(dtype, 4096, 384, 128, PP_RELU, "relu");
+    adapter(dtype, 640, 384, 64, PP_RELU, "relu");
+    attention(dtype, 32, 128, 12, 32);
+    attention(dtype, 32, 20, 12, 32);
+    attention(dtype, 8, 512, 12, 64);
+  }
   importance(448, 89286);
   importance(96, 32768);
   importance(48, 12288);

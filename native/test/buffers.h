@@ -12,24 +12,32 @@
 
 constexpr pp_device kCpu{PP_CPU, 0, nullptr};
 
-/** A row-major float32 matrix. Whatever is not an element is poison, and so are the elements until they are set. */
+/**
+ * A row-major matrix of float32 or bfloat16. Whatever is not an element is poison, and so are the elements until they are set.
+ */
 class Matrix {
  public:
   Matrix() : Matrix(0, 0, 0, 0) {}
-  Matrix(int64_t rows, int64_t columns, int64_t ld, size_t offset)
-      : rows_(rows), columns_(columns), ld_(ld), offset_(kGuard + offset), bytes_(2 * kGuard + offset + 4 * rows * ld) {
+  Matrix(int64_t rows, int64_t columns, int64_t ld, size_t offset, pp_dtype dtype = PP_FLOAT32)
+      : rows_(rows),
+        columns_(columns),
+        ld_(ld),
+        dtype_(dtype),
+        size_(pp_dtype_size(dtype)),
+        offset_(kGuard + offset),
+        bytes_(2 * kGuard + offset + size_ * rows * ld) {
     for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] = poison(i);
   }
 
   /** Random leading dimension and alignment; elements still poison. */
-  static Matrix empty(int64_t rows, int64_t columns) {
+  static Matrix empty(int64_t rows, int64_t columns, pp_dtype dtype = PP_FLOAT32) {
     return Matrix(rows, columns, columns + check::pick(std::vector<int64_t>{0, 0, 1, 3, 16}),
-                  check::pick(std::vector<size_t>{0, 0, 4, 20, 1, 7}));
+                  check::pick(std::vector<size_t>{0, 0, 4, 20, 1, 7}), dtype);
   }
 
   /** As above with standard normal elements. */
-  static Matrix random(int64_t rows, int64_t columns) {
-    Matrix matrix = empty(rows, columns);
+  static Matrix random(int64_t rows, int64_t columns, pp_dtype dtype = PP_FLOAT32) {
+    Matrix matrix = empty(rows, columns, dtype);
     std::normal_distribution<float> normal;
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < columns; ++j) matrix.set(i, j, normal(check::random()));
@@ -37,23 +45,46 @@ class Matrix {
     return matrix;
   }
 
+  /**
+   * A random float32 matrix whose values a call of `dtype` does not round: weights, so that what is left of a result's error is
+   * that of its own rounding.
+   */
+  static Matrix random_weights(int64_t rows, int64_t columns, pp_dtype dtype) {
+    const Matrix values = random(rows, columns, dtype);
+    Matrix matrix = empty(rows, columns);
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) matrix.set(i, j, values(i, j));
+    }
+    return matrix;
+  }
+
   int64_t rows() const { return rows_; }
   int64_t columns() const { return columns_; }
   int64_t ld() const { return ld_; }
+  pp_dtype dtype() const { return dtype_; }
   float* data() { return reinterpret_cast<float*>(bytes_.data() + offset_); }
   const float* data() const { return reinterpret_cast<const float*>(bytes_.data() + offset_); }
 
   float operator()(int64_t i, int64_t j) const {
+    uint32_t bits = 0;
+    // The high half of a float32 is a bfloat16.
+    std::memcpy(reinterpret_cast<char*>(&bits) + (sizeof bits - size_), bytes_.data() + at(i, j), size_);
     float value;
-    std::memcpy(&value, bytes_.data() + at(i, j), sizeof value);
+    std::memcpy(&value, &bits, sizeof value);
     return value;
   }
-  void set(int64_t i, int64_t j, float value) { std::memcpy(bytes_.data() + at(i, j), &value, sizeof value); }
+  /** Rounds to nearest, ties to even, if the type is bfloat16. */
+  void set(int64_t i, int64_t j, float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    if (dtype_ == PP_BFLOAT16 && value == value) bits += 0x7FFF + (bits >> 16 & 1);
+    std::memcpy(bytes_.data() + at(i, j), reinterpret_cast<const char*>(&bits) + (sizeof bits - size_), size_);
+  }
 
   /** Nothing but elements was written. */
   bool padding_intact() const {
     std::vector<bool> element(bytes_.size(), false);
-    for (int64_t i = 0; i < rows_; ++i) std::fill_n(element.begin() + at(i, 0), 4 * columns_, true);
+    for (int64_t i = 0; i < rows_; ++i) std::fill_n(element.begin() + at(i, 0), size_ * columns_, true);
     for (size_t i = 0; i < bytes_.size(); ++i) {
       if (!element[i] && bytes_[i] != poison(i)) return false;
     }
@@ -68,9 +99,11 @@ class Matrix {
 
   // Each aligned word, and each word at an odd offset, is a NaN.
   static unsigned char poison(size_t) { return 0xFF; }
-  size_t at(int64_t i, int64_t j) const { return offset_ + 4 * (i * ld_ + j); }
+  size_t at(int64_t i, int64_t j) const { return offset_ + size_ * (i * ld_ + j); }
 
   int64_t rows_, columns_, ld_;
+  pp_dtype dtype_;
+  size_t size_;
   size_t offset_;
   std::vector<unsigned char> bytes_;
 };
@@ -141,20 +174,24 @@ inline double relative_error(const Matrix& seen, const Reference& reference) {
   return difference == 0.0 ? 0.0 : std::sqrt(difference / std::max(size, squares));
 }
 
-constexpr double kTolerance = 1e-6;
+/** Of a call's outputs, by its dtype: sums are float32, what is rounded to bfloat16 on the way has 8 bits. */
+constexpr double tolerance(pp_dtype dtype) {
+  return dtype == PP_FLOAT32 ? 1e-6 : 5e-3;
+}
 
-/** The output is close to its reference and nothing beside its elements was written. */
-#define CHECK_OUTPUT(matrix, reference)                           \
-  do {                                                            \
-    CHECK_AT_MOST(relative_error(matrix, reference), kTolerance); \
-    CHECK((matrix).padding_intact());                             \
+/** The output of a call is close to its reference and nothing beside its elements was written. */
+#define CHECK_OUTPUT_OF(call_dtype, matrix, reference)                       \
+  do {                                                                       \
+    CHECK_AT_MOST(relative_error(matrix, reference), tolerance(call_dtype)); \
+    CHECK((matrix).padding_intact());                                        \
   } while (false)
+#define CHECK_OUTPUT(matrix, reference) CHECK_OUTPUT_OF(PP_FLOAT32, matrix, reference)
 
 /** Copies without padding or offset, so that two runs can be compared. */
 inline std::vector<Matrix> dense(const std::vector<Matrix>& matrices) {
   std::vector<Matrix> copies;
   for (const Matrix& matrix : matrices) {
-    copies.emplace_back(matrix.rows(), matrix.columns(), matrix.columns(), 0);
+    copies.emplace_back(matrix.rows(), matrix.columns(), matrix.columns(), 0, matrix.dtype());
     for (int64_t i = 0; i < matrix.rows(); ++i) {
       for (int64_t j = 0; j < matrix.columns(); ++j) copies.back().set(i, j, matrix(i, j));
     }

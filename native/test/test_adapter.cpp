@@ -19,24 +19,27 @@ double slope(pp_activation activation, double z) {
 }
 
 struct Problem {
+  pp_dtype dtype;
   int64_t M, K, m;
   pp_activation activation;
   Matrix v, h, down, down_bias, up, up_bias;
 
-  Problem(int64_t M, int64_t K, int64_t m, pp_activation activation)
-      : M(M),
+  Problem(pp_dtype dtype, int64_t M, int64_t K, int64_t m, pp_activation activation)
+      : dtype(dtype),
+        M(M),
         K(K),
         m(m),
         activation(activation),
-        v(Matrix::random(M, K)),
-        h(Matrix::random(M, K)),
-        down(Matrix::random(m, K)),
+        v(Matrix::random(M, K, dtype)),
+        h(Matrix::random(M, K, dtype)),
+        down(Matrix::random_weights(m, K, dtype)),
         down_bias(Matrix::random(1, m)),
-        up(Matrix::random(K, m)),
+        up(Matrix::random_weights(K, m, dtype)),
         up_bias(Matrix::random(1, K)) {
-    // So that σ meets both its tails and its middle, as in a network.
+    // So that σ meets both its tails and its middle, as in a network. A power of 2 rounds nothing.
+    const float factor = 2 / std::exp2(std::round(std::log2(static_cast<float>(K)) / 2));
     for (int64_t j = 0; j < m; ++j) {
-      for (int64_t k = 0; k < K; ++k) down.set(j, k, down(j, k) * 2 / std::sqrt(static_cast<float>(K)));
+      for (int64_t k = 0; k < K; ++k) down.set(j, k, down(j, k) * factor);
     }
   }
 
@@ -44,19 +47,21 @@ struct Problem {
     return {down.data(), down.ld(), down_bias.data(), up.data(), up.ld(), up_bias.data(), activation};
   }
   std::string text() const {
-    return "M " + std::to_string(M) + ", K " + std::to_string(K) + ", m " + std::to_string(m) + ", activation " +
-           std::to_string(activation);
+    return "dtype " + std::to_string(dtype) + ", M " + std::to_string(M) + ", K " + std::to_string(K) + ", m " +
+           std::to_string(m) + ", activation " + std::to_string(activation);
   }
 };
 
 std::vector<Problem> problems() {
   const std::vector<pp_activation> activations{PP_IDENTITY, PP_RELU, PP_GELU};
   std::vector<Problem> list;
-  for (int i = 0; i < 20; ++i) list.emplace_back(pick_size(), pick_size(), pick_rank(), check::pick(activations));
-  list.emplace_back(1, 1, 1, PP_RELU);
-  list.emplace_back(700, 65, 33, PP_GELU);
-  list.emplace_back(70, 600, 24, PP_RELU);
-  list.emplace_back(33, 48, 300, PP_GELU);
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    for (int i = 0; i < 20; ++i) list.emplace_back(dtype, pick_size(), pick_size(), pick_rank(), check::pick(activations));
+    list.emplace_back(dtype, 1, 1, 1, PP_RELU);
+    list.emplace_back(dtype, 700, 65, 33, PP_GELU);
+    list.emplace_back(dtype, 70, 600, 24, PP_RELU);
+    list.emplace_back(dtype, 33, 49, 600, PP_GELU);
+  }
   return list;
 }
 
@@ -83,17 +88,17 @@ TEST(forward_adds_the_bottleneck_to_the_residual) {
     }
     on_all_settings("adapter forward, " + problem.text(), [&] {
       Matrix seen_z = Matrix::empty(M, m), residual = problem.h;
-      Matrix seen_out = in_place && !shares ? residual : Matrix::empty(M, K);
+      Matrix seen_out = in_place && !shares ? residual : Matrix::empty(M, K, problem.dtype);
       const pp_adapter adapter = problem.adapter();
-      Workspace workspace(pp_adapter_forward_workspace(&kCpu, PP_FLOAT32, M, K, m));
+      Workspace workspace(pp_adapter_forward_workspace(&kCpu, problem.dtype, M, K, m));
       const float* residual_data = shares ? problem.v.data() : in_place ? seen_out.data() : residual.data();
       CHECK_EQUAL(
-          pp_adapter_forward(&kCpu, PP_FLOAT32, M, K, m, problem.v.data(), problem.v.ld(), residual_data, h.ld(), &adapter,
+          pp_adapter_forward(&kCpu, problem.dtype, M, K, m, problem.v.data(), problem.v.ld(), residual_data, h.ld(), &adapter,
                              seen_z.data(), seen_z.ld(), seen_out.data(), seen_out.ld(), workspace.data(), workspace.size()),
           PP_OK);
       CHECK(workspace.guards_intact());
-      CHECK_OUTPUT(seen_z, z);
-      CHECK_OUTPUT(seen_out, out);
+      CHECK_OUTPUT_OF(problem.dtype, seen_z, z);
+      CHECK_OUTPUT_OF(problem.dtype, seen_out, out);
       return dense({seen_z, seen_out});
     });
   }
@@ -103,7 +108,7 @@ TEST(backward_gives_all_gradients) {
   for (const Problem& problem : problems()) {
     const int64_t M = problem.M, K = problem.K, m = problem.m;
     const bool accumulate = check::pick(0, 1) == 1, wants_dv = check::pick(0, 3) > 0;
-    const Matrix dout = Matrix::random(M, K), z = Matrix::random(M, m);
+    const Matrix dout = Matrix::random(M, K, problem.dtype), z = Matrix::random(M, m);
     const Matrix before[] = {Matrix::random(m, K), Matrix::random(1, m), Matrix::random(K, m), Matrix::random(1, K)};
     std::vector<Reference> expected;
     for (const Matrix& matrix : before) {
@@ -132,18 +137,18 @@ TEST(backward_gives_all_gradients) {
     on_all_settings("adapter backward, " + problem.text(), [&] {
       std::vector<Matrix> seen;
       for (const Matrix& matrix : before) seen.push_back(accumulate ? matrix : Matrix::empty(matrix.rows(), matrix.columns()));
-      Matrix seen_dv = Matrix::empty(M, K);
+      Matrix seen_dv = Matrix::empty(M, K, problem.dtype);
       const pp_adapter adapter = problem.adapter();
       const pp_adapter_gradients gradients{seen[0].data(), seen[0].ld(), seen[1].data(),
                                            seen[2].data(), seen[2].ld(), seen[3].data()};
-      Workspace workspace(pp_adapter_backward_workspace(&kCpu, PP_FLOAT32, M, K, m));
-      CHECK_EQUAL(pp_adapter_backward(&kCpu, PP_FLOAT32, M, K, m, dout.data(), dout.ld(), problem.v.data(), problem.v.ld(),
+      Workspace workspace(pp_adapter_backward_workspace(&kCpu, problem.dtype, M, K, m));
+      CHECK_EQUAL(pp_adapter_backward(&kCpu, problem.dtype, M, K, m, dout.data(), dout.ld(), problem.v.data(), problem.v.ld(),
                                       z.data(), z.ld(), &adapter, &gradients, accumulate, wants_dv ? seen_dv.data() : nullptr,
                                       seen_dv.ld(), workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
-      for (size_t n = 0; n < seen.size(); ++n) CHECK_OUTPUT(seen[n], expected[n]);
-      if (wants_dv) CHECK_OUTPUT(seen_dv, dv);
+      for (size_t n = 0; n < seen.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, seen[n], expected[n]);
+      if (wants_dv) CHECK_OUTPUT_OF(problem.dtype, seen_dv, dv);
       seen.push_back(seen_dv);
       return dense(seen);
     });

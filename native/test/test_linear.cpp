@@ -7,6 +7,7 @@ namespace {
 
 /** A frozen linear with some modules, and all that forward and backward need. */
 struct Problem {
+  pp_dtype dtype;
   int64_t M, N, K;
   Matrix x, dy, w, bias;
   bool has_bias;
@@ -20,14 +21,15 @@ struct Problem {
   };
   std::vector<Module> modules;
 
-  Problem(int64_t M, int64_t N, int64_t K, std::vector<int64_t> ranks, double p)
-      : M(M),
+  Problem(pp_dtype dtype, int64_t M, int64_t N, int64_t K, std::vector<int64_t> ranks, double p)
+      : dtype(dtype),
+        M(M),
         N(N),
         K(K),
-        x(Matrix::random(M, K)),
-        dy(Matrix::random(M, N)),
-        w(Matrix::random(N, K)),
-        bias(Matrix::random(1, N)) {
+        x(Matrix::random(M, K, dtype)),
+        dy(Matrix::random(M, N, dtype)),
+        w(Matrix::random(N, K, dtype)),
+        bias(Matrix::random(1, N, dtype)) {
     has_bias = check::pick(0, 2) > 0;
     dropout = {static_cast<float>(p), static_cast<uint32_t>(check::pick(0, 65535)), static_cast<uint32_t>(check::random()()),
                check::random()()};
@@ -35,13 +37,14 @@ struct Problem {
     for (const int64_t rank : ranks) {
       const int64_t first = check::pick(0, N - 1), columns = check::pick(1, N - first);
       modules.push_back({rank, first, columns, static_cast<float>(check::pick(1, 64)) / 32,
-                         static_cast<uint32_t>(check::random()()), Matrix::random(rank, K), Matrix::random(columns, rank),
-                         Matrix::random(M, rank)});
+                         static_cast<uint32_t>(check::random()()), Matrix::random_weights(rank, K, dtype),
+                         Matrix::random_weights(columns, rank, dtype), Matrix::random(M, rank)});
     }
   }
 
   std::string text() const {
-    std::string text = "M " + std::to_string(M) + ", N " + std::to_string(N) + ", K " + std::to_string(K);
+    std::string text = std::string(dtype == PP_FLOAT32 ? "float32" : "bfloat16") + ", M " + std::to_string(M) + ", N " +
+                       std::to_string(N) + ", K " + std::to_string(K);
     for (const Module& module : modules) {
       text +=
           ", r " + std::to_string(module.rank) + " on " + std::to_string(module.first) + "+" + std::to_string(module.columns);
@@ -65,7 +68,7 @@ struct Plan {
   pp_linear* linear = nullptr;
   explicit Plan(const Problem& problem) {
     Matrix w = problem.w, bias = problem.bias;
-    CHECK_EQUAL(pp_linear_create(&kCpu, PP_FLOAT32, problem.N, problem.K, w.data(), w.ld(),
+    CHECK_EQUAL(pp_linear_create(&kCpu, problem.dtype, problem.N, problem.K, w.data(), w.ld(),
                                  problem.has_bias ? bias.data() : nullptr, &linear),
                 PP_OK);
     for (int64_t n = 0; n < problem.N; ++n) {
@@ -77,21 +80,23 @@ struct Plan {
   ~Plan() { pp_linear_destroy(linear); }
 };
 
-Problem random_problem() {
+Problem random_problem(pp_dtype dtype) {
   std::vector<int64_t> ranks(check::pick(0, 3));
   for (int64_t& rank : ranks) rank = pick_rank();
-  return Problem(pick_size(), pick_size(), pick_size(), ranks, check::pick(std::vector<double>{0.0, 0.05, 0.5}));
+  return Problem(dtype, pick_size(), pick_size(), pick_size(), ranks, check::pick(std::vector<double>{0.0, 0.05, 0.5}));
 }
 
 std::vector<Problem> problems() {
   std::vector<Problem> list;
-  for (int i = 0; i < 20; ++i) list.push_back(random_problem());
-  list.push_back(Problem(220, 450, 800, {32}, 0.0));
-  list.push_back(Problem(205, 130, 400, {8, 40}, 0.1));
-  list.push_back(Problem(13, 385, 1200, {300}, 0.0));
-  list.push_back(Problem(1, 1, 1, {1}, 0.5));
-  list.push_back(Problem(400, 63, 65, {}, 0.0));
-  list.push_back(Problem(30, 20, 24, std::vector<int64_t>(16, 3), 0.1));
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    for (int i = 0; i < 20; ++i) list.push_back(random_problem(dtype));
+    list.push_back(Problem(dtype, 220, 450, 800, {32}, 0.0));
+    list.push_back(Problem(dtype, 205, 130, 400, {8, 40}, 0.1));
+    list.push_back(Problem(dtype, 13, 385, 1201, {300}, 0.0));
+    list.push_back(Problem(dtype, 1, 1, 1, {1}, 0.5));
+    list.push_back(Problem(dtype, 400, 63, 65, {}, 0.0));
+    list.push_back(Problem(dtype, 30, 20, 24, std::vector<int64_t>(16, 3), 0.1));
+  }
   return list;
 }
 
@@ -125,14 +130,14 @@ TEST(forward_is_the_linear_plus_its_modules) {
       for (const auto& module : problem.modules) outputs.push_back(Matrix::empty(problem.M, module.rank));
       const auto branches = problem.branches(outputs);
       const int32_t count = static_cast<int32_t>(branches.size());
-      Matrix out = Matrix::empty(problem.M, problem.N);
+      Matrix out = Matrix::empty(problem.M, problem.N, problem.dtype);
       Workspace workspace(pp_linear_forward_workspace(plan.linear, problem.M, branches.data(), count));
       CHECK_EQUAL(pp_linear_forward(&kCpu, plan.linear, problem.M, problem.x.data(), problem.x.ld(), branches.data(), count,
                                     &problem.dropout, out.data(), out.ld(), workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
-      for (size_t n = 0; n < outputs.size(); ++n) CHECK_OUTPUT(outputs[n], s[n]);
-      CHECK_OUTPUT(out, y);
+      for (size_t n = 0; n < outputs.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, outputs[n], s[n]);
+      CHECK_OUTPUT_OF(problem.dtype, out, y);
       outputs.push_back(out);
       return dense(outputs);
     });
@@ -157,13 +162,13 @@ TEST(grad_input_is_the_transposed_linear_plus_its_masked_modules) {
       for (const auto& module : problem.modules) ds.push_back(module.ds);
       const auto branches = problem.branches(ds);
       const int32_t count = static_cast<int32_t>(branches.size());
-      Matrix out = Matrix::empty(problem.M, problem.K);
+      Matrix out = Matrix::empty(problem.M, problem.K, problem.dtype);
       Workspace workspace(pp_linear_grad_input_workspace(plan.linear, problem.M, branches.data(), count));
       CHECK_EQUAL(pp_linear_grad_input(&kCpu, plan.linear, problem.M, problem.dy.data(), problem.dy.ld(), branches.data(),
                                        count, &problem.dropout, out.data(), out.ld(), workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
-      CHECK_OUTPUT(out, dx);
+      CHECK_OUTPUT_OF(problem.dtype, out, dx);
       return dense({out});
     });
   }
@@ -174,7 +179,7 @@ namespace {
 /** One call of each function with good arguments; a test spoils one of them. */
 struct Calls {
   pp_device device = kCpu;
-  Problem problem{6, 12, 10, {4, 3}, 0.5};
+  Problem problem{PP_FLOAT32, 6, 12, 10, {4, 3}, 0.5};
   Plan plan{problem};
   pp_linear* linear = plan.linear;
   int64_t M = 6, ldx = 10, ldy = 12;
@@ -275,6 +280,65 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   CHECK_FAILS(pp_linear_create(&kCpu, PP_FLOAT16, 1, 1, &w, 1, nullptr, &linear), PP_UNSUPPORTED, "float16");
   CHECK(linear == nullptr);
   pp_linear_destroy(nullptr);
+}
+
+TEST(bfloat16_results_are_rounded_to_nearest_even) {
+  // x Wᵀ with x = 1: y is W rounded, here halfway between two bfloat16, and the sum of two that are.
+  const float values[] = {1.0f, 1.00390625f, 1.01171875f, -1.00390625f, 3.0e38f, 1e-3f};
+  Matrix x(1, 2, 2, 0, PP_BFLOAT16), w(6, 2, 2, 0, PP_BFLOAT16), expected(1, 6, 6, 0, PP_BFLOAT16);
+  for (int64_t k = 0; k < 2; ++k) x.set(0, k, 1);
+  for (int64_t n = 0; n < 6; ++n) {
+    const float high = values[n] < 0 ? std::ceil(values[n] * 128) / 128 : std::floor(values[n] * 128) / 128;
+    w.set(n, 0, n == 4 ? values[n] : high);
+    w.set(n, 1, n == 4 ? 0 : values[n] - high);
+    expected.set(0, n, w(n, 0) + w(n, 1));
+  }
+  pp_linear* linear = nullptr;
+  CHECK_EQUAL(pp_linear_create(&kCpu, PP_BFLOAT16, 6, 2, w.data(), 2, nullptr, &linear), PP_OK);
+  on_all_settings("rounding", [&] {
+    Matrix y(1, 6, 6, 0, PP_BFLOAT16);
+    Workspace workspace(pp_linear_forward_workspace(linear, 1, nullptr, 0));
+    CHECK_EQUAL(
+        pp_linear_forward(&kCpu, linear, 1, x.data(), 2, nullptr, 0, nullptr, y.data(), 6, workspace.data(), workspace.size()),
+        PP_OK);
+    CHECK(y == expected);
+    return std::vector<Matrix>{y};
+  });
+  pp_linear_destroy(linear);
+}
+
+TEST(float32_weights_of_modules_are_rounded_to_nearest_even) {
+  // The same bits whether the weights come rounded or are rounded in the call.
+  Problem rounded(PP_BFLOAT16, 20, 40, 50, {9}, 0.1);
+  Problem exact = rounded;
+  auto& module = exact.modules[0];
+  for (Matrix* weights : {&module.a, &module.b}) {
+    Matrix& of = weights == &module.a ? rounded.modules[0].a : rounded.modules[0].b;
+    for (int64_t i = 0; i < weights->rows(); ++i) {
+      for (int64_t j = 0; j < weights->columns(); ++j) {
+        Matrix one(1, 1, 1, 0, PP_BFLOAT16);
+        weights->set(i, j, weights->operator()(i, j) * (1 + static_cast<float>(check::pick(0, 255)) / 16384));
+        one.set(0, 0, weights->operator()(i, j));
+        of.set(i, j, one(0, 0));
+      }
+    }
+  }
+  const Plan plan(rounded);
+  on_all_settings("rounded weights", [&] {
+    std::vector<Matrix> results;
+    for (const Problem* problem : {&rounded, &exact}) {
+      std::vector<Matrix> s{Matrix(20, 9, 9, 0)};
+      const auto branches = problem->branches(s);
+      Matrix y(20, 40, 40, 0, PP_BFLOAT16);
+      Workspace workspace(pp_linear_forward_workspace(plan.linear, 20, branches.data(), 1));
+      CHECK_EQUAL(pp_linear_forward(&kCpu, plan.linear, 20, problem->x.data(), problem->x.ld(), branches.data(), 1,
+                                    &problem->dropout, y.data(), 40, workspace.data(), workspace.size()),
+                  PP_OK);
+      results.push_back(y);
+    }
+    CHECK(results[0] == results[1]);
+    return results;
+  });
 }
 
 TEST(no_rows_is_a_no_op) {

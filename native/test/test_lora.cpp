@@ -7,6 +7,7 @@ namespace {
 
 /** Several LoRA modules on one input, with all that forward and backward need. */
 struct Problem {
+  pp_dtype dtype;
   int64_t M, K;
   Matrix x;
   NaiveDropout naive;
@@ -20,7 +21,8 @@ struct Problem {
   std::vector<Module> modules;
   int64_t ranks = 0;
 
-  Problem(int64_t M, int64_t K, std::vector<int64_t> rank_list, double p) : M(M), K(K), x(Matrix::random(M, K)) {
+  Problem(int64_t M, int64_t K, std::vector<int64_t> rank_list, double p, pp_dtype dtype = PP_FLOAT32)
+      : dtype(dtype), M(M), K(K), x(Matrix::random(M, K, dtype)) {
     dropout = {static_cast<float>(p), static_cast<uint32_t>(check::pick(0, 65535)), static_cast<uint32_t>(check::random()()),
                check::random()()};
     naive = {dropout.p, dropout.micro_batch, dropout.step, dropout.seed};
@@ -36,26 +38,27 @@ struct Problem {
   std::string text() const {
     std::string ranks_text;
     for (const Module& module : modules) ranks_text += (ranks_text.empty() ? "" : "+") + std::to_string(module.rank);
-    return "M " + std::to_string(M) + ", K " + std::to_string(K) + ", r " + ranks_text + ", p " + std::to_string(dropout.p);
+    return "dtype " + std::to_string(dtype) + ", M " + std::to_string(M) + ", K " + std::to_string(K) + ", r " + ranks_text +
+           ", p " + std::to_string(dropout.p);
   }
 };
 
-Problem random_problem() {
+Problem random_problem(pp_dtype dtype) {
   std::vector<int64_t> ranks(check::pick(1, 3));
   for (int64_t& rank : ranks) rank = pick_rank();
-  return Problem(pick_size(), pick_size(), ranks, check::pick(std::vector<double>{0.0, 0.05, 0.5, 0.9}));
+  return Problem(pick_size(), pick_size(), ranks, check::pick(std::vector<double>{0.0, 0.05, 0.5, 0.9}), dtype);
 }
 
 /** Problems with odd sizes, and some large enough for several threads and blocks. */
-std::vector<Problem> problems() {
+std::vector<Problem> problems(pp_dtype dtype = PP_FLOAT32) {
   std::vector<Problem> list;
-  for (int i = 0; i < 25; ++i) list.push_back(random_problem());
-  list.push_back(Problem(700, 129, {32}, 0.0));
-  list.push_back(Problem(700, 129, {17, 32}, 0.1));
-  list.push_back(Problem(130, 1100, {9}, 0.0));
-  list.push_back(Problem(67, 1031, {33, 8}, 0.25));
-  list.push_back(Problem(1, 1, {1}, 0.0));
-  list.push_back(Problem(40, 20, std::vector<int64_t>(16, 3), 0.1));
+  for (int i = 0; i < 25; ++i) list.push_back(random_problem(dtype));
+  list.push_back(Problem(700, 129, {32}, 0.0, dtype));
+  list.push_back(Problem(700, 129, {17, 32}, 0.1, dtype));
+  list.push_back(Problem(130, 1100, {9}, 0.0, dtype));
+  list.push_back(Problem(67, 1031, {33, 8}, 0.25, dtype));
+  list.push_back(Problem(1, 1, {1}, 0.0, dtype));
+  list.push_back(Problem(40, 20, std::vector<int64_t>(16, 3), 0.1, dtype));
   return list;
 }
 
@@ -155,9 +158,11 @@ TEST(up_adds_the_product) {
 }
 
 TEST(grad_up_gives_both_gradients) {
-  for (int n = 0; n < 30; ++n) {
-    const int64_t M = n == 0 ? 700 : pick_size(), N = n == 1 ? 1100 : pick_size(), r = n == 2 ? 300 : pick_rank();
-    const Matrix dy = Matrix::random(M, N), b = Matrix::random(N, r), s = Matrix::random(M, r), before = Matrix::random(N, r);
+  for (int n = 0; n < 60; ++n) {
+    const pp_dtype dtype = n % 2 == 0 ? PP_FLOAT32 : PP_BFLOAT16;
+    const int64_t M = n < 2 ? 700 : pick_size(), N = n / 2 == 1 ? 1101 : pick_size(), r = n / 2 == 2 ? 300 : pick_rank();
+    const Matrix dy = Matrix::random(M, N, dtype), b = Matrix::random_weights(N, r, dtype), s = Matrix::random(M, r),
+                 before = Matrix::random(N, r);
     const float scale = static_cast<float>(check::pick(1, 99)) / 16;
     const bool accumulate = check::pick(0, 1) == 1, wants_ds = check::pick(0, 3) > 0;
     Reference ds(M, r), db(N, r);
@@ -172,23 +177,27 @@ TEST(grad_up_gives_both_gradients) {
         }
       }
     }
-    on_all_settings("grad_up, M " + std::to_string(M) + ", N " + std::to_string(N) + ", r " + std::to_string(r), [&] {
-      Matrix out_s = Matrix::empty(M, r), out_b = accumulate ? before : Matrix::empty(N, r);
-      Workspace workspace(pp_lora_grad_up_workspace(&kCpu, PP_FLOAT32, M, N, r));
-      CHECK_EQUAL(pp_lora_grad_up(&kCpu, PP_FLOAT32, M, N, r, dy.data(), dy.ld(), b.data(), b.ld(), s.data(), s.ld(), scale,
-                                  wants_ds ? out_s.data() : nullptr, out_s.ld(), out_b.data(), out_b.ld(), accumulate,
-                                  workspace.data(), workspace.size()),
-                  PP_OK);
-      CHECK(workspace.guards_intact());
-      if (wants_ds) CHECK_OUTPUT(out_s, ds);
-      CHECK_OUTPUT(out_b, db);
-      return dense({out_s, out_b});
-    });
+    on_all_settings("grad_up, dtype " + std::to_string(dtype) + ", M " + std::to_string(M) + ", N " + std::to_string(N) +
+                        ", r " + std::to_string(r),
+                    [&] {
+                      Matrix out_s = Matrix::empty(M, r), out_b = accumulate ? before : Matrix::empty(N, r);
+                      Workspace workspace(pp_lora_grad_up_workspace(&kCpu, dtype, M, N, r));
+                      CHECK_EQUAL(pp_lora_grad_up(&kCpu, dtype, M, N, r, dy.data(), dy.ld(), b.data(), b.ld(), s.data(), s.ld(),
+                                                  scale, wants_ds ? out_s.data() : nullptr, out_s.ld(), out_b.data(),
+                                                  out_b.ld(), accumulate, workspace.data(), workspace.size()),
+                                  PP_OK);
+                      CHECK(workspace.guards_intact());
+                      if (wants_ds) CHECK_OUTPUT_OF(dtype, out_s, ds);
+                      CHECK_OUTPUT_OF(dtype, out_b, db);
+                      return dense({out_s, out_b});
+                    });
   }
 }
 
 TEST(grad_down_is_the_product_with_the_same_mask) {
-  for (const Problem& problem : problems()) {
+  std::vector<Problem> all = problems();
+  for (const Problem& problem : problems(PP_BFLOAT16)) all.push_back(problem);
+  for (const Problem& problem : all) {
     const bool accumulate = check::pick(0, 1) == 1;
     std::vector<Reference> expected;
     for (const auto& module : problem.modules) {
@@ -215,13 +224,13 @@ TEST(grad_down_is_the_product_with_the_same_mask) {
         branches.push_back({nullptr, 0, module.rank, module.scale, module.id, const_cast<float*>(module.ds.data()),
                             module.ds.ld(), outputs[n].data(), outputs[n].ld()});
       }
-      Workspace workspace(pp_lora_grad_down_workspace(&kCpu, PP_FLOAT32, problem.M, problem.K, problem.ranks));
-      CHECK_EQUAL(pp_lora_grad_down(&kCpu, PP_FLOAT32, problem.M, problem.K, problem.x.data(), problem.x.ld(), branches.data(),
-                                    static_cast<int32_t>(branches.size()), &problem.dropout, accumulate, workspace.data(),
-                                    workspace.size()),
+      Workspace workspace(pp_lora_grad_down_workspace(&kCpu, problem.dtype, problem.M, problem.K, problem.ranks));
+      CHECK_EQUAL(pp_lora_grad_down(&kCpu, problem.dtype, problem.M, problem.K, problem.x.data(), problem.x.ld(),
+                                    branches.data(), static_cast<int32_t>(branches.size()), &problem.dropout, accumulate,
+                                    workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
-      for (size_t n = 0; n < outputs.size(); ++n) CHECK_OUTPUT(outputs[n], expected[n]);
+      for (size_t n = 0; n < outputs.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, outputs[n], expected[n]);
       return dense(outputs);
     });
   }
@@ -353,7 +362,9 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   check_refused(
       all, [](Calls& c) { c.dtype = static_cast<pp_dtype>(11); }, bad, "dtype must be");
   check_refused(
-      all, [](Calls& c) { c.dtype = PP_BFLOAT16; }, PP_UNSUPPORTED, "bfloat16");
+      {&Calls::down, &Calls::up, &Calls::grad_input}, [](Calls& c) { c.dtype = PP_BFLOAT16; }, PP_UNSUPPORTED, "bfloat16");
+  check_refused(
+      all, [](Calls& c) { c.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
   check_refused(
       {&Calls::down, &Calls::grad_down}, [](Calls& c) { c.px = nullptr; }, bad, "x must not be null");
   check_refused(

@@ -2,6 +2,8 @@
 // in Pfeiffer et al. 2021, v is the normalised sum of the block's output h and its residual input).
 // Backward: da = dout·U, dz = da∘σ'(z), dU = doutᵀ σ(z), dD = dzᵀ v, dv = dz·D; du and dd are column sums; dh = dout, which the
 // caller has already.
+// The dtype is that of all operands on CUDA. On the CPU, with PP_BFLOAT16, v, h, out and their gradients are bfloat16, and the
+// weights and z float32, rounded to nearest as a product takes them.
 #ifndef PRUNEPEFT_ADAPTER_H
 #define PRUNEPEFT_ADAPTER_H
 
@@ -14,7 +16,7 @@ extern "C" {
 /** σ. GELU is the exact one, x·Φ(x). */
 typedef enum pp_activation { PP_IDENTITY = 0, PP_RELU = 1, PP_GELU = 2 } pp_activation;
 
-/** The weights of an adapter. All [device], all of the call's dtype. */
+/** The weights of an adapter. All [device], of the call's dtype or, on the CPU, float32. */
 typedef struct pp_adapter {
   const void* down; /* D [m,K] */
   int64_t ldd;

@@ -22,8 +22,11 @@ typedef struct pp_device {
   void* stream;
 } pp_device;
 
-/** Instruction sets of the CPU paths, in rising order. PP_ISA_AVX2 includes FMA; PP_ISA_AVX512 is F, BW, DQ and VL. */
-typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2 } pp_isa;
+/**
+ * Instruction sets of the CPU paths, in rising order. PP_ISA_AVX2 includes FMA; PP_ISA_AVX512 is F, BW, DQ and VL;
+ * PP_ISA_AVX512_BF16 multiplies bfloat16 too, which the others do by widening it to float32, no faster than float32 itself.
+ */
+typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2, PP_ISA_AVX512_BF16 = 3 } pp_isa;
 
 /**
  * Counts the devices of a type: 1 for PP_CPU. A build without CUDA, or a machine without driver or GPU, has 0 CUDA devices;
@@ -67,7 +70,7 @@ PP_API pp_isa pp_cpu_isa(void);
  */
 PP_API pp_status pp_set_cpu_isa(pp_isa isa);
 
-/** "portable", "avx2" or "avx512"; "unknown" for anything else. */
+/** "portable", "avx2", "avx512" or "avx512_bf16"; "unknown" for anything else. */
 PP_API const char* pp_isa_name(pp_isa isa);
 
 /** Bytes of one element: 4 or 2; 0 for an unknown type. */

@@ -8,6 +8,9 @@
 //             dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input
 //             dA = dSᵀ D(x)                               pp_lora_grad_down    (all branches)
 //
+// float32 and bfloat16 on the CPU, where W, b, x, y and their gradients are of the dtype, and A, B, S and dS are float32
+// (lora.h).
+//
 // Without branches it is the frozen linear alone. Dropout is that of lora.h: the same seeds give the same masks.
 #ifndef PRUNEPEFT_LINEAR_H
 #define PRUNEPEFT_LINEAR_H

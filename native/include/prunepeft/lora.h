@@ -6,6 +6,10 @@
 //             dX += Dᵀ(dS A)            pp_lora_grad_input
 // S carries the scale already, rounded once from float32, so neither y nor dB scales again.
 //
+// The dtype is that of all operands on CUDA. On the CPU, trained weights and what is as narrow as they stay float32: with
+// PP_BFLOAT16, x, y and their gradients are bfloat16 and A, B, S and dS float32, rounded to nearest as a product takes them. Of
+// this header the CPU has the gradients of the weights in bfloat16; linear.h has the rest.
+//
 // Several projections of one input (query and value, say) are branches of one call: x is read once for all of them. Each
 // branch draws a dropout mask of its own, named by its `module`.
 //

@@ -10,7 +10,7 @@ namespace prunepeft {
 namespace {
 
 bool runs_on_cpu(const pp_device* device, pp_dtype dtype) {
-  return device != nullptr && device->type == PP_CPU && dtype == PP_FLOAT32;
+  return device != nullptr && device->type == PP_CPU && (dtype == PP_FLOAT32 || dtype == PP_BFLOAT16);
 }
 
 void check_adapter(Arguments& arguments, const pp_adapter* adapter, int64_t M, int64_t K, int64_t m) {
@@ -48,7 +48,7 @@ size_t pp_adapter_forward_workspace(const pp_device* device, pp_dtype dtype, int
     if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_forward_workspace(M, K, m);
   }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
-  return adapter_forward_cpu_workspace(K, m);
+  return adapter_forward_cpu_workspace(dtype, M, K, m);
 }
 
 pp_status pp_adapter_forward(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* v,
@@ -77,15 +77,14 @@ pp_status pp_adapter_forward(const pp_device* device, pp_dtype dtype, int64_t M,
   if (arguments.failed()) return arguments.status();
   arguments.workspace(workspace, workspace_bytes, pp_adapter_forward_workspace(device, dtype, M, K, m));
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_supported(device, dtype);
+  const pp_status supported = check_trainable(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
       return cuda::adapter_forward(*device, dtype, M, K, m, v, ldv, h, ldh, *adapter, z, ldz, out, ldout, workspace);
     }
   }
-  adapter_cpu().forward({M, K, m, static_cast<const float*>(v), ldv, static_cast<const float*>(h), ldh, *adapter,
-                         static_cast<float*>(z), ldz, static_cast<float*>(out), ldout, workspace});
+  adapter_cpu(dtype).forward({M, K, m, v, ldv, h, ldh, *adapter, static_cast<float*>(z), ldz, out, ldout, workspace});
   return PP_OK;
 }
 
@@ -94,7 +93,7 @@ size_t pp_adapter_backward_workspace(const pp_device* device, pp_dtype dtype, in
     if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_backward_workspace(dtype, M, K, m);
   }
   if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
-  return adapter_backward_cpu_workspace(M, K, m);
+  return adapter_backward_cpu_workspace(dtype, M, K, m);
 }
 
 pp_status pp_adapter_backward(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* dout,
@@ -121,7 +120,7 @@ pp_status pp_adapter_backward(const pp_device* device, pp_dtype dtype, int64_t M
   if (arguments.failed()) return arguments.status();
   arguments.workspace(workspace, workspace_bytes, pp_adapter_backward_workspace(device, dtype, M, K, m));
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_supported(device, dtype);
+  const pp_status supported = check_trainable(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
@@ -129,8 +128,7 @@ pp_status pp_adapter_backward(const pp_device* device, pp_dtype dtype, int64_t M
                                     accumulate != 0, dv, lddv, workspace);
     }
   }
-  adapter_cpu().backward({M, K, m, static_cast<const float*>(dout), lddout, static_cast<const float*>(v), ldv,
-                          static_cast<const float*>(z), ldz, *adapter, *gradients, accumulate != 0, static_cast<float*>(dv),
-                          lddv, workspace});
+  adapter_cpu(dtype).backward({M, K, m, dout, lddout, v, ldv, static_cast<const float*>(z), ldz, *adapter, *gradients,
+                               accumulate != 0, dv, lddv, workspace});
   return PP_OK;
 }

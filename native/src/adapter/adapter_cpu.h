@@ -1,4 +1,4 @@
-// The CPU side of the adapter family, behind adapter.cpp, which has checked the arguments. float32.
+// The CPU side of the adapter family, behind adapter.cpp, which has checked the arguments. float32 and bfloat16.
 #ifndef PRUNEPEFT_ADAPTER_ADAPTER_CPU_H
 #define PRUNEPEFT_ADAPTER_ADAPTER_CPU_H
 
@@ -8,30 +8,30 @@ namespace prunepeft {
 
 struct AdapterForward {
   int64_t M, K, m;
-  const float* v;
+  const void* v;
   int64_t ldv;
-  const float* h;
+  const void* h;
   int64_t ldh;
   const pp_adapter& adapter;
   float* z;
   int64_t ldz;
-  float* out;
+  void* out;
   int64_t ldout;
   void* workspace;
 };
 
 struct AdapterBackward {
   int64_t M, K, m;
-  const float* dout;
+  const void* dout;
   int64_t lddout;
-  const float* v;
+  const void* v;
   int64_t ldv;
   const float* z;
   int64_t ldz;
   const pp_adapter& adapter;
   const pp_adapter_gradients& gradients;
   bool accumulate;
-  float* dv;
+  void* dv;
   int64_t lddv;
   void* workspace;
 };
@@ -43,10 +43,10 @@ struct AdapterKernels {
 };
 
 /** The kernels of the instruction set in use. */
-const AdapterKernels& adapter_cpu();
+const AdapterKernels& adapter_cpu(pp_dtype dtype);
 
-size_t adapter_forward_cpu_workspace(int64_t K, int64_t m);
-size_t adapter_backward_cpu_workspace(int64_t M, int64_t K, int64_t m);
+size_t adapter_forward_cpu_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t m);
+size_t adapter_backward_cpu_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t m);
 
 }  // namespace prunepeft
 

@@ -10,18 +10,15 @@
 // Limit: the multiply-adds, 4MKm forward and 8MKm backward, as long as D and U packed stay in the second-level cache.
 #include "adapter/adapter_cpu.h"
 
+#include "adapter/adapter_slots.h"
 #include "core/activation.h"
 #include "core/product.h"
-#include "core/slots.h"
 #include "core/threads.h"
 #include "core/workspace.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 namespace {
-
-/** Columns of K that an item of the last stage adds up. */
-constexpr int64_t kSumRows = 16;
 
 /** AddTo, but the first part of a sum begins with a bias and, where there is one, a residual. */
 struct AddBiased {
@@ -41,15 +38,16 @@ struct AddBiased {
 void forward_rows(const AdapterForward& c, const Panels& down, const Panels& up, int64_t row, int64_t rows) {
   const float* down_bias = static_cast<const float*>(c.adapter.down_bias);
   const float* up_bias = static_cast<const float*>(c.adapter.up_bias);
+  const float* v = static_cast<const float*>(c.v) + row * c.ldv;
   float* z = c.z + row * c.ldz;
   for (int64_t first = 0; first < c.K; first += kDepth) {
     const int64_t depth = least(kDepth, c.K - first);
-    times_panels(rows, Rows{c.v + row * c.ldv + first, c.ldv}, first, depth, down, 0, c.m,
+    times_panels(rows, Rows{v + first, c.ldv}, first, depth, down, 0, c.m,
                  AddBiased{{z, c.ldz, first > 0}, down_bias, nullptr, 0});
   }
   alignas(kCacheLine) float a[kBlockRows][kDepth];
-  const float* h = c.h + row * c.ldh;
-  float* out = c.out + row * c.ldout;
+  const float* h = static_cast<const float*>(c.h) + row * c.ldh;
+  float* out = static_cast<float*>(c.out) + row * c.ldout;
   for (int64_t first = 0; first < c.m; first += kDepth) {
     const int64_t depth = least(kDepth, c.m - first);
     for (int64_t i = 0; i < rows; ++i) {
@@ -60,10 +58,6 @@ void forward_rows(const AdapterForward& c, const Panels& down, const Panels& up,
     times_panels(rows, Rows{&a[0][0], kDepth}, first, depth, up, 0, c.K,
                  AddBiased{{out, c.ldout, first > 0}, up_bias, h, c.ldh});
   }
-}
-
-double operations(int64_t M, int64_t K, int64_t m) {
-  return 2.0 * static_cast<double>(M) * static_cast<double>(K) * static_cast<double>(m);
 }
 
 void forward(const AdapterForward& c) {
@@ -86,35 +80,6 @@ void forward(const AdapterForward& c) {
              phase((c.M + kBlockRows - 1) / kBlockRows, rows));
 }
 
-/** A chunk's partial sums, in rows of `step` floats. */
-struct Slot {
-  float* up;         // dU [K, step]
-  float* down;       // dDᵀ [K, step]
-  float* down_bias;  // dd [step]
-  float* up_bias;    // du [K padded]
-};
-
-/** Where the slots lie: `weights` floats for the first three, then all slots' up_bias. */
-struct Slots {
-  int64_t K, step, bias_step;
-  float* weights;
-  float* up_biases;
-  int64_t weight_floats() const { return (2 * K + 1) * step; }
-  Slot of(int64_t chunk) const {
-    float* at = weights + chunk * weight_floats();
-    return {at, at + K * step, at + 2 * K * step, up_biases + chunk * bias_step};
-  }
-};
-
-/** Adds each column's sum over `rows` rows to `to`, or starts it. */
-void add_column_sums(int64_t rows, int64_t columns, const float* from, int64_t ld, float* to, bool starts) {
-  for (int64_t j = 0; j < columns; j += kWidth) {
-    Vec sum = load(from + j, columns - j);
-    for (int64_t i = 1; i < rows; ++i) sum += load(from + i * ld + j, columns - j);
-    store(to + j, starts ? sum : load(to + j) + sum);
-  }
-}
-
 /** Both of a block of rows, in rows of `step` floats. */
 struct BlockActivations {
   float* a;
@@ -123,8 +88,8 @@ struct BlockActivations {
 
 void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockActivations& block, int64_t step,
                    const Slot& slot, int64_t row, int64_t rows, bool starts_slot) {
-  const float* dout = c.dout + row * c.lddout;
-  const float* v = c.v + row * c.ldv;
+  const float* dout = static_cast<const float*>(c.dout) + row * c.lddout;
+  const float* v = static_cast<const float*>(c.v) + row * c.ldv;
   const float* z = c.z + row * c.ldz;
   float* const dz = block.dz;
   for (int64_t first = 0; first < c.K; first += kDepth) {
@@ -148,7 +113,7 @@ void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& dow
   add_column_sums(rows, c.K, dout, c.lddout, slot.up_bias, starts_slot);
   add_column_sums(rows, step, dz, step, slot.down_bias, starts_slot);
   if (c.dv == nullptr) return;
-  float* dv = c.dv + row * c.lddv;
+  float* dv = static_cast<float*>(c.dv) + row * c.lddv;
   for (int64_t first = 0; first < c.m; first += kDepth) {
     times_panels(rows, Rows{dz + first, step}, first, least(kDepth, c.m - first), down, 0, c.K, AddTo{dv, c.lddv, first > 0});
   }
@@ -179,19 +144,9 @@ void backward(const AdapterBackward& c) {
                     least(kBlockRows, chunks.end(item) - row), row == chunks.begin(item));
     }
   };
-  const pp_adapter_gradients& g = c.gradients;
-  const Slot first = slots.of(0);
-  const SlotSum weights{slots.weight_floats(), chunks.count, c.accumulate};
-  const SlotSum biases{slots.bias_step, chunks.count, c.accumulate};
-  const auto add = [&](int64_t item) {
-    const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
-    weights.add_rows(first.up + k * step, step, rows, c.m, g.up + k * g.ldu, g.ldu);
-    weights.add_transposed(first.down + k * step, step, rows, c.m, g.down + k, g.ldd);
-    biases.add_rows(first.up_bias + k, 0, 1, rows, g.up_bias + k, 0);
-    if (item == 0) weights.add_rows(first.down_bias, 0, 1, c.m, g.down_bias, 0);
-  };
+  const auto add = [&](int64_t item) { add_slots(c, slots, chunks.count, item); };
   run_phases(4 * operations(c.M, c.K, c.m), phase(up_items + down_items, pack), phase(chunks.count, chunk),
-             phase((c.K + kSumRows - 1) / kSumRows, add));
+             phase(sum_items(c.K), add));
 }
 
 }  // namespace

@@ -15,11 +15,10 @@ struct Normal {
   Vec distribution, bell;
 };
 
-/** exp(-t²/2) for 0 <= t < 13, 0 for t = 13. */
-static PP_INLINE Vec bell_curve(Vec t) {
-  // 2^y with y = n + f, n an integer: adding 1.5·2^23 leaves n in the low bits of the sum.
+/** 2^y for -126 <= y <= 0. */
+static PP_INLINE Vec power_of_2(Vec y) {
+  // y = n + f, n an integer: adding 1.5·2^23 leaves n in the low bits of the sum.
   constexpr float kRounder = 12582912.0f;
-  const Vec y = t * t * -0.721347520444f;  // log2(e) / 2
   const Vec rounded = y + kRounder;
   const Vec f = y - (rounded - kRounder);
   Vec p = broadcast(0.000153458095f);
@@ -29,7 +28,18 @@ static PP_INLINE Vec bell_curve(Vec t) {
   p = fma(p, f, broadcast(0.240226462f));
   p = fma(p, f, broadcast(0.693147182f));
   p = fma(p, f, broadcast(1.0f));
-  const Vec power = (Vec)((IntVec)p + ((IntVec)rounded << 23));
+  return (Vec)((IntVec)p + ((IntVec)rounded << 23));
+}
+
+/** exp(x) for x <= 0; 0 from -87 on; NaN of NaN. */
+static PP_INLINE Vec exponential(Vec x) {
+  const Vec power = power_of_2((x > -87.0f ? x : Vec{}) * 1.44269504089f);
+  return x > -87.0f ? power : (x == x ? Vec{} : x);
+}
+
+/** exp(-t²/2) for 0 <= t < 13, 0 for t = 13. */
+static PP_INLINE Vec bell_curve(Vec t) {
+  const Vec power = power_of_2(t * t * -0.721347520444f);  // log2(e) / 2
   return t < 13.0f ? power : Vec{};
 }
 

@@ -77,6 +77,12 @@ pp_status check_supported(const pp_device* device, pp_dtype dtype) {
   return PP_OK;
 }
 
+pp_status check_trainable(const pp_device* device, pp_dtype dtype) {
+  if (device->type == PP_CUDA || dtype == PP_FLOAT32) return check_supported(device, dtype);
+  if (dtype == PP_BFLOAT16) return PP_OK;
+  return fail(PP_UNSUPPORTED, "dtype %s is not supported on the CPU; use float32 or bfloat16", dtype_name(dtype));
+}
+
 const char* dtype_name(pp_dtype dtype) {
   switch (dtype) {
     case PP_FLOAT32:

@@ -49,6 +49,9 @@ void Arguments::require(bool good, const char* format, Values... values) {
 /** PP_OK if this build runs `dtype` on the device, else the status and message that say what it can. */
 pp_status check_supported(const pp_device* device, pp_dtype dtype);
 
+/** The same for what a training step needs, which the CPU has in bfloat16 too. */
+pp_status check_trainable(const pp_device* device, pp_dtype dtype);
+
 /** "float32", "float16" or "bfloat16". */
 const char* dtype_name(pp_dtype dtype);
 

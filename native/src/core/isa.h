@@ -8,8 +8,10 @@ namespace prunepeft {
 
 /** The table of the instruction set in use; a build for another architecture than x86-64 has only the portable one. */
 template <class Table>
-const Table& table_in_use(const Table& portable, [[maybe_unused]] const Table& avx2, [[maybe_unused]] const Table& avx512) {
+const Table& table_in_use(const Table& portable, const Table& avx2, const Table& avx512, const Table& avx512_bf16) {
   switch (pp_cpu_isa()) {
+    case PP_ISA_AVX512_BF16:
+      return avx512_bf16;
     case PP_ISA_AVX512:
       return avx512;
     case PP_ISA_AVX2:
@@ -19,13 +21,24 @@ const Table& table_in_use(const Table& portable, [[maybe_unused]] const Table& a
   }
 }
 
+/** The same for kernels of float32, for which AVX-512 BF16 brings nothing. */
+template <class Table>
+const Table& table_in_use(const Table& portable, const Table& avx2, const Table& avx512) {
+  return table_in_use(portable, avx2, avx512, avx512);
+}
+
 }  // namespace prunepeft
 
 /**
  * Declares `extern const table name` in each instruction set's namespace. Where the build has but the portable one, the others
- * are names for it.
+ * are names for it. Kernels of bfloat16 have one set more.
  */
 #if defined(__x86_64__)
+#define PP_BF16_KERNEL_TABLES(table, name) \
+  PP_KERNEL_TABLES(table, name)            \
+  namespace avx512_bf16 {                  \
+  extern const table name;                 \
+  }
 #define PP_KERNEL_TABLES(table, name) \
   namespace portable {                \
   extern const table name;            \
@@ -37,6 +50,11 @@ const Table& table_in_use(const Table& portable, [[maybe_unused]] const Table& a
   extern const table name;            \
   }
 #else
+#define PP_BF16_KERNEL_TABLES(table, name) \
+  PP_KERNEL_TABLES(table, name)            \
+  namespace avx512_bf16 {                  \
+  using portable::name;                    \
+  }
 #define PP_KERNEL_TABLES(table, name) \
   namespace portable {                \
   extern const table name;            \

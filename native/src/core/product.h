@@ -8,6 +8,9 @@
 // keeps the rounding error of float32 sums small. An element's sum runs in the same order whatever the tile it falls in, so
 // that results do not depend on how rows are shared out.
 //
+// An element is a float, or two bfloat16 that are neighbours along the inner dimension (pairs.h): then the inner dimension
+// counts pairs, and a multiply-add adds two products. What an operand's elements are, the large one's type says.
+//
 // Limit: two fused multiply-adds a cycle. A tile step loads 2 vectors and 12 broadcasts for 24 of them (AVX-512).
 #ifndef PRUNEPEFT_CORE_PRODUCT_H
 #define PRUNEPEFT_CORE_PRODUCT_H
@@ -33,15 +36,18 @@ constexpr int kTileRows = kRegisters == 32 ? (kVectors <= 2 ? 12 : 24 / kVectors
 struct Rows {
   const float* p;
   int64_t ld;
-  PP_INLINE float operator()(int64_t i, int64_t k) const { return load_one(p + i * ld + k); }
+  PP_INLINE Vec spread(int64_t i, int64_t k) const { return broadcast(load_one(p + i * ld + k)); }
+  static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return fma(a, b, sum); }
   PP_INLINE Rows from(int64_t i) const { return {p + i * ld, ld}; }
+  PP_INLINE Rows skip(int64_t k) const { return {p + k, ld}; }
 };
 
 /** The large operand transposed, element (i, k) at p[k * ld + i]. */
 struct Columns {
   const float* p;
   int64_t ld;
-  PP_INLINE float operator()(int64_t i, int64_t k) const { return load_one(p + k * ld + i); }
+  PP_INLINE Vec spread(int64_t i, int64_t k) const { return broadcast(load_one(p + k * ld + i)); }
+  static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return fma(a, b, sum); }
   PP_INLINE Columns from(int64_t i) const { return {p + i, ld}; }
 };
 
@@ -107,9 +113,9 @@ static PP_INLINE void tile(int64_t row, const Large& large, int64_t depth, const
     for (int v = 0; v < kVectors; ++v) b[v] = load(strip.p + k * strip.step + v * kWidth);
 #pragma GCC unroll 12
     for (int i = 0; i < kRows; ++i) {
-      const Vec a = broadcast(large(i, k));
+      const Vec a = large.spread(i, k);
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[i][v] = fma(a, b[v], sums[i][v]);
+      for (int v = 0; v < kVectors; ++v) sums[i][v] = Large::multiply_add(a, b[v], sums[i][v]);
     }
   }
 #pragma GCC unroll 12
@@ -135,6 +141,31 @@ static PP_INLINE void times_strip(int64_t rows, const Large& large, int64_t dept
   row = tiles_of<4, kVectors>(row, rows, large, depth, strip, finish);
   row = tiles_of<2, kVectors>(row, rows, large, depth, strip, finish);
   tiles_of<1, kVectors>(row, rows, large, depth, strip, finish);
+}
+
+/**
+ * A strip that is wider than a panel, `columns` of it in rows of `step`, against any number of rows, in as wide tiles as the
+ * registers hold: their columns are numbered from `column` on.
+ */
+template <class Large, class Finish>
+static PP_INLINE void times_wide_strip(int64_t rows, const Large& large, int64_t depth, const float* strip, int64_t step,
+                                       int64_t column, int64_t columns, const Finish& finish) {
+  constexpr int kVectors = kRegisters == 32 ? 4 : 2;
+  for (int64_t j = 0; j < columns; j += kVectors * kWidth) {
+    const Strip part{strip + j, step, column + j, columns - j};
+    const int64_t vectors = least(kVectors, (part.valid + kWidth - 1) / kWidth);
+    if (vectors == 1) {
+      times_strip<1>(rows, large, depth, part, finish);
+    } else if (vectors == 2) {
+      times_strip<2>(rows, large, depth, part, finish);
+    } else if constexpr (kVectors == 4) {
+      if (vectors == 3) {
+        times_strip<3>(rows, large, depth, part, finish);
+      } else {
+        times_strip<4>(rows, large, depth, part, finish);
+      }
+    }
+  }
 }
 
 /**

@@ -18,7 +18,14 @@ std::atomic<int32_t>& thread_count() {
   return threads;
 }
 
+// OpenMP's own number would be that of a caller's team where a call runs alone.
+thread_local int64_t own_number = 0;
+
 }  // namespace
+
+int64_t thread_number() {
+  return own_number;
+}
 
 void run_phases(const Phase* phases, int count, double operations) {
   int64_t most_items = 0;
@@ -26,16 +33,20 @@ void run_phases(const Phase* phases, int count, double operations) {
   int64_t threads = operations < kOperationsWorthATeam ? 1 : pp_num_threads();
   if (threads > most_items) threads = most_items;
   if (threads <= 1) {
+    own_number = 0;
     for (int i = 0; i < count; ++i) {
       for (int64_t item = 0; item < phases[i].items; ++item) phases[i].run(phases[i].context, item);
     }
     return;
   }
 #pragma omp parallel num_threads(static_cast <int>(threads))
-  for (int i = 0; i < count; ++i) {
-    // Dynamic: the cores are often shared with others' work, and an item's bits don't depend on who computes it.
+  {
+    own_number = omp_get_thread_num();
+    for (int i = 0; i < count; ++i) {
+      // Dynamic: the cores are often shared with others' work, and an item's bits don't depend on who computes it.
 #pragma omp for schedule(dynamic, 1)
-    for (int64_t item = 0; item < phases[i].items; ++item) phases[i].run(phases[i].context, item);
+      for (int64_t item = 0; item < phases[i].items; ++item) phases[i].run(phases[i].context, item);
+    }
   }
 }
 

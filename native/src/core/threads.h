@@ -28,6 +28,9 @@ static Phase phase(int64_t items, const Body& body) {
  */
 void run_phases(const Phase* phases, int count, double operations);
 
+/** In an item: the number of the thread that runs it, less than pp_num_threads(). It names scratch memory, never a result. */
+int64_t thread_number();
+
 template <class... Phases>
 static void run_phases(double operations, const Phases&... phases) {
   const Phase list[] = {phases...};

@@ -83,11 +83,10 @@ pp_status pp_linear_create(const pp_device* device, pp_dtype dtype, int64_t N, i
   arguments.not_null("w", w);
   arguments.not_null("linear", linear);
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_supported(device, dtype);
+  const pp_status supported = check_trainable(device, dtype);
   if (supported != PP_OK) return supported;
   pp_linear* made = new (std::nothrow) pp_linear{device->type, device->index, dtype, N, K, w, ldw, bias, {}, {}, {}};
-  if (made == nullptr || (device->type == PP_CPU &&
-                          !linear_cpu_prepare(*made, static_cast<const float*>(w), ldw, static_cast<const float*>(bias)))) {
+  if (made == nullptr || (device->type == PP_CPU && !linear_cpu_prepare(*made))) {
     delete made;
     return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, N, K);
   }
@@ -105,7 +104,7 @@ size_t pp_linear_forward_workspace(const pp_linear* linear, int64_t M, const pp_
   if constexpr (kCuda) {
     if (linear->device_type == PP_CUDA) return cuda::linear_forward_workspace(*linear, M, branches, branch_count);
   }
-  return linear_forward_cpu_workspace(linear->K, branches, branch_count);
+  return linear_forward_cpu_workspace(*linear, M, branches, branch_count);
 }
 
 pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, int64_t M, const void* x, int64_t ldx,
@@ -127,8 +126,7 @@ pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, in
       return cuda::linear_forward(*device, *linear, M, x, ldx, branches, branch_count, make_mask(dropout), y, ldy, workspace);
     }
   }
-  linear_cpu().forward({linear, M, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout),
-                        static_cast<float*>(y), ldy, workspace});
+  linear_cpu(linear->dtype).forward({linear, M, x, ldx, branches, branch_count, make_mask(dropout), y, ldy, workspace});
   return PP_OK;
 }
 
@@ -136,7 +134,7 @@ size_t pp_linear_grad_input_workspace(const pp_linear* linear, int64_t M, const 
                                       int32_t branch_count) {
   if (!sound(linear, M, branches, branch_count)) return 0;
   if (linear->device_type == PP_CUDA) return 0;
-  return linear_grad_input_cpu_workspace(linear->K, branches, branch_count);
+  return linear_grad_input_cpu_workspace(*linear, M, branches, branch_count);
 }
 
 pp_status pp_linear_grad_input(const pp_device* device, const pp_linear* linear, int64_t M, const void* dy, int64_t lddy,
@@ -158,7 +156,6 @@ pp_status pp_linear_grad_input(const pp_device* device, const pp_linear* linear,
       return cuda::linear_grad_input(*device, *linear, M, dy, lddy, branches, branch_count, make_mask(dropout), dx, lddx);
     }
   }
-  linear_cpu().grad_input({linear, M, static_cast<const float*>(dy), lddy, branches, branch_count, make_mask(dropout),
-                           static_cast<float*>(dx), lddx, workspace});
+  linear_cpu(linear->dtype).grad_input({linear, M, dy, lddy, branches, branch_count, make_mask(dropout), dx, lddx, workspace});
   return PP_OK;
 }

@@ -1,8 +1,9 @@
-// The CPU side of the fused linear, behind linear.cpp, which has checked the arguments. float32.
+// The CPU side of the fused linear, behind linear.cpp, which has checked the arguments. float32 and bfloat16.
 //
 // Packed weights. A matrix of `depth` x `columns` lies in strips of kStrip columns, one after the other; the inner dimension
 // runs down a strip, whose rows are padded with zeros to whole vectors of any instruction set. So a kernel of whichever vector
-// width reads it in order, and a plan outlives a change of instruction set.
+// width reads it in order, and a plan outlives a change of instruction set. Of bfloat16, pairs of neighbours along the inner
+// dimension take the place of an element (core/pairs.h).
 #ifndef PRUNEPEFT_LINEAR_LINEAR_CPU_H
 #define PRUNEPEFT_LINEAR_LINEAR_CPU_H
 
@@ -17,12 +18,12 @@ constexpr int64_t kStrip = 64;
 struct LinearForward {
   const pp_linear* linear;
   int64_t M;
-  const float* x;
+  const void* x;
   int64_t ldx;
   const pp_linear_branch* branches;
   int32_t branch_count;
   DropoutMask mask;
-  float* y;
+  void* y;
   int64_t ldy;
   void* workspace;
 };
@@ -30,12 +31,12 @@ struct LinearForward {
 struct LinearGradInput {
   const pp_linear* linear;
   int64_t M;
-  const float* dy;
+  const void* dy;
   int64_t lddy;
   const pp_linear_branch* branches;
   int32_t branch_count;
   DropoutMask mask;
-  float* dx;
+  void* dx;
   int64_t lddx;
   void* workspace;
 };
@@ -46,15 +47,16 @@ struct LinearKernels {
   void (*grad_input)(const LinearGradInput& call);
 };
 
-/** The kernels of the instruction set in use. */
-const LinearKernels& linear_cpu();
+/** The kernels of the instruction set in use, for a plan's dtype. */
+const LinearKernels& linear_cpu(pp_dtype dtype);
 
-/** Packs W and bias into the plan; false if there is no memory for it. */
-bool linear_cpu_prepare(pp_linear& linear, const float* w, int64_t ldw, const float* bias);
+/** Packs the W and bias that the plan names; false if there is no memory for it. */
+bool linear_cpu_prepare(pp_linear& linear);
 void linear_cpu_release(pp_linear& linear);
 
-size_t linear_forward_cpu_workspace(int64_t K, const pp_linear_branch* branches, int32_t branch_count);
-size_t linear_grad_input_cpu_workspace(int64_t K, const pp_linear_branch* branches, int32_t branch_count);
+size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const pp_linear_branch* branches, int32_t branch_count);
+size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const pp_linear_branch* branches,
+                                       int32_t branch_count);
 
 }  // namespace prunepeft
 

@@ -12,8 +12,8 @@
 #include "linear/linear_cpu.h"
 
 #include "core/product.h"
-#include "core/threads.h"
 #include "core/workspace.h"
+#include "linear/linear_rows.h"
 #include "linear/plan.h"
 #include "lora/lora_rows.h"
 
@@ -25,15 +25,6 @@ namespace {
 constexpr int64_t kRun = 384;
 /** Columns of y that all runs of the inner dimension are finished for before the next ones start. */
 constexpr int64_t kBlockColumns = 6 * kStrip;
-/** Rows of an item: many make good use of W, few share the work out evenly. */
-constexpr int64_t kMostRows = 8 * kRowGroup;
-constexpr int64_t kItemsOfAThread = 4;
-
-int64_t item_rows(int64_t M) {
-  const int64_t even = (M + kItemsOfAThread * pp_num_threads() - 1) / (kItemsOfAThread * pp_num_threads());
-  return least(kMostRows, round_up(even, kRowGroup));
-}
-
 /** result = sum + bias in the first run, result + sum in the others. */
 struct AddBias {
   float* result;
@@ -46,29 +37,6 @@ struct AddBias {
   }
 };
 
-/** One strip of packed weights against any number of rows, in as wide tiles as the registers hold. */
-template <class Finish>
-void times_packed_strip(int64_t rows, const Rows& large, int64_t depth, const float* packed, int64_t width, int64_t column,
-                        int64_t columns, const Finish& finish) {
-  constexpr int kVectors = kRegisters == 32 ? 4 : 2;
-  for (int64_t j = 0; j < width; j += kVectors * kWidth) {
-    const Strip strip{packed + j, width, column + j, columns - column - j};
-    if (strip.valid <= 0) return;
-    const int64_t vectors = least(kVectors, (strip.valid + kWidth - 1) / kWidth);
-    if (vectors == 1) {
-      times_strip<1>(rows, large, depth, strip, finish);
-    } else if (vectors == 2) {
-      times_strip<2>(rows, large, depth, strip, finish);
-    } else if constexpr (kVectors == 4) {
-      if (vectors == 3) {
-        times_strip<3>(rows, large, depth, strip, finish);
-      } else {
-        times_strip<4>(rows, large, depth, strip, finish);
-      }
-    }
-  }
-}
-
 /** rows of (large · packed weights), `packed` being depth x columns; `finish_run(first)` gives a run's finish. */
 template <class FinishRun>
 void times_packed(int64_t rows, const float* large, int64_t ld, const float* packed, int64_t depth, int64_t columns,
@@ -77,15 +45,11 @@ void times_packed(int64_t rows, const float* large, int64_t ld, const float* pac
     for (int64_t first = 0; first < depth; first += kRun) {
       for (int64_t column = block; column < least(block + kBlockColumns, columns); column += kStrip) {
         const int64_t width = round_up(least(kStrip, columns - column), kWidestVector);
-        times_packed_strip(rows, Rows{large + first, ld}, least(kRun, depth - first), packed + column * depth + first * width,
-                           width, column, columns, finish_run(first));
+        times_wide_strip(rows, Rows{large + first, ld}, least(kRun, depth - first), packed + column * depth + first * width,
+                         width, column, least(kStrip, columns - column), finish_run(first));
       }
     }
   }
-}
-
-double operations(int64_t M, int64_t N, int64_t K) {
-  return 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);
 }
 
 /** The branches as the LoRA kernels know them. */
@@ -113,9 +77,10 @@ void pack_a(const BranchPanels& panels, const pp_lora_branch* branches, int64_t 
 
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
+  const float* x = static_cast<const float*>(c.x);
   const LoraBranches lora(c.branches, c.branch_count);
   WorkspacePieces pieces(c.workspace);
-  const LoraDown down{c.M, K, c.x, c.ldx, lora.of, c.branch_count, c.mask, nullptr, 0, nullptr};
+  const LoraDown down{c.M, K, x, c.ldx, lora.of, c.branch_count, c.mask, nullptr, 0, nullptr};
   int64_t ranks = 0;
   for (int32_t n = 0; n < c.branch_count; ++n) ranks += round_up(c.branches[n].rank, kWidestVector);
   const BranchPanels a = carve_panels(pieces.floats(K, ranks), lora.of, c.branch_count, K, true);
@@ -138,8 +103,8 @@ void forward(const LinearForward& c) {
     for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
       down_rows(down, a, row, least(kRowGroup, begin + rows - row));
     }
-    float* y = c.y + begin * c.ldy;
-    times_packed(rows, c.x + begin * c.ldx, c.ldx, c.linear->forward, K, N, [&](int64_t first) {
+    float* y = static_cast<float*>(c.y) + begin * c.ldy;
+    times_packed(rows, x + begin * c.ldx, c.ldx, c.linear->forward, K, N, [&](int64_t first) {
       return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
     });
     for (int32_t n = 0; n < c.branch_count; ++n) {
@@ -156,15 +121,17 @@ void forward(const LinearForward& c) {
 
 void grad_input(const LinearGradInput& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
+  const float* dy = static_cast<const float*>(c.dy);
+  float* all_dx = static_cast<float*>(c.dx);
   const LoraBranches lora(c.branches, c.branch_count);
-  const LoraGradInput rest{c.M, K, lora.of, c.branch_count, c.mask, c.dx, c.lddx, nullptr};
+  const LoraGradInput rest{c.M, K, lora.of, c.branch_count, c.mask, all_dx, c.lddx, nullptr};
   const BranchPanels a = carve_panels(c.workspace, lora.of, c.branch_count, K, false);
   const auto pack = [&](int64_t item) { pack_a(a, lora.of, K, false, item); };
   const int64_t rows_of_item = item_rows(c.M);
   const auto block = [&](int64_t item) {
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    float* dx = c.dx + begin * c.lddx;
-    times_packed(rows, c.dy + begin * c.lddy, c.lddy, c.linear->backward, N, K, [&](int64_t first) {
+    float* dx = all_dx + begin * c.lddx;
+    times_packed(rows, dy + begin * c.lddy, c.lddy, c.linear->backward, N, K, [&](int64_t first) {
       return AddTo{dx, c.lddx, first > 0};
     });
     for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {

@@ -10,7 +10,7 @@ struct pp_linear {
   int32_t device_index;
   pp_dtype dtype;
   int64_t N, K;
-  /** CUDA: as given. */
+  /** As given; on the CPU no longer used once they are packed. */
   const void* w;
   int64_t ldw;
   const void* bias;

@@ -21,6 +21,11 @@ bool runs_on_cpu(const pp_device* device, pp_dtype dtype) {
   return device != nullptr && device->type == PP_CPU && dtype == PP_FLOAT32;
 }
 
+/** The gradients of the weights, which the CPU has in bfloat16 too. */
+bool trains_on_cpu(const pp_device* device, pp_dtype dtype) {
+  return runs_on_cpu(device, dtype) || (device != nullptr && device->type == PP_CPU && dtype == PP_BFLOAT16);
+}
+
 /** Checks the branches' numbers, and their pointers if there is work to do; returns the sum of their ranks. */
 int64_t check_branches(Arguments& arguments, const pp_lora_branch* branches, int32_t count, int64_t M, int64_t K, int use) {
   arguments.at_least("branch_count", count, 1);
@@ -128,7 +133,7 @@ size_t pp_lora_grad_up_workspace(const pp_device* device, pp_dtype dtype, int64_
   if constexpr (kCuda) {
     if (is_cuda(device)) return M < 1 || N < 1 || r < 1 ? 0 : cuda::lora_grad_up_workspace(dtype, M, N, r);
   }
-  if (!runs_on_cpu(device, dtype) || M < 1 || N < 1 || r < 1) return 0;
+  if (!trains_on_cpu(device, dtype) || M < 1 || N < 1 || r < 1) return 0;
   return lora_grad_up_cpu_workspace(M, N, r);
 }
 
@@ -154,7 +159,7 @@ pp_status pp_lora_grad_up(const pp_device* device, pp_dtype dtype, int64_t M, in
   if (arguments.failed()) return arguments.status();
   arguments.workspace(workspace, workspace_bytes, pp_lora_grad_up_workspace(device, dtype, M, N, r));
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_supported(device, dtype);
+  const pp_status supported = check_trainable(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
@@ -162,9 +167,8 @@ pp_status pp_lora_grad_up(const pp_device* device, pp_dtype dtype, int64_t M, in
                                 workspace);
     }
   }
-  lora_cpu().grad_up({M, N, r, static_cast<const float*>(dy), lddy, static_cast<const float*>(b), ldb,
-                      static_cast<const float*>(s), lds, scale, static_cast<float*>(ds), ldds, db, lddb, accumulate != 0,
-                      workspace});
+  lora_gradients_cpu(dtype).grad_up({M, N, r, dy, lddy, static_cast<const float*>(b), ldb, static_cast<const float*>(s), lds,
+                                     scale, static_cast<float*>(ds), ldds, db, lddb, accumulate != 0, workspace});
   return PP_OK;
 }
 
@@ -172,7 +176,7 @@ size_t pp_lora_grad_down_workspace(const pp_device* device, pp_dtype dtype, int6
   if constexpr (kCuda) {
     if (is_cuda(device)) return M < 1 || K < 1 || ranks < 1 ? 0 : cuda::lora_grad_down_workspace(dtype, M, K, ranks);
   }
-  if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || ranks < 1) return 0;
+  if (!trains_on_cpu(device, dtype) || M < 1 || K < 1 || ranks < 1) return 0;
   return lora_grad_down_cpu_workspace(M, K, ranks);
 }
 
@@ -190,7 +194,7 @@ pp_status pp_lora_grad_down(const pp_device* device, pp_dtype dtype, int64_t M, 
   if (arguments.failed()) return arguments.status();
   arguments.workspace(workspace, workspace_bytes, pp_lora_grad_down_workspace(device, dtype, M, K, ranks));
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_supported(device, dtype);
+  const pp_status supported = check_trainable(device, dtype);
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
@@ -198,8 +202,7 @@ pp_status pp_lora_grad_down(const pp_device* device, pp_dtype dtype, int64_t M, 
                                   workspace);
     }
   }
-  lora_cpu().grad_down(
-      {M, K, static_cast<const float*>(x), ldx, branches, branch_count, make_mask(dropout), accumulate != 0, workspace});
+  lora_gradients_cpu(dtype).grad_down({M, K, x, ldx, branches, branch_count, make_mask(dropout), accumulate != 0, workspace});
   return PP_OK;
 }
 

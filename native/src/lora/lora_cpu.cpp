@@ -6,6 +6,7 @@
 namespace prunepeft {
 
 PP_KERNEL_TABLES(LoraKernels, lora_kernels)
+PP_BF16_KERNEL_TABLES(LoraGradients, lora_bf16_kernels)
 
 namespace {
 
@@ -21,7 +22,15 @@ const LoraKernels& lora_cpu() {
   return table_in_use(portable::lora_kernels, avx2::lora_kernels, avx512::lora_kernels);
 }
 
-// Each size mirrors what the kernel of its name carves from the workspace.
+const LoraGradients& lora_gradients_cpu(pp_dtype dtype) {
+  if (dtype == PP_BFLOAT16) {
+    return table_in_use(portable::lora_bf16_kernels, avx2::lora_bf16_kernels, avx512::lora_bf16_kernels,
+                        avx512_bf16::lora_bf16_kernels);
+  }
+  return lora_cpu().gradients;
+}
+
+// Each size mirrors what the kernel of its name carves from the workspace; those of bfloat16 need no more.
 
 size_t lora_down_cpu_workspace(int64_t K, int64_t ranks) {
   WorkspaceSize size;

@@ -1,4 +1,5 @@
-// The CPU side of the LoRA family, behind lora.cpp, which has checked the arguments. float32.
+// The CPU side of the LoRA family, behind lora.cpp, which has checked the arguments. float32, and bfloat16 for the
+// two gradients of the weights.
 #ifndef PRUNEPEFT_LORA_LORA_CPU_H
 #define PRUNEPEFT_LORA_LORA_CPU_H
 
@@ -35,7 +36,7 @@ struct LoraUp {
 
 struct LoraGradUp {
   int64_t M, N, r;
-  const float* dy;
+  const void* dy;
   int64_t lddy;
   const float* b;
   int64_t ldb;
@@ -52,7 +53,7 @@ struct LoraGradUp {
 
 struct LoraGradDown {
   int64_t M, K;
-  const float* x;
+  const void* x;
   int64_t ldx;
   const pp_lora_branch* branches;
   int32_t branch_count;
@@ -71,17 +72,23 @@ struct LoraGradInput {
   void* workspace;
 };
 
+/** The gradients of the weights, of one instruction set and element type. */
+struct LoraGradients {
+  void (*grad_up)(const LoraGradUp& call);
+  void (*grad_down)(const LoraGradDown& call);
+};
+
 /** The kernels of one instruction set. */
 struct LoraKernels {
   void (*down)(const LoraDown& call);
   void (*up)(const LoraUp& call);
-  void (*grad_up)(const LoraGradUp& call);
-  void (*grad_down)(const LoraGradDown& call);
+  LoraGradients gradients;
   void (*grad_input)(const LoraGradInput& call);
 };
 
 /** The kernels of the instruction set in use. */
 const LoraKernels& lora_cpu();
+const LoraGradients& lora_gradients_cpu(pp_dtype dtype);
 
 size_t lora_down_cpu_workspace(int64_t K, int64_t ranks);
 size_t lora_up_cpu_workspace(int64_t N, int64_t r);

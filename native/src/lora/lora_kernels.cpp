@@ -91,7 +91,7 @@ void grad_up(const LoraGradUp& c) {
       copy_padded(rows, c.r, c.s + row * c.lds, c.lds, s, step);
       for (int64_t first = 0; first < c.N; first += kDepth) {
         const int64_t columns = least(kDepth, c.N - first);
-        const float* dy = c.dy + row * c.lddy + first;
+        const float* dy = static_cast<const float*>(c.dy) + row * c.lddy + first;
         if (c.ds != nullptr) {
           const bool starts = first == 0, ends = first + columns == c.N;
           float* ds = c.ds + row * c.ldds;
@@ -113,6 +113,7 @@ void grad_up(const LoraGradUp& c) {
 
 void grad_down(const LoraGradDown& c) {
   const RowChunks chunks(c.M);
+  const float* all_x = static_cast<const float*>(c.x);
   int64_t begin[kMostBranches + 1] = {0};  // each branch's columns in a slot
   for (int32_t n = 0; n < c.branch_count; ++n) begin[n + 1] = begin[n] + padded(c.branches[n].rank);
   const int64_t step = begin[c.branch_count], slot_floats = c.K * step;
@@ -136,9 +137,9 @@ void grad_down(const LoraGradDown& c) {
         for (int32_t n = 0; n < c.branch_count; ++n) {
           for (int64_t i = 0; i < rows && masks; i += kRowGroup) {
             masked[i / kRowGroup].fill(c.mask, c.branches[n].module, c.K, row + i, least(kRowGroup, rows - i), first, columns,
-                                       c.x, c.ldx);
+                                       all_x, c.ldx);
           }
-          const Columns x = masks ? Columns{&masked[0].values[0][0], kDepth} : Columns{c.x + row * c.ldx + first, c.ldx};
+          const Columns x = masks ? Columns{&masked[0].values[0][0], kDepth} : Columns{all_x + row * c.ldx + first, c.ldx};
           times_rows(columns, x, rows, ds + begin[n], step, c.branches[n].rank,
                      AddTo{da + first * step + begin[n], step, !starts_slot});
         }
@@ -176,7 +177,7 @@ void grad_input(const LoraGradInput& c) {
 }  // namespace
 
 extern const LoraKernels lora_kernels;
-const LoraKernels lora_kernels = {down, up, grad_up, grad_down, grad_input};
+const LoraKernels lora_kernels = {down, up, {grad_up, grad_down}, grad_input};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

@@ -74,6 +74,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
   private Tensor weight;
   private Tensor bias;
   private FrozenWeight linear;
+
+  /** The same in bfloat16. */
+  private Tensor xRounded;
+
+  private Tensor dyRounded;
+  private FrozenWeight linearRounded;
   private Tensor a;
   private Tensor b;
   private Tensor dy;
@@ -93,14 +99,22 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     a = parameter(1 / Math.sqrt(size.k), size.r, size.k);
     b = parameter(1 / Math.sqrt(size.r), size.n, size.r);
     dy = random(1, size.m, size.n);
+    xRounded = rounded(x.detach()).set_requires_grad(true);
+    dyRounded = rounded(dy);
+    linearRounded = new FrozenWeight(rounded(weight), rounded(bias));
     branches = List.of(new LoraLinear.Branch(a, b, SCALE, MODULE, 0));
     check(size);
+  }
+
+  private static Tensor rounded(Tensor tensor) {
+    return tensor.to(torch.ScalarType.BFloat16);
   }
 
   @TearDown
   public void tearDown() {
     tape.close();
     linear.close();
+    linearRounded.close();
     scope.close();
   }
 
@@ -120,6 +134,13 @@ public class LoraLinearBenchmark extends TorchBenchmark {
       requireSame("dX of ours", dx, takeGradient(x));
       requireSame("dA of ours", da, takeGradient(a));
       requireSame("dB of ours", db, takeGradient(b));
+
+      Tensor inBf16 = LoraLinear.apply(tape, xRounded, linearRounded, branches, mask(0), null);
+      requireSame("y in bfloat16", expected, inBf16, ROUNDED);
+      backward(inBf16, dyRounded);
+      requireSame("dX in bfloat16", dx, takeGradient(xRounded), ROUNDED);
+      requireSame("dA in bfloat16", da, takeGradient(a), ROUNDED);
+      requireSame("dB in bfloat16", db, takeGradient(b), ROUNDED);
 
       try (NoGradGuard guard = new NoGradGuard()) {
         Dropped dropped =
@@ -239,6 +260,33 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   private Tensor ours() {
     return LoraLinear.apply(tape, x, linear, branches, mask(step++), null);
+  }
+
+  // Ours, in bfloat16.
+
+  @Benchmark
+  public long oursBf16Forward() {
+    try (PointerScope call = new PointerScope()) {
+      return oursBf16().address();
+    } finally {
+      tape.clear();
+    }
+  }
+
+  @Benchmark
+  public long oursBf16Both() {
+    try (PointerScope call = new PointerScope()) {
+      Tensor y = oursBf16();
+      backward(y, dyRounded);
+      dropGradients(xRounded, a, b);
+      return y.address();
+    } finally {
+      tape.clear();
+    }
+  }
+
+  private Tensor oursBf16() {
+    return LoraLinear.apply(tape, xRounded, linearRounded, branches, mask(step++), null);
   }
 
   // LibTorch's operations.

@@ -106,10 +106,10 @@ public final class Tables {
   private void lora() {
     String type = LoraLinearBenchmark.class.getSimpleName();
     for (String dropout : values(type, "dropout")) {
-      section("LoRA linear, float32, dropout " + dropout);
+      section("LoRA linear, dropout " + dropout);
       line(
-          "Over LibTorch's frozen linear of the same pass; backward is both less forward. The last column is over our own frozen linear,"
-              + " whose limit counts FLOP.");
+          "Over LibTorch's frozen linear of the same pass, in float32; backward is both less forward. The column after the limit is over"
+              + " our own frozen linear, whose limit counts FLOP; the last one is ours in float32 over ours in bfloat16.");
       line("");
       row(
           "M x K x N, r",
@@ -121,8 +121,9 @@ public final class Tables {
           "eager ÷ ours",
           "our frozen",
           "limit",
-          "ours over our frozen");
-      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
+          "ours over our frozen",
+          "float32 ÷ bf16");
+      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
       for (String shape : values(type, "shape")) {
         Map<String, String> parameters = Map.of("shape", shape, "dropout", dropout);
         double limit = LoraLinearBenchmark.Shape.parse(shape).forwardLimit();
@@ -148,7 +149,8 @@ public final class Tables {
         ratio(eager, ours),
         over(oursFrozen, frozen),
         String.format(Locale.ROOT, "+%.1f %%", 100 * limit),
-        over(ours, oursFrozen));
+        over(ours, oursFrozen),
+        ratio(ours, scores.apply("oursBf16")));
   }
 
   /** Both less forward, or null where one was not measured. */
@@ -244,9 +246,9 @@ public final class Tables {
     if (values(type, "modules").isEmpty()) {
       return;
     }
-    section("Training step of MiniLM, float32, batch 32");
+    section("Training step of MiniLM, batch 32");
     line(
-        "laterEpoch: the outputs of the layers below the lowest module are known. Tokens without padding. FLOP are those of the products,"
+        "In float32, but oursBf16. laterEpoch: the outputs of the layers below the lowest module are known. Tokens without padding. FLOP are those of the products,"
             + " padding included; the peak is the fastest product below. Bytes are of"
             + " Java objects.");
     line("");
@@ -266,7 +268,7 @@ public final class Tables {
       for (String modules : values(type, "modules")) {
         Map<String, String> parameters = Map.of("modules", modules, "lengths", lengths);
         Result eager = result(type, "eager", parameters);
-        for (String method : List.of("ours", "laterEpoch", "eager", "frozenForward")) {
+        for (String method : List.of("ours", "oursBf16", "laterEpoch", "eager", "frozenForward")) {
           Result result = result(type, method, parameters);
           if (result != null) {
             trainingRow(result, eager, peak);

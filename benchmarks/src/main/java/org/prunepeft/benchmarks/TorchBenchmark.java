@@ -49,6 +49,9 @@ public abstract class TorchBenchmark {
   /** Ours and LibTorch's sums run in different orders; float32, up to some thousand terms. */
   private static final double TOLERANCE = 1e-4;
 
+  /** In bfloat16, each of a chain of operations rounds to 8 bits. */
+  static final double ROUNDED = 3e-2;
+
   /**
    * All pools get all processors; random numbers repeat. To be called before any other use of
    * LibTorch.
@@ -89,22 +92,29 @@ public abstract class TorchBenchmark {
    * @throws IllegalStateException if two results that are to be compared in time differ
    */
   static void requireSame(String name, Tensor expected, Tensor actual) {
+    requireSame(name, expected, actual, TOLERANCE);
+  }
+
+  /**
+   * @throws IllegalStateException if two results that are to be compared in time differ by more
+   */
+  static void requireSame(String name, Tensor expected, Tensor actual, double tolerance) {
     double norm = expected.detach().norm().item_double();
     double error = actual.detach().sub(expected.detach()).norm().item_double() / (norm + 1e-30);
-    requireSmall(name, error);
+    requireSmall(name, error, tolerance);
   }
 
   /**
    * @throws IllegalStateException if two results that are to be compared in time differ
    */
   static void requireSame(String name, double expected, double actual) {
-    requireSmall(name, Math.abs(actual - expected) / (Math.abs(expected) + 1e-30));
+    requireSmall(name, Math.abs(actual - expected) / (Math.abs(expected) + 1e-30), TOLERANCE);
   }
 
-  private static void requireSmall(String name, double error) {
-    if (!(error <= TOLERANCE)) {
+  private static void requireSmall(String name, double error, double tolerance) {
+    if (!(error <= tolerance)) {
       throw new IllegalStateException(
-          name + " differs: relative error " + error + ", at most " + TOLERANCE + " is expected");
+          name + " differs: relative error " + error + ", at most " + tolerance + " is expected");
     }
   }
 }

@@ -37,6 +37,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
@@ -51,8 +52,8 @@ import org.prunepeft.train.Head;
 /**
  * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's
  * update, batch size 32? {@code ours} trains with the library's operations, {@code eager} with
- * LibTorch's, recorded one by one; {@code frozenForward} is the model without modules, forward
- * only.
+ * LibTorch's, recorded one by one; {@code oursBf16} has frozen weights and activations in bfloat16;
+ * {@code frozenForward} is the model without modules, forward only.
  */
 @State(Scope.Benchmark)
 // Rates, because JMH then gives the counters as rates too: tokens and FLOP a second.
@@ -97,6 +98,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   private PointerScope scope;
   private Tape tape;
   private Encoder encoder;
+  private Encoder rounded;
   private PeftModules ours;
   private EagerModules eager;
   private Head oursHead;
@@ -114,6 +116,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     tape = new Tape();
     Models.LoadedModel model = Models.byName("minilm").loader().load();
     encoder = model.encoder();
+    rounded = Models.byName("minilm").loader().load(Precision.BF16).encoder();
     Dataset data = Tasks.byName("wordnet").load(SplitSizes.DEFAULT, 1);
     EncodedDataset examples =
         lengths.equals("wordnet")
@@ -209,12 +212,15 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       Batch batch = batches.get(0);
       EncoderInput input = input(batch);
       ours.begin(ForwardPass.evaluation(tape));
-      Tensor oursLoss = loss(ours, oursHead, input, batch);
+      Tensor oursLoss = loss(encoder, ours, oursHead, input, batch);
       oursLoss.backward();
       eager.training(false);
-      Tensor eagerLoss = loss(eager, eagerHead, input, batch);
+      Tensor eagerLoss = loss(encoder, eager, eagerHead, input, batch);
       eagerLoss.backward();
       requireSame("loss", eagerLoss, oursLoss);
+      ours.begin(ForwardPass.evaluation(tape));
+      Tensor loss = loss(rounded, ours, oursHead, input, batch);
+      requireSame("loss in bfloat16", oursLoss, loss, ROUNDED);
       for (Candidate candidate : ours.candidates()) {
         FlatParameters group = ours.groups().get(candidate.type());
         for (String name : ours.parameterNames(candidate)) {
@@ -240,18 +246,28 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     oursHead.close();
     eagerHead.close();
     encoder.close();
+    rounded.close();
     scope.close();
   }
 
   @Benchmark
   public double ours(Counters counters) {
+    return ours(encoder, counters);
+  }
+
+  @Benchmark
+  public double oursBf16(Counters counters) {
+    return ours(rounded, counters);
+  }
+
+  private double ours(Encoder model, Counters counters) {
     double sum = 0;
     for (Batch batch : batches) {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
         ours.begin(
             new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
-        sum += train(loss(ours, oursHead, input, batch), oursOptimizers);
+        sum += train(loss(model, ours, oursHead, input, batch), oursOptimizers);
         count(counters, batch, input, true);
       } finally {
         tape.clear();
@@ -293,7 +309,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     for (Batch batch : batches) {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
-        sum += train(loss(eager, eagerHead, input, batch), eagerOptimizers);
+        sum += train(loss(encoder, eager, eagerHead, input, batch), eagerOptimizers);
         count(counters, batch, input, true);
       }
     }
@@ -307,7 +323,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope();
           NoGradGuard guard = new NoGradGuard()) {
         EncoderInput input = input(batch);
-        sum += loss(Insertions.NONE, oursHead, input, batch).item_double();
+        sum += loss(encoder, Insertions.NONE, oursHead, input, batch).item_double();
         count(counters, batch, input, false);
       }
     }
@@ -318,8 +334,9 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     return EncoderInput.of(batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
   }
 
-  private Tensor loss(Insertions insertions, Head head, EncoderInput input, Batch batch) {
-    Tensor pooled = Head.pool(encoder.forward(input, insertions), input);
+  private static Tensor loss(
+      Encoder model, Insertions insertions, Head head, EncoderInput input, Batch batch) {
+    Tensor pooled = Head.pool(model.forward(input, insertions), input);
     return head.loss(head.logits(pooled), batch.targets());
   }
 

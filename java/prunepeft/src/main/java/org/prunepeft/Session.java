@@ -50,7 +50,8 @@ final class Session implements AutoCloseable {
     dataset = Tasks.byName(setup.task()).load(setup.sizes(), setup.seed());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);
-    Models.LoadedModel loaded = model.loader().load();
+    Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
+    Models.LoadedModel loaded = model.loader().load(setup.precision());
     encoder = loaded.encoder();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());

@@ -2,6 +2,7 @@ package org.prunepeft;
 
 import java.nio.file.Path;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
@@ -18,6 +19,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param training how a training goes
  * @param epochs of the (re)training whose result is kept, 1 or more
  * @param seed of everything that is drawn
+ * @param precision of frozen weights and activations; null: float32
  * @param threads of all native pools, 1 or more
  * @param output the run directory to be made; null: nothing is written
  */
@@ -30,6 +32,7 @@ public record Setup(
     TrainingSettings training,
     int epochs,
     long seed,
+    Precision precision,
     int threads,
     Path output) {
   /** MiniLM on WordNet supersenses, a LoRA module and an adapter in each layer. */
@@ -39,6 +42,8 @@ public record Setup(
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Setup {
+    // Runs of before there was a choice.
+    precision = precision == null ? Precision.FLOAT32 : precision;
     if (lora == null && adapter == null) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
     }
@@ -77,6 +82,7 @@ public record Setup(
     builder.training = training;
     builder.epochs = epochs;
     builder.seed = seed;
+    builder.precision = precision;
     builder.threads = threads;
     builder.output = output;
     return builder;
@@ -92,6 +98,7 @@ public record Setup(
     private TrainingSettings training = TrainingSettings.DEFAULT;
     private int epochs = 8;
     private long seed;
+    private Precision precision = Precision.FLOAT32;
     private int threads = Runtime.getRuntime().availableProcessors();
     private Path output;
 
@@ -137,6 +144,11 @@ public record Setup(
       return this;
     }
 
+    public Builder precision(Precision value) {
+      precision = value;
+      return this;
+    }
+
     public Builder threads(int value) {
       threads = value;
       return this;
@@ -151,7 +163,8 @@ public record Setup(
      * @throws IllegalArgumentException if a value is out of its range
      */
     public Setup build() {
-      return new Setup(model, task, sizes, lora, adapter, training, epochs, seed, threads, output);
+      return new Setup(
+          model, task, sizes, lora, adapter, training, epochs, seed, precision, threads, output);
     }
   }
 }

@@ -94,7 +94,7 @@ public final class TrainedModel implements AutoCloseable {
     Schema schema = schema(directory);
     EncoderConfig trainedOn = directory.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
-    Models.LoadedModel loaded = Models.byName(setup.model()).loader().load();
+    Models.LoadedModel loaded = Models.byName(setup.model()).loader().load(setup.precision());
     try {
       EncoderConfig config = loaded.encoder().config();
       if (!config.equals(trainedOn)) {

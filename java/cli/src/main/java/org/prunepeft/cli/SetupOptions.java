@@ -9,6 +9,7 @@ import java.util.Optional;
 import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.train.OptimizerType;
@@ -149,8 +150,7 @@ final class SetupOptions {
     @Option(
         names = "--adapter-scaling",
         paramLabel = "S",
-        description =
-            "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
+        description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
     Double scaling;
 
     private LoraConfig lora() {
@@ -190,6 +190,14 @@ final class SetupOptions {
         paramLabel = "N",
         description = "Batches whose gradients make one step (default: ${DEFAULT-VALUE}).")
     int accumulationSteps;
+
+    @Option(
+        names = "--precision",
+        defaultValue = "float32",
+        paramLabel = "TYPE",
+        description =
+            "What frozen weights and activations are: ${COMPLETION-CANDIDATES}; trained weights are float32 in either (default: ${DEFAULT-VALUE}).")
+    Precision precision;
 
     @Option(
         names = "--optim",
@@ -367,6 +375,7 @@ final class SetupOptions {
         .adapter(modules.adapter())
         .training(training.settings(data.maxLength))
         .epochs(training.epochs)
+        .precision(training.precision)
         .seed(seed)
         .threads(threads)
         .output(output == null ? defaultOutput() : output)

@@ -17,7 +17,7 @@ public final class AdapterKernels {
   private AdapterKernels() {}
 
   /**
-   * The weights of an adapter, all of the call's type.
+   * The weights of an adapter, all of {@link Device#trainedType}.
    *
    * @param down D [m,K]
    * @param downBias d [m]
@@ -85,9 +85,9 @@ public final class AdapterKernels {
     long rows = v.rows();
     long k = v.cols();
     long m = weights.down().rows();
-    weights.require(v.dtype(), k);
+    weights.require(device.trainedType(v.dtype()), k);
     h.require("h", v.dtype(), rows, k);
-    z.require("z", v.dtype(), rows, m);
+    z.require("z", device.trainedType(v.dtype()), rows, m);
     out.require("out", v.dtype(), rows, k);
     try (PointerScope scope = new PointerScope()) {
       int dtype = v.dtype().ordinal();
@@ -137,10 +137,10 @@ public final class AdapterKernels {
     long rows = v.rows();
     long k = v.cols();
     long m = weights.down().rows();
-    weights.require(v.dtype(), k);
+    weights.require(device.trainedType(v.dtype()), k);
     gradients.require(m, k);
     dout.require("dout", v.dtype(), rows, k);
-    z.require("z", v.dtype(), rows, m);
+    z.require("z", device.trainedType(v.dtype()), rows, m);
     if (dv != null) {
       dv.require("dv", v.dtype(), rows, k);
     }

@@ -78,6 +78,14 @@ public final class Device implements AutoCloseable {
     return cuda;
   }
 
+  /**
+   * The type of trained weights, and of what is as narrow as they, in a call of a type: on the CPU
+   * they are always float32.
+   */
+  public DType trainedType(DType call) {
+    return cuda ? call : DType.FLOAT32;
+  }
+
   DeviceStruct struct() {
     return struct;
   }

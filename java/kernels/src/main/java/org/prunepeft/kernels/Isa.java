@@ -4,5 +4,7 @@ package org.prunepeft.kernels;
 public enum Isa {
   PORTABLE,
   AVX2,
-  AVX512
+  AVX512,
+  /** AVX-512 with instructions for bfloat16; the others widen it to float32. */
+  AVX512_BF16
 }

@@ -21,6 +21,9 @@ import org.prunepeft.kernels.binding.LinearHandle;
  * and the gradient by x are one call each. On the CPU, W and b are copied and may be freed; on CUDA
  * they must outlive this object. Immutable, and good for several threads at once.
  *
+ * <p>x, y and their gradients are of the weight's type: float32 or bfloat16 on the CPU. A, B and S
+ * are of {@link Device#trainedType}.
+ *
  * <p>Methods throw {@link IllegalArgumentException} if shapes or types disagree, {@link
  * KernelException} if the native call fails, {@link IllegalStateException} after {@link #close()}.
  */
@@ -113,9 +116,9 @@ public final class Linear implements AutoCloseable {
     x.require("x", dtype, x.rows(), cols);
     y.require("y", dtype, x.rows(), rows);
     for (LinearBranch branch : branches) {
-      require(branch, x.rows());
+      require(device, branch, x.rows());
       Matrix b = Matrix.given("b", branch.b());
-      b.require("b", dtype, b.rows(), branch.a().rows());
+      b.require("b", device.trainedType(dtype), b.rows(), branch.a().rows());
     }
     try (PointerScope scope = new PointerScope()) {
       LinearBranchStruct table = LinearBranch.structs(branches);
@@ -157,7 +160,7 @@ public final class Linear implements AutoCloseable {
     dy.require("dy", dtype, dy.rows(), rows);
     dx.require("dx", dtype, dy.rows(), cols);
     for (LinearBranch branch : branches) {
-      require(branch, dy.rows());
+      require(device, branch, dy.rows());
     }
     try (PointerScope scope = new PointerScope()) {
       LinearBranchStruct table = LinearBranch.structs(branches);
@@ -182,10 +185,11 @@ public final class Linear implements AutoCloseable {
     }
   }
 
-  private void require(LinearBranch branch, long m) {
+  private void require(Device device, LinearBranch branch, long m) {
+    DType trained = device.trainedType(dtype);
     Matrix a = Matrix.given("a", branch.a());
-    a.require("a", dtype, a.rows(), cols);
-    Matrix.given("s", branch.s()).require("s", dtype, m, a.rows());
+    a.require("a", trained, a.rows(), cols);
+    Matrix.given("s", branch.s()).require("s", trained, m, a.rows());
   }
 
   @Override

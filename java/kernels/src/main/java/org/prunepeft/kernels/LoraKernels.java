@@ -127,11 +127,12 @@ public final class LoraKernels {
     long m = dy.rows();
     long n = dy.cols();
     long r = s.cols();
-    b.require("b", dy.dtype(), n, r);
-    s.require("s", dy.dtype(), m, r);
+    DType trained = device.trainedType(dy.dtype());
+    b.require("b", trained, n, r);
+    s.require("s", trained, m, r);
     db.require("db", DType.FLOAT32, n, r);
     if (ds != null) {
-      ds.require("ds", dy.dtype(), m, r);
+      ds.require("ds", trained, m, r);
     }
     try (PointerScope scope = new PointerScope()) {
       int dtype = dy.dtype().ordinal();
@@ -176,7 +177,7 @@ public final class LoraKernels {
       boolean accumulate,
       Workspace workspace) {
     for (LoraBranch branch : branches) {
-      branch.s().require("ds", x.dtype(), x.rows(), branch.s().cols());
+      branch.s().require("ds", device.trainedType(x.dtype()), x.rows(), branch.s().cols());
       Matrix.given("da", branch.da()).require("da", DType.FLOAT32, branch.s().cols(), x.cols());
     }
     try (PointerScope scope = new PointerScope()) {

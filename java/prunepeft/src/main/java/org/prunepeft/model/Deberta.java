@@ -87,7 +87,7 @@ final class Deberta implements SelfAttention {
 
   @Override
   public Tensor apply(int layer, Tensor qkv, EncoderInput input, Insertions insertions) {
-    TensorVector split = SelfAttention.split(qkv, input, heads);
+    TensorVector split = SelfAttention.split(Precision.FLOAT32.of(qkv), input, heads);
     Tensor query = split.get(0);
     Tensor key = split.get(1);
     long batch = input.rows();
@@ -102,7 +102,10 @@ final class Deberta implements SelfAttention {
     Tensor positionQuery = own.query == null ? null : own.query.narrow(1, first, count);
     Tensor positionKey = own.key == null ? null : own.key.narrow(1, first, count);
     if (own.shared != null) {
-      Tensor qk = insertions.linearOfPositions(own.shared, table.narrow(0, first, count));
+      Tensor qk =
+          Precision.FLOAT32.of(
+              insertions.linearOfPositions(
+                  own.shared, own.shared.cast(table.narrow(0, first, count))));
       long hidden = table.size(1);
       positionQuery = byHead(qk.narrow(1, 0, hidden));
       positionKey = byHead(qk.narrow(1, hidden, hidden));

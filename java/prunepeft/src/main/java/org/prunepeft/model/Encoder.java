@@ -7,6 +7,9 @@ import org.prunepeft.torch.ComputeDevice;
 public interface Encoder extends AutoCloseable {
   EncoderConfig config();
 
+  /** What the layers take in, compute in and give out. */
+  Precision precision();
+
   /** Where its tensors lie. */
   default ComputeDevice device() {
     return ComputeDevice.CPU;

@@ -67,12 +67,12 @@ public record EncoderInput(
   }
 
   /** B. */
-  int rows() {
+  public int rows() {
     return (int) ids.size(0);
   }
 
   /** T. */
-  int length() {
+  public int length() {
     return (int) ids.size(1);
   }
 

@@ -42,6 +42,11 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     return frozen.bias();
   }
 
+  /** An input in the weight's type: itself if it is so already. */
+  Tensor cast(Tensor x) {
+    return x.to(weight().scalar_type().intern());
+  }
+
   /** Frees what was made for the kernels; the tensors stay. */
   @Override
   public void close() {

@@ -34,6 +34,16 @@ public interface Insertions {
   }
 
   /**
+   * Computes scaled dot-product attention between a layer's projections.
+   *
+   * @param qkv query, key and value of all heads, [B·T, 3·hidden], dense
+   * @return the context, [B·T, hidden], in float32 or in the type of qkv
+   */
+  default Tensor attention(Tensor qkv, EncoderInput input, long heads) {
+    return SelfAttention.byLibTorch(qkv, input, heads);
+  }
+
+  /**
    * What the layer adds to its residual after attention. A post-norm layer goes on with norm(result
    * + input).
    *

@@ -46,7 +46,12 @@ public final class Models {
   /** Loads a model. */
   @FunctionalInterface
   public interface Loader {
-    LoadedModel load();
+    LoadedModel load(Precision precision);
+
+    /** Loads it in float32. */
+    default LoadedModel load() {
+      return load(Precision.FLOAT32);
+    }
 
     /**
      * Opens the model's files without making an encoder of them: for a conversion.
@@ -108,10 +113,11 @@ public final class Models {
     }
 
     @Override
-    public LoadedModel load() {
+    public LoadedModel load(Precision precision) {
       Torch.load();
       try (Pretrained parts = opener.open()) {
-        return new LoadedModel(new PostNormEncoder(parts.config, parts.weights), parts.tokenizer);
+        return new LoadedModel(
+            new PostNormEncoder(parts.config, parts.weights, precision), parts.tokenizer);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }

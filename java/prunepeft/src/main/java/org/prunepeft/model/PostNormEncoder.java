@@ -20,6 +20,7 @@ public final class PostNormEncoder implements Encoder {
   private static final Logger LOG = LoggerFactory.getLogger(PostNormEncoder.class);
 
   private final EncoderConfig config;
+  private final Precision precision;
   private final PointerScope scope;
   private final Embeddings embeddings;
   private final SelfAttention attention;
@@ -54,13 +55,16 @@ public final class PostNormEncoder implements Encoder {
    *
    * @param checkpoint weights by Hugging Face's names, with or without the architecture's prefix;
    *     remains the caller's
+   * @param precision of the linears' weights and of what goes from operation to operation
    * @throws FormatException if a tensor is missing, has another shape than the configuration says,
    *     or the encoder has tensors that the configuration has no place for
    * @throws IOException if reading fails
    */
-  public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
+  public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint, Precision precision)
+      throws IOException {
     this.config = config;
-    Weights weights = new Weights(checkpoint, config);
+    this.precision = precision;
+    Weights weights = new Weights(checkpoint, config, precision);
     try (PointerScope own = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
       Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);
@@ -83,9 +87,19 @@ public final class PostNormEncoder implements Encoder {
     }
   }
 
+  /** In float32; see the other constructor. */
+  public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
+    this(config, checkpoint, Precision.FLOAT32);
+  }
+
   @Override
   public EncoderConfig config() {
     return config;
+  }
+
+  @Override
+  public Precision precision() {
+    return precision;
   }
 
   @Override
@@ -99,7 +113,7 @@ public final class PostNormEncoder implements Encoder {
           "token id %d exceeds the model's vocabulary, vocab_size %d; the tokenizer is another model's"
               .formatted(input.largestId(), config.vocabulary()));
     }
-    return embeddings.apply(input);
+    return precision.of(embeddings.apply(input));
   }
 
   @Override
@@ -108,7 +122,7 @@ public final class PostNormEncoder implements Encoder {
     for (int i = from; i < to; i++) {
       Layer layer = layers.get(i);
       Tensor qkv = insertions.linear(layer.attentionInput, x);
-      Tensor context = attention.apply(i, qkv, input, insertions);
+      Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
       Tensor attended = insertions.linear(layer.attentionOutput, context);
       x =
           layer.attentionNorm.apply(
@@ -117,7 +131,7 @@ public final class PostNormEncoder implements Encoder {
       Tensor h = insertions.linear(layer.output, middle);
       x = layer.outputNorm.apply(insertions.afterFeedForward(i, h, x, layer.outputNorm).add(x));
       if (i == 0 && convolution != null) {
-        x = convolution.apply(embedded, x, input);
+        x = precision.of(convolution.apply(embedded, x, input));
       }
     }
     return x;

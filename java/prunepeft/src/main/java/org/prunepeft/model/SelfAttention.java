@@ -12,9 +12,9 @@ import org.bytedeco.pytorch.global.torch;
 interface SelfAttention {
   /**
    * @param layer 0-based
-   * @param qkv query, key and value of all heads, [B·T, 3·hidden]
+   * @param qkv query, key and value of all heads, [B·T, 3·hidden], dense
    * @param insertions what sits in the encoder
-   * @return the context, [B·T, hidden]
+   * @return the context, [B·T, hidden], in float32 or in the type of qkv
    */
   Tensor apply(int layer, Tensor qkv, EncoderInput input, Insertions insertions);
 
@@ -27,20 +27,23 @@ interface SelfAttention {
 
   /** Scaled dot-product attention (Vaswani et al. 2017). */
   static SelfAttention scaledDotProduct(long heads) {
-    return (layer, qkv, input, insertions) -> {
-      TensorVector split = split(qkv, input, heads);
-      Tensor bias = input.attentionBias();
-      Tensor context =
-          torch.scaled_dot_product_attention(
-              split.get(0),
-              split.get(1),
-              split.get(2),
-              bias == null ? none() : new TensorOptional(bias),
-              0.0,
-              false,
-              new DoubleOptional(),
-              false);
-      return context.transpose(1, 2).reshape(qkv.size(0), qkv.size(1) / 3);
-    };
+    return (layer, qkv, input, insertions) -> insertions.attention(qkv, input, heads);
+  }
+
+  /** The same by LibTorch, in float32: in bfloat16 it is several times slower on a CPU. */
+  static Tensor byLibTorch(Tensor qkv, EncoderInput input, long heads) {
+    TensorVector split = split(Precision.FLOAT32.of(qkv), input, heads);
+    Tensor bias = input.attentionBias();
+    Tensor context =
+        torch.scaled_dot_product_attention(
+            split.get(0),
+            split.get(1),
+            split.get(2),
+            bias == null ? none() : new TensorOptional(bias),
+            0.0,
+            false,
+            new DoubleOptional(),
+            false);
+    return context.transpose(1, 2).reshape(qkv.size(0), qkv.size(1) / 3);
   }
 }

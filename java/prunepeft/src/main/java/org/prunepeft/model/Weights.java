@@ -29,6 +29,7 @@ final class Weights {
 
   private final Checkpoint checkpoint;
   private final EncoderConfig config;
+  private final Precision precision;
 
   /** Names within the encoder, each with the checkpoint's own. */
   private final Map<String, String> names = new HashMap<>();
@@ -37,12 +38,14 @@ final class Weights {
   private final List<String> outside = new ArrayList<>();
 
   /**
+   * @param precision of the linears; all else is float32
    * @throws FormatException if the checkpoint has no word embeddings where the architecture has
    *     them, or two tensors of one name
    */
-  Weights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
+  Weights(Checkpoint checkpoint, EncoderConfig config, Precision precision) throws FormatException {
     this.checkpoint = checkpoint;
     this.config = config;
+    this.precision = precision;
     String prefix = config.architecture().prefix() + ".";
     String words = "embeddings.word_embeddings.weight";
     boolean prefixed = checkpoint.names().contains(prefix + words);
@@ -65,6 +68,11 @@ final class Weights {
         outside.add(stored);
       }
     }
+  }
+
+  /** In float32; see the other constructor. */
+  Weights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
+    this(checkpoint, config, Precision.FLOAT32);
   }
 
   /** What of a model is the encoder, as against pooler and heads. */
@@ -164,12 +172,20 @@ final class Weights {
         fill(ownBias, part.path() + ".bias", part.rows());
       }
     }
-    return new FrozenLinear(weight, bias, parts);
+    return new FrozenLinear(rounded(weight), rounded(bias), parts);
   }
 
   /** The encoder's tensors by their names within it. */
   Checkpoint encoder() {
     return new RenamedCheckpoint(checkpoint, names);
+  }
+
+  private Tensor rounded(Tensor tensor) {
+    Tensor rounded = precision.of(tensor);
+    if (rounded != tensor) {
+      tensor.close();
+    }
+    return rounded;
   }
 
   /** Leaves a tensor where it is that some checkpoints have without a use for it. */

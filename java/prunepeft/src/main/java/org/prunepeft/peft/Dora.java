@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Precision;
 import org.prunepeft.model.Projection;
 import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Torch;
@@ -105,7 +106,7 @@ final class Dora extends LowRankType {
     /** ‖W‖, or ‖V‖ where `up` is B. */
     private Tensor norms(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
       try (NoGradGuard guard = new NoGradGuard()) {
-        Tensor w = linear.weight().narrow(0, part.firstRow(), part.rows());
+        Tensor w = Precision.FLOAT32.of(linear.weight().narrow(0, part.firstRow(), part.rows()));
         return Dora.norms(up == null ? w : w.add(up.matmul(a), new Scalar(scale)));
       }
     }

@@ -5,17 +5,21 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
@@ -188,7 +192,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
     }
     Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
     // A gain of exactly 1 changes nothing.
-    return y.add(product.mul(torch.cat(excess, 0)));
+    return y.add(product.mul(torch.cat(excess, 0))).to(y.scalar_type().intern());
   }
 
   private LoraLinear.Observer observer(List<String> owners) {
@@ -206,6 +210,22 @@ public final class PeftModules implements Insertions, AutoCloseable {
       out = module.afterAttention(pass, out, input, norm);
     }
     return out;
+  }
+
+  @Override
+  public Tensor attention(Tensor qkv, EncoderInput input, long heads) {
+    if (qkv.is_cuda()) {
+      return Insertions.super.attention(qkv, input, heads);
+    }
+    return AttentionOp.apply(
+        pass.tape(),
+        qkv,
+        new AttentionKernels.Extents(
+            input.rows(),
+            input.length(),
+            heads,
+            qkv.size(1) / 3 / heads,
+            input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null));
   }
 
   @Override

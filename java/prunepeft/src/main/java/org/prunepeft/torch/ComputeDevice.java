@@ -159,7 +159,12 @@ public final class ComputeDevice {
 
   /** An uninitialised float32 matrix. */
   public Tensor emptyMatrix(long rows, long cols) {
-    return torch.empty(new long[] {rows, cols}, options(torch.ScalarType.Float), null);
+    return emptyMatrix(rows, cols, torch.ScalarType.Float);
+  }
+
+  /** An uninitialised matrix of a type. */
+  public Tensor emptyMatrix(long rows, long cols, torch.ScalarType type) {
+    return torch.empty(new long[] {rows, cols}, options(type), null);
   }
 
   /** Options for tensors of a type on this device. */

@@ -19,8 +19,8 @@ public final class FrozenWeight implements AutoCloseable {
   private long version;
 
   /**
-   * @param weight W [N,K], float32; stays the caller's, and has to live as long as this
-   * @param bias b [N]; null: none
+   * @param weight W [N,K], float32 or bfloat16; stays the caller's, and has to live as long as this
+   * @param bias b [N], of the same type; null: none
    */
   public FrozenWeight(Tensor weight, Tensor bias) {
     this.weight = weight;

@@ -2,7 +2,7 @@ package org.prunepeft.torch;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Device;
@@ -15,7 +15,8 @@ import org.prunepeft.kernels.Matrix;
 /**
  * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one
  * operation of the autograd graph and of our kernels. Several modules may share the input, each
- * adding to its own columns of y.
+ * adding to its own columns of y. W may be float32 or bfloat16; A, B and their gradients are
+ * float32.
  */
 public final class LoraLinear {
   private LoraLinear() {}
@@ -38,12 +39,12 @@ public final class LoraLinear {
   }
 
   /**
-   * @param x [M,K], dense
+   * @param x [M,K], dense, of W's type
    * @param linear W [N,K] and b
    * @param branches may be empty
    * @param dropout null: none (evaluation)
    * @param observer null: none
-   * @return y [M,N]
+   * @return y [M,N], of W's type
    */
   public static Tensor apply(
       Tape tape,
@@ -58,7 +59,7 @@ public final class LoraLinear {
     Tensor input = x.detach();
     ComputeDevice place = ComputeDevice.of(input);
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = place.emptyMatrix(rows, linear.weight().size(0));
+      y = place.emptyMatrix(rows, linear.weight().size(0), input.scalar_type().intern());
       s = place.emptyMatrix(rows, ranks(branches));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
@@ -137,7 +138,7 @@ public final class LoraLinear {
       LoraKernels.gradDown(device, Torch.matrix(x), down, dropout, false, tape.workspace());
     }
     if (needsInput) {
-      Tensor dx = place.emptyMatrix(x.size(0), x.size(1));
+      Tensor dx = place.emptyMatrix(x.size(0), x.size(1), x.scalar_type().intern());
       linear
           .prepared()
           .gradInput(device, Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
@@ -177,7 +178,8 @@ public final class LoraLinear {
 
   /** Some columns of a dense matrix, without the cost of a view. */
   private static Matrix columns(Tensor tensor, long first, long count) {
-    FloatPointer start = new FloatPointer(tensor.data_ptr());
-    return Matrix.of(start.position(first), tensor.size(0), count, tensor.size(1));
+    Matrix whole = Torch.matrix(tensor);
+    BytePointer start = new BytePointer(whole.data()).position(first * whole.dtype().bytes());
+    return new Matrix(start, whole.dtype(), whole.rows(), count, whole.ld());
   }
 }

@@ -9,7 +9,7 @@ import org.prunepeft.kernels.Matrix;
 
 /**
  * A serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u, as one operation of the autograd
- * graph.
+ * graph. v and h may be float32 or bfloat16; the weights and their gradients are float32.
  */
 public final class SerialAdapterOp {
   private SerialAdapterOp() {}
@@ -42,7 +42,7 @@ public final class SerialAdapterOp {
    * @param v [M,K], dense
    * @param h [M,K], dense: the residual
    * @param observer null: none
-   * @return out [M,K]
+   * @return out [M,K], of v's type
    */
   public static Tensor apply(Tape tape, Tensor v, Tensor h, Weights weights, Observer observer) {
     Tensor input = v.detach();
@@ -50,7 +50,7 @@ public final class SerialAdapterOp {
     Tensor z;
     ComputeDevice place = ComputeDevice.of(input);
     try (NoGradGuard guard = new NoGradGuard()) {
-      out = place.emptyMatrix(v.size(0), v.size(1));
+      out = place.emptyMatrix(v.size(0), v.size(1), input.scalar_type().intern());
       z = place.emptyMatrix(v.size(0), weights.down.size(0));
       AdapterKernels.Weights matrices = weights.matrices();
       AdapterKernels.forward(
@@ -82,7 +82,7 @@ public final class SerialAdapterOp {
     Tensor downBias = place.zeros(m);
     Tensor up = place.emptyMatrix(k, m);
     Tensor upBias = place.zeros(k);
-    Tensor dv = needsInput ? place.emptyMatrix(v.size(0), k) : null;
+    Tensor dv = needsInput ? place.emptyMatrix(v.size(0), k, v.scalar_type().intern()) : null;
     AdapterKernels.backward(
         place.kernels(),
         Torch.matrix(dout),

@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.kernels.Matrix;
 import org.prunepeft.kernels.ProcessEnvironment;
@@ -105,28 +106,32 @@ public final class Torch {
   }
 
   /**
-   * The tensor's memory as the kernels' matrix: float32, of two dimensions with unit stride in the
-   * second, or a dense vector.
+   * The tensor's memory as the kernels' matrix: float32 or bfloat16, of two dimensions with unit
+   * stride in the second, or a dense vector.
    */
   public static Matrix matrix(Tensor tensor) {
     long dims = tensor.dim();
-    if (tensor.scalar_type().intern() != torch.ScalarType.Float
-        || dims < 1
-        || dims > 2
-        || tensor.stride(dims - 1) != 1) {
+    DType dtype =
+        switch (tensor.scalar_type().intern()) {
+          case Float -> DType.FLOAT32;
+          case BFloat16 -> DType.BFLOAT16;
+          default -> null;
+        };
+    if (dtype == null || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
       throw new IllegalArgumentException(
-          "expected a float32 vector or matrix with unit stride in its last dimension, got "
+          "expected a float32 or bfloat16 vector or matrix with unit stride in its last dimension, got "
               + tensor.scalar_type()
               + " with "
               + dims
               + " dimensions");
     }
     if (dims == 1) {
-      return Matrix.vector(tensor.data_ptr(), tensor.size(0));
+      return new Matrix(tensor.data_ptr(), dtype, 1, tensor.size(0), tensor.size(0));
     }
     long cols = tensor.size(1);
     // A single row may carry any stride.
-    return Matrix.of(tensor.data_ptr(), tensor.size(0), cols, Math.max(tensor.stride(0), cols));
+    return new Matrix(
+        tensor.data_ptr(), dtype, tensor.size(0), cols, Math.max(tensor.stride(0), cols));
   }
 
   /** x += y, in place. */

@@ -12,6 +12,7 @@ import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
+import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 
 /**
@@ -19,7 +20,8 @@ import org.prunepeft.torch.ComputeDevice;
  * computed once and kept, as long as there is room. Examples without room are computed each time.
  *
  * <p>Kept are the real tokens' hidden states; padding is 0 where it comes from here. In float16 a
- * value is rounded once (relative 2⁻¹¹). Not for two threads at once.
+ * value is rounded once (relative 2⁻¹¹). What the encoder gives in bfloat16 is kept so, in as
+ * little memory. Not for two threads at once.
  */
 public final class FrozenPrefix implements AutoCloseable {
   private final Encoder encoder;
@@ -49,10 +51,11 @@ public final class FrozenPrefix implements AutoCloseable {
     this.encoder = encoder;
     this.layers = layers;
     this.data = data;
-    this.half = half;
+    this.half = half && encoder.precision() == Precision.FLOAT32;
     firstRow = new long[data.size()];
     known = new boolean[data.size()];
-    long room = bytes / ((long) encoder.config().hidden() * (half ? 2 : 4));
+    boolean wide = !half && encoder.precision() == Precision.FLOAT32;
+    long room = bytes / ((long) encoder.config().hidden() * (wide ? 4 : 2));
     long next = 1;
     for (int i = 0; i < firstRow.length && next + data.length(i) <= room; i++) {
       firstRow[i] = next;
@@ -129,7 +132,7 @@ public final class FrozenPrefix implements AutoCloseable {
       }
     }
     Tensor x = kept.index_select(0, ComputeDevice.of(kept).longs(from, from.length));
-    return half ? x.to(torch.ScalarType.Float) : x;
+    return encoder.precision().of(x);
   }
 
   /** Keeps the rows for which there is room. */

@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
@@ -156,12 +157,13 @@ public final class Head implements AutoCloseable {
     return mean != 0 || deviation != 1;
   }
 
-  /** Mean over the real tokens, [B·T, hidden] to [B, hidden]. */
+  /** Mean over the real tokens, [B·T, hidden] to [B, hidden] in float32. */
   public static Tensor pool(Tensor hidden, EncoderInput input) {
     long batch = input.ids().size(0);
     long length = input.ids().size(1);
     Tensor weights = input.mask().div(input.mask().sum(new long[] {1}, true, null)).unsqueeze(1);
-    return torch.bmm(weights, hidden.view(batch, length, hidden.size(1))).squeeze(1);
+    Tensor rows = Precision.FLOAT32.of(hidden).view(batch, length, hidden.size(1));
+    return torch.bmm(weights, rows).squeeze(1);
   }
 
   @Override

@@ -11,8 +11,13 @@ public final class SmallBert {
   private SmallBert() {}
 
   public static Encoder create() {
+    return create(new Random().nextLong(), Precision.FLOAT32);
+  }
+
+  /** The same weights for the same seed. */
+  public static Encoder create(long seed, Precision precision) {
     try {
-      return new PostNormEncoder(CONFIG, RandomCheckpoint.of(CONFIG, new Random()));
+      return new PostNormEncoder(CONFIG, RandomCheckpoint.of(CONFIG, new Random(seed)), precision);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -20,6 +20,7 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
+import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -42,6 +43,11 @@ class FrozenPrefixTest {
     @Override
     public EncoderConfig config() {
       return encoder.config();
+    }
+
+    @Override
+    public Precision precision() {
+      return encoder.precision();
     }
 
     @Override

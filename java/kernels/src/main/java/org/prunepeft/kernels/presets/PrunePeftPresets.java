@@ -16,6 +16,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/lora.h",
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
+              "prunepeft/attention.h",
               "prunepeft/importance.h"
             },
             link = "prunepeft"),
@@ -32,6 +33,7 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
+    infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
     infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));
   }
