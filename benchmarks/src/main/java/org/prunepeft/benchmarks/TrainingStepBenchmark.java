@@ -44,6 +44,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.FrozenPrefix;
@@ -116,7 +117,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     tape = new Tape();
     Models.LoadedModel model = Models.byName("minilm").loader().load();
     encoder = model.encoder();
-    rounded = Models.byName("minilm").loader().load(Precision.BF16).encoder();
+    rounded = Models.byName("minilm").loader().load(Precision.BF16, ComputeDevice.CPU).encoder();
     Dataset data = Tasks.byName("wordnet").load(SplitSizes.DEFAULT, 1);
     EncodedDataset examples =
         lengths.equals("wordnet")

@@ -16,6 +16,7 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.peft.Seeds;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Head;
@@ -51,7 +52,11 @@ final class Session implements AutoCloseable {
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);
     Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
-    Models.LoadedModel loaded = model.loader().load(setup.precision());
+    ComputeDevice device = ComputeDevice.parse(setup.device());
+    if (setup.device().equals("auto")) {
+      progress.message("device auto: " + device);
+    }
+    Models.LoadedModel loaded = model.loader().load(setup.precision(), device);
     encoder = loaded.encoder();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());

@@ -6,6 +6,7 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 
 /**
@@ -20,6 +21,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param epochs of the (re)training whose result is kept, 1 or more
  * @param seed of everything that is drawn
  * @param precision of frozen weights and activations; null: float32
+ * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
  * @param threads of all native pools, 1 or more
  * @param output the run directory to be made; null: nothing is written
  */
@@ -33,6 +35,7 @@ public record Setup(
     int epochs,
     long seed,
     Precision precision,
+    String device,
     int threads,
     Path output) {
   /** MiniLM on WordNet supersenses, a LoRA module and an adapter in each layer. */
@@ -44,6 +47,8 @@ public record Setup(
   public Setup {
     // Runs of before there was a choice.
     precision = precision == null ? Precision.FLOAT32 : precision;
+    device = device == null ? "cpu" : device;
+    ComputeDevice.requireName(device);
     if (lora == null && adapter == null) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
     }
@@ -83,6 +88,7 @@ public record Setup(
     builder.epochs = epochs;
     builder.seed = seed;
     builder.precision = precision;
+    builder.device = device;
     builder.threads = threads;
     builder.output = output;
     return builder;
@@ -99,6 +105,7 @@ public record Setup(
     private int epochs = 8;
     private long seed;
     private Precision precision = Precision.FLOAT32;
+    private String device = "cpu";
     private int threads = Runtime.getRuntime().availableProcessors();
     private Path output;
 
@@ -149,6 +156,11 @@ public record Setup(
       return this;
     }
 
+    public Builder device(String value) {
+      device = value;
+      return this;
+    }
+
     public Builder threads(int value) {
       threads = value;
       return this;
@@ -164,7 +176,8 @@ public record Setup(
      */
     public Setup build() {
       return new Setup(
-          model, task, sizes, lora, adapter, training, epochs, seed, precision, threads, output);
+          model, task, sizes, lora, adapter, training, epochs, seed, precision, device, threads,
+          output);
     }
   }
 }

@@ -78,12 +78,19 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * Loads a run.
    *
-   * @param threads of all native pools of the process, 1 or more; results of another count than the
-   *     run's may differ in their last bits
+   * @param threads of all native pools of the process, 1 or more; null: those of the run. Results
+   *     of another count than the run's may differ in their last bits
+   * @param device where it is computed: cpu, cuda, cuda:N or auto; null: where the run was
    */
-  public static TrainedModel load(Path run, int threads) {
+  public static TrainedModel load(Path run, Integer threads, String device) {
     RunDirectory directory = RunDirectory.open(run);
-    return load(directory, setup(directory).toBuilder().threads(threads).build());
+    Setup setup = setup(directory);
+    return load(
+        directory,
+        setup.toBuilder()
+            .threads(threads == null ? setup.threads() : threads)
+            .device(device == null ? setup.device() : device)
+            .build());
   }
 
   private static Setup setup(RunDirectory directory) {
@@ -94,7 +101,10 @@ public final class TrainedModel implements AutoCloseable {
     Schema schema = schema(directory);
     EncoderConfig trainedOn = directory.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
-    Models.LoadedModel loaded = Models.byName(setup.model()).loader().load(setup.precision());
+    Models.LoadedModel loaded =
+        Models.byName(setup.model())
+            .loader()
+            .load(setup.precision(), ComputeDevice.parse(setup.device()));
     try {
       EncoderConfig config = loaded.encoder().config();
       if (!config.equals(trainedOn)) {

@@ -16,7 +16,13 @@ final class RunOptions {
       description = "Threads of all native pools (default: those of the run).")
   private Integer threads;
 
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "Where it is computed: cpu, cuda, cuda:N or auto (default: where the run was).")
+  private String device;
+
   TrainedModel load() {
-    return threads == null ? TrainedModel.load(directory) : TrainedModel.load(directory, threads);
+    return TrainedModel.load(directory, threads, device);
   }
 }

@@ -200,6 +200,14 @@ final class SetupOptions {
     Precision precision;
 
     @Option(
+        names = "--device",
+        defaultValue = "cpu",
+        paramLabel = "DEVICE",
+        description =
+            "Where it is computed: cpu, cuda, cuda:N, or auto, a GPU if one can be used (default: ${DEFAULT-VALUE}).")
+    String device;
+
+    @Option(
         names = "--optim",
         defaultValue = "adamw",
         paramLabel = "NAME",
@@ -376,6 +384,7 @@ final class SetupOptions {
         .training(training.settings(data.maxLength))
         .epochs(training.epochs)
         .precision(training.precision)
+        .device(training.device)
         .seed(seed)
         .threads(threads)
         .output(output == null ? defaultOutput() : output)

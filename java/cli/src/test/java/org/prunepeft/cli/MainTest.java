@@ -17,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.torch.ComputeDevice;
 
 class MainTest {
   @TempDir Path temporary;
@@ -108,6 +109,7 @@ class MainTest {
             + " neither",
         "search --lora-dropout 1 | LoRA dropout must be in [0, 1), got 1.0",
         "search --selection best | best",
+        "search --device gpu | the device must be cpu, cuda, cuda:N or auto, got gpu",
       })
   void wrongUseIsNamedAndLeavesNothing(String line, String message) throws IOException {
     Path output = temporary.resolve("runs").resolve("first");
@@ -137,6 +139,15 @@ class MainTest {
     Call call = refused(line, temporary.resolve("runs").resolve("first")).exits(2);
     assertTrue(call.err().contains(message), call.err());
     assertFalse(call.err().contains("tokenise"), call.err());
+    assertNothingIn(temporary);
+  }
+
+  @Test
+  void aDeviceThatCannotBeUsedIsRefusedWithTheReason() throws IOException {
+    String absence = ComputeDevice.cudaAbsence().orElse(null);
+    assumeTrue(absence != null, "there is a GPU");
+    Call call = refused("train --device cuda", temporary.resolve("run")).exits(1);
+    assertTrue(call.err().contains("the device cuda cannot be used: " + absence), call.err());
     assertNothingIn(temporary);
   }
 

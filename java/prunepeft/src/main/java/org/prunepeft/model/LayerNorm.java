@@ -12,7 +12,16 @@ import org.bytedeco.pytorch.global.torch;
  * @param epsilon added to the variance
  */
 public record LayerNorm(Tensor weight, Tensor bias, double epsilon) {
+  /** In the type of x. On a GPU LibTorch normalises only what is of the weight's type. */
   public Tensor apply(Tensor x) {
+    torch.ScalarType type = x.scalar_type().intern();
+    if (x.is_cuda() && type != weight.scalar_type().intern()) {
+      return normalised(x.to(weight.scalar_type().intern())).to(type);
+    }
+    return normalised(x);
+  }
+
+  private Tensor normalised(Tensor x) {
     return torch.layer_norm(
         x,
         new long[] {weight.size(0)},

@@ -16,6 +16,7 @@ import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.io.OnnxWeights;
 import org.prunepeft.io.Spelling;
 import org.prunepeft.io.WordPieceVocabulary;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 
 /** The models that are known by name. */
@@ -46,11 +47,11 @@ public final class Models {
   /** Loads a model. */
   @FunctionalInterface
   public interface Loader {
-    LoadedModel load(Precision precision);
+    LoadedModel load(Precision precision, ComputeDevice device);
 
-    /** Loads it in float32. */
+    /** Loads it in float32 on the CPU. */
     default LoadedModel load() {
-      return load(Precision.FLOAT32);
+      return load(Precision.FLOAT32, ComputeDevice.CPU);
     }
 
     /**
@@ -113,11 +114,11 @@ public final class Models {
     }
 
     @Override
-    public LoadedModel load(Precision precision) {
+    public LoadedModel load(Precision precision, ComputeDevice device) {
       Torch.load();
       try (Pretrained parts = opener.open()) {
         return new LoadedModel(
-            new PostNormEncoder(parts.config, parts.weights, precision), parts.tokenizer);
+            new PostNormEncoder(parts.config, parts.weights, precision, device), parts.tokenizer);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }

@@ -8,6 +8,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.torch.ComputeDevice;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,6 +22,7 @@ public final class PostNormEncoder implements Encoder {
 
   private final EncoderConfig config;
   private final Precision precision;
+  private final ComputeDevice device;
   private final PointerScope scope;
   private final Embeddings embeddings;
   private final SelfAttention attention;
@@ -56,15 +58,18 @@ public final class PostNormEncoder implements Encoder {
    * @param checkpoint weights by Hugging Face's names, with or without the architecture's prefix;
    *     remains the caller's
    * @param precision of the linears' weights and of what goes from operation to operation
+   * @param device where it is to lie and to be computed
    * @throws FormatException if a tensor is missing, has another shape than the configuration says,
    *     or the encoder has tensors that the configuration has no place for
    * @throws IOException if reading fails
    */
-  public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint, Precision precision)
+  public PostNormEncoder(
+      EncoderConfig config, Checkpoint checkpoint, Precision precision, ComputeDevice device)
       throws IOException {
     this.config = config;
     this.precision = precision;
-    Weights weights = new Weights(checkpoint, config, precision);
+    this.device = device;
+    Weights weights = new Weights(checkpoint, config, precision, device);
     try (PointerScope own = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
       Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);
@@ -87,7 +92,13 @@ public final class PostNormEncoder implements Encoder {
     }
   }
 
-  /** In float32; see the other constructor. */
+  /** On the CPU; see the other constructor. */
+  public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint, Precision precision)
+      throws IOException {
+    this(config, checkpoint, precision, ComputeDevice.CPU);
+  }
+
+  /** In float32 on the CPU; see the other constructor. */
   public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
     this(config, checkpoint, Precision.FLOAT32);
   }
@@ -95,6 +106,11 @@ public final class PostNormEncoder implements Encoder {
   @Override
   public EncoderConfig config() {
     return config;
+  }
+
+  @Override
+  public ComputeDevice device() {
+    return device;
   }
 
   @Override

@@ -30,10 +30,14 @@ interface SelfAttention {
     return (layer, qkv, input, insertions) -> insertions.attention(qkv, input, heads);
   }
 
-  /** The same by LibTorch, in float32: in bfloat16 it is several times slower on a CPU. */
+  /** The same by LibTorch; on a CPU in float32, since in bfloat16 it is several times slower. */
   static Tensor byLibTorch(Tensor qkv, EncoderInput input, long heads) {
-    TensorVector split = split(Precision.FLOAT32.of(qkv), input, heads);
+    Tensor operand = qkv.is_cuda() ? qkv : Precision.FLOAT32.of(qkv);
+    TensorVector split = split(operand, input, heads);
     Tensor bias = input.attentionBias();
+    if (bias != null) {
+      bias = bias.to(operand.scalar_type().intern());
+    }
     Tensor context =
         torch.scaled_dot_product_attention(
             split.get(0),

@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -30,6 +31,7 @@ final class Weights {
   private final Checkpoint checkpoint;
   private final EncoderConfig config;
   private final Precision precision;
+  private final ComputeDevice device;
 
   /** Names within the encoder, each with the checkpoint's own. */
   private final Map<String, String> names = new HashMap<>();
@@ -39,13 +41,16 @@ final class Weights {
 
   /**
    * @param precision of the linears; all else is float32
+   * @param device where tensors are to lie
    * @throws FormatException if the checkpoint has no word embeddings where the architecture has
    *     them, or two tensors of one name
    */
-  Weights(Checkpoint checkpoint, EncoderConfig config, Precision precision) throws FormatException {
+  Weights(Checkpoint checkpoint, EncoderConfig config, Precision precision, ComputeDevice device)
+      throws FormatException {
     this.checkpoint = checkpoint;
     this.config = config;
     this.precision = precision;
+    this.device = device;
     String prefix = config.architecture().prefix() + ".";
     String words = "embeddings.word_embeddings.weight";
     boolean prefixed = checkpoint.names().contains(prefix + words);
@@ -70,9 +75,9 @@ final class Weights {
     }
   }
 
-  /** In float32; see the other constructor. */
+  /** In float32 on the CPU; see the other constructor. */
   Weights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
-    this(checkpoint, config, Precision.FLOAT32);
+    this(checkpoint, config, Precision.FLOAT32, ComputeDevice.CPU);
   }
 
   /** What of a model is the encoder, as against pooler and heads. */
@@ -107,7 +112,7 @@ final class Weights {
   Tensor take(String name, long... shape) throws IOException {
     Tensor tensor = torch.empty(shape, Torch.float32(), null);
     fill(tensor, name, shape);
-    return tensor;
+    return placed(tensor, torch.ScalarType.Float);
   }
 
   /** Fills a dense tensor. */
@@ -172,7 +177,8 @@ final class Weights {
         fill(ownBias, part.path() + ".bias", part.rows());
       }
     }
-    return new FrozenLinear(rounded(weight), rounded(bias), parts);
+    return new FrozenLinear(
+        placed(weight, precision.type()), placed(bias, precision.type()), parts);
   }
 
   /** The encoder's tensors by their names within it. */
@@ -180,12 +186,13 @@ final class Weights {
     return new RenamedCheckpoint(checkpoint, names);
   }
 
-  private Tensor rounded(Tensor tensor) {
-    Tensor rounded = precision.of(tensor);
-    if (rounded != tensor) {
-      tensor.close();
+  /** In its type and place; what it was before is freed. */
+  private Tensor placed(Tensor read, torch.ScalarType type) {
+    Tensor placed = device.place(read.scalar_type().intern() == type ? read : read.to(type));
+    if (placed != read) {
+      read.close();
     }
-    return rounded;
+    return placed;
   }
 
   /** Leaves a tensor where it is that some checkpoints have without a use for it. */

@@ -60,6 +60,7 @@ public final class ComputeDevice {
    * @throws IllegalStateException if a GPU is asked for and cannot be used; the message says why
    */
   public static ComputeDevice parse(String name) {
+    requireName(name);
     if (name.equals("cpu")) {
       return CPU;
     }
@@ -67,10 +68,7 @@ public final class ComputeDevice {
       return cudaAbsence().isPresent() ? CPU : new ComputeDevice(0);
     }
     Matcher cuda = NAME.matcher(name);
-    if (!cuda.matches()) {
-      throw new IllegalArgumentException(
-          "the device must be cpu, cuda, cuda:N or auto, got " + name);
-    }
+    cuda.matches();
     int wanted = cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1));
     cudaAbsence()
         .ifPresent(
@@ -85,6 +83,18 @@ public final class ComputeDevice {
               .formatted(name, count, count - 1));
     }
     return new ComputeDevice(wanted);
+  }
+
+  /**
+   * Checks a device's name; whether there is such a device is not looked at.
+   *
+   * @throws IllegalArgumentException if {@link #parse} knows none of that name
+   */
+  public static void requireName(String name) {
+    if (!name.equals("cpu") && !name.equals("auto") && !NAME.matcher(name).matches()) {
+      throw new IllegalArgumentException(
+          "the device must be cpu, cuda, cuda:N or auto, got " + name);
+    }
   }
 
   /**
@@ -165,6 +175,20 @@ public final class ComputeDevice {
   /** An uninitialised matrix of a type. */
   public Tensor emptyMatrix(long rows, long cols, torch.ScalarType type) {
     return torch.empty(new long[] {rows, cols}, options(type), null);
+  }
+
+  /**
+   * A trained weight as the kernels take it in a call of a type: itself on the CPU, where they
+   * round it as they go; on a GPU a copy of that type.
+   */
+  Tensor staged(Tensor weight, torch.ScalarType call) {
+    torch.ScalarType type = stagedType(call);
+    return weight.scalar_type().intern() == type ? weight : weight.to(type);
+  }
+
+  /** The type of staged weights, and of what is as narrow as they. */
+  torch.ScalarType stagedType(torch.ScalarType call) {
+    return kernels().isCuda() ? call : torch.ScalarType.Float;
   }
 
   /** Options for tensors of a type on this device. */

@@ -5,6 +5,7 @@ import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LinearBranch;
@@ -30,7 +31,11 @@ public final class LoraLinear {
    * @param module names its dropout mask
    * @param firstColumn where its n columns of y begin
    */
-  public record Branch(Tensor a, Tensor b, float scale, int module, long firstColumn) {}
+  public record Branch(Tensor a, Tensor b, float scale, int module, long firstColumn) {
+    private Branch staged(ComputeDevice place, torch.ScalarType type) {
+      return new Branch(place.staged(a, type), place.staged(b, type), scale, module, firstColumn);
+    }
+  }
 
   /** Sees S [M,r] of each branch after the forward pass; the module's output is S Bᵀ. */
   @FunctionalInterface
@@ -58,12 +63,15 @@ public final class LoraLinear {
     Tensor s;
     Tensor input = x.detach();
     ComputeDevice place = ComputeDevice.of(input);
+    torch.ScalarType type = input.scalar_type().intern();
+    List<Branch> staged = new ArrayList<>();
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = place.emptyMatrix(rows, linear.weight().size(0), input.scalar_type().intern());
-      s = place.emptyMatrix(rows, ranks(branches));
+      branches.forEach(branch -> staged.add(branch.staged(place, type)));
+      y = place.emptyMatrix(rows, linear.weight().size(0), type);
+      s = place.emptyMatrix(rows, ranks(branches), place.stagedType(type));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
-          branches, (i, column, rank) -> table.add(branch(branches.get(i), s, column, rank)));
+          staged, (i, column, rank) -> table.add(branch(staged.get(i), s, column, rank)));
       linear
           .prepared()
           .forward(
@@ -93,7 +101,7 @@ public final class LoraLinear {
         inputs,
         saved,
         gradient ->
-            backward(tape, gradient.contiguous(), input, linear, s, branches, dropout, needsInput));
+            backward(tape, gradient.contiguous(), input, linear, s, staged, dropout, needsInput));
   }
 
   private static Tensor[] backward(
@@ -108,7 +116,7 @@ public final class LoraLinear {
     Tensor[] gradients = new Tensor[1 + 2 * branches.size()];
     ComputeDevice place = ComputeDevice.of(x);
     Device device = place.kernels();
-    Tensor ds = place.emptyMatrix(x.size(0), s.size(1));
+    Tensor ds = place.emptyMatrix(x.size(0), s.size(1), s.scalar_type().intern());
     List<LoraBranch> down = new ArrayList<>();
     List<LinearBranch> table = new ArrayList<>();
     forEachColumnBlock(

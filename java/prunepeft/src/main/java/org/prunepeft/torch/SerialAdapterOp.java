@@ -3,6 +3,7 @@ package org.prunepeft.torch;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.AdapterKernels;
 import org.prunepeft.kernels.Matrix;
@@ -22,6 +23,15 @@ public final class SerialAdapterOp {
    */
   public record Weights(
       Tensor down, Tensor downBias, Tensor up, Tensor upBias, Activation activation) {
+    private Weights staged(ComputeDevice place, torch.ScalarType type) {
+      return new Weights(
+          place.staged(down, type),
+          place.staged(downBias, type),
+          place.staged(up, type),
+          place.staged(upBias, type),
+          activation);
+    }
+
     AdapterKernels.Weights matrices() {
       return new AdapterKernels.Weights(
           Torch.matrix(down),
@@ -49,10 +59,13 @@ public final class SerialAdapterOp {
     Tensor out;
     Tensor z;
     ComputeDevice place = ComputeDevice.of(input);
+    torch.ScalarType type = input.scalar_type().intern();
+    Weights staged;
     try (NoGradGuard guard = new NoGradGuard()) {
-      out = place.emptyMatrix(v.size(0), v.size(1), input.scalar_type().intern());
-      z = place.emptyMatrix(v.size(0), weights.down.size(0));
-      AdapterKernels.Weights matrices = weights.matrices();
+      staged = weights.staged(place, type);
+      out = place.emptyMatrix(v.size(0), v.size(1), type);
+      z = place.emptyMatrix(v.size(0), weights.down.size(0), place.stagedType(type));
+      AdapterKernels.Weights matrices = staged.matrices();
       AdapterKernels.forward(
           place.kernels(),
           Torch.matrix(input),
@@ -70,7 +83,7 @@ public final class SerialAdapterOp {
         out,
         List.of(v, h, weights.down, weights.downBias, weights.up, weights.upBias),
         List.of(v, z, weights.down, weights.up),
-        gradient -> backward(tape, gradient.contiguous(), input, z, weights, needsInput));
+        gradient -> backward(tape, gradient.contiguous(), input, z, staged, needsInput));
   }
 
   private static Tensor[] backward(
