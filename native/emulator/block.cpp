@@ -126,16 +126,32 @@ void prepare_thread(unsigned id, dim3 block) {
   prepare(&thread.context, thread_main);
 }
 
+/** Keeps the first report alone. `who` is null for what no thread did. */
+void report(const char* what, const char* file, int line, const Thread* who) {
+  g_failed = true;
+  if (!g_report.empty()) return;
+  g_report = std::string(what) + " at " + position(file, line);
+  if (who == nullptr) return;
+  char text[100];
+  snprintf(text, sizeof text, " [block %u,%u,%u thread %u,%u,%u]", blockIdx.x, blockIdx.y, blockIdx.z, who->index.x,
+           who->index.y, who->index.z);
+  g_report += text;
+}
+
+/** Says how many wait where, and names the first of them. */
 void report_deadlock() {
   std::map<std::string, int> waiting;
+  const Thread* first = nullptr;
   for (unsigned i = 0; i < g_block.threads; i++) {
     const Thread& thread = g_threads[i];
     if (thread.done) continue;
+    if (first == nullptr) first = &thread;
     waiting[(thread.at_barrier ? "block barrier " : "warp operation ") + position(thread.wait_file, thread.wait_line)]++;
   }
   std::string text = "deadlock:";
-  for (const auto& entry : waiting) text += " " + std::to_string(entry.second) + " threads wait at " + entry.first + ";";
-  fail(text.c_str(), "launch", 0);
+  for (const auto& entry : waiting) text += " " + std::to_string(entry.second) + " threads wait at " + entry.first + ",";
+  text += " the first";
+  report(text.c_str(), first->wait_file, first->wait_line, first);
 }
 
 void run_block(unsigned number, dim3 grid, dim3 block) {
@@ -178,16 +194,7 @@ std::string position(const char* file, int line) {
 }
 
 void fail(const char* what, const char* file, int line) {
-  g_failed = true;
-  if (g_report.empty()) {
-    g_report = std::string(what) + " at " + position(file, line);
-    if (g_current != nullptr) {
-      char who[100];
-      snprintf(who, sizeof who, " [block %u,%u,%u thread %u,%u,%u]", blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x,
-               threadIdx.y, threadIdx.z);
-      g_report += who;
-    }
-  }
+  report(what, file, line, g_current);
   if (g_current == nullptr) return;
   jump(&g_current->context, nullptr);
   abort();

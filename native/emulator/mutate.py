@@ -29,9 +29,10 @@ import threading
 
 LEAST_KILLED = 0.9
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-LORA, ADAPTER, IMPORTANCE = "lora_cuda_emulated", "adapter_cuda_emulated", "importance_cuda_emulated"
+LORA, ADAPTER, IMPORTANCE, LINEAR = (f"{name}_cuda_emulated" for name in ("lora", "adapter", "importance", "linear"))
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
+    "linear/linear_cuda.cu": [LINEAR],
     "skinny/down.cu": [ADAPTER, LORA],
     "skinny/grad.cu": [ADAPTER, LORA],
     "skinny/up.cu": [IMPORTANCE, ADAPTER, LORA],
@@ -40,7 +41,7 @@ UNITS = {
     "lora/lora_cuda.cu": [LORA],
     "adapter/adapter_cuda.cu": [ADAPTER],
 }
-TESTS = [IMPORTANCE, ADAPTER, LORA]
+TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA]
 # What every kernel file includes, and launchers: no kernels.
 NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "skinny/launch.cuh"}
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" + ", " - "), (" - ", " + "), (" * ", " + "),

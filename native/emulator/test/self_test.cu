@@ -1,5 +1,5 @@
 // Tests of the emulator itself: its 16-bit types, warp-wide instructions against plain references, and planted faults, each of
-// which must be reported in every order of threads, with its kind, file and line.
+// which must be reported in every order of threads, with its kind, file, line, block and thread.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
@@ -198,51 +198,87 @@ void test_integer_atomics(const char* fact) {
 }
 
 // Planted faults. Each kernel runs with 128 threads and an array of 128 zeros.
+//
+// Where a fault shows depends on the order of threads, so a kernel says so itself: threads change places at waits alone, hence
+// the last to call next_line() before a fault is the thread that meets it, in the line after its call.
+
+struct Place {
+  int line = 0;
+  uint3 block{}, thread{};
+};
+Place g_last_place;
+
+[[gnu::noinline, gnu::no_sanitize("thread")]] void next_line(int line = __builtin_LINE()) {
+  g_last_place = {line + 1, blockIdx, threadIdx};
+}
+
+/** The end of a report on `place`. */
+std::string position_of(const Place& place) {
+  char text[100];
+  snprintf(text, sizeof text, " at self_test.cu:%d [block %u,%u,%u thread %u,%u,%u]", place.line, place.block.x, place.block.y,
+           place.block.z, place.thread.x, place.thread.y, place.thread.z);
+  return text;
+}
 
 struct FourInts {
   int v[4];
 };
 
 __global__ void two_barriers(int* out, int) {
-  if (threadIdx.x < 64)
+  if (threadIdx.x < 64) {
+    next_line();
     __syncthreads();
-  else
+  } else {
+    next_line();
     __syncthreads();
+  }
   out[threadIdx.x] = 1;
 }
 __global__ void barrier_some_skip(int*, int) {
+  next_line();
   if (threadIdx.x < 100) __syncthreads();
 }
 __global__ void one_barrier_more(int*, int) {
-  for (int i = 0; i < (threadIdx.x < 32 ? 3 : 2); i++) __syncthreads();
+  for (int i = 0; i < 3; i++) {
+    next_line();
+    if (i < 2 || threadIdx.x < 32) __syncthreads();
+  }
 }
 __global__ void shuffle_with_a_lane_gone(int*, int) {
-  if (threadIdx.x == 5) return;
-  __shfl_xor_sync(~0u, 1, 1);
+  next_line();
+  if (threadIdx.x != 5) __shfl_xor_sync(~0u, 1, 1);
 }
 __global__ void lanes_at_different_operations(int*, int) {
-  if (threadIdx.x % 32 == 5)
+  if (threadIdx.x % 32 == 5) {
+    next_line();
     __syncwarp();
-  else
+  } else {
+    next_line();
     __shfl_xor_sync(~0u, 1, 1);
+  }
 }
 __global__ void shuffle_source_outside_mask(int*, int) {
-  if (threadIdx.x % 32 < 16) __shfl_xor_sync(0xffffu, 1, 16);
+  if (threadIdx.x % 32 >= 16) return;
+  next_line();
+  __shfl_xor_sync(0xffffu, 1, 16);
 }
 __global__ void caller_not_in_mask(int*, int) {
+  next_line();
   __syncwarp(0xffffu);
 }
+/** The report is on the first of those who wait. */
 __global__ void deadlock_of_a_warp(int*, int) {
-  if (threadIdx.x % 32 < 16)
-    __syncwarp();
-  else
-    __syncthreads();
+  if (threadIdx.x == 0) next_line();
+  if (threadIdx.x % 32 < 16) __syncwarp();
+  if (threadIdx.x % 32 >= 16) __syncthreads();
 }
 __global__ void race_in_a_warp(int* out, int) {
   GPU_SHARED(int[kThreads], s);
   s[threadIdx.x] = 1;
   __syncthreads();
+  next_line();
   s[threadIdx.x] = 2;
+  next_line();
   out[threadIdx.x] = s[threadIdx.x ^ 1];
 }
 __global__ void ordered_by_syncwarp(int* out, int) {
@@ -255,56 +291,91 @@ __global__ void race_between_warps(int* out, int) {
   GPU_SHARED(int[kThreads], s);
   s[threadIdx.x] = 1;
   __syncthreads();
+  next_line();
   s[threadIdx.x] = 2;
   __syncwarp();
+  next_line();
   out[threadIdx.x] = s[threadIdx.x ^ 32];
 }
 __global__ void write_of_what_others_read(int* out, int) {
   GPU_SHARED(int[kThreads], s);
   s[threadIdx.x] = 1;
   __syncthreads();
+  next_line();
   out[threadIdx.x] = s[threadIdx.x ^ 1];
+  next_line();
   s[threadIdx.x] = 2;
 }
 __global__ void all_write_one_element(int* out, int) {
+  next_line();
   out[0] = static_cast<int>(threadIdx.x);
 }
 __global__ void unwritten_shared(int* out, int) {
   GPU_SHARED(int[kThreads], s);
+  next_line();
   out[threadIdx.x] = s[threadIdx.x];
+}
+/** Of a buffer whose second half nobody wrote. */
+__global__ void unwritten_global(int* out, int) {
+  if (threadIdx.x >= 64) return;
+  next_line();
+  out[threadIdx.x] = out[threadIdx.x ^ (threadIdx.x == 40 ? 64 : 0)];
 }
 __global__ void past_a_shared_array(int*, int n) {
   GPU_SHARED(int[kThreads], s);
   int* p = s;
+  next_line();
   p[n] = 1;
 }
 __global__ void past_a_buffer(int* out, int n) {
-  out[static_cast<int>(threadIdx.x) + n] = 1;
+  next_line();
+  out[threadIdx.x == 93 ? n : static_cast<int>(threadIdx.x)] = 1;
 }
 __global__ void read_before_a_buffer(int* out, int n) {
+  next_line();
   out[threadIdx.x] = out[static_cast<int>(threadIdx.x) - n];
 }
 __global__ void struct_read_past_a_buffer(int* out, int n) {
   if (threadIdx.x != 0) return;
+  next_line();
   const FourInts four = *reinterpret_cast<FourInts*>(out + n - 2);
   out[0] = four.v[0] + four.v[1] + four.v[2] + four.v[3];
 }
 __global__ void memcpy_past_a_buffer(int* out, int n) {
   GPU_SHARED(int[2 * kThreads], s);
+  next_line();
   if (threadIdx.x == 0) memcpy(s, out + 1, static_cast<size_t>(n) * sizeof(int));
 }
 __global__ void signed_overflow(int* out, int n) {
+  next_line();
   out[threadIdx.x] = 0x7fffffff + n;
 }
 __global__ void blocks_write_one_element(int* out, int) {
+  next_line();
   out[threadIdx.x] = 1;
+}
+__global__ void blocks_write_what_others_read(int* out, int) {
+  if (threadIdx.x != 0) return;
+  const bool writes = blockIdx.x == gridDim.x / 2;
+  next_line();
+  if (!writes) out[blockIdx.x] = out[64];
+  next_line();
+  if (writes) out[64] = 1;
 }
 __global__ void read_before_the_wait(int* out, int) {
   GPU_SHARED(int[kThreads], s);
   if (threadIdx.x >= 32) return;
   ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
   ptx::cp_async_commit();
+  next_line();
   out[threadIdx.x * 4] = s[threadIdx.x * 4];
+}
+__global__ void write_before_the_wait(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  if (threadIdx.x >= 32) return;
+  ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
+  next_line();
+  s[threadIdx.x * 4] = 1;
 }
 __global__ void wait_for_too_few_groups(int* out, int) {
   GPU_SHARED(int[kThreads], s);
@@ -312,19 +383,23 @@ __global__ void wait_for_too_few_groups(int* out, int) {
   ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
   ptx::cp_async_commit();
   ptx::cp_async_wait<1>();
+  next_line();
   out[threadIdx.x * 4] = s[threadIdx.x * 4];
 }
 __global__ void no_barrier_after_the_wait(int* out, int) {
   GPU_SHARED(int[kThreads], s);
   s[threadIdx.x] = 0;
   __syncthreads();
+  next_line();
   if (threadIdx.x < 32) ptx::cp_async16(&s[threadIdx.x * 4], out + threadIdx.x * 4, 16);
   ptx::cp_async_commit();
   ptx::cp_async_wait<0>();
-  out[threadIdx.x] = s[threadIdx.x ^ 64];
+  next_line();
+  if (s[threadIdx.x ^ 64] != 0) out[threadIdx.x] = 1;
 }
 __global__ void misaligned_copy(int* out, int) {
   GPU_SHARED(int[kThreads], s);
+  next_line();
   if (threadIdx.x == 0) ptx::cp_async16(&s[4], out + 1, 16);
 }
 __global__ void copied_after_wait_and_barrier(int* out, int) {
@@ -345,11 +420,14 @@ __global__ void ticket(int* out, int) {
   if (threadIdx.x == 0) {
     out[blockIdx.x] = 1;
     if (kFenceBefore) __threadfence();
+    next_line();
     last = atomicAdd(out + 127, 1) == static_cast<int>(gridDim.x) - 1;
     if (kFenceAfter) __threadfence();
   }
   if (kBarrier) __syncthreads();
+  next_line();
   if (last == 0) return;
+  next_line();
   if (threadIdx.x < gridDim.x) out[64 + threadIdx.x] = out[threadIdx.x] + 1;
 }
 
@@ -367,42 +445,50 @@ __global__ void acquired_ticket(int* out, int) {
   __syncthreads();
   if (!last) return;
   if (kAcquire == Acquire::kEveryReader || (kAcquire == Acquire::kFirstThread && threadIdx.x == 0)) ptx::load_acquire(count);
+  next_line();
   if (threadIdx.x < gridDim.x) out[64 + threadIdx.x] = out[threadIdx.x] + 1;
 }
 /** Asks for the count without an atomic or an acquire load. */
 __global__ void polled_ticket(int* out, int) {
   if (threadIdx.x != 0) return;
   ptx::fence_release();
+  next_line();
   atomicAdd(out + 127, 1);
+  next_line();
   if (*static_cast<volatile int*>(out + 127) == static_cast<int>(gridDim.x)) out[64] = 1;
 }
 __global__ void acquired_from_a_plain_write(int* out, int) {
   if (threadIdx.x != 0) return;
+  next_line();
   ptx::load_acquire(reinterpret_cast<unsigned*>(out + 127));
   out[127] = 1;
 }
 __global__ void plain_ticket(int* out, int) {
+  next_line();
   if (threadIdx.x == 0) out[127]++;
 }
 __global__ void counted_by_atomics(int* out, int) {
   atomicAdd(out + threadIdx.x % 4, 1);
 }
 __global__ void loop_without_end(int* out, int) {
-  if (threadIdx.x != 0) return;
+  if (threadIdx.x != 77) return;
+  next_line();
   for (int i = 0; i >= 0; i = (i + 1) % 64) out[i] = i;
 }
 
-/** `kind` is the start of the report; "" for a kernel without fault. */
-void test_fault(void (*kernel)(int*, int), int blocks, const char* kind, const char* name, int seeds = kSeeds) {
+/** `kind` is part of the report, which ends with the kernel's last place; "" for a kernel without fault. */
+void test_fault(void (*kernel)(int*, int), int blocks, const std::string& kind, const char* name, int seeds = kSeeds) {
   for (int seed = 1; seed <= seeds; seed++) {
     simt::set_seed(static_cast<uint64_t>(seed));
     DeviceArray<int> out(std::vector<int>(kThreads, 0));
+    if (kernel == unwritten_global) simt::forget(out.data() + kThreads / 2, kThreads / 2 * sizeof(int));
+    g_last_place = {};
     gpu::launch(kernel, dim3(static_cast<unsigned>(blocks)), kThreads, 0, nullptr, out.data(), kThreads);
-    const std::string report = simt::take_report();
-    const bool located = report.find("self_test.cu:") != std::string::npos || report.rfind("deadlock", 0) == 0;
-    const bool complete = located && (report.find("[block ") != std::string::npos || report.rfind("deadlock", 0) == 0);
-    const bool ok = kind[0] == 0 ? report.empty() : report.find(kind) != std::string::npos && complete;
+    const std::string report = simt::take_report(), end = position_of(g_last_place);
+    const bool located = report.size() >= end.size() && report.compare(report.size() - end.size(), end.size(), end) == 0;
+    const bool ok = kind.empty() ? report.empty() : report.find(kind) != std::string::npos && located;
     if (!ok || seed == 1) printf("%-32s %s\n", name, report.empty() ? "-" : report.c_str());
+    if (!ok && !kind.empty()) printf("%-32s %s ...%s was expected\n", "", kind.c_str(), end.c_str());
     expect(ok, name);
   }
 }
@@ -417,12 +503,13 @@ void test_faults() {
   FAULT(shuffle_source_outside_mask, 1, "its mask does not name");
   FAULT(caller_not_in_mask, 1, "not in its own mask");
   FAULT(deadlock_of_a_warp, 1, "deadlock");
-  FAULT(race_in_a_warp, 1, "race");
+  FAULT(race_in_a_warp, 1, "race: write of what another thread reads");
   FAULT(ordered_by_syncwarp, 1, "");
   FAULT(race_between_warps, 1, "race");
   FAULT(write_of_what_others_read, 1, "race");
   FAULT(all_write_one_element, 1, "race: two threads write");
-  FAULT(unwritten_shared, 1, "nobody wrote");
+  FAULT(unwritten_shared, 1, "read of memory that nobody wrote (shared memory");
+  FAULT(unwritten_global, 1, "read of memory that nobody wrote (global memory, byte ");
   FAULT(past_a_shared_array, 1, "outside a shared array");
   FAULT(past_a_buffer, 1, "write outside every buffer");
   FAULT(read_before_a_buffer, 1, "read outside every buffer");
@@ -430,9 +517,11 @@ void test_faults() {
   FAULT(memcpy_past_a_buffer, 1, "past the end");
   FAULT(signed_overflow, 1, "undefined behaviour");
   FAULT(blocks_write_one_element, 2, "race between blocks: two writes");
+  FAULT(blocks_write_what_others_read, 5, "race between blocks");
   FAULT(read_before_the_wait, 1, "cp.async has not filled");
+  FAULT(write_before_the_wait, 1, "write to memory that a cp.async is filling");
   FAULT(wait_for_too_few_groups, 1, "cp.async has not filled");
-  FAULT(no_barrier_after_the_wait, 1, "race");
+  FAULT(no_barrier_after_the_wait, 1, "race: ");
   FAULT(misaligned_copy, 1, "not aligned");
   FAULT(copied_after_wait_and_barrier, 1, "");
   FAULT((ticket<true, true, true>), 7, "");
@@ -461,6 +550,86 @@ void test_unwritten_output() {
   out.read();
   expect(simt::take_report().find("nobody wrote, byte 256") != std::string::npos, "an unwritten output is reported");
 }
+
+// Streams and graphs.
+
+__global__ void add_everywhere(int* out, int value) {
+  out[threadIdx.x] += value;
+}
+
+void ok(cudaError_t error, const char* fact) {
+  if (error != cudaSuccess) printf("%s\n", cudaGetErrorString(error));
+  expect(error == cudaSuccess, fact);
+}
+
+template <class Enqueue>
+cudaGraphExec_t capture(cudaStream_t stream, Enqueue&& enqueue) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins");
+  enqueue();
+  ok(cudaStreamEndCapture(stream, &graph), "a capture ends");
+  ok(cudaGraphInstantiate(&executable, graph, 0), "a graph is made executable");
+  ok(cudaGraphDestroy(graph), "a graph is freed");
+  return executable;
+}
+
+void test_graphs() {
+  cudaStream_t stream = nullptr;
+  ok(cudaStreamCreate(&stream), "a stream is made");
+  DeviceArray<int> out(std::vector<int>(kThreads, 5));
+  int value = 3;
+  const cudaGraphExec_t graph = capture(stream, [&] {
+    ok(cudaMemsetAsync(out.data(), 0, sizeof(int), stream), "a fill is recorded");
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), value), "a launch is recorded");
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), 10 * value), "a second launch is recorded");
+  });
+  expect(out.read()[7] == 5, "a captured launch does not run");
+  value = 100;  // arguments are those of the capture
+  for (int replay = 1; replay <= 3; replay++) {
+    ok(cudaGraphLaunch(graph, stream), "a graph is launched");
+    ok(cudaStreamSynchronize(stream), "a stream is waited for");
+    expect(out.read()[7] == 5 + 33 * replay && out.read()[0] == 33, "a replay does all of its work in order");
+  }
+  ok(cudaGraphExecDestroy(graph), "an executable graph is freed");
+
+  const cudaGraphExec_t faulty = capture(stream, [&] {
+    ok(gpu::launch(past_a_buffer, dim3(1), kThreads, 0, stream, out.data(), kThreads), "a faulty launch is recorded");
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), 1), "a launch after it is recorded");
+  });
+  expect(cudaGraphLaunch(faulty, stream) == cudaErrorLaunchFailure, "a fault in a replay is an error");
+  expect(simt::take_report().find("write outside every buffer") == 0, "a fault in a replay is reported");
+  const int first = out.read()[0];
+  expect(first == 33 || first == 1, "what comes after a fault in a graph does not run");
+  ok(cudaGraphExecDestroy(faulty), "the faulty graph is freed");
+  ok(cudaStreamDestroy(stream), "a stream is freed");
+}
+
+/** What may not be done during a capture, alone or through the default stream: it fails, and so does the end of the capture. */
+void test_forbidden_in_a_capture() {
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  int* memory = nullptr;
+  cudaStream_t stream = nullptr;
+  ok(cudaStreamCreate(&stream), "a stream is made");
+  const std::vector<int> host(kThreads);
+  const auto forbidden = [&](cudaError_t expected, const char* fact, const std::function<cudaError_t()>& call) {
+    cudaGraph_t graph = nullptr;
+    ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins");
+    expect(call() == expected, fact);
+    expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated && graph == nullptr, fact);
+  };
+  forbidden(cudaErrorStreamCaptureUnsupported, "no allocation",
+            [&] { return cudaMalloc(reinterpret_cast<void**>(&memory), 4); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no freeing", [&] { return cudaFree(out.data()); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no wait", [&] { return cudaStreamSynchronize(stream); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no wait for the device", [] { return cudaDeviceSynchronize(); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no copy that waits",
+            [&] { return cudaMemcpy(out.data(), host.data(), 4, cudaMemcpyHostToDevice); });
+  forbidden(cudaErrorStreamCaptureImplicit, "nothing on the default stream",
+            [&] { return gpu::launch(add_everywhere, dim3(1), kThreads, 0, nullptr, out.data(), 1); });
+  expect(out.read() == std::vector<int>(kThreads, 0), "nothing of it has run");
+  ok(cudaStreamDestroy(stream), "a stream is freed");
+}
 }  // namespace
 
 int main() {
@@ -473,6 +642,8 @@ int main() {
   test_integer_atomics<unsigned long long>("atomics of unsigned long long");
   test_faults();
   test_unwritten_output();
+  test_graphs();
+  test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");
   return g_failures != 0;
 }

@@ -36,6 +36,15 @@ public final class ProcessEnvironment {
     }
   }
 
+  /**
+   * Lets LibTorch ask for huge pages (THP_MEM_ALLOC_ENABLE=1) where it allocates 2 MiB and more,
+   * unless the user has set this variable: a new tensor then costs one page fault for 2 MiB instead
+   * of 512. No effect once LibTorch has allocated.
+   */
+  public static void useHugePages() {
+    setenv("THP_MEM_ALLOC_ENABLE", "1", 0);
+  }
+
   @Name("setenv")
   private static native int setenv(String name, String value, int overwrite);
 }

@@ -21,8 +21,9 @@ public final class Torch {
   private static final TensorOptional NO_TENSOR;
 
   static {
-    // Before LibTorch loads its OpenMP run-time.
+    // Before LibTorch loads its OpenMP run-time, and before it allocates.
     ProcessEnvironment.makeThreadsYield();
+    ProcessEnvironment.useHugePages();
     NO_TENSOR = new TensorOptional();
     NO_TENSOR.retainReference();
   }
