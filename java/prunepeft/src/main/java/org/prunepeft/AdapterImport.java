@@ -10,7 +10,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.Schema;
-import org.prunepeft.data.Tasks;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.FormatException;
@@ -103,7 +102,7 @@ public final class AdapterImport {
       setup.model(source.model() == null ? namedModel(files, config) : source.model());
     }
     if (source.task() != null) {
-      setup.task(source.task());
+      setup.files(null).task(source.task());
     } else if (!exported) {
       throw new IllegalArgumentException(
           files.path() + " does not say what task it is for; name one with --task");
@@ -120,7 +119,7 @@ public final class AdapterImport {
     Schema schema =
         origin.containsKey("metrics")
             ? Schema.fromMap(origin)
-            : Tasks.byName(known.task()).load(known.sizes(), known.seed()).schema();
+            : known.resolveTask().load(known.sizes(), known.seed()).schema();
     return new Context(known, schema);
   }
 

@@ -7,7 +7,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import org.prunepeft.data.Tasks;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
@@ -45,7 +44,7 @@ final class RunRecord {
    */
   static RunRecord of(Setup setup) {
     Models.byName(setup.model());
-    Tasks.byName(setup.task());
+    setup.resolveTask();
     return new RunRecord(setup.output() == null ? null : RunDirectory.create(setup.output()));
   }
 

@@ -8,7 +8,6 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Stratified;
-import org.prunepeft.data.Tasks;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
@@ -48,7 +47,7 @@ final class Session implements AutoCloseable {
     this.progress = progress;
     long start = System.nanoTime();
     Models.Entry model = Models.byName(setup.model());
-    dataset = Tasks.byName(setup.task()).load(setup.sizes(), setup.seed());
+    dataset = setup.resolveTask().load(setup.sizes(), setup.seed());
     this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);

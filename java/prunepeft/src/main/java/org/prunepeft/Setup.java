@@ -1,7 +1,10 @@
 package org.prunepeft;
 
 import java.nio.file.Path;
+import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.Tasks;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -13,8 +16,9 @@ import org.prunepeft.train.TrainingSettings;
  * What a search and a plain training have in common.
  *
  * @param model a name in {@link org.prunepeft.model.Models}
- * @param task a name in {@link org.prunepeft.data.Tasks}
- * @param sizes examples for training, validation and test, 1 or more each
+ * @param task a name in {@link org.prunepeft.data.Tasks}; of own files their {@link DataFiles#name}
+ * @param files own files to learn from; null: the data of the task that is named
+ * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
  * @param lora LoRA candidates; null: none
  * @param adapter adapter candidates; null: none
  * @param training how a training goes
@@ -28,6 +32,7 @@ import org.prunepeft.train.TrainingSettings;
 public record Setup(
     String model,
     String task,
+    DataFiles files,
     SplitSizes sizes,
     LoraConfig lora,
     AdapterConfig adapter,
@@ -52,19 +57,30 @@ public record Setup(
     if (lora == null && adapter == null) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
     }
-    if (sizes.validation() < 1 || sizes.test() < 1) {
-      throw new IllegalArgumentException(
-          "validation and test need at least 1 example each, got "
-              + sizes.validation()
-              + " and "
-              + sizes.test());
-    }
+    requirePart("validation", sizes.validation());
+    requirePart("test", sizes.test());
     if (epochs < 1) {
       throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
     }
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be at least 1, got " + threads);
     }
+  }
+
+  private static void requirePart(String part, Integer size) {
+    if (size != null && size < 1) {
+      throw new IllegalArgumentException(
+          "the %s part needs at least 1 example, got %d".formatted(part, size));
+    }
+  }
+
+  /**
+   * What is learnt, and from which data.
+   *
+   * @throws IllegalArgumentException if no task has the name
+   */
+  public Task resolveTask() {
+    return files == null ? Tasks.byName(task) : files.task();
   }
 
   PeftConfig peft() {
@@ -81,6 +97,7 @@ public record Setup(
     Builder builder = new Builder();
     builder.model = model;
     builder.task = task;
+    builder.files = files;
     builder.sizes = sizes;
     builder.lora = lora;
     builder.adapter = adapter;
@@ -98,7 +115,8 @@ public record Setup(
   public static final class Builder {
     private String model = "minilm";
     private String task = "wordnet";
-    private SplitSizes sizes = SplitSizes.DEFAULT;
+    private DataFiles files;
+    private SplitSizes sizes = SplitSizes.UNSPECIFIED;
     private LoraConfig lora = LoraConfig.DEFAULT;
     private AdapterConfig adapter = AdapterConfig.DEFAULT;
     private TrainingSettings training = TrainingSettings.DEFAULT;
@@ -118,6 +136,13 @@ public record Setup(
 
     public Builder task(String value) {
       task = value;
+      return this;
+    }
+
+    /** Own files; the task is then called after them. */
+    public Builder files(DataFiles value) {
+      files = value;
+      task = value == null ? task : value.name();
       return this;
     }
 
@@ -176,8 +201,8 @@ public record Setup(
      */
     public Setup build() {
       return new Setup(
-          model, task, sizes, lora, adapter, training, epochs, seed, precision, device, threads,
-          output);
+          model, task, files, sizes, lora, adapter, training, epochs, seed, precision, device,
+          threads, output);
     }
   }
 }

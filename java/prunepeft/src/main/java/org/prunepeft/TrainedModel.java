@@ -11,10 +11,13 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.ExampleFile;
 import org.prunepeft.data.Schema;
+import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.Tasks;
 import org.prunepeft.data.Tokenizer;
@@ -229,7 +232,7 @@ public final class TrainedModel implements AutoCloseable {
    * @throws IllegalArgumentException if the task is not known
    */
   public Dataset dataset() {
-    return dataset(setup.task());
+    return dataset(setup.resolveTask());
   }
 
   /**
@@ -240,14 +243,18 @@ public final class TrainedModel implements AutoCloseable {
    *     run's
    */
   public Dataset dataset(String task) {
-    Dataset dataset = Tasks.byName(task).load(setup.sizes(), setup.seed());
+    return dataset(Tasks.byName(task));
+  }
+
+  private Dataset dataset(Task task) {
+    Dataset dataset = task.load(setup.sizes(), setup.seed());
     Schema other = dataset.schema();
     if (other.kind() != schema.kind()
         || other.textColumns() != schema.textColumns()
         || !other.labels().equals(schema.labels())) {
       throw new IllegalArgumentException(
           "the run was trained for a %s, but task %s is a %s"
-              .formatted(described(schema), task, described(other)));
+              .formatted(described(schema), task.name(), described(other)));
     }
     return dataset;
   }
@@ -258,6 +265,40 @@ public final class TrainedModel implements AutoCloseable {
             schema.kind() == TaskKind.REGRESSION ? "regression" : "classification",
             schema.textColumns() == 1 ? "texts" : "pairs of texts",
             schema.labels().isEmpty() ? "" : " with the labels " + schema.labels());
+  }
+
+  /** Where files that are like the run's own have texts and labels. */
+  public Columns columns() {
+    return setup.files() == null ? Columns.DEFAULT : setup.files().columns();
+  }
+
+  /**
+   * Labelled examples of a file, for {@link #evaluate}.
+   *
+   * @param file in a {@link org.prunepeft.data.TableFormat}
+   * @param columns with as many texts as the run's {@link #schema()} has
+   * @throws org.prunepeft.data.DataException if the file can't be read, is damaged, or has a label
+   *     that the run does not know; names the line
+   * @throws IllegalArgumentException if a column is not there
+   */
+  public List<Example> read(Path file, Columns columns) {
+    requireTexts(columns.texts());
+    return ExampleFile.labelled(file, columns, schema);
+  }
+
+  /**
+   * Checks that examples have as many texts as the run's.
+   *
+   * @param texts of an example, 1 or 2
+   * @throws IllegalArgumentException if they are more or fewer
+   */
+  public void requireTexts(int texts) {
+    if (texts != schema.textColumns()) {
+      throw new IllegalArgumentException(
+          schema.textColumns() == 1
+              ? "the run tells from single texts, but two columns of texts are named"
+              : "the run tells from pairs of texts; name both columns of a .tsv, .csv or .jsonl file with --text-column and --text-pair-column");
+    }
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
@@ -21,7 +22,8 @@ import picocli.CommandLine.Option;
       "",
       "Examples:",
       "  prunepeft evaluate runs/earlier                      the run's test set: its own result again",
-      "  prunepeft evaluate runs/earlier --split validation   the part that chose the best epoch"
+      "  prunepeft evaluate runs/earlier --split validation   the part that chose the best epoch",
+      "  prunepeft evaluate runs/earlier --test-file new.csv  other examples, in the columns that the run's files had"
     })
 final class EvaluateCommand implements Callable<Integer> {
   /** A part of a task's data. */
@@ -58,20 +60,37 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "Which part of the data: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private Split split;
 
+  @Option(
+      names = "--test-file",
+      paramLabel = "FILE",
+      description = "Labelled examples: .tsv, .csv or .jsonl, with the columns of the run's own.")
+  private Path file;
+
+  @Mixin private ColumnOptions columns;
+
   @Override
   public Integer call() {
+    if (file == null && columns.named()) {
+      throw new IllegalArgumentException("options of columns need --test-file");
+    }
+    if (file != null && task != null) {
+      throw new IllegalArgumentException(
+          "--task and --test-file are two sources of data; leave one out");
+    }
     try (TrainedModel model = run.load()) {
-      Dataset dataset = task == null ? model.dataset() : model.dataset(task);
-      Evaluation evaluation = model.evaluate(split.of(dataset));
-      System.out.printf(
-          "%s of %s, %,d examples%n%s %s, loss %.4f%n",
-          split,
-          dataset.name(),
-          evaluation.examples(),
-          split,
-          evaluation.text(),
-          evaluation.loss());
+      if (file != null) {
+        print(file.toString(), model.evaluate(model.read(file, columns.orElse(model.columns()))));
+      } else {
+        Dataset dataset = task == null ? model.dataset() : model.dataset(task);
+        print(dataset.name(), model.evaluate(split.of(dataset)));
+      }
     }
     return 0;
+  }
+
+  private void print(String name, Evaluation evaluation) {
+    System.out.printf(
+        "%s of %s, %,d examples%n%s %s, loss %.4f%n",
+        split, name, evaluation.examples(), split, evaluation.text(), evaluation.loss());
   }
 }

@@ -7,13 +7,14 @@ import java.io.Writer;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Columns;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.TableFormat;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.Reason;
 import org.prunepeft.train.Predictions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -32,7 +33,8 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  prunepeft predict runs/earlier texts.txt                   a text a line; a table of tabs",
-      "  prunepeft predict runs/earlier texts.txt -o labels.jsonl   JSON objects, one a line"
+      "  prunepeft predict runs/earlier texts.txt -o labels.jsonl   JSON objects, one a line",
+      "  prunepeft predict runs/earlier new.csv --text-column body  a table with texts in a column"
     })
 final class PredictCommand implements Callable<Integer> {
   /** Texts that are in memory at once. */
@@ -43,7 +45,8 @@ final class PredictCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "FILE",
-      description = "Texts, one a line, in UTF-8; - is the standard input.")
+      description =
+          "A .tsv, .csv or .jsonl file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input.")
   private Path file;
 
   @Option(
@@ -61,10 +64,12 @@ final class PredictCommand implements Callable<Integer> {
               + " so, else tsv).")
   private PredictionFormat format;
 
+  @Mixin private ColumnOptions columns;
+
   @Override
   public Integer call() throws IOException {
-    try (TextFile texts = TextFile.open(file);
-        TrainedModel model = run.load()) {
+    try (TrainedModel model = run.load();
+        Texts texts = open(model)) {
       if (output == null) {
         Writer writer = new OutputStreamWriter(System.out, StandardCharsets.UTF_8);
         predict(texts, model, writer);
@@ -79,7 +84,21 @@ final class PredictCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void write(TextFile texts, TrainedModel model) throws IOException {
+  private Texts open(TrainedModel model) {
+    if (TableFormat.of(file).isPresent()) {
+      Columns named = columns.orElse(model.columns());
+      model.requireTexts(named.texts());
+      return Texts.table(file, named);
+    }
+    if (columns.named()) {
+      throw new IllegalArgumentException(
+          "only files that end in .tsv, .csv or .jsonl have columns, got " + file);
+    }
+    model.requireTexts(1);
+    return Texts.lines(file);
+  }
+
+  private void write(Texts texts, TrainedModel model) throws IOException {
     try {
       AtomicFile.write(
           output,
@@ -93,15 +112,10 @@ final class PredictCommand implements Callable<Integer> {
     }
   }
 
-  private void predict(TextFile texts, TrainedModel model, Writer writer) throws IOException {
+  private void predict(Texts texts, TrainedModel model, Writer writer) throws IOException {
     PredictionFormat chosen = format == null ? PredictionFormat.of(output) : format;
     chosen.begin(writer, model.schema());
-    Iterator<Example> examples = texts.iterator();
-    while (examples.hasNext()) {
-      List<Example> chunk = new ArrayList<>(CHUNK);
-      while (examples.hasNext() && chunk.size() < CHUNK) {
-        chunk.add(examples.next());
-      }
+    for (List<Example> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
       Predictions predictions = model.predict(chunk);
       for (int i = 0; i < predictions.size(); i++) {
         chosen.write(writer, predictions, i);

@@ -7,7 +7,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.prunepeft.Setup;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataFiles;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdaLoraConfig;
@@ -25,6 +29,9 @@ final class SetupOptions {
   @ArgGroup(validate = false, heading = "%nModel and data:%n")
   private Data data = new Data();
 
+  @ArgGroup(validate = false, heading = "%nYour own files (TSV, CSV or JSON Lines):%n")
+  private Files files = new Files();
+
   @ArgGroup(validate = false, heading = "%nModules:%n")
   private Modules modules = new Modules();
 
@@ -40,32 +47,30 @@ final class SetupOptions {
     String model;
 
     @Option(
-        names = "--task",
-        defaultValue = "wordnet",
-        description = "What to learn; see 'prunepeft tasks' (default: ${DEFAULT-VALUE}).")
+        names = {"--task", "--task-name"},
+        description =
+            "What to learn; see 'prunepeft tasks' (default: wordnet, unless a training file is named).")
     String task;
 
     @Option(
         names = "--train-examples",
-        defaultValue = "4000",
         paramLabel = "N",
-        description = "Training examples (default: ${DEFAULT-VALUE}).")
-    int trainExamples;
+        description = "Training examples (default: 4000; of files all).")
+    Integer trainExamples;
 
     @Option(
         names = "--validation-examples",
-        defaultValue = "1000",
         paramLabel = "N",
         description =
-            "Validation examples: they choose the best epoch (default: ${DEFAULT-VALUE}).")
-    int validationExamples;
+            "Validation examples: they choose the best epoch (default: 1000; of files all, or a tenth of the training file).")
+    Integer validationExamples;
 
     @Option(
         names = "--test-examples",
-        defaultValue = "2000",
         paramLabel = "N",
-        description = "Test examples (default: ${DEFAULT-VALUE}).")
-    int testExamples;
+        description =
+            "Test examples (default: 2000; of files all, or a tenth of the training file).")
+    Integer testExamples;
 
     @Option(
         names = "--max-seq-length",
@@ -73,6 +78,69 @@ final class SetupOptions {
         paramLabel = "TOKENS",
         description = "Longer texts are cut (default: ${DEFAULT-VALUE}).")
     int maxLength;
+  }
+
+  static final class Files {
+    @Option(
+        names = "--train-file",
+        paramLabel = "FILE",
+        description =
+            "Examples to train on. Where no other file is named, a tenth each for validation and test is drawn from it, stratified.")
+    Path train;
+
+    @Option(
+        names = "--validation-file",
+        paramLabel = "FILE",
+        description = "Examples that choose the best epoch.")
+    Path validation;
+
+    @Option(names = "--test-file", paramLabel = "FILE", description = "Examples to report on.")
+    Path test;
+
+    @ArgGroup(validate = false)
+    ColumnOptions columns = new ColumnOptions();
+
+    @Option(
+        names = "--do-regression",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
+        description = "Labels are numbers to be told, not classes.")
+    boolean regression;
+
+    @Option(
+        names = {"--metric", "--metric-name"},
+        split = ",",
+        paramLabel = "NAME",
+        description =
+            "What is measured; the first chooses the best epoch: accuracy, f1, macro_f1, matthews_correlation, accuracy_and_f1, or pearson, spearmanr, pearson_and_spearmanr (default: accuracy,macro_f1 or pearson,spearmanr).")
+    List<String> metrics;
+
+    /** Null if none are named. */
+    DataFiles settle() {
+      if (train == null) {
+        if (validation != null
+            || test != null
+            || columns.named()
+            || regression
+            || metrics != null) {
+          throw new IllegalArgumentException(
+              "options of files, such as --test-file and --text-column, need --train-file");
+        }
+        return null;
+      }
+      DataFiles files =
+          new DataFiles(
+              train.toAbsolutePath(),
+              validation == null ? null : validation.toAbsolutePath(),
+              test == null ? null : test.toAbsolutePath(),
+              columns.settle(Columns.DEFAULT),
+              regression ? TaskKind.REGRESSION : TaskKind.CLASSIFICATION,
+              metrics == null ? List.of() : metrics.stream().map(Metric::byKey).toList());
+      metrics = files.metrics().stream().map(Metric::key).toList();
+      return files;
+    }
   }
 
   static final class Modules {
@@ -459,9 +527,20 @@ final class SetupOptions {
     if (threads == null) {
       threads = Runtime.getRuntime().availableProcessors();
     }
+    DataFiles own = files.settle();
+    if (own != null && data.task != null) {
+      throw new IllegalArgumentException(
+          "a task and a training file are two sources of data; leave out --task %s or --train-file"
+              .formatted(data.task));
+    }
+    if (own == null && data.task == null) {
+      data.task = Setup.DEFAULT.task();
+    }
+    String task = own == null ? data.task : own.name();
     return Setup.builder()
         .model(data.model)
-        .task(data.task)
+        .task(task)
+        .files(own)
         .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
         .lora(modules.lora())
         .adapter(modules.adapter())
@@ -471,7 +550,7 @@ final class SetupOptions {
         .device(training.device)
         .seed(seed)
         .threads(threads)
-        .output(output == null ? defaultOutput() : output)
+        .output(output == null ? defaultOutput(task) : output)
         .build();
   }
 
@@ -483,10 +562,10 @@ final class SetupOptions {
             .formatted(command.name()));
   }
 
-  private Path defaultOutput() {
+  private Path defaultOutput(String task) {
     String time = LocalDateTime.now().format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss-SSS"));
     // The name of the model or of its directory.
     String model = Models.byName(data.model).name();
-    return Path.of("runs", model + "-" + data.task + "-" + time);
+    return Path.of("runs", model + "-" + task + "-" + time);
   }
 }

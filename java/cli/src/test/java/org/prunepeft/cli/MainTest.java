@@ -103,8 +103,7 @@ class MainTest {
             + " -1.0",
         "search --epochs 0 | epochs must be at least 1, got 0",
         "search --rounds 0 | rounds must be at least 1, got 0",
-        "search --test-examples 0 | validation and test need at least 1 example each, got 1000 and"
-            + " 0",
+        "search --test-examples 0 | the test part needs at least 1 example, got 0",
         "search --lora-r 0 --adapter-size 0 | a supernet needs LoRA modules or adapters, got"
             + " neither",
         "search --lora-dropout 1 | LoRA dropout must be in [0, 1), got 1.0",

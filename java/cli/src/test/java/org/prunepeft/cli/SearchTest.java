@@ -300,7 +300,7 @@ class SearchTest {
     Path latin = temporary.resolve("latin.txt");
     Files.write(latin, "fine\ncaf\u00e9\n".getBytes(StandardCharsets.ISO_8859_1));
     call = Call.of("predict", first.toString(), latin.toString(), "-o", output.toString()).exits(1);
-    assertTrue(call.err().contains(latin + " is not UTF-8"), call.err());
+    assertTrue(call.err().contains(latin + ", line 2: the text is not UTF-8"), call.err());
     assertFalse(Files.exists(output));
     assertTrue(names(temporary).stream().noneMatch(name -> name.endsWith(".partial")));
   }

@@ -88,7 +88,8 @@ public final class Acceptability implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes sizes, long seed) {
+  public Dataset load(SplitSizes requested, long seed) {
+    SplitSizes sizes = requested.orElse(SplitSizes.DEFAULT);
     GroupedPool pool = new GroupedPool(sentences());
     List<Example> test = draw(pool, "test", sizes.test(), Shuffle.mixed(seed, 0));
     List<Example> validation = draw(pool, "validation", sizes.validation(), Shuffle.mixed(seed, 1));

@@ -1,13 +1,16 @@
 package org.prunepeft.data;
 
 /**
- * How many examples each part of a data set has.
+ * How many examples each part of a data set has. Of a part whose size is null the task decides.
  *
  * @param train 1 or more
  * @param validation 0 or more
  * @param test 0 or more
  */
-public record SplitSizes(int train, int validation, int test) {
+public record SplitSizes(Integer train, Integer validation, Integer test) {
+  /** The task decides on all parts. */
+  public static final SplitSizes UNSPECIFIED = new SplitSizes(null, null, null);
+
   /** 4,000 to train, 1,000 to validate, 2,000 to test. */
   public static final SplitSizes DEFAULT = new SplitSizes(4000, 1000, 2000);
 
@@ -22,13 +25,25 @@ public record SplitSizes(int train, int validation, int test) {
     check("test", test, 0);
   }
 
-  /** Examples in all three parts. */
+  /** These sizes, with others in place of those that are not specified. */
+  public SplitSizes orElse(SplitSizes others) {
+    return new SplitSizes(
+        train == null ? others.train : train,
+        validation == null ? others.validation : validation,
+        test == null ? others.test : test);
+  }
+
+  /**
+   * Examples in all three parts.
+   *
+   * @throws NullPointerException if one is not specified
+   */
   public long total() {
     return (long) train + validation + test;
   }
 
-  private static void check(String part, int size, int minimum) {
-    if (size < minimum) {
+  private static void check(String part, Integer size, int minimum) {
+    if (size != null && size < minimum) {
       throw new IllegalArgumentException(
           "%s size must be at least %d, got %d".formatted(part, minimum, size));
     }

@@ -3,7 +3,9 @@ package org.prunepeft.data;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
@@ -47,6 +49,29 @@ public final class Stratified {
         });
     sample.sort(null);
     return sample;
+  }
+
+  /**
+   * Moves a sample out of a list, which keeps the rest in its order.
+   *
+   * @param pool to draw from; changed
+   * @return the sample in random order
+   */
+  static List<Example> draw(List<Example> pool, TaskKind kind, int n, long seed) {
+    int[] indices = sample(pool, kind, n, seed).stream().mapToInt(Integer::intValue).toArray();
+    Set<Integer> drawn = new HashSet<>();
+    Arrays.stream(indices).forEach(drawn::add);
+    // Labels are streams of the seed in sampling, and they are not negative.
+    Shuffle.shuffle(indices, seed, -1);
+    List<Example> examples = Arrays.stream(indices).mapToObj(pool::get).toList();
+    List<Example> rest =
+        IntStream.range(0, pool.size())
+            .filter(i -> !drawn.contains(i))
+            .mapToObj(pool::get)
+            .toList();
+    pool.clear();
+    pool.addAll(rest);
+    return examples;
   }
 
   /**

@@ -34,7 +34,7 @@ public interface Task {
   /**
    * Draws the three parts. Equal arguments give equal data sets on every machine.
    *
-   * @param sizes examples in each part
+   * @param sizes examples in each part; where none is specified, what suits the task
    * @param seed of the draw
    * @throws IllegalArgumentException if the task has fewer examples than asked for
    * @throws DataException if the data is missing or damaged

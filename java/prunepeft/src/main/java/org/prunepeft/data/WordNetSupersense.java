@@ -6,13 +6,11 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import org.prunepeft.io.AssetException;
 import org.prunepeft.io.Assets;
 
@@ -100,7 +98,8 @@ public final class WordNetSupersense implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes sizes, long seed) {
+  public Dataset load(SplitSizes requested, long seed) {
+    SplitSizes sizes = requested.orElse(SplitSizes.DEFAULT);
     List<Example> pool = new ArrayList<>(glosses());
     if (sizes.total() > pool.size()) {
       throw new IllegalArgumentException(
@@ -113,31 +112,11 @@ public final class WordNetSupersense implements Task {
                   sizes.validation(),
                   sizes.test()));
     }
-    List<Example> test = draw(pool, sizes.test(), Shuffle.mixed(seed, 0));
-    List<Example> validation = draw(pool, sizes.validation(), Shuffle.mixed(seed, 1));
-    List<Example> train = draw(pool, sizes.train(), Shuffle.mixed(seed, 2));
+    List<Example> test = Stratified.draw(pool, kind(), sizes.test(), Shuffle.mixed(seed, 0));
+    List<Example> validation =
+        Stratified.draw(pool, kind(), sizes.validation(), Shuffle.mixed(seed, 1));
+    List<Example> train = Stratified.draw(pool, kind(), sizes.train(), Shuffle.mixed(seed, 2));
     return new Dataset(name(), Schema.of(this, LABELS), train, validation, test);
-  }
-
-  /** Moves a stratified sample out of the pool. */
-  private static List<Example> draw(List<Example> pool, int n, long seed) {
-    int[] indices =
-        Stratified.sample(pool, TaskKind.CLASSIFICATION, n, seed).stream()
-            .mapToInt(Integer::intValue)
-            .toArray();
-    Set<Integer> drawn = new HashSet<>();
-    Arrays.stream(indices).forEach(drawn::add);
-    // Labels are streams of the seed in sampling, and they are not negative.
-    Shuffle.shuffle(indices, seed, -1);
-    List<Example> examples = Arrays.stream(indices).mapToObj(pool::get).toList();
-    List<Example> rest =
-        IntStream.range(0, pool.size())
-            .filter(i -> !drawn.contains(i))
-            .mapToObj(pool::get)
-            .toList();
-    pool.clear();
-    pool.addAll(rest);
-    return examples;
   }
 
   /** All examples, in the file's order. */

@@ -1,4 +1,4 @@
-package org.prunepeft.cli;
+package org.prunepeft.io;
 
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
@@ -7,10 +7,11 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 
 /** Why a file can't be read or written, in words: Java's messages are often just a path. */
-final class Reason {
+public final class Reason {
   private Reason() {}
 
-  static String of(IOException e) {
+  /** What hinders the reading or writing of a file. */
+  public static String of(IOException e) {
     if (e instanceof NoSuchFileException missing) {
       return missing.getFile() + " does not exist";
     }

@@ -1,0 +1,159 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.RunDirectory;
+
+/** Searches, trainings, evaluations and predictions on the user's own files, with a tiny model. */
+class OwnFilesTest {
+  private static final List<String> SMALL =
+      List.of(
+          "--epochs=1",
+          "--max-seq-length=24",
+          "--threads=2",
+          "--lora-r=2",
+          "--adapter-size=2",
+          "--batch-size=8");
+
+  @TempDir static Path temporary;
+  private static Path model;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = temporary.resolve("tiny-roberta");
+    RobertaDirectory.write(model);
+  }
+
+  @Test
+  void pairsInACsvFileAreSearchedEvaluatedAndPredicted() throws IOException {
+    Path file = temporary.resolve("nli.csv");
+    Files.writeString(
+        file,
+        "id,premise,hypothesis,gold\n"
+            + rows(60, i -> "%d,\"the %d, in\",thing %d,%s".formatted(i, i, i, word(i))));
+    Path run = temporary.resolve("nli-run");
+    call(
+            "search",
+            run,
+            "--train-file=" + file,
+            "--sentence1-key=premise",
+            "--sentence2-key=hypothesis",
+            "--label-column=4",
+            "--metric=matthews_correlation,accuracy",
+            "--strategy=all",
+            "--rounds=1",
+            "--round-examples=16")
+        .exits(0);
+    Map<String, Object> config = RunDirectory.open(run).readJson("config.json");
+    assertEquals(List.of("contradiction", "entailment", "neutral"), config.get("labels"));
+    assertEquals(2, config.get("text_columns"));
+    assertEquals(List.of("matthews_correlation", "accuracy"), config.get("metrics"));
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    assertEquals(6, test.get("examples"));
+
+    Call own = Call.of("evaluate", run.toString()).exits(0);
+    assertTrue(own.out().startsWith("test of nli, 6 examples"), own.out());
+    assertTrue(
+        own.out().contains("Matthews correlation %.4f".formatted(test.get("matthews_correlation"))),
+        own.out());
+    // Other files and columns with the labels of the run.
+    Path other = temporary.resolve("other.jsonl");
+    Files.writeString(
+        other,
+        rows(9, i -> "{\"premise\": \"in\", \"b\": \"the\", \"gold\": \"%s\"}".formatted(word(i))));
+    Call call =
+        Call.of(
+                "evaluate",
+                run.toString(),
+                "--test-file=" + other,
+                "--text-pair-column=b",
+                "--label-column=gold")
+            .exits(0);
+    assertTrue(call.out().startsWith("test of " + other + ", 9 examples"), call.out());
+    Path predicted = temporary.resolve("predicted.tsv");
+    Call.of("predict", run.toString(), file.toString(), "-o", predicted.toString()).exits(0);
+    assertEquals(61, Files.readAllLines(predicted).size());
+    assertTrue(Files.readAllLines(predicted).get(0).endsWith("contradiction\tentailment\tneutral"));
+
+    call = Call.of("predict", run.toString(), other.toString()).exits(2);
+    assertTrue(call.err().contains("line 1: unknown column 'hypothesis'"), call.err());
+    Path lines = Files.writeString(temporary.resolve("lines.txt"), "a text\n");
+    call = Call.of("predict", run.toString(), lines.toString()).exits(2);
+    assertTrue(call.err().contains("the run tells from pairs of texts"), call.err());
+  }
+
+  @Test
+  void regressionOnGivenPartsWithoutAHeaderRunsAgainFromItsConfig() throws IOException {
+    for (String part : List.of("train", "dev", "test")) {
+      Files.writeString(
+          temporary.resolve(part + "-scores.tsv"),
+          rows(24, i -> "%.1f\tthe \"text %d".formatted(i / 4.0, i)));
+    }
+    Path run = temporary.resolve("scores");
+    call(
+            "train",
+            run,
+            "--train-file=" + temporary.resolve("train-scores.tsv"),
+            "--validation-file=" + temporary.resolve("dev-scores.tsv"),
+            "--test-file=" + temporary.resolve("test-scores.tsv"),
+            "--header=false",
+            "--text-column=2",
+            "--label-column=1",
+            "--do-regression")
+        .exits(0);
+    Map<String, Object> result = RunDirectory.open(run).readJson("result.json");
+    assertTrue(((Map<?, ?>) result.get("test")).containsKey("pearson"), result.toString());
+    Path again = temporary.resolve("scores-again");
+    Call.of("train", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);
+    assertEquals(result.get("test"), RunDirectory.open(again).readJson("result.json").get("test"));
+    Path texts = Files.writeString(temporary.resolve("texts.txt"), "the\n\nthing\n");
+    List<String> lines =
+        Call.of("predict", run.toString(), texts.toString()).exits(0).out().lines().toList();
+    assertEquals("value", lines.get(0));
+    assertEquals(4, lines.size());
+    lines.stream().skip(1).forEach(Double::parseDouble);
+  }
+
+  @Test
+  void filesAndTasksAreNotMixed() {
+    Call call = call("search", temporary.resolve("no"), "--test-file=x.csv").exits(2);
+    assertTrue(call.err().contains("need --train-file"), call.err());
+    call = call("search", temporary.resolve("no"), "--train-file=x.csv", "--task=wordnet").exits(2);
+    assertTrue(call.err().contains("leave out --task wordnet or --train-file"), call.err());
+    call = call("search", temporary.resolve("no"), "--train-file=x.csv", "--metric=acc").exits(2);
+    assertTrue(call.err().contains("unknown metric 'acc'"), call.err());
+    call =
+        call("train", temporary.resolve("no"), "--train-file=x.csv", "--metric=pearson").exits(2);
+    assertTrue(call.err().contains("does not measure a single_label_classification"), call.err());
+    assertFalse(Files.exists(temporary.resolve("no")));
+  }
+
+  private static String word(int i) {
+    return List.of("entailment", "neutral", "contradiction").get(i % 3);
+  }
+
+  private static String rows(int count, java.util.function.IntFunction<String> row) {
+    return IntStream.range(0, count).mapToObj(row).collect(Collectors.joining("\n", "", "\n"));
+  }
+
+  private static Call call(String command, Path output, String... options) {
+    Stream<String> start = Stream.of(command, "--model=" + model, "--output=" + output);
+    return Call.of(
+        Stream.of(start, SMALL.stream(), Stream.of(options))
+            .flatMap(stream -> stream)
+            .toArray(String[]::new));
+  }
+}

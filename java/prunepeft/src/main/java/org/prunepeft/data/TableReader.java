@@ -1,0 +1,20 @@
+package org.prunepeft.data;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.util.List;
+
+/** Rows of a file, of which some columns are wanted. */
+interface TableReader extends Closeable {
+  /**
+   * The wanted cells of the next row, in the order in which the columns were named; null at the
+   * end.
+   *
+   * @throws DataException if the row has not what is wanted; names the line
+   * @throws IOException if the file can't be read or is not of its format
+   */
+  List<String> next() throws IOException;
+
+  /** The line in which the row that was read last begins, from 1. */
+  long line();
+}
