@@ -33,6 +33,10 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress) {
+    if (setup.lora() != null && setup.lora().adaLora() != null) {
+      throw new IllegalArgumentException(
+          "AdaLoRA chooses ranks by itself while it trains, so there is nothing to search; train it instead");
+    }
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {

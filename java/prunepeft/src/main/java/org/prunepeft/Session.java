@@ -10,6 +10,7 @@ import org.prunepeft.data.Stratified;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.peft.Seeds;
 import org.prunepeft.search.Candidate;
@@ -43,11 +44,11 @@ final class Session implements AutoCloseable {
    *     not fit it
    */
   Session(Setup setup, ProgressListener progress, Consumer<SearchSpace> requirement) {
-    this.setup = setup;
     this.progress = progress;
     long start = System.nanoTime();
     Models.Entry model = Models.byName(setup.model());
     dataset = setup.resolveTask().load(setup.sizes(), setup.seed());
+    this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);
     Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
@@ -86,6 +87,18 @@ final class Session implements AutoCloseable {
       encoder.close();
       throw e;
     }
+  }
+
+  /** With the number of steps, by which AdaLoRA shrinks its budget. */
+  private static Setup counted(Setup setup, int examples) {
+    if (setup.lora() == null || setup.lora().adaLora() == null) {
+      return setup;
+    }
+    long perStep =
+        (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
+    long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
+    AdaLoraConfig counted = setup.lora().adaLora().withTotalStep(Math.toIntExact(steps));
+    return setup.toBuilder().lora(setup.lora().withAdaLora(counted)).build();
   }
 
   private static void requireLength(int maxLength, int maxTokens) {
