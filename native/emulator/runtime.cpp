@@ -1,4 +1,4 @@
-// The runtime functions that the library and its tests call. One device, whose memory is the host's; all calls are synchronous.
+// The runtime functions that the library and its tests call. One device, whose memory is the host's.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdlib>
 
@@ -7,6 +7,10 @@
 namespace simt {
 void forget(const void* pointer, size_t bytes) {
   mark_global(pointer, bytes, false);
+}
+
+cudaError_t launch_status() {
+  return pending_report().empty() ? cudaSuccess : cudaErrorLaunchFailure;
 }
 }  // namespace simt
 
@@ -21,10 +25,22 @@ void check_written(const void* from, size_t bytes) {
   const std::string text = "the host reads memory that nobody wrote, byte " + std::to_string(offset);
   simt::fail(text.c_str(), "cudaMemcpy", 0);
 }
+
+void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  if (kind == cudaMemcpyDeviceToHost) check_written(from, bytes);
+  memcpy(to, from, bytes);
+  if (kind != cudaMemcpyDeviceToHost) simt::mark_global(to, bytes, true);
+}
+
+void fill(void* pointer, int value, size_t bytes) {
+  memset(pointer, value, bytes);
+  simt::mark_global(pointer, bytes, true);
+}
 }  // namespace
 
 extern "C" {
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+  if (const cudaError_t error = simt::outside_capture()) return error;
   *pointer = aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
   if (*pointer == nullptr) return cudaErrorMemoryAllocation;
   memset(*pointer, kPoison, bytes);
@@ -33,6 +49,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* pointer) {
+  if (const cudaError_t error = simt::outside_capture()) return error;
   if (pointer == nullptr) return cudaSuccess;
   simt::Region* region = simt::global_region(reinterpret_cast<uintptr_t>(pointer));
   if (region != nullptr) simt::remove_global_region(region);
@@ -41,33 +58,27 @@ cudaError_t cudaFree(void* pointer) {
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
-  if (kind == cudaMemcpyDeviceToHost) check_written(from, bytes);
-  memcpy(to, from, bytes);
-  if (kind != cudaMemcpyDeviceToHost) simt::mark_global(to, bytes, true);
+  if (const cudaError_t error = simt::outside_capture()) return error;
+  copy(to, from, bytes, kind);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
-  return cudaMemcpy(to, from, bytes, kind);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  return simt::enqueue(stream, [=] { copy(to, from, bytes, kind); });
 }
 
 cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
-  memset(pointer, value, bytes);
-  simt::mark_global(pointer, bytes, true);
+  if (const cudaError_t error = simt::outside_capture()) return error;
+  fill(pointer, value, bytes);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t) {
-  return cudaMemset(pointer, value, bytes);
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
+  return simt::enqueue(stream, [=] { fill(pointer, value, bytes); });
 }
-cudaError_t cudaDeviceSynchronize() {
-  return cudaGetLastError();
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return cudaGetLastError();
-}
+
 cudaError_t cudaGetLastError() {
-  return simt::pending_report().empty() ? cudaSuccess : cudaErrorLaunchFailure;
+  return simt::launch_status();
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
@@ -105,6 +116,12 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   }
 }
 
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  *properties = {"SIMT emulator", 0, 0};
+  cudaDeviceGetAttribute(&properties->multiProcessorCount, cudaDevAttrMultiProcessorCount, device);
+  return cudaDeviceGetAttribute(&properties->l2CacheSize, cudaDevAttrL2CacheSize, device);
+}
+
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
   return cudaSuccess;
 }
@@ -117,6 +134,12 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "invalid device ordinal";
     case cudaErrorLaunchFailure:
       return simt::pending_report().c_str();
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureInvalidated:
+      return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureImplicit:
+      return "operation would make the legacy stream depend on a capturing blocking stream";
     default:
       return "error of the emulated runtime";
   }

@@ -10,12 +10,15 @@
 // fence before an atomic, and a fence after one or an acquire load, order them); threads at different barriers, or some gone;
 // warp operations of lanes that have left or stand elsewhere; misaligned vector copies; undefined behaviour; loops without end.
 //
+// A captured stream records launches, which each launch of the graph runs anew.
+//
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
-// rounding, bank conflicts, occupancy, timing, stream order. Blocks that wait for each other would hang. The shadow tracks
-// units of two bytes: two threads that write the two bytes of one unit are reported as a race. SPDX-License-Identifier:
+// rounding, bank conflicts, occupancy, timing, the order of streams. Blocks that wait for each other would hang. The shadow
+// tracks units of two bytes: two threads that write the two bytes of one unit are reported as a race. SPDX-License-Identifier:
 // Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <type_traits>
 
@@ -47,11 +50,15 @@ void admit_host_memory();
 void forget(const void* pointer, size_t bytes);
 
 void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context);
+/** Does the work, or records it if the stream is captured. */
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 template <class Kernel>
-void launch(dim3 grid, dim3 block, size_t dynamic_shared_bytes, Kernel&& kernel) {
-  using Callable = std::remove_reference_t<Kernel>;
-  run(
-      grid, block, dynamic_shared_bytes, [](void* context) { (*static_cast<Callable*>(context))(); }, &kernel);
+cudaError_t launch(dim3 grid, dim3 block, size_t dynamic_shared_bytes, cudaStream_t stream, const Kernel& kernel) {
+  return enqueue(stream, [=] {
+    Kernel arguments = kernel;  // kernels may read their arguments, on the host's stack, and nothing else of the host's
+    run(
+        grid, block, dynamic_shared_bytes, [](void* context) { (*static_cast<Kernel*>(context))(); }, &arguments);
+  });
 }
 
 void* shared_array(const void* tag, size_t bytes, size_t alignment);

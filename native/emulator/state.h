@@ -80,6 +80,10 @@ std::string position(const char* file, int line);
 const std::string& pending_report();
 /** Forgets all shared arrays. */
 void reset_shared();
+/** Whether a fault has been found since the last report was taken, as an error of the runtime. */
+cudaError_t launch_status();
+/** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */
+cudaError_t outside_capture();
 bool is_host_readable(uintptr_t address);
 void install_signal_handler();
 }  // namespace simt

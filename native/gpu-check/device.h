@@ -2,7 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#if defined(PRUNEPEFT_EMULATED)
+#include "simt.h"
+#else
 #include <cuda_runtime_api.h>
+#endif
 
 #include <cstdint>
 #include <cstdio>
@@ -28,6 +32,10 @@ inline void check(pp_status status) {
   exit(1);
 }
 
+inline const char* dtype_name(pp_dtype dtype) {
+  return dtype == PP_FLOAT32 ? "float32" : dtype == PP_FLOAT16 ? "float16" : "bfloat16";
+}
+
 /** Device memory. */
 class Memory {
  public:
@@ -39,7 +47,10 @@ class Memory {
     return static_cast<T*>(data_);
   }
   size_t bytes() const { return bytes_; }
-  void poison() { check(cudaMemset(data_, 0xff, bytes_), "cudaMemset"); }
+  void poison(unsigned char pattern = 0xff) { check(cudaMemset(data_, pattern, bytes_), "cudaMemset"); }
+  void write(const std::vector<unsigned char>& host) {
+    check(cudaMemcpy(data_, host.data(), bytes_, cudaMemcpyHostToDevice), "cudaMemcpy");
+  }
   std::vector<unsigned char> read() const {
     std::vector<unsigned char> host(bytes_);
     check(cudaMemcpy(host.data(), data_, bytes_, cudaMemcpyDeviceToHost), "cudaMemcpy");
@@ -80,6 +91,6 @@ inline std::unique_ptr<Memory> random_elements(pp_dtype dtype, int64_t n, uint64
 /** Runs every family once into a captured graph, replays it, and compares bits with a direct call. 0: all agree. */
 int check_graphs();
 
-/** Times every family and writes table and JSON. */
-int time_all(const char* json_path);
+/** Times every family and writes table and JSON; what does not come to its turn within `seconds` is named there as left out. */
+int time_all(const char* json_path, double seconds);
 }  // namespace gpu_check

@@ -7,6 +7,7 @@
 
 #include "device.h"
 #include "prunepeft/importance.h"
+#include "prunepeft/linear.h"
 #include "prunepeft/lora.h"
 
 namespace gpu_check {
@@ -14,7 +15,7 @@ namespace gpu_check {
 struct Call {
   std::string name;
   std::function<void(const pp_device&)> run;
-  std::vector<Memory*> outputs;  // overwritten whole
+  std::vector<Memory*> outputs;  // overwritten whole, or added to
   double bytes = 0;
   double flops = 0;
 };
@@ -37,10 +38,12 @@ class Operands {
         dx_(random_elements(dtype, M * K, seed + 6)),
         bias_(random_elements(dtype, K + r, seed + 7)),
         u_(random_elements(dtype, K * r, seed + 8)),
+        w_(random_elements(dtype, N * K, seed + 9)),
         s_out_(static_cast<size_t>(M * r) * size()),
         copy_(static_cast<size_t>(M * K) * size()),
         ds_(static_cast<size_t>(M * r) * size()),
         out_(static_cast<size_t>(M * K) * size()),
+        wide_out_(static_cast<size_t>(M * N) * size()),
         da_(static_cast<size_t>(r * K) * sizeof(float)),
         db_(static_cast<size_t>(N * r) * sizeof(float)),
         du_(static_cast<size_t>(K) * sizeof(float)),
@@ -50,19 +53,25 @@ class Operands {
         dropout_{0.1f, 3, 5, 7},
         down_branch_{a_->data(), K, r, 2.0f, 9, s_out_.data(), r, nullptr, 0},
         grad_branch_{a_->data(), K, r, 2.0f, 9, s_->data(), r, da_.data<float>(), K},
+        linear_branch_{a_->data(), K, b_->data(), r, r, 0, N, 2.0f, 9, s_out_.data(), r},
+        linear_grad_branch_{a_->data(), K, b_->data(), r, r, 0, N, 2.0f, 9, s_->data(), r},
         adapter_{a_->data(), K, bias_->data(), u_->data(), r, bias_->data<char>() + static_cast<size_t>(r) * size(), PP_GELU},
         gradients_{da_.data<float>(), K, dd_.data<float>(), du_matrix_.data<float>(), r, du_.data<float>()} {
     const pp_device device = {PP_CUDA, 0, nullptr};
+    check(pp_linear_create(&device, dtype, N, K, w_->data(), K, nullptr, &linear_));
     size_t bytes = pp_lora_down_workspace(&device, dtype, M, K, r);
     for (size_t other :
          {pp_lora_up_workspace(&device, dtype, M, N, r), pp_lora_grad_up_workspace(&device, dtype, M, N, r),
           pp_lora_grad_down_workspace(&device, dtype, M, K, r), pp_lora_grad_input_workspace(&device, dtype, M, K, r),
           pp_adapter_forward_workspace(&device, dtype, M, K, r), pp_adapter_backward_workspace(&device, dtype, M, K, r),
-          pp_output_magnitude_workspace(&device, dtype, M, N, r)})
+          pp_output_magnitude_workspace(&device, dtype, M, N, r), pp_linear_forward_workspace(linear_, M, &linear_branch_, 1),
+          pp_linear_grad_input_workspace(linear_, M, &linear_grad_branch_, 1)})
       if (other > bytes) bytes = other;
     workspace_ = std::make_unique<Memory>(bytes);
     workspace_->poison();
   }
+  ~Operands() { pp_linear_destroy(linear_); }
+  Operands(const Operands&) = delete;
 
   const Memory& x() const { return *x_; }
   const Memory& dy() const { return *dy_; }
@@ -129,6 +138,26 @@ class Operands {
                      {&magnitude_},
                      wide * (M_ + N_) * r_,
                      2.0 * M_ * N_ * r_});
+    const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
+    for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
+      const std::string suffix = dropout != nullptr ? ", dropout" : "";
+      calls.push_back({"linear_forward" + suffix,
+                       [this, dropout](const pp_device& d) {
+                         check(pp_linear_forward(&d, linear_, M_, x_->data(), K_, &linear_branch_, 1, dropout, wide_out_.data(),
+                                                 N_, workspace_->data(), workspace_->bytes()));
+                       },
+                       {&s_out_, &wide_out_},
+                       0,
+                       linear_flops});
+      calls.push_back({"linear_grad_input" + suffix,
+                       [this, dropout](const pp_device& d) {
+                         check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout,
+                                                    out_.data(), K_, workspace_->data(), workspace_->bytes()));
+                       },
+                       {&out_},
+                       0,
+                       2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_});
+    }
     return calls;
   }
 
@@ -174,10 +203,12 @@ class Operands {
 
   pp_dtype dtype_;
   int64_t M_, K_, N_, r_;
-  std::unique_ptr<Memory> x_, dy_, a_, b_, s_, y_, dx_, bias_, u_;
-  Memory s_out_, copy_, ds_, out_, da_, db_, du_, dd_, du_matrix_, magnitude_;
+  std::unique_ptr<Memory> x_, dy_, a_, b_, s_, y_, dx_, bias_, u_, w_;
+  Memory s_out_, copy_, ds_, out_, wide_out_, da_, db_, du_, dd_, du_matrix_, magnitude_;
   pp_dropout dropout_;
   pp_lora_branch down_branch_, grad_branch_;
+  pp_linear_branch linear_branch_, linear_grad_branch_;
+  pp_linear* linear_ = nullptr;
   pp_adapter adapter_;
   pp_adapter_gradients gradients_;
   std::unique_ptr<Memory> workspace_;

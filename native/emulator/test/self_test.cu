@@ -550,6 +550,86 @@ void test_unwritten_output() {
   out.read();
   expect(simt::take_report().find("nobody wrote, byte 256") != std::string::npos, "an unwritten output is reported");
 }
+
+// Streams and graphs.
+
+__global__ void add_everywhere(int* out, int value) {
+  out[threadIdx.x] += value;
+}
+
+void ok(cudaError_t error, const char* fact) {
+  if (error != cudaSuccess) printf("%s\n", cudaGetErrorString(error));
+  expect(error == cudaSuccess, fact);
+}
+
+template <class Enqueue>
+cudaGraphExec_t capture(cudaStream_t stream, Enqueue&& enqueue) {
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins");
+  enqueue();
+  ok(cudaStreamEndCapture(stream, &graph), "a capture ends");
+  ok(cudaGraphInstantiate(&executable, graph, 0), "a graph is made executable");
+  ok(cudaGraphDestroy(graph), "a graph is freed");
+  return executable;
+}
+
+void test_graphs() {
+  cudaStream_t stream = nullptr;
+  ok(cudaStreamCreate(&stream), "a stream is made");
+  DeviceArray<int> out(std::vector<int>(kThreads, 5));
+  int value = 3;
+  const cudaGraphExec_t graph = capture(stream, [&] {
+    ok(cudaMemsetAsync(out.data(), 0, sizeof(int), stream), "a fill is recorded");
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), value), "a launch is recorded");
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), 10 * value), "a second launch is recorded");
+  });
+  expect(out.read()[7] == 5, "a captured launch does not run");
+  value = 100;  // arguments are those of the capture
+  for (int replay = 1; replay <= 3; replay++) {
+    ok(cudaGraphLaunch(graph, stream), "a graph is launched");
+    ok(cudaStreamSynchronize(stream), "a stream is waited for");
+    expect(out.read()[7] == 5 + 33 * replay && out.read()[0] == 33, "a replay does all of its work in order");
+  }
+  ok(cudaGraphExecDestroy(graph), "an executable graph is freed");
+
+  const cudaGraphExec_t faulty = capture(stream, [&] {
+    ok(gpu::launch(past_a_buffer, dim3(1), kThreads, 0, stream, out.data(), kThreads), "a faulty launch is recorded");
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), 1), "a launch after it is recorded");
+  });
+  expect(cudaGraphLaunch(faulty, stream) == cudaErrorLaunchFailure, "a fault in a replay is an error");
+  expect(simt::take_report().find("write outside every buffer") == 0, "a fault in a replay is reported");
+  const int first = out.read()[0];
+  expect(first == 33 || first == 1, "what comes after a fault in a graph does not run");
+  ok(cudaGraphExecDestroy(faulty), "the faulty graph is freed");
+  ok(cudaStreamDestroy(stream), "a stream is freed");
+}
+
+/** What may not be done during a capture, alone or through the default stream: it fails, and so does the end of the capture. */
+void test_forbidden_in_a_capture() {
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  int* memory = nullptr;
+  cudaStream_t stream = nullptr;
+  ok(cudaStreamCreate(&stream), "a stream is made");
+  const std::vector<int> host(kThreads);
+  const auto forbidden = [&](cudaError_t expected, const char* fact, const std::function<cudaError_t()>& call) {
+    cudaGraph_t graph = nullptr;
+    ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins");
+    expect(call() == expected, fact);
+    expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated && graph == nullptr, fact);
+  };
+  forbidden(cudaErrorStreamCaptureUnsupported, "no allocation",
+            [&] { return cudaMalloc(reinterpret_cast<void**>(&memory), 4); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no freeing", [&] { return cudaFree(out.data()); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no wait", [&] { return cudaStreamSynchronize(stream); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no wait for the device", [] { return cudaDeviceSynchronize(); });
+  forbidden(cudaErrorStreamCaptureUnsupported, "no copy that waits",
+            [&] { return cudaMemcpy(out.data(), host.data(), 4, cudaMemcpyHostToDevice); });
+  forbidden(cudaErrorStreamCaptureImplicit, "nothing on the default stream",
+            [&] { return gpu::launch(add_everywhere, dim3(1), kThreads, 0, nullptr, out.data(), 1); });
+  expect(out.read() == std::vector<int>(kThreads, 0), "nothing of it has run");
+  ok(cudaStreamDestroy(stream), "a stream is freed");
+}
 }  // namespace
 
 int main() {
@@ -562,6 +642,8 @@ int main() {
   test_integer_atomics<unsigned long long>("atomics of unsigned long long");
   test_faults();
   test_unwritten_output();
+  test_graphs();
+  test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");
   return g_failures != 0;
 }

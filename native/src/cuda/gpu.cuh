@@ -43,11 +43,10 @@ cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t
     if (error != cudaSuccess) return error;
   }
   kernel<<<grid, dim3(threads), shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
-#else
-  (void)stream;
-  simt::launch(grid, dim3(static_cast<unsigned>(threads)), shared_bytes,
-               [&] { kernel(static_cast<Parameters>(arguments)...); });
-#endif
   return cudaGetLastError();
+#else
+  return simt::launch(grid, dim3(static_cast<unsigned>(threads)), shared_bytes, stream,
+                      [=] { kernel(static_cast<Parameters>(arguments)...); });
+#endif
 }
 }  // namespace prunepeft::gpu

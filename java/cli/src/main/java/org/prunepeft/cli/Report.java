@@ -36,10 +36,6 @@ final class Report {
 
   private static void print(TrainOutcome outcome) {
     System.out.println("test " + outcome.test().primaryText());
-    System.out.printf(
-        "trainable parameters %,d of %,d (%.1f %%)%n",
-        outcome.parameters(),
-        outcome.supernetParameters(),
-        100.0 * outcome.parameters() / outcome.supernetParameters());
+    System.out.println(outcome.parametersText());
   }
 }
