@@ -53,6 +53,12 @@ final class SetupOptions {
     String task;
 
     @Option(
+        names = {"--data", "--data-dir"},
+        paramLabel = "DIR",
+        description = "Directory of GLUE's files, for the tasks that are read from them.")
+    Path directory;
+
+    @Option(
         names = "--train-examples",
         paramLabel = "N",
         description = "Training examples (default: 4000; of files all).")
@@ -555,6 +561,9 @@ final class SetupOptions {
           "a task and a training file are two sources of data; leave out --task %s or --train-file"
               .formatted(data.task));
     }
+    if (own != null && data.directory != null) {
+      throw new IllegalArgumentException("files are named one by one; leave out --data");
+    }
     if (own == null && data.task == null) {
       data.task = Setup.DEFAULT.task();
     }
@@ -563,6 +572,7 @@ final class SetupOptions {
         .model(data.model)
         .task(task)
         .files(own)
+        .data(data.directory == null ? null : data.directory.toAbsolutePath())
         .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
         .lora(modules.lora())
         .adapter(modules.adapter())
