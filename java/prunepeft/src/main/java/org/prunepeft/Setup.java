@@ -1,6 +1,7 @@
 package org.prunepeft;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
@@ -22,6 +23,8 @@ import org.prunepeft.train.TrainingSettings;
  * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
  * @param lora LoRA candidates; null: none
  * @param adapter adapter candidates; null: none
+ * @param modules further types of candidates, by their names in {@link
+ *     org.prunepeft.peft.ModuleTypes}; null: none
  * @param training how a training goes
  * @param epochs of the (re)training whose result is kept, 1 or more
  * @param seed of everything that is drawn
@@ -38,6 +41,7 @@ public record Setup(
     SplitSizes sizes,
     LoraConfig lora,
     AdapterConfig adapter,
+    List<String> modules,
     TrainingSettings training,
     int epochs,
     long seed,
@@ -56,7 +60,8 @@ public record Setup(
     precision = precision == null ? Precision.FLOAT32 : precision;
     device = device == null ? "cpu" : device;
     ComputeDevice.requireName(device);
-    if (lora == null && adapter == null) {
+    modules = modules == null ? List.of() : List.copyOf(modules);
+    if (lora == null && adapter == null && modules.isEmpty()) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
     }
     requirePart("validation", sizes.validation());
@@ -91,7 +96,7 @@ public record Setup(
   }
 
   PeftConfig peft() {
-    return PeftConfig.of(lora, adapter);
+    return PeftConfig.of(lora, adapter, modules);
   }
 
   /** Begins with the defaults. */
@@ -109,6 +114,7 @@ public record Setup(
     builder.sizes = sizes;
     builder.lora = lora;
     builder.adapter = adapter;
+    builder.modules = modules;
     builder.training = training;
     builder.epochs = epochs;
     builder.seed = seed;
@@ -128,6 +134,7 @@ public record Setup(
     private SplitSizes sizes = SplitSizes.UNSPECIFIED;
     private LoraConfig lora = LoraConfig.DEFAULT;
     private AdapterConfig adapter = AdapterConfig.DEFAULT;
+    private List<String> modules = List.of();
     private TrainingSettings training = TrainingSettings.DEFAULT;
     private int epochs = 8;
     private long seed;
@@ -175,6 +182,11 @@ public record Setup(
       return this;
     }
 
+    public Builder modules(List<String> value) {
+      modules = value;
+      return this;
+    }
+
     public Builder training(TrainingSettings value) {
       training = value;
       return this;
@@ -215,8 +227,8 @@ public record Setup(
      */
     public Setup build() {
       return new Setup(
-          model, task, files, data, sizes, lora, adapter, training, epochs, seed, precision, device,
-          threads, output);
+          model, task, files, data, sizes, lora, adapter, modules, training, epochs, seed,
+          precision, device, threads, output);
     }
   }
 }

@@ -64,6 +64,21 @@ public final class OutputMagnitudes implements AutoCloseable {
     }
   }
 
+  /**
+   * Adds the size of a module's output for the pass's tokens.
+   *
+   * @param module the module's name
+   * @param f [B·T,N]
+   */
+  public void measure(String module, ForwardPass pass, Tensor f) {
+    try (PointerScope temporary = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Tensor real = pass.rowMask().view(-1, 1).to(torch.ScalarType.Double);
+      Tensor sum = f.detach().to(torch.ScalarType.Double).abs().mul(real).sum().view(1);
+      add(module, sum, pass.tokens() * f.size(1));
+    }
+  }
+
   private void add(String module, Tensor sum, long elements) {
     try (NoGradGuard guard = new NoGradGuard()) {
       Total total = totals.get(module);

@@ -43,6 +43,21 @@ public record PeftConfig(List<ModuleType> types) {
     return config.dora() ? new Dora(config, name, targets) : new Lora(config, name, targets);
   }
 
+  /**
+   * The same, and registered types after them.
+   *
+   * @param others names in {@link ModuleTypes}
+   * @throws IllegalArgumentException if one is not known, or there is no type at all
+   */
+  public static PeftConfig of(LoraConfig lora, AdapterConfig adapter, List<String> others) {
+    List<ModuleType> types = new ArrayList<>();
+    if (lora != null || adapter != null) {
+      types.addAll(of(lora, adapter).types);
+    }
+    others.forEach(name -> types.add(ModuleTypes.byName(name)));
+    return new PeftConfig(types);
+  }
+
   /** All candidate modules for an encoder. */
   public SearchSpace space(EncoderConfig encoder) {
     List<Candidate> candidates = new ArrayList<>();

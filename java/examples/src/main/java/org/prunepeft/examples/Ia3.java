@@ -1,0 +1,43 @@
+package org.prunepeft.examples;
+
+import java.util.List;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.PeftModule;
+import org.prunepeft.peft.PeftModules;
+
+/**
+ * A module type: the feed-forward block's output by a learned vector, h ∘ (1 + v), as (IA)³
+ * rescales activations (Liu et al. 2022). LibTorch's autograd gives its gradients.
+ */
+public final class Ia3 implements ModuleType {
+  @Override
+  public String name() {
+    return "ia3";
+  }
+
+  @Override
+  public List<Parameter> parameters(EncoderConfig encoder, int layer) {
+    return List.of(
+        new Parameter(
+            PeftModules.candidateName(name(), layer) + ".scale", new long[] {encoder.hidden()}, 0));
+  }
+
+  @Override
+  public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+    String module = PeftModules.candidateName(name(), layer);
+    return new PeftModule() {
+      @Override
+      public Tensor afterFeedForward(ForwardPass pass, Tensor h, Tensor input, LayerNorm norm) {
+        Tensor added = h.mul(tensors.get(0)).to(h.scalar_type().intern());
+        if (pass.magnitudes() != null) {
+          pass.magnitudes().measure(module, pass, added);
+        }
+        return h.add(added);
+      }
+    };
+  }
+}

@@ -1,0 +1,146 @@
+package org.prunepeft.examples;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.ProgressListener;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.SearchOutcome;
+import org.prunepeft.SearchSettings;
+import org.prunepeft.Setup;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.Tasks;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.ModuleTypes;
+import org.prunepeft.search.Criteria;
+import org.prunepeft.search.Strategy;
+
+/** Every example runs; what is registered takes part in searches. */
+class ExamplesTest {
+  @TempDir Path temporary;
+
+  @BeforeAll
+  static void register() {
+    Criteria.register(new SignalToNoise());
+    ModuleTypes.register(new Ia3());
+    Tasks.register(new LargerNumber());
+    Models.register(LowerHalf.ENTRY);
+  }
+
+  private static String output(Consumer<String[]> program, String... arguments) {
+    PrintStream before = System.out;
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(bytes, true));
+    try {
+      program.accept(arguments);
+    } finally {
+      System.setOut(before);
+    }
+    return bytes.toString();
+  }
+
+  @Test
+  void theSearchProgramNamesWhatIsKept() {
+    Path run = temporary.resolve("run");
+    String out = output(SearchProgram::main, run.toString(), "64");
+    assertTrue(out.matches("(?s)encoder\\.layer\\.\\d\\..*\\ntest accuracy .*"), out);
+    assertTrue(Files.exists(run.resolve("adapter.safetensors")));
+  }
+
+  @Test
+  void kernelsMultiplyPlainBuffersAndTensors() {
+    assertEquals("4.0 2.0\n10.0 5.0\n", output(KernelsOnBuffers::main, "cpu"));
+    String[] words = output(KernelsOnTensors::main).strip().split(" ");
+    assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);
+  }
+
+  private static SearchOutcome search(long seed, Path output, ProgressListener progress) {
+    Setup setup =
+        Setup.builder()
+            .model("minilm-half")
+            .task("larger-number")
+            .sizes(new SplitSizes(48, 32, 32))
+            .lora(null)
+            .adapter(new AdapterConfig(8, AdapterConfig.DEFAULT.nonLinearity()))
+            .modules(List.of("ia3"))
+            .epochs(1)
+            .threads(1)
+            .seed(seed)
+            .output(output)
+            .build();
+    SearchSettings settings =
+        SearchSettings.builder()
+            .strategy(Strategy.byName("signal-to-noise"))
+            .rounds(2)
+            .roundExamples(32)
+            .build();
+    return PrunePeft.search(setup, settings, progress);
+  }
+
+  @Test
+  void whatIsRegisteredTakesPartInASearch() {
+    Path run = temporary.resolve("own");
+    SearchOutcome outcome = search(1, run, ProgressListener.NONE);
+    assertEquals(List.of("signal-to-noise"), outcome.pruning().strategy().criteria());
+    var removed =
+        outcome.pruning().rounds().stream().flatMap(round -> round.removals().stream()).toList();
+    var types =
+        removed.stream().map(removal -> removal.module().type()).collect(Collectors.toSet());
+    outcome.pruning().kept().forEach(module -> types.add(module.type()));
+    assertEquals(java.util.Set.of("adapter", "ia3"), types);
+    assertTrue(
+        outcome.pruning().rounds().stream()
+            .flatMap(round -> round.readings().stream())
+            .anyMatch(reading -> reading.type().equals("ia3") && reading.spread() > 0));
+    try (TrainedModel model = TrainedModel.load(run)) {
+      assertEquals(
+          outcome.retrained().test().loss(), model.evaluate(model.dataset().test()).loss());
+    }
+  }
+
+  @Test
+  void twoSearchesAtOnceGiveWhatEachGivesAlone() throws Exception {
+    var first = CompletableFuture.supplyAsync(() -> search(2, null, ProgressListener.NONE));
+    var second = CompletableFuture.supplyAsync(() -> search(3, null, ProgressListener.NONE));
+    SearchOutcome two = first.get();
+    SearchOutcome three = second.get();
+    for (SearchOutcome together : List.of(two, three)) {
+      SearchOutcome alone = search(together == two ? 2 : 3, null, ProgressListener.NONE);
+      assertEquals(alone.pruning().kept(), together.pruning().kept());
+      assertEquals(alone.pruning().rounds(), together.pruning().rounds());
+      assertEquals(alone.retrained().test().loss(), together.retrained().test().loss());
+    }
+  }
+
+  @Test
+  void aSearchIsCancelledWhileAnotherGoesOn() throws Exception {
+    var whole = CompletableFuture.supplyAsync(() -> search(2, null, ProgressListener.NONE));
+    ProgressListener cancelling =
+        new ProgressListener() {
+          @Override
+          public boolean cancelled() {
+            return true;
+          }
+        };
+    var cancelled = CompletableFuture.supplyAsync(() -> search(3, null, cancelling));
+    var e = assertThrows(ExecutionException.class, cancelled::get);
+    assertTrue(e.getCause() instanceof CancellationException, e.toString());
+    assertTrue(!whole.get().pruning().kept().isEmpty());
+  }
+}

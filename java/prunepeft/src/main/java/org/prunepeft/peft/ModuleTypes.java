@@ -1,0 +1,40 @@
+package org.prunepeft.peft;
+
+import java.util.List;
+import java.util.concurrent.ConcurrentSkipListMap;
+import org.prunepeft.io.Spelling;
+
+/** Module types that are added to the library's own, by name. */
+public final class ModuleTypes {
+  private static final ConcurrentSkipListMap<String, ModuleType> TYPES =
+      new ConcurrentSkipListMap<>();
+
+  private ModuleTypes() {}
+
+  /**
+   * Adds a module type. A run that used it needs it registered again before it is loaded.
+   *
+   * @throws IllegalArgumentException if there is one of its name, or the name is one of the
+   *     library's own
+   */
+  public static void register(ModuleType type) {
+    String name = type.name();
+    if (name.matches("(lora|adapter)(\\..*)?") || TYPES.putIfAbsent(name, type) != null) {
+      throw new IllegalArgumentException("there is already a module type named " + name);
+    }
+  }
+
+  /**
+   * A type that was added.
+   *
+   * @throws IllegalArgumentException if there is none of that name; the message lists all
+   */
+  public static ModuleType byName(String name) {
+    ModuleType type = TYPES.get(name);
+    if (type == null) {
+      throw new IllegalArgumentException(
+          Spelling.unknown("module type", name, List.copyOf(TYPES.keySet())));
+    }
+    return type;
+  }
+}
