@@ -16,6 +16,7 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.ExampleFile;
+import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
@@ -257,12 +258,19 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * Another task's data, drawn with the run's sizes and seed.
    *
-   * @param task its name
+   * @param task its name; null: the run's own
+   * @param data directory of its data; null: the run's, if the task is read from one
    * @throws IllegalArgumentException if the task is not known, or tells something else than the
    *     run's
    */
-  public Dataset dataset(String task) {
-    return dataset(Tasks.byName(task));
+  public Dataset dataset(String task, Path data) {
+    Task named = task == null ? setup.resolveTask() : Tasks.byName(task);
+    if (data != null) {
+      named = named.at(data);
+    } else if (setup.data() != null && named instanceof GlueTask) {
+      named = named.at(setup.data());
+    }
+    return dataset(named);
   }
 
   private Dataset dataset(Task task) {
@@ -288,7 +296,10 @@ public final class TrainedModel implements AutoCloseable {
 
   /** Where files that are like the run's own have texts and labels. */
   public Columns columns() {
-    return setup.files() == null ? Columns.DEFAULT : setup.files().columns();
+    if (setup.files() != null) {
+      return setup.files().columns();
+    }
+    return setup.resolveTask() instanceof GlueTask glue ? glue.columns() : Columns.DEFAULT;
   }
 
   /**
@@ -316,7 +327,7 @@ public final class TrainedModel implements AutoCloseable {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
               ? "the run tells from single texts, but two columns of texts are named"
-              : "the run tells from pairs of texts; name both columns of a .tsv, .csv or .jsonl file with --text-column and --text-pair-column");
+              : "the run tells from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
     }
   }
 

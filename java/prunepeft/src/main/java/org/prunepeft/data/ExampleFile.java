@@ -54,23 +54,36 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name tells no format, or a column is not there
    */
   public static ExampleFile open(Path file, Columns columns, boolean labelled) {
+    return open(file, columns, labelled, false);
+  }
+
+  /** Opens a file with labels; rows of a table that are too short are left out, with a warning. */
+  static ExampleFile openLenient(Path file, Columns columns) {
+    return open(file, columns, true, true);
+  }
+
+  private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
     TableFormat format =
         TableFormat.of(file)
             .orElseThrow(
                 () ->
                     new IllegalArgumentException(
-                        "the format of %s is not known by its name; rename it to end in .tsv, .csv or .jsonl"
+                        "the format of %s is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet"
                             .formatted(file)));
     InputStream in;
     try {
       if (Files.isDirectory(file)) {
         throw new DataException("can't read %s: it is a directory".formatted(file));
       }
+      if (format == TableFormat.PARQUET) {
+        TableReader reader = new ParquetTable(file, columns.names(labelled));
+        return new ExampleFile(file.toString(), columns, labelled, reader);
+      }
       in = Files.newInputStream(file);
     } catch (IOException e) {
       throw unreadable(file.toString(), e);
     }
-    return open(in, file.toString(), format, columns, labelled);
+    return open(in, file.toString(), format, columns, labelled, lenient);
   }
 
   /**
@@ -87,16 +100,17 @@ public final class ExampleFile implements Closeable {
     }
   }
 
-  /**
-   * Reads a stream, which it then owns.
-   *
-   * @param name of the stream in messages
-   */
-  public static ExampleFile open(
-      InputStream in, String name, TableFormat format, Columns columns, boolean labelled) {
+  private static ExampleFile open(
+      InputStream in,
+      String name,
+      TableFormat format,
+      Columns columns,
+      boolean labelled,
+      boolean lenient) {
     Utf8Reader text = new Utf8Reader(in, name);
     try {
-      TableReader reader = format.reader(text, name, columns.names(labelled), columns.header());
+      TableReader reader =
+          format.reader(text, name, columns.names(labelled), columns.header(), lenient);
       return new ExampleFile(name, columns, labelled, reader);
     } catch (IOException | RuntimeException e) {
       try {

@@ -17,7 +17,9 @@ public enum TableFormat {
   /** Cells between commas; one with commas, line breaks or quotation marks is quoted (RFC 4180). */
   CSV(".csv"),
   /** A JSON object a line. */
-  JSONL(".jsonl", ".ndjson", ".json");
+  JSONL(".jsonl", ".ndjson", ".json"),
+  /** Apache Parquet, as Hugging Face's hub keeps data sets. */
+  PARQUET(".parquet");
 
   private final List<String> endings;
 
@@ -36,13 +38,18 @@ public enum TableFormat {
     return Optional.empty();
   }
 
-  /** A reader of some columns. */
-  TableReader reader(Reader in, String name, List<String> columns, boolean header)
+  /**
+   * A reader of some columns.
+   *
+   * @param lenient whether rows of a table that are too short are left out
+   */
+  TableReader reader(Reader in, String name, List<String> columns, boolean header, boolean lenient)
       throws IOException {
     return switch (this) {
-      case TSV -> new DelimitedReader(in, name, '\t', columns, header);
-      case CSV -> new DelimitedReader(in, name, ',', columns, header);
+      case TSV -> new DelimitedReader(in, name, '\t', columns, header, lenient);
+      case CSV -> new DelimitedReader(in, name, ',', columns, header, lenient);
       case JSONL -> new JsonLinesReader(in, name, columns);
+      case PARQUET -> throw new IllegalArgumentException("Parquet is no text");
     };
   }
 }
