@@ -19,4 +19,5 @@ mkdir -p "$build_dir"
 cmake -S "$source_dir" -B "$build_dir" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release \
   -DPRUNEPEFT_CUDA="$cuda" -DPRUNEPEFT_BUILD_TESTS="$tests" >"$build_dir.log" 2>&1 ||
   { cat "$build_dir.log" >&2; exit 1; }
+sed -n 's/^-- \(CUDA left out\)/prunepeft: \1/p' "$build_dir.log"
 cmake --build "$build_dir" --parallel "$(nproc)"

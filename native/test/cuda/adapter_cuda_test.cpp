@@ -146,6 +146,26 @@ void test_backward(pp_dtype dtype, const Case& c, bool accumulate, bool with_dv)
     return bytes;
   });
 }
+/** Nothing is read or written, so that data pointers may be null and gradients keep what they hold. */
+void test_no_rows(pp_dtype dtype) {
+  current_case = std::string("M = 0 ") + name(dtype);
+  const Case c = {0, 8, 2, {1, 3}, PP_GELU};
+  const Weights w(dtype, c);
+  Matrix down(PP_FLOAT32, c.m, c.K, c.placement, Content::kRandom), down_bias(PP_FLOAT32, 1, c.m, {}, Content::kRandom);
+  Matrix up(PP_FLOAT32, c.K, c.m, c.placement, Content::kRandom), up_bias(PP_FLOAT32, 1, c.K, {}, Content::kRandom);
+  const pp_adapter_gradients gradients = {down.data<float>(), down.ld(), down_bias.data<float>(),
+                                          up.data<float>(),   up.ld(),   up_bias.data<float>()};
+  expect_ok(pp_adapter_forward(&kDevice, dtype, 0, c.K, c.m, nullptr, c.K, nullptr, c.K, &w.adapter, nullptr, c.m, nullptr, c.K,
+                               nullptr, 0));
+  expect_ok(pp_adapter_backward(&kDevice, dtype, 0, c.K, c.m, nullptr, c.K, nullptr, c.K, nullptr, c.m, &w.adapter, &gradients,
+                                0, nullptr, c.K, nullptr, 0));
+  for (Matrix* gradient : {&down, &down_bias, &up, &up_bias}) {
+    const std::vector<unsigned char> before = gradient->bytes();
+    gradient->download();
+    expect(gradient->bytes() == before, "gradients are left as they are");
+  }
+  emulator_fault();
+}
 }  // namespace
 
 int main() {
@@ -160,5 +180,6 @@ int main() {
     odd = !odd;
   }
   test_backward(PP_FLOAT32, {8200, 4, 4, {0, 0}, PP_RELU}, false, false);  // more than one row tile in each of the most shares
+  for (pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();
 }

@@ -147,12 +147,12 @@ void test_grad_input(pp_dtype dtype, const Case& c) {
       kRuns);
 }
 
-void test_no_rows() {
-  current_case = "M = 0";
-  Operands o(PP_FLOAT32, {0, 8, 8, {{2, 0, 8}}, {0, 0}, 0, true}, Content::kUnwritten);
-  Matrix x(PP_FLOAT32, 0, 8, {}, Content::kRandom);
-  expect_ok(pp_linear_forward(&kDevice, o.linear, 0, x.data(), 8, o.branches.data(), 1, nullptr, x.data(), 8, nullptr, 0));
-  expect_ok(pp_linear_grad_input(&kDevice, o.linear, 0, x.data(), 8, o.branches.data(), 1, nullptr, x.data(), 8, nullptr, 0));
+void test_no_rows(pp_dtype dtype) {
+  current_case = std::string("M = 0 ") + name(dtype);
+  Operands o(dtype, {0, 8, 8, {{2, 0, 8}}, {0, 0}, 0, true}, Content::kUnwritten);
+  expect_ok(pp_linear_forward(&kDevice, o.linear, 0, nullptr, 8, o.branches.data(), 1, nullptr, nullptr, 8, nullptr, 0));
+  expect_ok(pp_linear_grad_input(&kDevice, o.linear, 0, nullptr, 8, o.branches.data(), 1, nullptr, nullptr, 8, nullptr, 0));
+  emulator_fault();
 }
 }  // namespace
 
@@ -162,6 +162,6 @@ int main() {
       test_forward(dtype, c);
       test_grad_input(dtype, c);
     }
-  test_no_rows();
+  for (pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();
 }

@@ -73,6 +73,17 @@ struct Operands {
   int32_t count() const { return static_cast<int32_t>(branches.size()); }
 };
 
+/** s·D(x) Aᵀ of one branch. */
+Reference expected_s(const Operands& o, const Case& c, size_t b) {
+  Reference s(c.M, c.ranks[b]);
+  for (int64_t i = 0; i < c.M; i++)
+    for (int64_t k = 0; k < c.K; k++) {
+      const double kept = o.x(i, k) * keep_factor(c.p, o.branches[b].module, i, k, c.K) * o.branches[b].scale;
+      for (int64_t r = 0; r < c.ranks[b]; r++) s(i, r) += kept * (*o.a[b])(r, k);
+    }
+  return s;
+}
+
 void test_down(pp_dtype dtype, const Case& c, bool copy) {
   run_case(describe(copy ? "down and copy" : "down", dtype, c), [&] {
     Operands o(dtype, c, Content::kRandom, Content::kUnwritten, Content::kRandom);
@@ -85,14 +96,8 @@ void test_down(pp_dtype dtype, const Case& c, bool copy) {
                            workspace.bytes()));
     std::vector<unsigned char> bytes;
     for (size_t b = 0; b < c.ranks.size(); b++) {
-      Reference s(c.M, c.ranks[b]);
-      for (int64_t i = 0; i < c.M; i++)
-        for (int64_t k = 0; k < c.K; k++) {
-          const double kept = o.x(i, k) * keep_factor(c.p, o.branches[b].module, i, k, c.K) * o.branches[b].scale;
-          for (int64_t r = 0; r < c.ranks[b]; r++) s(i, r) += kept * (*o.a[b])(r, k);
-        }
       o.s[b]->download();
-      expect_close("S", *o.s[b], s, tolerance(dtype));
+      expect_close("S", *o.s[b], expected_s(o, c, b), tolerance(dtype));
       append(&bytes, *o.s[b]);
     }
     if (copy) {
@@ -104,6 +109,41 @@ void test_down(pp_dtype dtype, const Case& c, bool copy) {
             return bytes;
           }
     }
+    return bytes;
+  });
+}
+
+/** The bordered operand: one buffer [S0|x|S1|S2 ...], written whole by one call. */
+void test_bordered(pp_dtype dtype, const Case& c) {
+  run_case(describe("bordered", dtype, c), [&] {
+    Operands o(dtype, c, Content::kRandom, Content::kRandom, Content::kRandom);
+    Matrix wide(dtype, c.M, c.K + o.ranks, c.placement, Content::kUnwritten);
+    std::vector<int64_t> first_column;
+    for (size_t b = 0; b < c.ranks.size(); b++) {
+      const int64_t column = b == 0 ? 0 : b == 1 ? c.ranks[0] + c.K : first_column[b - 1] + c.ranks[b - 1];
+      first_column.push_back(column);
+      o.branches[b].s = wide.data<char>() + static_cast<size_t>(column) * pp_dtype_size(dtype);
+      o.branches[b].lds = wide.ld();
+    }
+    const pp_dropout dropout = dropout_of(c.p);
+    const Workspace workspace(pp_lora_down_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
+    expect_ok(pp_lora_down(&kDevice, dtype, c.M, c.K, o.x.data(), o.x.ld(), o.branches.data(), o.count(),
+                           c.p == 0 ? nullptr : &dropout,
+                           wide.data<char>() + static_cast<size_t>(c.ranks[0]) * pp_dtype_size(dtype), wide.ld(),
+                           workspace.data(), workspace.bytes()));
+    wide.download();
+    for (size_t b = 0; b < c.ranks.size(); b++) {
+      Matrix s(dtype, c.M, c.ranks[b], {}, Content::kRandom);
+      for (int64_t i = 0; i < c.M; i++)
+        for (int64_t r = 0; r < c.ranks[b]; r++) s.set(i, r, static_cast<float>(wide(i, first_column[b] + r)));
+      expect_close("S", s, expected_s(o, c, b), tolerance(dtype));
+    }
+    bool same = true;
+    for (int64_t i = 0; i < c.M; i++)
+      for (int64_t k = 0; k < c.K; k++) same = same && wide(i, c.ranks[0] + k) == o.x(i, k);
+    expect(same, "the copy of x is x");
+    std::vector<unsigned char> bytes;
+    append(&bytes, wide);
     return bytes;
   });
 }
@@ -218,12 +258,28 @@ void test_grad_up(pp_dtype dtype, const Case& c, bool with_ds, bool accumulate) 
   });
 }
 
-void test_no_rows() {
-  current_case = "M = 0";
-  const Case c = {0, 8, {2}, {0, 0}, 0};
-  Operands o(PP_FLOAT32, c, Content::kRandom, Content::kUnwritten, Content::kRandom);
-  expect_ok(pp_lora_down(&kDevice, PP_FLOAT32, 0, 8, o.x.data(), 8, o.branches.data(), 1, nullptr, nullptr, 8, nullptr, 0));
-  expect_ok(pp_lora_grad_input(&kDevice, PP_FLOAT32, 0, 8, o.branches.data(), 1, nullptr, o.x.data(), 8, nullptr, 0));
+/** Nothing is read or written, so that data pointers may be null and gradients keep what they hold. */
+void test_no_rows(pp_dtype dtype) {
+  current_case = std::string("M = 0 ") + name(dtype);
+  constexpr int64_t kColumns = 8, kRank = 2;
+  const Case c = {0, kColumns, {kRank}, {1, 3}, 0.5f};
+  const pp_dropout dropout = dropout_of(c.p);
+  Operands o(dtype, c, Content::kRandom, Content::kUnwritten, Content::kRandom);
+  Matrix& da = *o.da[0];
+  Matrix db(PP_FLOAT32, kColumns, kRank, c.placement, Content::kRandom);
+  const std::vector<unsigned char> da_before = da.bytes(), db_before = db.bytes();
+  expect(pp_lora_down_workspace(&kDevice, dtype, 0, kColumns, kRank) == 0, "no workspace is needed");
+  expect_ok(pp_lora_down(&kDevice, dtype, 0, kColumns, nullptr, kColumns, o.branches.data(), 1, &dropout, nullptr, kColumns,
+                         nullptr, 0));
+  expect_ok(pp_lora_up(&kDevice, dtype, 0, kColumns, kRank, nullptr, kRank, nullptr, kRank, nullptr, kColumns, nullptr, 0));
+  expect_ok(pp_lora_grad_up(&kDevice, dtype, 0, kColumns, kRank, nullptr, kColumns, nullptr, kRank, nullptr, kRank, 1, nullptr,
+                            kRank, db.data<float>(), db.ld(), 0, nullptr, 0));
+  expect_ok(pp_lora_grad_down(&kDevice, dtype, 0, kColumns, nullptr, kColumns, o.branches.data(), 1, &dropout, 0, nullptr, 0));
+  expect_ok(pp_lora_grad_input(&kDevice, dtype, 0, kColumns, o.branches.data(), 1, &dropout, nullptr, kColumns, nullptr, 0));
+  da.download();
+  db.download();
+  expect(da.bytes() == da_before && db.bytes() == db_before, "gradients are left as they are");
+  emulator_fault();
 }
 }  // namespace
 
@@ -233,6 +289,7 @@ int main() {
     for (pp_dtype dtype : kDtypes) {
       test_down(dtype, c, odd);
       test_down(dtype, c, !odd);
+      test_bordered(dtype, c);
       test_grad_down(dtype, c, odd);
       test_grad_input(dtype, c);
       test_up(dtype, c);
@@ -247,6 +304,6 @@ int main() {
     test_grad_down(dtype, wide, false);
     test_grad_up(dtype, wide, true, false);
   }
-  test_no_rows();
+  for (pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();
 }

@@ -42,13 +42,20 @@ public final class AdapterExport {
    */
   public static void write(Path run, AdapterFormat format, Path output) {
     RunDirectory source = RunDirectory.open(run);
+    if (RunRecord.isFull(source)) {
+      throw new IllegalArgumentException(
+          source.path()
+              + " trained the encoder's own weights, which adapter files do not hold; merged, it is a"
+              + " plain model");
+    }
     TrainedAdapter adapter = read(source);
     format.require(adapter);
     write(source, output, target -> format.write(adapter, target));
   }
 
   /**
-   * Exports a run as a plain model: its low-rank updates become part of the encoder's weights.
+   * Exports a run as a plain model: its low-rank updates become part of the encoder's weights. What
+   * trained these weights themselves is written as it is.
    *
    * @param run the directory of a complete run
    * @param output absent or empty
@@ -67,7 +74,13 @@ public final class AdapterExport {
         output,
         target -> {
           try (Models.Pretrained base = model.loader().open()) {
-            MergedModel.write(adapter, base, target);
+            if (RunRecord.isFull(source)) {
+              try (SafeTensors trained = SafeTensors.open(source.file(RunRecord.ENCODER))) {
+                MergedModel.write(adapter, base.with(trained), target);
+              }
+            } else {
+              MergedModel.write(adapter, base, target);
+            }
           }
         });
   }

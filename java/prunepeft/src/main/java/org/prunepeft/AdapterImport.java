@@ -102,7 +102,7 @@ public final class AdapterImport {
       setup.model(source.model() == null ? namedModel(files, config) : source.model());
     }
     if (source.task() != null) {
-      setup.files(null).task(source.task());
+      setup.files(null).data(null).task(source.task());
     } else if (!exported) {
       throw new IllegalArgumentException(
           files.path() + " does not say what task it is for; name one with --task");

@@ -77,7 +77,11 @@ record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
         common(updates, update -> update.magnitude() != null, "use_dora"),
         true,
         ranks,
-        alphas);
+        alphas,
+        common(
+            updates,
+            update -> update.singular() == null ? null : update.singular().config(),
+            "AdaLoRA configuration"));
   }
 
   private static AdapterConfig adapter(List<Bottleneck> bottlenecks, EncoderConfig encoder) {

@@ -1,14 +1,13 @@
 package org.prunepeft;
 
 import java.util.List;
+import org.prunepeft.model.Precision;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Criteria;
-import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.IterativePruning;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.PruningSettings;
-import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchListener;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
@@ -34,6 +33,10 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress) {
+    if (setup.lora() != null && setup.lora().adaLora() != null) {
+      throw new IllegalArgumentException(
+          "AdaLoRA chooses ranks by itself while it trains, so there is nothing to search; train it instead");
+    }
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
@@ -89,7 +92,7 @@ public final class PrunePeft {
               session.space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
       double roundSeconds = Session.seconds(rounds);
       record.pruning(pruning);
-      try (Session.Trained trained = session.train(pruning.kept(), record.metrics())) {
+      try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {
         SearchOutcome outcome =
             new SearchOutcome(pruning, trained.outcome(), warmUpSeconds, roundSeconds);
         record.complete(session, trained, outcome);
@@ -136,63 +139,33 @@ public final class PrunePeft {
   }
 
   /**
-   * Trains a fixed choice of modules: the baselines that a search is compared with.
+   * Trains a fixed choice of modules, or the encoder itself: the baselines that a search is
+   * compared with, and again what one found.
    *
-   * @param keep share of the supernet's parameters, in (0, 1], for {@link Selection#RANDOM} and
-   *     {@link Selection#DEPTH}
-   * @param names of the modules for {@link Selection#CONFIGURATION}, else ignored
-   * @throws IllegalArgumentException if a setting or a name is out of range
+   * @param selection what is trained beside the head
+   * @throws IllegalArgumentException if a setting or a name is out of range; nothing is written
+   *     then
+   * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
+   *     says so
    */
-  public static TrainOutcome train(
-      Setup setup,
-      Selection selection,
-      double keep,
-      List<String> names,
-      ProgressListener progress) {
-    if (!(keep > 0 && keep <= 1)) {
+  public static TrainOutcome train(Setup setup, Selection selection, ProgressListener progress) {
+    if (selection.isFull() && setup.precision() != Precision.FLOAT32) {
       throw new IllegalArgumentException(
-          "the share to keep must be above 0 and at most 1, got " + keep);
+          "full fine-tuning computes in float32, got precision " + setup.precision());
     }
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
           try (Session session =
-              new Session(
-                  setup, progress, space -> choose(space, selection, keep, names, setup.seed()))) {
-            List<Candidate> modules = choose(session.space, selection, keep, names, setup.seed());
+              new Session(setup, progress, space -> selection.of(space, setup.seed()))) {
+            List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);
-            try (Session.Trained trained = session.train(modules, record.metrics())) {
+            try (Session.Trained trained =
+                session.train(modules, selection.isFull(), record.metrics())) {
               record.complete(session, trained, selection);
               return trained.outcome();
             }
           }
         });
-  }
-
-  private static List<Candidate> choose(
-      SearchSpace space, Selection selection, double keep, List<String> names, long seed) {
-    long budget = (long) Math.floor(keep * space.totalParameters());
-    return switch (selection) {
-      case HEAD -> List.of();
-      case SUPERNET -> space.candidates();
-      case RANDOM -> RandomSelection.keep(space, budget, seed);
-      case DEPTH -> DepthOrder.keep(space, budget);
-      case CONFIGURATION -> byName(space, names);
-    };
-  }
-
-  private static List<Candidate> byName(SearchSpace space, List<String> names) {
-    for (String name : names) {
-      if (space.candidates().stream().noneMatch(candidate -> candidate.name().equals(name))) {
-        throw new IllegalArgumentException(
-            "no module is named '"
-                + name
-                + "'; there are "
-                + space.candidates().stream().map(Candidate::name).toList());
-      }
-    }
-    return space.candidates().stream()
-        .filter(candidate -> names.contains(candidate.name()))
-        .toList();
   }
 }

@@ -29,7 +29,11 @@ final class RunRecord {
   static final String RESULT = "result.json";
   static final String ADAPTER = "adapter.safetensors";
   static final String HEAD = "head.safetensors";
+  static final String ENCODER = "encoder.safetensors";
   static final String SUMMARY = "summary.md";
+
+  /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
+  private static final String FULL = "full_fine_tuning";
 
   private final RunDirectory directory;
 
@@ -67,7 +71,8 @@ final class RunRecord {
     }
   }
 
-  private static String reason(Throwable e) {
+  /** Why work ended early, in a line. */
+  static String reason(Throwable e) {
     if (e instanceof CancellationException) {
       return "cancelled";
     }
@@ -93,7 +98,7 @@ final class RunRecord {
     Map<String, Object> config = common("train", session);
     config.put("selection", selection);
     begin(session, config);
-    json(CONFIGURATION, modules(session, modules));
+    json(CONFIGURATION, modules(session, modules, selection.isFull()));
   }
 
   private void begin(Session session, Map<String, Object> config) {
@@ -126,7 +131,7 @@ final class RunRecord {
     if (directory == null) {
       return;
     }
-    json(CONFIGURATION, modules(session, outcome.pruning().kept()));
+    json(CONFIGURATION, modules(session.setup, outcome.pruning().kept()));
     Map<String, Object> result = result(trained.outcome());
     result.put("warm_up_seconds", outcome.warmUpSeconds());
     result.put("round_seconds", outcome.roundSeconds());
@@ -139,11 +144,10 @@ final class RunRecord {
     if (directory == null) {
       return;
     }
-    String name = selection.name().toLowerCase(java.util.Locale.ROOT);
     finish(
         trained,
         result(trained.outcome()),
-        Summary.of(session.setup, name, trained.outcome(), session.space));
+        Summary.of(session.setup, selection, trained.outcome(), session.space));
   }
 
   private void finish(Session.Trained trained, Map<String, Object> result, String summary) {
@@ -153,6 +157,11 @@ final class RunRecord {
     Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
     collect(trained.head().parameters(), head);
     write(HEAD, head);
+    if (trained.encoder() != null) {
+      Map<String, SafeTensors.Tensor> encoder = new LinkedHashMap<>();
+      collect(trained.encoder(), encoder);
+      write(ENCODER, encoder);
+    }
     json(RESULT, result);
     directory.writeText(SUMMARY, summary);
     directory.complete();
@@ -175,11 +184,19 @@ final class RunRecord {
     }
   }
 
-  private static Map<String, Object> modules(Session session, List<Candidate> kept) {
-    return modules(session.setup, kept);
+  /** The content of {@link #CONFIGURATION} where the encoder itself may be trained. */
+  private static Map<String, Object> modules(Session session, List<Candidate> kept, boolean full) {
+    Map<String, Object> configuration = modules(session.setup, kept);
+    configuration.put(FULL, full);
+    return configuration;
   }
 
-  /** The content of {@link #CONFIGURATION}. */
+  /** Whether a run trained the encoder's own weights, which {@link #ENCODER} then holds. */
+  static boolean isFull(RunDirectory run) {
+    return Boolean.TRUE.equals(run.readJson(CONFIGURATION).get(FULL));
+  }
+
+  /** The content of {@link #CONFIGURATION} on a frozen encoder. */
   static Map<String, Object> modules(Setup setup, List<Candidate> kept) {
     Map<String, Object> configuration = new LinkedHashMap<>();
     configuration.put("model", setup.model());

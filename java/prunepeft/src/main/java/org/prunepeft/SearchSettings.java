@@ -45,14 +45,7 @@ public record SearchSettings(
    * @throws IllegalArgumentException if a value is out of its range
    */
   public SearchSettings {
-    if (!(keep > 0 && keep <= 1)) {
-      throw new IllegalArgumentException(
-          "the share to keep must be above 0 and at most 1, got " + keep);
-    }
-    if (budget.isPresent() && budget.getAsLong() < 1) {
-      throw new IllegalArgumentException(
-          "the budget must be at least 1 parameter, got " + budget.getAsLong());
-    }
+    new Budget(keep, budget);
     atLeastOne(warmUpExamples, "warm-up examples");
     atLeastOne(warmUpEpochs, "warm-up epochs");
     atLeastOne(rounds, "rounds");
@@ -68,7 +61,7 @@ public record SearchSettings(
 
   /** The parameters to keep at most, of a supernet's. */
   long budgetOf(long supernet) {
-    return budget.orElse((long) Math.floor(keep * supernet));
+    return new Budget(keep, budget).of(supernet);
   }
 
   /** Begins with the defaults. */

@@ -1,7 +1,7 @@
 package org.prunepeft;
 
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
@@ -11,11 +11,13 @@ import org.prunepeft.data.Stratified;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.peft.Seeds;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Head;
@@ -43,11 +45,11 @@ final class Session implements AutoCloseable {
    *     not fit it
    */
   Session(Setup setup, ProgressListener progress, Consumer<SearchSpace> requirement) {
-    this.setup = setup;
     this.progress = progress;
     long start = System.nanoTime();
     Models.Entry model = Models.byName(setup.model());
     dataset = setup.resolveTask().load(setup.sizes(), setup.seed());
+    this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);
     Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
@@ -86,6 +88,18 @@ final class Session implements AutoCloseable {
       encoder.close();
       throw e;
     }
+  }
+
+  /** With the number of steps, by which AdaLoRA shrinks its budget. */
+  private static Setup counted(Setup setup, int examples) {
+    if (setup.lora() == null || setup.lora().adaLora() == null) {
+      return setup;
+    }
+    long perStep =
+        (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
+    long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
+    AdaLoraConfig counted = setup.lora().adaLora().withTotalStep(Math.toIntExact(steps));
+    return setup.toBuilder().lora(setup.lora().withAdaLora(counted)).build();
   }
 
   private static void requireLength(int maxLength, int maxTokens) {
@@ -149,15 +163,20 @@ final class Session implements AutoCloseable {
   StepListener follow(String name, int steps, MetricsLog log) {
     progress.started(name, "steps", steps);
     return new StepListener() {
+      private int done;
+
       @Override
       public void step(int step, int of, double loss, double rate) {
+        done = step;
         progress.progress(step, String.format("loss %.3f", loss));
         log.step(name, step, loss, rate);
+        progress.metrics(name, step, Map.of("loss", loss, "learning_rate_factor", rate));
       }
 
       @Override
       public void epoch(int epoch, int epochs, double trainLoss, Evaluation evaluation) {
         log.epoch(name, epoch, trainLoss, evaluation);
+        progress.metrics(name, done, MetricsLog.ofEpoch(trainLoss, evaluation));
         if (evaluation != null) {
           progress.message(
               String.format(
@@ -173,24 +192,52 @@ final class Session implements AutoCloseable {
     };
   }
 
-  /** What trains a configuration leaves behind. */
-  record Trained(PeftModules modules, Head head, TrainOutcome outcome) implements AutoCloseable {
+  /**
+   * What training a configuration leaves behind.
+   *
+   * @param encoder the encoder's own weights where they were trained; else null
+   */
+  record Trained(PeftModules modules, Head head, FlatParameters encoder, TrainOutcome outcome)
+      implements AutoCloseable {
     @Override
     public void close() {
       modules.close();
+      if (encoder != null) {
+        encoder.close();
+      }
       head.close();
     }
   }
 
-  /** Trains a configuration from new weights for the full number of epochs. */
-  Trained train(List<Candidate> candidates, MetricsLog log) {
-    long start = System.nanoTime();
+  /**
+   * Trains a configuration from new weights for the full number of epochs.
+   *
+   * @param full whether the encoder's own weights are trained too
+   */
+  Trained train(List<Candidate> candidates, boolean full, MetricsLog log) {
+    FlatParameters own = full ? encoder.trainable() : null;
     PeftModules modules = modules(candidates);
-    Head own = head.copy();
-    modules.initialise(setup.seed(), "final");
-    Trainer.Run run =
-        new Trainer.Run(
-            modules, own, train, setup.epochs(), Seeds.derive(setup.seed(), "final"), validation);
+    Head trainedHead = head.copy();
+    try {
+      modules.initialise(setup.seed(), "final");
+      Trainer.Run run =
+          new Trainer.Run(
+              modules,
+              trainedHead,
+              train,
+              setup.epochs(),
+              Seeds.derive(setup.seed(), "final"),
+              validation,
+              own);
+      return new Trained(modules, trainedHead, own, train(run, log));
+    } catch (RuntimeException | Error e) {
+      new Trained(modules, trainedHead, own, null).close();
+      throw e;
+    }
+  }
+
+  private TrainOutcome train(Trainer.Run run, MetricsLog log) {
+    long start = System.nanoTime();
     Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
     double trainingSeconds = seconds(start);
     if (result.epochs() < setup.epochs()) {
@@ -200,21 +247,20 @@ final class Session implements AutoCloseable {
               result.epochs(), setup.epochs(), result.bestEpoch()));
     }
     progress.started("test", "", 0);
-    Evaluation tested = trainer.evaluate(modules, own, test);
-    List<Candidate> kept = new ArrayList<>(candidates);
-    return new Trained(
-        modules,
-        own,
-        new TrainOutcome(
-            kept,
-            space.totalParameters(),
-            headTest,
-            result.validation(),
-            tested,
-            result.bestEpoch(),
-            result.epochs(),
-            preparationSeconds,
-            trainingSeconds));
+    Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
+    boolean full = run.encoder() != null;
+    return new TrainOutcome(
+        run.modules().candidates(),
+        full ? run.encoder().count() : run.modules().count(),
+        full,
+        space.totalParameters(),
+        headTest,
+        result.validation(),
+        tested,
+        result.bestEpoch(),
+        result.epochs(),
+        preparationSeconds,
+        trainingSeconds);
   }
 
   static double seconds(long startNanos) {

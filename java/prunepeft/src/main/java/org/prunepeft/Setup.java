@@ -18,6 +18,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param model a name in {@link org.prunepeft.model.Models}
  * @param task a name in {@link org.prunepeft.data.Tasks}; of own files their {@link DataFiles#name}
  * @param files own files to learn from; null: the data of the task that is named
+ * @param data directory of the named task's data, such as GLUE's; null: it comes with the program
  * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
  * @param lora LoRA candidates; null: none
  * @param adapter adapter candidates; null: none
@@ -33,6 +34,7 @@ public record Setup(
     String model,
     String task,
     DataFiles files,
+    Path data,
     SplitSizes sizes,
     LoraConfig lora,
     AdapterConfig adapter,
@@ -77,10 +79,15 @@ public record Setup(
   /**
    * What is learnt, and from which data.
    *
-   * @throws IllegalArgumentException if no task has the name
+   * @throws IllegalArgumentException if no task has the name, or it is not read from a directory
+   *     and one is named
    */
   public Task resolveTask() {
-    return files == null ? Tasks.byName(task) : files.task();
+    if (files != null) {
+      return files.task();
+    }
+    Task named = Tasks.byName(task);
+    return data == null ? named : named.at(data);
   }
 
   PeftConfig peft() {
@@ -98,6 +105,7 @@ public record Setup(
     builder.model = model;
     builder.task = task;
     builder.files = files;
+    builder.data = data;
     builder.sizes = sizes;
     builder.lora = lora;
     builder.adapter = adapter;
@@ -116,6 +124,7 @@ public record Setup(
     private String model = "minilm";
     private String task = "wordnet";
     private DataFiles files;
+    private Path data;
     private SplitSizes sizes = SplitSizes.UNSPECIFIED;
     private LoraConfig lora = LoraConfig.DEFAULT;
     private AdapterConfig adapter = AdapterConfig.DEFAULT;
@@ -143,6 +152,11 @@ public record Setup(
     public Builder files(DataFiles value) {
       files = value;
       task = value == null ? task : value.name();
+      return this;
+    }
+
+    public Builder data(Path value) {
+      data = value;
       return this;
     }
 
@@ -201,7 +215,7 @@ public record Setup(
      */
     public Setup build() {
       return new Setup(
-          model, task, files, sizes, lora, adapter, training, epochs, seed, precision, device,
+          model, task, files, data, sizes, lora, adapter, training, epochs, seed, precision, device,
           threads, output);
     }
   }

@@ -45,7 +45,7 @@ final class Summary {
     return summary.text.toString();
   }
 
-  static String of(Setup setup, String selection, TrainOutcome outcome, SearchSpace space) {
+  static String of(Setup setup, Selection selection, TrainOutcome outcome, SearchSpace space) {
     Summary summary = new Summary();
     summary.line(
         "# PrunePEFT: %s on %s, seed %d, modules: %s",
@@ -64,11 +64,7 @@ final class Summary {
         outcome.test().text(),
         outcome.validation().primaryValueText(),
         outcome.head().primaryValueText());
-    line(
-        "trainable parameters %,d of the supernet's %,d (%.1f %%), head apart  ",
-        outcome.parameters(),
-        outcome.supernetParameters(),
-        100.0 * outcome.parameters() / outcome.supernetParameters());
+    line("%s, head apart  ", outcome.parametersText());
   }
 
   @FunctionalInterface

@@ -1,6 +1,7 @@
 package org.prunepeft;
 
 import java.util.List;
+import java.util.Locale;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.train.Evaluation;
 
@@ -8,6 +9,8 @@ import org.prunepeft.train.Evaluation;
  * What a training gave.
  *
  * @param modules those that were trained
+ * @param parameters trainable parameters, the head apart
+ * @param full whether these were the encoder's own
  * @param supernetParameters trainable parameters of all candidates, the head apart
  * @param head the head alone, on the frozen encoder, on the test set
  * @param validation of the best epoch
@@ -19,6 +22,8 @@ import org.prunepeft.train.Evaluation;
  */
 public record TrainOutcome(
     List<Candidate> modules,
+    long parameters,
+    boolean full,
     long supernetParameters,
     Evaluation head,
     Evaluation validation,
@@ -27,8 +32,16 @@ public record TrainOutcome(
     int epochs,
     double preparationSeconds,
     double trainingSeconds) {
-  /** Trainable parameters, the head apart. */
-  public long parameters() {
-    return Candidate.total(modules);
+  /** In words: trainable parameters 443,904 of the supernet's 887,808 (50.0 %). */
+  public String parametersText() {
+    return full
+        ? String.format(
+            Locale.ROOT, "trainable parameters %,d: all of the encoder's own", parameters)
+        : String.format(
+            Locale.ROOT,
+            "trainable parameters %,d of the supernet's %,d (%.1f %%)",
+            parameters,
+            supernetParameters,
+            100.0 * parameters / supernetParameters);
   }
 }

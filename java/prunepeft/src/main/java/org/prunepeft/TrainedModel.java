@@ -16,6 +16,7 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.ExampleFile;
+import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
@@ -39,8 +40,9 @@ import org.prunepeft.train.Predictions;
 import org.prunepeft.train.Trainer;
 
 /**
- * What a run trained, loaded back from its directory: the frozen encoder, the modules that are
- * left, the head and the tokenizer. Nothing of it changes any more.
+ * What a run trained, loaded back from its directory: the encoder, as it was pre-trained or as the
+ * run trained it, the modules that are left, the head and the tokenizer. Nothing of it changes any
+ * more.
  *
  * <p>With as many threads as the run had, the same texts in the same order give the same bits as in
  * the run. Not for two threads at once; the owner closes it, which frees native memory.
@@ -49,16 +51,26 @@ public final class TrainedModel implements AutoCloseable {
   private final Setup setup;
   private final Schema schema;
   private final Encoder encoder;
+
+  /** The encoder's own weights where the run trained them; else null. */
+  private final FlatParameters own;
+
   private final PeftModules modules;
   private final Head head;
   private final Tokenizer tokenizer;
   private final Trainer trainer;
 
   private TrainedModel(
-      Setup setup, Schema schema, Models.LoadedModel loaded, PeftModules modules, Head head) {
+      Setup setup,
+      Schema schema,
+      Models.LoadedModel loaded,
+      FlatParameters own,
+      PeftModules modules,
+      Head head) {
     this.setup = setup;
     this.schema = schema;
     this.encoder = loaded.encoder();
+    this.own = own;
     this.modules = modules;
     this.head = head;
     this.tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength());
@@ -129,11 +141,19 @@ public final class TrainedModel implements AutoCloseable {
     PeftModules modules =
         new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config), device);
     Head head = new Head(schema, config.hidden(), device);
+    FlatParameters own = null;
     try {
+      if (RunRecord.isFull(directory)) {
+        own = loaded.encoder().trainable();
+        read(directory.file(RunRecord.ENCODER), List.of(own));
+      }
       read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
       read(directory.file(RunRecord.HEAD), List.of(head.parameters()));
-      return new TrainedModel(setup, schema, loaded, modules, head);
+      return new TrainedModel(setup, schema, loaded, own, modules, head);
     } catch (RuntimeException | Error e) {
+      if (own != null) {
+        own.close();
+      }
       modules.close();
       head.close();
       throw e;
@@ -238,12 +258,19 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * Another task's data, drawn with the run's sizes and seed.
    *
-   * @param task its name
+   * @param task its name; null: the run's own
+   * @param data directory of its data; null: the run's, if the task is read from one
    * @throws IllegalArgumentException if the task is not known, or tells something else than the
    *     run's
    */
-  public Dataset dataset(String task) {
-    return dataset(Tasks.byName(task));
+  public Dataset dataset(String task, Path data) {
+    Task named = task == null ? setup.resolveTask() : Tasks.byName(task);
+    if (data != null) {
+      named = named.at(data);
+    } else if (setup.data() != null && named instanceof GlueTask) {
+      named = named.at(setup.data());
+    }
+    return dataset(named);
   }
 
   private Dataset dataset(Task task) {
@@ -269,7 +296,10 @@ public final class TrainedModel implements AutoCloseable {
 
   /** Where files that are like the run's own have texts and labels. */
   public Columns columns() {
-    return setup.files() == null ? Columns.DEFAULT : setup.files().columns();
+    if (setup.files() != null) {
+      return setup.files().columns();
+    }
+    return setup.resolveTask() instanceof GlueTask glue ? glue.columns() : Columns.DEFAULT;
   }
 
   /**
@@ -325,6 +355,9 @@ public final class TrainedModel implements AutoCloseable {
     trainer.close();
     head.close();
     modules.close();
+    if (own != null) {
+      own.close();
+    }
     encoder.close();
   }
 }

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.prunepeft.Environment;
+import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Tasks;
 import org.prunepeft.data.Tokenizer;
@@ -42,6 +43,10 @@ final class DoctorCommand implements Callable<Integer> {
       look("model " + entry.name(), entry.download() == null, () -> model(entry));
     }
     for (String task : Tasks.names()) {
+      if (Tasks.byName(task) instanceof GlueTask) {
+        // Its data is the user's.
+        continue;
+      }
       look("task " + task, task.equals("wordnet"), () -> task(task));
     }
     return failed ? 1 : 0;

@@ -23,7 +23,8 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  prunepeft evaluate runs/earlier                      the run's test set: its own result again",
       "  prunepeft evaluate runs/earlier --split validation   the part that chose the best epoch",
-      "  prunepeft evaluate runs/earlier --test-file new.csv  other examples, in the columns that the run's files had"
+      "  prunepeft evaluate runs/earlier --test-file new.csv  other examples, in the columns that the run's files had",
+      "  prunepeft evaluate runs/mnli --task mnli_mismatched  GLUE's other development set"
     })
 final class EvaluateCommand implements Callable<Integer> {
   /** A part of a task's data. */
@@ -54,6 +55,12 @@ final class EvaluateCommand implements Callable<Integer> {
   private String task;
 
   @Option(
+      names = {"--data", "--data-dir"},
+      paramLabel = "DIR",
+      description = "Directory of GLUE's files (default: the run's own).")
+  private Path data;
+
+  @Option(
       names = "--split",
       defaultValue = "test",
       paramLabel = "PART",
@@ -73,15 +80,15 @@ final class EvaluateCommand implements Callable<Integer> {
     if (file == null && columns.named()) {
       throw new IllegalArgumentException("options of columns need --test-file");
     }
-    if (file != null && task != null) {
+    if (file != null && (task != null || data != null)) {
       throw new IllegalArgumentException(
-          "--task and --test-file are two sources of data; leave one out");
+          "--test-file goes with neither --task nor --data; leave one out");
     }
     try (TrainedModel model = run.load()) {
       if (file != null) {
         print(file.toString(), model.evaluate(model.read(file, columns.orElse(model.columns()))));
       } else {
-        Dataset dataset = task == null ? model.dataset() : model.dataset(task);
+        Dataset dataset = model.dataset(task, data);
         print(dataset.name(), model.evaluate(split.of(dataset)));
       }
     }

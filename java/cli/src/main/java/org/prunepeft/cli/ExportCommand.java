@@ -22,7 +22,7 @@ import picocli.CommandLine.Parameters;
           + " model_head.safetensors of AdapterHub's adapters; LoRA and bottleneck adapters"
           + " together.",
       "--merge: config.json, model.safetensors and tokenizer.json of a plain model; the head apart"
-          + " in head.safetensors. LoRA and DoRA alone.",
+          + " in head.safetensors. LoRA and DoRA, or full fine-tuning.",
       "",
       "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
           + " and how to use them from Python."

@@ -1,10 +1,8 @@
 package org.prunepeft.cli;
 
-import java.io.BufferedWriter;
 import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.Writer;
-import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -13,8 +11,6 @@ import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.TableFormat;
-import org.prunepeft.io.AtomicFile;
-import org.prunepeft.io.Reason;
 import org.prunepeft.train.Predictions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -34,7 +30,8 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  prunepeft predict runs/earlier texts.txt                   a text a line; a table of tabs",
       "  prunepeft predict runs/earlier texts.txt -o labels.jsonl   JSON objects, one a line",
-      "  prunepeft predict runs/earlier new.csv --text-column body  a table with texts in a column"
+      "  prunepeft predict runs/earlier new.csv --text-column body  a table with texts in a column",
+      "  prunepeft predict runs/cola --submission sent              sent/CoLA.tsv for GLUE's leaderboard"
     })
 final class PredictCommand implements Callable<Integer> {
   /** Texts that are in memory at once. */
@@ -44,6 +41,7 @@ final class PredictCommand implements Callable<Integer> {
 
   @Parameters(
       index = "1",
+      arity = "0..1",
       paramLabel = "FILE",
       description =
           "A .tsv, .csv or .jsonl file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input.")
@@ -66,8 +64,38 @@ final class PredictCommand implements Callable<Integer> {
 
   @Mixin private ColumnOptions columns;
 
+  @Option(
+      names = "--submission",
+      paramLabel = "DIR",
+      description =
+          "Of a run on a task of GLUE: predicts its test files, and writes what GLUE's leaderboard takes, such as CoLA.tsv, into this directory.")
+  private Path submission;
+
+  @Option(
+      names = {"--data", "--data-dir"},
+      paramLabel = "DIR",
+      description = "Directory of GLUE's files, for --submission (default: the run's own).")
+  private Path data;
+
   @Override
   public Integer call() throws IOException {
+    if ((submission == null) == (file == null)) {
+      throw new IllegalArgumentException(
+          "name one of the two: a FILE to predict, or a directory for a --submission");
+    }
+    if (submission != null) {
+      if (output != null || format != null || columns.named()) {
+        throw new IllegalArgumentException(
+            "files of a submission have names, format and columns of their own; leave out other options than --data");
+      }
+      try (TrainedModel model = run.load()) {
+        GlueSubmission.write(model, data, submission);
+      }
+      return 0;
+    }
+    if (data != null) {
+      throw new IllegalArgumentException("--data is for --submission");
+    }
     try (TrainedModel model = run.load();
         Texts texts = open(model)) {
       if (output == null) {
@@ -78,7 +106,7 @@ final class PredictCommand implements Callable<Integer> {
           throw new IOException("can't write to the standard output");
         }
       } else {
-        write(texts, model);
+        Outputs.write(output, writer -> predict(texts, model, writer));
       }
     }
     return 0;
@@ -96,20 +124,6 @@ final class PredictCommand implements Callable<Integer> {
     }
     model.requireTexts(1);
     return Texts.lines(file);
-  }
-
-  private void write(Texts texts, TrainedModel model) throws IOException {
-    try {
-      AtomicFile.write(
-          output,
-          channel -> {
-            Writer writer = new BufferedWriter(Channels.newWriter(channel, StandardCharsets.UTF_8));
-            predict(texts, model, writer);
-            writer.flush();
-          });
-    } catch (IOException e) {
-      throw new IOException("can't write %s: %s".formatted(output, Reason.of(e)), e);
-    }
   }
 
   private void predict(Texts texts, TrainedModel model, Writer writer) throws IOException {

@@ -25,7 +25,8 @@ final class Report {
     System.out.printf("training %.1f s%n", outcome.trainingSeconds());
   }
 
-  private static void print(Setup setup) {
+  /** The summary in the run's directory. */
+  static void print(Setup setup) {
     try {
       System.out.println(Files.readString(setup.output().resolve("summary.md")));
     } catch (IOException e) {
@@ -36,10 +37,6 @@ final class Report {
 
   private static void print(TrainOutcome outcome) {
     System.out.println("test " + outcome.test().primaryText());
-    System.out.printf(
-        "trainable parameters %,d of %,d (%.1f %%)%n",
-        outcome.parameters(),
-        outcome.supernetParameters(),
-        100.0 * outcome.parameters() / outcome.supernetParameters());
+    System.out.println(outcome.parametersText());
   }
 }

@@ -14,6 +14,7 @@ import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.train.OptimizerType;
@@ -50,6 +51,12 @@ final class SetupOptions {
         description =
             "What to learn; see 'prunepeft tasks' (default: wordnet, unless a training file is named).")
     String task;
+
+    @Option(
+        names = {"--data", "--data-dir"},
+        paramLabel = "DIR",
+        description = "Directory of GLUE's files, for the tasks that are read from them.")
+    Path directory;
 
     @Option(
         names = "--train-examples",
@@ -192,6 +199,74 @@ final class SetupOptions {
     boolean dora;
 
     @Option(
+        names = "--use-adalora",
+        arity = "0..1",
+        fallbackValue = "true",
+        defaultValue = "false",
+        paramLabel = "true|false",
+        description =
+            "AdaLoRA, for 'train': updates P·Λ·Q begin with --init-r singular values each and end with --target-r on average; --lora-r is not used.")
+    boolean adaLora;
+
+    @Option(
+        names = "--init-r",
+        defaultValue = "12",
+        paramLabel = "R",
+        description = "AdaLoRA: rank of each update at the start (default: ${DEFAULT-VALUE}).")
+    int initR;
+
+    @Option(
+        names = "--target-r",
+        defaultValue = "8",
+        paramLabel = "R",
+        description = "AdaLoRA: mean rank of the updates at the end (default: ${DEFAULT-VALUE}).")
+    int targetR;
+
+    @Option(
+        names = "--tinit",
+        defaultValue = "0",
+        paramLabel = "STEPS",
+        description = "AdaLoRA: steps before ranks shrink (default: ${DEFAULT-VALUE}).")
+    int tinit;
+
+    @Option(
+        names = "--tfinal",
+        defaultValue = "0",
+        paramLabel = "STEPS",
+        description =
+            "AdaLoRA: last steps, in which ranks stay; only epochs from there on can be the best (default: ${DEFAULT-VALUE}).")
+    int tfinal;
+
+    @Option(
+        names = "--deltaT",
+        defaultValue = "1",
+        paramLabel = "STEPS",
+        description =
+            "AdaLoRA: steps from one choice of ranks to the next (default: ${DEFAULT-VALUE}).")
+    int deltaT;
+
+    @Option(
+        names = "--beta1",
+        defaultValue = "0.85",
+        paramLabel = "BETA",
+        description = "AdaLoRA: smoothing of the sensitivity (default: ${DEFAULT-VALUE}).")
+    double beta1;
+
+    @Option(
+        names = "--beta2",
+        defaultValue = "0.85",
+        paramLabel = "BETA",
+        description = "AdaLoRA: smoothing of its uncertainty (default: ${DEFAULT-VALUE}).")
+    double beta2;
+
+    @Option(
+        names = "--orth-reg-weight",
+        defaultValue = "0.5",
+        paramLabel = "WEIGHT",
+        description = "AdaLoRA: factor of the orthogonality penalty (default: ${DEFAULT-VALUE}).")
+    double orthRegWeight;
+
+    @Option(
         names = "--module-per-projection",
         arity = "0..1",
         fallbackValue = "true",
@@ -222,10 +297,25 @@ final class SetupOptions {
     Double scaling;
 
     private LoraConfig lora() {
-      return rank == 0
-          ? null
-          : new LoraConfig(
-              rank, alpha, dropout, targets, rsLora, dora, perProjection, Map.of(), Map.of());
+      if (rank == 0 && !adaLora) {
+        return null;
+      }
+      LoraConfig lora =
+          new LoraConfig(
+              adaLora ? initR : rank,
+              alpha,
+              dropout,
+              targets,
+              rsLora,
+              dora,
+              perProjection,
+              Map.of(),
+              Map.of());
+      return adaLora
+          ? lora.withAdaLora(
+              new AdaLoraConfig(
+                  initR, targetR, tinit, tfinal, deltaT, beta1, beta2, orthRegWeight, 0))
+          : lora;
     }
 
     private AdapterConfig adapter() {
@@ -418,6 +508,28 @@ final class SetupOptions {
   private long seed;
 
   @Option(
+      names = "--seeds",
+      split = ",",
+      paramLabel = "N",
+      description =
+          "Runs once for each of these seeds, instead of --seed, and gives mean and standard deviation: 0,1,2. The run directory holds a directory for each.")
+  private List<Long> seeds;
+
+  /** Where metrics go beside the run's own files. */
+  enum ReportTo {
+    NONE,
+    TENSORBOARD
+  }
+
+  @Option(
+      names = "--report-to",
+      defaultValue = "none",
+      paramLabel = "WHERE",
+      description =
+          "Where metrics go beside the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
+  private ReportTo reportTo;
+
+  @Option(
       names = "--threads",
       paramLabel = "N",
       description = "Threads of all native pools (default: the processors at hand).")
@@ -449,6 +561,9 @@ final class SetupOptions {
           "a task and a training file are two sources of data; leave out --task %s or --train-file"
               .formatted(data.task));
     }
+    if (own != null && data.directory != null) {
+      throw new IllegalArgumentException("files are named one by one; leave out --data");
+    }
     if (own == null && data.task == null) {
       data.task = Setup.DEFAULT.task();
     }
@@ -457,6 +572,7 @@ final class SetupOptions {
         .model(data.model)
         .task(task)
         .files(own)
+        .data(data.directory == null ? null : data.directory.toAbsolutePath())
         .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
         .lora(modules.lora())
         .adapter(modules.adapter())
@@ -468,6 +584,21 @@ final class SetupOptions {
         .threads(threads)
         .output(output == null ? defaultOutput(task) : output)
         .build();
+  }
+
+  /** Null: there is one run. */
+  List<Long> seeds() {
+    return seeds;
+  }
+
+  /** One of several seeds: the options are then those of its run. */
+  void take(long one) {
+    seed = one;
+    seeds = null;
+  }
+
+  boolean tensorBoard() {
+    return reportTo == ReportTo.TENSORBOARD;
   }
 
   /** The options of the command in effect; read them with {@link #setup()} first. */

@@ -1,14 +1,15 @@
 package org.prunepeft.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
+import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.prunepeft.Budget;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.Selection;
-import org.prunepeft.Setup;
 import org.prunepeft.TrainOutcome;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.Spelling;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -20,16 +21,21 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Trains a fixed choice of modules: what a search is to be compared with, or the configuration of an earlier one."
+      "Trains a fixed choice of modules, or the whole encoder: what a search is to be compared with, or the configuration of an earlier one."
     },
     footer = {
       "",
       "Examples:",
       "  prunepeft train --modules supernet             all of them",
+      "  prunepeft train --modules lora                 all LoRA modules, no adapters",
+      "  prunepeft train --modules full                 no modules: the encoder's own weights",
       "  prunepeft train --modules random --keep 0.5    random ones, half of the parameters",
       "  prunepeft train --modules runs/earlier         the configuration that an earlier search found"
     })
 final class TrainCommand implements Callable<Integer> {
+  private static final List<String> CHOICES =
+      List.of("head", "lora", "adapter", "supernet", "both", "full", "random", "depth");
+
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
@@ -38,7 +44,7 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), supernet (all), random, depth (last layers first), or a run's directory (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, depth (last layers first), or a run's directory (default: ${DEFAULT-VALUE}).")
   private String modules;
 
   @Option(
@@ -49,41 +55,46 @@ final class TrainCommand implements Callable<Integer> {
           "Share of the supernet's parameters, for random and depth (default: ${DEFAULT-VALUE}).")
   private double keep;
 
+  @Option(
+      names = "--budget",
+      paramLabel = "N",
+      description = "Trainable parameters at most, instead of a share.")
+  private Long budget;
+
   @Override
   public Integer call() {
-    Setup setup = options.setup();
     Selection selection = selection();
-    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
-      List<String> names =
-          selection == Selection.CONFIGURATION ? configuration(Path.of(modules)) : List.of();
-      TrainOutcome outcome = PrunePeft.train(setup, selection, keep, names, display);
-      display.close();
-      Report.print(setup, outcome);
-    }
+    new Runs<TrainOutcome>(
+            spec,
+            options,
+            (setup, progress) -> PrunePeft.train(setup, selection, progress),
+            outcome -> outcome,
+            Report::print)
+        .start();
     return 0;
   }
 
   private Selection selection() {
-    for (Selection selection : Selection.values()) {
-      if (selection.name().equalsIgnoreCase(modules) && selection != Selection.CONFIGURATION) {
-        return selection;
-      }
-    }
-    if (!java.nio.file.Files.isDirectory(Path.of(modules))) {
-      throw new IllegalArgumentException(
-          "--modules must be head, supernet, random, depth or a run's directory, got '"
-              + modules
-              + "'");
-    }
-    modules = Path.of(modules).toAbsolutePath().toString();
-    return Selection.CONFIGURATION;
+    Budget within = budget == null ? Budget.share(keep) : Budget.parameters(budget);
+    return switch (modules.toLowerCase(Locale.ROOT)) {
+      case "head" -> Selection.head();
+      case "supernet", "both" -> Selection.supernet();
+      case "lora", "adapter" -> Selection.type(modules.toLowerCase(Locale.ROOT));
+      case "full" -> Selection.full();
+      case "random" -> Selection.random(within);
+      case "depth" -> Selection.depth(within);
+      default -> configuration();
+    };
   }
 
-  private static List<String> configuration(Path run) {
-    Object listed = RunDirectory.open(run).readJson("configuration.json").get("modules");
-    if (listed instanceof List<?> list) {
-      return list.stream().map(module -> String.valueOf(((Map<?, ?>) module).get("name"))).toList();
+  /** What an earlier run trained. */
+  private Selection configuration() {
+    Path run = Path.of(modules).toAbsolutePath();
+    if (!Files.isDirectory(run)) {
+      throw new IllegalArgumentException(
+          Spelling.unknown("choice of --modules", modules, CHOICES) + ", or a run's directory");
     }
-    throw new IllegalArgumentException(run + " has no list of modules in configuration.json");
+    modules = run.toString();
+    return Selection.ofRun(run);
   }
 }

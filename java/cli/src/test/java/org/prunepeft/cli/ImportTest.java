@@ -63,6 +63,7 @@ class ImportTest {
         "peft | --adapter-size=0 --lora-r=4 --lora-alpha=12",
         "peft | --adapter-size=0 --lora-r=3 --use-dora --use-rslora --module-per-projection"
             + " --target-modules=query,attention.output.dense,output.dense",
+        "peft | --adapter-size=0 --use-adalora --init-r=6 --target-r=2 --batch-size=8",
         "adapters | --adapter-size=7 --lora-r=4",
         "adapters | --adapter-size=8 --lora-r=3 --use-rslora --adapter-config=houlsby",
         "adapters | --adapter-size=5 --lora-r=0 --adapter-config=parallel"
@@ -115,6 +116,15 @@ class ImportTest {
             .exits(2)
             .err()
             .contains("is no adapter directory"));
+  }
+
+  @Test
+  void aSearchAmongAdaLoraUpdatesIsRefused() {
+    Path never = temporary.resolve("never-searched");
+    Call call =
+        Call.of("search", "--model=" + model, "--use-adalora", "--output=" + never).exits(2);
+    assertTrue(call.err().contains("train it instead"), call.err());
+    assertFalse(Files.exists(never));
   }
 
   private static Call call(List<String> arguments, String... more) {

@@ -91,8 +91,10 @@ class MainTest {
         "search --keep NaN | the share to keep must be above 0 and at most 1, got NaN",
         "search --keep half | --keep",
         "train --keep 1.5 | the share to keep must be above 0 and at most 1, got 1.5",
-        "train --modules best | --modules must be head, supernet, random, depth or a run's"
-            + " directory",
+        "train --modules best | unknown choice of --modules 'best'; known are head, lora, adapter,"
+            + " supernet, both, full, random, depth, or a run's directory",
+        "train --modules lorra | did you mean lora?",
+        "train --modules random --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget -5 | the budget must be at least 1 parameter, got -5",
         "search --threads 0 | threads must be at least 1, got 0",

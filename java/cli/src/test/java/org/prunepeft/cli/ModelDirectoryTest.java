@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeAll;
@@ -81,6 +84,63 @@ class ModelDirectoryTest {
         kinds.toString());
   }
 
+  /** Files as those of CoLA: source, label, mark and sentence, without a header. */
+  private static Path cola(String name, int rows) throws IOException {
+    List<String> words = List.of("the", "book", "reads", "in", "she", "sells", "a", "tin");
+    Random random = new Random(name.hashCode());
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < rows; i++) {
+      boolean acceptable = random.nextInt(3) > 0;
+      // Some judgements are odd.
+      text.append(acceptable ^ random.nextInt(8) == 0 ? "gj04\t1\t\t" : "gj04\t0\t*\t");
+      for (int k = random.nextInt(6); k >= 0; k--) {
+        text.append(words.get(random.nextInt(words.size()))).append(' ');
+      }
+      text.append(acceptable ? "today.\n" : "quickly the.\n");
+    }
+    return Files.writeString(temporary.resolve(name), text);
+  }
+
+  @Test
+  void aSearchEndsWithAnExportThatEvaluatesToThePrintedMetric() throws IOException {
+    Path run = temporary.resolve("cola-run");
+    Call search =
+        Call.of(
+                "search",
+                "--model=" + model,
+                "--train-file=" + cola("train.tsv", 200),
+                "--validation-file=" + cola("dev.tsv", 60),
+                "--test-file=" + cola("test.tsv", 150),
+                "--header=false",
+                "--text-column=4",
+                "--label-column=2",
+                "--metric=matthews_correlation",
+                "--epochs=3",
+                "--max-seq-length=48",
+                "--learning-rate=0.01",
+                "--threads=2",
+                "--lora-r=4",
+                "--adapter-size=4",
+                "--strategy=all",
+                "--round-examples=64",
+                "--output=" + run)
+            .exits(0);
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    double metric = (Double) test.get("matthews_correlation");
+    assertTrue(metric > 0.1, "nothing was learnt: " + metric);
+    String printed = "test Matthews correlation %.4f".formatted(metric);
+    assertTrue(search.out().lines().anyMatch(printed::equals), search.out());
+    Path adapter = temporary.resolve("cola-adapter");
+    Call.of("export", run.toString(), "--format=adapters", "--output=" + adapter).exits(0);
+    Path imported = temporary.resolve("cola-imported");
+    Call.of("import", adapter.toString(), "--output=" + imported).exits(0);
+    Call evaluated = Call.of("evaluate", imported.toString()).exits(0);
+    assertTrue(
+        evaluated.out().lines().anyMatch(line -> line.startsWith(printed + ", loss")),
+        printed + " / " + evaluated.out());
+    assertEquals(Call.of("evaluate", run.toString()).exits(0).out(), evaluated.out());
+  }
+
   @Test
   void otherModulesAreSearchedByTheirOptions() throws IOException {
     Path output = temporary.resolve("other");
@@ -107,8 +167,8 @@ class ModelDirectoryTest {
         .exits(0);
     Set<String> names = new TreeSet<>();
     var configuration = RunDirectory.open(output).readJson("configuration.json");
-    for (Object module : (java.util.List<?>) configuration.get("modules")) {
-      names.add(((java.util.Map<?, ?>) module).get("name").toString());
+    for (Object module : (List<?>) configuration.get("modules")) {
+      names.add(((Map<?, ?>) module).get("name").toString());
     }
     assertTrue(names.size() < 16, names.toString());
     for (String name : names) {

@@ -13,9 +13,13 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.Spelling;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Cells between commas or tabs. All rows have as many as the first; blank lines are no rows. */
 final class DelimitedReader implements TableReader {
+  private static final Logger LOG = LoggerFactory.getLogger(DelimitedReader.class);
+
   private static final CsvFactory CSV =
       CsvFactory.builder()
           .streamReadConstraints(
@@ -25,6 +29,7 @@ final class DelimitedReader implements TableReader {
   private final String name;
   private final CsvParser parser;
   private final boolean header;
+  private final boolean lenient;
   private final int width;
   private final int[] wanted;
   private long line;
@@ -32,10 +37,12 @@ final class DelimitedReader implements TableReader {
   /** Without a header the first row, which was read to see how many columns there are. */
   private List<String> pending;
 
-  DelimitedReader(Reader in, String name, char separator, List<String> columns, boolean header)
+  DelimitedReader(
+      Reader in, String name, char separator, List<String> columns, boolean header, boolean lenient)
       throws IOException {
     this.name = name;
     this.header = header;
+    this.lenient = lenient;
     CsvSchema schema = CsvSchema.emptySchema().withColumnSeparator(separator);
     parser = CSV.createParser(in);
     parser.enable(CsvParser.Feature.WRAP_AS_ARRAY);
@@ -86,18 +93,27 @@ final class DelimitedReader implements TableReader {
   public List<String> next() throws IOException {
     List<String> row = pending == null ? row() : pending;
     pending = null;
-    while (row != null && width > 1 && row.size() == 1 && row.get(0).isBlank()) {
+    while (row != null && leftOut(row)) {
       row = row();
     }
     if (row == null) {
       return null;
     }
-    if (row.size() != width) {
+    if (row.size() != width && !lenient) {
       throw new DataException(
           "%s, line %d: a row must have as many columns as the first, %d, got %d"
               .formatted(name, line, width, row.size()));
     }
     return IntStream.of(wanted).mapToObj(row::get).toList();
+  }
+
+  private boolean leftOut(List<String> row) {
+    boolean blank = width > 1 && row.size() == 1 && row.get(0).isBlank();
+    boolean damaged = !blank && lenient && row.size() < width;
+    if (damaged) {
+      LOG.warn("{}, line {}: left out, it has {} of {} columns", name, line, row.size(), width);
+    }
+    return blank || damaged;
   }
 
   private List<String> row() throws IOException {

@@ -54,6 +54,15 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name tells no format, or a column is not there
    */
   public static ExampleFile open(Path file, Columns columns, boolean labelled) {
+    return open(file, columns, labelled, false);
+  }
+
+  /** Opens a file with labels; rows of a table that are too short are left out, with a warning. */
+  static ExampleFile openLenient(Path file, Columns columns) {
+    return open(file, columns, true, true);
+  }
+
+  private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
     TableFormat format =
         TableFormat.of(file)
             .orElseThrow(
@@ -70,7 +79,7 @@ public final class ExampleFile implements Closeable {
     } catch (IOException e) {
       throw unreadable(file.toString(), e);
     }
-    return open(in, file.toString(), format, columns, labelled);
+    return open(in, file.toString(), format, columns, labelled, lenient);
   }
 
   /**
@@ -87,16 +96,17 @@ public final class ExampleFile implements Closeable {
     }
   }
 
-  /**
-   * Reads a stream, which it then owns.
-   *
-   * @param name of the stream in messages
-   */
-  public static ExampleFile open(
-      InputStream in, String name, TableFormat format, Columns columns, boolean labelled) {
+  private static ExampleFile open(
+      InputStream in,
+      String name,
+      TableFormat format,
+      Columns columns,
+      boolean labelled,
+      boolean lenient) {
     Utf8Reader text = new Utf8Reader(in, name);
     try {
-      TableReader reader = format.reader(text, name, columns.names(labelled), columns.header());
+      TableReader reader =
+          format.reader(text, name, columns.names(labelled), columns.header(), lenient);
       return new ExampleFile(name, columns, labelled, reader);
     } catch (IOException | RuntimeException e) {
       try {

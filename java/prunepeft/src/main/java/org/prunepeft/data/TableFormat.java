@@ -36,12 +36,16 @@ public enum TableFormat {
     return Optional.empty();
   }
 
-  /** A reader of some columns. */
-  TableReader reader(Reader in, String name, List<String> columns, boolean header)
+  /**
+   * A reader of some columns.
+   *
+   * @param lenient whether rows of a table that are too short are left out
+   */
+  TableReader reader(Reader in, String name, List<String> columns, boolean header, boolean lenient)
       throws IOException {
     return switch (this) {
-      case TSV -> new DelimitedReader(in, name, '\t', columns, header);
-      case CSV -> new DelimitedReader(in, name, ',', columns, header);
+      case TSV -> new DelimitedReader(in, name, '\t', columns, header, lenient);
+      case CSV -> new DelimitedReader(in, name, ',', columns, header, lenient);
       case JSONL -> new JsonLinesReader(in, name, columns);
     };
   }

@@ -1,5 +1,6 @@
 package org.prunepeft.data;
 
+import java.nio.file.Path;
 import java.util.List;
 
 /** A task with its data. */
@@ -29,6 +30,16 @@ public interface Task {
   /** What is measured, the official metric first; the best epoch is chosen by that one. */
   default List<Metric> metrics() {
     return List.of(Metric.ACCURACY, Metric.MACRO_F1);
+  }
+
+  /**
+   * This task with its data in a directory.
+   *
+   * @throws IllegalArgumentException if its data is not read from a directory
+   */
+  default Task at(Path data) {
+    throw new IllegalArgumentException(
+        "task %s is not read from a directory; leave out --data %s".formatted(name(), data));
   }
 
   /**

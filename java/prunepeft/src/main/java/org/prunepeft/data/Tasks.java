@@ -12,6 +12,7 @@ public final class Tasks {
   static {
     register(new Acceptability());
     register(new WordNetSupersense());
+    GlueTask.all().forEach(Tasks::register);
   }
 
   private Tasks() {}

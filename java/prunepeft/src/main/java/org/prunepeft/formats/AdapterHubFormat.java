@@ -311,6 +311,11 @@ public final class AdapterHubFormat implements AdapterFormat {
             "AdapterHub has no DoRA, and this run's low-rank updates are some; --format peft holds"
                 + " them");
       }
+      if (update.singular() != null) {
+        throw new IllegalArgumentException(
+            "AdapterHub has no AdaLoRA, and this run's low-rank updates are some; --format peft"
+                + " holds them");
+      }
       Projection projection = projection(adapter.encoder(), update);
       if (projection == Projection.ATTENTION_OUTPUT) {
         throw new IllegalArgumentException(

@@ -93,7 +93,7 @@ final class MergedCheckpoint implements Checkpoint {
     for (int i = 0; i < rows; i++) {
       Arrays.fill(row, 0);
       for (int r = 0; r < rank; r++) {
-        double factor = update.scale() * b[i * rank + r];
+        double factor = update.scale(r) * b[i * rank + r];
         for (int k = 0; k < cols; k++) {
           row[k] += factor * a[r * cols + k];
         }

@@ -21,10 +21,12 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
 
 /**
- * LoRA and DoRA as Hugging Face's PEFT keeps them: {@value #CONFIG} and {@value #WEIGHTS}. A
- * tensor's key is {@code base_model.model.} + the module's path in the model + {@code
+ * LoRA, DoRA and AdaLoRA as Hugging Face's PEFT keeps them: {@value #CONFIG} and {@value #WEIGHTS}.
+ * A tensor's key is {@code base_model.model.} + the module's path in the model + {@code
  * .lora_A.weight} [r, in], {@code .lora_B.weight} [out, r] or {@code .lora_magnitude_vector} [out];
- * the head is {@code base_model.model.classifier.weight} and {@code .bias}.
+ * of AdaLoRA {@code .lora_A} [r, in], {@code .lora_E} [r, 1] and {@code .lora_B} [out, r], r the
+ * singular values that are left, with rank_pattern saying which of init_r they are; the head is
+ * {@code base_model.model.classifier.weight} and {@code .bias}.
  */
 public final class PeftFormat implements AdapterFormat {
   static final String WEIGHTS = "adapter_model.safetensors";
@@ -61,6 +63,10 @@ public final class PeftFormat implements AdapterFormat {
     }
     common(updates, LowRank::rsLora, "use_rslora");
     common(updates, LowRank::dropout, "lora_dropout");
+    common(updates, update -> update.singular() != null, "peft_type ADALORA");
+    if (updates.get(0).singular() != null) {
+      common(updates, update -> update.singular().config(), "AdaLoRA configuration");
+    }
   }
 
   /** The value that all of them share. */
@@ -83,6 +89,10 @@ public final class PeftFormat implements AdapterFormat {
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
     for (LowRank update : adapter.lowRank()) {
       String key = root + update.path();
+      if (update.singular() != null) {
+        AdaLoraLayout.put(tensors, key, update);
+        continue;
+      }
       tensors.put(key + ".lora_A.weight", update.a());
       tensors.put(key + ".lora_B.weight", update.b());
       if (update.magnitude() != null) {
@@ -133,6 +143,9 @@ public final class PeftFormat implements AdapterFormat {
     config.put("modules_to_save", List.of(HEAD));
     config.put("use_rslora", common(updates, LowRank::rsLora, "use_rslora"));
     config.put("use_dora", updates.get(0).magnitude() != null);
+    if (updates.get(0).singular() != null) {
+      AdaLoraLayout.describe(config, updates, path);
+    }
     return config;
   }
 
@@ -147,7 +160,7 @@ public final class PeftFormat implements AdapterFormat {
       throws IOException {
     Fields fields = new Fields(directory.resolve(CONFIG).toString(), config);
     fields
-        .require("peft_type", "LORA")
+        .require("peft_type", "LORA", "ADALORA")
         .require("task_type", "SEQ_CLS", "FEATURE_EXTRACTION")
         .require("bias", "none")
         .require("fan_in_fan_out", false)
@@ -165,7 +178,9 @@ public final class PeftFormat implements AdapterFormat {
                 .formatted(fields.origin(), saved, HEAD));
       }
     }
-    Scales scales = new Scales(fields);
+    AdaLoraLayout adaLora =
+        fields.text("peft_type", "").equals("ADALORA") ? new AdaLoraLayout(fields) : null;
+    Scales scales = adaLora == null ? new Scales(fields) : null;
     fields.finish();
     StoredTensors tensors = new StoredTensors(directory, WEIGHTS);
     List<AdapterPart> parts = new ArrayList<>();
@@ -175,8 +190,10 @@ public final class PeftFormat implements AdapterFormat {
         String path = encoder.path(layer, projection);
         // A base model on its own has no prefix.
         for (String module : List.of(prefix + path, path)) {
-          if (tensors.has(ROOT + module + ".lora_A.weight")) {
+          if (scales != null && tensors.has(ROOT + module + ".lora_A.weight")) {
             parts.add(scales.update(tensors, module, layer, path, encoder, projection));
+          } else if (adaLora != null && tensors.has(ROOT + module + AdaLoraLayout.A)) {
+            parts.add(adaLora.update(tensors, module, layer, path, encoder, projection));
           }
         }
       }

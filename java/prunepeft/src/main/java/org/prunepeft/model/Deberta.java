@@ -25,22 +25,57 @@ final class Deberta implements SelfAttention {
   private final RelativeAttention relative;
   private final int heads;
 
-  /** [2·span, hidden], normalised if the model does so. */
-  private final Tensor table;
+  private final PositionTable table;
 
   private final List<PositionProjections> projections = new ArrayList<>();
+
+  /**
+   * The embeddings of relative positions.
+   *
+   * @param embeddings [2·span, hidden]
+   * @param norm null: they are not normalised
+   * @param constant normalised, as long as nothing of it is trained
+   */
+  private record PositionTable(Tensor embeddings, LayerNorm norm, Tensor constant) {
+    PositionTable(Tensor embeddings, LayerNorm norm) {
+      this(embeddings, norm, norm == null ? embeddings : norm.apply(embeddings));
+    }
+
+    Tensor get() {
+      return norm != null && embeddings.requires_grad() ? norm.apply(embeddings) : constant;
+    }
+  }
+
+  /**
+   * A projection of positions, on which nothing sits, so that its result is a constant as long as
+   * it is not trained.
+   *
+   * @param constant [2·span, hidden]
+   */
+  private record PositionProjection(Tensor weight, Tensor bias, Tensor constant) {
+    PositionProjection(Tensor weight, Tensor bias, PositionTable table) {
+      this(weight, bias, torch.linear(table.get(), weight, new TensorOptional(bias)));
+    }
+
+    Tensor of(PositionTable table) {
+      return weight.requires_grad()
+          ? torch.linear(table.get(), weight, new TensorOptional(bias))
+          : constant;
+    }
+  }
 
   /**
    * A layer's.
    *
    * @param shared the content's query, key and value, whose first two positions go through; null:
    *     not shared
-   * @param query Q', [heads, 2·span, hidden / heads]; null: none, or shared
-   * @param key K', likewise
+   * @param query gives Q'; null: none, or shared
+   * @param key gives K', likewise
    */
-  private record PositionProjections(FrozenLinear shared, Tensor query, Tensor key) {}
+  private record PositionProjections(
+      FrozenLinear shared, PositionProjection query, PositionProjection key) {}
 
-  private Deberta(RelativeAttention relative, int heads, Tensor table) {
+  private Deberta(RelativeAttention relative, int heads, PositionTable table) {
     this.relative = relative;
     this.heads = heads;
     this.table = table;
@@ -50,10 +85,9 @@ final class Deberta implements SelfAttention {
     RelativeAttention relative = config.relative();
     Tensor table =
         weights.take("encoder.rel_embeddings.weight", 2L * relative.span(), config.hidden());
-    if (relative.normalised()) {
-      table = weights.norm("encoder.LayerNorm", config.hidden()).apply(table);
-    }
-    return new Deberta(relative, config.heads(), table);
+    LayerNorm norm =
+        relative.normalised() ? weights.norm("encoder.LayerNorm", config.hidden()) : null;
+    return new Deberta(relative, config.heads(), new PositionTable(table, norm));
   }
 
   /**
@@ -70,19 +104,19 @@ final class Deberta implements SelfAttention {
         new PositionProjections(
             null,
             relative.positionToContent()
-                ? projected(weights, path + ".attention.self.pos_query_proj")
+                ? projection(weights, path + ".attention.self.pos_query_proj")
                 : null,
             relative.contentToPosition()
-                ? projected(weights, path + ".attention.self.pos_key_proj")
+                ? projection(weights, path + ".attention.self.pos_key_proj")
                 : null));
   }
 
-  /** Nothing sits on the projections of positions alone, so that their result is a constant. */
-  private Tensor projected(Weights weights, String path) throws IOException {
-    long hidden = table.size(1);
-    Tensor weight = weights.take(path + ".weight", hidden, hidden);
-    Tensor bias = weights.take(path + ".bias", hidden);
-    return byHead(torch.linear(table, weight, new TensorOptional(bias)));
+  private PositionProjection projection(Weights weights, String path) throws IOException {
+    long hidden = table.embeddings.size(1);
+    return new PositionProjection(
+        weights.take(path + ".weight", hidden, hidden),
+        weights.take(path + ".bias", hidden),
+        table);
   }
 
   @Override
@@ -99,14 +133,15 @@ final class Deberta implements SelfAttention {
     int count = Math.min(2 * span, span + reach + 1) - first;
     Tensor places = places(ComputeDevice.of(qkv), (int) length, first, count);
     PositionProjections own = projections.get(layer);
-    Tensor positionQuery = own.query == null ? null : own.query.narrow(1, first, count);
-    Tensor positionKey = own.key == null ? null : own.key.narrow(1, first, count);
+    long hidden = table.embeddings.size(1);
+    Tensor positionQuery =
+        own.query == null ? null : byHead(own.query.of(table).narrow(0, first, count));
+    Tensor positionKey = own.key == null ? null : byHead(own.key.of(table).narrow(0, first, count));
     if (own.shared != null) {
       Tensor qk =
           Precision.FLOAT32.of(
               insertions.linearOfPositions(
-                  own.shared, own.shared.cast(table.narrow(0, first, count))));
-      long hidden = table.size(1);
+                  own.shared, own.shared.cast(table.get().narrow(0, first, count))));
       positionQuery = byHead(qk.narrow(1, 0, hidden));
       positionKey = byHead(qk.narrow(1, hidden, hidden));
     }
@@ -123,13 +158,13 @@ final class Deberta implements SelfAttention {
       scores = scores.add(byPlace.gather(-1, mirrored).transpose(-1, -2));
       terms++;
     }
-    scores = scores.mul(new Scalar(1 / Math.sqrt((double) table.size(1) / heads * terms)));
+    scores = scores.mul(new Scalar(1 / Math.sqrt((double) hidden / heads * terms)));
     Tensor bias = input.attentionBias();
     if (bias != null) {
       scores = scores.add(bias);
     }
     Tensor context = torch.softmax(scores, -1).matmul(split.get(2));
-    return context.transpose(1, 2).reshape(batch * length, table.size(1));
+    return context.transpose(1, 2).reshape(batch * length, hidden);
   }
 
   /** [2·span, hidden] to [heads, 2·span, hidden / heads]. */

@@ -2,6 +2,7 @@ package org.prunepeft.model;
 
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
 
 /** A frozen pre-trained encoder into which a fine-tuning method may put modules. */
 public interface Encoder extends AutoCloseable {
@@ -43,6 +44,18 @@ public interface Encoder extends AutoCloseable {
    */
   default Tensor forward(EncoderInput input, Insertions insertions) {
     return layers(0, config().layers(), embed(input), input, insertions);
+  }
+
+  /**
+   * Makes its own weights trainable, for full fine-tuning: until the result is closed, which gives
+   * them their values back, they require gradients and are what the result holds, by their names in
+   * the model. An encoder that computes in float32 can do so.
+   *
+   * @return the caller's, to be closed before the encoder
+   * @throws UnsupportedOperationException if it can't, as here
+   */
+  default FlatParameters trainable() {
+    throw new UnsupportedOperationException("this encoder's own weights cannot be trained");
   }
 
   @Override

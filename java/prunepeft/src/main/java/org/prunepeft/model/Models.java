@@ -95,6 +95,11 @@ public final class Models {
       return new Weights(weights, config).encoder();
     }
 
+    /** The same model with other weights; each is closed by whoever opened it. */
+    public Pretrained with(Checkpoint weights) {
+      return new Pretrained(config, tokenizer, weights);
+    }
+
     @Override
     public void close() throws IOException {
       weights.close();

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,6 +29,7 @@ public final class PostNormEncoder implements Encoder {
   private final SelfAttention attention;
   private final SequenceConvolution convolution;
   private final List<Layer> layers = new ArrayList<>();
+  private final List<FlatParameters.Stacked> own;
 
   private record Layer(
       FrozenLinear attentionInput,
@@ -70,7 +72,7 @@ public final class PostNormEncoder implements Encoder {
     this.precision = precision;
     this.device = device;
     Weights weights = new Weights(checkpoint, config, precision, device);
-    try (PointerScope own = new PointerScope()) {
+    try (PointerScope whole = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
       Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);
       attention = deberta != null ? deberta : SelfAttention.scaledDotProduct(config.heads());
@@ -82,13 +84,14 @@ public final class PostNormEncoder implements Encoder {
           deberta.readLayer(weights, config.architecture().layerPath(i), layer.attentionInput);
         }
       }
+      own = weights.taken();
       Set<String> unread = weights.finish();
       if (!unread.isEmpty()) {
         LOG.info("not read from {}: {}", checkpoint.origin(), String.join(", ", unread));
       }
       // Only a whole encoder outlives this scope.
-      scope = own;
-      own.extend();
+      scope = whole;
+      whole.extend();
     }
   }
 
@@ -151,6 +154,15 @@ public final class PostNormEncoder implements Encoder {
       }
     }
     return x;
+  }
+
+  @Override
+  public FlatParameters trainable() {
+    if (precision != Precision.FLOAT32) {
+      throw new UnsupportedOperationException(
+          "an encoder in " + precision + " cannot be trained itself; load it in float32");
+    }
+    return FlatParameters.adopt(own);
   }
 
   @Override

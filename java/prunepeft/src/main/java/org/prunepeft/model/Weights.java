@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -18,6 +19,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -38,6 +40,9 @@ final class Weights {
 
   private final Set<String> untaken = new TreeSet<>();
   private final List<String> outside = new ArrayList<>();
+
+  /** What was made, each with its rows' names within the encoder. */
+  private final List<FlatParameters.Stacked> taken = new ArrayList<>();
 
   /**
    * @param precision of the linears; all else is float32
@@ -112,7 +117,7 @@ final class Weights {
   Tensor take(String name, long... shape) throws IOException {
     Tensor tensor = torch.empty(shape, Torch.float32(), null);
     fill(tensor, name, shape);
-    return placed(tensor, torch.ScalarType.Float);
+    return taken(placed(tensor, torch.ScalarType.Float), Map.of(name, shape[0]));
   }
 
   /** Fills a dense tensor. */
@@ -178,7 +183,9 @@ final class Weights {
       }
     }
     return new FrozenLinear(
-        placed(weight, precision.type()), placed(bias, precision.type()), parts);
+        taken(placed(weight, precision.type()), rows(parts, ".weight")),
+        taken(placed(bias, precision.type()), rows(parts, ".bias")),
+        parts);
   }
 
   /** The encoder's tensors by their names within it. */
@@ -193,6 +200,22 @@ final class Weights {
       read.close();
     }
     return placed;
+  }
+
+  private Tensor taken(Tensor tensor, Map<String, Long> rows) {
+    taken.add(new FlatParameters.Stacked(tensor, rows));
+    return tensor;
+  }
+
+  private static Map<String, Long> rows(List<FrozenLinear.Part> parts, String ending) {
+    Map<String, Long> rows = new LinkedHashMap<>();
+    parts.forEach(part -> rows.put(part.path() + ending, part.rows()));
+    return rows;
+  }
+
+  /** All tensors that were taken. */
+  List<FlatParameters.Stacked> taken() {
+    return List.copyOf(taken);
   }
 
   /** Leaves a tensor where it is that some checkpoints have without a use for it. */

@@ -23,6 +23,7 @@ public sealed interface AdapterPart {
    * @param rsLora whether s is alpha / √r; else it is alpha / r
    * @param dropout lora_dropout in training
    * @param magnitude m [N]; null: plain LoRA
+   * @param singular Λ of AdaLoRA, W + s·B·Λ·A; null: another kind
    */
   record LowRank(
       int layer,
@@ -32,8 +33,22 @@ public sealed interface AdapterPart {
       double alpha,
       boolean rsLora,
       double dropout,
-      Tensor magnitude)
+      Tensor magnitude,
+      SingularValues singular)
       implements AdapterPart {
+    /** LoRA or DoRA. */
+    public LowRank(
+        int layer,
+        String path,
+        Tensor a,
+        Tensor b,
+        double alpha,
+        boolean rsLora,
+        double dropout,
+        Tensor magnitude) {
+      this(layer, path, a, b, alpha, rsLora, dropout, magnitude, null);
+    }
+
     /** r. */
     public int rank() {
       return (int) a.shape()[0];
@@ -41,9 +56,24 @@ public sealed interface AdapterPart {
 
     /** s. */
     public double scale() {
-      return LoraConfig.scale(alpha, rank(), rsLora);
+      return singular == null
+          ? LoraConfig.scale(alpha, rank(), rsLora)
+          : singular.config.scale(alpha);
+    }
+
+    /** The factor of the product of column r of B and row r of A. */
+    public double scale(int r) {
+      return singular == null ? scale() : scale() * singular.values.values()[r];
     }
   }
+
+  /**
+   * AdaLoRA's singular values.
+   *
+   * @param values the diagonal of Λ, [r,1], with r = init_r; those that the budget left out are 0
+   * @param config how they were chosen
+   */
+  record SingularValues(Tensor values, AdaLoraConfig config) {}
 
   /** Behind which block of a layer a bottleneck sits. */
   enum Place {

@@ -18,6 +18,7 @@ import java.util.TreeMap;
  * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
  *     names
  * @param alphaPattern alpha_pattern: other alphas, likewise
+ * @param adaLora AdaLoRA, whose init_r is the rank; null: another kind
  */
 public record LoraConfig(
     int rank,
@@ -28,7 +29,8 @@ public record LoraConfig(
     boolean dora,
     boolean perProjection,
     Map<String, Integer> rankPattern,
-    Map<String, Double> alphaPattern) {
+    Map<String, Double> alphaPattern,
+    AdaLoraConfig adaLora) {
   public static final LoraConfig DEFAULT = new LoraConfig(32, 32, 0.1, List.of("query", "value"));
 
   public LoraConfig {
@@ -45,6 +47,16 @@ public record LoraConfig(
       throw new IllegalArgumentException("LoRA needs at least one target, such as query");
     }
     targets = List.copyOf(targets);
+    if (adaLora != null) {
+      if (rsLora || dora) {
+        throw new IllegalArgumentException("AdaLoRA goes with neither use_rslora nor use_dora");
+      }
+      if (rank != adaLora.initR() || !rankPattern.isEmpty() || !alphaPattern.isEmpty()) {
+        throw new IllegalArgumentException(
+            "AdaLoRA's updates all have the rank init_r, %d, and one alpha, got rank %d, %s, %s"
+                .formatted(adaLora.initR(), rank, rankPattern, alphaPattern));
+      }
+    }
   }
 
   private static void requireRank(int rank) {
@@ -57,6 +69,45 @@ public record LoraConfig(
     if (!(alpha > 0)) {
       throw new IllegalArgumentException("LoRA alpha must be above 0, got " + alpha);
     }
+  }
+
+  /** Without AdaLoRA. */
+  public LoraConfig(
+      int rank,
+      double alpha,
+      double dropout,
+      List<String> targets,
+      boolean rsLora,
+      boolean dora,
+      boolean perProjection,
+      Map<String, Integer> rankPattern,
+      Map<String, Double> alphaPattern) {
+    this(
+        rank,
+        alpha,
+        dropout,
+        targets,
+        rsLora,
+        dora,
+        perProjection,
+        rankPattern,
+        alphaPattern,
+        null);
+  }
+
+  /** The same updates as AdaLoRA's, of its rank init_r. */
+  public LoraConfig withAdaLora(AdaLoraConfig config) {
+    return new LoraConfig(
+        config.initR(),
+        alpha,
+        dropout,
+        targets,
+        rsLora,
+        dora,
+        perProjection,
+        rankPattern,
+        alphaPattern,
+        config);
   }
 
   /** Plain LoRA, one module a layer. */
@@ -85,7 +136,7 @@ public record LoraConfig(
 
   /** The factor of B·A on a projection. */
   double scale(String path) {
-    return scale(alpha(path), rank(path), rsLora);
+    return adaLora != null ? adaLora.scale(alpha(path)) : scale(alpha(path), rank(path), rsLora);
   }
 
   /** alpha / r, or alpha / √r. */

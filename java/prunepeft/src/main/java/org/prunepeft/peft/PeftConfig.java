@@ -37,6 +37,9 @@ public record PeftConfig(List<ModuleType> types) {
   }
 
   private static ModuleType lowRank(LoraConfig config, String name, List<String> targets) {
+    if (config.adaLora() != null) {
+      return new AdaLora(config, name, targets);
+    }
     return config.dora() ? new Dora(config, name, targets) : new Lora(config, name, targets);
   }
 

@@ -34,7 +34,18 @@ public final class PeftModules implements Insertions, AutoCloseable {
   private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
   private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
   private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
+  private final List<Triplet> triplets = new ArrayList<>();
+  private final AdaLoraConfig adaLora;
   private ForwardPass pass;
+
+  /**
+   * The tensors of an update of AdaLoRA, by name.
+   *
+   * @param q Q [r,K]
+   * @param lambda the diagonal of Λ, [r,1]
+   * @param p P [N,r]
+   */
+  public record Triplet(String q, String lambda, String p) {}
 
   /**
    * Places modules, all of their weights zero until {@link #initialise}.
@@ -72,6 +83,23 @@ public final class PeftModules implements Insertions, AutoCloseable {
               candidate.name(),
               config.typeOf(candidate).create(encoder, candidate.layer(), tensors));
     }
+    adaLora = adaLora(config);
+    if (adaLora != null && groups.containsKey("lora")) {
+      for (String name : groups.get("lora").names()) {
+        if (name.endsWith(AdaLora.E)) {
+          String path = name.substring(0, name.length() - AdaLora.E.length());
+          triplets.add(new Triplet(path + AdaLora.A, name, path + AdaLora.B));
+        }
+      }
+    }
+  }
+
+  private static AdaLoraConfig adaLora(PeftConfig config) {
+    return config.types().stream()
+        .filter(AdaLora.class::isInstance)
+        .map(type -> ((AdaLora) type).config.adaLora())
+        .findFirst()
+        .orElse(null);
   }
 
   /** On the CPU; see the other constructor. */
@@ -101,6 +129,28 @@ public final class PeftModules implements Insertions, AutoCloseable {
   /** The names of a module's tensors. */
   public List<String> parameterNames(Candidate candidate) {
     return parameters.get(candidate.name()).stream().map(ModuleType.Parameter::name).toList();
+  }
+
+  /** The updates of AdaLoRA; empty if there are none. */
+  public List<Triplet> triplets() {
+    return triplets;
+  }
+
+  /** AdaLoRA's settings; null if the configuration has none. */
+  public AdaLoraConfig adaLora() {
+    return adaLora;
+  }
+
+  /** What training adds to the loss, AdaLoRA's pull towards orthogonal P and Q; null: nothing. */
+  public Tensor penalty() {
+    if (triplets.isEmpty()) {
+      return null;
+    }
+    FlatParameters group = groups.get("lora");
+    return AdaLora.penalty(
+            triplets.stream().map(triplet -> group.get(triplet.q())).toList(),
+            triplets.stream().map(triplet -> group.get(triplet.p())).toList())
+        .mul(new Scalar(adaLora.orthRegWeight()));
   }
 
   /** Trainable parameters of all modules. */

@@ -211,6 +211,14 @@ public final class FlatParameters implements AutoCloseable {
     return Matrix.vector(new FloatPointer(flat.data_ptr()).position(part.offset), part.length);
   }
 
+  /**
+   * The part of a flat tensor of this layout that belongs to a name, in the shape of its tensor.
+   */
+  public Tensor view(Tensor flat, String name) {
+    Part part = part(name);
+    return flat.narrow(0, part.offset, part.length).view(shape(name));
+  }
+
   /** Sets all gradients to 0. */
   public void clearGradients() {
     gradients.zero_();

@@ -127,8 +127,9 @@ public final class Trainer implements AutoCloseable {
     try (FrozenPrefix prefix = prefix(run, run.data);
         FrozenPrefix validationPrefix = prefix(run, run.validation);
         Optimizer optimizer = new Optimizer(settings, groups);
+        RankAllocator ranks = RankAllocator.of(run.modules, steps);
         Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
-      while (epoch < run.epochs && !outOfPatience(epoch - bestEpoch, run)) {
+      while (epoch < run.epochs && (best == null || !outOfPatience(epoch - bestEpoch, run))) {
         epoch++;
         double lossSum = 0;
         for (Batch batch : batches.shuffled(run.seed, epoch)) {
@@ -141,9 +142,15 @@ public final class Trainer implements AutoCloseable {
             throw new IllegalStateException(
                 "the loss is " + loss + " at step " + (step + 1) + "; lower the learning rates");
           }
-          optimizer.step(factor);
-          lossSum += loss * batch.rows();
           step++;
+          if (ranks != null) {
+            ranks.observe(step);
+          }
+          optimizer.step(factor);
+          if (ranks != null) {
+            ranks.allocate(step);
+          }
+          lossSum += loss * batch.rows();
           listener.step(step, steps, loss, factor);
         }
         Evaluation validation = null;
@@ -152,7 +159,9 @@ public final class Trainer implements AutoCloseable {
               Evaluation.of(
                   predict(run.modules, run.head, run.validation, validationPrefix),
                   run.validation.targets());
-          if (best == null || validation.primary() > best.primary()) {
+          // Before the last choice, AdaLoRA has more singular values than the budget allows.
+          boolean within = ranks == null || ranks.settled(step);
+          if (within && (best == null || validation.primary() > best.primary())) {
             best = validation;
             bestEpoch = epoch;
             snapshot.take();
@@ -225,7 +234,8 @@ public final class Trainer implements AutoCloseable {
       Tensor pooled = Head.pool(hidden(batch, input, run.modules, prefix), input);
       Tensor loss =
           run.head.loss(run.head.logits(pooled), batch.targets(), settings.labelSmoothing());
-      loss.mul(new Scalar(share)).backward();
+      Tensor penalty = run.modules.penalty();
+      (penalty == null ? loss : loss.add(penalty)).mul(new Scalar(share)).backward();
       return loss.item_double();
     } finally {
       tape.clear();

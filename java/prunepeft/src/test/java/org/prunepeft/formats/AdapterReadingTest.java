@@ -131,7 +131,7 @@ class AdapterReadingTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "peft_type | \"ADALORA\" | peft_type ADALORA is not supported; it must be LORA",
+        "peft_type | \"VERA\" | peft_type VERA is not supported; there are [LORA, ADALORA]",
         "bias | \"lora_only\" | bias lora_only is not supported; it must be none",
         "init_lora_weights | \"pissa\" | init_lora_weights pissa is not supported",
         "fan_in_fan_out | true | fan_in_fan_out true is not supported",

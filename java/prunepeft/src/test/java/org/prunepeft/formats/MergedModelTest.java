@@ -33,6 +33,7 @@ import org.prunepeft.model.PostNormEncoder;
 import org.prunepeft.model.Projection;
 import org.prunepeft.model.RandomCheckpoint;
 import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
@@ -93,6 +94,13 @@ class MergedModelTest {
   @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
   void theModelComputesWhatItsBaseWithDoraDoes(EncoderConfig config) throws IOException {
     assertComputesTheSame(config, dora());
+  }
+
+  @ParameterizedTest
+  @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
+  void theModelComputesWhatItsBaseWithAdaLoraDoes(EncoderConfig config) throws IOException {
+    assertComputesTheSame(
+        config, LORA.withAdaLora(new AdaLoraConfig(4, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9)));
   }
 
   private void assertComputesTheSame(EncoderConfig config, LoraConfig lora) throws IOException {

@@ -25,6 +25,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Encoder;
@@ -32,9 +33,11 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.AdapterPart.SingularValues;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
@@ -79,6 +82,95 @@ class PeftFormatTest {
       assertArrayEquals(odd.a().values(), tensors.floats(key + "lora_A.weight"));
       assertArrayEquals(odd.b().values(), tensors.floats(key + "lora_B.weight"));
     }
+  }
+
+  /** Of 3 singular values, those that are not 0. */
+  private static LowRank adaLora(int layer, float... singular) {
+    AdaLoraConfig config = new AdaLoraConfig(3, 2, 1, 2, 4, 0.8, 0.9, 0.25, 50);
+    return new LowRank(
+        layer,
+        "encoder.layer." + layer + ".attention.self.query",
+        Parts.random(3, 24),
+        Parts.random(24, 3),
+        16,
+        false,
+        0.1,
+        null,
+        new SingularValues(new SafeTensors.Tensor(new long[] {3, 1}, singular), config));
+  }
+
+  @Test
+  void adaLoraHasTheKeysAndFieldsOfPeftAndIsReadBack() throws IOException {
+    LowRank two = adaLora(0, 0.5f, 0, -2);
+    LowRank none = adaLora(1, 0, 0, 0);
+    TrainedAdapter adapter = Parts.adapter(List.of(two, none));
+    Path directory = write(adapter);
+    JsonNode config = JSON.readTree(directory.resolve("adapter_config.json").toFile());
+    JsonNode expected =
+        JSON.readTree(
+            """
+            {"peft_type": "ADALORA", "init_r": 3, "target_r": 2, "tinit": 1, "tfinal": 2,
+             "deltaT": 4, "beta1": 0.8, "beta2": 0.9, "orth_reg_weight": 0.25, "total_step": 50,
+             "lora_alpha": 16, "use_dora": false, "use_rslora": false,
+             "rank_pattern": {
+               "bert.encoder.layer.0.attention.self.query.lora_E": [true, false, true],
+               "bert.encoder.layer.1.attention.self.query.lora_E": [false, false, false]}}""");
+    expected
+        .fields()
+        .forEachRemaining(
+            field -> assertEquals(field.getValue(), config.get(field.getKey()), field.getKey()));
+    String key = "base_model.model.bert.encoder.layer.0.attention.self.query";
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {
+      Map<String, List<Long>> shapes = Parts.shapes(tensors);
+      assertEquals(List.of(2L, 24L), shapes.get(key + ".lora_A"));
+      assertEquals(List.of(2L, 1L), shapes.get(key + ".lora_E"));
+      assertEquals(List.of(24L, 2L), shapes.get(key + ".lora_B"));
+      assertEquals(List.of(0L, 24L), shapes.get(key.replace("layer.0", "layer.1") + ".lora_A"));
+      assertEquals(8, shapes.size(), shapes.toString());
+      assertArrayEquals(new float[] {0.5f, -2}, tensors.floats(key + ".lora_E"));
+      assertEquals(two.a().values()[2 * 24 + 5], tensors.floats(key + ".lora_A")[24 + 5]);
+      assertEquals(two.b().values()[7 * 3 + 2], tensors.floats(key + ".lora_B")[7 * 2 + 1]);
+    }
+    List<LowRank> read =
+        format
+            .read(
+                directory,
+                JSON.convertValue(config, new TypeReference<Map<String, Object>>() {}),
+                SmallBert.CONFIG,
+                List.of("a", "b", "c"))
+            .lowRank();
+    assertEquals(2, read.size());
+    for (int i = 0; i < 2; i++) {
+      LowRank before = List.of(two, none).get(i);
+      assertEquals(before.singular().config(), read.get(i).singular().config());
+      assertEquals(before.scale(), read.get(i).scale());
+      assertArrayEquals(
+          before.singular().values().values(), read.get(i).singular().values().values());
+      for (int k = 0; k < 3; k++) {
+        boolean kept = before.singular().values().values()[k] != 0;
+        assertEquals(kept ? before.a().values()[k * 24] : 0, read.get(i).a().values()[k * 24]);
+        assertEquals(kept ? before.b().values()[k] : 0, read.get(i).b().values()[k]);
+      }
+    }
+    Map<String, Object> damaged =
+        JSON.convertValue(config, new TypeReference<Map<String, Object>>() {});
+    damaged.put("init_r", 4);
+    assertTrue(
+        assertThrows(
+                FormatException.class,
+                () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
+            .getMessage()
+            .contains("rank_pattern must hold a list of 4 (init_r)"));
+    TrainedAdapter mixed =
+        Parts.adapter(List.of(two, Parts.lora(1, "attention.self.query", 4, 16)));
+    assertTrue(
+        assertThrows(IllegalArgumentException.class, () -> format.require(mixed))
+            .getMessage()
+            .contains("ADALORA"));
+    assertTrue(
+        assertThrows(IllegalArgumentException.class, () -> new AdapterHubFormat().require(adapter))
+            .getMessage()
+            .contains("AdapterHub has no AdaLoRA"));
   }
 
   @Test

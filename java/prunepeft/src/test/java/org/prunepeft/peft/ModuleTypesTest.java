@@ -69,6 +69,10 @@ class ModuleTypesTest {
                 AdapterConfig.Style.HOULSBY,
                 0.5,
                 Map.of("0.output.adapter", 3))),
+        PeftConfig.of(
+            new LoraConfig(5, 7, 0, SOME)
+                .withAdaLora(new AdaLoraConfig(5, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9)),
+            null),
         PeftConfig.of(null, new AdapterConfig(6, Activation.RELU, AdapterConfig.Style.HOULSBY)),
         PeftConfig.of(null, new AdapterConfig(5, Activation.RELU, AdapterConfig.Style.PARALLEL)));
   }
@@ -107,6 +111,13 @@ class ModuleTypesTest {
             v = v.mul(magnitude.div(norm).unsqueeze(1));
           }
           w = v;
+        }
+        Tensor lambda = find(part.path() + ".lora_E");
+        if (lambda != null) {
+          Tensor p = find(part.path() + ".lora_B");
+          Tensor q = find(part.path() + ".lora_A");
+          // PEFT divides by init_r + 1e-5.
+          w = w.add(p.matmul(lambda.view(-1).diag()).matmul(q), new Scalar(7 / (5 + 1e-5)));
         }
         columns.push_back(torch.linear(x, w, new TensorOptional(bias)));
       }

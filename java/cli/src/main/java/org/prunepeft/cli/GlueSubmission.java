@@ -1,0 +1,69 @@
+package org.prunepeft.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.GlueTask;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.io.Reason;
+import org.prunepeft.train.Predictions;
+
+/**
+ * Files for GLUE's leaderboard: a header, then each test example's number from 0 and its label, or
+ * its score, which STS-B wants from 0 to 5.
+ */
+final class GlueSubmission {
+  /** Texts that are in memory at once. */
+  private static final int CHUNK = 1024;
+
+  private GlueSubmission() {}
+
+  /**
+   * @param data directory of GLUE's files; null: the run's
+   * @param directory for the files; made if it is not there
+   */
+  static void write(TrainedModel model, Path data, Path directory) throws IOException {
+    Task task = model.setup().resolveTask();
+    if (!(task instanceof GlueTask)) {
+      throw new IllegalArgumentException(
+          "a submission is of a task of GLUE, but the run is of " + task.name());
+    }
+    GlueTask glue = (GlueTask) (data == null ? task : task.at(data));
+    List<GlueTask.Submission> submissions = glue.submissions();
+    try {
+      Files.createDirectories(directory);
+    } catch (IOException e) {
+      throw new IOException("can't make %s: %s".formatted(directory, Reason.of(e)), e);
+    }
+    for (GlueTask.Submission submission : submissions) {
+      try (Texts texts = Texts.table(submission.source(), glue.columns())) {
+        Outputs.write(directory.resolve(submission.name()), writer -> write(model, texts, writer));
+      }
+    }
+  }
+
+  private static void write(TrainedModel model, Texts texts, java.io.Writer writer)
+      throws IOException {
+    writer.write("index\tprediction\n");
+    int index = 0;
+    for (List<Example> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
+      Predictions predictions = model.predict(chunk);
+      for (int i = 0; i < chunk.size(); i++) {
+        writer.write("%d\t%s\n".formatted(index++, prediction(predictions, i)));
+      }
+    }
+  }
+
+  private static String prediction(Predictions predictions, int i) {
+    if (predictions.schema().kind() == TaskKind.REGRESSION) {
+      double score = Math.max(0, Math.min(5, predictions.value(i)));
+      return String.format(Locale.ROOT, "%.3f", score);
+    }
+    return predictions.schema().labels().get(predictions.label(i));
+  }
+}

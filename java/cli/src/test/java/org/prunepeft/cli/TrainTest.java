@@ -1,0 +1,261 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.Budget;
+import org.prunepeft.ProgressListener;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.Selection;
+import org.prunepeft.Setup;
+import org.prunepeft.TrainOutcome;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.train.TrainingSettings;
+
+/** Plain trainings of a small RoBERTa in a Hugging Face directory. */
+class TrainTest {
+  @TempDir static Path temporary;
+  private static Path model;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = temporary.resolve("tiny-roberta");
+    RobertaDirectory.write(model);
+  }
+
+  private static Call train(Path output, String... options) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "train",
+                "--model=" + model,
+                "--train-examples=64",
+                "--validation-examples=32",
+                "--test-examples=32",
+                "--epochs=1",
+                "--max-seq-length=48",
+                "--threads=2",
+                "--lora-r=4",
+                "--adapter-size=5",
+                "--output=" + output));
+    arguments.addAll(List.of(options));
+    return Call.of(arguments.toArray(String[]::new));
+  }
+
+  private static TrainOutcome train(Selection selection) {
+    Setup setup =
+        Setup.builder()
+            .model(model.toString())
+            .sizes(new SplitSizes(48, 16, 16))
+            .lora(new LoraConfig(4, 4, 0, List.of("query", "value")))
+            .adapter(new AdapterConfig(5, AdapterConfig.DEFAULT.nonLinearity()))
+            .training(TrainingSettings.builder().maxLength(32).build())
+            .epochs(1)
+            .threads(1)
+            .build();
+    return PrunePeft.train(setup, selection, ProgressListener.NONE);
+  }
+
+  private static Set<String> types(TrainOutcome outcome) {
+    return outcome.modules().stream().map(Candidate::type).collect(Collectors.toSet());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"head, 0, ''", "lora, 4, lora", "adapter, 4, adapter", "both, 8, 'adapter lora'"})
+  void modulesAreThoseOfTheKindAskedFor(String modules, int count, String kinds)
+      throws IOException {
+    Path output = temporary.resolve("of-" + modules);
+    train(output, "--modules=" + modules).exits(0);
+    Candidate[] trained =
+        RunDirectory.open(output).readJson("configuration.json", "modules", Candidate[].class);
+    assertEquals(count, trained.length);
+    Set<String> types = new TreeSet<>();
+    for (Candidate module : trained) {
+      types.add(module.type());
+    }
+    assertEquals(kinds, String.join(" ", types));
+  }
+
+  @Test
+  void randomModulesAreWithinTheBudgetAndTheirNumberIsNamed() throws IOException {
+    Path output = temporary.resolve("random");
+    Call call = train(output, "--modules=random", "--budget=2000").exits(0);
+    long parameters =
+        RunDirectory.open(output).readJson("result.json", "trainable_parameters", Long.class);
+    assertTrue(parameters > 0 && parameters <= 2000, parameters + " parameters");
+    assertTrue(
+        call.out().contains("trainable parameters %,d of the supernet's".formatted(parameters)),
+        call.out());
+    TrainOutcome half = train(Selection.random(Budget.share(0.5)));
+    assertTrue(2 * half.parameters() <= half.supernetParameters());
+    assertEquals(Candidate.total(half.modules()), half.parameters());
+  }
+
+  @Test
+  void typesThatTheSupernetLacksAreRefused() {
+    assertEquals(Set.of("lora"), types(train(Selection.type("lora"))));
+    Call call = train(temporary.resolve("none"), "--modules=adapter", "--adapter-size=0").exits(2);
+    assertTrue(call.err().contains("no modules of type 'adapter'; it has [lora]"), call.err());
+    assertFalse(Files.exists(temporary.resolve("none")));
+  }
+
+  @Test
+  void fullFineTuningChangesEveryWeightAndIsKept() throws IOException {
+    Path output = temporary.resolve("full");
+    Call call =
+        train(output, "--modules=full", "--encoder-learning-rate=1e-3", "--epochs=2").exits(0);
+    assertTrue(call.out().contains("all of the encoder's own"), call.out());
+    Set<String> changed = new TreeSet<>();
+    long parameters = 0;
+    try (SafeTensors before = SafeTensors.open(model.resolve("model.safetensors"));
+        SafeTensors after = SafeTensors.open(output.resolve("encoder.safetensors"))) {
+      String prefix =
+          before.names().stream().anyMatch(name -> name.startsWith("roberta.")) ? "roberta." : "";
+      for (String name : after.names()) {
+        float[] own = after.floats(name);
+        assertArrayEquals(before.shape(prefix + name), after.shape(name), name);
+        parameters += own.length;
+        if (!java.util.Arrays.equals(before.floats(prefix + name), own)) {
+          changed.add(name);
+        }
+      }
+      assertEquals(after.names(), changed);
+    }
+    assertEquals(
+        parameters,
+        RunDirectory.open(output).readJson("result.json", "trainable_parameters", Long.class));
+
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(output).readJson("result.json").get("test");
+    try (TrainedModel trained = TrainedModel.load(output)) {
+      assertEquals(test.get("loss"), trained.evaluate(trained.dataset().test()).loss());
+      assertEquals(16, trained.predict(trained.dataset().test().subList(0, 16)).size());
+    }
+    call = Call.of("evaluate", output.toString()).exits(0);
+    assertTrue(
+        call.out()
+            .contains(
+                "accuracy %.2f %%".formatted(100 * ((Number) test.get("accuracy")).doubleValue())),
+        call.out());
+  }
+
+  @Test
+  void aFullyTrainedEncoderIsExportedAsAPlainModelAndTrainedAgain() throws IOException {
+    Path full = temporary.resolve("to-export");
+    train(full, "--modules=full", "--encoder-learning-rate=1e-3").exits(0);
+    Path refused = temporary.resolve("refused");
+    Call call = Call.of("export", full.toString(), "--format=peft", "--output=" + refused).exits(2);
+    assertTrue(call.err().contains("merged, it is a plain model"), call.err());
+    assertFalse(Files.exists(refused));
+
+    Path merged = temporary.resolve("merged");
+    Call.of("export", full.toString(), "--merge", "--output=" + merged).exits(0);
+    try (SafeTensors run = SafeTensors.open(full.resolve("encoder.safetensors"));
+        SafeTensors plain = SafeTensors.open(merged.resolve("model.safetensors"))) {
+      assertEquals(run.names(), plain.names());
+      for (String name : run.names()) {
+        assertArrayEquals(run.floats(name), plain.floats(name), name);
+      }
+    }
+    // The configuration of that run is full fine-tuning.
+    Path again = temporary.resolve("again");
+    train(again, "--modules=" + full, "--encoder-learning-rate=1e-3").exits(0);
+    assertArrayEquals(
+        Files.readAllBytes(full.resolve("encoder.safetensors")),
+        Files.readAllBytes(again.resolve("encoder.safetensors")));
+  }
+
+  @Test
+  void fullFineTuningInBfloat16IsRefused() {
+    Path output = temporary.resolve("bf16");
+    Call call = train(output, "--modules=full", "--precision=bf16").exits(2);
+    assertTrue(call.err().contains("full fine-tuning computes in float32"), call.err());
+    assertFalse(Files.exists(output));
+  }
+
+  @Test
+  void severalSeedsAreRunEachOnItsOwnWithMeanAndDeviation() throws IOException {
+    Path output = temporary.resolve("seeds");
+    Call call = train(output, "--modules=lora", "--seeds=3,0,7").exits(0);
+    List<Double> accuracies = new ArrayList<>();
+    for (int seed : List.of(3, 0, 7)) {
+      Path own = output.resolve("seed-" + seed);
+      Map<?, ?> test = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
+      accuracies.add((Double) test.get("accuracy"));
+      String config = Files.readString(own.resolve("config.yaml"));
+      assertTrue(config.contains("seed: " + seed + "\n"), config);
+      assertFalse(config.contains("seeds"), config);
+    }
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(output).readJson("seeds.json").get("test");
+    Map<?, ?> accuracy = (Map<?, ?>) test.get("accuracy");
+    assertEquals(accuracies, accuracy.get("by_seed"));
+    double mean = (accuracies.get(0) + accuracies.get(1) + accuracies.get(2)) / 3;
+    double squares = 0;
+    for (double value : accuracies) {
+      squares += (value - mean) * (value - mean);
+    }
+    assertEquals(mean, (Double) accuracy.get("mean"), 1e-12);
+    assertEquals(Math.sqrt(squares / 2), (Double) accuracy.get("standard_deviation"), 1e-12);
+    assertTrue(call.out().contains(String.format("| mean | %.2f %% |", 100 * mean)), call.out());
+
+    // One of them alone is the same run, and the file runs all of them again.
+    Path alone = temporary.resolve("alone");
+    train(alone, "--modules=lora", "--seed=7").exits(0);
+    assertArrayEquals(
+        Files.readAllBytes(alone.resolve("adapter.safetensors")),
+        Files.readAllBytes(output.resolve("seed-7").resolve("adapter.safetensors")));
+    String all = Files.readString(output.resolve("config.yaml"));
+    assertTrue(all.matches("(?s).*seeds:\\s*- 3\\s*- 0\\s*- 7\\s.*"), all);
+  }
+
+  @Test
+  void seedsThatAreWrongAreRefusedAndNothingIsLeft() {
+    Path output = temporary.resolve("wrong-seeds");
+    Call call = train(output, "--seeds=1,2,1").exits(2);
+    assertTrue(call.err().contains("none of them twice, got [1, 2, 1]"), call.err());
+    assertFalse(Files.exists(output));
+    call = train(output, "--seeds=1,2", "--modules=random", "--budget=3").exits(2);
+    assertTrue(call.err().contains("the budget must leave room"), call.err());
+    assertFalse(Files.exists(output));
+  }
+
+  @Test
+  void tensorBoardReadsTheMetricsOfARun() throws IOException {
+    Path output = temporary.resolve("board");
+    train(output, "--modules=head", "--report-to=tensorboard", "--epochs=2").exits(0);
+    List<Path> events;
+    try (var files = Files.list(output)) {
+      events = files.filter(file -> file.toString().contains("tfevents")).toList();
+    }
+    assertEquals(1, events.size());
+    String content = Files.readString(events.get(0), java.nio.charset.StandardCharsets.ISO_8859_1);
+    for (String tag :
+        List.of("train/loss", "train/learning_rate_factor", "train/validation_accuracy")) {
+      assertTrue(content.contains(tag), tag);
+    }
+    // Two steps an epoch; two epochs.
+    assertEquals(4, content.split("train/loss", -1).length - 1);
+    assertEquals(2, content.split("train/validation_accuracy", -1).length - 1);
+  }
+}

@@ -1,0 +1,151 @@
+package org.prunepeft.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.util.Map;
+import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.PeftModules;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/** Gradients of an encoder's own weights against finite differences in float64. */
+class TrainableEncoderTest {
+  private static final double STEP = 1e-3;
+
+  private final Random random = new Random();
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  @ParameterizedTest
+  @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
+  void gradientsAreThoseOfFiniteDifferences(EncoderConfig config) throws IOException {
+    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
+    int length = 5 + random.nextInt(4);
+    int padded = length + 3;
+    int[] ids = random.ints(length, 2, config.vocabulary()).toArray();
+    int[] types = random.ints(length, 0, Math.max(1, config.types())).toArray();
+    // The loss is a random sum of the real tokens' outputs.
+    float[] factors = new float[padded * config.hidden()];
+    for (int i = 0; i < length * config.hidden(); i++) {
+      factors[i] = (float) random.nextGaussian();
+    }
+    ReferenceEncoder reference = new ReferenceEncoder(config, tensors);
+    try (Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("random", tensors));
+        FlatParameters own = encoder.trainable();
+        PeftModules modules = none(config);
+        Tape tape = new Tape();
+        PointerScope scope = new PointerScope()) {
+      modules.begin(ForwardPass.evaluation(tape));
+      Tensor hidden = encoder.forward(input(ids, types, padded), modules);
+      hidden.mul(Torch.floats(factors, padded, config.hidden())).sum().backward();
+
+      assertEquals(tensors.keySet(), names(own));
+      for (String name : own.names()) {
+        float[] values = tensors.get(name).values();
+        float[] gradient = Torch.toFloats(own.gradient(name));
+        double scale = 0;
+        for (float g : gradient) {
+          scale = Math.max(scale, Math.abs(g));
+        }
+        for (int sample = 0; sample < 3; sample++) {
+          int i = random.nextInt(values.length);
+          float value = values[i];
+          values[i] = (float) (value + STEP);
+          double above = values[i];
+          double more = loss(reference.forward(ids, types), factors);
+          values[i] = (float) (value - STEP);
+          double expected =
+              (more - loss(reference.forward(ids, types), factors)) / (above - values[i]);
+          values[i] = value;
+          assertEquals(
+              expected,
+              gradient[i],
+              2e-3 * Math.max(Math.abs(expected), scale) + 1e-3,
+              "%s, element %d".formatted(name, i));
+        }
+      }
+    }
+  }
+
+  private static PeftModules none(EncoderConfig config) {
+    return new PeftModules(PeftConfig.of(null, AdapterConfig.DEFAULT), config, java.util.List.of());
+  }
+
+  private static EncoderInput input(int[] ids, int[] types, int padded) {
+    long[] paddedIds = new long[padded];
+    long[] paddedTypes = new long[padded];
+    byte[] mask = new byte[padded];
+    for (int i = 0; i < ids.length; i++) {
+      paddedIds[i] = ids[i];
+      paddedTypes[i] = types[i];
+      mask[i] = 1;
+    }
+    return EncoderInput.of(paddedIds, paddedTypes, mask, 1, padded);
+  }
+
+  private static double loss(double[][] hidden, float[] factors) {
+    double loss = 0;
+    for (int i = 0; i < hidden.length; i++) {
+      for (int k = 0; k < hidden[i].length; k++) {
+        loss += factors[i * hidden[i].length + k] * hidden[i][k];
+      }
+    }
+    return loss;
+  }
+
+  private static Set<String> names(FlatParameters parameters) {
+    Set<String> names = new TreeSet<>();
+    parameters.names().forEach(names::add);
+    return names;
+  }
+
+  @Test
+  void changedWeightsAreComputedWithUntilTheyAreGivenBack() {
+    try (Encoder encoder = SmallBert.create();
+        PeftModules modules = none(SmallBert.CONFIG);
+        Tape tape = new Tape();
+        PointerScope scope = new PointerScope()) {
+      modules.begin(ForwardPass.evaluation(tape));
+      int[] ids = random.ints(7, 0, SmallBert.CONFIG.vocabulary()).toArray();
+      EncoderInput input = input(ids, new int[7], 7);
+      float[] before = Torch.toFloats(encoder.forward(input, modules));
+      try (FlatParameters own = encoder.trainable()) {
+        assertArrayEquals(before, Torch.toFloats(encoder.forward(input, modules)), 1e-5f);
+        own.values().detach().mul_(new Scalar(1.5));
+        float[] changed = Torch.toFloats(encoder.forward(input, modules));
+        assertTrue(Math.abs(changed[0] - before[0]) > 1e-3, changed[0] + " and " + before[0]);
+      }
+      assertArrayEquals(before, Torch.toFloats(encoder.forward(input, modules)));
+    }
+  }
+
+  @Test
+  void anEncoderInBfloat16IsRefused() {
+    try (Encoder encoder = SmallBert.create(random.nextLong(), Precision.BF16)) {
+      var e = assertThrows(UnsupportedOperationException.class, encoder::trainable);
+      assertTrue(e.getMessage().contains("load it in float32"), e.getMessage());
+    }
+  }
+}
