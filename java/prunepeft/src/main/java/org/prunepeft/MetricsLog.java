@@ -31,11 +31,27 @@ final class MetricsLog {
     record.put("epoch", epoch);
     record.put("loss", loss);
     if (validation != null) {
-      record.put("validation_loss", validation.loss());
-      validation
-          .metrics()
-          .forEach((metric, value) -> record.put("validation_" + metric.key(), value));
+      record.putAll(ofValidation(validation));
     }
     sink.accept(record);
+  }
+
+  /** What an epoch gave, as a listener gets it. */
+  static Map<String, Double> ofEpoch(double loss, Evaluation validation) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put("epoch_loss", loss);
+    if (validation != null) {
+      values.putAll(ofValidation(validation));
+    }
+    return values;
+  }
+
+  private static Map<String, Double> ofValidation(Evaluation validation) {
+    Map<String, Double> values = new LinkedHashMap<>();
+    values.put("validation_loss", validation.loss());
+    validation
+        .metrics()
+        .forEach((metric, value) -> values.put("validation_" + metric.key(), value));
+    return values;
   }
 }

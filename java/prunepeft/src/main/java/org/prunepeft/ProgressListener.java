@@ -1,11 +1,18 @@
 package org.prunepeft;
 
+import java.util.List;
+import java.util.Map;
 import org.prunepeft.io.RunDirectory;
 
 /** Follows a run, on its thread. What it throws ends the run. */
 public interface ProgressListener {
   /** Follows nothing. */
   ProgressListener NONE = new ProgressListener() {};
+
+  /** All of these, in this order; cancelled if one of them says so. */
+  static ProgressListener of(ProgressListener... listeners) {
+    return new Listeners(List.of(listeners));
+  }
 
   /**
    * The run's settings have passed and its directory is there; not called if there is none.
@@ -30,6 +37,16 @@ public interface ProgressListener {
    * @param detail in a few characters, such as the loss; may be empty
    */
   default void progress(long done, String detail) {}
+
+  /**
+   * Measured values of a training, after each step and each epoch.
+   *
+   * @param training the piece of work that goes on
+   * @param step 1-based, over all epochs of the training
+   * @param values by name: loss, learning_rate_factor; after an epoch epoch_loss, and
+   *     validation_loss and validation_accuracy or the task's other metrics
+   */
+  default void metrics(String training, long step, Map<String, Double> values) {}
 
   /** Something worth a line. */
   default void message(String line) {}

@@ -71,7 +71,8 @@ final class RunRecord {
     }
   }
 
-  private static String reason(Throwable e) {
+  /** Why work ended early, in a line. */
+  static String reason(Throwable e) {
     if (e instanceof CancellationException) {
       return "cancelled";
     }

@@ -1,6 +1,7 @@
 package org.prunepeft;
 
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
@@ -162,15 +163,20 @@ final class Session implements AutoCloseable {
   StepListener follow(String name, int steps, MetricsLog log) {
     progress.started(name, "steps", steps);
     return new StepListener() {
+      private int done;
+
       @Override
       public void step(int step, int of, double loss, double rate) {
+        done = step;
         progress.progress(step, String.format("loss %.3f", loss));
         log.step(name, step, loss, rate);
+        progress.metrics(name, step, Map.of("loss", loss, "learning_rate_factor", rate));
       }
 
       @Override
       public void epoch(int epoch, int epochs, double trainLoss, Evaluation evaluation) {
         log.epoch(name, epoch, trainLoss, evaluation);
+        progress.metrics(name, done, MetricsLog.ofEpoch(trainLoss, evaluation));
         if (evaluation != null) {
           progress.message(
               String.format(

@@ -25,7 +25,8 @@ final class Report {
     System.out.printf("training %.1f s%n", outcome.trainingSeconds());
   }
 
-  private static void print(Setup setup) {
+  /** The summary in the run's directory. */
+  static void print(Setup setup) {
     try {
       System.out.println(Files.readString(setup.output().resolve("summary.md")));
     } catch (IOException e) {

@@ -6,7 +6,6 @@ import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
 import org.prunepeft.SearchSettings;
-import org.prunepeft.Setup;
 import org.prunepeft.io.StrategyFile;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.search.Partitioning;
@@ -39,6 +38,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  prunepeft search                          half of the supernet's parameters, MiniLM, WordNet",
       "  prunepeft search --keep 0.25 --seed 1     a quarter of them",
+      "  prunepeft search --seeds 0,1,2            three searches, with mean and standard deviation",
       "  prunepeft search --strategy authors       no warm-up: the authors' fixed strategy",
       "  prunepeft search --strategy runs/earlier  the strategy that an earlier run found"
     })
@@ -204,13 +204,14 @@ final class SearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Setup setup = options.setup();
     SearchSettings settings = search.settings();
-    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
-      SearchOutcome outcome = PrunePeft.search(setup, settings, display);
-      display.close();
-      Report.print(setup, outcome);
-    }
+    new Runs<>(
+            spec,
+            options,
+            (setup, progress) -> PrunePeft.search(setup, settings, progress),
+            SearchOutcome::retrained,
+            Report::print)
+        .start();
     return 0;
   }
 }

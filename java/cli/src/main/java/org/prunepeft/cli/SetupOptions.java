@@ -508,6 +508,28 @@ final class SetupOptions {
   private long seed;
 
   @Option(
+      names = "--seeds",
+      split = ",",
+      paramLabel = "N",
+      description =
+          "Runs once for each of these seeds, instead of --seed, and gives mean and standard deviation: 0,1,2. The run directory holds a directory for each.")
+  private List<Long> seeds;
+
+  /** Where metrics go beside the run's own files. */
+  enum ReportTo {
+    NONE,
+    TENSORBOARD
+  }
+
+  @Option(
+      names = "--report-to",
+      defaultValue = "none",
+      paramLabel = "WHERE",
+      description =
+          "Where metrics go beside the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
+  private ReportTo reportTo;
+
+  @Option(
       names = "--threads",
       paramLabel = "N",
       description = "Threads of all native pools (default: the processors at hand).")
@@ -562,6 +584,21 @@ final class SetupOptions {
         .threads(threads)
         .output(output == null ? defaultOutput(task) : output)
         .build();
+  }
+
+  /** Null: there is one run. */
+  List<Long> seeds() {
+    return seeds;
+  }
+
+  /** One of several seeds: the options are then those of its run. */
+  void take(long one) {
+    seed = one;
+    seeds = null;
+  }
+
+  boolean tensorBoard() {
+    return reportTo == ReportTo.TENSORBOARD;
   }
 
   /** The options of the command in effect; read them with {@link #setup()} first. */

@@ -8,7 +8,6 @@ import java.util.concurrent.Callable;
 import org.prunepeft.Budget;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.Selection;
-import org.prunepeft.Setup;
 import org.prunepeft.TrainOutcome;
 import org.prunepeft.io.Spelling;
 import picocli.CommandLine.Command;
@@ -64,13 +63,14 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Setup setup = options.setup();
     Selection selection = selection();
-    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
-      TrainOutcome outcome = PrunePeft.train(setup, selection, display);
-      display.close();
-      Report.print(setup, outcome);
-    }
+    new Runs<TrainOutcome>(
+            spec,
+            options,
+            (setup, progress) -> PrunePeft.train(setup, selection, progress),
+            outcome -> outcome,
+            Report::print)
+        .start();
     return 0;
   }
 

@@ -148,7 +148,7 @@ class ConfigFileTest {
   }
 
   private static String draw(OptionSpec option, Random random) {
-    Class<?> type = option.isMultiValue() ? String.class : option.type();
+    Class<?> type = option.isMultiValue() ? option.auxiliaryTypes()[0] : option.type();
     if (type.isEnum()) {
       Object[] constants = type.getEnumConstants();
       return ((Enum<?>) constants[random.nextInt(constants.length)]).name();

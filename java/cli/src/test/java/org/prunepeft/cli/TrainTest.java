@@ -193,4 +193,69 @@ class TrainTest {
     assertTrue(call.err().contains("full fine-tuning computes in float32"), call.err());
     assertFalse(Files.exists(output));
   }
+
+  @Test
+  void severalSeedsAreRunEachOnItsOwnWithMeanAndDeviation() throws IOException {
+    Path output = temporary.resolve("seeds");
+    Call call = train(output, "--modules=lora", "--seeds=3,0,7").exits(0);
+    List<Double> accuracies = new ArrayList<>();
+    for (int seed : List.of(3, 0, 7)) {
+      Path own = output.resolve("seed-" + seed);
+      Map<?, ?> test = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
+      accuracies.add((Double) test.get("accuracy"));
+      String config = Files.readString(own.resolve("config.yaml"));
+      assertTrue(config.contains("seed: " + seed + "\n"), config);
+      assertFalse(config.contains("seeds"), config);
+    }
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(output).readJson("seeds.json").get("test");
+    Map<?, ?> accuracy = (Map<?, ?>) test.get("accuracy");
+    assertEquals(accuracies, accuracy.get("by_seed"));
+    double mean = (accuracies.get(0) + accuracies.get(1) + accuracies.get(2)) / 3;
+    double squares = 0;
+    for (double value : accuracies) {
+      squares += (value - mean) * (value - mean);
+    }
+    assertEquals(mean, (Double) accuracy.get("mean"), 1e-12);
+    assertEquals(Math.sqrt(squares / 2), (Double) accuracy.get("standard_deviation"), 1e-12);
+    assertTrue(call.out().contains(String.format("| mean | %.2f %% |", 100 * mean)), call.out());
+
+    // One of them alone is the same run, and the file runs all of them again.
+    Path alone = temporary.resolve("alone");
+    train(alone, "--modules=lora", "--seed=7").exits(0);
+    assertArrayEquals(
+        Files.readAllBytes(alone.resolve("adapter.safetensors")),
+        Files.readAllBytes(output.resolve("seed-7").resolve("adapter.safetensors")));
+    String all = Files.readString(output.resolve("config.yaml"));
+    assertTrue(all.matches("(?s).*seeds:\\s*- 3\\s*- 0\\s*- 7\\s.*"), all);
+  }
+
+  @Test
+  void seedsThatAreWrongAreRefusedAndNothingIsLeft() {
+    Path output = temporary.resolve("wrong-seeds");
+    Call call = train(output, "--seeds=1,2,1").exits(2);
+    assertTrue(call.err().contains("none of them twice, got [1, 2, 1]"), call.err());
+    assertFalse(Files.exists(output));
+    call = train(output, "--seeds=1,2", "--modules=random", "--budget=3").exits(2);
+    assertTrue(call.err().contains("the budget must leave room"), call.err());
+    assertFalse(Files.exists(output));
+  }
+
+  @Test
+  void tensorBoardReadsTheMetricsOfARun() throws IOException {
+    Path output = temporary.resolve("board");
+    train(output, "--modules=head", "--report-to=tensorboard", "--epochs=2").exits(0);
+    List<Path> events;
+    try (var files = Files.list(output)) {
+      events = files.filter(file -> file.toString().contains("tfevents")).toList();
+    }
+    assertEquals(1, events.size());
+    String content = Files.readString(events.get(0), java.nio.charset.StandardCharsets.ISO_8859_1);
+    for (String tag :
+        List.of("train/loss", "train/learning_rate_factor", "train/validation_accuracy")) {
+      assertTrue(content.contains(tag), tag);
+    }
+    // Two steps an epoch; two epochs.
+    assertEquals(4, content.split("train/loss", -1).length - 1);
+    assertEquals(2, content.split("train/validation_accuracy", -1).length - 1);
+  }
 }

@@ -1,0 +1,169 @@
+package org.prunepeft;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.prunepeft.data.Metric;
+import org.prunepeft.io.RunDirectory;
+
+/**
+ * One run with several seeds, each of which draws its own data, weights and order.
+ *
+ * @param seeds in the order in which they were run
+ * @param outcomes in the same order
+ */
+public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
+  /** Means and deviations, in the directory above those of the runs. */
+  private static final String RESULT = "seeds.json";
+
+  private static final String SUMMARY = "summary.md";
+
+  /** Copies the lists. */
+  public SeedRuns {
+    seeds = List.copyOf(seeds);
+    outcomes = List.copyOf(outcomes);
+  }
+
+  /**
+   * Mean and spread of a value over the seeds.
+   *
+   * @param mean arithmetic mean
+   * @param deviation standard deviation of a sample (n − 1); 0 for one seed
+   * @param least smallest value
+   * @param most largest value
+   */
+  public record Spread(double mean, double deviation, double least, double most) {
+    /** Of 1 or more values. */
+    static Spread of(double[] values) {
+      double mean = java.util.Arrays.stream(values).average().orElseThrow();
+      double squares = java.util.Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
+      return new Spread(
+          mean,
+          values.length == 1 ? 0 : Math.sqrt(squares / (values.length - 1)),
+          java.util.Arrays.stream(values).min().getAsDouble(),
+          java.util.Arrays.stream(values).max().getAsDouble());
+    }
+  }
+
+  /**
+   * Runs a setup once for each seed. The setup's output becomes a directory with one for each run,
+   * {@code seed-N}, and means and deviations in {@code seeds.json} and {@code summary.md}.
+   *
+   * @param setup whose own seed is not used
+   * @param seeds one or more, distinct
+   * @param progress is told each run's beginning, and in the end the directory above those of the
+   *     runs
+   * @param run searches or trains, and says what the training gave
+   * @throws IllegalArgumentException if there are no seeds, or one is there twice
+   */
+  public static SeedRuns of(
+      Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
+    if (seeds.isEmpty() || new HashSet<>(seeds).size() != seeds.size()) {
+      throw new IllegalArgumentException(
+          "the seeds must be one or more, none of them twice, got " + seeds);
+    }
+    RunDirectory directory = setup.output() == null ? null : RunDirectory.create(setup.output());
+    try {
+      List<TrainOutcome> outcomes = new ArrayList<>();
+      for (long seed : seeds) {
+        progress.message("seed " + seed + ", " + (outcomes.size() + 1) + " of " + seeds.size());
+        Path own = directory == null ? null : directory.file("seed-" + seed);
+        outcomes.add(run.apply(setup.toBuilder().seed(seed).output(own).build()));
+      }
+      SeedRuns runs = new SeedRuns(seeds, outcomes);
+      if (directory != null) {
+        directory.writeJson(RESULT, runs.toMap());
+        directory.writeText(SUMMARY, runs.summary(setup));
+        progress.directory(directory);
+        directory.complete();
+      }
+      return runs;
+    } catch (RuntimeException | Error e) {
+      if (directory != null) {
+        directory.fail(RunRecord.reason(e));
+        directory.discardIfEmpty();
+      }
+      throw e;
+    }
+  }
+
+  /** Each metric on the test sets, over the seeds. */
+  public Map<Metric, Spread> test() {
+    Map<Metric, Spread> spreads = new LinkedHashMap<>();
+    for (Metric metric : outcomes.get(0).test().metrics().keySet()) {
+      spreads.put(
+          metric,
+          Spread.of(
+              outcomes.stream().mapToDouble(one -> one.test().metrics().get(metric)).toArray()));
+    }
+    return spreads;
+  }
+
+  private Map<String, Object> toMap() {
+    Map<String, Object> test = new LinkedHashMap<>();
+    test()
+        .forEach(
+            (metric, spread) -> {
+              Map<String, Object> values = new LinkedHashMap<>();
+              values.put("mean", spread.mean);
+              values.put("standard_deviation", spread.deviation);
+              values.put("min", spread.least);
+              values.put("max", spread.most);
+              values.put(
+                  "by_seed",
+                  outcomes.stream().map(outcome -> outcome.test().metrics().get(metric)).toList());
+              test.put(metric.key(), values);
+            });
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("seeds", seeds);
+    map.put("test", test);
+    map.put("trainable_parameters", outcomes.stream().map(TrainOutcome::parameters).toList());
+    return map;
+  }
+
+  /** A table in Markdown: a line for each seed, mean and standard deviation. */
+  String summary(Setup setup) {
+    Map<Metric, Spread> test = test();
+    StringBuilder text = new StringBuilder();
+    text.append(
+        "# PrunePEFT: %s on %s, seeds %s%n%n"
+            .formatted(
+                setup.model(),
+                setup.task(),
+                seeds.stream().map(String::valueOf).collect(Collectors.joining(", "))));
+    List<String> head = new ArrayList<>(List.of("seed"));
+    test.keySet().forEach(metric -> head.add("test " + metric.label()));
+    head.add("parameters");
+    row(text, head);
+    row(text, head.stream().map(column -> "---:").toList());
+    for (int i = 0; i < seeds.size(); i++) {
+      TrainOutcome outcome = outcomes.get(i);
+      List<String> cells = new ArrayList<>(List.of(String.valueOf(seeds.get(i))));
+      outcome.test().metrics().forEach((metric, value) -> cells.add(metric.format(value)));
+      cells.add(String.format(Locale.ROOT, "%,d", outcome.parameters()));
+      row(text, cells);
+    }
+    List<String> means = new ArrayList<>(List.of("mean"));
+    List<String> deviations = new ArrayList<>(List.of("deviation"));
+    test.forEach(
+        (metric, spread) -> {
+          means.add(metric.format(spread.mean));
+          deviations.add(metric.format(spread.deviation));
+        });
+    means.add("");
+    deviations.add("");
+    row(text, means);
+    row(text, deviations);
+    return text.toString();
+  }
+
+  private static void row(StringBuilder text, List<String> cells) {
+    text.append("| ").append(String.join(" | ", cells)).append(" |\n");
+  }
+}
