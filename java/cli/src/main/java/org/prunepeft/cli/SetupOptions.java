@@ -81,10 +81,9 @@ final class SetupOptions {
 
     @Option(
         names = "--max-seq-length",
-        defaultValue = "128",
         paramLabel = "TOKENS",
-        description = "Longer texts are cut (default: ${DEFAULT-VALUE}).")
-    int maxLength;
+        description = "Longer texts are cut (default: 128, or the most that the model takes).")
+    Integer maxLength;
   }
 
   static final class Files {
@@ -579,6 +578,12 @@ final class SetupOptions {
   Setup setup() {
     if (threads == null) {
       threads = Runtime.getRuntime().availableProcessors();
+    }
+    if (data.maxLength == null) {
+      data.maxLength =
+          Math.min(
+              TrainingSettings.DEFAULT.maxLength(),
+              Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
     }
     DataFiles own = files.settle();
     if (own != null && data.task != null) {
