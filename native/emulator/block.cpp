@@ -274,6 +274,7 @@ void check_atomic(const void* pointer, size_t bytes, Access access, const char* 
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   if (address % bytes != 0) fail("atomic on a misaligned address", file, line);
   if (const char* fault = check_access(address, bytes, access)) fail(fault, file, line);
+  if (const char* fault = count_access()) fail(fault, file, line);
 }
 
 /** Adds what the fences before updates of an address have left there to one of the current thread's clocks. */

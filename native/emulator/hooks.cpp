@@ -21,21 +21,12 @@ uint64_t g_accesses = 0;
 uint32_t g_accesses_epoch = 0, g_accesses_block = 0;
 uintptr_t g_host_stack_begin = 0, g_host_stack_end = 0;
 
-void check_end(void* code, uintptr_t address) {
-  if (g_accesses_block != g_block.serial || g_accesses_epoch != g_block.epoch) {
-    g_accesses = 0;
-    g_accesses_block = g_block.serial;
-    g_accesses_epoch = g_block.epoch;
-  }
-  if (++g_accesses > kAccessLimit) fail_at("a loop does not end", code, address);
-}
-
 void hook(const void* pointer, size_t bytes, Access access, void* code) {
   if (g_current == nullptr || g_inside != 0) return;
   Inside inside;
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   if (const char* fault = check_access(address, bytes, access)) fail_at(fault, code, address);
-  check_end(code, address);
+  if (const char* fault = count_access()) fail_at(fault, code, address);
 }
 
 void on_trap(int, siginfo_t*, void* context) {
@@ -53,6 +44,15 @@ void on_trap(int, siginfo_t*, void* context) {
   fail_at("undefined behaviour", code, 0);
 }
 }  // namespace
+
+const char* count_access() {
+  if (g_accesses_block != g_block.serial || g_accesses_epoch != g_block.epoch) {
+    g_accesses = 0;
+    g_accesses_block = g_block.serial;
+    g_accesses_epoch = g_block.epoch;
+  }
+  return ++g_accesses > kAccessLimit ? "a loop does not end" : nullptr;
+}
 
 void install_signal_handler() {
   struct sigaction action = {};

@@ -13,9 +13,9 @@
 // A captured stream records launches, which each launch of the graph runs anew.
 //
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
-// rounding, bank conflicts, occupancy, timing, the order of streams. Blocks that wait for each other would hang. The shadow
-// tracks units of two bytes: two threads that write the two bytes of one unit are reported as a race. SPDX-License-Identifier:
-// Apache-2.0
+// rounding, bank conflicts, occupancy, timing, the order of streams. A block that waits for a later one has a loop without end.
+// The shadow tracks units of two bytes: two threads that write the two bytes of one unit are reported as a race.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>

@@ -75,6 +75,8 @@ void yield();
 void fail(const char* what, const char* file, int line);
 /** The same, the position being that of a code address. */
 void fail_at(const char* what, void* code, uintptr_t address);
+/** Null, or that the block has made so many accesses since its last barrier that some loop has no end. */
+const char* count_access();
 std::string position(const char* file, int line);
 /** The report that cudaGetErrorString gives. */
 const std::string& pending_report();

@@ -46,9 +46,19 @@ build_step() {  # build_step <log> <command...>
   if [ $code -ne 0 ]; then tail -40 "$log"; exit 1; fi
 }
 
-# Code for this machine's GPUs alone where the driver says what they are: a build for all takes several times as long.
-architectures=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2> /dev/null | tr -d . | grep -x '[0-9]*' | sort -u |
-  paste -sd ';' -)
+# Code for this machine's GPUs alone, where the driver says what they are and nvcc knows them: a build for all takes several
+# times as long.
+architectures=
+known=$("${CUDACXX:-nvcc}" --list-gpu-code 2> /dev/null)
+for capability in $(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2> /dev/null | tr -d . | grep -x '[0-9][0-9]*' |
+  sort -u); do
+  if [ "$capability" -ge 80 ] && echo "$known" | grep -qx "sm_$capability"; then
+    architectures="$architectures${architectures:+;}$capability"
+  else
+    architectures=
+    break
+  fi
+done
 build_step "$out/configure.txt" cmake -S "$here/.." -B "$build" -DCMAKE_BUILD_TYPE=Release -DPRUNEPEFT_CUDA=ON \
   -DPRUNEPEFT_GPU_CHECK=ON -DPRUNEPEFT_BUILD_TESTS=OFF "-DPRUNEPEFT_CUDA_ONLY=$architectures"
 build_step "$out/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check importance_cuda_device \

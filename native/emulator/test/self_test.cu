@@ -476,6 +476,13 @@ __global__ void loop_without_end(int* out, int) {
   for (int i = 0; i >= 0; i = (i + 1) % 64) out[i] = i;
 }
 
+/** No other thread runs meanwhile. */
+__global__ void wait_without_end(int* out, int) {
+  if (threadIdx.x != 31) return;
+  next_line();
+  while (ptx::load_acquire(reinterpret_cast<unsigned*>(out)) == 0) continue;
+}
+
 /** `kind` is part of the report, which ends with the kernel's last place; "" for a kernel without fault. */
 void test_fault(void (*kernel)(int*, int), int blocks, const std::string& kind, const char* name, int seeds = kSeeds) {
   for (int seed = 1; seed <= seeds; seed++) {
@@ -537,6 +544,7 @@ void test_faults() {
   FAULT(plain_ticket, 2, "race between blocks");
   FAULT(counted_by_atomics, 5, "");
   test_fault(loop_without_end, 1, "does not end", "loop_without_end", 1);
+  test_fault(wait_without_end, 1, "does not end", "wait_without_end", 1);
 }
 
 /** The host, too, must not take an element that no kernel wrote for a result. */

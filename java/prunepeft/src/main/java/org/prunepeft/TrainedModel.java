@@ -327,7 +327,7 @@ public final class TrainedModel implements AutoCloseable {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
               ? "the run tells from single texts, but two columns of texts are named"
-              : "the run tells from pairs of texts; name both columns of a .tsv, .csv or .jsonl file with --text-column and --text-pair-column");
+              : "the run tells from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
     }
   }
 

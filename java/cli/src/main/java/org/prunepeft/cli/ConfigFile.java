@@ -65,8 +65,9 @@ final class ConfigFile implements IDefaultValueProvider {
             (key, value) -> {
               OptionSpec option = options.get(key.replace('_', '-'));
               if (option == null) {
-                throw wrong(
-                    Spelling.unknown("key", key, List.copyOf(optionsByName(command).keySet())));
+                List<String> known =
+                    options.keySet().stream().map(ConfigFile::underscored).toList();
+                throw wrong(Spelling.unknown("key", key, known));
               }
               String earlier = keys.put(option, key);
               if (earlier != null) {
@@ -105,7 +106,7 @@ final class ConfigFile implements IDefaultValueProvider {
   static Map<String, OptionSpec> optionsByName(CommandSpec command) {
     Map<String, OptionSpec> options = new LinkedHashMap<>();
     for (OptionSpec option : command.options()) {
-      String key = keys(option).get(0).replace('-', '_');
+      String key = underscored(keys(option).get(0));
       if (!NOT_IN_FILES.contains(key)) {
         options.put(key, option);
       }
@@ -120,6 +121,10 @@ final class ConfigFile implements IDefaultValueProvider {
         .values()
         .forEach(option -> keys(option).forEach(key -> options.put(key, option)));
     return options;
+  }
+
+  private static String underscored(String key) {
+    return key.replace('-', '_');
   }
 
   private static List<String> keys(OptionSpec option) {

@@ -70,7 +70,8 @@ final class EvaluateCommand implements Callable<Integer> {
   @Option(
       names = "--test-file",
       paramLabel = "FILE",
-      description = "Labelled examples: .tsv, .csv or .jsonl, with the columns of the run's own.")
+      description =
+          "Labelled examples: .tsv, .csv, .jsonl or .parquet, with the columns of the run's own.")
   private Path file;
 
   @Mixin private ColumnOptions columns;

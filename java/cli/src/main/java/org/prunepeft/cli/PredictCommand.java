@@ -44,7 +44,7 @@ final class PredictCommand implements Callable<Integer> {
       arity = "0..1",
       paramLabel = "FILE",
       description =
-          "A .tsv, .csv or .jsonl file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input.")
+          "A .tsv, .csv, .jsonl or .parquet file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input.")
   private Path file;
 
   @Option(
@@ -120,7 +120,7 @@ final class PredictCommand implements Callable<Integer> {
     }
     if (columns.named()) {
       throw new IllegalArgumentException(
-          "only files that end in .tsv, .csv or .jsonl have columns, got " + file);
+          "only files that end in .tsv, .csv, .jsonl or .parquet have columns, got " + file);
     }
     model.requireTexts(1);
     return Texts.lines(file);

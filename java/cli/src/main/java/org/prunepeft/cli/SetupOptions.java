@@ -9,6 +9,7 @@ import java.util.Optional;
 import org.prunepeft.Setup;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataFiles;
+import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
@@ -80,13 +81,25 @@ final class SetupOptions {
 
     @Option(
         names = "--max-seq-length",
-        defaultValue = "128",
         paramLabel = "TOKENS",
-        description = "Longer texts are cut (default: ${DEFAULT-VALUE}).")
-    int maxLength;
+        description = "Longer texts are cut (default: 128, or the most that the model takes).")
+    Integer maxLength;
   }
 
   static final class Files {
+    @Option(
+        names = "--dataset-name",
+        paramLabel = "DIR",
+        description =
+            "A data set as Hugging Face's hub keeps it, in a directory: its parts are the files that are not named otherwise.")
+    Path dataset;
+
+    @Option(
+        names = "--dataset-config-name",
+        paramLabel = "NAME",
+        description = "Which of its configurations, where it has several.")
+    String datasetConfig;
+
     @Option(
         names = "--train-file",
         paramLabel = "FILE",
@@ -125,6 +138,11 @@ final class SetupOptions {
 
     /** Null if none are named. */
     DataFiles settle() {
+      if (dataset != null) {
+        resolve(new DatasetDirectory(dataset, datasetConfig));
+      } else if (datasetConfig != null) {
+        throw new IllegalArgumentException("--dataset-config-name needs --dataset-name");
+      }
       if (train == null) {
         if (validation != null
             || test != null
@@ -132,7 +150,7 @@ final class SetupOptions {
             || regression
             || metrics != null) {
           throw new IllegalArgumentException(
-              "options of files, such as --test-file and --text-column, need --train-file");
+              "options of files, such as --test-file and --text-column, need --train-file or --dataset-name");
         }
         return null;
       }
@@ -146,6 +164,12 @@ final class SetupOptions {
               metrics == null ? List.of() : metrics.stream().map(Metric::byKey).toList());
       metrics = files.metrics().stream().map(Metric::key).toList();
       return files;
+    }
+
+    private void resolve(DatasetDirectory found) {
+      train = train == null ? found.train() : train;
+      validation = validation == null ? found.validation() : validation;
+      test = test == null ? found.test(columns.settle(Columns.DEFAULT)) : test;
     }
   }
 
@@ -554,6 +578,12 @@ final class SetupOptions {
   Setup setup() {
     if (threads == null) {
       threads = Runtime.getRuntime().availableProcessors();
+    }
+    if (data.maxLength == null) {
+      data.maxLength =
+          Math.min(
+              TrainingSettings.DEFAULT.maxLength(),
+              Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
     }
     DataFiles own = files.settle();
     if (own != null && data.task != null) {

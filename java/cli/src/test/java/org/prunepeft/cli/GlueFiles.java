@@ -48,6 +48,11 @@ final class GlueFiles {
         "id\tquestion1\tquestion2",
         i -> "%s?\twhy?".formatted(text(i)));
     glue.mnli();
+    glue.file(
+        "diagnostic/diagnostic.tsv",
+        "index\tsentence1\tsentence2",
+        TEST,
+        i -> "%d\tthe\t%s".formatted(i, text(i)));
     glue.task(
         "QNLI",
         "index\tquestion\tsentence\tlabel",

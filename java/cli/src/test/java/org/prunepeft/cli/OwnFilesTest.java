@@ -96,6 +96,30 @@ class OwnFilesTest {
   }
 
   @Test
+  void aDirectoryOfTheHubIsTrainedOnAndEvaluatedOnItsParts() throws IOException {
+    Path set = Files.createDirectories(temporary.resolve("hub-set"));
+    Files.createDirectories(set.resolve("data"));
+    String header = "idx,sentence,label\n";
+    Files.writeString(
+        set.resolve("data/train.csv"),
+        header + rows(60, i -> "%d,the %d,%d".formatted(i, i, i % 2)));
+    Files.writeString(
+        set.resolve("data/dev.csv"), header + rows(12, i -> "%d,in %d,%d".formatted(i, i, i % 2)));
+    Files.writeString(
+        set.resolve("data/test.csv"), header + rows(9, i -> "%d,a %d,-1".formatted(i, i)));
+    Path run = temporary.resolve("hub-run");
+    call("train", run, "--dataset-name=" + set, "--text-column=sentence").exits(0);
+    Map<?, ?> result = RunDirectory.open(run).readJson("result.json");
+    assertEquals(12, ((Map<?, ?>) result.get("validation")).get("examples"));
+    // Its test labels are kept back, so that a tenth of the training file is the test.
+    assertEquals(6, ((Map<?, ?>) result.get("test")).get("examples"));
+    assertTrue(Call.of("evaluate", run.toString()).exits(0).out().startsWith("test of hub-set, 6"));
+    Call refused =
+        call("train", temporary.resolve("never-hub"), "--dataset-config-name=cola").exits(2);
+    assertTrue(refused.err().contains("needs --dataset-name"), refused.err());
+  }
+
+  @Test
   void regressionOnGivenPartsWithoutAHeaderRunsAgainFromItsConfig() throws IOException {
     for (String part : List.of("train", "dev", "test")) {
       Files.writeString(

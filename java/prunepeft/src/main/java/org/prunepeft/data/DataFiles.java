@@ -43,8 +43,12 @@ public record DataFiles(
   /** What a run on the files is called: the training file's name, or its directory's. */
   public String name() {
     Path file = train.toAbsolutePath().normalize();
-    String stem = file.getFileName().toString().replaceFirst("\\.[^.]*$", "");
-    Path directory = file.getParent().getFileName();
+    String stem = DatasetDirectory.stem(file);
+    Path parent = file.getParent();
+    Path directory = parent.getFileName();
+    if (directory != null && directory.toString().equals("data") && parent.getParent() != null) {
+      directory = parent.getParent().getFileName();
+    }
     return stem.equals("train") && directory != null ? directory.toString() : stem;
   }
 

@@ -68,12 +68,16 @@ public final class ExampleFile implements Closeable {
             .orElseThrow(
                 () ->
                     new IllegalArgumentException(
-                        "the format of %s is not known by its name; rename it to end in .tsv, .csv or .jsonl"
+                        "the format of %s is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet"
                             .formatted(file)));
     InputStream in;
     try {
       if (Files.isDirectory(file)) {
         throw new DataException("can't read %s: it is a directory".formatted(file));
+      }
+      if (format == TableFormat.PARQUET) {
+        TableReader reader = new ParquetTable(file, columns.names(labelled));
+        return new ExampleFile(file.toString(), columns, labelled, reader);
       }
       in = Files.newInputStream(file);
     } catch (IOException e) {

@@ -136,6 +136,10 @@ public final class GlueTask implements Task {
 
   private static final int VALIDATION = 1000;
 
+  /** Where the diagnostic set is, which a model of MNLI predicts. */
+  private static final List<String> DIAGNOSTIC =
+      List.of("AX/test.tsv", "AX/AX.tsv", "diagnostic/diagnostic.tsv");
+
   private final Kind kind;
   private final Path directory;
 
@@ -162,18 +166,25 @@ public final class GlueTask implements Task {
   public record Submission(String name, Path source) {}
 
   /**
-   * The files that a submission has of this task: one, or MNLI's two.
+   * The files that a submission has of this task: one; of MNLI two, and the diagnostic set's if it
+   * is there.
    *
    * @throws IllegalArgumentException if the task has no directory
+   * @throws DataException if a test file is not there
    */
   public List<Submission> submissions() {
-    return switch (kind) {
-      case MNLI, MNLI_MISMATCHED ->
-          List.of(
-              new Submission("MNLI-m.tsv", file("test_matched.tsv")),
-              new Submission("MNLI-mm.tsv", file("test_mismatched.tsv")));
-      default -> List.of(new Submission(kind.directory + ".tsv", file("test.tsv")));
-    };
+    if (!kind.directory.equals("MNLI")) {
+      return List.of(new Submission(kind.directory + ".tsv", file("test.tsv")));
+    }
+    List<Submission> submissions = new ArrayList<>();
+    submissions.add(new Submission("MNLI-m.tsv", file("test_matched.tsv")));
+    submissions.add(new Submission("MNLI-mm.tsv", file("test_mismatched.tsv")));
+    DIAGNOSTIC.stream()
+        .map(directory::resolve)
+        .filter(Files::exists)
+        .findFirst()
+        .ifPresent(file -> submissions.add(new Submission("AX.tsv", file)));
+    return submissions;
   }
 
   /** The columns of its test files; there is no label. */

@@ -17,7 +17,9 @@ public enum TableFormat {
   /** Cells between commas; one with commas, line breaks or quotation marks is quoted (RFC 4180). */
   CSV(".csv"),
   /** A JSON object a line. */
-  JSONL(".jsonl", ".ndjson", ".json");
+  JSONL(".jsonl", ".ndjson", ".json"),
+  /** Apache Parquet, as Hugging Face's hub keeps data sets. */
+  PARQUET(".parquet");
 
   private final List<String> endings;
 
@@ -47,6 +49,7 @@ public enum TableFormat {
       case TSV -> new DelimitedReader(in, name, '\t', columns, header, lenient);
       case CSV -> new DelimitedReader(in, name, ',', columns, header, lenient);
       case JSONL -> new JsonLinesReader(in, name, columns);
+      case PARQUET -> throw new IllegalArgumentException("Parquet is no text");
     };
   }
 }

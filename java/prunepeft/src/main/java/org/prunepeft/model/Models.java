@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
@@ -222,11 +223,33 @@ public final class Models {
     return entry;
   }
 
+  /**
+   * The longest sequence in tokens that a directory's model takes, as its configuration says.
+   *
+   * @param name as {@link #byName} takes it
+   * @return empty if it is not a directory's
+   * @throws UncheckedIOException if the configuration cannot be read or is not supported
+   */
+  public static OptionalInt maxTokens(String name) {
+    if (ENTRIES.containsKey(name) || !Files.isDirectory(Path.of(name))) {
+      return OptionalInt.empty();
+    }
+    try {
+      return OptionalInt.of(config(new HuggingFaceDirectory(Path.of(name))).maxTokens());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private static EncoderConfig config(HuggingFaceDirectory directory) throws IOException {
+    Path file = directory.path().resolve(HuggingFaceDirectory.CONFIG);
+    return HuggingFaceConfig.read(directory.config(), file.toString());
+  }
+
   private static Entry directory(Path path) {
     try {
       HuggingFaceDirectory directory = new HuggingFaceDirectory(path);
-      Path file = path.resolve(HuggingFaceDirectory.CONFIG);
-      EncoderConfig config = HuggingFaceConfig.read(directory.config(), file.toString());
+      EncoderConfig config = config(directory);
       Path name = path.toAbsolutePath().normalize().getFileName();
       return new Entry(
           name == null ? path.toString() : name.toString(),
