@@ -16,8 +16,8 @@ import java.util.zip.CRC32C;
  * message.
  *
  * <p>A record is, little-endian: the length of its data (8 bytes), the masked CRC-32C of these 8
- * bytes (4), the data, the masked CRC-32C of the data (4). A checksum c is masked as ((c >>> 15) |
- * (c << 17)) + 0xa282ead8. Of the messages' fields these are written:
+ * bytes (4), the data, the masked CRC-32C of the data (4). A checksum is masked by turning its bits
+ * 15 places to the right and adding 0xa282ead8. Of the messages' fields these are written:
  *
  * <pre>
  *   Event         1 wall_time (double, seconds)   2 step (int64)   3 file_version   5 summary
