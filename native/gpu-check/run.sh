@@ -34,7 +34,10 @@ within() {  # within <seconds> <command...>: exit code 124 if it was not done
   seconds=$1
   shift
   if [ "$seconds" -eq 0 ]; then return 124; fi
-  timeout "$seconds" "$@"
+  timeout -k 10 "$seconds" "$@"
+  code=$?
+  if [ $code -eq 137 ]; then code=124; fi  # it had to be killed
+  return $code
 }
 
 build_step() {  # build_step <log> <command...>
@@ -67,6 +70,7 @@ build_step "$out/build.txt" cmake --build "$build" --parallel "$(nproc)" --targe
 failed=0
 : > "$out/tests.txt"
 : > "$out/table.txt"
+rm -f "$out/table.json"
 say() {
   echo "$@" | tee -a "$out/table.txt"
 }

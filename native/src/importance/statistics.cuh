@@ -18,8 +18,6 @@
 namespace prunepeft::cuda {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / gpu::kWarp;
-/** Told to the compiler, which else spills to reach more. */
-constexpr int kBlocksPerProcessor = 4;
 /** All but PP_COUNT, which the plan knows. */
 constexpr int kSums = PP_STATISTICS - 1;
 static_assert(PP_COUNT == 0 && PP_SUM_W2 == 1 && PP_NONZERO == 3 && PP_SUM_G2 == 5 && PP_SUM_WG2 == PP_STATISTICS - 1,

@@ -5,7 +5,8 @@
 // branch, are drawn a tile ahead. With more than one share of K the sums go to slots, which finish_rows adds in order; the
 // dropout's scale and s are applied to the float32 sum, just before it is rounded.
 //
-// Limit: the bytes of x over memory bandwidth. More than 80 ranks read x once for each 80.
+// Limit: the bytes of x over memory bandwidth. A block has room for five tiles of 16 ranks, and each branch starts a tile:
+// larger stacks read x once for each five tiles (three branches of rank 64: three times).
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

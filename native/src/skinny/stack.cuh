@@ -10,7 +10,7 @@
 namespace prunepeft::cuda {
 constexpr int kMaxBranches = 16;
 constexpr int kTileRanks = 16;
-/** 80 ranks: two branches of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
+/** Up to 80 ranks: two branches of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
 constexpr int kChunkTiles = 5;
 
 /** Which fields a kernel uses, its file says. */

@@ -193,14 +193,25 @@ class Matrix {
   void* device_ = nullptr;
 };
 
-/** Memory for a call, at an odd address, poisoned. */
+/** Memory for a call, at an odd address; on a device all bits are set (NaN), in the emulator it counts as unwritten. */
 class Workspace {
  public:
-  explicit Workspace(size_t bytes) : bytes_(bytes) { check_cuda(cudaMalloc(&memory_, bytes + 1)); }
-  ~Workspace() { cudaFree(memory_); }
+  explicit Workspace(size_t bytes) : bytes_(bytes) {
+    check_cuda(cudaMalloc(&memory_, bytes + 1));
+#ifndef PRUNEPEFT_EMULATED
+    check_cuda(cudaMemset(memory_, 0xff, bytes + 1));
+#endif
+  }
+  ~Workspace() {
+    cudaFree(memory_);
+  }
   Workspace(const Workspace&) = delete;
-  void* data() const { return static_cast<char*>(memory_) + 1; }
-  size_t bytes() const { return bytes_; }
+  void* data() const {
+    return static_cast<char*>(memory_) + 1;
+  }
+  size_t bytes() const {
+    return bytes_;
+  }
 
  private:
   size_t bytes_;

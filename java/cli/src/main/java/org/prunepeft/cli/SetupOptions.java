@@ -30,7 +30,7 @@ final class SetupOptions {
   @ArgGroup(validate = false, heading = "%nModel and data:%n")
   private Data data = new Data();
 
-  @ArgGroup(validate = false, heading = "%nYour own files (TSV, CSV or JSON Lines):%n")
+  @ArgGroup(validate = false, heading = "%nYour own files (TSV, CSV, JSON Lines or Parquet):%n")
   private Files files = new Files();
 
   @ArgGroup(validate = false, heading = "%nModules:%n")

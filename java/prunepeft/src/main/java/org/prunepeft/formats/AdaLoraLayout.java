@@ -35,15 +35,15 @@ final class AdaLoraLayout {
     origin = fields.origin();
     config =
         new AdaLoraConfig(
-            (int) fields.number("init_r", absent.initR()),
-            (int) fields.number("target_r", absent.targetR()),
-            (int) fields.number("tinit", absent.tinit()),
-            (int) fields.number("tfinal", absent.tfinal()),
-            (int) fields.number("deltaT", absent.deltaT()),
+            fields.integer("init_r", absent.initR()),
+            fields.integer("target_r", absent.targetR()),
+            fields.integer("tinit", absent.tinit()),
+            fields.integer("tfinal", absent.tfinal()),
+            fields.integer("deltaT", absent.deltaT()),
             fields.number("beta1", absent.beta1()),
             fields.number("beta2", absent.beta2()),
             fields.number("orth_reg_weight", absent.orthRegWeight()),
-            (int) fields.number("total_step", absent.totalStep()));
+            fields.integer("total_step", absent.totalStep()));
     alpha = fields.number("lora_alpha", 8);
     dropout = fields.number("lora_dropout", 0);
     pattern = fields.map("rank_pattern");
@@ -122,14 +122,15 @@ final class AdaLoraLayout {
       EncoderConfig encoder,
       Projection projection)
       throws FormatException {
-    int[] places = places(pattern(module));
     int inputs = encoder.inputs(projection);
     int outputs = encoder.outputs(projection);
     String key = PeftFormat.ROOT + module;
+    Tensor a = tensors.take(key + A, -1, inputs);
+    int[] places = places(pattern(module, a.shape()[0]));
     return new LowRank(
         layer,
         path,
-        spreadRows(tensors.take(key + A, places.length, inputs), places),
+        spreadRows(a, places),
         spreadColumns(tensors.take(key + B, outputs, places.length), places),
         alpha,
         false,
@@ -139,14 +140,28 @@ final class AdaLoraLayout {
             spreadRows(tensors.take(key + E, places.length, 1), places), config));
   }
 
-  private List<?> pattern(String module) throws FormatException {
+  /**
+   * Which of the init_r ranks are stored; as many as there are, before anything takes their room.
+   */
+  private List<?> pattern(String module, long stored) throws FormatException {
     Object found = pattern.get(module + E);
-    if (pattern.isEmpty()) {
+    if (pattern.isEmpty() && stored == config.initR()) {
       return Collections.nCopies(config.initR(), true);
+    }
+    if (pattern.isEmpty()) {
+      throw new FormatException(
+          "%s: init_r is %d without a rank_pattern, but %s has %d ranks"
+              .formatted(origin, config.initR(), module, stored));
     }
     if (found instanceof List<?> kept
         && kept.size() == config.initR()
         && kept.stream().allMatch(Boolean.class::isInstance)) {
+      if (kept.stream().filter(Boolean.TRUE::equals).count() != stored) {
+        throw new FormatException(
+            "%s: rank_pattern keeps %d ranks of %s, which has %d"
+                .formatted(
+                    origin, kept.stream().filter(Boolean.TRUE::equals).count(), module, stored));
+      }
       return kept;
     }
     throw new FormatException(

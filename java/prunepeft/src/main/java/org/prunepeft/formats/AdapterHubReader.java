@@ -93,7 +93,12 @@ final class AdapterHubReader {
         .require("phm_layer", false)
         // Of initial values and training alone, or of what is switched off above. The size is
         // that of the tensors.
-        .ignore("init_weights", "dropout", "reduction_factor", "inv_adapter_reduction_factor")
+        .ignore(
+            "init_weights",
+            "dropout",
+            "stochastic_depth",
+            "reduction_factor",
+            "inv_adapter_reduction_factor")
         .ignore("phm_dim", "factorized_phm_W", "shared_W_phm", "shared_phm_rule", "phm_c_init")
         .ignore("phm_init_range", "learn_phm", "hypercomplex_nonlinearity", "phm_rank")
         .ignore("phm_bias", "factorized_phm_rule");
@@ -152,7 +157,7 @@ final class AdapterHubReader {
     List<?> matrices = config.list("attn_matrices");
     boolean intermediate = config.flag("intermediate_lora", false);
     boolean output = config.flag("output_lora", false);
-    long rank = (long) config.number("r", 8);
+    long rank = config.integer("r", 8);
     double alpha = config.number("alpha", 8) * (scaledByAlphaAlone() ? rank : 1);
     double dropout = config.number("dropout", 0);
     List<Integer> layers = layers(config);

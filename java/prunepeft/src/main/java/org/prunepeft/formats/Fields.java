@@ -47,6 +47,15 @@ final class Fields {
     return typed(name, Number.class, absent, "a number").doubleValue();
   }
 
+  int integer(String name, int absent) {
+    double value = number(name, absent);
+    if (value != (int) value) {
+      throw new IllegalArgumentException(
+          "%s: %s must be a whole number, got %s".formatted(origin, name, value));
+    }
+    return (int) value;
+  }
+
   List<?> list(String name) {
     return typed(name, List.class, List.of(), "a list");
   }

@@ -172,7 +172,8 @@ public final class PeftFormat implements AdapterFormat {
         .ignore("peft_version", "runtime_config", "megatron_core", "qalora_group_size")
         .ignore("eva_config", "parent_library");
     for (Object saved : fields.list("modules_to_save")) {
-      if (!saved.equals(HEAD)) {
+      // PEFT names both heads that a sequence classifier may have, whichever is there.
+      if (!saved.equals(HEAD) && !saved.equals("score")) {
         throw new IllegalArgumentException(
             "%s: modules_to_save %s is not supported; only a linear %s is"
                 .formatted(fields.origin(), saved, HEAD));

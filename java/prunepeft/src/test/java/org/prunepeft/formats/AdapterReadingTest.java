@@ -107,6 +107,7 @@ class AdapterReadingTest {
           json.putObject("loftq_config");
           json.put("lora_bias", false).put("qalora_group_size", 16).put("use_qalora", false);
           json.putNull("layer_replication").putNull("trainable_token_indices");
+          json.putArray("modules_to_save").add("classifier").add("score");
         });
     Path file = directory.resolve("adapter_model.safetensors");
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
