@@ -193,25 +193,26 @@ class Matrix {
   void* device_ = nullptr;
 };
 
-/** Memory for a call, at an odd address; on a device all bits are set (NaN), in the emulator it counts as unwritten. */
+/** Sets all bits (NaN) on a device. In the emulator fresh memory counts as unwritten, which finds more. */
+inline void poison(void* memory, size_t bytes) {
+#if defined(PRUNEPEFT_EMULATED)
+  static_cast<void>(memory), static_cast<void>(bytes);
+#else
+  check_cuda(cudaMemset(memory, 0xff, bytes));
+#endif
+}
+
+/** Memory for a call, at an odd address, poisoned. */
 class Workspace {
  public:
   explicit Workspace(size_t bytes) : bytes_(bytes) {
     check_cuda(cudaMalloc(&memory_, bytes + 1));
-#ifndef PRUNEPEFT_EMULATED
-    check_cuda(cudaMemset(memory_, 0xff, bytes + 1));
-#endif
+    poison(memory_, bytes + 1);
   }
-  ~Workspace() {
-    cudaFree(memory_);
-  }
+  ~Workspace() { cudaFree(memory_); }
   Workspace(const Workspace&) = delete;
-  void* data() const {
-    return static_cast<char*>(memory_) + 1;
-  }
-  size_t bytes() const {
-    return bytes_;
-  }
+  void* data() const { return static_cast<char*>(memory_) + 1; }
+  size_t bytes() const { return bytes_; }
 
  private:
   size_t bytes_;

@@ -125,8 +125,10 @@ final class AdaLoraLayout {
     int inputs = encoder.inputs(projection);
     int outputs = encoder.outputs(projection);
     String key = PeftFormat.ROOT + module;
-    Tensor a = tensors.take(key + A, -1, inputs);
-    int[] places = places(pattern(module, a.shape()[0]));
+    // Without a pattern the tensor says how many ranks there are, before anything takes their room.
+    Tensor whole = pattern.isEmpty() ? tensors.take(key + A, -1, inputs) : null;
+    int[] places = places(whole != null ? all(module, whole.shape()[0]) : kept(module));
+    Tensor a = whole != null ? whole : tensors.take(key + A, places.length, inputs);
     return new LowRank(
         layer,
         path,
@@ -140,28 +142,21 @@ final class AdaLoraLayout {
             spreadRows(tensors.take(key + E, places.length, 1), places), config));
   }
 
-  /**
-   * Which of the init_r ranks are stored; as many as there are, before anything takes their room.
-   */
-  private List<?> pattern(String module, long stored) throws FormatException {
-    Object found = pattern.get(module + E);
-    if (pattern.isEmpty() && stored == config.initR()) {
-      return Collections.nCopies(config.initR(), true);
-    }
-    if (pattern.isEmpty()) {
+  private List<?> all(String module, long stored) throws FormatException {
+    if (stored != config.initR()) {
       throw new FormatException(
           "%s: init_r is %d without a rank_pattern, but %s has %d ranks"
               .formatted(origin, config.initR(), module, stored));
     }
+    return Collections.nCopies(config.initR(), true);
+  }
+
+  /** Which of the init_r ranks are stored. */
+  private List<?> kept(String module) throws FormatException {
+    Object found = pattern.get(module + E);
     if (found instanceof List<?> kept
         && kept.size() == config.initR()
         && kept.stream().allMatch(Boolean.class::isInstance)) {
-      if (kept.stream().filter(Boolean.TRUE::equals).count() != stored) {
-        throw new FormatException(
-            "%s: rank_pattern keeps %d ranks of %s, which has %d"
-                .formatted(
-                    origin, kept.stream().filter(Boolean.TRUE::equals).count(), module, stored));
-      }
       return kept;
     }
     throw new FormatException(

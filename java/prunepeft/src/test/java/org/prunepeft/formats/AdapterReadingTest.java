@@ -83,6 +83,18 @@ class AdapterReadingTest {
     Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
   }
 
+  /** A field of later releases, of training alone. */
+  @Test
+  void adaptersWithStochasticDepthAreRead() throws IOException {
+    TrainedAdapter adapter =
+        Parts.adapter(List.of(Parts.bottleneck(0, Place.FEED_FORWARD, Input.NORMED_SUM, 7)));
+    Path directory = write(new AdapterHubFormat(), adapter);
+    change(
+        directory.resolve("adapter_config.json"),
+        json -> ((ObjectNode) json.get("config")).put("stochastic_depth", 0.0));
+    Parts.assertSame(adapter, read(directory));
+  }
+
   @ParameterizedTest
   @CsvSource({"OUTPUT,ATTENTION", "OUTPUT,FEED_FORWARD", "RESIDUAL,FEED_FORWARD"})
   void otherPlacesAreReadBack(Input input, Place place) throws IOException {

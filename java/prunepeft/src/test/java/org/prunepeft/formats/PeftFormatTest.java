@@ -161,6 +161,21 @@ class PeftFormatTest {
                 () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
             .getMessage()
             .contains("rank_pattern must hold a list of 4 (init_r)"));
+    damaged.put("init_r", 2_000_000_000);
+    damaged.remove("rank_pattern");
+    assertTrue(
+        assertThrows(
+                FormatException.class,
+                () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
+            .getMessage()
+            .contains("init_r is 2000000000 without a rank_pattern, but"));
+    damaged.put("init_r", 2.5);
+    assertTrue(
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> format.read(directory, damaged, SmallBert.CONFIG, List.of("a", "b", "c")))
+            .getMessage()
+            .contains("init_r must be a whole number, got 2.5"));
     TrainedAdapter mixed =
         Parts.adapter(List.of(two, Parts.lora(1, "attention.self.query", 4, 16)));
     assertTrue(
