@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.DoubleUnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -30,6 +31,7 @@ import org.prunepeft.torch.Torch;
 /** Gradients of an encoder's own weights against finite differences in float64. */
 class TrainableEncoderTest {
   private static final double STEP = 1e-3;
+  private static final int SAMPLES = 3;
 
   private final Random random = new Random();
 
@@ -62,6 +64,7 @@ class TrainableEncoderTest {
       hidden.mul(Torch.floats(factors, padded, config.hidden())).sum().backward();
 
       assertEquals(tensors.keySet(), names(own));
+      int tensorsCompared = 0;
       for (String name : own.names()) {
         float[] values = tensors.get(name).values();
         float[] gradient = Torch.toFloats(own.gradient(name));
@@ -69,23 +72,37 @@ class TrainableEncoderTest {
         for (float g : gradient) {
           scale = Math.max(scale, Math.abs(g));
         }
-        for (int sample = 0; sample < 3; sample++) {
+        int compared = 0;
+        for (int tries = 0; compared < SAMPLES && tries < 5 * SAMPLES; tries++) {
           int i = random.nextInt(values.length);
-          float value = values[i];
-          values[i] = (float) (value + STEP);
-          double above = values[i];
-          double more = loss(reference.forward(ids, types), factors);
-          values[i] = (float) (value - STEP);
-          double expected =
-              (more - loss(reference.forward(ids, types), factors)) / (above - values[i]);
-          values[i] = value;
-          assertEquals(
-              expected,
-              gradient[i],
-              2e-3 * Math.max(Math.abs(expected), scale) + 1e-3,
-              "%s, element %d".formatted(name, i));
+          DoubleUnaryOperator difference =
+              step -> {
+                float value = values[i];
+                values[i] = (float) (value + step);
+                double above = values[i];
+                double more = loss(reference.forward(ids, types), factors);
+                values[i] = (float) (value - step);
+                double slope =
+                    (more - loss(reference.forward(ids, types), factors)) / (above - values[i]);
+                values[i] = value;
+                return slope;
+              };
+          double expected = difference.applyAsDouble(STEP);
+          double limit = 2e-3 * Math.max(Math.abs(expected), scale) + 1e-3;
+          // A kink of ReLU within the step: the slope is not one number there, and where a unit is
+          // all but at its kink, in no element that it depends on.
+          if (config.activation() == HiddenActivation.RELU
+              && Math.abs(difference.applyAsDouble(STEP / 8) - expected) > limit / 8) {
+            continue;
+          }
+          assertEquals(expected, gradient[i], limit, "%s, element %d".formatted(name, i));
+          compared++;
         }
+        tensorsCompared += compared == SAMPLES ? 1 : 0;
       }
+      // What lies behind the last ReLU has no kink: two weights and two biases.
+      assertTrue(
+          tensorsCompared >= (config.activation() == HiddenActivation.RELU ? 4 : tensors.size()));
     }
   }
 
