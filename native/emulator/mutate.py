@@ -6,7 +6,7 @@
 BUILD is a build folder (Ninja) of native/ with the emulated tests built; it is only read. A mutant costs the compilation of the
 sources that include its file, and a link and a run of the tests that cover it, up to the first failure. Results go to the journal
 (BUILD/mutants.jsonl) one by one, and what it knows is not run again, so that a run that was stopped goes on where it was. Mutants
-that don't compile are not counted. Prints each survivor; docs/testing.md says why the known ones live. Tile sizes are left alone:
+that don't compile are not counted. Prints each survivor; docs/testing.md says why the known ones live. Most tile sizes are left alone:
 with another tiling a kernel takes another path to the same result. Exit code 0: at least 90 % of the compiled mutants were killed.
 
 SPDX-License-Identifier: Apache-2.0
