@@ -32,7 +32,7 @@ constexpr int kRegisters = 16;
 #endif
 
 /** Has this translation unit tile registers (tiles.h)? */
-#if defined(__AMX_BF16__) || defined(PRUNEPEFT_EMULATED_TILES)
+#if defined(PRUNEPEFT_TILES)
 constexpr bool kTiles = true;
 #else
 constexpr bool kTiles = false;

@@ -13,18 +13,9 @@
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
-/** What LDTILECFG reads: palette 1 has registers 0 to 7. */
-struct TileConfiguration {
-  uint8_t palette;
-  uint8_t start_row;
-  uint8_t reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-};
-static_assert(sizeof(TileConfiguration) == 64, "the processor's layout");
-
 /** Gives this thread's registers their shapes, and zeros. */
-static PP_INLINE void tile_configure(const TileConfiguration& shapes) {
+template <class Shapes>
+static PP_INLINE void tile_configure(const Shapes& shapes) {
   __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
 }
 

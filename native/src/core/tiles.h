@@ -14,20 +14,30 @@
 
 #if defined(PRUNEPEFT_EMULATED_TILES)
 #include "tiles/emulated_registers.h"
-#elif defined(__AMX_BF16__)
+#elif defined(PRUNEPEFT_TILES)
 #include "core/tile_registers.h"
 #endif
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
-#if defined(PRUNEPEFT_EMULATED_TILES) || defined(__AMX_BF16__)
+#if defined(PRUNEPEFT_TILES)
 
 /** Rows of a register, and pairs or sums of its row. */
 constexpr int64_t kTileSize = 16;
 constexpr int64_t kBlockSize = 2 * kTileSize;
 static_assert(kWidth == kTileSize, "a vector is a register's row");
 static_assert(kRowGroup % kBlockSize == 0, "only the last rows of all are at an edge");
+
+/** What LDTILECFG reads: palette 1 has registers 0 to 7. */
+struct TileConfiguration {
+  uint8_t palette;
+  uint8_t start_row;
+  uint8_t reserved[14];
+  uint16_t row_bytes[16];
+  uint8_t rows[16];
+};
+static_assert(sizeof(TileConfiguration) == 64, "the processor's layout");
 
 /** The calling thread's tile registers, all of full size, while it lives. */
 class TileRegisters {

@@ -8,15 +8,8 @@
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
-struct TileConfiguration {
-  uint8_t palette;
-  uint8_t start_row;
-  uint8_t reserved[14];
-  uint16_t row_bytes[16];
-  uint8_t rows[16];
-};
-
-static PP_INLINE void tile_configure(const TileConfiguration& shapes) {
+template <class Shapes>
+static PP_INLINE void tile_configure(const Shapes& shapes) {
   emulated::configure(&shapes);
 }
 static PP_INLINE void tile_release() {
