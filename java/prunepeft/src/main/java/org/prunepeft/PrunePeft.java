@@ -79,7 +79,7 @@ public final class PrunePeft {
         strategy =
             WarmUp.run(
                 session.space,
-                Criteria.six(),
+                settings.warmUpCriteria().stream().map(Criteria::byName).toList(),
                 settings.warmUp().withSeed(setup.seed()),
                 trainer,
                 listener);

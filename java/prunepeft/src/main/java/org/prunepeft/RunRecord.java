@@ -115,6 +115,7 @@ final class RunRecord {
     config.put("setup", session.setup);
     config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
+    config.put(RunData.MEMBER, session.data);
     return config;
   }
 

@@ -8,7 +8,9 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Stratified;
+import org.prunepeft.data.Task;
 import org.prunepeft.data.Tokenizer;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
@@ -30,6 +32,10 @@ final class Session implements AutoCloseable {
   final Setup setup;
   final ProgressListener progress;
   final Dataset dataset;
+
+  /** What its files held; none where no run directory keeps it. */
+  final List<FileChecksum> data;
+
   final EncodedDataset train;
   final EncodedDataset validation;
   final EncodedDataset test;
@@ -48,7 +54,9 @@ final class Session implements AutoCloseable {
     this.progress = progress;
     long start = System.nanoTime();
     Models.Entry model = Models.byName(setup.model());
-    dataset = setup.resolveTask().load(setup.sizes(), setup.seed());
+    Task task = setup.resolveTask();
+    dataset = task.load(setup.sizes(), setup.seed());
+    data = setup.output() == null ? List.of() : RunData.of(task);
     this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);

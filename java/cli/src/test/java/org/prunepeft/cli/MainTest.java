@@ -104,6 +104,8 @@ class MainTest {
         "train --max-grad-norm -1 | the largest gradient norm must be 0 (no clipping) or more, got"
             + " -1.0",
         "search --epochs 0 | epochs must be at least 1, got 0",
+        "search --warm-up-criteria weight,sensitivty | unknown criterion 'sensitivty'; did you mean"
+            + " sensitivity?",
         "search --rounds 0 | rounds must be at least 1, got 0",
         "search --test-examples 0 | the test part needs at least 1 example, got 0",
         "search --lora-r 0 --adapter-size 0 | a supernet needs LoRA modules or adapters, got"

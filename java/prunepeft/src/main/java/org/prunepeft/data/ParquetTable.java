@@ -46,6 +46,12 @@ final class ParquetTable implements TableReader {
           CompressionCodecName.ZSTD,
           CompressionCodecName.LZ4_RAW);
 
+  static {
+    // Read from the class path; module-info tells why.
+    ClassLoader loader = ParquetTable.class.getClassLoader();
+    ParquetTable.class.getModule().addReads(loader.getUnnamedModule());
+  }
+
   private final List<String> columns;
   private final List<Path> shards;
   private int shard;
@@ -66,7 +72,8 @@ final class ParquetTable implements TableReader {
     open();
   }
 
-  private static List<Path> shards(Path first) throws IOException {
+  /** The file, or it and those of its set. */
+  static List<Path> shards(Path first) throws IOException {
     Matcher name = SHARD.matcher(first.getFileName().toString());
     if (!name.matches()) {
       return List.of(first);
