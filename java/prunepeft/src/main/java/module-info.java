@@ -5,11 +5,11 @@
  * class path; without them Parquet files alone are not.
  */
 module org.prunepeft {
+  requires transitive com.fasterxml.jackson.databind;
   requires transitive org.prunepeft.kernels;
   requires transitive org.bytedeco.pytorch;
   requires ai.djl.api;
   requires ai.djl.tokenizers;
-  requires com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.csv;
   requires com.fasterxml.jackson.dataformat.yaml;
   requires com.fasterxml.jackson.datatype.jdk8;

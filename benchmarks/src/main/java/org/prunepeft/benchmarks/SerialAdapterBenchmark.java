@@ -12,7 +12,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.torch.SerialAdapterOp;
+import org.prunepeft.torch.internal.SerialAdapterOp;
 import org.prunepeft.torch.Tape;
 
 /**

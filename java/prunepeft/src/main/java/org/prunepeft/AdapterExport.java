@@ -20,7 +20,7 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.train.Head;
+import org.prunepeft.train.internal.Head;
 
 /** Writes what a run trained as files that other libraries read. */
 public final class AdapterExport {

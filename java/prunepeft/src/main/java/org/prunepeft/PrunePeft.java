@@ -13,7 +13,7 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
-import org.prunepeft.train.SupernetTraining;
+import org.prunepeft.train.internal.SupernetTraining;
 
 /**
  * Searches a PEFT configuration by pruning, and trains one (arXiv 2506.07587).

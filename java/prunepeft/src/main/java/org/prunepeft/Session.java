@@ -20,12 +20,12 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.Evaluation;
-import org.prunepeft.train.Head;
-import org.prunepeft.train.HeadFit;
-import org.prunepeft.train.StepListener;
-import org.prunepeft.train.Trainer;
+import org.prunepeft.train.internal.Head;
+import org.prunepeft.train.internal.HeadFit;
+import org.prunepeft.train.internal.StepListener;
+import org.prunepeft.train.internal.Trainer;
 
 /** A model, a tokenised task and a fitted head: what a search and every training start from. */
 final class Session implements AutoCloseable {

@@ -33,11 +33,11 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.Evaluation;
-import org.prunepeft.train.Head;
+import org.prunepeft.train.internal.Head;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.Trainer;
+import org.prunepeft.train.internal.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 

@@ -49,7 +49,7 @@ final class SetupOptions {
 
   static final class Data {
     @Option(
-        names = "--model",
+        names = {"--model", "--model-name-or-path"},
         defaultValue = "minilm",
         description =
             "Pre-trained encoder: a name ('prunepeft models' lists them) or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
@@ -68,20 +68,20 @@ final class SetupOptions {
     Path directory;
 
     @Option(
-        names = "--train-examples",
+        names = {"--train-examples", "--max-train-samples"},
         paramLabel = "N",
         description = "Training examples (default: 4000; of files all).")
     Integer trainExamples;
 
     @Option(
-        names = "--validation-examples",
+        names = {"--validation-examples", "--max-eval-samples"},
         paramLabel = "N",
         description =
             "Validation examples: they choose the best epoch (default: 1000; of files all, or a tenth of the training file).")
     Integer validationExamples;
 
     @Option(
-        names = "--test-examples",
+        names = {"--test-examples", "--max-predict-samples"},
         paramLabel = "N",
         description =
             "Test examples (default: 2000; of files all, or a tenth of the training file).")
@@ -311,7 +311,8 @@ final class SetupOptions {
         names = "--adapter-size",
         defaultValue = "128",
         paramLabel = "M",
-        description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
+        description =
+            "Bottleneck of the adapters: the model's hidden size by AdapterHub's reduction_factor; 0 leaves them out (default: ${DEFAULT-VALUE}).")
     int bottleneck;
 
     @Option(
@@ -610,7 +611,7 @@ final class SetupOptions {
   private Integer threads;
 
   @Option(
-      names = {"-o", "--output"},
+      names = {"-o", "--output", "--output-dir"},
       paramLabel = "DIR",
       description = "Run directory, new or empty (default: runs/MODEL-TASK-TIME).")
   private Path output;

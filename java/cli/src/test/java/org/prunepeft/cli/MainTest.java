@@ -6,11 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +21,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.torch.ComputeDevice;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
 
 class MainTest {
   @TempDir Path temporary;
@@ -64,6 +69,36 @@ class MainTest {
     assertTrue(
         tasks.matches("(?s)acceptability\\R  [^\n]*\\R  from LanguageTool 6.8 by [^\n]*LGPL-2.1.*"),
         tasks);
+  }
+
+  @Test
+  void optionsAreKnownByTheNamesThatHuggingFacesProgramsGiveThem() {
+    CommandLine main = Main.commandLine();
+    String[] words = {
+      "train",
+      "--model_name_or_path=minlm",
+      "--max_train_samples=8",
+      "--per_device_train_batch_size=2",
+      "--num_train_epochs=1",
+      "--output_dir=" + temporary.resolve("a_b")
+    };
+    main.setErr(new PrintWriter(Writer.nullWriter()));
+    assertEquals(2, Main.execute(main, words));
+    Map<String, Object> expected =
+        Map.of(
+            "--model",
+            "minlm",
+            "--train-examples",
+            8,
+            "--batch-size",
+            2,
+            "--epochs",
+            1,
+            "--output",
+            temporary.resolve("a_b"));
+    CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
+    expected.forEach(
+        (name, value) -> assertEquals(value, (Object) train.findOption(name).getValue(), name));
   }
 
   @Test

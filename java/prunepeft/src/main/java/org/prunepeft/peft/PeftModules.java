@@ -19,7 +19,7 @@ import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.torch.AttentionOp;
+import org.prunepeft.torch.internal.AttentionOp;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;

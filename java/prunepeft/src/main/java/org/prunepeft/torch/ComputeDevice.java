@@ -1,5 +1,6 @@
 package org.prunepeft.torch;
 
+import org.prunepeft.torch.internal.Torch;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
@@ -181,13 +182,13 @@ public final class ComputeDevice {
    * A trained weight as the kernels take it in a call of a type: itself on the CPU, where they
    * round it as they go; on a GPU a copy of that type.
    */
-  Tensor staged(Tensor weight, torch.ScalarType call) {
+  public Tensor staged(Tensor weight, torch.ScalarType call) {
     torch.ScalarType type = stagedType(call);
     return weight.scalar_type().intern() == type ? weight : weight.to(type);
   }
 
   /** The type of staged weights, and of what is as narrow as they. */
-  torch.ScalarType stagedType(torch.ScalarType call) {
+  public torch.ScalarType stagedType(torch.ScalarType call) {
     return kernels().isCuda() ? call : torch.ScalarType.Float;
   }
 

@@ -1,5 +1,6 @@
 package org.prunepeft.torch;
 
+import org.prunepeft.torch.internal.Torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;

@@ -1,5 +1,6 @@
 package org.prunepeft.torch;
 
+import org.prunepeft.torch.internal.Torch;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Linear;
 

@@ -1,5 +1,6 @@
 package org.prunepeft.train;
 
+import org.prunepeft.train.internal.Metrics;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -1,5 +1,7 @@
 package org.prunepeft.torch;
 
+import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.internal.SerialAdapterOp;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;

@@ -1,5 +1,6 @@
 package org.prunepeft.torch;
 
+import org.prunepeft.torch.internal.Torch;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;

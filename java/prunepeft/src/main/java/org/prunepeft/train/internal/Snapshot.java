@@ -1,4 +1,4 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,5 +1,6 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.CriterionSettings;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.prunepeft.data.EncodedDataset;

@@ -1,4 +1,4 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -12,7 +12,7 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Chooses AdaLoRA's singular values (Zhang et al. 2023, algorithm 1). A weight's sensitivity |w·g|

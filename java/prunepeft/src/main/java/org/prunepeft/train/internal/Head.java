@@ -1,4 +1,4 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -15,7 +15,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * The task head: a linear layer over the mean of the last hidden states, with a score for each

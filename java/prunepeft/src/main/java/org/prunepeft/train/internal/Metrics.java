@@ -1,5 +1,6 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.Predictions;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.IntStream;

@@ -1,4 +1,4 @@
-package org.prunepeft.torch;
+package org.prunepeft.torch.internal;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;

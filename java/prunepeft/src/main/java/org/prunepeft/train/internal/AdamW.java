@@ -1,11 +1,11 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.FusedAdamW;
+import org.prunepeft.torch.internal.FusedAdamW;
 
 /**
  * Adam with decoupled weight decay (Loshchilov &amp; Hutter 2019, algorithm 2), one fused pass over

@@ -1,4 +1,4 @@
-package org.prunepeft.torch;
+package org.prunepeft.torch.internal;
 
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Dispatcher;

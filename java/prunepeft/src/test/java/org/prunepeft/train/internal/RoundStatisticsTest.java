@@ -1,5 +1,7 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.CriterionSettings;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -23,7 +25,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 class RoundStatisticsTest {
   private static final int STEPS = 4;

@@ -1,5 +1,7 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.Evaluation;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -12,7 +14,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Schema;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 class HeadTest {
   private static final int HIDDEN = 7;

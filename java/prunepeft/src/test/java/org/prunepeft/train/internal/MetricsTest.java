@@ -1,4 +1,4 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

@@ -1,5 +1,8 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.Evaluation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -17,7 +20,7 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Trains modules and head on a frozen encoder, and evaluates them. Keeps nothing between calls but

@@ -1,5 +1,9 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.Schedule;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.Evaluation;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -7,7 +11,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.Schema;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Fits a head on pooled outputs of the frozen encoder, before any module is trained: modules that

@@ -1,5 +1,6 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.TrainingSettings;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;

@@ -1,5 +1,7 @@
-package org.prunepeft.torch;
+package org.prunepeft.torch.internal;
 
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.ComputeDevice;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;

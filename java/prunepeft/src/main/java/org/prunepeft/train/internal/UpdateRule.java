@@ -1,4 +1,4 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
 /**
  * Updates one group's weights from its gradients; holds what the rule remembers of earlier steps.

@@ -1,5 +1,6 @@
-package org.prunepeft.train;
+package org.prunepeft.train.internal;
 
+import org.prunepeft.train.CriterionSettings;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
