@@ -3,7 +3,7 @@ module org.prunepeft.cli {
   requires com.fasterxml.jackson.databind;
   requires com.fasterxml.jackson.dataformat.yaml;
   requires info.picocli;
-  requires java.management;
+  requires jdk.management;
   requires me.tongfei.progressbar;
   requires org.prunepeft;
 

@@ -38,8 +38,8 @@ public final class RunData {
   }
 
   /**
-   * Names the files of a task that hold something else than when a run read those of the same names.
-   * Files that one of the two lacks are passed over.
+   * Names the files of a task that hold something else than when a run read those of the same
+   * names. Files that one of the two lacks are passed over.
    *
    * @param run the directory of a complete run
    * @param task as it is now

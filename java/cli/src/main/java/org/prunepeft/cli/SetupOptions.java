@@ -649,22 +649,23 @@ final class SetupOptions {
       data.task = Setup.DEFAULT.task();
     }
     String task = own == null ? data.task : own.name();
-    Setup setup = Setup.builder()
-        .model(data.model)
-        .task(task)
-        .files(own)
-        .data(data.directory == null ? null : data.directory.toAbsolutePath())
-        .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
-        .lora(modules.lora())
-        .adapter(modules.adapter())
-        .training(training.settings(data.maxLength))
-        .epochs(training.epochs)
-        .precision(training.precision)
-        .device(training.device)
-        .seed(seed)
-        .threads(threads)
-        .output(output == null ? defaultOutput(task) : output)
-        .build();
+    Setup setup =
+        Setup.builder()
+            .model(data.model)
+            .task(task)
+            .files(own)
+            .data(data.directory == null ? null : data.directory.toAbsolutePath())
+            .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
+            .lora(modules.lora())
+            .adapter(modules.adapter())
+            .training(training.settings(data.maxLength))
+            .epochs(training.epochs)
+            .precision(training.precision)
+            .device(training.device)
+            .seed(seed)
+            .threads(threads)
+            .output(output == null ? defaultOutput(task) : output)
+            .build();
     changes(setup).forEach(System.err::println);
     return setup;
   }
@@ -704,7 +705,7 @@ final class SetupOptions {
           if (!value.equals(earlier)) {
             throw new IllegalArgumentException(
                 "the modules of %s have %s %s, got %s; leave that option out"
-                    .formatted(run, option.longestName(), ConfigFile.plain(earlier), value));
+                    .formatted(run, option.names()[0], ConfigFile.plain(earlier), value));
           }
         });
   }

@@ -139,7 +139,8 @@ class GlueTest {
         damaged.resolve("MNLI/test_mismatched.tsv"), "99\n", StandardOpenOption.APPEND);
     Path sent = temporary.resolve("never").resolve("sent");
     Call call = Call.of("predict", run.toString(), "--submission=" + sent).exits(1);
-    assertTrue(call.err().contains("test_mismatched.tsv, line " + (GlueFiles.TEST + 2)), call.err());
+    assertTrue(
+        call.err().contains("test_mismatched.tsv, line " + (GlueFiles.TEST + 2)), call.err());
     assertFalse(Files.exists(sent.getParent()));
 
     Path earlier = Files.createDirectories(temporary.resolve("sent-earlier"));

@@ -97,8 +97,7 @@ class MainTest {
             "--output",
             temporary.resolve("a_b"));
     CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
-    expected.forEach(
-        (name, value) -> assertEquals(value, (Object) train.findOption(name).getValue(), name));
+    expected.forEach((name, value) -> assertEquals(value, train.findOption(name).getValue(), name));
   }
 
   @Test

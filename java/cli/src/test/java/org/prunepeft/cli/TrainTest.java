@@ -229,7 +229,8 @@ class TrainTest {
     Call call = Call.of(arguments.toArray(String[]::new)).exits(2);
     assertTrue(
         call.err()
-            .contains("the modules of %s have --lora-r 4, got 8; leave that option out".formatted(first)),
+            .contains(
+                "the modules of %s have --lora-r 4, got 8; leave that option out".formatted(first)),
         call.err());
     assertFalse(Files.exists(never));
   }

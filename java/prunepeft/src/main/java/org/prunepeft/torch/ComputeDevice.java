@@ -1,6 +1,5 @@
 package org.prunepeft.torch;
 
-import org.prunepeft.torch.internal.Torch;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
@@ -14,6 +13,7 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_cuda;
 import org.prunepeft.kernels.Device;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Where tensors lie and where their operations run, LibTorch's and our kernels': the CPU or a GPU.

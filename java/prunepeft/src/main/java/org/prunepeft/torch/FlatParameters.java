@@ -1,6 +1,5 @@
 package org.prunepeft.torch;
 
-import org.prunepeft.torch.internal.Torch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -11,6 +10,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Matrix;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Trainable tensors that lie in one flat buffer, with their gradients in another of the same

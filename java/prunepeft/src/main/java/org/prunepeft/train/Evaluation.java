@@ -1,11 +1,11 @@
 package org.prunepeft.train;
 
-import org.prunepeft.train.internal.Metrics;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
+import org.prunepeft.train.internal.Metrics;
 
 /**
  * Quality on a labelled set.

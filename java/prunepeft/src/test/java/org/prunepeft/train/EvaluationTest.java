@@ -1,6 +1,5 @@
 package org.prunepeft.train;
 
-import org.prunepeft.train.internal.Metrics;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -17,6 +16,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.internal.Metrics;
 
 /** Evaluations against formulas that count and average in another way, and against LibTorch. */
 class EvaluationTest {

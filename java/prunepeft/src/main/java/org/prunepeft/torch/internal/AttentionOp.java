@@ -1,13 +1,13 @@
 package org.prunepeft.torch.internal;
 
-import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.ComputeDevice;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.kernels.Device;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Tape;
 
 /**
  * Softmax attention over all heads as one operation of the autograd graph and of our kernels, on

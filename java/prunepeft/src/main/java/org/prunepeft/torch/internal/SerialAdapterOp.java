@@ -1,7 +1,5 @@
 package org.prunepeft.torch.internal;
 
-import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.ComputeDevice;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -9,6 +7,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.AdapterKernels;
 import org.prunepeft.kernels.Matrix;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Tape;
 
 /**
  * A serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u, as one operation of the autograd

@@ -1,9 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.Schedule;
-import org.prunepeft.train.Predictions;
-import org.prunepeft.train.Evaluation;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -12,6 +8,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.Schema;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.Schedule;
+import org.prunepeft.train.TrainingSettings;
 
 /**
  * Fits a head on pooled outputs of the frozen encoder, before any module is trained: modules that

@@ -1,11 +1,11 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.Predictions;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.stream.IntStream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.train.Predictions;
 
 /**
  * Measures of quality. Classes are numbers from 0; gold and predictions, or the two series of a

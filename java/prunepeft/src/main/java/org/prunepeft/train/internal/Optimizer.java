@@ -1,12 +1,12 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.TrainingSettings;
 
 /** Updates all groups of weights by the rule that the settings name, each at its learning rate. */
 final class Optimizer implements AutoCloseable {

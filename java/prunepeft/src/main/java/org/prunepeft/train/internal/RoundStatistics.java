@@ -1,6 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.CriterionSettings;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,6 +17,7 @@ import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.CriterionSettings;
 
 /**
  * Gathers what the criteria need while a supernet trains: gradients summed over the steps and sizes

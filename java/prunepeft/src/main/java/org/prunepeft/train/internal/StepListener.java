@@ -1,6 +1,7 @@
 package org.prunepeft.train.internal;
 
 import org.prunepeft.train.Evaluation;
+
 /** Follows a training, step by step and epoch by epoch. Called on the training thread. */
 public interface StepListener {
   /** Follows nothing. */

@@ -1,6 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.CriterionSettings;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.prunepeft.data.EncodedDataset;
@@ -13,6 +12,7 @@ import org.prunepeft.search.Observation;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.CriterionSettings;
 
 /**
  * Trains the supernet for a search: the warm-up on a small sample, the rounds on a larger one, each

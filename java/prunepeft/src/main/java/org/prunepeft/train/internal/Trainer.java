@@ -1,8 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.Predictions;
-import org.prunepeft.train.Evaluation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -21,6 +18,9 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.TrainingSettings;
 
 /**
  * Trains modules and head on a frozen encoder, and evaluates them. Keeps nothing between calls but

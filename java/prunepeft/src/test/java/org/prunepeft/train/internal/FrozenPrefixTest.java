@@ -1,6 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -28,6 +27,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.TrainingSettings;
 
 class FrozenPrefixTest {
   private static final int HIDDEN = SmallBert.CONFIG.hidden();

@@ -1,7 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.Evaluation;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -15,6 +13,8 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Schema;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.TrainingSettings;
 
 class HeadTest {
   private static final int HIDDEN = 7;

@@ -1,7 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.OptimizerType;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
@@ -26,6 +24,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.OptimizerType;
+import org.prunepeft.train.TrainingSettings;
 
 class OptimizerTest {
   private static final int STEPS = 9;

@@ -1,7 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.Evaluation;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -35,6 +33,8 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.TrainingSettings;
 
 /** The same encoder in float32 and in bfloat16. */
 class PrecisionTest {

@@ -1,6 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -26,6 +25,7 @@ import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.TrainingSettings;
 
 class RankAllocatorTest {
   private final Random random = new Random();

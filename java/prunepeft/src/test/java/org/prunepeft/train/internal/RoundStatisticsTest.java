@@ -1,7 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.CriterionSettings;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -26,6 +24,8 @@ import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.TrainingSettings;
 
 class RoundStatisticsTest {
   private static final int STEPS = 4;

@@ -1,9 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.Schedule;
-import org.prunepeft.train.OptimizerType;
-import org.prunepeft.train.Evaluation;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -35,6 +31,10 @@ import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.OptimizerType;
+import org.prunepeft.train.Schedule;
+import org.prunepeft.train.TrainingSettings;
 
 class TrainerTest {
   private static final long SEED = 3;

@@ -1,6 +1,5 @@
 package org.prunepeft.train.internal;
 
-import org.prunepeft.train.TrainingSettings;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
@@ -21,6 +20,7 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.ResidentSize;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.TrainingSettings;
 
 class TrainingMemoryTest {
   private static final int STEPS = 4000;
