@@ -20,7 +20,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.torch.internal.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
-class ArchitecturesTest {
+public class ArchitecturesTest {
   private static final int VOCABULARY = 53;
 
   @BeforeAll
@@ -73,7 +73,8 @@ class ArchitecturesTest {
         convolution);
   }
 
-  static Stream<EncoderConfig> configurations() {
+  /** One of each kind and more, small. */
+  public static Stream<EncoderConfig> configurations() {
     HiddenActivation gelu = HiddenActivation.GELU;
     return Stream.of(
         config(Architecture.BERT, gelu, 2),
