@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Isa;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.model.Precision;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 class Bfloat16SpeedTest {
   @AfterEach
