@@ -138,6 +138,43 @@ class DeviceParityTest {
   }
 
   @Test
+  void loraOfSeveralAdapters() {
+    Dropout dropout = new Dropout(0.3f, seed, 5, 1);
+    assertSame(
+        run -> {
+          Matrix x = run.random(M, K);
+          Matrix dy = run.random(M, N);
+          List<LoraAdapter> adapters = new ArrayList<>();
+          for (int rank : new int[] {R, 3, 20}) {
+            adapters.add(
+                new LoraAdapter(
+                    rank,
+                    run.random(rank, K),
+                    run.random(N, rank),
+                    0.5f * rank,
+                    rank,
+                    run.result(rank, K, 0),
+                    run.result(N, rank, 0)));
+          }
+          List<LoraSegment> segments =
+              List.of(
+                  new LoraSegment(1, 9, 2, dropout),
+                  new LoraSegment(10, 0, 1, dropout),
+                  new LoraSegment(12, M - 12, 0, null));
+          Matrix s = run.result(M, 20, 0);
+          Matrix ds = run.result(M, 20, 0);
+          MultiLoraKernels.down(run.device, x, adapters, segments, s, run.workspace);
+          MultiLoraKernels.up(
+              run.device, adapters, segments, s, run.result(M, N, 1), run.workspace);
+          MultiLoraKernels.gradUp(run.device, dy, adapters, segments, s, ds, true, run.workspace);
+          MultiLoraKernels.gradDown(run.device, x, adapters, segments, ds, false, run.workspace);
+          MultiLoraKernels.gradInput(
+              run.device, adapters, segments, ds, run.result(M, K, 1), run.workspace);
+          return run.read();
+        });
+  }
+
+  @Test
   void fusedLinear() {
     Dropout dropout = new Dropout(0.2f, seed, 1, 0);
     assertSame(

@@ -14,6 +14,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/status.h",
               "prunepeft/device.h",
               "prunepeft/lora.h",
+              "prunepeft/multi_lora.h",
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
@@ -29,6 +30,9 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
     infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
     infoMap.put(new Info("pp_lora_branch").pointerTypes("LoraBranchStruct"));
+    infoMap.put(new Info("pp_lora_adapter").pointerTypes("LoraAdapterStruct"));
+    infoMap.put(new Info("pp_lora_segment").pointerTypes("LoraSegmentStruct"));
+    infoMap.put(new Info("pp_multi_lora").pointerTypes("MultiLoraStruct"));
     infoMap.put(new Info("pp_linear_branch").pointerTypes("LinearBranchStruct"));
     infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
