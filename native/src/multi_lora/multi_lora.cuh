@@ -15,6 +15,8 @@
 
 namespace prunepeft::cuda {
 constexpr int kMostSegments = 32;
+/** A processor's blocks of multi_down: what other kernels read from their parameters, it holds in registers. */
+constexpr int kMultiDownBlocks = 3;
 
 /** Rows and their adapter. */
 struct Segment {
@@ -96,7 +98,7 @@ GPU_INLINE Source<T> segment_source(const MultiArguments& arguments, const Segme
 
 /** out = s·D(wide) weightsᵀ, or with more than one share its parts in row_slots. */
 template <class T>
-__global__ void __launch_bounds__(Down::kThreads, Down::kBlocksPerProcessor)
+__global__ void __launch_bounds__(Down::kThreads, kMultiDownBlocks)
     multi_down(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);

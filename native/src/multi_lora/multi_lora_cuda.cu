@@ -8,9 +8,6 @@
 #include "skinny/grad_call.cuh"
 
 namespace prunepeft::cuda {
-namespace {
-static_assert(kMostAdapters <= kMostSegments, "a table of one segment an adapter fits");
-
 /** Gradients of the adapters: a block's segment is the first of its adapter, and those after it add to its sum. */
 __global__ void __launch_bounds__(kFinishThreads) multi_finish_columns(const __grid_constant__ MultiArguments arguments) {
   const int block = static_cast<int>(blockIdx.x);
@@ -30,6 +27,9 @@ __global__ void __launch_bounds__(kFinishThreads) multi_finish_columns(const __g
   }
   *to = sum;
 }
+
+namespace {
+static_assert(kMostAdapters <= kMostSegments, "a table of one segment an adapter fits");
 
 enum class Weights { kA, kB };
 

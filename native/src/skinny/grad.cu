@@ -7,7 +7,6 @@
 #include "skinny/skinny.h"
 
 namespace prunepeft::cuda {
-namespace {
 __global__ void __launch_bounds__(kFinishThreads) finish_columns(const __grid_constant__ FinishColumnsArguments arguments) {
   const int64_t N = arguments.N, i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
   if (i >= N * arguments.stack.columns) return;
@@ -20,6 +19,7 @@ __global__ void __launch_bounds__(kFinishThreads) finish_columns(const __grid_co
                       N * arguments.stack.columns, branch.scale);
 }
 
+namespace {
 template <class T>
 cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_slots, cudaStream_t stream) {
   const Split rows = split_rows(call.dtype, call.M, call.N);

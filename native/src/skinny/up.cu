@@ -6,7 +6,6 @@
 #include "skinny/skinny.h"
 
 namespace prunepeft::cuda {
-namespace {
 /** One block: *sum = the sum of `count` slots, in an order that depends on `count` alone. */
 __global__ void __launch_bounds__(kFinishThreads) finish_sum(const double* slots, int64_t count, double* sum) {
   constexpr int kWarps = kFinishThreads / gpu::kWarp;
@@ -23,6 +22,7 @@ __global__ void __launch_bounds__(kFinishThreads) finish_sum(const double* slots
   *sum = v;
 }
 
+namespace {
 template <class T>
 cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   int64_t largest_rank = 0;

@@ -132,8 +132,7 @@ class MultiLoraKernelsTest {
         true,
         workspace);
     LoraKernels.gradDown(CPU, xRows, backward, dropout, false, workspace);
-    LoraKernels.gradInput(
-        CPU, backward, dropout, rows(results.dx.matrix(), segment, K), workspace);
+    LoraKernels.gradInput(CPU, backward, dropout, rows(results.dx.matrix(), segment, K), workspace);
   }
 
   private static Matrix rows(Matrix matrix, LoraSegment segment, long cols) {
@@ -168,8 +167,7 @@ class MultiLoraKernelsTest {
             () ->
                 MultiLoraKernels.down(
                     CPU, x.matrix(), results.adapters, segments, narrow, workspace));
-    assertEquals(
-        "an adapter's rank must be in [1, 8], the columns of S, got 9", e.getMessage());
+    assertEquals("an adapter's rank must be in [1, 8], the columns of S, got 9", e.getMessage());
   }
 
   @Test
