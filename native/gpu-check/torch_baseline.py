@@ -177,7 +177,8 @@ def main():
             microseconds, samples = clock.median(make_calls())
         except Exception as error:  # one case that this torch cannot do is no reason to lose the others
             left_out.append(f"{group}, {name}: {error}")
-            print(f"left out: {group}, {name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}", flush=True)
+            reason = " ".join(str(error).split("\n")[:2]) or type(error).__name__
+            print(f"left out: {group}, {name}: {reason}", flush=True)
             return None
         over = f"{100 * (microseconds / frozen - 1):+7.1f}%" if frozen else " " * 8
         print(f"{group:<36} {'bfloat16':<9} {name:<36} {microseconds:9.1f} {'':9} {over}", flush=True)

@@ -63,23 +63,30 @@ GPU_INLINE void store_copies(const AdamWArguments& arguments, int64_t i, const f
 
 // CUDA kernels
 
-template <class T, bool kUpdates>
+template <class T>
 __global__ void __launch_bounds__(kAdamWThreads) adamw(const __grid_constant__ AdamWArguments arguments) {
+  const int64_t i = blockIdx.x * kAdamWBlock + static_cast<int64_t>(threadIdx.x) * gpu::kGroup;
+  if (i >= arguments.n) return;
+  float w[gpu::kGroup], g[gpu::kGroup], m[gpu::kGroup], v[gpu::kGroup];
+  load_some(arguments.weights, arguments, i, w);
+  load_some(arguments.gradients, arguments, i, g);
+  load_some(arguments.mean, arguments, i, m);
+  load_some(arguments.square, arguments, i, v);
+#pragma unroll
+  for (int k = 0; k < gpu::kGroup; k++) adamw_update(arguments.factors, w[k], g[k], m[k], v[k]);
+  store_some(arguments.weights, arguments, i, w);
+  store_some(arguments.mean, arguments, i, m);
+  store_some(arguments.square, arguments, i, v);
+  store_copies<T>(arguments, i, w);
+}
+
+/** The copies alone. */
+template <class T>
+__global__ void __launch_bounds__(kAdamWThreads) copy_weights(const __grid_constant__ AdamWArguments arguments) {
   const int64_t i = blockIdx.x * kAdamWBlock + static_cast<int64_t>(threadIdx.x) * gpu::kGroup;
   if (i >= arguments.n) return;
   float w[gpu::kGroup];
   load_some(arguments.weights, arguments, i, w);
-  if (kUpdates) {
-    float g[gpu::kGroup], m[gpu::kGroup], v[gpu::kGroup];
-    load_some(arguments.gradients, arguments, i, g);
-    load_some(arguments.mean, arguments, i, m);
-    load_some(arguments.square, arguments, i, v);
-#pragma unroll
-    for (int k = 0; k < gpu::kGroup; k++) adamw_update(arguments.factors, w[k], g[k], m[k], v[k]);
-    store_some(arguments.weights, arguments, i, w);
-    store_some(arguments.mean, arguments, i, m);
-    store_some(arguments.square, arguments, i, v);
-  }
   store_copies<T>(arguments, i, w);
 }
 }  // namespace prunepeft::cuda

@@ -10,7 +10,7 @@ namespace {
 template <class T>
 cudaError_t launch_adamw(const AdamWArguments& arguments, bool updates, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(gpu::divide_up(arguments.n, kAdamWBlock)));
-  return gpu::launch(updates ? adamw<T, true> : adamw<T, false>, grid, kAdamWThreads, 0, stream, arguments);
+  return gpu::launch(updates ? adamw<T> : copy_weights<T>, grid, kAdamWThreads, 0, stream, arguments);
 }
 }  // namespace
 
