@@ -24,7 +24,9 @@ public final class PrunePeft {
   private PrunePeft() {}
 
   /**
-   * Searches: warm-up, rounds of pruning, retraining of what is left.
+   * Searches: warm-up, rounds of pruning, retraining of what is left. Modules of AdaLoRA keep all
+   * of their singular values until the retraining, which shares ranks out among those that are
+   * left.
    *
    * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is
    *     written then
@@ -33,10 +35,6 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress) {
-    if (setup.lora() != null && setup.lora().adaLora() != null) {
-      throw new IllegalArgumentException(
-          "AdaLoRA chooses ranks by itself while it trains, so there is nothing to search; train it instead");
-    }
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {

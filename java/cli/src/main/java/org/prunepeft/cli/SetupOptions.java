@@ -229,7 +229,7 @@ final class SetupOptions {
         defaultValue = "false",
         paramLabel = "true|false",
         description =
-            "AdaLoRA, for 'train': updates P·Λ·Q begin with --init-r singular values each and end with --target-r on average; --lora-r is not used.")
+            "AdaLoRA: updates P·Λ·Q begin with --init-r singular values each and end with --target-r on average; --lora-r is not used.")
     boolean adaLora;
 
     @Option(

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.train.Evaluation;
 
 /** Trainings on a small RoBERTa, exported and read back. */
@@ -68,7 +69,7 @@ class ImportTest {
         "adapters | --adapter-size=8 --lora-r=3 --use-rslora --adapter-config=houlsby",
         "adapters | --adapter-size=5 --lora-r=0 --adapter-config=parallel"
       })
-  void anExportReadBackEvaluatesToTheLastDigit(String format, String options) {
+  void anExportReadBackEvaluatesToTheLastDigit(String format, String options) throws IOException {
     String name = format + options.hashCode();
     Path run = train(name, options.split(" "));
     Path adapter = temporary.resolve(name + "-adapter");
@@ -86,14 +87,14 @@ class ImportTest {
     Path again = temporary.resolve(name + "-again");
     Call.of("export", imported.toString(), "--format=" + format, "--output=" + again).exits(0);
     for (String file :
-        List.of("adapter_config.json", "adapter.safetensors", "adapter_model.safetensors")) {
-      if (Files.exists(adapter.resolve(file))) {
-        try {
-          assertEquals(-1, Files.mismatch(adapter.resolve(file), again.resolve(file)), file);
-        } catch (IOException e) {
-          throw new java.io.UncheckedIOException(e);
-        }
-      }
+        format.equals("peft")
+            ? List.of("adapter_config.json", "adapter_model.safetensors")
+            : List.of(
+                "adapter_config.json",
+                "adapter.safetensors",
+                "head_config.json",
+                "model_head.safetensors")) {
+      assertEquals(-1, Files.mismatch(adapter.resolve(file), again.resolve(file)), file);
     }
   }
 
@@ -119,12 +120,49 @@ class ImportTest {
   }
 
   @Test
-  void aSearchAmongAdaLoraUpdatesIsRefused() {
-    Path never = temporary.resolve("never-searched");
-    Call call =
-        Call.of("search", "--model=" + model, "--use-adalora", "--output=" + never).exits(2);
-    assertTrue(call.err().contains("train it instead"), call.err());
-    assertFalse(Files.exists(never));
+  void aSearchAmongAdaLoraUpdatesSharesRanksOutAmongThoseThatAreLeft() throws IOException {
+    Path run = temporary.resolve("searched");
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--use-adalora",
+            "--init-r=4",
+            "--target-r=2",
+            "--tinit=1",
+            "--tfinal=1",
+            "--batch-size=8",
+            "--module-per-projection",
+            "--adapter-size=0",
+            "--keep=0.5",
+            "--strategy=authors",
+            "--rounds=2",
+            "--round-examples=32",
+            "--train-examples=64",
+            "--validation-examples=32",
+            "--test-examples=32",
+            "--epochs=1",
+            "--max-seq-length=32",
+            "--threads=2",
+            "--output=" + run)
+        .exits(0);
+    Path adapter = temporary.resolve("searched-adapter");
+    Call.of("export", run.toString(), "--format=peft", "--output=" + adapter).exits(0);
+    int updates = 0;
+    long left = 0;
+    try (SafeTensors tensors = SafeTensors.open(adapter.resolve("adapter_model.safetensors"))) {
+      for (String key : tensors.names()) {
+        if (key.endsWith(".lora_E")) {
+          updates++;
+          left += tensors.shape(key)[0];
+        }
+      }
+    }
+    // Half of query and value in four layers; the retraining's budget is two values each.
+    assertEquals(4, updates);
+    assertEquals(2 * updates, left);
+    Path imported = temporary.resolve("searched-imported");
+    Call.of("import", adapter.toString(), "--output=" + imported).exits(0);
+    assertEquals(evaluate(run).metrics(), evaluate(imported).metrics());
   }
 
   private static Call call(List<String> arguments, String... more) {

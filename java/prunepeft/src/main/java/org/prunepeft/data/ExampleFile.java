@@ -168,6 +168,11 @@ public final class ExampleFile implements Closeable {
     return rows;
   }
 
+  /** The names of the label's classes by their numbers, where the file says them; else none. */
+  List<String> classes() {
+    return reader.classes(columns.label());
+  }
+
   private void requireCharacters(String cell, String column) {
     for (int i = 0; i < cell.length(); i++) {
       char c = cell.charAt(i);

@@ -53,8 +53,14 @@ final class FileTask implements Task {
 
   @Override
   public Dataset load(SplitSizes sizes, long seed) {
-    List<Row> rows = rows(files.train());
-    Schema schema = Schema.of(this, kind() == TaskKind.REGRESSION ? List.of() : labels(rows));
+    List<Row> rows;
+    List<String> classes;
+    try (ExampleFile examples = ExampleFile.open(files.train(), files.columns(), true)) {
+      rows = examples.rows();
+      classes = examples.classes();
+    }
+    Schema schema =
+        Schema.of(this, kind() == TaskKind.REGRESSION ? List.of() : labels(rows, classes));
     LabelReader labels = new LabelReader(schema);
     List<Example> train = labels.examples(files.train(), rows);
     requireVariety(train);
@@ -77,8 +83,11 @@ final class FileTask implements Task {
     }
   }
 
-  /** The names of the classes, in order: by value if all are whole numbers, else as words. */
-  private List<String> labels(List<Row> rows) {
+  /**
+   * The names of the classes, in order: as the file numbers them, by value if all are whole
+   * numbers, else as words.
+   */
+  private List<String> labels(List<Row> rows, List<String> classes) {
     Map<String, Long> distinct = new TreeMap<>();
     rows.forEach(row -> distinct.merge(row.label(), 1L, Long::sum));
     List<String> labels = new ArrayList<>(distinct.keySet());
@@ -86,6 +95,9 @@ final class FileTask implements Task {
       throw new DataException(
           "%s: all %d labels, column '%s', are '%s'; a classification needs at least 2 classes"
               .formatted(files.train(), rows.size(), files.columns().label(), labels.get(0)));
+    }
+    if (!classes.isEmpty()) {
+      return classes.stream().filter(distinct::containsKey).toList();
     }
     if (labels.size() > rows.size() / 2 && labels.stream().allMatch(LabelReader::isNumber)) {
       throw new IllegalArgumentException(

@@ -8,18 +8,18 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.apache.parquet.ParquetReadOptions;
 import org.apache.parquet.column.page.PageReadStore;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.convert.GroupRecordConverter;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.metadata.BlockMetaData;
 import org.apache.parquet.hadoop.metadata.ColumnChunkMetaData;
-import org.apache.parquet.hadoop.metadata.CompressionCodecName;
+import org.apache.parquet.hadoop.metadata.FileMetaData;
 import org.apache.parquet.io.ColumnIOFactory;
 import org.apache.parquet.io.LocalInputFile;
 import org.apache.parquet.io.RecordReader;
@@ -33,24 +33,26 @@ import org.prunepeft.io.Spelling;
 /**
  * Columns of a Parquet file: texts, numbers and truth values. Of a set of shards, {@code
  * train-00000-of-00003.parquet} as Hugging Face's hub has them, the first stands for all. Rows
- * count as lines.
+ * count as lines. Whole numbers that stand for classes by {@link ClassLabels} are read as the names
+ * of these, all but -1.
  */
 final class ParquetTable implements TableReader {
-  private static final Pattern SHARD = Pattern.compile("(.*-)(\\d{5})(-of-)(\\d{5})(\\.parquet)");
+  /** By which the hub marks labels that are kept back. */
+  private static final String WITHHELD = "-1";
 
-  /** Those that need no class of Hadoop's. */
-  private static final Set<CompressionCodecName> CODECS =
-      EnumSet.of(
-          CompressionCodecName.UNCOMPRESSED,
-          CompressionCodecName.SNAPPY,
-          CompressionCodecName.ZSTD,
-          CompressionCodecName.LZ4_RAW);
+  private static final Pattern SHARD = Pattern.compile("(.*-)(\\d{5})(-of-)(\\d{5})(\\.parquet)");
 
   private final List<String> columns;
   private final List<Path> shards;
+  private final ParquetReadOptions options =
+      ParquetReadOptions.builder().withCodecFactory(new ParquetCodecs()).build();
   private int shard;
   private ParquetFileReader file;
   private MessageType schema;
+
+  /** By column, the names that its whole numbers stand for. */
+  private Map<String, List<String>> classes;
+
   private RecordReader<Group> rows;
   private long left;
   private long line;
@@ -94,9 +96,11 @@ final class ParquetTable implements TableReader {
   private void open() throws IOException {
     Path path = shards.get(shard);
     try {
-      file = ParquetFileReader.open(new LocalInputFile(path));
+      file = ParquetFileReader.open(new LocalInputFile(path), options);
       requireCodecs(path);
-      MessageType whole = file.getFooter().getFileMetaData().getSchema();
+      FileMetaData metadata = file.getFooter().getFileMetaData();
+      MessageType whole = metadata.getSchema();
+      classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
       for (String column : columns) {
         wanted.add(column(path, whole, column));
@@ -113,10 +117,10 @@ final class ParquetTable implements TableReader {
   private void requireCodecs(Path path) {
     for (BlockMetaData block : file.getRowGroups()) {
       for (ColumnChunkMetaData chunk : block.getColumns()) {
-        if (!CODECS.contains(chunk.getCodec())) {
+        if (!ParquetCodecs.READABLE.contains(chunk.getCodec())) {
           throw new IllegalArgumentException(
               "%s is compressed by %s; write it with one of %s"
-                  .formatted(path, chunk.getCodec(), CODECS));
+                  .formatted(path, chunk.getCodec(), ParquetCodecs.READABLE));
         }
       }
     }
@@ -203,7 +207,8 @@ final class ParquetTable implements TableReader {
     }
     PrimitiveType type = schema.getType(column).asPrimitiveType();
     if (type.getPrimitiveTypeName() != PrimitiveType.PrimitiveTypeName.BINARY) {
-      return row.getValueToString(column, 0);
+      List<String> names = classes(columns.get(column));
+      return names.isEmpty() ? row.getValueToString(column, 0) : name(row, column, names);
     }
     ByteBuffer bytes = row.getBinary(column, 0).toByteBuffer();
     try {
@@ -213,6 +218,27 @@ final class ParquetTable implements TableReader {
           "%s, line %d: '%s' is not UTF-8".formatted(shards.get(shard), line, columns.get(column)),
           e);
     }
+  }
+
+  /** The class's name, where the cell is its number. */
+  private String name(Group row, int column, List<String> names) {
+    String value = row.getValueToString(column, 0);
+    if (value.equals(WITHHELD)) {
+      return value;
+    }
+    try {
+      return names.get(Integer.parseInt(value));
+    } catch (NumberFormatException | IndexOutOfBoundsException e) {
+      throw new DataException(
+          "%s, line %d: '%s' must be the number of one of the file's %d classes, 0 or more, got %s"
+              .formatted(shards.get(shard), line, columns.get(column), names.size(), value),
+          e);
+    }
+  }
+
+  @Override
+  public List<String> classes(String column) {
+    return classes.getOrDefault(column, List.of());
   }
 
   private FormatException damaged(Exception e) {

@@ -15,6 +15,11 @@ interface TableReader extends Closeable {
    */
   List<String> next() throws IOException;
 
+  /** The names of a column's classes by their numbers, where the file says them; else none. */
+  default List<String> classes(String column) {
+    return List.of();
+  }
+
   /** The line in which the row that was read last begins, from 1. */
   long line();
 }

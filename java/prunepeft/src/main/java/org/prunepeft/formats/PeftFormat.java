@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectory;
@@ -211,8 +210,8 @@ public final class PeftFormat implements AdapterFormat {
       String origin,
       double rank,
       double alpha,
-      Map<?, ?> ranks,
-      Map<?, ?> alphas,
+      ModulePatterns ranks,
+      ModulePatterns alphas,
       double dropout,
       boolean rsLora,
       boolean dora) {
@@ -221,22 +220,15 @@ public final class PeftFormat implements AdapterFormat {
           fields.origin(),
           fields.number("r", 8),
           fields.number("lora_alpha", 8),
-          fields.map("rank_pattern"),
-          fields.map("alpha_pattern"),
+          patterns(fields, "rank_pattern"),
+          patterns(fields, "alpha_pattern"),
           fields.number("lora_dropout", 0),
           fields.flag("use_rslora", false),
           fields.flag("use_dora", false));
     }
 
-    /** As PEFT matches patterns: a regular expression for the end of the name. */
-    private static double of(String module, Map<?, ?> pattern, double otherwise) {
-      for (Map.Entry<?, ?> entry : pattern.entrySet()) {
-        if (Pattern.matches("(.*\\.)?(" + entry.getKey() + ")", module)
-            && entry.getValue() instanceof Number number) {
-          return number.doubleValue();
-        }
-      }
-      return otherwise;
+    private static ModulePatterns patterns(Fields fields, String name) {
+      return new ModulePatterns(fields.origin() + ", " + name, fields.map(name));
     }
 
     LowRank update(
@@ -251,13 +243,13 @@ public final class PeftFormat implements AdapterFormat {
       int outputs = encoder.outputs(projection);
       Tensor a = tensors.take(key + ".lora_A.weight", -1, encoder.inputs(projection));
       Tensor b = tensors.take(key + ".lora_B.weight", outputs, a.shape()[0]);
-      if (a.shape()[0] != of(module, ranks, rank)) {
+      if (a.shape()[0] != ranks.of(module, rank)) {
         throw new FormatException(
             "%s gives %s rank %s, but its tensors have rank %d"
-                .formatted(origin, module, number(of(module, ranks, rank)), a.shape()[0]));
+                .formatted(origin, module, number(ranks.of(module, rank)), a.shape()[0]));
       }
       Tensor magnitude = dora ? tensors.take(key + ".lora_magnitude_vector", outputs) : null;
-      return new LowRank(layer, path, a, b, of(module, alphas, alpha), rsLora, dropout, magnitude);
+      return new LowRank(layer, path, a, b, alphas.of(module, alpha), rsLora, dropout, magnitude);
     }
   }
 

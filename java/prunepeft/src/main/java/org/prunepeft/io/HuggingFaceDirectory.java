@@ -37,6 +37,9 @@ public final class HuggingFaceDirectory {
   /** Far more than any configuration has. */
   private static final long MAX_CONFIG = 10_000_000;
 
+  /** Those of large vocabularies have some 20 MB. */
+  private static final long MAX_TOKENIZER = 200_000_000;
+
   private static final ObjectMapper JSON =
       JsonMapper.builder()
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
@@ -69,13 +72,8 @@ public final class HuggingFaceDirectory {
 
   private JsonNode object(String name) throws IOException {
     Path file = directory.resolve(name);
-    if (Files.size(file) > MAX_CONFIG) {
-      throw new FormatException(
-          "%s has %d bytes; such a file has at most %d"
-              .formatted(file, Files.size(file), MAX_CONFIG));
-    }
     try {
-      JsonNode node = JSON.readTree(Files.readAllBytes(file));
+      JsonNode node = JSON.readTree(bytes(name, MAX_CONFIG));
       if (!node.isObject()) {
         throw new FormatException(file + " holds no JSON object");
       }
@@ -89,6 +87,15 @@ public final class HuggingFaceDirectory {
                   e.getLocation() == null ? 1 : e.getLocation().getLineNr()),
           e);
     }
+  }
+
+  private byte[] bytes(String name, long most) throws IOException {
+    Path file = directory.resolve(name);
+    if (Files.size(file) > most) {
+      throw new FormatException(
+          "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), most));
+    }
+    return Files.readAllBytes(file);
   }
 
   /**
@@ -125,7 +132,7 @@ public final class HuggingFaceDirectory {
    */
   public byte[] tokenizer(boolean wordPiece) throws IOException {
     if (Files.exists(directory.resolve(TOKENIZER))) {
-      return Files.readAllBytes(directory.resolve(TOKENIZER));
+      return bytes(TOKENIZER, MAX_TOKENIZER);
     }
     if (wordPiece && Files.exists(directory.resolve(VOCABULARY))) {
       return wordPieceTokenizer();
@@ -141,8 +148,9 @@ public final class HuggingFaceDirectory {
             ? object(TOKENIZER_CONFIG)
             : JSON.createObjectNode();
     JsonNode accents = settings.path("strip_accents");
+    byte[] vocabulary = bytes(VOCABULARY, MAX_TOKENIZER);
     try {
-      return new WordPieceVocabulary(Files.readAllBytes(directory.resolve(VOCABULARY)))
+      return new WordPieceVocabulary(vocabulary)
           .tokenizerJson(
               settings.path("do_lower_case").asBoolean(true),
               accents.isBoolean() ? accents.booleanValue() : null,

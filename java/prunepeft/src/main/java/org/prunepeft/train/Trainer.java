@@ -112,7 +112,8 @@ public final class Trainer implements AutoCloseable {
   /**
    * Trains. The head of a regression is no longer standardised afterwards.
    *
-   * @param statistics gathers what criteria need; null: nothing is gathered
+   * @param statistics gathers what criteria need, while AdaLoRA's ranks stay as they are; null:
+   *     nothing is gathered
    * @throws CancellationException if the listener says so
    * @throws IllegalStateException if the loss is not finite
    */
@@ -127,7 +128,8 @@ public final class Trainer implements AutoCloseable {
     try (FrozenPrefix prefix = prefix(run, run.data);
         FrozenPrefix validationPrefix = prefix(run, run.validation);
         Optimizer optimizer = new Optimizer(settings, groups);
-        RankAllocator ranks = RankAllocator.of(run.modules, steps);
+        // Where modules are judged as wholes, what AdaLoRA's budget leaves of them would blur it.
+        RankAllocator ranks = statistics == null ? RankAllocator.of(run.modules, steps) : null;
         Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
       while (epoch < run.epochs && (best == null || !outOfPatience(epoch - bestEpoch, run))) {
         epoch++;

@@ -4,13 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.zip.GZIPOutputStream;
 import org.apache.parquet.bytes.BytesInput;
 import org.apache.parquet.compression.CompressionCodecFactory;
 import org.apache.parquet.example.data.Group;
@@ -26,6 +30,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ParquetTableTest {
   private static final MessageType SCHEMA =
@@ -57,15 +62,24 @@ class ParquetTableTest {
   }
 
   private Path write(String name, CompressionCodecName codec, List<Group> rows) throws IOException {
+    return write(name, codec, rows, Map.of());
+  }
+
+  private Path write(
+      String name, CompressionCodecName codec, List<Group> rows, Map<String, String> metadata)
+      throws IOException {
     Path file = temporary.resolve(name);
-    try (ParquetWriter<Group> writer =
+    var builder =
         ExampleParquetWriter.builder(new LocalOutputFile(file))
             .withType(SCHEMA)
-            .withCompressionCodec(codec)
+            .withExtraMetaData(metadata)
             .withRowGroupSize(30_000L)
             .withPageSize(500)
-            .withDictionaryEncoding(random.nextBoolean())
-            .build()) {
+            .withDictionaryEncoding(random.nextBoolean());
+    if (codec == CompressionCodecName.GZIP) {
+      builder.withCodecFactory(new Own(true));
+    }
+    try (ParquetWriter<Group> writer = builder.withCompressionCodec(codec).build()) {
       for (Group row : rows) {
         writer.write(row);
       }
@@ -97,7 +111,7 @@ class ParquetTableTest {
   @ParameterizedTest
   @EnumSource(
       value = CompressionCodecName.class,
-      names = {"UNCOMPRESSED", "SNAPPY", "ZSTD", "LZ4_RAW"})
+      names = {"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "LZ4_RAW"})
   void whatIsWrittenIsReadBack(CompressionCodecName codec) throws IOException {
     List<Group> rows = new ArrayList<>();
     List<List<String>> expected = new ArrayList<>();
@@ -162,14 +176,21 @@ class ParquetTableTest {
     assertTrue(message.contains("line 2: 'sentence1' is not UTF-8"), message);
   }
 
-  /** Writes pages as they are, whatever it says. */
-  private static final class Unchanged implements CompressionCodecFactory {
+  /** Writes pages by the JDK's gzip, or as they are, whatever the file says. */
+  private record Own(boolean gzip) implements CompressionCodecFactory {
     @Override
     public BytesInputCompressor getCompressor(CompressionCodecName codec) {
       return new BytesInputCompressor() {
         @Override
-        public BytesInput compress(BytesInput bytes) {
-          return bytes;
+        public BytesInput compress(BytesInput bytes) throws IOException {
+          if (!gzip) {
+            return bytes;
+          }
+          ByteArrayOutputStream compressed = new ByteArrayOutputStream();
+          try (OutputStream out = new GZIPOutputStream(compressed)) {
+            bytes.writeAllTo(out);
+          }
+          return BytesInput.from(compressed.toByteArray());
         }
 
         @Override
@@ -191,29 +212,86 @@ class ParquetTableTest {
     public void release() {}
   }
 
+  private static final String CLASSES =
+      """
+      {"info": {"features": {
+        "sentence1": {"dtype": "string", "_type": "Value"},
+        "label": {"names": ["positive", "neutral", "negative"], "_type": "ClassLabel"}}}}""";
+
+  @Test
+  void numbersOfClassesAreReadAsTheirNamesInTheirOrder() throws IOException {
+    List<Group> rows = new ArrayList<>();
+    for (int i = 0; i < 40; i++) {
+      rows.add(row("text " + i, "pair", i % 2 * 2));
+    }
+    Map<String, String> metadata = Map.of("huggingface", CLASSES);
+    Path train = write("train.parquet", CompressionCodecName.SNAPPY, rows, metadata);
+    assertEquals("negative", cells(train, PAIRS).get(1).get(2));
+    // Of the three one has no example; the alphabet would order the others otherwise.
+    FileTask task =
+        new FileTask(new DataFiles(train, null, null, PAIRS, TaskKind.CLASSIFICATION, List.of()));
+    Dataset dataset = task.load(SplitSizes.UNSPECIFIED, 0);
+    assertEquals(List.of("positive", "negative"), dataset.schema().labels());
+    for (Example example : dataset.train()) {
+      assertEquals(Integer.parseInt(example.text().substring(5)) % 2, (int) example.target());
+    }
+    // Labels that are kept back stay what they are; a class without a name is none.
+    Path test =
+        write("test.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", -1)), metadata);
+    assertEquals("-1", cells(test, PAIRS).get(0).get(2));
+    test = write("more.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", 3)), metadata);
+    String message = message(DataException.class, test, PAIRS);
+    assertTrue(message.contains("line 1: 'label' must be the number of one of the"), message);
+    assertTrue(message.contains("3 classes, 0 or more, got 3"), message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "{",
+        "[1]",
+        "{\"info\": {\"features\": [{\"_type\": \"ClassLabel\", \"names\": [\"a\"]}]}}",
+        "{\"info\": {\"features\": {\"label\": {\"_type\": \"ClassLabel\", \"names\": null}}}}",
+        "{\"info\": {\"features\": {\"label\": {\"_type\": \"ClassLabel\", \"names\": [\"a\", \" a\"]}}}}",
+        "{\"info\": {\"features\": {\"label\": {\"_type\": \"Value\", \"names\": [\"a\", \"b\"]}}}}"
+      })
+  void metadataThatNamesNoClassesLeavesNumbers(String metadata) throws IOException {
+    Path file =
+        write(
+            "train.parquet",
+            CompressionCodecName.SNAPPY,
+            List.of(row("a", "b", 1)),
+            Map.of("huggingface", metadata));
+    assertEquals("1", cells(file, PAIRS).get(0).get(2));
+  }
+
   @Test
   void otherCompressionIsRefusedWithTheRemedy() throws IOException {
-    Path file = temporary.resolve("gzip.parquet");
+    Path file = temporary.resolve("lzo.parquet");
     try (ParquetWriter<Group> writer =
         ExampleParquetWriter.builder(new LocalOutputFile(file))
             .withType(SCHEMA)
-            .withCodecFactory(new Unchanged())
-            .withCompressionCodec(CompressionCodecName.GZIP)
+            .withCodecFactory(new Own(false))
+            .withCompressionCodec(CompressionCodecName.LZO)
             .build()) {
       writer.write(row("a", "b", 1));
     }
     String message = message(IllegalArgumentException.class, file, PAIRS);
-    assertTrue(message.contains("is compressed by GZIP; write it with one of"), message);
+    assertTrue(message.contains("is compressed by LZO; write it with one of"), message);
   }
 
-  @Test
-  void damagedFilesAreRefusedWithTheirName() throws IOException {
+  @ParameterizedTest
+  @EnumSource(
+      value = CompressionCodecName.class,
+      names = {"UNCOMPRESSED", "GZIP"})
+  void damagedFilesAreRefusedWithTheirName(CompressionCodecName codec) throws IOException {
     List<Group> rows = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
       rows.add(row(text(), text(), i % 2));
     }
     byte[] whole =
-        Files.readAllBytes(write("whole.parquet", CompressionCodecName.UNCOMPRESSED, rows));
+        Files.readAllBytes(write("whole.parquet", codec, rows, Map.of("huggingface", CLASSES)));
     Path file = temporary.resolve("damaged.parquet");
     for (int length : new int[] {0, 3, 8, whole.length / 2, whole.length - 1}) {
       Files.write(file, Arrays.copyOf(whole, length));

@@ -2,6 +2,7 @@ package org.prunepeft.formats;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -9,6 +10,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -152,6 +154,8 @@ class AdapterReadingTest {
         "modules_to_save | [\"pooler\"] | modules_to_save pooler is not supported",
         "new_in_some_release | 3 | new_in_some_release 3 is not supported",
         "r | 5 | its tensors have rank 4",
+        "rank_pattern | {\"q(\": 4} | rank_pattern: the pattern 'q(' is not supported: Unclosed group",
+        "rank_pattern | {\"query\": \"4\"} | the value of 'query' must be a number, got 4",
         "lora_alpha | \"high\" | lora_alpha must be a number, got high",
         "use_dora | true | no tensor base_model.model.bert.encoder.layer.0"
       })
@@ -160,6 +164,24 @@ class AdapterReadingTest {
     Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
     change(directory.resolve("adapter_config.json"), json -> json.set(field, tree(value)));
     assertRefused(directory, reason);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        ".*.*.*.*.*.*x ; it takes too long to match; 1",
+        "(|q)(|q)(|q)(|q)(|q)(|q)(|q)(|q)(|q)(|q)(|q)x ; 10 of them * + ? or |, and no {; 1",
+        "(a|){60}x ; 10 of them * + ? or |, and no {; 1",
+        "q ; 300 characters; 301"
+      })
+  void patternsThatCouldTakeLongAreRefused(String pattern, String reason, int times)
+      throws IOException {
+    Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
+    change(
+        directory.resolve("adapter_config.json"),
+        json -> json.putObject("alpha_pattern").put(pattern.repeat(times), 4));
+    assertTimeoutPreemptively(Duration.ofSeconds(30), () -> assertRefused(directory, reason));
   }
 
   @ParameterizedTest

@@ -25,15 +25,22 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Architecture;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.Insertions;
+import org.prunepeft.model.Projection;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
+import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
@@ -82,6 +89,64 @@ class PeftFormatTest {
       assertArrayEquals(odd.a().values(), tensors.floats(key + "lora_A.weight"));
       assertArrayEquals(odd.b().values(), tensors.floats(key + "lora_B.weight"));
     }
+  }
+
+  /** Every projection of a layer, by the names that each architecture has for them. */
+  @ParameterizedTest
+  @EnumSource(value = Architecture.class, mode = EnumSource.Mode.EXCLUDE, names = "BERT")
+  void eachArchitectureHasItsOwnKeys(Architecture architecture) throws IOException {
+    EncoderConfig encoder =
+        new EncoderConfig(
+            architecture,
+            2,
+            24,
+            3,
+            35,
+            53,
+            34,
+            1,
+            1e-5,
+            24,
+            HiddenActivation.GELU,
+            1,
+            true,
+            null,
+            null);
+    List<AdapterPart> updates = new ArrayList<>();
+    for (Projection projection : Projection.values()) {
+      updates.add(
+          new LowRank(
+              1,
+              encoder.path(1, projection),
+              Parts.random(4, encoder.inputs(projection)),
+              Parts.random(encoder.outputs(projection), 4),
+              8,
+              false,
+              0,
+              null));
+    }
+    Path directory =
+        write(
+            new TrainedAdapter(
+                "some/model",
+                encoder,
+                updates,
+                List.of("no", "yes"),
+                Parts.random(2, 24),
+                Parts.random(2)));
+    Map<String, Map<String, List<Long>>> fixtures =
+        JSON.readValue(Parts.resource("peft-architectures.json"), new TypeReference<>() {});
+    Map<String, List<Long>> expected = fixtures.get(architecture.modelType());
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {
+      assertEquals(new TreeMap<>(expected), Parts.shapes(tensors));
+    }
+    List<String> targets = new ArrayList<>();
+    JSON.readTree(directory.resolve("adapter_config.json").toFile())
+        .get("target_modules")
+        .forEach(target -> targets.add("base_model.model." + target.asText() + ".lora_A.weight"));
+    assertEquals(
+        expected.keySet().stream().filter(key -> key.contains("lora_A")).sorted().toList(),
+        targets);
   }
 
   /** Of 3 singular values, those that are not 0. */

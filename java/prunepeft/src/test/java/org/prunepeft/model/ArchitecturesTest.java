@@ -20,7 +20,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.torch.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
-class ArchitecturesTest {
+public class ArchitecturesTest {
   private static final int VOCABULARY = 53;
 
   @BeforeAll
@@ -73,7 +73,8 @@ class ArchitecturesTest {
         convolution);
   }
 
-  static Stream<EncoderConfig> configurations() {
+  /** One of each kind and more, small. */
+  public static Stream<EncoderConfig> configurations() {
     HiddenActivation gelu = HiddenActivation.GELU;
     return Stream.of(
         config(Architecture.BERT, gelu, 2),
@@ -107,8 +108,16 @@ class ArchitecturesTest {
   @ParameterizedTest
   @MethodSource("configurations")
   void hiddenStatesAgreeWithFloat64(EncoderConfig config) throws IOException {
+    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, new Random());
+    try (Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("random", tensors))) {
+      agree(encoder, ReferenceConfig.of(config), tensors);
+    }
+  }
+
+  /** Hidden states of a padded batch are those of the reference, sequence by sequence. */
+  static void agree(
+      Encoder encoder, ReferenceConfig config, Map<String, SafeTensors.Tensor> tensors) {
     Random random = new Random();
-    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int rows = 4;
     int length = config.maxTokens() - random.nextInt(3);
     long[] ids = new long[rows * length];
@@ -117,18 +126,17 @@ class ArchitecturesTest {
     int[] lengths = {length, 1, 2 + random.nextInt(length - 2), 2 + random.nextInt(length - 2)};
     for (int row = 0; row < rows; row++) {
       for (int i = 0; i < lengths[row]; i++) {
-        ids[row * length + i] = random.nextInt(VOCABULARY);
+        ids[row * length + i] = random.nextInt(config.vocabulary());
         types[row * length + i] = random.nextInt(Math.max(1, config.types()));
         mask[row * length + i] = 1;
       }
     }
-    try (Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("random", tensors));
-        PointerScope scope = new PointerScope();
+    ReferenceEncoder reference = new ReferenceEncoder(config, tensors);
+    try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
       float[] ours =
           Torch.toFloats(
               encoder.forward(EncoderInput.of(ids, types, mask, rows, length), Insertions.NONE));
-      ReferenceEncoder reference = new ReferenceEncoder(config, tensors);
       for (int row = 0; row < rows; row++) {
         int[] ownIds = new int[lengths[row]];
         int[] ownTypes = new int[lengths[row]];

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -321,6 +322,19 @@ class HuggingFaceDirectoryTest {
     Files.writeString(
         directory.resolve("tokenizer_config.json"), "{\"do_lower_case\": false, \"x\": 1}");
     assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
+  }
+
+  @Test
+  void aTokenizerOfAbsurdSizeIsNotRead() throws IOException {
+    write(BERT);
+    for (String name : new String[] {"tokenizer.json", "vocab.txt"}) {
+      // Without content: a hole as large.
+      try (var file = new RandomAccessFile(directory.resolve(name).toFile(), "rw")) {
+        file.setLength(200_000_001L);
+      }
+      failsWith(directory.resolve(name) + " has 200000001 bytes; such a file has at most");
+      Files.delete(directory.resolve(name));
+    }
   }
 
   private int[] encoded(String text) {

@@ -15,11 +15,11 @@ public final class RandomCheckpoint {
    * @param linears query, key, value, attention output, intermediate, output
    */
   record Names(String layers, List<String> linears, String attentionNorm, String outputNorm) {
-    static Names of(EncoderConfig config) {
+    static Names of(ReferenceConfig config) {
       List<String> rest = List.of("attention.output.dense", "intermediate.dense", "output.dense");
       String self = "attention.self.";
-      return switch (config.architecture()) {
-        case DISTILBERT ->
+      return switch (config.modelType()) {
+        case "distilbert" ->
             new Names(
                 "transformer.layer.",
                 List.of(
@@ -31,7 +31,7 @@ public final class RandomCheckpoint {
                     "ffn.lin2"),
                 "sa_layer_norm",
                 "output_layer_norm");
-        case DEBERTA_V2 ->
+        case "deberta-v2" ->
             new Names(
                 "encoder.layer.",
                 List.of(
@@ -60,34 +60,38 @@ public final class RandomCheckpoint {
   }
 
   private final Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
-  private final EncoderConfig config;
+  private final ReferenceConfig config;
   private final Random random;
 
-  private RandomCheckpoint(EncoderConfig config, Random random) {
+  private RandomCheckpoint(ReferenceConfig config, Random random) {
     this.config = config;
     this.random = random;
   }
 
   /** The weights, without a prefix and without a head. */
-  public static Map<String, SafeTensors.Tensor> tensors(EncoderConfig config, Random random) {
+  static Map<String, SafeTensors.Tensor> tensors(ReferenceConfig config, Random random) {
     RandomCheckpoint checkpoint = new RandomCheckpoint(config, random);
     checkpoint.embeddings();
     Names names = Names.of(config);
     for (int layer = 0; layer < config.layers(); layer++) {
       checkpoint.layer(names, names.layers + layer + ".");
     }
-    if (config.relative() != null) {
-      checkpoint.relativePositions(config.relative());
+    if (config.relative()) {
+      checkpoint.relativePositions();
     }
-    if (config.convolution() != null) {
-      Convolution convolution = config.convolution();
+    if (config.kernel() > 0) {
       int hidden = config.hidden();
       checkpoint.normal(
-          "encoder.conv.conv.weight", hidden, hidden / convolution.groups(), convolution.kernel());
+          "encoder.conv.conv.weight", hidden, hidden / config.groups(), config.kernel());
       checkpoint.normal("encoder.conv.conv.bias", hidden);
       checkpoint.norm("encoder.conv.LayerNorm", hidden);
     }
     return checkpoint.tensors;
+  }
+
+  /** The weights of an encoder of this configuration. */
+  public static Map<String, SafeTensors.Tensor> tensors(EncoderConfig config, Random random) {
+    return tensors(ReferenceConfig.of(config), random);
   }
 
   static MapCheckpoint of(EncoderConfig config, Random random) {
@@ -104,9 +108,8 @@ public final class RandomCheckpoint {
     if (config.types() > 0) {
       normal("embeddings.token_type_embeddings.weight", config.types(), width);
     }
-    boolean deberta = config.architecture() == Architecture.DEBERTA_V2;
-    norm("embeddings.LayerNorm", deberta ? hidden : width);
-    if (width != hidden && deberta) {
+    norm("embeddings.LayerNorm", config.deberta() ? hidden : width);
+    if (width != hidden && config.deberta()) {
       normal("embeddings.embed_proj.weight", hidden, width);
     } else if (width != hidden) {
       linear("embeddings_project", hidden, width);
@@ -123,21 +126,20 @@ public final class RandomCheckpoint {
     }
     norm(path + names.attentionNorm, hidden);
     norm(path + names.outputNorm, hidden);
-    RelativeAttention relative = config.relative();
-    if (relative != null && !relative.sharedProjections()) {
-      if (relative.contentToPosition()) {
+    if (config.relative() && !config.sharedProjections()) {
+      if (config.contentToPosition()) {
         linear(path + "attention.self.pos_key_proj", hidden, hidden);
       }
-      if (relative.positionToContent()) {
+      if (config.positionToContent()) {
         linear(path + "attention.self.pos_query_proj", hidden, hidden);
       }
     }
   }
 
-  private void relativePositions(RelativeAttention relative) {
-    int rows = 2 * (relative.buckets() > 0 ? relative.buckets() : relative.maxDistance());
+  private void relativePositions() {
+    int rows = 2 * (config.buckets() > 0 ? config.buckets() : config.maxDistance());
     normal("encoder.rel_embeddings.weight", rows, config.hidden());
-    if (relative.normalised()) {
+    if (config.normalised()) {
       norm("encoder.LayerNorm", config.hidden());
     }
   }

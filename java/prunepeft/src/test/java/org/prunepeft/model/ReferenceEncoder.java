@@ -9,11 +9,11 @@ import org.prunepeft.io.SafeTensors;
  * ELECTRA (Clark et al. 2020), DeBERTa (He et al. 2021) and its second version.
  */
 final class ReferenceEncoder {
-  private final EncoderConfig config;
+  private final ReferenceConfig config;
   private final Map<String, SafeTensors.Tensor> tensors;
   private final RandomCheckpoint.Names names;
 
-  ReferenceEncoder(EncoderConfig config, Map<String, SafeTensors.Tensor> tensors) {
+  ReferenceEncoder(ReferenceConfig config, Map<String, SafeTensors.Tensor> tensors) {
     this.config = config;
     this.tensors = tensors;
     this.names = RandomCheckpoint.Names.of(config);
@@ -34,7 +34,7 @@ final class ReferenceEncoder {
       }
       double[][] output = linear(middle, path + names.linears().get(5));
       x = norm(sum(x, output), path + names.outputNorm());
-      if (layer == 0 && config.convolution() != null) {
+      if (layer == 0 && config.kernel() > 0) {
         x = norm(sum(x, convolution(embedded)), "encoder.conv.LayerNorm");
       }
     }
@@ -47,10 +47,7 @@ final class ReferenceEncoder {
     int position = config.padding();
     for (int i = 0; i < ids.length; i++) {
       add(x[i], "embeddings.word_embeddings.weight", ids[i]);
-      boolean roberta =
-          config.architecture() == Architecture.ROBERTA
-              || config.architecture() == Architecture.XLM_ROBERTA;
-      if (roberta) {
+      if (config.roberta()) {
         // The padding's own position is its id; other tokens count from the next one on.
         boolean padding = ids[i] == config.padding();
         add(x[i], "embeddings.position_embeddings.weight", padding ? config.padding() : ++position);
@@ -61,7 +58,7 @@ final class ReferenceEncoder {
         add(x[i], "embeddings.token_type_embeddings.weight", config.types() == 1 ? 0 : types[i]);
       }
     }
-    if (config.architecture() == Architecture.DEBERTA_V2) {
+    if (config.deberta()) {
       return norm(
           width == config.hidden() ? x : multiply(x, "embeddings.embed_proj.weight"),
           "embeddings.LayerNorm");
@@ -81,19 +78,18 @@ final class ReferenceEncoder {
     double[][] query = linear(x, path + names.linears().get(0));
     double[][] key = linear(x, path + names.linears().get(1));
     double[][] value = linear(x, path + names.linears().get(2));
-    RelativeAttention relative = config.relative();
     double[][] positionQuery = null;
     double[][] positionKey = null;
     int terms = 1;
-    if (relative != null) {
-      double[][] table = table(relative);
-      boolean shared = relative.sharedProjections();
-      if (relative.contentToPosition()) {
+    if (config.relative()) {
+      double[][] table = table();
+      boolean shared = config.sharedProjections();
+      if (config.contentToPosition()) {
         positionKey =
             linear(table, path + "attention.self." + (shared ? "key_proj" : "pos_key_proj"));
         terms++;
       }
-      if (relative.positionToContent()) {
+      if (config.positionToContent()) {
         positionQuery =
             linear(table, path + "attention.self." + (shared ? "query_proj" : "pos_query_proj"));
         terms++;
@@ -110,10 +106,10 @@ final class ReferenceEncoder {
         for (int j = 0; j < length; j++) {
           double score = dot(query[i], key[j], from, size);
           if (positionKey != null) {
-            score += dot(query[i], positionKey[place(relative, i - j)], from, size);
+            score += dot(query[i], positionKey[place(i - j)], from, size);
           }
           if (positionQuery != null) {
-            score += dot(key[j], positionQuery[place(relative, i - j)], from, size);
+            score += dot(key[j], positionQuery[place(i - j)], from, size);
           }
           scores[j] = Math.exp(score / Math.sqrt((double) size * terms));
           total += scores[j];
@@ -128,23 +124,23 @@ final class ReferenceEncoder {
     return linear(context, path + names.linears().get(3));
   }
 
-  private double[][] table(RelativeAttention relative) {
+  private double[][] table() {
     SafeTensors.Tensor stored = tensors.get("encoder.rel_embeddings.weight");
     double[][] table = new double[(int) stored.shape()[0]][config.hidden()];
     for (int i = 0; i < table.length; i++) {
       add(table[i], "encoder.rel_embeddings.weight", i);
     }
-    return relative.normalised() ? norm(table, "encoder.LayerNorm") : table;
+    return config.normalised() ? norm(table, "encoder.LayerNorm") : table;
   }
 
   /** The row of a distance in the table of relative positions. */
-  private static int place(RelativeAttention relative, int distance) {
-    int span = relative.buckets() > 0 ? relative.buckets() : relative.maxDistance();
+  private int place(int distance) {
+    int span = config.buckets() > 0 ? config.buckets() : config.maxDistance();
     int size = Math.abs(distance);
-    int half = relative.buckets() / 2;
-    if (relative.buckets() > 0 && size > half) {
+    int half = config.buckets() / 2;
+    if (config.buckets() > 0 && size > half) {
       // The first bucket that ends no nearer; buckets grow by a constant ratio.
-      double ratio = Math.pow((relative.maxDistance() - 1.0) / half, 1.0 / (half - 1));
+      double ratio = Math.pow((config.maxDistance() - 1.0) / half, 1.0 / (half - 1));
       int bucket = half;
       while (half * Math.pow(ratio, bucket - half) < size * (1 - 1e-12)) {
         bucket++;
@@ -155,26 +151,24 @@ final class ReferenceEncoder {
   }
 
   private double[][] convolution(double[][] x) {
-    Convolution convolution = config.convolution();
     float[] weight = tensors.get("encoder.conv.conv.weight").values();
     float[] bias = tensors.get("encoder.conv.conv.bias").values();
     int hidden = config.hidden();
-    int width = hidden / convolution.groups();
+    int width = hidden / config.groups();
     double[][] y = new double[x.length][hidden];
     for (int t = 0; t < x.length; t++) {
       for (int o = 0; o < hidden; o++) {
         double value = bias[o];
         int firstInput = o / width * width;
         for (int i = 0; i < width; i++) {
-          for (int k = 0; k < convolution.kernel(); k++) {
-            int source = t + k - convolution.kernel() / 2;
+          for (int k = 0; k < config.kernel(); k++) {
+            int source = t + k - config.kernel() / 2;
             if (source >= 0 && source < x.length) {
-              value +=
-                  weight[(o * width + i) * convolution.kernel() + k] * x[source][firstInput + i];
+              value += weight[(o * width + i) * config.kernel() + k] * x[source][firstInput + i];
             }
           }
         }
-        y[t][o] = activation(convolution.activation(), value);
+        y[t][o] = activation(config.convolutionActivation(), value);
       }
     }
     return y;
@@ -222,9 +216,7 @@ final class ReferenceEncoder {
       }
       y[i] = new double[x[i].length];
       for (int k = 0; k < x[i].length; k++) {
-        y[i][k] =
-            (x[i][k] - mean) / Math.sqrt(variance + config.layerNormEpsilon()) * weight[k]
-                + bias[k];
+        y[i][k] = (x[i][k] - mean) / Math.sqrt(variance + config.epsilon()) * weight[k] + bias[k];
       }
     }
     return y;
@@ -249,14 +241,15 @@ final class ReferenceEncoder {
     return sum;
   }
 
-  private static double activation(HiddenActivation activation, double x) {
-    return switch (activation) {
-      case GELU -> x * normalDistribution(x);
-      case GELU_TANH ->
+  private static double activation(String name, double x) {
+    return switch (name) {
+      case "gelu" -> x * normalDistribution(x);
+      case "gelu_new" ->
           0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
-      case RELU -> Math.max(0, x);
-      case SILU -> x / (1 + Math.exp(-x));
-      case TANH -> Math.tanh(x);
+      case "relu" -> Math.max(0, x);
+      case "silu" -> x / (1 + Math.exp(-x));
+      case "tanh" -> Math.tanh(x);
+      default -> throw new IllegalArgumentException(name);
     };
   }
 

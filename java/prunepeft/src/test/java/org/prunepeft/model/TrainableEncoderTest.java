@@ -53,7 +53,7 @@ class TrainableEncoderTest {
     for (int i = 0; i < length * config.hidden(); i++) {
       factors[i] = (float) random.nextGaussian();
     }
-    ReferenceEncoder reference = new ReferenceEncoder(config, tensors);
+    ReferenceEncoder reference = new ReferenceEncoder(ReferenceConfig.of(config), tensors);
     try (Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("random", tensors));
         FlatParameters own = encoder.trainable();
         PeftModules modules = none(config);
