@@ -94,6 +94,9 @@ int check_graphs();
 /** Runs a LoRA linear by every path of layer.h and compares what they give. 0: all agree within the type's rounding. */
 int check_paths();
 
+/** Prints what prediction.h expects of an H100 by its data sheet. */
+void print_predictions();
+
 /** Times every family and writes table and JSON; what does not come to its turn within `seconds` is named there as left out. */
 int time_all(const char* json_path, double seconds);
 }  // namespace gpu_check

@@ -86,7 +86,8 @@ class Layer {
     const pp_dropout* dropout = p > 0 ? &dropout_ : nullptr;
     dropout_.p = p;
     const std::string suffix = p > 0 ? ", dropout" : "";
-    const Costs cost = costs();
+    Costs cost = costs();
+    cost.dropout = p > 0;
     std::vector<Path> paths;
     if (cublas_.present()) {
       paths.push_back({"forward, split" + suffix, false,
@@ -152,8 +153,8 @@ class Layer {
   static constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
   size_t size() const { return pp_dtype_size(dtype_); }
   Costs costs() const {
-    return {static_cast<double>(M_), static_cast<double>(K_), static_cast<double>(N_), static_cast<double>(r_),
-            static_cast<double>(size())};
+    return {static_cast<double>(M_), static_cast<double>(K_),     static_cast<double>(N_),
+            static_cast<double>(r_), static_cast<double>(size()), false};
   }
   /** Copies a matrix [rows,columns] into one with `r` columns more, on the device: as lora_down does beside S. */
   void copy(const std::unique_ptr<Memory>& from, int64_t rows, int64_t columns, const std::unique_ptr<Memory>& to) {

@@ -88,7 +88,7 @@ class Operands {
   /** Calls that only overwrite, so that a repeat gives the same bits. */
   std::vector<Call> pure_calls() {
     std::vector<Call> calls;
-    const Costs costs = this->costs();
+    const Costs costs = this->costs(false), dropped = this->costs(true);
     const double wide = static_cast<double>(size());
     calls.push_back({"lora_down",
                      [this](const pp_device& d) { down(d, nullptr, nullptr); },
@@ -101,13 +101,13 @@ class Operands {
                      {&s_out_},
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.down(false)});
+                     dropped.down(false)});
     calls.push_back({"lora_down, dropout, copy",
                      [this](const pp_device& d) { down(d, &dropout_, copy_.data()); },
                      {&s_out_, &copy_},
                      2 * wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.down(true)});
+                     dropped.down(true)});
     calls.push_back({"lora_grad_up",
                      [this](const pp_device& d) {
                        check(pp_lora_grad_up(&d, dtype_, M_, N_, r_, dy_->data(), N_, b_->data(), r_, s_->data(), r_, 2.0f,
@@ -129,7 +129,7 @@ class Operands {
                      {&da_},
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.grad_down()});
+                     dropped.grad_down()});
     calls.push_back({"adapter_forward",
                      [this](const pp_device& d) {
                        check(pp_adapter_forward(&d, dtype_, M_, K_, r_, x_->data(), K_, dx_->data(), K_, &adapter_,
@@ -166,7 +166,7 @@ class Operands {
                      {&s_out_},
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.down(false)});
+                     dropped.down(false)});
     calls.push_back({"multi_lora_grad_up",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_up(&d, dtype_, M_, N_, dy_->data(), N_, &multi_, s_->data(), r_, ds_.data(), r_,
@@ -184,7 +184,7 @@ class Operands {
                      {&multi_da_},
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.grad_down()});
+                     dropped.grad_down()});
     const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
     for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
       const std::string suffix = dropout != nullptr ? ", dropout" : "";
@@ -196,7 +196,7 @@ class Operands {
                        {&s_out_, &wide_out_},
                        0,
                        linear_flops,
-                       costs.fused_forward()});
+                       (dropout != nullptr ? dropped : costs).fused_forward()});
       calls.push_back({"linear_grad_input" + suffix,
                        [this, dropout](const pp_device& d) {
                          check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout,
@@ -205,7 +205,7 @@ class Operands {
                        {&out_},
                        0,
                        2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
-                       costs.fused_grad_input()});
+                       (dropout != nullptr ? dropped : costs).fused_grad_input()});
     }
     return calls;
   }
@@ -213,7 +213,7 @@ class Operands {
   /** Calls that add to what is there. */
   std::vector<Call> adding_calls() {
     const double wide = static_cast<double>(size());
-    const Costs costs = this->costs();
+    const Costs costs = this->costs(false), dropped = this->costs(true);
     std::vector<Call> calls;
     calls.push_back({"lora_up",
                      [this](const pp_device& d) {
@@ -235,7 +235,7 @@ class Operands {
                      {dx_.get()},
                      2 * wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.grad_input()});
+                     dropped.grad_input()});
     calls.push_back({"multi_lora_up",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_up(&d, dtype_, M_, N_, &multi_, s_->data(), r_, y_->data(), N_, workspace_->data(),
@@ -253,16 +253,16 @@ class Operands {
                      {dx_.get()},
                      2 * wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
-                     costs.grad_input()});
+                     dropped.grad_input()});
     return calls;
   }
 
  private:
   static constexpr int kAdapters = 8;
   size_t size() const { return pp_dtype_size(dtype_); }
-  Costs costs() const {
-    return {static_cast<double>(M_), static_cast<double>(K_), static_cast<double>(N_), static_cast<double>(r_),
-            static_cast<double>(size())};
+  Costs costs(bool dropout) const {
+    return {static_cast<double>(M_), static_cast<double>(K_),     static_cast<double>(N_),
+            static_cast<double>(r_), static_cast<double>(size()), dropout};
   }
 
   /** The rows shared out among several adapters, which differ in their gradients alone. */

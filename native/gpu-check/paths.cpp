@@ -51,7 +51,7 @@ int check_paths() {
     Layer layer(dtype, kM, kK, kN, kRank, cublas, 1);
     for (float p : {0.0f, 0.1f}) {
       std::unique_ptr<Layer::Outputs> first[2];  // forward, backward: of the split path
-      for (const Layer::Path& path : layer.paths(p, {1, 1, 1, 1})) {
+      for (const Layer::Path& path : layer.paths(p, {1, 1, 1, 1, 1})) {
         layer.poison_outputs();
         path.run();
         check(cudaDeviceSynchronize(), path.name.c_str());

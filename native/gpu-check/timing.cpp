@@ -294,10 +294,15 @@ int attribute(cudaDeviceAttr which) {
   return value;
 }
 
+double megahertz() {
+  constexpr double kKilohertzPerMegahertz = 1e3;
+  return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
+}
+
 /** Of float32's multiply-adds, from the device's properties: 128 a multiprocessor and clock. */
 double fused_multiply_adds() {
-  constexpr double kFlopsAClock = 256, kKilohertzPerMegahertz = 1e3;
-  return kFlopsAClock * attribute(cudaDevAttrMultiProcessorCount) * attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
+  constexpr double kFlopsAClock = 256;
+  return kFlopsAClock * attribute(cudaDevAttrMultiProcessorCount) * megahertz();
 }
 
 /** The device's ceilings in a type; where cuBLAS is not, its rate is taken from ours. */
@@ -306,7 +311,8 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
   constexpr double kShareOfMultiplyAdds = 0.6;
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
-  return {copy_bytes, library > 0 ? library : own, own, launch};
+  return {copy_bytes, library > 0 ? library : own, own, draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch};
 }
 }  // namespace
 
@@ -332,7 +338,7 @@ int time_all(const char* json_path, double seconds) {
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
     constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};

@@ -18,6 +18,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
+              "prunepeft/adamw.h",
               "prunepeft/importance.h"
             },
             link = "prunepeft"),
@@ -37,6 +38,9 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
+    infoMap.put(new Info("pp_weight_copy").pointerTypes("WeightCopyStruct"));
+    infoMap.put(new Info("pp_adamw_settings").pointerTypes("AdamWSettingsStruct"));
+    infoMap.put(new Info("pp_adamw").pointerTypes("AdamWHandle"));
     infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
     infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));
