@@ -33,22 +33,20 @@ class BorderedLinearTest {
       Device device, Matrix left, Matrix right, boolean transposed, Matrix out) {
     double[][] factor = transposed ? transposed(values(right)) : values(right);
     double[][] result = product(values(left), factor);
-    try (FloatPointer memory = new FloatPointer(out.data())) {
-      for (int i = 0; i < result.length; i++) {
-        for (int j = 0; j < result[0].length; j++) {
-          memory.put(i * out.ld() + j, (float) result[i][j]);
-        }
+    FloatPointer memory = new FloatPointer(out.data());
+    for (int i = 0; i < result.length; i++) {
+      for (int j = 0; j < result[0].length; j++) {
+        memory.put(i * out.ld() + j, (float) result[i][j]);
       }
     }
   }
 
   private static double[][] values(Matrix matrix) {
     double[][] values = new double[(int) matrix.rows()][(int) matrix.cols()];
-    try (FloatPointer memory = new FloatPointer(matrix.data())) {
-      for (int i = 0; i < values.length; i++) {
-        for (int j = 0; j < values[0].length; j++) {
-          values[i][j] = memory.get(i * matrix.ld() + j);
-        }
+    FloatPointer memory = new FloatPointer(matrix.data());
+    for (int i = 0; i < values.length; i++) {
+      for (int j = 0; j < values[0].length; j++) {
+        values[i][j] = memory.get(i * matrix.ld() + j);
       }
     }
     return values;
