@@ -5,8 +5,8 @@ module org.prunepeft.kernels {
   exports org.prunepeft.kernels;
 
   // JavaCPP looks at these by reflection.
-  exports org.prunepeft.kernels.binding to
+  opens org.prunepeft.kernels.binding to
       org.bytedeco.javacpp;
-  exports org.prunepeft.kernels.presets to
+  opens org.prunepeft.kernels.presets to
       org.bytedeco.javacpp;
 }

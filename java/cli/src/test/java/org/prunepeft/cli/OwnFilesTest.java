@@ -66,6 +66,9 @@ class OwnFilesTest {
     Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
     assertEquals(6, test.get("examples"));
 
+    Path options = Files.writeString(temporary.resolve("evaluate.yaml"), "split: validation\n");
+    Call validation = Call.of("evaluate", run.toString(), "--config=" + options).exits(0);
+    assertTrue(validation.out().startsWith("validation of nli, 6 examples"), validation.out());
     Call own = Call.of("evaluate", run.toString()).exits(0);
     assertTrue(own.out().startsWith("test of nli, 6 examples"), own.out());
     assertTrue(
