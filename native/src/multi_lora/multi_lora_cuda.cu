@@ -8,26 +8,6 @@
 #include "skinny/grad_call.cuh"
 
 namespace prunepeft::cuda {
-/** Gradients of the adapters: a block's segment is the first of its adapter, and those after it add to its sum. */
-__global__ void __launch_bounds__(kFinishThreads) multi_finish_columns(const __grid_constant__ MultiArguments arguments) {
-  const int block = static_cast<int>(blockIdx.x);
-  int s = segment_of_block(arguments, block);
-  const Segment& segment = arguments.segments[s];
-  const int64_t N = arguments.width, size = N * segment.rank;
-  const int64_t i = int64_t{block - segment.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
-  if (i >= size) return;
-  const int64_t n = i % N, rank = i / N;
-  float* to = segment.gradient + (arguments.rank_major ? rank * segment.ld_gradient + n : n * segment.ld_gradient + rank);
-  bool add = arguments.accumulate;
-  float sum = add ? *to : 0;
-  for (; s >= 0; s = arguments.segments[s].next) {
-    const Segment& part = arguments.segments[s];
-    sum = finish_column(sum, add, arguments.column_slots + part.column_slots + i, part.shares, size, part.dropout.keep_scale);
-    add = true;
-  }
-  *to = sum;
-}
-
 namespace {
 static_assert(kMostAdapters <= kMostSegments, "a table of one segment an adapter fits");
 
