@@ -103,6 +103,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     dyRounded = rounded(dy);
     linearRounded = new FrozenWeight(rounded(weight), rounded(bias));
     branches = List.of(new LoraLinear.Branch(a, b, SCALE, MODULE, 0));
+    try (NoGradGuard guard = new NoGradGuard()) {
+      wideX = torch.zeros(size.m, size.k + size.r);
+      wideX.narrow(1, 0, size.k).copy_(x);
+      wideW = torch.zeros(size.n, size.k + size.r);
+      wideW.narrow(1, 0, size.k).copy_(weight);
+    }
     check(size);
   }
 
@@ -147,16 +153,25 @@ public class LoraLinearBenchmark extends TorchBenchmark {
             factors == null
                 ? new Dropped(x, null)
                 : new Dropped(x.mul(factors), factors.ne(new Scalar(0)));
+        Tensor[] expectedGradients = {dx, da, db};
         Forward forward = addmm(dropped);
-        requireSame("y of addmm", expected, forward.y);
-        Tensor[] gradients = addmmBackward(dropped, forward);
-        requireSame("dX of addmm", dx, gradients[0]);
-        requireSame("dA of addmm", da, gradients[1]);
-        requireSame("dB of addmm", db, gradients[2]);
+        check("addmm", expected, forward, expectedGradients, addmmBackward(dropped, forward));
+        forward = bordered(dropped);
+        check("bordered", expected, forward, expectedGradients, borderedBackward(dropped, forward));
+        forward = panels(dropped);
+        check("panels", expected, forward, expectedGradients, panelsBackward(dropped, forward));
       }
     } finally {
       tape.clear();
     }
+  }
+
+  private static void check(
+      String method, Tensor y, Forward forward, Tensor[] gradients, Tensor[] found) {
+    requireSame("y of " + method, y, forward.y);
+    requireSame("dX of " + method, gradients[0], found[0]);
+    requireSame("dA of " + method, gradients[1], found[1]);
+    requireSame("dB of " + method, gradients[2], found[2]);
   }
 
   /**
@@ -365,10 +380,115 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     Tensor db = dy.t().mm(forward.s);
     Tensor da = ds.t().mm(dropped.x);
     Tensor dx = dy.mm(weight);
+    addTo(dx, ds, dropped);
+    return new Tensor[] {dx, da, db};
+  }
+
+  // Bordered: W and B in one operand, x and S in one buffer, so that one product makes y.
+
+  /** x [M,K+r] with room for S beside it, and W with B beside it [N,K+r]. */
+  private Tensor wideX;
+
+  private Tensor wideW;
+
+  @Benchmark
+  public long borderedForward() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return bordered(dropNative()).y.address();
+    }
+  }
+
+  @Benchmark
+  public long borderedBoth() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Dropped dropped = dropNative();
+      return borderedBackward(dropped, bordered(dropped))[0].address();
+    }
+  }
+
+  /** x lies in its wide buffer before; B is copied to its place, since each step changes it. */
+  private Forward bordered(Dropped dropped) {
+    long k = x.size(1);
+    long r = a.size(0);
+    Tensor s = wideX.narrow(1, k, r);
+    torch.mm_out(s, dropped.x, a.t());
+    s.mul_(new Scalar(SCALE));
+    wideW.narrow(1, k, r).copy_(b);
+    return new Forward(torch.linear(wideX, wideW, new TensorOptional(bias)), s);
+  }
+
+  /** dX and dS from one product. */
+  private Tensor[] borderedBackward(Dropped dropped, Forward forward) {
+    long k = x.size(1);
+    Tensor wide = dy.mm(wideW);
+    Tensor ds = wide.narrow(1, k, a.size(0)).mul_(new Scalar(SCALE));
+    Tensor dx = wide.narrow(1, 0, k);
+    addTo(dx, ds, dropped);
+    return new Tensor[] {dx, ds.t().mm(dropped.x), dy.t().mm(forward.s)};
+  }
+
+  /** dX += Dᵀ(dS A). */
+  private void addTo(Tensor dx, Tensor ds, Dropped dropped) {
     if (dropped.kept == null) {
       dx.addmm_(ds, a);
     } else {
       dx.add_(torch.native_dropout_backward(ds.mm(a), dropped.kept, 1 / (1.0 - dropout)));
+    }
+  }
+
+  // Row panels: addmm_ on so many rows at a time that they are still in the caches.
+
+  private static final long PANEL = 256;
+
+  @Benchmark
+  public long panelsForward() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return panels(dropNative()).y.address();
+    }
+  }
+
+  @Benchmark
+  public long panelsBoth() {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Dropped dropped = dropNative();
+      return panelsBackward(dropped, panels(dropped))[0].address();
+    }
+  }
+
+  private Forward panels(Dropped dropped) {
+    Tensor y = torch.empty(x.size(0), bias.size(0));
+    Tensor s = torch.empty(x.size(0), a.size(0));
+    for (long row = 0; row < x.size(0); row += PANEL) {
+      long rows = Math.min(PANEL, x.size(0) - row);
+      Tensor part = s.narrow(0, row, rows);
+      torch.mm_out(part, dropped.x.narrow(0, row, rows), a.t());
+      part.mul_(new Scalar(SCALE));
+      Tensor to = y.narrow(0, row, rows);
+      torch.addmm_out(to, bias, x.narrow(0, row, rows), weight.t());
+      to.addmm_(part, b.t());
+    }
+    return new Forward(y, s);
+  }
+
+  private Tensor[] panelsBackward(Dropped dropped, Forward forward) {
+    Tensor dx = torch.empty(x.size(0), x.size(1));
+    Tensor da = torch.zeros(a.size(0), a.size(1));
+    Tensor db = torch.zeros(b.size(0), b.size(1));
+    for (long row = 0; row < x.size(0); row += PANEL) {
+      long rows = Math.min(PANEL, x.size(0) - row);
+      Tensor from = dy.narrow(0, row, rows);
+      Tensor ds = from.mm(b).mul_(new Scalar(SCALE));
+      Tensor kept = dropped.kept == null ? null : dropped.kept.narrow(0, row, rows);
+      Dropped part = new Dropped(dropped.x.narrow(0, row, rows), kept);
+      Tensor to = dx.narrow(0, row, rows);
+      torch.mm_out(to, from, weight);
+      addTo(to, ds, part);
+      da.addmm_(ds.t(), part.x);
+      db.addmm_(from.t(), forward.s.narrow(0, row, rows));
     }
     return new Tensor[] {dx, da, db};
   }

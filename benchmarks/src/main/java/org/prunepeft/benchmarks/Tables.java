@@ -117,13 +117,17 @@ public final class Tables {
           "frozen, ms",
           "ours",
           "addmm_",
+          "bordered",
+          "row panels",
           "eager",
           "eager ÷ ours",
           "our frozen",
           "limit",
           "ours over our frozen",
           "float32 ÷ bf16");
-      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
+      row(
+          "---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:",
+          "--:");
       for (String shape : values(type, "shape")) {
         Map<String, String> parameters = Map.of("shape", shape, "dropout", dropout);
         double limit = LoraLinearBenchmark.Shape.parse(shape).forwardLimit();
@@ -145,6 +149,8 @@ public final class Tables {
         milliseconds(frozen),
         over(ours, frozen),
         over(scores.apply("addmm"), frozen),
+        over(scores.apply("bordered"), frozen),
+        over(scores.apply("panels"), frozen),
         over(eager, frozen),
         ratio(eager, ours),
         over(oursFrozen, frozen),
@@ -246,7 +252,13 @@ public final class Tables {
     if (values(type, "modules").isEmpty()) {
       return;
     }
-    section("Training step of MiniLM, batch 32");
+    for (String dropout : values(type, "loraDropout")) {
+      training(type, dropout);
+    }
+  }
+
+  private void training(String type, String dropout) {
+    section("Training step of MiniLM, batch 32, LoRA dropout " + dropout);
     line(
         "In float32, but oursBf16. laterEpoch: the outputs of the layers below the lowest module are known. Tokens without padding. FLOP are those of the products,"
             + " padding included; the peak is the fastest product below. Bytes are of"
@@ -266,7 +278,8 @@ public final class Tables {
     row("---", "---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
     for (String lengths : values(type, "lengths")) {
       for (String modules : values(type, "modules")) {
-        Map<String, String> parameters = Map.of("modules", modules, "lengths", lengths);
+        Map<String, String> parameters =
+            Map.of("modules", modules, "lengths", lengths, "loraDropout", dropout);
         Result eager = result(type, "eager", parameters);
         for (String method : List.of("ours", "oursBf16", "laterEpoch", "eager", "frozenForward")) {
           Result result = result(type, method, parameters);
@@ -302,7 +315,7 @@ public final class Tables {
     if (values(type, "of").isEmpty()) {
       return;
     }
-    section("How a training step's time grows");
+    section("How the time of a training step's forward and backward pass grows");
     line("Over the time of one; what does not grow is the rest of the model.");
     line("");
     row("of", "1, ms", "2", "4", "8", "each more, ms");

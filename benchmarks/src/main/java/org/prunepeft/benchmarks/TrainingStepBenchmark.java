@@ -69,8 +69,8 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   private static final double LEARNING_RATE = 1e-4;
 
   /**
-   * The supernet: LoRA (rank 32, query and value, dropout 0.1) and an adapter (bottleneck 128) in
-   * all layers; every second module of it; the modules of the upper half of its layers.
+   * The supernet: LoRA (rank 32, query and value) and an adapter (bottleneck 128) in all layers;
+   * every second module of it; the modules of the upper half of its layers.
    */
   @Param({"supernet", "half", "upperHalf"})
   public String modules;
@@ -78,6 +78,10 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   /** Lengths of real batches, which are of WordNet's glosses; or 128 tokens in all rows. */
   @Param({"wordnet", "128"})
   public String lengths;
+
+  /** Probability that LoRA drops an element of its input. */
+  @Param({"0", "0.1"})
+  public double loraDropout;
 
   /** Counted apart from the steps. */
   @AuxCounters(AuxCounters.Type.OPERATIONS)
@@ -126,7 +130,13 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     batches = new ArrayList<>();
     new Batches(examples, BATCH).shuffled(1, 1).forEach(batches::add);
     batches = batches.subList(0, STEPS);
-    PeftConfig config = PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT);
+    LoraConfig lora =
+        new LoraConfig(
+            LoraConfig.DEFAULT.rank(),
+            LoraConfig.DEFAULT.alpha(),
+            loraDropout,
+            LoraConfig.DEFAULT.targets());
+    PeftConfig config = PeftConfig.of(lora, AdapterConfig.DEFAULT);
     ours =
         new PeftModules(
             config, encoder.config(), chosen(config.space(encoder.config()).candidates()));
@@ -136,7 +146,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     if (lowest() > 0) {
       prefix = new FrozenPrefix(encoder, lowest(), examples, 1L << 30, false);
     }
-    eager = new EagerModules(ours, LoraConfig.DEFAULT);
+    eager = new EagerModules(ours, lora);
     eagerHead = oursHead.copy();
     oursOptimizers = new ArrayList<>();
     ours.groups().values().forEach(group -> oursOptimizers.add(adamw(group.values())));
