@@ -4,11 +4,15 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
 
-/** Names of activations in transformers, which AdapterHub uses. */
+/** Names of activations in transformers, which AdapterHub uses; of several the one that it writes. */
 final class NonLinearity {
   private static final Map<String, Activation> NAMES =
       new TreeMap<>(
-          Map.of("relu", Activation.RELU, "gelu", Activation.GELU, "linear", Activation.IDENTITY));
+          Map.of(
+              "relu", Activation.RELU,
+              "gelu", Activation.GELU,
+              "swish", Activation.SILU,
+              "linear", Activation.IDENTITY));
 
   private NonLinearity() {}
 
@@ -24,7 +28,7 @@ final class NonLinearity {
    * @throws IllegalArgumentException if there is none of that name
    */
   static Activation byName(String name) {
-    Activation activation = NAMES.get(name);
+    Activation activation = NAMES.get(name.equals("silu") ? "swish" : name);
     if (activation == null) {
       throw new IllegalArgumentException(
           "the adapters' non_linearity '"
