@@ -4,7 +4,9 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
 
-/** Names of activations in transformers, which AdapterHub uses; of several the one that it writes. */
+/**
+ * Names of activations in transformers, which AdapterHub uses; of several the one that it writes.
+ */
 final class NonLinearity {
   private static final Map<String, Activation> NAMES =
       new TreeMap<>(
