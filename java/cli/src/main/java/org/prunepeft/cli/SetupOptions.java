@@ -13,6 +13,7 @@ import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.formats.NonLinearity;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdaLoraConfig;
@@ -315,6 +316,14 @@ final class SetupOptions {
     String style;
 
     @Option(
+        names = "--adapter-non-linearity",
+        defaultValue = "relu",
+        paramLabel = "NAME",
+        description =
+            "What an adapter's bottleneck goes through: relu, gelu, swish or linear (default: ${DEFAULT-VALUE}).")
+    String nonLinearity;
+
+    @Option(
         names = "--adapter-scaling",
         paramLabel = "S",
         description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
@@ -347,7 +356,7 @@ final class SetupOptions {
       return bottleneck == 0
           ? null
           : new AdapterConfig(
-              bottleneck, AdapterConfig.DEFAULT.nonLinearity(), named, scaling, Map.of());
+              bottleneck, NonLinearity.byName(nonLinearity), named, scaling, Map.of());
     }
   }
 

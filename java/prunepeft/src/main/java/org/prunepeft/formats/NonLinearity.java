@@ -7,7 +7,7 @@ import org.prunepeft.kernels.Activation;
 /**
  * Names of activations in transformers, which AdapterHub uses; of several the one that it writes.
  */
-final class NonLinearity {
+public final class NonLinearity {
   private static final Map<String, Activation> NAMES =
       new TreeMap<>(
           Map.of(
@@ -18,7 +18,8 @@ final class NonLinearity {
 
   private NonLinearity() {}
 
-  static String name(Activation activation) {
+  /** The name of an activation. */
+  public static String name(Activation activation) {
     return NAMES.entrySet().stream()
         .filter(entry -> entry.getValue() == activation)
         .map(Map.Entry::getKey)
@@ -27,9 +28,11 @@ final class NonLinearity {
   }
 
   /**
+   * The activation of a name; silu is another one for swish.
+   *
    * @throws IllegalArgumentException if there is none of that name
    */
-  static Activation byName(String name) {
+  public static Activation byName(String name) {
     Activation activation = NAMES.get(name.equals("silu") ? "swish" : name);
     if (activation == null) {
       throw new IllegalArgumentException(
