@@ -25,8 +25,9 @@ typedef struct pp_device {
 /**
  * Instruction sets of the CPU paths, in rising order. PP_ISA_AVX2 includes FMA; PP_ISA_AVX512 is F, BW, DQ and VL;
  * PP_ISA_AVX512_BF16 multiplies bfloat16 too, which the others do by widening it to float32, no faster than float32 itself.
+ * PP_ISA_AMX adds AMX-TILE and AMX-BF16, which the fused linear takes for bfloat16, where Linux lets the process use them.
  */
-typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2, PP_ISA_AVX512_BF16 = 3 } pp_isa;
+typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2, PP_ISA_AVX512_BF16 = 3, PP_ISA_AMX = 4 } pp_isa;
 
 /**
  * Counts the devices of a type: 1 for PP_CPU. A build without CUDA, or a machine without driver or GPU, has 0 CUDA devices;
@@ -70,7 +71,7 @@ PP_API pp_isa pp_cpu_isa(void);
  */
 PP_API pp_status pp_set_cpu_isa(pp_isa isa);
 
-/** "portable", "avx2", "avx512" or "avx512_bf16"; "unknown" for anything else. */
+/** "portable", "avx2", "avx512", "avx512_bf16" or "amx"; "unknown" for anything else. */
 PP_API const char* pp_isa_name(pp_isa isa);
 
 /** Bytes of one element: 4 or 2; 0 for an unknown type. */

@@ -1,5 +1,6 @@
 #include <atomic>
 
+#include "core/amx.h"
 #include "core/status.h"
 #include "prunepeft/device.h"
 
@@ -12,14 +13,17 @@ pp_isa detect() {
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (avx2 && avx512) return __builtin_cpu_supports("avx512bf16") ? PP_ISA_AVX512_BF16 : PP_ISA_AVX512;
+  if (avx2 && avx512) {
+    if (!__builtin_cpu_supports("avx512bf16")) return PP_ISA_AVX512;
+    return prunepeft::may_use_amx() ? PP_ISA_AMX : PP_ISA_AVX512_BF16;
+  }
   if (avx2) return PP_ISA_AVX2;
 #endif
   return PP_ISA_PORTABLE;
 }
 
 std::atomic<int>& chosen() {
-  static std::atomic<int> isa{detect()};
+  static std::atomic<int> isa{pp_cpu_isa_supported()};
   return isa;
 }
 
@@ -35,8 +39,9 @@ pp_isa pp_cpu_isa(void) {
 }
 
 pp_status pp_set_cpu_isa(pp_isa isa) {
-  if (isa < PP_ISA_PORTABLE || isa > PP_ISA_AVX512_BF16) {
-    return prunepeft::fail(PP_INVALID_ARGUMENT, "isa must be 0 (portable), 1 (avx2), 2 (avx512) or 3 (avx512_bf16), got %d",
+  if (isa < PP_ISA_PORTABLE || isa > PP_ISA_AMX) {
+    return prunepeft::fail(PP_INVALID_ARGUMENT,
+                           "isa must be 0 (portable), 1 (avx2), 2 (avx512), 3 (avx512_bf16) or 4 (amx), got %d",
                            static_cast<int>(isa));
   }
   if (isa > pp_cpu_isa_supported()) {
@@ -57,6 +62,8 @@ const char* pp_isa_name(pp_isa isa) {
       return "avx512";
     case PP_ISA_AVX512_BF16:
       return "avx512_bf16";
+    case PP_ISA_AMX:
+      return "amx";
   }
   return "unknown";
 }

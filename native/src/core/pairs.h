@@ -82,7 +82,7 @@ static PP_INLINE Vec spread_pair(uint32_t bits) {
   return (Vec)(bits - BitVec{});
 }
 
-/** The large operand: rows of bfloat16 with an even number of them along the inner dimension. */
+/** The large operand: rows of bfloat16 with an even number of them along the inner dimension; so many in `depth` pairs. */
 struct PairRows {
   const Bfloat16* p;
   int64_t ld;
@@ -90,6 +90,7 @@ struct PairRows {
     return spread_pair(*reinterpret_cast<const UnalignedPair*>(p + i * ld + 2 * k));
   }
   static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return multiply_pairs(a, b, sum); }
+  PP_INLINE int64_t elements(int64_t depth) const { return 2 * depth; }
   PP_INLINE PairRows from(int64_t i) const { return {p + i * ld, ld}; }
   PP_INLINE PairRows skip(int64_t k) const { return {p + 2 * k, ld}; }
 };
@@ -104,6 +105,7 @@ struct OddPairRows {
     return spread_pair(k == last ? *at : *reinterpret_cast<const UnalignedPair*>(at));
   }
   static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return multiply_pairs(a, b, sum); }
+  PP_INLINE int64_t elements(int64_t depth) const { return least(2 * depth, 2 * last + 1); }
   PP_INLINE OddPairRows from(int64_t i) const { return {p + i * ld, ld, last}; }
   PP_INLINE OddPairRows skip(int64_t k) const { return {p + 2 * k, ld, last - k}; }
 };

@@ -26,7 +26,7 @@ constexpr int kPanel = kPanelVectors * kWidth;
 /** The longest run of the inner dimension that is summed in registers; also the columns of a block. */
 constexpr int64_t kDepth = 256;
 /** Rows that are worked on together: whole tiles of each instruction set. */
-constexpr int64_t kRowGroup = 12;
+constexpr int64_t kRowGroup = kTiles ? 32 : 12;
 
 /** Rows of a tile: accumulators, one row of the panel and one broadcast fill the registers. */
 template <int kVectors>

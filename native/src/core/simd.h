@@ -31,6 +31,13 @@ constexpr int kWidth = 4;
 constexpr int kRegisters = 16;
 #endif
 
+/** Has this translation unit tile registers (tiles.h)? */
+#if defined(PRUNEPEFT_TILES)
+constexpr bool kTiles = true;
+#else
+constexpr bool kTiles = false;
+#endif
+
 typedef float Vec __attribute__((vector_size(4 * kWidth), may_alias));
 typedef int32_t IntVec __attribute__((vector_size(4 * kWidth), may_alias));
 typedef uint64_t WordVec __attribute__((vector_size(4 * kWidth), may_alias));

@@ -15,6 +15,9 @@ constexpr int64_t kLineFloats = kCacheLine / static_cast<int64_t>(sizeof(float))
 /** The widest vector of any instruction set, so that sizes don't depend on the one in use. */
 constexpr int64_t kWidestVector = 16;
 
+/** The most pairs of bfloat16 that an instruction set takes in a step, likewise: a row of a tile register (tiles.h). */
+constexpr int64_t kWidestPairs = 16;
+
 /** Columns padded to whole vectors of any instruction set. */
 static PP_INLINE int64_t widest_padded(int64_t columns) {
   return (columns + kWidestVector - 1) / kWidestVector * kWidestVector;

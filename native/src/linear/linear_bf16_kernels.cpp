@@ -8,8 +8,9 @@
 // nearest caches, and each element of y is rounded once. B and A are packed by the strips of the result, so that a branch's
 // part is a product of the same kind with a short inner dimension.
 //
-// Limit: one multiply-add of pairs a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them.
-#include "core/pairs.h"
+// Limit: one multiply-add of pairs a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them. With AMX, one
+// multiplication of tile registers in 16 cycles.
+#include "core/tiles.h"
 #include "core/workspace.h"
 #include "linear/linear_rows.h"
 #include "linear/plan.h"
@@ -19,8 +20,12 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 namespace {
 
-/** The inner dimension of one pass over a strip, in pairs: its part of W stays in the second cache. */
-constexpr int64_t kRun = 384;
+/** The inner dimension of one pass over a strip, in pairs: its part of W stays in the second cache. With tiles half of it, 32
+ * columns, stays in the first.
+ */
+constexpr int64_t kRun = kTiles ? 256 : 384;
+/** The pairs of a rank are padded with zeros to a multiple of it. */
+constexpr int64_t kPairStep = kTiles ? kWidestPairs : 1;
 
 /** Sums of one item's rows in a strip. */
 struct Block {
@@ -80,15 +85,29 @@ struct Branch {
   PairRows rounded(int64_t row) const { return {s + row * 2 * rank_pairs, 2 * rank_pairs}; }
 };
 
-/** Fills a strip whose element (k, j) is value(k, column + j), 0 where the column does not exist. */
+int64_t rank_pairs(int64_t rank) {
+  return round_up(pairs(rank), kPairStep);
+}
+
+/** Rounds rows of S or dS into the branch's, from row number `row` on. */
+void round_branch(const Branch& branch, int64_t row, int64_t rows, const float* s) {
+  const int64_t rank = branch.given->rank, step = 2 * branch.rank_pairs;
+  Bfloat16* to = branch.s + row * step;
+  round_rows(rows, rank, s, branch.given->lds, to, step);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 2 * pairs(rank); j < step; ++j) to[i * step + j] = 0;
+  }
+}
+
+/** Fills a strip whose element (k, j) is value(k, column + j), 0 where the column or k does not exist. */
 template <class Value>
 void pack_strip(int64_t column, int64_t columns, int64_t depth, float* to, const Value& value) {
-  for (int64_t k = 0; k < depth; k += 2) {
+  for (int64_t k = 0; k < 2 * rank_pairs(depth); k += 2) {
     for (int64_t j = 0; j < kStrip; j += kWidth, to += kWidth) {
       Vec low = {}, high = {};
       for (int64_t lane = 0; lane < kWidth; ++lane) {
         const int64_t at = column + j + lane;
-        if (at < 0 || at >= columns) continue;
+        if (at < 0 || at >= columns || k >= depth) continue;
         low[lane] = value(k, at);
         if (k + 1 < depth) high[lane] = value(k + 1, at);
       }
@@ -118,7 +137,7 @@ void down_rows(const LinearForward& c, const Branch& branch, int64_t row, int64_
       with_pair_rows(x + row * c.ldx + first, c.ldx, depth, product);
     }
   }
-  round_rows(rows, given.rank, s, given.lds, branch.s + row * 2 * branch.rank_pairs, 2 * branch.rank_pairs);
+  round_branch(branch, row, rows, s);
 }
 
 void forward(const LinearForward& c) {
@@ -130,7 +149,7 @@ void forward(const LinearForward& c) {
     const pp_linear_branch& given = c.branches[n];
     Branch& branch = branches[n];
     branch.given = &given;
-    branch.rank_pairs = pairs(given.rank);
+    branch.rank_pairs = rank_pairs(given.rank);
     branch.a_floats = pieces.floats(pairs(K), round_up(given.rank, kWidestVector));
     branch.a = {branch.a_floats, pairs(K), given.rank};
     branch.first_strip = given.first_column / kStrip;
@@ -157,6 +176,7 @@ void forward(const LinearForward& c) {
   };
   const int64_t rows_of_item = item_rows(c.M);
   const auto work = [&](int64_t item) {
+    const TileRegisters registers;
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
     for (int64_t row = begin; row < begin + rows; row += kRowGroup) {
       for (int32_t n = 0; n < c.branch_count; ++n) down_rows(c, branches[n], row, least(kRowGroup, begin + rows - row));
@@ -200,7 +220,7 @@ void grad_input(const LinearGradInput& c) {
   for (int32_t n = 0; n < c.branch_count; ++n) {
     Branch& branch = branches[n];
     branch.given = c.branches + n;
-    branch.rank_pairs = pairs(branch.given->rank);
+    branch.rank_pairs = rank_pairs(branch.given->rank);
     branch.first_strip = 0;
     branch.strip_count = strip_count;
     branch.strips = pieces.floats(strip_count * kStrip, branch.rank_pairs);
@@ -215,11 +235,11 @@ void grad_input(const LinearGradInput& c) {
   };
   const int64_t rows_of_item = item_rows(c.M);
   const auto work = [&](int64_t item) {
+    const TileRegisters registers;
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
     for (int32_t n = 0; n < c.branch_count; ++n) {
       const pp_linear_branch& given = *branches[n].given;
-      round_rows(rows, given.rank, static_cast<const float*>(given.s) + begin * given.lds, given.lds,
-                 branches[n].s + begin * 2 * branches[n].rank_pairs, 2 * branches[n].rank_pairs);
+      round_branch(branches[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
     }
     const Bfloat16* dy = static_cast<const Bfloat16*>(c.dy) + begin * c.lddy;
     Bfloat16* dx = static_cast<Bfloat16*>(c.dx) + begin * c.lddx;

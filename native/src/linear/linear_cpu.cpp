@@ -12,7 +12,7 @@
 namespace prunepeft {
 
 PP_KERNEL_TABLES(LinearKernels, linear_kernels)
-PP_BF16_KERNEL_TABLES(LinearKernels, linear_bf16_kernels)
+PP_AMX_KERNEL_TABLES(LinearKernels, linear_bf16_kernels)
 
 namespace {
 
@@ -28,6 +28,11 @@ int64_t strips(int64_t columns) {
 
 int64_t strip_width(int64_t columns, int64_t first) {
   return widest_padded(columns - first < kStrip ? columns - first : kStrip);
+}
+
+/** A rank's pairs, whole steps of any instruction set. */
+int64_t rank_pairs(int64_t rank) {
+  return ((rank + 1) / 2 + kWidestPairs - 1) / kWidestPairs * kWidestPairs;
 }
 
 /** Element (k, j) at w[k * row_step + j * column_step]; it may lie at any address. */
@@ -88,7 +93,7 @@ void copy_bias(const pp_linear& linear) {
 const LinearKernels& linear_cpu(pp_dtype dtype) {
   if (dtype == PP_BFLOAT16) {
     return table_in_use(portable::linear_bf16_kernels, avx2::linear_bf16_kernels, avx512::linear_bf16_kernels,
-                        avx512_bf16::linear_bf16_kernels);
+                        avx512_bf16::linear_bf16_kernels, amx::linear_bf16_kernels);
   }
   return table_in_use(portable::linear_kernels, avx2::linear_kernels, avx512::linear_kernels);
 }
@@ -128,9 +133,9 @@ size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const pp
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < branch_count; ++n) {
       const pp_linear_branch& branch = branches[n];
-      size.floats((K + 1) / 2, widest_padded(branch.rank));                              // A packed
-      size.floats(strips(branch.columns + kStrip - 1) * kStrip, (branch.rank + 1) / 2);  // B packed by y's strips
-      size.bytes(M, (branch.rank + 1) / 2, 2 * sizeof(uint16_t));                        // S rounded
+      size.floats((K + 1) / 2, widest_padded(branch.rank));                                // A packed
+      size.floats(strips(branch.columns + kStrip - 1) * kStrip, rank_pairs(branch.rank));  // B packed by y's strips
+      size.bytes(M, rank_pairs(branch.rank), 2 * sizeof(uint16_t));                        // S rounded
     }
     return size.total();
   }
@@ -149,8 +154,8 @@ size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < branch_count; ++n) {
-      size.floats(strips(K) * kStrip, (branches[n].rank + 1) / 2);      // A packed by dX's strips
-      size.bytes(M, (branches[n].rank + 1) / 2, 2 * sizeof(uint16_t));  // dS rounded
+      size.floats(strips(K) * kStrip, rank_pairs(branches[n].rank));      // A packed by dX's strips
+      size.bytes(M, rank_pairs(branches[n].rank), 2 * sizeof(uint16_t));  // dS rounded
     }
     return size.total();
   }

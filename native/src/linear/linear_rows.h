@@ -10,7 +10,8 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
 /** Rows of an item: many make good use of W, few share the work out evenly. */
-constexpr int64_t kMostRows = 8 * kRowGroup;
+constexpr int64_t kMostRows = 96;
+static_assert(kMostRows % kRowGroup == 0, "whole groups");
 constexpr int64_t kItemsOfAThread = 4;
 
 static inline int64_t item_rows(int64_t M) {

@@ -26,7 +26,7 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * What does it cost to call native code from Java? The operands are so small that there is next to

@@ -24,7 +24,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.train.Head;
+import org.prunepeft.train.internal.Head;
 
 /**
  * How does the time of forward and backward pass grow with layers, examples and modules? Layers of

@@ -47,8 +47,8 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.train.FrozenPrefix;
-import org.prunepeft.train.Head;
+import org.prunepeft.train.internal.FrozenPrefix;
+import org.prunepeft.train.internal.Head;
 
 /**
  * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's

@@ -20,7 +20,7 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.train.Head;
+import org.prunepeft.train.internal.Head;
 
 /** Writes what a run trained as files that other libraries read. */
 public final class AdapterExport {
@@ -33,14 +33,15 @@ public final class AdapterExport {
    * Exports a run.
    *
    * @param run the directory of a complete run
-   * @param format what to write
+   * @param format what to write: peft or adapters
    * @param output absent or empty
-   * @throws IllegalArgumentException if the format cannot hold the run's modules; nothing is
-   *     written then
+   * @throws IllegalArgumentException if there is no such format, or it cannot hold the run's
+   *     modules; nothing is written then
    * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
    *     the output cannot be written
    */
-  public static void write(Path run, AdapterFormat format, Path output) {
+  public static void write(Path run, String format, Path output) {
+    AdapterFormat written = AdapterFormat.byName(format);
     RunDirectory source = RunDirectory.open(run);
     if (RunRecord.isFull(source)) {
       throw new IllegalArgumentException(
@@ -49,8 +50,8 @@ public final class AdapterExport {
               + " plain model");
     }
     TrainedAdapter adapter = read(source);
-    format.require(adapter);
-    write(source, output, target -> format.write(adapter, target));
+    written.require(adapter);
+    write(source, output, target -> written.write(adapter, target));
   }
 
   /**
@@ -68,7 +69,7 @@ public final class AdapterExport {
     RunDirectory source = RunDirectory.open(run);
     TrainedAdapter adapter = read(source);
     MergedModel.require(adapter);
-    Models.Entry model = Models.byName(setup(source).model());
+    Models.Entry model = Models.byName(Setup.of(source).model());
     write(
         source,
         output,
@@ -121,7 +122,7 @@ public final class AdapterExport {
 
   /** What a run trained. */
   static TrainedAdapter read(RunDirectory run) {
-    Setup setup = setup(run);
+    Setup setup = Setup.of(run);
     EncoderConfig encoder = run.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
     List<String> labels = List.of(run.readJson(RunRecord.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
@@ -146,10 +147,6 @@ public final class AdapterExport {
         labels,
         require(run, head, Head.WEIGHT),
         require(run, head, Head.BIAS));
-  }
-
-  private static Setup setup(RunDirectory run) {
-    return run.readJson(RunRecord.CONFIG, "setup", Setup.class);
   }
 
   private static SafeTensors.Tensor require(

@@ -21,7 +21,7 @@ import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.train.Head;
+import org.prunepeft.train.internal.Head;
 
 /** Reads adapter files of other libraries into a run directory. */
 public final class AdapterImport {

@@ -25,7 +25,7 @@ final class Bfloat16Speed {
 
   /** What to tell somebody who asks for bfloat16 where the processor has no instructions for it. */
   static Optional<String> warning(Precision precision) {
-    if (precision != Precision.BF16 || Kernels.isa() == Isa.AVX512_BF16) {
+    if (precision != Precision.BF16 || Kernels.isa().compareTo(Isa.AVX512_BF16) >= 0) {
       return Optional.empty();
     }
     return Optional.of(

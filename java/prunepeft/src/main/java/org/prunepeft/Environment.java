@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** What a run of this process computes with. Each method loads the native libraries it asks. */
 public final class Environment {

@@ -13,7 +13,7 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
-import org.prunepeft.train.SupernetTraining;
+import org.prunepeft.train.internal.SupernetTraining;
 
 /**
  * Searches a PEFT configuration by pruning, and trains one (arXiv 2506.07587).
@@ -77,7 +77,7 @@ public final class PrunePeft {
         strategy =
             WarmUp.run(
                 session.space,
-                Criteria.six(),
+                settings.warmUpCriteria().stream().map(Criteria::byName).toList(),
                 settings.warmUp().withSeed(setup.seed()),
                 trainer,
                 listener);

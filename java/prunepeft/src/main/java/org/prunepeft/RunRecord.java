@@ -14,7 +14,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.Evaluation;
 
 /** Writes a run into its directory as it goes; a record without a directory writes nothing. */
@@ -115,6 +115,7 @@ final class RunRecord {
     config.put("setup", session.setup);
     config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
+    config.put(RunData.MEMBER, session.data);
     return config;
   }
 

@@ -1,6 +1,9 @@
 package org.prunepeft;
 
+import java.util.List;
 import java.util.OptionalLong;
+import org.prunepeft.search.Criteria;
+import org.prunepeft.search.Criterion;
 import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
@@ -14,6 +17,8 @@ import org.prunepeft.train.CriterionSettings;
  * @param budget trainable parameters to keep at most, the head apart
  * @param strategy which criteria judge which partition; null: a warm-up finds it
  * @param warmUp how the warm-up goes; its seed is the run's
+ * @param warmUpCriteria that the warm-up chooses from, one or more, by their names in {@link
+ *     Criteria}; more of them are more trainings
  * @param warmUpExamples it trains on, drawn with the labels' distribution
  * @param warmUpEpochs a turn
  * @param rounds of pruning
@@ -29,6 +34,7 @@ public record SearchSettings(
     OptionalLong budget,
     Strategy strategy,
     WarmUpSettings warmUp,
+    List<String> warmUpCriteria,
     int warmUpExamples,
     int warmUpEpochs,
     int rounds,
@@ -46,6 +52,11 @@ public record SearchSettings(
    */
   public SearchSettings {
     new Budget(keep, budget);
+    if (warmUpCriteria.isEmpty()) {
+      throw new IllegalArgumentException("the warm-up needs at least one criterion, got none");
+    }
+    warmUpCriteria.forEach(Criteria::byName);
+    warmUpCriteria = List.copyOf(warmUpCriteria);
     atLeastOne(warmUpExamples, "warm-up examples");
     atLeastOne(warmUpEpochs, "warm-up epochs");
     atLeastOne(rounds, "rounds");
@@ -76,6 +87,7 @@ public record SearchSettings(
     builder.budget = budget;
     builder.strategy = strategy;
     builder.warmUp = warmUp;
+    builder.warmUpCriteria = warmUpCriteria;
     builder.warmUpExamples = warmUpExamples;
     builder.warmUpEpochs = warmUpEpochs;
     builder.rounds = rounds;
@@ -94,6 +106,7 @@ public record SearchSettings(
     private OptionalLong budget = OptionalLong.empty();
     private Strategy strategy;
     private WarmUpSettings warmUp = WarmUpSettings.defaults();
+    private List<String> warmUpCriteria = Criteria.six().stream().map(Criterion::name).toList();
     private int warmUpExamples = 128;
     private int warmUpEpochs = 3;
     private int rounds = PruningSettings.DEFAULT_ROUNDS;
@@ -123,6 +136,11 @@ public record SearchSettings(
 
     public Builder warmUp(WarmUpSettings value) {
       warmUp = value;
+      return this;
+    }
+
+    public Builder warmUpCriteria(List<String> value) {
+      warmUpCriteria = value;
       return this;
     }
 
@@ -180,6 +198,7 @@ public record SearchSettings(
           budget,
           strategy,
           warmUp,
+          warmUpCriteria,
           warmUpExamples,
           warmUpEpochs,
           rounds,

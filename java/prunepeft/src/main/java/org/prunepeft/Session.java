@@ -8,7 +8,9 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Stratified;
+import org.prunepeft.data.Task;
 import org.prunepeft.data.Tokenizer;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
@@ -18,18 +20,22 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.Evaluation;
-import org.prunepeft.train.Head;
-import org.prunepeft.train.HeadFit;
-import org.prunepeft.train.StepListener;
-import org.prunepeft.train.Trainer;
+import org.prunepeft.train.internal.Head;
+import org.prunepeft.train.internal.HeadFit;
+import org.prunepeft.train.internal.StepListener;
+import org.prunepeft.train.internal.Trainer;
 
 /** A model, a tokenised task and a fitted head: what a search and every training start from. */
 final class Session implements AutoCloseable {
   final Setup setup;
   final ProgressListener progress;
   final Dataset dataset;
+
+  /** What its files held; none where no run directory keeps it. */
+  final List<FileChecksum> data;
+
   final EncodedDataset train;
   final EncodedDataset validation;
   final EncodedDataset test;
@@ -48,7 +54,9 @@ final class Session implements AutoCloseable {
     this.progress = progress;
     long start = System.nanoTime();
     Models.Entry model = Models.byName(setup.model());
-    dataset = setup.resolveTask().load(setup.sizes(), setup.seed());
+    Task task = setup.resolveTask();
+    dataset = task.load(setup.sizes(), setup.seed());
+    data = setup.output() == null ? List.of() : RunData.of(task);
     this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);

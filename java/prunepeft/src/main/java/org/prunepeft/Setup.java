@@ -6,6 +6,7 @@ import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.Tasks;
+import org.prunepeft.io.RunDirectory;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -97,6 +98,20 @@ public record Setup(
 
   PeftConfig peft() {
     return PeftConfig.of(lora, adapter, modules);
+  }
+
+  /**
+   * How an earlier run was set up.
+   *
+   * @param run the directory of a complete run
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
+   */
+  public static Setup ofRun(Path run) {
+    return of(RunDirectory.open(run));
+  }
+
+  static Setup of(RunDirectory run) {
+    return run.readJson(RunRecord.CONFIG, "setup", Setup.class);
   }
 
   /** Begins with the defaults. */

@@ -22,6 +22,9 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
   private EventFile events;
   private Path file;
 
+  /** For one run. */
+  public TensorBoard() {}
+
   @Override
   public void directory(RunDirectory directory) {
     double now = now();

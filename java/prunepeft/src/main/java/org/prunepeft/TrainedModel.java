@@ -33,11 +33,13 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.Evaluation;
-import org.prunepeft.train.Head;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.Trainer;
+import org.prunepeft.train.internal.Head;
+import org.prunepeft.train.internal.Trainer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a run trained, loaded back from its directory: the encoder, as it was pre-trained or as the
@@ -48,6 +50,9 @@ import org.prunepeft.train.Trainer;
  * the run. Not for two threads at once; the owner closes it, which frees native memory.
  */
 public final class TrainedModel implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
+
+  private final RunDirectory run;
   private final Setup setup;
   private final Schema schema;
   private final Encoder encoder;
@@ -61,12 +66,14 @@ public final class TrainedModel implements AutoCloseable {
   private final Trainer trainer;
 
   private TrainedModel(
+      RunDirectory run,
       Setup setup,
       Schema schema,
       Models.LoadedModel loaded,
       FlatParameters own,
       PeftModules modules,
       Head head) {
+    this.run = run;
     this.setup = setup;
     this.schema = schema;
     this.encoder = loaded.encoder();
@@ -87,7 +94,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run) {
     RunDirectory directory = RunDirectory.open(run);
-    return load(directory, setup(directory));
+    return load(directory, Setup.of(directory));
   }
 
   /**
@@ -99,17 +106,13 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run, Integer threads, String device) {
     RunDirectory directory = RunDirectory.open(run);
-    Setup setup = setup(directory);
+    Setup setup = Setup.of(directory);
     return load(
         directory,
         setup.toBuilder()
             .threads(threads == null ? setup.threads() : threads)
             .device(device == null ? setup.device() : device)
             .build());
-  }
-
-  private static Setup setup(RunDirectory directory) {
-    return directory.readJson(RunRecord.CONFIG, "setup", Setup.class);
   }
 
   private static TrainedModel load(RunDirectory directory, Setup setup) {
@@ -149,7 +152,7 @@ public final class TrainedModel implements AutoCloseable {
       }
       read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
       read(directory.file(RunRecord.HEAD), List.of(head.parameters()));
-      return new TrainedModel(setup, schema, loaded, own, modules, head);
+      return new TrainedModel(directory, setup, schema, loaded, own, modules, head);
     } catch (RuntimeException | Error e) {
       if (own != null) {
         own.close();
@@ -247,7 +250,8 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * The data that the run was trained, validated and tested on.
+   * The data that the run was trained, validated and tested on. Files that have changed since are
+   * named in the log.
    *
    * @throws IllegalArgumentException if the task is not known
    */
@@ -283,6 +287,7 @@ public final class TrainedModel implements AutoCloseable {
           "the run was trained for a %s, but task %s is a %s"
               .formatted(described(schema), task.name(), described(other)));
     }
+    RunData.changes(run, task).forEach(LOG::warn);
     return dataset;
   }
 

@@ -102,6 +102,13 @@ final class ConfigFile implements IDefaultValueProvider {
     }
   }
 
+  /** Whether the user named an option, on the command line or in a file. */
+  static boolean isNamed(OptionSpec option, CommandSpec command) {
+    return command.commandLine().getParseResult().hasMatchedOption(option)
+        || command.defaultValueProvider() instanceof ConfigFile file
+            && file.values.containsKey(option);
+  }
+
   /** By the key that files are written with: the option's first long name, with underscores. */
   static Map<String, OptionSpec> optionsByName(CommandSpec command) {
     Map<String, OptionSpec> options = new LinkedHashMap<>();
@@ -249,7 +256,8 @@ final class ConfigFile implements IDefaultValueProvider {
     }
   }
 
-  private static Object plain(Object value) {
+  /** A value in the words of a file. */
+  static Object plain(Object value) {
     if (value instanceof Collection<?> items) {
       return items.stream().map(ConfigFile::plain).toList();
     }

@@ -3,7 +3,6 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.prunepeft.AdapterExport;
-import org.prunepeft.formats.AdapterFormat;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -67,7 +66,7 @@ final class ExportCommand implements Callable<Integer> {
     if (form.merge) {
       AdapterExport.merge(run, output);
     } else {
-      AdapterExport.write(run, AdapterFormat.byName(form.format), output);
+      AdapterExport.write(run, form.format, output);
     }
     System.out.println("wrote " + output);
     return 0;

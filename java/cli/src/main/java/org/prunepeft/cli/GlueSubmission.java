@@ -1,15 +1,17 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.io.NewDirectories;
 import org.prunepeft.io.Reason;
 import org.prunepeft.train.Predictions;
 
@@ -35,28 +37,51 @@ final class GlueSubmission {
     }
     GlueTask glue = (GlueTask) (data == null ? task : task.at(data));
     List<GlueTask.Submission> submissions = glue.submissions();
+    NewDirectories made = new NewDirectories(directory);
     try {
-      Files.createDirectories(directory);
-    } catch (IOException e) {
-      throw new IOException("can't make %s: %s".formatted(directory, Reason.of(e)), e);
-    }
-    for (GlueTask.Submission submission : submissions) {
-      try (Texts texts = Texts.table(submission.source(), glue.columns())) {
-        Outputs.write(directory.resolve(submission.name()), writer -> write(model, texts, writer));
+      make(directory, made);
+      // All are predicted before one is written.
+      Map<Path, String> files = new LinkedHashMap<>();
+      for (GlueTask.Submission submission : submissions) {
+        try (Texts texts = Texts.table(submission.source(), glue.columns())) {
+          files.put(directory.resolve(submission.name()), predictions(model, texts));
+        }
       }
+      for (Map.Entry<Path, String> file : files.entrySet()) {
+        Outputs.write(file.getKey(), writer -> writer.write(file.getValue()));
+      }
+    } catch (IOException | RuntimeException | Error e) {
+      takeBack(made, e);
+      throw e;
     }
   }
 
-  private static void write(TrainedModel model, Texts texts, java.io.Writer writer)
-      throws IOException {
-    writer.write("index\tprediction\n");
+  private static void make(Path directory, NewDirectories made) throws IOException {
+    try {
+      made.make();
+    } catch (IOException e) {
+      throw new IOException("can't make %s: %s".formatted(directory, Reason.of(e)), e);
+    }
+  }
+
+  private static void takeBack(NewDirectories made, Throwable cause) {
+    try {
+      made.remove();
+    } catch (IOException e) {
+      cause.addSuppressed(e);
+    }
+  }
+
+  private static String predictions(TrainedModel model, Texts texts) {
+    StringBuilder lines = new StringBuilder("index\tprediction\n");
     int index = 0;
     for (List<Example> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
       Predictions predictions = model.predict(chunk);
       for (int i = 0; i < chunk.size(); i++) {
-        writer.write("%d\t%s\n".formatted(index++, prediction(predictions, i)));
+        lines.append("%d\t%s\n".formatted(index++, prediction(predictions, i)));
       }
     }
+    return lines.toString();
   }
 
   private static String prediction(Predictions predictions, int i) {

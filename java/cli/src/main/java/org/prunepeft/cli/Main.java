@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.concurrent.CancellationException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -55,13 +56,23 @@ public final class Main implements Runnable {
   }
 
   /** Runs a command and returns its exit code; throws nothing. */
-  static int execute(CommandLine commandLine, String... arguments) {
+  static int execute(CommandLine commandLine, String... words) {
+    String[] arguments = Arrays.stream(words).map(Main::dashed).toArray(String[]::new);
     try {
       readConfig(commandLine, arguments);
       return commandLine.execute(arguments);
     } catch (RuntimeException | Error e) {
       return failed(e, commandLine, null);
     }
+  }
+
+  /** Hugging Face's programs have underscores in their options: --learning_rate. */
+  private static String dashed(String word) {
+    if (!word.startsWith("--")) {
+      return word;
+    }
+    String name = word.split("=", 2)[0];
+    return name.replace('_', '-') + word.substring(name.length());
   }
 
   /** Options in a file are defaults to picocli, which it wants before it parses. */

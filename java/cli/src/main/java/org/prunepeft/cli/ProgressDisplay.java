@@ -28,7 +28,7 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
 
   @Override
   public void directory(RunDirectory directory) {
-    directory.writeText("config.yaml", config);
+    directory.writeText(Runs.CONFIG, config);
   }
 
   @Override

@@ -22,6 +22,13 @@ final class RunOptions {
       description = "Where it is computed: cpu, cuda, cuda:N or auto (default: where the run was).")
   private String device;
 
+  @Option(
+      names = ConfigFile.OPTION,
+      paramLabel = "FILE",
+      description =
+          "YAML with options by their names, such as 'threads: 2'; what is on the command line goes before it.")
+  private Path config;
+
   TrainedModel load() {
     return TrainedModel.load(directory, threads, device);
   }

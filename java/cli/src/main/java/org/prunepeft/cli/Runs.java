@@ -26,6 +26,9 @@ record Runs<T>(
     Function<T, TrainOutcome> training,
     BiConsumer<Setup, T> report) {
 
+  /** The file of a run directory that runs it again. */
+  static final String CONFIG = "config.yaml";
+
   void start() {
     Setup setup = options.setup();
     if (options.seeds() == null) {

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
@@ -101,6 +102,15 @@ final class SearchCommand implements Callable<Integer> {
     int turns;
 
     @Option(
+        names = "--warm-up-criteria",
+        defaultValue = "weight,zeros,threshold,activation,sensitivity,gradient",
+        split = ",",
+        paramLabel = "NAME",
+        description =
+            "Criteria that the warm-up chooses from; another is sensitivity-signed (default: ${DEFAULT-VALUE}).")
+    List<String> warmUpCriteria;
+
+    @Option(
         names = "--warm-up-examples",
         defaultValue = "128",
         paramLabel = "N",
@@ -169,6 +179,7 @@ final class SearchCommand implements Callable<Integer> {
               .keep(keep)
               .strategy(strategy(cut))
               .warmUp(WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut))
+              .warmUpCriteria(warmUpCriteria)
               .warmUpExamples(warmUpExamples)
               .warmUpEpochs(warmUpEpochs)
               .rounds(rounds)

@@ -3,17 +3,22 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.prunepeft.RunData;
 import org.prunepeft.Setup;
 import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
 import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.formats.NonLinearity;
+import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdaLoraConfig;
@@ -24,6 +29,7 @@ import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 /** Options that search and train share, in PEFT's and Hugging Face's names where they have one. */
@@ -34,7 +40,9 @@ final class SetupOptions {
   @ArgGroup(validate = false, heading = "%nYour own files (TSV, CSV, JSON Lines or Parquet):%n")
   private Files files = new Files();
 
-  @ArgGroup(validate = false, heading = "%nModules:%n")
+  private static final String MODULES = "%nModules:%n";
+
+  @ArgGroup(validate = false, heading = MODULES)
   private Modules modules = new Modules();
 
   @ArgGroup(validate = false, heading = "%nTraining:%n")
@@ -42,7 +50,7 @@ final class SetupOptions {
 
   static final class Data {
     @Option(
-        names = "--model",
+        names = {"--model", "--model-name-or-path"},
         defaultValue = "minilm",
         description =
             "Pre-trained encoder: a name ('prunepeft models' lists them) or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
@@ -61,20 +69,20 @@ final class SetupOptions {
     Path directory;
 
     @Option(
-        names = "--train-examples",
+        names = {"--train-examples", "--max-train-samples"},
         paramLabel = "N",
         description = "Training examples (default: 4000; of files all).")
     Integer trainExamples;
 
     @Option(
-        names = "--validation-examples",
+        names = {"--validation-examples", "--max-eval-samples"},
         paramLabel = "N",
         description =
             "Validation examples: they choose the best epoch (default: 1000; of files all, or a tenth of the training file).")
     Integer validationExamples;
 
     @Option(
-        names = "--test-examples",
+        names = {"--test-examples", "--max-predict-samples"},
         paramLabel = "N",
         description =
             "Test examples (default: 2000; of files all, or a tenth of the training file).")
@@ -304,7 +312,8 @@ final class SetupOptions {
         names = "--adapter-size",
         defaultValue = "128",
         paramLabel = "M",
-        description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
+        description =
+            "Bottleneck of the adapters: the model's hidden size by AdapterHub's reduction_factor; 0 leaves them out (default: ${DEFAULT-VALUE}).")
     int bottleneck;
 
     @Option(
@@ -329,7 +338,46 @@ final class SetupOptions {
         description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
     Double scaling;
 
+    /** Those of an earlier run, which may be more than options can say. */
+    private Setup earlier;
+
+    /** Puts an earlier run's modules in place of the options. */
+    private void take(Setup run) {
+      earlier = run;
+      LoraConfig lora = run.lora();
+      adaLora = lora != null && lora.adaLora() != null;
+      rank = lora == null ? 0 : lora.rank();
+      if (lora != null) {
+        alpha = lora.alpha();
+        dropout = lora.dropout();
+        targets = lora.targets();
+        rsLora = lora.rsLora();
+        dora = lora.dora();
+        perProjection = lora.perProjection();
+      }
+      if (adaLora) {
+        AdaLoraConfig ranks = lora.adaLora();
+        initR = ranks.initR();
+        targetR = ranks.targetR();
+        tinit = ranks.tinit();
+        tfinal = ranks.tfinal();
+        deltaT = ranks.deltaT();
+        beta1 = ranks.beta1();
+        beta2 = ranks.beta2();
+        orthRegWeight = ranks.orthRegWeight();
+      }
+      AdapterConfig adapter = run.adapter();
+      bottleneck = adapter == null ? 0 : adapter.bottleneck();
+      if (adapter != null) {
+        style = adapter.style().toString();
+        scaling = adapter.scaling();
+      }
+    }
+
     private LoraConfig lora() {
+      if (earlier != null) {
+        return earlier.lora();
+      }
       if (rank == 0 && !adaLora) {
         return null;
       }
@@ -352,6 +400,9 @@ final class SetupOptions {
     }
 
     private AdapterConfig adapter() {
+      if (earlier != null) {
+        return earlier.adapter();
+      }
       AdapterConfig.Style named = AdapterConfig.Style.byName(style);
       return bottleneck == 0
           ? null
@@ -569,7 +620,7 @@ final class SetupOptions {
   private Integer threads;
 
   @Option(
-      names = {"-o", "--output"},
+      names = {"-o", "--output", "--output-dir"},
       paramLabel = "DIR",
       description = "Run directory, new or empty (default: runs/MODEL-TASK-TIME).")
   private Path output;
@@ -607,22 +658,65 @@ final class SetupOptions {
       data.task = Setup.DEFAULT.task();
     }
     String task = own == null ? data.task : own.name();
-    return Setup.builder()
-        .model(data.model)
-        .task(task)
-        .files(own)
-        .data(data.directory == null ? null : data.directory.toAbsolutePath())
-        .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
-        .lora(modules.lora())
-        .adapter(modules.adapter())
-        .training(training.settings(data.maxLength))
-        .epochs(training.epochs)
-        .precision(training.precision)
-        .device(training.device)
-        .seed(seed)
-        .threads(threads)
-        .output(output == null ? defaultOutput(task) : output)
-        .build();
+    Setup setup =
+        Setup.builder()
+            .model(data.model)
+            .task(task)
+            .files(own)
+            .data(data.directory == null ? null : data.directory.toAbsolutePath())
+            .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
+            .lora(modules.lora())
+            .adapter(modules.adapter())
+            .training(training.settings(data.maxLength))
+            .epochs(training.epochs)
+            .precision(training.precision)
+            .device(training.device)
+            .seed(seed)
+            .threads(threads)
+            .output(output == null ? defaultOutput(task) : output)
+            .build();
+    changes(setup).forEach(System.err::println);
+    return setup;
+  }
+
+  /** What is other data now, where a run's own file runs it again. */
+  private List<String> changes(Setup setup) {
+    if (config == null || !config.endsWith(Runs.CONFIG)) {
+      return List.of();
+    }
+    Path run = config.toAbsolutePath().getParent();
+    try {
+      return RunData.changes(RunDirectory.open(run), setup.resolveTask());
+    } catch (RunDirectoryException | DataException e) {
+      // No complete run, or files that the run itself will miss.
+      return List.of();
+    }
+  }
+
+  /**
+   * Takes the modules of an earlier run as they are there.
+   *
+   * @throws IllegalArgumentException if an option of theirs was named and says something else
+   */
+  void takeModules(Path run, CommandSpec command) {
+    modules.style = AdapterConfig.Style.byName(modules.style).toString();
+    Map<OptionSpec, Object> named = new LinkedHashMap<>();
+    for (OptionSpec option : command.options()) {
+      boolean ofModules = option.group() != null && MODULES.equals(option.group().heading());
+      if (ofModules && ConfigFile.isNamed(option, command)) {
+        named.put(option, option.getValue());
+      }
+    }
+    modules.take(Setup.ofRun(run));
+    named.forEach(
+        (option, value) -> {
+          Object earlier = option.getValue();
+          if (!value.equals(earlier)) {
+            throw new IllegalArgumentException(
+                "the modules of %s have %s %s, got %s; leave that option out"
+                    .formatted(run, option.names()[0], ConfigFile.plain(earlier), value));
+          }
+        });
   }
 
   /** Null: there is one run. */

@@ -44,7 +44,7 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, depth (last layers first), or a run's directory (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, depth (last layers first), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
   @Option(
@@ -95,6 +95,7 @@ final class TrainCommand implements Callable<Integer> {
           Spelling.unknown("choice of --modules", modules, CHOICES) + ", or a run's directory");
     }
     modules = run.toString();
+    options.takeModules(run, spec);
     return Selection.ofRun(run);
   }
 }

@@ -130,6 +130,27 @@ class GlueTest {
   }
 
   @Test
+  void aSubmissionThatFailsLeavesNothingOfItself() throws IOException {
+    Path run = temporary.resolve("mnli-fails");
+    Path damaged = temporary.resolve("damaged");
+    GlueFiles.write(damaged);
+    call("train", run, "--task=mnli", "--data=" + damaged, "--modules=head").exits(0);
+    Files.writeString(
+        damaged.resolve("MNLI/test_mismatched.tsv"), "99\n", StandardOpenOption.APPEND);
+    Path sent = temporary.resolve("never").resolve("sent");
+    Call call = Call.of("predict", run.toString(), "--submission=" + sent).exits(1);
+    assertTrue(
+        call.err().contains("test_mismatched.tsv, line " + (GlueFiles.TEST + 2)), call.err());
+    assertFalse(Files.exists(sent.getParent()));
+
+    Path earlier = Files.createDirectories(temporary.resolve("sent-earlier"));
+    Files.writeString(earlier.resolve("MNLI-m.tsv"), "earlier");
+    Call.of("predict", run.toString(), "--submission=" + earlier).exits(1);
+    assertEquals(Set.of("MNLI-m.tsv"), names(earlier));
+    assertEquals("earlier", Files.readString(earlier.resolve("MNLI-m.tsv")));
+  }
+
+  @Test
   void textsAndLabelsAreThoseOfTheRightColumns() {
     Dataset cola = load("cola");
     assertTrue(cola.test().get(2).text().equals("the thing \"2 in it"), cola.test().toString());

@@ -6,11 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -18,6 +21,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.torch.ComputeDevice;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
 
 class MainTest {
   @TempDir Path temporary;
@@ -67,6 +72,35 @@ class MainTest {
   }
 
   @Test
+  void optionsAreKnownByTheNamesThatHuggingFacesProgramsGiveThem() {
+    CommandLine main = Main.commandLine();
+    String[] words = {
+      "train",
+      "--model_name_or_path=minlm",
+      "--max_train_samples=8",
+      "--per_device_train_batch_size=2",
+      "--num_train_epochs=1",
+      "--output_dir=" + temporary.resolve("a_b")
+    };
+    main.setErr(new PrintWriter(Writer.nullWriter()));
+    assertEquals(2, Main.execute(main, words));
+    Map<String, Object> expected =
+        Map.of(
+            "--model",
+            "minlm",
+            "--train-examples",
+            8,
+            "--batch-size",
+            2,
+            "--epochs",
+            1,
+            "--output",
+            temporary.resolve("a_b"));
+    CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
+    expected.forEach((name, value) -> assertEquals(value, train.findOption(name).getValue(), name));
+  }
+
+  @Test
   void callWithoutCommandIsToldOne() {
     Call call = Call.of().exits(2);
     assertTrue(call.err().contains("name a command, such as: prunepeft search"), call.err());
@@ -104,6 +138,8 @@ class MainTest {
         "train --max-grad-norm -1 | the largest gradient norm must be 0 (no clipping) or more, got"
             + " -1.0",
         "search --epochs 0 | epochs must be at least 1, got 0",
+        "search --warm-up-criteria weight,sensitivty | unknown criterion 'sensitivty'; did you mean"
+            + " sensitivity?",
         "search --rounds 0 | rounds must be at least 1, got 0",
         "search --test-examples 0 | the test part needs at least 1 example, got 0",
         "search --lora-r 0 --adapter-size 0 | a supernet needs LoRA modules or adapters, got"

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -64,6 +66,9 @@ class OwnFilesTest {
     Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
     assertEquals(6, test.get("examples"));
 
+    Path options = Files.writeString(temporary.resolve("evaluate.yaml"), "split: validation\n");
+    Call validation = Call.of("evaluate", run.toString(), "--config=" + options).exits(0);
+    assertTrue(validation.out().startsWith("validation of nli, 6 examples"), validation.out());
     Call own = Call.of("evaluate", run.toString()).exits(0);
     assertTrue(own.out().startsWith("test of nli, 6 examples"), own.out());
     assertTrue(
@@ -149,6 +154,33 @@ class OwnFilesTest {
     assertEquals("value", lines.get(0));
     assertEquals(4, lines.size());
     lines.stream().skip(1).forEach(Double::parseDouble);
+  }
+
+  @Test
+  void dataThatHasChangedSinceIsNamed() throws Exception {
+    Path file = temporary.resolve("changing.csv");
+    Files.writeString(file, "text,label\n" + rows(40, i -> "the %d,%s".formatted(i, word(i))));
+    Path run = temporary.resolve("changing-run");
+    call("train", run, "--train-file=" + file, "--modules=head").exits(0);
+    Map<?, ?> data =
+        (Map<?, ?>) ((List<?>) RunDirectory.open(run).readJson("config.json").get("data")).get(0);
+    assertEquals(file.toString(), data.get("file"));
+    assertEquals((int) Files.size(file), data.get("bytes"));
+    byte[] digest = MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file));
+    assertEquals(HexFormat.of().formatHex(digest), data.get("sha256"));
+
+    String again = "--config=" + run.resolve("config.yaml");
+    String message = file + " is not what the run " + run + " read";
+    Call call = Call.of("evaluate", run.toString()).exits(0);
+    assertFalse(call.err().contains("is not what"), call.err());
+    call = Call.of("train", again, "--output=" + temporary.resolve("unchanged")).exits(0);
+    assertFalse(call.err().contains("is not what"), call.err());
+
+    Files.writeString(file, Files.readString(file).replace("the 7", "the 8"));
+    call = Call.of("evaluate", run.toString()).exits(0);
+    assertTrue(call.err().contains(message), call.err());
+    call = Call.of("train", again, "--output=" + temporary.resolve("changed")).exits(0);
+    assertTrue(call.err().contains(message), call.err());
   }
 
   @Test

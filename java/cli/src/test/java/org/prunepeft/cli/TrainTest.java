@@ -187,6 +187,55 @@ class TrainTest {
   }
 
   @Test
+  void modulesOfARunAreTakenAsTheyWereThere() throws IOException {
+    Path first = temporary.resolve("houlsby");
+    train(first, "--modules=depth", "--use-rslora", "--adapter-config=houlsby").exits(0);
+    List<String> small =
+        List.of(
+            "train",
+            "--model=" + model,
+            "--train-examples=64",
+            "--validation-examples=32",
+            "--test-examples=32",
+            "--epochs=1",
+            "--max-seq-length=48",
+            "--threads=2");
+    Path again = temporary.resolve("houlsby-again");
+    List<String> arguments = new ArrayList<>(small);
+    arguments.addAll(List.of("--modules=" + first, "--output=" + again));
+    Call.of(arguments.toArray(String[]::new)).exits(0);
+    assertArrayEquals(
+        Files.readAllBytes(first.resolve("adapter.safetensors")),
+        Files.readAllBytes(again.resolve("adapter.safetensors")));
+    // The options in effect are those of the modules, and may be named where they say the same.
+    String config = Files.readString(again.resolve("config.yaml"));
+    assertTrue(config.contains("lora_r: 4\nlora_alpha: 32.0\n"), config);
+    assertTrue(config.contains("adapter_config: houlsby\n"), config);
+    Path third = temporary.resolve("houlsby-third");
+    Call.of(
+            "train",
+            "--config=" + again.resolve("config.yaml"),
+            "--lora-r=4",
+            "--adapter-config=double_seq_bn",
+            "--output=" + third)
+        .exits(0);
+    assertArrayEquals(
+        Files.readAllBytes(first.resolve("adapter.safetensors")),
+        Files.readAllBytes(third.resolve("adapter.safetensors")));
+
+    Path never = temporary.resolve("never");
+    arguments = new ArrayList<>(small);
+    arguments.addAll(List.of("--modules=" + first, "--output=" + never, "--lora-r=8"));
+    Call call = Call.of(arguments.toArray(String[]::new)).exits(2);
+    assertTrue(
+        call.err()
+            .contains(
+                "the modules of %s have --lora-r 4, got 8; leave that option out".formatted(first)),
+        call.err());
+    assertFalse(Files.exists(never));
+  }
+
+  @Test
   void fullFineTuningInBfloat16IsRefused() {
     Path output = temporary.resolve("bf16");
     Call call = train(output, "--modules=full", "--precision=bf16").exits(2);

@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -30,6 +31,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ModuleTypes;
 import org.prunepeft.search.Criteria;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.WarmUpSettings;
 
 /** Every example runs; what is registered takes part in searches. */
 class ExamplesTest {
@@ -70,27 +72,29 @@ class ExamplesTest {
     assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);
   }
 
+  private static Setup setup(long seed, Path output) {
+    return Setup.builder()
+        .model("minilm-half")
+        .task("larger-number")
+        .sizes(new SplitSizes(48, 32, 32))
+        .lora(null)
+        .adapter(new AdapterConfig(8, AdapterConfig.DEFAULT.nonLinearity()))
+        .modules(List.of("ia3"))
+        .epochs(1)
+        .threads(1)
+        .seed(seed)
+        .output(output)
+        .build();
+  }
+
   private static SearchOutcome search(long seed, Path output, ProgressListener progress) {
-    Setup setup =
-        Setup.builder()
-            .model("minilm-half")
-            .task("larger-number")
-            .sizes(new SplitSizes(48, 32, 32))
-            .lora(null)
-            .adapter(new AdapterConfig(8, AdapterConfig.DEFAULT.nonLinearity()))
-            .modules(List.of("ia3"))
-            .epochs(1)
-            .threads(1)
-            .seed(seed)
-            .output(output)
-            .build();
     SearchSettings settings =
         SearchSettings.builder()
             .strategy(Strategy.byName("signal-to-noise"))
             .rounds(2)
             .roundExamples(32)
             .build();
-    return PrunePeft.search(setup, settings, progress);
+    return PrunePeft.search(setup(seed, output), settings, progress);
   }
 
   @Test
@@ -103,7 +107,7 @@ class ExamplesTest {
     var types =
         removed.stream().map(removal -> removal.module().type()).collect(Collectors.toSet());
     outcome.pruning().kept().forEach(module -> types.add(module.type()));
-    assertEquals(java.util.Set.of("adapter", "ia3"), types);
+    assertEquals(Set.of("adapter", "ia3"), types);
     assertTrue(
         outcome.pruning().rounds().stream()
             .flatMap(round -> round.readings().stream())
@@ -112,6 +116,27 @@ class ExamplesTest {
       assertEquals(
           outcome.retrained().test().loss(), model.evaluate(model.dataset().test()).loss());
     }
+  }
+
+  @Test
+  void aRegisteredCriterionIsAmongThoseThatAWarmUpChoosesFrom() {
+    List<String> candidates = List.of("signal-to-noise", "gradient");
+    SearchSettings settings =
+        SearchSettings.builder()
+            .warmUpCriteria(candidates)
+            .warmUp(WarmUpSettings.defaults().withTurns(1))
+            .warmUpExamples(32)
+            .warmUpEpochs(1)
+            .rounds(1)
+            .roundExamples(32)
+            .build();
+    SearchOutcome outcome = PrunePeft.search(setup(1, null), settings, ProgressListener.NONE);
+    Strategy strategy = outcome.pruning().strategy();
+    assertEquals(Set.copyOf(candidates), Set.copyOf(strategy.criteria()));
+    var tally = strategy.warmUp().orElseThrow().tallies().get("signal-to-noise");
+    assertTrue(tally.values().stream().anyMatch(removed -> removed > 0), tally.toString());
+    assertTrue(
+        strategy.assignment().values().stream().anyMatch(list -> list.contains("signal-to-noise")));
   }
 
   @Test

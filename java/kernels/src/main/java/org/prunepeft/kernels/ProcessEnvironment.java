@@ -23,13 +23,15 @@ public final class ProcessEnvironment {
   private ProcessEnvironment() {}
 
   /**
-   * Lets idle threads sleep: OpenMP's (OMP_WAIT_POLICY=passive) at once and OpenBLAS's
+   * Lets idle threads sleep: OpenMP's (OMP_WAIT_POLICY=passive) after some ten microseconds
+   * (GOMP_SPINCOUNT=3000), in which most of a kernel's barriers are passed, and OpenBLAS's
    * (OPENBLAS_THREAD_TIMEOUT=4) soon, unless the user has set these variables. No effect on a
    * library that is loaded already.
    */
   public static void makeThreadsYield() {
     if (System.getenv("OMP_WAIT_POLICY") == null && System.getenv("GOMP_SPINCOUNT") == null) {
       setenv("OMP_WAIT_POLICY", "passive", 1);
+      setenv("GOMP_SPINCOUNT", "3000", 1);
     }
     if (System.getenv("OPENBLAS_THREAD_TIMEOUT") == null) {
       setenv("OPENBLAS_THREAD_TIMEOUT", "4", 1);

@@ -2,6 +2,7 @@ package org.prunepeft.data;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -85,6 +86,11 @@ public final class Acceptability implements Task {
   @Override
   public List<Metric> metrics() {
     return List.of(Metric.MATTHEWS_CORRELATION, Metric.ACCURACY);
+  }
+
+  @Override
+  public List<Path> files() {
+    return Assets.file(resource).stream().toList();
   }
 
   @Override

@@ -38,8 +38,8 @@ final class ClassLabels {
       return classes;
     }
     features
-        .fields()
-        .forEachRemaining(
+        .properties()
+        .forEach(
             feature -> {
               List<String> names = names(feature.getValue());
               if (!names.isEmpty()) {

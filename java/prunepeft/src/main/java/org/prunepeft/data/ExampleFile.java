@@ -87,6 +87,21 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
+   * The files that a name stands for: the file itself, or all shards of a Parquet table.
+   *
+   * @throws DataException if a shard is missing
+   */
+  static List<Path> files(Path file) {
+    try {
+      return TableFormat.of(file).equals(Optional.of(TableFormat.PARQUET))
+          ? ParquetTable.shards(file)
+          : List.of(file);
+    } catch (IOException e) {
+      throw unreadable(file.toString(), e);
+    }
+  }
+
+  /**
    * All examples of a file, labelled.
    *
    * @param schema that knows the labels

@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.prunepeft.data.ExampleFile.Row;
 
 /** A task of the user's own files. */
@@ -49,6 +51,14 @@ final class FileTask implements Task {
   @Override
   public List<Metric> metrics() {
     return files.metrics();
+  }
+
+  @Override
+  public List<Path> files() {
+    return Stream.of(files.train(), files.validation(), files.test())
+        .filter(Objects::nonNull)
+        .flatMap(file -> ExampleFile.files(file).stream())
+        .toList();
   }
 
   @Override

@@ -235,6 +235,11 @@ public final class GlueTask implements Task {
   }
 
   @Override
+  public List<Path> files() {
+    return List.of(file("train.tsv"), file(kind.developmentFile()));
+  }
+
+  @Override
   public Dataset load(SplitSizes sizes, long seed) {
     Schema schema = Schema.of(this, kind.labels);
     List<Example> train = examples(file("train.tsv"), schema);

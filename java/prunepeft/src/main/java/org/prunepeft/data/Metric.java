@@ -5,10 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import org.prunepeft.io.Spelling;
 
-/**
- * A measure of quality; more is better. Names are those of Hugging Face's {@code evaluate}. {@link
- * org.prunepeft.train.Metrics} has the formulas.
- */
+/** A measure of quality; more is better. Names are those of Hugging Face's {@code evaluate}. */
 public enum Metric {
   /** Share of right predictions. */
   ACCURACY("accuracy", "accuracy", TaskKind.CLASSIFICATION, true),

@@ -42,6 +42,12 @@ final class ParquetTable implements TableReader {
 
   private static final Pattern SHARD = Pattern.compile("(.*-)(\\d{5})(-of-)(\\d{5})(\\.parquet)");
 
+  static {
+    // Read from the class path; module-info tells why.
+    ClassLoader loader = ParquetTable.class.getClassLoader();
+    ParquetTable.class.getModule().addReads(loader.getUnnamedModule());
+  }
+
   private final List<String> columns;
   private final List<Path> shards;
   private final ParquetReadOptions options =
@@ -68,7 +74,8 @@ final class ParquetTable implements TableReader {
     open();
   }
 
-  private static List<Path> shards(Path first) throws IOException {
+  /** The file, or it and those of its set. */
+  static List<Path> shards(Path first) throws IOException {
     Matcher name = SHARD.matcher(first.getFileName().toString());
     if (!name.matches()) {
       return List.of(first);

@@ -43,6 +43,17 @@ public interface Task {
   }
 
   /**
+   * The files that {@link #load} reads, whose checksums a run keeps.
+   *
+   * @return none if the data is made as it is asked for
+   * @throws IllegalArgumentException if the directory of its data is not known
+   * @throws DataException if one is missing
+   */
+  default List<Path> files() {
+    return List.of();
+  }
+
+  /**
    * Draws the three parts. Equal arguments give equal data sets on every machine.
    *
    * @param sizes examples in each part; where none is specified, what suits the task

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -95,6 +96,11 @@ public final class WordNetSupersense implements Task {
   @Override
   public String licence() {
     return "WordNet 3.0 licence";
+  }
+
+  @Override
+  public List<Path> files() {
+    return Assets.file(resource).stream().toList();
   }
 
   @Override

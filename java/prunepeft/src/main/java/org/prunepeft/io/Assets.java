@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.zip.CRC32;
@@ -50,6 +51,17 @@ public final class Assets {
    */
   public static InputStream open(String resource, String what) {
     return open(loader(), resource, what);
+  }
+
+  /**
+   * The file that a resource is in: a jar, or the file itself.
+   *
+   * @param resource its path on the class path, without a leading slash
+   * @return empty if it is absent or in no file of its own
+   */
+  public static Optional<Path> file(String resource) {
+    URL url = loader().getResource(resource);
+    return Optional.ofNullable(url).map(Assets::file).filter(Files::isRegularFile);
   }
 
   static byte[] read(ClassLoader loader, String resource, String what) {

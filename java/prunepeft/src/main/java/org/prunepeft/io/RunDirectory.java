@@ -26,8 +26,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 
 /**
@@ -71,10 +69,10 @@ public final class RunDirectory {
   }
 
   private final Path directory;
-  private final List<Path> made;
+  private final NewDirectories made;
   private State state;
 
-  private RunDirectory(Path directory, List<Path> made, State state) {
+  private RunDirectory(Path directory, NewDirectories made, State state) {
     this.directory = directory;
     this.made = made;
     this.state = state;
@@ -88,13 +86,10 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it has files already, or can't be made or written
    */
   public static RunDirectory create(Path directory) {
-    List<Path> made = absent(directory);
-    requireDirectory(directory, made);
+    NewDirectories made = new NewDirectories(directory);
+    requireDirectory(directory, made.nearest());
     try {
-      // Not for a link to a directory, which createDirectories refuses.
-      if (!Files.isDirectory(directory)) {
-        Files.createDirectories(directory);
-      }
+      made.make();
       try (var files = Files.list(directory)) {
         if (files.findAny().isPresent()) {
           throw new RunDirectoryException(
@@ -113,20 +108,8 @@ public final class RunDirectory {
     return new RunDirectory(directory, made, State.RUNNING);
   }
 
-  /** The directory and those above it that are not there yet, innermost first. */
-  private static List<Path> absent(Path directory) {
-    List<Path> absent = new ArrayList<>();
-    for (Path path = directory.toAbsolutePath();
-        path != null && !Files.exists(path);
-        path = path.getParent()) {
-      absent.add(path);
-    }
-    return absent;
-  }
-
   /** Throws if a file is where the directory, or one above it, would be. */
-  private static void requireDirectory(Path directory, List<Path> absent) {
-    Path nearest = absent.isEmpty() ? directory : absent.get(absent.size() - 1).getParent();
+  private static void requireDirectory(Path directory, Path nearest) {
     if (nearest != null && !Files.isDirectory(nearest)) {
       throw new RunDirectoryException(
           "can't make the directory %s: %s exists and is not a directory"
@@ -157,7 +140,7 @@ public final class RunDirectory {
               .formatted(directory, marker, reason(e)),
           e);
     }
-    return new RunDirectory(directory, List.of(), State.COMPLETE);
+    return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
   }
 
   /** The directory. */
@@ -354,9 +337,7 @@ public final class RunDirectory {
     try (var files = Files.list(directory)) {
       if (state != State.COMPLETE && files.allMatch(directory.resolve(INCOMPLETE)::equals)) {
         Files.deleteIfExists(directory.resolve(INCOMPLETE));
-        for (Path path : made) {
-          Files.delete(path);
-        }
+        made.remove();
       }
     } catch (IOException e) {
       // What is left says that it is incomplete.

@@ -18,7 +18,7 @@ import org.prunepeft.io.OnnxWeights;
 import org.prunepeft.io.Spelling;
 import org.prunepeft.io.WordPieceVocabulary;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** The models that are known by name. */
 public final class Models {

@@ -12,7 +12,7 @@ import org.prunepeft.torch.LoraLinear;
 /**
  * AdaLoRA (Zhang et al. 2023): W + s·P·Λ·Q, with Q [r,K] in lora_A, the diagonal of Λ [r,1] in
  * lora_E and P [N,r] in lora_B. Starts without effect, Λ = 0. Which singular values are left is
- * {@link org.prunepeft.train.RankAllocator}'s to say; the others are 0.
+ * {@link org.prunepeft.train.internal.RankAllocator}'s to say; the others are 0.
  */
 final class AdaLora extends LowRankType {
   static final String A = ".lora_A";

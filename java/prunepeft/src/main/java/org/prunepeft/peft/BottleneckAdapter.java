@@ -9,7 +9,7 @@ import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.Place;
-import org.prunepeft.torch.SerialAdapterOp;
+import org.prunepeft.torch.internal.SerialAdapterOp;
 
 /**
  * A bottleneck adapter behind a block of the layer: h + s·(σ(v Dᵀ + d) Uᵀ + u), with h the block's

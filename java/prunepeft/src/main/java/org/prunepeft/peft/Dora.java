@@ -12,7 +12,7 @@ import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Projection;
 import org.prunepeft.torch.LoraLinear;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Weight-decomposed low-rank adaptation, DoRA (Liu et al. 2024): a projection computes with

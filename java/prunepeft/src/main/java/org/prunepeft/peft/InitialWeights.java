@@ -3,7 +3,7 @@ package org.prunepeft.peft;
 import java.util.SplittableRandom;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Normal initial values that depend on the seed, the stage and the tensor's name alone: not on

@@ -19,10 +19,10 @@ import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.internal.AttentionOp;
 
 /**
  * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights

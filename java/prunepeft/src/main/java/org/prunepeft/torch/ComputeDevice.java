@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_cuda;
 import org.prunepeft.kernels.Device;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Where tensors lie and where their operations run, LibTorch's and our kernels': the CPU or a GPU.
@@ -181,13 +182,13 @@ public final class ComputeDevice {
    * A trained weight as the kernels take it in a call of a type: itself on the CPU, where they
    * round it as they go; on a GPU a copy of that type.
    */
-  Tensor staged(Tensor weight, torch.ScalarType call) {
+  public Tensor staged(Tensor weight, torch.ScalarType call) {
     torch.ScalarType type = stagedType(call);
     return weight.scalar_type().intern() == type ? weight : weight.to(type);
   }
 
   /** The type of staged weights, and of what is as narrow as they. */
-  torch.ScalarType stagedType(torch.ScalarType call) {
+  public torch.ScalarType stagedType(torch.ScalarType call) {
     return kernels().isCuda() ? call : torch.ScalarType.Float;
   }
 

@@ -10,6 +10,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Matrix;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * Trainable tensors that lie in one flat buffer, with their gradients in another of the same

@@ -12,6 +12,7 @@ import org.prunepeft.kernels.LinearBranch;
 import org.prunepeft.kernels.LoraBranch;
 import org.prunepeft.kernels.LoraKernels;
 import org.prunepeft.kernels.Matrix;
+import org.prunepeft.torch.internal.Torch;
 
 /**
  * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one

@@ -45,6 +45,9 @@ public final class Tape implements AutoCloseable {
   private final List<Operation> operations = new ArrayList<>();
   private final Workspace workspace = new Workspace();
 
+  /** Empty; for one encoder and one thread. */
+  public Tape() {}
+
   /**
    * Makes {@code output} the result of a recorded operation. Does nothing if no input requires a
    * gradient, or where LibTorch is told not to record.

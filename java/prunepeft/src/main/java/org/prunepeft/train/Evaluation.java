@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
+import org.prunepeft.train.internal.Metrics;
 
 /**
  * Quality on a labelled set.

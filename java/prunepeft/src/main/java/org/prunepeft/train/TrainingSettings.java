@@ -108,12 +108,12 @@ public record TrainingSettings(
   }
 
   /** The peak rate for a kind of module. */
-  double moduleLearningRate(String type) {
+  public double moduleLearningRate(String type) {
     return type.equals("lora") ? loraLearningRate : adapterLearningRate;
   }
 
   /** Examples a step of the optimiser. */
-  int examplesPerStep() {
+  public int examplesPerStep() {
     return batchSize * gradientAccumulationSteps;
   }
 
@@ -123,7 +123,7 @@ public record TrainingSettings(
    * @param step 0-based
    * @param steps of the whole training
    */
-  double rateFactor(int step, int steps) {
+  public double rateFactor(int step, int steps) {
     int warmup = warmupSteps > 0 ? warmupSteps : (int) Math.ceil(steps * warmupRatio);
     return schedule.factor(step, steps, warmup);
   }

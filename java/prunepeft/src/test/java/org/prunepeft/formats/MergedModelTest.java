@@ -44,7 +44,7 @@ import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 class MergedModelTest {
   private static final byte[] TOKENIZER = {'{', '}'};

@@ -25,7 +25,7 @@ import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** Adapters with fresh random weights for the small BERT. */
 final class Parts {

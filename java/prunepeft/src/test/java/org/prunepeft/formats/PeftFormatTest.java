@@ -51,7 +51,7 @@ import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 class PeftFormatTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -181,8 +181,8 @@ class PeftFormatTest {
                "bert.encoder.layer.0.attention.self.query.lora_E": [true, false, true],
                "bert.encoder.layer.1.attention.self.query.lora_E": [false, false, false]}}""");
     expected
-        .fields()
-        .forEachRemaining(
+        .properties()
+        .forEach(
             field -> assertEquals(field.getValue(), config.get(field.getKey()), field.getKey()));
     String key = "base_model.model.bert.encoder.layer.0.attention.self.query";
     try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {

@@ -49,8 +49,8 @@ import org.prunepeft.peft.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
-import org.prunepeft.train.Head;
+import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.internal.Head;
 
 /**
  * Hugging Face's transformers, PEFT and AdapterHub's adapters load what is written and compute what

@@ -23,7 +23,7 @@ import org.prunepeft.data.Encoding;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.WordPieceVocabulary;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** BERT-base by what it was trained to do: filling gaps. */
 class BertBaseTest {

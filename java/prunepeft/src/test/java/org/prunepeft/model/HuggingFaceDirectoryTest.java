@@ -33,7 +33,7 @@ import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** Models in directories as Hugging Face's library saves them, in all forms that these take. */
 class HuggingFaceDirectoryTest {

@@ -23,7 +23,7 @@ import org.prunepeft.data.Encoding;
 import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.Assets;
 import org.prunepeft.io.MavenArtifact;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** MiniLM and bge-small, of LibTorch operations, against ONNX Runtime on the same file. */
 class OnnxModelsTest {

@@ -26,7 +26,7 @@ import org.prunepeft.peft.PeftConfig;
 import org.prunepeft.peft.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** Gradients of an encoder's own weights against finite differences in float64. */
 class TrainableEncoderTest {

@@ -32,7 +32,7 @@ import org.prunepeft.model.SmallBert;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** Each type of module against the published formula in LibTorch operations, by autograd. */
 class ModuleTypesTest {

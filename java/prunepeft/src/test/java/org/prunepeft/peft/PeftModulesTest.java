@@ -27,7 +27,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** The supernet in a small whole model against the same model made of plain LibTorch operations. */
 class PeftModulesTest {

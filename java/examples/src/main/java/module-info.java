@@ -1,0 +1,4 @@
+/** Programs that see no more of the library than it exports. */
+module org.prunepeft.examples {
+  requires org.prunepeft;
+}

@@ -1,0 +1,12 @@
+/** Kernels for LoRA, adapters, attention and importance, on whatever memory a pointer leads to. */
+module org.prunepeft.kernels {
+  requires transitive org.bytedeco.javacpp;
+
+  exports org.prunepeft.kernels;
+
+  // JavaCPP looks at these by reflection.
+  opens org.prunepeft.kernels.binding to
+      org.bytedeco.javacpp;
+  opens org.prunepeft.kernels.presets to
+      org.bytedeco.javacpp;
+}

@@ -1,0 +1,46 @@
+/**
+ * Searches PEFT configurations by pruning, and trains them: {@link org.prunepeft.PrunePeft}.
+ *
+ * <p>Apache Parquet's jars share packages, so that they cannot be modules. They are read from the
+ * class path; without them Parquet files alone are not.
+ */
+module org.prunepeft {
+  requires transitive com.fasterxml.jackson.databind;
+  requires transitive org.prunepeft.kernels;
+  requires transitive org.bytedeco.pytorch;
+  requires ai.djl.api;
+  requires ai.djl.tokenizers;
+  requires com.fasterxml.jackson.dataformat.csv;
+  requires com.fasterxml.jackson.dataformat.yaml;
+  requires com.fasterxml.jackson.datatype.jdk8;
+  requires com.google.protobuf;
+  requires java.xml;
+  requires org.bytedeco.cuda;
+  requires org.bytedeco.openblas;
+  requires org.slf4j;
+
+  exports org.prunepeft;
+  exports org.prunepeft.data;
+  exports org.prunepeft.io;
+  exports org.prunepeft.model;
+  exports org.prunepeft.peft;
+  exports org.prunepeft.search;
+  exports org.prunepeft.torch;
+  exports org.prunepeft.train;
+
+  // What a run's files hold, by their components.
+  opens org.prunepeft to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.data to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.io to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.model to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.peft to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.search to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.train to
+      com.fasterxml.jackson.databind;
+}

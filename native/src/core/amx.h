@@ -1,0 +1,12 @@
+// Whether tile registers may be used.
+#ifndef PRUNEPEFT_CORE_AMX_H
+#define PRUNEPEFT_CORE_AMX_H
+
+namespace prunepeft {
+
+/** Has the processor AMX-TILE and AMX-BF16, and does the operating system let this process use them? It is asked to. */
+bool may_use_amx();
+
+}  // namespace prunepeft
+
+#endif

@@ -1,0 +1,83 @@
+#include "core/threads.h"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "prunepeft/device.h"
+
+namespace {
+
+constexpr double kMuch = 1e9;  // operations: enough for all threads
+
+/** Runs phases of random sizes; returns how many items were not run exactly once, or before the phase before had ended. */
+int64_t faults_of_a_call(std::mt19937_64& random, int64_t most_items) {
+  std::vector<std::vector<std::atomic<int>>> runs;
+  for (int i = 0; i < 3; ++i) runs.emplace_back(random() % (most_items + 1));
+  std::atomic<int64_t> faults{0};
+  std::atomic<int64_t> ended[3] = {{0}, {0}, {0}};
+  const auto item = [&](int phase, int64_t i) {
+    if (phase > 0 && ended[phase - 1] != static_cast<int64_t>(runs[phase - 1].size())) ++faults;
+    if (prunepeft::thread_number() < 0 || prunepeft::thread_number() >= pp_num_threads()) ++faults;
+    ++runs[phase][i];
+    ++ended[phase];
+  };
+  const auto first = [&](int64_t i) { item(0, i); };
+  const auto second = [&](int64_t i) { item(1, i); };
+  const auto third = [&](int64_t i) { item(2, i); };
+  prunepeft::run_phases(kMuch, prunepeft::phase(runs[0].size(), first), prunepeft::phase(runs[1].size(), second),
+                        prunepeft::phase(runs[2].size(), third));
+  for (const auto& phase : runs) {
+    for (const auto& count : phase) faults += count != 1;
+  }
+  return faults;
+}
+
+}  // namespace
+
+TEST(each_item_runs_once_and_after_the_phase_before) {
+  for (int32_t threads : {1, 2, 3, 7}) {
+    pp_set_num_threads(threads);
+    for (int call = 0; call < 3000; ++call) CHECK_EQUAL(faults_of_a_call(check::random(), 20), 0);
+  }
+}
+
+TEST(sleeping_threads_are_woken) {
+  pp_set_num_threads(2);
+  for (int call = 0; call < 20; ++call) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    // Both items wait for each other: one thread alone would never end.
+    std::atomic<int> begun{0};
+    const auto item = [&](int64_t) {
+      ++begun;
+      while (begun < 2) std::this_thread::yield();
+    };
+    prunepeft::run_phases(kMuch, prunepeft::phase(2, item));
+    CHECK_EQUAL(begun.load(), 2);
+  }
+}
+
+TEST(callers_have_threads_of_their_own) {
+  pp_set_num_threads(3);
+  std::atomic<int64_t> faults{0};
+  const uint64_t seed = check::random()();
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&faults, seed, caller] {
+      std::mt19937_64 random(seed + caller);
+      for (int call = 0; call < 1000; ++call) faults += faults_of_a_call(random, 12);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK_EQUAL(faults.load(), 0);
+}
+
+TEST(little_work_is_the_callers) {
+  pp_set_num_threads(4);
+  const std::thread::id caller = std::this_thread::get_id();
+  std::atomic<int> others{0};
+  const auto item = [&](int64_t) { others += std::this_thread::get_id() != caller; };
+  prunepeft::run_phases(1000.0, prunepeft::phase(100, item));
+  CHECK_EQUAL(others.load(), 0);
+}
