@@ -18,12 +18,14 @@ set(PRUNEPEFT_CUDA_SOURCES
   src/skinny/up.cu
   src/linear/linear_cuda.cu
   src/lora/lora_cuda.cu
+  src/multi_lora/multi_lora_cuda.cu
   src/adapter/adapter_cuda.cu
+  src/optimizer/adamw_cuda.cu
   src/importance/importance_cuda.cu
   src/importance/magnitude_cuda.cu)
 # The sources that define kernels.
 set(PRUNEPEFT_KERNEL_SOURCES src/skinny/down.cu src/skinny/grad.cu src/skinny/up.cu src/linear/linear_cuda.cu
-                             src/importance/importance_cuda.cu)
+                             src/multi_lora/multi_lora_cuda.cu src/optimizer/adamw_cuda.cu src/importance/importance_cuda.cu)
 
 set(PRUNEPEFT_WITH_CUDA OFF)
 if(PRUNEPEFT_CUDA STREQUAL "AUTO" OR PRUNEPEFT_CUDA)

@@ -29,7 +29,8 @@ import threading
 
 LEAST_KILLED = 0.9
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-LORA, ADAPTER, IMPORTANCE, LINEAR = (f"{name}_cuda_emulated" for name in ("lora", "adapter", "importance", "linear"))
+LORA, MULTI_LORA, ADAPTER, IMPORTANCE, LINEAR, ADAMW = (
+    f"{name}_cuda_emulated" for name in ("lora", "multi_lora", "adapter", "importance", "linear", "adamw"))
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
     "linear/linear_cuda.cu": [LINEAR],
@@ -39,9 +40,11 @@ UNITS = {
     "importance/importance_cuda.cu": [IMPORTANCE],
     "importance/magnitude_cuda.cu": [IMPORTANCE],
     "lora/lora_cuda.cu": [LORA],
+    "multi_lora/multi_lora_cuda.cu": [MULTI_LORA],
+    "optimizer/adamw_cuda.cu": [ADAMW],
     "adapter/adapter_cuda.cu": [ADAPTER],
 }
-TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA]
+TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA, MULTI_LORA, ADAMW]
 # What every kernel file includes, and launchers: no kernels.
 NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "skinny/launch.cuh"}
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" + ", " - "), (" - ", " + "), (" * ", " + "),

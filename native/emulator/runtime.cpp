@@ -99,6 +99,9 @@ cudaError_t cudaSetDevice(int device) {
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
   if (device != 0) return cudaErrorInvalidDevice;
   switch (attribute) {
+    case cudaDevAttrClockRate:
+      *value = 1000;  // kilohertz
+      return cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
       *value = 2;
       return cudaSuccess;

@@ -63,12 +63,12 @@ class Memory {
 };
 
 /** n random elements of a type; a block of numbers is drawn once and repeated, since n may be large. */
-inline std::unique_ptr<Memory> random_elements(pp_dtype dtype, int64_t n, uint64_t seed) {
+inline std::unique_ptr<Memory> random_elements(pp_dtype dtype, int64_t n, uint64_t seed, float deviation = 0.5f) {
   constexpr int64_t kBlock = 1 << 20;
   const size_t size = pp_dtype_size(dtype);
   const int64_t drawn = n < kBlock ? n : kBlock;
   std::mt19937_64 bits(seed);
-  std::normal_distribution<float> normal(0, 0.5f);
+  std::normal_distribution<float> normal(0, deviation);
   std::vector<unsigned char> host(static_cast<size_t>(drawn) * size);
   for (int64_t i = 0; i < drawn; i++) {
     const float v = normal(bits);
@@ -90,6 +90,12 @@ inline std::unique_ptr<Memory> random_elements(pp_dtype dtype, int64_t n, uint64
 
 /** Runs every family once into a captured graph, replays it, and compares bits with a direct call. 0: all agree. */
 int check_graphs();
+
+/** Runs a LoRA linear by every path of layer.h and compares what they give. 0: all agree within the type's rounding. */
+int check_paths();
+
+/** Prints what prediction.h expects of an H100 by its data sheet. */
+void print_predictions();
 
 /** Times every family and writes table and JSON; what does not come to its turn within `seconds` is named there as left out. */
 int time_all(const char* json_path, double seconds);

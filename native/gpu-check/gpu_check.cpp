@@ -1,5 +1,7 @@
 // gpu_check device               says whether there is a device
+// gpu_check predict             prints what each path of a LoRA linear should take on an H100; no device is needed
 // gpu_check graph               captures every family in a graph and compares its replays with direct calls
+// gpu_check paths               runs a LoRA linear by every path, and compares what they give
 // gpu_check time <file.json> [seconds]
 //                               times every family, within 180 seconds or those given
 // SPDX-License-Identifier: Apache-2.0
@@ -8,6 +10,10 @@
 #include "device.h"
 
 int main(int count, char** arguments) {
+  if (count == 2 && strcmp(arguments[1], "predict") == 0) {
+    gpu_check::print_predictions();
+    return 0;
+  }
   int32_t devices = 0;
   gpu_check::check(pp_device_count(PP_CUDA, &devices));
   if (devices == 0) {
@@ -16,11 +22,14 @@ int main(int count, char** arguments) {
   }
   if (count == 2 && strcmp(arguments[1], "device") == 0) return 0;
   if (count == 2 && strcmp(arguments[1], "graph") == 0) return gpu_check::check_graphs();
+  if (count == 2 && strcmp(arguments[1], "paths") == 0) return gpu_check::check_paths();
   if ((count == 3 || count == 4) && strcmp(arguments[1], "time") == 0) {
     char* end = nullptr;
     const double seconds = count == 4 ? strtod(arguments[3], &end) : 180;
     if (end == nullptr || (end != arguments[3] && *end == 0 && seconds >= 0)) return gpu_check::time_all(arguments[2], seconds);
   }
-  fprintf(stderr, "usage: gpu_check device | gpu_check graph | gpu_check time <file.json> [seconds]\n");
+  fprintf(stderr,
+          "usage: gpu_check predict | gpu_check device | gpu_check graph | gpu_check paths | gpu_check time <file.json> "
+          "[seconds]\n");
   return 2;
 }

@@ -6,9 +6,10 @@
 #include <string>
 
 #include "device.h"
+#include "prediction.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
-#include "prunepeft/lora.h"
+#include "prunepeft/multi_lora.h"
 
 namespace gpu_check {
 /** A call, what it writes, and the fewest bytes and the operations that it takes. */
@@ -18,6 +19,7 @@ struct Call {
   std::vector<Memory*> outputs;  // overwritten whole, or added to
   double bytes = 0;
   double flops = 0;
+  Cost cost = {};
 };
 
 /** One LoRA module and one adapter on a linear [M,K] to [M,N]. */
@@ -55,17 +57,22 @@ class Operands {
         grad_branch_{a_->data(), K, r, 2.0f, 9, s_->data(), r, da_.data<float>(), K},
         linear_branch_{a_->data(), K, b_->data(), r, r, 0, N, 2.0f, 9, s_out_.data(), r},
         linear_grad_branch_{a_->data(), K, b_->data(), r, r, 0, N, 2.0f, 9, s_->data(), r},
+        multi_da_(kAdapters * da_.bytes()),
+        multi_db_(kAdapters * db_.bytes()),
         adapter_{a_->data(), K, bias_->data(), u_->data(), r, bias_->data<char>() + static_cast<size_t>(r) * size(), PP_GELU},
         gradients_{da_.data<float>(), K, dd_.data<float>(), du_matrix_.data<float>(), r, du_.data<float>()} {
     const pp_device device = {PP_CUDA, 0, nullptr};
     check(pp_linear_create(&device, dtype, N, K, w_->data(), K, nullptr, &linear_));
+    share_out_rows();
     size_t bytes = pp_lora_down_workspace(&device, dtype, M, K, r);
     for (size_t other :
          {pp_lora_up_workspace(&device, dtype, M, N, r), pp_lora_grad_up_workspace(&device, dtype, M, N, r),
           pp_lora_grad_down_workspace(&device, dtype, M, K, r), pp_lora_grad_input_workspace(&device, dtype, M, K, r),
           pp_adapter_forward_workspace(&device, dtype, M, K, r), pp_adapter_backward_workspace(&device, dtype, M, K, r),
           pp_output_magnitude_workspace(&device, dtype, M, N, r), pp_linear_forward_workspace(linear_, M, &linear_branch_, 1),
-          pp_linear_grad_input_workspace(linear_, M, &linear_grad_branch_, 1)})
+          pp_linear_grad_input_workspace(linear_, M, &linear_grad_branch_, 1),
+          pp_multi_lora_down_workspace(&device, dtype, K, &multi_), pp_multi_lora_grad_up_workspace(&device, dtype, N, &multi_),
+          pp_multi_lora_grad_down_workspace(&device, dtype, K, &multi_)})
       if (other > bytes) bytes = other;
     workspace_ = std::make_unique<Memory>(bytes);
     workspace_->poison();
@@ -81,22 +88,26 @@ class Operands {
   /** Calls that only overwrite, so that a repeat gives the same bits. */
   std::vector<Call> pure_calls() {
     std::vector<Call> calls;
+    const Costs costs = this->costs(false), dropped = this->costs(true);
     const double wide = static_cast<double>(size());
     calls.push_back({"lora_down",
                      [this](const pp_device& d) { down(d, nullptr, nullptr); },
                      {&s_out_},
                      wide * M_ * K_,
-                     2.0 * M_ * K_ * r_});
+                     2.0 * M_ * K_ * r_,
+                     costs.down(false)});
     calls.push_back({"lora_down, dropout",
                      [this](const pp_device& d) { down(d, &dropout_, nullptr); },
                      {&s_out_},
                      wide * M_ * K_,
-                     2.0 * M_ * K_ * r_});
+                     2.0 * M_ * K_ * r_,
+                     dropped.down(false)});
     calls.push_back({"lora_down, dropout, copy",
                      [this](const pp_device& d) { down(d, &dropout_, copy_.data()); },
                      {&s_out_, &copy_},
                      2 * wide * M_ * K_,
-                     2.0 * M_ * K_ * r_});
+                     2.0 * M_ * K_ * r_,
+                     dropped.down(true)});
     calls.push_back({"lora_grad_up",
                      [this](const pp_device& d) {
                        check(pp_lora_grad_up(&d, dtype_, M_, N_, r_, dy_->data(), N_, b_->data(), r_, s_->data(), r_, 2.0f,
@@ -105,14 +116,20 @@ class Operands {
                      },
                      {&ds_, &db_},
                      wide * M_ * N_,
-                     4.0 * M_ * N_ * r_});
-    calls.push_back(
-        {"lora_grad_down", [this](const pp_device& d) { grad_down(d, nullptr); }, {&da_}, wide * M_ * K_, 2.0 * M_ * K_ * r_});
+                     4.0 * M_ * N_ * r_,
+                     costs.grad_up()});
+    calls.push_back({"lora_grad_down",
+                     [this](const pp_device& d) { grad_down(d, nullptr); },
+                     {&da_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     costs.grad_down()});
     calls.push_back({"lora_grad_down, dropout",
                      [this](const pp_device& d) { grad_down(d, &dropout_); },
                      {&da_},
                      wide * M_ * K_,
-                     2.0 * M_ * K_ * r_});
+                     2.0 * M_ * K_ * r_,
+                     dropped.grad_down()});
     calls.push_back({"adapter_forward",
                      [this](const pp_device& d) {
                        check(pp_adapter_forward(&d, dtype_, M_, K_, r_, x_->data(), K_, dx_->data(), K_, &adapter_,
@@ -120,7 +137,8 @@ class Operands {
                      },
                      {&s_out_, &out_},
                      3 * wide * M_ * K_,
-                     4.0 * M_ * K_ * r_});
+                     4.0 * M_ * K_ * r_,
+                     costs.adapter_forward()});
     calls.push_back({"adapter_backward",
                      [this](const pp_device& d) {
                        check(pp_adapter_backward(&d, dtype_, M_, K_, r_, dx_->data(), K_, x_->data(), K_, s_->data(), r_,
@@ -129,7 +147,8 @@ class Operands {
                      },
                      {&out_, &da_, &dd_, &du_matrix_, &du_},
                      3 * wide * M_ * K_,
-                     8.0 * M_ * K_ * r_});
+                     8.0 * M_ * K_ * r_,
+                     costs.adapter_backward()});
     calls.push_back({"output_magnitude",
                      [this](const pp_device& d) {
                        check(pp_output_magnitude(&d, dtype_, M_, N_, r_, s_->data(), r_, PP_IDENTITY, b_->data(), r_, nullptr,
@@ -137,7 +156,35 @@ class Operands {
                      },
                      {&magnitude_},
                      wide * (M_ + N_) * r_,
-                     2.0 * M_ * N_ * r_});
+                     2.0 * M_ * N_ * r_,
+                     costs.magnitude()});
+    calls.push_back({"multi_lora_down, dropout",
+                     [this](const pp_device& d) {
+                       check(pp_multi_lora_down(&d, dtype_, M_, K_, x_->data(), K_, &multi_, s_out_.data(), r_,
+                                                workspace_->data(), workspace_->bytes()));
+                     },
+                     {&s_out_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     dropped.down(false)});
+    calls.push_back({"multi_lora_grad_up",
+                     [this](const pp_device& d) {
+                       check(pp_multi_lora_grad_up(&d, dtype_, M_, N_, dy_->data(), N_, &multi_, s_->data(), r_, ds_.data(), r_,
+                                                   0, workspace_->data(), workspace_->bytes()));
+                     },
+                     {&ds_, &multi_db_},
+                     wide * M_ * N_,
+                     4.0 * M_ * N_ * r_,
+                     costs.grad_up()});
+    calls.push_back({"multi_lora_grad_down, dropout",
+                     [this](const pp_device& d) {
+                       check(pp_multi_lora_grad_down(&d, dtype_, M_, K_, x_->data(), K_, &multi_, s_->data(), r_, 0,
+                                                     workspace_->data(), workspace_->bytes()));
+                     },
+                     {&multi_da_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     dropped.grad_down()});
     const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
     for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
       const std::string suffix = dropout != nullptr ? ", dropout" : "";
@@ -148,7 +195,8 @@ class Operands {
                        },
                        {&s_out_, &wide_out_},
                        0,
-                       linear_flops});
+                       linear_flops,
+                       (dropout != nullptr ? dropped : costs).fused_forward()});
       calls.push_back({"linear_grad_input" + suffix,
                        [this, dropout](const pp_device& d) {
                          check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout,
@@ -156,7 +204,8 @@ class Operands {
                        },
                        {&out_},
                        0,
-                       2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_});
+                       2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
+                       (dropout != nullptr ? dropped : costs).fused_grad_input()});
     }
     return calls;
   }
@@ -164,6 +213,7 @@ class Operands {
   /** Calls that add to what is there. */
   std::vector<Call> adding_calls() {
     const double wide = static_cast<double>(size());
+    const Costs costs = this->costs(false), dropped = this->costs(true);
     std::vector<Call> calls;
     calls.push_back({"lora_up",
                      [this](const pp_device& d) {
@@ -172,22 +222,68 @@ class Operands {
                      },
                      {y_.get()},
                      2 * wide * M_ * N_,
-                     2.0 * M_ * N_ * r_});
+                     2.0 * M_ * N_ * r_,
+                     costs.up()});
     calls.push_back({"lora_grad_input",
                      [this](const pp_device& d) { grad_input(d, nullptr); },
                      {dx_.get()},
                      2 * wide * M_ * K_,
-                     2.0 * M_ * K_ * r_});
+                     2.0 * M_ * K_ * r_,
+                     costs.grad_input()});
     calls.push_back({"lora_grad_input, dropout",
                      [this](const pp_device& d) { grad_input(d, &dropout_); },
                      {dx_.get()},
                      2 * wide * M_ * K_,
-                     2.0 * M_ * K_ * r_});
+                     2.0 * M_ * K_ * r_,
+                     dropped.grad_input()});
+    calls.push_back({"multi_lora_up",
+                     [this](const pp_device& d) {
+                       check(pp_multi_lora_up(&d, dtype_, M_, N_, &multi_, s_->data(), r_, y_->data(), N_, workspace_->data(),
+                                              workspace_->bytes()));
+                     },
+                     {y_.get()},
+                     2 * wide * M_ * N_,
+                     2.0 * M_ * N_ * r_,
+                     costs.up()});
+    calls.push_back({"multi_lora_grad_input, dropout",
+                     [this](const pp_device& d) {
+                       check(pp_multi_lora_grad_input(&d, dtype_, M_, K_, &multi_, s_->data(), r_, dx_->data(), K_,
+                                                      workspace_->data(), workspace_->bytes()));
+                     },
+                     {dx_.get()},
+                     2 * wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     dropped.grad_input()});
     return calls;
   }
 
  private:
+  static constexpr int kAdapters = 8;
   size_t size() const { return pp_dtype_size(dtype_); }
+  Costs costs(bool dropout) const {
+    return {static_cast<double>(M_), static_cast<double>(K_),     static_cast<double>(N_),
+            static_cast<double>(r_), static_cast<double>(size()), dropout};
+  }
+
+  /** The rows shared out among several adapters, which differ in their gradients alone. */
+  void share_out_rows() {
+    for (int i = 0; i < kAdapters; i++) {
+      adapters_[i] = {r_,
+                      a_->data(),
+                      K_,
+                      b_->data(),
+                      r_,
+                      2.0f,
+                      static_cast<uint32_t>(i),
+                      multi_da_.data<float>() + i * r_ * K_,
+                      K_,
+                      multi_db_.data<float>() + i * N_ * r_,
+                      r_};
+      const int64_t first = M_ * i / kAdapters;
+      segments_[i] = {first, M_ * (i + 1) / kAdapters - first, i, &dropout_};
+    }
+  }
+
   void down(const pp_device& device, const pp_dropout* dropout, void* copy) {
     check(pp_lora_down(&device, dtype_, M_, K_, x_->data(), K_, &down_branch_, 1, dropout, copy, K_, workspace_->data(),
                        workspace_->bytes()));
@@ -209,6 +305,10 @@ class Operands {
   pp_lora_branch down_branch_, grad_branch_;
   pp_linear_branch linear_branch_, linear_grad_branch_;
   pp_linear* linear_ = nullptr;
+  Memory multi_da_, multi_db_;
+  pp_lora_adapter adapters_[kAdapters];
+  pp_lora_segment segments_[kAdapters];
+  pp_multi_lora multi_ = {adapters_, kAdapters, segments_, kAdapters};
   pp_adapter adapter_;
   pp_adapter_gradients gradients_;
   std::unique_ptr<Memory> workspace_;
@@ -253,13 +353,17 @@ class Modules {
                pp_importance(&d, plan_, PP_FLOAT16, nullptr, table_->data<double>(), workspace_->data(), workspace_->bytes()));
          },
          {table_.get()},
-         2 * bytes_},
+         2 * bytes_,
+         0,
+         {2 * bytes_, 0, 0, 1}},
         {"importance_quantile",
          [this](const pp_device& d) {
            check(pp_importance_quantile(&d, plan_, 0.5, threshold_->data<float>(), workspace_->data(), workspace_->bytes()));
          },
          {threshold_.get()},
-         rounds_ * bytes_}};
+         rounds_ * bytes_,
+         0,
+         {rounds_ * bytes_, 0, 0, 2 * rounds_}}};
   }
   int64_t weights() const { return weights_; }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the library for the GPUs of this machine, runs its CUDA tests on the first of them, and times its kernels beside the
-# frozen linear of cuBLAS. Needs nvcc 12.4 or newer, CMake 3.24 or newer and a C++ compiler; nothing is downloaded.
+# frozen linear of cuBLAS and, where python3 has torch, PyTorch's LoRA. Needs nvcc 12.4 or newer, CMake 3.24 or newer and a C++
+# compiler; nothing is downloaded.
 #
 #   native/gpu-check/run.sh [output folder]        default: ./gpu-check-results
 #
@@ -65,7 +66,8 @@ done
 build_step "$out/configure.txt" cmake -S "$here/.." -B "$build" -DCMAKE_BUILD_TYPE=Release -DPRUNEPEFT_CUDA=ON \
   -DPRUNEPEFT_GPU_CHECK=ON -DPRUNEPEFT_BUILD_TESTS=OFF "-DPRUNEPEFT_CUDA_ONLY=$architectures"
 build_step "$out/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check importance_cuda_device \
-  lora_cuda_device linear_cuda_device adapter_cuda_device
+  lora_cuda_device multi_lora_cuda_device linear_cuda_device adapter_cuda_device \
+  adamw_cuda_device
 
 failed=0
 : > "$out/tests.txt"
@@ -97,18 +99,30 @@ run_test() {  # run_test <seconds> <name> <command...>
 }
 
 if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
-for test in importance_cuda lora_cuda linear_cuda adapter_cuda; do
+for test in importance_cuda lora_cuda multi_lora_cuda linear_cuda adapter_cuda adamw_cuda; do
   run_test 60 "$test" "$build/gpu-check/${test}_device" || failed=1
 done
 run_test 60 "graph capture and replay" "$build/gpu-check/gpu_check" graph || failed=1
+run_test 60 "paths of a LoRA linear" "$build/gpu-check/gpu_check" paths || failed=1
 
 # The timings stop by themselves; the limit is for a device that no longer answers.
-seconds=$(time_left 150)
-within "$(time_left 200)" "$build/gpu-check/gpu_check" time "$out/table.json" "$((seconds > 30 ? seconds - 30 : 0))" > "$out/last.txt" 2>&1
+seconds=$(time_left 180)
+within "$(time_left 220)" "$build/gpu-check/gpu_check" time "$out/table.json" "$((seconds > 30 ? seconds - 30 : 0))" > "$out/last.txt" 2>&1
 case $? in
   0) ;;
   124) echo "timings: left out, not done in time" >> "$out/last.txt" ;;
   *) echo "timings: FAILED" >> "$out/last.txt" && failed=1 ;;
+esac
+tee -a "$out/table.txt" < "$out/last.txt"
+
+# PyTorch's LoRA in the same table, where there is a torch. It compiles at the first call, so it too stops by itself.
+seconds=$(time_left 90)
+within "$(time_left 120)" python3 "$here/torch_baseline.py" "$out/table.json" "$((seconds > 30 ? seconds - 30 : 0))" > "$out/last.txt" 2>&1
+case $? in
+  0) ;;
+  3) ;;  # there is none, as it says itself
+  124) echo "PyTorch: left out, not done in time" >> "$out/last.txt" ;;
+  *) echo "PyTorch: left out, it failed" >> "$out/last.txt" ;;
 esac
 tee -a "$out/table.txt" < "$out/last.txt"
 

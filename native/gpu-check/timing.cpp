@@ -1,4 +1,5 @@
-// Times of every family with CUDA events, beside the copy bandwidth and the frozen linear of the same run.
+// Times of every family with CUDA events, beside what prediction.h expects of the ceilings of the same run; LoRA linears, by
+// each path, also beside the frozen linear.
 //
 // A sample is the mean over a round of calls between two events, each call on another set of operands, so that no call finds
 // its inputs in the L2 cache of the one before; the median of the samples is given. Rows are printed as they are measured. When
@@ -7,11 +8,19 @@
 #include <chrono>
 
 #include "cublas.h"
+#include "layer.h"
 #include "operands.h"
 
 namespace gpu_check {
 namespace {
-constexpr int kSamples = 15, kFewestSamples = 3;
+#if defined(PRUNEPEFT_EMULATED)
+// Everything runs once at a fraction of its size, to show that it runs; times mean nothing.
+constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kLaunches = 1;
+constexpr int64_t kShrink = 128;
+#else
+constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kLaunches = 200;
+constexpr int64_t kShrink = 1;
+#endif
 constexpr double kMicrosecondsARow = 1.5e6;  // a row that would take longer has fewer samples
 constexpr double kMicrosecondsPerMillisecond = 1e3;
 constexpr size_t kMostOperandBytes = size_t{6} << 30;
@@ -20,10 +29,13 @@ struct Shape {
   const char* name;
   int64_t M, K, N, r;
 };
-constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
-                             {"RoBERTa-large", 4096, 1024, 1024, 32},
-                             {"4096 wide, 2048 tokens", 2048, 4096, 4096, 16},
-                             {"Llama-7B", 8192, 4096, 4096, 16}};
+constexpr Shape kShapes[] = {{"MiniLM", 2048 / kShrink, 384 / kShrink, 384 / kShrink, 32},
+                             {"RoBERTa-large", 4096 / kShrink, 1024 / kShrink, 1024 / kShrink, 32},
+                             {"Llama-7B", 8192 / kShrink, 4096 / kShrink, 4096 / kShrink, 16},
+                             {"8192 squared", 8192 / kShrink, 8192 / kShrink, 8192 / kShrink, 16}};
+/** Besides the shape's own. */
+constexpr int64_t kRanks[] = {8, 16, 32, 64, 128};
+constexpr float kDropouts[] = {0, 0.1f};
 
 struct Sample {
   double microseconds;
@@ -33,7 +45,9 @@ struct Sample {
 struct Row {
   std::string group, dtype, call;
   Sample time;
+  double predicted;  // microseconds
   double bytes, flops;
+  double frozen;  // microseconds of the frozen linear that it does more than; 0: none
 };
 
 class Timer {
@@ -66,13 +80,11 @@ class Timer {
     check(cudaEventSynchronize(stop_), "cudaEventSynchronize");
     float milliseconds = 0;
     check(cudaEventElapsedTime(&milliseconds, start_, stop_), "cudaEventElapsedTime");
-    return milliseconds * kMicrosecondsPerMillisecond;
+    return std::max<double>(milliseconds * kMicrosecondsPerMillisecond, 1e-3);
   }
 
   cudaEvent_t start_ = nullptr, stop_ = nullptr;
 };
-
-constexpr int kCallsASample = 24;
 
 /** What has been measured, and what there was no time for. */
 class Table {
@@ -85,10 +97,19 @@ class Table {
 
   void set_bandwidth(double gigabytes_a_second) { bandwidth_ = gigabytes_a_second; }
 
+  static void print_head() {
+    printf("%-36s %-9s %-36s %9s %9s %8s %8s %6s %8s\n", "M,K,N,r", "dtype", "call", "us", "predicted", "over", "GB/s",
+           "of copy", "TFLOPS");
+  }
+
   void add(const Row& row) {
     rows_.push_back(row);
     const double us = row.time.microseconds;
-    printf("%-36s %-9s %-32s %9.1f", row.group.c_str(), row.dtype.c_str(), row.call.c_str(), us);
+    printf("%-36s %-9s %-36s %9.1f %9.1f", row.group.c_str(), row.dtype.c_str(), row.call.c_str(), us, row.predicted);
+    if (row.frozen > 0)
+      printf(" %+7.1f%%", 100 * (us / row.frozen - 1));
+    else
+      printf(" %8s", "");
     if (row.bytes > 0)
       printf(" %8.0f %5.0f%%", row.bytes / us * 1e-3, 100 * row.bytes / us * 1e-3 / bandwidth_);
     else
@@ -113,9 +134,12 @@ class Table {
             properties.name, properties.multiProcessorCount, bandwidth_);
     for (size_t i = 0; i < rows_.size(); i++) {
       const Row& row = rows_[i];
-      fprintf(file, "%s\n    {\"group\": \"%s\", \"dtype\": \"%s\", \"call\": \"%s\", \"us\": %.2f, \"samples\": %d",
+      fprintf(file,
+              "%s\n    {\"group\": \"%s\", \"dtype\": \"%s\", \"call\": \"%s\", \"us\": %.2f, \"samples\": %d, "
+              "\"predicted_us\": %.2f",
               i == 0 ? "" : ",", row.group.c_str(), row.dtype.c_str(), row.call.c_str(), row.time.microseconds,
-              row.time.samples);
+              row.time.samples, row.predicted);
+      if (row.frozen > 0) fprintf(file, ", \"over_frozen\": %.4f", row.time.microseconds / row.frozen - 1);
       fprintf(file, ", \"bytes\": %.0f, \"flops\": %.0f}", row.bytes, row.flops);
     }
     fprintf(file, "\n  ],\n  \"left_out\": [");
@@ -138,7 +162,7 @@ int set_count(size_t bytes_a_set, size_t l2_bytes) {
 }
 
 double copy_bandwidth(Timer* timer) {
-  constexpr size_t kBytes = size_t{1} << 30;
+  constexpr size_t kBytes = (size_t{1} << 30) / kShrink / kShrink;
   const Memory from(kBytes), to(kBytes);
   const Sample sample = timer->time(4, [&](int) {
     check(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice, nullptr), "cudaMemcpyAsync");
@@ -146,64 +170,149 @@ double copy_bandwidth(Timer* timer) {
   return 2.0 * kBytes / sample.microseconds * 1e-3;
 }
 
+/** What a shape's calls are timed with. */
+struct Run {
+  pp_dtype dtype;
+  Ceilings ceilings;
+  size_t l2_bytes;
+  const Cublas& cublas;
+  Timer* timer;
+  Table* table;
+};
+
+std::string group_name(const Shape& shape) {
+  return std::string(shape.name) + " " + std::to_string(shape.M) + "," + std::to_string(shape.K) + "," +
+         std::to_string(shape.N) + "," + std::to_string(shape.r);
+}
+
 /** Times the calls, each on one set of operands after another. */
-void time_calls(const std::string& group, pp_dtype dtype, const std::vector<std::vector<Call>>& calls, Timer* timer,
-                Table* table) {
+void time_calls(const std::string& group, const std::vector<std::vector<Call>>& calls, const Run& run) {
   const pp_device device = {PP_CUDA, 0, nullptr};
   for (size_t c = 0; c < calls[0].size(); c++) {
     const Call& first = calls[0][c];
-    if (table->is_full()) {
-      table->leave_out(group + ", " + dtype_name(dtype) + ", " + first.name);
+    if (run.table->is_full()) {
+      run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", " + first.name);
       continue;
     }
     const Sample sample =
-        timer->time(kCallsASample, [&](int i) { calls[static_cast<size_t>(i) % calls.size()][c].run(device); });
-    table->add({group, dtype_name(dtype), first.name, sample, first.bytes, first.flops});
+        run.timer->time(kCallsASample, [&](int i) { calls[static_cast<size_t>(i) % calls.size()][c].run(device); });
+    run.table->add(
+        {group, dtype_name(run.dtype), first.name, sample, predict(run.ceilings, first.cost), first.bytes, first.flops, 0});
   }
 }
 
-void time_shape(const Shape& shape, pp_dtype dtype, size_t l2_bytes, const Cublas& cublas, Timer* timer, Table* table) {
-  const std::string group = std::string(shape.name) + " " + std::to_string(shape.M) + "," + std::to_string(shape.K) + "," +
-                            std::to_string(shape.N) + "," + std::to_string(shape.r);
-  if (table->is_full()) return table->leave_out(group + ", " + dtype_name(dtype) + ", all calls");
+/** Every call of every family alone. */
+void time_shape(const Shape& shape, const Run& run) {
+  const std::string group = group_name(shape);
+  if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", all calls");
   const int64_t elements = shape.M * (4 * shape.K + 4 * shape.N) + shape.N * shape.K;
-  const int sets = set_count(static_cast<size_t>(elements) * pp_dtype_size(dtype), l2_bytes);
+  const int sets = set_count(static_cast<size_t>(elements) * pp_dtype_size(run.dtype), run.l2_bytes);
   std::vector<std::unique_ptr<Operands>> operands;
   std::vector<std::vector<Call>> calls;
   for (int i = 0; i < sets; i++) {
-    operands.push_back(std::make_unique<Operands>(dtype, shape.M, shape.K, shape.N, shape.r, static_cast<uint64_t>(20 * i)));
+    operands.push_back(
+        std::make_unique<Operands>(run.dtype, shape.M, shape.K, shape.N, shape.r, static_cast<uint64_t>(20 * i)));
     calls.push_back(operands.back()->pure_calls());
     for (Call& call : operands.back()->adding_calls()) calls.back().push_back(std::move(call));
   }
-  if (cublas.present()) {
-    const auto w = random_elements(dtype, shape.N * shape.K, 99);
-    const double flops = 2.0 * static_cast<double>(shape.M * shape.K) * static_cast<double>(shape.N);
-    const Sample forward = timer->time(kCallsASample, [&](int i) {
-      Operands& o = *operands[static_cast<size_t>(i % sets)];
-      cublas.forward(dtype, shape.M, shape.K, shape.N, o.x().data(), w->data(), o.y().data());
-    });
-    const Sample backward = timer->time(kCallsASample, [&](int i) {
-      Operands& o = *operands[static_cast<size_t>(i % sets)];
-      cublas.backward(dtype, shape.M, shape.K, shape.N, o.dy().data(), w->data(), o.dx().data());
-    });
-    table->add({group, dtype_name(dtype), "frozen linear forward (cuBLAS)", forward, 0, flops});
-    table->add({group, dtype_name(dtype), "frozen linear dX (cuBLAS)", backward, 0, flops});
-  }
-  time_calls(group, dtype, calls, timer, table);
+  time_calls(group, calls, run);
+}
+
+/** A whole LoRA linear by each path, over the frozen linear. */
+void time_layer(const Shape& shape, const Run& run) {
+  const std::string group = group_name(shape);
+  if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", LoRA linears");
+  const int sets = set_count(static_cast<size_t>(Layer::bytes(run.dtype, shape.M, shape.K, shape.N)), run.l2_bytes);
+  std::vector<std::unique_ptr<Layer>> layers;
+  for (int i = 0; i < sets; i++)
+    layers.push_back(
+        std::make_unique<Layer>(run.dtype, shape.M, shape.K, shape.N, shape.r, run.cublas, static_cast<uint64_t>(20 * i)));
+  const double flops = 2.0 * static_cast<double>(shape.M * shape.K) * static_cast<double>(shape.N);
+  double frozen[2] = {0, 0};  // forward, backward
+  const auto time_paths = [&](bool is_frozen, float p) {
+    std::vector<std::vector<Layer::Path>> paths;
+    for (const auto& layer : layers) paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings));
+    for (size_t n = 0; n < paths[0].size(); n++) {
+      const Layer::Path& path = paths[0][n];
+      if (run.table->is_full()) {
+        run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", " + path.name);
+        continue;
+      }
+      const Sample sample = run.timer->time(kCallsASample, [&](int i) { paths[static_cast<size_t>(i % sets)][n].run(); });
+      if (is_frozen) frozen[path.backward] = sample.microseconds;
+      run.table->add(
+          {group, dtype_name(run.dtype), path.name, sample, path.predicted, 0, flops, is_frozen ? 0 : frozen[path.backward]});
+    }
+  };
+  if (run.cublas.present()) time_paths(true, 0);
+  for (float p : kDropouts) time_paths(false, p);
 }
 
 void time_importance(const char* name, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r,
-                     pp_dtype dtype, size_t l2_bytes, Timer* timer, Table* table) {
-  if (table->is_full()) return table->leave_out(std::string(name) + ", " + dtype_name(dtype) + ", all calls");
+                     const Run& run) {
+  if (run.table->is_full()) return run.table->leave_out(std::string(name) + ", " + dtype_name(run.dtype) + ", all calls");
   std::vector<std::unique_ptr<Modules>> modules;
-  modules.push_back(std::make_unique<Modules>(dtype, layers, shapes, r, 1));
-  const size_t bytes = static_cast<size_t>(modules[0]->weights()) * 2 * pp_dtype_size(dtype);
-  const int sets = set_count(bytes, l2_bytes);
+  modules.push_back(std::make_unique<Modules>(run.dtype, layers, shapes, r, 1));
+  const size_t bytes = static_cast<size_t>(modules[0]->weights()) * 2 * pp_dtype_size(run.dtype);
+  const int sets = set_count(bytes, run.l2_bytes);
   for (int i = 1; i < sets; i++)
-    modules.push_back(std::make_unique<Modules>(dtype, layers, shapes, r, static_cast<uint64_t>(i)));
+    modules.push_back(std::make_unique<Modules>(run.dtype, layers, shapes, r, static_cast<uint64_t>(i)));
   std::vector<std::vector<Call>> calls;
   for (const auto& m : modules) calls.push_back(m->calls());
-  time_calls(name, dtype, calls, timer, table);
+  time_calls(name, calls, run);
+}
+
+/** From one of the smallest kernels that do anything to the next. */
+double launch_time(Timer* timer) {
+  constexpr int64_t kSize = 8;
+  const pp_device device = {PP_CUDA, 0, nullptr};
+  const auto s = random_elements(PP_BFLOAT16, kSize * kSize, 1), b = random_elements(PP_BFLOAT16, kSize * kSize, 2),
+             y = random_elements(PP_BFLOAT16, kSize * kSize, 3);
+  return timer
+      ->time(kLaunches,
+             [&](int) {
+               check(pp_lora_up(&device, PP_BFLOAT16, kSize, kSize, kSize, s->data(), kSize, b->data(), kSize, y->data(), kSize,
+                                nullptr, 0));
+             })
+      .microseconds;
+}
+
+/** The library's rate of a large product, operations a microsecond; 0 without cuBLAS. */
+double library_rate(pp_dtype dtype, const Cublas& cublas, Timer* timer) {
+  if (!cublas.present()) return 0;
+  const int64_t n = (dtype == PP_FLOAT32 ? 4096 : 8192) / kShrink;
+  const auto x = random_elements(dtype, n * n, 1), w = random_elements(dtype, n * n, 2), y = random_elements(dtype, n * n, 3);
+  const Sample sample = timer->time(3, [&](int) {
+    cublas.forward(dtype, n, n, n, {x->data(), n}, {w->data(), n}, {y->data(), n});
+  });
+  return 2.0 * static_cast<double>(n * n) * static_cast<double>(n) / sample.microseconds;
+}
+
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
+  return value;
+}
+
+double megahertz() {
+  constexpr double kKilohertzPerMegahertz = 1e3;
+  return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
+}
+
+/** Of float32's multiply-adds, from the device's properties: 128 a multiprocessor and clock. */
+double fused_multiply_adds() {
+  constexpr double kFlopsAClock = 256;
+  return kFlopsAClock * attribute(cudaDevAttrMultiProcessorCount) * megahertz();
+}
+
+/** The device's ceilings in a type; where cuBLAS is not, its rate is taken from ours. */
+Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, const Cublas& cublas, Timer* timer) {
+  const double library = library_rate(dtype, cublas, timer);
+  constexpr double kShareOfMultiplyAdds = 0.6;
+  const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
+                                                         : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
+  return {copy_bytes, library > 0 ? library : own, own, draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch};
 }
 }  // namespace
 
@@ -214,22 +323,40 @@ int time_all(const char* json_path, double seconds) {
   Table table(seconds);
   Timer timer;
   const Cublas cublas;
+  double bandwidth = 1, launch = 1;  // gigabytes a second, microseconds
   if (table.is_full()) {
     table.leave_out("copy bandwidth");
   } else {
-    const double bandwidth = copy_bandwidth(&timer);
+    bandwidth = copy_bandwidth(&timer);
+    launch = launch_time(&timer);
     table.set_bandwidth(bandwidth);
-    printf("%s, %d multiprocessors, copy %.0f GB/s (read + written)%s\n", properties.name, properties.multiProcessorCount,
-           bandwidth, cublas.present() ? "" : "; cuBLAS is not here");
-    printf("%-36s %-9s %-32s %9s %8s %6s %8s\n", "M,K,N,r", "dtype", "call", "us", "GB/s", "of copy", "TFLOPS");
+    printf("%s, %d multiprocessors, copy %.0f GB/s (read + written), %.1f us a launch%s\n", properties.name,
+           properties.multiProcessorCount, bandwidth, launch, cublas.present() ? "" : "; cuBLAS is not here");
+    printf("predicted: what prediction.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
+    Table::print_head();
   }
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
-    for (const Shape& shape : kShapes) time_shape(shape, dtype, l2_bytes, cublas, &timer, &table);
-    time_importance("RoBERTa-large, query and value, r 32", 24, {{1024, 1024}, {1024, 1024}}, 32, dtype, l2_bytes, &timer,
-                    &table);
-    time_importance("Llama-7B, all linears, r 16", 32,
-                    {{4096, 4096}, {4096, 4096}, {4096, 4096}, {4096, 4096}, {4096, 11008}, {4096, 11008}, {11008, 4096}}, 16,
-                    dtype, l2_bytes, &timer, &table);
+    constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
+    const Ceilings ceilings =
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1}
+                        : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
+    constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
+    const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
+    for (const Shape& shape : kShapes) time_layer(shape, run);
+    for (const Shape& shape : kShapes)
+      if (shape.K <= 4096 / kShrink) time_shape(shape, run);
+    time_importance("RoBERTa-large, query and value, r 32", 24,
+                    {{1024 / kShrink, 1024 / kShrink}, {1024 / kShrink, 1024 / kShrink}}, 32, run);
+    time_importance(
+        "Llama-7B, all linears, r 16", 32,
+        {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16, run);
+    if (dtype == PP_FLOAT32) break;
+    for (int64_t rank : kRanks)
+      for (Shape shape : kShapes) {
+        if (shape.r == rank) continue;
+        shape.r = rank;
+        time_layer(shape, run);
+      }
   }
   return table.write_json(json_path, properties) ? 0 : 1;
 }

@@ -2,20 +2,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "skinny/grad.cuh"
 
+#include "skinny/grad_call.cuh"
 #include "skinny/launch.cuh"
 #include "skinny/skinny.h"
 
 namespace prunepeft::cuda {
-namespace {
-/** Blocks that fill today's devices about twice. */
-constexpr int64_t kBlocks = 256;
-
-Split split_rows(pp_dtype dtype, int64_t M, int64_t N) {
-  const int64_t column_blocks = gpu::divide_up(N, Grad::kColumns);
-  const int64_t rows = dispatch(dtype, [](auto element) { return int64_t{Grad::kRows<decltype(element)>}; });
-  return split(M, rows, std::min(kBlocks / column_blocks, gpu::divide_up(M, rows)));
+__global__ void __launch_bounds__(kFinishThreads) finish_columns(const __grid_constant__ FinishColumnsArguments arguments) {
+  const int64_t N = arguments.N, i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
+  if (i >= N * arguments.stack.columns) return;
+  const int64_t n = i % N;
+  const int column = static_cast<int>(i / N);
+  const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
+  const int rank = column - branch.first_column;
+  float* to = branch.gradient + (arguments.rank_major ? rank * branch.ldg + n : n * branch.ldg + rank);
+  *to = finish_column(arguments.accumulate ? *to : 0, arguments.accumulate, arguments.slots + i, arguments.count,
+                      N * arguments.stack.columns, branch.scale);
 }
 
+namespace {
 template <class T>
 cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_slots, cudaStream_t stream) {
   const Split rows = split_rows(call.dtype, call.M, call.N);

@@ -44,10 +44,10 @@ static_assert(Grad::shared_bytes<float>(kChunkTiles, kChunkTiles, false) <= gpu:
                   Grad::shared_bytes<__half>(kChunkTiles, kChunkTiles, true) <= gpu::kMostSharedBytes,
               "a block fits every device");
 
-template <class T>
+template <class T, class S = Stack>
 struct GradArguments {
   Source<T> g;
-  Stack stack;     // s as P, rank, module; of the first branch also a as B [N,rank] where row products are wanted
+  S stack;         // s as P, rank, module; of the first branch also a as B [N,rank] where row products are wanted
   bool p_aligned;  // all of the P's
   bool b_aligned;
   pp_activation activation;  // P is σ of what is stored
@@ -68,10 +68,16 @@ struct FinishColumnsArguments {
   bool accumulate;
 };
 
+/** The end of a column product: scale times the sum of its slots, after `before` if `add`. */
+GPU_INLINE float finish_column(float before, bool add, const float* slots, int count, int64_t stride, float scale) {
+  const float v = add_slots(slots, count, stride) * scale;
+  return add ? before + v : v;
+}
+
 /** Fills the stacked P tile: kTileRanks columns for each of the block's tiles. */
-template <class T>
-GPU_INLINE void load_stacked_columns(T* tile, int ld, const GradArguments<T>& arguments, int first_tile, int tiles, int64_t row,
-                                     int64_t end) {
+template <class T, class S>
+GPU_INLINE void load_stacked_columns(T* tile, int ld, const GradArguments<T, S>& arguments, int first_tile, int tiles,
+                                     int64_t row, int64_t end) {
   for (int t = 0; t < tiles; t++) {
     const RankTile ranks = rank_tile(arguments.stack, first_tile + t);
     const Branch& branch = arguments.stack.branches[ranks.branch];
@@ -112,9 +118,9 @@ GPU_INLINE void multiply_columns(Accumulator (&sums)[kChunkTiles], const T* g, c
 }
 
 /** Row products of one tile of G: each warp takes a strip of 16 rows and every kParts-th rank tile. */
-template <class T>
-GPU_INLINE void multiply_rows(const GradArguments<T>& arguments, const T* g, const T* b, int ldb, int first_tile, int row_tiles,
-                              int64_t row) {
+template <class T, class S>
+GPU_INLINE void multiply_rows(const GradArguments<T, S>& arguments, const T* g, const T* b, int ldb, int first_tile,
+                              int row_tiles, int64_t column_block, int64_t row) {
   constexpr int kLd = padded<T>(Grad::kColumns), kStrips = Grad::kRows<T> / kProductRows, kParts = Grad::kWarps / kStrips;
   static_assert(kStrips * kParts == Grad::kWarps, "strips divide the warps evenly");
   const int warp = static_cast<int>(threadIdx.x) / gpu::kWarp, strip = warp % kStrips * kProductRows;
@@ -132,32 +138,30 @@ GPU_INLINE void multiply_rows(const GradArguments<T>& arguments, const T* g, con
       const int64_t m = row + strip + accumulator_row(e % 4);
       const int rank = (first_tile + t) * kTileRanks + accumulator_column(e / 4, e % 4);
       if (m < arguments.g.rows && rank < rank_count)
-        arguments.row_slots[(blockIdx.x * arguments.g.rows + m) * rank_count + rank] = sum[e / 4][e % 4];
+        arguments.row_slots[(column_block * arguments.g.rows + m) * rank_count + rank] = sum[e / 4][e % 4];
     }
   }
 }
 
-// CUDA kernels
-
-template <class T>
-__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
-    grad(const __grid_constant__ GradArguments<T> arguments) {
+/** What one block does: columns from 128 `column_block` on, share `share` of the rows, the ranks of chunk `chunk`. */
+template <class T, class S>
+GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_block, int64_t share, int chunk,
+                           unsigned char* memory) {
   constexpr int kRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
-  const Stack& stack = arguments.stack;
-  const int first_tile = static_cast<int>(blockIdx.z) * kChunkTiles;
+  const S& stack = arguments.stack;
+  const int first_tile = chunk * kChunkTiles;
   const int tiles = static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int first_branch_left = static_cast<int>(gpu::divide_up(stack.branches[0].rank, kTileRanks)) - first_tile;
   const bool with_rows = arguments.row_slots != nullptr && first_branch_left > 0;
   const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_branch_left, tiles)) : 0;
-  const int64_t N = arguments.g.columns, column = static_cast<int64_t>(blockIdx.x) * Grad::kColumns;
-  const int64_t begin = blockIdx.y * arguments.rows_per_share;
+  const int64_t N = arguments.g.columns, column = column_block * Grad::kColumns;
+  const int64_t begin = share * arguments.rows_per_share;
   const int64_t end = gpu::least(begin + arguments.rows_per_share, arguments.g.rows);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, kRows));
   const bool masked = arguments.dropout.threshold != 0;
   const unsigned starts = branch_starts(stack, first_tile, tiles);
   const int ldp = padded<T>(tiles * kTileRanks), ldb = padded<T>(row_tiles * kTileRanks);
 
-  GPU_DYNAMIC_SHARED(memory);
   const int p_offset = kRows * kLd, stage_elements = p_offset + kRows * ldp;
   T* const ring = reinterpret_cast<T*>(memory);
   T* const b = ring + Grad::kStages * stage_elements;
@@ -194,7 +198,7 @@ __global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
     draw(step + 1);
     const T* stage = ring + step % Grad::kStages * stage_elements;
     multiply_columns(sums, stage, stage + p_offset, ldp, masked ? masks + step % 2 * mask_elements : nullptr, starts, tiles);
-    if (row_tiles > 0) multiply_rows(arguments, stage, b, ldb, first_tile, row_tiles, begin + step * kRows);
+    if (row_tiles > 0) multiply_rows(arguments, stage, b, ldb, first_tile, row_tiles, column_block, begin + step * kRows);
   }
 
   const int64_t warp_column = column + static_cast<int64_t>(threadIdx.x) / gpu::kWarp * kProductRows;
@@ -208,21 +212,17 @@ __global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
       const int64_t n = warp_column + accumulator_row(e % 4);
       const int rank = accumulator_column(e / 4, e % 4);
       if (n < N && rank < ranks.count)
-        arguments.column_slots[(static_cast<int64_t>(blockIdx.y) * stack.columns + first_column + rank) * N + n] =
-            sums[t][e / 4][e % 4];
+        arguments.column_slots[(share * stack.columns + first_column + rank) * N + n] = sums[t][e / 4][e % 4];
     }
   }
 }
-static __global__ void __launch_bounds__(kFinishThreads)
-    finish_columns(const __grid_constant__ FinishColumnsArguments arguments) {
-  const int64_t N = arguments.N, i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
-  if (i >= N * arguments.stack.columns) return;
-  const int64_t n = i % N;
-  const int column = static_cast<int>(i / N);
-  const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
-  const int rank = column - branch.first_column;
-  float* to = branch.gradient + (arguments.rank_major ? rank * branch.ldg + n : n * branch.ldg + rank);
-  const float v = add_slots(arguments.slots + i, arguments.count, N * arguments.stack.columns) * branch.scale;
-  *to = arguments.accumulate ? *to + v : v;
+
+// CUDA kernels
+
+template <class T>
+__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
+    grad(const __grid_constant__ GradArguments<T> arguments) {
+  GPU_DYNAMIC_SHARED(memory);
+  grad_block(arguments, blockIdx.x, blockIdx.y, static_cast<int>(blockIdx.z), memory);
 }
 }  // namespace prunepeft::cuda

@@ -34,7 +34,7 @@ struct StackOf {
   int32_t count;
   int32_t tiles;
   int32_t columns;
-  void add(Branch branch) {
+  __host__ __device__ void add(Branch branch) {
     branch.first_tile = tiles;
     branch.first_column = columns;
     branches[count++] = branch;

@@ -6,11 +6,23 @@
 #include "skinny/skinny.h"
 
 namespace prunepeft::cuda {
-namespace {
-int64_t up_blocks(int64_t M, int64_t N) {
-  return gpu::divide_up(M, Up::kRows) * gpu::divide_up(N, Up::kColumns);
+/** One block: *sum = the sum of `count` slots, in an order that depends on `count` alone. */
+__global__ void __launch_bounds__(kFinishThreads) finish_sum(const double* slots, int64_t count, double* sum) {
+  constexpr int kWarps = kFinishThreads / gpu::kWarp;
+  GPU_SHARED(double[kWarps], warp_sums);
+  const int thread = static_cast<int>(threadIdx.x);
+  double v = 0;
+  for (int64_t i = thread; i < count; i += kFinishThreads) v += slots[i];
+  v = gpu::warp_sum(v);
+  if (thread % gpu::kWarp == 0) warp_sums[thread / gpu::kWarp] = v;
+  __syncthreads();
+  if (thread != 0) return;
+  v = 0;
+  for (int i = 0; i < kWarps; i++) v += warp_sums[i];
+  *sum = v;
 }
 
+namespace {
 template <class T>
 cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   int64_t largest_rank = 0;

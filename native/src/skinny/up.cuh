@@ -49,11 +49,11 @@ struct Up {
 };
 static_assert(Up::shared_bytes<float>(Up::kInner) <= gpu::kMostSharedBytes, "a block fits every device");
 
-template <class T>
+template <class T, class S = Stack>
 struct UpArguments {
   int64_t M;
   int64_t N;
-  Stack stack;      // s as P, a as Q, rank, module
+  S stack;          // s as P, a as Q, rank, module
   bool p_aligned;   // all of the P's
   bool q_aligned;   // all of the Q's
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
@@ -69,9 +69,13 @@ struct UpArguments {
   double* magnitudes;       // null, or one slot a block, in place of out
 };
 
+__host__ __device__ constexpr int64_t up_blocks(int64_t M, int64_t N) {
+  return gpu::divide_up(M, Up::kRows) * gpu::divide_up(N, Up::kColumns);
+}
+
 /** Reads P and Q from rank `first` on into tiles of `inner` ranks. */
-template <class T>
-GPU_INLINE void load_operands(T* p, T* q, const UpArguments<T>& arguments, const Branch& branch, int first, int inner,
+template <class T, class S>
+GPU_INLINE void load_operands(T* p, T* q, const UpArguments<T, S>& arguments, const Branch& branch, int first, int inner,
                               int64_t row, int64_t column) {
   const Source<T> p_source = {static_cast<const T*>(branch.s), branch.lds, arguments.M, branch.rank, arguments.p_aligned};
   if (arguments.activation != PP_IDENTITY)
@@ -103,8 +107,8 @@ GPU_INLINE void multiply_operands(Accumulator (&sums)[Up::kColumnTiles], const T
 }
 
 /** Adds a branch's product, which lies in shared memory, to the thread's groups, under the branch's mask. */
-template <class T>
-GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, const UpArguments<T>& arguments,
+template <class T, class S>
+GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, const UpArguments<T, S>& arguments,
                             const Branch& branch, int64_t row, int64_t column) {
   const int first_row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
   const int c = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
@@ -124,8 +128,8 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
 }
 
 /** Runs `vector` on whole aligned groups of the thread, `element` on each element of the others that lies inside. */
-template <class T, class Vector, class Element>
-GPU_INLINE void for_groups(const UpArguments<T>& arguments, int64_t row, int64_t column, Vector vector, Element element) {
+template <class T, class S, class Vector, class Element>
+GPU_INLINE void for_groups(const UpArguments<T, S>& arguments, int64_t row, int64_t column, Vector vector, Element element) {
   const int64_t c = column + static_cast<int64_t>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
 #pragma unroll
   for (int g = 0; g < Up::kGroups; g++) {
@@ -142,8 +146,8 @@ GPU_INLINE void for_groups(const UpArguments<T>& arguments, int64_t row, int64_t
 }
 
 /** The block's Σ|sum + bias| over rows that the mask keeps, for thread 0. */
-template <class T>
-GPU_INLINE double sum_magnitudes(const float (&sums)[Up::kGroups][gpu::kGroup], const UpArguments<T>& arguments, int64_t row,
+template <class T, class S>
+GPU_INLINE double sum_magnitudes(const float (&sums)[Up::kGroups][gpu::kGroup], const UpArguments<T, S>& arguments, int64_t row,
                                  int64_t column) {
   GPU_SHARED(double[Up::kWarps], warp_sums);
   const int64_t c = column + static_cast<int64_t>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
@@ -166,13 +170,11 @@ GPU_INLINE double sum_magnitudes(const float (&sums)[Up::kGroups][gpu::kGroup], 
   return sum;
 }
 
-// CUDA kernels
-
-template <class T>
-__global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(const __grid_constant__ UpArguments<T> arguments) {
+/** What one block does: the 64 by 64 elements of number `block`, column blocks fastest. */
+template <class T, class S>
+GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsigned char* memory) {
   const int64_t column_blocks = gpu::divide_up(arguments.N, Up::kColumns);
-  const int64_t row = blockIdx.x / column_blocks * Up::kRows, column = blockIdx.x % column_blocks * Up::kColumns;
-  GPU_DYNAMIC_SHARED(memory);
+  const int64_t row = block / column_blocks * Up::kRows, column = block % column_blocks * Up::kColumns;
   float* const product = reinterpret_cast<float*>(memory);
 
   float sums[Up::kGroups][gpu::kGroup] = {};
@@ -213,7 +215,7 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(cons
 
   if (arguments.magnitudes != nullptr) {
     const double sum = sum_magnitudes(sums, arguments, row, column);
-    if (threadIdx.x == 0) arguments.magnitudes[blockIdx.x] = sum;
+    if (threadIdx.x == 0) arguments.magnitudes[block] = sum;
     return;
   }
   if (arguments.bias != nullptr)
@@ -229,19 +231,12 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(cons
       [&](int g, int64_t m, int64_t c) { gpu::store_group(arguments.out + m * arguments.ldout + c, sums[g]); },
       [&](int g, int k, int64_t m, int64_t c) { arguments.out[m * arguments.ldout + c] = gpu::from_float<T>(sums[g][k]); });
 }
-/** One block: *sum = the sum of `count` slots, in an order that depends on `count` alone. */
-static __global__ void __launch_bounds__(kFinishThreads) finish_sum(const double* slots, int64_t count, double* sum) {
-  constexpr int kWarps = kFinishThreads / gpu::kWarp;
-  GPU_SHARED(double[kWarps], warp_sums);
-  const int thread = static_cast<int>(threadIdx.x);
-  double v = 0;
-  for (int64_t i = thread; i < count; i += kFinishThreads) v += slots[i];
-  v = gpu::warp_sum(v);
-  if (thread % gpu::kWarp == 0) warp_sums[thread / gpu::kWarp] = v;
-  __syncthreads();
-  if (thread != 0) return;
-  v = 0;
-  for (int i = 0; i < kWarps; i++) v += warp_sums[i];
-  *sum = v;
+
+// CUDA kernels
+
+template <class T>
+__global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor) up(const __grid_constant__ UpArguments<T> arguments) {
+  GPU_DYNAMIC_SHARED(memory);
+  up_block(arguments, blockIdx.x, memory);
 }
 }  // namespace prunepeft::cuda

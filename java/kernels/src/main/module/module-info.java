@@ -1,6 +1,8 @@
 /** Kernels for LoRA, adapters, attention and importance, on whatever memory a pointer leads to. */
 module org.prunepeft.kernels {
   requires transitive org.bytedeco.javacpp;
+  // For CublasProduct alone.
+  requires static org.bytedeco.cuda;
 
   exports org.prunepeft.kernels;
 

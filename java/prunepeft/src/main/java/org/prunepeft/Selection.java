@@ -147,9 +147,13 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
     return space.candidates().stream().filter(module -> names.contains(module.name())).toList();
   }
 
-  /** A word for it: lora, random, full. */
+  /** A word or two for it: lora, random, full, 6 by name. */
   @Override
   public String toString() {
-    return kind == Kind.TYPE ? names.get(0) : kind.toString();
+    return switch (kind) {
+      case TYPE -> names.get(0);
+      case MODULES -> names.size() + " by name";
+      default -> kind.toString();
+    };
   }
 }

@@ -86,6 +86,11 @@ public final class Device implements AutoCloseable {
     return cuda ? call : DType.FLOAT32;
   }
 
+  /** The stream that work is enqueued on; null is the default stream. */
+  Pointer stream() {
+    return struct.stream();
+  }
+
   DeviceStruct struct() {
     return struct;
   }

@@ -74,6 +74,28 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
     return of(data, 1, length);
   }
 
+  /**
+   * Rows and columns of this matrix, in its memory.
+   *
+   * @throws IllegalArgumentException if they lie outside it
+   */
+  public Matrix part(long row, long col, long partRows, long partCols) {
+    if (row < 0
+        || col < 0
+        || partRows < 0
+        || partCols < 0
+        || row > rows - partRows
+        || col > cols - partCols) {
+      throw new IllegalArgumentException(
+          String.format(
+              "a part of %d x %d from (%d, %d) lies outside of %d x %d",
+              partRows, partCols, row, col, rows, cols));
+    }
+    Pointer first =
+        partRows == 0 || partCols == 0 ? data : new Place(data, (row * ld + col) * dtype.bytes());
+    return new Matrix(first, dtype, partRows, partCols, ld);
+  }
+
   /** Throws if there is no matrix; `name` is what the message calls it. */
   static Matrix given(String name, Matrix matrix) {
     if (matrix == null) {
@@ -101,8 +123,12 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
    */
   private static final class Place extends Pointer {
     Place(Pointer pointer) {
+      this(pointer, 0);
+    }
+
+    Place(Pointer pointer, long bytes) {
       super(pointer);
-      address = pointer.address() + pointer.position() * pointer.sizeof();
+      address = pointer.address() + pointer.position() * pointer.sizeof() + bytes;
       position = 0;
       limit = 0;
       capacity = 0;

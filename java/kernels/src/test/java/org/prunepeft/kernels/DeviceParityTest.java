@@ -138,6 +138,43 @@ class DeviceParityTest {
   }
 
   @Test
+  void loraOfSeveralAdapters() {
+    Dropout dropout = new Dropout(0.3f, seed, 5, 1);
+    assertSame(
+        run -> {
+          Matrix x = run.random(M, K);
+          Matrix dy = run.random(M, N);
+          List<LoraAdapter> adapters = new ArrayList<>();
+          for (int rank : new int[] {R, 3, 20}) {
+            adapters.add(
+                new LoraAdapter(
+                    rank,
+                    run.random(rank, K),
+                    run.random(N, rank),
+                    0.5f * rank,
+                    rank,
+                    run.result(rank, K, 0),
+                    run.result(N, rank, 0)));
+          }
+          List<LoraSegment> segments =
+              List.of(
+                  new LoraSegment(1, 9, 2, dropout),
+                  new LoraSegment(10, 0, 1, dropout),
+                  new LoraSegment(12, M - 12, 0, null));
+          Matrix s = run.result(M, 20, 0);
+          Matrix ds = run.result(M, 20, 0);
+          MultiLoraKernels.down(run.device, x, adapters, segments, s, run.workspace);
+          MultiLoraKernels.up(
+              run.device, adapters, segments, s, run.result(M, N, 1), run.workspace);
+          MultiLoraKernels.gradUp(run.device, dy, adapters, segments, s, ds, true, run.workspace);
+          MultiLoraKernels.gradDown(run.device, x, adapters, segments, ds, false, run.workspace);
+          MultiLoraKernels.gradInput(
+              run.device, adapters, segments, ds, run.result(M, K, 1), run.workspace);
+          return run.read();
+        });
+  }
+
+  @Test
   void fusedLinear() {
     Dropout dropout = new Dropout(0.2f, seed, 1, 0);
     assertSame(
@@ -157,6 +194,61 @@ class DeviceParityTest {
             return run.read();
           }
         });
+  }
+
+  /** Products by the frozen linear's own kernels, which every device has. */
+  private static void multiply(
+      Device device, Matrix left, Matrix right, boolean transposed, Matrix out) {
+    try (Workspace workspace = new Workspace();
+        Linear linear = new Linear(device, right, null)) {
+      if (transposed) {
+        linear.forward(device, left, List.of(), null, out, workspace);
+      } else {
+        linear.gradInput(device, left, List.of(), null, out, workspace);
+      }
+      device.synchronize();
+    }
+  }
+
+  @Test
+  void borderedLinearAndItsOptimizerStep() {
+    Dropout dropout = new Dropout(0.2f, seed, 1, 0);
+    for (Dropout used : new Dropout[] {null, dropout}) {
+      assertSame(
+          run -> {
+            Matrix g = run.random(N + R, K + R);
+            BorderedLinear linear = new BorderedLinear(DeviceParityTest::multiply, g, R, 0.5f, 4);
+            Matrix weights = run.random(1, R * K + N * R);
+            List<WeightCopy> copies =
+                List.of(new WeightCopy(0, linear.a()), new WeightCopy(R * K, linear.b()));
+            long length = weights.cols();
+            try (AdamW adamw = new AdamW(run.device, DType.FLOAT32, length, copies)) {
+              adamw.refresh(run.device, weights);
+              Matrix x = run.random(M, K + R);
+              Matrix dy = run.random(M, N + R);
+              Matrix gradients = run.result(1, (int) length, 0);
+              Matrix da = gradients.part(0, 0, 1, R * K);
+              Matrix db = gradients.part(0, R * K, 1, N * R);
+              linear.forward(run.device, x, used, run.result(M, N), run.workspace);
+              linear.backward(
+                  run.device,
+                  x,
+                  dy,
+                  used,
+                  run.result(M, K),
+                  new Matrix(da.data(), DType.FLOAT32, R, K, K),
+                  new Matrix(db.data(), DType.FLOAT32, N, R, R),
+                  false,
+                  run.workspace);
+              Matrix mean = run.result(1, (int) length, 0);
+              Matrix square = run.result(1, (int) length, 0);
+              adamw.step(
+                  run.device, AdamW.Settings.of(0.01f, 0.1f, 1), weights, gradients, mean, square);
+              linear.forward(run.device, x, used, run.result(M, N), run.workspace);
+              return run.read();
+            }
+          });
+    }
   }
 
   @Test

@@ -14,9 +14,11 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/status.h",
               "prunepeft/device.h",
               "prunepeft/lora.h",
+              "prunepeft/multi_lora.h",
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
+              "prunepeft/adamw.h",
               "prunepeft/importance.h"
             },
             link = "prunepeft"),
@@ -29,10 +31,16 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
     infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
     infoMap.put(new Info("pp_lora_branch").pointerTypes("LoraBranchStruct"));
+    infoMap.put(new Info("pp_lora_adapter").pointerTypes("LoraAdapterStruct"));
+    infoMap.put(new Info("pp_lora_segment").pointerTypes("LoraSegmentStruct"));
+    infoMap.put(new Info("pp_multi_lora").pointerTypes("MultiLoraStruct"));
     infoMap.put(new Info("pp_linear_branch").pointerTypes("LinearBranchStruct"));
     infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
+    infoMap.put(new Info("pp_weight_copy").pointerTypes("WeightCopyStruct"));
+    infoMap.put(new Info("pp_adamw_settings").pointerTypes("AdamWSettingsStruct"));
+    infoMap.put(new Info("pp_adamw").pointerTypes("AdamWHandle"));
     infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
     infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));

@@ -1,0 +1,15 @@
+package org.prunepeft.kernels;
+
+/**
+ * Large products by a library, for {@link BorderedLinear}: {@link CublasProduct} on a CUDA device.
+ */
+public interface MatrixProduct {
+  /**
+   * out = left · rightᵀ, or left · right.
+   *
+   * @param left [M,I]
+   * @param right [N,I] if {@code transposed}, else [I,N]; of left's type
+   * @param out [M,N], written; of left's type
+   */
+  void multiply(Device device, Matrix left, Matrix right, boolean transposed, Matrix out);
+}

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""A LoRA linear in PyTorch, timed as timing.cpp times ours, for the same table.
+
+    torch_baseline.py <table.json> [seconds] [--device cuda|cpu] [--shrink n]
+
+Three ways of writing it, each beside torch's frozen linear:
+
+    eager          base(x) + B(A(dropout(x))) * scale, as Hugging Face PEFT computes it, and autograd's backward pass
+    addmm_         y.addmm_(S, B^T) onto the frozen product, and a backward pass written by hand
+    torch.compile  the eager one, compiled
+
+Rows go to standard output and into the JSON file that gpu_check has written. A case that fails, or has no time left, is named.
+Exit code 3: there is no torch, or none with CUDA. SPDX-License-Identifier: Apache-2.0
+"""
+import argparse
+import json
+import statistics
+import sys
+import time
+
+try:
+    import torch
+    import torch.nn.functional as functional
+except ImportError as error:
+    print(f"PyTorch: left out, {error}")
+    sys.exit(3)
+
+SHAPES = [  # name, M, K, N, r: those of timing.cpp
+    ("MiniLM", 2048, 384, 384, 32),
+    ("RoBERTa-large", 4096, 1024, 1024, 32),
+    ("Llama-7B", 8192, 4096, 4096, 16),
+    ("8192 squared", 8192, 8192, 8192, 16),
+]
+SCALE = 2.0
+SAMPLES = 15
+CALLS = 24
+MOST_SETS = 12
+MOST_BYTES = 6 << 30
+
+
+class Clock:
+    """The median over samples of the mean time of one call, in microseconds."""
+
+    def __init__(self, device):
+        self.cuda = device == "cuda"
+
+    def round(self, calls, sets):
+        if self.cuda:
+            start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start.record()
+            for i in range(calls):
+                sets[i % len(sets)]()
+            stop.record()
+            stop.synchronize()
+            return start.elapsed_time(stop) * 1e3
+        begin = time.perf_counter()
+        for i in range(calls):
+            sets[i % len(sets)]()
+        return (time.perf_counter() - begin) * 1e6
+
+    def median(self, sets):
+        for call in sets:
+            call()  # compiles, fills caches
+        first = self.round(CALLS, sets)
+        samples = max(3, min(SAMPLES, int(1.5e6 / max(first, 1.0))))
+        return statistics.median(self.round(CALLS, sets) / CALLS for _ in range(samples)), samples
+
+
+def eager(x, w, a, b, p):
+    return functional.linear(x, w) + functional.linear(functional.linear(functional.dropout(x, p), a), b) * SCALE
+
+
+class Operands:
+    def __init__(self, device, dtype, m, k, n, r):
+        def random(*size, scale=0.5):
+            return (torch.randn(*size, device=device) * scale).to(dtype)
+
+        self.x = random(m, k).requires_grad_()
+        self.w = random(n, k, scale=0.1)
+        self.a = random(r, k, scale=0.1).requires_grad_()
+        self.b = random(n, r, scale=0.1).requires_grad_()
+        self.dy = random(m, n)
+
+
+def hand_forward(o, p):
+    """y and what the backward pass needs: S, D(x) and the mask."""
+    y = functional.linear(o.x, o.w)
+    if p > 0:
+        dropped, mask = torch.native_dropout(o.x, p, True)
+    else:
+        dropped, mask = o.x, None
+    s = functional.linear(dropped, o.a)
+    y.addmm_(s, o.b.t(), alpha=SCALE)
+    return y, s, dropped, mask
+
+
+def hand_backward(o, saved, p):
+    _, s, dropped, mask = saved
+    ds = (o.dy @ o.b) * SCALE
+    db = o.dy.t() @ s
+    da = ds.t() @ dropped
+    dx = o.dy @ o.w
+    if mask is None:
+        dx.addmm_(ds, o.a)
+    else:
+        dx.add_((ds @ o.a) * mask, alpha=1 / (1 - p))
+    return dx, da, db
+
+
+def cases(sets, p, compiled):
+    """(name, backward, one call for each set of operands)."""
+    suffix = ", dropout" if p > 0 else ""
+
+    def forward(function):
+        return [lambda o=o: function(o.x, o.w, o.a, o.b, p) for o in sets]
+
+    def backward(function):
+        calls = []
+        for o in sets:
+            y = function(o.x, o.w, o.a, o.b, p)
+            calls.append(lambda o=o, y=y: torch.autograd.grad(y, (o.x, o.a, o.b), o.dy, retain_graph=True))
+        return calls
+
+    def by_hand(function):
+        def run(o):
+            with torch.no_grad():
+                return function(o)
+
+        return [lambda o=o: run(o) for o in sets]
+
+    yield "torch forward, eager" + suffix, False, lambda: forward(eager)
+    yield "torch backward, eager" + suffix, True, lambda: backward(eager)
+    yield "torch forward, addmm_" + suffix, False, lambda: by_hand(lambda o: hand_forward(o, p))
+
+    def hand_calls():
+        with torch.no_grad():
+            saved = {id(o): hand_forward(o, p) for o in sets}
+        return by_hand(lambda o: hand_backward(o, saved[id(o)], p))
+
+    yield "torch backward, addmm_" + suffix, True, hand_calls
+    if compiled is None:  # older than 2.0
+        return
+    yield "torch forward, torch.compile" + suffix, False, lambda: forward(compiled)
+    yield "torch backward, torch.compile" + suffix, True, lambda: backward(compiled)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("table")
+    parser.add_argument("seconds", type=float, nargs="?", default=60)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--shrink", type=int, default=1, help="divides every M, K and N")
+    options = parser.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print("PyTorch: left out, this torch has no CUDA device")
+        return 3
+    end = time.monotonic() + options.seconds
+    clock = Clock(options.device)
+    try:  # a graph kept for another backward pass must keep its buffers
+        import torch._functorch.config
+
+        torch._functorch.config.donated_buffer = False
+    except (ImportError, AttributeError):
+        pass
+    compiled = torch.compile(eager) if hasattr(torch, "compile") else None
+    l2_bytes = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 50 << 20) if clock.cuda else 1 << 20
+    dtype = torch.bfloat16
+    print(f"PyTorch {torch.__version__}")
+    rows, left_out = [], []
+
+    def measure(group, name, frozen, make_calls):
+        if time.monotonic() >= end:
+            left_out.append(f"{group}, {name}")
+            print(f"left out, no time: {group}, {name}", flush=True)
+            return None
+        try:
+            microseconds, samples = clock.median(make_calls())
+        except Exception as error:  # one case that this torch cannot do is no reason to lose the others
+            left_out.append(f"{group}, {name}: {error}")
+            reason = " ".join(str(error).split("\n")[:2]) or type(error).__name__
+            print(f"left out: {group}, {name}: {reason}", flush=True)
+            return None
+        over = f"{100 * (microseconds / frozen - 1):+7.1f}%" if frozen else " " * 8
+        print(f"{group:<36} {'bfloat16':<9} {name:<36} {microseconds:9.1f} {'':9} {over}", flush=True)
+        row = {"group": group, "dtype": "bfloat16", "call": name, "us": round(microseconds, 2), "samples": samples}
+        if frozen:
+            row["over_frozen"] = round(microseconds / frozen - 1, 4)
+        rows.append(row)
+        return microseconds
+
+    for name, m, k, n, r in SHAPES:
+        m, k, n = (max(size // options.shrink, 1) for size in (m, k, n))
+        group = f"{name} {m},{k},{n},{r}"
+        bytes_a_set = 2 * (2 * m * k + 2 * m * n + n * k)
+        count = max(1, min(2 * l2_bytes // bytes_a_set + 2, MOST_BYTES // bytes_a_set, MOST_SETS))
+        sets = [Operands(options.device, dtype, m, k, n, r) for _ in range(count)]
+
+        def frozen_forward():
+            return [lambda o=o: functional.linear(o.x.detach(), o.w) for o in sets]
+
+        def frozen_backward():
+            return [lambda o=o: o.dy @ o.w for o in sets]
+
+        frozen = [measure(group, "torch frozen linear forward", None, frozen_forward),
+                  measure(group, "torch frozen linear dX", None, frozen_backward)]
+        for p in (0.0, 0.1):
+            for case, is_backward, make_calls in cases(sets, p, compiled):
+                measure(group, case, frozen[is_backward], make_calls)
+
+    try:
+        with open(options.table) as file:
+            table = json.load(file)
+    except (OSError, ValueError):
+        table = {"rows": [], "left_out": []}
+    table["torch"] = torch.__version__
+    table["rows"] += rows
+    table["left_out"] += left_out
+    with open(options.table, "w") as file:
+        json.dump(table, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
