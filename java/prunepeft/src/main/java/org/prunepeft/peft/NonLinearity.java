@@ -1,4 +1,4 @@
-package org.prunepeft.formats;
+package org.prunepeft.peft;
 
 import java.util.Map;
 import java.util.TreeMap;
