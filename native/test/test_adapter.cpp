@@ -7,11 +7,13 @@ namespace {
 double activate(pp_activation activation, double z) {
   if (activation == PP_RELU) return z > 0 ? z : 0;
   if (activation == PP_GELU) return z * 0.5 * std::erfc(-z / std::sqrt(2.0));
+  if (activation == PP_SILU) return z / (1 + std::exp(-z));
   return z;
 }
 
 double slope(pp_activation activation, double z) {
   if (activation == PP_RELU) return z > 0 ? 1 : 0;
+  if (activation == PP_SILU) return 1 / (1 + std::exp(-z)) * (1 + z / (1 + std::exp(z)));
   if (activation == PP_GELU) {
     return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) / std::sqrt(2 * std::acos(-1.0));
   }
@@ -53,7 +55,7 @@ struct Problem {
 };
 
 std::vector<Problem> problems() {
-  const std::vector<pp_activation> activations{PP_IDENTITY, PP_RELU, PP_GELU};
+  const std::vector<pp_activation> activations{PP_IDENTITY, PP_RELU, PP_GELU, PP_SILU};
   std::vector<Problem> list;
   for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
     for (int i = 0; i < 20; ++i) list.emplace_back(dtype, pick_size(), pick_size(), pick_rank(), check::pick(activations));
@@ -155,7 +157,7 @@ TEST(backward_gives_all_gradients) {
   }
 }
 
-TEST(gelu_holds_in_its_tails) {
+TEST(gelu_and_silu_hold_in_their_tails) {
   // One bottleneck unit whose input is the bias: z runs over a grid, out is σ(z).
   const int64_t n = 4001;
   Matrix v(n, 1, 1, 0), h(n, 1, 1, 0), z(n, 1, 1, 0), out(n, 1, 1, 0);
@@ -164,17 +166,18 @@ TEST(gelu_holds_in_its_tails) {
     h.set(i, 0, 0);
   }
   const float one = 1, zero = 0;
-  const pp_adapter adapter{&one, 1, &zero, &one, 1, &zero, PP_GELU};
-  for (int isa = PP_ISA_PORTABLE; isa <= pp_cpu_isa_supported(); ++isa) {
-    pp_set_cpu_isa(static_cast<pp_isa>(isa));
-    check::context() = std::string("gelu, ") + pp_isa_name(pp_cpu_isa());
+  for (int isa = PP_ISA_PORTABLE; isa <= 2 * pp_cpu_isa_supported() + 1; ++isa) {
+    const pp_activation activation = isa % 2 == 0 ? PP_GELU : PP_SILU;
+    const pp_adapter adapter{&one, 1, &zero, &one, 1, &zero, activation};
+    pp_set_cpu_isa(static_cast<pp_isa>(isa / 2));
+    check::context() = std::string(activation == PP_GELU ? "gelu, " : "silu, ") + pp_isa_name(pp_cpu_isa());
     Workspace workspace(pp_adapter_forward_workspace(&kCpu, PP_FLOAT32, n, 1, 1));
     CHECK_EQUAL(pp_adapter_forward(&kCpu, PP_FLOAT32, n, 1, 1, v.data(), 1, h.data(), 1, &adapter, z.data(), 1, out.data(), 1,
                                    workspace.data(), workspace.size()),
                 PP_OK);
     double worst = 0;
     for (int64_t i = 0; i < n; ++i)
-      worst = std::max(worst, std::fabs(out(i, 0) - activate(PP_GELU, v(i, 0))) / (1 + std::fabs(v(i, 0))));
+      worst = std::max(worst, std::fabs(out(i, 0) - activate(activation, v(i, 0))) / (1 + std::fabs(v(i, 0))));
     CHECK_AT_MOST(worst, 2e-7);
     for (const float odd : {INFINITY, -100.0f, 0.0f}) {
       v.set(0, 0, odd);
@@ -309,7 +312,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   check_refused(
       both, [](Calls& c) { c.weights_table.up_bias = nullptr; }, bad, "adapter->up_bias");
   check_refused(
-      both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(3); }, bad, "adapter->activation");
+      both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, bad, "adapter->activation");
   check_refused(
       backward, [](Calls& c) { c.gradients = nullptr; }, bad, "gradients must not be null");
   check_refused(

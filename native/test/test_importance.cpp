@@ -230,7 +230,7 @@ TEST(output_magnitude_sums_what_is_never_stored) {
   for (int n = 0; n < 25; ++n) {
     const int64_t M = n == 0 ? 700 : pick_size(), N = n == 1 ? 1100 : pick_size(), r = n == 2 ? 300 : pick_rank();
     const Matrix p = Matrix::random(M, r), q = Matrix::random(N, r), bias = Matrix::random(1, N);
-    const pp_activation activation = static_cast<pp_activation>(check::pick(0, 2));
+    const pp_activation activation = static_cast<pp_activation>(check::pick(0, 3));
     const bool has_bias = check::pick(0, 1) == 1;
     std::vector<uint8_t> mask(M);
     for (uint8_t& byte : mask) byte = static_cast<uint8_t>(check::pick(0, 2) * 100);
@@ -241,7 +241,10 @@ TEST(output_magnitude_sums_what_is_never_stored) {
       std::vector<double> a(r);
       for (int64_t j = 0; j < r; ++j) {
         const double z = p(i, j);
-        a[j] = activation == PP_RELU ? std::max(z, 0.0) : activation == PP_GELU ? z * 0.5 * std::erfc(-z / std::sqrt(2.0)) : z;
+        a[j] = activation == PP_RELU   ? std::max(z, 0.0)
+               : activation == PP_GELU ? z * 0.5 * std::erfc(-z / std::sqrt(2.0))
+               : activation == PP_SILU ? z / (1 + std::exp(-z))
+                                       : z;
       }
       for (int64_t k = 0; k < N; ++k) {
         double sum = has_bias ? static_cast<double>(bias(0, k)) : 0.0;
@@ -324,7 +327,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   CHECK_FAILS(magnitude(2, 2, 0, w.data(), 2, 0, w.data(), 2, &sum), bad, "r must be at least 1, got 0");
   CHECK_FAILS(magnitude(2, 2, 2, nullptr, 2, 0, w.data(), 2, &sum), bad, "p must not be null");
   CHECK_FAILS(magnitude(2, 2, 2, w.data(), 1, 0, w.data(), 2, &sum), bad, "ldp");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 3, w.data(), 2, &sum), bad, "activation");
+  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 4, w.data(), 2, &sum), bad, "activation");
   CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, nullptr, 2, &sum), bad, "q must not be null");
   CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, w.data(), 1, &sum), bad, "ldq");
   CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, w.data(), 2, nullptr), bad, "sum must not be null");

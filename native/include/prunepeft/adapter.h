@@ -13,8 +13,8 @@
 extern "C" {
 #endif
 
-/** σ. GELU is the exact one, x·Φ(x). */
-typedef enum pp_activation { PP_IDENTITY = 0, PP_RELU = 1, PP_GELU = 2 } pp_activation;
+/** σ. GELU is the exact one, x·Φ(x); SiLU, also called swish, is x / (1 + exp(-x)). */
+typedef enum pp_activation { PP_IDENTITY = 0, PP_RELU = 1, PP_GELU = 2, PP_SILU = 3 } pp_activation;
 
 /** The weights of an adapter. All [device], of the call's dtype or, on the CPU, float32. */
 typedef struct pp_adapter {

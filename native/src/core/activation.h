@@ -61,10 +61,23 @@ static PP_INLINE Normal normal(Vec x) {
   return {x < 0.0f ? tail : 1.0f - tail, bell};
 }
 
+struct Logistic {
+  /** 1 / (1 + exp(-z)), and its derivative. */
+  Vec value, slope;
+};
+
+/** By exp(-|z|), which keeps small values' relative accuracy. */
+static PP_INLINE Logistic logistic(Vec z) {
+  const Vec e = exponential(-absolute(z));
+  const Vec r = 1.0f / (1.0f + e);
+  return {z < 0.0f ? e * r : r, e * r * r};
+}
+
 /** σ(z). */
 static PP_INLINE Vec activate(pp_activation activation, Vec z) {
   if (activation == PP_RELU) return z < 0.0f ? Vec{} : z;
   if (activation == PP_GELU) return z * normal(z).distribution;
+  if (activation == PP_SILU) return z * logistic(z).value;
   return z;
 }
 
@@ -75,6 +88,10 @@ static PP_INLINE Vec slope(pp_activation activation, Vec z) {
   if (activation == PP_GELU) {
     const Normal at = normal(z);
     return fma(z * kDensityScale, at.bell, at.distribution);
+  }
+  if (activation == PP_SILU) {
+    const Logistic at = logistic(z);
+    return fma(z, at.slope, at.value);
   }
   return broadcast(1.0f);
 }

@@ -42,8 +42,8 @@ void Arguments::dtype(const char* name, pp_dtype value) {
 }
 
 void Arguments::activation(const char* name, pp_activation value) {
-  if (value != PP_IDENTITY && value != PP_RELU && value != PP_GELU) {
-    invalid("%s must be 0 (identity), 1 (ReLU) or 2 (GELU), got %d", name, static_cast<int>(value));
+  if (value != PP_IDENTITY && value != PP_RELU && value != PP_GELU && value != PP_SILU) {
+    invalid("%s must be 0 (identity), 1 (ReLU), 2 (GELU) or 3 (SiLU), got %d", name, static_cast<int>(value));
   }
 }
 

@@ -50,6 +50,7 @@ GPU_INLINE void load_tile(T* tile, int ld, int rows, int columns, const Source<T
 GPU_INLINE float activate(pp_activation activation, float z) {
   if (activation == PP_RELU) return z > 0 ? z : z != z ? z : 0.0f;
   if (activation == PP_GELU) return 0.5f * z * (1.0f + erff(z * 0.70710678f));
+  if (activation == PP_SILU) return z / (1.0f + expf(-z));
   return z;
 }
 
@@ -58,6 +59,10 @@ GPU_INLINE float activation_slope(pp_activation activation, float z) {
   constexpr float kHalfRoot = 0.70710678f, kDensity = 0.39894228f;  // 1 / √2, 1 / √(2π)
   if (activation == PP_RELU) return z > 0 ? 1.0f : 0.0f;
   if (activation == PP_GELU) return 0.5f * (1.0f + erff(z * kHalfRoot)) + z * kDensity * expf(-0.5f * z * z);
+  if (activation == PP_SILU) {
+    const float logistic = 1.0f / (1.0f + expf(-z));
+    return logistic * (1.0f + z * (1.0f - logistic));
+  }
   return 1.0f;
 }
 

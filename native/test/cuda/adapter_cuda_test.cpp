@@ -14,7 +14,8 @@ struct Case {
 };
 
 const Case kCases[] = {{1, 1, 1, {0, 0}, PP_RELU},     {70, 136, 16, {0, 0}, PP_GELU},     {65, 203, 5, {1, 3}, PP_GELU},
-                       {130, 64, 64, {0, 8}, PP_RELU}, {33, 530, 24, {0, 6}, PP_IDENTITY}, {9, 72, 90, {0, 0}, PP_GELU}};
+                       {130, 64, 64, {0, 8}, PP_RELU}, {33, 530, 24, {0, 6}, PP_IDENTITY}, {9, 72, 90, {0, 0}, PP_GELU},
+                       {67, 96, 40, {0, 0}, PP_SILU},  {35, 77, 9, {1, 3}, PP_SILU}};
 
 std::string describe(const char* what, pp_dtype dtype, const Case& c) {
   return std::string(what) + " " + name(dtype) + " M=" + std::to_string(c.M) + " K=" + std::to_string(c.K) +
@@ -25,11 +26,13 @@ std::string describe(const char* what, pp_dtype dtype, const Case& c) {
 double sigma(pp_activation activation, double z) {
   if (activation == PP_RELU) return z > 0 ? z : 0;
   if (activation == PP_GELU) return 0.5 * z * std::erfc(-z / std::sqrt(2.0));
+  if (activation == PP_SILU) return z / (1 + std::exp(-z));
   return z;
 }
 
 double slope(pp_activation activation, double z) {
   if (activation == PP_RELU) return z > 0;
+  if (activation == PP_SILU) return 1 / (1 + std::exp(-z)) * (1 + z / (1 + std::exp(z)));
   if (activation == PP_GELU) return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) / std::sqrt(2 * M_PI);
   return 1;
 }

@@ -195,6 +195,7 @@ void test_nan() {
 double sigma(pp_activation activation, double z) {
   if (activation == PP_RELU) return z > 0 ? z : 0;
   if (activation == PP_GELU) return 0.5 * z * std::erfc(-z / std::sqrt(2.0));
+  if (activation == PP_SILU) return z / (1 + std::exp(-z));
   return z;
 }
 
@@ -238,6 +239,7 @@ int main() {
     test_magnitude(dtype, {1, 1, 1, {0, 0}, PP_IDENTITY, false, false});
     test_magnitude(dtype, {0, 8, 8, {0, 0}, PP_IDENTITY, false, false});
     test_magnitude(dtype, {130, 72, 16, {0, 0}, PP_GELU, true, true});
+    test_magnitude(dtype, {70, 40, 9, {1, 3}, PP_SILU, true, true});
     test_magnitude(dtype, {70, 700, 5, {1, 3}, PP_IDENTITY, false, true});
     test_magnitude(dtype, {67, 131, 70, {0, 2}, PP_RELU, true, false});
     // More blocks than the last stage has threads.

@@ -23,6 +23,7 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.NonLinearity;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
@@ -324,6 +325,14 @@ final class SetupOptions {
     String style;
 
     @Option(
+        names = "--adapter-non-linearity",
+        defaultValue = "relu",
+        paramLabel = "NAME",
+        description =
+            "What an adapter's bottleneck goes through: relu, gelu, swish or linear (default: ${DEFAULT-VALUE}).")
+    String nonLinearity;
+
+    @Option(
         names = "--adapter-scaling",
         paramLabel = "S",
         description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
@@ -398,7 +407,7 @@ final class SetupOptions {
       return bottleneck == 0
           ? null
           : new AdapterConfig(
-              bottleneck, AdapterConfig.DEFAULT.nonLinearity(), named, scaling, Map.of());
+              bottleneck, NonLinearity.byName(nonLinearity), named, scaling, Map.of());
     }
   }
 

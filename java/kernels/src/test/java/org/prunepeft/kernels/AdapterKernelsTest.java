@@ -33,7 +33,8 @@ class AdapterKernelsTest {
     "1, 1, 1, RELU, 0",
     "19, 99, 5, GELU, 3",
     "67, 131, 33, RELU, 2",
-    "7, 24, 8, IDENTITY, 1"
+    "7, 24, 8, IDENTITY, 1",
+    "35, 67, 19, SILU, 1"
   })
   void forwardAndBackwardAgreeWithFloat64(int rows, int k, int m, Activation activation, int gap) {
     Buffer v = Buffer.random(random, rows, k, k + gap);

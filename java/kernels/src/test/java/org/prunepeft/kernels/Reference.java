@@ -82,6 +82,7 @@ final class Reference {
       case IDENTITY -> x;
       case RELU -> Math.max(0, x);
       case GELU -> x * normal(x);
+      case SILU -> x / (1 + Math.exp(-x));
     };
   }
 
@@ -89,6 +90,7 @@ final class Reference {
     return switch (activation) {
       case IDENTITY -> 1;
       case RELU -> x > 0 ? 1 : 0;
+      case SILU -> (1 + x / (1 + Math.exp(x))) / (1 + Math.exp(-x));
       case GELU -> normal(x) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
     };
   }

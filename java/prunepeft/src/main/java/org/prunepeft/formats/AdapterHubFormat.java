@@ -19,6 +19,7 @@ import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.NonLinearity;
 
 /**
  * Bottleneck adapters and LoRA together as AdapterHub's library {@code adapters} keeps them:

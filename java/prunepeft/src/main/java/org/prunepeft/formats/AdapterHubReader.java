@@ -17,6 +17,7 @@ import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.NonLinearity;
 
 /** Reads an adapter that AdapterHub's library saved: its configurations say where tensors are. */
 final class AdapterHubReader {

@@ -46,6 +46,9 @@ public final class RunDirectory {
   /** The file that tells that a run isn't finished; its text says since when, or why. */
   public static final String INCOMPLETE = "INCOMPLETE";
 
+  /** Far more than any object of these files has. */
+  private static final long MOST = 100_000_000;
+
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .addModule(new Jdk8Module())
@@ -243,6 +246,10 @@ public final class RunDirectory {
   static Map<String, Object> parse(Path file) {
     Map<String, Object> object;
     try {
+      if (Files.size(file) > MOST) {
+        throw new RunDirectoryException(
+            "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
+      }
       object = JSON.readValue(Files.readAllBytes(file), new TypeReference<>() {});
     } catch (JsonProcessingException e) {
       var location = e.getLocation();

@@ -17,9 +17,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
@@ -100,6 +104,35 @@ class AdapterReadingTest {
   void otherPlacesAreReadBack(Input input, Place place) throws IOException {
     TrainedAdapter adapter = Parts.adapter(List.of(Parts.bottleneck(1, place, input, 6)));
     Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
+  }
+
+  /** DoubleSeqBnConfig's default, which transformers knows by two names. */
+  @ParameterizedTest
+  @ValueSource(strings = {"swish", "silu"})
+  void swishIsReadAndWritten(String name) throws IOException {
+    TrainedAdapter adapter =
+        Parts.adapter(
+            List.of(
+                Parts.bottleneck(1, Place.ATTENTION, Input.OUTPUT, 6),
+                Parts.bottleneck(1, Place.FEED_FORWARD, Input.OUTPUT, 6)));
+    Path directory = write(new AdapterHubFormat(), adapter);
+    Path config = directory.resolve("adapter_config.json");
+    change(config, json -> ((ObjectNode) json.get("config")).put("non_linearity", name));
+    TrainedAdapter swish = read(directory);
+    assertEquals(2, swish.parts().size());
+    for (AdapterPart part : swish.parts()) {
+      assertEquals(Activation.SILU, ((Bottleneck) part).activation());
+    }
+    Path again = temporary.resolve("again");
+    RunDirectory target = RunDirectory.create(again);
+    new AdapterHubFormat().write(swish, target);
+    target.complete();
+    assertEquals(
+        "swish",
+        JSON.readTree(again.resolve("adapter_config.json").toFile())
+            .at("/config/non_linearity")
+            .asText());
+    Parts.assertSame(swish, read(again));
   }
 
   /** As a recent release saves it: patterns for the ends of names, no prefix, many fields. */
@@ -188,7 +221,7 @@ class AdapterReadingTest {
       value = {
         "ln_after | true | ln_after true is not supported; it must be false",
         "use_gating | true | use_gating true is not supported",
-        "non_linearity | \"swish\" | non_linearity 'swish' is not supported; there are",
+        "non_linearity | \"mish\" | non_linearity 'mish' is not supported; there are",
         "scaling | \"learned\" | scaling must be a number, got learned",
         "phm_layer | true | phm_layer true is not supported",
         "inv_adapter | \"nice\" | inv_adapter nice is not supported",

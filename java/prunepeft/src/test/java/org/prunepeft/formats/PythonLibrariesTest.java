@@ -105,7 +105,7 @@ class PythonLibrariesTest {
             "adapters",
             "Houlsby",
             PeftConfig.of(
-                null, new AdapterConfig(5, Activation.RELU, AdapterConfig.Style.HOULSBY))),
+                null, new AdapterConfig(5, Activation.SILU, AdapterConfig.Style.HOULSBY))),
         new Case(
             "adapters",
             "parallel",

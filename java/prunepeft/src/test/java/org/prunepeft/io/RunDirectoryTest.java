@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -110,6 +111,20 @@ class RunDirectoryTest {
     assertEquals(
         directory + " has no complete run: failed: the loss is not finite", e.getMessage());
     assertThrows(IllegalStateException.class, run::complete);
+  }
+
+  @Test
+  void aFileOfAbsurdSizeIsNotRead() throws IOException {
+    Files.createDirectories(directory);
+    // Without content: a hole as large.
+    try (var file = new RandomAccessFile(directory.resolve("config.json").toFile(), "rw")) {
+      file.setLength(100_000_001);
+    }
+    var run = RunDirectory.open(directory);
+    var e = assertThrows(RunDirectoryException.class, () -> run.readJson("config.json"));
+    assertEquals(
+        run.file("config.json") + " has 100000001 bytes; such a file has at most 100000000",
+        e.getMessage());
   }
 
   @Test

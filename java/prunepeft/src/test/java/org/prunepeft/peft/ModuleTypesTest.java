@@ -73,7 +73,7 @@ class ModuleTypesTest {
             new LoraConfig(5, 7, 0, SOME)
                 .withAdaLora(new AdaLoraConfig(5, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9)),
             null),
-        PeftConfig.of(null, new AdapterConfig(6, Activation.RELU, AdapterConfig.Style.HOULSBY)),
+        PeftConfig.of(null, new AdapterConfig(6, Activation.SILU, AdapterConfig.Style.HOULSBY)),
         PeftConfig.of(null, new AdapterConfig(5, Activation.RELU, AdapterConfig.Style.PARALLEL)));
   }
 
@@ -132,7 +132,12 @@ class ModuleTypesTest {
               new TensorOptional(find(path + "adapter_down.0.bias")));
       return torch
           .linear(
-              adapter.nonLinearity() == Activation.GELU ? torch.gelu(z) : z.relu(),
+              switch (adapter.nonLinearity()) {
+                case GELU -> torch.gelu(z);
+                case SILU -> torch.silu(z);
+                case RELU -> z.relu();
+                case IDENTITY -> z;
+              },
               find(path + "adapter_up.weight"),
               new TensorOptional(find(path + "adapter_up.bias")))
           .mul(new Scalar(adapter.scaling()));

@@ -194,6 +194,7 @@ class TapeTest {
               case IDENTITY -> z;
               case RELU -> z.relu();
               case GELU -> torch.gelu(z);
+              case SILU -> torch.silu(z);
             };
         Tensor plain = h.add(a.matmul(up.t())).add(upBias);
         plain.mul(direction).sum().backward();

@@ -1,18 +1,25 @@
-package org.prunepeft.formats;
+package org.prunepeft.peft;
 
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
 
-/** Names of activations in transformers, which AdapterHub uses. */
-final class NonLinearity {
+/**
+ * Names of activations in transformers, which AdapterHub uses; of several the one that it writes.
+ */
+public final class NonLinearity {
   private static final Map<String, Activation> NAMES =
       new TreeMap<>(
-          Map.of("relu", Activation.RELU, "gelu", Activation.GELU, "linear", Activation.IDENTITY));
+          Map.of(
+              "relu", Activation.RELU,
+              "gelu", Activation.GELU,
+              "swish", Activation.SILU,
+              "linear", Activation.IDENTITY));
 
   private NonLinearity() {}
 
-  static String name(Activation activation) {
+  /** The name of an activation. */
+  public static String name(Activation activation) {
     return NAMES.entrySet().stream()
         .filter(entry -> entry.getValue() == activation)
         .map(Map.Entry::getKey)
@@ -21,10 +28,12 @@ final class NonLinearity {
   }
 
   /**
+   * The activation of a name; silu is another one for swish.
+   *
    * @throws IllegalArgumentException if there is none of that name
    */
-  static Activation byName(String name) {
-    Activation activation = NAMES.get(name);
+  public static Activation byName(String name) {
+    Activation activation = NAMES.get(name.equals("silu") ? "swish" : name);
     if (activation == null) {
       throw new IllegalArgumentException(
           "the adapters' non_linearity '"
