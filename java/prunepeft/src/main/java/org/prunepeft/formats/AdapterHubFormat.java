@@ -35,7 +35,7 @@ public final class AdapterHubFormat implements AdapterFormat {
   /** The adapter's name in keys and configurations. */
   static final String NAME = "prunepeft";
 
-  /** The first release whose LoRA is scaled by alpha / r is 1.1.0; earlier ones scale by alpha. */
+  /** The first release whose LoRA is scaled by alpha / r is 1.1.0; earlier ones do not scale it. */
   static final String VERSION = "adapters.1.2.0";
 
   @Override

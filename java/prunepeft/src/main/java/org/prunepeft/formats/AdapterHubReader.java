@@ -159,7 +159,8 @@ final class AdapterHubReader {
     boolean intermediate = config.flag("intermediate_lora", false);
     boolean output = config.flag("output_lora", false);
     long rank = config.integer("r", 8);
-    double alpha = config.number("alpha", 8) * (scaledByAlphaAlone() ? rank : 1);
+    double given = config.number("alpha", 8);
+    double alpha = ignoresAlpha() ? rank : given;
     double dropout = config.number("dropout", 0);
     List<Integer> layers = layers(config);
     config.finish();
@@ -191,8 +192,11 @@ final class AdapterHubReader {
     }
   }
 
-  /** Releases before 1.1.0 scale by alpha, later ones by alpha / r. */
-  private boolean scaledByAlphaAlone() {
+  /**
+   * Releases before 1.1.0 left the scale out, so that their adapters were trained with 1; later
+   * ones scale by alpha / r.
+   */
+  private boolean ignoresAlpha() {
     String version = description.text("version", "");
     Matcher matcher = VERSION.matcher(version);
     if (!matcher.matches()) {

@@ -67,7 +67,8 @@ final class MergedCheckpoint implements Checkpoint {
   }
 
   @Override
-  public void readFloats(String name, long first, ByteBuffer target) throws IOException {
+  public synchronized void readFloats(String name, long first, ByteBuffer target)
+      throws IOException {
     LowRank update = updates.get(name);
     if (update == null) {
       base.readFloats(name, first, target);

@@ -9,7 +9,7 @@ import java.util.stream.LongStream;
 
 /**
  * The weights of a model, wherever they are stored: named tensors whose values are read as float32,
- * in parts, straight to where they shall be.
+ * in parts, straight to where they shall be. Several threads may read at once.
  */
 public interface Checkpoint extends Closeable {
   /** What messages call it: a file or a directory. */

@@ -1,7 +1,7 @@
 package org.prunepeft.model;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -28,7 +28,7 @@ import org.prunepeft.torch.internal.Torch;
  */
 final class Weights {
   /** Values that are read at once; a Java buffer holds less than 2 GiB. */
-  private static final long CHUNK = 1 << 22;
+  private static final long CHUNK = 1 << 19;
 
   private final Checkpoint checkpoint;
   private final EncoderConfig config;
@@ -115,13 +115,14 @@ final class Weights {
    * @throws FormatException if it is missing or has another shape
    */
   Tensor take(String name, long... shape) throws IOException {
+    check(name, shape);
     Tensor tensor = torch.empty(shape, Torch.float32(), null);
     fill(tensor, name, shape);
     return taken(placed(tensor, torch.ScalarType.Float), Map.of(name, shape[0]));
   }
 
-  /** Fills a dense tensor. */
-  private void fill(Tensor target, String name, long... shape) throws IOException {
+  /** To be called before memory of that size is asked for: a configuration may claim anything. */
+  private void check(String name, long... shape) throws FormatException {
     String stored = names.get(name);
     if (stored == null) {
       throw new FormatException(
@@ -140,16 +141,32 @@ final class Weights {
               .formatted(
                   stored, checkpoint.origin(), Arrays.toString(shape), Arrays.toString(actual)));
     }
+  }
+
+  /** Fills a dense tensor of a shape that was checked. */
+  private void fill(Tensor target, String name, long... shape) throws IOException {
+    String stored = names.get(name);
     untaken.remove(name);
     long count = LongStream.of(shape).reduce(1, Math::multiplyExact);
     try (Pointer data = target.data_ptr()) {
-      for (long from = 0; from < count; from += CHUNK) {
-        long bytes = Math.min(CHUNK, count - from) * Float.BYTES;
-        try (BytePointer part = new BytePointer(data).position(from * Float.BYTES)) {
-          ByteBuffer buffer = part.limit(part.position() + bytes).asByteBuffer();
-          checkpoint.readFloats(stored, from, buffer);
-        }
-      }
+      // By several threads: the system clears each page before it is first written, as slow as it
+      // is read.
+      LongStream.range(0, (count + CHUNK - 1) / CHUNK)
+          .parallel()
+          .forEach(chunk -> read(stored, chunk * CHUNK, count, data));
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  /** Reads the values from one on, CHUNK of them or what is left, to their place. */
+  private void read(String stored, long from, long count, Pointer data) {
+    long begin = from * Float.BYTES;
+    long end = Math.min(count, from + CHUNK) * Float.BYTES;
+    try (BytePointer part = new BytePointer(data).position(begin)) {
+      checkpoint.readFloats(stored, from, part.limit(end).asByteBuffer());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -170,6 +187,8 @@ final class Weights {
     long rows = 0;
     for (Projection projection : projections) {
       long own = config.outputs(projection);
+      check(config.path(layer, projection) + ".weight", own, inputs);
+      check(config.path(layer, projection) + ".bias", own);
       parts.add(new FrozenLinear.Part(layer, config.path(layer, projection), rows, own));
       rows += own;
     }

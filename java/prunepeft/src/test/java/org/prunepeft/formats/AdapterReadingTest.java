@@ -259,12 +259,12 @@ class AdapterReadingTest {
   }
 
   @Test
-  void scalesOfOldReleasesAreAlphaAlone() throws IOException {
+  void lowRankUpdatesOfOldReleasesAreNotScaled() throws IOException {
     LowRank key = Parts.lora(1, "attention.self.key", 2, 4);
     Path directory = write(new AdapterHubFormat(), Parts.adapter(List.of(key)));
     change(directory.resolve("adapter_config.json"), json -> json.put("version", "adapters.1.0.1"));
     LowRank old = (LowRank) read(directory).parts().get(0);
-    assertEquals(4, old.scale());
+    assertEquals(1, old.scale());
   }
 
   @Test

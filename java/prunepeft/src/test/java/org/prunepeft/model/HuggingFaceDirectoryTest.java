@@ -197,6 +197,21 @@ class HuggingFaceDirectoryTest {
     failsWith("encoder.layer.1.attention.self.key.weight", "[21, 21]", "[21, 20]");
   }
 
+  /** Before as much memory is asked for as the configuration claims: no machine has it. */
+  @ParameterizedTest
+  @CsvSource({
+    "vocab_size, embeddings.word_embeddings.weight",
+    "max_position_embeddings, embeddings.position_embeddings.weight",
+    "intermediate_size, encoder.layer.0.intermediate.dense.weight",
+  })
+  void sizesThatTheWeightsDoNotHaveAreRefused(String size, String tensor) throws IOException {
+    write(BERT);
+    Path file = directory.resolve("config.json");
+    ObjectNode config = (ObjectNode) JSON.readTree(file.toFile());
+    JSON.writeValue(file.toFile(), config.put(size, Integer.MAX_VALUE));
+    failsWith("tensor " + tensor, "must have shape [2147483647, 21]");
+  }
+
   @Test
   void tensorsThatTheConfigurationHasNoPlaceForAreNamed() throws IOException {
     tensors.put("encoder.layer.2.output.dense.bias", new Tensor(new long[] {21}, new float[21]));
