@@ -73,8 +73,8 @@ final class AdaLoraLayout {
   }
 
   /**
-   * PEFT reads no AdaLoRA without a positive total_step that leaves a step between tinit and tfinal.
-   * An imported one may have had none; the least that is allowed stands for it.
+   * PEFT reads no AdaLoRA without a positive total_step that leaves a step between tinit and
+   * tfinal. An imported one may have had none; the least that is allowed stands for it.
    */
   private static long totalStep(AdaLoraConfig config) {
     return config.totalStep() > 0

@@ -288,8 +288,7 @@ public final class Models {
           default -> false;
         };
     byte[] tokenizer = directory.tokenizer(wordPiece);
-    return new Pretrained(
-        config, tokenizer, directory.tokenizerConfig(), directory.weights());
+    return new Pretrained(config, tokenizer, directory.tokenizerConfig(), directory.weights());
   }
 
   /** Opens what is in a jar. */

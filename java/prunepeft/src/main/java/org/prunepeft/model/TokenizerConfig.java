@@ -40,8 +40,7 @@ final class TokenizerConfig {
     if (normalizer.path("type").asText().equals("BertNormalizer")) {
       config.put("do_lower_case", normalizer.path("lowercase").asBoolean(true));
       config.set("strip_accents", normalizer.get("strip_accents"));
-      config.put(
-          "tokenize_chinese_chars", normalizer.path("handle_chinese_chars").asBoolean(true));
+      config.put("tokenize_chinese_chars", normalizer.path("handle_chinese_chars").asBoolean(true));
     }
     JsonNode words = parts.path("pre_tokenizer");
     if (words.path("type").asText().equals("ByteLevel")) {

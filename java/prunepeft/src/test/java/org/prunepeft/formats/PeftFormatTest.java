@@ -260,8 +260,7 @@ class PeftFormatTest {
     Map<String, Object> older =
         JSON.readValue(file.toFile(), new TypeReference<Map<String, Object>>() {});
     older.put("total_step", null);
-    TrainedAdapter read =
-        format.read(directory, older, SmallBert.CONFIG, List.of("a", "b", "c"));
+    TrainedAdapter read = format.read(directory, older, SmallBert.CONFIG, List.of("a", "b", "c"));
     assertEquals(0, read.lowRank().get(0).singular().config().totalStep());
     Path again = temporary.resolve("again");
     RunDirectory target = RunDirectory.create(again);
