@@ -321,7 +321,7 @@ final class SetupOptions {
         defaultValue = "pfeiffer",
         paramLabel = "NAME",
         description =
-            "Where adapters sit: pfeiffer (after the feed-forward block), houlsby (two modules: after attention and after the feed-forward block) or parallel (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
+            "Where adapters sit: pfeiffer or seq_bn (after the feed-forward block), houlsby or double_seq_bn (two modules: after attention and after the feed-forward block), parallel or par_bn (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
     String style;
 
     @Option(

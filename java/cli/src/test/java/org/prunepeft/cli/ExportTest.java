@@ -119,6 +119,7 @@ class ExportTest {
             "config.json",
             "model.safetensors",
             "tokenizer.json",
+            "tokenizer_config.json",
             "head.safetensors",
             "prunepeft.json"),
         names(model));

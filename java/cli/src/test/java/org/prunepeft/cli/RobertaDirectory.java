@@ -56,6 +56,7 @@ final class RobertaDirectory {
         .write(
             config,
             JSON.writeValueAsBytes(tokenizer),
+            null,
             new MapCheckpoint("memory", roberta.tensors));
   }
 

@@ -23,7 +23,8 @@ import org.prunepeft.io.Spelling;
 /**
  * A data set as Hugging Face's hub keeps it, in a directory on the disk: files whose names tell
  * their part, such as {@code data/train-00000-of-00001.parquet}, or a README.md whose {@code
- * configs} say which files make a part.
+ * configs} say which files make a part. What {@code datasets.save_to_disk} writes, Arrow's files,
+ * is not read.
  */
 public final class DatasetDirectory {
   /** Parts, with the names that they go by. */
@@ -77,6 +78,9 @@ public final class DatasetDirectory {
       } else {
         declared(files, chosen(configs, config));
       }
+      if (!parts.containsKey(Part.TRAIN)) {
+        requireNoArrow();
+      }
     } catch (IOException e) {
       throw new DataException("can't read %s: %s".formatted(directory, e.getMessage()), e);
     }
@@ -85,6 +89,22 @@ public final class DatasetDirectory {
           "%s has no file to train on, such as data/train-00000-of-00001.parquet%s"
               .formatted(directory, config == null ? "" : ", in the configuration " + config));
     }
+  }
+
+  private void requireNoArrow() throws IOException {
+    try (Stream<Path> all = Files.walk(directory, DEPTH)) {
+      if (all.noneMatch(file -> file.getFileName().toString().endsWith(".arrow"))) {
+        return;
+      }
+    }
+    throw new DataException(
+        "%s holds Arrow files, as datasets.save_to_disk writes them, which are not read; write Parquet in Python: %s"
+            .formatted(
+                directory,
+                Files.exists(directory.resolve("dataset_dict.json"))
+                    ? "for part, rows in datasets.load_from_disk(DIR).items():"
+                        + " rows.to_parquet(part + \".parquet\")"
+                    : "datasets.load_from_disk(DIR).to_parquet(\"train.parquet\")"));
   }
 
   /** To train on. */

@@ -68,8 +68,18 @@ final class AdaLoraLayout {
     fields.put("beta1", config.beta1());
     fields.put("beta2", config.beta2());
     fields.put("orth_reg_weight", config.orthRegWeight());
-    fields.put("total_step", config.totalStep());
+    fields.put("total_step", totalStep(config));
     fields.put("rank_pattern", pattern);
+  }
+
+  /**
+   * PEFT reads no AdaLoRA without a positive total_step that leaves a step between tinit and
+   * tfinal. An imported one may have had none; the least that is allowed stands for it.
+   */
+  private static long totalStep(AdaLoraConfig config) {
+    return config.totalStep() > 0
+        ? config.totalStep()
+        : (long) config.tinit() + config.tfinal() + 1;
   }
 
   private static List<Boolean> kept(LowRank update) {

@@ -13,8 +13,8 @@ import org.prunepeft.model.Models.Pretrained;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with
- * the names of the classes, model.safetensors with the encoder, tokenizer.json; and the head apart,
- * in {@value #HEAD}.
+ * the names of the classes, model.safetensors with the encoder, tokenizer.json and
+ * tokenizer_config.json; and the head apart, in {@value #HEAD}.
  */
 public final class MergedModel {
   /** The head, which no class of Hugging Face's library computes: keys classifier.weight, .bias. */
@@ -56,7 +56,8 @@ public final class MergedModel {
             PeftFormat.HEAD + ".bias", adapter.headBias()));
     Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
     config.putAll(labels(adapter.labels()));
-    new HuggingFaceDirectory(directory.path()).write(config, base.tokenizer(), merged);
+    new HuggingFaceDirectory(directory.path())
+        .write(config, base.tokenizer(), base.tokenizerConfigToWrite(), merged);
   }
 
   /** The names of the classes as Hugging Face's configurations have them. */

@@ -23,6 +23,7 @@ import java.util.Map;
  *   <tr><td>tokenizer.json</td><td>the tokenizer; instead of it, BERT's may be vocab.txt, with {@code
  *       do_lower_case}, {@code strip_accents} and {@code tokenize_chinese_chars} in
  *       tokenizer_config.json</td></tr>
+ *   <tr><td>tokenizer_config.json</td><td>what Python's class of the tokenizer is set to</td></tr>
  * </table>
  */
 public final class HuggingFaceDirectory {
@@ -142,6 +143,18 @@ public final class HuggingFaceDirectory {
             .formatted(directory, TOKENIZER, wordPiece ? " and no " + VOCABULARY : ""));
   }
 
+  /**
+   * Content of tokenizer_config.json.
+   *
+   * @return null if there is none
+   * @throws IOException if reading fails
+   */
+  public byte[] tokenizerConfig() throws IOException {
+    return Files.exists(directory.resolve(TOKENIZER_CONFIG))
+        ? bytes(TOKENIZER_CONFIG, MAX_CONFIG)
+        : null;
+  }
+
   private byte[] wordPieceTokenizer() throws IOException {
     JsonNode settings =
         Files.exists(directory.resolve(TOKENIZER_CONFIG))
@@ -166,12 +179,14 @@ public final class HuggingFaceDirectory {
    *
    * @param config content of config.json
    * @param tokenizer content of tokenizer.json
+   * @param tokenizerConfig content of tokenizer_config.json; null: there will be none
    * @throws IOException if writing fails, or the directory holds one of the files already
    */
-  public void write(Map<String, Object> config, byte[] tokenizer, Checkpoint weights)
+  public void write(
+      Map<String, Object> config, byte[] tokenizer, byte[] tokenizerConfig, Checkpoint weights)
       throws IOException {
     Files.createDirectories(directory);
-    for (String name : new String[] {CONFIG, WEIGHTS, INDEX, TOKENIZER}) {
+    for (String name : new String[] {CONFIG, WEIGHTS, INDEX, TOKENIZER, TOKENIZER_CONFIG}) {
       if (Files.exists(directory.resolve(name))) {
         throw new IOException(
             "%s is there already; name a new directory".formatted(directory.resolve(name)));
@@ -179,6 +194,9 @@ public final class HuggingFaceDirectory {
     }
     SafeTensors.write(directory.resolve(WEIGHTS), weights);
     AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
+    if (tokenizerConfig != null) {
+      AtomicFile.write(directory.resolve(TOKENIZER_CONFIG), tokenizerConfig);
+    }
     String text = JSON.writeValueAsString(config) + "\n";
     AtomicFile.write(directory.resolve(CONFIG), text.getBytes(StandardCharsets.UTF_8));
   }

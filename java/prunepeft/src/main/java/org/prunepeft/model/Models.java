@@ -71,10 +71,17 @@ public final class Models {
    *
    * @param config of the encoder
    * @param tokenizer tokenizer.json
+   * @param tokenizerConfig tokenizer_config.json; null: there is none
    * @param weights the encoder's, and perhaps a head's; closed with this
    */
-  public record Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights)
+  public record Pretrained(
+      EncoderConfig config, byte[] tokenizer, byte[] tokenizerConfig, Checkpoint weights)
       implements Closeable {
+    /** A model without tokenizer_config.json. */
+    public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
+      this(config, tokenizer, null, weights);
+    }
+
     /**
      * Writes it as Hugging Face's library would save it.
      *
@@ -82,7 +89,17 @@ public final class Models {
      */
     public void write(Path directory) throws IOException {
       new HuggingFaceDirectory(directory)
-          .write(HuggingFaceConfig.write(config), tokenizer, weights);
+          .write(HuggingFaceConfig.write(config), tokenizer, tokenizerConfigToWrite(), weights);
+    }
+
+    /**
+     * The tokenizer_config.json that belongs into a directory: the model's own, or, if it has none,
+     * one that says what its tokenizer does.
+     *
+     * @throws IOException if the tokenizer is no JSON
+     */
+    public byte[] tokenizerConfigToWrite() throws IOException {
+      return tokenizerConfig != null ? tokenizerConfig : TokenizerConfig.of(config, tokenizer);
     }
 
     /**
@@ -98,7 +115,7 @@ public final class Models {
 
     /** The same model with other weights; each is closed by whoever opened it. */
     public Pretrained with(Checkpoint weights) {
-      return new Pretrained(config, tokenizer, weights);
+      return new Pretrained(config, tokenizer, tokenizerConfig, weights);
     }
 
     @Override
@@ -271,7 +288,7 @@ public final class Models {
           default -> false;
         };
     byte[] tokenizer = directory.tokenizer(wordPiece);
-    return new Pretrained(config, tokenizer, directory.weights());
+    return new Pretrained(config, tokenizer, directory.tokenizerConfig(), directory.weights());
   }
 
   /** Opens what is in a jar. */

@@ -97,6 +97,21 @@ class DatasetDirectoryTest {
   }
 
   @Test
+  void savedToDiskIsRefusedWithTheRemedy() throws IOException {
+    put("state.json", "{\"_data_files\": [{\"filename\": \"data-00000-of-00001.arrow\"}]}");
+    put("dataset_info.json", "{}");
+    put("data-00000-of-00001.arrow", "");
+    String message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("save_to_disk"), message);
+    assertTrue(message.contains("load_from_disk(DIR).to_parquet(\"train.parquet\")"), message);
+    put("dataset_dict.json", "{\"splits\": [\"train\"]}");
+    message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("rows.to_parquet(part + \".parquet\")"), message);
+    Path train = put("train.parquet", "");
+    assertEquals(train, read(null).train());
+  }
+
+  @Test
   void whatHoldsNoDataSetIsRefused() throws IOException {
     String message = assertThrows(DataException.class, () -> read(null)).getMessage();
     assertTrue(message.contains("no file to train on"), message);

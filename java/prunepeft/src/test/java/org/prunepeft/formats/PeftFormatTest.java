@@ -254,6 +254,25 @@ class PeftFormatTest {
   }
 
   @Test
+  void adaLoraThatCameWithoutTotalStepLeavesWithAPositiveOne() throws IOException {
+    Path directory = write(Parts.adapter(List.of(adaLora(0, 0.5f, 0, -2))));
+    Path file = directory.resolve("adapter_config.json");
+    Map<String, Object> older =
+        JSON.readValue(file.toFile(), new TypeReference<Map<String, Object>>() {});
+    older.put("total_step", null);
+    TrainedAdapter read = format.read(directory, older, SmallBert.CONFIG, List.of("a", "b", "c"));
+    assertEquals(0, read.lowRank().get(0).singular().config().totalStep());
+    Path again = temporary.resolve("again");
+    RunDirectory target = RunDirectory.create(again);
+    format.write(read, target);
+    target.complete();
+    JsonNode config = JSON.readTree(again.resolve("adapter_config.json").toFile());
+    assertEquals(4, config.get("total_step").asInt());
+    assertEquals(1, config.get("tinit").asInt());
+    assertEquals(2, config.get("tfinal").asInt());
+  }
+
+  @Test
   void whatPeftCannotHoldIsRefusedWithTheRemedy() {
     LowRank lora = Parts.lora(0, "attention.self.query", 4, 16);
     TrainedAdapter mixed =

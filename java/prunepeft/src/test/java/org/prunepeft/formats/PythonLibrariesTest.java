@@ -159,7 +159,8 @@ class PythonLibrariesTest {
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     Path model = place.resolve("model");
     new HuggingFaceDirectory(model)
-        .write(HuggingFaceConfig.write(config), TOKENIZER, new MapCheckpoint("random", tensors));
+        .write(
+            HuggingFaceConfig.write(config), TOKENIZER, null, new MapCheckpoint("random", tensors));
     EncoderInput input = input(config, request);
     request.put("library", one.library);
     request.put("model", model.toString());

@@ -2,9 +2,11 @@ package org.prunepeft.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
@@ -33,6 +35,7 @@ import org.prunepeft.data.Tokenizer;
 import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.io.WordPieceVocabulary;
 import org.prunepeft.torch.internal.Torch;
 
 /** Models in directories as Hugging Face's library saves them, in all forms that these take. */
@@ -337,6 +340,45 @@ class HuggingFaceDirectoryTest {
     Files.writeString(
         directory.resolve("tokenizer_config.json"), "{\"do_lower_case\": false, \"x\": 1}");
     assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
+    // A copy has the same settings, word for word.
+    Path copy = directory.resolve("copy");
+    try (var model = Models.byName(directory.toString()).loader().open()) {
+      model.write(copy);
+    }
+    assertEquals(
+        "{\"do_lower_case\": false, \"x\": 1}",
+        Files.readString(copy.resolve("tokenizer_config.json")));
+  }
+
+  @Test
+  void aTokenizerWithoutSettingsIsWrittenWithWhatItDoes() throws IOException {
+    byte[] vocabulary =
+        "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nParis\n".getBytes(StandardCharsets.UTF_8);
+    for (boolean lower : new boolean[] {false, true}) {
+      byte[] tokenizer = new WordPieceVocabulary(vocabulary).tokenizerJson(lower, null, false);
+      JsonNode config = tokenizerConfig(BERT, tokenizer);
+      assertEquals(lower, config.get("do_lower_case").booleanValue());
+      assertTrue(config.get("strip_accents").isNull());
+      assertFalse(config.get("tokenize_chinese_chars").booleanValue());
+      assertEquals("BertTokenizer", config.get("tokenizer_class").asText());
+      assertEquals(BERT.maxTokens(), config.get("model_max_length").intValue());
+    }
+    // A BERT with another kind of tokenizer is not said to have BERT's.
+    JsonNode other =
+        tokenizerConfig(
+            BERT,
+            """
+            {"model": {"type": "BPE"}, "normalizer": null,
+             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": true}}"""
+                .getBytes(StandardCharsets.UTF_8));
+    assertFalse(other.has("tokenizer_class"));
+    assertFalse(other.has("do_lower_case"));
+    assertTrue(other.get("add_prefix_space").booleanValue());
+  }
+
+  private JsonNode tokenizerConfig(EncoderConfig config, byte[] tokenizer) throws IOException {
+    var model = new Models.Pretrained(config, tokenizer, new MapCheckpoint("memory", tensors));
+    return JSON.readTree(model.tokenizerConfigToWrite());
   }
 
   @Test
@@ -375,6 +417,7 @@ class HuggingFaceDirectoryTest {
         .write(
             HuggingFaceConfig.write(config),
             "{}".getBytes(StandardCharsets.UTF_8),
+            null,
             new MapCheckpoint("memory", tensors));
   }
 
