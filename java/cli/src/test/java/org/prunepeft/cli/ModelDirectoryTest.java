@@ -179,6 +179,32 @@ class ModelDirectoryTest {
   }
 
   @Test
+  void parallelAdaptersAreSearched() throws IOException {
+    Path output = temporary.resolve("parallel");
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--train-examples=64",
+            "--validation-examples=32",
+            "--test-examples=32",
+            "--epochs=1",
+            "--max-seq-length=48",
+            "--threads=2",
+            "--lora-r=0",
+            "--adapter-size=4",
+            "--adapter-config=parallel",
+            "--strategy=all",
+            "--rounds=1",
+            "--round-examples=32",
+            "--output=" + output)
+        .exits(0);
+    List<?> modules =
+        (List<?>) RunDirectory.open(output).readJson("configuration.json").get("modules");
+    // Four layers with one adapter each, half of the parameters kept.
+    assertEquals(2, modules.size(), modules.toString());
+  }
+
+  @Test
   void sequencesLongerThanThePositionsAreRefused() {
     Call call =
         Call.of(

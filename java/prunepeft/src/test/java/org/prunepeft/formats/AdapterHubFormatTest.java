@@ -11,12 +11,19 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Architecture;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
@@ -72,6 +79,48 @@ class AdapterHubFormatTest {
       assertArrayEquals(
           value.b().values(),
           tensors.floats("bert.encoder.layer.1.attention.self.value.loras.prunepeft.lora_B"));
+    }
+  }
+
+  /**
+   * Adapters at both places and LoRA, by the names that each architecture has for what holds them.
+   */
+  @ParameterizedTest
+  @EnumSource(value = Architecture.class, mode = EnumSource.Mode.EXCLUDE, names = "BERT")
+  void eachArchitectureHasItsOwnKeys(Architecture architecture) throws IOException {
+    EncoderConfig encoder = Parts.encoder(architecture);
+    List<AdapterPart> parts = new ArrayList<>();
+    for (Projection projection :
+        List.of(Projection.QUERY, Projection.VALUE, Projection.INTERMEDIATE, Projection.OUTPUT)) {
+      parts.add(
+          new LowRank(
+              1,
+              encoder.path(1, projection),
+              Parts.random(4, encoder.inputs(projection)),
+              Parts.random(encoder.outputs(projection), 4),
+              8,
+              false,
+              0,
+              null));
+    }
+    parts.add(Parts.bottleneck(1, Place.ATTENTION, Input.OUTPUT, 6));
+    parts.add(Parts.bottleneck(1, Place.FEED_FORWARD, Input.OUTPUT, 6));
+    RunDirectory target = RunDirectory.create(temporary.resolve("adapter"));
+    TrainedAdapter adapter =
+        new TrainedAdapter(
+            "some/model",
+            encoder,
+            parts,
+            List.of("no", "yes"),
+            Parts.random(2, 24),
+            Parts.random(2));
+    format.write(adapter, target);
+    target.complete();
+    Map<String, Map<String, List<Long>>> fixtures =
+        JSON.readValue(Parts.resource("adapters-architectures.json"), new TypeReference<>() {});
+    try (SafeTensors tensors =
+        SafeTensors.open(temporary.resolve("adapter").resolve("adapter.safetensors"))) {
+      assertEquals(new TreeMap<>(fixtures.get(architecture.modelType())), Parts.shapes(tensors));
     }
   }
 

@@ -14,7 +14,9 @@ import java.util.Random;
 import java.util.TreeMap;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
@@ -43,6 +45,26 @@ final class Parts {
       values[i] = (float) (0.3 * RANDOM.nextGaussian());
     }
     return new SafeTensors.Tensor(shape, values);
+  }
+
+  /** A small one: 2 layers, hidden size 24, intermediate size 35. */
+  static EncoderConfig encoder(Architecture architecture) {
+    return new EncoderConfig(
+        architecture,
+        2,
+        24,
+        3,
+        35,
+        53,
+        34,
+        1,
+        1e-5,
+        24,
+        HiddenActivation.GELU,
+        1,
+        true,
+        null,
+        null);
   }
 
   static LowRank lora(int layer, String target, int rank, double alpha) {

@@ -35,7 +35,6 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
-import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Projection;
 import org.prunepeft.model.SmallBert;
@@ -95,23 +94,7 @@ class PeftFormatTest {
   @ParameterizedTest
   @EnumSource(value = Architecture.class, mode = EnumSource.Mode.EXCLUDE, names = "BERT")
   void eachArchitectureHasItsOwnKeys(Architecture architecture) throws IOException {
-    EncoderConfig encoder =
-        new EncoderConfig(
-            architecture,
-            2,
-            24,
-            3,
-            35,
-            53,
-            34,
-            1,
-            1e-5,
-            24,
-            HiddenActivation.GELU,
-            1,
-            true,
-            null,
-            null);
+    EncoderConfig encoder = Parts.encoder(architecture);
     List<AdapterPart> updates = new ArrayList<>();
     for (Projection projection : Projection.values()) {
       updates.add(
