@@ -102,10 +102,17 @@ final class ParquetTable implements TableReader {
 
   private void open() throws IOException {
     Path path = shards.get(shard);
+    FileMetaData metadata;
     try {
       file = ParquetFileReader.open(new LocalInputFile(path), options);
+      metadata = file.getFooter().getFileMetaData();
+    } catch (NoSuchFileException e) {
+      throw e;
+    } catch (IOException | RuntimeException e) {
+      throw damaged(e);
+    }
+    try {
       requireCodecs(path);
-      FileMetaData metadata = file.getFooter().getFileMetaData();
       MessageType whole = metadata.getSchema();
       classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
@@ -114,9 +121,9 @@ final class ParquetTable implements TableReader {
       }
       schema = new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
-    } catch (NoSuchFileException | IllegalArgumentException e) {
-      throw e;
-    } catch (IOException | RuntimeException e) {
+    } catch (IllegalArgumentException e) {
+      throw e; // says what of the file is not as it was asked for
+    } catch (RuntimeException e) {
       throw damaged(e);
     }
   }
