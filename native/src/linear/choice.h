@@ -4,8 +4,8 @@
 // compute capability and by what it has, never by its name. Every path gives results within the same tolerance, and the two
 // tiles of sm_80 the same bits.
 //
-// Origin of kMeasured: gpu-check/run.sh prints the time of every path at every shape; a row is to name that run. NO DEVICE HAS
-// BEEN MEASURED YET, so the table has no row.
+// Origin of kMeasured: a run of gpu-check, which a row is to name. It times the path that is chosen here, not yet the other one
+// beside it. NO DEVICE HAS BEEN MEASURED YET, so the table has no row.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
