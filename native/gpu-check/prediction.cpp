@@ -53,11 +53,11 @@ void print_predictions() {
       print("forward, split" + suffix, frozen, sum(c.frozen(), c.down(false), c.up()));
       print("forward, bordered" + suffix, frozen, sum(c.down(false), c.bordered_forward()));
       print("forward, bordered, x copied" + suffix, frozen, sum(c.down(true), c.bordered_forward()));
-      print("forward, fused" + suffix, frozen, sum(c.fused_forward(false)));
+      print("forward, fused, mma.sync" + suffix, frozen, sum(c.fused_forward(false)));
       print("forward, fused, warpgroups" + suffix, frozen, sum(c.fused_forward(true)));
       print("backward, split" + suffix, frozen, sum(c.frozen(), c.grad_up(), c.grad_input(), c.grad_down()));
       if (!c.dropout) print("backward, bordered", frozen, sum(c.bordered_backward(), c.grad_up(), c.grad_down()));
-      print("backward, fused" + suffix, frozen, sum(c.fused_grad_input(false), c.grad_up(), c.grad_down()));
+      print("backward, fused, mma.sync" + suffix, frozen, sum(c.fused_grad_input(false), c.grad_up(), c.grad_down()));
       print("backward, fused, warpgroups" + suffix, frozen, sum(c.fused_grad_input(true), c.grad_up(), c.grad_down()));
     }
   }
