@@ -9,7 +9,6 @@
 #include "linear/choice.h"
 
 namespace gpu_check {
-using prunepeft::cuda::kChosenPath;
 using prunepeft::cuda::LinearPath;
 
 inline prunepeft::cuda::DeviceTraits device_traits() {
@@ -27,7 +26,8 @@ inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int6
   constexpr int64_t kVector = 8;
   const bool whole = columns % kVector == 0 && inner % kVector == 0 && r % kVector == 0;
   const auto size = static_cast<int64_t>(pp_dtype_size(dtype));
-  return {M, columns, inner, size, whole && size == 2};
+  const bool admitted = pp_internal_forced_linear_path() != prunepeft::cuda::kChosenWithoutWarpgroups;
+  return {M, columns, inner, size, whole && size == 2 && admitted};
 }
 
 /** Whether the path by warpgroups is what a call takes by itself. */
@@ -44,7 +44,7 @@ struct FusedVariant {
 
 /** What is chosen comes first; with `every`, each path that there is follows. */
 inline std::vector<FusedVariant> fused_variants(const prunepeft::cuda::LinearShape& shape, bool every) {
-  std::vector<FusedVariant> variants = {{"", kChosenPath, chooses_warpgroups(shape)}};
+  std::vector<FusedVariant> variants = {{"", pp_internal_forced_linear_path(), chooses_warpgroups(shape)}};
   if (!every) return variants;
   variants.push_back({", small tile", static_cast<int>(LinearPath::kSmallTile), false});
   variants.push_back({", large tile", static_cast<int>(LinearPath::kLargeTile), false});

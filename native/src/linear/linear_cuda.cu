@@ -106,12 +106,12 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
   DeviceTraits traits;
   const cudaError_t error = read_traits(device, &traits);
   if (error != cudaSuccess) return error;
+  const int forced = pp_internal_forced_linear_path();
   const LinearShape shape = {arguments.left.rows, arguments.columns, arguments.left.columns, int64_t{sizeof(T)},
-                             can_copy_in_bulk(arguments, forward)};
+                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward)};
   const LinearChoice chosen = choose_linear(traits, shape);
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
-  const int forced = pp_internal_forced_linear_path();
-  if (forced == kChosenPath) return cudaSuccess;
+  if (forced == kChosenPath || forced == kChosenWithoutWarpgroups) return cudaSuccess;
   choice->path = static_cast<LinearPath>(forced);
   choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
   return choice->path == LinearPath::kWarpgroup && !has_warpgroup_path(traits, shape) ? cudaErrorNotSupported : cudaSuccess;

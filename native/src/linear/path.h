@@ -10,24 +10,27 @@ namespace prunepeft::cuda {
 /** Kernels of the fused linear; choice.h says which is taken where. */
 enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup };
 
-/** No path is forced. */
-constexpr int kChosenPath = -1;
+/** No path is forced; or none is, but the choice is between those of sm_80. */
+constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2;
 }  // namespace prunepeft::cuda
 
 extern "C" {
-/** From now on every call takes that LinearPath, or fails with PP_DEVICE_ERROR if it cannot; kChosenPath ends it. */
+/** From now on every call takes that LinearPath, or fails with PP_DEVICE_ERROR if it cannot; or one of the constants above. */
 PP_API void pp_internal_force_linear_path(int path);
-int pp_internal_forced_linear_path(void);
+PP_API int pp_internal_forced_linear_path(void);
 }
 
 namespace prunepeft::cuda {
-/** While it lives, a path is forced; with kChosenPath, none. */
+/** While it lives, pp_internal_force_linear_path(path) holds. */
 class ForcedLinearPath {
  public:
-  explicit ForcedLinearPath(int path) { pp_internal_force_linear_path(path); }
+  explicit ForcedLinearPath(int path) : before_(pp_internal_forced_linear_path()) { pp_internal_force_linear_path(path); }
   explicit ForcedLinearPath(LinearPath path) : ForcedLinearPath(static_cast<int>(path)) {}
-  ~ForcedLinearPath() { pp_internal_force_linear_path(kChosenPath); }
+  ~ForcedLinearPath() { pp_internal_force_linear_path(before_); }
   ForcedLinearPath(const ForcedLinearPath&) = delete;
+
+ private:
+  int before_;
 };
 }  // namespace prunepeft::cuda
 

@@ -22,6 +22,8 @@ struct Case {
   Placement placement;
   float p;
   bool bias;
+  int64_t out_offset = 0;  // of y and dX, beyond the placement's
+  Placement out() const { return {placement.offset + out_offset, placement.padding}; }
 };
 
 const Case kCases[] = {
@@ -46,6 +48,8 @@ const Case kBulkCases[] = {
     {270, 264, 520, {{16, 37, 301}, {40, 250, 270}}, {0, 8}, 0.25f, true},  // nine tiles; ranks that begin within a tile
     {40, 520, 304, {{72, 0, 304}, {8, 296, 8}}, {0, 0}, 0.5f, false},       // ranks in two steps; masks drawn ahead
     {150, 1032, 264, {{8, 8, 8}, {24, 0, 256}, {16, 255, 9}}, {0, 16}, 0, true},
+    {67, 267, 163, {{11, 3, 100}, {19, 0, 163}}, {0, 5}, 0.3f, true},  // nothing divides by 8 but the leading dimensions
+    {130, 24, 72, {{16, 0, 72}}, {0, 0}, 0.1f, true, 3},               // results at odd addresses
 };
 
 int compute_major() {
@@ -102,7 +106,7 @@ void test_forward(pp_dtype dtype, const Case& c) {
       describe("forward", dtype, c),
       [&] {
         Operands o(dtype, c, Content::kUnwritten);
-        Matrix x(dtype, c.M, c.K, c.placement, Content::kRandom), y(dtype, c.M, c.N, c.placement, Content::kUnwritten);
+        Matrix x(dtype, c.M, c.K, c.placement, Content::kRandom), y(dtype, c.M, c.N, c.out(), Content::kUnwritten);
         const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
         const Workspace workspace(pp_linear_forward_workspace(o.linear, c.M, o.branches.data(), o.count()));
         expect_ok(pp_linear_forward(&kDevice, o.linear, c.M, x.data(), x.ld(), o.branches.data(), o.count(),
@@ -142,7 +146,7 @@ void test_grad_input(pp_dtype dtype, const Case& c) {
       describe("grad_input", dtype, c),
       [&] {
         Operands o(dtype, c, Content::kRandom);
-        Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.placement, Content::kUnwritten);
+        Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.out(), Content::kUnwritten);
         const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
         const Workspace workspace(pp_linear_grad_input_workspace(o.linear, c.M, o.branches.data(), o.count()));
         expect_ok(pp_linear_grad_input(&kDevice, o.linear, c.M, dy.data(), dy.ld(), o.branches.data(), o.count(),
@@ -182,7 +186,7 @@ void test_refused() {
   for (const auto& [dtype, c] : refused) {
     current_case = describe("refused", dtype, c);
     Operands o(dtype, c, Content::kRandom);
-    Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.placement, Content::kUnwritten);
+    Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.out(), Content::kUnwritten);
     const pp_status status = pp_linear_grad_input(&kDevice, o.linear, c.M, dy.data(), dy.ld(), o.branches.data(), o.count(),
                                                   nullptr, dx.data(), dx.ld(), nullptr, 0);
     expect(status == PP_DEVICE_ERROR, "a path that the operands do not allow is an error");
