@@ -24,6 +24,7 @@ public final class BorderedLinear {
   private final int module;
 
   /**
+   * @param product by which all of it is computed
    * @param g G [N+r, K+r]
    * @param rank r, 1 or more
    * @param scale alpha / r
@@ -45,17 +46,17 @@ public final class BorderedLinear {
     inputs = g.cols() - rank;
   }
 
-  /** W [N,K] within G. */
+  /** {@return W [N,K] within G} */
   public Matrix w() {
     return g.part(0, 0, outputs, inputs);
   }
 
-  /** A [r,K] within G. */
+  /** {@return A [r,K] within G} */
   public Matrix a() {
     return g.part(outputs, 0, rank, inputs);
   }
 
-  /** B [N,r] within G. */
+  /** {@return B [N,r] within G} */
   public Matrix b() {
     return g.part(0, inputs, outputs, rank);
   }
@@ -63,9 +64,11 @@ public final class BorderedLinear {
   /**
    * y = x Wᵀ + S Bᵀ with S = s·D(x) Aᵀ.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M, K+r]: x in the first K columns; S is written to the last r, for the backward pass
    * @param dropout null: none
    * @param y [M,N], written
+   * @param workspace scratch memory, not for two calls at once
    */
   public void forward(Device device, Matrix x, Dropout dropout, Matrix y, Workspace workspace) {
     x.require("x", g.dtype(), x.rows(), inputs + rank);
@@ -79,12 +82,15 @@ public final class BorderedLinear {
    * dX = dY W + Dᵀ(dS A), dA = dSᵀ D(x), dB = dYᵀ S, with dS = s·dY B. Under dropout dX's second
    * part is a pass of its own, since its mask would fall on dY W too.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x as {@link #forward} left it
    * @param dy [M, N+r]: dY in the first N columns; dS is written to the last r
    * @param dropout that of {@link #forward}
    * @param dx [M,K], written
    * @param da [r,K], float32, written or added to
    * @param db [N,r], float32, written or added to
+   * @param accumulate whether gradients are added to what is there; else they replace it
+   * @param workspace scratch memory, not for two calls at once
    */
   public void backward(
       Device device,

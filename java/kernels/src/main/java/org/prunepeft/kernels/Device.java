@@ -26,13 +26,13 @@ public final class Device implements AutoCloseable {
     cuda = type == LibPrunePeft.PP_CUDA;
   }
 
-  /** The CPU. */
+  /** {@return the CPU} */
   public static Device cpu() {
     return CPU;
   }
 
   /**
-   * A CUDA device.
+   * {@return a CUDA device}
    *
    * @param index the device's ordinal, 0 or more
    * @param stream a cudaStream_t on which work is enqueued; null is the default stream
@@ -49,7 +49,10 @@ public final class Device implements AutoCloseable {
     return new Device(LibPrunePeft.PP_CUDA, index, stream);
   }
 
-  /** How many CUDA devices there are; 0 in a build without CUDA or on a machine without driver. */
+  /**
+   * {@return how many CUDA devices there are; 0 in a build without CUDA or on a machine without
+   * driver}
+   */
   public static int cudaCount() {
     try (IntPointer count = new IntPointer(1)) {
       check(LibPrunePeft.pp_device_count(LibPrunePeft.PP_CUDA, count));
@@ -57,7 +60,7 @@ public final class Device implements AutoCloseable {
     }
   }
 
-  /** Why there is no CUDA device, in the native library's words; empty if there is one. */
+  /** {@return why there is no CUDA device, in the native library's words; empty if there is one} */
   public static Optional<String> cudaAbsence() {
     return cudaCount() > 0
         ? Optional.empty()
@@ -74,13 +77,16 @@ public final class Device implements AutoCloseable {
     return cuda == other.cuda && struct.index() == other.struct.index();
   }
 
+  /** {@return whether it is a GPU} */
   public boolean isCuda() {
     return cuda;
   }
 
   /**
-   * The type of trained weights, and of what is as narrow as they, in a call of a type: on the CPU
-   * they are always float32.
+   * {@return the type of trained weights, and of what is as narrow as they, in a call of a type: on
+   * the CPU they are always float32}
+   *
+   * @param call the type of the call's activations
    */
   public DType trainedType(DType call) {
     return cuda ? call : DType.FLOAT32;

@@ -22,7 +22,7 @@ public final class Workspace implements AutoCloseable {
     return buffer.pointer();
   }
 
-  /** Bytes held now. */
+  /** {@return bytes held now} */
   public long bytes() {
     return buffer == null ? 0 : buffer.bytes();
   }

@@ -41,10 +41,18 @@ public final class LoraLinear {
   /** Sees S [M,r] of each branch after the forward pass; the module's output is S Bᵀ. */
   @FunctionalInterface
   public interface Observer {
+    /**
+     * A branch's output is s Bᵀ.
+     *
+     * @param branch its index among those of the call
+     * @param s [M,r], scaled; good until the call returns
+     * @param b B [N,r]
+     */
     void forward(int branch, Matrix s, Matrix b);
   }
 
   /**
+   * @param tape keeps the operation until the backward pass
    * @param x [M,K], dense, of W's type
    * @param linear W [N,K] and b
    * @param branches may be empty
