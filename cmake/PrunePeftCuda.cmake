@@ -18,6 +18,7 @@ set(PRUNEPEFT_CUDA_SOURCES
   src/skinny/up.cu
   src/linear/linear_cuda.cu
   src/lora/lora_cuda.cu
+  src/lora_path/lora_path_cuda.cu
   src/multi_lora/multi_lora_cuda.cu
   src/adapter/adapter_cuda.cu
   src/optimizer/adamw_cuda.cu

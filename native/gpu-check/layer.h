@@ -10,10 +10,13 @@
 #include <string>
 
 #include "cublas.h"
-#include "prediction.h"
+#include "lora_path/cost.h"
 #include "prunepeft/linear.h"
 
 namespace gpu_check {
+using prunepeft::cuda::Ceilings;
+using prunepeft::cuda::Costs;
+
 class Layer {
  public:
   struct Path {
@@ -96,13 +99,13 @@ class Layer {
                          down(x_->data(), K_, s_->data(), r_, nullptr, dropout);
                          up();
                        },
-                       predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up())});
+                       predict_forward(ceilings, cost, PP_LORA_SPLIT)});
       paths.push_back({"forward, bordered" + suffix, false,
                        [this, dropout] {
                          down(x_wide_->data(), K_ + r_, after(x_wide_, K_), K_ + r_, nullptr, dropout);
                          bordered_forward();
                        },
-                       predict_sequence(ceilings, cost.down(false), cost.bordered_forward())});
+                       predict_forward(ceilings, cost, PP_LORA_BORDERED)});
       paths.push_back({"forward, bordered, x copied" + suffix, false,
                        [this, dropout] {
                          down(x_->data(), K_, after(x_wide_, K_), K_ + r_, x_wide_->data(), dropout);
@@ -116,7 +119,7 @@ class Layer {
                        check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
                                                workspace_->data(), workspace_->bytes()));
                      },
-                     predict_sequence(ceilings, cost.fused_forward())});
+                     predict_forward(ceilings, cost, PP_LORA_FUSED)});
     if (cublas_.present()) {
       paths.push_back({"backward, split" + suffix, true,
                        [this, dropout] {
@@ -125,7 +128,7 @@ class Layer {
                          grad_input(dropout);
                          grad_down(x_->data(), K_, ds_.data(), r_, dropout);
                        },
-                       predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down())});
+                       predict_backward(ceilings, cost, PP_LORA_SPLIT)});
       // Under dropout the mask is on the ranks' product alone, so it cannot ride in the library's.
       if (p == 0)
         paths.push_back(
@@ -135,7 +138,7 @@ class Layer {
                cublas_.backward(dtype_, M_, K_, N_ + r_, {dy_wide_->data(), N_ + r_}, {g_->data(), K_ + r_}, {dx_.data(), K_});
                grad_down(x_wide_->data(), K_ + r_, after(dy_wide_, N_), N_ + r_, nullptr);
              },
-             predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down())});
+             predict_backward(ceilings, cost, PP_LORA_BORDERED)});
     }
     paths.push_back({"backward, fused" + suffix, true,
                      [this, dropout] {
@@ -145,7 +148,7 @@ class Layer {
                                                   workspace_->data(), workspace_->bytes()));
                        grad_down(x_->data(), K_, ds_.data(), r_, dropout);
                      },
-                     predict_sequence(ceilings, cost.fused_grad_input(), cost.grad_up(), cost.grad_down())});
+                     predict_backward(ceilings, cost, PP_LORA_FUSED)});
     return paths;
   }
 

@@ -16,6 +16,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/lora.h",
               "prunepeft/multi_lora.h",
               "prunepeft/linear.h",
+              "prunepeft/lora_path.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
               "prunepeft/adamw.h",

@@ -1,0 +1,74 @@
+// Which path a LoRA linear takes on which device.
+//
+// The rule: what was measured decides (the first row that covers the case), and where nothing was, the path that cost.h
+// predicts to be the fastest from the device's properties. A device is known by its compute capability and by what it has,
+// never by its name.
+//
+// Origin of the rows: gpu-check's table, whose over-the-frozen-linear column compares the paths of one run; a row names that
+// run. NO DEVICE HAS BEEN MEASURED YET, so there is no row. SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "lora_path/cost.h"
+
+namespace prunepeft::cuda {
+struct LoraShape {
+  int64_t M, K, N, rank;
+  int64_t element_bytes;
+  bool dropout;
+};
+
+struct LoraPaths {
+  pp_lora_path forward, backward;
+};
+
+/** One measured answer. Under dropout bordered is none for the backward pass. */
+struct MeasuredPaths {
+  int compute_major;
+  int64_t element_bytes;
+  bool dropout;
+  /** It covers shapes up to these. */
+  int64_t most_rows, most_inputs, most_outputs, most_rank;
+  LoraPaths paths;
+  const char* origin;  // the run that it comes from
+
+  bool covers(const DeviceRates& device, const LoraShape& shape) const {
+    return compute_major == device.compute_major && element_bytes == shape.element_bytes && dropout == shape.dropout &&
+           !(dropout && paths.backward == PP_LORA_BORDERED) && shape.M <= most_rows && shape.K <= most_inputs &&
+           shape.N <= most_outputs && shape.rank <= most_rank;
+  }
+};
+
+/** What is predicted to be the fastest; of equals, the first of fused, bordered and split: the fewer launches. */
+inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape) {
+  const Ceilings ceilings = assumed_ceilings(device, shape.element_bytes);
+  const Costs cost = {static_cast<double>(shape.M),
+                      static_cast<double>(shape.K),
+                      static_cast<double>(shape.N),
+                      static_cast<double>(shape.rank),
+                      static_cast<double>(shape.element_bytes),
+                      shape.dropout};
+  const auto fastest = [&](auto predict_path) {
+    pp_lora_path best = PP_LORA_FUSED;
+    for (pp_lora_path path : {PP_LORA_BORDERED, PP_LORA_SPLIT})
+      if (predict_path(ceilings, cost, path) < predict_path(ceilings, cost, best)) best = path;
+    return best;
+  };
+  return {fastest(predict_forward), fastest(predict_backward)};
+}
+
+/** `measured` has `count` rows. */
+inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape, const MeasuredPaths* measured, size_t count) {
+  const MeasuredPaths* const end = measured + count;
+  const MeasuredPaths* const row =
+      std::find_if(measured, end, [&](const MeasuredPaths& candidate) { return candidate.covers(device, shape); });
+  return row != end ? row->paths : default_paths(device, shape);
+}
+
+inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
+  return choose_paths(device, shape, nullptr, 0);
+}
+}  // namespace prunepeft::cuda
