@@ -13,6 +13,7 @@ set(PRUNEPEFT_CUDA_LEAST 12.4)
 set(PRUNEPEFT_CUDA_SOURCES
   src/cuda/device.cu
   src/cuda/memory.cu
+  src/graph/graph_cuda.cu
   src/skinny/down.cu
   src/skinny/grad.cu
   src/skinny/up.cu

@@ -5,6 +5,7 @@ import static org.prunepeft.kernels.KernelException.check;
 import java.util.Optional;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
 import org.prunepeft.kernels.binding.DeviceStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
@@ -13,12 +14,14 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * Immutable, usable from any thread; the CPU device needs no closing.
  */
 public final class Device implements AutoCloseable {
-  private static final Device CPU = new Device(LibPrunePeft.PP_CPU, 0, null);
+  private static final Device CPU = new Device(LibPrunePeft.PP_CPU, 0, null, false);
 
   private final DeviceStruct struct;
   private final boolean cuda;
+  private final boolean ownsStream;
 
-  private Device(int type, int index, Pointer stream) {
+  private Device(int type, int index, Pointer stream, boolean ownsStream) {
+    this.ownsStream = ownsStream;
     struct = new DeviceStruct();
     // Shared and long-lived: no PointerScope of a caller may free it.
     struct.retainReference();
@@ -39,6 +42,28 @@ public final class Device implements AutoCloseable {
    * @throws KernelException if there is no such device; the message says why
    */
   public static Device cuda(int index, Pointer stream) {
+    requireCuda(index);
+    return new Device(LibPrunePeft.PP_CUDA, index, stream, false);
+  }
+
+  /**
+   * A CUDA device with a stream of its own, which waits for no other and ends with this object: for
+   * work that is recorded ({@link DeviceGraph}).
+   *
+   * @param index the device's ordinal, 0 or more
+   * @throws KernelException if there is no such device; the message says why
+   */
+  public static Device cudaWithOwnStream(int index) {
+    requireCuda(index);
+    try (Device defaultStream = new Device(LibPrunePeft.PP_CUDA, index, null, false);
+        PointerScope scope = new PointerScope()) {
+      Pointer stream = new Pointer();
+      check(LibPrunePeft.pp_stream_create(defaultStream.struct, stream));
+      return new Device(LibPrunePeft.PP_CUDA, index, stream, true);
+    }
+  }
+
+  private static void requireCuda(int index) {
     int count = cudaCount();
     if (index < 0 || index >= count) {
       String reason =
@@ -46,7 +71,6 @@ public final class Device implements AutoCloseable {
       throw new KernelException(
           LibPrunePeft.PP_NO_DEVICE, "no CUDA device with index " + index + " (" + reason + ")");
     }
-    return new Device(LibPrunePeft.PP_CUDA, index, stream);
   }
 
   /** How many CUDA devices there are; 0 in a build without CUDA or on a machine without driver. */
@@ -96,11 +120,15 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * Frees a CUDA device's record (not its stream, which is the caller's). Does nothing to the CPU.
+   * Frees a CUDA device's record, and its stream if it is its own ({@link #cudaWithOwnStream}).
+   * Does nothing to the CPU.
    */
   @Override
   public void close() {
     if (cuda) {
+      if (ownsStream && !struct.isNull()) {
+        check(LibPrunePeft.pp_stream_destroy(struct));
+      }
       struct.releaseReference();
     }
   }
