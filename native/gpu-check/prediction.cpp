@@ -53,7 +53,7 @@ void print_predictions() {
       for (pp_lora_path path : {PP_LORA_SPLIT, PP_LORA_BORDERED, PP_LORA_FUSED})
         if (path != PP_LORA_BORDERED || !dropout)
           print("backward, " + std::string(kNames[path]) + suffix, frozen, predict_backward(ceilings, cost, path));
-      const LoraPaths chosen = choose_paths(kDevice, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout});
+      const LoraPaths chosen = choose_paths(kDevice, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout}, kAllPaths);
       printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", kNames[chosen.forward],
              kNames[chosen.backward]);
     }

@@ -9,6 +9,7 @@
 
 #include "cublas.h"
 #include "layer.h"
+#include "lora_path/choice.h"
 #include "operands.h"
 
 namespace gpu_check {
@@ -225,7 +226,7 @@ void print_choice(const Shape& shape, const Run& run, bool dropout) {
   const char* const names[] = {"split", "bordered", "fused"};
   const pp_device device = {PP_CUDA, 0, nullptr};
   pp_lora_path forward = PP_LORA_FUSED, backward = PP_LORA_FUSED;
-  check(pp_lora_choose_paths(&device, run.dtype, shape.M, shape.K, shape.N, shape.r, dropout, &forward, &backward));
+  check(pp_lora_choose_paths(&device, run.dtype, shape.M, shape.K, shape.N, shape.r, dropout, kAllPaths, &forward, &backward));
   printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
 }
 

@@ -42,8 +42,16 @@ struct MeasuredPaths {
   }
 };
 
-/** What is predicted to be the fastest; of equals, the first of fused, bordered and split: the fewer launches. */
-inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape) {
+constexpr unsigned path_bit(pp_lora_path path) {
+  return 1u << path;
+}
+constexpr unsigned kAllPaths = path_bit(PP_LORA_SPLIT) | path_bit(PP_LORA_BORDERED) | path_bit(PP_LORA_FUSED);
+
+/**
+ * What is predicted to be the fastest of the possible paths, split or fused among them; of equals, the first of fused, split
+ * and bordered: the fewer demands.
+ */
+inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape, unsigned possible) {
   const Ceilings ceilings = assumed_ceilings(device, shape.element_bytes);
   const Costs cost = {static_cast<double>(shape.M),
                       static_cast<double>(shape.K),
@@ -52,23 +60,27 @@ inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape
                       static_cast<double>(shape.element_bytes),
                       shape.dropout};
   const auto fastest = [&](auto predict_path) {
-    pp_lora_path best = PP_LORA_FUSED;
-    for (pp_lora_path path : {PP_LORA_BORDERED, PP_LORA_SPLIT})
-      if (predict_path(ceilings, cost, path) < predict_path(ceilings, cost, best)) best = path;
+    pp_lora_path best = (possible & path_bit(PP_LORA_FUSED)) != 0 ? PP_LORA_FUSED : PP_LORA_SPLIT;
+    for (pp_lora_path path : {PP_LORA_SPLIT, PP_LORA_BORDERED})
+      if ((possible & path_bit(path)) != 0 && predict_path(ceilings, cost, path) < predict_path(ceilings, cost, best))
+        best = path;
     return best;
   };
   return {fastest(predict_forward), fastest(predict_backward)};
 }
 
 /** `measured` has `count` rows. */
-inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape, const MeasuredPaths* measured, size_t count) {
+inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape, unsigned possible,
+                              const MeasuredPaths* measured, size_t count) {
   const MeasuredPaths* const end = measured + count;
-  const MeasuredPaths* const row =
-      std::find_if(measured, end, [&](const MeasuredPaths& candidate) { return candidate.covers(device, shape); });
-  return row != end ? row->paths : default_paths(device, shape);
+  const MeasuredPaths* const row = std::find_if(measured, end, [&](const MeasuredPaths& candidate) {
+    const unsigned needed = path_bit(candidate.paths.forward) | path_bit(candidate.paths.backward);
+    return candidate.covers(device, shape) && (needed & ~possible) == 0;
+  });
+  return row != end ? row->paths : default_paths(device, shape, possible);
 }
 
-inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape) {
-  return choose_paths(device, shape, nullptr, 0);
+inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape, unsigned possible) {
+  return choose_paths(device, shape, possible, nullptr, 0);
 }
 }  // namespace prunepeft::cuda

@@ -132,6 +132,8 @@ struct Costs {
   Cost grad_input() const { return {size * (2 * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()}; }
   Cost fused_forward() const { return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()}; }
   Cost fused_grad_input() const { return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()}; }
+  /** Our own product without ranks, in either direction. */
+  Cost fused_frozen() const { return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1}; }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
   Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
   Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
@@ -143,8 +145,9 @@ struct Costs {
   bool splits_down() const { return K >= 512 && M <= 64 * 256; }
 };
 
-/** Microseconds of y = x Wᵀ + S Bᵀ by a path. */
+/** Microseconds of y = x Wᵀ + S Bᵀ by a path; without ranks, of the product alone. */
 inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path) {
+  if (cost.r == 0) return predict(ceilings, path == PP_LORA_FUSED ? cost.fused_frozen() : cost.frozen());
   switch (path) {
     case PP_LORA_SPLIT:
       return predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up());
@@ -160,6 +163,7 @@ inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lo
  * the library's: bordered never ends.
  */
 inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path) {
+  if (cost.r == 0 && path != PP_LORA_BORDERED) return predict_forward(ceilings, cost, path);
   switch (path) {
     case PP_LORA_SPLIT:
       return predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down());

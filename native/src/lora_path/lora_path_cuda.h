@@ -1,8 +1,9 @@
-// The choice of prunepeft/lora_path.h for a CUDA device, whose arguments have been checked. SPDX-License-Identifier: Apache-2.0
+// A CUDA device's properties, for the choice of a path. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "lora_path/choice.h"
 
 namespace prunepeft::cuda {
-pp_status choose_lora_paths(const pp_device& device, const LoraShape& shape, LoraPaths* paths);
+/** Asks the driver, which asks the device for its clocks: a matter of milliseconds. */
+pp_status read_rates(int32_t device_index, DeviceRates* rates);
 }  // namespace prunepeft::cuda

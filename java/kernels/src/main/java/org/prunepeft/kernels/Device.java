@@ -19,6 +19,7 @@ public final class Device implements AutoCloseable {
   private final DeviceStruct struct;
   private final boolean cuda;
   private final boolean ownsStream;
+  private final Lane lane;
 
   private Device(int type, int index, Pointer stream, boolean ownsStream) {
     this.ownsStream = ownsStream;
@@ -27,6 +28,7 @@ public final class Device implements AutoCloseable {
     struct.retainReference();
     struct.type(type).index(index).stream(stream);
     cuda = type == LibPrunePeft.PP_CUDA;
+    lane = new Lane(cuda, index, stream == null ? 0 : stream.address());
   }
 
   /** The CPU. */
@@ -93,9 +95,11 @@ public final class Device implements AutoCloseable {
     check(LibPrunePeft.pp_synchronize(struct));
   }
 
-  /** Whether memory of one is memory of the other, whatever their streams. */
-  boolean sharesMemoryWith(Device other) {
-    return cuda == other.cuda && struct.index() == other.struct.index();
+  /** The order in which work is done: calls on one lane follow one another. */
+  record Lane(boolean cuda, int index, long stream) {}
+
+  Lane lane() {
+    return lane;
   }
 
   public boolean isCuda() {

@@ -1,6 +1,8 @@
 package org.prunepeft.kernels;
 
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * A frozen linear with one LoRA module, y = x Wᵀ + s·D(x) Aᵀ Bᵀ, on plain buffers, by the path that
@@ -25,6 +27,7 @@ public final class LoraLinear implements AutoCloseable {
   private final long rank;
   private final float scale;
   private final int module;
+  private final Set<LoraPath> possible;
 
   /** W as our own product reads it; made when the fused path is first taken. */
   private Linear own;
@@ -45,6 +48,8 @@ public final class LoraLinear implements AutoCloseable {
               g.rows(), g.cols(), rank));
     }
     this.product = product;
+    possible =
+        product == null ? EnumSet.of(LoraPath.FUSED) : EnumSet.allOf(LoraPath.class);
     this.g = g;
     this.rank = rank;
     this.scale = scale;
@@ -70,9 +75,8 @@ public final class LoraLinear implements AutoCloseable {
 
   /** The paths that the calls without one take for so many rows. */
   public LoraPath.Both paths(Device device, long rows, Dropout dropout) {
-    return product == null
-        ? new LoraPath.Both(LoraPath.FUSED, LoraPath.FUSED)
-        : LoraPath.choose(device, g.dtype(), rows, inputs, outputs, rank, drops(dropout));
+    return LoraPath.choose(
+        device, g.dtype(), rows, inputs, outputs, rank, drops(dropout), possible);
   }
 
   /** By the path that suits; see the other method. */

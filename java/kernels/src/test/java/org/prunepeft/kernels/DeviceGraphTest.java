@@ -1,7 +1,9 @@
 package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -125,6 +127,23 @@ class DeviceGraphTest {
       lora.enqueue();
       DeviceGraph.record(stream, lora::enqueue).close();
       stream.synchronize();
+    }
+  }
+
+  @Test
+  void aWorkspaceHoldsABlockForEachStream() {
+    try (Device plain = Device.cuda(0, null);
+        Device again = Device.cuda(0, null);
+        Device stream = Device.cudaWithOwnStream(0);
+        Workspace workspace = new Workspace()) {
+      long first = workspace.atLeast(plain, 10_000).address();
+      long other = workspace.atLeast(stream, 20_000).address();
+      assertNotEquals(first, other);
+      assertEquals(first, workspace.atLeast(again, 5_000).address());
+      assertEquals(other, workspace.atLeast(stream, 20_000).address());
+      assertEquals(30_000, workspace.bytes());
+      workspace.atLeast(Device.cpu(), 7_000);
+      assertEquals(37_000, workspace.bytes());
     }
   }
 
