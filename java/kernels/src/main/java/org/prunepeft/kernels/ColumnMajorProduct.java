@@ -24,7 +24,8 @@ record ColumnMajorProduct(DType dtype, boolean transposeA, Layout a, Layout b, L
    */
   record Layout(long rows, long cols, long ld, int alignment) {
     static Layout of(Matrix matrix) {
-      return new Layout(matrix.cols(), matrix.rows(), matrix.ld(), alignment(matrix.data().address()));
+      return new Layout(
+          matrix.cols(), matrix.rows(), matrix.ld(), alignment(matrix.data().address()));
     }
 
     static int alignment(long address) {

@@ -143,7 +143,8 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
         int status =
             cublasLtMatmulAlgoGetHeuristic(
                 handle, operation, a, b, c, c, preference(product), 1, choice, found);
-        if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found.get() == 0)) {
+        if (status == CUBLAS_STATUS_NOT_SUPPORTED
+            || (status == CUBLAS_STATUS_SUCCESS && found.get() == 0)) {
           throw new IllegalStateException("cuBLASLt has no algorithm for " + product);
         }
         check("cublasLtMatmulAlgoGetHeuristic", status);

@@ -9,9 +9,9 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
 /**
  * Work of a CUDA device recorded once and then done again as one launch: a CUDA graph.
  *
- * <p>It keeps what its calls were given: the memory of matrices and workspaces, which has to outlive
- * it, and every number, such as a {@link Dropout}'s step. What is to differ from launch to launch
- * has to lie in the device's memory. Not for two threads at once.
+ * <p>It keeps what its calls were given: the memory of matrices and workspaces, which has to
+ * outlive it, and every number, such as a {@link Dropout}'s step. What is to differ from launch to
+ * launch has to lie in the device's memory. Not for two threads at once.
  */
 public final class DeviceGraph implements AutoCloseable {
   private final GraphHandle handle;
@@ -22,7 +22,8 @@ public final class DeviceGraph implements AutoCloseable {
 
   /**
    * Records what is enqueued on the device's stream, by our kernels or by others. Nothing of it is
-   * carried out. Workspaces must have grown to what it needs before: memory cannot be had meanwhile.
+   * carried out. Workspaces must have grown to what it needs before: memory cannot be had
+   * meanwhile.
    *
    * @param device with a stream that is not the default one ({@link Device#cudaWithOwnStream})
    * @param work what it throws is thrown, and the stream works as ever

@@ -48,8 +48,7 @@ public final class LoraLinear implements AutoCloseable {
               g.rows(), g.cols(), rank));
     }
     this.product = product;
-    possible =
-        product == null ? EnumSet.of(LoraPath.FUSED) : EnumSet.allOf(LoraPath.class);
+    possible = product == null ? EnumSet.of(LoraPath.FUSED) : EnumSet.allOf(LoraPath.class);
     this.g = g;
     this.rank = rank;
     this.scale = scale;
@@ -104,8 +103,7 @@ public final class LoraLinear implements AutoCloseable {
     LoraBranch branch = new LoraBranch(a(), scale, module, s, null);
     LoraKernels.down(device, inner(x, inputs), List.of(branch), dropout, null, workspace);
     if (path == LoraPath.BORDERED) {
-      product(path)
-          .multiply(device, x, g.part(0, 0, outputs, inputs + rank), true, y, workspace);
+      product(path).multiply(device, x, g.part(0, 0, outputs, inputs + rank), true, y, workspace);
     } else {
       product(path).multiply(device, inner(x, inputs), w(), true, y, workspace);
       LoraKernels.up(device, s, b(), y, workspace);

@@ -6,7 +6,9 @@ import java.util.Set;
 import org.bytedeco.javacpp.IntPointer;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
-/** By which path a LoRA linear is computed as a whole; all give the same within the type's rounding. */
+/**
+ * By which path a LoRA linear is computed as a whole; all give the same within the type's rounding.
+ */
 public enum LoraPath {
   /** A library's product with W, and the products of rank r around it: {@link LoraKernels}. */
   SPLIT,

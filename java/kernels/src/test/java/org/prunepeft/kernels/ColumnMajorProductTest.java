@@ -47,9 +47,7 @@ class ColumnMajorProductTest {
     for (boolean transposed : new boolean[] {true, false}) {
       Buffer left = Buffer.random(random, m, k, k + gap);
       Buffer right =
-          transposed
-              ? Buffer.random(random, n, k, k + gap)
-              : Buffer.random(random, k, n, n + gap);
+          transposed ? Buffer.random(random, n, k, k + gap) : Buffer.random(random, k, n, n + gap);
       Buffer out = Buffer.poisoned(m, n, n + gap);
       ColumnMajorProduct described =
           ColumnMajorProduct.of(left.matrix(), right.matrix(), transposed, out.matrix());
@@ -108,15 +106,12 @@ class ColumnMajorProductTest {
     Matrix w = Buffer.random(random, 6, 7).matrix();
     Matrix y = Buffer.poisoned(4, 6).matrix();
     IllegalArgumentException wrong =
-        assertThrows(
-            IllegalArgumentException.class, () -> ColumnMajorProduct.of(x, w, true, y));
+        assertThrows(IllegalArgumentException.class, () -> ColumnMajorProduct.of(x, w, true, y));
     assertEquals("right must be FLOAT32 [6, 8], got FLOAT32 [6, 7]", wrong.getMessage());
     IllegalArgumentException empty =
         assertThrows(
             IllegalArgumentException.class,
-            () ->
-                ColumnMajorProduct.of(
-                    x.part(0, 0, 4, 0), w.part(0, 0, 6, 0), true, y));
+            () -> ColumnMajorProduct.of(x.part(0, 0, 4, 0), w.part(0, 0, 6, 0), true, y));
     assertEquals(
         "a product needs at least one row, column and term, got 4 x 6 over 0", empty.getMessage());
   }

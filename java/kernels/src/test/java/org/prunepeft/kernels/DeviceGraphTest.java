@@ -88,7 +88,8 @@ class DeviceGraphTest {
       direct.enqueue();
       try (DeviceGraph graph = DeviceGraph.record(stream, recorded::enqueue)) {
         stream.synchronize();
-        assertArrayEquals(direct.y.floats(M * N), recorded.y.floats(M * N), "recording runs nothing");
+        assertArrayEquals(
+            direct.y.floats(M * N), recorded.y.floats(M * N), "recording runs nothing");
         for (int launch = 0; launch < 3; launch++) {
           float[] next = values(M * K);
           recorded.x.put(next);

@@ -219,50 +219,55 @@ class DeviceParityTest {
   /** On the CPU by our own product, on the device by the path. */
   @ParameterizedTest
   @CsvSource({
-    "SPLIT, 0", "SPLIT, 0.2", "BORDERED, 0", "FUSED, 0", "FUSED, 0.2",
+    "SPLIT, 0",
+    "SPLIT, 0.2",
+    "BORDERED, 0",
+    "FUSED, 0",
+    "FUSED, 0.2",
     // Null: by the path that the device's properties choose.
-    ", 0", ", 0.2"
+    ", 0",
+    ", 0.2"
   })
   void loraLinearAndItsOptimizerStep(LoraPath path, float p) {
     Dropout used = p == 0 ? null : new Dropout(p, seed, 1, 0);
-      assertSame(
-          run -> {
-            Matrix g = run.random(N + R, K + R);
-            LoraLinear linear = new LoraLinear(DeviceParityTest::multiply, g, R, 0.5f, 4);
-            LoraPath.Both chosen = linear.paths(run.device, M, used);
-            LoraPath forward = path == null ? chosen.forward() : path;
-            LoraPath backward = path == null ? chosen.backward() : path;
-            Matrix weights = run.random(1, R * K + N * R);
-            List<WeightCopy> copies =
-                List.of(new WeightCopy(0, linear.a()), new WeightCopy(R * K, linear.b()));
-            long length = weights.cols();
-            try (AdamW adamw = new AdamW(run.device, DType.FLOAT32, length, copies)) {
-              adamw.refresh(run.device, weights);
-              Matrix x = run.random(M, K + R);
-              Matrix dy = run.random(M, N + R);
-              Matrix gradients = run.result(1, (int) length, 0);
-              Matrix da = gradients.part(0, 0, 1, R * K);
-              Matrix db = gradients.part(0, R * K, 1, N * R);
-              linear.forward(forward, run.device, x, used, run.result(M, N), run.workspace);
-              linear.backward(
-                  backward,
-                  run.device,
-                  x,
-                  dy,
-                  used,
-                  run.result(M, K),
-                  new Matrix(da.data(), DType.FLOAT32, R, K, K),
-                  new Matrix(db.data(), DType.FLOAT32, N, R, R),
-                  false,
-                  run.workspace);
-              Matrix mean = run.result(1, (int) length, 0);
-              Matrix square = run.result(1, (int) length, 0);
-              adamw.step(
-                  run.device, AdamW.Settings.of(0.01f, 0.1f, 1), weights, gradients, mean, square);
-              linear.forward(run.device, x, used, run.result(M, N), run.workspace);
-              return run.read();
-            }
-          });
+    assertSame(
+        run -> {
+          Matrix g = run.random(N + R, K + R);
+          LoraLinear linear = new LoraLinear(DeviceParityTest::multiply, g, R, 0.5f, 4);
+          LoraPath.Both chosen = linear.paths(run.device, M, used);
+          LoraPath forward = path == null ? chosen.forward() : path;
+          LoraPath backward = path == null ? chosen.backward() : path;
+          Matrix weights = run.random(1, R * K + N * R);
+          List<WeightCopy> copies =
+              List.of(new WeightCopy(0, linear.a()), new WeightCopy(R * K, linear.b()));
+          long length = weights.cols();
+          try (AdamW adamw = new AdamW(run.device, DType.FLOAT32, length, copies)) {
+            adamw.refresh(run.device, weights);
+            Matrix x = run.random(M, K + R);
+            Matrix dy = run.random(M, N + R);
+            Matrix gradients = run.result(1, (int) length, 0);
+            Matrix da = gradients.part(0, 0, 1, R * K);
+            Matrix db = gradients.part(0, R * K, 1, N * R);
+            linear.forward(forward, run.device, x, used, run.result(M, N), run.workspace);
+            linear.backward(
+                backward,
+                run.device,
+                x,
+                dy,
+                used,
+                run.result(M, K),
+                new Matrix(da.data(), DType.FLOAT32, R, K, K),
+                new Matrix(db.data(), DType.FLOAT32, N, R, R),
+                false,
+                run.workspace);
+            Matrix mean = run.result(1, (int) length, 0);
+            Matrix square = run.result(1, (int) length, 0);
+            adamw.step(
+                run.device, AdamW.Settings.of(0.01f, 0.1f, 1), weights, gradients, mean, square);
+            linear.forward(run.device, x, used, run.result(M, N), run.workspace);
+            return run.read();
+          }
+        });
   }
 
   @Test

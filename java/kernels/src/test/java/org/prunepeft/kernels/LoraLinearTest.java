@@ -31,12 +31,7 @@ class LoraLinearTest {
 
   /** Plain loops. */
   private static void multiply(
-      Device device,
-      Matrix left,
-      Matrix right,
-      boolean transposed,
-      Matrix out,
-      Workspace unused) {
+      Device device, Matrix left, Matrix right, boolean transposed, Matrix out, Workspace unused) {
     double[][] factor = transposed ? transposed(values(right)) : values(right);
     double[][] result = product(values(left), factor);
     FloatPointer memory = new FloatPointer(out.data());
@@ -73,9 +68,14 @@ class LoraLinearTest {
 
   @ParameterizedTest
   @CsvSource({
-    "BORDERED, 1, 1, 1, 1, 0", "BORDERED, 19, 23, 17, 5, 0",
-    "SPLIT, 1, 1, 1, 1, 0", "SPLIT, 19, 23, 17, 5, 0", "SPLIT, 33, 40, 24, 8, 0.25",
-    "FUSED, 1, 1, 1, 1, 0", "FUSED, 19, 23, 17, 5, 0", "FUSED, 33, 40, 24, 8, 0.25"
+    "BORDERED, 1, 1, 1, 1, 0",
+    "BORDERED, 19, 23, 17, 5, 0",
+    "SPLIT, 1, 1, 1, 1, 0",
+    "SPLIT, 19, 23, 17, 5, 0",
+    "SPLIT, 33, 40, 24, 8, 0.25",
+    "FUSED, 1, 1, 1, 1, 0",
+    "FUSED, 19, 23, 17, 5, 0",
+    "FUSED, 33, 40, 24, 8, 0.25"
   })
   void everyPathGivesALoraLinear(LoraPath path, int m, int k, int n, int r, float p) {
     Dropout dropout = p == 0 ? null : new Dropout(p, 11, 3, 1);

@@ -21,9 +21,9 @@ import org.prunepeft.torch.internal.Torch;
 /**
  * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one
  * operation of the autograd graph. The product with W is our own or, on a GPU where that should be
- * faster, LibTorch's with our kernels around it ({@link LoraPath}). Several modules may share the input, each
- * adding to its own columns of y. W may be float32 or bfloat16; A, B and their gradients are
- * float32.
+ * faster, LibTorch's with our kernels around it ({@link LoraPath}). Several modules may share the
+ * input, each adding to its own columns of y. W may be float32 or bfloat16; A, B and their
+ * gradients are float32.
  */
 public final class LoraLinear {
   private static final Set<LoraPath> POSSIBLE = EnumSet.of(LoraPath.SPLIT, LoraPath.FUSED);

@@ -116,24 +116,24 @@ public final class FusedAdamW {
       double beta2,
       double weightDecay,
       double epsilon) {
-      IValueVector stack = new IValueVector();
-      stack.push_back(list(values));
-      stack.push_back(list(gradients));
-      stack.push_back(list(mean));
-      stack.push_back(list(square));
-      // No largest squares: that is AMSGrad's.
-      stack.push_back(list());
-      stack.push_back(list(steps));
-      stack.push_back(learningRate);
-      stack.push_back(new IValue(beta1));
-      stack.push_back(new IValue(beta2));
-      stack.push_back(new IValue(weightDecay));
-      stack.push_back(new IValue(epsilon));
-      stack.push_back(new IValue(false)); // amsgrad
-      stack.push_back(new IValue(false)); // maximize
-      stack.push_back(new IValue()); // grad_scale
-      stack.push_back(new IValue()); // found_inf
-      operator.callBoxed(stack);
+    IValueVector stack = new IValueVector();
+    stack.push_back(list(values));
+    stack.push_back(list(gradients));
+    stack.push_back(list(mean));
+    stack.push_back(list(square));
+    // No largest squares: that is AMSGrad's.
+    stack.push_back(list());
+    stack.push_back(list(steps));
+    stack.push_back(learningRate);
+    stack.push_back(new IValue(beta1));
+    stack.push_back(new IValue(beta2));
+    stack.push_back(new IValue(weightDecay));
+    stack.push_back(new IValue(epsilon));
+    stack.push_back(new IValue(false)); // amsgrad
+    stack.push_back(new IValue(false)); // maximize
+    stack.push_back(new IValue()); // grad_scale
+    stack.push_back(new IValue()); // found_inf
+    operator.callBoxed(stack);
   }
 
   private static IValue list(Tensor... tensors) {

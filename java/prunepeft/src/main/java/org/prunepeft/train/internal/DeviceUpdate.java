@@ -11,8 +11,8 @@ import org.prunepeft.torch.RecordedWork;
 /**
  * The update of all groups as a GPU makes it: clipping, the rules and the clearing of gradients are
  * some dozens of small kernels that are the same in each step, recorded as one. What differs, the
- * learning rates' share of their peaks, lies on the device. Nothing waits for a number: the norm that
- * gradients are clipped by stays there too.
+ * learning rates' share of their peaks, lies on the device. Nothing waits for a number: the norm
+ * that gradients are clipped by stays there too.
  */
 final class DeviceUpdate implements AutoCloseable {
   /**

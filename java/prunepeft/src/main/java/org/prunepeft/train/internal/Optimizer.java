@@ -12,8 +12,7 @@ import org.prunepeft.train.TrainingSettings;
 
 /**
  * Updates all groups of weights by the rule that the settings name, each at its learning rate. On a
- * GPU AdamW's update stays there, {@link DeviceUpdate}; Adafactor's asks the device for
- * norms.
+ * GPU AdamW's update stays there, {@link DeviceUpdate}; Adafactor's asks the device for norms.
  */
 final class Optimizer implements AutoCloseable {
   /** Keeps a gradient of zeros from being divided by; PyTorch's clip_grad_norm_ has the same. */
