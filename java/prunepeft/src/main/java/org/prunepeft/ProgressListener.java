@@ -1,8 +1,8 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.prunepeft.io.RunDirectory;
 
 /** Follows a run, on its thread. What it throws ends the run. */
 public interface ProgressListener {
@@ -19,7 +19,7 @@ public interface ProgressListener {
    *
    * @param directory where files of the listener's own may be written; they are part of the run
    */
-  default void directory(RunDirectory directory) {}
+  default void directory(Path directory) {}
 
   /**
    * A piece of work begins; the one before it is over.

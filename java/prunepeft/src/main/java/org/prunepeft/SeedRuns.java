@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 
 /**
  * One run with several seeds, each of which draws its own data, weights and order.
@@ -80,7 +80,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       if (directory != null) {
         directory.writeJson(RESULT, runs.toMap());
         directory.writeText(SUMMARY, runs.summary(setup));
-        progress.directory(directory);
+        progress.directory(directory.path());
         directory.complete();
       }
       return runs;

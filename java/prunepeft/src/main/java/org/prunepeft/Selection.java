@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.RandomSelection;

@@ -6,11 +6,11 @@ import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.Tasks;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 

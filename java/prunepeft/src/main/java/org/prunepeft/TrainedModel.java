@@ -13,23 +13,23 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
-import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.ExampleFile;
-import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.Tasks;
-import org.prunepeft.data.Tokenizer;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.data.internal.EncodedDataset;
+import org.prunepeft.data.internal.ExampleFile;
+import org.prunepeft.data.internal.GlueTask;
+import org.prunepeft.data.internal.Tokenizer;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
-import org.prunepeft.peft.PeftConfig;
-import org.prunepeft.peft.PeftModules;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
@@ -310,7 +310,7 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * Labelled examples of a file, for {@link #evaluate}.
    *
-   * @param file in a {@link org.prunepeft.data.TableFormat}
+   * @param file in a {@link org.prunepeft.data.internal.TableFormat}
    * @param columns with as many texts as the run's {@link #schema()} has
    * @throws org.prunepeft.data.DataException if the file can't be read, is damaged, or has a label
    *     that the run does not know; names the line

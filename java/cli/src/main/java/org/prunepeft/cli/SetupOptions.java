@@ -16,7 +16,6 @@ import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
@@ -686,7 +685,7 @@ final class SetupOptions {
     }
     Path run = config.toAbsolutePath().getParent();
     try {
-      return RunData.changes(RunDirectory.open(run), setup.resolveTask());
+      return RunData.changes(run, setup.resolveTask());
     } catch (RunDirectoryException | DataException e) {
       // No complete run, or files that the run itself will miss.
       return List.of();

@@ -38,7 +38,7 @@ public record Columns(String text, String pair, String label, boolean header) {
   }
 
   /** Text, pair if there is one, label if it is wanted. */
-  List<String> names(boolean labelled) {
+  public List<String> names(boolean labelled) {
     List<String> names = new ArrayList<>(List.of(text));
     if (pair != null) {
       names.add(pair);

@@ -3,9 +3,10 @@ package org.prunepeft.data;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import org.prunepeft.data.internal.FileTask;
 
 /**
- * A task of the user's own: files of examples in a {@link TableFormat}.
+ * A task of the user's own: files of examples: TSV, CSV, JSON Lines or Parquet, as their names end.
  *
  * @param train to train on; of it also come the parts that have no file of their own
  * @param validation to choose the best epoch by; null: a part of the training file

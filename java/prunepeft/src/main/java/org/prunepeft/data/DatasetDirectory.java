@@ -18,7 +18,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.data.internal.ExampleFile;
+import org.prunepeft.data.internal.TableFormat;
+import org.prunepeft.io.internal.Spelling;
 
 /**
  * A data set as Hugging Face's hub keeps it, in a directory on the disk: files whose names tell

@@ -3,7 +3,10 @@ package org.prunepeft.data;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentSkipListMap;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.data.internal.Acceptability;
+import org.prunepeft.data.internal.GlueTask;
+import org.prunepeft.data.internal.WordNetSupersense;
+import org.prunepeft.io.internal.Spelling;
 
 /** The tasks that can be asked for by name. */
 public final class Tasks {

@@ -5,11 +5,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.io.HuggingFaceDirectory;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Models.Pretrained;
+import org.prunepeft.model.internal.HuggingFaceConfig;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with

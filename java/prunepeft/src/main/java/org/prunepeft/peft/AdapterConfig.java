@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.EncoderConfig;
 
@@ -102,7 +102,7 @@ public record AdapterConfig(
   }
 
   /** The size of a module. */
-  int size(String path) {
+  public int size(String path) {
     for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {
       if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {
         return entry.getValue();

@@ -12,7 +12,7 @@ import java.util.TreeMap;
  * @param dropout lora_dropout, in [0, 1)
  * @param targets target_modules: the last part of the names of the projections that get one
  * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
- * @param dora use_dora: magnitude and direction of each output are trained apart ({@link Dora})
+ * @param dora use_dora: magnitude and direction of each output are trained apart
  * @param perProjection whether each projection's update is a module of its own; else those of a
  *     layer are one module together
  * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
@@ -116,12 +116,12 @@ public record LoraConfig(
   }
 
   /** The rank of a projection. */
-  int rank(String path) {
+  public int rank(String path) {
     return of(path, rankPattern, rank);
   }
 
   /** The alpha of a projection. */
-  double alpha(String path) {
+  public double alpha(String path) {
     return of(path, alphaPattern, alpha);
   }
 
@@ -135,7 +135,7 @@ public record LoraConfig(
   }
 
   /** The factor of B·A on a projection. */
-  double scale(String path) {
+  public double scale(String path) {
     return adaLora != null ? adaLora.scale(alpha(path)) : scale(alpha(path), rank(path), rsLora);
   }
 

@@ -7,7 +7,7 @@ import org.prunepeft.model.EncoderConfig;
 
 /**
  * A module that a search may place in each layer. A new one implements this and {@link PeftModule},
- * and is named in the {@link PeftConfig}.
+ * and is registered with {@link ModuleTypes}.
  */
 public interface ModuleType {
   /** Its name in a layer: lora, lora.query, adapter. */
@@ -22,6 +22,15 @@ public interface ModuleType {
   }
 
   /**
+   * The name of a layer's module: encoder.layer.3.adapter.
+   *
+   * @param layer 0-based
+   */
+  default String moduleName(int layer) {
+    return "encoder.layer." + layer + "." + name();
+  }
+
+  /**
    * A tensor of a module.
    *
    * @param name its whole name in the model, and its key in a run's files
@@ -29,7 +38,8 @@ public interface ModuleType {
    * @param deviation standard deviation of its initial values, around 0; 0: zeros
    */
   record Parameter(String name, long[] shape, double deviation) {
-    long count() {
+    /** Elements of the tensor. */
+    public long count() {
       long count = 1;
       for (long extent : shape) {
         count *= extent;

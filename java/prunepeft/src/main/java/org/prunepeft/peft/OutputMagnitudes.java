@@ -46,7 +46,7 @@ public final class OutputMagnitudes implements AutoCloseable {
    * @param q [N,r]
    * @param bias [N]; null: none
    */
-  void measure(
+  public void measure(
       String module, ForwardPass pass, Matrix p, Activation activation, Matrix q, Matrix bias) {
     ComputeDevice device = ComputeDevice.of(pass.rowMask());
     try (PointerScope temporary = new PointerScope()) {
