@@ -230,8 +230,8 @@ void print_choice(const Shape& shape, const Run& run, bool dropout) {
   printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
 }
 
-/** A whole LoRA linear by each path, over the frozen linear. */
-void time_layer(const Shape& shape, const Run& run) {
+/** A whole LoRA linear by each path, over the frozen linear; the fused one as chosen, or by every path that it has. */
+void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   const std::string group = group_name(shape);
   if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", LoRA linears");
   const int sets = set_count(static_cast<size_t>(Layer::bytes(run.dtype, shape.M, shape.K, shape.N)), run.l2_bytes);
@@ -243,7 +243,8 @@ void time_layer(const Shape& shape, const Run& run) {
   double frozen[2] = {0, 0};  // forward, backward
   const auto time_paths = [&](bool is_frozen, float p) {
     std::vector<std::vector<Layer::Path>> paths;
-    for (const auto& layer : layers) paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings));
+    for (const auto& layer : layers)
+      paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings, every_fused_path));
     for (size_t n = 0; n < paths[0].size(); n++) {
       const Layer::Path& path = paths[0][n];
       if (run.table->is_full()) {
@@ -325,8 +326,9 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
   const double library = library_rate(dtype, cublas, timer);
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
-  return {copy_bytes, library > 0 ? library : own, own, draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
-          launch};
+  return {copy_bytes, library > 0 ? library : own,
+          own,        draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch,     library > 0 ? kWarpgroupShare * library : own};
 }
 }  // namespace
 
@@ -352,11 +354,11 @@ int time_all(const char* json_path, double seconds) {
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
     constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
-    for (const Shape& shape : kShapes) time_layer(shape, run);
+    for (const Shape& shape : kShapes) time_layer(shape, true, run);
     for (const Shape& shape : kShapes)
       if (shape.K <= 4096 / kShrink) time_shape(shape, run);
     time_importance("RoBERTa-large, query and value, r 32", 24,
@@ -369,7 +371,7 @@ int time_all(const char* json_path, double seconds) {
       for (Shape shape : kShapes) {
         if (shape.r == rank) continue;
         shape.r = rank;
-        time_layer(shape, run);
+        time_layer(shape, false, run);
       }
   }
   return table.write_json(json_path, properties) ? 0 : 1;

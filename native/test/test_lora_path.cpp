@@ -44,13 +44,15 @@ TEST(without_a_measurement_no_path_is_predicted_to_be_faster) {
     const unsigned possible = check::pick(std::vector<unsigned>{1, 3, 4, 5, 6, 7});
     const LoraPaths chosen = choose_paths(device, shape, possible);
     CHECK((possible & path_bit(chosen.forward)) != 0 && (possible & path_bit(chosen.backward)) != 0);
-    const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward);
-    const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward);
+    const bool there = fuses_by_warpgroups(device, shape, shape.N, shape.K);
+    const bool back = fuses_by_warpgroups(device, shape, shape.K, shape.N);
+    const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward, there);
+    const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward, back);
     CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
     for (pp_lora_path path : kPaths) {
       if ((possible & path_bit(path)) == 0) continue;
-      CHECK(forward <= predict_forward(ceilings, costs_of(shape), path));
-      CHECK(backward <= predict_backward(ceilings, costs_of(shape), path));
+      CHECK(forward <= predict_forward(ceilings, costs_of(shape), path, there));
+      CHECK(backward <= predict_backward(ceilings, costs_of(shape), path, back));
     }
   }
 }
@@ -64,6 +66,14 @@ TEST(under_dropout_the_backward_pass_is_never_bordered) {
   CHECK(choose_paths(device, shape, kAllPaths).backward != PP_LORA_BORDERED);
   const MeasuredPaths wrong = {10, 2, true, 9999, 9999, 9999, 99, {PP_LORA_FUSED, PP_LORA_BORDERED}, "made up"};
   CHECK(choose_paths(device, shape, kAllPaths, &wrong, 1).backward != PP_LORA_BORDERED);
+}
+
+TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
+  const LoraShape shape = {4096, 1024, 1024, 16, 2, true};
+  CHECK(fuses_by_warpgroups(device_of(9, 0, 14), shape, shape.N, shape.K));
+  CHECK(!fuses_by_warpgroups(device_of(8, 0, 14), shape, shape.N, shape.K));
+  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, shape.N, shape.K));
+  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, shape.N, shape.K));
 }
 
 TEST(large_products_go_to_the_library_on_hopper) {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "linear/choice.h"
 #include "lora_path/cost.h"
 
 namespace prunepeft::cuda {
@@ -48,6 +49,17 @@ constexpr unsigned path_bit(pp_lora_path path) {
 constexpr unsigned kAllPaths = path_bit(PP_LORA_SPLIT) | path_bit(PP_LORA_BORDERED) | path_bit(PP_LORA_FUSED);
 
 /**
+ * Whether the fused product of `columns` columns over `inner` terms is taken to go by warpgroups: as linear/choice.h says of
+ * operands without padding.
+ */
+inline bool fuses_by_warpgroups(const DeviceRates& device, const LoraShape& shape, int64_t columns, int64_t inner) {
+  constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
+  const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.rank % kVector == 0;
+  const DeviceTraits traits = {device.compute_major, device.multiprocessors, 0, 0};
+  return default_path(traits, {shape.M, columns, inner, shape.element_bytes, copied}) == LinearPath::kWarpgroup;
+}
+
+/**
  * What is predicted to be the fastest of the possible paths, split or fused among them; of equals, the first of fused, split
  * and bordered: the fewer demands.
  */
@@ -59,14 +71,16 @@ inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape
                       static_cast<double>(shape.rank),
                       static_cast<double>(shape.element_bytes),
                       shape.dropout};
-  const auto fastest = [&](auto predict_path) {
+  const auto fastest = [&](auto predict_path, bool warpgroups) {
     pp_lora_path best = (possible & path_bit(PP_LORA_FUSED)) != 0 ? PP_LORA_FUSED : PP_LORA_SPLIT;
     for (pp_lora_path path : {PP_LORA_SPLIT, PP_LORA_BORDERED})
-      if ((possible & path_bit(path)) != 0 && predict_path(ceilings, cost, path) < predict_path(ceilings, cost, best))
+      if ((possible & path_bit(path)) != 0 &&
+          predict_path(ceilings, cost, path, warpgroups) < predict_path(ceilings, cost, best, warpgroups))
         best = path;
     return best;
   };
-  return {fastest(predict_forward), fastest(predict_backward)};
+  return {fastest(predict_forward, fuses_by_warpgroups(device, shape, shape.N, shape.K)),
+          fastest(predict_backward, fuses_by_warpgroups(device, shape, shape.K, shape.N))};
 }
 
 /** `measured` has `count` rows. */

@@ -56,7 +56,7 @@ final class RobertaDirectory {
         .write(
             config,
             JSON.writeValueAsBytes(tokenizer),
-            null,
+            Map.of(),
             new MapCheckpoint("memory", roberta.tensors));
   }
 

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MavenArtifact;
@@ -72,15 +73,19 @@ public final class Models {
    *
    * @param config of the encoder
    * @param tokenizer tokenizer.json
-   * @param tokenizerConfig tokenizer_config.json; null: there is none
+   * @param tokenizerFiles what else belongs to the tokenizer, by the files' names:
+   *     tokenizer_config.json, special_tokens_map.json, added_tokens.json; may be empty
    * @param weights the encoder's, and perhaps a head's; closed with this
    */
   public record Pretrained(
-      EncoderConfig config, byte[] tokenizer, byte[] tokenizerConfig, Checkpoint weights)
+      EncoderConfig config,
+      byte[] tokenizer,
+      Map<String, byte[]> tokenizerFiles,
+      Checkpoint weights)
       implements Closeable {
-    /** A model without tokenizer_config.json. */
+    /** A model whose tokenizer is tokenizer.json alone. */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
-      this(config, tokenizer, null, weights);
+      this(config, tokenizer, Map.of(), weights);
     }
 
     /**
@@ -90,17 +95,21 @@ public final class Models {
      */
     public void write(Path directory) throws IOException {
       new HuggingFaceDirectory(directory)
-          .write(HuggingFaceConfig.write(config), tokenizer, tokenizerConfigToWrite(), weights);
+          .write(HuggingFaceConfig.write(config), tokenizer, tokenizerFilesToWrite(), weights);
     }
 
     /**
-     * The tokenizer_config.json that belongs into a directory: the model's own, or, if it has none,
-     * one that says what its tokenizer does.
+     * The tokenizer's files that belong into a directory beside tokenizer.json: the model's own,
+     * and, if it has no tokenizer_config.json, one that says what its tokenizer does.
      *
      * @throws IOException if the tokenizer is no JSON
      */
-    public byte[] tokenizerConfigToWrite() throws IOException {
-      return tokenizerConfig != null ? tokenizerConfig : TokenizerConfig.of(config, tokenizer);
+    public Map<String, byte[]> tokenizerFilesToWrite() throws IOException {
+      Map<String, byte[]> files = new TreeMap<>(tokenizerFiles);
+      if (!files.containsKey(HuggingFaceDirectory.TOKENIZER_CONFIG)) {
+        files.put(HuggingFaceDirectory.TOKENIZER_CONFIG, TokenizerConfig.of(config, tokenizer));
+      }
+      return files;
     }
 
     /**
@@ -116,7 +125,7 @@ public final class Models {
 
     /** The same model with other weights; each is closed by whoever opened it. */
     public Pretrained with(Checkpoint weights) {
-      return new Pretrained(config, tokenizer, tokenizerConfig, weights);
+      return new Pretrained(config, tokenizer, tokenizerFiles, weights);
     }
 
     @Override
@@ -289,7 +298,7 @@ public final class Models {
           default -> false;
         };
     byte[] tokenizer = directory.tokenizer(wordPiece);
-    return new Pretrained(config, tokenizer, directory.tokenizerConfig(), directory.weights());
+    return new Pretrained(config, tokenizer, directory.tokenizerFiles(), directory.weights());
   }
 
   /** Opens what is in a jar. */

@@ -95,6 +95,22 @@ public record AdapterConfig(
     this(bottleneck, nonLinearity, Style.PFEIFFER);
   }
 
+  /**
+   * The bottleneck that AdapterHub's {@code reduction_factor} means.
+   *
+   * @param hidden the encoder's hidden size, 1 or more
+   * @param reductionFactor above 0
+   * @return hidden by the factor, rounded down; at least 1
+   * @throws IllegalArgumentException if the factor is out of range
+   */
+  public static int bottleneck(int hidden, double reductionFactor) {
+    if (!(reductionFactor > 0 && Double.isFinite(reductionFactor))) {
+      throw new IllegalArgumentException(
+          "the adapters' reduction_factor must be above 0, got " + reductionFactor);
+    }
+    return (int) Math.max(1, Math.floor(hidden / reductionFactor));
+  }
+
   /** A module's name in the encoder, by which it may have another size. */
   public static String path(EncoderConfig encoder, int layer, AdapterPart.Place place) {
     return encoder.architecture().layerPath(layer)

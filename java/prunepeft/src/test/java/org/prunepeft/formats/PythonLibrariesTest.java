@@ -160,7 +160,10 @@ class PythonLibrariesTest {
     Path model = place.resolve("model");
     new HuggingFaceDirectory(model)
         .write(
-            HuggingFaceConfig.write(config), TOKENIZER, null, new MapCheckpoint("random", tensors));
+            HuggingFaceConfig.write(config),
+            TOKENIZER,
+            Map.of(),
+            new MapCheckpoint("random", tensors));
     EncoderInput input = input(config, request);
     request.put("library", one.library);
     request.put("model", model.toString());

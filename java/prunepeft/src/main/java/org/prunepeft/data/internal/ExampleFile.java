@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
@@ -70,10 +71,7 @@ public final class ExampleFile implements Closeable {
     TableFormat format =
         TableFormat.of(file)
             .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "the format of %s is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet"
-                            .formatted(file)));
+                () -> new IllegalArgumentException(file + " is not read: " + remedy(file)));
     InputStream in;
     try {
       if (Files.isDirectory(file)) {
@@ -88,6 +86,22 @@ public final class ExampleFile implements Closeable {
       throw unreadable(file.toString(), e);
     }
     return open(in, file.toString(), format, columns, labelled, lenient);
+  }
+
+  /** What to do with a file whose name tells no format. */
+  private static String remedy(Path file) {
+    String name = file.toString().toLowerCase(Locale.ROOT);
+    if (name.endsWith(".arrow")) {
+      return "write Parquet in Python: datasets.Dataset.from_file(\"%s\").to_parquet(\"train.parquet\")"
+          .formatted(file);
+    }
+    if (name.matches(".*\\.(gz|bz2|xz|zst|zip)")) {
+      return "unpack it";
+    }
+    if (name.matches(".*\\.(xlsx?|ods)")) {
+      return "save the sheet as .csv";
+    }
+    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet";
   }
 
   /**

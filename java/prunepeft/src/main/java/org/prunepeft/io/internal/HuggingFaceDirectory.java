@@ -10,7 +10,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
@@ -26,7 +29,8 @@ import org.prunepeft.io.SafeTensors;
  *   <tr><td>tokenizer.json</td><td>the tokenizer; instead of it, BERT's may be vocab.txt, with {@code
  *       do_lower_case}, {@code strip_accents} and {@code tokenize_chinese_chars} in
  *       tokenizer_config.json</td></tr>
- *   <tr><td>tokenizer_config.json</td><td>what Python's class of the tokenizer is set to</td></tr>
+ *   <tr><td>tokenizer_config.json, special_tokens_map.json, added_tokens.json</td><td>what Python's
+ *       class of the tokenizer is set to</td></tr>
  * </table>
  */
 public final class HuggingFaceDirectory {
@@ -35,8 +39,11 @@ public final class HuggingFaceDirectory {
   private static final String WEIGHTS = "model.safetensors";
   private static final String INDEX = "model.safetensors.index.json";
   private static final String TOKENIZER = "tokenizer.json";
-  private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
+  public static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final String VOCABULARY = "vocab.txt";
+
+  private static final List<String> OF_TOKENIZER =
+      List.of(TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json");
 
   /** Far more than any configuration has. */
   private static final long MAX_CONFIG = 10_000_000;
@@ -147,15 +154,19 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * Content of tokenizer_config.json.
+   * What there is of the tokenizer beside tokenizer.json.
    *
-   * @return null if there is none
+   * @return contents by the files' names, as they are; may be empty
    * @throws IOException if reading fails
    */
-  public byte[] tokenizerConfig() throws IOException {
-    return Files.exists(directory.resolve(TOKENIZER_CONFIG))
-        ? bytes(TOKENIZER_CONFIG, MAX_CONFIG)
-        : null;
+  public Map<String, byte[]> tokenizerFiles() throws IOException {
+    Map<String, byte[]> files = new TreeMap<>();
+    for (String name : OF_TOKENIZER) {
+      if (Files.exists(directory.resolve(name))) {
+        files.put(name, bytes(name, MAX_CONFIG));
+      }
+    }
+    return files;
   }
 
   private byte[] wordPieceTokenizer() throws IOException {
@@ -182,14 +193,19 @@ public final class HuggingFaceDirectory {
    *
    * @param config content of config.json
    * @param tokenizer content of tokenizer.json
-   * @param tokenizerConfig content of tokenizer_config.json; null: there will be none
+   * @param tokenizerFiles the tokenizer's other files, contents by name
    * @throws IOException if writing fails, or the directory holds one of the files already
    */
   public void write(
-      Map<String, Object> config, byte[] tokenizer, byte[] tokenizerConfig, Checkpoint weights)
+      Map<String, Object> config,
+      byte[] tokenizer,
+      Map<String, byte[]> tokenizerFiles,
+      Checkpoint weights)
       throws IOException {
     Files.createDirectories(directory);
-    for (String name : new String[] {CONFIG, WEIGHTS, INDEX, TOKENIZER, TOKENIZER_CONFIG}) {
+    List<String> names = new ArrayList<>(List.of(CONFIG, WEIGHTS, INDEX, TOKENIZER));
+    names.addAll(OF_TOKENIZER);
+    for (String name : names) {
       if (Files.exists(directory.resolve(name))) {
         throw new IOException(
             "%s is there already; name a new directory".formatted(directory.resolve(name)));
@@ -197,8 +213,8 @@ public final class HuggingFaceDirectory {
     }
     SafeTensors.write(directory.resolve(WEIGHTS), weights);
     AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
-    if (tokenizerConfig != null) {
-      AtomicFile.write(directory.resolve(TOKENIZER_CONFIG), tokenizerConfig);
+    for (Map.Entry<String, byte[]> file : tokenizerFiles.entrySet()) {
+      AtomicFile.write(directory.resolve(file.getKey()), file.getValue());
     }
     String text = JSON.writeValueAsString(config) + "\n";
     AtomicFile.write(directory.resolve(CONFIG), text.getBytes(StandardCharsets.UTF_8));
