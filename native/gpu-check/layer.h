@@ -2,7 +2,7 @@
 //
 // split      the library's product, then our skinny products around it
 // bordered   the library's product over a longer inner dimension: W, A and B lie in G = [[W,B],[A,0]], S beside x, dS beside dY
-// fused      our own product
+// fused      our own product, as it is chosen for device and shape, and by each of its paths
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <string>
 
 #include "cublas.h"
+#include "fused_path.h"
 #include "prediction.h"
 #include "prunepeft/linear.h"
 
@@ -81,8 +82,8 @@ class Layer {
             {"frozen linear dX (cuBLAS)", true, [this] { frozen_backward(); }, predicted}};
   }
 
-  /** Without cuBLAS, the fused path alone. */
-  std::vector<Path> paths(float p, const Ceilings& ceilings) {
+  /** Without cuBLAS, the fused paths alone; of these the chosen one, or every one. */
+  std::vector<Path> paths(float p, const Ceilings& ceilings, bool every_fused_path) {
     const pp_dropout* dropout = p > 0 ? &dropout_ : nullptr;
     dropout_.p = p;
     const std::string suffix = p > 0 ? ", dropout" : "";
@@ -110,13 +111,15 @@ class Layer {
                        },
                        predict_sequence(ceilings, cost.down(true), cost.bordered_forward())});
     }
-    paths.push_back({"forward, fused" + suffix, false,
-                     [this, dropout] {
-                       const pp_linear_branch branch = linear_branch(s_->data());
-                       check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
-                                               workspace_->data(), workspace_->bytes()));
-                     },
-                     predict_sequence(ceilings, cost.fused_forward())});
+    for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, N_, K_, r_), every_fused_path))
+      paths.push_back({"forward, fused" + variant.name + suffix, false,
+                       [this, dropout, path = variant.path] {
+                         const prunepeft::cuda::ForcedLinearPath forced(path);
+                         const pp_linear_branch branch = linear_branch(s_->data());
+                         check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
+                                                 workspace_->data(), workspace_->bytes()));
+                       },
+                       predict_sequence(ceilings, cost.fused_forward(variant.warpgroups))});
     if (cublas_.present()) {
       paths.push_back({"backward, split" + suffix, true,
                        [this, dropout] {
@@ -137,15 +140,18 @@ class Layer {
              },
              predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down())});
     }
-    paths.push_back({"backward, fused" + suffix, true,
-                     [this, dropout] {
-                       grad_up(dy_->data(), N_, ds_.data(), r_);
-                       const pp_linear_branch branch = linear_branch(ds_.data());
-                       check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
-                                                  workspace_->data(), workspace_->bytes()));
-                       grad_down(x_->data(), K_, ds_.data(), r_, dropout);
-                     },
-                     predict_sequence(ceilings, cost.fused_grad_input(), cost.grad_up(), cost.grad_down())});
+    for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, K_, N_, r_), every_fused_path))
+      paths.push_back(
+          {"backward, fused" + variant.name + suffix, true,
+           [this, dropout, path = variant.path] {
+             grad_up(dy_->data(), N_, ds_.data(), r_);
+             const prunepeft::cuda::ForcedLinearPath forced(path);
+             const pp_linear_branch branch = linear_branch(ds_.data());
+             check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
+                                        workspace_->data(), workspace_->bytes()));
+             grad_down(x_->data(), K_, ds_.data(), r_, dropout);
+           },
+           predict_sequence(ceilings, cost.fused_grad_input(variant.warpgroups), cost.grad_up(), cost.grad_down())});
     return paths;
   }
 

@@ -22,8 +22,12 @@ constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
 // what of it programs are taken to reach.
 constexpr double kCopy = 0.9 * 3.35e6, kMatrix = 0.7 * 989e6, kLaunch = 2.5, kMultiprocessors = 132, kMegahertz = 1755;
 constexpr int kComputeMajor = 9, kBytes = 2;
-constexpr Ceilings kCeilings = {kCopy, kMatrix, own_share(kComputeMajor) * kMatrix, draw_rate(kMultiprocessors, kMegahertz),
-                                kLaunch};
+constexpr Ceilings kCeilings = {kCopy,
+                                kMatrix,
+                                own_share(kComputeMajor) * kMatrix,
+                                draw_rate(kMultiprocessors, kMegahertz),
+                                kLaunch,
+                                kWarpgroupShare* kMatrix};
 
 void print(const std::string& path, double frozen, double predicted) {
   printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
@@ -34,8 +38,9 @@ void print_predictions() {
   printf(
       "Predicted, not measured: bfloat16 on an H100 SXM by its data sheet "
       "(copy %.2f TB/s, library %.0f TFLOPS, own products\n"
-      "%.0f TFLOPS, %.1f us a launch); %% over the frozen linear.\n",
-      kCeilings.copy_bytes * 1e-6, kCeilings.library_flops * 1e-6, kCeilings.own_flops * 1e-6, kCeilings.launch);
+      "%.0f TFLOPS by mma.sync and %.0f by warpgroups, %.1f us a launch); %% over the frozen linear.\n",
+      kCeilings.copy_bytes * 1e-6, kCeilings.library_flops * 1e-6, kCeilings.own_flops * 1e-6, kCeilings.warpgroup_flops * 1e-6,
+      kCeilings.launch);
   for (const Shape& shape : kShapes) {
     const Costs cost = {shape.M, shape.K, shape.N, shape.r, kBytes};
     const double frozen = predict(kCeilings, cost.frozen());
@@ -48,10 +53,12 @@ void print_predictions() {
       print("forward, split" + suffix, frozen, sum(c.frozen(), c.down(false), c.up()));
       print("forward, bordered" + suffix, frozen, sum(c.down(false), c.bordered_forward()));
       print("forward, bordered, x copied" + suffix, frozen, sum(c.down(true), c.bordered_forward()));
-      print("forward, fused" + suffix, frozen, sum(c.fused_forward()));
+      print("forward, fused, mma.sync" + suffix, frozen, sum(c.fused_forward(false)));
+      print("forward, fused, warpgroups" + suffix, frozen, sum(c.fused_forward(true)));
       print("backward, split" + suffix, frozen, sum(c.frozen(), c.grad_up(), c.grad_input(), c.grad_down()));
       if (!c.dropout) print("backward, bordered", frozen, sum(c.bordered_backward(), c.grad_up(), c.grad_down()));
-      print("backward, fused" + suffix, frozen, sum(c.fused_grad_input(), c.grad_up(), c.grad_down()));
+      print("backward, fused, mma.sync" + suffix, frozen, sum(c.fused_grad_input(false), c.grad_up(), c.grad_down()));
+      print("backward, fused, warpgroups" + suffix, frozen, sum(c.fused_grad_input(true), c.grad_up(), c.grad_down()));
     }
   }
 }

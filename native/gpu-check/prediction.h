@@ -12,11 +12,12 @@
 namespace gpu_check {
 /** Of a device: measured in the same run, or assumed. */
 struct Ceilings {
-  double copy_bytes;     // a microsecond, read and written
-  double library_flops;  // a microsecond, of the library's large product in the type
-  double own_flops;      // a microsecond, of our products in the type
-  double draws;          // of dropout masks, a microsecond; each decides eight elements
-  double launch;         // microseconds from one small kernel of a stream to the next
+  double copy_bytes;       // a microsecond, read and written
+  double library_flops;    // a microsecond, of the library's large product in the type
+  double own_flops;        // a microsecond, of our products in the type
+  double draws;            // of dropout masks, a microsecond; each decides eight elements
+  double launch;           // microseconds from one small kernel of a stream to the next
+  double warpgroup_flops;  // a microsecond, of our fused linear by warpgroups
 };
 
 /** What a call does. */
@@ -26,6 +27,7 @@ struct Cost {
   double library_flops = 0;
   int launches = 0;
   double draws = 0;
+  double warpgroup_flops = 0;
 
   Cost& operator+=(const Cost& other) {
     bytes += other.bytes;
@@ -33,6 +35,7 @@ struct Cost {
     library_flops += other.library_flops;
     launches += other.launches;
     draws += other.draws;
+    warpgroup_flops += other.warpgroup_flops;
     return *this;
   }
 };
@@ -41,7 +44,8 @@ struct Cost {
 inline double predict(const Ceilings& ceilings, const Cost& cost) {
   const double own =
       std::max({cost.bytes / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops, cost.draws / ceilings.draws});
-  return cost.launches * ceilings.launch + own + cost.library_flops / ceilings.library_flops;
+  return cost.launches * ceilings.launch + own + cost.library_flops / ceilings.library_flops +
+         cost.warpgroup_flops / ceilings.warpgroup_flops;
 }
 
 /** Microseconds of calls one after the other. */
@@ -58,6 +62,12 @@ double predict_sequence(const Ceilings& ceilings, const Costs&... costs) {
 constexpr double own_share(int compute_major) {
   return compute_major >= 9 ? 0.55 : 0.85;
 }
+
+/**
+ * Share of the library's rate that our products by warpgroups are expected to reach: the same instructions, without clusters
+ * that share an operand, and with a tile's way out not hidden behind the next tile's products.
+ */
+constexpr double kWarpgroupShare = 0.85;
 
 /** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
 constexpr double kInstructionsADraw = 100;
@@ -85,14 +95,24 @@ struct Costs {
   Cost grad_up() const { return {size * (M * N * chunks() + N * r + 2 * M * r) + 4 * N * r, 4 * M * N * r, 0, 3}; }
   Cost grad_down() const { return {size * (M * K * chunks() + M * r) + 4 * K * r, 2 * M * K * r, 0, 2, draws()}; }
   Cost grad_input() const { return {size * (2 * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()}; }
-  Cost fused_forward() const { return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()}; }
-  Cost fused_grad_input() const { return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()}; }
+  Cost fused_forward(bool warpgroups) const {
+    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
+    Cost cost = down(false);  // a launch of its own
+    cost.launches++;
+    cost.warpgroup_flops = 2 * M * N * (K + multiplied_ranks());
+    return cost;
+  }
+  Cost fused_grad_input(bool warpgroups) const {
+    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
+    return {0, 0, 0, 1, 0, 2 * M * K * (N + multiplied_ranks())};  // masks are drawn beside the products
+  }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
   Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
   Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
 
  private:
   double draws() const { return dropout ? M * K / 8 : 0; }
+  double multiplied_ranks() const { return static_cast<double>((static_cast<int64_t>(r) + 15) / 16 * 16); }
   /** A block holds 80 ranks; more read the wide matrix again. */
   double chunks() const { return static_cast<double>((static_cast<int64_t>(r) + 79) / 80); }
   bool splits_down() const { return K >= 512 && M <= 64 * 256; }

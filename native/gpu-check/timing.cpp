@@ -218,8 +218,8 @@ void time_shape(const Shape& shape, const Run& run) {
   time_calls(group, calls, run);
 }
 
-/** A whole LoRA linear by each path, over the frozen linear. */
-void time_layer(const Shape& shape, const Run& run) {
+/** A whole LoRA linear by each path, over the frozen linear; the fused one as chosen, or by every path that it has. */
+void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   const std::string group = group_name(shape);
   if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", LoRA linears");
   const int sets = set_count(static_cast<size_t>(Layer::bytes(run.dtype, shape.M, shape.K, shape.N)), run.l2_bytes);
@@ -231,7 +231,8 @@ void time_layer(const Shape& shape, const Run& run) {
   double frozen[2] = {0, 0};  // forward, backward
   const auto time_paths = [&](bool is_frozen, float p) {
     std::vector<std::vector<Layer::Path>> paths;
-    for (const auto& layer : layers) paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings));
+    for (const auto& layer : layers)
+      paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings, every_fused_path));
     for (size_t n = 0; n < paths[0].size(); n++) {
       const Layer::Path& path = paths[0][n];
       if (run.table->is_full()) {
@@ -311,8 +312,9 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
   constexpr double kShareOfMultiplyAdds = 0.6;
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
-  return {copy_bytes, library > 0 ? library : own, own, draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
-          launch};
+  return {copy_bytes, library > 0 ? library : own,
+          own,        draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch,     library > 0 ? kWarpgroupShare * library : own};
 }
 }  // namespace
 
@@ -338,11 +340,11 @@ int time_all(const char* json_path, double seconds) {
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
     constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
-    for (const Shape& shape : kShapes) time_layer(shape, run);
+    for (const Shape& shape : kShapes) time_layer(shape, true, run);
     for (const Shape& shape : kShapes)
       if (shape.K <= 4096 / kShrink) time_shape(shape, run);
     time_importance("RoBERTa-large, query and value, r 32", 24,
@@ -355,7 +357,7 @@ int time_all(const char* json_path, double seconds) {
       for (Shape shape : kShapes) {
         if (shape.r == rank) continue;
         shape.r = rank;
-        time_layer(shape, run);
+        time_layer(shape, false, run);
       }
   }
   return table.write_json(json_path, properties) ? 0 : 1;
