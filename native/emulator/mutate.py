@@ -34,6 +34,7 @@ LORA, MULTI_LORA, ADAPTER, IMPORTANCE, LINEAR, ADAMW = (
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
     "linear/linear_cuda.cu": [LINEAR],
+    "linear/linear_warpgroup.cu": [LINEAR],
     "skinny/down.cu": [ADAPTER, LORA],
     "skinny/grad.cu": [ADAPTER, LORA],
     "skinny/up.cu": [IMPORTANCE, ADAPTER, LORA],

@@ -10,6 +10,9 @@
 #include "device.h"
 
 int main(int count, char** arguments) {
+#if defined(PRUNEPEFT_EMULATED)
+  simt::set_compute_major(9);  // so that every path is there
+#endif
   if (count == 2 && strcmp(arguments[1], "predict") == 0) {
     gpu_check::print_predictions();
     return 0;

@@ -134,6 +134,16 @@ public final class ComputeDevice {
         : Optional.of("LibTorch finds no device, though the kernels do: its driver is too old");
   }
 
+  /** The GPU of that ordinal. */
+  static ComputeDevice cuda(int index) {
+    return new ComputeDevice(index);
+  }
+
+  /** Where work is recorded as graphs; empty on the CPU. */
+  Optional<RecordedWork.Recorder> recorder() {
+    return isCuda() ? Optional.of(CudaRecorder.of(index)) : Optional.empty();
+  }
+
   /** {@return whether it is a GPU} */
   public boolean isCuda() {
     return index >= 0;
