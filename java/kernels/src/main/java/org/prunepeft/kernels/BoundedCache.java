@@ -8,7 +8,7 @@ import java.util.function.Function;
  * Values that are made once for a key and kept, the one that was not asked for the longest being
  * closed where there are too many. Not for two threads at once.
  */
-public final class BoundedCache<K, V extends AutoCloseable> implements AutoCloseable {
+final class BoundedCache<K, V extends AutoCloseable> implements AutoCloseable {
   private final Map<K, V> values = new LinkedHashMap<>(16, 0.75f, true);
   private final int most;
 

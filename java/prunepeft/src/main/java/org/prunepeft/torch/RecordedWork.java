@@ -57,8 +57,12 @@ public final class RecordedWork implements AutoCloseable {
 
   /** Recorded on a GPU, unless the switch says no; not on the CPU. */
   public static RecordedWork on(ComputeDevice device, Runnable work) {
-    boolean wanted = !"false".equals(System.getProperty(SWITCH));
-    return new RecordedWork(wanted ? device.recorder().orElse(null) : null, work);
+    return switched(device.recorder().orElse(null), work);
+  }
+
+  /** With the recorder, unless the switch says no. */
+  static RecordedWork switched(Recorder recorder, Runnable work) {
+    return new RecordedWork("false".equals(System.getProperty(SWITCH)) ? null : recorder, work);
   }
 
   /**
