@@ -14,12 +14,14 @@ set(PRUNEPEFT_CUDA_SOURCES
   src/cuda/device.cu
   src/cuda/memory.cu
   src/cuda/tensor_map.cu
+  src/graph/graph_cuda.cu
   src/skinny/down.cu
   src/skinny/grad.cu
   src/skinny/up.cu
   src/linear/linear_cuda.cu
   src/linear/linear_warpgroup.cu
   src/lora/lora_cuda.cu
+  src/lora_path/lora_path_cuda.cu
   src/multi_lora/multi_lora_cuda.cu
   src/adapter/adapter_cuda.cu
   src/optimizer/adamw_cuda.cu

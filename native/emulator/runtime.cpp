@@ -105,7 +105,14 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   if (device != 0) return cudaErrorInvalidDevice;
   switch (attribute) {
     case cudaDevAttrClockRate:
+    case cudaDevAttrMemoryClockRate:
       *value = 1000;  // kilohertz
+      return cudaSuccess;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      *value = 64;  // bits
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = 0;
       return cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
       *value = 2;

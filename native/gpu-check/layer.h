@@ -11,10 +11,13 @@
 
 #include "cublas.h"
 #include "fused_path.h"
-#include "prediction.h"
+#include "lora_path/cost.h"
 #include "prunepeft/linear.h"
 
 namespace gpu_check {
+using prunepeft::cuda::Ceilings;
+using prunepeft::cuda::Costs;
+
 class Layer {
  public:
   struct Path {
@@ -97,13 +100,13 @@ class Layer {
                          down(x_->data(), K_, s_->data(), r_, nullptr, dropout);
                          up();
                        },
-                       predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up())});
+                       predict_forward(ceilings, cost, PP_LORA_SPLIT)});
       paths.push_back({"forward, bordered" + suffix, false,
                        [this, dropout] {
                          down(x_wide_->data(), K_ + r_, after(x_wide_, K_), K_ + r_, nullptr, dropout);
                          bordered_forward();
                        },
-                       predict_sequence(ceilings, cost.down(false), cost.bordered_forward())});
+                       predict_forward(ceilings, cost, PP_LORA_BORDERED)});
       paths.push_back({"forward, bordered, x copied" + suffix, false,
                        [this, dropout] {
                          down(x_->data(), K_, after(x_wide_, K_), K_ + r_, x_wide_->data(), dropout);
@@ -119,7 +122,7 @@ class Layer {
                          check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
                                                  workspace_->data(), workspace_->bytes()));
                        },
-                       predict_sequence(ceilings, cost.fused_forward(variant.warpgroups))});
+                       predict_forward(ceilings, cost, PP_LORA_FUSED, variant.warpgroups)});
     if (cublas_.present()) {
       paths.push_back({"backward, split" + suffix, true,
                        [this, dropout] {
@@ -128,7 +131,7 @@ class Layer {
                          grad_input(dropout);
                          grad_down(x_->data(), K_, ds_.data(), r_, dropout);
                        },
-                       predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down())});
+                       predict_backward(ceilings, cost, PP_LORA_SPLIT)});
       // Under dropout the mask is on the ranks' product alone, so it cannot ride in the library's.
       if (p == 0)
         paths.push_back(
@@ -138,20 +141,19 @@ class Layer {
                cublas_.backward(dtype_, M_, K_, N_ + r_, {dy_wide_->data(), N_ + r_}, {g_->data(), K_ + r_}, {dx_.data(), K_});
                grad_down(x_wide_->data(), K_ + r_, after(dy_wide_, N_), N_ + r_, nullptr);
              },
-             predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down())});
+             predict_backward(ceilings, cost, PP_LORA_BORDERED)});
     }
     for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, K_, N_, r_), every_fused_path))
-      paths.push_back(
-          {"backward, fused" + variant.name + suffix, true,
-           [this, dropout, path = variant.path] {
-             grad_up(dy_->data(), N_, ds_.data(), r_);
-             const prunepeft::cuda::ForcedLinearPath forced(path);
-             const pp_linear_branch branch = linear_branch(ds_.data());
-             check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
-                                        workspace_->data(), workspace_->bytes()));
-             grad_down(x_->data(), K_, ds_.data(), r_, dropout);
-           },
-           predict_sequence(ceilings, cost.fused_grad_input(variant.warpgroups), cost.grad_up(), cost.grad_down())});
+      paths.push_back({"backward, fused" + variant.name + suffix, true,
+                       [this, dropout, path = variant.path] {
+                         grad_up(dy_->data(), N_, ds_.data(), r_);
+                         const prunepeft::cuda::ForcedLinearPath forced(path);
+                         const pp_linear_branch branch = linear_branch(ds_.data());
+                         check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
+                                                    workspace_->data(), workspace_->bytes()));
+                         grad_down(x_->data(), K_, ds_.data(), r_, dropout);
+                       },
+                       predict_backward(ceilings, cost, PP_LORA_FUSED, variant.warpgroups)});
     return paths;
   }
 

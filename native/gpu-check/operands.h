@@ -7,12 +7,15 @@
 
 #include "device.h"
 #include "fused_path.h"
-#include "prediction.h"
+#include "lora_path/cost.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 #include "prunepeft/multi_lora.h"
 
 namespace gpu_check {
+using prunepeft::cuda::Cost;
+using prunepeft::cuda::Costs;
+
 /** A call, what it writes, and the fewest bytes and the operations that it takes. */
 struct Call {
   std::string name;

@@ -1,5 +1,5 @@
-// Times of every family with CUDA events, beside what prediction.h expects of the ceilings of the same run; LoRA linears, by
-// each path, also beside the frozen linear.
+// Times of every family with CUDA events, beside what lora_path/cost.h expects of the ceilings of the same run; LoRA linears,
+// by each path, also beside the frozen linear.
 //
 // A sample is the mean over a round of calls between two events, each call on another set of operands, so that no call finds
 // its inputs in the L2 cache of the one before; the median of the samples is given. Rows are printed as they are measured. When
@@ -9,9 +9,12 @@
 
 #include "cublas.h"
 #include "layer.h"
+#include "lora_path/choice.h"
 #include "operands.h"
 
 namespace gpu_check {
+using namespace prunepeft::cuda;
+
 namespace {
 #if defined(PRUNEPEFT_EMULATED)
 // Everything runs once at a fraction of its size, to show that it runs; times mean nothing.
@@ -218,6 +221,15 @@ void time_shape(const Shape& shape, const Run& run) {
   time_calls(group, calls, run);
 }
 
+/** What the library would take here by itself, to be held against the rows above. */
+void print_choice(const Shape& shape, const Run& run, bool dropout) {
+  const char* const names[] = {"split", "bordered", "fused"};
+  const pp_device device = {PP_CUDA, 0, nullptr};
+  pp_lora_path forward = PP_LORA_FUSED, backward = PP_LORA_FUSED;
+  check(pp_lora_choose_paths(&device, run.dtype, shape.M, shape.K, shape.N, shape.r, dropout, kAllPaths, &forward, &backward));
+  printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
+}
+
 /** A whole LoRA linear by each path, over the frozen linear; the fused one as chosen, or by every path that it has. */
 void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   const std::string group = group_name(shape);
@@ -246,7 +258,10 @@ void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
     }
   };
   if (run.cublas.present()) time_paths(true, 0);
-  for (float p : kDropouts) time_paths(false, p);
+  for (float p : kDropouts) {
+    time_paths(false, p);
+    print_choice(shape, run, p > 0);
+  }
 }
 
 void time_importance(const char* name, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r,
@@ -300,16 +315,15 @@ double megahertz() {
   return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
 }
 
-/** Of float32's multiply-adds, from the device's properties: 128 a multiprocessor and clock. */
+/** Of float32's multiply-adds, from the device's properties. */
 double fused_multiply_adds() {
-  constexpr double kFlopsAClock = 256;
-  return kFlopsAClock * attribute(cudaDevAttrMultiProcessorCount) * megahertz();
+  return float32_flops_a_clock(attribute(cudaDevAttrComputeCapabilityMajor), attribute(cudaDevAttrComputeCapabilityMinor)) *
+         attribute(cudaDevAttrMultiProcessorCount) * megahertz();
 }
 
 /** The device's ceilings in a type; where cuBLAS is not, its rate is taken from ours. */
 Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, const Cublas& cublas, Timer* timer) {
   const double library = library_rate(dtype, cublas, timer);
-  constexpr double kShareOfMultiplyAdds = 0.6;
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
   return {copy_bytes, library > 0 ? library : own,
@@ -334,7 +348,7 @@ int time_all(const char* json_path, double seconds) {
     table.set_bandwidth(bandwidth);
     printf("%s, %d multiprocessors, copy %.0f GB/s (read + written), %.1f us a launch%s\n", properties.name,
            properties.multiProcessorCount, bandwidth, launch, cublas.present() ? "" : "; cuBLAS is not here");
-    printf("predicted: what prediction.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
+    printf("predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
     Table::print_head();
   }
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {

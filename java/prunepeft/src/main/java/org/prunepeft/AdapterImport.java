@@ -51,6 +51,7 @@ public final class AdapterImport {
    * Imports an adapter.
    *
    * @param adapter the directory of its files
+   * @param source what the files do not say themselves
    * @param output the run directory: absent or empty
    * @return the modules
    * @throws IllegalArgumentException if a setting of the files is not supported, or something is

@@ -12,7 +12,7 @@ public final class KernelException extends RuntimeException {
     this.status = status;
   }
 
-  /** The {@code pp_status} that the call returned. */
+  /** {@return the {@code pp_status} that the call returned} */
   public int status() {
     return status;
   }

@@ -23,6 +23,7 @@ public final class Tasks {
   /**
    * Adds a task.
    *
+   * @param task with a name that no other has
    * @throws IllegalArgumentException if there is one of its name
    */
   public static void register(Task task) {
@@ -31,7 +32,7 @@ public final class Tasks {
     }
   }
 
-  /** The names, in alphabetical order. */
+  /** {@return the names, in alphabetical order} */
   public static List<String> names() {
     return List.copyOf(TASKS.keySet());
   }
@@ -39,6 +40,8 @@ public final class Tasks {
   /**
    * Finds a task.
    *
+   * @param name one of {@link #names}
+   * @return the task
    * @throws IllegalArgumentException if there is none of that name; the message suggests the
    *     nearest, if one is near, and lists all
    */

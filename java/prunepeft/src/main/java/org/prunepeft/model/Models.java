@@ -41,7 +41,15 @@ public final class Models {
       String licence,
       MavenArtifact download,
       Loader loader) {
-    /** A model that comes with the program. */
+    /**
+     * A model that comes with the program.
+     *
+     * @param name what commands call it
+     * @param description one line
+     * @param source where its weights come from
+     * @param licence of the weights
+     * @param loader loads it
+     */
     public Entry(String name, String description, String source, String licence, Loader loader) {
       this(name, description, source, licence, null, loader);
     }
@@ -50,9 +58,20 @@ public final class Models {
   /** Loads a model. */
   @FunctionalInterface
   public interface Loader {
+    /**
+     * Loads it.
+     *
+     * @param precision of frozen weights and activations
+     * @param device where its tensors are to lie
+     * @return its encoder and tokenizer, the encoder the caller's to close
+     */
     LoadedModel load(Precision precision, ComputeDevice device);
 
-    /** Loads it in float32 on the CPU. */
+    /**
+     * Loads it in float32 on the CPU.
+     *
+     * @return its encoder and tokenizer, the encoder the caller's to close
+     */
     default LoadedModel load() {
       return load(Precision.FLOAT32, ComputeDevice.CPU);
     }
@@ -60,6 +79,7 @@ public final class Models {
     /**
      * Opens the model's files without making an encoder of them: for a conversion.
      *
+     * @return the parts, the caller's to close
      * @throws UnsupportedOperationException if the model is not made of such files
      * @throws IOException if reading fails
      */
@@ -83,7 +103,13 @@ public final class Models {
       Map<String, byte[]> tokenizerFiles,
       Checkpoint weights)
       implements Closeable {
-    /** A model whose tokenizer is tokenizer.json alone. */
+    /**
+     * A model whose tokenizer is tokenizer.json alone.
+     *
+     * @param config of the encoder
+     * @param tokenizer tokenizer.json
+     * @param weights the encoder's, and perhaps a head's; closed with this
+     */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
       this(config, tokenizer, Map.of(), weights);
     }
@@ -91,6 +117,7 @@ public final class Models {
     /**
      * Writes it as Hugging Face's library would save it.
      *
+     * @param directory new, or without files of these names
      * @throws IOException if writing fails, or the directory holds a model already
      */
     public void write(Path directory) throws IOException {
@@ -99,8 +126,8 @@ public final class Models {
     }
 
     /**
-     * The tokenizer's files that belong into a directory beside tokenizer.json: the model's own,
-     * and, if it has no tokenizer_config.json, one that says what its tokenizer does.
+     * {@return the tokenizer's files that belong into a directory beside tokenizer.json: the
+     * model's own, and, if it has no tokenizer_config.json, one that says what its tokenizer does}
      *
      * @throws IOException if the tokenizer is no JSON
      */
@@ -123,7 +150,11 @@ public final class Models {
       return new Weights(weights, config).encoder();
     }
 
-    /** The same model with other weights; each is closed by whoever opened it. */
+    /**
+     * {@return the same model with other weights; each is closed by whoever opened it}
+     *
+     * @param weights of the same architecture and sizes
+     */
     public Pretrained with(Checkpoint weights) {
       return new Pretrained(config, tokenizer, tokenizerFiles, weights);
     }
@@ -218,18 +249,22 @@ public final class Models {
 
   private Models() {}
 
-  /** Adds a model, or replaces the one of the same name. */
+  /**
+   * Adds a model, or replaces the one of the same name.
+   *
+   * @param entry the model with its name
+   */
   public static void register(Entry entry) {
     ENTRIES.put(entry.name(), entry);
   }
 
-  /** All models, by name. */
+  /** {@return all models, by name} */
   public static List<Entry> all() {
     return ENTRIES.values().stream().sorted(java.util.Comparator.comparing(Entry::name)).toList();
   }
 
   /**
-   * A model.
+   * {@return a model}
    *
    * @param name one of {@link #all}, or else the path of a directory as Hugging Face's library
    *     saves models: config.json, model.safetensors (or shards), tokenizer.json

@@ -24,6 +24,7 @@ public record AdapterConfig(
     Style style,
     Double scaling,
     Map<String, Integer> bottleneckPattern) {
+  /** A bottleneck of 128 with ReLU, after the feed-forward block. */
   public static final AdapterConfig DEFAULT = new AdapterConfig(128, Activation.RELU);
 
   /** Where adapters sit in a layer, and what they compute on; AdapterHub's names. */
@@ -44,8 +45,9 @@ public record AdapterConfig(
     }
 
     /**
-     * The style of that name.
+     * {@return the style of that name}
      *
+     * @param name AdapterHub's: pfeiffer or seq_bn, houlsby or double_seq_bn, parallel or par_bn
      * @throws IllegalArgumentException if there is none
      */
     public static Style byName(String name) {
@@ -67,6 +69,17 @@ public record AdapterConfig(
     }
   }
 
+  /**
+   * Checks the values.
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   * @param style where they sit; null: {@link Style#PFEIFFER}
+   * @param scaling s, the factor of what a module adds, above 0; null: the style's
+   * @param bottleneckPattern other sizes of some modules, by the last parts of their names, such as
+   *     encoder.layer.0.output.adapter
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public AdapterConfig {
     style = style == null ? Style.PFEIFFER : style;
     scaling = scaling == null ? style.scaling : scaling;
@@ -85,12 +98,23 @@ public record AdapterConfig(
     }
   }
 
-  /** A style's, with its own scaling. */
+  /**
+   * A style's, with its own scaling.
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   * @param style where they sit; null: {@link Style#PFEIFFER}
+   */
   public AdapterConfig(int bottleneck, Activation nonLinearity, Style style) {
     this(bottleneck, nonLinearity, style, null, Map.of());
   }
 
-  /** Serial adapters after the feed-forward block. */
+  /**
+   * Serial adapters after the feed-forward block.
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   */
   public AdapterConfig(int bottleneck, Activation nonLinearity) {
     this(bottleneck, nonLinearity, Style.PFEIFFER);
   }
@@ -111,13 +135,23 @@ public record AdapterConfig(
     return (int) Math.max(1, Math.floor(hidden / reductionFactor));
   }
 
-  /** A module's name in the encoder, by which it may have another size. */
+  /**
+   * {@return a module's name in the encoder, by which it may have another size}
+   *
+   * @param encoder the encoder's shape
+   * @param layer from 0
+   * @param place after attention or after the feed-forward block
+   */
   public static String path(EncoderConfig encoder, int layer, AdapterPart.Place place) {
     return encoder.architecture().layerPath(layer)
         + (place == AdapterPart.Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
   }
 
-  /** The size of a module. */
+  /**
+   * {@return the size of a module}
+   *
+   * @param path of {@link #path(EncoderConfig, int, AdapterPart.Place)}
+   */
   public int size(String path) {
     for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {
       if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {

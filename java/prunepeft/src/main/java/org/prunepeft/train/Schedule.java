@@ -36,7 +36,7 @@ public enum Schedule {
   }
 
   /**
-   * The rate's share of its peak, in [0, 1].
+   * {@return the rate's share of its peak, in [0, 1]}
    *
    * @param step 0-based
    * @param steps of the whole training, 1 or more

@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
-namespace gpu_check {
+#include "prunepeft/lora_path.h"
+
+namespace prunepeft::cuda {
 /** Of a device: measured in the same run, or assumed. */
 struct Ceilings {
   double copy_bytes;       // a microsecond, read and written
@@ -79,6 +82,49 @@ constexpr double draw_rate(double multiprocessors, double megahertz) {
   return multiprocessors * kIntegerLanes * megahertz / kInstructionsADraw;
 }
 
+/** What a device's properties say of its speed; a device has no name here. */
+struct DeviceRates {
+  int compute_major = 0;
+  int compute_minor = 0;
+  int multiprocessors = 0;
+  double megahertz = 0;
+  /** Bytes a microsecond that the memory bus moves; 0: the driver does not say. */
+  double memory_bytes = 0;
+};
+
+/**
+ * Operations of a dense product in 16 bits that a multiprocessor does in a clock, two a multiply-add, by the white papers of
+ * the architectures. Those that come later are taken for Hopper's.
+ */
+constexpr double matrix_flops_a_clock(int compute_major, int compute_minor) {
+  if (compute_major < 8 || compute_major == 12) return 1024;
+  if (compute_major == 8) return compute_minor == 0 ? 2048 : 1024;
+  return compute_major == 10 || compute_major == 11 ? 8192 : 4096;
+}
+
+/** The same in float32, whose products are multiply-adds of single lanes. */
+constexpr double float32_flops_a_clock(int compute_major, int compute_minor) {
+  return compute_major == 8 && compute_minor == 0 ? 128 : 256;
+}
+
+/** Share of multiply-adds that our products in float32 reach. */
+constexpr double kShareOfMultiplyAdds = 0.6;
+
+/** What a device is taken to reach of its properties, before anything was measured on it. */
+inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_bytes) {
+  constexpr double kCopyShare = 0.9, kLibraryShare = 0.7, kLaunch = 2.5;
+  constexpr double kBytesAClock =
+      12;  // of a multiprocessor, where the driver does not tell the bandwidth: A100 and H100 have 14
+  const double clocks = device.multiprocessors * device.megahertz;
+  const double memory = device.memory_bytes > 0 ? device.memory_bytes : kBytesAClock * clocks;
+  const int major = device.compute_major, minor = device.compute_minor;
+  const double peak = clocks * (element_bytes == 2 ? matrix_flops_a_clock(major, minor) : float32_flops_a_clock(major, minor));
+  const double library = kLibraryShare * peak;
+  const double own = element_bytes == 2 ? own_share(major) * library : kShareOfMultiplyAdds * peak;
+  const double warpgroup = element_bytes == 2 ? kWarpgroupShare * library : own;
+  return {kCopyShare * memory, library, own, draw_rate(device.multiprocessors, device.megahertz), kLaunch, warpgroup};
+}
+
 /** Costs of the calls on a linear [M,K] to [M,N] with rank r; `size` is bytes an element. */
 struct Costs {
   double M, K, N, r, size;
@@ -106,6 +152,11 @@ struct Costs {
     if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
     return {0, 0, 0, 1, 0, 2 * M * K * (N + multiplied_ranks())};  // masks are drawn beside the products
   }
+  /** Our own product without ranks, in either direction. */
+  Cost fused_frozen(bool warpgroups) const {
+    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
+    return {0, 0, 0, 1, 0, 2 * M * K * N};
+  }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
   Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
   Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
@@ -117,4 +168,36 @@ struct Costs {
   double chunks() const { return static_cast<double>((static_cast<int64_t>(r) + 79) / 80); }
   bool splits_down() const { return K >= 512 && M <= 64 * 256; }
 };
-}  // namespace gpu_check
+
+/**
+ * Microseconds of y = x Wᵀ + S Bᵀ by a path, of which the fused one may go by warpgroups; without ranks, of the product alone.
+ */
+inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path, bool warpgroups = false) {
+  if (cost.r == 0) return predict(ceilings, path == PP_LORA_FUSED ? cost.fused_frozen(warpgroups) : cost.frozen());
+  switch (path) {
+    case PP_LORA_SPLIT:
+      return predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up());
+    case PP_LORA_BORDERED:
+      return predict_sequence(ceilings, cost.down(false), cost.bordered_forward());
+    default:
+      return predict_sequence(ceilings, cost.fused_forward(warpgroups));
+  }
+}
+
+/**
+ * Microseconds of dX, dA and dB by a path. Under dropout the mask is on the ranks' product alone, so that this cannot ride in
+ * the library's: bordered never ends.
+ */
+inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path, bool warpgroups = false) {
+  if (cost.r == 0 && path != PP_LORA_BORDERED) return predict_forward(ceilings, cost, path, warpgroups);
+  switch (path) {
+    case PP_LORA_SPLIT:
+      return predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down());
+    case PP_LORA_BORDERED:
+      return cost.dropout ? std::numeric_limits<double>::infinity()
+                          : predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down());
+    default:
+      return predict_sequence(ceilings, cost.fused_grad_input(warpgroups), cost.grad_up(), cost.grad_down());
+  }
+}
+}  // namespace prunepeft::cuda

@@ -8,6 +8,7 @@ import static org.prunepeft.kernels.Reference.scaled;
 import static org.prunepeft.kernels.Reference.sum;
 import static org.prunepeft.kernels.Reference.transposed;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -17,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class BorderedLinearTest {
+class LoraLinearTest {
   private static final Device CPU = Device.cpu();
 
   private final Random random = new Random();
@@ -30,7 +31,7 @@ class BorderedLinearTest {
 
   /** Plain loops. */
   private static void multiply(
-      Device device, Matrix left, Matrix right, boolean transposed, Matrix out) {
+      Device device, Matrix left, Matrix right, boolean transposed, Matrix out, Workspace unused) {
     double[][] factor = transposed ? transposed(values(right)) : values(right);
     double[][] result = product(values(left), factor);
     FloatPointer memory = new FloatPointer(out.data());
@@ -66,8 +67,17 @@ class BorderedLinearTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1, 1, 1, 1, 0", "19, 23, 17, 5, 0", "33, 40, 24, 8, 0.25"})
-  void forwardAndBackwardAreThoseOfALoraLinear(int m, int k, int n, int r, float p) {
+  @CsvSource({
+    "BORDERED, 1, 1, 1, 1, 0",
+    "BORDERED, 19, 23, 17, 5, 0",
+    "SPLIT, 1, 1, 1, 1, 0",
+    "SPLIT, 19, 23, 17, 5, 0",
+    "SPLIT, 33, 40, 24, 8, 0.25",
+    "FUSED, 1, 1, 1, 1, 0",
+    "FUSED, 19, 23, 17, 5, 0",
+    "FUSED, 33, 40, 24, 8, 0.25"
+  })
+  void everyPathGivesALoraLinear(LoraPath path, int m, int k, int n, int r, float p) {
     Dropout dropout = p == 0 ? null : new Dropout(p, 11, 3, 1);
     Buffer g = Buffer.random(random, n + r, k + r, k + r + 1);
     Buffer x = Buffer.random(random, m, k + r);
@@ -76,8 +86,7 @@ class BorderedLinearTest {
     Buffer dx = Buffer.poisoned(m, k);
     Buffer da = Buffer.poisoned(r, k);
     Buffer db = Buffer.poisoned(n, r);
-    BorderedLinear linear =
-        new BorderedLinear(BorderedLinearTest::multiply, g.matrix(), r, 0.5f, 7);
+    LoraLinear linear = new LoraLinear(LoraLinearTest::multiply, g.matrix(), r, 0.5f, 7);
     double[][] w = values(linear.w());
     double[][] a = values(linear.a());
     double[][] b = values(linear.b());
@@ -87,8 +96,9 @@ class BorderedLinearTest {
     double[][] s = scaled(0.5, product(elementwise(kept, input), transposed(a)));
     double[][] ds = scaled(0.5, product(gradient, b));
 
-    linear.forward(CPU, x.matrix(), dropout, y.matrix(), workspace);
+    linear.forward(path, CPU, x.matrix(), dropout, y.matrix(), workspace);
     linear.backward(
+        path,
         CPU,
         x.matrix(),
         dy.matrix(),
@@ -103,12 +113,91 @@ class BorderedLinearTest {
     dx.assertEqualTo(sum(product(gradient, w), elementwise(kept, product(ds, a))), "dx");
     da.assertEqualTo(product(transposed(ds), elementwise(kept, input)), "da");
     db.assertEqualTo(product(transposed(gradient), s), "db");
+    linear.close();
+  }
+
+  @Test
+  void withoutALibraryOrOnTheCpuThePathIsOurOwn() {
+    Dropout dropout = new Dropout(0.1f, 1, 2, 3);
+    LoraPath.Both own = new LoraPath.Both(LoraPath.FUSED, LoraPath.FUSED);
+    Matrix g = Buffer.random(random, 40, 50).matrix();
+    for (MatrixProduct product : new MatrixProduct[] {null, LoraLinearTest::multiply}) {
+      try (LoraLinear linear = new LoraLinear(product, g, 4, 1, 0)) {
+        assertEquals(own, linear.paths(CPU, 100, null));
+        assertEquals(own, linear.paths(CPU, 100, dropout));
+      }
+    }
+  }
+
+  @Test
+  void theForwardPassMayGoAnotherWayThanTheBackwardPass() {
+    Buffer g = Buffer.random(random, 21, 27);
+    Buffer x = Buffer.random(random, 11, 27);
+    Buffer dy = Buffer.random(random, 11, 21);
+    Buffer y = Buffer.poisoned(11, 16);
+    Buffer dx = Buffer.poisoned(11, 22);
+    Buffer da = Buffer.poisoned(5, 22);
+    Buffer db = Buffer.poisoned(16, 5);
+    List<double[][]> results = new ArrayList<>();
+    try (LoraLinear linear = new LoraLinear(LoraLinearTest::multiply, g.matrix(), 5, 0.5f, 7)) {
+      for (LoraPath forward : LoraPath.values()) {
+        for (LoraPath backward : LoraPath.values()) {
+          linear.forward(forward, CPU, x.matrix(), null, y.matrix(), workspace);
+          linear.backward(
+              backward,
+              CPU,
+              x.matrix(),
+              dy.matrix(),
+              null,
+              dx.matrix(),
+              da.matrix(),
+              db.matrix(),
+              false,
+              workspace);
+          if (results.isEmpty()) {
+            results.addAll(List.of(y.values(), dx.values(), da.values(), db.values()));
+          }
+          y.assertEqualTo(results.get(0), "y");
+          dx.assertEqualTo(results.get(1), "dx");
+          da.assertEqualTo(results.get(2), "da");
+          db.assertEqualTo(results.get(3), "db");
+        }
+      }
+    }
+  }
+
+  @Test
+  void whatAPathLacksIsNamed() {
+    Matrix g = Buffer.random(random, 5, 6).matrix();
+    Matrix x = Buffer.random(random, 3, 6).matrix();
+    Matrix dy = Buffer.random(random, 3, 5).matrix();
+    Matrix y = Buffer.poisoned(3, 3).matrix();
+    Matrix dx = Buffer.poisoned(3, 4).matrix();
+    LoraLinear alone = new LoraLinear(null, g, 2, 1, 0);
+    IllegalArgumentException product =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> alone.forward(LoraPath.SPLIT, CPU, x, null, y, workspace));
+    assertEquals(
+        "the path SPLIT needs a library's product, and there is none; take FUSED",
+        product.getMessage());
+    LoraLinear linear = new LoraLinear(LoraLinearTest::multiply, g, 2, 1, 0);
+    Dropout dropout = new Dropout(0.25f, 1, 2, 3);
+    IllegalArgumentException dropped =
+        assertThrows(
+            IllegalArgumentException.class,
+            () ->
+                linear.backward(
+                    LoraPath.BORDERED, CPU, x, dy, dropout, dx, y, y, false, workspace));
+    assertEquals(
+        "the bordered backward pass has no dropout, got p = 0.25; take SPLIT or FUSED",
+        dropped.getMessage());
   }
 
   @Test
   void anOptimizerStepReachesTheOperand() {
     Buffer g = Buffer.random(random, 5, 6);
-    BorderedLinear linear = new BorderedLinear(BorderedLinearTest::multiply, g.matrix(), 2, 1, 0);
+    LoraLinear linear = new LoraLinear(LoraLinearTest::multiply, g.matrix(), 2, 1, 0);
     double[][] w = values(linear.w());
     Buffer weights = Buffer.random(random, 1, 14);
     Buffer gradients = Buffer.filled(1, 1, 14, 14);
@@ -154,7 +243,7 @@ class BorderedLinearTest {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> new BorderedLinear(BorderedLinearTest::multiply, g, 3, 1, 0));
+            () -> new LoraLinear(LoraLinearTest::multiply, g, 3, 1, 0));
     assertEquals(
         "rank must be at least 1 and less than both extents of G [3, 4], got 3", e.getMessage());
   }
