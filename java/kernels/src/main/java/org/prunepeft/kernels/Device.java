@@ -53,6 +53,7 @@ public final class Device implements AutoCloseable {
    * work that is recorded ({@link DeviceGraph}).
    *
    * @param index the device's ordinal, 0 or more
+   * @return the device, the caller's to close
    * @throws KernelException if there is no such device; the message says why
    */
   public static Device cudaWithOwnStream(int index) {

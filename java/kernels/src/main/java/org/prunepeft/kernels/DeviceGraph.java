@@ -27,6 +27,7 @@ public final class DeviceGraph implements AutoCloseable {
    *
    * @param device with a stream that is not the default one ({@link Device#cudaWithOwnStream})
    * @param work what it throws is thrown, and the stream works as ever
+   * @return the recording, the caller's to close
    * @throws KernelException if the device is the CPU, or if something in {@code work} cannot be
    *     recorded: it allocates or waits
    */

@@ -57,28 +57,43 @@ public final class LoraLinear implements AutoCloseable {
     inputs = g.cols() - rank;
   }
 
-  /** W [N,K] within G. */
+  /** {@return W [N,K] within G} */
   public Matrix w() {
     return g.part(0, 0, outputs, inputs);
   }
 
-  /** A [r,K] within G. */
+  /** {@return A [r,K] within G} */
   public Matrix a() {
     return g.part(outputs, 0, rank, inputs);
   }
 
-  /** B [N,r] within G. */
+  /** {@return B [N,r] within G} */
   public Matrix b() {
     return g.part(0, inputs, outputs, rank);
   }
 
-  /** The paths that the calls without one take for so many rows. */
+  /**
+   * The paths that the calls without one take.
+   *
+   * @param device where the matrices lie
+   * @param rows M, 0 or more
+   * @param dropout null: none
+   * @return a path for each direction
+   */
   public LoraPath.Both paths(Device device, long rows, Dropout dropout) {
     return LoraPath.choose(
         device, g.dtype(), rows, inputs, outputs, rank, drops(dropout), possible);
   }
 
-  /** By the path that suits; see the other method. */
+  /**
+   * By the path that suits; see the other method.
+   *
+   * @param device where the matrices lie
+   * @param x [M, K+r]: x in the first K columns; S is written to the last r
+   * @param dropout null: none
+   * @param y [M,N], written
+   * @param workspace grows to what the path needs
+   */
   public void forward(Device device, Matrix x, Dropout dropout, Matrix y, Workspace workspace) {
     forward(paths(device, x.rows(), dropout).forward(), device, x, dropout, y, workspace);
   }
@@ -86,9 +101,12 @@ public final class LoraLinear implements AutoCloseable {
   /**
    * y = x Wᵀ + S Bᵀ with S = s·D(x) Aᵀ.
    *
+   * @param path any
+   * @param device where the matrices lie
    * @param x [M, K+r]: x in the first K columns; S is written to the last r, for the backward pass
    * @param dropout null: none
    * @param y [M,N], written
+   * @param workspace grows to what the path needs
    */
   public void forward(
       LoraPath path, Device device, Matrix x, Dropout dropout, Matrix y, Workspace workspace) {
@@ -110,7 +128,19 @@ public final class LoraLinear implements AutoCloseable {
     }
   }
 
-  /** By the path that suits; see the other method. */
+  /**
+   * By the path that suits; see the other method.
+   *
+   * @param device where the matrices lie
+   * @param x as {@link #forward} left it, by any path
+   * @param dy [M, N+r]: dY in the first N columns; dS is written to the last r
+   * @param dropout that of {@link #forward}
+   * @param dx [M,K], written
+   * @param da [r,K], float32, written or added to
+   * @param db [N,r], float32, written or added to
+   * @param accumulate whether da and db are added to
+   * @param workspace grows to what the path needs
+   */
   public void backward(
       Device device,
       Matrix x,
@@ -129,12 +159,15 @@ public final class LoraLinear implements AutoCloseable {
    * dX = dY W + Dᵀ(dS A), dA = dSᵀ D(x), dB = dYᵀ S, with dS = s·dY B.
    *
    * @param path under dropout not {@link LoraPath#BORDERED}: the mask lies on dS A alone
+   * @param device where the matrices lie
    * @param x as {@link #forward} left it, by any path
    * @param dy [M, N+r]: dY in the first N columns; dS is written to the last r
    * @param dropout that of {@link #forward}
    * @param dx [M,K], written
    * @param da [r,K], float32, written or added to
    * @param db [N,r], float32, written or added to
+   * @param accumulate whether da and db are added to
+   * @param workspace grows to what the path needs
    */
   public void backward(
       LoraPath path,

@@ -17,13 +17,19 @@ public enum LoraPath {
   /** Our own product: {@link Linear}. */
   FUSED;
 
-  /** A path for each direction. */
+  /**
+   * A path for each direction.
+   *
+   * @param forward that of y
+   * @param backward that of dX and the gradients
+   */
   public record Both(LoraPath forward, LoraPath backward) {}
 
   /**
    * What should be the fastest of the paths that a caller can take: on CUDA by measurement, and
    * where there is none by the device's properties; on the CPU {@link #FUSED}.
    *
+   * @param device where the matrices lie
    * @param dtype of x and y
    * @param rows M, 0 or more
    * @param inputs K, 1 or more
@@ -31,6 +37,7 @@ public enum LoraPath {
    * @param rank r, that of several modules together; 0: the frozen linear alone
    * @param dropout whether some of x is dropped: then the backward pass is never {@link #BORDERED}
    * @param possible with {@link #SPLIT} or {@link #FUSED} among them
+   * @return a path for each direction
    * @throws KernelException if a number is out of its range, or the device cannot be asked
    */
   public static Both choose(
