@@ -8,6 +8,18 @@
 string(REPLACE "," ";" SOURCES "${SOURCES}")
 string(REPLACE "," ";" ARCHITECTURES "${ARCHITECTURES}")
 get_filename_component(bin "${OUTPUT}" DIRECTORY)
+get_filename_component(toolkit "${NVCC}" DIRECTORY)
+find_program(CUOBJDUMP cuobjdump HINTS ${toolkit})
+
+# What the fused linear by warpgroups is for: the products and copies of sm_90a, in the machine code.
+function(check_warpgroups cubin)
+  execute_process(COMMAND ${CUOBJDUMP} -sass ${cubin} OUTPUT_VARIABLE code COMMAND_ERROR_IS_FATAL ANY)
+  foreach(instruction HGMMA UTMALDG)
+    if(NOT code MATCHES "${instruction}")
+      message(FATAL_ERROR "linear_warpgroup.cu for sm_90a has no ${instruction}")
+    endif()
+  endforeach()
+endfunction()
 
 # "_ZN9prunepeft4cuda4downI6__halfEE..." to "down half"
 function(kernel_name mangled result)
@@ -45,6 +57,9 @@ foreach(architecture IN LISTS ARCHITECTURES)
       ERROR_VARIABLE text)
     if(failed)
       message(FATAL_ERROR "${source} for sm_${architecture}:\n${text}")
+    endif()
+    if(CUOBJDUMP AND architecture STREQUAL "90a" AND source MATCHES "linear_warpgroup")
+      check_warpgroups(${bin}/resources.cubin)
     endif()
     string(REGEX REPLACE "[^\n]*Compile time[^\n]*\n" "" text "${text}")
     string(REGEX MATCHALL "Function properties for [^\n]*\n[^\n]*\n[^\n]*Used [^\n]*" kernels "${text}")

@@ -13,11 +13,15 @@ set(PRUNEPEFT_CUDA_LEAST 12.4)
 set(PRUNEPEFT_CUDA_SOURCES
   src/cuda/device.cu
   src/cuda/memory.cu
+  src/cuda/tensor_map.cu
+  src/graph/graph_cuda.cu
   src/skinny/down.cu
   src/skinny/grad.cu
   src/skinny/up.cu
   src/linear/linear_cuda.cu
+  src/linear/linear_warpgroup.cu
   src/lora/lora_cuda.cu
+  src/lora_path/lora_path_cuda.cu
   src/multi_lora/multi_lora_cuda.cu
   src/adapter/adapter_cuda.cu
   src/optimizer/adamw_cuda.cu
@@ -25,7 +29,7 @@ set(PRUNEPEFT_CUDA_SOURCES
   src/importance/magnitude_cuda.cu)
 # The sources that define kernels.
 set(PRUNEPEFT_KERNEL_SOURCES src/skinny/down.cu src/skinny/grad.cu src/skinny/up.cu src/linear/linear_cuda.cu
-                             src/multi_lora/multi_lora_cuda.cu src/optimizer/adamw_cuda.cu src/importance/importance_cuda.cu)
+                             src/linear/linear_warpgroup.cu src/multi_lora/multi_lora_cuda.cu src/optimizer/adamw_cuda.cu src/importance/importance_cuda.cu)
 
 set(PRUNEPEFT_WITH_CUDA OFF)
 if(PRUNEPEFT_CUDA STREQUAL "AUTO" OR PRUNEPEFT_CUDA)
@@ -60,6 +64,7 @@ if(PRUNEPEFT_WITH_CUDA)
   list(TRANSFORM PRUNEPEFT_CUDA_ARCHITECTURES APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
   list(APPEND CMAKE_CUDA_ARCHITECTURES ${PRUNEPEFT_CUDA_PTX}-virtual)
   if(PRUNEPEFT_CUDA_ONLY)
+    list(TRANSFORM PRUNEPEFT_CUDA_ONLY REPLACE "^90$" "90a")  # linear_warpgroup.cuh is for that target alone
     list(TRANSFORM PRUNEPEFT_CUDA_ONLY APPEND -real OUTPUT_VARIABLE CMAKE_CUDA_ARCHITECTURES)
   endif()
   set(CMAKE_CUDA_STANDARD 17)

@@ -14,7 +14,7 @@ set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitiz
 # Fibers switch by ucontext in the second, as they do in the first on processors other than x86-64; the self-test runs in both.
 foreach(emulator simt_emulator simt_emulator_ucontext)
   add_library(${emulator} STATIC
-    ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
+    ${SIMT_ROOT}/block.cpp ${SIMT_ROOT}/fiber.cpp ${SIMT_ROOT}/hooks.cpp ${SIMT_ROOT}/hopper.cpp ${SIMT_ROOT}/runtime.cpp ${SIMT_ROOT}/shadow.cpp
     ${SIMT_ROOT}/stream.cpp ${SIMT_ROOT}/warp.cpp)
   target_compile_features(${emulator} PUBLIC cxx_std_17)
   target_compile_options(${emulator} PRIVATE -O2 -g -Wall -Wextra -Wshadow)
@@ -27,7 +27,7 @@ target_compile_definitions(simt_emulator_ucontext PRIVATE SIMT_UCONTEXT)
 function(simt_add_library name)
   set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX)
   add_library(${name} STATIC ${ARGN})
-  target_compile_options(${name} PRIVATE -O1 -g -Wall -Wextra -Wno-unknown-pragmas ${SIMT_KERNEL_OPTIONS})
+  target_compile_options(${name} PRIVATE -O1 -g -Wall -Wextra -Wno-unknown-pragmas -Wno-psabi ${SIMT_KERNEL_OPTIONS})
   target_include_directories(${name} PRIVATE ${SIMT_ROOT}/../src)  # cuda/ptx.cuh
   target_link_libraries(${name} PUBLIC simt_emulator)
 endfunction()

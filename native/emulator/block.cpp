@@ -40,13 +40,6 @@ void* g_dynamic = nullptr;
 std::vector<SharedArray> g_shared_arrays;
 std::unordered_map<const void*, Clock> g_left_at;  // what fences and atomics have left at an address
 
-uint32_t draw(uint32_t bound) {  // xorshift64
-  g_random ^= g_random << 13;
-  g_random ^= g_random >> 7;
-  g_random ^= g_random << 17;
-  return static_cast<uint32_t>(((g_random >> 32) * bound) >> 32);
-}
-
 void jump(Context* from, Thread* to) {
   const int inside = g_inside;
   g_inside = 0;
@@ -58,6 +51,9 @@ void jump(Context* from, Thread* to) {
 
 Thread* next_ready() {
   std::vector<uint16_t>& ready = g_block.ready;
+  constexpr uint32_t kCopyOneIn = 8;  // of the switches; without a thread to run, all copies are done
+  if (g_block.async && draw(kCopyOneIn) == 0) finish_a_copy();
+  while (ready.empty() && finish_a_copy()) continue;
   if (ready.empty()) return nullptr;
   std::swap(ready[draw(static_cast<uint32_t>(ready.size()))], ready.back());
   Thread* thread = &g_threads[ready.back()];
@@ -72,6 +68,7 @@ void leave() {
   g_block.done++;
   Warp& warp = g_block.warps[me->id / kWarpSize];
   warp.left |= 1u << me->lane;
+  if (const char* undone = async_left_undone(g_block.done == g_block.threads)) fail(undone, me->wait_file, me->wait_line);
   if (g_block.at_barrier != 0)
     fail("a thread has left while others wait at a block barrier", g_block.barrier_file, g_block.barrier_line);
   for (const Gathering& gathering : warp.gatherings)
@@ -117,12 +114,13 @@ void prepare_thread(unsigned id, dim3 block) {
   thread.id = static_cast<uint16_t>(id);
   thread.lane = static_cast<uint8_t>(id % kWarpSize);
   thread.index = {id % block.x, id / block.x % block.y, id / block.x / block.y};
-  thread.done = thread.at_barrier = false;
+  thread.done = false;
   thread.copy_groups.clear();
   thread.open_group.clear();
   thread.ordered.reset();
   thread.seen.reset();
   thread.fenced.reset();
+  thread.async.reset();
   prepare(&thread.context, thread_main);
 }
 
@@ -146,7 +144,7 @@ void report_deadlock() {
     const Thread& thread = g_threads[i];
     if (thread.done) continue;
     if (first == nullptr) first = &thread;
-    waiting[(thread.at_barrier ? "block barrier " : "warp operation ") + position(thread.wait_file, thread.wait_line)]++;
+    waiting[thread.wait_kind + position(thread.wait_file, thread.wait_line)]++;
   }
   std::string text = "deadlock:";
   for (const auto& entry : waiting) text += " " + std::to_string(entry.second) + " threads wait at " + entry.first + ",";
@@ -162,6 +160,7 @@ void run_block(unsigned number, dim3 grid, dim3 block) {
   g_block.ready.clear();
   g_block.warps.assign((g_block.threads + kWarpSize - 1) / kWarpSize, {});
   g_block.ordered.assign(blocks, {});
+  g_block.async.reset();
   blockIdx = {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
   g_shared_arrays.clear();
   g_dynamic = nullptr;
@@ -174,6 +173,13 @@ void run_block(unsigned number, dim3 grid, dim3 block) {
   if (!g_failed && g_block.done != g_block.threads) report_deadlock();
 }
 }  // namespace
+
+uint32_t draw(uint32_t bound) {  // xorshift64
+  g_random ^= g_random << 13;
+  g_random ^= g_random >> 7;
+  g_random ^= g_random << 17;
+  return static_cast<uint32_t>(((g_random >> 32) * bound) >> 32);
+}
 
 void set_seed(uint64_t seed) {
   g_seed = seed;
@@ -243,6 +249,7 @@ void barrier(const char* file, int line) {
   if (++g_block.at_barrier == g_block.threads) {
     g_block.at_barrier = 0;
     g_block.epoch++;
+    share_at_barrier();
     for (unsigned i = 0; i < g_block.threads; i++) {
       Thread& thread = g_threads[i];
       if (thread.ordered) join(&g_block.ordered, *thread.ordered);
@@ -250,11 +257,10 @@ void barrier(const char* file, int line) {
       g_block.ready.push_back(thread.id);
     }
   }
-  me->at_barrier = true;
+  me->wait_kind = "block barrier ";
   me->wait_file = file;
   me->wait_line = line;
   yield();
-  me->at_barrier = false;
 }
 
 void fence() {

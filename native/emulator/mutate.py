@@ -34,6 +34,7 @@ LORA, MULTI_LORA, ADAPTER, IMPORTANCE, LINEAR, ADAMW = (
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
     "linear/linear_cuda.cu": [LINEAR],
+    "linear/linear_warpgroup.cu": [LINEAR],
     "skinny/down.cu": [ADAPTER, LORA],
     "skinny/grad.cu": [ADAPTER, LORA],
     "skinny/up.cu": [IMPORTANCE, ADAPTER, LORA],
@@ -74,6 +75,10 @@ def kernel_files():
     return files
 
 
+def tests_of(units):
+    return [test for test in TESTS if any(test in UNITS[unit] for unit in units)]
+
+
 def mutants_of(name):
     """(line index, replacement) for each mutant of a file."""
     found = []
@@ -99,7 +104,8 @@ def mutants_of(name):
 class Build:
     """Commands of a build folder, changed to use a mutant."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, units):
+        """`units`: the sources that mutants will be made of."""
         self.folder = pathlib.Path(folder).resolve()
         self.compile = {}
         for entry in json.loads((self.folder / "compile_commands.json").read_text()):
@@ -108,7 +114,7 @@ class Build:
                 self.compile[name] = shlex.split(entry["command"])
         self.link = {}
         self.seconds = {}  # of processor, that a test takes
-        for test in TESTS:
+        for test in tests_of(units):
             text = subprocess.run(["ninja", "-t", "commands", test], cwd=self.folder, capture_output=True, text=True, check=True).stdout
             self.link[test] = text.strip().split("\n")[-1]
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -116,7 +122,7 @@ class Build:
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             self.seconds[test] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         with tempfile.TemporaryDirectory() as scratch:
-            self.sound = {unit: self.object(unit, SOURCE, pathlib.Path(scratch) / "sound.o") for unit in UNITS}
+            self.sound = {unit: self.object(unit, SOURCE, pathlib.Path(scratch) / "sound.o") for unit in units}
 
     def object(self, unit, include, target):
         """Compiles a source, whose headers are looked for in `include` first; a hash of the code, or None."""
@@ -160,7 +166,7 @@ def mutated_text(name, index, replacement):
 
 def run_mutant(build, units, name, index, replacement):
     """"not compiled", "survived", "same code" (survived, and the compiler makes the same of it), or what killed it."""
-    tests = [test for test in TESTS if any(test in UNITS[unit] for unit in units)]
+    tests = tests_of(units)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         mutated = folder / "include" / name
@@ -223,7 +229,7 @@ def main():
     mutants = [(name, *mutant) for name in sorted(files) if options.file in (None, name) for mutant in mutants_of(name)]
     random.Random(options.seed).shuffle(mutants)
     picked = mutants[:options.count]
-    build = Build(options.build)
+    build = Build(options.build, sorted({unit for name, *_ in picked for unit in files[name]}))
     counts = {}
 
     def judge(mutant):

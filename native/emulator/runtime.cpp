@@ -17,6 +17,7 @@ cudaError_t launch_status() {
 namespace {
 constexpr size_t kAlignment = 256;       // cudaMalloc's
 constexpr unsigned char kPoison = 0xff;  // NaN in every floating-point type
+int g_compute_major = 8;
 
 /** An element that no kernel wrote must not reach the host. */
 void check_written(const void* from, size_t bytes) {
@@ -37,6 +38,10 @@ void fill(void* pointer, int value, size_t bytes) {
   simt::mark_global(pointer, bytes, true);
 }
 }  // namespace
+
+void simt::set_compute_major(int major) {
+  g_compute_major = major;
+}
 
 extern "C" {
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
@@ -100,7 +105,14 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   if (device != 0) return cudaErrorInvalidDevice;
   switch (attribute) {
     case cudaDevAttrClockRate:
+    case cudaDevAttrMemoryClockRate:
       *value = 1000;  // kilohertz
+      return cudaSuccess;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      *value = 64;  // bits
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = 0;
       return cudaSuccess;
     case cudaDevAttrMultiProcessorCount:
       *value = 2;
@@ -109,10 +121,10 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = 1 << 20;
       return cudaSuccess;
     case cudaDevAttrComputeCapabilityMajor:
-      *value = 8;
+      *value = g_compute_major;
       return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = 99 * 1024;
+      *value = (g_compute_major == 9 ? 227 : 99) * 1024;
       return cudaSuccess;
     default:
       return cudaErrorInvalidValue;

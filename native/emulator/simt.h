@@ -10,6 +10,10 @@
 // fence before an atomic, and a fence after one or an acquire load, order them); threads at different barriers, or some gone;
 // warp operations of lanes that have left or stand elsewhere; misaligned vector copies; undefined behaviour; loops without end.
 //
+// Of compute capability 9.0 it knows mbarriers, bulk copies of swizzled boxes and products by warpgroups, and reports products
+// of what has not arrived or was not waited for, copies onto what a product may yet read, and accumulators read too early (as
+// NaN).
+//
 // A captured stream records launches, which each launch of the graph runs anew.
 //
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
@@ -46,6 +50,8 @@ std::string take_report();
  * allocator that the emulator does not know.
  */
 void admit_host_memory();
+/** Of the emulated device: its compute capability's first number, 8 at first, or 9. */
+void set_compute_major(int major);
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
@@ -74,7 +80,8 @@ enum class Op {
   kMmaBf16,
   kMmaF16,
   kLdMatrix,
-  kLdMatrixTrans
+  kLdMatrixTrans,
+  kConverge
 };
 /** What one lane brings to a warp-wide operation. */
 struct Lane {
@@ -91,6 +98,29 @@ void fence();
 void cp_async16(void* target, const void* source, int source_bytes, const char* file, int line);
 void cp_async_commit();
 void cp_async_wait(int pending_groups, const char* file, int line);
+
+// Of compute capability 9.0; hopper.h says what is checked.
+
+/** An address as instructions know it that have shared memory to themselves. */
+unsigned shared_address(const void* pointer);
+void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int line);
+void fence_proxy_async();
+/** Expects so many bytes more, and arrives. */
+void mbarrier_arrive(uint64_t* barrier, unsigned expected_bytes, const char* file, int line);
+void mbarrier_wait(uint64_t* barrier, unsigned parity, const char* file, int line);
+void bulk_load(void* target, const void* map, int column, int row, uint64_t* barrier, const char* file, int line);
+/** d += A B of 64 rows, so many columns and an inner dimension of 16; A and B by their descriptors. */
+struct WarpgroupProduct {
+  uint64_t a, b;
+  int columns;
+  bool columns_inner;  // of B: rows of shared memory run along its columns
+  bool half;           // else bf16
+};
+void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line);
+void wgmma_fence();
+void wgmma_commit();
+void wgmma_wait(int pending_groups, const char* file, int line);
+
 /** Enters an atomic update into the shadow. */
 void atomic_access(void* pointer, size_t bytes, const char* file, int line);
 /** Enters an atomic read, and takes over what the fences before updates of that address have passed on. */

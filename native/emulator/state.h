@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fiber.h"
+#include "hopper.h"
 #include "shadow.h"
 #include "simt.h"
 
@@ -24,13 +25,15 @@ struct Thread {
   uint3 index{};
   uint16_t id = 0;
   uint8_t lane = 0;
-  bool done = false, at_barrier = false;
+  bool done = false;
+  const char* wait_kind = "";
   const char* wait_file = "";
   int wait_line = 0;
   std::vector<std::vector<AsyncCopy>> copy_groups;
   std::vector<AsyncCopy> open_group;
   /** Other blocks' work: ordered before this thread; seen at atomics but not yet fenced; packed by the last fence. */
   std::unique_ptr<Clock> ordered, seen, fenced;
+  std::unique_ptr<AsyncThread> async;
 };
 
 /** A warp operation that some lanes have reached. */
@@ -56,6 +59,7 @@ struct Block {
   std::vector<Warp> warps;
   std::vector<uint16_t> ready;
   Clock ordered;
+  std::unique_ptr<AsyncBlock> async;
 };
 
 extern Block g_block;
@@ -69,6 +73,8 @@ struct Inside {
   ~Inside() { g_inside--; }
 };
 
+/** A number below `bound`, of the launch's sequence. */
+uint32_t draw(uint32_t bound);
 /** Lets another ready thread run; returns when this one is made ready again and drawn. */
 void yield();
 /** Reports a fault; does not return if a kernel is running. */

@@ -55,6 +55,11 @@ cudaError_t cudaStreamCreate(cudaStream_t* stream) {
   return cudaSuccess;
 }
 
+/** No stream of the emulator waits for another. */
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  return cudaStreamCreate(stream);
+}
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (const cudaError_t error = simt::outside_capture()) return error;
   delete stream;

@@ -75,6 +75,8 @@ void perform(Gathering* gathering, Warp* warp) {
     case Op::kSyncWarp:
       if (gathering->mask == ~0u) warp->epoch++;
       break;
+    case Op::kConverge:
+      break;
     case Op::kMmaBf16:
       return multiply(gathering, bfloat16_value);
     case Op::kMmaF16:
@@ -144,6 +146,7 @@ void collective(Op op, unsigned mask, Lane* lane, const char* file, int line) {
       if ((mask >> i & 1) != 0)
         g_block.ready.push_back(static_cast<uint16_t>(warp_index * kWarpSize + static_cast<unsigned>(i)));
   }
+  me->wait_kind = "warp operation ";
   me->wait_file = file;
   me->wait_line = line;
   yield();

@@ -1,8 +1,12 @@
-// Products by cuBLAS, which is loaded if it is there: no header and no link is needed.
+// Products by cuBLASLt, which is loaded if it is there: no header and no link is needed. The Java binding's CublasProduct makes
+// the same calls.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <dlfcn.h>
+
+#include <map>
+#include <tuple>
 
 #include "device.h"
 
@@ -19,14 +23,19 @@ class Cublas {
 #if defined(PRUNEPEFT_EMULATED)
     const char* const names[] = {"libcublas-stand-in.so"};  // plain loops, for the tests
 #else
-    const char* const names[] = {"libcublas.so.13", "libcublas.so.12", "libcublas.so"};
+    const char* const names[] = {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"};
 #endif
     for (const char* name : names)
       if (library_ == nullptr) library_ = dlopen(name, RTLD_NOW);
     if (library_ == nullptr) return;
-    const auto create = reinterpret_cast<int (*)(void**)>(dlsym(library_, "cublasCreate_v2"));
-    gemm_ = reinterpret_cast<Gemm>(dlsym(library_, "cublasGemmEx"));
-    if (create == nullptr || gemm_ == nullptr || create(&handle_) != 0) handle_ = nullptr;
+    bool complete = find("cublasLtCreate", &create_) && find("cublasLtMatmulDescCreate", &create_operation_);
+    complete = complete && find("cublasLtMatmulDescSetAttribute", &set_operation_);
+    complete = complete && find("cublasLtMatrixLayoutCreate", &create_layout_);
+    complete = complete && find("cublasLtMatmulPreferenceCreate", &create_preference_);
+    complete = complete && find("cublasLtMatmulPreferenceSetAttribute", &set_preference_);
+    complete = complete && find("cublasLtMatmulPreferenceDestroy", &destroy_preference_);
+    complete = complete && find("cublasLtMatmulAlgoGetHeuristic", &choose_) && find("cublasLtMatmul", &multiply_);
+    if (!complete || create_(&handle_) != 0) handle_ = nullptr;
   }
   bool present() const {
     return handle_ != nullptr;
@@ -34,34 +43,119 @@ class Cublas {
 
   /** y [M,N] = x [M,K] Wᵀ, W [N,K]. */
   void forward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows x, Rows w, Rows y) const {
-    gemm(dtype, kTransposed, N, M, K, w, x, y);
+    gemm(dtype, true, N, M, K, w, x, y);
   }
   /** dx [M,K] = dy [M,N] W. */
   void backward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows dy, Rows w, Rows dx) const {
-    gemm(dtype, kPlain, K, M, N, w, dy, dx);
+    gemm(dtype, false, K, M, N, w, dy, dx);
   }
 
  private:
-  using Gemm = int (*)(void*, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int, const void*,
-                       void*, int, int, int, int);
-  // Values of cublas_api.h and library_types.h.
-  static constexpr int kPlain = 0, kTransposed = 1, kCompute32F = 68, kDefaultAlgorithm = -1;
+  // Of cublasLt.h, cublas_api.h and library_types.h.
+  static constexpr int kTransposed = 1, kCompute32F = 68, kFloat32 = 0, kFloat16 = 2, kBfloat16 = 14;
+  static constexpr int kTransposeA = 3;                                   // of the operation
+  static constexpr int kMostWorkspace = 1, kAlignments[] = {5, 6, 7, 8};  // of the preference: bytes; A, B, C and D
+  static constexpr size_t kWorkspaceBytes = size_t{32} << 20;             // what NVIDIA recommends for Hopper
+  static constexpr uint32_t kMostAlignment = 256;
+  struct Algorithm {
+    uint64_t data[8];
+  };
+  struct Choice {
+    Algorithm algorithm;
+    size_t workspace_bytes;
+    int state;
+    float waves;
+    int reserved[4];
+  };
 
-  /** Column-major C [m,n] = op(A) B. */
-  void gemm(pp_dtype dtype, int operation, int64_t m, int64_t n, int64_t k, Rows a, Rows b, Rows c) const {
+  /** What the library has worked out for operands of one layout. */
+  struct Plan {
+    void* operation = nullptr;
+    void* a = nullptr;
+    void* b = nullptr;
+    void* c = nullptr;
+    Choice choice = {};
+  };
+  /** Type, operation, extents, leading dimensions and alignments. */
+  using Key = std::tuple<pp_dtype, bool, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
+
+  template <class Function>
+  bool find(const char* name, Function* function) {
+    *function = reinterpret_cast<Function>(dlsym(library_, name));
+    return *function != nullptr;
+  }
+
+  static void expect(int status, const char* call) {
+    if (status == 0) return;
+    fprintf(stderr, "%s: status %d\n", call, status);
+    exit(1);
+  }
+
+  static uint32_t alignment(const void* data) {
+    const auto bits = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data)) | kMostAlignment;
+    return bits & (~bits + 1);
+  }
+
+  void* layout(int type, int64_t rows, int64_t columns, int64_t ld) const {
+    void* made = nullptr;
+    expect(create_layout_(&made, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), ld),
+           "cublasLtMatrixLayoutCreate");
+    return made;
+  }
+
+  Plan make_plan(const Key& key) const {
+    const auto& [dtype, transposed, m, n, k, lda, ldb, ldc, align_a, align_b, align_c] = key;
+    const int type = dtype == PP_FLOAT32 ? kFloat32 : dtype == PP_FLOAT16 ? kFloat16 : kBfloat16;
+    Plan plan;
+    expect(create_operation_(&plan.operation, kCompute32F, kFloat32), "cublasLtMatmulDescCreate");
+    if (transposed)
+      expect(set_operation_(plan.operation, kTransposeA, &kTransposed, sizeof kTransposed), "cublasLtMatmulDescSetAttribute");
+    plan.a = transposed ? layout(type, k, m, lda) : layout(type, m, k, lda);
+    plan.b = layout(type, k, n, ldb);
+    plan.c = layout(type, m, n, ldc);
+    void* preference = nullptr;
+    expect(create_preference_(&preference), "cublasLtMatmulPreferenceCreate");
+    const char* const set = "cublasLtMatmulPreferenceSetAttribute";
+    expect(set_preference_(preference, kMostWorkspace, &kWorkspaceBytes, sizeof kWorkspaceBytes), set);
+    const uint32_t alignments[] = {align_a, align_b, align_c, align_c};
+    for (int i = 0; i < 4; i++) expect(set_preference_(preference, kAlignments[i], &alignments[i], sizeof alignments[i]), set);
+    int found = 0;
+    expect(choose_(handle_, plan.operation, plan.a, plan.b, plan.c, plan.c, preference, 1, &plan.choice, &found),
+           "cublasLtMatmulAlgoGetHeuristic");
+    expect(found == 1 ? plan.choice.state : -1, "cublasLtMatmulAlgoGetHeuristic found no algorithm");
+    expect(destroy_preference_(preference), "cublasLtMatmulPreferenceDestroy");
+    return plan;
+  }
+
+  /** Column-major C [m,n] = op(A) B, on the default stream. */
+  void gemm(pp_dtype dtype, bool transposed, int64_t m, int64_t n, int64_t k, Rows a, Rows b, Rows c) const {
+    const Key key = {dtype, transposed, m, n, k, a.ld, b.ld, c.ld, alignment(a.data), alignment(b.data), alignment(c.data)};
+    auto known = plans_.find(key);
+    if (known == plans_.end()) known = plans_.emplace(key, make_plan(key)).first;
+    const Plan& plan = known->second;
+    if (workspace_ == nullptr) workspace_ = std::make_unique<Memory>(kWorkspaceBytes);
     const float one = 1, zero = 0;
-    const int type = dtype == PP_FLOAT32 ? 0 : dtype == PP_FLOAT16 ? 2 : 14;
-    const int status = gemm_(handle_, operation, kPlain, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), &one,
-                             a.data, type, static_cast<int>(a.ld), b.data, type, static_cast<int>(b.ld), &zero, c.data, type,
-                             static_cast<int>(c.ld), kCompute32F, kDefaultAlgorithm);
-    if (status != 0) {
-      fprintf(stderr, "cublasGemmEx: status %d\n", status);
-      exit(1);
-    }
+    expect(multiply_(handle_, plan.operation, &one, a.data, plan.a, b.data, plan.b, &zero, c.data, plan.c, c.data, plan.c,
+                     &plan.choice.algorithm, workspace_->data(), plan.choice.workspace_bytes, nullptr),
+           "cublasLtMatmul");
   }
 
   void* library_ = nullptr;
   void* handle_ = nullptr;
-  Gemm gemm_ = nullptr;
+  int (*create_)(void**) = nullptr;
+  int (*create_operation_)(void**, int compute, int scale_type) = nullptr;
+  int (*set_operation_)(void*, int attribute, const void* value, size_t bytes) = nullptr;
+  int (*create_layout_)(void**, int type, uint64_t rows, uint64_t columns, int64_t ld) = nullptr;
+  int (*create_preference_)(void**) = nullptr;
+  int (*set_preference_)(void*, int attribute, const void* value, size_t bytes) = nullptr;
+  int (*destroy_preference_)(void*) = nullptr;
+  int (*choose_)(void* handle, void* operation, void* a, void* b, void* c, void* d, void* preference, int wanted,
+                 Choice* choices, int* found) = nullptr;
+  int (*multiply_)(void* handle, void* operation, const void* alpha, const void* a, void* a_layout, const void* b,
+                   void* b_layout, const void* beta, const void* c, void* c_layout, void* d, void* d_layout,
+                   const Algorithm* algorithm, void* workspace, size_t workspace_bytes, cudaStream_t stream) = nullptr;
+  // Live as long as the process.
+  mutable std::map<Key, Plan> plans_;
+  mutable std::unique_ptr<Memory> workspace_;
 };
 }  // namespace gpu_check

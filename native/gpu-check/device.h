@@ -94,7 +94,7 @@ int check_graphs();
 /** Runs a LoRA linear by every path of layer.h and compares what they give. 0: all agree within the type's rounding. */
 int check_paths();
 
-/** Prints what prediction.h expects of an H100 by its data sheet. */
+/** Prints what lora_path/cost.h expects of an H100 by its data sheet. */
 void print_predictions();
 
 /** Times every family and writes table and JSON; what does not come to its turn within `seconds` is named there as left out. */

@@ -1,6 +1,7 @@
 // Graph capture and replay, poisoned outputs, bitwise repeats.
 // SPDX-License-Identifier: Apache-2.0
 #include "operands.h"
+#include "prunepeft/graph.h"
 
 namespace gpu_check {
 namespace {
@@ -23,21 +24,16 @@ std::vector<std::vector<unsigned char>> read_all(const Call& call) {
   return all;
 }
 
-/** The call captured on a stream of its own. */
-cudaGraphExec_t capture(const Call& call, cudaStream_t stream) {
-  const pp_device device = {PP_CUDA, 0, stream};
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+pp_graph* record(const Call& call, const pp_device& device) {
+  pp_graph* graph = nullptr;
+  check(pp_graph_begin(&device));
   call.run(device);
-  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
-  check(cudaGraphDestroy(graph), "cudaGraphDestroy");
-  return executable;
+  check(pp_graph_end(&device, &graph));
+  return graph;
 }
 
 /** Outputs are the same before each run if the call adds to them; else they are poisoned, each time with another pattern. */
-bool replays_agree(const Call& call, pp_dtype dtype, bool adds, cudaStream_t stream) {
+bool replays_agree(const Call& call, pp_dtype dtype, bool adds, const pp_device& device) {
   const auto initial = adds ? read_all(call) : std::vector<std::vector<unsigned char>>{};
   const auto prepare = [&](int run) {
     for (size_t i = 0; i < call.outputs.size(); i++) {
@@ -49,18 +45,18 @@ bool replays_agree(const Call& call, pp_dtype dtype, bool adds, cudaStream_t str
     choose_order(run);
   };
   prepare(0);
-  call.run({PP_CUDA, 0, stream});
-  check(cudaStreamSynchronize(stream), call.name.c_str());
+  call.run(device);
+  check(pp_synchronize(&device));
   const auto direct = read_all(call);
-  const cudaGraphExec_t graph = capture(call, stream);
+  pp_graph* const graph = record(call, device);
   bool agree = true;
   for (int replay = 1; replay <= kReplays; replay++) {
     prepare(replay);
-    check(cudaGraphLaunch(graph, stream), "cudaGraphLaunch");
-    check(cudaStreamSynchronize(stream), call.name.c_str());
+    check(pp_graph_launch(&device, graph));
+    check(pp_synchronize(&device));
     agree = agree && read_all(call) == direct;
   }
-  check(cudaGraphExecDestroy(graph), "cudaGraphExecDestroy");
+  pp_graph_destroy(graph);
   if (adds && direct == initial) agree = false;
   printf("%-9s %-28s %s\n", dtype_name(dtype), call.name.c_str(), agree ? "same bits" : "OTHER BITS");
   return agree;
@@ -68,17 +64,17 @@ bool replays_agree(const Call& call, pp_dtype dtype, bool adds, cudaStream_t str
 }  // namespace
 
 int check_graphs() {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreate(&stream), "cudaStreamCreate");
+  pp_device device = {PP_CUDA, 0, nullptr};
+  check(pp_stream_create(&device, &device.stream));
   bool agree = true;
   for (pp_dtype dtype : {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16}) {
     Operands operands(dtype, kM, kK, kN, kRank, 1);
     Modules modules(dtype, 2, {{kK, kN}}, kRank, 2);
-    for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, stream) && agree;
-    for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, stream) && agree;
-    for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, stream) && agree;
+    for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device) && agree;
+    for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device) && agree;
+    for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device) && agree;
   }
-  check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+  check(pp_stream_destroy(&device));
   return agree ? 0 : 1;
 }
 }  // namespace gpu_check

@@ -2,7 +2,7 @@
 //
 // split      the library's product, then our skinny products around it
 // bordered   the library's product over a longer inner dimension: W, A and B lie in G = [[W,B],[A,0]], S beside x, dS beside dY
-// fused      our own product
+// fused      our own product, as it is chosen for device and shape, and by each of its paths
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -10,10 +10,14 @@
 #include <string>
 
 #include "cublas.h"
-#include "prediction.h"
+#include "fused_path.h"
+#include "lora_path/cost.h"
 #include "prunepeft/linear.h"
 
 namespace gpu_check {
+using prunepeft::cuda::Ceilings;
+using prunepeft::cuda::Costs;
+
 class Layer {
  public:
   struct Path {
@@ -81,8 +85,8 @@ class Layer {
             {"frozen linear dX (cuBLAS)", true, [this] { frozen_backward(); }, predicted}};
   }
 
-  /** Without cuBLAS, the fused path alone. */
-  std::vector<Path> paths(float p, const Ceilings& ceilings) {
+  /** Without cuBLAS, the fused paths alone; of these the chosen one, or every one. */
+  std::vector<Path> paths(float p, const Ceilings& ceilings, bool every_fused_path) {
     const pp_dropout* dropout = p > 0 ? &dropout_ : nullptr;
     dropout_.p = p;
     const std::string suffix = p > 0 ? ", dropout" : "";
@@ -96,13 +100,13 @@ class Layer {
                          down(x_->data(), K_, s_->data(), r_, nullptr, dropout);
                          up();
                        },
-                       predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up())});
+                       predict_forward(ceilings, cost, PP_LORA_SPLIT)});
       paths.push_back({"forward, bordered" + suffix, false,
                        [this, dropout] {
                          down(x_wide_->data(), K_ + r_, after(x_wide_, K_), K_ + r_, nullptr, dropout);
                          bordered_forward();
                        },
-                       predict_sequence(ceilings, cost.down(false), cost.bordered_forward())});
+                       predict_forward(ceilings, cost, PP_LORA_BORDERED)});
       paths.push_back({"forward, bordered, x copied" + suffix, false,
                        [this, dropout] {
                          down(x_->data(), K_, after(x_wide_, K_), K_ + r_, x_wide_->data(), dropout);
@@ -110,13 +114,15 @@ class Layer {
                        },
                        predict_sequence(ceilings, cost.down(true), cost.bordered_forward())});
     }
-    paths.push_back({"forward, fused" + suffix, false,
-                     [this, dropout] {
-                       const pp_linear_branch branch = linear_branch(s_->data());
-                       check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
-                                               workspace_->data(), workspace_->bytes()));
-                     },
-                     predict_sequence(ceilings, cost.fused_forward())});
+    for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, N_, K_, r_), every_fused_path))
+      paths.push_back({"forward, fused" + variant.name + suffix, false,
+                       [this, dropout, path = variant.path] {
+                         const prunepeft::cuda::ForcedLinearPath forced(path);
+                         const pp_linear_branch branch = linear_branch(s_->data());
+                         check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
+                                                 workspace_->data(), workspace_->bytes()));
+                       },
+                       predict_forward(ceilings, cost, PP_LORA_FUSED, variant.warpgroups)});
     if (cublas_.present()) {
       paths.push_back({"backward, split" + suffix, true,
                        [this, dropout] {
@@ -125,7 +131,7 @@ class Layer {
                          grad_input(dropout);
                          grad_down(x_->data(), K_, ds_.data(), r_, dropout);
                        },
-                       predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down())});
+                       predict_backward(ceilings, cost, PP_LORA_SPLIT)});
       // Under dropout the mask is on the ranks' product alone, so it cannot ride in the library's.
       if (p == 0)
         paths.push_back(
@@ -135,17 +141,19 @@ class Layer {
                cublas_.backward(dtype_, M_, K_, N_ + r_, {dy_wide_->data(), N_ + r_}, {g_->data(), K_ + r_}, {dx_.data(), K_});
                grad_down(x_wide_->data(), K_ + r_, after(dy_wide_, N_), N_ + r_, nullptr);
              },
-             predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down())});
+             predict_backward(ceilings, cost, PP_LORA_BORDERED)});
     }
-    paths.push_back({"backward, fused" + suffix, true,
-                     [this, dropout] {
-                       grad_up(dy_->data(), N_, ds_.data(), r_);
-                       const pp_linear_branch branch = linear_branch(ds_.data());
-                       check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
-                                                  workspace_->data(), workspace_->bytes()));
-                       grad_down(x_->data(), K_, ds_.data(), r_, dropout);
-                     },
-                     predict_sequence(ceilings, cost.fused_grad_input(), cost.grad_up(), cost.grad_down())});
+    for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, K_, N_, r_), every_fused_path))
+      paths.push_back({"backward, fused" + variant.name + suffix, true,
+                       [this, dropout, path = variant.path] {
+                         grad_up(dy_->data(), N_, ds_.data(), r_);
+                         const prunepeft::cuda::ForcedLinearPath forced(path);
+                         const pp_linear_branch branch = linear_branch(ds_.data());
+                         check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
+                                                    workspace_->data(), workspace_->bytes()));
+                         grad_down(x_->data(), K_, ds_.data(), r_, dropout);
+                       },
+                       predict_backward(ceilings, cost, PP_LORA_FUSED, variant.warpgroups)});
     return paths;
   }
 

@@ -1,29 +1,36 @@
-// What prediction.h expects of a device whose ceilings are assumed: no device
-// is needed, and nothing is measured. SPDX-License-Identifier: Apache-2.0
-#include "prediction.h"
-
+// What lora_path/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
+// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <string>
 
 #include "device.h"
+#include "lora_path/choice.h"
 
 namespace gpu_check {
+using namespace prunepeft::cuda;
+
 namespace {
 struct Shape {
   const char* name;
-  double M, K, N, r;
+  int64_t M, K, N, r;
 };
 constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
                              {"RoBERTa-large", 4096, 1024, 1024, 32},
                              {"Llama-7B", 8192, 4096, 4096, 16},
                              {"8192 squared", 8192, 8192, 8192, 16}};
 
-// An H100 SXM by its data sheet, in bytes and operations a microsecond, and
-// what of it programs are taken to reach.
-constexpr double kCopy = 0.9 * 3.35e6, kMatrix = 0.7 * 989e6, kLaunch = 2.5, kMultiprocessors = 132, kMegahertz = 1755;
-constexpr int kComputeMajor = 9, kBytes = 2;
-constexpr Ceilings kCeilings = {kCopy, kMatrix, own_share(kComputeMajor) * kMatrix, draw_rate(kMultiprocessors, kMegahertz),
-                                kLaunch};
+/** An H100 SXM by its data sheet: 989 TFLOPS are 132 multiprocessors at this clock. */
+constexpr DeviceRates kDevice = {9, 0, 132, 1829, 3.35e6};
+constexpr int64_t kBytes = 2;
+constexpr const char* kNames[] = {"split", "bordered", "fused"};
+constexpr struct Path {
+  const char* name;
+  pp_lora_path path;
+  bool warpgroups;
+} kPaths[] = {{"split", PP_LORA_SPLIT, false},
+              {"bordered", PP_LORA_BORDERED, false},
+              {"fused, mma.sync", PP_LORA_FUSED, false},
+              {"fused, warpgroups", PP_LORA_FUSED, true}};
 
 void print(const std::string& path, double frozen, double predicted) {
   printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
@@ -31,27 +38,35 @@ void print(const std::string& path, double frozen, double predicted) {
 }  // namespace
 
 void print_predictions() {
+  const Ceilings ceilings = assumed_ceilings(kDevice, kBytes);
   printf(
-      "Predicted, not measured: bfloat16 on an H100 SXM by its data sheet "
-      "(copy %.2f TB/s, library %.0f TFLOPS, own products\n"
-      "%.0f TFLOPS, %.1f us a launch); %% over the frozen linear.\n",
-      kCeilings.copy_bytes * 1e-6, kCeilings.library_flops * 1e-6, kCeilings.own_flops * 1e-6, kCeilings.launch);
+      "Predicted, not measured: bfloat16 on an H100 SXM by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own products\n"
+      "%.0f TFLOPS by mma.sync and %.0f by warpgroups, %.1f us a launch); %% over the frozen linear.\n",
+      ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, ceilings.warpgroup_flops * 1e-6,
+      ceilings.launch);
   for (const Shape& shape : kShapes) {
-    const Costs cost = {shape.M, shape.K, shape.N, shape.r, kBytes};
-    const double frozen = predict(kCeilings, cost.frozen());
-    const auto sum = [&](auto... costs) { return predict_sequence(kCeilings, costs...); };
-    printf("%s %.0f,%.0f,%.0f, r %.0f: frozen linear %.0f us\n", shape.name, shape.M, shape.K, shape.N, shape.r, frozen);
-    Costs dropped = cost;
-    dropped.dropout = true;
-    for (const Costs& c : {cost, dropped}) {
-      const std::string suffix = c.dropout ? ", dropout" : "";
-      print("forward, split" + suffix, frozen, sum(c.frozen(), c.down(false), c.up()));
-      print("forward, bordered" + suffix, frozen, sum(c.down(false), c.bordered_forward()));
-      print("forward, bordered, x copied" + suffix, frozen, sum(c.down(true), c.bordered_forward()));
-      print("forward, fused" + suffix, frozen, sum(c.fused_forward()));
-      print("backward, split" + suffix, frozen, sum(c.frozen(), c.grad_up(), c.grad_input(), c.grad_down()));
-      if (!c.dropout) print("backward, bordered", frozen, sum(c.bordered_backward(), c.grad_up(), c.grad_down()));
-      print("backward, fused" + suffix, frozen, sum(c.fused_grad_input(), c.grad_up(), c.grad_down()));
+    Costs cost = {static_cast<double>(shape.M), static_cast<double>(shape.K), static_cast<double>(shape.N),
+                  static_cast<double>(shape.r), static_cast<double>(kBytes)};
+    const double frozen = predict(ceilings, cost.frozen());
+    printf("%s %lld,%lld,%lld, r %lld: frozen linear %.0f us\n", shape.name, static_cast<long long>(shape.M),
+           static_cast<long long>(shape.K), static_cast<long long>(shape.N), static_cast<long long>(shape.r), frozen);
+    for (bool dropout : {false, true}) {
+      cost.dropout = dropout;
+      const std::string suffix = dropout ? ", dropout" : "";
+      for (const Path& path : kPaths) {
+        print("forward, " + std::string(path.name) + suffix, frozen,
+              predict_forward(ceilings, cost, path.path, path.warpgroups));
+        if (path.path == PP_LORA_BORDERED)
+          print("forward, bordered, x copied" + suffix, frozen,
+                predict_sequence(ceilings, cost.down(true), cost.bordered_forward()));
+      }
+      for (const Path& path : kPaths)
+        if (path.path != PP_LORA_BORDERED || !dropout)
+          print("backward, " + std::string(path.name) + suffix, frozen,
+                predict_backward(ceilings, cost, path.path, path.warpgroups));
+      const LoraPaths chosen = choose_paths(kDevice, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout}, kAllPaths);
+      printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", kNames[chosen.forward],
+             kNames[chosen.backward]);
     }
   }
 }

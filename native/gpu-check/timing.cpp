@@ -1,5 +1,5 @@
-// Times of every family with CUDA events, beside what prediction.h expects of the ceilings of the same run; LoRA linears, by
-// each path, also beside the frozen linear.
+// Times of every family with CUDA events, beside what lora_path/cost.h expects of the ceilings of the same run; LoRA linears,
+// by each path, also beside the frozen linear.
 //
 // A sample is the mean over a round of calls between two events, each call on another set of operands, so that no call finds
 // its inputs in the L2 cache of the one before; the median of the samples is given. Rows are printed as they are measured. When
@@ -9,9 +9,12 @@
 
 #include "cublas.h"
 #include "layer.h"
+#include "lora_path/choice.h"
 #include "operands.h"
 
 namespace gpu_check {
+using namespace prunepeft::cuda;
+
 namespace {
 #if defined(PRUNEPEFT_EMULATED)
 // Everything runs once at a fraction of its size, to show that it runs; times mean nothing.
@@ -218,8 +221,17 @@ void time_shape(const Shape& shape, const Run& run) {
   time_calls(group, calls, run);
 }
 
-/** A whole LoRA linear by each path, over the frozen linear. */
-void time_layer(const Shape& shape, const Run& run) {
+/** What the library would take here by itself, to be held against the rows above. */
+void print_choice(const Shape& shape, const Run& run, bool dropout) {
+  const char* const names[] = {"split", "bordered", "fused"};
+  const pp_device device = {PP_CUDA, 0, nullptr};
+  pp_lora_path forward = PP_LORA_FUSED, backward = PP_LORA_FUSED;
+  check(pp_lora_choose_paths(&device, run.dtype, shape.M, shape.K, shape.N, shape.r, dropout, kAllPaths, &forward, &backward));
+  printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
+}
+
+/** A whole LoRA linear by each path, over the frozen linear; the fused one as chosen, or by every path that it has. */
+void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   const std::string group = group_name(shape);
   if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", LoRA linears");
   const int sets = set_count(static_cast<size_t>(Layer::bytes(run.dtype, shape.M, shape.K, shape.N)), run.l2_bytes);
@@ -231,7 +243,8 @@ void time_layer(const Shape& shape, const Run& run) {
   double frozen[2] = {0, 0};  // forward, backward
   const auto time_paths = [&](bool is_frozen, float p) {
     std::vector<std::vector<Layer::Path>> paths;
-    for (const auto& layer : layers) paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings));
+    for (const auto& layer : layers)
+      paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings, every_fused_path));
     for (size_t n = 0; n < paths[0].size(); n++) {
       const Layer::Path& path = paths[0][n];
       if (run.table->is_full()) {
@@ -245,7 +258,10 @@ void time_layer(const Shape& shape, const Run& run) {
     }
   };
   if (run.cublas.present()) time_paths(true, 0);
-  for (float p : kDropouts) time_paths(false, p);
+  for (float p : kDropouts) {
+    time_paths(false, p);
+    print_choice(shape, run, p > 0);
+  }
 }
 
 void time_importance(const char* name, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r,
@@ -299,20 +315,20 @@ double megahertz() {
   return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
 }
 
-/** Of float32's multiply-adds, from the device's properties: 128 a multiprocessor and clock. */
+/** Of float32's multiply-adds, from the device's properties. */
 double fused_multiply_adds() {
-  constexpr double kFlopsAClock = 256;
-  return kFlopsAClock * attribute(cudaDevAttrMultiProcessorCount) * megahertz();
+  return float32_flops_a_clock(attribute(cudaDevAttrComputeCapabilityMajor), attribute(cudaDevAttrComputeCapabilityMinor)) *
+         attribute(cudaDevAttrMultiProcessorCount) * megahertz();
 }
 
 /** The device's ceilings in a type; where cuBLAS is not, its rate is taken from ours. */
 Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, const Cublas& cublas, Timer* timer) {
   const double library = library_rate(dtype, cublas, timer);
-  constexpr double kShareOfMultiplyAdds = 0.6;
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
-  return {copy_bytes, library > 0 ? library : own, own, draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
-          launch};
+  return {copy_bytes, library > 0 ? library : own,
+          own,        draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch,     library > 0 ? kWarpgroupShare * library : own};
 }
 }  // namespace
 
@@ -332,17 +348,17 @@ int time_all(const char* json_path, double seconds) {
     table.set_bandwidth(bandwidth);
     printf("%s, %d multiprocessors, copy %.0f GB/s (read + written), %.1f us a launch%s\n", properties.name,
            properties.multiProcessorCount, bandwidth, launch, cublas.present() ? "" : "; cuBLAS is not here");
-    printf("predicted: what prediction.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
+    printf("predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
     Table::print_head();
   }
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
     constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
-    for (const Shape& shape : kShapes) time_layer(shape, run);
+    for (const Shape& shape : kShapes) time_layer(shape, true, run);
     for (const Shape& shape : kShapes)
       if (shape.K <= 4096 / kShrink) time_shape(shape, run);
     time_importance("RoBERTa-large, query and value, r 32", 24,
@@ -355,7 +371,7 @@ int time_all(const char* json_path, double seconds) {
       for (Shape shape : kShapes) {
         if (shape.r == rank) continue;
         shape.r = rank;
-        time_layer(shape, run);
+        time_layer(shape, false, run);
       }
   }
   return table.write_json(json_path, properties) ? 0 : 1;

@@ -4,6 +4,7 @@
 #include "core/philox.h"
 #include "naive_philox.h"
 #include "prunepeft/device.h"
+#include "prunepeft/graph.h"
 
 TEST(philox_gives_the_published_known_answers) {
   struct Answer {
@@ -77,6 +78,17 @@ TEST(memory_is_given_copied_and_freed) {
   CHECK_FAILS(pp_copy_to_device(&cpu, nullptr, values.data(), 1), PP_INVALID_ARGUMENT, "to");
   CHECK_FAILS(pp_copy_to_host(&cpu, back.data(), nullptr, 1), PP_INVALID_ARGUMENT, "from");
   CHECK_FAILS(pp_synchronize(nullptr), PP_INVALID_ARGUMENT, "device");
+}
+
+TEST(graphs_are_of_cuda_devices) {
+  const pp_device cpu = {PP_CPU, 0, nullptr};
+  void* stream = &stream;
+  pp_graph* graph = nullptr;
+  CHECK_FAILS(pp_stream_create(&cpu, &stream), PP_UNSUPPORTED, "device->type is PP_CPU");
+  CHECK_FAILS(pp_graph_begin(&cpu), PP_UNSUPPORTED, "device->type is PP_CPU");
+  CHECK_FAILS(pp_graph_end(&cpu, &graph), PP_UNSUPPORTED, "device->type is PP_CPU");
+  CHECK_FAILS(pp_graph_begin(nullptr), PP_INVALID_ARGUMENT, "device must not be null");
+  pp_graph_destroy(nullptr);
 }
 
 TEST(sets_threads) {

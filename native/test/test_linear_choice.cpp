@@ -65,6 +65,19 @@ TEST(a_shape_with_fewer_large_tiles_than_multiprocessors_takes_small_ones) {
   CHECK(choose_linear({8, 99, 99 * 1024, 40 << 20}, {128 * 9, 128 * 11, 512, 2}).path == LinearPath::kLargeTile);
 }
 
+TEST(warpgroups_work_where_their_tiles_fill_three_quarters_of_a_hopper) {
+  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
+  const auto path = [](const DeviceTraits& device, const LinearShape& shape) { return choose_linear(device, shape).path; };
+  CHECK(path(hopper, {4096, 1024, 1024, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path(hopper, {128 * 99, 256, 64, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path(hopper, {128 * 98, 256, 64, 2, true}) == LinearPath::kLargeTile);
+  CHECK(path(hopper, {2048, 384, 384, 2, true}) == LinearPath::kSmallTile);
+  // Operands that the copy engine cannot bring, and devices without warpgroups' products of this form.
+  CHECK(path(hopper, {4096, 1024, 1024, 2, false}) == LinearPath::kLargeTile);
+  CHECK(path({10, 148, 227 * 1024, 50 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kLargeTile);
+  CHECK(path({8, 108, 163 * 1024, 40 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kLargeTile);
+}
+
 TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
   for (int turn = 0; turn < 300; ++turn) {
     const DeviceTraits device = {static_cast<int>(check::pick(7, 12)), static_cast<int>(check::pick(1, 300)), 99 * 1024,
@@ -88,6 +101,14 @@ TEST(a_measured_row_decides_for_devices_and_shapes_that_it_covers) {
   CHECK(path(ampere, {256, 256, 256, 2}) == LinearPath::kSmallTile);
   CHECK(path(hopper, {4096, 4096, 4096, 2}) == LinearPath::kSmallTile);
   CHECK(path(hopper, {4097, 4096, 4096, 2}) == LinearPath::kLargeTile);
+}
+
+TEST(a_measured_row_is_passed_over_where_its_path_cannot_be_taken) {
+  const MeasuredChoice measured[] = {{9, 4096, 4096, 4096, LinearPath::kWarpgroup, "made up"},
+                                     {9, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"}};
+  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
+  CHECK(choose_linear(hopper, {256, 256, 256, 2, true}, measured, 2).path == LinearPath::kWarpgroup);
+  CHECK(choose_linear(hopper, {256, 256, 256, 2, false}, measured, 2).path == LinearPath::kSmallTile);
 }
 
 }  // namespace

@@ -23,6 +23,11 @@ void expect(bool ok, const char* fact) {
   g_failures++;
 }
 
+void ok(cudaError_t error, const char* fact) {
+  if (error != cudaSuccess) printf("%s\n", cudaGetErrorString(error));
+  expect(error == cudaSuccess, fact);
+}
+
 template <class T>
 class DeviceArray {
  public:
@@ -484,13 +489,14 @@ __global__ void wait_without_end(int* out, int) {
 }
 
 /** `kind` is part of the report, which ends with the kernel's last place; "" for a kernel without fault. */
-void test_fault(void (*kernel)(int*, int), int blocks, const std::string& kind, const char* name, int seeds = kSeeds) {
+void test_fault(void (*kernel)(int*, int), int blocks, const std::string& kind, const char* name, int seeds = kSeeds,
+                size_t shared_bytes = 0) {
   for (int seed = 1; seed <= seeds; seed++) {
     simt::set_seed(static_cast<uint64_t>(seed));
     DeviceArray<int> out(std::vector<int>(kThreads, 0));
     if (kernel == unwritten_global) simt::forget(out.data() + kThreads / 2, kThreads / 2 * sizeof(int));
     g_last_place = {};
-    gpu::launch(kernel, dim3(static_cast<unsigned>(blocks)), kThreads, 0, nullptr, out.data(), kThreads);
+    gpu::launch(kernel, dim3(static_cast<unsigned>(blocks)), kThreads, shared_bytes, nullptr, out.data(), kThreads);
     const std::string report = simt::take_report(), end = position_of(g_last_place);
     const bool located = report.size() >= end.size() && report.compare(report.size() - end.size(), end.size(), end) == 0;
     const bool ok = kind.empty() ? report.empty() : report.find(kind) != std::string::npos && located;
@@ -559,15 +565,261 @@ void test_unwritten_output() {
   expect(simt::take_report().find("nobody wrote, byte 256") != std::string::npos, "an unwritten output is reported");
 }
 
+// Of compute capability 9.0: bulk copies, their barriers, products by warpgroups.
+
+constexpr int kBoxRows = 64, kBoxBytes = kBoxRows * 128;
+
+struct Boxes {
+  unsigned char* memory;  // of several boxes, in shared memory
+  uint64_t* barriers;
+};
+/** Room for four boxes, and barriers that this block's first thread has made ready: of one arrival, and of all threads. */
+Boxes make_boxes(bool fenced = true) {
+  GPU_SHARED(uint64_t[4], barriers);
+  GPU_DYNAMIC_SHARED(memory);
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < 2; i++) ptx::mbarrier_init(barriers + i, 1);
+    ptx::mbarrier_init(barriers + 2, kThreads);
+    if (fenced) ptx::fence_proxy_async();
+  }
+  __syncthreads();
+  return {memory + (0 - ptx::shared_address(memory)) % 1024, barriers};
+}
+constexpr size_t kBoxesBytes = 1024 + 4 * kBoxBytes;
+
+template <class T>
+cuda::TensorMap map_of(const T* data, int64_t ld, int64_t rows, int64_t columns) {
+  cuda::TensorMap map = {};
+  ok(cuda::TensorMapMaker().make<T>({data, ld, rows, columns}, kBoxRows, &map), "a tensor map is made");
+  return map;
+}
+
+/** Copies the box at (row, column) and writes it out as it lies: groups of 16 bytes changed places by the row's number. */
+__global__ void copy_box(cuda::TensorMap map, int row, int column, __half* out) {
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, kBoxBytes);
+    ptx::bulk_load(boxes.memory, &map, column, row, boxes.barriers);
+  }
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  const __half* box = reinterpret_cast<const __half*>(boxes.memory);
+  for (int i = static_cast<int>(threadIdx.x); i < kBoxRows * 64; i += kThreads) out[i] = box[i];
+}
+
+void test_bulk_copies() {
+  constexpr int64_t kRows = 70, kColumns = 75, kLd = 88;
+  std::vector<__half> values(kRows * kLd);
+  for (size_t i = 0; i < values.size(); i++) values[i] = __float2half(static_cast<float>(i % 2039));
+  DeviceArray<__half> matrix(values);
+  const cuda::TensorMap map = map_of(matrix.data(), kLd, kRows, kColumns);
+  const int places[][2] = {{0, 0}, {3, 11}, {40, 48}, {-20, 30}, {10, -9}, {100, 0}, {-64, -64}};
+  bool right = true;
+  for (const auto& [row, column] : places) {
+    DeviceArray<__half> out(kBoxRows * 64);
+    gpu::launch(copy_box, dim3(1), kThreads, kBoxesBytes, nullptr, map, row, column, out.data());
+    const std::vector<__half> box = out.read();
+    for (int r = 0; r < kBoxRows; r++)
+      for (int c = 0; c < 64; c++) {
+        const bool inside = row + r >= 0 && row + r < kRows && column + c >= 0 && column + c < kColumns;
+        const int lies = r * 64 + (c / 8 ^ r % 8) * 8 + c % 8;
+        right = right && box[lies].x == (inside ? values[(row + r) * kLd + column + c].x : 0);
+      }
+  }
+  const std::string report = simt::take_report();
+  if (!report.empty()) printf("%s\n", report.c_str());
+  expect(right && report.empty(), "a box of a tensor map lies swizzled, zeros where it leaves the matrix");
+  cuda::TensorMap bad;
+  const cuda::TensorMapMaker maker;
+  expect(maker.make<__half>({matrix.data() + 1, kLd, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess, "an unaligned matrix");
+  expect(maker.make<__half>({matrix.data(), kLd - 1, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess, "unaligned rows");
+  expect(maker.make<__half>({matrix.data(), kLd, kRows, kColumns}, 257, &bad) != cudaSuccess, "a box of too many rows");
+}
+
+/** D [64,64] += A [64,64] B twice over, B [64,64] with its columns or its inner dimension along rows; row-major D by fragments.
+ */
+template <class T, bool kColumnsInner>
+__global__ void multiply_boxes(cuda::TensorMap a, cuda::TensorMap b, float* out) {
+  const Boxes boxes = make_boxes();
+  float d[32] = {};
+  for (unsigned turn = 0; turn < 2; turn++) {
+    if (threadIdx.x == 0) {
+      ptx::mbarrier_arrive_expect(boxes.barriers, 2 * kBoxBytes);
+      ptx::bulk_load(boxes.memory, &a, 0, 0, boxes.barriers);
+      ptx::bulk_load(boxes.memory + kBoxBytes, &b, 0, 0, boxes.barriers);
+    }
+    ptx::mbarrier_wait(boxes.barriers, turn);
+    ptx::wgmma_fence();
+    for (int k = 0; k < 64; k += 16)
+      ptx::wgmma_m64n64k16<kColumnsInner>(
+          d, ptx::swizzled_operand(boxes.memory + k * 2, 16, 1024),
+          ptx::swizzled_operand(boxes.memory + kBoxBytes + (kColumnsInner ? k * 128 : k * 2), kBoxBytes, 1024), T{});
+    ptx::wgmma_commit();
+    ptx::wgmma_wait<0>();
+    ptx::mbarrier_arrive(boxes.barriers + 2);
+    if (threadIdx.x == 0) ptx::mbarrier_wait(boxes.barriers + 2, turn);
+  }
+  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  for (int j = 0; j < 8; j++)
+    for (int i = 0; i < 4; i++) out[(warp * 16 + lane / 4 + i / 2 * 8) * 64 + j * 8 + lane % 4 * 2 + i % 2] = d[4 * j + i];
+}
+
+template <class T, bool kColumnsInner>
+void test_warpgroup_product(const char* fact) {
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  std::vector<T> a(64 * 64), b(64 * 64);
+  for (T& v : a) v = from_float<T>(normal(random));
+  for (T& v : b) v = from_float<T>(normal(random));
+  DeviceArray<T> da(a), db(b);
+  for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+    simt::set_seed(seed);
+    DeviceArray<float> dd(64 * 64);
+    gpu::launch(multiply_boxes<T, kColumnsInner>, dim3(1), kThreads, kBoxesBytes, nullptr, map_of(da.data(), 64, 64, 64),
+                map_of(db.data(), 64, 64, 64), dd.data());
+    const std::vector<float> d = dd.read();
+    double error = 0;
+    for (int i = 0; i < 64; i++)
+      for (int j = 0; j < 64; j++) {
+        double sum = 0;
+        for (int k = 0; k < 64; k++)
+          sum += 2.0 * static_cast<double>(to_float(a[i * 64 + k])) * to_float(b[kColumnsInner ? k * 64 + j : j * 64 + k]);
+        error = std::fmax(error, std::fabs(sum - d[i * 64 + j]));
+      }
+    const std::string report = simt::take_report();
+    if (!report.empty()) printf("%s\n", report.c_str());
+    expect(report.empty() && error < 1e-4, fact);
+  }
+}
+
+/** Of the kernels below, which know only an array of integers: 64 rows of 128 halves. */
+cuda::TensorMap g_map;
+
+enum class Planted {
+  kNothing,
+  kBarrierNotFenced,
+  kProductBeforeTheWait,
+  kWaitOfOneThread,
+  kCopyOntoWhatIsRead,
+  kCopyAfterOneWarpsWait,
+  kNoFenceOfRegisters,
+  kTooManyBytesExpected,
+  kTooFewBytesExpected,
+  kMisalignedTarget,
+  kOneArrivalTooMany,
+  kUnderWayAtTheEnd,
+  kNoWaitForTheProduct
+};
+/** One product of what two copies bring, and a copy after it; with one thing wrong. */
+template <Planted kPlanted>
+__global__ void planted(int* out, int) {
+  const Boxes boxes = make_boxes(kPlanted != Planted::kBarrierNotFenced);
+  const auto copy = [&](int box, int barrier) {
+    unsigned char* const target = boxes.memory + box * kBoxBytes + (kPlanted == Planted::kMisalignedTarget ? 128 : 0);
+    next_line();
+    ptx::bulk_load(target, &g_map, 0, 0, boxes.barriers + barrier);
+  };
+  if (threadIdx.x == 0) {
+    constexpr unsigned kExpected = 2 * kBoxBytes + (kPlanted == Planted::kTooManyBytesExpected ? 16 : 0) -
+                                   (kPlanted == Planted::kTooFewBytesExpected ? 16 : 0);
+    ptx::mbarrier_arrive_expect(boxes.barriers, kExpected);
+    next_line();
+    if (kPlanted == Planted::kOneArrivalTooMany) ptx::mbarrier_arrive(boxes.barriers);
+    copy(0, 0);
+    copy(1, 0);
+    if (kPlanted == Planted::kUnderWayAtTheEnd) {
+      ptx::mbarrier_arrive_expect(boxes.barriers + 1, kBoxBytes);
+      copy(2, 1);
+    }
+  }
+  if (kPlanted != Planted::kProductBeforeTheWait && (kPlanted != Planted::kWaitOfOneThread || threadIdx.x == 0)) {
+    if (threadIdx.x == 0) next_line();
+    ptx::mbarrier_wait(boxes.barriers, 0);
+  }
+  __syncthreads();
+  float d[32] = {};
+  if (kPlanted != Planted::kNoFenceOfRegisters) ptx::wgmma_fence();
+  const uint64_t a = ptx::swizzled_operand(boxes.memory, 16, 1024),
+                 b = ptx::swizzled_operand(boxes.memory + kBoxBytes, 16, 1024);
+  next_line();
+  ptx::wgmma_m64n64k16<false>(d, a, b, __half{});
+  ptx::wgmma_commit();
+  if (kPlanted != Planted::kCopyOntoWhatIsRead && kPlanted != Planted::kNoWaitForTheProduct) ptx::wgmma_wait<0>();
+  if (kPlanted != Planted::kCopyOntoWhatIsRead && kPlanted != Planted::kCopyAfterOneWarpsWait) __syncthreads();
+  if (kPlanted == Planted::kUnderWayAtTheEnd || kPlanted == Planted::kNoWaitForTheProduct) return;
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers + 1, kBoxBytes);
+    copy(1, 1);
+  }
+  ptx::mbarrier_wait(boxes.barriers + 1, 0);
+  if (kPlanted == Planted::kCopyOntoWhatIsRead) ptx::wgmma_wait<0>();
+  out[threadIdx.x] = static_cast<int>(d[0]);
+}
+
+/** What the registers of an accumulator hold before the wait for its product. */
+__global__ void read_too_early(float* out) {
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, kBoxBytes);
+    ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers);
+  }
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  float d[32] = {};
+  const uint64_t box = ptx::swizzled_operand(boxes.memory, 16, 1024);
+  ptx::wgmma_fence();
+  ptx::wgmma_m64n64k16<false>(d, box, box, __half{});
+  ptx::wgmma_commit();
+  ptx::wgmma_fence();
+  ptx::wgmma_m64n64k16<false>(d, box, box, __half{});
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<1>();
+  out[threadIdx.x] = d[0];  // the second product is not done
+  ptx::wgmma_wait<0>();
+  out[kThreads + threadIdx.x] = d[0];
+}
+
+void test_warpgroups() {
+  test_bulk_copies();
+  test_warpgroup_product<__nv_bfloat16, false>("a warpgroup's product of bf16, inner dimension along rows");
+  test_warpgroup_product<__nv_bfloat16, true>("a warpgroup's product of bf16, columns along rows");
+  test_warpgroup_product<__half, false>("a warpgroup's product of half, inner dimension along rows");
+  test_warpgroup_product<__half, true>("a warpgroup's product of half, columns along rows");
+  DeviceArray<__half> matrix(std::vector<__half>(64 * 128, __float2half(1.0f)));
+  g_map = map_of(matrix.data(), 128, 64, 128);
+  const auto plant = [](void (*kernel)(int*, int), const char* kind, const char* name) {
+    test_fault(kernel, 1, kind, name, kSeeds, kBoxesBytes);
+  };
+  plant(planted<Planted::kNothing>, "", "a copy, a product, a copy");
+  plant(planted<Planted::kBarrierNotFenced>, "has not been fenced for the copy engine", "an unfenced mbarrier");
+  plant(planted<Planted::kProductBeforeTheWait>, "wgmma reads", "a product before the wait");
+  plant(planted<Planted::kWaitOfOneThread>, "that its threads have not waited for", "a wait of one thread");
+  plant(planted<Planted::kCopyOntoWhatIsRead>, "a bulk copy onto what a wgmma may yet read",
+        "a copy before the product's wait");
+  plant(planted<Planted::kCopyAfterOneWarpsWait>, "a bulk copy onto what a wgmma may yet read", "a copy after one warp's wait");
+  plant(planted<Planted::kNoFenceOfRegisters>, "no wgmma.fence", "registers without a fence");
+  plant(planted<Planted::kTooManyBytesExpected>, "deadlock: ", "more bytes expected than come");
+  plant(planted<Planted::kTooFewBytesExpected>, "deadlock: ", "fewer bytes expected than come");
+  plant(planted<Planted::kMisalignedTarget>, "not aligned to 1024 bytes", "a misaligned target");
+  plant(planted<Planted::kOneArrivalTooMany>, "more arrivals at an mbarrier", "an arrival too many");
+  const auto leave_undone = [](void (*kernel)(int*, int), const char* kind) {
+    for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+      simt::set_seed(seed);
+      DeviceArray<int> unused(kThreads);
+      gpu::launch(kernel, dim3(1), kThreads, kBoxesBytes, nullptr, unused.data(), kThreads);
+      expect(simt::take_report().find(kind) == 0, kind);
+    }
+  };
+  leave_undone(planted<Planted::kUnderWayAtTheEnd>, "a block has ended without a wait for one of its bulk copies");
+  leave_undone(planted<Planted::kNoWaitForTheProduct>, "a thread has left with a wgmma under way");
+  DeviceArray<float> out(2 * kThreads);
+  gpu::launch(read_too_early, dim3(1), kThreads, kBoxesBytes, nullptr, out.data());
+  const std::vector<float> d = out.read();
+  expect(simt::take_report().empty() && d[5] != d[5] && d[kThreads + 5] == 32, "an accumulator shows NaN until all is done");
+}
+
 // Streams and graphs.
 
 __global__ void add_everywhere(int* out, int value) {
   out[threadIdx.x] += value;
-}
-
-void ok(cudaError_t error, const char* fact) {
-  if (error != cudaSuccess) printf("%s\n", cudaGetErrorString(error));
-  expect(error == cudaSuccess, fact);
 }
 
 template <class Enqueue>
@@ -650,6 +902,7 @@ int main() {
   test_integer_atomics<unsigned long long>("atomics of unsigned long long");
   test_faults();
   test_unwritten_output();
+  test_warpgroups();
   test_graphs();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");

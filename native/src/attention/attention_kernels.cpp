@@ -20,6 +20,11 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 namespace {
 
+/** Zeros from column `first` of rows of `step` on. */
+void clear_columns(int64_t first, int64_t rows, float* to, int64_t step) {
+  for (int64_t k = 0; k < rows; ++k) memset(to + k * step + first, 0, static_cast<size_t>(step - first) * sizeof(float));
+}
+
 /** How operands of float32 are read and packed. */
 struct Float32 {
   typedef float Element;
@@ -31,9 +36,8 @@ struct Float32 {
   }
   /** to(k, i) = from(i, k), zeros up to `step`. */
   static void transpose(int64_t rows, int64_t columns, const float* from, int64_t ld, float* to, int64_t step) {
-    for (int64_t k = 0; k < columns; ++k) {
-      for (int64_t i = 0; i < step; ++i) to[k * step + i] = i < rows ? load_one(from + i * ld + k) : 0.0f;
-    }
+    transpose_words(rows, columns, from, ld * int64_t{sizeof(float)}, to, step);
+    clear_columns(rows, columns, to, step);
   }
   static void pack(int64_t rows, int64_t columns, const float* from, int64_t ld, float* to, int64_t step) {
     copy_padded(rows, columns, from, ld, to, step);
@@ -53,14 +57,14 @@ struct BFloat16 {
     with_pair_rows(p, ld, depth, product);
   }
   static void transpose(int64_t rows, int64_t columns, const Bfloat16* from, int64_t ld, float* to, int64_t step) {
-    uint32_t* bits = reinterpret_cast<uint32_t*>(to);
-    for (int64_t k = 0; k < columns; k += 2) {
-      for (int64_t i = 0; i < step; ++i, ++bits) {
-        const Bfloat16* at = from + i * ld + k;
-        const uint32_t both = i >= rows ? 0 : k + 1 < columns ? *reinterpret_cast<const UnalignedPair*>(at) : *at;
-        memcpy(bits, &both, sizeof both);
+    transpose_words(rows, columns / 2, from, ld * int64_t{sizeof(Bfloat16)}, to, step);
+    if (columns % 2 != 0) {
+      for (int64_t i = 0; i < rows; ++i) {
+        const uint32_t last = from[i * ld + columns - 1];
+        memcpy(to + columns / 2 * step + i, &last, sizeof last);
       }
     }
+    clear_columns(rows, pairs(columns), to, step);
   }
   static void pack(int64_t rows, int64_t columns, const Bfloat16* from, int64_t ld, float* to, int64_t step) {
     interleave(rows, columns, from, ld, to, step);
@@ -116,18 +120,6 @@ void fill_bias(const pp_attention& attention, int64_t first_row, const HeadExten
   }
 }
 
-float largest(Vec v) {
-  float most = v[0];
-  for (int i = 1; i < kWidth; ++i) most = v[i] > most ? v[i] : most;
-  return most;
-}
-
-float total(Vec v) {
-  float sum = 0.0f;
-  for (int i = 0; i < kWidth; ++i) sum += v[i];
-  return sum;
-}
-
 /** Scores to exp(score − largest), in place; returns their sum and the largest. */
 float soften(float* row, const float* bias, int64_t tokens, float& most) {
   Vec top = broadcast(-3.0e38f);  // so that a row that attends to nothing gives 0, not NaN
@@ -137,13 +129,13 @@ float soften(float* row, const float* bias, int64_t tokens, float& most) {
     store(row + j, score);
   }
   most = largest(top);
-  Vec sum = {};
+  Vec sums = {};
   for (int64_t j = 0; j < tokens; j += kWidth) {
     const Vec p = exponential(load(row + j) - most);
     store(row + j, p);
-    sum += p;
+    sums += p;
   }
-  return total(sum);
+  return sum(sums);
 }
 
 template <class Type>
@@ -211,7 +203,7 @@ void score_gradients(int64_t rows, const HeadExtents& e, float scale, const floa
       store(own + j, probability);
       dot = fma(probability, load(gradient + j), dot);
     }
-    const float mean = total(dot);
+    const float mean = sum(dot);
     for (int64_t j = 0; j < columns; j += kWidth) {
       store(gradient + j, load(own + j) * (load(gradient + j) - mean) * scale);
     }

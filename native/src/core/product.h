@@ -229,18 +229,13 @@ static inline void pack_straight(int64_t item, const float* source, int64_t ld, 
 /** Packs small(k, j) = source[j * ld + k]. */
 static inline void pack_transposed(int64_t item, const float* source, int64_t ld, int64_t depth, int64_t columns,
                                    float* panels) {
-  // Eight rows at a time: with a power of two as leading dimension more would not fit the ways of one cache set.
-  constexpr int64_t kStrip = 8;
   const int64_t blocks = (depth + kDepth - 1) / kDepth;
-  const int64_t column = item / blocks * kPanel, first = item % blocks * kDepth, last = least(first + kDepth, depth);
-  const int64_t width = panel_vectors(columns, column) * kWidth;
-  float* to = panels + column * depth;
-  for (int64_t strip = 0; strip < width; strip += kStrip) {
-    const int64_t strip_end = least(strip + kStrip, width), valid = least(strip_end, columns - column);
-    for (int64_t k = first; k < last; ++k) {
-      for (int64_t j = strip; j < valid; ++j) to[k * width + j] = load_one(source + (column + j) * ld + k);
-      for (int64_t j = valid < strip ? strip : valid; j < strip_end; ++j) to[k * width + j] = 0.0f;
-    }
+  const int64_t column = item / blocks * kPanel, first = item % blocks * kDepth, run = least(kDepth, depth - first);
+  const int64_t width = panel_vectors(columns, column) * kWidth, valid = least(width, columns - column);
+  float* to = panels + column * depth + first * width;
+  transpose_words(valid, run, source + column * ld + first, ld * int64_t{sizeof(float)}, to, width);
+  for (int64_t k = 0; k < run && valid < width; ++k) {
+    memset(to + k * width + valid, 0, static_cast<size_t>(width - valid) * sizeof(float));
   }
 }
 

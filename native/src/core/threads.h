@@ -21,10 +21,12 @@ static Phase phase(int64_t items, const Body& body) {
   return Phase{items, [](const void* context, int64_t item) { (*static_cast<const Body*>(context))(item); }, &body};
 }
 
+constexpr int kMostPhases = 4;
+
 /**
- * Runs the phases one after the other, with a barrier in between. `operations` is an estimate of the multiplications and
- * additions in all of them: below some ten microseconds of work the calling thread does it alone, for waking others costs as
- * much.
+ * Runs at most kMostPhases phases one after the other, with a barrier in between. `operations` is an estimate of the
+ * multiplications and additions in all of them: below some ten microseconds of work the calling thread does it alone, for
+ * waking others costs as much.
  */
 void run_phases(const Phase* phases, int count, double operations);
 
@@ -33,6 +35,7 @@ int64_t thread_number();
 
 template <class... Phases>
 static void run_phases(double operations, const Phases&... phases) {
+  static_assert(sizeof...(phases) <= kMostPhases);
   const Phase list[] = {phases...};
   run_phases(list, sizeof...(phases), operations);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cuda/gpu.cuh"
+#include "cuda/tensor_map.h"
 
 namespace prunepeft::ptx {
 #if defined(__CUDACC__)
@@ -66,6 +67,123 @@ GPU_INLINE unsigned load_acquire(const unsigned* p) {
   return v;
 }
 
+// Of sm_90a alone: the bulk copy engine, its barriers in shared memory, and products by whole warpgroups.
+
+/** A barrier in shared memory whose phases each end with `arrivals` arrivals and the bytes that were expected. */
+GPU_INLINE void mbarrier_init(uint64_t* barrier, unsigned arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
+}
+
+/** What this thread has written to shared memory, barriers too, comes before what the copy engine and warpgroups do there. */
+GPU_INLINE void fence_proxy_async() {
+  asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+}
+
+GPU_INLINE void mbarrier_arrive(uint64_t* barrier) {
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier)) : "memory");
+}
+
+/** Arrives, and lets the phase wait for so many bytes of bulk copies too. */
+GPU_INLINE void mbarrier_arrive_expect(uint64_t* barrier, unsigned bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(shared_address(barrier)), "r"(bytes)
+               : "memory");
+}
+
+/** Waits for the end of the barrier's phase of that parity; the first phase has parity 0, and the one before it has ended. */
+GPU_INLINE void mbarrier_wait(uint64_t* barrier, unsigned parity) {
+  unsigned done = 0;
+  while (done == 0)
+    asm volatile("{\n.reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\nselp.u32 %0, 1, 0, p;\n}\n"
+                 : "=r"(done)
+                 : "r"(shared_address(barrier)), "r"(parity)
+                 : "memory");
+}
+
+/** Copies the box of `map` at (row, column), which may lie outside the matrix, and tells the barrier its bytes. One thread. */
+GPU_INLINE void bulk_load(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];\n" ::"r"(
+          shared_address(target)),
+      "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier))
+      : "memory");
+}
+
+/** The registers that each thread of this warpgroup may have from here on; all of its warps say so. */
+template <int kRegisters>
+GPU_INLINE void lower_registers() {
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;\n" ::"n"(kRegisters));
+}
+template <int kRegisters>
+GPU_INLINE void raise_registers() {
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;\n" ::"n"(kRegisters));
+}
+
+/** Before the first product on registers that anything else has written. */
+GPU_INLINE void wgmma_fence() {
+  asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory");
+}
+
+GPU_INLINE void wgmma_commit() {
+  asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory");
+}
+
+/** Waits until at most `kPending` of the committed groups are pending. */
+template <int kPending>
+GPU_INLINE void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(kPending) : "memory");
+}
+
+/** Keeps the compiler from moving reads and writes of an accumulator across this place. */
+template <int kCount>
+GPU_INLINE void pin(float (&d)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; i++) asm volatile("" : "+f"(d[i])::"memory");
+}
+
+// Register lists of wgmma: "%0" to "%127", and the operands for them.
+#define PP_TEN(tens) \
+  "%" tens "0,%" tens "1,%" tens "2,%" tens "3,%" tens "4,%" tens "5,%" tens "6,%" tens "7,%" tens "8,%" tens "9,"
+#define PP_TO_29 PP_TEN("") PP_TEN("1") PP_TEN("2")
+#define PP_TO_119 \
+  PP_TO_29 PP_TEN("3") PP_TEN("4") PP_TEN("5") PP_TEN("6") PP_TEN("7") PP_TEN("8") PP_TEN("9") PP_TEN("10") PP_TEN("11")
+#define PP_FOUR(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define PP_SIXTEEN(d, i) PP_FOUR(d, i), PP_FOUR(d, i + 4), PP_FOUR(d, i + 8), PP_FOUR(d, i + 12)
+#define PP_THIRTY_TWO(d, i) PP_SIXTEEN(d, i), PP_SIXTEEN(d, i + 16)
+#define PP_WGMMA_256(Type, type)                                                                                      \
+  template <bool kColumnsInner>                                                                                       \
+  GPU_INLINE void wgmma_m64n256k16(float(&d)[128], uint64_t a, uint64_t b, Type) {                                    \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n256k16.f32." type "." type \
+                 " {" PP_TO_119 "%120,%121,%122,%123,%124,%125,%126,%127}, %128, %129, p, 1, 1, 0, %130;\n}\n"        \
+                 : PP_THIRTY_TWO(d, 0), PP_THIRTY_TWO(d, 32), PP_THIRTY_TWO(d, 64), PP_THIRTY_TWO(d, 96)              \
+                 : "l"(a), "l"(b), "n"(kColumnsInner ? 1 : 0)                                                         \
+                 : "memory");                                                                                         \
+  }
+#define PP_WGMMA_64(Type, type)                                                                                      \
+  template <bool kColumnsInner>                                                                                      \
+  GPU_INLINE void wgmma_m64n64k16(float(&d)[32], uint64_t a, uint64_t b, Type) {                                     \
+    asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\nwgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type \
+                 " {" PP_TO_29 "%30,%31}, %32, %33, p, 1, 1, 0, %34;\n}\n"                                           \
+                 : PP_THIRTY_TWO(d, 0)                                                                               \
+                 : "l"(a), "l"(b), "n"(kColumnsInner ? 1 : 0)                                                        \
+                 : "memory");                                                                                        \
+  }
+/**
+ * d += A B by a warpgroup, later: A [64,16] and B [16,256] (or [16,64]) lie where their descriptors say; B has its inner
+ * dimension along rows of shared memory, or (kColumnsInner) its columns. The element type is named by the unused last argument.
+ */
+PP_WGMMA_256(__nv_bfloat16, "bf16")
+PP_WGMMA_256(__half, "f16")
+PP_WGMMA_64(__nv_bfloat16, "bf16")
+PP_WGMMA_64(__half, "f16")
+#undef PP_WGMMA_64
+#undef PP_WGMMA_256
+#undef PP_THIRTY_TWO
+#undef PP_SIXTEEN
+#undef PP_FOUR
+#undef PP_TO_119
+#undef PP_TO_29
+#undef PP_TEN
+
 #else
 
 inline void mma(simt::Op op, float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], SIMT_SITE) {
@@ -119,5 +237,76 @@ inline void fence_release() {
 inline unsigned load_acquire(const unsigned* p, SIMT_SITE) {
   return simt::load_acquire(p, SIMT_HERE);
 }
+
+inline unsigned shared_address(const void* p) {
+  return simt::shared_address(p);
+}
+
+inline void mbarrier_init(uint64_t* barrier, unsigned arrivals, SIMT_SITE) {
+  simt::mbarrier_init(barrier, arrivals, SIMT_HERE);
+}
+
+inline void fence_proxy_async() {
+  simt::fence_proxy_async();
+}
+
+inline void mbarrier_arrive(uint64_t* barrier, SIMT_SITE) {
+  simt::mbarrier_arrive(barrier, 0, SIMT_HERE);
+}
+
+inline void mbarrier_arrive_expect(uint64_t* barrier, unsigned bytes, SIMT_SITE) {
+  simt::mbarrier_arrive(barrier, bytes, SIMT_HERE);
+}
+
+inline void mbarrier_wait(uint64_t* barrier, unsigned parity, SIMT_SITE) {
+  simt::mbarrier_wait(barrier, parity, SIMT_HERE);
+}
+
+inline void bulk_load(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier, SIMT_SITE) {
+  simt::bulk_load(target, map, column, row, barrier, SIMT_HERE);
+}
+
+template <int kRegisters>
+void lower_registers() {}
+template <int kRegisters>
+void raise_registers() {}
+
+inline void wgmma_fence() {
+  simt::wgmma_fence();
+}
+
+inline void wgmma_commit() {
+  simt::wgmma_commit();
+}
+
+template <int kPending>
+void wgmma_wait(SIMT_SITE) {
+  simt::wgmma_wait(kPending, SIMT_HERE);
+}
+
+template <int kCount>
+void pin(float (&)[kCount]) {}
+
+template <bool kColumnsInner, class T>
+void wgmma_m64n256k16(float (&d)[128], uint64_t a, uint64_t b, T, SIMT_SITE) {
+  simt::wgmma({a, b, 256, kColumnsInner, std::is_same_v<T, __half>}, d, SIMT_HERE);
+}
+
+template <bool kColumnsInner, class T>
+void wgmma_m64n64k16(float (&d)[32], uint64_t a, uint64_t b, T, SIMT_SITE) {
+  simt::wgmma({a, b, 64, kColumnsInner, std::is_same_v<T, __half>}, d, SIMT_HERE);
+}
 #endif
+
+/**
+ * Descriptor, for wgmma, of an operand in shared memory whose rows are 128 bytes, swizzled as by a tensor map. `start` is its
+ * first element; the block of 64 elements by 8 rows that holds it starts at a multiple of 1024 bytes. `stride_bytes` lie
+ * between groups of eight rows; `leading_bytes` between groups of 64 columns, where columns are inner, and else they mean
+ * nothing.
+ */
+GPU_INLINE uint64_t swizzled_operand(const void* start, unsigned leading_bytes, unsigned stride_bytes) {
+  constexpr uint64_t kSwizzle128Bytes = 1;
+  return (shared_address(start) & 0x3ffffu) >> 4 | static_cast<uint64_t>(leading_bytes >> 4) << 16 |
+         static_cast<uint64_t>(stride_bytes >> 4) << 32 | kSwizzle128Bytes << 62;
+}
 }  // namespace prunepeft::ptx

@@ -4,14 +4,16 @@
 // compute capability and by what it has, never by its name. Every path gives results within the same tolerance, and the two
 // tiles of sm_80 the same bits.
 //
-// Origin of kMeasured: a run of gpu-check, which a row is to name. It times the path that is chosen here, not yet the other one
-// beside it. NO DEVICE HAS BEEN MEASURED YET, so the table has no row.
+// Origin of kMeasured: a run of gpu-check, which times every path beside the chosen one and which a row is to name. NO DEVICE
+// HAS BEEN MEASURED YET, so the table has no row.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+
+#include "linear/path.h"
 
 namespace prunepeft::cuda {
 /** Properties of a device, as the CUDA runtime gives them. */
@@ -29,9 +31,9 @@ struct LinearShape {
   int64_t columns;
   int64_t inner;
   int64_t element_bytes;
+  /** Whether the copy engine of compute capability 9.0 can bring all operands (linear_warpgroup.h). */
+  bool copied_in_bulk = false;
 };
-
-enum class LinearPath { kSmallTile, kLargeTile };
 
 /** One measured answer: the first row that fits decides. */
 struct MeasuredChoice {
@@ -55,6 +57,7 @@ struct TileSize {
   int64_t columns;
 };
 constexpr TileSize tile_size(LinearPath path, int64_t element_bytes) {
+  if (path == LinearPath::kWarpgroup) return {128, 256};
   return path == LinearPath::kSmallTile ? TileSize{64, 64} : TileSize{128, element_bytes == 2 ? 128 : 64};
 }
 
@@ -62,8 +65,20 @@ constexpr int64_t tile_count(const LinearShape& shape, const TileSize& tile) {
   return (shape.M + tile.rows - 1) / tile.rows * ((shape.columns + tile.columns - 1) / tile.columns);
 }
 
-/** Reads half as much for each product as the small tile, so it wins unless it leaves multiprocessors without work. */
+/** Only compute capability 9.0 has warpgroups' products in this form: what comes after it has others. */
+inline bool has_warpgroup_path(const DeviceTraits& device, const LinearShape& shape) {
+  return device.compute_major == 9 && shape.copied_in_bulk;
+}
+
+/**
+ * The path by warpgroups where its tiles give three of four multiprocessors work: mma.sync reaches some 0.6 of the rate of
+ * wgmma, so that with less the paths of sm_80, whose tiles are smaller, can be level. Of those, the large tile reads half as
+ * much for each product as the small one, so it wins unless it leaves multiprocessors without work.
+ */
 inline LinearPath default_path(const DeviceTraits& device, const LinearShape& shape) {
+  if (has_warpgroup_path(device, shape) &&
+      4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors})
+    return LinearPath::kWarpgroup;
   const int64_t tiles = tile_count(shape, tile_size(LinearPath::kLargeTile, shape.element_bytes));
   return tiles >= device.multiprocessors ? LinearPath::kLargeTile : LinearPath::kSmallTile;
 }
@@ -76,14 +91,15 @@ inline int64_t default_group_rows(const DeviceTraits& device, const LinearShape&
   return std::max<int64_t>(std::min(square, fitting), 1);
 }
 
-/** `measured` has `count` rows. */
+/** `measured` has `count` rows; one whose path the call cannot take is passed over. */
 inline LinearChoice choose_linear(const DeviceTraits& device, const LinearShape& shape, const MeasuredChoice* measured,
                                   size_t count) {
   LinearPath path = default_path(device, shape);
   const MeasuredChoice* const end = measured + count;
   const MeasuredChoice* row = std::find_if(measured, end, [&](const MeasuredChoice& choice) {
     return choice.compute_major == device.compute_major && shape.M <= choice.most_rows &&
-           shape.columns <= choice.most_columns && shape.inner <= choice.most_inner;
+           shape.columns <= choice.most_columns && shape.inner <= choice.most_inner &&
+           (choice.path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape));
   });
   if (row != end) path = row->path;
   return {path, default_group_rows(device, shape, tile_size(path, shape.element_bytes))};

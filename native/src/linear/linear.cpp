@@ -1,6 +1,7 @@
 // The fused linear's door: plans are made and arguments checked here, once for all devices.
 #include "prunepeft/linear.h"
 
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <new>
@@ -11,10 +12,12 @@
 #include "cuda/availability.h"
 #include "linear/linear_cpu.h"
 #include "linear/linear_cuda.h"
+#include "linear/path.h"
 #include "linear/plan.h"
 
 namespace prunepeft {
 namespace {
+std::atomic<int> forced_path{cuda::kChosenPath};
 
 void check_branches(Arguments& arguments, const pp_linear& linear, const pp_linear_branch* branches, int32_t count, int64_t M,
                     bool forward) {
@@ -72,6 +75,14 @@ bool sound(const pp_linear* linear, int64_t M, const pp_linear_branch* branches,
 }  // namespace prunepeft
 
 using namespace prunepeft;
+
+void pp_internal_force_linear_path(int path) {
+  forced_path = path;
+}
+
+int pp_internal_forced_linear_path(void) {
+  return forced_path;
+}
 
 pp_status pp_linear_create(const pp_device* device, pp_dtype dtype, int64_t N, int64_t K, const void* w, int64_t ldw,
                            const void* bias, pp_linear** linear) {

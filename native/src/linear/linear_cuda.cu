@@ -4,6 +4,7 @@
 
 #include "linear/choice.h"
 #include "linear/linear.cuh"
+#include "linear/linear_warpgroup.h"
 #include "linear/plan.h"
 #include "skinny/down_call.cuh"
 
@@ -93,13 +94,27 @@ LinearOrder tile_order(const LinearArguments<T>& arguments, int64_t group_rows) 
   return order;
 }
 
-/** What suits the device and the shape. */
+struct Choice {
+  LinearPath path;
+  int64_t group_rows;
+  int multiprocessors;
+};
+
+/** What suits the device and the shape, or the path that a test has forced. */
 template <class T>
-cudaError_t choose(int device, const LinearArguments<T>& arguments, LinearChoice* choice) {
+cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward, Choice* choice) {
   DeviceTraits traits;
   const cudaError_t error = read_traits(device, &traits);
-  *choice = choose_linear(traits, {arguments.left.rows, arguments.columns, arguments.left.columns, int64_t{sizeof(T)}});
-  return error;
+  if (error != cudaSuccess) return error;
+  const int forced = pp_internal_forced_linear_path();
+  const LinearShape shape = {arguments.left.rows, arguments.columns, arguments.left.columns, int64_t{sizeof(T)},
+                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward)};
+  const LinearChoice chosen = choose_linear(traits, shape);
+  *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
+  if (forced == kChosenPath || forced == kChosenWithoutWarpgroups) return cudaSuccess;
+  choice->path = static_cast<LinearPath>(forced);
+  choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
+  return choice->path == LinearPath::kWarpgroup && !has_warpgroup_path(traits, shape) ? cudaErrorNotSupported : cudaSuccess;
 }
 
 dim3 work_blocks(const LinearOrder& order) {
@@ -114,6 +129,9 @@ template <class T>
 cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counters, float* slots) {
   LinearForwardArguments<T> arguments = {};
   arguments.product = product_arguments<T>(call, true);
+  Choice choice;
+  cudaError_t error = choose(device, arguments.product, true, &choice);
+  if (error != cudaSuccess) return error;
   const DownCall down = {call.linear.dtype,
                          call.M,
                          call.linear.K,
@@ -124,6 +142,12 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
                          down_stack(call.branches, call.branch_count, call.mask.keep_scale),
                          call.mask,
                          nullptr};
+  if (choice.path == LinearPath::kWarpgroup) {
+    if (call.branch_count > 0) error = run_down(down, slots, call.stream);
+    if (error != cudaSuccess) return error;
+    arguments.product.order.group_rows = choice.group_rows;
+    return run_linear_forward_warpgroup(arguments.product, choice.multiprocessors, call.stream);
+  }
   size_t shared = 0;
   if (call.branch_count > 0) {
     const Split columns = split_columns(call.M, call.linear.K);
@@ -131,13 +155,9 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
     arguments.finish = {slots, static_cast<int>(columns.shares), call.M, down.stack, nullptr, nullptr, 0, PP_IDENTITY};
     arguments.counters = counters;
     shared = Down::shared_bytes<T>(down.stack.chunk_tiles(), call.mask.threshold != 0);
-    const cudaError_t error =
-        cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(call.M)) * sizeof(unsigned), call.stream);
+    error = cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(call.M)) * sizeof(unsigned), call.stream);
     if (error != cudaSuccess) return error;
   }
-  LinearChoice choice;
-  const cudaError_t error = choose(device, arguments.product, &choice);
-  if (error != cudaSuccess) return error;
   const auto launch = [&](auto tile) {
     using Tile = decltype(tile);
     LinearOrder& order = arguments.product.order;
@@ -163,9 +183,13 @@ cudaError_t launch_grad_input_tile(LinearArguments<T>& arguments, int64_t group_
 template <class T>
 cudaError_t launch_grad_input(const ProductCall& call, int device) {
   LinearArguments<T> arguments = product_arguments<T>(call, false);
-  LinearChoice choice;
-  const cudaError_t error = choose(device, arguments, &choice);
+  Choice choice;
+  const cudaError_t error = choose(device, arguments, false, &choice);
   if (error != cudaSuccess) return error;
+  if (choice.path == LinearPath::kWarpgroup) {
+    arguments.order.group_rows = choice.group_rows;
+    return run_linear_grad_input_warpgroup(arguments, choice.multiprocessors, call.stream);
+  }
   const bool large = choice.path == LinearPath::kLargeTile, masked = call.mask.threshold != 0 && call.branch_count > 0;
   const auto run =
       large ? (masked ? launch_grad_input_tile<LargeMaskedTile<T>, true, T> : launch_grad_input_tile<LargeTile<T>, false, T>)

@@ -1,4 +1,6 @@
-// Stands in for cuBLAS where the emulator stands in for a device: the same functions, by plain loops. Test alone.
+// Stands in for cuBLASLt where the emulator stands in for a device: the same functions, by plain loops. It holds its caller to
+// what the real one would: known attributes, an algorithm that was chosen for just these layouts, alignments as they were told.
+// Test alone.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 #include <cstring>
@@ -7,7 +9,40 @@
 
 namespace {
 enum Type { kFloat32 = 0, kFloat16 = 2, kBfloat16 = 14 };
-constexpr int kInvalidValue = 7;
+enum Status { kSuccess = 0, kInvalidValue = 7, kNotSupported = 15 };
+constexpr int kCompute32F = 68, kTransposeA = 3, kMostWorkspace = 1, kFirstAlignment = 5, kAlignments = 4;
+constexpr size_t kWorkspaceWanted = 4096;
+
+struct Operation {
+  bool transposed_a = false;
+};
+struct Layout {
+  int type;
+  int64_t rows, columns, ld;
+};
+struct Preference {
+  uint64_t workspace = 0;
+  uint32_t alignment[kAlignments] = {256, 256, 256, 256};
+};
+/** What an algorithm was chosen for. */
+struct Algorithm {
+  const Operation* operation;
+  const Layout* a;
+  const Layout* b;
+  const Layout* c;
+  uint32_t alignment[kAlignments];
+};
+struct Choice {
+  union {
+    Algorithm algorithm;
+    uint64_t data[8];
+  };
+  size_t workspace_bytes;
+  int state;
+  float waves;
+  int reserved[4];
+};
+static_assert(sizeof(Algorithm) <= 64);
 
 float load(const void* data, int type, int64_t i) {
   if (type == kFloat32) return static_cast<const float*>(data)[i];
@@ -21,33 +56,106 @@ void store(void* data, int type, int64_t i, float v) {
   else
     static_cast<uint16_t*>(data)[i] = type == kFloat16 ? simt::half_bits(v) : simt::bfloat16_bits(v);
 }
+
+bool aligned(const void* data, uint32_t alignment) {
+  return reinterpret_cast<uintptr_t>(data) % alignment == 0;
+}
 }  // namespace
 
-extern "C" {
-__attribute__((visibility("default"))) int cublasCreate_v2(void** handle) {
+#define STAND_IN extern "C" __attribute__((visibility("default"))) int
+
+STAND_IN cublasLtCreate(void** handle) {
   static int any;
   *handle = &any;
-  return 0;
+  return kSuccess;
 }
 
-/** Column-major C [m,n] = op(A) op(B), alpha 1 and beta 0 alone. */
-__attribute__((visibility("default"))) int cublasGemmEx(void*, int transposed_a, int transposed_b, int m, int n, int k,
-                                                        const void* alpha, const void* a, int type_a, int lda, const void* b,
-                                                        int type_b, int ldb, const void* beta, void* c, int type_c, int ldc,
-                                                        int, int) {
+STAND_IN cublasLtMatmulDescCreate(void** operation, int compute, int scale_type) {
+  if (compute != kCompute32F || scale_type != kFloat32) return kNotSupported;
+  *operation = new Operation;
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatmulDescSetAttribute(void* operation, int attribute, const void* value, size_t bytes) {
+  int32_t number;
+  if (attribute != kTransposeA || bytes != sizeof number) return kInvalidValue;
+  memcpy(&number, value, bytes);
+  static_cast<Operation*>(operation)->transposed_a = number == 1;
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatrixLayoutCreate(void** layout, int type, uint64_t rows, uint64_t columns, int64_t ld) {
+  const Layout made = {type, static_cast<int64_t>(rows), static_cast<int64_t>(columns), ld};
+  if ((type != kFloat32 && type != kFloat16 && type != kBfloat16) || made.rows < 1 || made.columns < 1 || ld < made.rows)
+    return kInvalidValue;
+  *layout = new Layout(made);
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatmulPreferenceCreate(void** preference) {
+  *preference = new Preference;
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatmulPreferenceSetAttribute(void* preference, int attribute, const void* value, size_t bytes) {
+  auto* const wanted = static_cast<Preference*>(preference);
+  if (attribute == kMostWorkspace && bytes == sizeof wanted->workspace) {
+    memcpy(&wanted->workspace, value, bytes);
+    return kSuccess;
+  }
+  const int operand = attribute - kFirstAlignment;
+  if (operand < 0 || operand >= kAlignments || bytes != sizeof wanted->alignment[0]) return kInvalidValue;
+  memcpy(&wanted->alignment[operand], value, bytes);
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatmulPreferenceDestroy(void* preference) {
+  delete static_cast<Preference*>(preference);
+  return kSuccess;
+}
+
+STAND_IN cublasLtMatmulAlgoGetHeuristic(void*, void* operation, void* a, void* b, void* c, void* d, void* preference,
+                                        int wanted, Choice* choices, int* found) {
+  const auto* const op = static_cast<Operation*>(operation);
+  const auto *const left = static_cast<Layout*>(a), *const right = static_cast<Layout*>(b),
+                    *const out = static_cast<Layout*>(c);
+  const auto* const preferred = static_cast<Preference*>(preference);
+  const int64_t m = op->transposed_a ? left->columns : left->rows, k = op->transposed_a ? left->rows : left->columns;
+  if (wanted < 1 || c != d || right->rows != k || out->rows != m || out->columns != right->columns ||
+      left->type != right->type || left->type != out->type)
+    return kInvalidValue;
+  *found = preferred->workspace >= kWorkspaceWanted ? 1 : 0;
+  if (*found == 0) return kSuccess;
+  memset(choices, 0, sizeof *choices);
+  choices->algorithm = {op, left, right, out, {}};
+  memcpy(choices->algorithm.alignment, preferred->alignment, sizeof preferred->alignment);
+  choices->workspace_bytes = kWorkspaceWanted;
+  return kSuccess;
+}
+
+/** Alpha 1 and beta 0 alone. */
+STAND_IN cublasLtMatmul(void*, void* operation, const void* alpha, const void* a, void* a_layout, const void* b, void* b_layout,
+                        const void* beta, const void* c, void* c_layout, void* d, void* d_layout, const Algorithm* algorithm,
+                        void* workspace, size_t workspace_bytes, void*) {
   float scale, add;
   memcpy(&scale, alpha, sizeof scale);
   memcpy(&add, beta, sizeof add);
-  if (scale != 1 || add != 0) return kInvalidValue;
-  if (lda < (transposed_a ? k : m) || ldb < (transposed_b ? n : k) || ldc < m) return kInvalidValue;
-  for (int64_t j = 0; j < n; j++)
-    for (int64_t i = 0; i < m; i++) {
+  if (scale != 1 || add != 0 || c != d || c_layout != d_layout || workspace == nullptr || workspace_bytes < kWorkspaceWanted)
+    return kInvalidValue;
+  if (algorithm->operation != operation || algorithm->a != a_layout || algorithm->b != b_layout || algorithm->c != c_layout)
+    return kInvalidValue;
+  if (!aligned(a, algorithm->alignment[0]) || !aligned(b, algorithm->alignment[1]) || !aligned(c, algorithm->alignment[2]) ||
+      !aligned(d, algorithm->alignment[3]))
+    return kInvalidValue;
+  const bool transposed = static_cast<Operation*>(operation)->transposed_a;
+  const Layout &left = *algorithm->a, &right = *algorithm->b, &out = *algorithm->c;
+  for (int64_t j = 0; j < out.columns; j++)
+    for (int64_t i = 0; i < out.rows; i++) {
       double sum = 0;
-      for (int64_t l = 0; l < k; l++)
-        sum += static_cast<double>(load(a, type_a, transposed_a ? i * lda + l : l * lda + i)) *
-               load(b, type_b, transposed_b ? l * ldb + j : j * ldb + l);
-      store(c, type_c, j * ldc + i, static_cast<float>(sum));
+      for (int64_t l = 0; l < right.rows; l++)
+        sum += static_cast<double>(load(a, left.type, transposed ? i * left.ld + l : l * left.ld + i)) *
+               load(b, right.type, j * right.ld + l);
+      store(d, out.type, j * out.ld + i, static_cast<float>(sum));
     }
-  return 0;
-}
+  return kSuccess;
 }

@@ -1,4 +1,4 @@
-// The fused linear on CUDA buffers against float64: odd shapes, ranks that overlap columns, placements, dropout, both tiles.
+// The fused linear on CUDA buffers against float64: odd shapes, ranks that overlap columns, placements, dropout, every path.
 // SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/linear.h"
 
@@ -6,6 +6,7 @@
 
 #include "../naive_philox.h"
 #include "device_test.h"
+#include "linear/path.h"
 
 using namespace device_test;
 
@@ -21,6 +22,8 @@ struct Case {
   Placement placement;
   float p;
   bool bias;
+  int64_t out_offset = 0;  // of y and dX, beyond the placement's
+  Placement out() const { return {placement.offset + out_offset, placement.padding}; }
 };
 
 const Case kCases[] = {
@@ -34,6 +37,26 @@ const Case kCases[] = {
     {257, 520, 40, {{24, 8, 24}}, {0, 8}, 0.3f, true},            // several shares of K for S
     {90, 1030, 20, {{60, 0, 20}, {37, 0, 20}}, {0, 2}, 0, true},  // two chunks of ranks for S, shares
 };
+
+/** For the path by warpgroups: rows of all operands start at multiples of 16 bytes. Two blocks take the tiles in the emulator.
+ */
+const Case kBulkCases[] = {
+    {1, 8, 8, {{8, 0, 8}}, {0, 0}, 0.2f, true},
+    {5, 40, 16, {}, {0, 0}, 0, true},                                       // the frozen linear alone
+    {64, 128, 64, {{16, 0, 64}}, {0, 8}, 0, false},                         // whole steps
+    {130, 72, 56, {{8, 0, 56}}, {0, 0}, 0.1f, true},                        // two row tiles, parts of steps
+    {270, 264, 520, {{16, 37, 301}, {40, 250, 270}}, {0, 8}, 0.25f, true},  // nine tiles; ranks that begin within a tile
+    {40, 520, 304, {{72, 0, 304}, {8, 296, 8}}, {0, 0}, 0.5f, false},       // ranks in two steps; masks drawn ahead
+    {150, 1032, 264, {{8, 8, 8}, {24, 0, 256}, {16, 255, 9}}, {0, 16}, 0, true},
+    {67, 267, 163, {{11, 3, 100}, {19, 0, 163}}, {0, 5}, 0.3f, true},  // nothing divides by 8 but the leading dimensions
+    {130, 24, 72, {{16, 0, 72}}, {0, 0}, 0.1f, true, 3},               // results at odd addresses
+};
+
+int compute_major() {
+  int major = 0;
+  check_cuda(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0));
+  return major;
+}
 
 std::string describe(const char* what, pp_dtype dtype, const Case& c) {
   std::string text = std::string(what) + " " + name(dtype) + " M=" + std::to_string(c.M) + " K=" + std::to_string(c.K) +
@@ -83,7 +106,7 @@ void test_forward(pp_dtype dtype, const Case& c) {
       describe("forward", dtype, c),
       [&] {
         Operands o(dtype, c, Content::kUnwritten);
-        Matrix x(dtype, c.M, c.K, c.placement, Content::kRandom), y(dtype, c.M, c.N, c.placement, Content::kUnwritten);
+        Matrix x(dtype, c.M, c.K, c.placement, Content::kRandom), y(dtype, c.M, c.N, c.out(), Content::kUnwritten);
         const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
         const Workspace workspace(pp_linear_forward_workspace(o.linear, c.M, o.branches.data(), o.count()));
         expect_ok(pp_linear_forward(&kDevice, o.linear, c.M, x.data(), x.ld(), o.branches.data(), o.count(),
@@ -123,7 +146,7 @@ void test_grad_input(pp_dtype dtype, const Case& c) {
       describe("grad_input", dtype, c),
       [&] {
         Operands o(dtype, c, Content::kRandom);
-        Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.placement, Content::kUnwritten);
+        Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.out(), Content::kUnwritten);
         const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
         const Workspace workspace(pp_linear_grad_input_workspace(o.linear, c.M, o.branches.data(), o.count()));
         expect_ok(pp_linear_grad_input(&kDevice, o.linear, c.M, dy.data(), dy.ld(), o.branches.data(), o.count(),
@@ -154,6 +177,21 @@ void test_no_rows(pp_dtype dtype) {
   expect_ok(pp_linear_grad_input(&kDevice, o.linear, 0, nullptr, 8, o.branches.data(), 1, nullptr, nullptr, 8, nullptr, 0));
   emulator_fault();
 }
+/** What the copy engine cannot bring is refused, where the path is not chosen but forced. */
+void test_refused() {
+  const Case unaligned = {40, 72, 60, {{8, 0, 60}}, {0, 4}, 0, true}, float32 = {40, 72, 56, {{8, 0, 56}}, {0, 0}, 0, true};
+  Case branches = float32;
+  branches.branches.assign(9, {8, 0, 56});
+  const std::pair<pp_dtype, Case> refused[] = {{PP_BFLOAT16, unaligned}, {PP_FLOAT32, float32}, {PP_FLOAT16, branches}};
+  for (const auto& [dtype, c] : refused) {
+    current_case = describe("refused", dtype, c);
+    Operands o(dtype, c, Content::kRandom);
+    Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.out(), Content::kUnwritten);
+    const pp_status status = pp_linear_grad_input(&kDevice, o.linear, c.M, dy.data(), dy.ld(), o.branches.data(), o.count(),
+                                                  nullptr, dx.data(), dx.ld(), nullptr, 0);
+    expect(status == PP_DEVICE_ERROR, "a path that the operands do not allow is an error");
+  }
+}
 }  // namespace
 
 int main() {
@@ -162,6 +200,18 @@ int main() {
       test_forward(dtype, c);
       test_grad_input(dtype, c);
     }
+#if defined(PRUNEPEFT_EMULATED)
+  simt::set_compute_major(9);
+#endif
+  if (compute_major() == 9) {
+    const prunepeft::cuda::ForcedLinearPath path(prunepeft::cuda::LinearPath::kWarpgroup);
+    for (const Case& c : kBulkCases)
+      for (pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) {
+        test_forward(dtype, c);
+        test_grad_input(dtype, c);
+      }
+    test_refused();
+  }
   for (pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();
 }

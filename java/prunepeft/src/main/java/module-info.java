@@ -28,12 +28,18 @@ module org.prunepeft {
   exports org.prunepeft.torch;
   exports org.prunepeft.train;
 
+  // Reading and writing of files, and GLUE's submissions, for the command line alone.
+  exports org.prunepeft.data.internal to
+      org.prunepeft.cli;
+  exports org.prunepeft.io.internal to
+      org.prunepeft.cli;
+
   // What a run's files hold, by their components.
   opens org.prunepeft to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.data to
       com.fasterxml.jackson.databind;
-  opens org.prunepeft.io to
+  opens org.prunepeft.io.internal to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.model to
       com.fasterxml.jackson.databind;

@@ -21,8 +21,8 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.PeftConfig;
-import org.prunepeft.peft.PeftModules;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.internal.Head;
 

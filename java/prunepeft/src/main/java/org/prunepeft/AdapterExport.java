@@ -11,14 +11,14 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.MergedModel;
 import org.prunepeft.formats.TrainedAdapter;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.train.internal.Head;
 

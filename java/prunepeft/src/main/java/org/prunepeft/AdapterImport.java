@@ -13,13 +13,13 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.FormatException;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.train.internal.Head;
 
@@ -51,6 +51,7 @@ public final class AdapterImport {
    * Imports an adapter.
    *
    * @param adapter the directory of its files
+   * @param source what the files do not say themselves
    * @param output the run directory: absent or empty
    * @return the modules
    * @throws IllegalArgumentException if a setting of the files is not supported, or something is

@@ -10,6 +10,8 @@ import java.util.OptionalLong;
  */
 public record Budget(double share, OptionalLong parameters) {
   /**
+   * @param share of the supernet's, in (0, 1]; ignored where there is a number
+   * @param parameters their number, 1 or more
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Budget {
@@ -23,12 +25,20 @@ public record Budget(double share, OptionalLong parameters) {
     }
   }
 
-  /** A share of the supernet's parameters, in (0, 1]. */
+  /**
+   * {@return a share of the supernet's parameters, in (0, 1]}
+   *
+   * @param share of the supernet's, in (0, 1]; ignored where there is a number
+   */
   public static Budget share(double share) {
     return new Budget(share, OptionalLong.empty());
   }
 
-  /** At most so many parameters. */
+  /**
+   * {@return at most so many parameters}
+   *
+   * @param count 1 or more
+   */
   public static Budget parameters(long count) {
     return new Budget(1, OptionalLong.of(count));
   }

@@ -13,7 +13,7 @@ public final class Environment {
   private Environment() {}
 
   /**
-   * Versions of all that has a part in the numbers, as runs keep them.
+   * {@return versions of all that has a part in the numbers, as runs keep them}
    *
    * @throws LinkageError if a native library does not load
    */
@@ -28,7 +28,7 @@ public final class Environment {
   }
 
   /**
-   * Threads of LibTorch's pool as they are now.
+   * {@return threads of LibTorch's pool as they are now}
    *
    * @throws LinkageError if LibTorch does not load
    */
@@ -38,7 +38,7 @@ public final class Environment {
   }
 
   /**
-   * Why no GPU can be used, with what to do; empty if one can.
+   * {@return why no GPU can be used, with what to do; empty if one can}
    *
    * @throws LinkageError if a native library does not load
    */

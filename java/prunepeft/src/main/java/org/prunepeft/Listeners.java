@@ -1,13 +1,13 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.prunepeft.io.RunDirectory;
 
 /** Several listeners as one. */
 record Listeners(List<ProgressListener> all) implements ProgressListener {
   @Override
-  public void directory(RunDirectory directory) {
+  public void directory(Path directory) {
     all.forEach(listener -> listener.directory(directory));
   }
 

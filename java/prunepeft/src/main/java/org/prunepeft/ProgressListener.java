@@ -1,15 +1,19 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import org.prunepeft.io.RunDirectory;
 
 /** Follows a run, on its thread. What it throws ends the run. */
 public interface ProgressListener {
   /** Follows nothing. */
   ProgressListener NONE = new ProgressListener() {};
 
-  /** All of these, in this order; cancelled if one of them says so. */
+  /**
+   * {@return all of these, in this order; cancelled if one of them says so}
+   *
+   * @param listeners in the order in which they are told
+   */
   static ProgressListener of(ProgressListener... listeners) {
     return new Listeners(List.of(listeners));
   }
@@ -19,7 +23,7 @@ public interface ProgressListener {
    *
    * @param directory where files of the listener's own may be written; they are part of the run
    */
-  default void directory(RunDirectory directory) {}
+  default void directory(Path directory) {}
 
   /**
    * A piece of work begins; the one before it is over.
@@ -48,12 +52,18 @@ public interface ProgressListener {
    */
   default void metrics(String training, long step, Map<String, Double> values) {}
 
-  /** Something worth a line. */
+  /**
+   * Something worth a line.
+   *
+   * @param line without its end
+   */
   default void message(String line) {}
 
   /**
    * Asked before each step; true ends the run with {@link
    * java.util.concurrent.CancellationException}.
+   *
+   * @return true to end it; false, unless overridden
    */
   default boolean cancelled() {
     return false;

@@ -28,6 +28,10 @@ public final class PrunePeft {
    * of their singular values until the retraining, which shares ranks out among those that are
    * left.
    *
+   * @param setup model, data, supernet, training, and where the run is kept
+   * @param settings budget, warm-up and rounds
+   * @param progress is told how far it is, and may cancel
+   * @return what was found, and what it cost
    * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is
    *     written then
    * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
@@ -140,7 +144,10 @@ public final class PrunePeft {
    * Trains a fixed choice of modules, or the encoder itself: the baselines that a search is
    * compared with, and again what one found.
    *
+   * @param setup model, data, supernet, training, and where the run is kept
    * @param selection what is trained beside the head
+   * @param progress is told how far it is, and may cancel
+   * @return what was trained, and how good it is
    * @throws IllegalArgumentException if a setting or a name is out of range; nothing is written
    *     then
    * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory

@@ -9,9 +9,9 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
-import org.prunepeft.io.FileChecksum;
-import org.prunepeft.io.Reason;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.FileChecksum;
+import org.prunepeft.io.internal.Reason;
+import org.prunepeft.io.internal.RunDirectory;
 
 /** The files that a run read its data from, and whether they hold the same now. */
 public final class RunData {
@@ -45,8 +45,14 @@ public final class RunData {
    * @param task as it is now
    * @return a line each, for the user; none if all is as it was
    * @throws DataException if a file can't be read
+   * @throws org.prunepeft.io.RunDirectoryException if the directory is absent, incomplete or
+   *     damaged
    */
-  public static List<String> changes(RunDirectory run, Task task) {
+  public static List<String> changes(Path run, Task task) {
+    return changes(RunDirectory.open(run), task);
+  }
+
+  static List<String> changes(RunDirectory run, Task task) {
     if (!run.readJson(RunRecord.CONFIG).containsKey(MEMBER)) {
       return List.of();
     }

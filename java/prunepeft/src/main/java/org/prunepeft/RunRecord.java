@@ -7,8 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Models;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
@@ -104,7 +104,7 @@ final class RunRecord {
   private void begin(Session session, Map<String, Object> config) {
     if (directory != null) {
       json(CONFIG, config);
-      session.progress.directory(directory);
+      session.progress.directory(directory.path());
     }
   }
 

@@ -12,12 +12,12 @@ import org.prunepeft.search.PruningResult;
  */
 public record SearchOutcome(
     PruningResult pruning, TrainOutcome retrained, double warmUpSeconds, double roundSeconds) {
-  /** Warm-up and rounds. */
+  /** {@return Warm-up and rounds} */
   public double searchSeconds() {
     return warmUpSeconds + roundSeconds;
   }
 
-  /** What the search cost, in trainings of its result. */
+  /** {@return what the search cost, in trainings of its result} */
   public double costRatio() {
     return searchSeconds() / retrained.trainingSeconds();
   }

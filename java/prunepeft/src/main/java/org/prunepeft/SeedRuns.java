@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 
 /**
  * One run with several seeds, each of which draws its own data, weights and order.
@@ -24,7 +24,12 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
 
   private static final String SUMMARY = "summary.md";
 
-  /** Copies the lists. */
+  /**
+   * Copies the lists.
+   *
+   * @param seeds in the order in which they were run
+   * @param outcomes in the same order
+   */
   public SeedRuns {
     seeds = List.copyOf(seeds);
     outcomes = List.copyOf(outcomes);
@@ -60,6 +65,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * @param progress is told each run's beginning, and in the end the directory above those of the
    *     runs
    * @param run searches or trains, and says what the training gave
+   * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
    */
   public static SeedRuns of(
@@ -80,7 +86,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       if (directory != null) {
         directory.writeJson(RESULT, runs.toMap());
         directory.writeText(SUMMARY, runs.summary(setup));
-        progress.directory(directory);
+        progress.directory(directory.path());
         directory.complete();
       }
       return runs;
@@ -93,7 +99,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     }
   }
 
-  /** Each metric on the test sets, over the seeds. */
+  /** {@return each metric on the test sets, over the seeds} */
   public Map<Metric, Spread> test() {
     Map<Metric, Spread> spreads = new LinkedHashMap<>();
     for (Metric metric : outcomes.get(0).test().metrics().keySet()) {

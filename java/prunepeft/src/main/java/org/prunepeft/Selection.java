@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.RandomSelection;
@@ -45,6 +45,10 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
   }
 
   /**
+   * @param kind what it goes by
+   * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
+   *     Kind#TYPE}; else empty
+   * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
    * @throws IllegalArgumentException if names or budget are missing where the kind needs them
    */
   public Selection {
@@ -58,43 +62,60 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
     }
   }
 
-  /** The head alone. */
+  /** {@return the head alone} */
   public static Selection head() {
     return new Selection(Kind.HEAD, List.of(), null);
   }
 
-  /** All modules. */
+  /** {@return all modules} */
   public static Selection supernet() {
     return new Selection(Kind.SUPERNET, List.of(), null);
   }
 
-  /** All modules of a type, such as lora or adapter. */
+  /**
+   * {@return all modules of a type, such as lora or adapter}
+   *
+   * @param type the kind of module
+   */
   public static Selection type(String type) {
     return new Selection(Kind.TYPE, List.of(type), null);
   }
 
-  /** Full fine-tuning: the encoder's own weights, and no modules. */
+  /** {@return full fine-tuning: the encoder's own weights, and no modules} */
   public static Selection full() {
     return new Selection(Kind.FULL, List.of(), null);
   }
 
-  /** Random modules; the setup's seed decides which. */
+  /**
+   * {@return random modules; the setup's seed decides which}
+   *
+   * @param budget how many parameters they may have together
+   */
   public static Selection random(Budget budget) {
     return new Selection(Kind.RANDOM, List.of(), budget);
   }
 
-  /** The modules of the last layers. */
+  /**
+   * {@return the modules of the last layers}
+   *
+   * @param budget how many parameters they may have together
+   */
   public static Selection depth(Budget budget) {
     return new Selection(Kind.DEPTH, List.of(), budget);
   }
 
-  /** The modules of these names, such as {@code encoder.layer.0.lora}. */
+  /**
+   * {@return the modules of these names, such as {@code encoder.layer.0.lora}}
+   *
+   * @param names of modules that the setup's supernet has
+   */
   public static Selection modules(List<String> names) {
     return new Selection(Kind.MODULES, names, null);
   }
 
   /**
-   * What an earlier run trained: the modules that a search left, or what a plain training was told.
+   * {@return what an earlier run trained: the modules that a search left, or what a plain training
+   * was told}
    *
    * @param run the directory of a complete run
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged

@@ -6,11 +6,11 @@ import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.Tasks;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.PeftConfig;
+import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 
@@ -54,6 +54,23 @@ public record Setup(
   public static final Setup DEFAULT = builder().build();
 
   /**
+   * @param model a name in {@link org.prunepeft.model.Models}
+   * @param task a name in {@link org.prunepeft.data.Tasks}; of own files their {@link
+   *     DataFiles#name}
+   * @param files own files to learn from; null: the data of the task that is named
+   * @param data directory of the named task's data, such as GLUE's; null: it comes with the program
+   * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
+   * @param lora LoRA candidates; null: none
+   * @param adapter adapter candidates; null: none
+   * @param modules further types of candidates, by their names in {@link
+   *     org.prunepeft.peft.ModuleTypes}; null: none
+   * @param training how a training goes
+   * @param epochs of the (re)training whose result is kept, 1 or more
+   * @param seed of everything that is drawn
+   * @param precision of frozen weights and activations; null: float32
+   * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
+   * @param threads of all native pools, 1 or more
+   * @param output the run directory to be made; null: nothing is written
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Setup {
@@ -83,7 +100,7 @@ public record Setup(
   }
 
   /**
-   * What is learnt, and from which data.
+   * {@return what is learnt, and from which data}
    *
    * @throws IllegalArgumentException if no task has the name, or it is not read from a directory
    *     and one is named
@@ -101,7 +118,7 @@ public record Setup(
   }
 
   /**
-   * How an earlier run was set up.
+   * {@return how an earlier run was set up}
    *
    * @param run the directory of a complete run
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
@@ -114,12 +131,20 @@ public record Setup(
     return run.readJson(RunRecord.CONFIG, "setup", Setup.class);
   }
 
-  /** Begins with the defaults. */
+  /**
+   * Begins with the defaults.
+   *
+   * @return a new builder
+   */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** Begins with these settings. */
+  /**
+   * Begins with these settings.
+   *
+   * @return a new builder
+   */
   public Builder toBuilder() {
     Builder builder = new Builder();
     builder.model = model;
@@ -160,84 +185,149 @@ public record Setup(
 
     private Builder() {}
 
+    /**
+     * @param value a name in {@link org.prunepeft.model.Models}
+     * @return this
+     */
     public Builder model(String value) {
       model = value;
       return this;
     }
 
+    /**
+     * @param value a name in {@link org.prunepeft.data.Tasks}; of own files their {@link
+     *     DataFiles#name}
+     * @return this
+     */
     public Builder task(String value) {
       task = value;
       return this;
     }
 
-    /** Own files; the task is then called after them. */
+    /**
+     * Own files; the task is then called after them.
+     *
+     * @param value null: the data of the task that is named
+     * @return this
+     */
     public Builder files(DataFiles value) {
       files = value;
       task = value == null ? task : value.name();
       return this;
     }
 
+    /**
+     * @param value directory of the named task's data, such as GLUE's; null: it comes with the
+     *     program
+     * @return this
+     */
     public Builder data(Path value) {
       data = value;
       return this;
     }
 
+    /**
+     * @param value examples for training, validation and test, 1 or more each, or as suits the task
+     * @return this
+     */
     public Builder sizes(SplitSizes value) {
       sizes = value;
       return this;
     }
 
+    /**
+     * @param value LoRA candidates; null: none
+     * @return this
+     */
     public Builder lora(LoraConfig value) {
       lora = value;
       return this;
     }
 
+    /**
+     * @param value adapter candidates; null: none
+     * @return this
+     */
     public Builder adapter(AdapterConfig value) {
       adapter = value;
       return this;
     }
 
+    /**
+     * @param value further types of candidates, by their names in {@link
+     *     org.prunepeft.peft.ModuleTypes}; null: none
+     * @return this
+     */
     public Builder modules(List<String> value) {
       modules = value;
       return this;
     }
 
+    /**
+     * @param value how a training goes
+     * @return this
+     */
     public Builder training(TrainingSettings value) {
       training = value;
       return this;
     }
 
+    /**
+     * @param value of the (re)training whose result is kept, 1 or more
+     * @return this
+     */
     public Builder epochs(int value) {
       epochs = value;
       return this;
     }
 
+    /**
+     * @param value of everything that is drawn
+     * @return this
+     */
     public Builder seed(long value) {
       seed = value;
       return this;
     }
 
+    /**
+     * @param value of frozen weights and activations; null: float32
+     * @return this
+     */
     public Builder precision(Precision value) {
       precision = value;
       return this;
     }
 
+    /**
+     * @param value where it is computed: cpu, cuda, cuda:N or auto; null: cpu
+     * @return this
+     */
     public Builder device(String value) {
       device = value;
       return this;
     }
 
+    /**
+     * @param value of all native pools, 1 or more
+     * @return this
+     */
     public Builder threads(int value) {
       threads = value;
       return this;
     }
 
+    /**
+     * @param value the run directory to be made; null: nothing is written
+     * @return this
+     */
     public Builder output(Path value) {
       output = value;
       return this;
     }
 
     /**
+     * @return the setup
      * @throws IllegalArgumentException if a value is out of its range
      */
     public Setup build() {

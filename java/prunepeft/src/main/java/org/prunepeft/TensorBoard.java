@@ -6,8 +6,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.prunepeft.io.EventFile;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.EventFile;
 
 /**
  * Writes a run's metrics as TensorBoard reads them, into the run's directory: {@code tensorboard
@@ -26,9 +25,9 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
   public TensorBoard() {}
 
   @Override
-  public void directory(RunDirectory directory) {
+  public void directory(Path directory) {
     double now = now();
-    file = directory.file("events.out.tfevents.%010d.prunepeft".formatted((long) now));
+    file = directory.resolve("events.out.tfevents.%010d.prunepeft".formatted((long) now));
     try {
       events = EventFile.create(file, now);
     } catch (IOException e) {

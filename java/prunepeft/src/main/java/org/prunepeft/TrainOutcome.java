@@ -32,7 +32,11 @@ public record TrainOutcome(
     int epochs,
     double preparationSeconds,
     double trainingSeconds) {
-  /** In words: trainable parameters 443,904 of the supernet's 887,808 (50.0 %). */
+  /**
+   * In words: trainable parameters 443,904 of the supernet's 887,808 (50.0 %).
+   *
+   * @return the sentence, without a full stop
+   */
   public String parametersText() {
     return full
         ? String.format(

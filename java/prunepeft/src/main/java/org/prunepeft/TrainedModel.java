@@ -13,23 +13,23 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
-import org.prunepeft.data.EncodedDataset;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.ExampleFile;
-import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.Tasks;
-import org.prunepeft.data.Tokenizer;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.data.internal.EncodedDataset;
+import org.prunepeft.data.internal.ExampleFile;
+import org.prunepeft.data.internal.GlueTask;
+import org.prunepeft.data.internal.Tokenizer;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
-import org.prunepeft.peft.PeftConfig;
-import org.prunepeft.peft.PeftModules;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
@@ -88,6 +88,7 @@ public final class TrainedModel implements AutoCloseable {
    * Loads a run, and sets the process's threads to those of the run.
    *
    * @param run the directory of a complete run
+   * @return the model, the caller's to close
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged, or if
    *     its model is not the one that is known by that name now
    * @throws IllegalArgumentException if its model is not known
@@ -100,9 +101,11 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * Loads a run.
    *
+   * @param run the directory of a complete run
    * @param threads of all native pools of the process, 1 or more; null: those of the run. Results
    *     of another count than the run's may differ in their last bits
    * @param device where it is computed: cpu, cuda, cuda:N or auto; null: where the run was
+   * @return the model, the caller's to close
    */
   public static TrainedModel load(Path run, Integer threads, String device) {
     RunDirectory directory = RunDirectory.open(run);
@@ -234,24 +237,24 @@ public final class TrainedModel implements AutoCloseable {
     return difference;
   }
 
-  /** How it was trained; the threads are those that it was loaded with. */
+  /** {@return how it was trained; the threads are those that it was loaded with} */
   public Setup setup() {
     return setup;
   }
 
-  /** What it was trained to tell. */
+  /** {@return what it was trained to tell} */
   public Schema schema() {
     return schema;
   }
 
-  /** The modules that are in the encoder. */
+  /** {@return the modules that are in the encoder} */
   public List<Candidate> modules() {
     return modules.candidates();
   }
 
   /**
-   * The data that the run was trained, validated and tested on. Files that have changed since are
-   * named in the log.
+   * {@return the data that the run was trained, validated and tested on} Files that have changed
+   * since are named in the log.
    *
    * @throws IllegalArgumentException if the task is not known
    */
@@ -260,7 +263,7 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * Another task's data, drawn with the run's sizes and seed.
+   * {@return another task's data, drawn with the run's sizes and seed}
    *
    * @param task its name; null: the run's own
    * @param data directory of its data; null: the run's, if the task is read from one
@@ -299,7 +302,7 @@ public final class TrainedModel implements AutoCloseable {
             schema.labels().isEmpty() ? "" : " with the labels " + schema.labels());
   }
 
-  /** Where files that are like the run's own have texts and labels. */
+  /** {@return where files that are like the run's own have texts and labels} */
   public Columns columns() {
     if (setup.files() != null) {
       return setup.files().columns();
@@ -308,9 +311,9 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * Labelled examples of a file, for {@link #evaluate}.
+   * {@return labelled examples of a file, for {@link #evaluate}}
    *
-   * @param file in a {@link org.prunepeft.data.TableFormat}
+   * @param file in a {@link org.prunepeft.data.internal.TableFormat}
    * @param columns with as many texts as the run's {@link #schema()} has
    * @throws org.prunepeft.data.DataException if the file can't be read, is damaged, or has a label
    *     that the run does not know; names the line
@@ -337,7 +340,7 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * Quality on labelled examples.
+   * {@return quality on labelled examples}
    *
    * @param examples at least one, labelled as the {@link #schema()} says
    */
@@ -346,7 +349,8 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * What the model tells of examples, in their order: classes with their probabilities, or numbers.
+   * {@return what the model tells of examples, in their order: classes with their probabilities, or
+   * numbers}
    *
    * @param examples whose targets are not looked at
    */

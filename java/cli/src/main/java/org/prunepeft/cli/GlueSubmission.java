@@ -8,11 +8,11 @@ import java.util.Locale;
 import java.util.Map;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.GlueTask;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.io.NewDirectories;
-import org.prunepeft.io.Reason;
+import org.prunepeft.data.internal.GlueTask;
+import org.prunepeft.io.internal.NewDirectories;
+import org.prunepeft.io.internal.Reason;
 import org.prunepeft.train.Predictions;
 
 /**

@@ -6,8 +6,8 @@ import java.io.Writer;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import org.prunepeft.io.AtomicFile;
-import org.prunepeft.io.Reason;
+import org.prunepeft.io.internal.AtomicFile;
+import org.prunepeft.io.internal.Reason;
 
 /** Text files that a command writes: there as a whole or not at all. */
 final class Outputs {

@@ -1,11 +1,13 @@
 package org.prunepeft.cli;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.prunepeft.ProgressListener;
-import org.prunepeft.io.RunDirectory;
 
 /**
  * Shows progress on the error stream: bars with rate and time left on a terminal, now and then a
@@ -27,8 +29,12 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
   }
 
   @Override
-  public void directory(RunDirectory directory) {
-    directory.writeText(Runs.CONFIG, config);
+  public void directory(Path directory) {
+    try {
+      Outputs.write(directory.resolve(Runs.CONFIG), writer -> writer.write(config));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
   }
 
   @Override

@@ -7,7 +7,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
 import org.prunepeft.SearchSettings;
-import org.prunepeft.io.StrategyFile;
+import org.prunepeft.io.internal.StrategyFile;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.search.Partitioning;
 import org.prunepeft.search.PruningSettings;

@@ -1,5 +1,7 @@
 package org.prunepeft.cli;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
@@ -16,7 +18,6 @@ import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
@@ -312,9 +313,15 @@ final class SetupOptions {
         names = "--adapter-size",
         defaultValue = "128",
         paramLabel = "M",
-        description =
-            "Bottleneck of the adapters: the model's hidden size by AdapterHub's reduction_factor; 0 leaves them out (default: ${DEFAULT-VALUE}).")
+        description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
     int bottleneck;
+
+    @Option(
+        names = {"--reduction-factor", "--adapter-reduction-factor"},
+        paramLabel = "FACTOR",
+        description =
+            "The bottleneck as AdapterHub says it, instead of --adapter-size: the model's hidden size by this.")
+    Double reductionFactor;
 
     @Option(
         names = "--adapter-config",
@@ -325,7 +332,7 @@ final class SetupOptions {
     String style;
 
     @Option(
-        names = "--adapter-non-linearity",
+        names = {"--adapter-non-linearity", "--non-linearity"},
         defaultValue = "relu",
         paramLabel = "NAME",
         description =
@@ -368,9 +375,24 @@ final class SetupOptions {
       }
       AdapterConfig adapter = run.adapter();
       bottleneck = adapter == null ? 0 : adapter.bottleneck();
+      reductionFactor = null;
       if (adapter != null) {
         style = adapter.style().toString();
+        nonLinearity = NonLinearity.name(adapter.nonLinearity());
         scaling = adapter.scaling();
+      }
+    }
+
+    /** Puts the adapters' size in place of a factor of the model's. */
+    private void settle(String model) {
+      if (reductionFactor == null) {
+        return;
+      }
+      try (Models.Pretrained parts = Models.byName(model).loader().open()) {
+        bottleneck = AdapterConfig.bottleneck(parts.config().hidden(), reductionFactor);
+        reductionFactor = null;
+      } catch (IOException e) {
+        throw new UncheckedIOException(e.getMessage(), e);
       }
     }
 
@@ -453,8 +475,8 @@ final class SetupOptions {
         names = "--optim",
         defaultValue = "adamw",
         paramLabel = "NAME",
-        description = "Optimiser: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    OptimizerType optimizer;
+        description = "Optimiser: adamw or adafactor (default: ${DEFAULT-VALUE}).")
+    String optimizer;
 
     @Option(
         names = "--learning-rate",
@@ -532,8 +554,8 @@ final class SetupOptions {
         names = "--lr-scheduler-type",
         defaultValue = "linear",
         paramLabel = "TYPE",
-        description = "How it goes then: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-    Schedule schedule;
+        description = "How it goes then: constant, linear or cosine (default: ${DEFAULT-VALUE}).")
+    String schedule;
 
     @Option(
         names = "--early-stopping-patience",
@@ -561,14 +583,14 @@ final class SetupOptions {
           TrainingSettings.builder()
               .batchSize(batchSize)
               .gradientAccumulationSteps(accumulationSteps)
-              .optimizer(optimizer)
+              .optimizer(OptimizerType.byName(optimizer))
               .headLearningRate(headRate)
               .weightDecay(weightDecay)
               .maxGradNorm(maxGradNorm)
               .labelSmoothing(labelSmoothing)
               .warmupRatio(warmupRatio)
               .warmupSteps(warmupSteps)
-              .schedule(schedule)
+              .schedule(Schedule.byName(schedule))
               .earlyStoppingPatience(patience)
               .maxLength(maxLength)
               .activationCacheMegabytes(activationCache)
@@ -645,6 +667,7 @@ final class SetupOptions {
               TrainingSettings.DEFAULT.maxLength(),
               Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
     }
+    modules.settle(data.model);
     DataFiles own = files.settle();
     if (own != null && data.task != null) {
       throw new IllegalArgumentException(
@@ -686,7 +709,7 @@ final class SetupOptions {
     }
     Path run = config.toAbsolutePath().getParent();
     try {
-      return RunData.changes(RunDirectory.open(run), setup.resolveTask());
+      return RunData.changes(run, setup.resolveTask());
     } catch (RunDirectoryException | DataException e) {
       // No complete run, or files that the run itself will miss.
       return List.of();
@@ -700,6 +723,7 @@ final class SetupOptions {
    */
   void takeModules(Path run, CommandSpec command) {
     modules.style = AdapterConfig.Style.byName(modules.style).toString();
+    modules.nonLinearity = NonLinearity.name(NonLinearity.byName(modules.nonLinearity));
     Map<OptionSpec, Object> named = new LinkedHashMap<>();
     for (OptionSpec option : command.options()) {
       boolean ofModules = option.group() != null && MODULES.equals(option.group().heading());
@@ -714,7 +738,11 @@ final class SetupOptions {
           if (!value.equals(earlier)) {
             throw new IllegalArgumentException(
                 "the modules of %s have %s %s, got %s; leave that option out"
-                    .formatted(run, option.names()[0], ConfigFile.plain(earlier), value));
+                    .formatted(
+                        run,
+                        option.names()[0],
+                        earlier == null ? "as it was there" : ConfigFile.plain(earlier),
+                        value));
           }
         });
   }

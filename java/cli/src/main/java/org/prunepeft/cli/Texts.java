@@ -12,10 +12,10 @@ import java.util.Optional;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.ExampleFile;
+import org.prunepeft.data.internal.ExampleFile;
 import org.prunepeft.io.FormatException;
-import org.prunepeft.io.Reason;
-import org.prunepeft.io.Utf8Reader;
+import org.prunepeft.io.internal.Reason;
+import org.prunepeft.io.internal.Utf8Reader;
 
 /** Texts to predict the labels of, in their order; read once, as they are asked for. */
 final class Texts implements Closeable {

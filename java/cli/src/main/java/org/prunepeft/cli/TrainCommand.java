@@ -9,7 +9,7 @@ import org.prunepeft.Budget;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.Selection;
 import org.prunepeft.TrainOutcome;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;

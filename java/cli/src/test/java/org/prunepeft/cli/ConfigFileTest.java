@@ -17,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.search.PruningSettings;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
@@ -37,8 +38,7 @@ class ConfigFileTest {
         "keep: half | keep must be a number, got 'half'",
         "keep: [0.5] | keep must be a number, got [0.5]",
         "keep_weights: 1 | keep_weights must be true or false, got 1",
-        "lr-scheduler-type: steps | lr-scheduler-type must be one of constant, linear, cosine, got"
-            + " 'steps'",
+        "selection: best | selection must be one of hybrid, reference, got 'best'",
         "task: {name: wordnet} | task must be a text, got {name=wordnet}",
         "keep: 2 | the share to keep must be above 0 and at most 1, got 2.0",
         "seed | must be a mapping of options to values",
@@ -90,7 +90,7 @@ class ConfigFileTest {
             num_train_epochs: 3
             target_modules: [query, key]
             keep_weights: true
-            lr_scheduler_type: COSINE
+            selection: REFERENCE
             budget:
             """,
             "--seed=9");
@@ -100,6 +100,7 @@ class ConfigFileTest {
     assertEquals(3, value(search, "--epochs"));
     assertEquals(List.of("query", "key"), value(search, "--target-modules"));
     assertEquals(true, value(search, "--keep-weights"));
+    assertEquals(PruningSettings.Selection.REFERENCE, value(search, "--selection"));
     assertEquals(null, value(search, "--budget"));
     assertEquals(32, value(search, "--lora-r"));
   }

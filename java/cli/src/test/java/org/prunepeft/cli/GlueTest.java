@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Tasks;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 
 /** GLUE's nine tasks from files of their shape, with a tiny model. */
 class GlueTest {

@@ -134,7 +134,9 @@ class MainTest {
         "search --threads 0 | threads must be at least 1, got 0",
         "train --max-seq-length 7 | the longest sequence must have at least 8 tokens, got 7",
         "train --learning-rate 0 | the learning rate of LoRA must be above 0, got 0.0",
-        "train --optim sgd | sgd",
+        "train --optim sgd | unknown optimiser 'sgd'; known are adamw, adamw_torch, adafactor",
+        "train --lr-scheduler-type cosin | did you mean cosine?",
+        "train --reduction-factor 0 | the adapters' reduction_factor must be above 0, got 0.0",
         "train --max-grad-norm -1 | the largest gradient norm must be 0 (no clipping) or more, got"
             + " -1.0",
         "search --epochs 0 | epochs must be at least 1, got 0",

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
-import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
 
 /**
  * A small RoBERTa for sequence classification with random weights and a byte-level BPE tokenizer,
@@ -56,7 +56,7 @@ final class RobertaDirectory {
         .write(
             config,
             JSON.writeValueAsBytes(tokenizer),
-            null,
+            Map.of(),
             new MapCheckpoint("memory", roberta.tensors));
   }
 

@@ -30,7 +30,7 @@ import org.prunepeft.Setup;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.io.RunDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.train.Evaluation;

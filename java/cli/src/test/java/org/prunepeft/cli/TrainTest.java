@@ -27,8 +27,8 @@ import org.prunepeft.Setup;
 import org.prunepeft.TrainOutcome;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.Candidate;
@@ -189,7 +189,14 @@ class TrainTest {
   @Test
   void modulesOfARunAreTakenAsTheyWereThere() throws IOException {
     Path first = temporary.resolve("houlsby");
-    train(first, "--modules=depth", "--use-rslora", "--adapter-config=houlsby").exits(0);
+    train(
+            first,
+            "--modules=depth",
+            "--use-rslora",
+            "--adapter-config=houlsby",
+            "--non_linearity=silu",
+            "--reduction_factor=3")
+        .exits(0);
     List<String> small =
         List.of(
             "train",
@@ -211,6 +218,8 @@ class TrainTest {
     String config = Files.readString(again.resolve("config.yaml"));
     assertTrue(config.contains("lora_r: 4\nlora_alpha: 32.0\n"), config);
     assertTrue(config.contains("adapter_config: houlsby\n"), config);
+    assertTrue(config.contains("adapter_non_linearity: swish\n"), config);
+    assertTrue(config.contains("adapter_size: 10\n"), config);
     Path third = temporary.resolve("houlsby-third");
     Call.of(
             "train",

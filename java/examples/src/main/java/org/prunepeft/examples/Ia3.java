@@ -7,7 +7,6 @@ import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
-import org.prunepeft.peft.PeftModules;
 
 /**
  * A module type: the feed-forward block's output by a learned vector, h ∘ (1 + v), as (IA)³
@@ -21,14 +20,12 @@ public final class Ia3 implements ModuleType {
 
   @Override
   public List<Parameter> parameters(EncoderConfig encoder, int layer) {
-    return List.of(
-        new Parameter(
-            PeftModules.candidateName(name(), layer) + ".scale", new long[] {encoder.hidden()}, 0));
+    return List.of(new Parameter(moduleName(layer) + ".scale", new long[] {encoder.hidden()}, 0));
   }
 
   @Override
   public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
-    String module = PeftModules.candidateName(name(), layer);
+    String module = moduleName(layer);
     return new PeftModule() {
       @Override
       public Tensor afterFeedForward(ForwardPass pass, Tensor h, Tensor input, LayerNorm norm) {

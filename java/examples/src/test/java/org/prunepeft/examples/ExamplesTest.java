@@ -26,6 +26,8 @@ import org.prunepeft.Setup;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Tasks;
+import org.prunepeft.kernels.Device;
+import org.prunepeft.kernels.KernelException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ModuleTypes;
@@ -68,8 +70,14 @@ class ExamplesTest {
   @Test
   void kernelsMultiplyPlainBuffersAndTensors() {
     assertEquals(
-        "y 4.0 8.0 11.5 20.0\ndX 2.5 2.5 1.5 2.5 2.5 1.5\ndA 7.5 10.5 13.5\ndB 10.5 10.5\n",
+        "y 4.0 8.0 11.5 20.0\ndX 2.5 2.5 1.5 2.5 2.5 1.5\ndA 7.5 10.5 13.5\ndB 10.5 10.5\n"
+            + "paths Both[forward=FUSED, backward=FUSED]\n",
         output(KernelsOnBuffers::main, "cpu"));
+    if (Device.cudaCount() == 0) {
+      KernelException absent =
+          assertThrows(KernelException.class, () -> KernelsOnBuffers.main(new String[] {"cuda"}));
+      assertTrue(absent.getMessage().contains("no CUDA device"), absent.getMessage());
+    }
     String[] words = output(KernelsOnTensors::main).strip().split(" ");
     assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);
   }

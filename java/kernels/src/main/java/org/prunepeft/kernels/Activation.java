@@ -5,8 +5,12 @@ package org.prunepeft.kernels;
  * x·Φ(x); SiLU, also called swish, is x / (1 + exp(-x)).
  */
 public enum Activation {
+  /** x. */
   IDENTITY,
+  /** max(x, 0). */
   RELU,
+  /** x Φ(x), with the error function. */
   GELU,
+  /** x · sigmoid(x). */
   SILU
 }

@@ -39,7 +39,13 @@ public final class AdamW implements AutoCloseable {
   public record Settings(
       float learningRate, float beta1, float beta2, float epsilon, float weightDecay, long step) {
 
-    /** β1 0.9, β2 0.999, ε 1e-8. */
+    /**
+     * {@return settings with β1 0.9, β2 0.999, ε 1e-8}
+     *
+     * @param learningRate 0 or more
+     * @param weightDecay 0 or more
+     * @param step of the optimiser, from 1
+     */
     public static Settings of(float learningRate, float weightDecay, long step) {
       return new Settings(learningRate, 0.9f, 0.999f, 1e-8f, weightDecay, step);
     }
@@ -71,6 +77,7 @@ public final class AdamW implements AutoCloseable {
   }
 
   /**
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param dtype of the copies
    * @param length n
    * @param copies in rising order of offset, none overlapping; may be empty. Their memory must
@@ -102,6 +109,8 @@ public final class AdamW implements AutoCloseable {
   /**
    * One step, and all copies.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
+   * @param settings rates and moments of this step
    * @param weights [1,n], read and written
    * @param gradients [1,n]
    * @param mean m [1,n], read and written; zeros at first
@@ -142,6 +151,7 @@ public final class AdamW implements AutoCloseable {
   /**
    * Writes the copies alone: after the weights were read from a file, say.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param weights [1,n]
    */
   public void refresh(Device device, Matrix weights) {

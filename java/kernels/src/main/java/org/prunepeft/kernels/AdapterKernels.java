@@ -69,10 +69,13 @@ public final class AdapterKernels {
   /**
    * z = v Dᵀ + d and out = h + σ(z) Uᵀ + u.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param v [M,K]
    * @param h [M,K], the residual; may be v's buffer
+   * @param weights D [m,K], d [m], U [K,m], u [K]
    * @param z [M,m], written; the backward pass needs it
    * @param out [M,K], written; may be h's buffer, not v's
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void forward(
       Device device,
@@ -118,11 +121,15 @@ public final class AdapterKernels {
   /**
    * The gradients of the weights, and dv. The gradient with respect to h is dout itself.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param dout [M,K]
    * @param v as in {@link #forward}
    * @param z as {@link #forward} wrote it
+   * @param weights D [m,K], d [m], U [K,m], u [K]
    * @param gradients written, or added to if {@code accumulate}
+   * @param accumulate whether gradients are added to what is there; else they replace it
    * @param dv [M,K], written; null where it is not wanted
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void backward(
       Device device,

@@ -67,9 +67,12 @@ public final class AttentionKernels {
   /**
    * The context.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
+   * @param extents batch, tokens, heads and mask
    * @param qkv query, key and value side by side, each head by head, [M, 3·heads·d]
    * @param context [M, heads·d], written
    * @param logSums [sequences·heads, tokens] in float32, dense, written; the backward pass needs it
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void forward(
       Device device,
@@ -102,10 +105,13 @@ public final class AttentionKernels {
   /**
    * The gradient of query, key and value.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
+   * @param extents batch, tokens, heads and mask
    * @param contextGradient [M, heads·d]
    * @param qkv as in {@link #forward}
    * @param logSums as {@link #forward} wrote it
    * @param qkvGradient [M, 3·heads·d], written; not the buffer of qkv
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void backward(
       Device device,

@@ -1,83 +1,200 @@
 package org.prunepeft.kernels;
 
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_DESC_TRANSA;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES;
+import static org.bytedeco.cuda.global.cublas.CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_COMPUTE_32F;
-import static org.bytedeco.cuda.global.cublas.CUBLAS_GEMM_DEFAULT;
-import static org.bytedeco.cuda.global.cublas.CUBLAS_OP_N;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_OP_T;
+import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_NOT_SUPPORTED;
 import static org.bytedeco.cuda.global.cublas.CUBLAS_STATUS_SUCCESS;
-import static org.bytedeco.cuda.global.cublas.cublasCreate_v2;
-import static org.bytedeco.cuda.global.cublas.cublasDestroy_v2;
-import static org.bytedeco.cuda.global.cublas.cublasGemmEx_64;
-import static org.bytedeco.cuda.global.cublas.cublasGetStatusString;
-import static org.bytedeco.cuda.global.cublas.cublasSetStream_v2;
+import static org.bytedeco.cuda.global.cublas.cublasLtCreate;
+import static org.bytedeco.cuda.global.cublas.cublasLtDestroy;
+import static org.bytedeco.cuda.global.cublas.cublasLtGetStatusString;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmul;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmulAlgoGetHeuristic;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescInit;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmulDescSetAttribute;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmulPreferenceInit;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatmulPreferenceSetAttribute;
+import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutInit;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_16BF;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_16F;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_32F;
 
-import org.bytedeco.cuda.cublas.cublasContext;
+import org.bytedeco.cuda.cublas.cublasLtContext;
+import org.bytedeco.cuda.cublas.cublasLtMatmulDescOpaque_t;
+import org.bytedeco.cuda.cublas.cublasLtMatmulHeuristicResult_t;
+import org.bytedeco.cuda.cublas.cublasLtMatmulPreferenceOpaque_t;
+import org.bytedeco.cuda.cublas.cublasLtMatrixLayoutOpaque_t;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.prunepeft.kernels.ColumnMajorProduct.Layout;
 
 /**
- * Products by cuBLAS on a CUDA device, through JavaCPP's presets, which the user adds:
+ * Products by cuBLASLt on a CUDA device, through JavaCPP's presets, which the user adds:
  * org.bytedeco:cuda with the platform's classifier, beside CUDA's own libraries. Sums are float32.
+ * The library's first choice of an algorithm is kept for each layout of operands.
  *
  * <p>One object a device and thread. Calls only enqueue, on the stream of the device they are
- * given.
+ * given; their scratch memory (up to 32 MiB) is the workspace that they are given.
  */
 public final class CublasProduct implements MatrixProduct, AutoCloseable {
-  private final cublasContext handle = new cublasContext();
+  /** What NVIDIA recommends for Hopper; others ask for less. */
+  private static final long MOST_WORKSPACE = 32L << 20;
+
+  /** A training has some linears, in each some lengths of a batch. */
+  private static final int MOST_PLANS = 512;
+
+  private final cublasLtContext handle = new cublasLtContext();
   private final FloatPointer one = new FloatPointer(1f);
   private final FloatPointer zero = new FloatPointer(0f);
+  private final BoundedCache<ColumnMajorProduct, Plan> plans = new BoundedCache<>(MOST_PLANS);
 
   /**
    * On the CUDA device that is current for the calling thread.
    *
    * @throws LinkageError if the presets' or CUDA's libraries are not there
-   * @throws IllegalStateException if cuBLAS refuses, with its reason
+   * @throws IllegalStateException if cuBLASLt refuses, with its reason
    */
   public CublasProduct() {
     for (Pointer kept : new Pointer[] {handle, one, zero}) {
       kept.retainReference();
     }
-    check("cublasCreate", cublasCreate_v2(handle));
+    check("cublasLtCreate", cublasLtCreate(handle));
   }
 
   @Override
-  public void multiply(Device device, Matrix left, Matrix right, boolean transposed, Matrix out) {
+  public void multiply(
+      Device device,
+      Matrix left,
+      Matrix right,
+      boolean transposed,
+      Matrix out,
+      Workspace workspace) {
     if (!device.isCuda()) {
-      throw new IllegalArgumentException("cuBLAS multiplies on a CUDA device, got the CPU");
+      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
     }
-    long inner = left.cols();
-    right.require(
-        "right", left.dtype(), transposed ? out.cols() : inner, transposed ? inner : out.cols());
-    out.require("out", left.dtype(), left.rows(), out.cols());
-    check("cublasSetStream", cublasSetStream_v2(handle, new CUstream_st(device.stream())));
-    int type = type(left.dtype());
-    // cuBLAS counts columns first: to it, these are outᵀ = op(right) leftᵀ.
-    check(
-        "cublasGemmEx",
-        cublasGemmEx_64(
-            handle,
-            transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
-            CUBLAS_OP_N,
-            out.cols(),
-            out.rows(),
-            inner,
-            one,
-            right.data(),
-            type,
-            right.ld(),
-            left.data(),
-            type,
-            left.ld(),
-            zero,
-            out.data(),
-            type,
-            out.ld(),
-            CUBLAS_COMPUTE_32F,
-            CUBLAS_GEMM_DEFAULT));
+    if (left.rows() == 0) {
+      return;
+    }
+    ColumnMajorProduct product = ColumnMajorProduct.of(left, right, transposed, out);
+    Plan plan = plans.get(product, key -> new Plan(handle, key));
+    try (PointerScope scope = new PointerScope()) {
+      long bytes = plan.choice.workspaceSize();
+      check(
+          "cublasLtMatmul",
+          cublasLtMatmul(
+              handle,
+              plan.operation,
+              one,
+              right.data(),
+              plan.a,
+              left.data(),
+              plan.b,
+              zero,
+              out.data(),
+              plan.c,
+              out.data(),
+              plan.c,
+              plan.choice.algo(),
+              bytes == 0 ? null : workspace.atLeast(device, bytes),
+              bytes,
+              new CUstream_st(device.stream())));
+    }
+  }
+
+  /** A product's descriptions, and the algorithm that the library takes for it. */
+  private static final class Plan implements AutoCloseable {
+    private final PointerScope scope;
+    private final cublasLtMatmulDescOpaque_t operation;
+    private final cublasLtMatrixLayoutOpaque_t a;
+    private final cublasLtMatrixLayoutOpaque_t b;
+    private final cublasLtMatrixLayoutOpaque_t c;
+    private final cublasLtMatmulHeuristicResult_t choice;
+
+    Plan(cublasLtContext handle, ColumnMajorProduct product) {
+      try (PointerScope own = new PointerScope()) {
+        int type = type(product.dtype());
+        operation = new cublasLtMatmulDescOpaque_t();
+        check(
+            "cublasLtMatmulDescInit",
+            cublasLtMatmulDescInit(operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+        if (product.transposeA()) {
+          check(
+              "cublasLtMatmulDescSetAttribute",
+              cublasLtMatmulDescSetAttribute(
+                  operation,
+                  CUBLASLT_MATMUL_DESC_TRANSA,
+                  new IntPointer(new int[] {CUBLAS_OP_T}),
+                  Integer.BYTES));
+        }
+        a = layout(type, product.a());
+        b = layout(type, product.b());
+        c = layout(type, product.c());
+        choice = new cublasLtMatmulHeuristicResult_t();
+        IntPointer found = new IntPointer(new int[] {0});
+        int status =
+            cublasLtMatmulAlgoGetHeuristic(
+                handle, operation, a, b, c, c, preference(product), 1, choice, found);
+        if (status == CUBLAS_STATUS_NOT_SUPPORTED
+            || (status == CUBLAS_STATUS_SUCCESS && found.get() == 0)) {
+          throw new IllegalStateException("cuBLASLt has no algorithm for " + product);
+        }
+        check("cublasLtMatmulAlgoGetHeuristic", status);
+        check("cublasLtMatmulAlgoGetHeuristic", choice.state());
+        own.extend();
+        scope = own;
+      }
+    }
+
+    private static cublasLtMatrixLayoutOpaque_t layout(int type, Layout layout) {
+      cublasLtMatrixLayoutOpaque_t description = new cublasLtMatrixLayoutOpaque_t();
+      check(
+          "cublasLtMatrixLayoutInit",
+          cublasLtMatrixLayoutInit(description, type, layout.rows(), layout.cols(), layout.ld()));
+      return description;
+    }
+
+    private static cublasLtMatmulPreferenceOpaque_t preference(ColumnMajorProduct product) {
+      cublasLtMatmulPreferenceOpaque_t preference = new cublasLtMatmulPreferenceOpaque_t();
+      check("cublasLtMatmulPreferenceInit", cublasLtMatmulPreferenceInit(preference));
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          cublasLtMatmulPreferenceSetAttribute(
+              preference,
+              CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+              new LongPointer(new long[] {MOST_WORKSPACE}),
+              Long.BYTES));
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.a());
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, product.b());
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, product.c());
+      align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, product.c());
+      return preference;
+    }
+
+    /** The library takes 256 bytes for granted. */
+    private static void align(
+        cublasLtMatmulPreferenceOpaque_t preference, int attribute, Layout layout) {
+      check(
+          "cublasLtMatmulPreferenceSetAttribute",
+          cublasLtMatmulPreferenceSetAttribute(
+              preference,
+              attribute,
+              new IntPointer(new int[] {layout.alignment()}),
+              Integer.BYTES));
+    }
+
+    @Override
+    public void close() {
+      scope.close();
+    }
   }
 
   private static int type(DType dtype) {
@@ -90,15 +207,16 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
 
   private static void check(String call, int status) {
     if (status != CUBLAS_STATUS_SUCCESS) {
-      throw new IllegalStateException(call + ": " + cublasGetStatusString(status).getString());
+      throw new IllegalStateException(call + ": " + cublasLtGetStatusString(status).getString());
     }
   }
 
-  /** Frees cuBLAS's own memory; work that it has enqueued must have ended. */
+  /** Frees cuBLASLt's own memory; work that it has enqueued must have ended. */
   @Override
   public void close() {
     if (!handle.isNull()) {
-      check("cublasDestroy", cublasDestroy_v2(handle));
+      plans.close();
+      check("cublasLtDestroy", cublasLtDestroy(handle));
       handle.setNull();
       one.releaseReference();
       zero.releaseReference();

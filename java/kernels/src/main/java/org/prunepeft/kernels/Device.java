@@ -5,6 +5,7 @@ import static org.prunepeft.kernels.KernelException.check;
 import java.util.Optional;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
 import org.prunepeft.kernels.binding.DeviceStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
@@ -13,32 +14,59 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * Immutable, usable from any thread; the CPU device needs no closing.
  */
 public final class Device implements AutoCloseable {
-  private static final Device CPU = new Device(LibPrunePeft.PP_CPU, 0, null);
+  private static final Device CPU = new Device(LibPrunePeft.PP_CPU, 0, null, false);
 
   private final DeviceStruct struct;
   private final boolean cuda;
+  private final boolean ownsStream;
+  private final Lane lane;
 
-  private Device(int type, int index, Pointer stream) {
+  private Device(int type, int index, Pointer stream, boolean ownsStream) {
+    this.ownsStream = ownsStream;
     struct = new DeviceStruct();
     // Shared and long-lived: no PointerScope of a caller may free it.
     struct.retainReference();
     struct.type(type).index(index).stream(stream);
     cuda = type == LibPrunePeft.PP_CUDA;
+    lane = new Lane(cuda, index, stream == null ? 0 : stream.address());
   }
 
-  /** The CPU. */
+  /** {@return the CPU} */
   public static Device cpu() {
     return CPU;
   }
 
   /**
-   * A CUDA device.
+   * {@return a CUDA device}
    *
    * @param index the device's ordinal, 0 or more
    * @param stream a cudaStream_t on which work is enqueued; null is the default stream
    * @throws KernelException if there is no such device; the message says why
    */
   public static Device cuda(int index, Pointer stream) {
+    requireCuda(index);
+    return new Device(LibPrunePeft.PP_CUDA, index, stream, false);
+  }
+
+  /**
+   * A CUDA device with a stream of its own, which waits for no other and ends with this object: for
+   * work that is recorded ({@link DeviceGraph}).
+   *
+   * @param index the device's ordinal, 0 or more
+   * @return the device, the caller's to close
+   * @throws KernelException if there is no such device; the message says why
+   */
+  public static Device cudaWithOwnStream(int index) {
+    requireCuda(index);
+    try (Device defaultStream = new Device(LibPrunePeft.PP_CUDA, index, null, false);
+        PointerScope scope = new PointerScope()) {
+      Pointer stream = new Pointer();
+      check(LibPrunePeft.pp_stream_create(defaultStream.struct, stream));
+      return new Device(LibPrunePeft.PP_CUDA, index, stream, true);
+    }
+  }
+
+  private static void requireCuda(int index) {
     int count = cudaCount();
     if (index < 0 || index >= count) {
       String reason =
@@ -46,10 +74,12 @@ public final class Device implements AutoCloseable {
       throw new KernelException(
           LibPrunePeft.PP_NO_DEVICE, "no CUDA device with index " + index + " (" + reason + ")");
     }
-    return new Device(LibPrunePeft.PP_CUDA, index, stream);
   }
 
-  /** How many CUDA devices there are; 0 in a build without CUDA or on a machine without driver. */
+  /**
+   * {@return how many CUDA devices there are; 0 in a build without CUDA or on a machine without
+   * driver}
+   */
   public static int cudaCount() {
     try (IntPointer count = new IntPointer(1)) {
       check(LibPrunePeft.pp_device_count(LibPrunePeft.PP_CUDA, count));
@@ -57,7 +87,7 @@ public final class Device implements AutoCloseable {
     }
   }
 
-  /** Why there is no CUDA device, in the native library's words; empty if there is one. */
+  /** {@return why there is no CUDA device, in the native library's words; empty if there is one} */
   public static Optional<String> cudaAbsence() {
     return cudaCount() > 0
         ? Optional.empty()
@@ -69,18 +99,23 @@ public final class Device implements AutoCloseable {
     check(LibPrunePeft.pp_synchronize(struct));
   }
 
-  /** Whether memory of one is memory of the other, whatever their streams. */
-  boolean sharesMemoryWith(Device other) {
-    return cuda == other.cuda && struct.index() == other.struct.index();
+  /** The order in which work is done: calls on one lane follow one another. */
+  record Lane(boolean cuda, int index, long stream) {}
+
+  Lane lane() {
+    return lane;
   }
 
+  /** {@return whether it is a GPU} */
   public boolean isCuda() {
     return cuda;
   }
 
   /**
-   * The type of trained weights, and of what is as narrow as they, in a call of a type: on the CPU
-   * they are always float32.
+   * {@return the type of trained weights, and of what is as narrow as they, in a call of a type: on
+   * the CPU they are always float32}
+   *
+   * @param call the type of the call's activations
    */
   public DType trainedType(DType call) {
     return cuda ? call : DType.FLOAT32;
@@ -96,11 +131,15 @@ public final class Device implements AutoCloseable {
   }
 
   /**
-   * Frees a CUDA device's record (not its stream, which is the caller's). Does nothing to the CPU.
+   * Frees a CUDA device's record, and its stream if it is its own ({@link #cudaWithOwnStream}).
+   * Does nothing to the CPU.
    */
   @Override
   public void close() {
     if (cuda) {
+      if (ownsStream && !struct.isNull()) {
+        check(LibPrunePeft.pp_stream_destroy(struct));
+      }
       struct.releaseReference();
     }
   }

@@ -37,6 +37,7 @@ public final class DeviceBuffer implements AutoCloseable {
   /**
    * Not cleared.
    *
+   * @param device where the memory lies
    * @param bytes 0 or more
    * @throws KernelException if there is not so much memory
    */
@@ -58,24 +59,31 @@ public final class DeviceBuffer implements AutoCloseable {
     }
   }
 
-  /** A float32 buffer with these values. */
+  /**
+   * {@return a float32 buffer with these values}
+   *
+   * @param device where the memory lies
+   * @param values no more than fit
+   */
   public static DeviceBuffer of(Device device, float... values) {
     DeviceBuffer buffer = new DeviceBuffer(device, 4L * values.length);
     buffer.put(values);
     return buffer;
   }
 
+  /** {@return where the memory lies} */
   public Device device() {
     return device;
   }
 
+  /** {@return its size in bytes} */
   public long bytes() {
     return bytes;
   }
 
   /**
-   * The memory, which lies on the device: its contents are not to be touched from Java if that is
-   * no CPU.
+   * {@return the memory, which lies on the device: its contents are not to be touched from Java if
+   * that is no CPU}
    *
    * @throws IllegalStateException after {@link #close()}
    */
@@ -86,12 +94,21 @@ public final class DeviceBuffer implements AutoCloseable {
     return pointer;
   }
 
-  /** This memory as a dense float32 matrix. */
+  /**
+   * {@return this memory as a dense float32 matrix}
+   *
+   * @param rows 0 or more
+   * @param cols 0 or more; rows · cols · 4 bytes must fit
+   */
   public Matrix matrix(long rows, long cols) {
     return Matrix.of(pointer(), rows, cols);
   }
 
-  /** Copies float32 values to the beginning of the buffer. */
+  /**
+   * Copies float32 values to the beginning of the buffer.
+   *
+   * @param values no more than fit
+   */
   public void put(float[] values) {
     require(4L * values.length);
     try (FloatPointer host = new FloatPointer(values)) {
@@ -99,13 +116,23 @@ public final class DeviceBuffer implements AutoCloseable {
     }
   }
 
-  /** Copies bytes from host memory to the beginning of the buffer. */
+  /**
+   * Copies bytes from host memory to the beginning of the buffer.
+   *
+   * @param host memory of the host, with as many bytes or more
+   * @param count no more than fit
+   */
   public void put(Pointer host, long count) {
     require(count);
     check(LibPrunePeft.pp_copy_to_device(device.struct(), pointer(), host, count));
   }
 
-  /** Copies float32 values from the beginning of the buffer. */
+  /**
+   * Copies float32 values from the beginning of the buffer.
+   *
+   * @param count no more than fit
+   * @return a copy
+   */
   public float[] floats(int count) {
     require(4L * count);
     float[] values = new float[count];
@@ -116,7 +143,12 @@ public final class DeviceBuffer implements AutoCloseable {
     return values;
   }
 
-  /** Copies float64 values from the beginning of the buffer. */
+  /**
+   * Copies float64 values from the beginning of the buffer.
+   *
+   * @param count no more than fit
+   * @return a copy
+   */
   public double[] doubles(int count) {
     require(8L * count);
     double[] values = new double[count];

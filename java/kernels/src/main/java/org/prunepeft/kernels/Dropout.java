@@ -13,6 +13,15 @@ import org.prunepeft.kernels.binding.DropoutStruct;
  * @param microBatch within the step, 0 to 65535
  */
 public record Dropout(float p, long seed, int step, int microBatch) {
+  /**
+   * Checks the values.
+   *
+   * @param p probability that an element is dropped, in [0, 1)
+   * @param seed the run's seed
+   * @param step the training step
+   * @param microBatch within the step, 0 to 65535
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public Dropout {
     if (!(p >= 0 && p < 1)) {
       throw new IllegalArgumentException("dropout must be in [0, 1), got " + p);

@@ -35,6 +35,15 @@ public final class ImportancePlan implements AutoCloseable {
    * @param group what quantiles are taken over, 0 or more
    */
   public record Segment(Matrix weights, Matrix gradients, int module, int group) {
+    /**
+     * Checks the values.
+     *
+     * @param weights [1,n]
+     * @param gradients [1,n]; null: they count as 0
+     * @param module whose they are, 0 or more
+     * @param group what quantiles are taken over, 0 or more
+     * @throws IllegalArgumentException if a value is out of its range
+     */
     public Segment {
       weights.require("weights", weights.dtype(), 1, weights.cols());
       if (gradients != null) {
@@ -50,6 +59,7 @@ public final class ImportancePlan implements AutoCloseable {
   private ImportancePlanHandle plan;
 
   /**
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param segments at least one, all of one type
    * @param modules how many modules there are; segments name 0 to modules - 1
    * @param groups how many groups there are
@@ -156,13 +166,16 @@ public final class ImportancePlan implements AutoCloseable {
   }
 
   /**
-   * Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0, without storing the product: the size of
-   * a module's output.
+   * {@return Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0, without storing the product: the
+   * size of a module's output}
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param p [M,r]
+   * @param activation σ
    * @param q [N,r]
    * @param bias [N]; null: none
    * @param rowMask M bytes; null: all rows
+   * @param workspace scratch memory, not for two calls at once
    */
   public static double outputMagnitude(
       Device device,
@@ -181,7 +194,14 @@ public final class ImportancePlan implements AutoCloseable {
   /**
    * The same, left on the device: nothing waits for it.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
+   * @param p [M,r]
+   * @param activation σ
+   * @param q [N,r]
+   * @param bias [N]; null: none
+   * @param rowMask [M] bytes; rows of 0 do not count
    * @param sum float64 [1] in the device's memory, written
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void outputMagnitude(
       Device device,

@@ -5,6 +5,7 @@ import static org.prunepeft.kernels.binding.LibPrunePeft.pp_last_error;
 
 /** A native call failed; the message is the native library's own. */
 public final class KernelException extends RuntimeException {
+  /** A {@code pp_status}. */
   private final int status;
 
   KernelException(int status, String message) {
@@ -12,7 +13,7 @@ public final class KernelException extends RuntimeException {
     this.status = status;
   }
 
-  /** The {@code pp_status} that the call returned. */
+  /** {@return the {@code pp_status} that the call returned} */
   public int status() {
     return status;
   }

@@ -8,7 +8,7 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
 public final class Kernels {
   private Kernels() {}
 
-  /** The native library's version. */
+  /** {@return the native library's version} */
   public static String version() {
     return LibPrunePeft.pp_version().getString();
   }
@@ -16,6 +16,7 @@ public final class Kernels {
   /**
    * Sets how many threads CPU kernels use, for the whole process. No result depends on it.
    *
+   * @param threads 1 or more
    * @throws KernelException if {@code threads} is less than 1
    */
   public static void setThreads(int threads) {
@@ -23,19 +24,19 @@ public final class Kernels {
   }
 
   /**
-   * How many threads CPU kernels use; at first the number of processors that the process may run
-   * on.
+   * {@return how many threads CPU kernels use; at first the number of processors that the process
+   * may run on}
    */
   public static int threads() {
     return LibPrunePeft.pp_num_threads();
   }
 
-  /** The instruction set in use. */
+  /** {@return the instruction set in use} */
   public static Isa isa() {
     return Isa.values()[LibPrunePeft.pp_cpu_isa()];
   }
 
-  /** The widest instruction set that this processor has and the library knows. */
+  /** {@return the widest instruction set that this processor has and the library knows} */
   public static Isa supportedIsa() {
     return Isa.values()[LibPrunePeft.pp_cpu_isa_supported()];
   }
@@ -43,6 +44,7 @@ public final class Kernels {
   /**
    * Chooses an instruction set for the whole process; for tests and comparisons.
    *
+   * @param isa one that the processor has; see {@link #supportedIsa}
    * @throws KernelException if the processor lacks it
    */
   public static void setIsa(Isa isa) {

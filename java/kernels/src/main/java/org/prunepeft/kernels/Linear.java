@@ -58,6 +58,7 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param weight W [N,K]
    * @param bias b [N]; null: none
    * @throws KernelException if memory is short or the device cannot do it
@@ -88,12 +89,12 @@ public final class Linear implements AutoCloseable {
     cleanable = CLEANER.register(this, handle);
   }
 
-  /** N. */
+  /** {@return N} */
   public long rows() {
     return rows;
   }
 
-  /** K. */
+  /** {@return K} */
   public long cols() {
     return cols;
   }
@@ -101,10 +102,12 @@ public final class Linear implements AutoCloseable {
   /**
    * y = x Wᵀ + b + Σ S Bᵀ, S = s·D(x) Aᵀ.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M,K]
    * @param branches at most 16, may be empty; each S [M,r] is written
    * @param dropout null: none
    * @param y [M,N], written
+   * @param workspace scratch memory, not for two calls at once
    */
   public void forward(
       Device device,
@@ -145,10 +148,12 @@ public final class Linear implements AutoCloseable {
   /**
    * dX = dY W + Σ Dᵀ(dS A).
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param dy [M,N]
    * @param branches at most 16, may be empty; s holds dS [M,r], scaled already
    * @param dropout as in {@link #forward}
    * @param dx [M,K], written
+   * @param workspace scratch memory, not for two calls at once
    */
   public void gradInput(
       Device device,

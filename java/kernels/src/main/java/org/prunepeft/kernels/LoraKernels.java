@@ -31,10 +31,12 @@ public final class LoraKernels {
   /**
    * S = s·D(x) Aᵀ for each branch.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M,K]
    * @param branches 1 to 16; a, scale, module are read, s [M,r] is written
    * @param dropout null: none
    * @param xCopy where x itself is also written, [M,K]; null: nowhere
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void down(
       Device device,
@@ -77,9 +79,11 @@ public final class LoraKernels {
   /**
    * y += S Bᵀ.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param s [M,r]
    * @param b [N,r]
    * @param y [M,N], read and written
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void up(Device device, Matrix s, Matrix b, Matrix y, Workspace workspace) {
     b.require("b", s.dtype(), b.rows(), s.cols());
@@ -108,11 +112,15 @@ public final class LoraKernels {
   /**
    * dS = scale·dY B and dB = dYᵀ S from one read of dY.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param dy [M,N]
    * @param b [N,r]
    * @param s [M,r], as {@link #down} wrote it
+   * @param scale s, alpha / r for LoRA
    * @param ds [M,r], written; null where it is not wanted
    * @param db [N,r], float32, written or added to
+   * @param accumulate whether gradients are added to what is there; else they replace it
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void gradUp(
       Device device,
@@ -165,9 +173,12 @@ public final class LoraKernels {
   /**
    * dA = dSᵀ D(x) for each branch.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M,K]
    * @param branches s holds dS [M,r]; da [r,K] is written or added to
    * @param dropout as in {@link #down}
+   * @param accumulate whether gradients are added to what is there; else they replace it
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void gradDown(
       Device device,
@@ -207,9 +218,11 @@ public final class LoraKernels {
   /**
    * dX += Dᵀ(dS A), summed over the branches.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param branches s holds dS [M,r], a is A [r,K]
    * @param dropout as in {@link #down}
    * @param dx [M,K], read and written
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void gradInput(
       Device device, List<LoraBranch> branches, Dropout dropout, Matrix dx, Workspace workspace) {

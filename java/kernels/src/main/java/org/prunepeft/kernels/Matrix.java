@@ -15,6 +15,12 @@ import org.bytedeco.javacpp.Pointer;
  */
 public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
   /**
+   * @param data the first element, in the memory of the device that the call names; may be null if
+   *     rows or cols is 0
+   * @param dtype element type
+   * @param rows 0 or more
+   * @param cols 0 or more
+   * @param ld leading dimension in elements, at least cols
    * @throws IllegalArgumentException if a size is out of range, or if the pointer knows its length
    *     (as JavaCPP's own allocations do) and is too short
    */
@@ -59,24 +65,46 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
     }
   }
 
-  /** A dense float32 matrix [rows, cols]. */
+  /**
+   * {@return a dense float32 matrix [rows, cols]}
+   *
+   * @param data the first element; the memory stays the caller's
+   * @param rows 0 or more
+   * @param cols 0 or more
+   */
   public static Matrix of(Pointer data, long rows, long cols) {
     return new Matrix(data, DType.FLOAT32, rows, cols, cols);
   }
 
-  /** A float32 matrix [rows, cols] with a leading dimension. */
+  /**
+   * {@return a float32 matrix [rows, cols] with a leading dimension}
+   *
+   * @param data the first element; the memory stays the caller's
+   * @param rows 0 or more
+   * @param cols 0 or more
+   * @param ld elements from one row to the next, cols or more
+   */
   public static Matrix of(Pointer data, long rows, long cols, long ld) {
     return new Matrix(data, DType.FLOAT32, rows, cols, ld);
   }
 
-  /** A float32 vector, as a matrix of one row. */
+  /**
+   * {@return a float32 vector, as a matrix of one row}
+   *
+   * @param data the first element; the memory stays the caller's
+   * @param length elements, 0 or more
+   */
   public static Matrix vector(Pointer data, long length) {
     return of(data, 1, length);
   }
 
   /**
-   * Rows and columns of this matrix, in its memory.
+   * {@return rows and columns of this matrix, in its memory}
    *
+   * @param row the first, from 0
+   * @param col the first, from 0
+   * @param partRows how many, up to the rest
+   * @param partCols how many, up to the rest
    * @throws IllegalArgumentException if they lie outside it
    */
   public Matrix part(long row, long col, long partRows, long partCols) {

@@ -40,10 +40,12 @@ public final class MultiLoraKernels {
   /**
    * S = s·D(x) Aᵀ.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M,K]
    * @param adapters a, scale and module are read
    * @param segments in rising order of rows, none overlapping
    * @param s [M,R], written
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void down(
       Device device,
@@ -82,9 +84,12 @@ public final class MultiLoraKernels {
   /**
    * y += S Bᵀ.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param adapters b is read
+   * @param segments of rows, each with the index of its adapter
    * @param s [M,R], as {@link #down} wrote it
    * @param y [M,N], read and written
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void up(
       Device device,
@@ -123,10 +128,14 @@ public final class MultiLoraKernels {
   /**
    * dS = scale·dY B and dB = dYᵀ S from one read of dY.
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param dy [M,N]
    * @param adapters b and scale are read, db is written or added to
+   * @param segments of rows, each with the index of its adapter
    * @param s [M,R], as {@link #down} wrote it
    * @param ds [M,R], written; null where it is not wanted
+   * @param accumulate whether gradients are added to what is there; else they replace it
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void gradUp(
       Device device,
@@ -175,10 +184,13 @@ public final class MultiLoraKernels {
   /**
    * dA = dSᵀ D(x).
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M,K]
    * @param adapters module is read, da is written or added to
    * @param segments with the dropout of {@link #down}
    * @param ds [M,R], as {@link #gradUp} wrote it
+   * @param accumulate whether gradients are added to what is there; else they replace it
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void gradDown(
       Device device,
@@ -219,10 +231,12 @@ public final class MultiLoraKernels {
   /**
    * dX += Dᵀ(dS A).
    *
+   * @param device whose kernels compute; what it reads and writes lies there
    * @param adapters a and module are read
    * @param segments with the dropout of {@link #down}
    * @param ds [M,R], as {@link #gradUp} wrote it
    * @param dx [M,K], read and written
+   * @param workspace scratch memory, not for two calls at once
    */
   public static void gradInput(
       Device device,

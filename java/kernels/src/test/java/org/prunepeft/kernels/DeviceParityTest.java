@@ -13,6 +13,8 @@ import java.util.function.Function;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.ImportancePlan.Segment;
 
 /**
@@ -198,9 +200,13 @@ class DeviceParityTest {
 
   /** Products by the frozen linear's own kernels, which every device has. */
   private static void multiply(
-      Device device, Matrix left, Matrix right, boolean transposed, Matrix out) {
-    try (Workspace workspace = new Workspace();
-        Linear linear = new Linear(device, right, null)) {
+      Device device,
+      Matrix left,
+      Matrix right,
+      boolean transposed,
+      Matrix out,
+      Workspace workspace) {
+    try (Linear linear = new Linear(device, right, null)) {
       if (transposed) {
         linear.forward(device, left, List.of(), null, out, workspace);
       } else {
@@ -210,45 +216,58 @@ class DeviceParityTest {
     }
   }
 
-  @Test
-  void borderedLinearAndItsOptimizerStep() {
-    Dropout dropout = new Dropout(0.2f, seed, 1, 0);
-    for (Dropout used : new Dropout[] {null, dropout}) {
-      assertSame(
-          run -> {
-            Matrix g = run.random(N + R, K + R);
-            BorderedLinear linear = new BorderedLinear(DeviceParityTest::multiply, g, R, 0.5f, 4);
-            Matrix weights = run.random(1, R * K + N * R);
-            List<WeightCopy> copies =
-                List.of(new WeightCopy(0, linear.a()), new WeightCopy(R * K, linear.b()));
-            long length = weights.cols();
-            try (AdamW adamw = new AdamW(run.device, DType.FLOAT32, length, copies)) {
-              adamw.refresh(run.device, weights);
-              Matrix x = run.random(M, K + R);
-              Matrix dy = run.random(M, N + R);
-              Matrix gradients = run.result(1, (int) length, 0);
-              Matrix da = gradients.part(0, 0, 1, R * K);
-              Matrix db = gradients.part(0, R * K, 1, N * R);
-              linear.forward(run.device, x, used, run.result(M, N), run.workspace);
-              linear.backward(
-                  run.device,
-                  x,
-                  dy,
-                  used,
-                  run.result(M, K),
-                  new Matrix(da.data(), DType.FLOAT32, R, K, K),
-                  new Matrix(db.data(), DType.FLOAT32, N, R, R),
-                  false,
-                  run.workspace);
-              Matrix mean = run.result(1, (int) length, 0);
-              Matrix square = run.result(1, (int) length, 0);
-              adamw.step(
-                  run.device, AdamW.Settings.of(0.01f, 0.1f, 1), weights, gradients, mean, square);
-              linear.forward(run.device, x, used, run.result(M, N), run.workspace);
-              return run.read();
-            }
-          });
-    }
+  /** On the CPU by our own product, on the device by the path. */
+  @ParameterizedTest
+  @CsvSource({
+    "SPLIT, 0",
+    "SPLIT, 0.2",
+    "BORDERED, 0",
+    "FUSED, 0",
+    "FUSED, 0.2",
+    // Null: by the path that the device's properties choose.
+    ", 0",
+    ", 0.2"
+  })
+  void loraLinearAndItsOptimizerStep(LoraPath path, float p) {
+    Dropout used = p == 0 ? null : new Dropout(p, seed, 1, 0);
+    assertSame(
+        run -> {
+          Matrix g = run.random(N + R, K + R);
+          LoraLinear linear = new LoraLinear(DeviceParityTest::multiply, g, R, 0.5f, 4);
+          LoraPath.Both chosen = linear.paths(run.device, M, used);
+          LoraPath forward = path == null ? chosen.forward() : path;
+          LoraPath backward = path == null ? chosen.backward() : path;
+          Matrix weights = run.random(1, R * K + N * R);
+          List<WeightCopy> copies =
+              List.of(new WeightCopy(0, linear.a()), new WeightCopy(R * K, linear.b()));
+          long length = weights.cols();
+          try (AdamW adamw = new AdamW(run.device, DType.FLOAT32, length, copies)) {
+            adamw.refresh(run.device, weights);
+            Matrix x = run.random(M, K + R);
+            Matrix dy = run.random(M, N + R);
+            Matrix gradients = run.result(1, (int) length, 0);
+            Matrix da = gradients.part(0, 0, 1, R * K);
+            Matrix db = gradients.part(0, R * K, 1, N * R);
+            linear.forward(forward, run.device, x, used, run.result(M, N), run.workspace);
+            linear.backward(
+                backward,
+                run.device,
+                x,
+                dy,
+                used,
+                run.result(M, K),
+                new Matrix(da.data(), DType.FLOAT32, R, K, K),
+                new Matrix(db.data(), DType.FLOAT32, N, R, R),
+                false,
+                run.workspace);
+            Matrix mean = run.result(1, (int) length, 0);
+            Matrix square = run.result(1, (int) length, 0);
+            adamw.step(
+                run.device, AdamW.Settings.of(0.01f, 0.1f, 1), weights, gradients, mean, square);
+            linear.forward(run.device, x, used, run.result(M, N), run.workspace);
+            return run.read();
+          }
+        });
   }
 
   @Test

@@ -20,6 +20,10 @@ public record Columns(String text, String pair, String label, boolean header) {
   /**
    * Checks that columns are named.
    *
+   * @param text the text, or the first of two
+   * @param pair the second text; null for single texts
+   * @param label what is to be told
+   * @param header whether the first line of a table names its columns; without, they have numbers
    * @throws IllegalArgumentException if one of them is named twice
    */
   public Columns {
@@ -32,13 +36,17 @@ public record Columns(String text, String pair, String label, boolean header) {
     }
   }
 
-  /** Texts of an example, 1 or 2. */
+  /** {@return texts of an example, 1 or 2} */
   public int texts() {
     return pair == null ? 1 : 2;
   }
 
-  /** Text, pair if there is one, label if it is wanted. */
-  List<String> names(boolean labelled) {
+  /**
+   * {@return text, pair if there is one, label if it is wanted}
+   *
+   * @param labelled whether the label is wanted
+   */
+  public List<String> names(boolean labelled) {
     List<String> names = new ArrayList<>(List.of(text));
     if (pair != null) {
       names.add(pair);

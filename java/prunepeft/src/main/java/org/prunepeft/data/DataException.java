@@ -4,12 +4,23 @@ package org.prunepeft.data;
 public class DataException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
-  /** With a message only. */
+  /**
+   * With a message only.
+   *
+   * @param message for the user: names what is wrong, with its value, and the remedy where there is
+   *     one
+   */
   public DataException(String message) {
     super(message);
   }
 
-  /** With a message and what led to it. */
+  /**
+   * With a message and what led to it.
+   *
+   * @param message for the user: names what is wrong, with its value, and the remedy where there is
+   *     one
+   * @param cause what led to it
+   */
   public DataException(String message, Throwable cause) {
     super(message, cause);
   }

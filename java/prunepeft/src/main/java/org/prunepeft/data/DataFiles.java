@@ -3,9 +3,10 @@ package org.prunepeft.data;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import org.prunepeft.data.internal.FileTask;
 
 /**
- * A task of the user's own: files of examples in a {@link TableFormat}.
+ * A task of the user's own: files of examples: TSV, CSV, JSON Lines or Parquet, as their names end.
  *
  * @param train to train on; of it also come the parts that have no file of their own
  * @param validation to choose the best epoch by; null: a part of the training file
@@ -20,6 +21,13 @@ public record DataFiles(
   /**
    * Copies the list and puts the default in place of none.
    *
+   * @param train to train on; of it also come the parts that have no file of their own
+   * @param validation to choose the best epoch by; null: a part of the training file
+   * @param test to report on; null: a part of the training file
+   * @param columns where texts and labels are, in all files
+   * @param kind whether labels are names of classes or numbers to be told
+   * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and
+   *     macro F1, or both correlations
    * @throws IllegalArgumentException if a metric is not for such a task
    */
   public DataFiles {
@@ -40,7 +48,7 @@ public record DataFiles(
     }
   }
 
-  /** What a run on the files is called: the training file's name, or its directory's. */
+  /** {@return what a run on the files is called: the training file's name, or its directory's} */
   public String name() {
     Path file = train.toAbsolutePath().normalize();
     String stem = DatasetDirectory.stem(file);
@@ -52,7 +60,7 @@ public record DataFiles(
     return stem.equals("train") && directory != null ? directory.toString() : stem;
   }
 
-  /** The task. Files are read by {@link Task#load}. */
+  /** {@return the task} Files are read by {@link Task#load}. */
   public Task task() {
     return new FileTask(this);
   }

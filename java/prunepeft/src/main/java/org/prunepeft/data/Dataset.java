@@ -17,6 +17,11 @@ public record Dataset(
   /**
    * Copies the lists and checks them.
    *
+   * @param name of the task
+   * @param schema what the examples look like
+   * @param train to fit weights to
+   * @param validation to choose by
+   * @param test to report on, and for nothing else
    * @throws IllegalArgumentException if an example has no target, not the target of such a task, or
    *     another number of texts
    */
@@ -55,7 +60,9 @@ public record Dataset(
     return null;
   }
 
-  /** Names of the classes; an example's label is an index into it. None for a regression. */
+  /**
+   * {@return names of the classes; an example's label is an index into it} None for a regression.
+   */
   public List<String> labels() {
     return schema.labels();
   }

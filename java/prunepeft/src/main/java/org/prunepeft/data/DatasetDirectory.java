@@ -18,7 +18,9 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.data.internal.ExampleFile;
+import org.prunepeft.data.internal.TableFormat;
+import org.prunepeft.io.internal.Spelling;
 
 /**
  * A data set as Hugging Face's hub keeps it, in a directory on the disk: files whose names tell
@@ -59,6 +61,7 @@ public final class DatasetDirectory {
   /**
    * Looks a directory through.
    *
+   * @param directory with the files of the data set, or a README.md that names them
    * @param config the name of a configuration; null: the only one, or the one that is the default
    * @throws DataException if it can't be read, or no file is there to train on
    * @throws IllegalArgumentException if there is no such configuration, or several and none is
@@ -107,12 +110,20 @@ public final class DatasetDirectory {
                     : "datasets.load_from_disk(DIR).to_parquet(\"train.parquet\")"));
   }
 
-  /** To train on. */
+  /**
+   * To train on.
+   *
+   * @return the file
+   */
   public Path train() {
     return parts.get(Part.TRAIN);
   }
 
-  /** To choose the best epoch by; null if there is none. */
+  /**
+   * To choose the best epoch by; null if there is none.
+   *
+   * @return the file, or null
+   */
   public Path validation() {
     return parts.get(Part.VALIDATION);
   }
@@ -122,6 +133,7 @@ public final class DatasetDirectory {
    * those that are kept back.
    *
    * @param columns where labels are
+   * @return the file, or null
    */
   public Path test(Columns columns) {
     Path file = parts.get(Part.TEST);

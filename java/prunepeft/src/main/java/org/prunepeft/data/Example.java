@@ -16,6 +16,9 @@ public record Example(String text, String pair, double target) {
   /**
    * Checks the values.
    *
+   * @param text the text, or the first of two
+   * @param pair the second text; null for tasks of single texts
+   * @param target number of the class, or the number to be told; {@link #UNLABELLED} if not known
    * @throws NullPointerException if the text is null
    * @throws IllegalArgumentException if the target is infinite
    */
@@ -26,13 +29,13 @@ public record Example(String text, String pair, double target) {
     }
   }
 
-  /** Whether the target is known. */
+  /** {@return whether the target is known} */
   public boolean labelled() {
     return !Double.isNaN(target);
   }
 
   /**
-   * Number of the class, 0 or more.
+   * {@return number of the class, 0 or more}
    *
    * @throws IllegalStateException if the target is not one
    */

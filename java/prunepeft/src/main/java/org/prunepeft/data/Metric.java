@@ -3,7 +3,7 @@ package org.prunepeft.data;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 
 /** A measure of quality; more is better. Names are those of Hugging Face's {@code evaluate}. */
 public enum Metric {
@@ -41,27 +41,31 @@ public enum Metric {
     this.share = share;
   }
 
-  /** Its name in files, such as {@code matthews_correlation}. */
+  /** {@return its name in files, such as {@code matthews_correlation}} */
   public String key() {
     return key;
   }
 
-  /** Its name in text, such as {@code Matthews correlation}. */
+  /** {@return its name in text, such as {@code Matthews correlation}} */
   public String label() {
     return label;
   }
 
-  /** Which kind of task it measures. */
+  /** {@return which kind of task it measures} */
   public TaskKind kind() {
     return kind;
   }
 
-  /** Whether it is defined for two classes only, the second being the positive one. */
+  /** {@return whether it is defined for two classes only, the second being the positive one} */
   public boolean binary() {
     return this == F1 || this == ACCURACY_AND_F1;
   }
 
-  /** A value for a reader: {@code 79.75 %} for a share, {@code 0.4531} for a correlation. */
+  /**
+   * {@return a value for a reader: {@code 79.75 %} for a share, {@code 0.4531} for a correlation}
+   *
+   * @param value as the metric gives it: 0.7975
+   */
   public String format(double value) {
     return share
         ? String.format(Locale.ROOT, "%.2f %%", 100 * value)
@@ -69,8 +73,9 @@ public enum Metric {
   }
 
   /**
-   * The metric with that {@link #key}.
+   * {@return the metric with that {@link #key}}
    *
+   * @param key such as matthews_correlation
    * @throws IllegalArgumentException if there is none; the message suggests the nearest
    */
   public static Metric byKey(String key) {

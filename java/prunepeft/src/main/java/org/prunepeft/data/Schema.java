@@ -25,6 +25,11 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
   /**
    * Copies the lists and checks the values.
    *
+   * @param kind classification or regression
+   * @param textColumns texts an example has, 1 or 2
+   * @param labels names of the classes, 2 or more, by their numbers; none for a regression
+   * @param metrics what is measured, 1 or more; the first, the task's official one, is what the
+   *     best epoch is chosen by
    * @throws IllegalArgumentException if one is out of range, a label occurs twice, or a metric is
    *     not for such a task
    */
@@ -58,36 +63,47 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
   }
 
   /**
-   * A task's.
+   * {@return a task's, with these classes}
    *
+   * @param task whose kind, texts and metrics it takes
    * @param labels names of the classes; none for a regression
    */
   public static Schema of(Task task, List<String> labels) {
     return new Schema(task.kind(), task.textColumns(), labels, task.metrics());
   }
 
-  /** A classification of single texts by accuracy and macro F1. */
+  /**
+   * {@return a classification of single texts by accuracy and macro F1}
+   *
+   * @param labels names of the classes, 2 or more; an example's label is an index into them
+   */
   public static Schema classification(List<String> labels) {
     return new Schema(
         TaskKind.CLASSIFICATION, 1, labels, List.of(Metric.ACCURACY, Metric.MACRO_F1));
   }
 
-  /** A regression of single texts by Pearson's and Spearman's correlation. */
+  /** {@return a regression of single texts by Pearson's and Spearman's correlation} */
   public static Schema regression() {
     return new Schema(TaskKind.REGRESSION, 1, List.of(), List.of(Metric.PEARSON, Metric.SPEARMAN));
   }
 
-  /** What the best epoch is chosen by. */
+  /** {@return what the best epoch is chosen by} */
   public Metric primary() {
     return metrics.get(0);
   }
 
-  /** Numbers that a head gives for an example: a score for each class, or the one number. */
+  /**
+   * {@return numbers that a head gives for an example: a score for each class, or the one number}
+   */
   public int outputs() {
     return kind == TaskKind.REGRESSION ? 1 : labels.size();
   }
 
-  /** As keys of a run's configuration: {@link #fromMap} reads them. */
+  /**
+   * As keys of a run's configuration: {@link #fromMap} reads them.
+   *
+   * @return members in order
+   */
   public Map<String, Object> toMap() {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put(PROBLEM_TYPE, kind.problemType());
@@ -100,6 +116,8 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
   /**
    * Reads the keys that {@link #toMap} writes; others are left alone.
    *
+   * @param map as parsed from JSON
+   * @return the schema
    * @throws IllegalArgumentException if a key is missing or has no fitting value
    */
   public static Schema fromMap(Map<String, ?> map) {

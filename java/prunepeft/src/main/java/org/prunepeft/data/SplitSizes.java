@@ -17,6 +17,9 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
   /**
    * Checks the values.
    *
+   * @param train 1 or more
+   * @param validation 0 or more
+   * @param test 0 or more
    * @throws IllegalArgumentException if a size is below its minimum
    */
   public SplitSizes {
@@ -25,7 +28,11 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
     check("test", test, 0);
   }
 
-  /** These sizes, with others in place of those that are not specified. */
+  /**
+   * {@return these sizes, with others in place of those that are not specified}
+   *
+   * @param others for the parts without a size here
+   */
   public SplitSizes orElse(SplitSizes others) {
     return new SplitSizes(
         train == null ? others.train : train,
@@ -34,7 +41,7 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
   }
 
   /**
-   * Examples in all three parts.
+   * {@return examples in all three parts}
    *
    * @throws NullPointerException if one is not specified
    */

@@ -5,36 +5,41 @@ import java.util.List;
 
 /** A task with its data. */
 public interface Task {
-  /** By which {@link Tasks#byName} finds it. */
+  /**
+   * By which {@link Tasks#byName} finds it.
+   *
+   * @return the name
+   */
   String name();
 
-  /** What is told from what, in a sentence. */
+  /** {@return what is told from what, in a sentence} */
   String description();
 
-  /** Where the data comes from. */
+  /** {@return where the data comes from} */
   String source();
 
-  /** Under which licence the data may be used. */
+  /** {@return under which licence the data may be used} */
   String licence();
 
-  /** Whether a class or a number is told. */
+  /** {@return whether a class or a number is told} */
   default TaskKind kind() {
     return TaskKind.CLASSIFICATION;
   }
 
-  /** Texts an example has, 1 or 2. */
+  /** {@return texts an example has, 1 or 2} */
   default int textColumns() {
     return 1;
   }
 
-  /** What is measured, the official metric first; the best epoch is chosen by that one. */
+  /** {@return what is measured, the official metric first; the best epoch is chosen by that one} */
   default List<Metric> metrics() {
     return List.of(Metric.ACCURACY, Metric.MACRO_F1);
   }
 
   /**
-   * This task with its data in a directory.
+   * {@return this task with its data in a directory}
    *
+   * @param data the directory
    * @throws IllegalArgumentException if its data is not read from a directory
    */
   default Task at(Path data) {
@@ -58,6 +63,7 @@ public interface Task {
    *
    * @param sizes examples in each part; where none is specified, what suits the task
    * @param seed of the draw
+   * @return the three parts, with no example in two of them
    * @throws IllegalArgumentException if the task has fewer examples than asked for
    * @throws DataException if the data is missing or damaged
    */

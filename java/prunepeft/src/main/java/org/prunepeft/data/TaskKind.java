@@ -13,7 +13,7 @@ public enum TaskKind {
     this.problemType = problemType;
   }
 
-  /** Its name in Hugging Face's configurations, {@code problem_type}. */
+  /** {@return its name in Hugging Face's configurations, {@code problem_type}} */
   public String problemType() {
     return problemType;
   }

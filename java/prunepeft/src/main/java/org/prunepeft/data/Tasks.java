@@ -3,7 +3,10 @@ package org.prunepeft.data;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentSkipListMap;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.data.internal.Acceptability;
+import org.prunepeft.data.internal.GlueTask;
+import org.prunepeft.data.internal.WordNetSupersense;
+import org.prunepeft.io.internal.Spelling;
 
 /** The tasks that can be asked for by name. */
 public final class Tasks {
@@ -20,6 +23,7 @@ public final class Tasks {
   /**
    * Adds a task.
    *
+   * @param task with a name that no other has
    * @throws IllegalArgumentException if there is one of its name
    */
   public static void register(Task task) {
@@ -28,7 +32,7 @@ public final class Tasks {
     }
   }
 
-  /** The names, in alphabetical order. */
+  /** {@return the names, in alphabetical order} */
   public static List<String> names() {
     return List.copyOf(TASKS.keySet());
   }
@@ -36,6 +40,8 @@ public final class Tasks {
   /**
    * Finds a task.
    *
+   * @param name one of {@link #names}
+   * @return the task
    * @throws IllegalArgumentException if there is none of that name; the message suggests the
    *     nearest, if one is near, and lists all
    */

@@ -1,9 +1,11 @@
 /**
- * Tasks, tokens and batches, in plain arrays.
+ * Tasks and their examples, in plain arrays.
  *
- * <p>A {@link org.prunepeft.data.Task} draws a {@link org.prunepeft.data.Dataset} of texts; a
- * {@link org.prunepeft.data.Tokenizer} turns it into an {@link org.prunepeft.data.EncodedDataset};
- * {@link org.prunepeft.data.Batches} cuts that into padded batches. All draws are functions of a
- * seed and are the same on every machine and JDK.
+ * <p>A {@link org.prunepeft.data.Task} draws a {@link org.prunepeft.data.Dataset} of texts and
+ * labels, which its {@link org.prunepeft.data.Schema} explains; {@link org.prunepeft.data.Tasks}
+ * knows the tasks that have a name. Own files are {@link org.prunepeft.data.DataFiles}, whose
+ * {@link org.prunepeft.data.Columns} say where texts and labels are; {@link
+ * org.prunepeft.data.DatasetDirectory} finds the files of a data set of Hugging Face's hub. All
+ * draws are functions of a seed and are the same on every machine and JDK.
  */
 package org.prunepeft.data;

@@ -5,16 +5,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.io.HuggingFaceDirectory;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Models.Pretrained;
+import org.prunepeft.model.internal.HuggingFaceConfig;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with
- * the names of the classes, model.safetensors with the encoder, tokenizer.json and
- * tokenizer_config.json; and the head apart, in {@value #HEAD}.
+ * the names of the classes, model.safetensors with the encoder, the tokenizer's files; and the head
+ * apart, in {@value #HEAD}.
  */
 public final class MergedModel {
   /** The head, which no class of Hugging Face's library computes: keys classifier.weight, .bias. */
@@ -57,7 +57,7 @@ public final class MergedModel {
     Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
     config.putAll(labels(adapter.labels()));
     new HuggingFaceDirectory(directory.path())
-        .write(config, base.tokenizer(), base.tokenizerConfigToWrite(), merged);
+        .write(config, base.tokenizer(), base.tokenizerFilesToWrite(), merged);
   }
 
   /** The names of the classes as Hugging Face's configurations have them. */

@@ -12,15 +12,17 @@ import java.util.stream.LongStream;
  * in parts, straight to where they shall be. Several threads may read at once.
  */
 public interface Checkpoint extends Closeable {
-  /** What messages call it: a file or a directory. */
+  /** {@return what messages call it: a file or a directory} */
   String origin();
 
-  /** The names of all tensors. */
+  /** {@return the names of all tensors} */
   Set<String> names();
 
   /**
-   * A tensor's sizes in PyTorch's layout: [out,in] for a linear, [rows,width] for an embedding.
+   * {@return a tensor's sizes in PyTorch's layout: [out,in] for a linear, [rows,width] for an
+   * embedding}
    *
+   * @param name one of {@link #names}
    * @throws java.util.NoSuchElementException if there is no such tensor
    */
   long[] shape(String name);
@@ -40,8 +42,9 @@ public interface Checkpoint extends Closeable {
   void readFloats(String name, long first, ByteBuffer target) throws IOException;
 
   /**
-   * All values of a tensor, row-major.
+   * {@return all values of a tensor, row-major}
    *
+   * @param name one of {@link #names}
    * @throws java.util.NoSuchElementException if there is no such tensor
    * @throws FormatException if its elements are no floating-point numbers
    * @throws IllegalArgumentException if it has more values than an array

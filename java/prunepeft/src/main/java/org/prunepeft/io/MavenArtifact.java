@@ -8,6 +8,7 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.prunepeft.io.internal.Assets;
 
 /**
  * A jar of a model or of data that no build asks for: it is used where it is on the class path or
@@ -21,12 +22,12 @@ import java.util.List;
 public record MavenArtifact(String groupId, String artifactId, String version, int megabytes) {
   private static final String GET = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:get";
 
-  /** Group, artifact and version. */
+  /** {@return group, artifact and version} */
   public String coordinates() {
     return groupId + ":" + artifactId + ":" + version;
   }
 
-  /** Where it is in the local Maven repository, if it is there. */
+  /** {@return where it is in the local Maven repository, if it is there} */
   public Path file() {
     return repository()
         .resolve(groupId.replace('.', '/'))
@@ -44,7 +45,7 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
   }
 
   /**
-   * Whether a resource of it can be opened.
+   * {@return whether a resource of it can be opened}
    *
    * @param resource its path in the jar
    */

@@ -17,6 +17,7 @@ import java.util.NoSuchElementException;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
+import org.prunepeft.io.internal.AtomicFile;
 
 /**
  * Tensors in a file of the safetensors format, as Hugging Face's libraries write and read it.
@@ -62,27 +63,49 @@ public final class SafeTensors implements Checkpoint {
 
   /** The type of a tensor's elements. */
   public enum DType {
+    /** A truth value in a byte. */
     BOOL(8),
+    /** Unsigned. */
     U8(8),
+    /** Signed. */
     I8(8),
+    /** 5 bits of exponent, 2 of fraction. */
     F8_E5M2(8),
+    /** 4 bits of exponent, 3 of fraction; no infinities. */
     F8_E4M3(8),
+    /** A power of two: 8 bits of exponent. */
     F8_E8M0(8),
+    /** 4 bits of exponent, 3 of fraction; no infinities, no negative zero. */
     F8_E4M3FNUZ(8),
+    /** 5 bits of exponent, 2 of fraction; no infinities, no negative zero. */
     F8_E5M2FNUZ(8),
+    /** 4 bits: 2 of exponent, 1 of fraction. */
     F4(4),
+    /** 6 bits: 2 of exponent, 3 of fraction. */
     F6_E2M3(6),
+    /** 6 bits: 3 of exponent, 2 of fraction. */
     F6_E3M2(6),
+    /** Signed. */
     I16(16),
+    /** Unsigned. */
     U16(16),
+    /** IEEE 754 half precision. */
     F16(16),
+    /** The upper half of a float32. */
     BF16(16),
+    /** Signed. */
     I32(32),
+    /** Unsigned. */
     U32(32),
+    /** IEEE 754 single precision. */
     F32(32),
+    /** A complex number of two float32. */
     C64(64),
+    /** IEEE 754 double precision. */
     F64(64),
+    /** Signed. */
     I64(64),
+    /** Unsigned. */
     U64(64);
 
     private final int bits;
@@ -91,12 +114,12 @@ public final class SafeTensors implements Checkpoint {
       this.bits = bits;
     }
 
-    /** The size of an element in bits. */
+    /** {@return the size of an element in bits} */
     public int bits() {
       return bits;
     }
 
-    /** Whether elements are floating-point numbers of whole bytes. */
+    /** {@return whether elements are floating-point numbers of whole bytes} */
     public boolean isFloat() {
       return switch (this) {
         case F64, F32, F16, BF16, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ -> true;
@@ -115,6 +138,8 @@ public final class SafeTensors implements Checkpoint {
     /**
      * Checks that shape and values agree.
      *
+     * @param shape sizes, each at least 0; [] for a single value
+     * @param values row-major, as many as the product of the sizes; not copied
      * @throws IllegalArgumentException if they don't
      */
     public Tensor {
@@ -135,10 +160,10 @@ public final class SafeTensors implements Checkpoint {
 
   /** A tensor to write, whose bytes are taken in parts. */
   public interface Source {
-    /** The type of its elements. */
+    /** {@return the type of its elements} */
     DType dtype();
 
-    /** Its sizes; [] for a single value. */
+    /** {@return its sizes; [] for a single value} */
     long[] shape();
 
     /**
@@ -160,7 +185,7 @@ public final class SafeTensors implements Checkpoint {
    * @param end the offset of the byte behind its last
    */
   public record Entry(DType dtype, long[] shape, long begin, long end) {
-    /** Its size in bytes. */
+    /** {@return its size in bytes} */
     public long bytes() {
       return end - begin;
     }
@@ -197,6 +222,8 @@ public final class SafeTensors implements Checkpoint {
    * Writes all tensors of a checkpoint, converted to float32, with the metadata <code>
    * {"format": "pt"}</code>, as {@link #write(Path, Map, Map)} does.
    *
+   * @param file replaced if it is there, as a whole
+   * @param tensors read one by one; not closed
    * @throws IllegalArgumentException if a tensor is named {@code __metadata__}
    * @throws FormatException if a tensor's elements are no floating-point numbers
    * @throws IOException if reading or writing fails; a file that was there before is then as it was
@@ -341,14 +368,15 @@ public final class SafeTensors implements Checkpoint {
     return Collections.unmodifiableSet(entries.keySet());
   }
 
-  /** The metadata, empty if there is none. */
+  /** {@return the metadata, empty if there is none} */
   public Map<String, String> metadata() {
     return Collections.unmodifiableMap(metadata);
   }
 
   /**
-   * What the header says of a tensor.
+   * {@return what the header says of a tensor}
    *
+   * @param name one of {@link #names}
    * @throws NoSuchElementException if there is no such tensor
    */
   public Entry entry(String name) {
@@ -361,8 +389,10 @@ public final class SafeTensors implements Checkpoint {
   }
 
   /**
-   * A tensor as it is stored, for {@link #write(Path, Map, Map)}; good until this is closed.
+   * {@return a tensor as it is stored, for {@link #write(Path, Map, Map)}; good until this is
+   * closed}
    *
+   * @param name one of {@link #names}
    * @throws NoSuchElementException if there is no such tensor
    */
   public Source source(String name) {
@@ -408,6 +438,7 @@ public final class SafeTensors implements Checkpoint {
   /**
    * Reads a tensor of any type.
    *
+   * @param name one of {@link #names}
    * @return its bytes, little-endian
    * @throws NoSuchElementException if there is no such tensor
    * @throws IllegalArgumentException if it is larger than an array, 2 GiB; {@link #read} it in

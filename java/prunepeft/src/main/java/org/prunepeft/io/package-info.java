@@ -1,10 +1,11 @@
 /**
- * Files in and out, on plain arrays and buffers, without a tensor library.
+ * Stored weights, on plain arrays, without a tensor library.
  *
- * <p>In: models and data on the class path ({@link org.prunepeft.io.Assets}), weights of ONNX
- * models ({@link org.prunepeft.io.OnnxWeights}). Both ways: tensors for Hugging Face's libraries
- * ({@link org.prunepeft.io.SafeTensors}), the results of a run ({@link
- * org.prunepeft.io.RunDirectory}). Files that come from elsewhere are checked before they are
- * believed.
+ * <p>A {@link org.prunepeft.io.Checkpoint} gives a model's tensors by name: out of a file ({@link
+ * org.prunepeft.io.SafeTensors}) or out of memory ({@link org.prunepeft.io.MapCheckpoint}). A
+ * {@link org.prunepeft.io.MavenArtifact} is where a model's files come from. What is wrong with a
+ * file is told by {@link org.prunepeft.io.FormatException}, with what is missing by {@link
+ * org.prunepeft.io.AssetException}, with a run's directory by {@link
+ * org.prunepeft.io.RunDirectoryException}.
  */
 package org.prunepeft.io;

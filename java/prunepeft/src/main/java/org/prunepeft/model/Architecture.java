@@ -8,11 +8,17 @@ import java.util.Locale;
 
 /** The encoder architectures that are read, each with Hugging Face's names of its parts. */
 public enum Architecture {
+  /** BERT (Devlin et al. 2019). */
   BERT("bert", "bert", Layout.BERT),
+  /** RoBERTa (Liu et al. 2019). */
   ROBERTA("roberta", "roberta", Layout.BERT),
+  /** XLM-R (Conneau et al. 2020). */
   XLM_ROBERTA("xlm-roberta", "roberta", Layout.BERT),
+  /** DistilBERT (Sanh et al. 2019). */
   DISTILBERT("distilbert", "distilbert", Layout.DISTILBERT),
+  /** ELECTRA (Clark et al. 2020), the discriminator. */
   ELECTRA("electra", "electra", Layout.BERT),
+  /** DeBERTa-v2 and v3 (He et al. 2021). */
   DEBERTA_V2("deberta-v2", "deberta", Layout.DEBERTA);
 
   /**
@@ -73,12 +79,12 @@ public enum Architecture {
     this.layout = layout;
   }
 
-  /** What config.json calls it: model_type. */
+  /** {@return what config.json calls it: model_type} */
   public String modelType() {
     return modelType;
   }
 
-  /** The encoder's name within a model that has a task head: bert, roberta, ... */
+  /** {@return the encoder's name within a model that has a task head: bert, roberta, ...} */
   public String prefix() {
     return prefix;
   }
@@ -93,6 +99,7 @@ public enum Architecture {
 
   /**
    * @param layer 0-based
+   * @param projection which of the layer
    * @return a projection's name: encoder.layer.3.attention.self.query
    */
   public String path(int layer, Projection projection) {
@@ -108,9 +115,10 @@ public enum Architecture {
   }
 
   /**
-   * The projection that an entry of target_modules means: BERT's name for it, as {@link
-   * Projection#target} has it, or the last part of this architecture's own, such as q_lin.
+   * {@return the projection that an entry of target_modules means: BERT's name for it, as {@link
+   * Projection#target} has it, or the last part of this architecture's own, such as q_lin}
    *
+   * @param target BERT's name, or the architecture's own, such as q_lin
    * @throws IllegalArgumentException if there is none; names those that there are
    */
   public Projection projection(String target) {
@@ -142,8 +150,9 @@ public enum Architecture {
   }
 
   /**
-   * The architecture of a model_type.
+   * {@return the architecture of a model_type}
    *
+   * @param modelType config.json's model_type, such as xlm-roberta
    * @throws IllegalArgumentException if it is not read here; names those that are
    */
   public static Architecture ofModelType(String modelType) {

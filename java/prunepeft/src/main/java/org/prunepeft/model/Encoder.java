@@ -6,12 +6,13 @@ import org.prunepeft.torch.FlatParameters;
 
 /** A frozen pre-trained encoder into which a fine-tuning method may put modules. */
 public interface Encoder extends AutoCloseable {
+  /** {@return the encoder's shape} */
   EncoderConfig config();
 
-  /** What the layers take in, compute in and give out. */
+  /** {@return what the layers take in, compute in and give out} */
   Precision precision();
 
-  /** Where its tensors lie. */
+  /** {@return where its tensors lie} */
   default ComputeDevice device() {
     return ComputeDevice.CPU;
   }
@@ -19,6 +20,7 @@ public interface Encoder extends AutoCloseable {
   /**
    * What the first layer takes in.
    *
+   * @param input token ids, types and mask of a batch, on the encoder's device
    * @return [B·T, hidden]; rows of padding hold no meaning
    * @throws IllegalArgumentException if the batch is longer than the model's positions
    */
@@ -39,6 +41,7 @@ public interface Encoder extends AutoCloseable {
   /**
    * Hidden states of the last layer.
    *
+   * @param input token ids, types and mask of a batch, on the encoder's device
    * @param insertions what sits in the encoder
    * @return [B·T, hidden]; rows of padding hold no meaning
    */

@@ -35,6 +35,26 @@ public record EncoderConfig(
     boolean absolutePositions,
     RelativeAttention relative,
     Convolution convolution) {
+  /**
+   * Checks the values.
+   *
+   * @param architecture model_type
+   * @param layers num_hidden_layers
+   * @param hidden hidden_size, a multiple of heads
+   * @param heads num_attention_heads
+   * @param intermediate intermediate_size
+   * @param vocabulary vocab_size
+   * @param positions max_position_embeddings
+   * @param types type_vocab_size; 0: no token types
+   * @param layerNormEpsilon layer_norm_eps
+   * @param embedding embedding_size, the width of the embedding tables
+   * @param activation hidden_act
+   * @param padding pad_token_id
+   * @param absolutePositions whether positions are added to the embeddings; position_biased_input
+   * @param relative null: attention knows nothing of positions; DeBERTa alone has it
+   * @param convolution null: none; DeBERTa-v2 alone has it
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public EncoderConfig {
     atLeast("num_hidden_layers", layers, 1);
     atLeast("hidden_size", hidden, 1);
@@ -82,7 +102,18 @@ public record EncoderConfig(
     }
   }
 
-  /** A BERT with exact GELU. */
+  /**
+   * A BERT with exact GELU.
+   *
+   * @param layers num_hidden_layers
+   * @param hidden hidden_size, a multiple of heads
+   * @param heads num_attention_heads
+   * @param intermediate intermediate_size
+   * @param vocabulary vocab_size
+   * @param positions max_position_embeddings
+   * @param types type_vocab_size; 0: no token types
+   * @param layerNormEpsilon layer_norm_eps
+   */
   public EncoderConfig(
       int layers,
       int hidden,
@@ -110,7 +141,7 @@ public record EncoderConfig(
         null);
   }
 
-  /** The longest sequence, special tokens included. */
+  /** {@return the longest sequence, special tokens included} */
   public int maxTokens() {
     return positions - firstPosition(architecture, padding);
   }
@@ -124,20 +155,30 @@ public record EncoderConfig(
   }
 
   /**
-   * A projection's name in the checkpoint, without the encoder's prefix; adapter files use it.
+   * {@return a projection's name in the checkpoint, without the encoder's prefix; adapter files use
+   * it}
    *
    * @param layer 0-based
+   * @param projection of any layer: their shapes are the same
    */
   public String path(int layer, Projection projection) {
     return architecture.path(layer, projection);
   }
 
-  /** A projection's rows: the width of its output. */
+  /**
+   * {@return a projection's rows: the width of its output}
+   *
+   * @param projection of any layer: their shapes are the same
+   */
   public int outputs(Projection projection) {
     return projection == Projection.INTERMEDIATE ? intermediate : hidden;
   }
 
-  /** A projection's columns: the width of its input. */
+  /**
+   * {@return a projection's columns: the width of its input}
+   *
+   * @param projection of any layer: their shapes are the same
+   */
   public int inputs(Projection projection) {
     return projection == Projection.OUTPUT ? intermediate : hidden;
   }

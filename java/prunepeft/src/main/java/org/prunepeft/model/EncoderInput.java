@@ -29,6 +29,9 @@ public record EncoderInput(
    * @param ids B·T token ids, row by row
    * @param types B·T token types
    * @param mask B·T values, 1 for a real token, 0 for padding
+   * @param rows B, texts in the batch, 1 or more
+   * @param length T, tokens of the longest, 1 or more
+   * @return the batch, owned by the scope that is open
    */
   public static EncoderInput of(
       ComputeDevice device, long[] ids, long[] types, byte[] mask, int rows, int length) {
@@ -56,22 +59,31 @@ public record EncoderInput(
         largestId);
   }
 
-  /** On the CPU; see the other method. */
+  /**
+   * On the CPU; see the other method.
+   *
+   * @param ids [B·T] token ids
+   * @param types [B·T] token types, 0 or 1
+   * @param mask [B·T] 1 for a token, 0 for padding
+   * @param rows B, texts in the batch, 1 or more
+   * @param length T, tokens of the longest, 1 or more
+   * @return the batch, owned by the scope that is open
+   */
   public static EncoderInput of(long[] ids, long[] types, byte[] mask, int rows, int length) {
     return of(ComputeDevice.CPU, ids, types, mask, rows, length);
   }
 
-  /** Where the tensors lie. */
+  /** {@return where the tensors lie} */
   public ComputeDevice device() {
     return ComputeDevice.of(ids);
   }
 
-  /** B. */
+  /** {@return B} */
   public int rows() {
     return (int) ids.size(0);
   }
 
-  /** T. */
+  /** {@return T} */
   public int length() {
     return (int) ids.size(1);
   }

@@ -23,21 +23,33 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
    */
   public record Part(int layer, String path, long firstRow, long rows) {}
 
+  /**
+   * Copies the list.
+   *
+   * @param frozen W [N,K] and b [N]
+   * @param parts in the order of the rows; their rows add up to N
+   */
   public FrozenLinear {
     parts = List.copyOf(parts);
   }
 
-  /** Of tensors that the model owns. */
+  /**
+   * Of tensors that the model owns.
+   *
+   * @param weight W [N,K]
+   * @param bias b [N]; null: none
+   * @param parts in the order of the rows; their rows add up to N
+   */
   public FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
     this(new FrozenWeight(weight, bias), parts);
   }
 
-  /** W [N,K]; owned by the model. */
+  /** {@return W [N,K]; owned by the model} */
   public Tensor weight() {
     return frozen.weight();
   }
 
-  /** b [N]; owned by the model. */
+  /** {@return b [N]; owned by the model} */
   public Tensor bias() {
     return frozen.bias();
   }

@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.global.torch;
 
 /** An activation, as config.json names it in hidden_act. */
 public enum HiddenActivation {
+  /** GELU with the error function. */
   GELU("gelu", "gelu_python") {
     @Override
     Tensor apply(Tensor x) {
@@ -20,18 +21,21 @@ public enum HiddenActivation {
       return torch.gelu(x, "tanh");
     }
   },
+  /** max(x, 0). */
   RELU("relu") {
     @Override
     Tensor apply(Tensor x) {
       return torch.relu(x);
     }
   },
+  /** x · sigmoid(x). */
   SILU("silu", "swish") {
     @Override
     Tensor apply(Tensor x) {
       return torch.silu(x);
     }
   },
+  /** The hyperbolic tangent. */
   TANH("tanh") {
     @Override
     Tensor apply(Tensor x) {
@@ -45,7 +49,7 @@ public enum HiddenActivation {
     this.names = List.of(names);
   }
 
-  /** What config.json calls it. */
+  /** {@return what config.json calls it} */
   public String hiddenAct() {
     return names.get(0);
   }
@@ -53,6 +57,9 @@ public enum HiddenActivation {
   abstract Tensor apply(Tensor x);
 
   /**
+   * @param hiddenAct config.json's hidden_act: gelu, gelu_python, gelu_new, gelu_pytorch_tanh,
+   *     relu, silu, swish or tanh
+   * @return the activation
    * @throws IllegalArgumentException if the name is not known here; names those that are
    */
   public static HiddenActivation of(String hiddenAct) {

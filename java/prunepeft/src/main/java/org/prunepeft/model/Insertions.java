@@ -15,6 +15,7 @@ public interface Insertions {
   /**
    * Computes a frozen linear, with whatever sits on it.
    *
+   * @param linear one of the encoder's, with its layer and projections
    * @param x [M,K], dense
    * @return [M,N]
    */
@@ -26,6 +27,7 @@ public interface Insertions {
    * Computes a frozen linear of relative positions, which DeBERTa sends through the projections of
    * the content: as {@link #linear}, but the rows are no tokens.
    *
+   * @param linear one of the encoder's, with its layer and projections
    * @param x [positions,K], dense
    * @return [positions,N]
    */
@@ -37,6 +39,8 @@ public interface Insertions {
    * Computes scaled dot-product attention between a layer's projections.
    *
    * @param qkv query, key and value of all heads, [B·T, 3·hidden], dense
+   * @param input the batch that qkv comes from
+   * @param heads num_attention_heads, of which hidden is a multiple
    * @return the context, [B·T, hidden], in float32 or in the type of qkv
    */
   default Tensor attention(Tensor qkv, EncoderInput input, long heads) {

@@ -12,7 +12,12 @@ import org.bytedeco.pytorch.global.torch;
  * @param epsilon added to the variance
  */
 public record LayerNorm(Tensor weight, Tensor bias, double epsilon) {
-  /** In the type of x. On a GPU LibTorch normalises only what is of the weight's type. */
+  /**
+   * In the type of x. On a GPU LibTorch normalises only what is of the weight's type.
+   *
+   * @param x [M,hidden], of the weights' type or a narrower one
+   * @return [M,hidden], in the type of x
+   */
   public Tensor apply(Tensor x) {
     torch.ScalarType type = x.scalar_type().intern();
     if (x.is_cuda() && type != weight.scalar_type().intern()) {

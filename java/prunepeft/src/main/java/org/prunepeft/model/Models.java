@@ -9,14 +9,16 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
-import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MavenArtifact;
-import org.prunepeft.io.OnnxWeights;
-import org.prunepeft.io.Spelling;
-import org.prunepeft.io.WordPieceVocabulary;
+import org.prunepeft.io.internal.Assets;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.io.internal.OnnxWeights;
+import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.io.internal.WordPieceVocabulary;
+import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.internal.Torch;
 
@@ -39,7 +41,15 @@ public final class Models {
       String licence,
       MavenArtifact download,
       Loader loader) {
-    /** A model that comes with the program. */
+    /**
+     * A model that comes with the program.
+     *
+     * @param name what commands call it
+     * @param description one line
+     * @param source where its weights come from
+     * @param licence of the weights
+     * @param loader loads it
+     */
     public Entry(String name, String description, String source, String licence, Loader loader) {
       this(name, description, source, licence, null, loader);
     }
@@ -48,9 +58,20 @@ public final class Models {
   /** Loads a model. */
   @FunctionalInterface
   public interface Loader {
+    /**
+     * Loads it.
+     *
+     * @param precision of frozen weights and activations
+     * @param device where its tensors are to lie
+     * @return its encoder and tokenizer, the encoder the caller's to close
+     */
     LoadedModel load(Precision precision, ComputeDevice device);
 
-    /** Loads it in float32 on the CPU. */
+    /**
+     * Loads it in float32 on the CPU.
+     *
+     * @return its encoder and tokenizer, the encoder the caller's to close
+     */
     default LoadedModel load() {
       return load(Precision.FLOAT32, ComputeDevice.CPU);
     }
@@ -58,6 +79,7 @@ public final class Models {
     /**
      * Opens the model's files without making an encoder of them: for a conversion.
      *
+     * @return the parts, the caller's to close
      * @throws UnsupportedOperationException if the model is not made of such files
      * @throws IOException if reading fails
      */
@@ -71,35 +93,50 @@ public final class Models {
    *
    * @param config of the encoder
    * @param tokenizer tokenizer.json
-   * @param tokenizerConfig tokenizer_config.json; null: there is none
+   * @param tokenizerFiles what else belongs to the tokenizer, by the files' names:
+   *     tokenizer_config.json, special_tokens_map.json, added_tokens.json; may be empty
    * @param weights the encoder's, and perhaps a head's; closed with this
    */
   public record Pretrained(
-      EncoderConfig config, byte[] tokenizer, byte[] tokenizerConfig, Checkpoint weights)
+      EncoderConfig config,
+      byte[] tokenizer,
+      Map<String, byte[]> tokenizerFiles,
+      Checkpoint weights)
       implements Closeable {
-    /** A model without tokenizer_config.json. */
+    /**
+     * A model whose tokenizer is tokenizer.json alone.
+     *
+     * @param config of the encoder
+     * @param tokenizer tokenizer.json
+     * @param weights the encoder's, and perhaps a head's; closed with this
+     */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
-      this(config, tokenizer, null, weights);
+      this(config, tokenizer, Map.of(), weights);
     }
 
     /**
      * Writes it as Hugging Face's library would save it.
      *
+     * @param directory new, or without files of these names
      * @throws IOException if writing fails, or the directory holds a model already
      */
     public void write(Path directory) throws IOException {
       new HuggingFaceDirectory(directory)
-          .write(HuggingFaceConfig.write(config), tokenizer, tokenizerConfigToWrite(), weights);
+          .write(HuggingFaceConfig.write(config), tokenizer, tokenizerFilesToWrite(), weights);
     }
 
     /**
-     * The tokenizer_config.json that belongs into a directory: the model's own, or, if it has none,
-     * one that says what its tokenizer does.
+     * {@return the tokenizer's files that belong into a directory beside tokenizer.json: the
+     * model's own, and, if it has no tokenizer_config.json, one that says what its tokenizer does}
      *
      * @throws IOException if the tokenizer is no JSON
      */
-    public byte[] tokenizerConfigToWrite() throws IOException {
-      return tokenizerConfig != null ? tokenizerConfig : TokenizerConfig.of(config, tokenizer);
+    public Map<String, byte[]> tokenizerFilesToWrite() throws IOException {
+      Map<String, byte[]> files = new TreeMap<>(tokenizerFiles);
+      if (!files.containsKey(HuggingFaceDirectory.TOKENIZER_CONFIG)) {
+        files.put(HuggingFaceDirectory.TOKENIZER_CONFIG, TokenizerConfig.of(config, tokenizer));
+      }
+      return files;
     }
 
     /**
@@ -113,9 +150,13 @@ public final class Models {
       return new Weights(weights, config).encoder();
     }
 
-    /** The same model with other weights; each is closed by whoever opened it. */
+    /**
+     * {@return the same model with other weights; each is closed by whoever opened it}
+     *
+     * @param weights of the same architecture and sizes
+     */
     public Pretrained with(Checkpoint weights) {
-      return new Pretrained(config, tokenizer, tokenizerConfig, weights);
+      return new Pretrained(config, tokenizer, tokenizerFiles, weights);
     }
 
     @Override
@@ -208,18 +249,22 @@ public final class Models {
 
   private Models() {}
 
-  /** Adds a model, or replaces the one of the same name. */
+  /**
+   * Adds a model, or replaces the one of the same name.
+   *
+   * @param entry the model with its name
+   */
   public static void register(Entry entry) {
     ENTRIES.put(entry.name(), entry);
   }
 
-  /** All models, by name. */
+  /** {@return all models, by name} */
   public static List<Entry> all() {
     return ENTRIES.values().stream().sorted(java.util.Comparator.comparing(Entry::name)).toList();
   }
 
   /**
-   * A model.
+   * {@return a model}
    *
    * @param name one of {@link #all}, or else the path of a directory as Hugging Face's library
    *     saves models: config.json, model.safetensors (or shards), tokenizer.json
@@ -288,7 +333,7 @@ public final class Models {
           default -> false;
         };
     byte[] tokenizer = directory.tokenizer(wordPiece);
-    return new Pretrained(config, tokenizer, directory.tokenizerConfig(), directory.weights());
+    return new Pretrained(config, tokenizer, directory.tokenizerFiles(), directory.weights());
   }
 
   /** Opens what is in a jar. */

@@ -57,6 +57,7 @@ public final class PostNormEncoder implements Encoder {
    * Reads an encoder. What the checkpoint has beside it, a pooler or a task head, is left where it
    * is, and named in the log.
    *
+   * @param config the shape that the checkpoint has
    * @param checkpoint weights by Hugging Face's names, with or without the architecture's prefix;
    *     remains the caller's
    * @param precision of the linears' weights and of what goes from operation to operation
@@ -95,13 +96,26 @@ public final class PostNormEncoder implements Encoder {
     }
   }
 
-  /** On the CPU; see the other constructor. */
+  /**
+   * On the CPU; see the other constructor.
+   *
+   * @param config the shape that the checkpoint has
+   * @param checkpoint named tensors; read, not closed
+   * @param precision of frozen weights and activations
+   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
+   */
   public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint, Precision precision)
       throws IOException {
     this(config, checkpoint, precision, ComputeDevice.CPU);
   }
 
-  /** In float32 on the CPU; see the other constructor. */
+  /**
+   * In float32 on the CPU; see the other constructor.
+   *
+   * @param config the shape that the checkpoint has
+   * @param checkpoint named tensors; read, not closed
+   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
+   */
   public PostNormEncoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
     this(config, checkpoint, Precision.FLOAT32);
   }

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.global.torch;
  * sums and normalisations are float32 in either.
  */
 public enum Precision {
+  /** 32 bits. */
   FLOAT32(torch.ScalarType.Float),
   /**
    * Frozen weights and activations are bfloat16: half the memory, and twice as fast where the
@@ -22,12 +23,20 @@ public enum Precision {
     this.type = type;
   }
 
-  /** Of frozen weights and activations. */
+  /**
+   * Of frozen weights and activations.
+   *
+   * @return LibTorch's type
+   */
   public torch.ScalarType type() {
     return type;
   }
 
-  /** The tensor in this precision: itself if it is so already. */
+  /**
+   * {@return the tensor in this precision: itself if it is so already}
+   *
+   * @param tensor of floating-point numbers; not changed
+   */
   public Tensor of(Tensor tensor) {
     return tensor.scalar_type().intern() == type ? tensor : tensor.to(type);
   }

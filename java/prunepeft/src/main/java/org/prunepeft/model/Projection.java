@@ -5,11 +5,17 @@ package org.prunepeft.model;
  * checkpoint has for it.
  */
 public enum Projection {
+  /** Of attention, [hidden,hidden]. */
   QUERY("query"),
+  /** Of attention, [hidden,hidden]. */
   KEY("key"),
+  /** Of attention, [hidden,hidden]. */
   VALUE("value"),
+  /** After the heads, [hidden,hidden]. */
   ATTENTION_OUTPUT("attention.output.dense"),
+  /** Into the feed-forward block, [intermediate,hidden]. */
   INTERMEDIATE("intermediate.dense"),
+  /** Out of the feed-forward block, [hidden,intermediate]. */
   OUTPUT("output.dense");
 
   private final String target;
@@ -18,7 +24,7 @@ public enum Projection {
     this.target = target;
   }
 
-  /** Its name among target_modules, whatever the architecture: BERT's. */
+  /** {@return its name among target_modules, whatever the architecture: BERT's} */
   public String target() {
     return target;
   }

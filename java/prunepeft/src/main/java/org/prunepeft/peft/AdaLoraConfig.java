@@ -25,12 +25,23 @@ public record AdaLoraConfig(
     double beta2,
     double orthRegWeight,
     int totalStep) {
+  /** PEFT's defaults: ranks from 12 to 8, β 0.85, orthogonality 0.5. */
   public static final AdaLoraConfig DEFAULT = new AdaLoraConfig(12, 8, 0, 0, 1, 0.85, 0.85, 0.5, 0);
 
   /** PEFT's guard against a division by zero, which is in every scale. */
   private static final double EPSILON = 1e-5;
 
   /**
+   * @param initR init_r: singular values of each update at the start, 1 or more
+   * @param targetR target_r: singular values of each update at the end, on average; 1 to initR
+   * @param tinit steps before the budget begins to shrink, 0 or more
+   * @param tfinal last steps in which the choice stays as it is, 0 or more
+   * @param deltaT steps from one choice to the next, 1 or more
+   * @param beta1 smoothing of the sensitivity, in (0, 1)
+   * @param beta2 smoothing of its uncertainty, in (0, 1)
+   * @param orthRegWeight orth_reg_weight: factor of the penalty on P and Q that are not orthogonal,
+   *     above 0
+   * @param totalStep total_step: steps of the whole training; 0: not known yet
    * @throws IllegalArgumentException if a value is out of its range
    */
   public AdaLoraConfig {
@@ -58,22 +69,28 @@ public record AdaLoraConfig(
     }
   }
 
-  /** For a training of so many steps. */
+  /**
+   * For a training of so many steps.
+   *
+   * @param steps of the optimiser, over all epochs; 1 or more
+   * @return the settings with that total_step
+   */
   public AdaLoraConfig withTotalStep(int steps) {
     return new AdaLoraConfig(
         initR, targetR, tinit, tfinal, deltaT, beta1, beta2, orthRegWeight, steps);
   }
 
-  /** The first step whose choice is the last. */
+  /** {@return the first step whose choice is the last} */
   public int lastChoice() {
     return totalStep - tfinal;
   }
 
   /**
-   * Singular values that all updates together may have after a step: from initR each to targetR
-   * each, in a cubic curve.
+   * {@return singular values that all updates together may have after a step: from initR each to
+   * targetR each, in a cubic curve}
    *
    * @param step 1-based
+   * @param updates how many there are in the model
    */
   public int budget(int step, int updates) {
     int first = initR * updates;
@@ -88,7 +105,11 @@ public record AdaLoraConfig(
     return (int) ((first - last) * left * left * left + last);
   }
 
-  /** Whether a choice is made after a step. */
+  /**
+   * {@return whether a choice is made after a step}
+   *
+   * @param step from 1
+   */
   public boolean chooses(int step) {
     return step == lastChoice() || step > tinit && step < lastChoice() && step % deltaT == 0;
   }

@@ -4,7 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.EncoderConfig;
 
@@ -24,6 +24,7 @@ public record AdapterConfig(
     Style style,
     Double scaling,
     Map<String, Integer> bottleneckPattern) {
+  /** A bottleneck of 128 with ReLU, after the feed-forward block. */
   public static final AdapterConfig DEFAULT = new AdapterConfig(128, Activation.RELU);
 
   /** Where adapters sit in a layer, and what they compute on; AdapterHub's names. */
@@ -44,8 +45,9 @@ public record AdapterConfig(
     }
 
     /**
-     * The style of that name.
+     * {@return the style of that name}
      *
+     * @param name AdapterHub's: pfeiffer or seq_bn, houlsby or double_seq_bn, parallel or par_bn
      * @throws IllegalArgumentException if there is none
      */
     public static Style byName(String name) {
@@ -67,6 +69,17 @@ public record AdapterConfig(
     }
   }
 
+  /**
+   * Checks the values.
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   * @param style where they sit; null: {@link Style#PFEIFFER}
+   * @param scaling s, the factor of what a module adds, above 0; null: the style's
+   * @param bottleneckPattern other sizes of some modules, by the last parts of their names, such as
+   *     encoder.layer.0.output.adapter
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public AdapterConfig {
     style = style == null ? Style.PFEIFFER : style;
     scaling = scaling == null ? style.scaling : scaling;
@@ -85,24 +98,61 @@ public record AdapterConfig(
     }
   }
 
-  /** A style's, with its own scaling. */
+  /**
+   * A style's, with its own scaling.
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   * @param style where they sit; null: {@link Style#PFEIFFER}
+   */
   public AdapterConfig(int bottleneck, Activation nonLinearity, Style style) {
     this(bottleneck, nonLinearity, style, null, Map.of());
   }
 
-  /** Serial adapters after the feed-forward block. */
+  /**
+   * Serial adapters after the feed-forward block.
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   */
   public AdapterConfig(int bottleneck, Activation nonLinearity) {
     this(bottleneck, nonLinearity, Style.PFEIFFER);
   }
 
-  /** A module's name in the encoder, by which it may have another size. */
+  /**
+   * The bottleneck that AdapterHub's {@code reduction_factor} means.
+   *
+   * @param hidden the encoder's hidden size, 1 or more
+   * @param reductionFactor above 0
+   * @return hidden by the factor, rounded down; at least 1
+   * @throws IllegalArgumentException if the factor is out of range
+   */
+  public static int bottleneck(int hidden, double reductionFactor) {
+    if (!(reductionFactor > 0 && Double.isFinite(reductionFactor))) {
+      throw new IllegalArgumentException(
+          "the adapters' reduction_factor must be above 0, got " + reductionFactor);
+    }
+    return (int) Math.max(1, Math.floor(hidden / reductionFactor));
+  }
+
+  /**
+   * {@return a module's name in the encoder, by which it may have another size}
+   *
+   * @param encoder the encoder's shape
+   * @param layer from 0
+   * @param place after attention or after the feed-forward block
+   */
   public static String path(EncoderConfig encoder, int layer, AdapterPart.Place place) {
     return encoder.architecture().layerPath(layer)
         + (place == AdapterPart.Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
   }
 
-  /** The size of a module. */
-  int size(String path) {
+  /**
+   * {@return the size of a module}
+   *
+   * @param path of {@link #path(EncoderConfig, int, AdapterPart.Place)}
+   */
+  public int size(String path) {
     for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {
       if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {
         return entry.getValue();

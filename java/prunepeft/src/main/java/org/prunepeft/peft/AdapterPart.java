@@ -8,7 +8,7 @@ import org.prunepeft.kernels.Activation;
  * is made of, so that a file format needs to know these two alone.
  */
 public sealed interface AdapterPart {
-  /** The transformer layer it sits in, from 0. */
+  /** {@return the transformer layer it sits in, from 0} */
   int layer();
 
   /**
@@ -36,7 +36,19 @@ public sealed interface AdapterPart {
       Tensor magnitude,
       SingularValues singular)
       implements AdapterPart {
-    /** LoRA or DoRA. */
+    /**
+     * LoRA or DoRA.
+     *
+     * @param layer from 0
+     * @param path the projection's name in the encoder, without the model's prefix:
+     *     encoder.layer.0.attention.self.query
+     * @param a A [r,K]
+     * @param b B [N,r]
+     * @param alpha lora_alpha
+     * @param rsLora whether s is alpha / √r; else it is alpha / r
+     * @param dropout lora_dropout in training
+     * @param magnitude m [N]; null: plain LoRA
+     */
     public LowRank(
         int layer,
         String path,
@@ -49,19 +61,23 @@ public sealed interface AdapterPart {
       this(layer, path, a, b, alpha, rsLora, dropout, magnitude, null);
     }
 
-    /** r. */
+    /** {@return r} */
     public int rank() {
       return (int) a.shape()[0];
     }
 
-    /** s. */
+    /** {@return s} */
     public double scale() {
       return singular == null
           ? LoraConfig.scale(alpha, rank(), rsLora)
           : singular.config.scale(alpha);
     }
 
-    /** The factor of the product of column r of B and row r of A. */
+    /**
+     * {@return the factor of the product of column r of B and row r of A}
+     *
+     * @param r from 0
+     */
     public double scale(int r) {
       return singular == null ? scale() : scale() * singular.values.values()[r];
     }
@@ -116,7 +132,7 @@ public sealed interface AdapterPart {
       RESIDUAL
     }
 
-    /** m. */
+    /** {@return m} */
     public int size() {
       return (int) down.shape()[0];
     }

@@ -6,7 +6,7 @@ import org.prunepeft.io.SafeTensors.Tensor;
 @FunctionalInterface
 public interface BaseWeights {
   /**
-   * W [N,K] of a projection.
+   * {@return W [N,K] of a projection}
    *
    * @param path its name in the encoder: encoder.layer.0.attention.self.query
    */

@@ -25,7 +25,11 @@ public record ForwardPass(
     Tensor rowMask,
     long tokens) {
 
-  /** A pass without dropout and measurement. */
+  /**
+   * {@return a pass without dropout and measurement}
+   *
+   * @param tape for the operations; need not be kept
+   */
   public static ForwardPass evaluation(Tape tape) {
     return new ForwardPass(tape, false, 0, 0, 0, null, null, 0);
   }

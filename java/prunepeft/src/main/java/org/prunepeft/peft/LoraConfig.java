@@ -12,7 +12,7 @@ import java.util.TreeMap;
  * @param dropout lora_dropout, in [0, 1)
  * @param targets target_modules: the last part of the names of the projections that get one
  * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
- * @param dora use_dora: magnitude and direction of each output are trained apart ({@link Dora})
+ * @param dora use_dora: magnitude and direction of each output are trained apart
  * @param perProjection whether each projection's update is a module of its own; else those of a
  *     layer are one module together
  * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
@@ -31,8 +31,26 @@ public record LoraConfig(
     Map<String, Integer> rankPattern,
     Map<String, Double> alphaPattern,
     AdaLoraConfig adaLora) {
+  /** Rank 32, alpha 32, dropout 0.1, on query and value. */
   public static final LoraConfig DEFAULT = new LoraConfig(32, 32, 0.1, List.of("query", "value"));
 
+  /**
+   * Checks the values.
+   *
+   * @param rank r, 1 or more
+   * @param alpha lora_alpha, above 0
+   * @param dropout lora_dropout, in [0, 1)
+   * @param targets target_modules: the last part of the names of the projections that get one
+   * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
+   * @param dora use_dora: magnitude and direction of each output are trained apart
+   * @param perProjection whether each projection's update is a module of its own; else those of a
+   *     layer are one module together
+   * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
+   *     names
+   * @param alphaPattern alpha_pattern: other alphas, likewise
+   * @param adaLora AdaLoRA, whose init_r is the rank; null: another kind
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public LoraConfig {
     rankPattern = rankPattern == null ? Map.of() : new TreeMap<>(rankPattern);
     alphaPattern = alphaPattern == null ? Map.of() : new TreeMap<>(alphaPattern);
@@ -71,7 +89,21 @@ public record LoraConfig(
     }
   }
 
-  /** Without AdaLoRA. */
+  /**
+   * Without AdaLoRA.
+   *
+   * @param rank r, 1 or more
+   * @param alpha lora_alpha, above 0
+   * @param dropout lora_dropout, in [0, 1)
+   * @param targets target_modules: the last part of the names of the projections that get one
+   * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
+   * @param dora use_dora: magnitude and direction of each output are trained apart
+   * @param perProjection whether each projection's update is a module of its own; else those of a
+   *     layer are one module together
+   * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
+   *     names
+   * @param alphaPattern alpha_pattern: other alphas, likewise
+   */
   public LoraConfig(
       int rank,
       double alpha,
@@ -95,7 +127,11 @@ public record LoraConfig(
         null);
   }
 
-  /** The same updates as AdaLoRA's, of its rank init_r. */
+  /**
+   * {@return the same updates as AdaLoRA's, of its rank init_r}
+   *
+   * @param config initial and final rank, and when ranks are shared out
+   */
   public LoraConfig withAdaLora(AdaLoraConfig config) {
     return new LoraConfig(
         config.initR(),
@@ -110,18 +146,33 @@ public record LoraConfig(
         config);
   }
 
-  /** Plain LoRA, one module a layer. */
+  /**
+   * Plain LoRA, one module a layer.
+   *
+   * @param rank r, 1 or more
+   * @param alpha lora_alpha, above 0
+   * @param dropout lora_dropout, in [0, 1)
+   * @param targets target_modules: the last part of the names of the projections that get one
+   */
   public LoraConfig(int rank, double alpha, double dropout, List<String> targets) {
     this(rank, alpha, dropout, targets, false, false, false, Map.of(), Map.of());
   }
 
-  /** The rank of a projection. */
-  int rank(String path) {
+  /**
+   * {@return the rank of a projection}
+   *
+   * @param path its whole name in the encoder: encoder.layer.0.attention.self.query
+   */
+  public int rank(String path) {
     return of(path, rankPattern, rank);
   }
 
-  /** The alpha of a projection. */
-  double alpha(String path) {
+  /**
+   * {@return the alpha of a projection}
+   *
+   * @param path its whole name in the encoder: encoder.layer.0.attention.self.query
+   */
+  public double alpha(String path) {
     return of(path, alphaPattern, alpha);
   }
 
@@ -134,8 +185,12 @@ public record LoraConfig(
     return otherwise;
   }
 
-  /** The factor of B·A on a projection. */
-  double scale(String path) {
+  /**
+   * {@return the factor of B·A on a projection}
+   *
+   * @param path its whole name in the encoder: encoder.layer.0.attention.self.query
+   */
+  public double scale(String path) {
     return adaLora != null ? adaLora.scale(alpha(path)) : scale(alpha(path), rank(path), rsLora);
   }
 

@@ -7,18 +7,27 @@ import org.prunepeft.model.EncoderConfig;
 
 /**
  * A module that a search may place in each layer. A new one implements this and {@link PeftModule},
- * and is named in the {@link PeftConfig}.
+ * and is registered with {@link ModuleTypes}.
  */
 public interface ModuleType {
-  /** Its name in a layer: lora, lora.query, adapter. */
+  /** {@return its name in a layer: lora, lora.query, adapter} */
   String name();
 
   /**
-   * The kind of module: those of a kind are ranked with each other, share a learning rate, and are
-   * one type in strategies and tables.
+   * {@return the kind of module: those of a kind are ranked with each other, share a learning rate,
+   * and are one type in strategies and tables}
    */
   default String kind() {
     return name();
+  }
+
+  /**
+   * {@return the name of a layer's module: encoder.layer.3.adapter}
+   *
+   * @param layer 0-based
+   */
+  default String moduleName(int layer) {
+    return "encoder.layer." + layer + "." + name();
   }
 
   /**
@@ -29,7 +38,8 @@ public interface ModuleType {
    * @param deviation standard deviation of its initial values, around 0; 0: zeros
    */
   record Parameter(String name, long[] shape, double deviation) {
-    long count() {
+    /** {@return elements of the tensor} */
+    public long count() {
       long count = 1;
       for (long extent : shape) {
         count *= extent;
@@ -38,20 +48,30 @@ public interface ModuleType {
     }
   }
 
-  /** The tensors of the module in a layer, in the order in which {@link #create} gets them. */
+  /**
+   * {@return the tensors of the module in a layer, in the order in which {@link #create} gets them}
+   *
+   * @param encoder the encoder's shape
+   * @param layer from 0
+   */
   List<Parameter> parameters(EncoderConfig encoder, int layer);
 
   /**
    * Puts a module together.
    *
+   * @param encoder the encoder's shape
+   * @param layer from 0
    * @param tensors in the order of {@link #parameters}; owned by the caller, which outlives the
    *     module
+   * @return the module, for one encoder
    */
   PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors);
 
   /**
-   * A trained module as adapter files know it.
+   * {@return a trained module as adapter files know it}
    *
+   * @param encoder the encoder's shape
+   * @param layer from 0
    * @param tensors in the order of {@link #parameters}
    * @param base what it was trained on
    * @throws UnsupportedOperationException if there is no such form, as here
@@ -65,7 +85,10 @@ public interface ModuleType {
   /**
    * The inverse of {@link #parts}.
    *
+   * @param encoder the encoder's shape
+   * @param layer from 0
    * @param parts of a whole adapter, those of other modules too
+   * @param base weights of the frozen projections, where a form needs them
    * @return in the order of {@link #parameters}; none if the adapter has nothing in this place
    * @throws UnsupportedOperationException if there is no such form, as here
    */

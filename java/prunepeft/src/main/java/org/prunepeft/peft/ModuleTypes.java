@@ -2,7 +2,7 @@ package org.prunepeft.peft;
 
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 
 /** Module types that are added to the library's own, by name. */
 public final class ModuleTypes {
@@ -14,6 +14,7 @@ public final class ModuleTypes {
   /**
    * Adds a module type. A run that used it needs it registered again before it is loaded.
    *
+   * @param type with a name that is neither another's nor one of the library's own
    * @throws IllegalArgumentException if there is one of its name, or the name is one of the
    *     library's own
    */
@@ -25,8 +26,9 @@ public final class ModuleTypes {
   }
 
   /**
-   * A type that was added.
+   * {@return a type that was added}
    *
+   * @param name as it was registered
    * @throws IllegalArgumentException if there is none of that name; the message lists all
    */
   public static ModuleType byName(String name) {

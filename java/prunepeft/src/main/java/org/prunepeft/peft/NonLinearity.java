@@ -18,7 +18,11 @@ public final class NonLinearity {
 
   private NonLinearity() {}
 
-  /** The name of an activation. */
+  /**
+   * {@return the name of an activation}
+   *
+   * @param activation that adapters may have
+   */
   public static String name(Activation activation) {
     return NAMES.entrySet().stream()
         .filter(entry -> entry.getValue() == activation)
@@ -28,8 +32,9 @@ public final class NonLinearity {
   }
 
   /**
-   * The activation of a name; silu is another one for swish.
+   * {@return the activation of a name; silu is another one for swish}
    *
+   * @param name relu, gelu, swish, silu or linear
    * @throws IllegalArgumentException if there is none of that name
    */
   public static Activation byName(String name) {

@@ -31,6 +31,7 @@ public final class OutputMagnitudes implements AutoCloseable {
     }
   }
 
+  /** Without a measurement yet. */
   public OutputMagnitudes() {
     try (PointerScope own = new PointerScope()) {
       scope = own;
@@ -42,11 +43,13 @@ public final class OutputMagnitudes implements AutoCloseable {
    * Adds the size of σ(p) Qᵀ + bias, a module's output for the pass's tokens.
    *
    * @param module the module's name
+   * @param pass that computes it; says which rows are tokens
    * @param p [B·T,r]
+   * @param activation σ
    * @param q [N,r]
    * @param bias [N]; null: none
    */
-  void measure(
+  public void measure(
       String module, ForwardPass pass, Matrix p, Activation activation, Matrix q, Matrix bias) {
     ComputeDevice device = ComputeDevice.of(pass.rowMask());
     try (PointerScope temporary = new PointerScope()) {
@@ -68,6 +71,7 @@ public final class OutputMagnitudes implements AutoCloseable {
    * Adds the size of a module's output for the pass's tokens.
    *
    * @param module the module's name
+   * @param pass that computes it; says which rows are tokens
    * @param f [B·T,N]
    */
   public void measure(String module, ForwardPass pass, Tensor f) {
@@ -93,12 +97,20 @@ public final class OutputMagnitudes implements AutoCloseable {
     }
   }
 
-  /** Adds another record to this one. */
+  /**
+   * Adds another record to this one.
+   *
+   * @param other of other batches; not changed
+   */
   public void add(OutputMagnitudes other) {
     other.totals.forEach((module, total) -> add(module, total.sum, total.elements));
   }
 
-  /** Mean |f| of a module; 0 if it was never measured. */
+  /**
+   * {@return mean |f| of a module; 0 if it was never measured}
+   *
+   * @param module the module's name
+   */
   public double mean(String module) {
     Total total = totals.get(module);
     return total == null || total.elements == 0 ? 0 : total.sum.item_double() / total.elements;

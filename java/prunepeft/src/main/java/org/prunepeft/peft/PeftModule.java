@@ -10,6 +10,7 @@ public interface PeftModule {
   /**
    * What the module adds to a projection.
    *
+   * @param part a layer's projection, and which rows of a stacked weight are its own
    * @return null: nothing there
    */
   default LoraLinear.Branch branch(FrozenLinear.Part part) {
@@ -21,6 +22,7 @@ public interface PeftModule {
    * multiplied.
    *
    * @param linear the whole linear that the projection is a part of
+   * @param part a layer's projection, and which rows of a stacked weight are its own
    * @return [rows of the part]; null: by nothing
    */
   default Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
@@ -31,6 +33,10 @@ public interface PeftModule {
    * What becomes of the attention block's output; see {@link
    * org.prunepeft.model.Insertions#afterAttention}.
    *
+   * @param pass what the pass is for: training or not, seed, step, magnitudes
+   * @param h the block's output, before it is added to its input, [B·T,hidden]
+   * @param input the block's input, [B·T,hidden]
+   * @param norm the normalisation that follows the block
    * @return {@code h} itself if the module does nothing there
    */
   default Tensor afterAttention(ForwardPass pass, Tensor h, Tensor input, LayerNorm norm) {
@@ -41,13 +47,17 @@ public interface PeftModule {
    * What becomes of the feed-forward block's output; see {@link
    * org.prunepeft.model.Insertions#afterFeedForward}.
    *
+   * @param pass what the pass is for: training or not, seed, step, magnitudes
+   * @param h the block's output, before it is added to its input, [B·T,hidden]
+   * @param input the block's input, [B·T,hidden]
+   * @param norm the normalisation that follows the block
    * @return {@code h} itself if the module does nothing there
    */
   default Tensor afterFeedForward(ForwardPass pass, Tensor h, Tensor input, LayerNorm norm) {
     return h;
   }
 
-  /** Probability with which the inputs of its branches are dropped in training. */
+  /** {@return probability with which the inputs of its branches are dropped in training} */
   default float dropout() {
     return 0;
   }

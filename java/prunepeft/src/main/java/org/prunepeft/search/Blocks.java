@@ -9,6 +9,7 @@ import java.util.List;
  */
 public record Blocks(List<Integer> ends) {
   /**
+   * @param ends for each block the number of layers up to its end; the last is the number of layers
    * @throws IllegalArgumentException if there is no block or an empty one
    */
   public Blocks {
@@ -25,17 +26,17 @@ public record Blocks(List<Integer> ends) {
     }
   }
 
-  /** How many blocks there are. */
+  /** {@return how many blocks there are} */
   public int count() {
     return ends.size();
   }
 
-  /** How many layers there are. */
+  /** {@return how many layers there are} */
   public int layers() {
     return ends.get(ends.size() - 1);
   }
 
-  /** How many layers each block has. */
+  /** {@return how many layers each block has} */
   public List<Integer> sizes() {
     Integer[] sizes = new Integer[ends.size()];
     for (int i = 0; i < sizes.length; i++) {
@@ -45,7 +46,7 @@ public record Blocks(List<Integer> ends) {
   }
 
   /**
-   * The block of a layer, from 1.
+   * {@return the block of a layer, from 1}
    *
    * @param layer from 0
    * @throws IllegalArgumentException if there is no such layer

@@ -25,6 +25,10 @@ public record Candidate(String name, int layer, String type, long parameters) {
           .thenComparing(Candidate::name);
 
   /**
+   * @param name unique in its search space
+   * @param layer the transformer layer it sits in, from 0
+   * @param type what it is, such as {@link #LORA} or {@link #ADAPTER}; any word without a slash
+   * @param parameters how many trainable parameters it has, at least 1
    * @throws IllegalArgumentException if a component is out of its range
    */
   public Candidate {
@@ -42,7 +46,11 @@ public record Candidate(String name, int layer, String type, long parameters) {
     }
   }
 
-  /** Trainable parameters of all of them together. */
+  /**
+   * {@return trainable parameters of all of them together}
+   *
+   * @param modules each counted once for each time it is listed
+   */
   public static long total(Collection<Candidate> modules) {
     long total = 0;
     for (Candidate module : modules) {

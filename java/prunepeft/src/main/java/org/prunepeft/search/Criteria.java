@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.ToDoubleFunction;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 
 /** The criteria by name: those of Table 1 of the paper, and any that are registered. */
 public final class Criteria {
@@ -59,12 +59,15 @@ public final class Criteria {
 
   private Criteria() {}
 
-  /** The six criteria of the paper, in the order of its table. */
+  /** {@return the six criteria of the paper, in the order of its table} */
   public static List<Criterion> six() {
     return SIX;
   }
 
-  /** The names of all registered criteria: the six first, then the others in alphabetical order. */
+  /**
+   * {@return the names of all registered criteria: the six first, then the others in alphabetical
+   * order}
+   */
   public static List<String> names() {
     return canonical(REGISTERED.keySet());
   }
@@ -72,6 +75,7 @@ public final class Criteria {
   /**
    * Makes a criterion known by its name.
    *
+   * @param criterion with a name that no other has
    * @throws IllegalArgumentException if the name is not one word, or another criterion has it
    */
   public static void register(Criterion criterion) {
@@ -90,8 +94,9 @@ public final class Criteria {
   }
 
   /**
-   * The criterion of that name.
+   * {@return the criterion of that name}
    *
+   * @param name such as sensitivity, in lower case
    * @throws IllegalArgumentException if there is none; the message lists the names there are and
    *     suggests the nearest
    */

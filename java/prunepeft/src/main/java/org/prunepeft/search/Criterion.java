@@ -4,22 +4,28 @@ package org.prunepeft.search;
 public interface Criterion {
   /** Which end of a criterion's scale is pruned first. */
   enum Order {
+    /** Modules with small scores go first. */
     SMALLEST,
+    /** Modules with large scores go first. */
     LARGEST
   }
 
-  /** The name it has in strategies and reports; one word, no slash. */
+  /** {@return the name it has in strategies and reports; one word, no slash} */
   String name();
 
-  /** Whether modules with small scores or those with large ones are pruned first. */
+  /** {@return whether modules with small scores or those with large ones are pruned first} */
   Order prunedFirst();
 
   /**
-   * Whether the score depends on the batches beyond the weights, so that two halves of the batches
-   * can disagree about it.
+   * {@return whether the score depends on the batches beyond the weights, so that two halves of the
+   * batches can disagree about it}
    */
   boolean seesData();
 
-  /** The score Θ of a module. */
+  /**
+   * {@return the score Θ of a module}
+   *
+   * @param statistics sums over all weights and gradients of the module
+   */
   double score(ModuleStatistics statistics);
 }

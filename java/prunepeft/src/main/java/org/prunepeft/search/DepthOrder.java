@@ -16,6 +16,7 @@ public final class DepthOrder {
   /**
    * Removes modules from the first layer on until the rest is within the budget.
    *
+   * @param space all modules that there are
    * @param budget trainable parameters that may be left
    * @return the modules kept, sorted by layer, type and name
    * @throws IllegalArgumentException if the budget is out of range ({@link

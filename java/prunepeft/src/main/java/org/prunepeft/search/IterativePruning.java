@@ -33,6 +33,9 @@ public final class IterativePruning {
   /**
    * Prunes a supernet.
    *
+   * @param space all modules that there are
+   * @param strategy with criteria for each partition of the space
+   * @param settings rounds, budget, selection
    * @param trainer trains the modules that are left, once a round; it is not called again after the
    *     last removal, and the modules kept are to be retrained from new weights
    * @param listener hears of every round

@@ -15,6 +15,14 @@ public record Observation(
     Map<String, ModuleStatistics> whole,
     Map<String, ModuleStatistics> firstHalf,
     Map<String, ModuleStatistics> secondHalf) {
+  /**
+   * Checks the values.
+   *
+   * @param whole over all batches
+   * @param firstHalf over the first half of them; empty if halves were not measured
+   * @param secondHalf over the second half of them; empty if halves were not measured
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public Observation {
     whole = Map.copyOf(whole);
     firstHalf = Map.copyOf(firstHalf);
@@ -29,12 +37,16 @@ public record Observation(
     }
   }
 
-  /** An observation whose halves were not measured. */
+  /**
+   * {@return an observation whose halves were not measured}
+   *
+   * @param whole statistics by the modules' names, over all batches
+   */
   public static Observation of(Map<String, ModuleStatistics> whole) {
     return new Observation(whole, Map.of(), Map.of());
   }
 
-  /** Whether the two halves of the batches were measured. */
+  /** {@return whether the two halves of the batches were measured} */
   public boolean hasHalves() {
     return !firstHalf.isEmpty();
   }

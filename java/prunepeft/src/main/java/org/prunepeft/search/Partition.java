@@ -9,6 +9,8 @@ package org.prunepeft.search;
  */
 public record Partition(String type, int block) implements Comparable<Partition> {
   /**
+   * @param type the type of module
+   * @param block the block of layers, from 1
    * @throws IllegalArgumentException if the type is blank or holds a slash, or block is below 1
    */
   public Partition {
@@ -22,6 +24,8 @@ public record Partition(String type, int block) implements Comparable<Partition>
   /**
    * Reads the text form, such as {@code lora/1}.
    *
+   * @param text type and block, with a slash between
+   * @return the partition
    * @throws IllegalArgumentException if the text is not of that form
    */
   public static Partition parse(String text) {

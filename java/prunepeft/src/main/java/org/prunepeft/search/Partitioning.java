@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 
 /** Where the layers of a model are cut into four blocks; with four layers or fewer, one a layer. */
 public enum Partitioning {
@@ -27,8 +27,9 @@ public enum Partitioning {
   }
 
   /**
-   * The partitioning of that name in any case: {@code spindle} or {@code quantile}.
+   * {@return the partitioning of that name in any case: {@code spindle} or {@code quantile}}
    *
+   * @param name spindle or quantile
    * @throws IllegalArgumentException if there is none
    */
   public static Partitioning byName(String name) {
@@ -43,7 +44,7 @@ public enum Partitioning {
   }
 
   /**
-   * The blocks of a model.
+   * {@return the blocks of a model}
    *
    * @param layers at least 1
    * @throws IllegalArgumentException if layers is below 1
@@ -67,12 +68,21 @@ public enum Partitioning {
     return new Blocks(ends);
   }
 
-  /** The partition of a module in a model of so many layers. */
+  /**
+   * {@return the partition of a module in a model of so many layers}
+   *
+   * @param module with its layer and type
+   * @param layers of the model, 1 or more
+   */
   public Partition partitionOf(Candidate module, int layers) {
     return new Partition(module.type(), blocks(layers).blockOf(module.layer()));
   }
 
-  /** The partitions of a search space that hold at least one module, sorted. */
+  /**
+   * {@return the partitions of a search space that hold at least one module, sorted}
+   *
+   * @param space all modules that there are
+   */
   public List<Partition> partitions(SearchSpace space) {
     return assign(space).values().stream().distinct().sorted().toList();
   }

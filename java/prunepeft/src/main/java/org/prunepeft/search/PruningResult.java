@@ -13,21 +13,33 @@ import java.util.OptionalInt;
  */
 public record PruningResult(
     SearchSpace space, Strategy strategy, PruningSettings settings, List<PruningRound> rounds) {
+  /**
+   * Copies the list.
+   *
+   * @param space the supernet
+   * @param strategy which criteria judged which partition
+   * @param settings how it was pruned
+   * @param rounds what each round saw and did
+   */
   public PruningResult {
     rounds = List.copyOf(rounds);
   }
 
-  /** The configuration: the modules that are left, by layer, type and name. */
+  /** {@return the configuration: the modules that are left, by layer, type and name} */
   public List<Candidate> kept() {
     return rounds.get(rounds.size() - 1).survivors();
   }
 
-  /** The trainable parameters of the modules that are left. */
+  /** {@return the trainable parameters of the modules that are left} */
   public long parameters() {
     return Candidate.total(kept());
   }
 
-  /** The round, from 1, in which a module went; empty if it is left. */
+  /**
+   * {@return the round, from 1, in which a module went; empty if it is left}
+   *
+   * @param module a module's name
+   */
   public OptionalInt removedIn(String module) {
     for (PruningRound round : rounds) {
       for (Removal removal : round.removals()) {

@@ -41,6 +41,19 @@ public record PruningRound(
     NONE
   }
 
+  /**
+   * Copies the lists.
+   *
+   * @param stage the training it began with
+   * @param target the parameters to be left at most after it
+   * @param readings how much each criterion could tell about each type, by criterion and type
+   * @param panels the criteria that judged each partition that still held modules, by partition
+   * @param verdicts how each module was judged, by layer, type and name
+   * @param removals the modules that went, in order
+   * @param spared modules that were due to go but were the last to fit the budget
+   * @param survivors the modules that are left, by layer, type and name
+   * @param information whether the scores carried any information
+   */
   public PruningRound {
     readings = List.copyOf(readings);
     panels = List.copyOf(panels);
@@ -50,17 +63,17 @@ public record PruningRound(
     survivors = List.copyOf(survivors);
   }
 
-  /** Which round it is, from 1. */
+  /** {@return which round it is, from 1} */
   public int index() {
     return stage.index();
   }
 
-  /** The trainable parameters of the survivors. */
+  /** {@return the trainable parameters of the survivors} */
   public long parameters() {
     return Candidate.total(survivors);
   }
 
-  /** The criteria that had no say over a type of module, and why. */
+  /** {@return the criteria that had no say over a type of module, and why} */
   public List<Reading> leftOut() {
     return readings.stream().filter(reading -> !reading.informative()).toList();
   }

@@ -52,6 +52,16 @@ public record PruningSettings(
   }
 
   /**
+   * @param rounds how many rounds of training and removal, at least 1
+   * @param budget the trainable parameters to be left at most, the task head apart
+   * @param selection over which modules the pruning probability is shared out
+   * @param weights how the criteria of a partition are weighed
+   * @param reinitialise whether every round starts from new weights, or all but the first from the
+   *     trained ones
+   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
+   *     which it counts, in [0, 1)
+   * @param c of k = sigmoid(c − rank), by which first ranks count more
+   * @param seed decides between modules that are alike in all else
    * @throws IllegalArgumentException if a setting is out of its range
    */
   public PruningSettings {
@@ -62,7 +72,11 @@ public record PruningSettings(
     requireRule(spreadThreshold, c);
   }
 
-  /** The defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, seed 0. */
+  /**
+   * {@return the defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, seed 0}
+   *
+   * @param budget the trainable parameters to be left at most, the task head apart
+   */
   public static PruningSettings of(long budget) {
     return new PruningSettings(
         DEFAULT_ROUNDS,
@@ -75,50 +89,80 @@ public record PruningSettings(
         0);
   }
 
-  /** These settings with another number of rounds. */
+  /**
+   * {@return these settings with another number of rounds}
+   *
+   * @param rounds how many rounds of training and removal, at least 1
+   */
   public PruningSettings withRounds(int rounds) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
-  /** These settings with another selection. */
+  /**
+   * {@return these settings with another selection}
+   *
+   * @param selection over which modules the pruning probability is shared out
+   */
   public PruningSettings withSelection(Selection selection) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
-  /** These settings with another weighing of criteria. */
+  /**
+   * {@return these settings with another weighing of criteria}
+   *
+   * @param weights how the criteria of a partition are weighed
+   */
   public PruningSettings withWeights(Weights weights) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
-  /** These settings with rounds that start anew, or go on from the trained weights. */
+  /**
+   * {@return these settings with rounds that start anew, or go on from the trained weights}
+   *
+   * @param reinitialise whether every round starts from new weights, or all but the first from the
+   *     trained ones
+   */
   public PruningSettings withReinitialise(boolean reinitialise) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
-  /** These settings with another least spread. */
+  /**
+   * {@return these settings with another least spread}
+   *
+   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
+   *     which it counts, in [0, 1)
+   */
   public PruningSettings withSpreadThreshold(double spreadThreshold) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
-  /** These settings with another c. */
+  /**
+   * {@return these settings with another c}
+   *
+   * @param c of k = sigmoid(c − rank), by which first ranks count more
+   */
   public PruningSettings withC(double c) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
-  /** These settings with another seed. */
+  /**
+   * {@return these settings with another seed}
+   *
+   * @param seed decides between modules that are alike in all else
+   */
   public PruningSettings withSeed(long seed) {
     return new PruningSettings(
         rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
   }
 
   /**
-   * The parameters to be left at most after a round: B₀ − i·(B₀ − B)/r, rounded down.
+   * {@return the parameters to be left at most after a round: B₀ − i·(B₀ − B)/r, rounded down}
    *
    * @param round i, from 1 to r
    * @param supernet B₀, the parameters of the supernet

@@ -9,6 +9,7 @@ public final class RandomSelection {
   /**
    * Removes modules at random until the rest is within the budget.
    *
+   * @param space all modules that there are
    * @param budget trainable parameters that may be left
    * @param seed decides the order, together with the modules' names
    * @return the modules kept, sorted by layer, type and name

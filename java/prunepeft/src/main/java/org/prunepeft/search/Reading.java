@@ -36,7 +36,7 @@ public record Reading(
       this.reason = reason;
     }
 
-    /** The reason in words. */
+    /** {@return the reason in words} */
     public String reason() {
       return reason;
     }
@@ -48,7 +48,7 @@ public record Reading(
     }
   }
 
-  /** Whether the criterion has a say. */
+  /** {@return whether the criterion has a say} */
   public boolean informative() {
     return leftOut.isEmpty();
   }

@@ -19,6 +19,8 @@ public interface SearchListener {
   /**
    * A turn of the warm-up has ended.
    *
+   * @param turn from 1
+   * @param turns how many there are
    * @param chains what each criterion removed in it
    */
   default void turnFinished(int turn, int turns, List<WarmUpTurn> chains) {}
@@ -33,12 +35,19 @@ public interface SearchListener {
    */
   default void roundStarted(int round, int rounds, List<Candidate> modules, long target) {}
 
-  /** A round of pruning has ended. */
+  /**
+   * A round of pruning has ended.
+   *
+   * @param round what it scored and removed
+   * @param rounds how many there are
+   */
   default void roundFinished(PruningRound round, int rounds) {}
 
   /**
    * Asked before each training; if true, the search ends with a {@link
    * java.util.concurrent.CancellationException}.
+   *
+   * @return true to end it; false, unless overridden
    */
   default boolean cancelled() {
     return false;

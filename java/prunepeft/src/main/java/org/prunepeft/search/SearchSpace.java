@@ -12,6 +12,8 @@ import java.util.Set;
  */
 public record SearchSpace(int layers, List<Candidate> candidates) {
   /**
+   * @param layers how many transformer layers the model has, at least 1
+   * @param candidates the modules, sorted by layer, type and name whatever order they are given in
    * @throws IllegalArgumentException if there is no module, a name occurs twice or a layer is out
    *     of range
    */
@@ -43,12 +45,12 @@ public record SearchSpace(int layers, List<Candidate> candidates) {
     Candidate.total(candidates);
   }
 
-  /** The trainable parameters of the whole supernet, the task head apart. */
+  /** {@return the trainable parameters of the whole supernet, the task head apart} */
   public long totalParameters() {
     return Candidate.total(candidates);
   }
 
-  /** The types of module that occur, sorted. */
+  /** {@return the types of module that occur, sorted} */
   public List<String> types() {
     return candidates.stream().map(Candidate::type).distinct().sorted().toList();
   }

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 
 /**
  * Which criteria judge the modules of which partition.
@@ -46,6 +46,12 @@ public record Strategy(
   }
 
   /**
+   * @param origin where it comes from
+   * @param partitioning where the layers are cut
+   * @param criteria the names of all criteria it knows; they stand in where all of a partition's
+   *     own are left out of a round
+   * @param assignment the names of the criteria of each partition; empty if all judge everywhere
+   * @param warmUp the evidence for it, if it comes from a warm-up
    * @throws IllegalArgumentException if a criterion is unknown, there is none, or a partition has
    *     none or one that the strategy does not list
    */
@@ -79,7 +85,7 @@ public record Strategy(
     assignment = Ordered.map(sorted);
   }
 
-  /** The authors' fixed strategy for LoRA modules and adapters in four blocks. */
+  /** {@return the authors' fixed strategy for LoRA modules and adapters in four blocks} */
   public static Strategy authors() {
     List<List<String>> lora =
         List.of(
@@ -103,8 +109,9 @@ public record Strategy(
   }
 
   /**
-   * One criterion for all modules.
+   * {@return one criterion for all modules}
    *
+   * @param criterion registered or not
    * @throws IllegalArgumentException if it is not registered
    */
   public static Strategy single(Criterion criterion) {
@@ -113,15 +120,16 @@ public record Strategy(
         Origin.SINGLE, Partitioning.SPINDLE, List.of(criterion.name()), Map.of(), Optional.empty());
   }
 
-  /** All six criteria for all modules: hybrid without partitions. */
+  /** {@return all six criteria for all modules: hybrid without partitions} */
   public static Strategy all() {
     return new Strategy(Origin.ALL, Partitioning.SPINDLE, sixNames(), Map.of(), Optional.empty());
   }
 
   /**
-   * A strategy that needs no warm-up, by name: {@code authors}, {@code all}, or that of a criterion
-   * that judges alone.
+   * {@return a strategy that needs no warm-up, by name: {@code authors}, {@code all}, or that of a
+   * criterion that judges alone}
    *
+   * @param name authors, all, or the name of a registered criterion
    * @throws IllegalArgumentException if there is none of that name; the message lists them
    */
   public static Strategy byName(String name) {
@@ -137,7 +145,7 @@ public record Strategy(
     return single(Criteria.byName(name));
   }
 
-  /** The names that {@link #byName} knows. */
+  /** {@return the names that {@link #byName} knows} */
   public static List<String> names() {
     return Stream.concat(
             Stream.of(Origin.AUTHORS.toString(), Origin.ALL.toString()), Criteria.names().stream())
@@ -145,8 +153,9 @@ public record Strategy(
   }
 
   /**
-   * This strategy with other cuts between blocks.
+   * {@return this strategy with other cuts between blocks}
    *
+   * @param partitioning how layers are cut into blocks
    * @throws IllegalStateException if it comes from a warm-up, whose tallies hold for its own cuts
    */
   public Strategy withPartitioning(Partitioning partitioning) {
@@ -162,8 +171,9 @@ public record Strategy(
   }
 
   /**
-   * The names of the criteria of a partition.
+   * {@return the names of the criteria of a partition}
    *
+   * @param partition one that the strategy names, if it names partitions
    * @throws IllegalArgumentException if the strategy has partitions but not this one
    */
   public List<String> criteriaOf(Partition partition) {
@@ -220,13 +230,17 @@ public record Strategy(
   /**
    * Checks that each partition of a search space has criteria.
    *
+   * @param space all modules that there are
    * @throws IllegalArgumentException if one has none
    */
   public void requireCovers(SearchSpace space) {
     partitioning.partitions(space).forEach(this::criteriaOf);
   }
 
-  /** Plain maps, lists, strings and numbers, ready for JSON, that {@link #fromMap} reads back. */
+  /**
+   * {@return plain maps, lists, strings and numbers, ready for JSON, that {@link #fromMap} reads
+   * back}
+   */
   public Map<String, Object> toMap() {
     return StrategyFormat.write(this);
   }
@@ -234,6 +248,8 @@ public record Strategy(
   /**
    * Reads what {@link #toMap} wrote, or a person did.
    *
+   * @param map as parsed from JSON
+   * @return the strategy
    * @throws IllegalArgumentException if a key is missing, unknown or has a value that is not legal;
    *     the message begins with the key
    */

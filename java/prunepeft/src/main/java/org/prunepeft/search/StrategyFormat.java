@@ -8,7 +8,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.Stream;
-import org.prunepeft.io.Spelling;
+import org.prunepeft.io.internal.Spelling;
 import org.prunepeft.search.Reading.LeftOut;
 import org.prunepeft.search.Strategy.Origin;
 

@@ -17,6 +17,15 @@ public record Verdict(
     Map<String, Score> scores,
     double probability,
     double meanRank) {
+  /**
+   * Copies the map.
+   *
+   * @param module the module
+   * @param partition where it sits; the {@link Panel} of that partition judged it
+   * @param scores by criterion, those left out included
+   * @param probability the pruning probability, the panel's mean; high goes first
+   * @param meanRank the mean of the panel's ranks; decides between equal probabilities
+   */
   public Verdict {
     scores = Ordered.map(scores);
   }

@@ -47,7 +47,9 @@ public final class WarmUp {
    * that goes for all types it removes none at all, so its tally never counts a choice by chance,
    * and its further turns, which would cost a training each, are left out.
    *
+   * @param space all modules that there are
    * @param criteria registered ones, usually {@link Criteria#six}
+   * @param settings turns, removals a turn, partitioning
    * @param trainer trains on the warm-up's sample of the data, from new weights each time
    * @param listener hears of every turn
    * @return the strategy, with the evidence for it

@@ -27,6 +27,14 @@ public record WarmUpSettings(
   private static final int SHARE = 16;
 
   /**
+   * @param turns how many turns of training and removal each criterion gets, at least 1
+   * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a
+   *     sixteenth of the search space, rounded half up, and at least 1
+   * @param partitioning where the layers are cut
+   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
+   *     which it counts, in [0, 1)
+   * @param c of k = sigmoid(c − rank)
+   * @param seed decides between modules that are alike in all else
    * @throws IllegalArgumentException if a setting is out of its range
    */
   public WarmUpSettings {
@@ -40,7 +48,7 @@ public record WarmUpSettings(
     PruningSettings.requireRule(spreadThreshold, c);
   }
 
-  /** The defaults: 3 turns, a sixteenth of the modules each, spindle blocks, seed 0. */
+  /** {@return the defaults: 3 turns, a sixteenth of the modules each, spindle blocks, seed 0} */
   public static WarmUpSettings defaults() {
     return new WarmUpSettings(
         DEFAULT_TURNS,
@@ -51,28 +59,49 @@ public record WarmUpSettings(
         0);
   }
 
-  /** These settings with another number of turns. */
+  /**
+   * {@return these settings with another number of turns}
+   *
+   * @param turns how many turns of training and removal each criterion gets, at least 1
+   */
   public WarmUpSettings withTurns(int turns) {
     return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
   }
 
-  /** These settings with another number of modules removed in a turn. */
+  /**
+   * {@return these settings with another number of modules removed in a turn}
+   *
+   * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a
+   *     sixteenth of the search space, rounded half up, and at least 1
+   */
   public WarmUpSettings withRemovedPerTurn(int removedPerTurn) {
     return new WarmUpSettings(
         turns, OptionalInt.of(removedPerTurn), partitioning, spreadThreshold, c, seed);
   }
 
-  /** These settings with another partitioning. */
+  /**
+   * {@return these settings with another partitioning}
+   *
+   * @param partitioning where the layers are cut
+   */
   public WarmUpSettings withPartitioning(Partitioning partitioning) {
     return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
   }
 
-  /** These settings with another seed. */
+  /**
+   * {@return these settings with another seed}
+   *
+   * @param seed decides between modules that are alike in all else
+   */
   public WarmUpSettings withSeed(long seed) {
     return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
   }
 
-  /** How many modules of a search space each criterion removes in a turn. */
+  /**
+   * {@return how many modules of a search space each criterion removes in a turn}
+   *
+   * @param space all modules that there are
+   */
   public int removedPerTurn(SearchSpace space) {
     int modules = space.candidates().size();
     return removedPerTurn.orElse(Math.max(1, (2 * modules + SHARE) / (2 * SHARE)));

@@ -20,6 +20,7 @@ import org.prunepeft.torch.internal.Torch;
  * A value; usable from any thread.
  */
 public final class ComputeDevice {
+  /** The processor. */
   public static final ComputeDevice CPU = new ComputeDevice(-1);
 
   /** A library that only LibTorch's GPU build has. */
@@ -42,7 +43,11 @@ public final class ComputeDevice {
     this.index = index;
   }
 
-  /** Where a tensor lies. */
+  /**
+   * {@return where a tensor lies}
+   *
+   * @param tensor on the CPU or a GPU
+   */
   public static ComputeDevice of(Tensor tensor) {
     if (!tensor.is_cuda()) {
       return CPU;
@@ -53,7 +58,7 @@ public final class ComputeDevice {
   }
 
   /**
-   * The device of that name.
+   * {@return the device of that name}
    *
    * @param name cpu; cuda or cuda:N, LibTorch's names of a GPU; auto: the first GPU if all that it
    *     takes is there, else the CPU
@@ -89,6 +94,7 @@ public final class ComputeDevice {
   /**
    * Checks a device's name; whether there is such a device is not looked at.
    *
+   * @param name cpu, cuda, cuda:N or auto
    * @throws IllegalArgumentException if {@link #parse} knows none of that name
    */
   public static void requireName(String name) {
@@ -99,8 +105,8 @@ public final class ComputeDevice {
   }
 
   /**
-   * Why no GPU can be used, of the library's own kernels or of LibTorch, with what to do; empty if
-   * one can.
+   * {@return why no GPU can be used, of the library's own kernels or of LibTorch, with what to do;
+   * empty if one can}
    */
   public static Optional<String> cudaAbsence() {
     if (torch.class.getResource(GPU_BUILD) == null) {
@@ -128,11 +134,25 @@ public final class ComputeDevice {
         : Optional.of("LibTorch finds no device, though the kernels do: its driver is too old");
   }
 
+  /** The GPU of that ordinal. */
+  static ComputeDevice cuda(int index) {
+    return new ComputeDevice(index);
+  }
+
+  /** Where work is recorded as graphs; empty on the CPU. */
+  Optional<RecordedWork.Recorder> recorder() {
+    return isCuda() ? Optional.of(CudaRecorder.of(index)) : Optional.empty();
+  }
+
+  /** {@return whether it is a GPU} */
   public boolean isCuda() {
     return index >= 0;
   }
 
-  /** The device as the kernels take it, with LibTorch's current stream of the calling thread. */
+  /**
+   * {@return the device as the kernels take it, with LibTorch's current stream of the calling
+   * thread}
+   */
   public Device kernels() {
     if (isCuda()) {
       Pointer stream = CudaStreams.current(index);
@@ -148,57 +168,102 @@ public final class ComputeDevice {
     static final Device DEVICE = Device.cuda(0, null);
   }
 
-  /** A float32 tensor that holds a copy of the values. */
+  /**
+   * {@return a float32 tensor that holds a copy of the values}
+   *
+   * @param values row-major, as many as the shape has elements
+   * @param shape extents, the slowest first
+   */
   public Tensor floats(float[] values, long... shape) {
     return place(Torch.floats(values, shape));
   }
 
-  /** An int64 tensor that holds a copy of the values. */
+  /**
+   * {@return an int64 tensor that holds a copy of the values}
+   *
+   * @param values row-major, as many as the shape has elements
+   * @param shape extents, the slowest first
+   */
   public Tensor longs(long[] values, long... shape) {
     return place(Torch.longs(values, shape));
   }
 
-  /** A uint8 tensor that holds a copy of the values. */
+  /**
+   * {@return a uint8 tensor that holds a copy of the values}
+   *
+   * @param values row-major, as many as the shape has elements
+   * @param shape extents, the slowest first
+   */
   public Tensor bytes(byte[] values, long... shape) {
     return place(Tensor.create(values, shape).view(torch.ScalarType.Byte));
   }
 
-  /** A zero float32 vector. */
+  /**
+   * {@return a zero float32 vector}
+   *
+   * @param length elements
+   */
   public Tensor zeros(long length) {
     return torch.zeros(new long[] {length}, options(torch.ScalarType.Float));
   }
 
-  /** An uninitialised float32 matrix. */
+  /**
+   * {@return an uninitialised float32 matrix}
+   *
+   * @param rows 0 or more
+   * @param cols 0 or more
+   */
   public Tensor emptyMatrix(long rows, long cols) {
     return emptyMatrix(rows, cols, torch.ScalarType.Float);
   }
 
-  /** An uninitialised matrix of a type. */
+  /**
+   * {@return an uninitialised matrix of a type}
+   *
+   * @param rows 0 or more
+   * @param cols 0 or more
+   * @param type of elements; interned
+   */
   public Tensor emptyMatrix(long rows, long cols, torch.ScalarType type) {
     return torch.empty(new long[] {rows, cols}, options(type), null);
   }
 
   /**
-   * A trained weight as the kernels take it in a call of a type: itself on the CPU, where they
-   * round it as they go; on a GPU a copy of that type.
+   * {@return a trained weight as the kernels take it in a call of a type: itself on the CPU, where
+   * they round it as they go; on a GPU a copy of that type}
+   *
+   * @param weight float32, on this device
+   * @param call the type of the call's activations: float32 or bfloat16
    */
   public Tensor staged(Tensor weight, torch.ScalarType call) {
     torch.ScalarType type = stagedType(call);
     return weight.scalar_type().intern() == type ? weight : weight.to(type);
   }
 
-  /** The type of staged weights, and of what is as narrow as they. */
+  /**
+   * {@return the type of staged weights, and of what is as narrow as they}
+   *
+   * @param call the type of the call's activations: float32 or bfloat16
+   */
   public torch.ScalarType stagedType(torch.ScalarType call) {
     return kernels().isCuda() ? call : torch.ScalarType.Float;
   }
 
-  /** Options for tensors of a type on this device. */
+  /**
+   * {@return options for tensors of a type on this device}
+   *
+   * @param type of elements; interned
+   */
   public TensorOptions options(torch.ScalarType type) {
     TensorOptions options = new TensorOptions(type);
     return isCuda() ? options.device(new DeviceOptional(torchDevice())) : options;
   }
 
-  /** The tensor on this device: itself if it lies here, else a copy. */
+  /**
+   * {@return the tensor on this device: itself if it lies here, else a copy}
+   *
+   * @param tensor on the CPU or a GPU
+   */
   public Tensor place(Tensor tensor) {
     return equals(of(tensor)) ? tensor : tensor.to(torchDevice(), tensor.scalar_type().intern());
   }

@@ -97,6 +97,7 @@ public final class FlatParameters implements AutoCloseable {
    * their memory and values back, they lie in this object's buffer and require gradients.
    *
    * @param tensors those of the model; they stay its own and must outlive this object
+   * @return the parameters, the caller's to close
    */
   public static FlatParameters adopt(List<Stacked> tensors) {
     return new FlatParameters(tensors);
@@ -138,20 +139,26 @@ public final class FlatParameters implements AutoCloseable {
     return length;
   }
 
-  /** The names, in order. */
+  /** {@return the names, in order} */
   public Iterable<String> names() {
     return parts.keySet();
   }
 
   /**
-   * The tensor of that name; owned by this object. It is a leaf of the autograd graph, but for rows
-   * of an adopted tensor, which only share its memory.
+   * {@return the tensor of that name; owned by this object} It is a leaf of the autograd graph, but
+   * for rows of an adopted tensor, which only share its memory.
+   *
+   * @param name one of {@link #names}
    */
   public Tensor get(String name) {
     return part(name).tensor;
   }
 
-  /** The gradient of the tensor of that name; owned by this object. */
+  /**
+   * {@return the gradient of the tensor of that name; owned by this object}
+   *
+   * @param name one of {@link #names}
+   */
   public Tensor gradient(String name) {
     return part(name).gradient;
   }
@@ -164,7 +171,11 @@ public final class FlatParameters implements AutoCloseable {
     return part;
   }
 
-  /** The extents of the tensor of that name; a copy. */
+  /**
+   * {@return the extents of the tensor of that name; a copy}
+   *
+   * @param name one of {@link #names}
+   */
   public long[] shape(String name) {
     Tensor tensor = get(name);
     long[] shape = new long[(int) tensor.dim()];
@@ -175,6 +186,7 @@ public final class FlatParameters implements AutoCloseable {
   /**
    * Sets a tensor's values.
    *
+   * @param name one of {@link #names}
    * @param data as many as it has elements, row-major
    * @throws IllegalArgumentException if there are more or fewer
    */
@@ -191,29 +203,38 @@ public final class FlatParameters implements AutoCloseable {
     }
   }
 
-  /** Elements of all tensors together, padding left out. */
+  /** {@return elements of all tensors together, padding left out} */
   public long count() {
     return parts.values().stream().mapToLong(Part::length).sum();
   }
 
-  /** All values, flat; its gradient is {@link #gradients()}. Owned by this object. */
+  /** {@return all values, flat; its gradient is {@link #gradients()}} Owned by this object. */
   public Tensor values() {
     return values;
   }
 
-  /** All gradients, flat. Owned by this object. */
+  /** {@return all gradients, flat} Owned by this object. */
   public Tensor gradients() {
     return gradients;
   }
 
-  /** The part of a flat tensor of this layout that belongs to a name, as [1,n]. */
+  /**
+   * {@return the part of a flat tensor of this layout that belongs to a name, as [1,n]}
+   *
+   * @param flat [elements with padding], such as {@link #values}
+   * @param name one of {@link #names}
+   */
   public Matrix segment(Tensor flat, String name) {
     Part part = part(name);
     return Matrix.vector(new FloatPointer(flat.data_ptr()).position(part.offset), part.length);
   }
 
   /**
-   * The part of a flat tensor of this layout that belongs to a name, in the shape of its tensor.
+   * {@return the part of a flat tensor of this layout that belongs to a name, in the shape of its
+   * tensor}
+   *
+   * @param flat [elements with padding], such as {@link #values}
+   * @param name one of {@link #names}
    */
   public Tensor view(Tensor flat, String name) {
     Part part = part(name);

@@ -28,17 +28,21 @@ public final class FrozenWeight implements AutoCloseable {
     this.bias = bias;
   }
 
-  /** W [N,K]. */
+  /** {@return W [N,K]} */
   public Tensor weight() {
     return weight;
   }
 
-  /** b [N] or null. */
+  /** {@return b [N] or null} */
   public Tensor bias() {
     return bias;
   }
 
-  /** For the kernels; valid until the weight is changed or this is closed. */
+  /**
+   * For the kernels; valid until the weight is changed or this is closed.
+   *
+   * @return the linear, owned by this
+   */
   public synchronized Linear prepared() {
     long current = weight._version() + (bias == null ? 0 : bias._version());
     if (prepared == null || version != current) {

@@ -1,26 +1,33 @@
 package org.prunepeft.torch;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LinearBranch;
 import org.prunepeft.kernels.LoraBranch;
 import org.prunepeft.kernels.LoraKernels;
+import org.prunepeft.kernels.LoraPath;
 import org.prunepeft.kernels.Matrix;
 import org.prunepeft.torch.internal.Torch;
 
 /**
  * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one
- * operation of the autograd graph and of our kernels. Several modules may share the input, each
- * adding to its own columns of y. W may be float32 or bfloat16; A, B and their gradients are
- * float32.
+ * operation of the autograd graph. The product with W is our own or, on a GPU where that should be
+ * faster, LibTorch's with our kernels around it ({@link LoraPath}). Several modules may share the
+ * input, each adding to its own columns of y. W may be float32 or bfloat16; A, B and their
+ * gradients are float32.
  */
 public final class LoraLinear {
+  private static final Set<LoraPath> POSSIBLE = EnumSet.of(LoraPath.SPLIT, LoraPath.FUSED);
+
   private LoraLinear() {}
 
   /**
@@ -41,10 +48,18 @@ public final class LoraLinear {
   /** Sees S [M,r] of each branch after the forward pass; the module's output is S Bᵀ. */
   @FunctionalInterface
   public interface Observer {
+    /**
+     * A branch's output is s Bᵀ.
+     *
+     * @param branch its index among those of the call
+     * @param s [M,r], scaled; good until the call returns
+     * @param b B [N,r]
+     */
     void forward(int branch, Matrix s, Matrix b);
   }
 
   /**
+   * @param tape keeps the operation until the backward pass
    * @param x [M,K], dense, of W's type
    * @param linear W [N,K] and b
    * @param branches may be empty
@@ -53,6 +68,28 @@ public final class LoraLinear {
    * @return y [M,N], of W's type
    */
   public static Tensor apply(
+      Tape tape,
+      Tensor x,
+      FrozenWeight linear,
+      List<Branch> branches,
+      Dropout dropout,
+      Observer observer) {
+    LoraPath.Both paths =
+        LoraPath.choose(
+            ComputeDevice.of(x).kernels(),
+            Torch.matrix(linear.weight()).dtype(),
+            x.size(0),
+            x.size(1),
+            linear.weight().size(0),
+            ranks(branches),
+            dropout != null && dropout.p() > 0,
+            POSSIBLE);
+    return apply(paths, tape, x, linear, branches, dropout, observer);
+  }
+
+  /** By given paths, none of them bordered: x and y are no wide buffers. */
+  static Tensor apply(
+      LoraPath.Both paths,
       Tape tape,
       Tensor x,
       FrozenWeight linear,
@@ -68,20 +105,24 @@ public final class LoraLinear {
     List<Branch> staged = new ArrayList<>();
     try (NoGradGuard guard = new NoGradGuard()) {
       branches.forEach(branch -> staged.add(branch.staged(place, type)));
-      y = place.emptyMatrix(rows, linear.weight().size(0), type);
       s = place.emptyMatrix(rows, ranks(branches), place.stagedType(type));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(
           staged, (i, column, rank) -> table.add(branch(staged.get(i), s, column, rank)));
-      linear
-          .prepared()
-          .forward(
-              place.kernels(),
-              Torch.matrix(input),
-              table,
-              dropout,
-              Torch.matrix(y),
-              tape.workspace());
+      if (paths.forward() == LoraPath.SPLIT) {
+        y = split(tape, place.kernels(), input, linear, table, dropout);
+      } else {
+        y = place.emptyMatrix(rows, linear.weight().size(0), type);
+        linear
+            .prepared()
+            .forward(
+                place.kernels(),
+                Torch.matrix(input),
+                table,
+                dropout,
+                Torch.matrix(y),
+                tape.workspace());
+      }
       for (int i = 0; i < table.size() && observer != null; i++) {
         observer.forward(i, table.get(i).s(), table.get(i).b());
       }
@@ -102,10 +143,45 @@ public final class LoraLinear {
         inputs,
         saved,
         gradient ->
-            backward(tape, gradient.contiguous(), input, linear, s, staged, dropout, needsInput));
+            backward(
+                paths.backward(),
+                tape,
+                gradient.contiguous(),
+                input,
+                linear,
+                s,
+                staged,
+                dropout,
+                needsInput));
+  }
+
+  /** LibTorch's product, and the modules' around it. */
+  private static Tensor split(
+      Tape tape,
+      Device device,
+      Tensor x,
+      FrozenWeight linear,
+      List<LinearBranch> branches,
+      Dropout dropout) {
+    Tensor y =
+        torch.linear(
+            x,
+            linear.weight().detach(),
+            linear.bias() == null ? Torch.none() : new TensorOptional(linear.bias().detach()));
+    if (!branches.isEmpty()) {
+      List<LoraBranch> down = new ArrayList<>();
+      branches.forEach(b -> down.add(new LoraBranch(b.a(), b.scale(), b.module(), b.s(), null)));
+      LoraKernels.down(device, Torch.matrix(x), down, dropout, null, tape.workspace());
+      for (LinearBranch branch : branches) {
+        Matrix part = columns(y, branch.firstColumn(), branch.b().rows());
+        LoraKernels.up(device, branch.s(), branch.b(), part, tape.workspace());
+      }
+    }
+    return y;
   }
 
   private static Tensor[] backward(
+      LoraPath path,
       Tape tape,
       Tensor dy,
       Tensor x,
@@ -138,7 +214,13 @@ public final class LoraLinear {
               Torch.matrix(db),
               false,
               tape.workspace());
-          down.add(new LoraBranch(null, branch.scale, branch.module, dsOfBranch, Torch.matrix(da)));
+          down.add(
+              new LoraBranch(
+                  Torch.matrix(branch.a),
+                  branch.scale,
+                  branch.module,
+                  dsOfBranch,
+                  Torch.matrix(da)));
           table.add(branch(branch, ds, column, rank));
           gradients[1 + 2 * i] = da;
           gradients[2 + 2 * i] = db;
@@ -146,7 +228,13 @@ public final class LoraLinear {
     if (!down.isEmpty()) {
       LoraKernels.gradDown(device, Torch.matrix(x), down, dropout, false, tape.workspace());
     }
-    if (needsInput) {
+    if (needsInput && path == LoraPath.SPLIT) {
+      Tensor dx = dy.matmul(linear.weight().detach());
+      if (!down.isEmpty()) {
+        LoraKernels.gradInput(device, down, dropout, Torch.matrix(dx), tape.workspace());
+      }
+      gradients[0] = dx;
+    } else if (needsInput) {
       Tensor dx = place.emptyMatrix(x.size(0), x.size(1), x.scalar_type().intern());
       linear
           .prepared()

@@ -56,6 +56,7 @@ public final class Tape implements AutoCloseable {
    * @param inputs in the order in which {@code backward} returns gradients
    * @param saved tensors whose contents the backward pass reads: it refuses to run if one was
    *     changed in place since
+   * @param backward gives the gradients of the inputs
    * @return {@code output}
    */
   public Tensor record(Tensor output, List<Tensor> inputs, List<Tensor> saved, Backward backward) {
@@ -68,12 +69,12 @@ public final class Tape implements AutoCloseable {
     return output;
   }
 
-  /** How many operations are recorded. */
+  /** {@return how many operations are recorded} */
   public int size() {
     return operations.size();
   }
 
-  /** Scratch memory for the kernels of one operation at a time. */
+  /** {@return scratch memory for the kernels of one operation at a time} */
   public Workspace workspace() {
     return workspace;
   }

@@ -13,9 +13,21 @@ import org.prunepeft.kernels.DType;
  */
 public record CriterionSettings(
     DType zeroType, double thresholdQuantile, Double fixedThreshold, int activationBatches) {
+  /** Zeros in float16, the 10 % quantile as threshold, magnitudes of 8 batches. */
   public static final CriterionSettings DEFAULT =
       new CriterionSettings(DType.FLOAT16, 0.1, null, 8);
 
+  /**
+   * Checks the values.
+   *
+   * @param zeroType a weight counts as zero if it is 0 once rounded to this type
+   * @param thresholdQuantile the threshold t is this quantile of |w| over all modules of a kind, in
+   *     [0, 1]
+   * @param fixedThreshold a fixed t instead; null: the quantile
+   * @param activationBatches from how many batches of a round the size of outputs is taken, 2 or
+   *     more
+   * @throws IllegalArgumentException if a value is out of its range
+   */
   public CriterionSettings {
     if (!(thresholdQuantile >= 0 && thresholdQuantile <= 1)) {
       throw new IllegalArgumentException(

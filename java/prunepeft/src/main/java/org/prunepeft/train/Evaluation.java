@@ -18,6 +18,9 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
   /**
    * Copies the map.
    *
+   * @param loss mean cross-entropy; mean squared error for a regression
+   * @param metrics by the task's order; the first is the primary one
+   * @param predictions for each example, in the set's order
    * @throws IllegalArgumentException if there is no metric
    */
   public Evaluation {
@@ -30,7 +33,9 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
   /**
    * Compares predictions with what is right, by the task's metrics.
    *
+   * @param predictions of examples whose targets are known
    * @param targets [n], 1 or more: numbers of the classes, or the numbers to be told
+   * @return the measures, with the predictions
    * @throws IllegalArgumentException if the lengths differ, there are none, or one is not known
    */
   public static Evaluation of(Predictions predictions, double[] targets) {
@@ -46,32 +51,32 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
     return new Evaluation(predictions.loss(targets), metrics, predictions);
   }
 
-  /** How many examples. */
+  /** {@return how many examples} */
   public int examples() {
     return predictions.size();
   }
 
-  /** The value of the task's first metric, which the best epoch is chosen by. */
+  /** {@return the value of the task's first metric, which the best epoch is chosen by} */
   public double primary() {
     return metrics.values().iterator().next();
   }
 
-  /** The task's first metric. */
+  /** {@return the task's first metric} */
   public Metric primaryMetric() {
     return metrics.keySet().iterator().next();
   }
 
-  /** The primary metric for a reader: {@code accuracy 79.75 %}. */
+  /** {@return the primary metric for a reader: {@code accuracy 79.75 %}} */
   public String primaryText() {
     return text(primaryMetric(), primary());
   }
 
-  /** The primary metric's value for a reader: {@code 79.75 %}. */
+  /** {@return the primary metric's value for a reader: {@code 79.75 %}} */
   public String primaryValueText() {
     return primaryMetric().format(primary());
   }
 
-  /** All metrics for a reader: {@code accuracy 79.75 %, macro F1 66.17 %}. */
+  /** {@return all metrics for a reader: {@code accuracy 79.75 %, macro F1 66.17 %}} */
   public String text() {
     return metrics.entrySet().stream()
         .map(entry -> text(entry.getKey(), entry.getValue()))

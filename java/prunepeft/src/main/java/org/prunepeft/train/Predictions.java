@@ -27,19 +27,24 @@ public final class Predictions {
     }
   }
 
-  /** Of which task. */
+  /**
+   * Of which task.
+   *
+   * @return the schema of what was told
+   */
   public Schema schema() {
     return schema;
   }
 
-  /** How many examples. */
+  /** {@return how many examples} */
   public int size() {
     return outputs.length / schema.outputs();
   }
 
   /**
-   * The class with the highest score, the lowest of several.
+   * {@return the class with the highest score, the lowest of several}
    *
+   * @param i of the example, from 0
    * @throws IllegalStateException if the task is a regression
    */
   public int label(int i) {
@@ -54,14 +59,15 @@ public final class Predictions {
     return best;
   }
 
-  /** [n] the classes of all; see {@link #label}. */
+  /** {@return [n] the classes of all; see {@link #label}} */
   public int[] labels() {
     return IntStream.range(0, size()).map(this::label).toArray();
   }
 
   /**
-   * [classes] probabilities, the softmax of an example's scores.
+   * {@return [classes] probabilities, the softmax of an example's scores}
    *
+   * @param i of the example, from 0
    * @throws IllegalStateException if the task is a regression
    */
   public double[] probabilities(int i) {
@@ -74,8 +80,9 @@ public final class Predictions {
   }
 
   /**
-   * The number told for an example.
+   * {@return the number told for an example}
    *
+   * @param i of the example, from 0
    * @throws IllegalStateException if the task is a classification
    */
   public double value(int i) {
@@ -85,7 +92,7 @@ public final class Predictions {
     return outputs[i];
   }
 
-  /** [n] the numbers told for all; see {@link #value}. */
+  /** {@return [n] the numbers told for all; see {@link #value}} */
   public double[] values() {
     return IntStream.range(0, size()).mapToDouble(this::value).toArray();
   }

@@ -1,5 +1,9 @@
 package org.prunepeft.train;
 
+import java.util.List;
+import java.util.Locale;
+import org.prunepeft.io.internal.Spelling;
+
 /** How the learning rate goes after its warm-up; Hugging Face's {@code lr_scheduler_type}. */
 public enum Schedule {
   /** It stays at its peak. */
@@ -10,7 +14,29 @@ public enum Schedule {
   COSINE;
 
   /**
-   * The rate's share of its peak, in [0, 1].
+   * The schedule of a name, in upper or lower case.
+   *
+   * @param name constant, linear or cosine; constant_with_warmup is constant, since each has a
+   *     warm-up
+   * @return the schedule
+   * @throws IllegalArgumentException if there is none; names those that there are
+   */
+  public static Schedule byName(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "constant", "constant_with_warmup" -> CONSTANT;
+      case "linear" -> LINEAR;
+      case "cosine" -> COSINE;
+      default ->
+          throw new IllegalArgumentException(
+              Spelling.unknown(
+                  "schedule of the learning rate",
+                  name,
+                  List.of("constant", "constant_with_warmup", "linear", "cosine")));
+    };
+  }
+
+  /**
+   * {@return the rate's share of its peak, in [0, 1]}
    *
    * @param step 0-based
    * @param steps of the whole training, 1 or more

@@ -26,26 +26,26 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.prunepeft.io.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
-import org.prunepeft.io.RunDirectory;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.ArchitecturesTest;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
-import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Models.Pretrained;
 import org.prunepeft.model.RandomCheckpoint;
+import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.PeftConfig;
-import org.prunepeft.peft.PeftModules;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
@@ -160,7 +160,10 @@ class PythonLibrariesTest {
     Path model = place.resolve("model");
     new HuggingFaceDirectory(model)
         .write(
-            HuggingFaceConfig.write(config), TOKENIZER, null, new MapCheckpoint("random", tensors));
+            HuggingFaceConfig.write(config),
+            TOKENIZER,
+            Map.of(),
+            new MapCheckpoint("random", tensors));
     EncoderInput input = input(config, request);
     request.put("library", one.library);
     request.put("model", model.toString());

@@ -19,10 +19,10 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.data.Encoding;
-import org.prunepeft.data.Tokenizer;
+import org.prunepeft.data.internal.Encoding;
+import org.prunepeft.data.internal.Tokenizer;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.io.WordPieceVocabulary;
+import org.prunepeft.io.internal.WordPieceVocabulary;
 import org.prunepeft.torch.internal.Torch;
 
 /** BERT-base by what it was trained to do: filling gaps. */

@@ -31,11 +31,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.prunepeft.data.Tokenizer;
-import org.prunepeft.io.HuggingFaceDirectory;
+import org.prunepeft.data.internal.Tokenizer;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.WordPieceVocabulary;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.io.internal.WordPieceVocabulary;
+import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.torch.internal.Torch;
 
 /** Models in directories as Hugging Face's library saves them, in all forms that these take. */
@@ -339,6 +340,9 @@ class HuggingFaceDirectoryTest {
     assertArrayEquals(new int[] {2, 6, 3}, encoded("Paris"));
     Files.writeString(
         directory.resolve("tokenizer_config.json"), "{\"do_lower_case\": false, \"x\": 1}");
+    Files.writeString(
+        directory.resolve("special_tokens_map.json"), "{\"additional_special_tokens\": [\"[E]\"]}");
+    Files.writeString(directory.resolve("added_tokens.json"), "{\"[E]\": 7}");
     assertArrayEquals(new int[] {2, 5, 3}, encoded("Paris"));
     // A copy has the same settings, word for word.
     Path copy = directory.resolve("copy");
@@ -348,6 +352,10 @@ class HuggingFaceDirectoryTest {
     assertEquals(
         "{\"do_lower_case\": false, \"x\": 1}",
         Files.readString(copy.resolve("tokenizer_config.json")));
+    assertEquals(
+        "{\"additional_special_tokens\": [\"[E]\"]}",
+        Files.readString(copy.resolve("special_tokens_map.json")));
+    assertEquals("{\"[E]\": 7}", Files.readString(copy.resolve("added_tokens.json")));
   }
 
   @Test
@@ -378,7 +386,7 @@ class HuggingFaceDirectoryTest {
 
   private JsonNode tokenizerConfig(EncoderConfig config, byte[] tokenizer) throws IOException {
     var model = new Models.Pretrained(config, tokenizer, new MapCheckpoint("memory", tensors));
-    return JSON.readTree(model.tokenizerConfigToWrite());
+    return JSON.readTree(model.tokenizerFilesToWrite().get("tokenizer_config.json"));
   }
 
   @Test
@@ -417,7 +425,7 @@ class HuggingFaceDirectoryTest {
         .write(
             HuggingFaceConfig.write(config),
             "{}".getBytes(StandardCharsets.UTF_8),
-            null,
+            Map.of(),
             new MapCheckpoint("memory", tensors));
   }
 

@@ -25,6 +25,14 @@ class ScheduleTest {
   }
 
   @Test
+  void namesAreHuggingFaces() {
+    assertEquals(Schedule.CONSTANT, Schedule.byName("constant_with_warmup"));
+    assertEquals(Schedule.COSINE, Schedule.byName("COSINE"));
+    assertEquals(OptimizerType.ADAMW, OptimizerType.byName("adamw_torch"));
+    assertEquals(OptimizerType.ADAFACTOR, OptimizerType.byName("adafactor"));
+  }
+
+  @Test
   void afterTheWarmUpItStaysOrFallsToZeroAtTheEnd() {
     // A third and two thirds of the way from step 4 to step 10.
     assertEquals(1, Schedule.CONSTANT.factor(9, 10, 4), EXACT);

@@ -13,9 +13,11 @@ import org.bytedeco.javacpp.tools.InfoMapper;
             cinclude = {
               "prunepeft/status.h",
               "prunepeft/device.h",
+              "prunepeft/graph.h",
               "prunepeft/lora.h",
               "prunepeft/multi_lora.h",
               "prunepeft/linear.h",
+              "prunepeft/lora_path.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
               "prunepeft/adamw.h",
@@ -29,6 +31,7 @@ public class PrunePeftPresets implements InfoMapper {
   public void map(InfoMap infoMap) {
     infoMap.put(new Info("PP_API").cppTypes().annotations());
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
+    infoMap.put(new Info("pp_graph").pointerTypes("GraphHandle"));
     infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
     infoMap.put(new Info("pp_lora_branch").pointerTypes("LoraBranchStruct"));
     infoMap.put(new Info("pp_lora_adapter").pointerTypes("LoraAdapterStruct"));

@@ -18,6 +18,9 @@ import org.bytedeco.pytorch.Type;
 public final class FusedAdamW {
   private static final OperatorHandle OPERATOR;
 
+  /** The same with a learning rate that lies on the weights' device. */
+  private static final OperatorHandle RATE_ON_DEVICE;
+
   /** What the operator's lists of tensors hold. */
   private static final Type.TypePtr TENSOR;
 
@@ -25,7 +28,9 @@ public final class FusedAdamW {
     Torch.load();
     OPERATOR = Dispatcher.singleton().findSchemaOrThrow("aten::_fused_adamw_", "");
     TENSOR = new Type.TypePtr(TensorType.get());
+    RATE_ON_DEVICE = Dispatcher.singleton().findSchemaOrThrow("aten::_fused_adamw_", "tensor_lr");
     OPERATOR.retainReference();
+    RATE_ON_DEVICE.retainReference();
     TENSOR.retainReference();
   }
 
@@ -52,25 +57,83 @@ public final class FusedAdamW {
       double weightDecay,
       double epsilon) {
     try (PointerScope scope = new PointerScope()) {
-      IValueVector stack = new IValueVector();
-      stack.push_back(list(values));
-      stack.push_back(list(gradients));
-      stack.push_back(list(mean));
-      stack.push_back(list(square));
-      // No largest squares: that is AMSGrad's.
-      stack.push_back(list());
-      stack.push_back(list(steps));
-      stack.push_back(new IValue(learningRate));
-      stack.push_back(new IValue(beta1));
-      stack.push_back(new IValue(beta2));
-      stack.push_back(new IValue(weightDecay));
-      stack.push_back(new IValue(epsilon));
-      stack.push_back(new IValue(false)); // amsgrad
-      stack.push_back(new IValue(false)); // maximize
-      stack.push_back(new IValue()); // grad_scale
-      stack.push_back(new IValue()); // found_inf
-      OPERATOR.callBoxed(stack);
+      step(
+          OPERATOR,
+          values,
+          gradients,
+          mean,
+          square,
+          steps,
+          new IValue(learningRate),
+          beta1,
+          beta2,
+          weightDecay,
+          epsilon);
     }
+  }
+
+  /**
+   * The same.
+   *
+   * @param learningRate [] float32, on the device of the values
+   */
+  public static void step(
+      Tensor values,
+      Tensor gradients,
+      Tensor mean,
+      Tensor square,
+      Tensor steps,
+      Tensor learningRate,
+      double beta1,
+      double beta2,
+      double weightDecay,
+      double epsilon) {
+    try (PointerScope scope = new PointerScope()) {
+      step(
+          RATE_ON_DEVICE,
+          values,
+          gradients,
+          mean,
+          square,
+          steps,
+          new IValue(learningRate),
+          beta1,
+          beta2,
+          weightDecay,
+          epsilon);
+    }
+  }
+
+  private static void step(
+      OperatorHandle operator,
+      Tensor values,
+      Tensor gradients,
+      Tensor mean,
+      Tensor square,
+      Tensor steps,
+      IValue learningRate,
+      double beta1,
+      double beta2,
+      double weightDecay,
+      double epsilon) {
+    IValueVector stack = new IValueVector();
+    stack.push_back(list(values));
+    stack.push_back(list(gradients));
+    stack.push_back(list(mean));
+    stack.push_back(list(square));
+    // No largest squares: that is AMSGrad's.
+    stack.push_back(list());
+    stack.push_back(list(steps));
+    stack.push_back(learningRate);
+    stack.push_back(new IValue(beta1));
+    stack.push_back(new IValue(beta2));
+    stack.push_back(new IValue(weightDecay));
+    stack.push_back(new IValue(epsilon));
+    stack.push_back(new IValue(false)); // amsgrad
+    stack.push_back(new IValue(false)); // maximize
+    stack.push_back(new IValue()); // grad_scale
+    stack.push_back(new IValue()); // found_inf
+    operator.callBoxed(stack);
   }
 
   private static IValue list(Tensor... tensors) {

@@ -11,7 +11,7 @@ import org.prunepeft.torch.internal.FusedAdamW;
  * Adam with decoupled weight decay (Loshchilov &amp; Hutter 2019, algorithm 2), one fused pass over
  * a group's weights.
  */
-final class AdamW implements UpdateRule {
+final class AdamW implements DeviceRule {
   private static final double BETA1 = 0.9;
   private static final double BETA2 = 0.999;
   private static final double EPSILON = 1e-8;
@@ -39,6 +39,22 @@ final class AdamW implements UpdateRule {
 
   @Override
   public void update(double learningRate) {
+    steps.add_(new Scalar(1.0));
+    FusedAdamW.step(
+        parameters.values(),
+        parameters.gradients(),
+        mean,
+        square,
+        steps,
+        learningRate,
+        BETA1,
+        BETA2,
+        weightDecay,
+        EPSILON);
+  }
+
+  @Override
+  public void update(Tensor learningRate) {
     steps.add_(new Scalar(1.0));
     FusedAdamW.step(
         parameters.values(),

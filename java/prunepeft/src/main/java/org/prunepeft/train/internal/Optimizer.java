@@ -5,24 +5,60 @@ import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.train.TrainingSettings;
 
-/** Updates all groups of weights by the rule that the settings name, each at its learning rate. */
+/**
+ * Updates all groups of weights by the rule that the settings name, each at its learning rate. On a
+ * GPU AdamW's update stays there, {@link DeviceUpdate}; Adafactor's asks the device for norms.
+ */
 final class Optimizer implements AutoCloseable {
   /** Keeps a gradient of zeros from being divided by; PyTorch's clip_grad_norm_ has the same. */
-  private static final double EPSILON = 1e-6;
+  static final double EPSILON = 1e-6;
 
   private final double maxGradNorm;
   private final List<Ruled> groups = new ArrayList<>();
 
+  /** Null: the update is made here. */
+  private final DeviceUpdate onDevice;
+
   private record Ruled(ParameterGroup group, UpdateRule rule) {}
 
+  /**
+   * @param groups one or more, all on one device; stay the caller's
+   */
   Optimizer(TrainingSettings settings, List<ParameterGroup> groups) {
     maxGradNorm = settings.maxGradNorm();
     for (ParameterGroup group : groups) {
       this.groups.add(new Ruled(group, rule(settings, group.parameters())));
     }
+    ComputeDevice device = ComputeDevice.of(groups.get(0).parameters().values());
+    onDevice =
+        device.isCuda() && this.groups.stream().allMatch(g -> g.rule instanceof DeviceRule)
+            ? deviceUpdate(work -> RecordedWork.on(device, work))
+            : null;
+  }
+
+  /**
+   * With the update as it is on a GPU, wherever the weights lie.
+   *
+   * @param recorder null: none
+   */
+  Optimizer(
+      TrainingSettings settings, List<ParameterGroup> groups, RecordedWork.Recorder recorder) {
+    maxGradNorm = settings.maxGradNorm();
+    for (ParameterGroup group : groups) {
+      this.groups.add(new Ruled(group, rule(settings, group.parameters())));
+    }
+    onDevice = deviceUpdate(work -> new RecordedWork(recorder, work));
+  }
+
+  private DeviceUpdate deviceUpdate(DeviceUpdate.Recording recording) {
+    List<DeviceUpdate.Ruled> ruled = new ArrayList<>();
+    groups.forEach(g -> ruled.add(new DeviceUpdate.Ruled(g.group, (DeviceRule) g.rule)));
+    return new DeviceUpdate(ruled, maxGradNorm, recording);
   }
 
   private static UpdateRule rule(TrainingSettings settings, FlatParameters parameters) {
@@ -40,6 +76,10 @@ final class Optimizer implements AutoCloseable {
   void step(double factor) {
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
+      if (onDevice != null) {
+        onDevice.step(factor);
+        return;
+      }
       if (maxGradNorm > 0) {
         clip();
       }
@@ -65,6 +105,9 @@ final class Optimizer implements AutoCloseable {
 
   @Override
   public void close() {
+    if (onDevice != null) {
+      onDevice.close();
+    }
     groups.forEach(ruled -> ruled.rule.close());
   }
 }

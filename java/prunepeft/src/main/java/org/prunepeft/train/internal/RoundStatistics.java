@@ -11,7 +11,7 @@ import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.kernels.Statistics;
 import org.prunepeft.peft.OutputMagnitudes;
-import org.prunepeft.peft.PeftModules;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;

@@ -2,11 +2,11 @@ package org.prunepeft.train.internal;
 
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.prunepeft.data.EncodedDataset;
+import org.prunepeft.data.internal.EncodedDataset;
 import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.peft.PeftConfig;
-import org.prunepeft.peft.PeftModules;
-import org.prunepeft.peft.Seeds;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.internal.Seeds;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Observation;
 import org.prunepeft.search.Stage;

@@ -20,9 +20,11 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.TrainingSettings;
@@ -170,6 +172,94 @@ class OptimizerTest {
         reference.assertSameWeights();
       }
     }
+  }
+
+  /**
+   * Records what it is given, as work and not as kernels: what it launches again is the work of the
+   * first recording, with whatever that held.
+   */
+  private static final class StandIn implements RecordedWork.Recorder {
+    final List<String> calls = new ArrayList<>();
+    RuntimeException refusal;
+
+    @Override
+    public void rehearse(Runnable work) {
+      calls.add("rehearse");
+      work.run();
+    }
+
+    @Override
+    public RecordedWork.Recording record(Runnable work) {
+      calls.add("record");
+      if (refusal != null) {
+        throw refusal;
+      }
+      return new RecordedWork.Recording() {
+        @Override
+        public void launch() {
+          calls.add("launch");
+          work.run();
+        }
+
+        @Override
+        public void close() {
+          calls.add("close");
+        }
+      };
+    }
+
+    long count(String call) {
+      return calls.stream().filter(call::equals).count();
+    }
+  }
+
+  /** As on a GPU, with gradients above and below the norm that clips them in turn. */
+  @ParameterizedTest
+  @CsvSource({"0, 0", "0.1, 0", "0, 3", "0.1, 3"})
+  void theUpdateOnTheDeviceGivesLibTorchsWeights(double weightDecay, double largest) {
+    LibTorch reference = new LibTorch(weightDecay);
+    TrainingSettings settings =
+        TrainingSettings.builder().weightDecay(weightDecay).maxGradNorm(largest).build();
+    StandIn recorder = new StandIn();
+    try (Optimizer optimizer = new Optimizer(settings, groups, recorder)) {
+      for (int step = 0; step < STEPS; step++) {
+        drawGradients();
+        if (largest > 0) {
+          double size = (step % 2 == 0 ? 10 : 0.1) * largest / norm();
+          groups.forEach(group -> group.parameters().gradients().mul_(new Scalar(size)));
+        }
+        reference.takeGradients();
+        if (largest > 0) {
+          torch.clip_grad_norm_(new TensorVector(reference.copies.toArray(Tensor[]::new)), largest);
+        }
+        reference.step(factor(step));
+        optimizer.step(factor(step));
+        reference.assertSameWeights();
+        assertEquals(0, norm());
+      }
+    }
+    assertEquals(2, recorder.count("rehearse"));
+    assertEquals(1, recorder.count("record"));
+    assertEquals(STEPS - 2, recorder.count("launch"));
+    assertEquals("close", recorder.calls.get(recorder.calls.size() - 1));
+  }
+
+  @Test
+  void anUpdateThatCannotBeRecordedIsMadeCallByCall() {
+    LibTorch reference = new LibTorch(0);
+    StandIn recorder = new StandIn();
+    recorder.refusal = new IllegalStateException("made up: it waits for the device");
+    try (Optimizer optimizer =
+        new Optimizer(TrainingSettings.builder().weightDecay(0).build(), groups, recorder)) {
+      for (int step = 0; step < STEPS; step++) {
+        drawGradients();
+        reference.takeGradients();
+        reference.step(factor(step));
+        optimizer.step(factor(step));
+        reference.assertSameWeights();
+      }
+    }
+    assertEquals(List.of("rehearse", "rehearse", "record"), recorder.calls);
   }
 
   private double norm() {

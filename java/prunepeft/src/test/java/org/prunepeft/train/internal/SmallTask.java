@@ -3,9 +3,9 @@ package org.prunepeft.train.internal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import org.prunepeft.data.EncodedDataset;
-import org.prunepeft.data.Encoding;
 import org.prunepeft.data.Schema;
+import org.prunepeft.data.internal.EncodedDataset;
+import org.prunepeft.data.internal.Encoding;
 import org.prunepeft.model.SmallBert;
 
 /**

@@ -1,0 +1,53 @@
+package org.prunepeft.io.internal;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.search.Strategy;
+
+/** Strategies as JSON files: what a run found, what was transferred, what a person wrote. */
+public final class StrategyFile {
+  /** The name of the file in a run directory. */
+  public static final String NAME = "strategy.json";
+
+  private StrategyFile() {}
+
+  /**
+   * Reads a strategy.
+   *
+   * @param path a file, or the directory of a complete run
+   * @throws RunDirectoryException if it is absent, incomplete or no JSON object; names the file
+   * @throws IllegalArgumentException if it is no strategy; names the file and the key
+   */
+  public static Strategy read(Path path) {
+    Path file = Files.isDirectory(path) ? RunDirectory.open(path).file(NAME) : path;
+    Map<String, Object> map = RunDirectory.parse(file);
+    try {
+      return Strategy.fromMap(map);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** A strategy as the text of a file. */
+  public static String format(Strategy strategy) {
+    return RunDirectory.format(NAME, strategy.toMap());
+  }
+
+  /**
+   * Writes a strategy. Replaces a file of that name.
+   *
+   * @throws RunDirectoryException if it can't be written; the older file is then as it was
+   */
+  public static void write(Path file, Strategy strategy) {
+    try {
+      AtomicFile.write(file, format(strategy).getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't write %s: %s".formatted(file, RunDirectory.reason(e)), e);
+    }
+  }
+}

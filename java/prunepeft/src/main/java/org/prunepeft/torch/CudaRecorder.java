@@ -1,0 +1,76 @@
+package org.prunepeft.torch;
+
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.function.Supplier;
+import org.bytedeco.pytorch.cuda.CUDAStream;
+import org.bytedeco.pytorch.global.torch_cuda;
+import org.prunepeft.kernels.DeviceGraph;
+
+/**
+ * Records LibTorch's operations and our kernels on a GPU. Loaded where LibTorch's GPU build is, and
+ * only there.
+ *
+ * <p>A graph's temporary tensors are gone when it has been recorded, but each launch writes to
+ * their memory. LibTorch keeps freed memory apart by stream, so that what was freed on a stream on
+ * which nothing but recordings happens is met again by recordings alone; and these follow one
+ * another when they are launched, since launches go to one stream, the current one.
+ */
+final class CudaRecorder implements RecordedWork.Recorder {
+  private static final ConcurrentMap<Integer, CudaRecorder> RECORDERS = new ConcurrentHashMap<>();
+
+  private final int index;
+  private final CUDAStream stream;
+
+  private CudaRecorder(int index) {
+    this.index = index;
+    stream = torch_cuda.getStreamFromPool(false, (byte) index);
+    // As long as the process, whatever scope it is made in.
+    stream.retainReference();
+  }
+
+  /** That of a device. */
+  static CudaRecorder of(int index) {
+    return RECORDERS.computeIfAbsent(index, CudaRecorder::new);
+  }
+
+  @Override
+  public void rehearse(Runnable work) {
+    onOwnStream(
+        () -> {
+          work.run();
+          stream.synchronize();
+          return null;
+        });
+  }
+
+  @Override
+  public RecordedWork.Recording record(Runnable work) {
+    ComputeDevice device = ComputeDevice.cuda(index);
+    DeviceGraph graph = onOwnStream(() -> DeviceGraph.record(device.kernels(), work));
+    return new RecordedWork.Recording() {
+      @Override
+      public void launch() {
+        graph.launch(device.kernels());
+      }
+
+      @Override
+      public void close() {
+        graph.close();
+      }
+    };
+  }
+
+  /** With our stream as the calling thread's, once what the thread has enqueued is done. */
+  private synchronized <T> T onOwnStream(Supplier<T> body) {
+    try (CUDAStream before = torch_cuda.getCurrentCUDAStream((byte) index)) {
+      before.synchronize();
+      torch_cuda.setCurrentCUDAStream(stream);
+      try {
+        return body.get();
+      } finally {
+        torch_cuda.setCurrentCUDAStream(before);
+      }
+    }
+  }
+}

@@ -1,0 +1,96 @@
+package org.prunepeft.train.internal;
+
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.RecordedWork;
+
+/**
+ * The update of all groups as a GPU makes it: clipping, the rules and the clearing of gradients are
+ * some dozens of small kernels that are the same in each step, recorded as one. What differs, the
+ * learning rates' share of their peaks, lies on the device. Nothing waits for a number: the norm
+ * that gradients are clipped by stays there too.
+ */
+final class DeviceUpdate implements AutoCloseable {
+  /**
+   * @param rule of the group's weights; stays the caller's
+   */
+  record Ruled(ParameterGroup group, DeviceRule rule) {}
+
+  /** How work is recorded, if it is. */
+  @FunctionalInterface
+  interface Recording {
+    RecordedWork of(Runnable work);
+  }
+
+  private final List<Ruled> groups;
+  private final double maxGradNorm;
+  private final PointerScope scope;
+
+  /** [] float32. */
+  private final Tensor factor;
+
+  private final RecordedWork update;
+
+  /**
+   * @param groups one or more, all on one device
+   * @param maxGradNorm 0: gradients are not clipped
+   */
+  DeviceUpdate(List<Ruled> groups, double maxGradNorm, Recording recording) {
+    this.groups = List.copyOf(groups);
+    this.maxGradNorm = maxGradNorm;
+    try (PointerScope own = new PointerScope()) {
+      scope = own;
+      own.extend();
+      ComputeDevice device = ComputeDevice.of(groups.get(0).group.parameters().values());
+      factor = torch.zeros(new long[0], device.options(torch.ScalarType.Float));
+    }
+    update = recording.of(this::update);
+  }
+
+  /**
+   * One step, within a scope of the caller's and without recording for autograd.
+   *
+   * @param share the learning rates' share of their peaks
+   */
+  void step(double share) {
+    factor.fill_(new Scalar(share));
+    update.run();
+  }
+
+  /** What is recorded: it reads no number that may change. */
+  private void update() {
+    if (maxGradNorm > 0) {
+      clip();
+    }
+    for (Ruled ruled : groups) {
+      ruled.rule.update(factor.mul(new Scalar(ruled.group.learningRate())));
+      ruled.group.parameters().clearGradients();
+    }
+  }
+
+  private void clip() {
+    Tensor squares = null;
+    for (Ruled ruled : groups) {
+      Tensor square = ruled.group.parameters().gradients().norm().square();
+      squares = squares == null ? square : squares.add_(square, new Scalar(1));
+    }
+    Tensor scale =
+        squares
+            .sqrt_()
+            .add_(new Scalar(Optimizer.EPSILON))
+            .reciprocal_()
+            .mul_(new Scalar(maxGradNorm))
+            .clamp_max_(new Scalar(1));
+    groups.forEach(ruled -> ruled.group.parameters().gradients().mul_(scale));
+  }
+
+  @Override
+  public void close() {
+    update.close();
+    scope.close();
+  }
+}

@@ -1,0 +1,434 @@
+// Of compute capability 9.0: mbarriers, the bulk copy engine and its tensor maps, and products by warpgroups. Formats and
+// layouts are those of the PTX ISA: swizzle of 128 bytes, shared-memory descriptors, fragments of an accumulator.
+// SPDX-License-Identifier: Apache-2.0
+#include "hopper.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "state.h"
+
+namespace simt {
+namespace {
+constexpr uint64_t kMapMagic = 0x70616d726f736e65;
+constexpr size_t kCellBytes = 16, kSwizzleBytes = 128, kAtomBytes = 1024;
+constexpr int64_t kMostExpectedBytes = (1 << 20) - 1;
+constexpr int kProductRows = 64, kProductInner = 16;
+
+uintptr_t shared_begin() {
+  return shared_region()->begin;
+}
+
+/** Within 1024 bytes, the groups of 16 in a row of 128 are exchanged by the row's number. */
+uintptr_t swizzled(uintptr_t address) {
+  const uintptr_t offset = address - shared_begin();
+  return shared_begin() + (offset ^ (offset >> 3 & 0x70));
+}
+
+AsyncBlock& async_block() {
+  return *g_block.async;
+}
+
+AsyncThread& async_thread(Thread* thread) {
+  if (!thread->async) thread->async = std::make_unique<AsyncThread>();
+  return *thread->async;
+}
+
+AsyncCell& cell_at(uintptr_t address) {
+  return async_block().cells[(address - shared_begin()) / kCellBytes];
+}
+
+uintptr_t check_barrier_address(const uint64_t* barrier, Access access, const char* file, int line) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(barrier);
+  if (address % sizeof(uint64_t) != 0) fail("an mbarrier is not aligned to 8 bytes", file, line);
+  if (!shared_region()->contains(address)) fail("an mbarrier is not in shared memory", file, line);
+  if (const char* fault = check_access(address, sizeof(uint64_t), access)) fail(fault, file, line);
+  return address;
+}
+
+Mbarrier& find_barrier(uint64_t* barrier, Access access, const char* file, int line) {
+  const uintptr_t address = check_barrier_address(barrier, access, file, line);
+  if (!g_block.async || async_block().barriers.count(address) == 0) fail("not an initialised mbarrier", file, line);
+  return async_block().barriers.at(address);
+}
+
+void settle(Mbarrier* barrier) {
+  if (barrier->missing != 0 || barrier->bytes != 0) return;
+  barrier->phase++;
+  barrier->missing = barrier->arrivals;
+  barrier->completed = barrier->arrived;
+  for (uint16_t thread : barrier->waiting) g_block.ready.push_back(thread);
+  barrier->waiting.clear();
+}
+
+/** Bytes of a box, all of which count, whether they lie in the matrix or not. */
+uint32_t box_bytes(const TensorMapFields& map) {
+  return map.box_columns * map.box_rows * map.element_bytes;
+}
+
+/** The part of a box's row that lies in the matrix, as columns of the box. */
+struct Span {
+  int64_t first = 0, end = 0;
+};
+Span columns_inside(const BulkCopy& copy, int64_t row) {
+  if (copy.row + row < 0 || copy.row + row >= static_cast<int64_t>(copy.map.rows)) return {};
+  const int64_t first = std::max<int64_t>(-copy.column, 0);
+  const int64_t end = std::min<int64_t>(copy.map.box_columns, static_cast<int64_t>(copy.map.columns) - copy.column);
+  return {first, std::max(first, end)};
+}
+
+const unsigned char* source_of(const BulkCopy& copy, int64_t row, int64_t column) {
+  return copy.map.data + (copy.row + row) * static_cast<int64_t>(copy.map.stride_bytes) +
+         (copy.column + column) * static_cast<int64_t>(copy.map.element_bytes);
+}
+
+void finish(uint32_t number) {
+  BulkCopy& copy = async_block().copies[number - 1];
+  const size_t element = copy.map.element_bytes;
+  for (int64_t row = 0; row < copy.map.box_rows; row++) {
+    const Span inside = columns_inside(copy, row);
+    for (int64_t column = 0; column < copy.map.box_columns; column++) {
+      const uintptr_t offset = static_cast<uintptr_t>(row * copy.map.box_columns + column) * element;
+      void* to = reinterpret_cast<void*>(swizzled(copy.target + offset));
+      if (column >= inside.first && column < inside.end)
+        __builtin_memcpy(to, source_of(copy, row, column), element);
+      else
+        __builtin_memset(to, 0, element);
+    }
+  }
+  const uint32_t bytes = box_bytes(copy.map);
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kUnitBytes) {
+    Unit* unit = shared_region()->unit(address);
+    unit->in_flight = false;
+    unit->written = true;
+    unit->writer = kNobody;
+  }
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes) cell_at(address).copy = number;
+  Mbarrier& barrier = async_block().barriers.at(copy.barrier);
+  copy.phase = barrier.phase;
+  barrier.bytes -= bytes;
+  settle(&barrier);
+}
+
+/** A matrix descriptor, decoded. */
+struct Operand {
+  uintptr_t start;
+  uintptr_t leading, stride;
+  bool transposed;  // the 64 elements of a row of shared memory run along M or N, not along the inner dimension
+};
+
+Operand decode(uint64_t descriptor, bool transposed, const char* file, int line) {
+  constexpr uint64_t kField = 0x3fff;
+  if (descriptor >> 62 != 1) fail("wgmma: of the swizzles, the emulator knows that of 128 bytes", file, line);
+  if ((descriptor >> 49 & 7) != 0) fail("wgmma: the emulator knows no base offset", file, line);
+  return {shared_begin() + ((descriptor & kField) << 4), (descriptor >> 16 & kField) << 4, (descriptor >> 32 & kField) << 4,
+          transposed};
+}
+
+/** Where element (i, k) lies: i along M or N, k along the inner dimension. The canonical layouts of the PTX ISA. */
+uintptr_t place(const Operand& operand, int i, int k) {
+  const auto row = static_cast<uintptr_t>(operand.transposed ? k : i),
+             column = static_cast<uintptr_t>(operand.transposed ? i : k);
+  return swizzled(operand.start + column / 64 * operand.leading + column % 64 * 2 + row / 8 * operand.stride +
+                  row % 8 * kSwizzleBytes);
+}
+
+/** Checks what a product will read, and enters it. `number` is the product's. */
+void check_operand(const Operand& operand, int extent, unsigned group, uint32_t number, const char* file, int line) {
+  uint32_t last_copy = 0;
+  const int rows = operand.transposed ? kProductInner : extent, columns = operand.transposed ? extent : kProductInner;
+  for (int row = 0; row < rows; row++)
+    for (int column = 0; column < columns; column += static_cast<int>(kCellBytes / 2)) {
+      const uintptr_t address = operand.transposed ? place(operand, column, row) : place(operand, row, column);
+      if (!shared_region()->contains(address)) fail("wgmma reads outside shared memory", file, line);
+      const Unit& unit = *shared_region()->unit(address);
+      if (!unit.allocated) fail("wgmma reads outside a shared array", file, line);
+      if (unit.in_flight) fail("wgmma reads what a bulk copy has not brought yet", file, line);
+      AsyncCell& cell = cell_at(address);
+      if (cell.copy == 0) fail("wgmma reads what no bulk copy has brought", file, line);
+      cell.reads[group] = number;
+      if (cell.copy == last_copy) continue;
+      last_copy = cell.copy;
+      const BulkCopy& copy = async_block().copies[last_copy - 1];
+      for (unsigned i = 0; i < kWarpgroup; i++) {
+        const auto& phases = async_thread(&g_threads[group * kWarpgroup + i]).phases;
+        const auto seen = phases.find(copy.barrier);
+        if (seen == phases.end() || seen->second <= copy.phase)
+          fail("wgmma reads a bulk copy that its threads have not waited for", file, line);
+      }
+    }
+}
+
+uint16_t element_at(uintptr_t address) {
+  uint16_t bits;
+  __builtin_memcpy(&bits, reinterpret_cast<const void*>(address), sizeof bits);
+  return bits;
+}
+
+/** Adds to the hidden accumulators of the warpgroup's threads. */
+void multiply(unsigned group, Product* product) {
+  const WarpgroupProduct& what = product->what;
+  const Operand left = decode(what.a, false, "wgmma", 0), right = decode(what.b, what.columns_inner, "wgmma", 0);
+  const auto value = what.half ? half_value : bfloat16_value;
+  static float a[kProductRows][kProductInner], b[kProductInner][256], d[kProductRows][256];
+  for (int k = 0; k < kProductInner; k++) {
+    for (int i = 0; i < kProductRows; i++) a[i][k] = value(element_at(place(left, i, k)));
+    for (int j = 0; j < what.columns; j++) b[k][j] = value(element_at(place(right, j, k)));
+  }
+  for (int i = 0; i < kProductRows; i++) {
+    std::fill(d[i], d[i] + what.columns, 0.0f);
+    for (int k = 0; k < kProductInner; k++)
+      for (int j = 0; j < what.columns; j++) d[i][j] += a[i][k] * b[k][j];
+  }
+  for (unsigned t = 0; t < kWarpgroup; t++) {
+    std::vector<float>& values = async_thread(&g_threads[group * kWarpgroup + t]).accumulators.at(product->d[t]).values;
+    const unsigned row = t / kWarpSize * 16 + t % kWarpSize / 4, column = t % 4 * 2;
+    for (unsigned i = 0; i < values.size(); i++) values[i] += d[row + i / 2 % 2 * 8][i / 4 * 8 + column + i % 2];
+  }
+  product->done = true;
+}
+
+/** The current thread's wait for a product: its accumulator shows again when nothing more is pending on it. */
+void reveal(AsyncThread* thread, float* d) {
+  HiddenAccumulator& hidden = thread->accumulators.at(d);
+  if (--hidden.pending != 0) return;
+  std::copy(hidden.values.begin(), hidden.values.end(), d);
+  thread->accumulators.erase(d);
+  thread->fenced = false;
+}
+}  // namespace
+
+void join(Waited* known, const Waited& other) {
+  for (size_t i = 0; i < known->size(); i++) (*known)[i] = std::max((*known)[i], other[i]);
+}
+
+bool finish_a_copy() {
+  Inside inside;
+  if (!g_block.async || async_block().pending.empty()) return false;
+  std::vector<uint32_t>& pending = async_block().pending;
+  std::swap(pending[draw(static_cast<uint32_t>(pending.size()))], pending.back());
+  const uint32_t number = pending.back();
+  pending.pop_back();
+  finish(number);
+  return true;
+}
+
+void share_at_barrier() {
+  if (!g_block.async) return;
+  Waited all{};
+  for (unsigned i = 0; i < g_block.threads; i++) join(&all, async_thread(&g_threads[i]).known);
+  for (unsigned i = 0; i < g_block.threads; i++) async_thread(&g_threads[i]).known = all;
+}
+
+const char* async_left_undone(bool is_last) {
+  if (!g_block.async) return nullptr;
+  if (g_current->async && !g_current->async->accumulators.empty()) return "a thread has left with a wgmma under way";
+  if (!is_last) return nullptr;
+  std::map<uintptr_t, uint32_t> seen;
+  for (unsigned i = 0; i < g_block.threads; i++)
+    for (const auto& [barrier, phase] : async_thread(&g_threads[i]).phases) seen[barrier] = std::max(seen[barrier], phase);
+  const bool all_seen = std::all_of(async_block().copies.begin(), async_block().copies.end(),
+                                    [&](const BulkCopy& copy) { return seen[copy.barrier] > copy.phase; });
+  return all_seen && async_block().pending.empty() ? nullptr : "a block has ended without a wait for one of its bulk copies";
+}
+
+unsigned shared_address(const void* pointer) {
+  return static_cast<unsigned>(reinterpret_cast<uintptr_t>(pointer) - shared_begin());
+}
+
+void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int line) {
+  Inside inside;
+  const uintptr_t address = check_barrier_address(barrier, Access::kWrite, file, line);
+  if (arrivals == 0 || arrivals >= 1u << 20) fail("mbarrier: the number of arrivals is out of [1, 2^20)", file, line);
+  if (!g_block.async) {
+    g_block.async = std::make_unique<AsyncBlock>();
+    async_block().cells.resize((shared_region()->end - shared_begin()) / kCellBytes);
+  }
+  Mbarrier made;
+  made.arrivals = made.missing = arrivals;
+  made.owner = g_current->id;
+  if (!async_block().barriers.emplace(address, made).second) fail("an mbarrier is initialised twice", file, line);
+}
+
+void fence_proxy_async() {
+  Inside inside;
+  if (!g_block.async) return;
+  for (auto& entry : async_block().barriers)
+    if (entry.second.owner == g_current->id) entry.second.visible = true;
+}
+
+void mbarrier_arrive(uint64_t* barrier, unsigned expected_bytes, const char* file, int line) {
+  Inside inside;
+  Mbarrier& found = find_barrier(barrier, Access::kAtomic, file, line);
+  if (found.missing == 0) fail("more arrivals at an mbarrier than its phase has", file, line);
+  found.bytes += expected_bytes;
+  if (found.bytes > kMostExpectedBytes) fail("an mbarrier expects more than 2^20 - 1 bytes", file, line);
+  found.missing--;
+  join(&found.arrived, async_thread(g_current).known);
+  settle(&found);
+}
+
+void mbarrier_wait(uint64_t* barrier, unsigned parity, const char* file, int line) {
+  Inside inside;
+  Thread* me = g_current;
+  Mbarrier& found = find_barrier(barrier, Access::kAtomicRead, file, line);
+  if (parity > 1) fail("mbarrier: a parity is 0 or 1", file, line);
+  me->wait_kind = "mbarrier ";
+  me->wait_file = file;
+  me->wait_line = line;
+  while ((found.phase & 1) == parity) {
+    found.waiting.push_back(me->id);
+    yield();
+  }
+  async_thread(me).phases[reinterpret_cast<uintptr_t>(barrier)] = found.phase;
+  join(&async_thread(me).known, found.completed);
+}
+
+void bulk_load(void* target, const void* map, int column, int row, uint64_t* barrier, const char* file, int line) {
+  Inside inside;
+  const Mbarrier& found = find_barrier(barrier, Access::kAtomicRead, file, line);
+  if (!found.visible) fail("bulk copy: the mbarrier's initialisation has not been fenced for the copy engine", file, line);
+  if (reinterpret_cast<uintptr_t>(map) % 64 != 0) fail("bulk copy: a tensor map is not aligned to 64 bytes", file, line);
+  BulkCopy copy;
+  __builtin_memcpy(&copy.map, map, sizeof copy.map);
+  if (copy.map.magic != kMapMagic) fail("bulk copy: not a tensor map", file, line);
+  copy.column = column;
+  copy.row = row;
+  copy.target = reinterpret_cast<uintptr_t>(target);
+  copy.barrier = reinterpret_cast<uintptr_t>(barrier);
+  if (!shared_region()->contains(copy.target)) fail("bulk copy: the target is not in shared memory", file, line);
+  if ((copy.target - shared_begin()) % kAtomBytes != 0)
+    fail("bulk copy: the target of a swizzle of 128 bytes is not aligned to 1024 bytes", file, line);
+  const uint32_t bytes = box_bytes(copy.map);
+  if (const char* fault = check_access(copy.target, bytes, Access::kWrite)) fail(fault, file, line);
+  const Waited& known = async_thread(g_current).known;
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes)
+    for (unsigned warp = 0; warp < kMostWarps; warp++)
+      if (cell_at(address).reads[warp / (kWarpgroup / kWarpSize)] > known[warp])
+        fail("a bulk copy onto what a wgmma may yet read", file, line);
+  for (int64_t r = 0; r < copy.map.box_rows; r++) {
+    const Span part = columns_inside(copy, r);
+    if (part.first == part.end) continue;
+    const size_t length = static_cast<size_t>(part.end - part.first) * copy.map.element_bytes;
+    if (const char* fault = check_access(reinterpret_cast<uintptr_t>(source_of(copy, r, part.first)), length, Access::kRead))
+      fail(fault, file, line);
+  }
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kUnitBytes)
+    shared_region()->unit(address)->in_flight = true;
+  __builtin_memset(target, 0xff, bytes);
+  async_block().copies.push_back(copy);
+  async_block().pending.push_back(static_cast<uint32_t>(async_block().copies.size()));
+}
+
+void wgmma_fence() {
+  Inside inside;
+  async_thread(g_current).fenced = true;
+}
+
+void wgmma_commit() {
+  Inside inside;
+  AsyncThread& thread = async_thread(g_current);
+  thread.groups.push_back(thread.issued);
+}
+
+void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line) {
+  Inside inside;
+  Thread* me = g_current;
+  const unsigned index = me->id / kWarpgroup, first = index * kWarpgroup;
+  if (!g_block.async) fail("wgmma reads what no bulk copy has brought", file, line);
+  if (first + kWarpgroup > g_block.threads) fail("wgmma by less than a warpgroup", file, line);
+  AsyncThread& thread = async_thread(me);
+  auto hidden = thread.accumulators.find(d);
+  if (hidden == thread.accumulators.end()) {
+    if (!thread.fenced) fail("wgmma on registers that no wgmma.fence has released", file, line);
+    const size_t values = static_cast<size_t>(product.columns) / 2;
+    hidden = thread.accumulators.emplace(d, HiddenAccumulator{std::vector<float>(d, d + values), 0}).first;
+    __builtin_memset(d, 0xff, values * sizeof(float));
+  }
+  hidden->second.pending++;
+  thread.issued++;
+  Warpgroup& group = async_block().warpgroups[index];
+  if (group.arrived == 0) {
+    group.gathering = product;
+    group.file = file;
+    group.line = line;
+  } else if (group.gathering.a != product.a || group.gathering.b != product.b || group.gathering.columns != product.columns ||
+             group.line != line) {
+    const std::string text =
+        "the threads of a warpgroup are at different products: " + position(group.file, group.line) + " and";
+    fail(text.c_str(), file, line);
+  }
+  group.d[me->id - first] = d;
+  if (++group.arrived == kWarpgroup) {
+    group.arrived = 0;
+    const auto number = static_cast<uint32_t>(group.products.size() + 1);
+    check_operand(decode(product.a, false, file, line), kProductRows, index, number, file, line);
+    check_operand(decode(product.b, product.columns_inner, file, line), product.columns, index, number, file, line);
+    group.products.push_back({product, group.d});
+    for (unsigned i = 0; i < kWarpgroup; i++) g_block.ready.push_back(static_cast<uint16_t>(first + i));
+  }
+  me->wait_kind = "warpgroup operation ";
+  me->wait_file = file;
+  me->wait_line = line;
+  yield();
+}
+
+void wgmma_wait(int pending_groups, const char* file, int line) {
+  Lane lane;
+  collective(Op::kConverge, ~0u, &lane, file, line);
+  Inside inside;
+  Thread* me = g_current;
+  AsyncThread& thread = async_thread(me);
+  const unsigned index = me->id / kWarpgroup;
+  while (thread.groups.size() > static_cast<size_t>(pending_groups)) {
+    std::vector<Product>& products = async_block().warpgroups[index].products;
+    for (; thread.waited < thread.groups.front(); thread.waited++) {
+      Product& product = products[thread.waited];
+      if (!product.done) multiply(index, &product);
+      reveal(&thread, product.d[me->id % kWarpgroup]);
+    }
+    thread.groups.erase(thread.groups.begin());
+  }
+  thread.known[me->id / kWarpSize] = thread.waited;
+}
+}  // namespace simt
+
+extern "C" {
+/** The driver's, as far as matrices of 16-bit elements in swizzled boxes go, with its documented conditions. */
+CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuuint32_t rank, void* data,
+                                const cuuint64_t* extents, const cuuint64_t* strides, const cuuint32_t* box,
+                                const cuuint32_t* steps, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
+                                CUtensorMapL2promotion, CUtensorMapFloatOOBfill fill) {
+  constexpr uint64_t kMostExtent = uint64_t{1} << 32, kMostStride = uint64_t{1} << 40;
+  constexpr uint32_t kMostBox = 256, kElementBytes = 2;
+  const bool known_form = rank == 2 && steps[0] == 1 && steps[1] == 1 && interleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
+                          swizzle == CU_TENSOR_MAP_SWIZZLE_128B && fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE &&
+                          (type == CU_TENSOR_MAP_DATA_TYPE_FLOAT16 || type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16);
+  const bool sound = reinterpret_cast<uintptr_t>(map) % 64 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0 &&
+                     extents[0] >= 1 && extents[0] <= kMostExtent && extents[1] >= 1 && extents[1] <= kMostExtent &&
+                     strides[0] % 16 == 0 && strides[0] < kMostStride && strides[0] >= extents[0] * kElementBytes &&
+                     box[0] >= 1 && box[0] * kElementBytes <= simt::kSwizzleBytes && box[0] * kElementBytes % 16 == 0 &&
+                     box[1] >= 1 && box[1] <= kMostBox;
+  if (!known_form || !sound) return CUDA_ERROR_INVALID_VALUE;
+  simt::TensorMapFields fields = {};
+  fields.magic = simt::kMapMagic;
+  fields.data = static_cast<const unsigned char*>(data);
+  fields.columns = extents[0];
+  fields.rows = extents[1];
+  fields.stride_bytes = strides[0];
+  fields.element_bytes = kElementBytes;
+  fields.box_columns = box[0];
+  fields.box_rows = box[1];
+  static_assert(sizeof fields <= sizeof map->opaque, "the fields fit a tensor map");
+  __builtin_memcpy(map->opaque, &fields, sizeof fields);
+  return CUDA_SUCCESS;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long,
+                                             cudaDriverEntryPointQueryResult* result) {
+  const bool known = strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
+  *function = known ? reinterpret_cast<void*>(cuTensorMapEncodeTiled) : nullptr;
+  *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
+}
+}

@@ -1,0 +1,107 @@
+// What the emulator knows of a block's bulk copies, their barriers (mbarriers), and products by warpgroups (wgmma).
+//
+// Copies and products are done late: a copy when every thread waits, or at a drawn moment before; a product at the wait for its
+// group. Until then a copy's target holds 0xFF and an accumulator NaN.
+//
+// Order: a product must find its operands in what bulk copies have brought, each of its threads having waited for the phase
+// that the copy counted in; and a copy must not be issued onto what products may yet read: the issuing thread must know,
+// through barriers, that every warp of those products has waited for them. What threads write to shared memory themselves
+// (which would need a fence of proxies before a product reads it) is no operand here, and reading what a copy has brought is
+// not ordered by an mbarrier. SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "simt.h"
+
+namespace simt {
+constexpr int kMostWarps = 32, kWarpgroup = 128, kMostWarpgroups = 8;
+
+/** Of each warp: up to which of its warpgroup's products it has waited. */
+using Waited = std::array<uint32_t, kMostWarps>;
+void join(Waited* known, const Waited& other);
+
+/** What the emulated driver writes into a tensor map. */
+struct TensorMapFields {
+  uint64_t magic;
+  const unsigned char* data;
+  uint64_t columns, rows, stride_bytes;
+  uint32_t element_bytes, box_columns, box_rows;
+};
+
+struct Mbarrier {
+  unsigned arrivals = 0, missing = 0;
+  int64_t bytes = 0;
+  uint32_t phase = 0;
+  uint16_t owner = 0;
+  bool visible = false;  // to the copy engine
+  Waited arrived{}, completed{};
+  std::vector<uint16_t> waiting;
+};
+
+struct BulkCopy {
+  TensorMapFields map;
+  int column, row;
+  uintptr_t target;
+  uintptr_t barrier;
+  uint32_t phase = 0;  // that it counted in, once done
+};
+
+/** Of 16 bytes of shared memory: the copy that filled them (0: none), and the last products that read them. */
+struct AsyncCell {
+  uint32_t copy = 0;
+  std::array<uint32_t, kMostWarpgroups> reads{};
+};
+
+struct Product {
+  WarpgroupProduct what;
+  std::array<float*, kWarpgroup> d;
+  bool done = false;
+};
+
+struct Warpgroup {
+  WarpgroupProduct gathering{};
+  std::array<float*, kWarpgroup> d{};
+  unsigned arrived = 0;
+  const char* file = "";
+  int line = 0;
+  std::vector<Product> products;  // in the order of their issue; the first is number 1
+};
+
+/** Of a running block, once it has an mbarrier. */
+struct AsyncBlock {
+  std::map<uintptr_t, Mbarrier> barriers;
+  std::vector<BulkCopy> copies;   // number n at n - 1
+  std::vector<uint32_t> pending;  // numbers of those under way
+  std::vector<AsyncCell> cells;
+  std::array<Warpgroup, kMostWarpgroups> warpgroups;
+};
+
+/** An accumulator's values while products on it are pending. */
+struct HiddenAccumulator {
+  std::vector<float> values;
+  uint32_t pending = 0;
+};
+
+/** Of a thread. */
+struct AsyncThread {
+  Waited known{};
+  std::map<uintptr_t, uint32_t> phases;  // of each mbarrier: phases that the thread has seen end
+  std::map<float*, HiddenAccumulator> accumulators;
+  std::vector<uint32_t> groups;  // the last product of each committed group
+  uint32_t issued = 0, waited = 0;
+  bool fenced = false;
+};
+
+/** Does one of the pending copies, drawn; false if there is none. */
+bool finish_a_copy();
+/** A barrier of the whole block: each thread knows what any knew. */
+void share_at_barrier();
+/** Null, or what is left undone by the current thread, or, with its last one, by the block. */
+const char* async_left_undone(bool is_last);
+}  // namespace simt

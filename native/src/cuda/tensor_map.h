@@ -1,0 +1,50 @@
+// Tensor maps: what the bulk copy engine of compute capability 9.0 knows of a matrix in device memory. Made on the host, passed
+// by value as a kernel's parameter.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "cuda/gpu.cuh"
+
+namespace prunepeft::cuda {
+/** The driver's CUtensorMap, whose contents are its own. */
+struct alignas(64) TensorMap {
+  uint64_t opaque[16];
+};
+
+/** Elements of 16 bits in a row of a box: 128 bytes, which lie swizzled in shared memory. */
+constexpr int kBoxColumns = 64;
+constexpr int kMostBoxRows = 256;
+
+/** A row-major matrix of 16-bit elements whose rows start at multiples of 16 bytes. */
+struct BulkMatrix {
+  const void* data;
+  int64_t ld;
+  int64_t rows;
+  int64_t columns;
+};
+
+/** Whether a tensor map can say it: aligned, and its extents and strides in range. */
+inline bool can_map(const BulkMatrix& matrix) {
+  constexpr int64_t kMostExtent = 1 << 30, kMostStrideBytes = int64_t{1} << 40, kAlignment = 16;
+  return (reinterpret_cast<uintptr_t>(matrix.data) | static_cast<uintptr_t>(matrix.ld) * sizeof(uint16_t)) % kAlignment == 0 &&
+         matrix.rows <= kMostExtent && matrix.columns <= kMostExtent &&
+         matrix.ld < kMostStrideBytes / static_cast<int64_t>(sizeof(uint16_t));
+}
+
+/** Makes tensor maps by the driver's function, which is looked up when the program runs: there is no link with the driver. */
+class TensorMapMaker {
+ public:
+  TensorMapMaker();
+  /** cudaErrorNotSupported: the driver has no tensor maps. */
+  cudaError_t status() const { return status_; }
+  /** Boxes of `box_rows` (at most kMostBoxRows) by kBoxColumns; what of a box lies outside the matrix is read as zeros. */
+  template <class T>
+  cudaError_t make(const BulkMatrix& matrix, int box_rows, TensorMap* map) const;
+
+ private:
+  void* encode_ = nullptr;
+  cudaError_t status_ = cudaSuccess;
+};
+}  // namespace prunepeft::cuda

@@ -1,0 +1,75 @@
+// The door of prunepeft/graph.h: arguments are checked here. SPDX-License-Identifier: Apache-2.0
+#include "prunepeft/graph.h"
+
+#include "core/arguments.h"
+#include "core/status.h"
+#include "cuda/availability.h"
+#include "graph/graph_cuda.h"
+
+namespace prunepeft {
+namespace {
+/** PP_OK for a CUDA device of a build with CUDA. */
+pp_status check_device(const pp_device* device) {
+  Arguments arguments;
+  arguments.target(device, PP_FLOAT32);
+  if (arguments.failed()) return arguments.status();
+  if (device->type == PP_CPU) return fail(PP_UNSUPPORTED, "streams and graphs are of CUDA devices; device->type is PP_CPU");
+  return check_supported(device, PP_FLOAT32);
+}
+
+/** The same, and `pointer` is not null. */
+pp_status check_call(const pp_device* device, const char* name, const void* pointer) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK) return status;
+  Arguments arguments;
+  arguments.not_null(name, pointer);
+  return arguments.status();
+}
+}  // namespace
+}  // namespace prunepeft
+
+using namespace prunepeft;
+
+pp_status pp_stream_create(const pp_device* device, void** stream) {
+  const pp_status status = check_call(device, "stream", stream);
+  if (status != PP_OK) return status;
+  *stream = nullptr;
+  if constexpr (kCuda) return cuda::stream_create(*device, stream);
+  return PP_OK;
+}
+
+pp_status pp_stream_destroy(const pp_device* device) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK || device->stream == nullptr) return status;
+  if constexpr (kCuda) return cuda::stream_destroy(*device);
+  return PP_OK;
+}
+
+pp_status pp_graph_begin(const pp_device* device) {
+  const pp_status status = check_device(device);
+  if (status != PP_OK) return status;
+  Arguments arguments;
+  arguments.require(device->stream != nullptr, "device->stream must not be the default stream (null), which records nothing");
+  if (arguments.failed()) return arguments.status();
+  if constexpr (kCuda) return cuda::graph_begin(*device);
+  return PP_OK;
+}
+
+pp_status pp_graph_end(const pp_device* device, pp_graph** graph) {
+  const pp_status status = check_call(device, "graph", graph);
+  if (status != PP_OK) return status;
+  *graph = nullptr;
+  if constexpr (kCuda) return cuda::graph_end(*device, graph);
+  return PP_OK;
+}
+
+pp_status pp_graph_launch(const pp_device* device, const pp_graph* graph) {
+  const pp_status status = check_call(device, "graph", graph);
+  if (status != PP_OK) return status;
+  if constexpr (kCuda) return cuda::graph_launch(*device, *graph);
+  return PP_OK;
+}
+
+void pp_graph_destroy(pp_graph* graph) {
+  if constexpr (kCuda) cuda::graph_destroy(graph);
+}

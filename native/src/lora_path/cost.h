@@ -1,0 +1,203 @@
+// What each call should take on a device whose ceilings are known: bytes over copy bandwidth, operations over the rate of the
+// unit that does them, and a launch for each kernel. docs/kernels-cuda.md gives the argument.
+//
+// A prediction is no measurement. It counts each operand of a call once, takes partial sums in slots to stay in the L2 cache,
+// and knows nothing of waves, bank conflicts or clocks; what is measured beside it says how much of the argument holds.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "prunepeft/lora_path.h"
+
+namespace prunepeft::cuda {
+/** Of a device: measured in the same run, or assumed. */
+struct Ceilings {
+  double copy_bytes;       // a microsecond, read and written
+  double library_flops;    // a microsecond, of the library's large product in the type
+  double own_flops;        // a microsecond, of our products in the type
+  double draws;            // of dropout masks, a microsecond; each decides eight elements
+  double launch;           // microseconds from one small kernel of a stream to the next
+  double warpgroup_flops;  // a microsecond, of our fused linear by warpgroups
+};
+
+/** What a call does. */
+struct Cost {
+  double bytes = 0;
+  double own_flops = 0;
+  double library_flops = 0;
+  int launches = 0;
+  double draws = 0;
+  double warpgroup_flops = 0;
+
+  Cost& operator+=(const Cost& other) {
+    bytes += other.bytes;
+    own_flops += other.own_flops;
+    library_flops += other.library_flops;
+    launches += other.launches;
+    draws += other.draws;
+    warpgroup_flops += other.warpgroup_flops;
+    return *this;
+  }
+};
+
+/** Microseconds of one call. */
+inline double predict(const Ceilings& ceilings, const Cost& cost) {
+  const double own =
+      std::max({cost.bytes / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops, cost.draws / ceilings.draws});
+  return cost.launches * ceilings.launch + own + cost.library_flops / ceilings.library_flops +
+         cost.warpgroup_flops / ceilings.warpgroup_flops;
+}
+
+/** Microseconds of calls one after the other. */
+template <class... Costs>
+double predict_sequence(const Ceilings& ceilings, const Costs&... costs) {
+  return (predict(ceilings, costs) + ... + 0.0);
+}
+
+/**
+ * Share of the library's rate that our products by mma.sync are expected to reach: the library uses wgmma from compute
+ * capability 9.0 on, whose tensor cores take instructions of a single warp at some 0.6 of their rate; before, both use the same
+ * instruction.
+ */
+constexpr double own_share(int compute_major) {
+  return compute_major >= 9 ? 0.55 : 0.85;
+}
+
+/**
+ * Share of the library's rate that our products by warpgroups are expected to reach: the same instructions, without clusters
+ * that share an operand, and with a tile's way out not hidden behind the next tile's products.
+ */
+constexpr double kWarpgroupShare = 0.85;
+
+/** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
+constexpr double kInstructionsADraw = 100;
+/** Integer instructions that a multiprocessor begins in a clock. */
+constexpr double kIntegerLanes = 64;
+
+/** Draws a microsecond. */
+constexpr double draw_rate(double multiprocessors, double megahertz) {
+  return multiprocessors * kIntegerLanes * megahertz / kInstructionsADraw;
+}
+
+/** What a device's properties say of its speed; a device has no name here. */
+struct DeviceRates {
+  int compute_major = 0;
+  int compute_minor = 0;
+  int multiprocessors = 0;
+  double megahertz = 0;
+  /** Bytes a microsecond that the memory bus moves; 0: the driver does not say. */
+  double memory_bytes = 0;
+};
+
+/**
+ * Operations of a dense product in 16 bits that a multiprocessor does in a clock, two a multiply-add, by the white papers of
+ * the architectures. Those that come later are taken for Hopper's.
+ */
+constexpr double matrix_flops_a_clock(int compute_major, int compute_minor) {
+  if (compute_major < 8 || compute_major == 12) return 1024;
+  if (compute_major == 8) return compute_minor == 0 ? 2048 : 1024;
+  return compute_major == 10 || compute_major == 11 ? 8192 : 4096;
+}
+
+/** The same in float32, whose products are multiply-adds of single lanes. */
+constexpr double float32_flops_a_clock(int compute_major, int compute_minor) {
+  return compute_major == 8 && compute_minor == 0 ? 128 : 256;
+}
+
+/** Share of multiply-adds that our products in float32 reach. */
+constexpr double kShareOfMultiplyAdds = 0.6;
+
+/** What a device is taken to reach of its properties, before anything was measured on it. */
+inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_bytes) {
+  constexpr double kCopyShare = 0.9, kLibraryShare = 0.7, kLaunch = 2.5;
+  constexpr double kBytesAClock =
+      12;  // of a multiprocessor, where the driver does not tell the bandwidth: A100 and H100 have 14
+  const double clocks = device.multiprocessors * device.megahertz;
+  const double memory = device.memory_bytes > 0 ? device.memory_bytes : kBytesAClock * clocks;
+  const int major = device.compute_major, minor = device.compute_minor;
+  const double peak = clocks * (element_bytes == 2 ? matrix_flops_a_clock(major, minor) : float32_flops_a_clock(major, minor));
+  const double library = kLibraryShare * peak;
+  const double own = element_bytes == 2 ? own_share(major) * library : kShareOfMultiplyAdds * peak;
+  const double warpgroup = element_bytes == 2 ? kWarpgroupShare * library : own;
+  return {kCopyShare * memory, library, own, draw_rate(device.multiprocessors, device.megahertz), kLaunch, warpgroup};
+}
+
+/** Costs of the calls on a linear [M,K] to [M,N] with rank r; `size` is bytes an element. */
+struct Costs {
+  double M, K, N, r, size;
+  bool dropout = false;
+
+  Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
+  /** The product whose inner dimension is longer by the rank. */
+  Cost bordered_forward() const { return {0, 0, 2 * M * (K + r) * N, 1}; }
+  Cost bordered_backward() const { return {0, 0, 2 * M * K * (N + r), 1}; }
+  Cost down(bool copies) const {
+    return {size * (M * K * (copies ? 2 : 1) + r * K + M * r), 2 * M * K * r * chunks(), 0, splits_down() ? 2 : 1, draws()};
+  }
+  Cost up() const { return {size * (2 * M * N + (M + N) * r), 2 * M * N * r, 0, 1}; }
+  Cost grad_up() const { return {size * (M * N * chunks() + N * r + 2 * M * r) + 4 * N * r, 4 * M * N * r, 0, 3}; }
+  Cost grad_down() const { return {size * (M * K * chunks() + M * r) + 4 * K * r, 2 * M * K * r, 0, 2, draws()}; }
+  Cost grad_input() const { return {size * (2 * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()}; }
+  Cost fused_forward(bool warpgroups) const {
+    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
+    Cost cost = down(false);  // a launch of its own
+    cost.launches++;
+    cost.warpgroup_flops = 2 * M * N * (K + multiplied_ranks());
+    return cost;
+  }
+  Cost fused_grad_input(bool warpgroups) const {
+    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
+    return {0, 0, 0, 1, 0, 2 * M * K * (N + multiplied_ranks())};  // masks are drawn beside the products
+  }
+  /** Our own product without ranks, in either direction. */
+  Cost fused_frozen(bool warpgroups) const {
+    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
+    return {0, 0, 0, 1, 0, 2 * M * K * N};
+  }
+  Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
+  Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
+  Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
+
+ private:
+  double draws() const { return dropout ? M * K / 8 : 0; }
+  double multiplied_ranks() const { return static_cast<double>((static_cast<int64_t>(r) + 15) / 16 * 16); }
+  /** A block holds 80 ranks; more read the wide matrix again. */
+  double chunks() const { return static_cast<double>((static_cast<int64_t>(r) + 79) / 80); }
+  bool splits_down() const { return K >= 512 && M <= 64 * 256; }
+};
+
+/**
+ * Microseconds of y = x Wᵀ + S Bᵀ by a path, of which the fused one may go by warpgroups; without ranks, of the product alone.
+ */
+inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path, bool warpgroups = false) {
+  if (cost.r == 0) return predict(ceilings, path == PP_LORA_FUSED ? cost.fused_frozen(warpgroups) : cost.frozen());
+  switch (path) {
+    case PP_LORA_SPLIT:
+      return predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up());
+    case PP_LORA_BORDERED:
+      return predict_sequence(ceilings, cost.down(false), cost.bordered_forward());
+    default:
+      return predict_sequence(ceilings, cost.fused_forward(warpgroups));
+  }
+}
+
+/**
+ * Microseconds of dX, dA and dB by a path. Under dropout the mask is on the ranks' product alone, so that this cannot ride in
+ * the library's: bordered never ends.
+ */
+inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path, bool warpgroups = false) {
+  if (cost.r == 0 && path != PP_LORA_BORDERED) return predict_forward(ceilings, cost, path, warpgroups);
+  switch (path) {
+    case PP_LORA_SPLIT:
+      return predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down());
+    case PP_LORA_BORDERED:
+      return cost.dropout ? std::numeric_limits<double>::infinity()
+                          : predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down());
+    default:
+      return predict_sequence(ceilings, cost.fused_grad_input(warpgroups), cost.grad_up(), cost.grad_down());
+  }
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lora_path/lora_path_cuda.h"
+
+#include "cuda/device.h"
+
+namespace prunepeft::cuda {
+pp_status read_rates(int32_t device_index, DeviceRates* rates) {
+  constexpr double kKilohertzPerMegahertz = 1e3, kBitsPerByte = 8, kTransfersAClock = 2;
+  int kilohertz = 0, memory_kilohertz = 0, bus_bits = 0;
+  const struct {
+    cudaDeviceAttr attribute;
+    int* value;
+  } wanted[] = {{cudaDevAttrComputeCapabilityMajor, &rates->compute_major},
+                {cudaDevAttrComputeCapabilityMinor, &rates->compute_minor},
+                {cudaDevAttrMultiProcessorCount, &rates->multiprocessors},
+                {cudaDevAttrClockRate, &kilohertz},
+                {cudaDevAttrMemoryClockRate, &memory_kilohertz},
+                {cudaDevAttrGlobalMemoryBusWidth, &bus_bits}};
+  for (const auto& [attribute, value] : wanted) {
+    const cudaError_t error = cudaDeviceGetAttribute(value, attribute, device_index);
+    if (error != cudaSuccess) return to_status(error, "reading a device's properties");
+  }
+  rates->megahertz = kilohertz / kKilohertzPerMegahertz;
+  rates->memory_bytes = kTransfersAClock * memory_kilohertz / kKilohertzPerMegahertz * bus_bits / kBitsPerByte;
+  return PP_OK;
+}
+}  // namespace prunepeft::cuda
