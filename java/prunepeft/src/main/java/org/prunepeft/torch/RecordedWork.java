@@ -23,10 +23,19 @@ public final class RecordedWork implements AutoCloseable {
 
   /** Where work is recorded. */
   public interface Recorder {
-    /** Runs the work as it will be recorded, and waits for its end. */
+    /**
+     * Runs the work as it will be recorded, and waits for its end.
+     *
+     * @param work what it throws is thrown
+     */
     void rehearse(Runnable work);
 
-    /** Records the work, which is not carried out. */
+    /**
+     * Records the work, which is not carried out.
+     *
+     * @param work what it throws is thrown
+     * @return the recording, the caller's to close
+     */
     Recording record(Runnable work);
   }
 
@@ -49,13 +58,20 @@ public final class RecordedWork implements AutoCloseable {
 
   /**
    * @param recorder null: the work runs call by call
+   * @param work what {@link #run} does
    */
   public RecordedWork(Recorder recorder, Runnable work) {
     this.recorder = recorder;
     this.work = work;
   }
 
-  /** Recorded on a GPU, unless the switch says no; not on the CPU. */
+  /**
+   * Recorded on a GPU, unless the switch says no; not on the CPU.
+   *
+   * @param device where the work's tensors lie
+   * @param work what {@link #run} does
+   * @return the caller's to close
+   */
   public static RecordedWork on(ComputeDevice device, Runnable work) {
     return switched(device.recorder().orElse(null), work);
   }
