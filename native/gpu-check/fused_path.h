@@ -9,6 +9,7 @@
 #include "linear/choice.h"
 
 namespace gpu_check {
+using prunepeft::cuda::LinearDirection;
 using prunepeft::cuda::LinearPath;
 
 inline prunepeft::cuda::DeviceTraits device_traits() {
@@ -21,13 +22,16 @@ inline prunepeft::cuda::DeviceTraits device_traits() {
           read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize)};
 }
 
-/** A product of [M,inner] with `columns` columns and rank r; all operands here lie at 16-byte addresses, without padding. */
-inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t columns, int64_t inner, int64_t r) {
+/** A linear [M,K] to [M,N] with rank r, in a direction; all operands here lie at 16-byte addresses, without padding. */
+inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r,
+                                                 LinearDirection direction) {
   constexpr int64_t kVector = 8;
+  const bool forward = direction == LinearDirection::kForward;
+  const int64_t columns = forward ? N : K, inner = forward ? K : N;
   const bool whole = columns % kVector == 0 && inner % kVector == 0 && r % kVector == 0;
   const auto size = static_cast<int64_t>(pp_dtype_size(dtype));
   const bool admitted = pp_internal_forced_linear_path() != prunepeft::cuda::kChosenWithoutWarpgroups;
-  return {M, columns, inner, size, whole && size == 2 && admitted};
+  return {M, columns, inner, size, whole && size == 2 && admitted, direction};
 }
 
 /** Whether the path by warpgroups is what a call takes by itself. */

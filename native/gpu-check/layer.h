@@ -114,7 +114,8 @@ class Layer {
                        },
                        predict_sequence(ceilings, cost.down(true), cost.bordered_forward())});
     }
-    for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, N_, K_, r_), every_fused_path))
+    for (const FusedVariant& variant :
+         fused_variants(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward), every_fused_path))
       paths.push_back({"forward, fused" + variant.name + suffix, false,
                        [this, dropout, path = variant.path] {
                          const prunepeft::cuda::ForcedLinearPath forced(path);
@@ -143,7 +144,8 @@ class Layer {
              },
              predict_backward(ceilings, cost, PP_LORA_BORDERED)});
     }
-    for (const FusedVariant& variant : fused_variants(linear_shape(dtype_, M_, K_, N_, r_), every_fused_path))
+    for (const FusedVariant& variant :
+         fused_variants(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput), every_fused_path))
       paths.push_back({"backward, fused" + variant.name + suffix, true,
                        [this, dropout, path = variant.path] {
                          grad_up(dy_->data(), N_, ds_.data(), r_);

@@ -201,7 +201,8 @@ class Operands {
            {&s_out_, &wide_out_},
            0,
            linear_flops,
-           (dropout != nullptr ? dropped : costs).fused_forward(chooses_warpgroups(linear_shape(dtype_, M_, N_, K_, r_)))});
+           (dropout != nullptr ? dropped : costs)
+               .fused_forward(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward)))});
       calls.push_back(
           {"linear_grad_input" + suffix,
            [this, dropout](const pp_device& d) {
@@ -211,7 +212,8 @@ class Operands {
            {&out_},
            0,
            2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
-           (dropout != nullptr ? dropped : costs).fused_grad_input(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_)))});
+           (dropout != nullptr ? dropped : costs)
+               .fused_grad_input(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput)))});
     }
     return calls;
   }

@@ -20,7 +20,7 @@ constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
                              {"8192 squared", 8192, 8192, 8192, 16}};
 
 /** An H100 SXM by its data sheet: 989 TFLOPS are 132 multiprocessors at this clock. */
-constexpr DeviceRates kDevice = {9, 0, 132, 1829, 3.35e6};
+constexpr DeviceRates kDevice = {9, 0, 132, 1829, 3.35e6, 227 * 1024};
 constexpr int64_t kBytes = 2;
 constexpr const char* kNames[] = {"split", "bordered", "fused"};
 constexpr struct Path {

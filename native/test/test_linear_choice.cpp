@@ -10,6 +10,8 @@ namespace {
 
 using namespace prunepeft::cuda;
 
+constexpr LinearDirection kForward = LinearDirection::kForward, kGradInput = LinearDirection::kGradInput;
+
 /** The order of a random shape; S is made in some. */
 LinearOrder random_order() {
   LinearOrder order = {};
@@ -76,6 +78,9 @@ TEST(warpgroups_work_where_their_tiles_fill_three_quarters_of_a_hopper) {
   CHECK(path(hopper, {4096, 1024, 1024, 2, false}) == LinearPath::kLargeTile);
   CHECK(path({10, 148, 227 * 1024, 50 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kLargeTile);
   CHECK(path({8, 108, 163 * 1024, 40 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kLargeTile);
+  // A block must have its shared memory.
+  CHECK(path({9, 132, kWarpgroupSharedBytes, 50 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path({9, 132, kWarpgroupSharedBytes - 1, 50 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kLargeTile);
 }
 
 TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
@@ -91,24 +96,29 @@ TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
 }
 
 TEST(a_measured_row_decides_for_devices_and_shapes_that_it_covers) {
-  const MeasuredChoice measured[] = {{9, 4096, 1024, 1024, LinearPath::kLargeTile, "made up"},
-                                     {9, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"}};
+  const MeasuredChoice measured[] = {{9, 4, kForward, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"},
+                                     {9, 0, kForward, 4096, 1024, 1024, LinearPath::kLargeTile, "made up"},
+                                     {9, 2, kForward, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"}};
   const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20}, ampere = {8, 108, 163 * 1024, 40 << 20};
   const auto path = [&](const DeviceTraits& device, const LinearShape& shape) {
-    return choose_linear(device, shape, measured, 2).path;
+    return choose_linear(device, shape, measured, 3).path;
   };
   CHECK(path(hopper, {256, 256, 256, 2}) == LinearPath::kLargeTile);
   CHECK(path(ampere, {256, 256, 256, 2}) == LinearPath::kSmallTile);
   CHECK(path(hopper, {4096, 4096, 4096, 2}) == LinearPath::kSmallTile);
   CHECK(path(hopper, {4097, 4096, 4096, 2}) == LinearPath::kLargeTile);
+  // Of an element size, or of any; and of one direction.
+  CHECK(path(hopper, {256, 256, 256, 4}) == LinearPath::kSmallTile);
+  CHECK(path(hopper, {256, 256, 256, 2, false, kGradInput}) == LinearPath::kSmallTile);
+  CHECK(path(hopper, {4096, 4096, 4096, 2, false, kGradInput}) == LinearPath::kLargeTile);
 }
 
 TEST(a_measured_row_is_passed_over_where_its_path_cannot_be_taken) {
-  const MeasuredChoice measured[] = {{9, 4096, 4096, 4096, LinearPath::kWarpgroup, "made up"},
-                                     {9, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"}};
+  const MeasuredChoice measured[] = {{9, 2, kForward, 4096, 4096, 4096, LinearPath::kWarpgroup, "made up"},
+                                     {9, 2, kForward, 4096, 4096, 4096, LinearPath::kLargeTile, "made up"}};
   const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
   CHECK(choose_linear(hopper, {256, 256, 256, 2, true}, measured, 2).path == LinearPath::kWarpgroup);
-  CHECK(choose_linear(hopper, {256, 256, 256, 2, false}, measured, 2).path == LinearPath::kSmallTile);
+  CHECK(choose_linear(hopper, {256, 256, 256, 2, false}, measured, 2).path == LinearPath::kLargeTile);
 }
 
 }  // namespace

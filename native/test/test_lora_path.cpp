@@ -12,7 +12,7 @@ constexpr pp_lora_path kPaths[] = {PP_LORA_SPLIT, PP_LORA_BORDERED, PP_LORA_FUSE
 
 /** Large, of the compute capability, with a product rate and a bandwidth in the proportion of the real ones. */
 DeviceRates device_of(int major, int minor, double bytes_a_clock) {
-  const DeviceRates device = {major, minor, 100, 1500, bytes_a_clock * 100 * 1500};
+  const DeviceRates device = {major, minor, 100, 1500, bytes_a_clock * 100 * 1500, 227 * 1024};
   return device;
 }
 
@@ -23,8 +23,12 @@ LoraShape random_shape() {
 
 DeviceRates random_device() {
   const int majors[] = {8, 8, 9, 10, 12, 17};
-  return {majors[check::pick(0, 5)], static_cast<int>(check::pick(0, 9)), static_cast<int>(check::pick(1, 300)),
-          static_cast<double>(check::pick(500, 3000)), 1e5 * static_cast<double>(check::pick(0, 90))};
+  return {majors[check::pick(0, 5)],
+          static_cast<int>(check::pick(0, 9)),
+          static_cast<int>(check::pick(1, 300)),
+          static_cast<double>(check::pick(500, 3000)),
+          1e5 * static_cast<double>(check::pick(0, 90)),
+          check::pick(99, 227) * 1024};
 }
 
 Costs costs_of(const LoraShape& shape) {
@@ -44,8 +48,8 @@ TEST(without_a_measurement_no_path_is_predicted_to_be_faster) {
     const unsigned possible = check::pick(std::vector<unsigned>{1, 3, 4, 5, 6, 7});
     const LoraPaths chosen = choose_paths(device, shape, possible);
     CHECK((possible & path_bit(chosen.forward)) != 0 && (possible & path_bit(chosen.backward)) != 0);
-    const bool there = fuses_by_warpgroups(device, shape, shape.N, shape.K);
-    const bool back = fuses_by_warpgroups(device, shape, shape.K, shape.N);
+    const bool there = fuses_by_warpgroups(device, shape, LinearDirection::kForward);
+    const bool back = fuses_by_warpgroups(device, shape, LinearDirection::kGradInput);
     const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward, there);
     const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward, back);
     CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
@@ -70,10 +74,15 @@ TEST(under_dropout_the_backward_pass_is_never_bordered) {
 
 TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
   const LoraShape shape = {4096, 1024, 1024, 16, 2, true};
-  CHECK(fuses_by_warpgroups(device_of(9, 0, 14), shape, shape.N, shape.K));
-  CHECK(!fuses_by_warpgroups(device_of(8, 0, 14), shape, shape.N, shape.K));
-  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, shape.N, shape.K));
-  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, shape.N, shape.K));
+  CHECK(fuses_by_warpgroups(device_of(9, 0, 14), shape, LinearDirection::kForward));
+  CHECK(!fuses_by_warpgroups(device_of(8, 0, 14), shape, LinearDirection::kForward));
+  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, LinearDirection::kForward));
+  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, LinearDirection::kForward));
+  CHECK(fuses_by_warpgroups(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kForward));
+  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kGradInput));
+  DeviceRates little = device_of(9, 0, 14);
+  little.shared_bytes_per_block = kWarpgroupSharedBytes - 1;
+  CHECK(!fuses_by_warpgroups(little, shape, LinearDirection::kForward));
 }
 
 TEST(large_products_go_to_the_library_on_hopper) {

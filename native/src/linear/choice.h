@@ -1,15 +1,15 @@
 // Which kernel a fused linear takes on which device.
 //
-// The rule: what was measured decides (kMeasured), and where nothing was, the device's properties do. A device is known by its
-// compute capability and by what it has, never by its name. Every path gives results within the same tolerance, and the two
-// tiles of sm_80 the same bits.
+// The rule: what was measured decides (kMeasuredChoices), and where nothing was, the device's properties do. A device is known
+// by its compute capability and by what it has, never by its name. Every path gives results within the same tolerance, and the
+// two tiles of sm_80 the same bits.
 //
-// Origin of kMeasured: a run of gpu-check, which times every path beside the chosen one and which a row is to name. NO DEVICE
-// HAS BEEN MEASURED YET, so the table has no row.
-// SPDX-License-Identifier: Apache-2.0
+// Origin of kMeasuredChoices: a run of gpu-check, which times every path beside the chosen one and which a row is to name. NO
+// DEVICE HAS BEEN MEASURED YET, so the table has no row. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,6 +25,8 @@ struct DeviceTraits {
   int64_t l2_bytes = 0;
 };
 
+enum class LinearDirection { kForward, kGradInput };
+
 struct LinearShape {
   int64_t M;
   /** Columns of the result and length of the inner product: N and K forward, K and N for dX. */
@@ -33,17 +35,26 @@ struct LinearShape {
   int64_t element_bytes;
   /** Whether the copy engine of compute capability 9.0 can bring all operands (linear_warpgroup.h). */
   bool copied_in_bulk = false;
+  LinearDirection direction = LinearDirection::kForward;
 };
 
 /** One measured answer: the first row that fits decides. */
 struct MeasuredChoice {
   int compute_major;
+  int64_t element_bytes;  // 0: any
+  LinearDirection direction;
   int64_t most_rows;  // of M
   int64_t most_columns;
   int64_t most_inner;
   LinearPath path;
   const char* origin;  // the run that it comes from
+
+  bool covers(const DeviceTraits& device, const LinearShape& shape) const {
+    return compute_major == device.compute_major && (element_bytes == 0 || element_bytes == shape.element_bytes) &&
+           direction == shape.direction && shape.M <= most_rows && shape.columns <= most_columns && shape.inner <= most_inner;
+  }
 };
+constexpr std::array<MeasuredChoice, 0> kMeasuredChoices = {};
 
 struct LinearChoice {
   LinearPath path;
@@ -65,9 +76,12 @@ constexpr int64_t tile_count(const LinearShape& shape, const TileSize& tile) {
   return (shape.M + tile.rows - 1) / tile.rows * ((shape.columns + tile.columns - 1) / tile.columns);
 }
 
+/** Shared memory that a block of linear_warpgroup.cuh is taken to need, its barriers included. */
+constexpr int64_t kWarpgroupSharedBytes = 212 * 1024;
+
 /** Only compute capability 9.0 has warpgroups' products in this form: what comes after it has others. */
 inline bool has_warpgroup_path(const DeviceTraits& device, const LinearShape& shape) {
-  return device.compute_major == 9 && shape.copied_in_bulk;
+  return device.compute_major == 9 && device.shared_bytes_per_block >= kWarpgroupSharedBytes && shape.copied_in_bulk;
 }
 
 /**
@@ -97,15 +111,13 @@ inline LinearChoice choose_linear(const DeviceTraits& device, const LinearShape&
   LinearPath path = default_path(device, shape);
   const MeasuredChoice* const end = measured + count;
   const MeasuredChoice* row = std::find_if(measured, end, [&](const MeasuredChoice& choice) {
-    return choice.compute_major == device.compute_major && shape.M <= choice.most_rows &&
-           shape.columns <= choice.most_columns && shape.inner <= choice.most_inner &&
-           (choice.path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape));
+    return choice.covers(device, shape) && (choice.path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape));
   });
   if (row != end) path = row->path;
   return {path, default_group_rows(device, shape, tile_size(path, shape.element_bytes))};
 }
 
 inline LinearChoice choose_linear(const DeviceTraits& device, const LinearShape& shape) {
-  return choose_linear(device, shape, nullptr, 0);
+  return choose_linear(device, shape, kMeasuredChoices.data(), kMeasuredChoices.size());
 }
 }  // namespace prunepeft::cuda

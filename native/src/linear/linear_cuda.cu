@@ -107,8 +107,12 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
   const cudaError_t error = read_traits(device, &traits);
   if (error != cudaSuccess) return error;
   const int forced = pp_internal_forced_linear_path();
-  const LinearShape shape = {arguments.left.rows, arguments.columns, arguments.left.columns, int64_t{sizeof(T)},
-                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward)};
+  const LinearShape shape = {arguments.left.rows,
+                             arguments.columns,
+                             arguments.left.columns,
+                             int64_t{sizeof(T)},
+                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward),
+                             forward ? LinearDirection::kForward : LinearDirection::kGradInput};
   const LinearChoice chosen = choose_linear(traits, shape);
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
   if (forced == kChosenPath || forced == kChosenWithoutWarpgroups) return cudaSuccess;

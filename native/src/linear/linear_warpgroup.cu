@@ -4,10 +4,13 @@
 
 #include <algorithm>
 
+#include "linear/choice.h"
 #include "linear/linear_warpgroup.cuh"
 
 namespace prunepeft::cuda {
 namespace {
+static_assert(int64_t{WarpgroupTile::kBytes + sizeof(RingBarriers)} <= kWarpgroupSharedBytes, "a block is given what it needs");
+
 template <class T>
 BulkMatrix matrix(const Source<T>& source) {
   return {source.data, source.ld, source.rows, source.columns};

@@ -1,14 +1,15 @@
 // Which path a LoRA linear takes on which device.
 //
-// The rule: what was measured decides (the first row that covers the case), and where nothing was, the path that cost.h
-// predicts to be the fastest from the device's properties. A device is known by its compute capability and by what it has,
-// never by its name.
+// The rule: what was measured decides (the first row of kMeasuredPaths that covers the case), and where nothing was, the path
+// that cost.h predicts to be the fastest from the device's properties. A device is known by its compute capability and by what
+// it has, never by its name.
 //
 // Origin of the rows: gpu-check's table, whose over-the-frozen-linear column compares the paths of one run; a row names that
 // run. NO DEVICE HAS BEEN MEASURED YET, so there is no row. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -42,21 +43,22 @@ struct MeasuredPaths {
            shape.N <= most_outputs && shape.rank <= most_rank;
   }
 };
+constexpr std::array<MeasuredPaths, 0> kMeasuredPaths = {};
 
 constexpr unsigned path_bit(pp_lora_path path) {
   return 1u << path;
 }
 constexpr unsigned kAllPaths = path_bit(PP_LORA_SPLIT) | path_bit(PP_LORA_BORDERED) | path_bit(PP_LORA_FUSED);
 
-/**
- * Whether the fused product of `columns` columns over `inner` terms is taken to go by warpgroups: as linear/choice.h says of
- * operands without padding.
- */
-inline bool fuses_by_warpgroups(const DeviceRates& device, const LoraShape& shape, int64_t columns, int64_t inner) {
+/** Whether the fused product is taken to go by warpgroups: as linear/choice.h says of operands without padding. */
+inline bool fuses_by_warpgroups(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
   constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
+  const bool forward = direction == LinearDirection::kForward;
+  const int64_t columns = forward ? shape.N : shape.K, inner = forward ? shape.K : shape.N;
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.rank % kVector == 0;
-  const DeviceTraits traits = {device.compute_major, device.multiprocessors, 0, 0};
-  return default_path(traits, {shape.M, columns, inner, shape.element_bytes, copied}) == LinearPath::kWarpgroup;
+  const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0};
+  const LinearChoice choice = choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction});
+  return choice.path == LinearPath::kWarpgroup;
 }
 
 /**
@@ -79,8 +81,8 @@ inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape
         best = path;
     return best;
   };
-  return {fastest(predict_forward, fuses_by_warpgroups(device, shape, shape.N, shape.K)),
-          fastest(predict_backward, fuses_by_warpgroups(device, shape, shape.K, shape.N))};
+  return {fastest(predict_forward, fuses_by_warpgroups(device, shape, LinearDirection::kForward)),
+          fastest(predict_backward, fuses_by_warpgroups(device, shape, LinearDirection::kGradInput))};
 }
 
 /** `measured` has `count` rows. */
@@ -95,6 +97,6 @@ inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape,
 }
 
 inline LoraPaths choose_paths(const DeviceRates& device, const LoraShape& shape, unsigned possible) {
-  return choose_paths(device, shape, possible, nullptr, 0);
+  return choose_paths(device, shape, possible, kMeasuredPaths.data(), kMeasuredPaths.size());
 }
 }  // namespace prunepeft::cuda

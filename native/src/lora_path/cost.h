@@ -90,6 +90,8 @@ struct DeviceRates {
   double megahertz = 0;
   /** Bytes a microsecond that the memory bus moves; 0: the driver does not say. */
   double memory_bytes = 0;
+  /** Shared memory: most that one block may ask for. */
+  int64_t shared_bytes_per_block = 0;
 };
 
 /**
