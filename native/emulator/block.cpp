@@ -32,6 +32,7 @@ struct SharedArray {
 Context g_host;
 uint64_t g_seed = 1, g_random = 1;
 bool g_failed = false;
+uint64_t g_launches = 0;
 std::string g_report;
 void (*g_kernel)(void*) = nullptr;
 void* g_context = nullptr;
@@ -307,7 +308,12 @@ void acquire_access(const void* pointer, size_t bytes, const char* file, int lin
   take_over(pointer, &g_current->ordered);
 }
 
+uint64_t launches() {
+  return g_launches;
+}
+
 void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context) {
+  g_launches++;
   if (g_threads.empty()) start_up();
   g_failed = false;
   const unsigned blocks = grid.x * grid.y * grid.z;

@@ -85,6 +85,16 @@ TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
   CHECK(!fuses_by_warpgroups(little, shape, LinearDirection::kForward));
 }
 
+TEST(by_warpgroups_the_forward_product_is_two_launches_up_to_4096_rows) {
+  const auto launches = [](double M, double K) {
+    const Costs cost = {M, K, 1024, 16, 2};
+    return cost.fused_forward(true).launches;
+  };
+  CHECK_EQUAL(launches(4096, 1024), 2);
+  CHECK_EQUAL(launches(4097, 1024), 3);
+  CHECK_EQUAL(launches(4097, 384), 2);
+}
+
 TEST(large_products_go_to_the_library_on_hopper) {
   const LoraShape llama = {8192, 4096, 4096, 16, 2, false};
   CHECK(choose_paths(device_of(9, 0, 14), llama, kAllPaths).forward == PP_LORA_BORDERED);

@@ -79,6 +79,9 @@ constexpr int64_t tile_count(const LinearShape& shape, const TileSize& tile) {
 /** Shared memory that a block of linear_warpgroup.cuh is taken to need, its barriers included. */
 constexpr int64_t kWarpgroupSharedBytes = 212 * 1024;
 
+/** Up to so many rows the forward product by warpgroups is two launches, since S is then made without shares of K. */
+constexpr int64_t kMostRowsInTwoLaunches = 4096;
+
 /** Only compute capability 9.0 has warpgroups' products in this form: what comes after it has others. */
 inline bool has_warpgroup_path(const DeviceTraits& device, const LinearShape& shape) {
   return device.compute_major == 9 && device.shared_bytes_per_block >= kWarpgroupSharedBytes && shape.copied_in_bulk;

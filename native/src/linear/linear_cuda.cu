@@ -147,7 +147,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
                          call.mask,
                          nullptr};
   if (choice.path == LinearPath::kWarpgroup) {
-    if (call.branch_count > 0) error = run_down(down, slots, call.stream);
+    if (call.branch_count > 0) error = run_down(down, call.M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
     if (error != cudaSuccess) return error;
     arguments.product.order.group_rows = choice.group_rows;
     return run_linear_forward_warpgroup(arguments.product, choice.multiprocessors, call.stream);

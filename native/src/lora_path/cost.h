@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "linear/choice.h"
 #include "prunepeft/lora_path.h"
 
 namespace prunepeft::cuda {
@@ -145,8 +146,8 @@ struct Costs {
   Cost grad_input() const { return {size * (2 * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()}; }
   Cost fused_forward(bool warpgroups) const {
     if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
-    Cost cost = down(false);  // a launch of its own
-    cost.launches++;
+    Cost cost = down(false);
+    cost.launches = (splits_down() && M > kMostRowsInTwoLaunches ? 2 : 1) + 1;  // those of S come before the product's
     cost.warpgroup_flops = 2 * M * N * (K + multiplied_ranks());
     return cost;
   }

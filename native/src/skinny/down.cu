@@ -9,7 +9,7 @@ namespace prunepeft::cuda {
 namespace {
 template <class T>
 cudaError_t launch_down(const DownCall& call, float* slots, cudaStream_t stream) {
-  const Split columns = split_columns(call.M, call.K);
+  const Split columns = slots == nullptr ? split(call.K, Down::kColumns, 1) : split_columns(call.M, call.K);
   const bool direct = columns.shares == 1;
   const DownArguments<T> arguments = down_arguments<T>(call, columns, slots);
   const dim3 grid(static_cast<unsigned>(gpu::divide_up(call.M, Down::kRows)), static_cast<unsigned>(columns.shares),

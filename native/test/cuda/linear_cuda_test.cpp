@@ -192,6 +192,24 @@ void test_refused() {
     expect(status == PP_DEVICE_ERROR, "a path that the operands do not allow is an error");
   }
 }
+
+#if defined(PRUNEPEFT_EMULATED)
+/** The forward product's, at a shape whose S would have shares of K, which are summed by a launch more. */
+void test_launches(uint64_t expected) {
+  const Case c = {70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true};
+  current_case = describe("launches", PP_BFLOAT16, c);
+  Operands o(PP_BFLOAT16, c, Content::kUnwritten);
+  Matrix x(PP_BFLOAT16, c.M, c.K, c.placement, Content::kRandom), y(PP_BFLOAT16, c.M, c.N, c.out(), Content::kUnwritten);
+  const Workspace workspace(pp_linear_forward_workspace(o.linear, c.M, o.branches.data(), o.count()));
+  const uint64_t before = simt::launches();
+  expect_ok(pp_linear_forward(&kDevice, o.linear, c.M, x.data(), x.ld(), o.branches.data(), o.count(), nullptr, y.data(),
+                              y.ld(), workspace.data(), workspace.bytes()));
+  const uint64_t launches = simt::launches() - before;
+  if (launches != expected)
+    report("%llu launches, not %llu", static_cast<unsigned long long>(launches), static_cast<unsigned long long>(expected));
+  emulator_fault();
+}
+#endif
 }  // namespace
 
 int main() {
@@ -201,6 +219,7 @@ int main() {
       test_grad_input(dtype, c);
     }
 #if defined(PRUNEPEFT_EMULATED)
+  test_launches(1);
   simt::set_compute_major(9);
 #endif
   if (compute_major() == 9) {
@@ -211,6 +230,9 @@ int main() {
         test_grad_input(dtype, c);
       }
     test_refused();
+#if defined(PRUNEPEFT_EMULATED)
+    test_launches(2);
+#endif
   }
   for (pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();
