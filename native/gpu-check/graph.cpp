@@ -73,6 +73,14 @@ int check_graphs() {
     for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device) && agree;
     for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device) && agree;
     for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device) && agree;
+    if (!has_warpgroup_path(device_traits(), linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward))) continue;
+    // By themselves calls of this size take a smaller tile.
+    const prunepeft::cuda::ForcedLinearPath warpgroups(LinearPath::kWarpgroup);
+    for (Call& call : operands.pure_calls()) {
+      if (call.name.rfind("linear_", 0) != 0) continue;
+      call.name += ", warpgroups";
+      agree = replays_agree(call, dtype, false, device) && agree;
+    }
   }
   check(pp_stream_destroy(&device));
   return agree ? 0 : 1;
