@@ -9,6 +9,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "launches.h"
 #include "state.h"
 
 uint3 threadIdx, blockIdx;

@@ -43,8 +43,6 @@
 namespace simt {
 /** Orders of threads and blocks follow from the seed. */
 void set_seed(uint64_t seed);
-/** Kernels run so far. */
-uint64_t launches();
 /** The first fault since the last call, or "". */
 std::string take_report();
 /**

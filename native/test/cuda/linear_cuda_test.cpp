@@ -7,6 +7,9 @@
 #include "../naive_philox.h"
 #include "device_test.h"
 #include "linear/path.h"
+#if defined(PRUNEPEFT_EMULATED)
+#include "launches.h"
+#endif
 
 using namespace device_test;
 
