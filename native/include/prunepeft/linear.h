@@ -1,8 +1,7 @@
 // A frozen linear with LoRA modules on it, whole: y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ and its gradient by x, one call each.
 //
 // lora.h leaves the products with W to a library and adds the rest; here both are one pass: the rank-r slab is the last of the
-// inner dimension, so y is written once and not read again. S, which the backward pass needs, is written too: [M,r] beside y's
-// [M,N]. W is prepared once, since it never changes.
+// inner dimension, so y is written once; S is written too, for the backward pass. W is prepared once, since it never changes.
 //
 //   forward   S = s·D(x) Aᵀ, y = x Wᵀ + b + S Bᵀ          pp_linear_forward
 //   backward  dS = s·dY B, dB = dYᵀ S                     pp_lora_grad_up      (a branch each)
