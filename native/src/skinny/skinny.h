@@ -31,6 +31,7 @@ struct DownCall {
 };
 /** Number of floats that run_down needs as slots; may be 0. */
 int64_t down_slots(int64_t M, int64_t K, int64_t columns);
+/** One launch where `slots` are null: K is not cut then. */
 cudaError_t run_down(const DownCall& call, float* slots, cudaStream_t stream);
 
 struct GradCall {
