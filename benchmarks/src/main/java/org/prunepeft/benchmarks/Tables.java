@@ -261,8 +261,8 @@ public final class Tables {
     section("Training step of MiniLM, batch 32, LoRA dropout " + dropout);
     line(
         "In float32, but oursBf16. laterEpoch: the outputs of the layers below the lowest module are known. Tokens without padding. FLOP are those of the products,"
-            + " padding included; the peak is the fastest product below. Bytes are of"
-            + " Java objects.");
+            + " padding included; the peak is the fastest product below, in float32, and the limit what"
+            + " it would be ÷ eager. Bytes are of Java objects.");
     line("");
     double peak = peak();
     row(
@@ -274,8 +274,9 @@ public final class Tables {
         "GFLOP/s",
         "of the peak",
         "÷ eager",
+        "limit",
         "Java bytes/step");
-    row("---", "---", "---", "--:", "--:", "--:", "--:", "--:", "--:");
+    row("---", "---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
     for (String lengths : values(type, "lengths")) {
       for (String modules : values(type, "modules")) {
         Map<String, String> parameters =
@@ -298,13 +299,17 @@ public final class Tables {
         result.parameters.get("lengths"),
         result.parameters.get("modules"),
         result.method,
-        number(1e3 / result.score.value),
+        number(1e3 / result.score.value)
+            + spread(result.score, 1e3 / (result.score.value * result.score.value)),
         number(tokens),
         number(flops),
         peak > 0 ? String.format(Locale.ROOT, "%.0f %%", 100 * flops / peak) : NONE,
         eager == null || result.method.equals("frozenForward")
             ? NONE
             : String.format(Locale.ROOT, "%.2f", tokens / eager.counter("tokens")),
+        eager == null || peak <= 0 || !result.method.equals("ours")
+            ? NONE
+            : String.format(Locale.ROOT, "%.2f", peak / eager.counter("gigaflop")),
         number(result.counter("gc.alloc.rate.norm")));
   }
 
