@@ -23,6 +23,10 @@ import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutInit;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_16BF;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_16F;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_32F;
+import static org.bytedeco.cuda.global.cudart.cudaGetDevice;
+import static org.bytedeco.cuda.global.cudart.cudaGetErrorString;
+import static org.bytedeco.cuda.global.cudart.cudaSetDevice;
+import static org.bytedeco.cuda.global.cudart.cudaSuccess;
 
 import org.bytedeco.cuda.cublas.cublasLtContext;
 import org.bytedeco.cuda.cublas.cublasLtMatmulDescOpaque_t;
@@ -43,7 +47,8 @@ import org.prunepeft.kernels.ColumnMajorProduct.Layout;
  * The library's first choice of an algorithm is kept for each layout of operands.
  *
  * <p>One object a device and thread. Calls only enqueue, on the stream of the device they are
- * given; their scratch memory (up to 32 MiB) is the workspace that they are given.
+ * given; their scratch memory (up to 32 MiB) is the workspace that they are given. The CUDA device
+ * that is current for the calling thread stays as it was.
  */
 public final class CublasProduct implements MatrixProduct, AutoCloseable {
   /** What NVIDIA recommends for Hopper; others ask for less. */
@@ -52,22 +57,49 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
   /** A training has some linears, in each some lengths of a batch. */
   private static final int MOST_PLANS = 512;
 
+  private final int index;
   private final cublasLtContext handle = new cublasLtContext();
   private final FloatPointer one = new FloatPointer(1f);
   private final FloatPointer zero = new FloatPointer(0f);
   private final BoundedCache<ColumnMajorProduct, Plan> plans = new BoundedCache<>(MOST_PLANS);
 
   /**
-   * On the CUDA device that is current for the calling thread.
+   * On one device, by whichever of its streams a call names.
    *
+   * @param device the CUDA device
    * @throws LinkageError if the presets' or CUDA's libraries are not there
-   * @throws IllegalStateException if cuBLASLt refuses, with its reason
+   * @throws IllegalArgumentException if it is the CPU
+   * @throws IllegalStateException if CUDA or cuBLASLt refuses, with its reason
    */
-  public CublasProduct() {
+  public CublasProduct(Device device) {
+    requireCuda(device);
+    index = device.lane().index();
     for (Pointer kept : new Pointer[] {handle, one, zero}) {
       kept.retainReference();
     }
-    check("cublasLtCreate", cublasLtCreate(handle));
+    onDevice(() -> check("cublasLtCreate", cublasLtCreate(handle)));
+  }
+
+  private static void requireCuda(Device device) {
+    if (!device.isCuda()) {
+      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
+    }
+  }
+
+  /** With our device as the calling thread's current one: handles and algorithms are a device's. */
+  private void onDevice(Runnable body) {
+    int[] before = new int[1];
+    checkCuda("cudaGetDevice", cudaGetDevice(before));
+    if (before[0] == index) {
+      body.run();
+      return;
+    }
+    checkCuda("cudaSetDevice", cudaSetDevice(index));
+    try {
+      body.run();
+    } finally {
+      checkCuda("cudaSetDevice", cudaSetDevice(before[0]));
+    }
   }
 
   @Override
@@ -78,12 +110,27 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
       boolean transposed,
       Matrix out,
       Workspace workspace) {
-    if (!device.isCuda()) {
-      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
+    requireCuda(device);
+    if (device.lane().index() != index) {
+      throw new IllegalArgumentException(
+          "this CublasProduct is of CUDA device "
+              + index
+              + ", got device "
+              + device.lane().index()
+              + ": make one for each device");
     }
-    if (left.rows() == 0) {
-      return;
+    if (left.rows() > 0) {
+      onDevice(() -> enqueue(device, left, right, transposed, out, workspace));
     }
+  }
+
+  private void enqueue(
+      Device device,
+      Matrix left,
+      Matrix right,
+      boolean transposed,
+      Matrix out,
+      Workspace workspace) {
     ColumnMajorProduct product = ColumnMajorProduct.of(left, right, transposed, out);
     Plan plan = plans.get(product, key -> new Plan(handle, key));
     try (PointerScope scope = new PointerScope()) {
@@ -203,6 +250,12 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
       case FLOAT16 -> CUDA_R_16F;
       case BFLOAT16 -> CUDA_R_16BF;
     };
+  }
+
+  private static void checkCuda(String call, int error) {
+    if (error != cudaSuccess) {
+      throw new IllegalStateException(call + ": " + cudaGetErrorString(error).getString());
+    }
   }
 
   private static void check(String call, int status) {
