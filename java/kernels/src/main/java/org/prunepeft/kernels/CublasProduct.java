@@ -36,6 +36,7 @@ import org.bytedeco.cuda.cublas.cublasLtMatrixLayoutOpaque_t;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -58,7 +59,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
   private static final int MOST_PLANS = 512;
 
   private final int index;
-  private final cublasLtContext handle = new cublasLtContext();
+  private final cublasLtContext handle;
   private final FloatPointer one = new FloatPointer(1f);
   private final FloatPointer zero = new FloatPointer(0f);
   private final BoundedCache<ColumnMajorProduct, Plan> plans = new BoundedCache<>(MOST_PLANS);
@@ -67,22 +68,47 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
    * On one device, by whichever of its streams a call names.
    *
    * @param device the CUDA device
-   * @throws LinkageError if the presets' or CUDA's libraries are not there
-   * @throws IllegalArgumentException if it is the CPU
+   * @throws IllegalArgumentException if it is the CPU, whatever libraries there are
+   * @throws LinkageError if the presets' or CUDA's libraries are not there; the message says what
+   *     to add and what the loader missed
    * @throws IllegalStateException if CUDA or cuBLASLt refuses, with its reason
    */
   public CublasProduct(Device device) {
     requireCuda(device);
     index = device.lane().index();
-    for (Pointer kept : new Pointer[] {handle, one, zero}) {
-      kept.retainReference();
+    try {
+      handle = new cublasLtContext();
+      for (Pointer kept : new Pointer[] {handle, one, zero}) {
+        kept.retainReference();
+      }
+      onDevice(() -> check("cublasLtCreate", cublasLtCreate(handle)));
+    } catch (LinkageError e) {
+      throw new LinkageError(
+          "cuBLASLt cannot be loaded; add org.bytedeco:cuda with the classifier "
+              + Loader.getPlatform()
+              + " to the class path, and CUDA's own libraries to the loader's ("
+              + e
+              + ")",
+          e);
     }
-    onDevice(() -> check("cublasLtCreate", cublasLtCreate(handle)));
   }
 
   private static void requireCuda(Device device) {
     if (!device.isCuda()) {
       throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
+    }
+  }
+
+  /** Throws unless the device is the CUDA device of this index. */
+  static void require(int index, Device device) {
+    requireCuda(device);
+    if (device.lane().index() != index) {
+      throw new IllegalArgumentException(
+          "this CublasProduct is of CUDA device "
+              + index
+              + ", got device "
+              + device.lane().index()
+              + ": make one for each device");
     }
   }
 
@@ -110,15 +136,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
       boolean transposed,
       Matrix out,
       Workspace workspace) {
-    requireCuda(device);
-    if (device.lane().index() != index) {
-      throw new IllegalArgumentException(
-          "this CublasProduct is of CUDA device "
-              + index
-              + ", got device "
-              + device.lane().index()
-              + ": make one for each device");
-    }
+    require(index, device);
     if (left.rows() > 0) {
       onDevice(() -> enqueue(device, left, right, transposed, out, workspace));
     }
@@ -269,7 +287,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
   public void close() {
     if (!handle.isNull()) {
       plans.close();
-      check("cublasLtDestroy", cublasLtDestroy(handle));
+      onDevice(() -> check("cublasLtDestroy", cublasLtDestroy(handle)));
       handle.setNull();
       one.releaseReference();
       zero.releaseReference();
