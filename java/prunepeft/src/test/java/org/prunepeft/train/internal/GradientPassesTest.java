@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -15,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -43,6 +45,9 @@ class GradientPassesTest {
   private static final int MULTIPLE = 6;
 
   private static final int LOSSES = 5;
+
+  /** There a step takes a hundred times as long. */
+  private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
 
   private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
   private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
@@ -122,6 +127,8 @@ class GradientPassesTest {
   @CsvSource({"0.1, 0, 1, 0", "0.3, 0, 2, 0", "0.1, 1, 1, 64", "0, 2, 3, 64"})
   void recordedPassesTrainAsCallsDo(
       double dropout, int firstLayer, int accumulation, int cacheMegabytes) {
+    assumeTrue(!EMULATED || firstLayer == 1, "one training is enough on an emulated device");
+    int epochs = EMULATED ? 4 : 9;
     TrainingSettings settings =
         TrainingSettings.builder()
             .batchSize(4)
@@ -130,10 +137,10 @@ class GradientPassesTest {
             .activationCacheMegabytes(cacheMegabytes)
             .build();
     List<Step> expectedSteps = new ArrayList<>();
-    Trainer.Run expected = run(dropout, firstLayer, 9, validation);
+    Trainer.Run expected = run(dropout, firstLayer, epochs, validation);
     Trainer.Result byCalls = trainer(settings, null, 1).train(expected, into(expectedSteps));
     List<Step> steps = new ArrayList<>();
-    Trainer.Run recorded = run(dropout, firstLayer, 9, validation);
+    Trainer.Run recorded = run(dropout, firstLayer, epochs, validation);
     Trainer.Result result = trainer(settings, recorder, LOSSES).train(recorded, into(steps));
 
     assertSame(weights(expected), weights(recorded));
@@ -147,6 +154,7 @@ class GradientPassesTest {
 
   /** With the output magnitudes measured in some steps, which go call by call. */
   @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void statisticsOfARoundAreThoseOfCalls() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
     List<Object> observations = new ArrayList<>();
@@ -165,7 +173,8 @@ class GradientPassesTest {
   }
 
   @Test
-  void moreThanPaddedLengthsChangeNothingButRounding() {
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void moreTokensOfPaddingChangeNothingButRounding() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
     Batch batch = new Batches(data, 5).shuffled(SEED, 1).iterator().next();
     Trainer.Run plain = run(0, 0, 1, null);
@@ -183,6 +192,7 @@ class GradientPassesTest {
    * if everything had been kept in it.
    */
   @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void aRecordingThatKeepsItsBatchIsFoundOut() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
     Trainer.Run expected = run(0.1, 0, 6, null);
@@ -226,6 +236,7 @@ class GradientPassesTest {
 
   @ParameterizedTest
   @ValueSource(ints = {1, LOSSES, 1000})
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void aListenerThatCancelsHasBeenToldOfAllSteps(int losses) {
     Trainer.Run run = run(0.1, 0, 3, null);
     Trainer trainer = trainer(TrainingSettings.builder().batchSize(4).build(), recorder, losses);
@@ -251,6 +262,7 @@ class GradientPassesTest {
   }
 
   @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void aLossThatIsNotFiniteNamesItsStep() {
     TrainingSettings settings =
         TrainingSettings.builder().batchSize(4).headLearningRate(1e38).warmupRatio(0).build();
