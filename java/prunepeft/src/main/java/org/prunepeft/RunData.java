@@ -31,7 +31,7 @@ public final class RunData {
       try {
         checksums.add(FileChecksum.of(file));
       } catch (IOException e) {
-        throw new DataException("can't read %s: %s".formatted(file, Reason.of(e)), e);
+        throw new DataException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
       }
     }
     return checksums;

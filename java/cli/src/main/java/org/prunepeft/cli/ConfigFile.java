@@ -146,7 +146,7 @@ final class ConfigFile implements IDefaultValueProvider {
     try {
       content = Files.readAllBytes(file);
     } catch (IOException e) {
-      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(e)), e);
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }
     try {
       JsonNode root = YAML.readTree(content);
@@ -164,7 +164,7 @@ final class ConfigFile implements IDefaultValueProvider {
       throw new IllegalArgumentException(
           "%s%s is not understood as YAML: %s".formatted(file, place, firstLine(e)), e);
     } catch (IOException e) {
-      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(e)), e);
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }
   }
 

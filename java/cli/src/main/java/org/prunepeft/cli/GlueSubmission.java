@@ -48,7 +48,12 @@ final class GlueSubmission {
         }
       }
       for (Map.Entry<Path, String> file : files.entrySet()) {
-        Outputs.write(file.getKey(), writer -> writer.write(file.getValue()));
+        Outputs.writeResult(
+            file.getKey(),
+            writer -> {
+              writer.write(file.getValue());
+              return "%,d predictions".formatted(file.getValue().lines().count() - 1);
+            });
       }
     } catch (IOException | RuntimeException | Error e) {
       takeBack(made, e);
@@ -60,7 +65,7 @@ final class GlueSubmission {
     try {
       made.make();
     } catch (IOException e) {
-      throw new IOException("can't make %s: %s".formatted(directory, Reason.of(e)), e);
+      throw new IOException("can't make %s: %s".formatted(directory, Reason.of(directory, e)), e);
     }
   }
 

@@ -1,9 +1,7 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
-import java.io.OutputStreamWriter;
 import java.io.Writer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -50,7 +48,8 @@ final class PredictCommand implements Callable<Integer> {
   @Option(
       names = {"-o", "--output"},
       paramLabel = "FILE",
-      description = "Where to write; replaced if it is there (default: the standard output).")
+      description =
+          "Where to write; replaced if it is there; - is the standard output (default: that).")
   private Path output;
 
   @Option(
@@ -98,16 +97,7 @@ final class PredictCommand implements Callable<Integer> {
     }
     try (TrainedModel model = run.load();
         Texts texts = open(model)) {
-      if (output == null) {
-        Writer writer = new OutputStreamWriter(System.out, StandardCharsets.UTF_8);
-        predict(texts, model, writer);
-        writer.flush();
-        if (System.out.checkError()) {
-          throw new IOException("can't write to the standard output");
-        }
-      } else {
-        Outputs.write(output, writer -> predict(texts, model, writer));
-      }
+      Outputs.writeResult(output, writer -> predict(texts, model, writer));
     }
     return 0;
   }
@@ -126,7 +116,8 @@ final class PredictCommand implements Callable<Integer> {
     return Texts.lines(file);
   }
 
-  private void predict(Texts texts, TrainedModel model, Writer writer) throws IOException {
+  private String predict(Texts texts, TrainedModel model, Writer writer) throws IOException {
+    int count = 0;
     PredictionFormat chosen = format == null ? PredictionFormat.of(output) : format;
     chosen.begin(writer, model.schema());
     for (List<Example> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
@@ -134,6 +125,8 @@ final class PredictCommand implements Callable<Integer> {
       for (int i = 0; i < predictions.size(); i++) {
         chosen.write(writer, predictions, i);
       }
+      count += predictions.size();
     }
+    return "%,d predictions".formatted(count);
   }
 }

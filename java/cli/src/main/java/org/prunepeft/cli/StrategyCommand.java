@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -164,16 +165,18 @@ final class StrategyCommand implements Runnable {
               names = {"-o", "--output"},
               paramLabel = "FILE",
               description =
-                  "Where to write it; replaced if it is there (default: the standard output).")
-          Path output) {
+                  "Where to write it; replaced if it is there; - is the standard output (default: that).")
+          Path output)
+      throws IOException {
     Found found = Found.of(which);
     int from = fromLayers != null ? fromLayers : found.layers == null ? 24 : found.layers;
     Strategy transferred = found.strategy.transfer(from, layers);
-    if (output == null) {
-      System.out.print(StrategyFile.format(transferred));
-    } else {
-      StrategyFile.write(output, transferred);
-    }
+    Outputs.writeResult(
+        output,
+        writer -> {
+          writer.write(StrategyFile.format(transferred));
+          return "a strategy for %d layers, from %d".formatted(layers, from);
+        });
     return 0;
   }
 }

@@ -96,7 +96,7 @@ final class Texts implements Closeable {
     return new DataException(
         e instanceof FormatException
             ? e.getMessage()
-            : "can't read %s: %s".formatted(name, Reason.of(e)),
+            : "can't read %s: %s".formatted(name, Reason.of(name, e)),
         e);
   }
 

@@ -86,10 +86,10 @@ class BadInputTest {
                   arguments(
                       "train", good, temporary.resolve("run"), "--" + part + "-file=" + absent))
               .exits(1);
-      assertTrue(call.err().contains(absent + " does not exist"), call.err());
+      assertTrue(call.err().contains("can't read " + absent + ": it does not exist"), call.err());
     }
     Call call = Call.of(arguments("train", absent, temporary.resolve("run"))).exits(1);
-    assertTrue(call.err().contains(absent + " does not exist"), call.err());
+    assertTrue(call.err().contains("can't read " + absent + ": it does not exist"), call.err());
     assertEquals(List.of(), names(temporary));
   }
 

@@ -140,6 +140,7 @@ class ExportTest {
     Path refused = temporary.resolve("unmerged");
     Call call = Call.of("export", both.toString(), "--merge", "--output=" + refused).exits(2);
     assertTrue(call.err().contains("are not linear"), call.err());
+    assertTrue(call.err().contains("search with --adapter-size 0"), call.err());
     assertFalse(Files.exists(refused));
     call = Call.of("export", lora.toString(), "--output=" + refused).exits(2);
     assertTrue(call.err().contains("--format=FORMAT | --merge"), call.err());

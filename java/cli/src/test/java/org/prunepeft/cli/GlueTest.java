@@ -62,7 +62,8 @@ class GlueTest {
     assertEquals(List.of(("examples,loss," + metrics).split(",")), List.copyOf(test.keySet()));
 
     Path sent = temporary.resolve("sent-" + task);
-    Call.of("predict", run.toString(), "--submission=" + sent).exits(0);
+    Call predicted = Call.of("predict", run.toString(), "--submission=" + sent).exits(0);
+    assertTrue(predicted.out().startsWith("wrote " + sent), predicted.out());
     assertEquals(
         task.equals("mnli") ? Set.of("MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv") : Set.of(name + ".tsv"),
         names(sent));
@@ -106,7 +107,8 @@ class GlueTest {
     Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
     assertTrue(test.containsKey("matthews_correlation"), test.toString());
     Path sent = temporary.resolve("sent-cola");
-    Call.of("predict", run.toString(), "--submission=" + sent).exits(0);
+    Call predicted = Call.of("predict", run.toString(), "--submission=" + sent).exits(0);
+    assertTrue(predicted.out().startsWith("wrote " + sent), predicted.out());
     assertEquals(GlueFiles.TEST + 1, Files.readAllLines(sent.resolve("CoLA.tsv")).size());
     Path again = temporary.resolve("cola-again");
     Call.of("search", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);

@@ -273,7 +273,11 @@ class SearchTest {
     assertEquals("label\tscore\t" + String.join("\t", labels), lines.get(0));
     assertEquals(test.size() + 1, lines.size());
     Path objects = temporary.resolve("labels.jsonl");
-    Call.of("predict", first.toString(), texts.toString(), "-o", objects.toString()).exits(0);
+    Call call =
+        Call.of("predict", first.toString(), texts.toString(), "-o", objects.toString()).exits(0);
+    assertEquals("wrote %s: %d predictions\n".formatted(objects, predictions.length), call.out());
+    Call standard = Call.of("predict", first.toString(), texts.toString(), "-o", "-").exits(0);
+    assertEquals(String.join("\n", lines) + "\n", standard.out());
     List<String> written = Files.readAllLines(objects);
     assertEquals(test.size(), written.size());
     for (int i = 0; i < test.size(); i++) {
@@ -296,7 +300,7 @@ class SearchTest {
     Path absent = temporary.resolve("absent.txt");
     Call call =
         Call.of("predict", first.toString(), absent.toString(), "-o", output.toString()).exits(1);
-    assertTrue(call.err().contains(absent + " does not exist"), call.err());
+    assertEquals("prunepeft: can't read %s: it does not exist\n".formatted(absent), call.err());
     Path latin = temporary.resolve("latin.txt");
     Files.write(latin, "fine\ncaf\u00e9\n".getBytes(StandardCharsets.ISO_8859_1));
     call = Call.of("predict", first.toString(), latin.toString(), "-o", output.toString()).exits(1);

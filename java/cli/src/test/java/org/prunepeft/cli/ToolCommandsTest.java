@@ -80,7 +80,9 @@ class ToolCommandsTest {
   @Test
   void transferredStrategyIsAFileThatReadsBack() {
     Path file = temporary.resolve("small.json");
-    Call.of("strategy", "transfer", "authors", "--layers=3", "-o", file.toString()).exits(0);
+    Call written =
+        Call.of("strategy", "transfer", "authors", "--layers=3", "-o", file.toString()).exits(0);
+    assertEquals("wrote %s: a strategy for 3 layers, from 24\n".formatted(file), written.out());
     Strategy transferred = StrategyFile.read(file);
     // The middles of three layers lie at 1/6, 1/2 and 5/6 of the depth: where blocks begin.
     assertEquals(List.of("threshold"), transferred.criteriaOf(new Partition("lora", 1)));
@@ -88,6 +90,14 @@ class ToolCommandsTest {
     assertEquals(List.of("gradient"), transferred.criteriaOf(new Partition("lora", 3)));
     String printed = Call.of("strategy", "transfer", "authors", "--layers=3").exits(0).out();
     assertEquals(StrategyFile.format(transferred), printed);
+    printed = Call.of("strategy", "transfer", "authors", "--layers=3", "-o", "-").exits(0).out();
+    assertEquals(StrategyFile.format(transferred), printed);
+    Path nowhere = temporary.resolve("absent/small.json");
+    Call call =
+        Call.of("strategy", "transfer", "authors", "--layers=3", "-o", nowhere.toString()).exits(1);
+    assertEquals(
+        "prunepeft: can't write %s: %s does not exist\n".formatted(nowhere, nowhere.getParent()),
+        call.err());
     String shown = Call.of("strategy", "show", file.toString()).exits(0).out();
     assertTrue(shown.contains("| lora/3     |        | gradient |"), shown);
   }

@@ -18,8 +18,8 @@ import org.prunepeft.kernels.binding.DropoutStruct;
  * @param step the training step
  * @param microBatch within the step, 0 to 65535
  * @param counter two 32-bit integers in the memory of the device that the calls are for, step and
- *     micro-batch in this order, the second unchecked; aligned to 8 bytes, the caller's, and
- *     needed until the work is done and a graph of it is closed. Null: {@code step} and {@code
+ *     micro-batch in this order, the second unchecked; aligned to 8 bytes, the caller's, and needed
+ *     until the work is done and a graph of it is closed. Null: {@code step} and {@code
  *     microBatch}, which are not looked at otherwise
  */
 public record Dropout(float p, long seed, int step, int microBatch, Pointer counter) {

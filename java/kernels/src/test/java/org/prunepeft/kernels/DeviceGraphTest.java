@@ -140,8 +140,7 @@ class DeviceGraphTest {
       LoraBranch backward = new LoraBranch(a.matrix(R, K), 2, 0, ds, da);
       LoraKernels.down(device, x.matrix(M, K), List.of(forward), dropout, null, workspace);
       LoraKernels.gradUp(device, dy.matrix(M, N), b.matrix(N, R), s, 2, ds, db, false, workspace);
-      LoraKernels.gradDown(
-          device, x.matrix(M, K), List.of(backward), dropout, false, workspace);
+      LoraKernels.gradDown(device, x.matrix(M, K), List.of(backward), dropout, false, workspace);
       LoraKernels.gradInput(device, List.of(backward), dropout, dx, workspace);
     }
 

@@ -33,7 +33,8 @@ public final class MergedModel {
       throw new IllegalArgumentException(
           "bottleneck adapters are not linear and so cannot be merged into weights, and "
               + bottlenecks
-              + " of this run's modules are some; --format adapters holds them");
+              + " of this run's modules are some; --format adapters holds them, or search with"
+              + " --adapter-size 0 for LoRA alone");
     }
   }
 

@@ -44,7 +44,8 @@ public final class PeftFormat implements AdapterFormat {
       throw new IllegalArgumentException(
           "PEFT has no bottleneck adapters, and "
               + bottlenecks
-              + " of this run's modules are some; --format adapters holds both kinds");
+              + " of this run's modules are some; --format adapters holds both kinds, or search with"
+              + " --adapter-size 0 for LoRA alone");
     }
     List<LowRank> updates = adapter.lowRank();
     if (updates.isEmpty()) {

@@ -264,6 +264,7 @@ class PeftFormatTest {
     String message = assertThrows(IllegalArgumentException.class, () -> write(mixed)).getMessage();
     assertTrue(message.contains("PEFT has no bottleneck adapters"), message);
     assertTrue(message.contains("--format adapters"), message);
+    assertTrue(message.contains("search with --adapter-size 0 for LoRA alone"), message);
     assertFalse(Files.exists(temporary.resolve("adapter/adapter_config.json")));
     TrainedAdapter none = Parts.adapter(List.of());
     assertTrue(

@@ -230,7 +230,7 @@ public final class ExampleFile implements Closeable {
     return new DataException(
         e instanceof FormatException
             ? e.getMessage()
-            : "can't read %s: %s".formatted(name, Reason.of(e)),
+            : "can't read %s: %s".formatted(name, Reason.of(name, e)),
         e);
   }
 

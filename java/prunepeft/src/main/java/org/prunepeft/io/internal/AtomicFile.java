@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -24,12 +25,17 @@ public final class AtomicFile {
    * and the file is as it was.
    *
    * @param file where to; replaced if it is there
+   * @throws NoSuchFileException if the directory that it is to be in is absent; names that
    * @throws IOException if it can't be written
    */
   public static void write(Path file, Content content) throws IOException {
     Path name = file.getFileName();
     if (name == null) {
       throw new IOException(file + " names no file");
+    }
+    Path directory = file.getParent();
+    if (directory != null && Files.notExists(directory)) {
+      throw new NoSuchFileException(directory.toString());
     }
     // Not Files.createTempFile, which hides the file from everyone else.
     Path partial =

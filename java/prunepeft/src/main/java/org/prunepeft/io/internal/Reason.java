@@ -2,6 +2,7 @@ package org.prunepeft.io.internal;
 
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
@@ -10,16 +11,27 @@ import java.nio.file.NotDirectoryException;
 public final class Reason {
   private Reason() {}
 
-  /** What hinders the reading or writing of a file. */
-  public static String of(IOException e) {
-    if (e instanceof NoSuchFileException missing) {
-      return missing.getFile() + " does not exist";
+  /**
+   * What hinders the reading or writing of a file. Names what is in the way, unless it is the file
+   * itself.
+   *
+   * @param file as the message names it that the reason is put into
+   */
+  public static String of(Object file, IOException e) {
+    String place = "it";
+    if (e instanceof FileSystemException other
+        && other.getFile() != null
+        && !other.getFile().equals(file.toString())) {
+      place = other.getFile();
     }
-    if (e instanceof AccessDeniedException denied) {
-      return denied.getFile() + " must not be read or written by this user";
+    if (e instanceof NoSuchFileException) {
+      return place + " does not exist";
     }
-    if (e instanceof NotDirectoryException file) {
-      return file.getFile() + " is not a directory";
+    if (e instanceof AccessDeniedException) {
+      return place + " must not be read or written by this user; choose another or change its mode";
+    }
+    if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) {
+      return place + " exists and is not a directory";
     }
     if (e instanceof FileSystemException other && other.getReason() != null) {
       return other.getReason();

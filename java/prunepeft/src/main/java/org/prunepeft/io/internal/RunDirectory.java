@@ -16,12 +16,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
@@ -104,7 +99,7 @@ public final class RunDirectory {
       Files.writeString(directory.resolve(INCOMPLETE), text, StandardOpenOption.CREATE_NEW);
     } catch (IOException e) {
       throw new RunDirectoryException(
-          "can't make the directory %s: %s".formatted(directory, reason(e)), e);
+          "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
     }
     return new RunDirectory(directory, made, State.RUNNING);
   }
@@ -138,7 +133,7 @@ public final class RunDirectory {
     } catch (IOException e) {
       throw new RunDirectoryException(
           "%s has no complete run, and %s can't be read: %s"
-              .formatted(directory, marker, reason(e)),
+              .formatted(directory, marker, Reason.of(marker, e)),
           e);
     }
     return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
@@ -263,7 +258,7 @@ public final class RunDirectory {
                   e.getOriginalMessage()),
           e);
     } catch (IOException e) {
-      throw new RunDirectoryException("can't read %s: %s".formatted(file, reason(e)), e);
+      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }
     if (object == null) {
       throw new RunDirectoryException(file + ", line 1, column 1: expected an object, got null");
@@ -372,24 +367,6 @@ public final class RunDirectory {
   }
 
   private static RunDirectoryException unwritten(Path file, IOException e) {
-    return new RunDirectoryException("can't write %s: %s".formatted(file, reason(e)), e);
-  }
-
-  /** Java's messages for common failures are just the path. */
-  static String reason(IOException e) {
-    String path = e instanceof FileSystemException f && f.getFile() != null ? f.getFile() : "it";
-    if (e instanceof AccessDeniedException) {
-      return path + " must not be written or read by this user; choose another or change its mode";
-    }
-    if (e instanceof NoSuchFileException) {
-      return path + " does not exist";
-    }
-    if (e instanceof FileAlreadyExistsException || e instanceof NotDirectoryException) {
-      return path + " exists and is not a directory";
-    }
-    if (e instanceof FileSystemException f && f.getReason() != null) {
-      return f.getReason();
-    }
-    return e.getMessage() == null ? e.toString() : e.getMessage();
+    return new RunDirectoryException("can't write %s: %s".formatted(file, Reason.of(file, e)), e);
   }
 }

@@ -1,7 +1,5 @@
 package org.prunepeft.io.internal;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -35,19 +33,5 @@ public final class StrategyFile {
   /** A strategy as the text of a file. */
   public static String format(Strategy strategy) {
     return RunDirectory.format(NAME, strategy.toMap());
-  }
-
-  /**
-   * Writes a strategy. Replaces a file of that name.
-   *
-   * @throws RunDirectoryException if it can't be written; the older file is then as it was
-   */
-  public static void write(Path file, Strategy strategy) {
-    try {
-      AtomicFile.write(file, format(strategy).getBytes(StandardCharsets.UTF_8));
-    } catch (IOException e) {
-      throw new RunDirectoryException(
-          "can't write %s: %s".formatted(file, RunDirectory.reason(e)), e);
-    }
   }
 }

@@ -197,7 +197,7 @@ class ExampleFileTest {
   void absentFileAndDirectoryAreNamed() {
     Path absent = temporary.resolve("absent.csv");
     Exception e = assertThrows(DataException.class, () -> read(absent, Columns.DEFAULT));
-    assertTrue(e.getMessage().contains(absent + " does not exist"), e.getMessage());
+    assertEquals("can't read " + absent + ": it does not exist", e.getMessage());
   }
 
   private static List<Row> read(Path file, Columns columns) {

@@ -201,7 +201,8 @@ class RunDirectoryTest {
     assumeFalse(
         Files.isWritable(directory.getParent()), "root may write into a read-only directory");
     var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.create(directory));
-    assertTrue(e.getMessage().contains(directory + " must not be written"), e.getMessage());
+    assertTrue(
+        e.getMessage().contains(directory + ": it must not be read or written"), e.getMessage());
   }
 
   @Test
@@ -253,7 +254,7 @@ class RunDirectoryTest {
       assertPlace(run, file + ", line 1, column ");
     }
     Files.delete(file);
-    assertPlace(run, "can't read " + file + ": " + file + " does not exist");
+    assertPlace(run, "can't read " + file + ": it does not exist");
   }
 
   @Test
