@@ -7,7 +7,6 @@ import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
-import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /** The user's own files of examples. */
@@ -41,9 +40,6 @@ final class FileOptions {
   @Option(names = "--test-file", paramLabel = "FILE", description = "Examples to report on.")
   Path test;
 
-  @ArgGroup(validate = false)
-  ColumnOptions columns = new ColumnOptions();
-
   @Option(
       names = "--do-regression",
       arity = "0..1",
@@ -62,9 +58,9 @@ final class FileOptions {
   List<String> metrics;
 
   /** Null if none are named. */
-  DataFiles settle() {
+  DataFiles settle(ColumnOptions columns) {
     if (dataset != null) {
-      resolve(new DatasetDirectory(dataset, datasetConfig));
+      resolve(new DatasetDirectory(dataset, datasetConfig), columns);
     } else if (datasetConfig != null) {
       throw new IllegalArgumentException("--dataset-config-name needs --dataset-name");
     }
@@ -87,7 +83,7 @@ final class FileOptions {
     return files;
   }
 
-  private void resolve(DatasetDirectory found) {
+  private void resolve(DatasetDirectory found, ColumnOptions columns) {
     train = train == null ? found.train() : train;
     validation = validation == null ? found.validation() : validation;
     test = test == null ? found.test(columns.settle(Columns.DEFAULT)) : test;

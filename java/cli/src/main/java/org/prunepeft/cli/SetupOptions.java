@@ -29,6 +29,9 @@ final class SetupOptions {
   @ArgGroup(validate = false, heading = "%nYour own files (TSV, CSV, JSON Lines or Parquet):%n")
   private FileOptions files = new FileOptions();
 
+  @ArgGroup(validate = false, heading = "%nTheir columns:%n")
+  private ColumnOptions columns = new ColumnOptions();
+
   private static final String MODULES = "%nModules:%n";
 
   @ArgGroup(validate = false, heading = MODULES)
@@ -88,7 +91,7 @@ final class SetupOptions {
   /**
    * Also puts in place what has no fixed default, so that the options tell all that is in effect.
    */
-  Setup setup() {
+  Setup setup(CommandSpec command) {
     if (threads == null) {
       threads = Runtime.getRuntime().availableProcessors();
     }
@@ -99,7 +102,8 @@ final class SetupOptions {
               Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
     }
     modules.settle(data.model);
-    DataFiles own = files.settle();
+    training.settle(command);
+    DataFiles own = files.settle(columns);
     if (own != null && data.task != null) {
       throw new IllegalArgumentException(
           "a task and a training file are two sources of data; leave out --task %s or --train-file"
@@ -193,7 +197,7 @@ final class SetupOptions {
     return reportTo == ReportTo.TENSORBOARD;
   }
 
-  /** The options of the command in effect; read them with {@link #setup()} first. */
+  /** The options of the command in effect; read them with {@link #setup} first. */
   static String yaml(CommandSpec command) {
     return ConfigFile.write(
         command,

@@ -1,14 +1,19 @@
 package org.prunepeft.cli;
 
-import java.util.Optional;
 import org.prunepeft.model.Precision;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** How modules and head are trained, in the names of Hugging Face. */
 final class TrainingOptions {
+  private static final String RATE = "--learning-rate";
+  private static final String LORA_RATE = "--lora-learning-rate";
+  private static final String ADAPTER_RATE = "--adapter-learning-rate";
+  private static final String ENCODER_RATE = "--encoder-learning-rate";
+
   @Option(
       names = {"--epochs", "--num-train-epochs"},
       defaultValue = "8",
@@ -54,20 +59,20 @@ final class TrainingOptions {
   String optimizer;
 
   @Option(
-      names = "--learning-rate",
+      names = RATE,
       paramLabel = "RATE",
       description =
           "Peak learning rate of LoRA and adapters, and of the encoder where all of it is trained; those that have an option of their own go by that.")
   Double rate;
 
   @Option(
-      names = "--lora-learning-rate",
+      names = LORA_RATE,
       paramLabel = "RATE",
       description = "Peak learning rate of LoRA (default: 1e-3).")
   Double loraRate;
 
   @Option(
-      names = "--adapter-learning-rate",
+      names = ADAPTER_RATE,
       paramLabel = "RATE",
       description = "Peak learning rate of adapters (default: 1e-3).")
   Double adapterRate;
@@ -80,7 +85,7 @@ final class TrainingOptions {
   double headRate;
 
   @Option(
-      names = "--encoder-learning-rate",
+      names = ENCODER_RATE,
       paramLabel = "RATE",
       description =
           "Peak learning rate of the encoder's own weights, in full fine-tuning (default: 2e-5).")
@@ -153,30 +158,42 @@ final class TrainingOptions {
       description = "Keep them as float16: half the memory, rounded once.")
   boolean activationCacheHalf;
 
-  TrainingSettings settings(int maxLength) {
-    TrainingSettings.Builder settings =
-        TrainingSettings.builder()
-            .batchSize(batchSize)
-            .gradientAccumulationSteps(accumulationSteps)
-            .optimizer(OptimizerType.byName(optimizer))
-            .headLearningRate(headRate)
-            .weightDecay(weightDecay)
-            .maxGradNorm(maxGradNorm)
-            .labelSmoothing(labelSmoothing)
-            .warmupRatio(warmupRatio)
-            .warmupSteps(warmupSteps)
-            .schedule(Schedule.byName(schedule))
-            .earlyStoppingPatience(patience)
-            .maxLength(maxLength)
-            .activationCacheMegabytes(activationCache)
-            .activationCacheHalf(activationCacheHalf);
-    first(loraRate, rate).ifPresent(settings::loraLearningRate);
-    first(adapterRate, rate).ifPresent(settings::adapterLearningRate);
-    first(encoderRate, rate).ifPresent(settings::encoderLearningRate);
-    return settings.build();
+  /** Puts each rate in place that is in effect; the common one is then no longer set. */
+  void settle(CommandSpec command) {
+    TrainingSettings usual = TrainingSettings.DEFAULT;
+    loraRate = rate(LORA_RATE, loraRate, usual.loraLearningRate(), command);
+    adapterRate = rate(ADAPTER_RATE, adapterRate, usual.adapterLearningRate(), command);
+    encoderRate = rate(ENCODER_RATE, encoderRate, usual.encoderLearningRate(), command);
+    rate = null;
   }
 
-  private static Optional<Double> first(Double own, Double common) {
-    return Optional.ofNullable(own == null ? common : own);
+  private double rate(String option, Double own, double usual, CommandSpec command) {
+    boolean ofFile = !ConfigFile.isTyped(option, command);
+    if (own == null || ofFile && ConfigFile.isTyped(RATE, command)) {
+      return rate == null ? usual : rate;
+    }
+    return own;
+  }
+
+  TrainingSettings settings(int maxLength) {
+    return TrainingSettings.builder()
+        .batchSize(batchSize)
+        .gradientAccumulationSteps(accumulationSteps)
+        .optimizer(OptimizerType.byName(optimizer))
+        .loraLearningRate(loraRate)
+        .adapterLearningRate(adapterRate)
+        .headLearningRate(headRate)
+        .encoderLearningRate(encoderRate)
+        .weightDecay(weightDecay)
+        .maxGradNorm(maxGradNorm)
+        .labelSmoothing(labelSmoothing)
+        .warmupRatio(warmupRatio)
+        .warmupSteps(warmupSteps)
+        .schedule(Schedule.byName(schedule))
+        .earlyStoppingPatience(patience)
+        .maxLength(maxLength)
+        .activationCacheMegabytes(activationCache)
+        .activationCacheHalf(activationCacheHalf)
+        .build();
   }
 }
