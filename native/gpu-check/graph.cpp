@@ -32,8 +32,13 @@ pp_graph* record(const Call& call, const pp_device& device) {
   return graph;
 }
 
-/** Outputs are the same before each run if the call adds to them; else they are poisoned, each time with another pattern. */
-bool replays_agree(const Call& call, pp_dtype dtype, bool adds, const pp_device& device) {
+/**
+ * One graph, launched at several steps, against direct calls at these: the graph finds its step, of which dropout masks are
+ * made, in memory, and a call names it. Outputs are the same before each run if the call adds to them; else they are poisoned,
+ * each time with another pattern. `operands` may be null: no call has dropout.
+ */
+bool replays_agree(const Call& call, pp_dtype dtype, bool adds, const pp_device& device, Operands* operands) {
+  const bool drops = call.name.find("dropout") != std::string::npos;
   const auto initial = adds ? read_all(call) : std::vector<std::vector<unsigned char>>{};
   const auto prepare = [&](int run) {
     for (size_t i = 0; i < call.outputs.size(); i++) {
@@ -44,17 +49,29 @@ bool replays_agree(const Call& call, pp_dtype dtype, bool adds, const pp_device&
     }
     choose_order(run);
   };
-  prepare(0);
-  call.run(device);
-  check(pp_synchronize(&device));
-  const auto direct = read_all(call);
+  const auto run_at = [&](int step) {
+    if (operands != nullptr) operands->name_step(static_cast<uint32_t>(step));
+    prepare(0);
+    call.run(device);
+    check(pp_synchronize(&device));
+    return read_all(call);
+  };
+  auto direct = run_at(0);
+  if (operands != nullptr) operands->find_step_in_memory();
   pp_graph* const graph = record(call, device);
   bool agree = true;
   for (int replay = 1; replay <= kReplays; replay++) {
+    if (operands != nullptr) operands->write_step(static_cast<uint32_t>(replay));
     prepare(replay);
     check(pp_graph_launch(&device, graph));
     check(pp_synchronize(&device));
-    agree = agree && read_all(call) == direct;
+    const auto launched = read_all(call);
+    if (drops) {
+      const auto before = std::move(direct);
+      direct = run_at(replay);
+      agree = agree && direct != before;  // another mask
+    }
+    agree = agree && launched == direct;
   }
   pp_graph_destroy(graph);
   if (adds && direct == initial) agree = false;
@@ -70,16 +87,16 @@ int check_graphs() {
   for (pp_dtype dtype : {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16}) {
     Operands operands(dtype, kM, kK, kN, kRank, 1);
     Modules modules(dtype, 2, {{kK, kN}}, kRank, 2);
-    for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device) && agree;
-    for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device) && agree;
-    for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device) && agree;
+    for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device, &operands) && agree;
+    for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device, &operands) && agree;
+    for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
     if (!has_warpgroup_path(device_traits(), linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward))) continue;
     // By themselves calls of this size take a smaller tile.
     const prunepeft::cuda::ForcedLinearPath warpgroups(LinearPath::kWarpgroup);
     for (Call& call : operands.pure_calls()) {
       if (call.name.rfind("linear_", 0) != 0) continue;
       call.name += ", warpgroups";
-      agree = replays_agree(call, dtype, false, device) && agree;
+      agree = replays_agree(call, dtype, false, device, &operands) && agree;
     }
   }
   check(pp_stream_destroy(&device));

@@ -221,7 +221,7 @@ class Layer {
   Memory y_, dx_;
   std::unique_ptr<Memory> s_;
   Memory ds_, da_, db_;
-  pp_dropout dropout_{0.1f, 3, 5, 7};
+  pp_dropout dropout_{0.1f, 3, 5, 7, nullptr};
   pp_linear* linear_ = nullptr;
   std::unique_ptr<Memory> workspace_;
 };

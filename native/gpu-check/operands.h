@@ -56,7 +56,7 @@ class Operands {
         dd_(static_cast<size_t>(r) * sizeof(float)),
         du_matrix_(static_cast<size_t>(K * r) * sizeof(float)),
         magnitude_(sizeof(double)),
-        dropout_{0.1f, 3, 5, 7},
+        dropout_{0.1f, 3, 5, 7, nullptr},
         down_branch_{a_->data(), K, r, 2.0f, 9, s_out_.data(), r, nullptr, 0},
         grad_branch_{a_->data(), K, r, 2.0f, 9, s_->data(), r, da_.data<float>(), K},
         linear_branch_{a_->data(), K, b_->data(), r, r, 0, N, 2.0f, 9, s_out_.data(), r},
@@ -88,6 +88,22 @@ class Operands {
   const Memory& dy() const { return *dy_; }
   Memory& y() { return *y_; }
   Memory& dx() { return *dx_; }
+
+  /** The calls' masks are those of a step from now on, by value. */
+  void name_step(uint32_t step) {
+    dropout_.step = step;
+    dropout_.counter = nullptr;
+  }
+  /** They are those of the step that write_step wrote last when a call's kernels run. */
+  void find_step_in_memory() {
+    dropout_.step = ~0u;
+    dropout_.counter = counter_.data<uint32_t>();
+  }
+  void write_step(uint32_t step) {
+    const uint32_t counter[] = {step, dropout_.micro_batch};
+    const auto* bytes = reinterpret_cast<const unsigned char*>(counter);
+    counter_.write({bytes, bytes + sizeof counter});
+  }
 
   /** Calls that only overwrite, so that a repeat gives the same bits. */
   std::vector<Call> pure_calls() {
@@ -310,6 +326,7 @@ class Operands {
   std::unique_ptr<Memory> x_, dy_, a_, b_, s_, y_, dx_, bias_, u_, w_;
   Memory s_out_, copy_, ds_, out_, wide_out_, da_, db_, du_, dd_, du_matrix_, magnitude_;
   pp_dropout dropout_;
+  Memory counter_{2 * sizeof(uint32_t)};
   pp_lora_branch down_branch_, grad_branch_;
   pp_linear_branch linear_branch_, linear_grad_branch_;
   pp_linear* linear_ = nullptr;

@@ -95,7 +95,7 @@ void lora(int64_t M, int64_t K, int64_t N, int64_t r, int branch_count, float p)
     branches.push_back({a[n].data(), K, r, 1.0f, static_cast<uint32_t>(n), s[n].data(), r, da[n].data(), K});
   }
   std::vector<float> b = random_floats(N * r), db(N * r), ds(M * r);
-  const pp_dropout dropout{p, 1, 2, 3};
+  const pp_dropout dropout{p, 1, 2, 3, nullptr};
   const double flops = 2.0 * M * r, gemm = 2.0 * M * N * K;
   const int64_t ranks = r * branch_count;
   std::vector<char> space(std::max(
@@ -153,7 +153,7 @@ void linear(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, float p)
   pp_linear* plan;
   check(pp_linear_create(&kCpu, dtype, N, K, w.data(), K, nullptr, &plan));
   const pp_linear_branch branch{a.data(), K, b.data(), r, r, 0, N, 1.0f, 0, s.data(), r};
-  const pp_dropout dropout{p, 1, 2, 3};
+  const pp_dropout dropout{p, 1, 2, 3, nullptr};
   std::vector<char> space(
       std::max(pp_linear_forward_workspace(plan, M, &branch, 1), pp_linear_grad_input_workspace(plan, M, &branch, 1)));
   const double gemm = 2.0 * M * N * K, rank = 2.0 * M * r;

@@ -1,6 +1,7 @@
 #include "prunepeft/linear.h"
 
 #include "buffers.h"
+#include "given_dropout.h"
 #include "naive_philox.h"
 
 namespace {
@@ -32,7 +33,7 @@ struct Problem {
         bias(Matrix::random(1, N, dtype)) {
     has_bias = check::pick(0, 2) > 0;
     dropout = {static_cast<float>(p), static_cast<uint32_t>(check::pick(0, 65535)), static_cast<uint32_t>(check::random()()),
-               check::random()()};
+               check::random()(), nullptr};
     naive = {dropout.p, dropout.micro_batch, dropout.step, dropout.seed};
     for (const int64_t rank : ranks) {
       const int64_t first = check::pick(0, N - 1), columns = check::pick(1, N - first);
@@ -126,6 +127,7 @@ TEST(forward_is_the_linear_plus_its_modules) {
     }
     const Plan plan(problem);
     on_all_settings("forward, " + problem.text(), [&] {
+      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
       std::vector<Matrix> outputs;
       for (const auto& module : problem.modules) outputs.push_back(Matrix::empty(problem.M, module.rank));
       const auto branches = problem.branches(outputs);
@@ -133,7 +135,7 @@ TEST(forward_is_the_linear_plus_its_modules) {
       Matrix out = Matrix::empty(problem.M, problem.N, problem.dtype);
       Workspace workspace(pp_linear_forward_workspace(plan.linear, problem.M, branches.data(), count));
       CHECK_EQUAL(pp_linear_forward(&kCpu, plan.linear, problem.M, problem.x.data(), problem.x.ld(), branches.data(), count,
-                                    &problem.dropout, out.data(), out.ld(), workspace.data(), workspace.size()),
+                                    dropout.get(), out.data(), out.ld(), workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
       for (size_t n = 0; n < outputs.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, outputs[n], s[n]);
@@ -158,6 +160,7 @@ TEST(grad_input_is_the_transposed_linear_plus_its_masked_modules) {
     }
     const Plan plan(problem);
     on_all_settings("grad_input, " + problem.text(), [&] {
+      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
       std::vector<Matrix> ds;
       for (const auto& module : problem.modules) ds.push_back(module.ds);
       const auto branches = problem.branches(ds);
@@ -165,7 +168,7 @@ TEST(grad_input_is_the_transposed_linear_plus_its_masked_modules) {
       Matrix out = Matrix::empty(problem.M, problem.K, problem.dtype);
       Workspace workspace(pp_linear_grad_input_workspace(plan.linear, problem.M, branches.data(), count));
       CHECK_EQUAL(pp_linear_grad_input(&kCpu, plan.linear, problem.M, problem.dy.data(), problem.dy.ld(), branches.data(),
-                                       count, &problem.dropout, out.data(), out.ld(), workspace.data(), workspace.size()),
+                                       count, dropout.get(), out.data(), out.ld(), workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
       CHECK_OUTPUT_OF(problem.dtype, out, dx);

@@ -1,6 +1,7 @@
 #include "prunepeft/lora.h"
 
 #include "buffers.h"
+#include "given_dropout.h"
 #include "naive_philox.h"
 
 namespace {
@@ -24,7 +25,7 @@ struct Problem {
   Problem(int64_t M, int64_t K, std::vector<int64_t> rank_list, double p, pp_dtype dtype = PP_FLOAT32)
       : dtype(dtype), M(M), K(K), x(Matrix::random(M, K, dtype)) {
     dropout = {static_cast<float>(p), static_cast<uint32_t>(check::pick(0, 65535)), static_cast<uint32_t>(check::random()()),
-               check::random()()};
+               check::random()(), nullptr};
     naive = {dropout.p, dropout.micro_batch, dropout.step, dropout.seed};
     for (const int64_t rank : rank_list) {
       modules.push_back({rank, static_cast<float>(check::pick(1, 64)) / 8, static_cast<uint32_t>(check::random()()),
@@ -81,6 +82,7 @@ TEST(down_is_the_scaled_product_with_the_masked_input) {
     const bool copies = check::pick(0, 1) == 1;
     const Matrix before = problem.x;
     on_all_settings("down, " + problem.text(), [&] {
+      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
       std::vector<Matrix> outputs;
       for (const auto& module : problem.modules) outputs.push_back(Matrix::empty(problem.M, module.rank));
       std::vector<pp_lora_branch> branches;
@@ -93,7 +95,7 @@ TEST(down_is_the_scaled_product_with_the_masked_input) {
       Workspace workspace(pp_lora_down_workspace(&kCpu, PP_FLOAT32, problem.M, problem.K, problem.ranks));
       CHECK_EQUAL(
           pp_lora_down(&kCpu, PP_FLOAT32, problem.M, problem.K, problem.x.data(), problem.x.ld(), branches.data(),
-                       static_cast<int32_t>(branches.size()), problem.dropout.p == 0.0f && copies ? nullptr : &problem.dropout,
+                       static_cast<int32_t>(branches.size()), problem.dropout.p == 0.0f && copies ? nullptr : dropout.get(),
                        copies ? copy.data() : nullptr, copy.ld(), workspace.data(), workspace.size()),
           PP_OK);
       CHECK(workspace.guards_intact());
@@ -214,6 +216,7 @@ TEST(grad_down_is_the_product_with_the_same_mask) {
       expected.push_back(da);
     }
     on_all_settings("grad_down, " + problem.text(), [&] {
+      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
       std::vector<Matrix> outputs;
       for (const auto& module : problem.modules) {
         outputs.push_back(accumulate ? module.da : Matrix::empty(module.rank, problem.K));
@@ -226,7 +229,7 @@ TEST(grad_down_is_the_product_with_the_same_mask) {
       }
       Workspace workspace(pp_lora_grad_down_workspace(&kCpu, problem.dtype, problem.M, problem.K, problem.ranks));
       CHECK_EQUAL(pp_lora_grad_down(&kCpu, problem.dtype, problem.M, problem.K, problem.x.data(), problem.x.ld(),
-                                    branches.data(), static_cast<int32_t>(branches.size()), &problem.dropout, accumulate,
+                                    branches.data(), static_cast<int32_t>(branches.size()), dropout.get(), accumulate,
                                     workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
@@ -251,6 +254,7 @@ TEST(grad_input_adds_the_masked_products) {
       }
     }
     on_all_settings("grad_input, " + problem.text(), [&] {
+      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
       Matrix dx = before;
       std::vector<pp_lora_branch> branches;
       for (const auto& module : problem.modules) {
@@ -260,7 +264,7 @@ TEST(grad_input_adds_the_masked_products) {
       Workspace workspace(pp_lora_grad_input_workspace(&kCpu, PP_FLOAT32, problem.M, problem.K, problem.ranks));
       CHECK_EQUAL(
           pp_lora_grad_input(&kCpu, PP_FLOAT32, problem.M, problem.K, branches.data(), static_cast<int32_t>(branches.size()),
-                             &problem.dropout, dx.data(), dx.ld(), workspace.data(), workspace.size()),
+                             dropout.get(), dx.data(), dx.ld(), workspace.data(), workspace.size()),
           PP_OK);
       CHECK(workspace.guards_intact());
       CHECK_OUTPUT(dx, expected);
@@ -303,7 +307,7 @@ struct Calls {
                                 {a.data(), 10, 4, 1.0f, 1, out2.data(), 4, out2.data() + 128, 10}};
   const pp_lora_branch* pbranches = branches;
   int32_t branch_count = 2;
-  pp_dropout dropout{0.5f, 1, 2, 3};
+  pp_dropout dropout{0.5f, 1, 2, 3, nullptr};
   std::vector<char> space = std::vector<char>(1 << 22);
   void* workspace = space.data();
   size_t bytes = space.size();
@@ -427,6 +431,9 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       branched, [](Calls& c) { c.dropout.p = 0.99999994f; }, bad, "1/65536");
   check_refused(
       branched, [](Calls& c) { c.dropout.micro_batch = 65536; }, bad, "micro_batch must be at most 65535, got 65536");
+  check_refused(
+      branched, [](Calls& c) { c.dropout.counter = reinterpret_cast<const uint32_t*>(c.space.data()) + 1; }, bad,
+      "counter must be at a multiple of 8 bytes");
   check_refused(
       branched, [](Calls& c) { c.M = (int64_t{1} << 47) + 1; }, bad, "M must be at most 2^48");
   check_refused(

@@ -35,7 +35,7 @@ struct Problem {
     std::sort(cuts.begin(), cuts.end());
     dropouts.reserve(count);
     for (int64_t i = 0; i < count; ++i) {
-      dropouts.push_back({check::pick(0, 1) == 0 ? 0.0f : 0.3f, static_cast<uint32_t>(i), 9, check::random()()});
+      dropouts.push_back({check::pick(0, 1) == 0 ? 0.0f : 0.3f, static_cast<uint32_t>(i), 9, check::random()(), nullptr});
       segments.push_back({cuts[2 * i], cuts[2 * i + 1] - cuts[2 * i], static_cast<int32_t>(check::pick(0, adapters - 1)),
                           check::pick(0, 2) == 0 ? nullptr : &dropouts.back()});
     }
@@ -168,7 +168,7 @@ struct Valid {
   std::vector<float> x = std::vector<float>(12, 1.0f), a = std::vector<float>(8, 1.0f), s = std::vector<float>(6);
   std::vector<unsigned char> memory = std::vector<unsigned char>(1 << 16);
   pp_lora_adapter adapters[2] = {};
-  pp_dropout dropout = {0.1f, 0, 0, 0};
+  pp_dropout dropout = {0.1f, 0, 0, 0, nullptr};
   pp_lora_segment segments[2] = {{0, 2, 0, nullptr}, {2, 1, 1, &dropout}};
   pp_multi_lora multi = {adapters, 2, segments, 2};
   int64_t lds = 2;

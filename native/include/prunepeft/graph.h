@@ -1,9 +1,10 @@
 // Work of a device recorded once and then done again as one launch: a CUDA graph. It saves the time from one small kernel to
 // the next, where a step's work is the same each time but for the contents of its buffers.
 //
-// A recording keeps the arguments of its calls: addresses, shapes, and every number that is passed by value, dropout's step and
-// a learning rate among them. No call between begin and end is carried out; calls that allocate or wait are errors there, and
-// spoil the recording. Graphs are CUDA's: on the CPU each function but pp_graph_destroy gives PP_UNSUPPORTED.
+// A recording keeps the arguments of its calls: addresses, shapes, and every number that is passed by value, a learning rate
+// among them, and dropout's step unless it lies in device memory (pp_dropout's counter in lora.h). No call between begin and
+// end is carried out; calls that allocate or wait are errors there, and spoil the recording. Graphs are CUDA's: on the CPU each
+// function but pp_graph_destroy gives PP_UNSUPPORTED.
 #ifndef PRUNEPEFT_GRAPH_H
 #define PRUNEPEFT_GRAPH_H
 

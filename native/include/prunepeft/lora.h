@@ -36,6 +36,13 @@ typedef struct pp_dropout {
   uint32_t micro_batch;
   uint32_t step;
   uint64_t seed;
+  /**
+   * [device] Two numbers, step and micro_batch in this order, which then stand for the members above: these are not looked at.
+   * Null: the members. A kernel reads them when it runs, so a recorded graph (graph.h) draws another mask once they have been
+   * overwritten; the CPU reads them in the call. Aligned to 8 bytes, the caller's, needed until the work is done. That the
+   * second is at most 65535 is not checked.
+   */
+  const uint32_t* counter;
 } pp_dropout;
 
 /** One LoRA module on a shared input. Which fields a function uses, it says; the others may be left zero. */

@@ -25,16 +25,31 @@ void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, i
   arguments.require(mask_threshold(dropout) < kMaskSteps,
                     "dropout->p must be less than 1 once rounded to a multiple of 1/65536, got %.9g",
                     static_cast<double>(dropout->p));
-  arguments.at_most("dropout->micro_batch", dropout->micro_batch, 65535);
+  if (dropout->counter == nullptr) arguments.at_most("dropout->micro_batch", dropout->micro_batch, 65535);
+  arguments.require(reinterpret_cast<uintptr_t>(dropout->counter) % alignof(DropoutCounter) == 0,
+                    "dropout->counter must be at a multiple of %zu bytes, got %p", alignof(DropoutCounter),
+                    static_cast<const void*>(dropout->counter));
   arguments.require(M <= kMostGroups / dropout_groups(K),
                     "M must be at most 2^48 / ceil(K/8) with dropout, got %" PRId64 " (K %" PRId64 ")", M, K);
 }
 
-DropoutMask make_mask(const pp_dropout* dropout) {
+DropoutSpec make_spec(const pp_dropout* dropout) {
   const uint32_t threshold = mask_threshold(dropout);
-  if (threshold == 0) return DropoutMask{0, 1.0f, 0, 0, 0};
-  return DropoutMask{threshold, static_cast<float>(kMaskSteps / (kMaskSteps - threshold)), dropout->micro_batch, dropout->step,
-                     dropout->seed};
+  DropoutSpec spec = kNoDropout;
+  if (threshold == 0) return spec;
+  spec.threshold = static_cast<uint16_t>(threshold);
+  spec.keep_scale = static_cast<float>(kMaskSteps / (kMaskSteps - threshold));
+  spec.in_memory = dropout->counter != nullptr;
+  if (spec.in_memory)
+    spec.memory = reinterpret_cast<const DropoutCounter*>(dropout->counter);
+  else
+    spec.counter = {dropout->step, dropout->micro_batch};
+  spec.seed = dropout->seed;
+  return spec;
+}
+
+DropoutMask make_mask(const pp_dropout* dropout) {
+  return read_mask(make_spec(dropout));
 }
 
 }  // namespace prunepeft

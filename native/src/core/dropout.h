@@ -11,7 +11,10 @@ namespace prunepeft {
 /** Null is allowed: no dropout. */
 void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, int64_t K);
 
-/** The mask of a dropout that passed its checks. */
+/** What CUDA kernels are given of a dropout that passed its checks. */
+DropoutSpec make_spec(const pp_dropout* dropout);
+
+/** The CPU's mask of it; reads the counter, if there is one, now. */
 DropoutMask make_mask(const pp_dropout* dropout);
 
 }  // namespace prunepeft

@@ -51,6 +51,38 @@ struct DropoutMask {
   uint64_t seed;
 };
 
+/** The step and micro-batch as they lie in a caller's memory; aligned so that one load brings both. */
+struct alignas(8) DropoutCounter {
+  uint32_t step;
+  uint32_t micro_batch;
+};
+
+/**
+ * What a CUDA kernel is given: a mask whose step and micro-batch may lie in memory. Masks alone can be drawn, so that no kernel
+ * can forget to read them.
+ */
+struct DropoutSpec {
+  uint16_t threshold;
+  /** Whether `memory` is meant. */
+  bool in_memory;
+  float keep_scale;
+  union {
+    DropoutCounter counter;
+    const DropoutCounter* memory;
+  };
+  uint64_t seed;
+};
+static_assert(sizeof(DropoutSpec) == sizeof(DropoutMask),
+              "no more room among a kernel's parameters, where there are tables of them");
+
+constexpr DropoutSpec kNoDropout = {0, false, 1.0f, {{0, 0}}, 0};
+
+/** One load, if the step lies in memory: once in a kernel. */
+PP_HOST_DEVICE static inline DropoutMask read_mask(const DropoutSpec& spec) {
+  const DropoutCounter counter = spec.in_memory ? *spec.memory : spec.counter;
+  return DropoutMask{spec.threshold, spec.keep_scale, counter.micro_batch, counter.step, spec.seed};
+}
+
 /** Elements of a row that one Philox block decides. */
 constexpr int kDropoutGroup = 8;
 

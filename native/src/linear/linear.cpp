@@ -134,7 +134,7 @@ pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, in
   if (arguments.failed() || M == 0) return arguments.status();
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::linear_forward(*device, *linear, M, x, ldx, branches, branch_count, make_mask(dropout), y, ldy, workspace);
+      return cuda::linear_forward(*device, *linear, M, x, ldx, branches, branch_count, make_spec(dropout), y, ldy, workspace);
     }
   }
   linear_cpu(linear->dtype).forward({linear, M, x, ldx, branches, branch_count, make_mask(dropout), y, ldy, workspace});
@@ -164,7 +164,7 @@ pp_status pp_linear_grad_input(const pp_device* device, const pp_linear* linear,
   if (arguments.failed() || M == 0) return arguments.status();
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::linear_grad_input(*device, *linear, M, dy, lddy, branches, branch_count, make_mask(dropout), dx, lddx);
+      return cuda::linear_grad_input(*device, *linear, M, dy, lddy, branches, branch_count, make_spec(dropout), dx, lddx);
     }
   }
   linear_cpu(linear->dtype).grad_input({linear, M, dy, lddy, branches, branch_count, make_mask(dropout), dx, lddx, workspace});

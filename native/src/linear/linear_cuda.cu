@@ -49,7 +49,7 @@ struct ProductCall {
   int64_t ld_left;
   const pp_linear_branch* branches;
   int32_t branch_count;
-  const DropoutMask& mask;
+  const DropoutSpec& dropout;
   void* out;
   int64_t ldout;
   cudaStream_t stream;
@@ -66,7 +66,7 @@ LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
   arguments.out = static_cast<T*>(call.out);
   arguments.ldout = call.ldout;
   arguments.out_aligned = gpu::rows_aligned<T>(call.out, call.ldout);
-  arguments.dropout = call.mask;
+  arguments.dropout = call.dropout;
   for (int32_t i = 0; i < call.branch_count; i++) {
     const pp_linear_branch& branch = call.branches[i];
     RankSlab& slab = arguments.slabs[arguments.slab_count++];
@@ -143,8 +143,8 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
                          call.ld_left,
                          nullptr,
                          0,
-                         down_stack(call.branches, call.branch_count, call.mask.keep_scale),
-                         call.mask,
+                         down_stack(call.branches, call.branch_count, call.dropout.keep_scale),
+                         call.dropout,
                          nullptr};
   if (choice.path == LinearPath::kWarpgroup) {
     if (call.branch_count > 0) error = run_down(down, call.M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
@@ -158,7 +158,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
     arguments.down = down_arguments<T>(down, columns, slots);
     arguments.finish = {slots, static_cast<int>(columns.shares), call.M, down.stack, nullptr, nullptr, 0, PP_IDENTITY};
     arguments.counters = counters;
-    shared = Down::shared_bytes<T>(down.stack.chunk_tiles(), call.mask.threshold != 0);
+    shared = Down::shared_bytes<T>(down.stack.chunk_tiles(), call.dropout.threshold != 0);
     error = cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(call.M)) * sizeof(unsigned), call.stream);
     if (error != cudaSuccess) return error;
   }
@@ -194,7 +194,7 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
     arguments.order.group_rows = choice.group_rows;
     return run_linear_grad_input_warpgroup(arguments, choice.multiprocessors, call.stream);
   }
-  const bool large = choice.path == LinearPath::kLargeTile, masked = call.mask.threshold != 0 && call.branch_count > 0;
+  const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.branch_count > 0;
   const auto run =
       large ? (masked ? launch_grad_input_tile<LargeMaskedTile<T>, true, T> : launch_grad_input_tile<LargeTile<T>, false, T>)
             : (masked ? launch_grad_input_tile<SmallTile<T>, true, T> : launch_grad_input_tile<SmallTile<T>, false, T>);
@@ -211,11 +211,11 @@ size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const pp_lin
 }
 
 pp_status linear_forward(const pp_device& device, const pp_linear& linear, int64_t M, const void* x, int64_t ldx,
-                         const pp_linear_branch* branches, int32_t branch_count, const DropoutMask& mask, void* y, int64_t ldy,
-                         void* workspace) {
+                         const pp_linear_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* y,
+                         int64_t ldy, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, M, x, ldx, branches, branch_count, mask, y, ldy, stream_of(device)};
+  const ProductCall call = {linear, M, x, ldx, branches, branch_count, dropout, y, ldy, stream_of(device)};
   Workspace parts(workspace);
   unsigned* counters = branch_count > 0 ? parts.take<unsigned>(counter_count(M)) : nullptr;
   float* slots = branch_count > 0 ? parts.take<float>(0) : nullptr;
@@ -226,11 +226,11 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, int64
 }
 
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, int64_t M, const void* dy, int64_t lddy,
-                            const pp_linear_branch* branches, int32_t branch_count, const DropoutMask& mask, void* dx,
+                            const pp_linear_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* dx,
                             int64_t lddx) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, M, dy, lddy, branches, branch_count, mask, dx, lddx, stream_of(device)};
+  const ProductCall call = {linear, M, dy, lddy, branches, branch_count, dropout, dx, lddx, stream_of(device)};
   return to_status(
       dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index); }),
       "pp_linear_grad_input");

@@ -9,9 +9,9 @@
 namespace prunepeft::cuda {
 size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const pp_linear_branch* branches, int32_t branch_count);
 pp_status linear_forward(const pp_device& device, const pp_linear& linear, int64_t M, const void* x, int64_t ldx,
-                         const pp_linear_branch* branches, int32_t branch_count, const DropoutMask& mask, void* y, int64_t ldy,
-                         void* workspace);
+                         const pp_linear_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* y,
+                         int64_t ldy, void* workspace);
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, int64_t M, const void* dy, int64_t lddy,
-                            const pp_linear_branch* branches, int32_t branch_count, const DropoutMask& mask, void* dx,
+                            const pp_linear_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* dx,
                             int64_t lddx);
 }  // namespace prunepeft::cuda

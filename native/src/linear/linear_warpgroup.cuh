@@ -272,6 +272,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
   using Tile = WarpgroupTile;
   const ConsumerPlace place;
   const int64_t works = linear_works(arguments.order);
+  const DropoutMask dropout = read_mask(arguments.dropout);
   RingPlace at;
   for (int64_t ticket = blockIdx.x; ticket < works; ticket += gridDim.x) {
     const LinearWork work = linear_work(arguments.order, ticket);
@@ -280,7 +281,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
     unsigned masks[Tile::kSlabs] = {};  // of the first branch, drawn when the tensor cores have work
     int drawn = 0;
     const auto draw = [&](int slab, int columns_slab) {
-      return draw_lane_masks(arguments.dropout, arguments.slabs[slab].module, row, column + columns_slab * Tile::kSlabColumns,
+      return draw_lane_masks(dropout, arguments.slabs[slab].module, row, column + columns_slab * Tile::kSlabColumns,
                              arguments.columns, place);
     };
 
@@ -316,7 +317,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
       while (step.slab < arguments.slab_count) {
         const unsigned char* const stage = ring + at.stage * Tile::kStageBytes;
         const int inner = static_cast<int>(gpu::least(inner_left(arguments, step), Tile::kInner));
-        const float keep_scale = arguments.dropout.keep_scale;
+        const float keep_scale = dropout.keep_scale;
         const auto mask = [&](int i) { return step.slab == 0 && i < drawn ? masks[i] : draw(step.slab, i); };
         ptx::mbarrier_wait(&barriers.full[at.stage], at.parity);
         add_masked_slab<T, 0>(sums, stage, inner, mask(0), keep_scale, place);

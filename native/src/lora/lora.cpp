@@ -85,7 +85,7 @@ pp_status pp_lora_down(const pp_device* device, pp_dtype dtype, int64_t M, int64
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::lora_down(*device, dtype, M, K, x, ldx, branches, branch_count, make_mask(dropout), x_copy, ldx_copy,
+      return cuda::lora_down(*device, dtype, M, K, x, ldx, branches, branch_count, make_spec(dropout), x_copy, ldx_copy,
                              workspace);
     }
   }
@@ -198,7 +198,7 @@ pp_status pp_lora_grad_down(const pp_device* device, pp_dtype dtype, int64_t M, 
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::lora_grad_down(*device, dtype, M, K, x, ldx, branches, branch_count, make_mask(dropout), accumulate != 0,
+      return cuda::lora_grad_down(*device, dtype, M, K, x, ldx, branches, branch_count, make_spec(dropout), accumulate != 0,
                                   workspace);
     }
   }
@@ -229,7 +229,7 @@ pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M,
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::lora_grad_input(*device, dtype, M, K, branches, branch_count, make_mask(dropout), dx, lddx);
+      return cuda::lora_grad_input(*device, dtype, M, K, branches, branch_count, make_spec(dropout), dx, lddx);
     }
   }
   lora_cpu().grad_input({M, K, branches, branch_count, make_mask(dropout), static_cast<float*>(dx), lddx, workspace});

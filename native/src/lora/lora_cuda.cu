@@ -47,12 +47,12 @@ size_t lora_down_workspace(int64_t M, int64_t K, int64_t ranks) {
 }
 
 pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                    const pp_lora_branch* branches, int32_t branch_count, const DropoutMask& mask, void* x_copy,
+                    const pp_lora_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* x_copy,
                     int64_t ldx_copy, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const DownCall call = {dtype, M,      K, x, ldx, x_copy, ldx_copy, make_stack(branches, branch_count, mask.keep_scale, true),
-                         mask,  nullptr};
+  const DownCall call = {
+      dtype, M, K, x, ldx, x_copy, ldx_copy, make_stack(branches, branch_count, dropout.keep_scale, true), dropout, nullptr};
   float* slots = Workspace(workspace).take<float>(down_slots(M, K, call.stack.columns));
   return to_status(run_down(call, slots, stream_of(device)), "pp_lora_down");
 }
@@ -112,7 +112,7 @@ size_t lora_grad_down_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t ra
 }
 
 pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                         const pp_lora_branch* branches, int32_t branch_count, const DropoutMask& mask, bool accumulate,
+                         const pp_lora_branch* branches, int32_t branch_count, const DropoutSpec& dropout, bool accumulate,
                          void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -122,7 +122,7 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
   call.N = K;
   call.g = x;
   call.ldg = ldx;
-  call.dropout = mask;
+  call.dropout = dropout;
   call.stack = make_stack(branches, branch_count, call.dropout.keep_scale, false);
   call.rank_major = true;
   call.accumulate = accumulate;
@@ -131,7 +131,7 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
 }
 
 pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
-                          int32_t branch_count, const DropoutMask& mask, void* dx, int64_t lddx) {
+                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   UpCall call = {};
@@ -140,7 +140,7 @@ pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, in
   call.N = K;
   call.stack = make_stack(branches, branch_count, 1.0f, false);
   call.rank_major = true;
-  call.dropout = mask;
+  call.dropout = dropout;
   call.base = call.out = dx;
   call.ldbase = call.ldout = lddx;
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_grad_input");

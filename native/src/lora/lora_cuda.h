@@ -9,7 +9,7 @@
 namespace prunepeft::cuda {
 size_t lora_down_workspace(int64_t M, int64_t K, int64_t ranks);
 pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                    const pp_lora_branch* branches, int32_t branch_count, const DropoutMask& mask, void* x_copy,
+                    const pp_lora_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* x_copy,
                     int64_t ldx_copy, void* workspace);
 pp_status lora_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s, int64_t lds,
                   const void* b, int64_t ldb, void* y, int64_t ldy);
@@ -19,8 +19,8 @@ pp_status lora_grad_up(const pp_device& device, pp_dtype dtype, int64_t M, int64
                        int64_t lddb, bool accumulate, void* workspace);
 size_t lora_grad_down_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t ranks);
 pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                         const pp_lora_branch* branches, int32_t branch_count, const DropoutMask& mask, bool accumulate,
+                         const pp_lora_branch* branches, int32_t branch_count, const DropoutSpec& dropout, bool accumulate,
                          void* workspace);
 pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
-                          int32_t branch_count, const DropoutMask& mask, void* dx, int64_t lddx);
+                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx);
 }  // namespace prunepeft::cuda

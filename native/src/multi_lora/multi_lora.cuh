@@ -28,7 +28,7 @@ struct Segment {
   int64_t ld_gradient;
   int64_t column_slots;  // where its partial sums begin
   int64_t row_slots;
-  DropoutMask dropout;
+  DropoutSpec dropout;
   float scale;  // of the row products
   uint32_t module;
   int32_t rank;

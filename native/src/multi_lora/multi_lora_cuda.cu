@@ -31,7 +31,7 @@ MultiArguments make_arguments(const pp_multi_lora& multi, Weights weights, int64
     segment.ld_weights = weights == Weights::kA ? adapter.lda : adapter.ldb;
     segment.gradient = weights == Weights::kA ? adapter.da : adapter.db;
     segment.ld_gradient = weights == Weights::kA ? adapter.ldda : adapter.lddb;
-    segment.dropout = weights == Weights::kA ? make_mask(from.dropout) : kNoDropout;
+    segment.dropout = weights == Weights::kA ? make_spec(from.dropout) : kNoDropout;
     segment.scale = adapter.scale;
     segment.module = adapter.module;
     segment.rank = static_cast<int32_t>(adapter.rank);

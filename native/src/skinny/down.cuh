@@ -46,7 +46,7 @@ struct DownArguments {
   S stack;         // a, s, rank, scale, module
   bool a_aligned;  // all of the A's
   bool copy_aligned;
-  DropoutMask dropout;
+  DropoutSpec dropout;
   const T* bias;  // [columns of the stack], or null
   int64_t columns_per_share;
   float* slots;  // [shares, M, stack.columns]; null: one share, S is written
@@ -118,7 +118,8 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   const int64_t begin = share * arguments.columns_per_share;
   const int64_t end = gpu::least(begin + arguments.columns_per_share, arguments.x.columns);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, Down::kColumns));
-  const bool masked = arguments.dropout.threshold != 0;
+  const DropoutMask mask = read_mask(arguments.dropout);
+  const bool masked = mask.threshold != 0;
   const unsigned starts = branch_starts(stack, first_tile, tiles);
 
   const int a_offset = Down::kRows * kLd, stage_elements = a_offset + tiles * kTileRanks * kLd;
@@ -136,7 +137,7 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   };
   const auto draw = [&](int step) {
     if (masked && step < steps)
-      draw_masks<Down::kThreads>(masks + step % 2 * mask_elements, stack, first_tile, tiles, arguments.dropout, Down::kRows,
+      draw_masks<Down::kThreads>(masks + step % 2 * mask_elements, stack, first_tile, tiles, mask, Down::kRows,
                                  Down::kMaskWords, row, begin + step * Down::kColumns, arguments.x.columns);
   };
 

@@ -51,7 +51,7 @@ struct GradArguments {
   bool p_aligned;  // all of the P's
   bool b_aligned;
   pp_activation activation;  // P is σ of what is stored
-  DropoutMask dropout;
+  DropoutSpec dropout;
   int64_t rows_per_share;
   float* column_slots;  // [shares, stack.columns, N], or null
   float* row_slots;     // [column blocks, M, rank of the first branch], or null
@@ -158,7 +158,8 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   const int64_t begin = share * arguments.rows_per_share;
   const int64_t end = gpu::least(begin + arguments.rows_per_share, arguments.g.rows);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, kRows));
-  const bool masked = arguments.dropout.threshold != 0;
+  const DropoutMask mask = read_mask(arguments.dropout);
+  const bool masked = mask.threshold != 0;
   const unsigned starts = branch_starts(stack, first_tile, tiles);
   const int ldp = padded<T>(tiles * kTileRanks), ldb = padded<T>(row_tiles * kTileRanks);
 
@@ -179,8 +180,8 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   };
   const auto draw = [&](int step) {
     if (masked && step < steps)
-      draw_masks<Grad::kThreads>(masks + step % 2 * mask_elements, stack, first_tile, tiles, arguments.dropout, kRows,
-                                 Grad::kMaskWords, begin + step * kRows, column, N);
+      draw_masks<Grad::kThreads>(masks + step % 2 * mask_elements, stack, first_tile, tiles, mask, kRows, Grad::kMaskWords,
+                                 begin + step * kRows, column, N);
   };
 
   if (row_tiles > 0) {

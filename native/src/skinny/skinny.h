@@ -16,8 +16,6 @@
 #include "skinny/stack.cuh"
 
 namespace prunepeft::cuda {
-constexpr DropoutMask kNoDropout = {0, 1.0f, 0, 0, 0};
-
 struct DownCall {
   pp_dtype dtype;
   int64_t M, K;
@@ -26,7 +24,7 @@ struct DownCall {
   void* x_copy;  // or null
   int64_t ldx_copy;
   Stack stack;  // a, lda, s, lds, rank, scale, module
-  DropoutMask dropout;
+  DropoutSpec dropout;
   const void* bias;  // [stack.columns], or null
 };
 /** Number of floats that run_down needs as slots; may be 0. */
@@ -42,7 +40,7 @@ struct GradCall {
   Stack
       stack;  // s, lds (as P), rank, module; gradient, ldg, scale; of the first branch a, lda (as B) if there are row products
   pp_activation activation;
-  DropoutMask dropout;
+  DropoutSpec dropout;
   bool rank_major;  // gradients are [rank,N] rather than [N,rank]
   bool accumulate;
 
@@ -64,7 +62,7 @@ struct UpCall {
   Stack stack;      // s, lds (as P), a, lda (as Q), rank, module
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
   pp_activation activation;
-  DropoutMask dropout;
+  DropoutSpec dropout;
   const void* base;  // or null
   int64_t ldbase;
   const void* bias;  // [N], or null

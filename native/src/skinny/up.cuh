@@ -58,7 +58,7 @@ struct UpArguments {
   bool q_aligned;   // all of the Q's
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
   pp_activation activation;
-  DropoutMask dropout;
+  DropoutSpec dropout;
   const T* base;  // null for the magnitude
   int64_t ldbase;
   const T* bias;  // [N], or null
@@ -109,10 +109,9 @@ GPU_INLINE void multiply_operands(Accumulator (&sums)[Up::kColumnTiles], const T
 /** Adds a branch's product, which lies in shared memory, to the thread's groups, under the branch's mask. */
 template <class T, class S>
 GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, const UpArguments<T, S>& arguments,
-                            const Branch& branch, int64_t row, int64_t column) {
+                            const DropoutMask& dropout, const Branch& branch, int64_t row, int64_t column) {
   const int first_row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
   const int c = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
-  const DropoutMask& dropout = arguments.dropout;
 #pragma unroll
   for (int g = 0; g < Up::kGroups; g++) {
     const int r = first_row + g * Up::kRowStep;
@@ -176,6 +175,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
   const int64_t column_blocks = gpu::divide_up(arguments.N, Up::kColumns);
   const int64_t row = block / column_blocks * Up::kRows, column = block % column_blocks * Up::kColumns;
   float* const product = reinterpret_cast<float*>(memory);
+  const DropoutMask dropout = read_mask(arguments.dropout);
 
   float sums[Up::kGroups][gpu::kGroup] = {};
   if (arguments.base != nullptr)
@@ -210,7 +210,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
         product[(warp_row + accumulator_row(e % 4)) * Up::kProductLd + t * kTileRanks + accumulator_column(e / 4, e % 4)] =
             products[t][e / 4][e % 4];
     __syncthreads();
-    add_product(sums, product, arguments, branch, row, column);
+    add_product(sums, product, arguments, dropout, branch, row, column);
   }
 
   if (arguments.magnitudes != nullptr) {

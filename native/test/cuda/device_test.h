@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "../given_dropout.h"
 #include "float16.h"
 #include "prunepeft/device.h"
 
@@ -231,6 +232,28 @@ inline void expect_close(const char* what, const Matrix& got, const Reference& r
   if (!(error <= limit)) report("%s is %.3g from its reference, at most %.3g is allowed", what, error, limit);
 }
 
+/** Which of its runs a case is in. */
+inline int run_of_case = 0;
+
+/** Names the mask of `dropout`: in the first run of a case and every second after it by value, in others in device memory. */
+class DeviceDropout {
+ public:
+  explicit DeviceDropout(const pp_dropout& dropout) : dropout_(dropout) {
+    if (run_of_case % 2 == 0) return;
+    const uint32_t counter[] = {dropout.step, dropout.micro_batch};
+    check_cuda(cudaMalloc(&counter_, sizeof counter));
+    check_cuda(cudaMemcpy(counter_, counter, sizeof counter, cudaMemcpyHostToDevice));
+    dropout_ = GivenDropout::counted(dropout, static_cast<uint32_t*>(counter_));
+  }
+  ~DeviceDropout() { cudaFree(counter_); }
+  DeviceDropout(const DeviceDropout&) = delete;
+  const pp_dropout* get() const { return &dropout_; }
+
+ private:
+  pp_dropout dropout_;
+  void* counter_ = nullptr;
+};
+
 /**
  * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks. It
  * returns the bytes of its results, which must be the same each time.
@@ -240,6 +263,7 @@ inline void run_case(const std::string& case_name, const std::function<std::vect
   std::vector<unsigned char> first;
   const int failures_before = failures;
   for (int run = 0; run < runs && failures == failures_before; run++) {
+    run_of_case = run;
     random_bits.seed(std::hash<std::string>()(case_name));
 #if defined(PRUNEPEFT_EMULATED)
     simt::set_seed(static_cast<uint64_t>(run) * 7919 + case_name.size());

@@ -28,9 +28,9 @@ struct Lora {
   Workspace workspace{std::max(pp_lora_down_workspace(&kDevice, PP_FLOAT32, kM, kK, kRank),
                                pp_lora_up_workspace(&kDevice, PP_FLOAT32, kM, kN, kRank))};
 
-  void run(const pp_device& device) {
+  void run(const pp_device& device, const pp_dropout* dropout = nullptr) {
     const pp_lora_branch branch = {a.data(), a.ld(), kRank, 1, 0, s.data(), s.ld(), nullptr, 0};
-    expect_ok(pp_lora_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, nullptr, nullptr, 0, workspace.data(),
+    expect_ok(pp_lora_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, dropout, nullptr, 0, workspace.data(),
                            workspace.bytes()));
     expect_ok(pp_lora_up(&device, PP_FLOAT32, kM, kN, kRank, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(),
                          workspace.data(), workspace.bytes()));
@@ -84,6 +84,67 @@ void test_launches_do_what_direct_calls_do() {
   emulator_fault();
 }
 
+/** Forward and backward pass under dropout: S, y, dS, dB, dA, dX. */
+struct Step {
+  Lora lora;
+  Matrix dy{PP_FLOAT32, kM, kN, {}, Content::kRandom}, ds{PP_FLOAT32, kM, kRank, {}, Content::kUnwritten},
+      db{PP_FLOAT32, kN, kRank, {}, Content::kUnwritten}, da{PP_FLOAT32, kRank, kK, {}, Content::kUnwritten},
+      dx{PP_FLOAT32, kM, kK, {}, Content::kRandom};
+  Workspace workspace{std::max(pp_lora_grad_up_workspace(&kDevice, PP_FLOAT32, kM, kN, kRank),
+                               pp_lora_grad_down_workspace(&kDevice, PP_FLOAT32, kM, kK, kRank))};
+
+  void run(const pp_device& device, const pp_dropout& dropout) {
+    lora.run(device, &dropout);
+    const Matrix &s = lora.s, &b = lora.b, &x = lora.x;
+    expect_ok(pp_lora_grad_up(&device, PP_FLOAT32, kM, kN, kRank, dy.data(), dy.ld(), b.data(), b.ld(), s.data(), s.ld(), 1,
+                              ds.data(), ds.ld(), db.data<float>(), db.ld(), 0, workspace.data(), workspace.bytes()));
+    const pp_lora_branch branch = {lora.a.data(), lora.a.ld(), kRank, 1, 0, ds.data(), ds.ld(), da.data<float>(), da.ld()};
+    expect_ok(pp_lora_grad_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, &dropout, 0, workspace.data(),
+                                workspace.bytes()));
+    expect_ok(pp_lora_grad_input(&device, PP_FLOAT32, kM, kK, &branch, 1, &dropout, dx.data(), dx.ld(), nullptr, 0));
+  }
+  std::vector<unsigned char> result(const pp_device& device) {
+    std::vector<unsigned char> bytes = lora.result(device);
+    for (Matrix* matrix : {&lora.s, &ds, &db, &da, &dx}) {
+      matrix->download();
+      append(&bytes, *matrix);
+    }
+    return bytes;
+  }
+};
+
+void test_a_launch_draws_the_mask_of_the_step_in_memory() {
+  current_case = "dropout's step in memory";
+  Stream stream;
+  const auto random_state = random_bits;
+  Step launched;
+  random_bits = random_state;
+  Step direct;
+  const pp_dropout dropout = {0.3f, 0, 0, 99, nullptr};
+  void* counter = nullptr;
+  check_cuda(cudaMalloc(&counter, 2 * sizeof(uint32_t)));
+  pp_graph* graph = nullptr;
+  expect_ok(pp_graph_begin(&stream.device));
+  launched.run(stream.device, GivenDropout::counted(dropout, static_cast<uint32_t*>(counter)));
+  expect_ok(pp_graph_end(&stream.device, &graph));
+  std::vector<unsigned char> s_before;
+  for (const uint32_t turn : {0u, 1u, 2u, 3u}) {
+    const uint32_t at[] = {turn / 2, turn % 2};  // each of the two moves on once without the other
+    check_cuda(cudaMemcpy(counter, at, sizeof at, cudaMemcpyHostToDevice));
+    expect_ok(pp_graph_launch(&stream.device, graph));
+    pp_dropout named = dropout;
+    named.step = at[0];
+    named.micro_batch = at[1];
+    direct.run(kDevice, named);
+    expect(launched.result(stream.device) == direct.result(kDevice), "a launch gives other bits than the step by value");
+    expect(direct.lora.s.bytes() != s_before, "another step or micro-batch draws the same mask");
+    s_before = direct.lora.s.bytes();
+  }
+  pp_graph_destroy(graph);
+  cudaFree(counter);
+  emulator_fault();
+}
+
 void test_a_spoilt_recording_leaves_a_stream_that_works() {
   current_case = "a spoilt recording";
   Stream stream;
@@ -124,6 +185,7 @@ void test_what_cannot_record_is_named() {
 
 int main() {
   test_launches_do_what_direct_calls_do();
+  test_a_launch_draws_the_mask_of_the_step_in_memory();
   test_a_spoilt_recording_leaves_a_stream_that_works();
   test_what_cannot_record_is_named();
   return finish();

@@ -110,10 +110,10 @@ void test_forward(pp_dtype dtype, const Case& c) {
       [&] {
         Operands o(dtype, c, Content::kUnwritten);
         Matrix x(dtype, c.M, c.K, c.placement, Content::kRandom), y(dtype, c.M, c.N, c.out(), Content::kUnwritten);
-        const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
+        const DeviceDropout dropout({c.p, kMicroBatch, kStep, kSeed, nullptr});
         const Workspace workspace(pp_linear_forward_workspace(o.linear, c.M, o.branches.data(), o.count()));
         expect_ok(pp_linear_forward(&kDevice, o.linear, c.M, x.data(), x.ld(), o.branches.data(), o.count(),
-                                    c.p == 0 ? nullptr : &dropout, y.data(), y.ld(), workspace.data(), workspace.bytes()));
+                                    c.p == 0 ? nullptr : dropout.get(), y.data(), y.ld(), workspace.data(), workspace.bytes()));
         std::vector<unsigned char> bytes;
         Reference expected(c.M, c.N);
         for (int64_t i = 0; i < c.M; i++)
@@ -150,10 +150,11 @@ void test_grad_input(pp_dtype dtype, const Case& c) {
       [&] {
         Operands o(dtype, c, Content::kRandom);
         Matrix dy(dtype, c.M, c.N, c.placement, Content::kRandom), dx(dtype, c.M, c.K, c.out(), Content::kUnwritten);
-        const pp_dropout dropout = {c.p, kMicroBatch, kStep, kSeed};
+        const DeviceDropout dropout({c.p, kMicroBatch, kStep, kSeed, nullptr});
         const Workspace workspace(pp_linear_grad_input_workspace(o.linear, c.M, o.branches.data(), o.count()));
         expect_ok(pp_linear_grad_input(&kDevice, o.linear, c.M, dy.data(), dy.ld(), o.branches.data(), o.count(),
-                                       c.p == 0 ? nullptr : &dropout, dx.data(), dx.ld(), workspace.data(), workspace.bytes()));
+                                       c.p == 0 ? nullptr : dropout.get(), dx.data(), dx.ld(), workspace.data(),
+                                       workspace.bytes()));
         Reference expected(c.M, c.K);
         for (int64_t i = 0; i < c.M; i++)
           for (int64_t k = 0; k < c.K; k++) {

@@ -43,7 +43,7 @@ const Case kCases[] = {
 constexpr uint64_t kSeed = 0x123456789abcdef0ull;
 constexpr uint32_t kStep = 77, kMicroBatch = 513;
 pp_dropout dropout_of(float p) {
-  return {p, kMicroBatch, kStep, kSeed};
+  return {p, kMicroBatch, kStep, kSeed, nullptr};
 }
 
 double keep_factor(float p, uint32_t module, int64_t row, int64_t column, int64_t columns) {
@@ -89,10 +89,10 @@ void test_down(pp_dtype dtype, const Case& c, bool copy) {
     Operands o(dtype, c, Content::kRandom, Content::kUnwritten, Content::kRandom);
     Matrix x_copy(dtype, c.M, c.K, {c.placement.offset, c.placement.padding + (c.placement.padding % 2) * 8},
                   Content::kUnwritten);
-    const pp_dropout dropout = dropout_of(c.p);
+    const DeviceDropout dropout(dropout_of(c.p));
     const Workspace workspace(pp_lora_down_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
     expect_ok(pp_lora_down(&kDevice, dtype, c.M, c.K, o.x.data(), o.x.ld(), o.branches.data(), o.count(),
-                           c.p == 0 ? nullptr : &dropout, copy ? x_copy.data() : nullptr, x_copy.ld(), workspace.data(),
+                           c.p == 0 ? nullptr : dropout.get(), copy ? x_copy.data() : nullptr, x_copy.ld(), workspace.data(),
                            workspace.bytes()));
     std::vector<unsigned char> bytes;
     for (size_t b = 0; b < c.ranks.size(); b++) {
@@ -125,10 +125,10 @@ void test_bordered(pp_dtype dtype, const Case& c) {
       o.branches[b].s = wide.data<char>() + static_cast<size_t>(column) * pp_dtype_size(dtype);
       o.branches[b].lds = wide.ld();
     }
-    const pp_dropout dropout = dropout_of(c.p);
+    const DeviceDropout dropout(dropout_of(c.p));
     const Workspace workspace(pp_lora_down_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
     expect_ok(pp_lora_down(&kDevice, dtype, c.M, c.K, o.x.data(), o.x.ld(), o.branches.data(), o.count(),
-                           c.p == 0 ? nullptr : &dropout,
+                           c.p == 0 ? nullptr : dropout.get(),
                            wide.data<char>() + static_cast<size_t>(c.ranks[0]) * pp_dtype_size(dtype), wide.ld(),
                            workspace.data(), workspace.bytes()));
     wide.download();
@@ -163,10 +163,10 @@ void test_grad_down(pp_dtype dtype, const Case& c, bool accumulate) {
         }
       references.push_back(da);
     }
-    const pp_dropout dropout = dropout_of(c.p);
+    const DeviceDropout dropout(dropout_of(c.p));
     const Workspace workspace(pp_lora_grad_down_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
     expect_ok(pp_lora_grad_down(&kDevice, dtype, c.M, c.K, o.x.data(), o.x.ld(), o.branches.data(), o.count(),
-                                c.p == 0 ? nullptr : &dropout, accumulate, workspace.data(), workspace.bytes()));
+                                c.p == 0 ? nullptr : dropout.get(), accumulate, workspace.data(), workspace.bytes()));
     std::vector<unsigned char> bytes;
     for (size_t b = 0; b < c.ranks.size(); b++) {
       o.da[b]->download();
@@ -190,9 +190,9 @@ void test_grad_input(pp_dtype dtype, const Case& c) {
           dx(i, k) += sum * keep_factor(c.p, o.branches[b].module, i, k, c.K);
         }
       }
-    const pp_dropout dropout = dropout_of(c.p);
+    const DeviceDropout dropout(dropout_of(c.p));
     const Workspace workspace(pp_lora_grad_input_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
-    expect_ok(pp_lora_grad_input(&kDevice, dtype, c.M, c.K, o.branches.data(), o.count(), c.p == 0 ? nullptr : &dropout,
+    expect_ok(pp_lora_grad_input(&kDevice, dtype, c.M, c.K, o.branches.data(), o.count(), c.p == 0 ? nullptr : dropout.get(),
                                  o.x.data(), o.x.ld(), workspace.data(), workspace.bytes()));
     std::vector<unsigned char> bytes;
     o.x.download();

@@ -54,6 +54,7 @@ struct Operands {
   Matrix wide, narrow, out;  // x, y or dY; S or dS; what is written as rows
   std::vector<std::unique_ptr<Matrix>> a, b, da, db;
   std::vector<pp_dropout> dropouts;
+  std::vector<std::unique_ptr<DeviceDropout>> given;
   std::vector<pp_lora_adapter> adapters;
   std::vector<pp_lora_segment> segments;
   pp_multi_lora multi;
@@ -79,10 +80,10 @@ struct Operands {
                           static_cast<uint32_t>(3 + 5 * i), da[i]->data<float>(), da[i]->ld(), db[i]->data<float>(),
                           db[i]->ld()});
     }
-    dropouts.reserve(c.segments.size());
     for (const Rows& rows : c.segments) {
-      dropouts.push_back({rows.p, static_cast<uint32_t>(dropouts.size()), kStep, kSeed + dropouts.size()});
-      segments.push_back({rows.first, rows.count, rows.adapter, rows.p == 0 ? nullptr : &dropouts.back()});
+      dropouts.push_back({rows.p, static_cast<uint32_t>(dropouts.size()), kStep, kSeed + dropouts.size(), nullptr});
+      given.push_back(std::make_unique<DeviceDropout>(dropouts.back()));
+      segments.push_back({rows.first, rows.count, rows.adapter, rows.p == 0 ? nullptr : given.back()->get()});
     }
     multi = {adapters.data(), static_cast<int32_t>(adapters.size()), segments.data(), static_cast<int32_t>(segments.size())};
   }

@@ -25,7 +25,7 @@ public final class KernelsOnBuffers {
     float[] operand = {1, 0, 0, 1, 0, 1, 0, 2, 1, 1, 1, 0};
     float[] input = {1, 2, 3, 0, 4, 5, 6, 0};
     float[] gradient = {1, 1, 0, 1, 1, 0};
-    try (CublasProduct library = device.isCuda() ? new CublasProduct() : null;
+    try (CublasProduct library = device.isCuda() ? new CublasProduct(device) : null;
         Workspace workspace = new Workspace();
         DeviceBuffer g = DeviceBuffer.of(device, operand);
         DeviceBuffer x = DeviceBuffer.of(device, input);

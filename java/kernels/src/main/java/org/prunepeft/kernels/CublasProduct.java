@@ -23,6 +23,10 @@ import static org.bytedeco.cuda.global.cublas.cublasLtMatrixLayoutInit;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_16BF;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_16F;
 import static org.bytedeco.cuda.global.cudart.CUDA_R_32F;
+import static org.bytedeco.cuda.global.cudart.cudaGetDevice;
+import static org.bytedeco.cuda.global.cudart.cudaGetErrorString;
+import static org.bytedeco.cuda.global.cudart.cudaSetDevice;
+import static org.bytedeco.cuda.global.cudart.cudaSuccess;
 
 import org.bytedeco.cuda.cublas.cublasLtContext;
 import org.bytedeco.cuda.cublas.cublasLtMatmulDescOpaque_t;
@@ -32,6 +36,7 @@ import org.bytedeco.cuda.cublas.cublasLtMatrixLayoutOpaque_t;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -43,7 +48,8 @@ import org.prunepeft.kernels.ColumnMajorProduct.Layout;
  * The library's first choice of an algorithm is kept for each layout of operands.
  *
  * <p>One object a device and thread. Calls only enqueue, on the stream of the device they are
- * given; their scratch memory (up to 32 MiB) is the workspace that they are given.
+ * given; their scratch memory (up to 32 MiB) is the workspace that they are given. The CUDA device
+ * that is current for the calling thread stays as it was.
  */
 public final class CublasProduct implements MatrixProduct, AutoCloseable {
   /** What NVIDIA recommends for Hopper; others ask for less. */
@@ -52,22 +58,74 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
   /** A training has some linears, in each some lengths of a batch. */
   private static final int MOST_PLANS = 512;
 
-  private final cublasLtContext handle = new cublasLtContext();
+  private final int index;
+  private final cublasLtContext handle;
   private final FloatPointer one = new FloatPointer(1f);
   private final FloatPointer zero = new FloatPointer(0f);
   private final BoundedCache<ColumnMajorProduct, Plan> plans = new BoundedCache<>(MOST_PLANS);
 
   /**
-   * On the CUDA device that is current for the calling thread.
+   * On one device, by whichever of its streams a call names.
    *
-   * @throws LinkageError if the presets' or CUDA's libraries are not there
-   * @throws IllegalStateException if cuBLASLt refuses, with its reason
+   * @param device the CUDA device
+   * @throws IllegalArgumentException if it is the CPU, whatever libraries there are
+   * @throws LinkageError if the presets' or CUDA's libraries are not there; the message says what
+   *     to add and what the loader missed
+   * @throws IllegalStateException if CUDA or cuBLASLt refuses, with its reason
    */
-  public CublasProduct() {
-    for (Pointer kept : new Pointer[] {handle, one, zero}) {
-      kept.retainReference();
+  public CublasProduct(Device device) {
+    requireCuda(device);
+    index = device.lane().index();
+    try {
+      handle = new cublasLtContext();
+      for (Pointer kept : new Pointer[] {handle, one, zero}) {
+        kept.retainReference();
+      }
+      onDevice(() -> check("cublasLtCreate", cublasLtCreate(handle)));
+    } catch (LinkageError e) {
+      throw new LinkageError(
+          "cuBLASLt cannot be loaded; add org.bytedeco:cuda with the classifier "
+              + Loader.getPlatform()
+              + " to the class path, and CUDA's own libraries to the loader's ("
+              + e
+              + ")",
+          e);
     }
-    check("cublasLtCreate", cublasLtCreate(handle));
+  }
+
+  private static void requireCuda(Device device) {
+    if (!device.isCuda()) {
+      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
+    }
+  }
+
+  /** Throws unless the device is the CUDA device of this index. */
+  static void require(int index, Device device) {
+    requireCuda(device);
+    if (device.lane().index() != index) {
+      throw new IllegalArgumentException(
+          "this CublasProduct is of CUDA device "
+              + index
+              + ", got device "
+              + device.lane().index()
+              + ": make one for each device");
+    }
+  }
+
+  /** With our device as the calling thread's current one: handles and algorithms are a device's. */
+  private void onDevice(Runnable body) {
+    int[] before = new int[1];
+    checkCuda("cudaGetDevice", cudaGetDevice(before));
+    if (before[0] == index) {
+      body.run();
+      return;
+    }
+    checkCuda("cudaSetDevice", cudaSetDevice(index));
+    try {
+      body.run();
+    } finally {
+      checkCuda("cudaSetDevice", cudaSetDevice(before[0]));
+    }
   }
 
   @Override
@@ -78,12 +136,19 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
       boolean transposed,
       Matrix out,
       Workspace workspace) {
-    if (!device.isCuda()) {
-      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
+    require(index, device);
+    if (left.rows() > 0) {
+      onDevice(() -> enqueue(device, left, right, transposed, out, workspace));
     }
-    if (left.rows() == 0) {
-      return;
-    }
+  }
+
+  private void enqueue(
+      Device device,
+      Matrix left,
+      Matrix right,
+      boolean transposed,
+      Matrix out,
+      Workspace workspace) {
     ColumnMajorProduct product = ColumnMajorProduct.of(left, right, transposed, out);
     Plan plan = plans.get(product, key -> new Plan(handle, key));
     try (PointerScope scope = new PointerScope()) {
@@ -205,6 +270,12 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
     };
   }
 
+  private static void checkCuda(String call, int error) {
+    if (error != cudaSuccess) {
+      throw new IllegalStateException(call + ": " + cudaGetErrorString(error).getString());
+    }
+  }
+
   private static void check(String call, int status) {
     if (status != CUBLAS_STATUS_SUCCESS) {
       throw new IllegalStateException(call + ": " + cublasLtGetStatusString(status).getString());
@@ -216,7 +287,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
   public void close() {
     if (!handle.isNull()) {
       plans.close();
-      check("cublasLtDestroy", cublasLtDestroy(handle));
+      onDevice(() -> check("cublasLtDestroy", cublasLtDestroy(handle)));
       handle.setNull();
       one.releaseReference();
       zero.releaseReference();

@@ -10,8 +10,9 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * Work of a CUDA device recorded once and then done again as one launch: a CUDA graph.
  *
  * <p>It keeps what its calls were given: the memory of matrices and workspaces, which has to
- * outlive it, and every number, such as a {@link Dropout}'s step. What is to differ from launch to
- * launch has to lie in the device's memory. Not for two threads at once.
+ * outlive it, and every number, such as a factor or a learning rate. What is to differ from launch
+ * to launch has to lie in the device's memory, as a {@link Dropout}'s step can ({@link
+ * Dropout#counter}). Not for two threads at once.
  */
 public final class DeviceGraph implements AutoCloseable {
   private final GraphHandle handle;

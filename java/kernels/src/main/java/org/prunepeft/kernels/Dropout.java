@@ -1,5 +1,7 @@
 package org.prunepeft.kernels;
 
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.DropoutStruct;
 
 /**
@@ -7,12 +9,20 @@ import org.prunepeft.kernels.binding.DropoutStruct;
  * mask is a function of these values, the branch's module number and the element's place, so the
  * backward pass draws the same one again.
  *
+ * <p>Step and micro-batch may lie in the device's memory in place of {@code step} and {@code
+ * microBatch}. Kernels then read them when they run, so that a recorded {@link DeviceGraph} draws
+ * another mask at a launch once they have been overwritten.
+ *
  * @param p probability that an element is dropped, in [0, 1)
  * @param seed the run's seed
  * @param step the training step
  * @param microBatch within the step, 0 to 65535
+ * @param counter two 32-bit integers in the memory of the device that the calls are for, step and
+ *     micro-batch in this order, the second unchecked; aligned to 8 bytes, the caller's, and needed
+ *     until the work is done and a graph of it is closed. Null: {@code step} and {@code
+ *     microBatch}, which are not looked at otherwise
  */
-public record Dropout(float p, long seed, int step, int microBatch) {
+public record Dropout(float p, long seed, int step, int microBatch, Pointer counter) {
   /**
    * Checks the values.
    *
@@ -20,6 +30,7 @@ public record Dropout(float p, long seed, int step, int microBatch) {
    * @param seed the run's seed
    * @param step the training step
    * @param microBatch within the step, 0 to 65535
+   * @param counter step and micro-batch in the device's memory, or null
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Dropout {
@@ -31,6 +42,19 @@ public record Dropout(float p, long seed, int step, int microBatch) {
     }
   }
 
+  /**
+   * A mask named by value.
+   *
+   * @param p probability that an element is dropped, in [0, 1)
+   * @param seed the run's seed
+   * @param step the training step
+   * @param microBatch within the step, 0 to 65535
+   * @throws IllegalArgumentException if a value is out of its range
+   */
+  public Dropout(float p, long seed, int step, int microBatch) {
+    this(p, seed, step, microBatch, null);
+  }
+
   /** The native form, or null if nothing is dropped. `this` may be null. */
   static DropoutStruct struct(Dropout dropout) {
     if (dropout == null || dropout.p == 0) {
@@ -40,6 +64,7 @@ public record Dropout(float p, long seed, int step, int microBatch) {
         .p(dropout.p)
         .seed(dropout.seed)
         .step(dropout.step)
-        .micro_batch(dropout.microBatch);
+        .micro_batch(dropout.microBatch)
+        .counter(dropout.counter == null ? null : new IntPointer(dropout.counter));
   }
 }

@@ -12,6 +12,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.IntPointer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -99,6 +101,93 @@ class DeviceGraphTest {
           graph.launch(launch == 1 ? plain : stream);
           assertArrayEquals(direct.y.floats(M * N), recorded.y.floats(M * N));
           assertFalse(Arrays.equals(before, recorded.y.floats(M * N)));
+        }
+      }
+    }
+  }
+
+  /** A LoRA's forward and backward pass: S, dS, dB, dA and dX += its part. */
+  private final class Step implements AutoCloseable {
+    final Device device;
+    final DeviceBuffer x;
+    final DeviceBuffer dy;
+    final DeviceBuffer a;
+    final DeviceBuffer b;
+    final DeviceBuffer results;
+    final Workspace workspace = new Workspace();
+    private static final int RESULTS = M * R + M * R + N * R + R * K + M * K;
+
+    Step(Device device, float[] x, float[] dy, float[] a, float[] b) {
+      this.device = device;
+      this.x = DeviceBuffer.of(device, x);
+      this.dy = DeviceBuffer.of(device, dy);
+      this.a = DeviceBuffer.of(device, a);
+      this.b = DeviceBuffer.of(device, b);
+      results = DeviceBuffer.of(device, new float[RESULTS]);
+    }
+
+    private Matrix result(int first, int rows, int cols) {
+      return Matrix.of(new BytePointer(results.pointer()).position(4L * first), rows, cols);
+    }
+
+    void enqueue(Dropout dropout) {
+      Matrix s = result(0, M, R);
+      Matrix ds = result(M * R, M, R);
+      Matrix db = result(2 * M * R, N, R);
+      Matrix da = result(2 * M * R + N * R, R, K);
+      Matrix dx = result(2 * M * R + N * R + R * K, M, K);
+      LoraBranch forward = new LoraBranch(a.matrix(R, K), 2, 0, s, null);
+      LoraBranch backward = new LoraBranch(a.matrix(R, K), 2, 0, ds, da);
+      LoraKernels.down(device, x.matrix(M, K), List.of(forward), dropout, null, workspace);
+      LoraKernels.gradUp(device, dy.matrix(M, N), b.matrix(N, R), s, 2, ds, db, false, workspace);
+      LoraKernels.gradDown(device, x.matrix(M, K), List.of(backward), dropout, false, workspace);
+      LoraKernels.gradInput(device, List.of(backward), dropout, dx, workspace);
+    }
+
+    float[] results() {
+      return results.floats(RESULTS);
+    }
+
+    @Override
+    public void close() {
+      workspace.close();
+      for (DeviceBuffer buffer : List.of(x, dy, a, b, results)) {
+        buffer.close();
+      }
+    }
+  }
+
+  @Test
+  void aLaunchDrawsTheMaskOfTheStepThatLiesInMemoryThen() {
+    float[] x = values(M * K);
+    float[] dy = values(M * N);
+    float[] a = values(R * K);
+    float[] b = values(N * R);
+    try (Device stream = Device.cudaWithOwnStream(0);
+        Device plain = Device.cuda(0, null);
+        DeviceBuffer counter = new DeviceBuffer(stream, 8);
+        IntPointer host = new IntPointer(2);
+        Step recorded = new Step(stream, x, dy, a, b);
+        Step direct = new Step(plain, x, dy, a, b)) {
+      Dropout inMemory = new Dropout(0.25f, 7, -1, 65535, counter.pointer());
+      host.put(0, 0).put(1, 0);
+      counter.put(host, 8);
+      recorded.enqueue(inMemory); // the workspace grows
+      direct.enqueue(new Dropout(0.25f, 7, 0, 0));
+      stream.synchronize();
+      assertArrayEquals(direct.results(), recorded.results());
+      try (DeviceGraph graph = DeviceGraph.record(stream, () -> recorded.enqueue(inMemory))) {
+        for (int[] turn : new int[][] {{0, 1}, {1, 0}, {12345, 9}}) {
+          float[] before = direct.results();
+          host.put(0, turn[0]).put(1, turn[1]);
+          counter.put(host, 8);
+          graph.launch(stream);
+          direct.enqueue(new Dropout(0.25f, 7, turn[0], turn[1]));
+          stream.synchronize();
+          assertArrayEquals(direct.results(), recorded.results());
+          assertFalse(
+              Arrays.equals(Arrays.copyOf(before, M * R), Arrays.copyOf(direct.results(), M * R)),
+              "another mask");
         }
       }
     }

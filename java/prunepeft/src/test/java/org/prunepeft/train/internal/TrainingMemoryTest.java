@@ -73,7 +73,7 @@ class TrainingMemoryTest {
               new ForwardPass(tape, true, 1, step, 0, null, input.rowMask(), input.tokens()));
           head.loss(
                   head.logits(Head.pool(encoder.forward(input, modules), input)),
-                  random.ints(rows, 0, 3).asDoubleStream().toArray())
+                  head.targets(random.ints(rows, 0, 3).asDoubleStream().toArray()))
               .backward();
         }
         tape.clear();
