@@ -22,8 +22,9 @@ import org.bytedeco.javacpp.PointerScope;
  * with W are the caller's.
  *
  * <p>Every method throws {@link IllegalArgumentException} if shapes or types disagree, and {@link
- * KernelException} if the native call fails. Nothing is kept after a call returns. On a CUDA device
- * calls only enqueue.
+ * KernelException} if the native call fails. A call for M = 0 reads and writes nothing: gradients
+ * stay as they are, even where they would be replaced. Nothing is kept after a call returns. On a
+ * CUDA device calls only enqueue.
  */
 public final class LoraKernels {
   private LoraKernels() {}

@@ -15,9 +15,10 @@ import java.util.Set;
  * buffers are the caller's; float32 masters of A and B are kept elsewhere and copied into {@link
  * #a()} and {@link #b()} by {@link AdamW}. W never changes once a method has been called.
  *
- * <p>Methods throw {@link IllegalArgumentException} if shapes or types disagree, and {@link
- * KernelException} if a native call fails. On the CPU, where trained weights are float32 in every
- * call, G is float32. Not for two threads at once.
+ * <p>A call for M = 0 reads and writes nothing: gradients stay as they are, even where they would
+ * be replaced. Methods throw {@link IllegalArgumentException} if shapes or types disagree, and
+ * {@link KernelException} if a native call fails. On the CPU, where trained weights are float32 in
+ * every call, G is float32. Not for two threads at once.
  */
 public final class LoraLinear implements AutoCloseable {
   private final MatrixProduct product;

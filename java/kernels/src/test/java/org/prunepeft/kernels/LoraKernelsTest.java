@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.prunepeft.kernels.DropoutMask.mask;
 import static org.prunepeft.kernels.Reference.elementwise;
 import static org.prunepeft.kernels.Reference.product;
 import static org.prunepeft.kernels.Reference.scaled;
@@ -187,23 +188,6 @@ class LoraKernelsTest {
             IllegalArgumentException.class,
             () -> LoraKernels.gradDown(CPU, x, branches, null, false, workspace));
     assertEquals("da must be given for this call, got null", noDa.getMessage());
-  }
-
-  /** What a kept element is multiplied by, 0 where it is dropped: D(1), by way of an identity. */
-  private double[][] mask(int m, int k, Dropout dropout, int module) {
-    double[][] identity = new double[k][k];
-    for (int i = 0; i < k; i++) {
-      identity[i][i] = 1;
-    }
-    Buffer s = Buffer.poisoned(m, k);
-    LoraKernels.down(
-        CPU,
-        Buffer.filled(1, m, k, k).matrix(),
-        List.of(new LoraBranch(Buffer.of(identity).matrix(), 1, module, s.matrix(), null)),
-        dropout,
-        null,
-        workspace);
-    return s.values();
   }
 
   private static double[][] ones(int rows, int cols) {

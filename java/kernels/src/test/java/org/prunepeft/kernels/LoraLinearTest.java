@@ -2,10 +2,7 @@ package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.prunepeft.kernels.Reference.elementwise;
 import static org.prunepeft.kernels.Reference.product;
-import static org.prunepeft.kernels.Reference.scaled;
-import static org.prunepeft.kernels.Reference.sum;
 import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.ArrayList;
@@ -15,8 +12,6 @@ import java.util.Random;
 import org.bytedeco.javacpp.FloatPointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 
 class LoraLinearTest {
   private static final Device CPU = Device.cpu();
@@ -51,69 +46,6 @@ class LoraLinearTest {
       }
     }
     return values;
-  }
-
-  /** D(1). */
-  private double[][] mask(int m, int k, Dropout dropout, int module) {
-    double[][] identity = new double[k][k];
-    for (int i = 0; i < k; i++) {
-      identity[i][i] = 1;
-    }
-    Buffer s = Buffer.poisoned(m, k);
-    Matrix ones = Buffer.filled(1, m, k, k).matrix();
-    LoraBranch branch = new LoraBranch(Buffer.of(identity).matrix(), 1, module, s.matrix(), null);
-    LoraKernels.down(CPU, ones, List.of(branch), dropout, null, workspace);
-    return s.values();
-  }
-
-  @ParameterizedTest
-  @CsvSource({
-    "BORDERED, 1, 1, 1, 1, 0",
-    "BORDERED, 19, 23, 17, 5, 0",
-    "SPLIT, 1, 1, 1, 1, 0",
-    "SPLIT, 19, 23, 17, 5, 0",
-    "SPLIT, 33, 40, 24, 8, 0.25",
-    "FUSED, 1, 1, 1, 1, 0",
-    "FUSED, 19, 23, 17, 5, 0",
-    "FUSED, 33, 40, 24, 8, 0.25"
-  })
-  void everyPathGivesALoraLinear(LoraPath path, int m, int k, int n, int r, float p) {
-    Dropout dropout = p == 0 ? null : new Dropout(p, 11, 3, 1);
-    Buffer g = Buffer.random(random, n + r, k + r, k + r + 1);
-    Buffer x = Buffer.random(random, m, k + r);
-    Buffer dy = Buffer.random(random, m, n + r);
-    Buffer y = Buffer.poisoned(m, n, n + 2);
-    Buffer dx = Buffer.poisoned(m, k);
-    Buffer da = Buffer.poisoned(r, k);
-    Buffer db = Buffer.poisoned(n, r);
-    LoraLinear linear = new LoraLinear(LoraLinearTest::multiply, g.matrix(), r, 0.5f, 7);
-    double[][] w = values(linear.w());
-    double[][] a = values(linear.a());
-    double[][] b = values(linear.b());
-    double[][] input = values(x.matrix().part(0, 0, m, k));
-    double[][] gradient = values(dy.matrix().part(0, 0, m, n));
-    double[][] kept = dropout == null ? Reference.map(input, v -> 1) : mask(m, k, dropout, 7);
-    double[][] s = scaled(0.5, product(elementwise(kept, input), transposed(a)));
-    double[][] ds = scaled(0.5, product(gradient, b));
-
-    linear.forward(path, CPU, x.matrix(), dropout, y.matrix(), workspace);
-    linear.backward(
-        path,
-        CPU,
-        x.matrix(),
-        dy.matrix(),
-        dropout,
-        dx.matrix(),
-        da.matrix(),
-        db.matrix(),
-        false,
-        workspace);
-
-    y.assertEqualTo(sum(product(input, transposed(w)), product(s, transposed(b))), "y");
-    dx.assertEqualTo(sum(product(gradient, w), elementwise(kept, product(ds, a))), "dx");
-    da.assertEqualTo(product(transposed(ds), elementwise(kept, input)), "da");
-    db.assertEqualTo(product(transposed(gradient), s), "db");
-    linear.close();
   }
 
   @Test

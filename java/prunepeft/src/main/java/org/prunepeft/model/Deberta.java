@@ -27,6 +27,9 @@ final class Deberta implements SelfAttention {
 
   private final PositionTable table;
 
+  /** By distance, from 1 - maxTokens on: its bucket's row of the table, int64. */
+  private final Tensor rows;
+
   private final List<PositionProjections> projections = new ArrayList<>();
 
   /**
@@ -75,10 +78,15 @@ final class Deberta implements SelfAttention {
   private record PositionProjections(
       FrozenLinear shared, PositionProjection query, PositionProjection key) {}
 
-  private Deberta(RelativeAttention relative, int heads, PositionTable table) {
+  private Deberta(RelativeAttention relative, int heads, int maxTokens, PositionTable table) {
     this.relative = relative;
     this.heads = heads;
     this.table = table;
+    long[] places = new long[2 * maxTokens - 1];
+    for (int i = 0; i < places.length; i++) {
+      places[i] = bucket(i + 1 - maxTokens) + relative.span();
+    }
+    rows = ComputeDevice.of(table.embeddings).longs(places, places.length);
   }
 
   static Deberta read(Weights weights, EncoderConfig config) throws IOException {
@@ -87,7 +95,8 @@ final class Deberta implements SelfAttention {
         weights.take("encoder.rel_embeddings.weight", 2L * relative.span(), config.hidden());
     LayerNorm norm =
         relative.normalised() ? weights.norm("encoder.LayerNorm", config.hidden()) : null;
-    return new Deberta(relative, config.heads(), new PositionTable(table, norm));
+    return new Deberta(
+        relative, config.heads(), config.maxTokens(), new PositionTable(table, norm));
   }
 
   /**
@@ -131,7 +140,7 @@ final class Deberta implements SelfAttention {
     int reach = bucket((int) length - 1);
     int first = Math.max(0, span - reach);
     int count = Math.min(2 * span, span + reach + 1) - first;
-    Tensor places = places(ComputeDevice.of(qkv), (int) length, first, count);
+    Tensor places = places(length, first, count);
     PositionProjections own = projections.get(layer);
     long hidden = table.embeddings.size(1);
     Tensor positionQuery =
@@ -173,16 +182,16 @@ final class Deberta implements SelfAttention {
   }
 
   /** δ(i,j) as row numbers of the table from row `first` on, [1,1,T,T]. */
-  private Tensor places(ComputeDevice device, int length, int first, int count) {
-    long[] places = new long[length * length];
-    for (int distance = 1 - length; distance < length; distance++) {
-      int place = bucket(distance) + relative.span() - first;
-      int within = Math.max(0, Math.min(count - 1, place));
-      for (int i = Math.max(0, distance); i < length && i - distance < length; i++) {
-        places[i * length + i - distance] = within;
-      }
-    }
-    return device.longs(places, 1, 1, length, length);
+  private Tensor places(long length, int first, int count) {
+    Tensor positions = torch.arange(new Scalar(length), rows.options());
+    Tensor distances = positions.unsqueeze(1).sub(positions.unsqueeze(0));
+    // The shortest distance of all, 1 - maxTokens, is the first of the rows.
+    Tensor found = rows.index_select(0, distances.add(new Scalar(rows.size(0) / 2)).view(-1));
+    return found
+        .sub(new Scalar(first))
+        .clamp_min_(new Scalar(0))
+        .clamp_max_(new Scalar(count - 1))
+        .view(1, 1, length, length);
   }
 
   /**

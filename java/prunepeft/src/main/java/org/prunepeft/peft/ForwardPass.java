@@ -1,6 +1,7 @@
 package org.prunepeft.peft;
 
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.kernels.Dropout;
 import org.prunepeft.torch.Tape;
 
 /**
@@ -14,6 +15,8 @@ import org.prunepeft.torch.Tape;
  * @param magnitudes null: the modules' outputs are not measured
  * @param rowMask [B,T], uint8, 0 for padding
  * @param tokens how many rows are real
+ * @param counter [2] int32 on the device: step and micro-batch, in place of the two numbers, for a
+ *     pass that is recorded and launched again in other steps; null: the numbers
  */
 public record ForwardPass(
     Tape tape,
@@ -23,7 +26,32 @@ public record ForwardPass(
     int microBatch,
     OutputMagnitudes magnitudes,
     Tensor rowMask,
-    long tokens) {
+    long tokens,
+    Tensor counter) {
+
+  /**
+   * A pass of one step alone.
+   *
+   * @param tape records the operations
+   * @param training whether modules drop inputs
+   * @param seed of the dropout masks
+   * @param step training step, names the masks
+   * @param microBatch within the step, names them too; 0 to 65535
+   * @param magnitudes null: the modules' outputs are not measured
+   * @param rowMask [B,T], uint8, 0 for padding
+   * @param tokens how many rows are real
+   */
+  public ForwardPass(
+      Tape tape,
+      boolean training,
+      long seed,
+      int step,
+      int microBatch,
+      OutputMagnitudes magnitudes,
+      Tensor rowMask,
+      long tokens) {
+    this(tape, training, seed, step, microBatch, magnitudes, rowMask, tokens, null);
+  }
 
   /**
    * {@return a pass without dropout and measurement}
@@ -32,5 +60,18 @@ public record ForwardPass(
    */
   public static ForwardPass evaluation(Tape tape) {
     return new ForwardPass(tape, false, 0, 0, 0, null, null, 0);
+  }
+
+  /**
+   * {@return the dropout of modules in this pass; null: they drop nothing}
+   *
+   * @param p probability that an input is dropped, in [0, 1)
+   * @param seed of the masks, such as {@link #seed()}
+   */
+  public Dropout dropout(float p, long seed) {
+    if (!training || p == 0) {
+      return null;
+    }
+    return new Dropout(p, seed, step, microBatch, counter == null ? null : counter.data_ptr());
   }
 }

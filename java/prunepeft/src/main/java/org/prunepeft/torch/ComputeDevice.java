@@ -8,6 +8,7 @@ import java.util.regex.Pattern;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -175,7 +176,7 @@ public final class ComputeDevice {
    * @param shape extents, the slowest first
    */
   public Tensor floats(float[] values, long... shape) {
-    return place(Torch.floats(values, shape));
+    return send(Torch.floats(values, shape));
   }
 
   /**
@@ -185,7 +186,7 @@ public final class ComputeDevice {
    * @param shape extents, the slowest first
    */
   public Tensor longs(long[] values, long... shape) {
-    return place(Torch.longs(values, shape));
+    return send(Torch.longs(values, shape));
   }
 
   /**
@@ -195,7 +196,20 @@ public final class ComputeDevice {
    * @param shape extents, the slowest first
    */
   public Tensor bytes(byte[] values, long... shape) {
-    return place(Tensor.create(values, shape).view(torch.ScalarType.Byte));
+    return send(Tensor.create(values, shape).view(torch.ScalarType.Byte));
+  }
+
+  /**
+   * A tensor of the host's on this device. To a GPU it goes by way of page-locked memory, which
+   * LibTorch keeps until the copy is done: it is enqueued, and nobody waits for it or for what was
+   * enqueued before.
+   */
+  private Tensor send(Tensor tensor) {
+    if (!isCuda()) {
+      return tensor;
+    }
+    torch.ScalarType type = tensor.scalar_type().intern();
+    return tensor.pin_memory().to(torchDevice(), type, true, false, new MemoryFormatOptional());
   }
 
   /**
@@ -260,7 +274,7 @@ public final class ComputeDevice {
   }
 
   /**
-   * {@return the tensor on this device: itself if it lies here, else a copy}
+   * {@return the tensor on this device: itself if it lies here, else a copy, when it is done}
    *
    * @param tensor on the CPU or a GPU
    */

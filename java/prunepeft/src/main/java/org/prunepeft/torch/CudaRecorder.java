@@ -8,25 +8,25 @@ import org.bytedeco.pytorch.global.torch_cuda;
 import org.prunepeft.kernels.DeviceGraph;
 
 /**
- * Records LibTorch's operations and our kernels on a GPU. Loaded where LibTorch's GPU build is, and
- * only there.
+ * Records LibTorch's operations and our kernels on a GPU, on a stream of its own. Loaded where
+ * LibTorch's GPU build is, and only there.
  *
- * <p>A graph's temporary tensors are gone when it has been recorded, but each launch writes to
- * their memory. LibTorch keeps freed memory apart by stream, so that what was freed on a stream on
- * which nothing but recordings happens is met again by recordings alone; and these follow one
- * another when they are launched, since launches go to one stream, the current one.
+ * <p>Launches go to one stream, the current one, and so follow one another: recordings may share
+ * the memory of their temporary tensors, {@link RecordingMemory}.
  */
 final class CudaRecorder implements RecordedWork.Recorder {
   private static final ConcurrentMap<Integer, CudaRecorder> RECORDERS = new ConcurrentHashMap<>();
 
   private final int index;
   private final CUDAStream stream;
+  private final RecordingMemory memory;
 
   private CudaRecorder(int index) {
     this.index = index;
     stream = torch_cuda.getStreamFromPool(false, (byte) index);
     // As long as the process, whatever scope it is made in.
     stream.retainReference();
+    memory = new RecordingMemory(index, stream);
   }
 
   /** That of a device. */
@@ -47,7 +47,8 @@ final class CudaRecorder implements RecordedWork.Recorder {
   @Override
   public RecordedWork.Recording record(Runnable work) {
     ComputeDevice device = ComputeDevice.cuda(index);
-    DeviceGraph graph = onOwnStream(() -> DeviceGraph.record(device.kernels(), work));
+    DeviceGraph graph =
+        onOwnStream(() -> memory.during(() -> DeviceGraph.record(device.kernels(), work)));
     return new RecordedWork.Recording() {
       @Override
       public void launch() {
@@ -57,6 +58,7 @@ final class CudaRecorder implements RecordedWork.Recorder {
       @Override
       public void close() {
         graph.close();
+        memory.release();
       }
     };
   }

@@ -1,5 +1,12 @@
 package org.prunepeft.torch;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -12,14 +19,27 @@ import org.slf4j.LoggerFactory;
  * time, whose contents change from run to run; numbers and shapes that it takes from elsewhere may
  * not change. It must not wait for the device, copy from or to the host, or leave a tensor behind.
  *
- * <p>It runs call by call a few times first, so that what libraries load and allocate is there. The
- * system property {@code prunepeft.cuda-graphs=false} leaves it at that. Not for two threads at
- * once.
+ * <p>It runs call by call twice first, so that what libraries load and allocate is there. The first
+ * launch is compared with calls from the same state: work that does not keep to the rules above is
+ * found before anything comes of it. The system property {@code prunepeft.cuda-graphs=false} leaves
+ * it at calls. Not for two threads at once.
  */
 public final class RecordedWork implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(RecordedWork.class);
   private static final String SWITCH = "prunepeft.cuda-graphs";
   private static final int REHEARSALS = 2;
+
+  /**
+   * Between a launch and calls, as a share of what the calls changed. The same kernels run, but
+   * some of LibTorch's add in an order that is not fixed, in 16 bits too.
+   */
+  private static final double MOST_DIFFERENCE = 2e-2;
+
+  /** A change of less than this share of the values themselves is not told from rounding. */
+  private static final double LEAST_CHANGE = 1e-4;
+
+  /** The comparison holds what changes twice more; of more than this it is left out. */
+  private static final long MOST_COMPARED_BYTES = 1L << 30;
 
   /** Where work is recorded. */
   public interface Recorder {
@@ -49,67 +69,123 @@ public final class RecordedWork implements AutoCloseable {
   }
 
   private final Runnable work;
+  private final List<Tensor> changed;
 
   /** Null: the work runs call by call. */
   private Recorder recorder;
 
   private int rehearsals;
   private Recording recording;
+  private boolean compared;
 
   /**
    * @param recorder null: the work runs call by call
    * @param work what {@link #run} does
+   * @param changed all that the work changes; they stay the caller's
    */
-  public RecordedWork(Recorder recorder, Runnable work) {
+  public RecordedWork(Recorder recorder, Runnable work, List<Tensor> changed) {
     this.recorder = recorder;
     this.work = work;
+    this.changed = List.copyOf(changed);
+    compared = changed.stream().mapToLong(Tensor::nbytes).sum() > MOST_COMPARED_BYTES;
   }
 
   /**
-   * Recorded on a GPU, unless the switch says no; not on the CPU.
+   * {@return where a device's work is recorded; empty on the CPU, and where the switch says no}
    *
    * @param device where the work's tensors lie
-   * @param work what {@link #run} does
-   * @return the caller's to close
    */
-  public static RecordedWork on(ComputeDevice device, Runnable work) {
-    return switched(device.recorder().orElse(null), work);
-  }
-
-  /** With the recorder, unless the switch says no. */
-  static RecordedWork switched(Recorder recorder, Runnable work) {
-    return new RecordedWork("false".equals(System.getProperty(SWITCH)) ? null : recorder, work);
+  public static Optional<Recorder> recorder(ComputeDevice device) {
+    return "false".equals(System.getProperty(SWITCH)) ? Optional.empty() : device.recorder();
   }
 
   /**
-   * Does the work once. If it cannot be recorded, a warning says why, and it runs call by call from
-   * then on.
+   * Does the work once. If it cannot be recorded, or its recording does something else, a warning
+   * says so, and it runs call by call from then on.
    */
   public void run() {
     if (recorder == null) {
       work.run();
-    } else if (rehearsals < REHEARSALS) {
-      rehearsals++;
+    } else if (recording == null) {
       recorder.rehearse(work);
+      rehearsals++;
+      if (rehearsals == REHEARSALS) {
+        record();
+      }
+    } else if (compared) {
+      recording.launch();
     } else {
-      launch();
+      compare();
+      compared = true;
     }
   }
 
-  private void launch() {
-    if (recording == null) {
-      try {
-        recording = recorder.record(work);
-      } catch (RuntimeException e) {
-        LOG.warn(
-            "a part of the training step is not recorded as a CUDA graph, and runs call by call: {}",
-            e.getMessage());
-        recorder = null;
-        work.run();
-        return;
+  private void record() {
+    try {
+      recording = recorder.record(work);
+    } catch (RuntimeException e) {
+      giveUp(e.getMessage());
+    }
+  }
+
+  private void giveUp(String reason) {
+    LOG.warn(
+        "a part of the training step is not recorded as a CUDA graph, and runs call by call: {}",
+        reason);
+    recorder = null;
+    close();
+  }
+
+  /** Does the work once by calls and once by a launch, from the same state. */
+  private void compare() {
+    try (PointerScope scope = new PointerScope()) {
+      List<Tensor> before = copies();
+      recorder.rehearse(work);
+      List<Tensor> expected = copies();
+      restore(before);
+      recording.launch();
+      double difference = difference(before, expected);
+      if (!(difference <= MOST_DIFFERENCE)) {
+        restore(expected);
+        giveUp(
+            "its launch differs from its calls by %.2g of what they change".formatted(difference));
       }
     }
-    recording.launch();
+  }
+
+  private List<Tensor> copies() {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      List<Tensor> copies = new ArrayList<>();
+      changed.forEach(tensor -> copies.add(tensor.detach().clone()));
+      return copies;
+    }
+  }
+
+  private void restore(List<Tensor> values) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      for (int i = 0; i < values.size(); i++) {
+        changed.get(i).detach().copy_(values.get(i));
+      }
+    }
+  }
+
+  /** The largest over the tensors; NaN if one is. */
+  private double difference(List<Tensor> before, List<Tensor> expected) {
+    double largest = 0;
+    try (NoGradGuard guard = new NoGradGuard()) {
+      for (int i = 0; i < expected.size(); i++) {
+        double apart = norm(changed.get(i).detach().sub(expected.get(i)));
+        double change =
+            Math.max(
+                norm(expected.get(i).sub(before.get(i))), LEAST_CHANGE * norm(expected.get(i)));
+        largest = Math.max(largest, apart == 0 ? 0 : apart / change);
+      }
+    }
+    return largest;
+  }
+
+  private static double norm(Tensor tensor) {
+    return tensor.to(torch.ScalarType.Double).norm().item_double();
   }
 
   @Override

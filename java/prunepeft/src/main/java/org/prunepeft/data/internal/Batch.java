@@ -62,4 +62,24 @@ public record Batch(
     }
     return parts;
   }
+
+  /**
+   * The same with more padding.
+   *
+   * @param longer tokens in a row, no fewer than there are
+   */
+  public Batch padded(int longer) {
+    if (longer == length) {
+      return this;
+    }
+    long[] moreIds = new long[rows * longer];
+    long[] moreTypes = new long[rows * longer];
+    byte[] moreMask = new byte[rows * longer];
+    for (int row = 0; row < rows; row++) {
+      System.arraycopy(ids, row * length, moreIds, row * longer, length);
+      System.arraycopy(types, row * length, moreTypes, row * longer, length);
+      System.arraycopy(mask, row * length, moreMask, row * longer, length);
+    }
+    return new Batch(rows, longer, moreIds, moreTypes, moreMask, targets, indices);
+  }
 }

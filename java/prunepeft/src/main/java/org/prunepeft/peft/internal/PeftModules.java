@@ -211,10 +211,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
       }
     }
     long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
-    Dropout dropout =
-        pass.training() && dropped > 0
-            ? new Dropout(dropped, seed, pass.step(), pass.microBatch())
-            : null;
+    Dropout dropout = pass.dropout(dropped, seed);
     LoraLinear.Observer observer = tokens ? observer(owners) : null;
     Tensor y = LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
     return branches.isEmpty() ? y : scaled(linear, y);

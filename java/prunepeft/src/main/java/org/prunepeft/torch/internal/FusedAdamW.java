@@ -14,8 +14,23 @@ import org.bytedeco.pytorch.Type;
  * LibTorch's fused AdamW, which reads and writes each tensor once a step where its C++ optimiser
  * takes a pass an operation. The presets do not map the function, so it is called through the
  * dispatcher.
+ *
+ * @param values updated
+ * @param gradients read
+ * @param mean running mean of the gradients; updated
+ * @param square running mean of their squares; updated
+ * @param steps [1] the number of the step that is taken, from 1 on; read
  */
-public final class FusedAdamW {
+public record FusedAdamW(
+    Tensor values,
+    Tensor gradients,
+    Tensor mean,
+    Tensor square,
+    Tensor steps,
+    double beta1,
+    double beta2,
+    double weightDecay,
+    double epsilon) {
   private static final OperatorHandle OPERATOR;
 
   /** The same with a learning rate that lies on the weights' device. */
@@ -34,88 +49,28 @@ public final class FusedAdamW {
     TENSOR.retainReference();
   }
 
-  private FusedAdamW() {}
+  /** Tensors of float32; the first four have one shape. They stay the caller's. */
+  public FusedAdamW {}
 
-  /**
-   * One step. All tensors are float32; the first four have one shape.
-   *
-   * @param values updated
-   * @param gradients read
-   * @param mean running mean of the gradients; updated
-   * @param square running mean of their squares; updated
-   * @param steps [1] the number of this step, from 1 on
-   */
-  public static void step(
-      Tensor values,
-      Tensor gradients,
-      Tensor mean,
-      Tensor square,
-      Tensor steps,
-      double learningRate,
-      double beta1,
-      double beta2,
-      double weightDecay,
-      double epsilon) {
+  /** One step. */
+  public void step(double learningRate) {
     try (PointerScope scope = new PointerScope()) {
-      step(
-          OPERATOR,
-          values,
-          gradients,
-          mean,
-          square,
-          steps,
-          new IValue(learningRate),
-          beta1,
-          beta2,
-          weightDecay,
-          epsilon);
+      call(OPERATOR, new IValue(learningRate));
     }
   }
 
   /**
-   * The same.
+   * One step.
    *
    * @param learningRate [] float32, on the device of the values
    */
-  public static void step(
-      Tensor values,
-      Tensor gradients,
-      Tensor mean,
-      Tensor square,
-      Tensor steps,
-      Tensor learningRate,
-      double beta1,
-      double beta2,
-      double weightDecay,
-      double epsilon) {
+  public void step(Tensor learningRate) {
     try (PointerScope scope = new PointerScope()) {
-      step(
-          RATE_ON_DEVICE,
-          values,
-          gradients,
-          mean,
-          square,
-          steps,
-          new IValue(learningRate),
-          beta1,
-          beta2,
-          weightDecay,
-          epsilon);
+      call(RATE_ON_DEVICE, new IValue(learningRate));
     }
   }
 
-  private static void step(
-      OperatorHandle operator,
-      Tensor values,
-      Tensor gradients,
-      Tensor mean,
-      Tensor square,
-      Tensor steps,
-      IValue learningRate,
-      double beta1,
-      double beta2,
-      double weightDecay,
-      double epsilon) {
+  private void call(OperatorHandle operator, IValue learningRate) {
     IValueVector stack = new IValueVector();
     stack.push_back(list(values));
     stack.push_back(list(gradients));

@@ -1,5 +1,6 @@
 package org.prunepeft.train.internal;
 
+import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -16,57 +17,44 @@ final class AdamW implements DeviceRule {
   private static final double BETA2 = 0.999;
   private static final double EPSILON = 1e-8;
 
-  private final FlatParameters parameters;
-  private final double weightDecay;
   private final PointerScope scope;
-  private final Tensor mean;
-  private final Tensor square;
-  private final Tensor steps;
+  private final FusedAdamW fused;
 
   AdamW(FlatParameters parameters, double weightDecay) {
-    this.parameters = parameters;
-    this.weightDecay = weightDecay;
     try (PointerScope own = new PointerScope()) {
       scope = own;
       own.extend();
       long length = parameters.values().numel();
       ComputeDevice device = ComputeDevice.of(parameters.values());
-      mean = device.zeros(length);
-      square = device.zeros(length);
-      steps = device.zeros(1);
+      fused =
+          new FusedAdamW(
+              parameters.values(),
+              parameters.gradients(),
+              device.zeros(length),
+              device.zeros(length),
+              device.zeros(1),
+              BETA1,
+              BETA2,
+              weightDecay,
+              EPSILON);
     }
   }
 
   @Override
   public void update(double learningRate) {
-    steps.add_(new Scalar(1.0));
-    FusedAdamW.step(
-        parameters.values(),
-        parameters.gradients(),
-        mean,
-        square,
-        steps,
-        learningRate,
-        BETA1,
-        BETA2,
-        weightDecay,
-        EPSILON);
+    fused.steps().add_(new Scalar(1.0));
+    fused.step(learningRate);
   }
 
   @Override
   public void update(Tensor learningRate) {
-    steps.add_(new Scalar(1.0));
-    FusedAdamW.step(
-        parameters.values(),
-        parameters.gradients(),
-        mean,
-        square,
-        steps,
-        learningRate,
-        BETA1,
-        BETA2,
-        weightDecay,
-        EPSILON);
+    fused.steps().add_(new Scalar(1.0));
+    fused.step(learningRate);
+  }
+
+  @Override
+  public List<Tensor> state() {
+    return List.of(fused.mean(), fused.square(), fused.steps());
   }
 
   @Override

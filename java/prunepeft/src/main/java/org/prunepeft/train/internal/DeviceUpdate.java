@@ -1,5 +1,6 @@
 package org.prunepeft.train.internal;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -20,12 +21,6 @@ final class DeviceUpdate implements AutoCloseable {
    */
   record Ruled(ParameterGroup group, DeviceRule rule) {}
 
-  /** How work is recorded, if it is. */
-  @FunctionalInterface
-  interface Recording {
-    RecordedWork of(Runnable work);
-  }
-
   private final List<Ruled> groups;
   private final double maxGradNorm;
   private final PointerScope scope;
@@ -38,8 +33,9 @@ final class DeviceUpdate implements AutoCloseable {
   /**
    * @param groups one or more, all on one device
    * @param maxGradNorm 0: gradients are not clipped
+   * @param recorder null: nothing is recorded
    */
-  DeviceUpdate(List<Ruled> groups, double maxGradNorm, Recording recording) {
+  DeviceUpdate(List<Ruled> groups, double maxGradNorm, RecordedWork.Recorder recorder) {
     this.groups = List.copyOf(groups);
     this.maxGradNorm = maxGradNorm;
     try (PointerScope own = new PointerScope()) {
@@ -48,7 +44,13 @@ final class DeviceUpdate implements AutoCloseable {
       ComputeDevice device = ComputeDevice.of(groups.get(0).group.parameters().values());
       factor = torch.zeros(new long[0], device.options(torch.ScalarType.Float));
     }
-    update = recording.of(this::update);
+    List<Tensor> changed = new ArrayList<>();
+    for (Ruled ruled : groups) {
+      changed.add(ruled.group.parameters().values());
+      changed.add(ruled.group.parameters().gradients());
+      changed.addAll(ruled.rule.state());
+    }
+    update = new RecordedWork(recorder, this::update, changed);
   }
 
   /**

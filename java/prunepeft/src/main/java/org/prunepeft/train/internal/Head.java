@@ -92,8 +92,26 @@ public final class Head implements AutoCloseable {
     return standardised() ? outputs.mul(new Scalar(deviation)).add(new Scalar(mean)) : outputs;
   }
 
+  /**
+   * Targets as {@link #loss} takes them, on the head's device: [B] int64 classes, or [B, 1] float32
+   * numbers.
+   *
+   * @param targets [B] numbers of the classes, or the numbers to be told
+   */
+  public Tensor targets(double[] targets) {
+    if (schema.kind() == TaskKind.CLASSIFICATION) {
+      return device()
+          .longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length);
+    }
+    float[] values = new float[targets.length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) targets[i];
+    }
+    return device().floats(values, values.length, 1);
+  }
+
   /** Mean loss without label smoothing; see the other method. */
-  public Tensor loss(Tensor logits, double[] targets) {
+  public Tensor loss(Tensor logits, Tensor targets) {
     return loss(logits, targets, 0);
   }
 
@@ -102,25 +120,16 @@ public final class Head implements AutoCloseable {
    * deviation where the head is standardised.
    *
    * @param logits [B, outputs]
-   * @param targets [B] numbers of the classes, or the numbers to be told
+   * @param targets of as many examples, from {@link #targets}
    * @param labelSmoothing share of each class that is spread evenly over all, in [0, 1); not for a
    *     regression
    */
-  public Tensor loss(Tensor logits, double[] targets, double labelSmoothing) {
+  public Tensor loss(Tensor logits, Tensor targets, double labelSmoothing) {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return torch.cross_entropy_loss(
-          logits,
-          device().longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length),
-          Torch.none(),
-          torch.Reduction.Mean.value,
-          NO_CLASS,
-          labelSmoothing);
+          logits, targets, Torch.none(), torch.Reduction.Mean.value, NO_CLASS, labelSmoothing);
     }
-    float[] values = new float[targets.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) targets[i];
-    }
-    Tensor loss = torch.mse_loss(logits, device().floats(values, values.length, 1));
+    Tensor loss = torch.mse_loss(logits, targets);
     return standardised() ? loss.div(new Scalar(deviation * deviation)) : loss;
   }
 

@@ -50,7 +50,7 @@ public final class HeadFit {
           long[] chosen = random.longs(size, 0, targets.length).toArray();
           Tensor logits = head.logits(features.index_select(0, device.longs(chosen, size)));
           double[] right = Arrays.stream(chosen).mapToDouble(i -> targets[(int) i]).toArray();
-          head.loss(logits, right, settings.labelSmoothing()).backward();
+          head.loss(logits, head.targets(right), settings.labelSmoothing()).backward();
           optimizer.step(Schedule.COSINE.factor(step, STEPS, 0));
         }
       }

@@ -37,7 +37,7 @@ final class Optimizer implements AutoCloseable {
     ComputeDevice device = ComputeDevice.of(groups.get(0).parameters().values());
     onDevice =
         device.isCuda() && this.groups.stream().allMatch(g -> g.rule instanceof DeviceRule)
-            ? deviceUpdate(work -> RecordedWork.on(device, work))
+            ? deviceUpdate(RecordedWork.recorder(device).orElse(null))
             : null;
   }
 
@@ -52,13 +52,13 @@ final class Optimizer implements AutoCloseable {
     for (ParameterGroup group : groups) {
       this.groups.add(new Ruled(group, rule(settings, group.parameters())));
     }
-    onDevice = deviceUpdate(work -> new RecordedWork(recorder, work));
+    onDevice = deviceUpdate(recorder);
   }
 
-  private DeviceUpdate deviceUpdate(DeviceUpdate.Recording recording) {
+  private DeviceUpdate deviceUpdate(RecordedWork.Recorder recorder) {
     List<DeviceUpdate.Ruled> ruled = new ArrayList<>();
     groups.forEach(g -> ruled.add(new DeviceUpdate.Ruled(g.group, (DeviceRule) g.rule)));
-    return new DeviceUpdate(ruled, maxGradNorm, recording);
+    return new DeviceUpdate(ruled, maxGradNorm, recorder);
   }
 
   private static UpdateRule rule(TrainingSettings settings, FlatParameters parameters) {

@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.internal.Batch;
 import org.prunepeft.data.internal.Batches;
@@ -29,16 +28,26 @@ import org.prunepeft.train.TrainingSettings;
 public final class Trainer implements AutoCloseable {
   private static final int EVALUATION_BATCH = 64;
 
+  /** A progress bar should not stand still for longer. */
+  private static final long MOST_NANOS_UNREAD = 200_000_000;
+
   private final Encoder encoder;
   private final TrainingSettings settings;
+  private final GradientPasses.Mode mode;
   private final Tape tape = new Tape();
 
   /**
    * @param encoder stays the caller's
    */
   public Trainer(Encoder encoder, TrainingSettings settings) {
+    this(encoder, settings, GradientPasses.Mode.of(encoder.device()));
+  }
+
+  /** With passes made in another way than that of the encoder's device. */
+  Trainer(Encoder encoder, TrainingSettings settings, GradientPasses.Mode mode) {
     this.encoder = encoder;
     this.settings = settings;
+    this.mode = mode;
   }
 
   /**
@@ -130,23 +139,22 @@ public final class Trainer implements AutoCloseable {
     Evaluation best = null;
     try (FrozenPrefix prefix = prefix(run, run.data);
         FrozenPrefix validationPrefix = prefix(run, run.validation);
+        GradientPasses passes = passes(run, prefix);
         Optimizer optimizer = new Optimizer(settings, groups);
         // Where modules are judged as wholes, what AdaLoRA's budget leaves of them would blur it.
         RankAllocator ranks = statistics == null ? RankAllocator.of(run.modules, steps) : null;
         Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
+      Unread unread = new Unread(passes.losses(), listener, steps);
       while (epoch < run.epochs && (best == null || !outOfPatience(epoch - bestEpoch, run))) {
         epoch++;
         double lossSum = 0;
         for (Batch batch : batches.shuffled(run.seed, epoch)) {
           if (listener.cancelled()) {
+            unread.read();
             throw new CancellationException("cancelled at step " + step + " of " + steps);
           }
           double factor = settings.rateFactor(step, steps);
-          double loss = step(run, batch, step, prefix, statistics);
-          if (!Double.isFinite(loss)) {
-            throw new IllegalStateException(
-                "the loss is " + loss + " at step " + (step + 1) + "; lower the learning rates");
-          }
+          passes.step(batch, step, statistics);
           step++;
           if (ranks != null) {
             ranks.observe(step);
@@ -155,9 +163,12 @@ public final class Trainer implements AutoCloseable {
           if (ranks != null) {
             ranks.allocate(step);
           }
-          lossSum += loss * batch.rows();
-          listener.step(step, steps, loss, factor);
+          unread.add(step, factor, batch.rows());
+          if (unread.due()) {
+            lossSum += unread.read();
+          }
         }
+        lossSum += unread.read();
         Evaluation validation = null;
         if (run.validation != null) {
           validation =
@@ -194,56 +205,66 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * Forward and backward passes of what one step of the optimiser sees; the gradients of its mean
-   * loss are left in the parameters.
+   * The forward and backward passes of one step, for itself; the gradients are left in the
+   * parameters.
+   *
+   * @return the mean loss
    */
   double step(Run run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
-    List<Batch> parts = batch.split(run.data, settings.batchSize());
-    double loss = 0;
-    for (int i = 0; i < parts.size(); i++) {
-      double share = (double) parts.get(i).rows() / batch.rows();
-      loss += share * microStep(run, parts.get(i), step, i, share, prefix, statistics);
+    try (GradientPasses passes = passes(run, prefix)) {
+      passes.step(batch, step, statistics);
+      return passes.losses().read()[0];
     }
-    if (statistics != null) {
-      statistics.stepDone();
-    }
-    return loss;
   }
 
-  /**
-   * Forward and backward pass of a batch.
-   *
-   * @param share of the step's examples: its mean loss counts so much
-   * @return its mean loss
-   */
-  private double microStep(
-      Run run,
-      Batch batch,
-      int step,
-      int microBatch,
-      double share,
-      FrozenPrefix prefix,
-      RoundStatistics statistics) {
-    try (PointerScope scope = new PointerScope()) {
-      EncoderInput input = input(batch);
-      run.modules.begin(
-          new ForwardPass(
-              tape,
-              true,
-              run.seed,
-              step,
-              microBatch,
-              statistics == null ? null : statistics.magnitudes(),
-              input.rowMask(),
-              input.tokens()));
-      Tensor pooled = Head.pool(hidden(batch, input, run.modules, prefix), input);
-      Tensor loss =
-          run.head.loss(run.head.logits(pooled), batch.targets(), settings.labelSmoothing());
-      Tensor penalty = run.modules.penalty();
-      (penalty == null ? loss : loss.add(penalty)).mul(new Scalar(share)).backward();
-      return loss.item_double();
-    } finally {
-      tape.clear();
+  private GradientPasses passes(Run run, FrozenPrefix prefix) {
+    return new GradientPasses(encoder, settings, run, prefix, tape, mode);
+  }
+
+  /** Steps whose losses have not been read yet, and who is told of them. */
+  private static final class Unread {
+    private record Step(int number, double factor, int rows) {}
+
+    private final StepLosses losses;
+    private final StepListener listener;
+    private final int steps;
+    private final List<Step> unread = new ArrayList<>();
+    private long lastRead = System.nanoTime();
+
+    Unread(StepLosses losses, StepListener listener, int steps) {
+      this.losses = losses;
+      this.listener = listener;
+      this.steps = steps;
+    }
+
+    void add(int number, double factor, int rows) {
+      unread.add(new Step(number, factor, rows));
+    }
+
+    boolean due() {
+      return losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD;
+    }
+
+    /** Tells of each step, and returns the sum of the losses over the examples. */
+    double read() {
+      double sum = 0;
+      double[] values = losses.read();
+      for (int i = 0; i < values.length; i++) {
+        Step step = unread.get(i);
+        if (!Double.isFinite(values[i])) {
+          throw new IllegalStateException(
+              "the loss is "
+                  + values[i]
+                  + " at step "
+                  + step.number
+                  + "; lower the learning rates");
+        }
+        sum += values[i] * step.rows;
+        listener.step(step.number, steps, values[i], step.factor);
+      }
+      unread.clear();
+      lastRead = System.nanoTime();
+      return sum;
     }
   }
 

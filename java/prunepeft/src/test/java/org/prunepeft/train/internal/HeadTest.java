@@ -64,7 +64,7 @@ class HeadTest {
       randomise(head);
       Tensor pooled = Torch.floats(normal(n * HIDDEN), n, HIDDEN);
       Tensor logits = head.logits(pooled);
-      Tensor loss = head.loss(logits, targets);
+      Tensor loss = head.loss(logits, head.targets(targets));
       assertEquals(meanSquare(Torch.toFloats(logits), targets), loss.item_double(), 1e-5);
       loss.backward();
       // 2/n Σ (y − t), summed here.
@@ -90,11 +90,11 @@ class HeadTest {
       randomise(head);
       Tensor pooled = Torch.floats(normal(n * HIDDEN), n, HIDDEN);
       float[] before = Torch.toFloats(head.logits(pooled));
-      double standardised = head.loss(head.logits(pooled), targets).item_double();
+      double standardised = head.loss(head.logits(pooled), head.targets(targets)).item_double();
       head.fold();
       float[] after = Torch.toFloats(head.logits(pooled));
       assertArrayEquals(before, after, 0.01f);
-      double plain = head.loss(head.logits(pooled), targets).item_double();
+      double plain = head.loss(head.logits(pooled), head.targets(targets)).item_double();
       assertEquals(meanSquare(after, targets), plain, 1e-4 * plain);
       double mean = java.util.Arrays.stream(targets).average().orElseThrow();
       double variance =
@@ -159,7 +159,7 @@ class HeadTest {
       head.standardise(targets);
       Tensor logits = head.logits(Torch.floats(normal(3 * HIDDEN), 3, HIDDEN));
       assertArrayEquals(new float[] {4, 4, 4}, Torch.toFloats(logits));
-      assertEquals(0, head.loss(logits, targets).item_double());
+      assertEquals(0, head.loss(logits, head.targets(targets)).item_double());
     }
   }
 
