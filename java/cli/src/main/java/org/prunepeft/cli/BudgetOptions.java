@@ -30,14 +30,12 @@ final class BudgetOptions {
    *     is out of its range
    */
   Budget settle(CommandSpec command) {
-    boolean shareTyped = ConfigFile.isTyped(SHARE, command);
-    if (shareTyped && ConfigFile.isTyped(PARAMETERS, command)) {
+    if (ConfigFile.isTyped(SHARE, command) && ConfigFile.isTyped(PARAMETERS, command)) {
       throw new IllegalArgumentException(
           "%s %s and %s %d both say how much to keep; leave one out"
               .formatted(SHARE, share, PARAMETERS, parameters));
     }
-    if (shareTyped) {
-      // A file's number.
+    if (ConfigFile.isTypedInstead(SHARE, PARAMETERS, command)) {
       parameters = null;
     }
     if (parameters == null) {

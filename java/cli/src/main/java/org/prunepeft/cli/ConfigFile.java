@@ -114,6 +114,11 @@ final class ConfigFile implements IDefaultValueProvider {
     return command.commandLine().getParseResult().hasMatchedOption(option);
   }
 
+  /** Whether an option is on the command line, and the one that may stand instead of it is not. */
+  static boolean isTypedInstead(String option, String other, CommandSpec command) {
+    return isTyped(option, command) && !isTyped(other, command);
+  }
+
   /** By the key that files are written with: the option's first long name, with underscores. */
   static Map<String, OptionSpec> optionsByName(CommandSpec command) {
     Map<String, OptionSpec> options = new LinkedHashMap<>();

@@ -10,10 +10,14 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.NonLinearity;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** The modules that a layer gets, in the names of PEFT and AdapterHub. */
 final class ModuleOptions {
+  private static final String SIZE = "--adapter-size";
+  private static final String FACTOR = "--reduction-factor";
+
   @Option(
       names = {"--lora-r", "--lora-rank"},
       defaultValue = "32",
@@ -140,14 +144,14 @@ final class ModuleOptions {
   boolean perProjection;
 
   @Option(
-      names = "--adapter-size",
+      names = SIZE,
       defaultValue = "128",
       paramLabel = "M",
       description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
   int bottleneck;
 
   @Option(
-      names = {"--reduction-factor", "--adapter-reduction-factor"},
+      names = {FACTOR, "--adapter-reduction-factor"},
       paramLabel = "FACTOR",
       description =
           "The bottleneck as AdapterHub says it, instead of --adapter-size: the model's hidden size by this.")
@@ -214,7 +218,10 @@ final class ModuleOptions {
   }
 
   /** Puts the adapters' size in place of a factor of the model's. */
-  void settle(String model) {
+  void settle(String model, CommandSpec command) {
+    if (ConfigFile.isTypedInstead(SIZE, FACTOR, command)) {
+      reductionFactor = null;
+    }
     if (reductionFactor == null) {
       return;
     }

@@ -23,6 +23,9 @@ import picocli.CommandLine.Option;
 
 /** Options that search and train share, in PEFT's and Hugging Face's names where they have one. */
 final class SetupOptions {
+  private static final String SEED = "--seed";
+  private static final String SEEDS = "--seeds";
+
   @ArgGroup(validate = false, heading = "%nModel and data:%n")
   private DataOptions data = new DataOptions();
 
@@ -41,14 +44,14 @@ final class SetupOptions {
   private TrainingOptions training = new TrainingOptions();
 
   @Option(
-      names = "--seed",
+      names = SEED,
       defaultValue = "0",
       paramLabel = "N",
       description = "Seed of everything that is drawn (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
-      names = "--seeds",
+      names = SEEDS,
       split = ",",
       paramLabel = "N",
       description =
@@ -95,13 +98,16 @@ final class SetupOptions {
     if (threads == null) {
       threads = Runtime.getRuntime().availableProcessors();
     }
+    if (ConfigFile.isTypedInstead(SEED, SEEDS, command)) {
+      seeds = null;
+    }
     if (data.maxLength == null) {
       data.maxLength =
           Math.min(
               TrainingSettings.DEFAULT.maxLength(),
               Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
     }
-    modules.settle(data.model);
+    modules.settle(data.model, command);
     training.settle(command);
     DataFiles own = files.settle(columns);
     if (own != null && data.task != null) {

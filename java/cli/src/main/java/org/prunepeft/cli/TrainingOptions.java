@@ -13,6 +13,8 @@ final class TrainingOptions {
   private static final String LORA_RATE = "--lora-learning-rate";
   private static final String ADAPTER_RATE = "--adapter-learning-rate";
   private static final String ENCODER_RATE = "--encoder-learning-rate";
+  private static final String WARMUP_RATIO = "--warmup-ratio";
+  private static final String WARMUP_STEPS = "--warmup-steps";
 
   @Option(
       names = {"--epochs", "--num-train-epochs"},
@@ -115,7 +117,7 @@ final class TrainingOptions {
   double labelSmoothing;
 
   @Option(
-      names = "--warmup-ratio",
+      names = WARMUP_RATIO,
       defaultValue = "0.06",
       paramLabel = "SHARE",
       description =
@@ -123,7 +125,7 @@ final class TrainingOptions {
   double warmupRatio;
 
   @Option(
-      names = "--warmup-steps",
+      names = WARMUP_STEPS,
       defaultValue = "0",
       paramLabel = "N",
       description =
@@ -158,18 +160,20 @@ final class TrainingOptions {
       description = "Keep them as float16: half the memory, rounded once.")
   boolean activationCacheHalf;
 
-  /** Puts each rate in place that is in effect; the common one is then no longer set. */
+  /** Puts in place what is in effect; the rate of all is then no longer set. */
   void settle(CommandSpec command) {
     TrainingSettings usual = TrainingSettings.DEFAULT;
     loraRate = rate(LORA_RATE, loraRate, usual.loraLearningRate(), command);
     adapterRate = rate(ADAPTER_RATE, adapterRate, usual.adapterLearningRate(), command);
     encoderRate = rate(ENCODER_RATE, encoderRate, usual.encoderLearningRate(), command);
     rate = null;
+    if (ConfigFile.isTypedInstead(WARMUP_RATIO, WARMUP_STEPS, command)) {
+      warmupSteps = 0;
+    }
   }
 
   private double rate(String option, Double own, double usual, CommandSpec command) {
-    boolean ofFile = !ConfigFile.isTyped(option, command);
-    if (own == null || ofFile && ConfigFile.isTyped(RATE, command)) {
+    if (own == null || ConfigFile.isTypedInstead(RATE, option, command)) {
       return rate == null ? usual : rate;
     }
     return own;

@@ -208,6 +208,25 @@ class TrainTest {
     assertRates(other, 3e-3, 7e-4, defaults.headLearningRate(), 7e-4);
   }
 
+  @Test
+  void whatStandsInsteadOfAnotherOnTheCommandLineGoesBeforeTheFilesOther() throws IOException {
+    Path file = temporary.resolve("instead.yaml");
+    Files.writeString(file, "reduction_factor: 4\nseeds: [3, 4]\nwarmup_steps: 9\nmodules: head\n");
+    Path first = temporary.resolve("instead");
+    train(first, "--config=" + file, "--seed=5", "--warmup-ratio=0.2").exits(0);
+    Setup setup = Setup.ofRun(first);
+    assertEquals(5, setup.seed());
+    // Which train gives on the command line.
+    assertEquals(5, setup.adapter().bottleneck());
+    assertEquals(0, setup.training().warmupSteps());
+    assertEquals(0.2, setup.training().warmupRatio());
+    Path others = temporary.resolve("instead-not");
+    train(others, "--config=" + file, "--reduction-factor=2", "--warmup-steps=3").exits(0);
+    setup = Setup.ofRun(others.resolve("seed-4"));
+    assertEquals(RobertaDirectory.HIDDEN / 2, setup.adapter().bottleneck());
+    assertEquals(3, setup.training().warmupSteps());
+  }
+
   private static void assertRates(
       Path run, double lora, double adapter, double head, double encoder) throws IOException {
     String config = Files.readString(run.resolve("config.yaml"));
