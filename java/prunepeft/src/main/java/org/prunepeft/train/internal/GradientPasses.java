@@ -71,6 +71,9 @@ final class GradientPasses implements AutoCloseable {
   /** The one that was used last comes last. */
   private final Map<Shape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
+  /** Whether passes are recorded: not any more once it failed for a shape. */
+  private boolean recording;
+
   /**
    * What numbers a recording keeps.
    *
@@ -96,6 +99,7 @@ final class GradientPasses implements AutoCloseable {
     this.tape = tape;
     this.mode = mode;
     losses = new StepLosses(encoder.device(), mode.losses);
+    recording = mode.recorder != null;
   }
 
   /** The mean losses of the steps, to be read before there are too many. */
@@ -160,14 +164,19 @@ final class GradientPasses implements AutoCloseable {
       run.modules().begin(pass);
       Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, run.modules());
       Tensor targets = run.head().targets(batch.targets());
-      Tensor loss;
-      if (mode.recorder == null || magnitudes != null || run.encoder() != null) {
-        loss = gradients(pass, x, input, targets, share);
-      } else {
-        Shape shape = new Shape(batch.rows(), batch.length(), input.padded(), share);
-        loss = recorded(shape, x, input, targets).run(x, input, targets, step, microBatch);
-      }
-      losses.add(loss, share);
+      Recorded recorded =
+          magnitudes != null || run.encoder() != null
+              ? null
+              : recorded(
+                  new Shape(batch.rows(), batch.length(), input.padded(), share),
+                  x,
+                  input,
+                  targets);
+      losses.add(
+          recorded == null
+              ? gradients(pass, x, input, targets, share)
+              : recorded.run(x, input, targets, step, microBatch),
+          share);
     } finally {
       tape.clear();
     }
@@ -191,8 +200,12 @@ final class GradientPasses implements AutoCloseable {
     return loss.detach();
   }
 
+  /** Null: a pass of that shape goes call by call. */
   private Recorded recorded(Shape shape, Tensor x, EncoderInput input, Tensor targets) {
     Recorded known = recordings.get(shape);
+    if (!recording) {
+      return known != null && known.work.recorded() ? known : null;
+    }
     if (known != null) {
       return known;
     }
@@ -265,6 +278,7 @@ final class GradientPasses implements AutoCloseable {
         counter.select(0, 1).fill_(new Scalar(microBatch));
       }
       work.run();
+      recording &= !work.givenUp();
       return loss;
     }
 
