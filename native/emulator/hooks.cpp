@@ -126,6 +126,13 @@ void __tsan_read_range(void* p, size_t n) {
 void __tsan_write_range(void* p, size_t n) {
   simt::hook(p, n, simt::Access::kWrite, SIMT_CODE);
 }
+// std::atomic in host code; kernels have CUDA's own.
+uint64_t __tsan_atomic64_load(const volatile void* p, int) {
+  return __atomic_load_n(static_cast<const volatile uint64_t*>(p), __ATOMIC_SEQ_CST);
+}
+void __tsan_atomic64_store(volatile void* p, uint64_t value, int) {
+  __atomic_store_n(static_cast<volatile uint64_t*>(p), value, __ATOMIC_SEQ_CST);
+}
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
 void __tsan_func_entry(void*) {}

@@ -52,6 +52,11 @@ std::string take_report();
 void admit_host_memory();
 /** Of the emulated device: its compute capability's first number, 8 at first, or 9. */
 void set_compute_major(int major);
+/** What the driver answers when it is asked for a function; cudaErrorNotSupported: it does not know it. cudaSuccess at first.
+ */
+void set_driver_answer(cudaError_t answer);
+/** How often it was asked. */
+int driver_questions();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 

@@ -590,7 +590,7 @@ constexpr size_t kBoxesBytes = 1024 + 4 * kBoxBytes;
 template <class T>
 cuda::TensorMap map_of(const T* data, int64_t ld, int64_t rows, int64_t columns) {
   cuda::TensorMap map = {};
-  ok(cuda::TensorMapMaker().make<T>({data, ld, rows, columns}, kBoxRows, &map), "a tensor map is made");
+  ok(cuda::make_tensor_map<T>({data, ld, rows, columns}, kBoxRows, &map), "a tensor map is made");
   return map;
 }
 
@@ -604,6 +604,24 @@ __global__ void copy_box(cuda::TensorMap map, int row, int column, __half* out) 
   ptx::mbarrier_wait(boxes.barriers, 0);
   const __half* box = reinterpret_cast<const __half*>(boxes.memory);
   for (int i = static_cast<int>(threadIdx.x); i < kBoxRows * 64; i += kThreads) out[i] = box[i];
+}
+
+/** Before any other test makes a tensor map. */
+void test_driver_lookup() {
+  DeviceArray<__half> matrix(std::vector<__half>(kBoxRows * 64));
+  cuda::TensorMap map;
+  const auto make = [&](auto element) {
+    return cuda::make_tensor_map<decltype(element)>({matrix.data(), 64, kBoxRows, 64}, kBoxRows, &map);
+  };
+  for (const cudaError_t reason : {cudaErrorInsufficientDriver, cudaErrorNotSupported}) {
+    simt::set_driver_answer(reason);
+    expect(make(__half{}) == reason && make(__half{}) == reason, "why there are no tensor maps is told each time");
+  }
+  simt::set_driver_answer(cudaSuccess);
+  const int before = simt::driver_questions();
+  bool made = true;
+  for (int i = 0; i < 3; i++) made = made && make(__half{}) == cudaSuccess && make(__nv_bfloat16{}) == cudaSuccess;
+  expect(made && simt::driver_questions() == before + 1, "the driver's function is looked up until it is found, then kept");
 }
 
 void test_bulk_copies() {
@@ -629,10 +647,12 @@ void test_bulk_copies() {
   if (!report.empty()) printf("%s\n", report.c_str());
   expect(right && report.empty(), "a box of a tensor map lies swizzled, zeros where it leaves the matrix");
   cuda::TensorMap bad;
-  const cuda::TensorMapMaker maker;
-  expect(maker.make<__half>({matrix.data() + 1, kLd, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess, "an unaligned matrix");
-  expect(maker.make<__half>({matrix.data(), kLd - 1, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess, "unaligned rows");
-  expect(maker.make<__half>({matrix.data(), kLd, kRows, kColumns}, 257, &bad) != cudaSuccess, "a box of too many rows");
+  expect(cuda::make_tensor_map<__half>({matrix.data() + 1, kLd, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess,
+         "an unaligned matrix");
+  expect(cuda::make_tensor_map<__half>({matrix.data(), kLd - 1, kRows, kColumns}, kBoxRows, &bad) != cudaSuccess,
+         "unaligned rows");
+  expect(cuda::make_tensor_map<__half>({matrix.data(), kLd, kRows, kColumns}, 257, &bad) != cudaSuccess,
+         "a box of too many rows");
 }
 
 /** D [64,64] += A [64,64] B twice over, B [64,64] with its columns or its inner dimension along rows; row-major D by fragments.
@@ -778,6 +798,7 @@ __global__ void read_too_early(float* out) {
 }
 
 void test_warpgroups() {
+  test_driver_lookup();
   test_bulk_copies();
   test_warpgroup_product<__nv_bfloat16, false>("a warpgroup's product of bf16, inner dimension along rows");
   test_warpgroup_product<__nv_bfloat16, true>("a warpgroup's product of bf16, columns along rows");

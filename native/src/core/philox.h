@@ -77,7 +77,7 @@ static_assert(sizeof(DropoutSpec) == sizeof(DropoutMask),
 
 constexpr DropoutSpec kNoDropout = {0, false, 1.0f, {{0, 0}}, 0};
 
-/** One load, if the step lies in memory: once in a kernel. */
+/** One load, if the step lies in memory: for a kernel or a tile, not for each draw. */
 PP_HOST_DEVICE static inline DropoutMask read_mask(const DropoutSpec& spec) {
   const DropoutCounter counter = spec.in_memory ? *spec.memory : spec.counter;
   return DropoutMask{spec.threshold, spec.keep_scale, counter.micro_batch, counter.step, spec.seed};

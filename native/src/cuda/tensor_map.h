@@ -33,18 +33,11 @@ inline bool can_map(const BulkMatrix& matrix) {
          matrix.ld < kMostStrideBytes / static_cast<int64_t>(sizeof(uint16_t));
 }
 
-/** Makes tensor maps by the driver's function, which is looked up when the program runs: there is no link with the driver. */
-class TensorMapMaker {
- public:
-  TensorMapMaker();
-  /** cudaErrorNotSupported: the driver has no tensor maps. */
-  cudaError_t status() const { return status_; }
-  /** Boxes of `box_rows` (at most kMostBoxRows) by kBoxColumns; what of a box lies outside the matrix is read as zeros. */
-  template <class T>
-  cudaError_t make(const BulkMatrix& matrix, int box_rows, TensorMap* map) const;
-
- private:
-  void* encode_ = nullptr;
-  cudaError_t status_ = cudaSuccess;
-};
+/**
+ * Makes a tensor map of boxes of `box_rows` (at most kMostBoxRows) by kBoxColumns; what of a box lies outside the matrix is
+ * read as zeros. The driver's function for it is looked up until it is found, for there is no link with the driver;
+ * cudaErrorNotSupported: the driver has none. For any thread.
+ */
+template <class T>
+cudaError_t make_tensor_map(const BulkMatrix& matrix, int box_rows, TensorMap* map);
 }  // namespace prunepeft::cuda

@@ -281,16 +281,16 @@ GPU_INLINE void add_masked_ranks(LinearSums<Tile>& sums, const LinearArguments<T
                                  int64_t column, T* ring) {
   using Ring = LinearRing<T, Tile, kRight>;
   uint16_t* const masks = reinterpret_cast<uint16_t*>(ring + Ring::kStages * Ring::kStage);
-  const DropoutMask dropout = read_mask(arguments.dropout);
   while (step.slab < arguments.slab_count) {
     __syncthreads();  // what lay there has been read
     load_step<T, Tile, kRight>(ring, arguments, step, row, column);
     ptx::cp_async_commit();
-    draw_tile_mask<Tile>(masks, dropout, arguments.slabs[step.slab].module, row, column, arguments.columns);
+    draw_tile_mask<Tile>(masks, read_mask(arguments.dropout), arguments.slabs[step.slab].module, row, column,
+                         arguments.columns);
     ptx::cp_async_wait<0>();
     __syncthreads();
     const int inner = static_cast<int>(gpu::least(inner_left(arguments, step), Ring::kInner));
-    multiply_masked_step<T, Tile, kRight>(sums, ring, inner, masks, dropout.keep_scale);
+    multiply_masked_step<T, Tile, kRight>(sums, ring, inner, masks, arguments.dropout.keep_scale);
     advance(step, arguments, Ring::kInner, column, Tile::kColumns);
   }
 }

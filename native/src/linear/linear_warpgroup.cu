@@ -29,18 +29,18 @@ template <class T>
 cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArguments<T>& product, bool forward, int blocks,
                    cudaStream_t stream) {
   using Tile = WarpgroupTile;
-  const TensorMapMaker maps;
   WarpgroupArguments<T> arguments = {};
   arguments.product = product;
   LinearOrder& order = arguments.product.order;
   order.row_tiles = gpu::divide_up(product.left.rows, Tile::kRows);
   order.column_tiles = gpu::divide_up(product.columns, Tile::kColumns);
   const int right_rows = forward ? Tile::kColumns : Tile::kInner;
-  cudaError_t error = maps.make<T>(matrix(product.left), Tile::kRows, &arguments.left);
-  if (error == cudaSuccess) error = maps.make<T>(matrix(product.right), right_rows, &arguments.right);
+  cudaError_t error = make_tensor_map<T>(matrix(product.left), Tile::kRows, &arguments.left);
+  if (error == cudaSuccess) error = make_tensor_map<T>(matrix(product.right), right_rows, &arguments.right);
   for (int32_t i = 0; i < product.slab_count && error == cudaSuccess; i++) {
-    error = maps.make<T>(left_of(product.slabs[i], product.left.rows), Tile::kRows, &arguments.slab_left[i]);
-    if (error == cudaSuccess) error = maps.make<T>(right_of(product.slabs[i], forward), right_rows, &arguments.slab_right[i]);
+    error = make_tensor_map<T>(left_of(product.slabs[i], product.left.rows), Tile::kRows, &arguments.slab_left[i]);
+    if (error == cudaSuccess)
+      error = make_tensor_map<T>(right_of(product.slabs[i], forward), right_rows, &arguments.slab_right[i]);
   }
   if (error != cudaSuccess) return error;
   const dim3 grid(static_cast<unsigned>(std::min<int64_t>(linear_works(order), blocks)));

@@ -104,9 +104,19 @@ final class ConfigFile implements IDefaultValueProvider {
 
   /** Whether the user named an option, on the command line or in a file. */
   static boolean isNamed(OptionSpec option, CommandSpec command) {
-    return command.commandLine().getParseResult().hasMatchedOption(option)
+    return isTyped(option.names()[0], command)
         || command.defaultValueProvider() instanceof ConfigFile file
             && file.values.containsKey(option);
+  }
+
+  /** Whether an option is on the command line, which goes before what a file says. */
+  static boolean isTyped(String option, CommandSpec command) {
+    return command.commandLine().getParseResult().hasMatchedOption(option);
+  }
+
+  /** Whether an option is on the command line, and the one that may stand instead of it is not. */
+  static boolean isTypedInstead(String option, String other, CommandSpec command) {
+    return isTyped(option, command) && !isTyped(other, command);
   }
 
   /** By the key that files are written with: the option's first long name, with underscores. */

@@ -49,7 +49,7 @@ final class PredictCommand implements Callable<Integer> {
       names = {"-o", "--output"},
       paramLabel = "FILE",
       description =
-          "Where to write; replaced if it is there; - is the standard output (default: that).")
+          "Where to write; replaced if it is there; - is the standard output (default: -).")
   private Path output;
 
   @Option(

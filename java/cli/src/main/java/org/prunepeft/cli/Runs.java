@@ -30,7 +30,7 @@ record Runs<T>(
   static final String CONFIG = "config.yaml";
 
   void start() {
-    Setup setup = options.setup();
+    Setup setup = options.setup(spec);
     if (options.seeds() == null) {
       once(setup);
       return;

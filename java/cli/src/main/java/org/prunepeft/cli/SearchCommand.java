@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.prunepeft.Budget;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SearchOutcome;
 import org.prunepeft.SearchSettings;
@@ -47,24 +48,13 @@ final class SearchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
+  @ArgGroup(validate = false, heading = "%nBudget:%n")
+  private BudgetOptions budget = new BudgetOptions();
+
   @ArgGroup(validate = false, heading = "%nSearch:%n")
   private Search search = new Search();
 
   static final class Search {
-    @Option(
-        names = "--keep",
-        defaultValue = "0.5",
-        paramLabel = "SHARE",
-        description =
-            "Share of the supernet's trainable parameters to keep (default: ${DEFAULT-VALUE}).")
-    double keep;
-
-    @Option(
-        names = "--budget",
-        paramLabel = "N",
-        description = "Trainable parameters to keep at most, instead of a share.")
-    Long budget;
-
     @Option(
         names = "--strategy",
         defaultValue = "warm-up",
@@ -172,11 +162,10 @@ final class SearchCommand implements Callable<Integer> {
             "A fixed threshold for the criterion of that name (default: the 10 %% quantile of |w|).")
     Double threshold;
 
-    SearchSettings settings() {
+    SearchSettings settings(Budget within) {
       Partitioning cut = Partitioning.byName(partitioning);
       SearchSettings.Builder settings =
           SearchSettings.builder()
-              .keep(keep)
               .strategy(strategy(cut))
               .warmUp(WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut))
               .warmUpCriteria(warmUpCriteria)
@@ -194,9 +183,7 @@ final class SearchCommand implements Callable<Integer> {
                       CriterionSettings.DEFAULT.thresholdQuantile(),
                       threshold,
                       CriterionSettings.DEFAULT.activationBatches()));
-      if (budget != null) {
-        settings.budget(budget);
-      }
+      within.parameters().ifPresentOrElse(settings::budget, () -> settings.keep(within.share()));
       return settings.build();
     }
 
@@ -215,7 +202,7 @@ final class SearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    SearchSettings settings = search.settings();
+    SearchSettings settings = search.settings(budget.settle(spec));
     new Runs<>(
             spec,
             options,

@@ -165,7 +165,7 @@ final class StrategyCommand implements Runnable {
               names = {"-o", "--output"},
               paramLabel = "FILE",
               description =
-                  "Where to write it; replaced if it is there; - is the standard output (default: that).")
+                  "Where to write it; replaced if it is there; - is the standard output (default: -).")
           Path output)
       throws IOException {
     Found found = Found.of(which);

@@ -5,11 +5,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.prunepeft.Budget;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.Selection;
 import org.prunepeft.TrainOutcome;
 import org.prunepeft.io.internal.Spelling;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -47,23 +47,15 @@ final class TrainCommand implements Callable<Integer> {
           "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, depth (last layers first), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
-  @Option(
-      names = "--keep",
-      defaultValue = "0.5",
-      paramLabel = "SHARE",
-      description =
-          "Share of the supernet's parameters, for random and depth (default: ${DEFAULT-VALUE}).")
-  private double keep;
-
-  @Option(
-      names = "--budget",
-      paramLabel = "N",
-      description = "Trainable parameters at most, instead of a share.")
-  private Long budget;
+  @ArgGroup(validate = false, heading = "%nBudget, for random and depth:%n")
+  private BudgetOptions budget = new BudgetOptions();
 
   @Override
   public Integer call() {
     Selection selection = selection();
+    if (selection.budget() == null) {
+      budget.refuse(spec, modules);
+    }
     new Runs<TrainOutcome>(
             spec,
             options,
@@ -75,14 +67,14 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private Selection selection() {
-    Budget within = budget == null ? Budget.share(keep) : Budget.parameters(budget);
-    return switch (modules.toLowerCase(Locale.ROOT)) {
+    String name = modules.toLowerCase(Locale.ROOT);
+    return switch (name) {
       case "head" -> Selection.head();
       case "supernet", "both" -> Selection.supernet();
-      case "lora", "adapter" -> Selection.type(modules.toLowerCase(Locale.ROOT));
+      case "lora", "adapter" -> Selection.type(name);
       case "full" -> Selection.full();
-      case "random" -> Selection.random(within);
-      case "depth" -> Selection.depth(within);
+      case "random" -> Selection.random(budget.settle(spec));
+      case "depth" -> Selection.depth(budget.settle(spec));
       default -> configuration();
     };
   }

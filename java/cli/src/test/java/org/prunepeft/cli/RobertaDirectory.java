@@ -22,7 +22,7 @@ import org.prunepeft.io.internal.HuggingFaceDirectory;
 final class RobertaDirectory {
   static final int LAYERS = 4;
 
-  private static final int HIDDEN = 32;
+  static final int HIDDEN = 32;
   private static final int INTERMEDIATE = 48;
   private static final int POSITIONS = 66;
   private static final ObjectMapper JSON = new ObjectMapper();

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.Budget;
 import org.prunepeft.ProgressListener;
 import org.prunepeft.PrunePeft;
@@ -108,9 +109,141 @@ class TrainTest {
     assertTrue(
         call.out().contains("trainable parameters %,d of the supernet's".formatted(parameters)),
         call.out());
+    String config = Files.readString(output.resolve("config.yaml"));
+    assertTrue(config.contains("\nbudget: 2000\n") && !config.contains("keep:"), config);
+    // What is on the command line goes before the file's budget.
+    Path share = temporary.resolve("random-share");
+    Call.of("train", "--config=" + output.resolve("config.yaml"), "--keep=1", "--output=" + share)
+        .exits(0);
+    Map<String, Object> all = RunDirectory.open(share).readJson("result.json");
+    assertEquals(all.get("supernet_parameters"), all.get("trainable_parameters"));
     TrainOutcome half = train(Selection.random(Budget.share(0.5)));
     assertTrue(2 * half.parameters() <= half.supernetParameters());
     assertEquals(Candidate.total(half.modules()), half.parameters());
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"head", "lora", "adapter", "Supernet", "full", "RUN"})
+  void aBudgetIsRefusedWhereItSaysNothing(String modules) {
+    if (modules.equals("RUN")) {
+      Path earlier = temporary.resolve("earlier");
+      train(earlier, "--modules=head").exits(0);
+      modules = earlier.toString();
+    }
+    Path output = temporary.resolve("no-budget");
+    for (String option : List.of("--keep=0.5", "--budget=2000")) {
+      Call call = train(output, "--modules=" + modules, option).exits(2);
+      String name = option.split("=")[0];
+      assertTrue(
+          call.err()
+              .contains(
+                  name
+                      + " is for --modules random and depth, and for search, but --modules is "
+                      + modules),
+          call.err());
+      assertTrue(call.err().contains("leave " + name + " out"), call.err());
+      assertFalse(Files.exists(output));
+    }
+  }
+
+  @Test
+  void bothKindsOfBudgetAtOnceAreRefused() {
+    Path output = temporary.resolve("two-budgets");
+    for (String command : List.of("train", "search")) {
+      List<String> arguments = new ArrayList<>(List.of(command, "--model=" + model));
+      arguments.addAll(List.of("--keep=0.3", "--budget=2000", "--output=" + output));
+      if (command.equals("train")) {
+        arguments.add("--modules=depth");
+      }
+      Call call = Call.of(arguments.toArray(String[]::new)).exits(2);
+      assertTrue(
+          call.err()
+              .contains("--keep 0.3 and --budget 2000 both say how much to keep; leave one out"),
+          call.err());
+    }
+    assertFalse(Files.exists(output));
+  }
+
+  @Test
+  void aTrainingWithoutABudgetRunsAgainFromItsConfigWhichHasNone() throws IOException {
+    Path first = temporary.resolve("unbudgeted");
+    train(first, "--modules=lora").exits(0);
+    String config = Files.readString(first.resolve("config.yaml"));
+    assertFalse(config.contains("keep:") || config.contains("budget:"), config);
+    // A file may be that of a training with one.
+    for (String more : List.of("", "keep: 0.25\nbudget: 2000\n")) {
+      Path file = Files.writeString(temporary.resolve("unbudgeted.yaml"), config + more);
+      Path again = temporary.resolve("unbudgeted-" + more.length());
+      Call.of("train", "--config=" + file, "--output=" + again).exits(0);
+      assertEquals(config, Files.readString(again.resolve("config.yaml")));
+      assertArrayEquals(
+          Files.readAllBytes(first.resolve("adapter.safetensors")),
+          Files.readAllBytes(again.resolve("adapter.safetensors")));
+    }
+  }
+
+  @Test
+  void learningRatesThatAreInEffectAreInTheConfig() throws IOException {
+    Path usual = temporary.resolve("usual-rates");
+    train(usual, "--modules=head").exits(0);
+    TrainingSettings defaults = TrainingSettings.DEFAULT;
+    assertRates(
+        usual,
+        defaults.loraLearningRate(),
+        defaults.adapterLearningRate(),
+        defaults.headLearningRate(),
+        defaults.encoderLearningRate());
+    Path own = temporary.resolve("own-rates");
+    train(own, "--modules=head", "--learning-rate=5e-4", "--adapter-learning-rate=2e-3").exits(0);
+    assertRates(own, 5e-4, 2e-3, defaults.headLearningRate(), 5e-4);
+
+    String file = "--config=" + own.resolve("config.yaml");
+    Path again = temporary.resolve("own-rates-again");
+    Call.of("train", file, "--output=" + again).exits(0);
+    assertRates(again, 5e-4, 2e-3, defaults.headLearningRate(), 5e-4);
+    // What is on the command line goes before the file's, be it the rate of all.
+    Path other = temporary.resolve("other-rates");
+    Call.of("train", file, "--learning-rate=7e-4", "--lora_learning_rate=3e-3", "-o=" + other)
+        .exits(0);
+    assertRates(other, 3e-3, 7e-4, defaults.headLearningRate(), 7e-4);
+  }
+
+  @Test
+  void whatStandsInsteadOfAnotherOnTheCommandLineGoesBeforeTheFilesOther() throws IOException {
+    Path file = temporary.resolve("instead.yaml");
+    Files.writeString(file, "reduction_factor: 4\nseeds: [3, 4]\nwarmup_steps: 9\nmodules: head\n");
+    Path first = temporary.resolve("instead");
+    train(first, "--config=" + file, "--seed=5", "--warmup-ratio=0.2").exits(0);
+    Setup setup = Setup.ofRun(first);
+    assertEquals(5, setup.seed());
+    // Which train gives on the command line.
+    assertEquals(5, setup.adapter().bottleneck());
+    assertEquals(0, setup.training().warmupSteps());
+    assertEquals(0.2, setup.training().warmupRatio());
+    Path others = temporary.resolve("instead-not");
+    train(others, "--config=" + file, "--reduction-factor=2", "--warmup-steps=3").exits(0);
+    setup = Setup.ofRun(others.resolve("seed-4"));
+    assertEquals(RobertaDirectory.HIDDEN / 2, setup.adapter().bottleneck());
+    assertEquals(3, setup.training().warmupSteps());
+  }
+
+  private static void assertRates(
+      Path run, double lora, double adapter, double head, double encoder) throws IOException {
+    String config = Files.readString(run.resolve("config.yaml"));
+    for (String line :
+        List.of(
+            "lora_learning_rate: " + lora,
+            "adapter_learning_rate: " + adapter,
+            "head_learning_rate: " + head,
+            "encoder_learning_rate: " + encoder)) {
+      assertTrue(config.contains("\n" + line + "\n"), line + " in\n" + config);
+    }
+    assertFalse(config.contains("\nlearning_rate:"), config);
+    TrainingSettings training = Setup.ofRun(run).training();
+    assertEquals(lora, training.loraLearningRate());
+    assertEquals(adapter, training.adapterLearningRate());
+    assertEquals(head, training.headLearningRate());
+    assertEquals(encoder, training.encoderLearningRate());
   }
 
   @Test

@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -67,19 +68,37 @@ class ExamplesTest {
     assertTrue(Files.exists(run.resolve("adapter.safetensors")));
   }
 
+  private static final String PRODUCTS =
+      "y 4.0 8.0 11.5 20.0\ndX 2.5 2.5 1.5 2.5 2.5 1.5\ndA 7.5 10.5 13.5\ndB 10.5 10.5\n";
+
   @Test
   void kernelsMultiplyPlainBuffersAndTensors() {
     assertEquals(
-        "y 4.0 8.0 11.5 20.0\ndX 2.5 2.5 1.5 2.5 2.5 1.5\ndA 7.5 10.5 13.5\ndB 10.5 10.5\n"
-            + "paths Both[forward=FUSED, backward=FUSED]\n",
+        PRODUCTS + "paths Both[forward=FUSED, backward=FUSED]\n",
         output(KernelsOnBuffers::main, "cpu"));
-    if (Device.cudaCount() == 0) {
-      KernelException absent =
-          assertThrows(KernelException.class, () -> KernelsOnBuffers.main(new String[] {"cuda"}));
-      assertTrue(absent.getMessage().contains("no CUDA device"), absent.getMessage());
-    }
     String[] words = output(KernelsOnTensors::main).strip().split(" ");
     assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);
+  }
+
+  @Test
+  void kernelsMultiplyOnAGpuOrSayWhatIsMissing() {
+    Optional<String> absence = Device.cudaAbsence();
+    if (absence.isPresent()) {
+      KernelException refused =
+          assertThrows(KernelException.class, () -> output(KernelsOnBuffers::main, "cuda"));
+      assertEquals("no CUDA device with index 0 (" + absence.get() + ")", refused.getMessage());
+      assertTrue(absence.get().matches("no CUDA devices: .+"), absence.get());
+      return;
+    }
+    try {
+      String out = output(KernelsOnBuffers::main, "cuda");
+      assertTrue(out.startsWith(PRODUCTS + "paths Both[forward="), out);
+    } catch (LinkageError noCublas) {
+      // A GPU, and a class path without the presets' libraries.
+      assertTrue(
+          noCublas.getMessage().startsWith("cuBLASLt cannot be loaded; add org.bytedeco:cuda"),
+          noCublas.getMessage());
+    }
   }
 
   private static Setup setup(long seed, Path output) {

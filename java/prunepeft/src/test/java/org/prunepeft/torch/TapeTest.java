@@ -246,6 +246,6 @@ class TapeTest {
         size.after(step);
       }
     }
-    assertTrue(size.growth() < 16 << 20, () -> "resident size grew by " + size.growth() + " bytes");
+    assertTrue(size.growth() < 4 << 20, () -> "resident size grew by " + size.growth() + " bytes");
   }
 }

@@ -1,24 +1,25 @@
 package org.prunepeft.train.internal;
 
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * Chooses AdaLoRA's singular values (Zhang et al. 2023, algorithm 1). A weight's sensitivity |w·g|
  * and how much it varies are smoothed over the steps; their product is its importance. A singular
  * value's is its own plus the means of its row of Q and its column of P. After each choice the
  * values beyond the budget are 0; until the last choice they may come back by their gradients.
+ *
+ * <p>All of it is computed where the parameters lie, and nothing is read back.
  */
 public final class RankAllocator implements AutoCloseable {
   private final FlatParameters parameters;
@@ -27,7 +28,12 @@ public final class RankAllocator implements AutoCloseable {
   private final PointerScope scope;
   private final Tensor sensitivity;
   private final Tensor uncertainty;
-  private List<float[]> masks;
+
+  /** Where the singular values lie in the flat parameters, triplet by triplet; int64 [n]. */
+  private final Tensor places;
+
+  /** 1 for those that are left, 0 for the others; [n]. */
+  private final Tensor mask;
 
   /**
    * @param parameters those of the triplets; stay the caller's
@@ -44,7 +50,26 @@ public final class RankAllocator implements AutoCloseable {
       ComputeDevice device = ComputeDevice.of(parameters.values());
       sensitivity = device.zeros(parameters.values().numel());
       uncertainty = device.zeros(parameters.values().numel());
+      places = places(device);
+      mask = device.zeros(places.numel());
     }
+  }
+
+  private Tensor places(ComputeDevice device) {
+    try (PointerScope temporary = new PointerScope()) {
+      TensorOptions integers = device.options(torch.ScalarType.Long);
+      Tensor all = torch.arange(new Scalar(parameters.values().numel()), integers);
+      TensorVector parts = new TensorVector();
+      triplets.forEach(triplet -> parts.push_back(values(all, triplet)));
+      Tensor found = torch.cat(parts, 0);
+      scope.attach(found);
+      return found;
+    }
+  }
+
+  /** What a tensor of the parameters' layout has for a triplet's singular values. */
+  private Tensor values(Tensor flat, PeftModules.Triplet triplet) {
+    return parameters.view(flat, triplet.lambda()).view(-1);
   }
 
   /** Null if the modules are no AdaLoRA. */
@@ -82,7 +107,7 @@ public final class RankAllocator implements AutoCloseable {
     try (PointerScope temporary = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
       if (config.chooses(step)) {
-        masks = masks(scores(), config.budget(step, triplets.size()));
+        choose(config.budget(step, triplets.size()));
         apply();
       } else if (settled(step)) {
         apply();
@@ -90,43 +115,29 @@ public final class RankAllocator implements AutoCloseable {
     }
   }
 
-  private void apply() {
-    for (int i = 0; i < masks.size(); i++) {
-      Tensor values = parameters.get(triplets.get(i).lambda()).detach();
-      float[] mask = masks.get(i);
-      values.mul_(ComputeDevice.of(values).floats(mask, mask.length, 1));
-    }
+  /** Masks all but the values of the highest scores; of equal ones the first stay. */
+  private void choose(int budget) {
+    // Ascending, so that a score that is no number comes last.
+    Tensor order = scores().neg().argsort(true, 0, false);
+    mask.zero_();
+    mask.index_fill_(0, order.narrow(0, 0, Math.min(budget, order.numel())), new Scalar(1));
   }
 
-  /** Importance of each singular value, by triplet. */
-  private List<float[]> scores() {
+  private void apply() {
+    Tensor all = parameters.values().detach();
+    all.index_copy_(0, places, all.index_select(0, places).mul(mask));
+  }
+
+  /** Importance of each singular value, triplet by triplet; [n]. */
+  private Tensor scores() {
     Tensor importance = sensitivity.mul(uncertainty);
-    List<float[]> scores = new ArrayList<>();
+    TensorVector scores = new TensorVector();
     for (PeftModules.Triplet triplet : triplets) {
       Tensor q = parameters.view(importance, triplet.q()).mean(1L);
       Tensor p = parameters.view(importance, triplet.p()).mean(0L);
-      scores.add(
-          Torch.toFloats(parameters.view(importance, triplet.lambda()).view(-1).add(q).add(p)));
+      scores.push_back(values(importance, triplet).add(q).add(p));
     }
-    return scores;
-  }
-
-  /** 1 for the `budget` values of the highest scores, of equal ones the first; 0 for the others. */
-  private static List<float[]> masks(List<float[]> scores, int budget) {
-    record Value(int triplet, int place, float score) {}
-
-    List<float[]> masks = new ArrayList<>();
-    scores.forEach(own -> masks.add(new float[own.length]));
-    IntStream.range(0, scores.size())
-        .boxed()
-        .flatMap(
-            i ->
-                IntStream.range(0, scores.get(i).length)
-                    .mapToObj(k -> new Value(i, k, scores.get(i)[k])))
-        .sorted(Comparator.comparingDouble(value -> -value.score()))
-        .limit(budget)
-        .forEach(value -> masks.get(value.triplet)[value.place] = 1);
-    return masks;
+    return torch.cat(scores, 0);
   }
 
   @Override

@@ -134,6 +134,37 @@ class RankAllocatorTest {
     }
   }
 
+  @Test
+  void ofEqualScoresTheFirstStay() {
+    AdaLoraConfig config = new AdaLoraConfig(8, 3, 0, 1, 1, 0.85, 0.85, 0.5, 5);
+    try (PeftModules modules = modules(config);
+        RankAllocator ranks = RankAllocator.of(modules, 5)) {
+      FlatParameters group = modules.groups().get("lora");
+      List<PeftModules.Triplet> triplets = modules.triplets();
+      // Without gradients all scores are 0, but for two of the last triplet.
+      group.names().forEach(name -> fill(group.get(name)));
+      String last = triplets.get(triplets.size() - 1).lambda();
+      group.put(last, new float[] {1, 1, 1, 1, 1, 1, 1, 1});
+      try (PointerScope scope = new PointerScope()) {
+        var gradient = group.gradient(last).data_ptr_float();
+        gradient.put(4, 0.5f).put(6, 1);
+      }
+      List<String> order = new ArrayList<>(List.of(last + 6, last + 4));
+      for (PeftModules.Triplet triplet : triplets) {
+        for (int k = 0; k < 8; k++) {
+          order.add(triplet.lambda() + k);
+        }
+      }
+      order = order.stream().distinct().toList();
+      for (int step = 1; step <= 5; step++) {
+        ranks.observe(step);
+        ranks.allocate(step);
+        int budget = config.withTotalStep(5).budget(step, triplets.size());
+        assertEquals(Set.copyOf(order.subList(0, budget)), left(group, triplets), "step " + step);
+      }
+    }
+  }
+
   private static Set<String> left(FlatParameters group, List<PeftModules.Triplet> triplets) {
     Set<String> left = new HashSet<>();
     for (PeftModules.Triplet triplet : triplets) {

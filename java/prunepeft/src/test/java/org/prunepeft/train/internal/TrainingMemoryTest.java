@@ -29,7 +29,7 @@ class TrainingMemoryTest {
    * A step makes some hundred tensors of kilobytes: one that is kept a step exceeds it, what the
    * virtual machine compiles does not.
    */
-  private static final long BOUND = 32L << 20;
+  private static final long BOUND = 16L << 20;
 
   private static Optimizer optimizer(PeftModules modules, Head head) {
     List<ParameterGroup> groups = new ArrayList<>();
