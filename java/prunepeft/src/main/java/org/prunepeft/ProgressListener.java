@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Follows a run, on its thread; of runs that are trained together, on the thread of any of them, but
- * never on two at a time. What it throws ends the run.
+ * Follows a run, on its thread; of runs that are trained together, on the thread of any of them,
+ * but never on two at a time. What it throws ends the run.
  */
 public interface ProgressListener {
   /** Follows nothing. */

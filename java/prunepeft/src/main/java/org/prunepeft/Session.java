@@ -70,9 +70,7 @@ final class Session implements AutoCloseable {
     }
     company = Company.ofThread();
     Models.LoadedModel loaded =
-        company == null
-            ? load(model, device)
-            : company.model(() -> load(model, device));
+        company == null ? load(model, device) : company.model(() -> load(model, device));
     encoder = loaded.encoder();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
@@ -87,8 +85,7 @@ final class Session implements AutoCloseable {
         validation = EncodedDataset.of(tokenizer, dataset.validation());
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
-      trainer =
-          new Trainer(encoder, setup.training(), company == null ? null : company.meeting());
+      trainer = new Trainer(encoder, setup.training(), company == null ? null : company.meeting());
       int hidden = encoder.config().hidden();
       float[][] pooled = poolFrozen(List.of(train, test));
       progress.started("fit the head", "", 0);

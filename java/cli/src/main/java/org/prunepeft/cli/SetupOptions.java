@@ -115,7 +115,8 @@ final class SetupOptions {
     }
     if (together && seeds == null) {
       throw new IllegalArgumentException(
-          "%s is for the runs of several seeds; name them with %s 0,1,2".formatted(TOGETHER, SEEDS));
+          "%s is for the runs of several seeds; name them with %s 0,1,2"
+              .formatted(TOGETHER, SEEDS));
     }
     if (data.maxLength == null) {
       data.maxLength =
