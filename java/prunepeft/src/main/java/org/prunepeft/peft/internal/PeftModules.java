@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.Matrix;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
@@ -196,6 +197,27 @@ public final class PeftModules implements Insertions, AutoCloseable {
       // Trained itself, and so LibTorch's.
       return Insertions.super.linear(linear, x);
     }
+    Sitting sitting = sitting(linear);
+    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
+    Dropout dropout = pass.dropout(sitting.dropped, seed);
+    LoraLinear.Observer observer =
+        tokens && pass.magnitudes() != null
+            ? (branch, s, b) -> measure(sitting.owners.get(branch), s, b)
+            : null;
+    Tensor y =
+        LoraLinear.apply(pass.tape(), x, linear.frozen(), sitting.branches, dropout, observer);
+    return sitting.branches.isEmpty() ? y : scaled(linear, y);
+  }
+
+  /**
+   * What sits on a linear.
+   *
+   * @param owners the branches' modules, in the same order
+   * @param dropped probability with which the branches' inputs are dropped in training
+   */
+  record Sitting(List<LoraLinear.Branch> branches, List<String> owners, float dropped) {}
+
+  Sitting sitting(FrozenLinear linear) {
     List<LoraLinear.Branch> branches = new ArrayList<>();
     List<String> owners = new ArrayList<>();
     float dropped = 0;
@@ -210,11 +232,26 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
     }
-    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
-    Dropout dropout = pass.dropout(dropped, seed);
-    LoraLinear.Observer observer = tokens ? observer(owners) : null;
-    Tensor y = LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
-    return branches.isEmpty() ? y : scaled(linear, y);
+    return new Sitting(branches, owners, dropped);
+  }
+
+  /** Whether a module multiplies what a linear gives. */
+  boolean scales(FrozenLinear linear) {
+    return linear.parts().stream()
+        .anyMatch(
+            part ->
+                layers.getOrDefault(part.layer(), Map.of()).values().stream()
+                    .anyMatch(module -> module.gain(linear, part) != null));
+  }
+
+  /** What the next forward passes are for. */
+  ForwardPass pass() {
+    return pass;
+  }
+
+  /** Adds the size of a module's output, s Bᵀ, to what the pass measures. */
+  void measure(String owner, Matrix s, Matrix b) {
+    pass.magnitudes().measure(owner, pass, s, Activation.IDENTITY, b, null);
   }
 
   /** Multiplies by the modules' gains. */
@@ -235,14 +272,6 @@ public final class PeftModules implements Insertions, AutoCloseable {
     Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
     // A gain of exactly 1 changes nothing.
     return y.add(product.mul(torch.cat(excess, 0))).to(y.scalar_type().intern());
-  }
-
-  private LoraLinear.Observer observer(List<String> owners) {
-    if (pass.magnitudes() == null) {
-      return null;
-    }
-    return (branch, s, b) ->
-        pass.magnitudes().measure(owners.get(branch), pass, s, Activation.IDENTITY, b, null);
   }
 
   @Override

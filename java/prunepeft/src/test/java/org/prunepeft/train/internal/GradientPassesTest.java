@@ -76,7 +76,7 @@ class GradientPassesTest {
 
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
     return keep(
-        new Trainer(encoder, settings, new GradientPasses.Mode(recorder, MULTIPLE, losses)));
+        new Trainer(encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses)));
   }
 
   /** The same weights each time. */
