@@ -12,7 +12,9 @@ import org.prunepeft.kernels.DeviceGraph;
  * LibTorch's GPU build is, and only there.
  *
  * <p>Launches go to one stream, the current one, and so follow one another: recordings may share
- * the memory of their temporary tensors, {@link RecordingMemory}.
+ * the memory of their temporary tensors, {@link RecordingMemory}. Nor does a launch meet a
+ * rehearsal, of another thread's work say: LibTorch keeps cuBLAS's scratch memory by handle and
+ * stream, the handle is that of autograd's one thread for the device, and so both use the same.
  */
 final class CudaRecorder implements RecordedWork.Recorder {
   private static final ConcurrentMap<Integer, CudaRecorder> RECORDERS = new ConcurrentHashMap<>();
@@ -52,7 +54,7 @@ final class CudaRecorder implements RecordedWork.Recorder {
     return new RecordedWork.Recording() {
       @Override
       public void launch() {
-        graph.launch(device.kernels());
+        enqueue(graph, device);
       }
 
       @Override
@@ -61,6 +63,11 @@ final class CudaRecorder implements RecordedWork.Recorder {
         memory.release();
       }
     };
+  }
+
+  /** Behind a rehearsal that is going on; the next one waits for the stream's end. */
+  private synchronized void enqueue(DeviceGraph graph, ComputeDevice device) {
+    graph.launch(device.kernels());
   }
 
   /** With our stream as the calling thread's, once what the thread has enqueued is done. */

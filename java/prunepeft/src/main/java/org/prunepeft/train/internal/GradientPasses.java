@@ -72,6 +72,9 @@ final class GradientPasses implements AutoCloseable {
   /** The one that was used last comes last. */
   private final Map<Shape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
+  /** Whether passes are recorded: not any more once it failed for a shape. */
+  private boolean recording;
+
   /** A training whose passes are made. Itself alone is equal to it. */
   static final class Member {
     private final Trainer.Run run;
@@ -124,6 +127,7 @@ final class GradientPasses implements AutoCloseable {
     this.settings = settings;
     this.tape = tape;
     this.mode = mode;
+    recording = mode.recorder != null;
   }
 
   /**
@@ -192,13 +196,13 @@ final class GradientPasses implements AutoCloseable {
       List<Tensor> targets = new ArrayList<>();
       parts.forEach(part -> targets.add(part.member.run.head().targets(part.batch.targets())));
       boolean calls =
-          mode.recorder == null
-              || parts.stream()
-                  .anyMatch(part -> part.magnitudes != null || part.member.run.encoder() != null);
+          parts.stream()
+              .anyMatch(part -> part.magnitudes != null || part.member.run.encoder() != null);
+      Recorded recorded = calls ? null : recorded(parts, x, input, targets);
       List<Tensor> losses =
-          calls
+          recorded == null
               ? gradients(joint, x, input, targets)
-              : recorded(parts, x, input, targets).run(parts, x, input, targets);
+              : recorded.run(parts, x, input, targets);
       for (int i = 0; i < losses.size(); i++) {
         parts.get(i).member.losses.add(losses.get(i), parts.get(i).share);
       }
@@ -312,6 +316,7 @@ final class GradientPasses implements AutoCloseable {
     return losses;
   }
 
+  /** Null: the pass goes call by call. */
   private Recorded recorded(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
     Shape shape =
         new Shape(
@@ -321,6 +326,9 @@ final class GradientPasses implements AutoCloseable {
             input.length(),
             input.padded());
     Recorded known = recordings.get(shape);
+    if (!recording) {
+      return known != null && known.work.recorded() ? known : null;
+    }
     if (known != null) {
       return known;
     }
@@ -402,6 +410,7 @@ final class GradientPasses implements AutoCloseable {
         }
       }
       work.run();
+      recording &= !work.givenUp();
       return losses;
     }
 

@@ -234,6 +234,20 @@ class GradientPassesTest {
     assertSame(weights(expected), weights(run));
   }
 
+  /** Not once a shape: what hinders one hinders the others, and each try waits for the device. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void passesThatCannotBeRecordedAreTriedOnce() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    Trainer.Run expected = run(0.1, 0, 6, null);
+    trainer(settings, null, 1).train(expected, StepListener.NONE);
+    recorder.refusal = new IllegalStateException("made up: it waits for the device");
+    Trainer.Run run = run(0.1, 0, 6, null);
+    trainer(settings, recorder, LOSSES).train(run, StepListener.NONE);
+    assertEquals(1, recorder.count("record"));
+    assertSame(weights(expected), weights(run));
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, LOSSES, 1000})
   @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
