@@ -19,6 +19,9 @@ import org.prunepeft.kernels.DeviceGraph;
 final class CudaRecorder implements RecordedWork.Recorder {
   private static final ConcurrentMap<Integer, CudaRecorder> RECORDERS = new ConcurrentHashMap<>();
 
+  /** Held while anything is recorded, on whichever device: see {@link RecordingMemory#during}. */
+  private static final Object RECORDING = new Object();
+
   private final int index;
   private final CUDAStream stream;
   private final RecordingMemory memory;
@@ -49,8 +52,10 @@ final class CudaRecorder implements RecordedWork.Recorder {
   @Override
   public RecordedWork.Recording record(Runnable work) {
     ComputeDevice device = ComputeDevice.cuda(index);
-    DeviceGraph graph =
-        onOwnStream(() -> memory.during(() -> DeviceGraph.record(device.kernels(), work)));
+    DeviceGraph graph;
+    synchronized (RECORDING) {
+      graph = onOwnStream(() -> memory.during(() -> DeviceGraph.record(device.kernels(), work)));
+    }
     return new RecordedWork.Recording() {
       @Override
       public void launch() {

@@ -42,8 +42,7 @@ public final class JointModules implements Insertions {
     if (sitting.stream().allMatch(own -> own.branches().isEmpty())) {
       return frozen(linear, x);
     }
-    boolean launches = ComputeDevice.of(x).kernels().isCuda();
-    if (!launches || members.stream().anyMatch(member -> member.scales(linear))) {
+    if (!ComputeDevice.of(x).kernels().isCuda()) {
       return byMember(x, (member, own) -> members.get(member).linear(linear, own));
     }
     List<MultiLoraLinear.Segment> segments = new ArrayList<>();
@@ -66,7 +65,9 @@ public final class JointModules implements Insertions {
             members.get(segment).measure(sitting.get(segment).owners().get(branch), s, b);
           }
         };
-    return MultiLoraLinear.apply(tape, x, linear.frozen(), segments, measured ? observer : null);
+    Tensor y =
+        MultiLoraLinear.apply(tape, x, linear.frozen(), segments, measured ? observer : null);
+    return byMember(y, (member, own) -> members.get(member).scaled(linear, own));
   }
 
   private Tensor frozen(FrozenLinear linear, Tensor x) {

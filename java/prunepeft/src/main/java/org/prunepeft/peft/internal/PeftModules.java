@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Scalar;
@@ -235,15 +236,6 @@ public final class PeftModules implements Insertions, AutoCloseable {
     return new Sitting(branches, owners, dropped);
   }
 
-  /** Whether a module multiplies what a linear gives. */
-  boolean scales(FrozenLinear linear) {
-    return linear.parts().stream()
-        .anyMatch(
-            part ->
-                layers.getOrDefault(part.layer(), Map.of()).values().stream()
-                    .anyMatch(module -> module.gain(linear, part) != null));
-  }
-
   /** What the next forward passes are for. */
   ForwardPass pass() {
     return pass;
@@ -254,24 +246,38 @@ public final class PeftModules implements Insertions, AutoCloseable {
     pass.magnitudes().measure(owner, pass, s, Activation.IDENTITY, b, null);
   }
 
-  /** Multiplies by the modules' gains. */
-  private Tensor scaled(FrozenLinear linear, Tensor y) {
-    TensorVector excess = new TensorVector();
-    boolean any = false;
-    for (FrozenLinear.Part part : linear.parts()) {
-      Tensor gain = null;
-      for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
-        gain = gain == null ? module.gain(linear, part) : gain;
-      }
-      any |= gain != null;
-      excess.push_back(gain == null ? y.new_zeros(part.rows()) : gain.sub(new Scalar(1)));
-    }
-    if (!any) {
+  /**
+   * Multiplies by the modules' gains.
+   *
+   * @param y what the linear gives with the modules' branches, [M,N]
+   * @return y itself if there are none
+   */
+  Tensor scaled(FrozenLinear linear, Tensor y) {
+    List<Tensor> gains = new ArrayList<>();
+    linear.parts().forEach(part -> gains.add(gain(linear, part)));
+    if (gains.stream().allMatch(Objects::isNull)) {
       return y;
+    }
+    TensorVector excess = new TensorVector();
+    for (int i = 0; i < gains.size(); i++) {
+      Tensor gain = gains.get(i);
+      excess.push_back(
+          gain == null ? y.new_zeros(linear.parts().get(i).rows()) : gain.sub(new Scalar(1)));
     }
     Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
     // A gain of exactly 1 changes nothing.
     return y.add(product.mul(torch.cat(excess, 0))).to(y.scalar_type().intern());
+  }
+
+  /** That of the first module that has one; null: none has. */
+  private Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
+    for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+      Tensor gain = module.gain(linear, part);
+      if (gain != null) {
+        return gain;
+      }
+    }
+    return null;
   }
 
   @Override

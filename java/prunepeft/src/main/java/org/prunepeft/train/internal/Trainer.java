@@ -176,7 +176,7 @@ public final class Trainer implements AutoCloseable {
     List<Training> trainings = new ArrayList<>();
     try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode)) {
       for (Request request : requests) {
-        trainings.add(new Training(this, request, mode.losses(), lowest));
+        trainings.add(new Training(this, request, mode.losses(), lowest, requests.size()));
       }
       List<Training> going = new ArrayList<>(trainings);
       while (!going.isEmpty()) {
@@ -279,8 +279,9 @@ public final class Trainer implements AutoCloseable {
    * the data comes more than once.
    *
    * @param lowest the lowest layer with a module of the run or of those that it is trained with
+   * @param runs how many are trained together, which share the room
    */
-  FrozenPrefix prefix(Run run, EncodedDataset data, int lowest) {
+  FrozenPrefix prefix(Run run, EncodedDataset data, int lowest, int runs) {
     if (data == null
         || run.epochs == 1
         || run.encoder != null
@@ -288,7 +289,7 @@ public final class Trainer implements AutoCloseable {
         || settings.activationCacheMegabytes() == 0) {
       return null;
     }
-    long bytes = (long) settings.activationCacheMegabytes() << 20;
+    long bytes = ((long) settings.activationCacheMegabytes() << 20) / runs;
     return new FrozenPrefix(encoder, lowest, data, bytes, settings.activationCacheHalf());
   }
 

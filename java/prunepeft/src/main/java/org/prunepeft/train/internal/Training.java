@@ -57,8 +57,9 @@ final class Training implements AutoCloseable {
   /**
    * @param mostUnread of how many steps losses are kept before they are read
    * @param lowest the lowest layer with a module of this run or of those that it is trained with
+   * @param runs how many are trained together
    */
-  Training(Trainer trainer, Trainer.Request request, int mostUnread, int lowest) {
+  Training(Trainer trainer, Trainer.Request request, int mostUnread, int lowest, int runs) {
     this.trainer = trainer;
     settings = trainer.settings();
     run = request.run();
@@ -68,8 +69,8 @@ final class Training implements AutoCloseable {
     steps = trainer.steps(run);
     List<ParameterGroup> groups = groups();
     try {
-      FrozenPrefix prefix = own(trainer.prefix(run, run.data(), lowest));
-      validationPrefix = own(trainer.prefix(run, run.validation(), lowest));
+      FrozenPrefix prefix = own(trainer.prefix(run, run.data(), lowest, runs));
+      validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
       losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
       optimizer = own(new Optimizer(settings, groups));
       // Where modules are judged as wholes, what AdaLoRA's budget leaves of them would blur it.
