@@ -95,6 +95,12 @@ TEST(by_warpgroups_the_forward_product_is_two_launches_up_to_4096_rows) {
   CHECK_EQUAL(launches(4097, 384), 2);
 }
 
+TEST(adamw_moves_28_bytes_a_weight_and_those_of_its_copy) {
+  const Costs cost = {1, 4096, 11008, 16, 2};
+  CHECK_EQUAL(cost.adamw().bytes, 30.0 * 16 * (4096 + 11008));
+  CHECK_EQUAL(cost.adamw().launches, 1);
+}
+
 TEST(large_products_go_to_the_library_on_hopper) {
   const LoraShape llama = {8192, 4096, 4096, 16, 2, false};
   CHECK(choose_paths(device_of(9, 0, 14), llama, kAllPaths).forward == PP_LORA_BORDERED);
