@@ -79,7 +79,8 @@ class GradientPassesTest {
 
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
     return keep(
-        new Trainer(encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses)));
+        new Trainer(
+            encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses, 0)));
   }
 
   /** LoRA and a serial adapter in each layer; the same weights each time. */
@@ -211,8 +212,12 @@ class GradientPassesTest {
   @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
   void whatComesSeldomGoesCallByCall() {
     TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
-    trainer(settings, recorder, LOSSES).train(run(0.1, 0, 1, null), StepListener.NONE);
+    GradientPasses.Mode mode = new GradientPasses.Mode(recorder, MULTIPLE, LOSSES, 8);
+    Trainer trainer = keep(new Trainer(encoder, settings, null, mode));
+    trainer.train(run(0.1, 0, 1, null), StepListener.NONE);
     assertEquals(List.of(), recorder.calls);
+    trainer.train(run(0.1, 0, 20, null), StepListener.NONE);
+    assertTrue(recorder.count("launch") > 0);
   }
 
   /** With the output magnitudes measured in some steps, which go call by call. */
