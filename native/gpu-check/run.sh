@@ -148,5 +148,6 @@ for tool in memcheck racecheck synccheck initcheck; do
   fi
 done
 
+"$build/gpu-check/gpu_check" goals "$out/table.json" | tee -a "$out/table.txt"
 rm -f "$out/last.txt"
 exit $failed

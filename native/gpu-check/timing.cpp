@@ -11,31 +11,23 @@
 #include "layer.h"
 #include "lora_path/choice.h"
 #include "operands.h"
+#include "shapes.h"
 
 namespace gpu_check {
 using namespace prunepeft::cuda;
 
 namespace {
 #if defined(PRUNEPEFT_EMULATED)
-// Everything runs once at a fraction of its size, to show that it runs; times mean nothing.
+// Everything runs once; times mean nothing.
 constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kLaunches = 1;
-constexpr int64_t kShrink = 128;
 #else
 constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kLaunches = 200;
-constexpr int64_t kShrink = 1;
 #endif
 constexpr double kMicrosecondsARow = 1.5e6;  // a row that would take longer has fewer samples
 constexpr double kMicrosecondsPerMillisecond = 1e3;
 constexpr size_t kMostOperandBytes = size_t{6} << 30;
 
-struct Shape {
-  const char* name;
-  int64_t M, K, N, r;
-};
-constexpr Shape kShapes[] = {{"MiniLM", 2048 / kShrink, 384 / kShrink, 384 / kShrink, 32},
-                             {"RoBERTa-large", 4096 / kShrink, 1024 / kShrink, 1024 / kShrink, 32},
-                             {"Llama-7B", 8192 / kShrink, 4096 / kShrink, 4096 / kShrink, 16},
-                             {"8192 squared", 8192 / kShrink, 8192 / kShrink, 8192 / kShrink, 16}};
+constexpr Shape kShapes[] = {kMiniLm, kRobertaLarge, kLlama, kSquare};
 /** Besides the shape's own. */
 constexpr int64_t kRanks[] = {8, 16, 32, 64, 128};
 constexpr float kDropouts[] = {0, 0.1f};
@@ -182,11 +174,6 @@ struct Run {
   Timer* timer;
   Table* table;
 };
-
-std::string group_name(const Shape& shape) {
-  return std::string(shape.name) + " " + std::to_string(shape.M) + "," + std::to_string(shape.K) + "," +
-         std::to_string(shape.N) + "," + std::to_string(shape.r);
-}
 
 /** Times the calls, each on one set of operands after another. */
 void time_calls(const std::string& group, const std::vector<std::vector<Call>>& calls, const Run& run) {
@@ -368,7 +355,7 @@ int time_all(const char* json_path, double seconds) {
     time_importance("RoBERTa-large, query and value, r 32", 24,
                     {{1024 / kShrink, 1024 / kShrink}, {1024 / kShrink, 1024 / kShrink}}, 32, run);
     time_importance(
-        "Llama-7B, all linears, r 16", 32,
+        kLlamaModules, 32,
         {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16, run);
     if (dtype == PP_FLOAT32) break;
     for (int64_t rank : kRanks)

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "cuda/availability.h"
 #include "cuda/device.h"
 #include "importance/quantile.cuh"
 #include "importance/statistics.cuh"
@@ -62,8 +63,7 @@ pp_status importance_plan_create(const pp_device& device, const pp_importance_pl
   if (status != PP_OK) return status;
   char* bytes = static_cast<char*>(memory);
   const auto copy = [&](size_t offset, const void* from, size_t n) {
-    if (status == PP_OK && n != 0)
-      status = to_status(cudaMemcpy(bytes + offset, from, n, cudaMemcpyHostToDevice), "copying an importance plan");
+    if (status == PP_OK && n != 0) status = copy_to_device(device, bytes + offset, from, n);
   };
   copy(0, host.items.data(), item_bytes);
   copy(module_offset, modules.data(), module_bytes);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optimizer/adamw_cuda.h"
 
+#include "cuda/availability.h"
 #include "cuda/device.h"
 #include "optimizer/adamw.cuh"
 
@@ -23,7 +24,7 @@ pp_status adamw_create(const pp_device& device, pp_adamw* plan) {
   pp_status status = to_status(cudaMalloc(&memory, bytes), "allocating a table of weights");
   if (status != PP_OK) return status;
   plan->device_copies = static_cast<WeightCopy*>(memory);
-  return to_status(cudaMemcpy(memory, plan->copies.data(), bytes, cudaMemcpyHostToDevice), "copying a table of weights");
+  return copy_to_device(device, memory, plan->copies.data(), bytes);
 }
 
 void adamw_destroy(const pp_adamw& plan) {

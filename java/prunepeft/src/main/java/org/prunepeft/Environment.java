@@ -38,6 +38,14 @@ public final class Environment {
   }
 
   /**
+   * {@return what LibTorch takes that may be missing where it does not load; empty: nothing but
+   * what the system has} Loads no native library.
+   */
+  public static Optional<String> requiredLibraries() {
+    return ComputeDevice.requiredLibraries();
+  }
+
+  /**
    * {@return why no GPU can be used, with what to do; empty if one can}
    *
    * @throws LinkageError if a native library does not load

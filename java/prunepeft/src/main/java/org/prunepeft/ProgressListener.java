@@ -4,7 +4,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 
-/** Follows a run, on its thread. What it throws ends the run. */
+/**
+ * Follows a run, on its thread; of runs that are trained together, on the thread of any of them,
+ * but never on two at a time. What it throws ends the run.
+ */
 public interface ProgressListener {
   /** Follows nothing. */
   ProgressListener NONE = new ProgressListener() {};

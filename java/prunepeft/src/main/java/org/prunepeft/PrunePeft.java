@@ -19,6 +19,7 @@ import org.prunepeft.train.internal.SupernetTraining;
  * Searches a PEFT configuration by pruning, and trains one (arXiv 2506.07587).
  *
  * <p>One run at a time uses all threads that its setup names; the thread counts are the process's.
+ * Runs of several seeds can be trained together: {@link SeedRuns#together}.
  */
 public final class PrunePeft {
   private PrunePeft() {}
@@ -157,6 +158,11 @@ public final class PrunePeft {
     if (selection.isFull() && setup.precision() != Precision.FLOAT32) {
       throw new IllegalArgumentException(
           "full fine-tuning computes in float32, got precision " + setup.precision());
+    }
+    if (selection.isFull() && Company.ofThread() != null) {
+      throw new IllegalArgumentException(
+          "full fine-tuning changes the encoder, which runs that are trained together share; leave"
+              + " out --together");
     }
     RunRecord record = RunRecord.of(setup);
     return record.guard(

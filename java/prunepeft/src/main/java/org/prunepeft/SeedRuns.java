@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
 import org.prunepeft.io.internal.RunDirectory;
@@ -70,19 +71,67 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    */
   public static SeedRuns of(
       Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
+    return inOneDirectory(
+        setup,
+        seeds,
+        progress,
+        setups -> {
+          List<TrainOutcome> outcomes = new ArrayList<>();
+          for (Setup own : setups) {
+            progress.message(
+                "seed " + own.seed() + ", " + (outcomes.size() + 1) + " of " + seeds.size());
+            outcomes.add(run.apply(own));
+          }
+          return outcomes;
+        });
+  }
+
+  /**
+   * The same with the seeds' trainings together: the model is loaded once, and where all runs want
+   * a training, a step of each is one pass of their batches through the frozen encoder, below one
+   * another. It is meant for a GPU, which the batches of one small run do not fill. Each run
+   * becomes what it becomes alone but for rounding, since batches are padded to the longest of all
+   * seeds.
+   *
+   * @param setup whose own seed is not used
+   * @param seeds one or more, distinct
+   * @param progress is told in the end the directory above those of the runs
+   * @param run searches or trains, and says what the training gave; called on a thread of its own
+   *     for each seed, but never on two at a time
+   * @return the outcomes in the order of the seeds
+   * @throws IllegalArgumentException if there are no seeds, or one is there twice
+   * @throws RuntimeException what a run has thrown, when all have ended
+   */
+  public static SeedRuns together(
+      Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
+    return inOneDirectory(
+        setup,
+        seeds,
+        progress,
+        setups ->
+            Company.together(
+                setups.stream()
+                    .map(own -> (Supplier<TrainOutcome>) () -> run.apply(own))
+                    .toList()));
+  }
+
+  private static SeedRuns inOneDirectory(
+      Setup setup,
+      List<Long> seeds,
+      ProgressListener progress,
+      Function<List<Setup>, List<TrainOutcome>> run) {
     if (seeds.isEmpty() || new HashSet<>(seeds).size() != seeds.size()) {
       throw new IllegalArgumentException(
           "the seeds must be one or more, none of them twice, got " + seeds);
     }
     RunDirectory directory = setup.output() == null ? null : RunDirectory.create(setup.output());
     try {
-      List<TrainOutcome> outcomes = new ArrayList<>();
+      List<Setup> setups = new ArrayList<>();
       for (long seed : seeds) {
-        progress.message("seed " + seed + ", " + (outcomes.size() + 1) + " of " + seeds.size());
         Path own = directory == null ? null : directory.file("seed-" + seed);
-        outcomes.add(run.apply(setup.toBuilder().seed(seed).output(own).build()));
+        setups.add(setup.toBuilder().seed(seed).output(own).build());
       }
-      SeedRuns runs = new SeedRuns(seeds, outcomes);
+      SeedRuns runs = new SeedRuns(seeds, run.apply(setups));
       if (directory != null) {
         directory.writeJson(RESULT, runs.toMap());
         directory.writeText(SUMMARY, runs.summary(setup));

@@ -46,6 +46,9 @@ final class Session implements AutoCloseable {
   final Evaluation headTest;
   final double preparationSeconds;
 
+  /** Whose the encoder is; null: this session's. */
+  private final Company company;
+
   /**
    * @param requirement checks the search space, and throws before the long work if a setting does
    *     not fit it
@@ -65,10 +68,15 @@ final class Session implements AutoCloseable {
     if (setup.device().equals("auto")) {
       progress.message("device auto: " + device);
     }
-    Models.LoadedModel loaded = model.loader().load(setup.precision(), device);
+    company = Company.ofThread();
+    Models.LoadedModel loaded =
+        company == null ? load(model, device) : company.model(() -> load(model, device));
     encoder = loaded.encoder();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
+      if (company != null) {
+        Company.requireSuits(encoder.config(), setup.lora() != null);
+      }
       space = setup.peft().space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
@@ -77,7 +85,7 @@ final class Session implements AutoCloseable {
         validation = EncodedDataset.of(tokenizer, dataset.validation());
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
-      trainer = new Trainer(encoder, setup.training());
+      trainer = new Trainer(encoder, setup.training(), company == null ? null : company.meeting());
       int hidden = encoder.config().hidden();
       float[][] pooled = poolFrozen(List.of(train, test));
       progress.started("fit the head", "", 0);
@@ -93,8 +101,18 @@ final class Session implements AutoCloseable {
       headTest = HeadFit.evaluate(head, pooled[1], test.targets(), hidden);
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
-      encoder.close();
+      closeEncoder();
       throw e;
+    }
+  }
+
+  private Models.LoadedModel load(Models.Entry model, ComputeDevice device) {
+    return model.loader().load(setup.precision(), device);
+  }
+
+  private void closeEncoder() {
+    if (company == null) {
+      encoder.close();
     }
   }
 
@@ -279,6 +297,6 @@ final class Session implements AutoCloseable {
   public void close() {
     trainer.close();
     head.close();
-    encoder.close();
+    closeEncoder();
   }
 }

@@ -4,6 +4,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.CancellationException;
+import org.prunepeft.Environment;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -36,6 +37,12 @@ public final class Main implements Runnable {
 
   /** Shows a failure's stack trace as well; for those who report it. */
   static final String STACK_TRACE = "prunepeft.stacktrace";
+
+  /** In the name of the library that binds LibTorch. */
+  private static final String LIBTORCH = "jnitorch";
+
+  private static final String GPU_BUILD_GOES =
+      "; for the CPU build delete java/cli/target and leave PRUNEPEFT_GPU out";
 
   public static void main(String[] arguments) {
     System.exit(execute(commandLine(), arguments));
@@ -118,8 +125,14 @@ public final class Main implements Runnable {
           .formatted(error.getMessage());
     }
     if (error instanceof LinkageError) {
-      return "a native library or a class does not load: %s; 'prunepeft doctor' looks for the cause"
-          .formatted(first(error));
+      String cause = first(error).toString();
+      return "a native library or a class does not load: %s; %s"
+          .formatted(
+              cause,
+              Environment.requiredLibraries()
+                  .filter(required -> cause.contains(LIBTORCH))
+                  .map(required -> required + GPU_BUILD_GOES)
+                  .orElse("'prunepeft doctor' looks for the cause"));
     }
     return error.getMessage() == null ? error.toString() : error.getMessage();
   }

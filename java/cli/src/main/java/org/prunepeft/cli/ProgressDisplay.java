@@ -30,6 +30,11 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
 
   @Override
   public void directory(Path directory) {
+    writeConfig(directory, config);
+  }
+
+  /** Leaves the options that are in effect in a run's directory. */
+  static void writeConfig(Path directory, String config) {
     try {
       Outputs.write(directory.resolve(Runs.CONFIG), writer -> writer.write(config));
     } catch (IOException e) {

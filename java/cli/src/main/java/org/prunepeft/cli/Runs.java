@@ -1,5 +1,8 @@
 package org.prunepeft.cli;
 
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import java.util.function.Function;
@@ -31,30 +34,65 @@ record Runs<T>(
 
   void start() {
     Setup setup = options.setup(spec);
-    if (options.seeds() == null) {
+    List<Long> seeds = options.seeds();
+    if (seeds == null) {
       once(setup);
       return;
     }
+    boolean together = options.together();
     try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
-      SeedRuns.of(
-          setup,
-          options.seeds(),
-          display,
-          own -> {
-            options.take(own.seed());
-            return training.apply(once(own));
-          });
+      if (together) {
+        together(setup, seeds, display);
+      } else {
+        SeedRuns.of(
+            setup,
+            seeds,
+            display,
+            own -> {
+              options.take(own.seed());
+              return training.apply(once(own));
+            });
+      }
     }
     Report.print(setup);
   }
 
   private T once(Setup setup) {
-    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec));
-        TensorBoard board = options.tensorBoard() ? new TensorBoard() : null) {
-      T outcome = run.apply(setup, board == null ? display : ProgressListener.of(display, board));
+    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
+      T outcome = run(setup, display);
       display.close();
       report.accept(setup, outcome);
       return outcome;
     }
+  }
+
+  private T run(Setup setup, ProgressListener display) {
+    try (TensorBoard board = options.tensorBoard() ? new TensorBoard() : null) {
+      return run.apply(setup, board == null ? display : ProgressListener.of(display, board));
+    }
+  }
+
+  /** Reports come when all have ended, in the order of the seeds. */
+  private void together(Setup setup, List<Long> seeds, ProgressDisplay display) {
+    Map<Long, Runnable> reports = new HashMap<>();
+    SharedDisplay shared = new SharedDisplay(display, seeds);
+    SeedRuns.together(
+        setup,
+        seeds,
+        display,
+        own -> {
+          // The options are read before another run's turn.
+          options.take(own.seed());
+          String config = SetupOptions.yaml(spec);
+          try {
+            T outcome = run(own, shared.of(own.seed(), config));
+            reports.put(own.seed(), () -> report.accept(own, outcome));
+            return training.apply(outcome);
+          } finally {
+            shared.ended(own.seed());
+          }
+        });
+    display.close();
+    seeds.forEach(seed -> reports.get(seed).run());
   }
 }

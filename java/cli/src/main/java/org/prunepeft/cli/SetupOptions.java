@@ -25,6 +25,7 @@ import picocli.CommandLine.Option;
 final class SetupOptions {
   private static final String SEED = "--seed";
   private static final String SEEDS = "--seeds";
+  private static final String TOGETHER = "--together";
 
   @ArgGroup(validate = false, heading = "%nModel and data:%n")
   private DataOptions data = new DataOptions();
@@ -57,6 +58,16 @@ final class SetupOptions {
       description =
           "Runs once for each of these seeds, instead of --seed, and gives mean and standard deviation: 0,1,2. The run directory holds a directory for each.")
   private List<Long> seeds;
+
+  @Option(
+      names = TOGETHER,
+      arity = "0..1",
+      fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "true|false",
+      description =
+          "Trains the runs of --seeds together: a step of all is one pass through the frozen encoder. For a GPU, which one small run does not fill.")
+  private boolean together;
 
   /** Where metrics go beside the run's own files. */
   enum ReportTo {
@@ -100,6 +111,12 @@ final class SetupOptions {
     }
     if (ConfigFile.isTypedInstead(SEED, SEEDS, command)) {
       seeds = null;
+      together = false;
+    }
+    if (together && seeds == null) {
+      throw new IllegalArgumentException(
+          "%s is for the runs of several seeds; name them with %s 0,1,2"
+              .formatted(TOGETHER, SEEDS));
     }
     if (data.maxLength == null) {
       data.maxLength =
@@ -193,10 +210,16 @@ final class SetupOptions {
     return seeds;
   }
 
+  /** Whether the runs of several seeds are trained together. */
+  boolean together() {
+    return together;
+  }
+
   /** One of several seeds: the options are then those of its run. */
   void take(long one) {
     seed = one;
     seeds = null;
+    together = false;
   }
 
   boolean tensorBoard() {

@@ -421,6 +421,51 @@ class TrainTest {
   }
 
   @Test
+  void seedsTrainedTogetherBecomeWhatTheyBecomeAlone() throws IOException {
+    Path output = temporary.resolve("together");
+    Call call =
+        train(output, "--modules=supernet", "--seeds=3,0", "--together", "--report-to=tensorboard")
+            .exits(0);
+    for (int seed : List.of(3, 0)) {
+      Path own = output.resolve("seed-" + seed);
+      String config = Files.readString(own.resolve("config.yaml"));
+      assertTrue(config.contains("seed: " + seed + "\n"), config);
+      assertTrue(config.contains("together: false\n"), config);
+      assertTrue(call.err().contains("seed " + seed + ": "), call.err());
+      assertTrue(call.out().contains("run directory: " + own), call.out());
+      try (var files = Files.list(own)) {
+        assertEquals(1, files.filter(file -> file.toString().contains("tfevents")).count());
+      }
+      Path alone = temporary.resolve("alone-" + seed);
+      train(alone, "--modules=supernet", "--seed=" + seed).exits(0);
+      assertEquals(loss(alone), loss(own), 1e-3 * loss(alone));
+    }
+    assertTrue(call.err().contains("(seed 3 and 1 more)"), call.err());
+    String all = Files.readString(output.resolve("config.yaml"));
+    assertTrue(all.contains("together: true\n"), all);
+    assertTrue(Files.exists(output.resolve("seeds.json")));
+  }
+
+  private static double loss(Path run) {
+    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    return (Double) test.get("loss");
+  }
+
+  @Test
+  void whatCannotBeTrainedTogetherIsRefusedAndNothingIsLeft() {
+    Path output = temporary.resolve("not-together");
+    Call call = train(output, "--together").exits(2);
+    assertTrue(call.err().contains("name them with --seeds"), call.err());
+    assertFalse(Files.exists(output));
+    call = train(output, "--together", "--seeds=1,2", "--modules=full").exits(2);
+    assertTrue(call.err().contains("full fine-tuning changes the encoder"), call.err());
+    assertFalse(Files.exists(output));
+    call = train(output, "--together", "--seeds=1,2", "--modules=random", "--budget=3").exits(2);
+    assertTrue(call.err().contains("the budget must leave room"), call.err());
+    assertFalse(Files.exists(output));
+  }
+
+  @Test
   void seedsThatAreWrongAreRefusedAndNothingIsLeft() {
     Path output = temporary.resolve("wrong-seeds");
     Call call = train(output, "--seeds=1,2,1").exits(2);

@@ -27,6 +27,8 @@ public final class ComputeDevice {
   /** A library that only LibTorch's GPU build has. */
   private static final String GPU_BUILD = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
+  private static final String GPU_LIBRARIES = "CUDA 13 with CUPTI, cuDNN 9 and NCCL 2";
+
   private static final Pattern NAME = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
   /**
@@ -110,7 +112,7 @@ public final class ComputeDevice {
    * empty if one can}
    */
   public static Optional<String> cudaAbsence() {
-    if (torch.class.getResource(GPU_BUILD) == null) {
+    if (!isGpuBuild()) {
       return Optional.of(
           "LibTorch's CPU build is installed (build with -Dpytorch.platform=linux-x86_64-gpu)");
     }
@@ -126,13 +128,32 @@ public final class ComputeDevice {
         cause = cause.getCause();
       }
       return Optional.of(
-          "LibTorch's CUDA libraries do not load; they need CUDA 13 and cuDNN 9 on the loader's path ("
+          "LibTorch's CUDA libraries do not load; they need "
+              + GPU_LIBRARIES
+              + " on the loader's path ("
               + cause.getMessage()
               + ")");
     }
     return torch.cuda_is_available()
         ? Optional.empty()
         : Optional.of("LibTorch finds no device, though the kernels do: its driver is too old");
+  }
+
+  private static boolean isGpuBuild() {
+    return torch.class.getResource(GPU_BUILD) != null;
+  }
+
+  /**
+   * {@return what LibTorch takes that may be missing where it does not load at all; empty: nothing
+   * but what the system has}
+   */
+  public static Optional<String> requiredLibraries() {
+    return isGpuBuild()
+        ? Optional.of(
+            "LibTorch's GPU build, which is installed, needs "
+                + GPU_LIBRARIES
+                + " on the loader's path, for the CPU too")
+        : Optional.empty();
   }
 
   /** The GPU of that ordinal. */

@@ -12,10 +12,15 @@ import org.prunepeft.kernels.DeviceGraph;
  * LibTorch's GPU build is, and only there.
  *
  * <p>Launches go to one stream, the current one, and so follow one another: recordings may share
- * the memory of their temporary tensors, {@link RecordingMemory}.
+ * the memory of their temporary tensors, {@link RecordingMemory}. Nor does a launch meet a
+ * rehearsal, of another thread's work say: LibTorch keeps cuBLAS's scratch memory by handle and
+ * stream, the handle is that of autograd's one thread for the device, and so both use the same.
  */
 final class CudaRecorder implements RecordedWork.Recorder {
   private static final ConcurrentMap<Integer, CudaRecorder> RECORDERS = new ConcurrentHashMap<>();
+
+  /** Held while anything is recorded, on whichever device: see {@link RecordingMemory#during}. */
+  private static final Object RECORDING = new Object();
 
   private final int index;
   private final CUDAStream stream;
@@ -47,12 +52,14 @@ final class CudaRecorder implements RecordedWork.Recorder {
   @Override
   public RecordedWork.Recording record(Runnable work) {
     ComputeDevice device = ComputeDevice.cuda(index);
-    DeviceGraph graph =
-        onOwnStream(() -> memory.during(() -> DeviceGraph.record(device.kernels(), work)));
+    DeviceGraph graph;
+    synchronized (RECORDING) {
+      graph = onOwnStream(() -> memory.during(() -> DeviceGraph.record(device.kernels(), work)));
+    }
     return new RecordedWork.Recording() {
       @Override
       public void launch() {
-        graph.launch(device.kernels());
+        enqueue(graph, device);
       }
 
       @Override
@@ -61,6 +68,11 @@ final class CudaRecorder implements RecordedWork.Recorder {
         memory.release();
       }
     };
+  }
+
+  /** Behind a rehearsal that is going on; the next one waits for the stream's end. */
+  private synchronized void enqueue(DeviceGraph graph, ComputeDevice device) {
+    graph.launch(device.kernels());
   }
 
   /** With our stream as the calling thread's, once what the thread has enqueued is done. */

@@ -40,7 +40,7 @@ public final class LoraLinear {
    * @param firstColumn where its n columns of y begin
    */
   public record Branch(Tensor a, Tensor b, float scale, int module, long firstColumn) {
-    private Branch staged(ComputeDevice place, torch.ScalarType type) {
+    Branch staged(ComputeDevice place, torch.ScalarType type) {
       return new Branch(place.staged(a, type), place.staged(b, type), scale, module, firstColumn);
     }
   }
@@ -74,17 +74,21 @@ public final class LoraLinear {
       List<Branch> branches,
       Dropout dropout,
       Observer observer) {
-    LoraPath.Both paths =
-        LoraPath.choose(
-            ComputeDevice.of(x).kernels(),
-            Torch.matrix(linear.weight()).dtype(),
-            x.size(0),
-            x.size(1),
-            linear.weight().size(0),
-            ranks(branches),
-            dropout != null && dropout.p() > 0,
-            POSSIBLE);
+    LoraPath.Both paths = paths(x, linear, ranks(branches), dropout != null && dropout.p() > 0);
     return apply(paths, tape, x, linear, branches, dropout, observer);
+  }
+
+  /** The paths that suit, none of them bordered. */
+  static LoraPath.Both paths(Tensor x, FrozenWeight linear, long ranks, boolean dropout) {
+    return LoraPath.choose(
+        ComputeDevice.of(x).kernels(),
+        Torch.matrix(linear.weight()).dtype(),
+        x.size(0),
+        x.size(1),
+        linear.weight().size(0),
+        ranks,
+        dropout,
+        POSSIBLE);
   }
 
   /** By given paths, none of them bordered: x and y are no wide buffers. */
@@ -112,16 +116,7 @@ public final class LoraLinear {
       if (paths.forward() == LoraPath.SPLIT) {
         y = split(tape, place.kernels(), input, linear, table, dropout);
       } else {
-        y = place.emptyMatrix(rows, linear.weight().size(0), type);
-        linear
-            .prepared()
-            .forward(
-                place.kernels(),
-                Torch.matrix(input),
-                table,
-                dropout,
-                Torch.matrix(y),
-                tape.workspace());
+        y = fused(tape, input, linear, table, dropout);
       }
       for (int i = 0; i < table.size() && observer != null; i++) {
         observer.forward(i, table.get(i).s(), table.get(i).b());
@@ -155,6 +150,54 @@ public final class LoraLinear {
                 needsInput));
   }
 
+  /** x Wᵀ + b, without recording. */
+  static Tensor product(LoraPath path, Tape tape, Tensor x, FrozenWeight linear) {
+    return path == LoraPath.FUSED ? fused(tape, x, linear, List.of(), null) : byLibrary(x, linear);
+  }
+
+  /** dY W, without recording. */
+  static Tensor productOfGradient(LoraPath path, Tape tape, Tensor dy, FrozenWeight linear) {
+    return path == LoraPath.FUSED
+        ? fusedGradient(tape, dy, linear, List.of(), null)
+        : dy.matmul(linear.weight().detach());
+  }
+
+  /** Our own product, with the modules' in it. */
+  private static Tensor fused(
+      Tape tape, Tensor x, FrozenWeight linear, List<LinearBranch> branches, Dropout dropout) {
+    ComputeDevice place = ComputeDevice.of(x);
+    Tensor y = place.emptyMatrix(x.size(0), linear.weight().size(0), x.scalar_type().intern());
+    linear
+        .prepared()
+        .forward(
+            place.kernels(), Torch.matrix(x), branches, dropout, Torch.matrix(y), tape.workspace());
+    return y;
+  }
+
+  /** Our own product, with the modules' in it. */
+  private static Tensor fusedGradient(
+      Tape tape, Tensor dy, FrozenWeight linear, List<LinearBranch> branches, Dropout dropout) {
+    ComputeDevice place = ComputeDevice.of(dy);
+    Tensor dx = place.emptyMatrix(dy.size(0), linear.weight().size(1), dy.scalar_type().intern());
+    linear
+        .prepared()
+        .gradInput(
+            place.kernels(),
+            Torch.matrix(dy),
+            branches,
+            dropout,
+            Torch.matrix(dx),
+            tape.workspace());
+    return dx;
+  }
+
+  private static Tensor byLibrary(Tensor x, FrozenWeight linear) {
+    return torch.linear(
+        x,
+        linear.weight().detach(),
+        linear.bias() == null ? Torch.none() : new TensorOptional(linear.bias().detach()));
+  }
+
   /** LibTorch's product, and the modules' around it. */
   private static Tensor split(
       Tape tape,
@@ -163,11 +206,7 @@ public final class LoraLinear {
       FrozenWeight linear,
       List<LinearBranch> branches,
       Dropout dropout) {
-    Tensor y =
-        torch.linear(
-            x,
-            linear.weight().detach(),
-            linear.bias() == null ? Torch.none() : new TensorOptional(linear.bias().detach()));
+    Tensor y = byLibrary(x, linear);
     if (!branches.isEmpty()) {
       List<LoraBranch> down = new ArrayList<>();
       branches.forEach(b -> down.add(new LoraBranch(b.a(), b.scale(), b.module(), b.s(), null)));
@@ -235,11 +274,7 @@ public final class LoraLinear {
       }
       gradients[0] = dx;
     } else if (needsInput) {
-      Tensor dx = place.emptyMatrix(x.size(0), x.size(1), x.scalar_type().intern());
-      linear
-          .prepared()
-          .gradInput(device, Torch.matrix(dy), table, dropout, Torch.matrix(dx), tape.workspace());
-      gradients[0] = dx;
+      gradients[0] = fusedGradient(tape, dy, linear, table, dropout);
     }
     return gradients;
   }
@@ -274,7 +309,7 @@ public final class LoraLinear {
   }
 
   /** Some columns of a dense matrix, without the cost of a view. */
-  private static Matrix columns(Tensor tensor, long first, long count) {
+  static Matrix columns(Tensor tensor, long first, long count) {
     Matrix whole = Torch.matrix(tensor);
     BytePointer start = new BytePointer(whole.data()).position(first * whole.dtype().bytes());
     return new Matrix(start, whole.dtype(), whole.rows(), count, whole.ld());

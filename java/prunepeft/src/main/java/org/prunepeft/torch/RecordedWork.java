@@ -77,6 +77,7 @@ public final class RecordedWork implements AutoCloseable {
   private int rehearsals;
   private Recording recording;
   private boolean compared;
+  private boolean givenUp;
 
   /**
    * @param recorder null: the work runs call by call
@@ -129,11 +130,23 @@ public final class RecordedWork implements AutoCloseable {
   }
 
   private void giveUp(String reason) {
+    // LibTorch's messages go on with where they come from.
     LOG.warn(
         "a part of the training step is not recorded as a CUDA graph, and runs call by call: {}",
-        reason);
+        reason == null ? "no reason is known" : reason.lines().findFirst().orElse(""));
     recorder = null;
+    givenUp = true;
     close();
+  }
+
+  /** {@return whether there is a recording, which runs launch} */
+  public boolean recorded() {
+    return recording != null;
+  }
+
+  /** {@return whether it could not be recorded, or its recording did something else} */
+  public boolean givenUp() {
+    return givenUp;
   }
 
   /** Does the work once by calls and once by a launch, from the same state. */

@@ -48,8 +48,13 @@ final class RecordingMemory {
     filter.retainReference();
   }
 
-  /** Has what the body allocates come from the pool; {@link #release} once for each. */
+  /**
+   * Has what the body allocates come from the pool; {@link #release} once for each. Memory that
+   * LibTorch holds without a use, such as what the rehearsals had, is given back first, since it
+   * gives none back in the meantime. That is of all devices: no recording may be going on.
+   */
   synchronized <T> T during(Supplier<T> body) {
+    allocator.emptyCache();
     if (name == null) {
       name = new LongPointer(0, NAMES.getAndIncrement());
       name.retainReference();

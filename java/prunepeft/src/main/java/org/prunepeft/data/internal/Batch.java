@@ -82,4 +82,46 @@ public record Batch(
     }
     return new Batch(rows, longer, moreIds, moreTypes, moreMask, targets, indices);
   }
+
+  /** How many tokens there are, padding left out. */
+  public long tokens() {
+    long tokens = 0;
+    for (byte real : mask) {
+      tokens += real;
+    }
+    return tokens;
+  }
+
+  /**
+   * The rows of some batches one below the other; of one, that itself. Indices are those of each
+   * batch's own data set.
+   *
+   * @param batches one or more, of one length
+   */
+  public static Batch concatenated(List<Batch> batches) {
+    if (batches.size() == 1) {
+      return batches.get(0);
+    }
+    int length = batches.get(0).length;
+    int rows = batches.stream().mapToInt(Batch::rows).sum();
+    long[] ids = new long[rows * length];
+    long[] types = new long[rows * length];
+    byte[] mask = new byte[rows * length];
+    double[] targets = new double[rows];
+    int[] indices = new int[rows];
+    int first = 0;
+    for (Batch batch : batches) {
+      if (batch.length != length) {
+        throw new IllegalArgumentException(
+            "the batches must have one length, got " + length + " and " + batch.length);
+      }
+      System.arraycopy(batch.ids, 0, ids, first * length, batch.ids.length);
+      System.arraycopy(batch.types, 0, types, first * length, batch.types.length);
+      System.arraycopy(batch.mask, 0, mask, first * length, batch.mask.length);
+      System.arraycopy(batch.targets, 0, targets, first, batch.rows);
+      System.arraycopy(batch.indices, 0, indices, first, batch.rows);
+      first += batch.rows;
+    }
+    return new Batch(rows, length, ids, types, mask, targets, indices);
+  }
 }

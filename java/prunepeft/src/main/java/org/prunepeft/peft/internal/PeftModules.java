@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Scalar;
@@ -13,6 +14,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.Matrix;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
@@ -196,6 +198,27 @@ public final class PeftModules implements Insertions, AutoCloseable {
       // Trained itself, and so LibTorch's.
       return Insertions.super.linear(linear, x);
     }
+    Sitting sitting = sitting(linear);
+    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
+    Dropout dropout = pass.dropout(sitting.dropped, seed);
+    LoraLinear.Observer observer =
+        tokens && pass.magnitudes() != null
+            ? (branch, s, b) -> measure(sitting.owners.get(branch), s, b)
+            : null;
+    Tensor y =
+        LoraLinear.apply(pass.tape(), x, linear.frozen(), sitting.branches, dropout, observer);
+    return sitting.branches.isEmpty() ? y : scaled(linear, y);
+  }
+
+  /**
+   * What sits on a linear.
+   *
+   * @param owners the branches' modules, in the same order
+   * @param dropped probability with which the branches' inputs are dropped in training
+   */
+  record Sitting(List<LoraLinear.Branch> branches, List<String> owners, float dropped) {}
+
+  Sitting sitting(FrozenLinear linear) {
     List<LoraLinear.Branch> branches = new ArrayList<>();
     List<String> owners = new ArrayList<>();
     float dropped = 0;
@@ -210,39 +233,51 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
     }
-    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
-    Dropout dropout = pass.dropout(dropped, seed);
-    LoraLinear.Observer observer = tokens ? observer(owners) : null;
-    Tensor y = LoraLinear.apply(pass.tape(), x, linear.frozen(), branches, dropout, observer);
-    return branches.isEmpty() ? y : scaled(linear, y);
+    return new Sitting(branches, owners, dropped);
   }
 
-  /** Multiplies by the modules' gains. */
-  private Tensor scaled(FrozenLinear linear, Tensor y) {
-    TensorVector excess = new TensorVector();
-    boolean any = false;
-    for (FrozenLinear.Part part : linear.parts()) {
-      Tensor gain = null;
-      for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
-        gain = gain == null ? module.gain(linear, part) : gain;
-      }
-      any |= gain != null;
-      excess.push_back(gain == null ? y.new_zeros(part.rows()) : gain.sub(new Scalar(1)));
-    }
-    if (!any) {
+  /** What the next forward passes are for. */
+  ForwardPass pass() {
+    return pass;
+  }
+
+  /** Adds the size of a module's output, s Bᵀ, to what the pass measures. */
+  void measure(String owner, Matrix s, Matrix b) {
+    pass.magnitudes().measure(owner, pass, s, Activation.IDENTITY, b, null);
+  }
+
+  /**
+   * Multiplies by the modules' gains.
+   *
+   * @param y what the linear gives with the modules' branches, [M,N]
+   * @return y itself if there are none
+   */
+  Tensor scaled(FrozenLinear linear, Tensor y) {
+    List<Tensor> gains = new ArrayList<>();
+    linear.parts().forEach(part -> gains.add(gain(linear, part)));
+    if (gains.stream().allMatch(Objects::isNull)) {
       return y;
+    }
+    TensorVector excess = new TensorVector();
+    for (int i = 0; i < gains.size(); i++) {
+      Tensor gain = gains.get(i);
+      excess.push_back(
+          gain == null ? y.new_zeros(linear.parts().get(i).rows()) : gain.sub(new Scalar(1)));
     }
     Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
     // A gain of exactly 1 changes nothing.
     return y.add(product.mul(torch.cat(excess, 0))).to(y.scalar_type().intern());
   }
 
-  private LoraLinear.Observer observer(List<String> owners) {
-    if (pass.magnitudes() == null) {
-      return null;
+  /** That of the first module that has one; null: none has. */
+  private Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
+    for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+      Tensor gain = module.gain(linear, part);
+      if (gain != null) {
+        return gain;
+      }
     }
-    return (branch, s, b) ->
-        pass.magnitudes().measure(owners.get(branch), pass, s, Activation.IDENTITY, b, null);
+    return null;
   }
 
   @Override

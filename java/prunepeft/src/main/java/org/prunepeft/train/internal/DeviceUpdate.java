@@ -65,12 +65,15 @@ final class DeviceUpdate implements AutoCloseable {
 
   /** What is recorded: it reads no number that may change. */
   private void update() {
-    if (maxGradNorm > 0) {
-      clip();
-    }
-    for (Ruled ruled : groups) {
-      ruled.rule.update(factor.mul(new Scalar(ruled.group.learningRate())));
-      ruled.group.parameters().clearGradients();
+    // A recording may leave no tensor behind.
+    try (PointerScope temporary = new PointerScope()) {
+      if (maxGradNorm > 0) {
+        clip();
+      }
+      for (Ruled ruled : groups) {
+        ruled.rule.update(factor.mul(new Scalar(ruled.group.learningRate())));
+        ruled.group.parameters().clearGradients();
+      }
     }
   }
 

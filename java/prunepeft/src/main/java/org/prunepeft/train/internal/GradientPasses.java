@@ -9,12 +9,16 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.internal.Batch;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Insertions;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.OutputMagnitudes;
+import org.prunepeft.peft.internal.JointModules;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RecordedWork;
@@ -23,7 +27,7 @@ import org.prunepeft.train.TrainingSettings;
 
 /**
  * The forward and backward passes of a training, which add a batch's gradients to those of the
- * parameters.
+ * parameters; or of several trainings on one encoder, whose batches go through it as one.
  *
  * <p>On a GPU what lies above the embeddings is some hundreds of kernels, of which those of a small
  * encoder take less time than their launches; so it is recorded, once for each shape of a batch.
@@ -62,137 +66,269 @@ final class GradientPasses implements AutoCloseable {
 
   private final Encoder encoder;
   private final TrainingSettings settings;
-  private final Trainer.Run run;
-  private final FrozenPrefix prefix;
   private final Tape tape;
   private final Mode mode;
-  private final StepLosses losses;
 
   /** The one that was used last comes last. */
   private final Map<Shape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
-  /**
-   * What numbers a recording keeps.
-   *
-   * @param share that the gradients are multiplied by
-   */
-  private record Shape(int rows, int length, boolean padded, double share) {}
+  /** Whether passes are recorded: not any more once it failed for a shape. */
+  private boolean recording;
 
-  /**
-   * @param prefix null: all layers are computed each time
-   * @param tape for passes that are not recorded; stays the caller's
-   */
-  GradientPasses(
-      Encoder encoder,
-      TrainingSettings settings,
-      Trainer.Run run,
-      FrozenPrefix prefix,
-      Tape tape,
-      Mode mode) {
-    this.encoder = encoder;
-    this.settings = settings;
-    this.run = run;
-    this.prefix = prefix;
-    this.tape = tape;
-    this.mode = mode;
-    losses = new StepLosses(encoder.device(), mode.losses);
-  }
+  /** A training whose passes are made. Itself alone is equal to it. */
+  static final class Member {
+    private final Trainer.Run run;
+    private final FrozenPrefix prefix;
+    private final StepLosses losses;
 
-  /** The mean losses of the steps, to be read before there are too many. */
-  StepLosses losses() {
-    return losses;
+    /**
+     * @param prefix null: all layers are computed each time; of all members or of none, and of as
+     *     many layers
+     * @param losses of its steps, to be read before there are too many
+     */
+    Member(Trainer.Run run, FrozenPrefix prefix, StepLosses losses) {
+      this.run = run;
+      this.prefix = prefix;
+      this.losses = losses;
+    }
   }
 
   /**
-   * The passes of what one step of the optimiser sees; the gradients of its mean loss are added to
-   * those of the parameters.
+   * What one step of a member's optimiser sees.
    *
    * @param step 0-based; names dropout's masks
    * @param statistics null: nothing is gathered
    */
-  void step(Batch batch, int step, RoundStatistics statistics) {
-    losses.begin();
-    List<Batch> parts = batch.split(run.data(), settings.batchSize());
-    for (int i = 0; i < parts.size(); i++) {
-      double share = (double) parts.get(i).rows() / batch.rows();
-      pass(
-          padded(parts.get(i)),
-          step,
-          i,
-          share,
-          statistics == null ? null : statistics.magnitudes());
-    }
-    if (statistics != null) {
-      statistics.stepDone();
-    }
-  }
+  record Step(Member member, Batch batch, int step, RoundStatistics statistics) {}
 
-  private Batch padded(Batch batch) {
-    int multiple = mode.lengthMultiple;
-    int length = (batch.length() + multiple - 1) / multiple * multiple;
-    return batch.padded(Math.max(batch.length(), Math.min(length, encoder.config().maxTokens())));
+  /** A part of such a batch, whose mean loss counts by its share of the step's examples. */
+  private record Part(
+      Member member,
+      Batch batch,
+      int step,
+      int microBatch,
+      double share,
+      OutputMagnitudes magnitudes) {}
+
+  /**
+   * What a recording is of: whose, and what numbers it keeps.
+   *
+   * @param rows of each member
+   * @param shares that the gradients are multiplied by
+   */
+  private record Shape(
+      List<Member> members, List<Integer> rows, List<Double> shares, int length, boolean padded) {}
+
+  /**
+   * @param tape for passes that are not recorded; stays the caller's
+   */
+  GradientPasses(Encoder encoder, TrainingSettings settings, Tape tape, Mode mode) {
+    this.encoder = encoder;
+    this.settings = settings;
+    this.tape = tape;
+    this.mode = mode;
+    recording = mode.recorder != null;
   }
 
   /**
-   * @param share of the step's examples: the batch's mean loss counts so much
+   * The passes of a step of each of some members, in an order that stays; the gradients of its mean
+   * loss are added to those of its parameters.
    */
-  private void pass(
-      Batch batch, int step, int microBatch, double share, OutputMagnitudes magnitudes) {
-    try (PointerScope scope = new PointerScope()) {
-      EncoderInput input =
-          EncoderInput.of(
-              encoder.device(),
-              batch.ids(),
-              batch.types(),
-              batch.mask(),
-              batch.rows(),
-              batch.length());
-      ForwardPass pass =
-          new ForwardPass(
-              tape,
-              true,
-              run.seed(),
-              step,
-              microBatch,
-              magnitudes,
-              input.rowMask(),
-              input.tokens());
-      run.modules().begin(pass);
-      Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, run.modules());
-      Tensor targets = run.head().targets(batch.targets());
-      Tensor loss;
-      if (mode.recorder == null || magnitudes != null || run.encoder() != null) {
-        loss = gradients(pass, x, input, targets, share);
-      } else {
-        Shape shape = new Shape(batch.rows(), batch.length(), input.padded(), share);
-        loss = recorded(shape, x, input, targets).run(x, input, targets, step, microBatch);
+  void step(List<Step> steps) {
+    List<List<Batch>> batches = new ArrayList<>();
+    int most = 0;
+    for (Step step : steps) {
+      step.member.losses.begin();
+      batches.add(step.batch.split(step.member.run.data(), settings.batchSize()));
+      most = Math.max(most, batches.get(batches.size() - 1).size());
+    }
+    for (int microBatch = 0; microBatch < most; microBatch++) {
+      List<Part> parts = new ArrayList<>();
+      for (int i = 0; i < steps.size(); i++) {
+        if (microBatch < batches.get(i).size()) {
+          parts.add(part(steps.get(i), batches.get(i).get(microBatch), microBatch));
+        }
       }
-      losses.add(loss, share);
+      pass(padded(parts));
+    }
+    for (Step step : steps) {
+      if (step.statistics != null) {
+        step.statistics.stepDone();
+      }
+    }
+  }
+
+  private static Part part(Step step, Batch batch, int microBatch) {
+    return new Part(
+        step.member,
+        batch,
+        step.step,
+        microBatch,
+        (double) batch.rows() / step.batch.rows(),
+        step.statistics == null ? null : step.statistics.magnitudes());
+  }
+
+  /** All to the length of the longest. */
+  private List<Part> padded(List<Part> parts) {
+    int longest = parts.stream().mapToInt(part -> part.batch.length()).max().orElseThrow();
+    int multiple = mode.lengthMultiple;
+    int whole = (longest + multiple - 1) / multiple * multiple;
+    int length = Math.max(longest, Math.min(whole, encoder.config().maxTokens()));
+    return parts.stream()
+        .map(
+            part ->
+                new Part(
+                    part.member,
+                    part.batch.padded(length),
+                    part.step,
+                    part.microBatch,
+                    part.share,
+                    part.magnitudes))
+        .toList();
+  }
+
+  private void pass(List<Part> parts) {
+    try (PointerScope scope = new PointerScope()) {
+      EncoderInput input = input(Batch.concatenated(parts.stream().map(Part::batch).toList()));
+      Joint joint = new Joint(parts, tape, input);
+      joint.begin(null);
+      Tensor x = embedded(parts, joint, input);
+      List<Tensor> targets = new ArrayList<>();
+      parts.forEach(part -> targets.add(part.member.run.head().targets(part.batch.targets())));
+      boolean calls =
+          parts.stream()
+              .anyMatch(part -> part.magnitudes != null || part.member.run.encoder() != null);
+      Recorded recorded = calls ? null : recorded(parts, x, input, targets);
+      List<Tensor> losses =
+          recorded == null
+              ? gradients(joint, x, input, targets)
+              : recorded.run(parts, x, input, targets);
+      for (int i = 0; i < losses.size(); i++) {
+        parts.get(i).member.losses.add(losses.get(i), parts.get(i).share);
+      }
     } finally {
       tape.clear();
     }
   }
 
-  /**
-   * Adds the gradients of the loss, by its share, to those of the parameters.
-   *
-   * @param x what the first layer that is computed here takes in, [B·T, hidden]
-   * @return the loss, []
-   */
-  private Tensor gradients(
-      ForwardPass pass, Tensor x, EncoderInput input, Tensor targets, double share) {
-    run.modules().begin(pass);
-    int from = prefix == null ? 0 : prefix.layers();
-    Tensor hidden = encoder.layers(from, encoder.config().layers(), x, input, run.modules());
-    Tensor logits = run.head().logits(Head.pool(hidden, input));
-    Tensor loss = run.head().loss(logits, targets, settings.labelSmoothing());
-    Tensor penalty = run.modules().penalty();
-    (penalty == null ? loss : loss.add(penalty)).mul(new Scalar(share)).backward();
-    return loss.detach();
+  private EncoderInput input(Batch batch) {
+    return EncoderInput.of(
+        encoder.device(), batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
   }
 
-  private Recorded recorded(Shape shape, Tensor x, EncoderInput input, Tensor targets) {
+  /** What the first layer that is computed for all parts at once takes in. */
+  private Tensor embedded(List<Part> parts, Joint joint, EncoderInput input) {
+    if (parts.get(0).member.prefix == null) {
+      return encoder.embed(input);
+    }
+    if (parts.size() == 1) {
+      return parts.get(0).member.prefix.apply(parts.get(0).batch, input, joint.insertions);
+    }
+    TensorVector own = new TensorVector();
+    for (Part part : parts) {
+      own.push_back(
+          part.member.prefix.apply(part.batch, input(part.batch), part.member.run.modules()));
+    }
+    return torch.cat(own, 0);
+  }
+
+  /** Parts as they go through the encoder together. */
+  private static final class Joint {
+    private final List<Part> parts;
+    private final Tape tape;
+    private final EncoderInput input;
+
+    /** What sits in the encoder. */
+    private final Insertions insertions;
+
+    Joint(List<Part> parts, Tape tape, EncoderInput input) {
+      this.parts = parts;
+      this.tape = tape;
+      this.input = input;
+      List<PeftModules> modules = parts.stream().map(part -> part.member.run.modules()).toList();
+      insertions =
+          parts.size() == 1
+              ? modules.get(0)
+              : new JointModules(
+                  tape,
+                  modules,
+                  parts.stream()
+                      .mapToLong(part -> (long) part.batch.rows() * input.length())
+                      .toArray());
+    }
+
+    /**
+     * Tells the modules what the pass is for.
+     *
+     * @param counters [parts, 2] int32, step and micro-batch of each, for a recording; null: those
+     *     of the parts
+     */
+    void begin(Tensor counters) {
+      long first = 0;
+      for (int i = 0; i < parts.size(); i++) {
+        Part part = parts.get(i);
+        part.member
+            .run
+            .modules()
+            .begin(
+                new ForwardPass(
+                    tape,
+                    true,
+                    part.member.run.seed(),
+                    counters == null ? part.step : 0,
+                    counters == null ? part.microBatch : 0,
+                    part.magnitudes,
+                    input.rowMask().narrow(0, first, part.batch.rows()),
+                    part.batch.tokens(),
+                    counters == null ? null : counters.select(0, i)));
+        first += part.batch.rows();
+      }
+    }
+  }
+
+  /**
+   * Adds the gradients of the losses, each by its share, to those of the parameters.
+   *
+   * @param joint whose modules know what the pass is for
+   * @param x what the first layer that is computed here takes in, [B·T, hidden]
+   * @return the parts' losses, [] each
+   */
+  private List<Tensor> gradients(Joint joint, Tensor x, EncoderInput input, List<Tensor> targets) {
+    FrozenPrefix prefix = joint.parts.get(0).member.prefix;
+    int from = prefix == null ? 0 : prefix.layers();
+    Tensor hidden = encoder.layers(from, encoder.config().layers(), x, input, joint.insertions);
+    Tensor pooled = Head.pool(hidden, input);
+    List<Tensor> losses = new ArrayList<>();
+    Tensor sum = null;
+    long first = 0;
+    for (int i = 0; i < joint.parts.size(); i++) {
+      Part part = joint.parts.get(i);
+      Head head = part.member.run.head();
+      Tensor own = joint.parts.size() == 1 ? pooled : pooled.narrow(0, first, part.batch.rows());
+      Tensor loss = head.loss(head.logits(own), targets.get(i), settings.labelSmoothing());
+      losses.add(loss.detach());
+      Tensor penalty = part.member.run.modules().penalty();
+      Tensor share = (penalty == null ? loss : loss.add(penalty)).mul(new Scalar(part.share));
+      sum = sum == null ? share : sum.add(share);
+      first += part.batch.rows();
+    }
+    sum.backward();
+    return losses;
+  }
+
+  /** Null: the pass goes call by call. */
+  private Recorded recorded(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
+    Shape shape =
+        new Shape(
+            parts.stream().map(Part::member).toList(),
+            parts.stream().map(part -> part.batch.rows()).toList(),
+            parts.stream().map(Part::share).toList(),
+            input.length(),
+            input.padded());
     Recorded known = recordings.get(shape);
+    if (!recording) {
+      return known != null && known.work.recorded() ? known : null;
+    }
     if (known != null) {
       return known;
     }
@@ -201,7 +337,7 @@ final class GradientPasses implements AutoCloseable {
       eldest.next().close();
       eldest.remove();
     }
-    Recorded made = new Recorded(x, input, targets, shape.share);
+    Recorded made = new Recorded(parts, x, input, targets);
     recordings.put(shape, made);
     return made;
   }
@@ -212,28 +348,27 @@ final class GradientPasses implements AutoCloseable {
     private final Tape tape = new Tape();
 
     private final PointerScope scope;
+    private final List<Part> parts;
     private final Tensor x;
     private final EncoderInput input;
-    private final Tensor targets;
+    private final List<Tensor> targets = new ArrayList<>();
 
-    /** [2] int32, step and micro-batch. */
-    private final Tensor counter;
+    /** [parts, 2] int32, step and micro-batch of each. */
+    private final Tensor counters;
 
-    /** [] float32. */
-    private final Tensor loss;
+    /** [] float32 each. */
+    private final List<Tensor> losses = new ArrayList<>();
 
-    private final double share;
     private final RecordedWork work;
 
     /** With tensors like these. */
-    Recorded(Tensor x, EncoderInput input, Tensor targets, double share) {
-      this.share = share;
+    Recorded(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
+      this.parts = parts;
       try (PointerScope own = new PointerScope();
           NoGradGuard guard = new NoGradGuard()) {
         scope = own;
         own.extend();
         this.x = x.detach().clone();
-        this.targets = targets.clone();
         this.input =
             new EncoderInput(
                 input.ids().clone(),
@@ -244,38 +379,51 @@ final class GradientPasses implements AutoCloseable {
                 input.tokens(),
                 input.largestId());
         ComputeDevice device = input.device();
-        counter = torch.zeros(new long[] {2}, device.options(torch.ScalarType.Int));
-        loss = torch.zeros(new long[0], device.options(torch.ScalarType.Float));
+        counters = torch.zeros(new long[] {parts.size(), 2}, device.options(torch.ScalarType.Int));
+        for (Tensor target : targets) {
+          this.targets.add(target.clone());
+          losses.add(torch.zeros(new long[0], device.options(torch.ScalarType.Float)));
+        }
       }
-      List<Tensor> changed = new ArrayList<>(List.of(loss, run.head().parameters().gradients()));
-      run.modules().groups().values().stream().map(FlatParameters::gradients).forEach(changed::add);
+      List<Tensor> changed = new ArrayList<>(losses);
+      for (Part part : parts) {
+        changed.add(part.member.run.head().parameters().gradients());
+        part.member.run.modules().groups().values().stream()
+            .map(FlatParameters::gradients)
+            .forEach(changed::add);
+      }
       work = new RecordedWork(mode.recorder, this::pass, changed);
     }
 
-    /** The loss, good until the next call. */
-    Tensor run(Tensor x, EncoderInput input, Tensor targets, int step, int microBatch) {
+    /** The losses, good until the next call. */
+    List<Tensor> run(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
       try (NoGradGuard guard = new NoGradGuard()) {
         this.x.copy_(x);
-        this.targets.copy_(targets);
         this.input.ids().copy_(input.ids());
         this.input.types().copy_(input.types());
         this.input.mask().copy_(input.mask());
         this.input.rowMask().copy_(input.rowMask());
-        counter.select(0, 0).fill_(new Scalar(step));
-        counter.select(0, 1).fill_(new Scalar(microBatch));
+        for (int i = 0; i < parts.size(); i++) {
+          this.targets.get(i).copy_(targets.get(i));
+          counters.select(0, i).select(0, 0).fill_(new Scalar(parts.get(i).step));
+          counters.select(0, i).select(0, 1).fill_(new Scalar(parts.get(i).microBatch));
+        }
       }
       work.run();
-      return loss;
+      recording &= !work.givenUp();
+      return losses;
     }
 
     /** What is recorded: it reads no number that may change. */
     private void pass() {
       try (PointerScope temporary = new PointerScope()) {
-        ForwardPass pass =
-            new ForwardPass(tape, true, run.seed(), 0, 0, null, input.rowMask(), 0, counter);
-        Tensor own = gradients(pass, x, input, targets, share);
+        Joint joint = new Joint(parts, tape, input);
+        joint.begin(counters);
+        List<Tensor> own = gradients(joint, x, input, targets);
         try (NoGradGuard guard = new NoGradGuard()) {
-          loss.copy_(own);
+          for (int i = 0; i < own.size(); i++) {
+            losses.get(i).copy_(own.get(i));
+          }
         }
       } finally {
         tape.clear();
@@ -294,6 +442,5 @@ final class GradientPasses implements AutoCloseable {
   public void close() {
     recordings.values().forEach(Recorded::close);
     recordings.clear();
-    losses.close();
   }
 }

@@ -28,26 +28,41 @@ import org.prunepeft.train.TrainingSettings;
 public final class Trainer implements AutoCloseable {
   private static final int EVALUATION_BATCH = 64;
 
-  /** A progress bar should not stand still for longer. */
-  private static final long MOST_NANOS_UNREAD = 200_000_000;
-
   private final Encoder encoder;
   private final TrainingSettings settings;
   private final GradientPasses.Mode mode;
+
+  /** Null: it trains alone. */
+  private final Meeting meeting;
+
   private final Tape tape = new Tape();
 
   /**
    * @param encoder stays the caller's
    */
   public Trainer(Encoder encoder, TrainingSettings settings) {
-    this(encoder, settings, GradientPasses.Mode.of(encoder.device()));
+    this(encoder, settings, null);
+  }
+
+  /**
+   * @param encoder stays the caller's
+   * @param meeting where its trainings wait for those of others on the same encoder; null: it
+   *     trains alone
+   */
+  public Trainer(Encoder encoder, TrainingSettings settings, Meeting meeting) {
+    this(encoder, settings, meeting, GradientPasses.Mode.of(encoder.device()));
   }
 
   /** With passes made in another way than that of the encoder's device. */
-  Trainer(Encoder encoder, TrainingSettings settings, GradientPasses.Mode mode) {
+  Trainer(Encoder encoder, TrainingSettings settings, Meeting meeting, GradientPasses.Mode mode) {
     this.encoder = encoder;
     this.settings = settings;
+    this.meeting = meeting;
     this.mode = mode;
+  }
+
+  Encoder encoder() {
+    return encoder;
   }
 
   /**
@@ -102,23 +117,31 @@ public final class Trainer implements AutoCloseable {
     return run.epochs * new Batches(run.data, settings.examplesPerStep()).count();
   }
 
-  private List<ParameterGroup> groups(Run run) {
-    List<ParameterGroup> groups = new ArrayList<>();
-    run.modules
-        .groups()
-        .forEach(
-            (type, parameters) ->
-                groups.add(
-                    new ParameterGroup(type, parameters, settings.moduleLearningRate(type))));
-    if (run.encoder != null) {
-      groups.add(new ParameterGroup("encoder", run.encoder, settings.encoderLearningRate()));
-    }
-    groups.add(headGroup(settings, run.head));
-    return groups;
-  }
-
   static ParameterGroup headGroup(TrainingSettings settings, Head head) {
     return new ParameterGroup("head", head.parameters(), settings.headLearningRate());
+  }
+
+  /**
+   * A training that is wanted.
+   *
+   * @param statistics gathers what criteria need, while AdaLoRA's ranks stay as they are; null:
+   *     nothing is gathered
+   */
+  record Request(Run run, StepListener listener, RoundStatistics statistics) {}
+
+  /**
+   * How one of several trainings ended.
+   *
+   * @param failure null: it did not fail
+   */
+  record Outcome(Result result, RuntimeException failure) {
+    /** The result, if there is one. */
+    Result get() {
+      if (failure != null) {
+        throw failure;
+      }
+      return result;
+    }
   }
 
   /**
@@ -130,78 +153,47 @@ public final class Trainer implements AutoCloseable {
    * @throws IllegalStateException if the loss is not finite
    */
   Result train(Run run, StepListener listener, RoundStatistics statistics) {
-    Batches batches = new Batches(run.data, settings.examplesPerStep());
-    List<ParameterGroup> groups = groups(run);
-    int steps = steps(run);
-    int step = 0;
-    int epoch = 0;
-    int bestEpoch = 0;
-    Evaluation best = null;
-    try (FrozenPrefix prefix = prefix(run, run.data);
-        FrozenPrefix validationPrefix = prefix(run, run.validation);
-        GradientPasses passes = passes(run, prefix);
-        Optimizer optimizer = new Optimizer(settings, groups);
-        // Where modules are judged as wholes, what AdaLoRA's budget leaves of them would blur it.
-        RankAllocator ranks = statistics == null ? RankAllocator.of(run.modules, steps) : null;
-        Snapshot snapshot = run.validation == null ? null : new Snapshot(groups)) {
-      Unread unread = new Unread(passes.losses(), listener, steps);
-      while (epoch < run.epochs && (best == null || !outOfPatience(epoch - bestEpoch, run))) {
-        epoch++;
-        double lossSum = 0;
-        for (Batch batch : batches.shuffled(run.seed, epoch)) {
-          if (listener.cancelled()) {
-            unread.read();
-            throw new CancellationException("cancelled at step " + step + " of " + steps);
-          }
-          double factor = settings.rateFactor(step, steps);
-          passes.step(batch, step, statistics);
-          step++;
-          if (ranks != null) {
-            ranks.observe(step);
-          }
-          optimizer.step(factor);
-          if (ranks != null) {
-            ranks.allocate(step);
-          }
-          unread.add(step, factor, batch.rows());
-          if (unread.due()) {
-            lossSum += unread.read();
-          }
-        }
-        lossSum += unread.read();
-        Evaluation validation = null;
-        if (run.validation != null) {
-          validation =
-              Evaluation.of(
-                  predict(run.modules, run.head, run.validation, validationPrefix),
-                  run.validation.targets());
-          // Before the last choice, AdaLoRA has more singular values than the budget allows.
-          boolean within = ranks == null || ranks.settled(step);
-          if (within && (best == null || validation.primary() > best.primary())) {
-            best = validation;
-            bestEpoch = epoch;
-            snapshot.take();
-          }
-        }
-        listener.epoch(epoch, run.epochs, lossSum / run.data.size(), validation);
-      }
-      if (best != null) {
-        snapshot.restore();
-      }
-      run.head.fold();
-      return new Result(best, best == null ? epoch : bestEpoch, epoch);
-    }
-  }
-
-  private boolean outOfPatience(int epochsSinceBest, Run run) {
-    return run.validation != null
-        && settings.earlyStoppingPatience() > 0
-        && epochsSinceBest >= settings.earlyStoppingPatience();
+    Request request = new Request(run, listener, statistics);
+    Outcome outcome =
+        meeting == null ? train(List.of(request)).get(0) : meeting.train(this, request);
+    return outcome.get();
   }
 
   /** Trains without gathering statistics; see the other method. */
   public Result train(Run run, StepListener listener) {
     return train(run, listener, null);
+  }
+
+  /**
+   * Trains several at once: each step of theirs is one pass through the encoder. What one has
+   * thrown ends it, and the others go on.
+   *
+   * @param requests one or more, on the frozen encoder if there are more
+   * @return how each ended, in the same order
+   */
+  List<Outcome> train(List<Request> requests) {
+    int lowest = requests.stream().mapToInt(request -> lowest(request.run)).min().orElseThrow();
+    List<Training> trainings = new ArrayList<>();
+    try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode)) {
+      for (Request request : requests) {
+        trainings.add(new Training(this, request, mode.losses(), lowest, requests.size()));
+      }
+      List<Training> going = new ArrayList<>(trainings);
+      while (!going.isEmpty()) {
+        going.removeIf(training -> !training.next());
+        if (!going.isEmpty()) {
+          passes.step(going.stream().map(Training::step).toList());
+          going.removeIf(training -> !training.stepDone());
+        }
+      }
+      return trainings.stream().map(Training::outcome).toList();
+    } finally {
+      trainings.forEach(Training::close);
+    }
+  }
+
+  TrainingSettings settings() {
+    return settings;
   }
 
   /**
@@ -211,60 +203,11 @@ public final class Trainer implements AutoCloseable {
    * @return the mean loss
    */
   double step(Run run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
-    try (GradientPasses passes = passes(run, prefix)) {
-      passes.step(batch, step, statistics);
-      return passes.losses().read()[0];
-    }
-  }
-
-  private GradientPasses passes(Run run, FrozenPrefix prefix) {
-    return new GradientPasses(encoder, settings, run, prefix, tape, mode);
-  }
-
-  /** Steps whose losses have not been read yet, and who is told of them. */
-  private static final class Unread {
-    private record Step(int number, double factor, int rows) {}
-
-    private final StepLosses losses;
-    private final StepListener listener;
-    private final int steps;
-    private final List<Step> unread = new ArrayList<>();
-    private long lastRead = System.nanoTime();
-
-    Unread(StepLosses losses, StepListener listener, int steps) {
-      this.losses = losses;
-      this.listener = listener;
-      this.steps = steps;
-    }
-
-    void add(int number, double factor, int rows) {
-      unread.add(new Step(number, factor, rows));
-    }
-
-    boolean due() {
-      return losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD;
-    }
-
-    /** Tells of each step, and returns the sum of the losses over the examples. */
-    double read() {
-      double sum = 0;
-      double[] values = losses.read();
-      for (int i = 0; i < values.length; i++) {
-        Step step = unread.get(i);
-        if (!Double.isFinite(values[i])) {
-          throw new IllegalStateException(
-              "the loss is "
-                  + values[i]
-                  + " at step "
-                  + step.number
-                  + "; lower the learning rates");
-        }
-        sum += values[i] * step.rows;
-        listener.step(step.number, steps, values[i], step.factor);
-      }
-      unread.clear();
-      lastRead = System.nanoTime();
-      return sum;
+    try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode);
+        StepLosses losses = new StepLosses(encoder.device(), 1)) {
+      GradientPasses.Member member = new GradientPasses.Member(run, prefix, losses);
+      passes.step(List.of(new GradientPasses.Step(member, batch, step, statistics)));
+      return losses.read()[0];
     }
   }
 
@@ -277,8 +220,7 @@ public final class Trainer implements AutoCloseable {
     return predict(modules, head, data, null);
   }
 
-  private Predictions predict(
-      PeftModules modules, Head head, EncodedDataset data, FrozenPrefix prefix) {
+  Predictions predict(PeftModules modules, Head head, EncodedDataset data, FrozenPrefix prefix) {
     int width = head.schema().outputs();
     float[] outputs = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
@@ -327,12 +269,19 @@ public final class Trainer implements AutoCloseable {
     return pooled;
   }
 
+  /** The lowest layer with a module. */
+  private static int lowest(Run run) {
+    return run.modules.candidates().stream().mapToInt(Candidate::layer).min().orElse(0);
+  }
+
   /**
    * Keeps what the layers below the lowest module say of the data, where there are such layers and
    * the data comes more than once.
+   *
+   * @param lowest the lowest layer with a module of the run or of those that it is trained with
+   * @param runs how many are trained together, which share the room
    */
-  private FrozenPrefix prefix(Run run, EncodedDataset data) {
-    int lowest = run.modules.candidates().stream().mapToInt(Candidate::layer).min().orElse(0);
+  FrozenPrefix prefix(Run run, EncodedDataset data, int lowest, int runs) {
     if (data == null
         || run.epochs == 1
         || run.encoder != null
@@ -340,7 +289,7 @@ public final class Trainer implements AutoCloseable {
         || settings.activationCacheMegabytes() == 0) {
       return null;
     }
-    long bytes = (long) settings.activationCacheMegabytes() << 20;
+    long bytes = ((long) settings.activationCacheMegabytes() << 20) / runs;
     return new FrozenPrefix(encoder, lowest, data, bytes, settings.activationCacheHalf());
   }
 

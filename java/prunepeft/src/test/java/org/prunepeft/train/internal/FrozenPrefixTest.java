@@ -16,11 +16,9 @@ import org.prunepeft.data.internal.Batch;
 import org.prunepeft.data.internal.Batches;
 import org.prunepeft.data.internal.EncodedDataset;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.model.Encoder;
-import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.ForwardingEncoder;
 import org.prunepeft.model.Insertions;
-import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -37,34 +35,17 @@ class FrozenPrefixTest {
   private Counting encoder;
 
   /** An encoder that counts the rows that go through its lower layers. */
-  private static final class Counting implements Encoder {
-    private final Encoder encoder = SmallBert.create();
+  private static final class Counting extends ForwardingEncoder {
     private long lowerTokens;
 
-    @Override
-    public EncoderConfig config() {
-      return encoder.config();
-    }
-
-    @Override
-    public Precision precision() {
-      return encoder.precision();
+    Counting() {
+      super(SmallBert.create());
     }
 
     @Override
     public Tensor embed(EncoderInput input) {
       lowerTokens += input.tokens();
-      return encoder.embed(input);
-    }
-
-    @Override
-    public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
-      return encoder.layers(from, to, x, input, insertions);
-    }
-
-    @Override
-    public void close() {
-      encoder.close();
+      return super.embed(input);
     }
   }
 

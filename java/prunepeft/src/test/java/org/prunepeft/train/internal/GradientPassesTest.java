@@ -76,7 +76,7 @@ class GradientPassesTest {
 
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
     return keep(
-        new Trainer(encoder, settings, new GradientPasses.Mode(recorder, MULTIPLE, losses)));
+        new Trainer(encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses)));
   }
 
   /** The same weights each time. */
@@ -231,6 +231,20 @@ class GradientPassesTest {
         };
     trainer(settings, keeping, LOSSES).train(run, StepListener.NONE);
     assertTrue(launches[0] > 0);
+    assertSame(weights(expected), weights(run));
+  }
+
+  /** Not once a shape: what hinders one hinders the others, and each try waits for the device. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void passesThatCannotBeRecordedAreTriedOnce() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    Trainer.Run expected = run(0.1, 0, 6, null);
+    trainer(settings, null, 1).train(expected, StepListener.NONE);
+    recorder.refusal = new IllegalStateException("made up: it waits for the device");
+    Trainer.Run run = run(0.1, 0, 6, null);
+    trainer(settings, recorder, LOSSES).train(run, StepListener.NONE);
+    assertEquals(1, recorder.count("record"));
     assertSame(weights(expected), weights(run));
   }
 
