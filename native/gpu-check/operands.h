@@ -8,6 +8,7 @@
 #include "device.h"
 #include "fused_path.h"
 #include "lora_path/cost.h"
+#include "prunepeft/adamw.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 #include "prunepeft/multi_lora.h"
@@ -337,15 +338,18 @@ class Operands {
   std::unique_ptr<Memory> workspace_;
 };
 
-/** Modules with an A and a B each, as in a model: `shapes` gives K and N of each of a layer's modules. */
+/** K and N of each of a layer's linears. */
+using LinearSizes = std::vector<std::pair<int64_t, int64_t>>;
+
+/** Modules with an A and a B each, as in a model, whose layers are alike. */
 class Modules {
  public:
-  Modules(pp_dtype dtype, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r, uint64_t seed) {
+  Modules(pp_dtype dtype, int layers, const LinearSizes& linears, int64_t r, uint64_t seed) {
     std::vector<pp_segment> segments;
     std::vector<int64_t> offsets;
     for (int layer = 0; layer < layers; layer++)
-      for (const auto& shape : shapes)
-        for (int64_t n : {shape.first * r, shape.second * r}) {
+      for (const auto& [K, N] : linears)
+        for (int64_t n : {K * r, N * r}) {
           segments.push_back({nullptr, nullptr, n, static_cast<int32_t>(segments.size() / 2), 0});
           offsets.push_back(weights_);
           weights_ += (n + 7) / 8 * 8;
@@ -388,7 +392,7 @@ class Modules {
          0,
          {rounds_ * bytes_, 0, 0, 2 * rounds_}}};
   }
-  int64_t weights() const { return weights_; }
+  size_t bytes() const { return w_->bytes() + g_->bytes(); }
 
  private:
   int64_t weights_ = 0;
@@ -397,5 +401,84 @@ class Modules {
   int rounds_ = 0;
   std::unique_ptr<Memory> w_, g_, workspace_, table_, threshold_;
   pp_importance_plan* plan_ = nullptr;
+};
+
+/**
+ * AdamW's state of such modules, and copies of their weights in the type. These lie in rows as long as those of the bordered
+ * operands [[W,B],[A,0]], but one buffer has the A and B of all layers of a linear.
+ */
+class Training {
+ public:
+  Training(pp_dtype dtype, int layers, const LinearSizes& linears, int64_t r, uint64_t seed) {
+    const size_t size = pp_dtype_size(dtype);
+    for (const auto& [K, N] : linears) {
+      borders_.push_back(std::make_unique<Memory>(static_cast<size_t>((N + layers * r) * (K + layers * r)) * size));
+      borders_.back()->poison(0);
+    }
+    std::vector<pp_weight_copy> copies;
+    Cost step = {};
+    for (int layer = 0; layer < layers; layer++)
+      for (size_t i = 0; i < linears.size(); i++) {
+        const auto [K, N] = linears[i];
+        const int64_t ld = K + layers * r;
+        const auto in_border = [&, i = i](int64_t row, int64_t column) {
+          return borders_[i]->data<char>() + static_cast<size_t>(row * ld + column) * size;
+        };
+        copies.push_back({weights_, r, K, in_border(N + layer * r, 0), ld});
+        weights_ += r * K;
+        copies.push_back({weights_, N, r, in_border(0, layer * r), ld});
+        weights_ += N * r;
+        step +=
+            Costs{0, static_cast<double>(K), static_cast<double>(N), static_cast<double>(r), static_cast<double>(size)}.adamw();
+      }
+    step.launches = 1;
+    step_cost_ = step;
+    copied_bytes_ = static_cast<double>(weights_) * static_cast<double>(size);
+    w_ = random_elements(PP_FLOAT32, weights_, seed);
+    g_ = random_elements(PP_FLOAT32, weights_, seed + 1);
+    for (auto* state : {&mean_, &square_}) {
+      *state = std::make_unique<Memory>(w_->bytes());
+      (*state)->poison(0);
+    }
+    const pp_device device = {PP_CUDA, 0, nullptr};
+    check(pp_adamw_create(&device, dtype, weights_, copies.data(), static_cast<int64_t>(copies.size()), &plan_));
+  }
+  ~Training() { pp_adamw_destroy(plan_); }
+  Training(const Training&) = delete;
+
+  /** Calls that change what is there. */
+  std::vector<Call> calls() {
+    std::vector<Memory*> copies, written = {w_.get(), mean_.get(), square_.get()};
+    for (const auto& border : borders_) copies.push_back(border.get());
+    written.insert(written.end(), copies.begin(), copies.end());
+    const double refreshed = static_cast<double>(w_->bytes()) + copied_bytes_;
+    // The copies are not the weights' before the first call.
+    return {{"adamw_refresh",
+             [this](const pp_device& d) { check(pp_adamw_refresh(&d, plan_, w_->data<float>())); },
+             copies,
+             refreshed,
+             0,
+             {refreshed, 0, 0, 1}},
+            {"adamw",
+             [this](const pp_device& d) {
+               const pp_adamw_settings settings = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, 3};
+               check(pp_adamw_step(&d, plan_, &settings, w_->data<float>(), g_->data<float>(), mean_->data<float>(),
+                                   square_->data<float>()));
+             },
+             written, step_cost_.bytes, 0, step_cost_}};
+  }
+  size_t bytes() const {
+    size_t bytes = 4 * w_->bytes();
+    for (const auto& border : borders_) bytes += border->bytes();
+    return bytes;
+  }
+
+ private:
+  int64_t weights_ = 0;
+  double copied_bytes_ = 0;
+  Cost step_cost_ = {};
+  std::vector<std::unique_ptr<Memory>> borders_;
+  std::unique_ptr<Memory> w_, g_, mean_, square_;
+  pp_adamw* plan_ = nullptr;
 };
 }  // namespace gpu_check

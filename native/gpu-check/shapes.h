@@ -28,6 +28,8 @@ inline std::string group_name(const Shape& shape) {
          std::to_string(shape.N) + "," + std::to_string(shape.r);
 }
 
+/** Two of each of RoBERTa-large's layers' linears with a module each: 96 tensors. */
+constexpr const char* kRobertaModules = "RoBERTa-large, query and value, r 32";
 /** All of Llama-7B's linears with a module each: 448 tensors. */
 constexpr const char* kLlamaModules = "Llama-7B, all linears, r 16";
 }  // namespace gpu_check

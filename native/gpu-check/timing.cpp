@@ -251,17 +251,17 @@ void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   }
 }
 
-void time_importance(const char* name, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r,
-                     const Run& run) {
+/** Each call on all modules of a model: importance (of Modules), AdamW (of Training). */
+template <class Model>
+void time_model(const char* name, int layers, const LinearSizes& linears, int64_t r, const Run& run) {
   if (run.table->is_full()) return run.table->leave_out(std::string(name) + ", " + dtype_name(run.dtype) + ", all calls");
-  std::vector<std::unique_ptr<Modules>> modules;
-  modules.push_back(std::make_unique<Modules>(run.dtype, layers, shapes, r, 1));
-  const size_t bytes = static_cast<size_t>(modules[0]->weights()) * 2 * pp_dtype_size(run.dtype);
-  const int sets = set_count(bytes, run.l2_bytes);
+  std::vector<std::unique_ptr<Model>> models;
+  models.push_back(std::make_unique<Model>(run.dtype, layers, linears, r, 1));
+  const int sets = set_count(models[0]->bytes(), run.l2_bytes);
   for (int i = 1; i < sets; i++)
-    modules.push_back(std::make_unique<Modules>(run.dtype, layers, shapes, r, static_cast<uint64_t>(i)));
+    models.push_back(std::make_unique<Model>(run.dtype, layers, linears, r, static_cast<uint64_t>(2 * i)));
   std::vector<std::vector<Call>> calls;
-  for (const auto& m : modules) calls.push_back(m->calls());
+  for (const auto& model : models) calls.push_back(model->calls());
   time_calls(name, calls, run);
 }
 
@@ -347,16 +347,17 @@ int time_all(const char* json_path, double seconds) {
     const Ceilings ceilings =
         table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
-    constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
+    constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
     for (const Shape& shape : kShapes) time_layer(shape, true, run);
     for (const Shape& shape : kShapes)
       if (shape.K <= 4096 / kShrink) time_shape(shape, run);
-    time_importance("RoBERTa-large, query and value, r 32", 24,
-                    {{1024 / kShrink, 1024 / kShrink}, {1024 / kShrink, 1024 / kShrink}}, 32, run);
-    time_importance(
-        kLlamaModules, 32,
-        {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16, run);
+    for (const auto& time : {time_model<Modules>, time_model<Training>}) {
+      time(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
+      time(kLlamaModules, 32,
+           {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16,
+           run);
+    }
     if (dtype == PP_FLOAT32) break;
     for (int64_t rank : kRanks)
       for (Shape shape : kShapes) {

@@ -111,6 +111,12 @@ TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
   CHECK_EQUAL(cost.fused_grad_input(LinearPath::kWarpgroupClusters).launches, 1);
 }
 
+TEST(adamw_moves_28_bytes_a_weight_and_those_of_its_copy) {
+  const Costs cost = {1, 4096, 11008, 16, 2};
+  CHECK_EQUAL(cost.adamw().bytes, 30.0 * 16 * (4096 + 11008));
+  CHECK_EQUAL(cost.adamw().launches, 1);
+}
+
 TEST(large_products_go_to_the_library_on_hopper) {
   const LoraShape llama = {8192, 4096, 4096, 16, 2, false};
   CHECK(choose_paths(device_of(9, 0, 14), llama, kAllPaths).forward == PP_LORA_BORDERED);

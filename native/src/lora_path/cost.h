@@ -176,6 +176,8 @@ struct Costs {
     return cost;
   }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
+  /** Of A and B, float32, with their gradients and moments, and a copy of them in the type. */
+  Cost adamw() const { return {(28 + size) * r * (K + N), 0, 0, 1}; }
   Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
   Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
 

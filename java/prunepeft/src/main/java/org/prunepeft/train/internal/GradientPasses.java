@@ -1,6 +1,7 @@
 package org.prunepeft.train.internal;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -69,6 +70,15 @@ final class GradientPasses implements AutoCloseable {
   private final Tape tape;
   private final Mode mode;
 
+  /**
+   * How often a shape has to come again at least, as it looks, for a recording to be worth making:
+   * it costs some three passes.
+   */
+  private static final int LEAST_USES = 8;
+
+  /** How often each shape has come. */
+  private final Map<Shape, Integer> met = new HashMap<>();
+
   /** The one that was used last comes last. */
   private final Map<Shape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
@@ -80,16 +90,19 @@ final class GradientPasses implements AutoCloseable {
     private final Trainer.Run run;
     private final FrozenPrefix prefix;
     private final StepLosses losses;
+    private final int steps;
 
     /**
      * @param prefix null: all layers are computed each time; of all members or of none, and of as
      *     many layers
      * @param losses of its steps, to be read before there are too many
+     * @param steps how many it will have
      */
-    Member(Trainer.Run run, FrozenPrefix prefix, StepLosses losses) {
+    Member(Trainer.Run run, FrozenPrefix prefix, StepLosses losses, int steps) {
       this.run = run;
       this.prefix = prefix;
       this.losses = losses;
+      this.steps = steps;
     }
   }
 
@@ -329,7 +342,7 @@ final class GradientPasses implements AutoCloseable {
     if (!recording) {
       return known != null && known.work.recorded() ? known : null;
     }
-    if (known != null) {
+    if (known != null || !worthwhile(shape, parts.get(0))) {
       return known;
     }
     if (recordings.size() == MOST_RECORDINGS) {
@@ -340,6 +353,13 @@ final class GradientPasses implements AutoCloseable {
     Recorded made = new Recorded(parts, x, input, targets);
     recordings.put(shape, made);
     return made;
+  }
+
+  /** Whether a shape that has come once more may be expected to come often enough. */
+  private boolean worthwhile(Shape shape, Part part) {
+    int times = met.merge(shape, 1, Integer::sum);
+    int left = part.member.steps - part.step - 1;
+    return times > 1 && (double) times / (part.step + 1) * left >= LEAST_USES;
   }
 
   /** The pass of one shape, on tensors that stay. */
