@@ -6,8 +6,8 @@
 //                               times every family, within 180 seconds or those given
 // gpu_check goals <file.json>   prints this project's goals beside what is measured there; no device is needed
 //
-// With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out: for a device on which
-// its test has failed.
+// With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out, with
+// PRUNEPEFT_WITHOUT_CLUSTERS its form in clusters: for a device on which its test has failed.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
@@ -20,6 +20,8 @@ int main(int count, char** arguments) {
 #endif
   if (getenv("PRUNEPEFT_WITHOUT_WARPGROUPS") != nullptr)
     pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutWarpgroups);
+  else if (getenv("PRUNEPEFT_WITHOUT_CLUSTERS") != nullptr)
+    pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutClusters);
   if (count == 2 && strcmp(arguments[1], "predict") == 0) {
     gpu_check::print_predictions();
     return 0;

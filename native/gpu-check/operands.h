@@ -250,28 +250,26 @@ class Operands {
     const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
     for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
       const std::string suffix = dropout != nullptr ? ", dropout" : "";
-      calls.push_back(
-          {"linear_forward" + suffix,
-           [this, dropout](const pp_device& d) {
-             check(pp_linear_forward(&d, linear_, M_, x_->data(), K_, &linear_branch_, 1, dropout, wide_out_.data(), N_,
-                                     workspace_->data(), workspace_->bytes()));
-           },
-           {&s_out_, &wide_out_},
-           0,
-           linear_flops,
-           (dropout != nullptr ? dropped : costs)
-               .fused_forward(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward)))});
-      calls.push_back(
-          {"linear_grad_input" + suffix,
-           [this, dropout](const pp_device& d) {
-             check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout, out_.data(), K_,
-                                        workspace_->data(), workspace_->bytes()));
-           },
-           {&out_},
-           0,
-           2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
-           (dropout != nullptr ? dropped : costs)
-               .fused_grad_input(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput)))});
+      calls.push_back({"linear_forward" + suffix,
+                       [this, dropout](const pp_device& d) {
+                         check(pp_linear_forward(&d, linear_, M_, x_->data(), K_, &linear_branch_, 1, dropout, wide_out_.data(),
+                                                 N_, workspace_->data(), workspace_->bytes()));
+                       },
+                       {&s_out_, &wide_out_},
+                       0,
+                       linear_flops,
+                       (dropout != nullptr ? dropped : costs)
+                           .fused_forward(chosen_path(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward)))});
+      calls.push_back({"linear_grad_input" + suffix,
+                       [this, dropout](const pp_device& d) {
+                         check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout,
+                                                    out_.data(), K_, workspace_->data(), workspace_->bytes()));
+                       },
+                       {&out_},
+                       0,
+                       2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
+                       (dropout != nullptr ? dropped : costs)
+                           .fused_grad_input(chosen_path(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput)))});
     }
     return calls;
   }

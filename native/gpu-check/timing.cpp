@@ -342,9 +342,13 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
   const double library = library_rate(dtype, cublas, timer);
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
-  return {copy_bytes, library > 0 ? library : own,
-          own,        draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
-          launch,     library > 0 ? kWarpgroupShare * library : own};
+  return {copy_bytes,
+          library > 0 ? library : own,
+          own,
+          draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch,
+          library > 0 ? kWarpgroupShare * library : own,
+          library > 0 ? kClusterShare * library : own};
 }
 }  // namespace
 
@@ -373,7 +377,7 @@ int time_all(const char* json_path, double seconds) {
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
     constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};

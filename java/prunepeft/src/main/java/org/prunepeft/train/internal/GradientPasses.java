@@ -45,19 +45,23 @@ final class GradientPasses implements AutoCloseable {
    * @param lengthMultiple batches are padded to a multiple of so many tokens, as far as the encoder
    *     has positions
    * @param losses of how many steps are kept before they are read
+   * @param leastUses a shape is recorded if it may be expected to come so often at least
    */
-  record Mode(RecordedWork.Recorder recorder, int lengthMultiple, int losses) {
-    private static final Mode CALLS = new Mode(null, 1, 1);
+  record Mode(RecordedWork.Recorder recorder, int lengthMultiple, int losses, int leastUses) {
+    private static final Mode CALLS = new Mode(null, 1, 1, 0);
 
     /** Rows of 16 tokens also suit the kernels of attention. */
     private static final int GPU_LENGTHS = 16;
 
     private static final int GPU_LOSSES = 32;
 
+    /** A recording costs some three passes. */
+    private static final int GPU_USES = 8;
+
     /** That of a device. */
     static Mode of(ComputeDevice device) {
       return device.isCuda()
-          ? new Mode(RecordedWork.recorder(device).orElse(null), GPU_LENGTHS, GPU_LOSSES)
+          ? new Mode(RecordedWork.recorder(device).orElse(null), GPU_LENGTHS, GPU_LOSSES, GPU_USES)
           : CALLS;
     }
   }
@@ -69,12 +73,6 @@ final class GradientPasses implements AutoCloseable {
   private final TrainingSettings settings;
   private final Tape tape;
   private final Mode mode;
-
-  /**
-   * How often a shape has to come again at least, as it looks, for a recording to be worth making:
-   * it costs some three passes.
-   */
-  private static final int LEAST_USES = 8;
 
   /** How often each shape has come. */
   private final Map<Shape, Integer> met = new HashMap<>();
@@ -359,7 +357,8 @@ final class GradientPasses implements AutoCloseable {
   private boolean worthwhile(Shape shape, Part part) {
     int times = met.merge(shape, 1, Integer::sum);
     int left = part.member.steps - part.step - 1;
-    return times > 1 && (double) times / (part.step + 1) * left >= LEAST_USES;
+    return mode.leastUses == 0
+        || times > 1 && (double) times / (part.step + 1) * left >= mode.leastUses;
   }
 
   /** The pass of one shape, on tensors that stay. */

@@ -154,7 +154,9 @@ class DeviceTrainingTest {
             .maxGradNorm(1)
             .build();
     Trainer trainer =
-        keep(new Trainer(encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, 4)));
+        keep(
+            new Trainer(
+                encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, 4, 0)));
     List<Double> losses = new ArrayList<>();
     trainer.train(
         new Trainer.Run(modules, head, data, EPOCHS, 2, null),

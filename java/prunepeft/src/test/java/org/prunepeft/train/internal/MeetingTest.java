@@ -111,7 +111,7 @@ class MeetingTest {
   private Trainer trainer(
       TrainingSettings settings, Meeting meeting, RecordedWork.Recorder recorder) {
     return keep(
-        new Trainer(encoder, settings, meeting, new GradientPasses.Mode(recorder, LENGTH, 4)));
+        new Trainer(encoder, settings, meeting, new GradientPasses.Mode(recorder, LENGTH, 4, 0)));
   }
 
   private static Map<String, float[]> weights(Trainer.Run run) {
@@ -187,7 +187,7 @@ class MeetingTest {
             .gradientAccumulationSteps(one.accumulation)
             .activationCacheMegabytes(one.lowest > 0 ? 64 : 0)
             .build();
-    int[] examples = {41, 25, 41};
+    int[] examples = {21, 13, 21};
     List<Trainer.Run> runs = new ArrayList<>();
     List<List<Integer>> steps = new ArrayList<>();
     List<StepListener> listeners = new ArrayList<>();
