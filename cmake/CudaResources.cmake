@@ -11,10 +11,11 @@ get_filename_component(bin "${OUTPUT}" DIRECTORY)
 get_filename_component(toolkit "${NVCC}" DIRECTORY)
 find_program(CUOBJDUMP cuobjdump HINTS ${toolkit})
 
-# What the fused linear by warpgroups is for: the products and copies of sm_90a, in the machine code.
+# What the fused linear by warpgroups is for: the products and copies of sm_90a, in the machine code; and that in clusters
+# copies come to several blocks.
 function(check_warpgroups cubin)
   execute_process(COMMAND ${CUOBJDUMP} -sass ${cubin} OUTPUT_VARIABLE code COMMAND_ERROR_IS_FATAL ANY)
-  foreach(instruction HGMMA UTMALDG)
+  foreach(instruction HGMMA UTMALDG "UTMALDG[^\n]*MULTICAST")
     if(NOT code MATCHES "${instruction}")
       message(FATAL_ERROR "linear_warpgroup.cu for sm_90a has no ${instruction}")
     endif()
@@ -36,12 +37,16 @@ function(kernel_name mangled result)
   elseif(rest MATCHES "^I13__nv_bfloat16")
     string(APPEND name " bf16")
   endif()
-  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked".
+  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked", and of
+  # kernels by warpgroups the last, "Li2EE", to "clusters".
   if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
     string(APPEND name " ${CMAKE_MATCH_1}x${CMAKE_MATCH_2}x${CMAKE_MATCH_3}")
   endif()
   if(rest MATCHES "Lb1E")
     string(APPEND name " masked")
+  endif()
+  if(name MATCHES "warpgroup" AND rest MATCHES "Li2EE")
+    string(APPEND name " clusters")
   endif()
   set(${result} "${name}" PARENT_SCOPE)
 endfunction()

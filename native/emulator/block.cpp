@@ -1,4 +1,4 @@
-// Runs a launch: blocks one after another, threads as fibers, block barriers, fences, and the end of it all by a fault.
+// Runs a launch: blocks (or clusters) one after another, threads as fibers, barriers, fences, and the end of it all by a fault.
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mman.h>
 
@@ -16,19 +16,15 @@ uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
 namespace simt {
-Block g_block;
-std::vector<Thread> g_threads;
+Cluster g_cluster;
+Block* g_block = g_cluster.blocks.data();
+uint32_t g_first_serial = 0;
 Thread* g_current = nullptr;
 int g_inside = 0;
 
 namespace {
 constexpr size_t kSharedBytes = 232448;  // the most that a block of sm_90 may have, 227 KB
 constexpr size_t kRedZoneBytes = 64;     // between two shared arrays
-
-struct SharedArray {
-  const void* tag;
-  void* memory;
-};
 
 Context g_host;
 uint64_t g_seed = 1, g_random = 1;
@@ -37,28 +33,31 @@ uint64_t g_launches = 0;
 std::string g_report;
 void (*g_kernel)(void*) = nullptr;
 void* g_context = nullptr;
-size_t g_shared_top = 0, g_dynamic_bytes = 0;
-void* g_dynamic = nullptr;
-std::vector<SharedArray> g_shared_arrays;
+size_t g_dynamic_bytes = 0;
+uint32_t g_last_serial = 0;
 std::unordered_map<const void*, Clock> g_left_at;  // what fences and atomics have left at an address
 
 void jump(Context* from, Thread* to) {
   const int inside = g_inside;
   g_inside = 0;
   g_current = to;
-  if (to != nullptr) threadIdx = to->index;
+  if (to != nullptr) {
+    g_block = to->block;
+    threadIdx = to->index;
+    blockIdx = to->block->index;
+  }
   switch_context(from, to != nullptr ? &to->context : &g_host);
   g_inside = inside;
 }
 
 Thread* next_ready() {
-  std::vector<uint16_t>& ready = g_block.ready;
+  std::vector<Thread*>& ready = g_cluster.ready;
   constexpr uint32_t kCopyOneIn = 8;  // of the switches; without a thread to run, all copies are done
-  if (g_block.async && draw(kCopyOneIn) == 0) finish_a_copy();
+  if (has_mbarriers() && draw(kCopyOneIn) == 0) finish_a_copy();
   while (ready.empty() && finish_a_copy()) continue;
   if (ready.empty()) return nullptr;
   std::swap(ready[draw(static_cast<uint32_t>(ready.size()))], ready.back());
-  Thread* thread = &g_threads[ready.back()];
+  Thread* thread = ready.back();
   ready.pop_back();
   return thread;
 }
@@ -67,12 +66,16 @@ void leave() {
   Inside inside;
   Thread* me = g_current;
   me->done = true;
-  g_block.done++;
-  Warp& warp = g_block.warps[me->id / kWarpSize];
+  g_block->done++;
+  Warp& warp = g_block->warps[me->id / kWarpSize];
   warp.left |= 1u << me->lane;
-  if (const char* undone = async_left_undone(g_block.done == g_block.threads)) fail(undone, me->wait_file, me->wait_line);
-  if (g_block.at_barrier != 0)
-    fail("a thread has left while others wait at a block barrier", g_block.barrier_file, g_block.barrier_line);
+  if (const char* undone = async_left_undone(g_block->has_left())) fail(undone, me->wait_file, me->wait_line);
+  if (std::all_of(g_cluster.begin(), g_cluster.end(), [](const Block& block) { return block.has_left(); }))
+    check_remote_arrivals();
+  if (g_block->at_barrier != 0)
+    fail("a thread has left while others wait at a block barrier", g_block->barrier_file, g_block->barrier_line);
+  if (g_cluster.at_barrier != 0)
+    fail("a thread has left while others wait at a cluster barrier", g_cluster.barrier_file, g_cluster.barrier_line);
   for (const Gathering& gathering : warp.gatherings)
     if (gathering.arrived != 0 && (gathering.mask >> me->lane & 1) != 0)
       fail("a lane that a warp operation names has left", gathering.file, gathering.line);
@@ -87,9 +90,9 @@ void thread_main() {
 
 void* allocate_shared(size_t bytes, size_t alignment) {
   alignment = std::max<size_t>(alignment, 16);
-  const size_t begin = (g_shared_top + kRedZoneBytes + alignment - 1) / alignment * alignment;
-  g_shared_top = begin + bytes;
-  if (g_shared_top > kSharedBytes) {
+  const size_t begin = (g_block->shared_top + kRedZoneBytes + alignment - 1) / alignment * alignment;
+  g_block->shared_top = begin + bytes;
+  if (g_block->shared_top > kSharedBytes) {
     fail("more shared memory than a block may have", "launch", 0);
     return nullptr;
   }
@@ -99,20 +102,20 @@ void* allocate_shared(size_t bytes, size_t alignment) {
   return reinterpret_cast<void*>(region->begin + begin);
 }
 
-void start_up() {
-  Region* region = shared_region();
+/** Gives a block of the cluster, of any rank, its threads and its shared memory. */
+void start_up(Block* block) {
   void* memory = mmap(nullptr, kSharedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) abort();
-  region->begin = reinterpret_cast<uintptr_t>(memory);
-  region->end = region->begin + kSharedBytes;
-  region->units.resize(kSharedBytes / kUnitBytes);
-  g_threads.resize(kMaxThreads);
-  install_signal_handler();
+  block->shared.begin = reinterpret_cast<uintptr_t>(memory);
+  block->shared.end = block->shared.begin + kSharedBytes;
+  block->shared.units.resize(kSharedBytes / kUnitBytes);
+  block->members.resize(kMaxThreads);
 }
 
-void prepare_thread(unsigned id, dim3 block) {
-  Thread& thread = g_threads[id];
+void prepare_thread(Block* owner, unsigned id, dim3 block) {
+  Thread& thread = owner->members[id];
   if (thread.context.stack == nullptr) thread.context.stack = allocate_stack();
+  thread.block = owner;
   thread.id = static_cast<uint16_t>(id);
   thread.lane = static_cast<uint8_t>(id % kWarpSize);
   thread.index = {id % block.x, id / block.x % block.y, id / block.x / block.y};
@@ -133,8 +136,9 @@ void report(const char* what, const char* file, int line, const Thread* who) {
   g_report = std::string(what) + " at " + position(file, line);
   if (who == nullptr) return;
   char text[100];
-  snprintf(text, sizeof text, " [block %u,%u,%u thread %u,%u,%u]", blockIdx.x, blockIdx.y, blockIdx.z, who->index.x,
-           who->index.y, who->index.z);
+  const uint3& block = who->block->index;
+  snprintf(text, sizeof text, " [block %u,%u,%u thread %u,%u,%u]", block.x, block.y, block.z, who->index.x, who->index.y,
+           who->index.z);
   g_report += text;
 }
 
@@ -142,37 +146,82 @@ void report(const char* what, const char* file, int line, const Thread* who) {
 void report_deadlock() {
   std::map<std::string, int> waiting;
   const Thread* first = nullptr;
-  for (unsigned i = 0; i < g_block.threads; i++) {
-    const Thread& thread = g_threads[i];
-    if (thread.done) continue;
-    if (first == nullptr) first = &thread;
-    waiting[thread.wait_kind + position(thread.wait_file, thread.wait_line)]++;
-  }
+  for (const Block& block : g_cluster)
+    for (unsigned i = 0; i < block.threads; i++) {
+      const Thread& thread = block.members[i];
+      if (thread.done) continue;
+      if (first == nullptr) first = &thread;
+      waiting[thread.wait_kind + position(thread.wait_file, thread.wait_line)]++;
+    }
   std::string text = "deadlock:";
   for (const auto& entry : waiting) text += " " + std::to_string(entry.second) + " threads wait at " + entry.first + ",";
   text += " the first";
   report(text.c_str(), first->wait_file, first->wait_line, first);
 }
 
-void run_block(unsigned number, dim3 grid, dim3 block) {
-  const unsigned blocks = grid.x * grid.y * grid.z;
-  g_block.serial = g_block.first_serial + number;
-  g_block.epoch = 1;
-  g_block.done = g_block.at_barrier = 0;
-  g_block.ready.clear();
-  g_block.warps.assign((g_block.threads + kWarpSize - 1) / kWarpSize, {});
-  g_block.ordered.assign(blocks, {});
-  g_block.async.reset();
-  blockIdx = {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
-  g_shared_arrays.clear();
-  g_dynamic = nullptr;
-  reset_shared();
-  for (unsigned i = 0; i < g_block.threads; i++) {
-    prepare_thread(i, block);
-    g_block.ready.push_back(static_cast<uint16_t>(i));
+void reset_shared(Block* block) {
+  std::vector<Unit>& units = block->shared.units;
+  const size_t used = std::min(block->shared_top / kUnitBytes + 1, units.size());
+  for (size_t i = 0; i < used; i++) units[i].allocated = false;
+  block->shared_top = 0;
+  block->shared_arrays.clear();
+  block->dynamic_shared = nullptr;
+}
+
+void prepare_block(Block* prepared, unsigned number, dim3 grid, dim3 block) {
+  if (prepared->members.empty()) start_up(prepared);
+  prepared->index = {number % grid.x, number / grid.x % grid.y, number / grid.x / grid.y};
+  prepared->serial = g_first_serial + number;
+  prepared->epoch = 1;
+  prepared->threads = block.x * block.y * block.z;
+  prepared->done = prepared->at_barrier = 0;
+  prepared->warps.assign((prepared->threads + kWarpSize - 1) / kWarpSize, {});
+  prepared->ordered.assign(grid.x * grid.y * grid.z, {});
+  prepared->async.reset();
+  reset_shared(prepared);
+  for (unsigned i = 0; i < prepared->threads; i++) {
+    prepare_thread(prepared, i, block);
+    g_cluster.ready.push_back(&prepared->members[i]);
+  }
+}
+
+/** Runs the blocks of one cluster, which lie side by side. */
+void run_cluster(unsigned number, dim3 grid, dim3 block) {
+  g_cluster.ready.clear();
+  g_cluster.at_barrier = g_cluster.barriers = 0;
+  for (unsigned rank = 0; rank < g_cluster.size; rank++) {
+    g_cluster.blocks[rank].rank = rank;
+    prepare_block(&g_cluster.blocks[rank], number * g_cluster.size + rank, grid, block);
   }
   jump(&g_host, next_ready());
-  if (!g_failed && g_block.done != g_block.threads) report_deadlock();
+  if (!g_failed && !std::all_of(g_cluster.begin(), g_cluster.end(), [](const Block& b) { return b.has_left(); }))
+    report_deadlock();
+}
+
+/** What a thread has ordered before itself now comes before all that the block does next. */
+void end_epoch(Block* block) {
+  block->epoch++;
+  for (unsigned i = 0; i < block->threads; i++) {
+    Thread& thread = block->members[i];
+    if (thread.ordered) join(&block->ordered, *thread.ordered);
+    thread.ordered.reset();
+    g_cluster.ready.push_back(&thread);
+  }
+}
+
+void wait_at(const char* kind, const char* file, int line) {
+  Thread* me = g_current;
+  me->wait_kind = kind;
+  me->wait_file = file;
+  me->wait_line = line;
+  yield();
+}
+
+/** All threads of a barrier must be at the same one. */
+void check_place(const char* what, const char* first_file, int first_line, const char* file, int line) {
+  if (first_line == line && strcmp(first_file, file) == 0) return;
+  const std::string text = std::string("threads wait at different ") + what + "s: " + position(first_file, first_line) + " and";
+  fail(text.c_str(), file, line);
 }
 }  // namespace
 
@@ -214,67 +263,77 @@ void yield() {
   if (next != me) jump(&me->context, next);
 }
 
-void reset_shared() {
-  Region* region = shared_region();
-  const size_t used = std::min(g_shared_top / kUnitBytes + 1, region->units.size());
-  for (size_t i = 0; i < used; i++) region->units[i].allocated = false;
-  g_shared_top = 0;
-}
-
 void* shared_array(const void* tag, size_t bytes, size_t alignment) {
   Inside inside;
-  for (const SharedArray& array : g_shared_arrays)
+  for (const SharedArray& array : g_block->shared_arrays)
     if (array.tag == tag) return array.memory;
   void* memory = allocate_shared(bytes, alignment);
-  g_shared_arrays.push_back({tag, memory});
+  g_block->shared_arrays.push_back({tag, memory});
   return memory;
 }
 
 void* dynamic_shared() {
   Inside inside;
-  if (g_dynamic == nullptr) g_dynamic = allocate_shared(g_dynamic_bytes, 128);
-  return g_dynamic;
+  void*& memory = g_block->dynamic_shared;
+  if (memory == nullptr) memory = allocate_shared(g_dynamic_bytes, 128);
+  return memory;
 }
 
 void barrier(const char* file, int line) {
   Inside inside;
-  Thread* me = g_current;
-  if (g_block.done != 0) fail("a block barrier after some thread has left", file, line);
-  if (g_block.at_barrier == 0) {
-    g_block.barrier_file = file;
-    g_block.barrier_line = line;
-  } else if (g_block.barrier_line != line || strcmp(g_block.barrier_file, file) != 0) {
-    const std::string text =
-        "threads wait at different block barriers: " + position(g_block.barrier_file, g_block.barrier_line) + " and";
-    fail(text.c_str(), file, line);
+  if (g_block->done != 0) fail("a block barrier after some thread has left", file, line);
+  if (g_block->at_barrier == 0) {
+    g_block->barrier_file = file;
+    g_block->barrier_line = line;
   }
-  if (++g_block.at_barrier == g_block.threads) {
-    g_block.at_barrier = 0;
-    g_block.epoch++;
-    share_at_barrier();
-    for (unsigned i = 0; i < g_block.threads; i++) {
-      Thread& thread = g_threads[i];
-      if (thread.ordered) join(&g_block.ordered, *thread.ordered);
-      thread.ordered.reset();
-      g_block.ready.push_back(thread.id);
+  check_place("block barrier", g_block->barrier_file, g_block->barrier_line, file, line);
+  if (++g_block->at_barrier == g_block->threads) {
+    g_block->at_barrier = 0;
+    share_at_barrier(g_block, g_block + 1);
+    end_epoch(g_block);
+  }
+  wait_at("block barrier ", file, line);
+}
+
+unsigned cluster_rank() {
+  return g_block->rank;
+}
+
+/** Arrives, and waits for every thread of every block: what they have done before now comes before what any does next. */
+void cluster_barrier(const char* file, int line) {
+  Inside inside;
+  for (const Block& block : g_cluster)
+    if (block.done != 0) fail("a cluster barrier after some thread has left", file, line);
+  if (g_cluster.at_barrier == 0) {
+    g_cluster.barrier_file = file;
+    g_cluster.barrier_line = line;
+  }
+  check_place("cluster barrier", g_cluster.barrier_file, g_cluster.barrier_line, file, line);
+  if (++g_cluster.at_barrier == g_cluster.size * g_block->threads) {
+    g_cluster.at_barrier = 0;
+    g_cluster.barriers++;
+    share_at_barrier(g_cluster.begin(), g_cluster.end());
+    Clock all(g_block->ordered.size());
+    for (Block& block : g_cluster) {
+      end_epoch(&block);
+      join(&all, block.ordered);
+      all[block.serial - g_first_serial] = {block.epoch, kNobody};
     }
+    for (Block& block : g_cluster) block.ordered = all;
   }
-  me->wait_kind = "block barrier ";
-  me->wait_file = file;
-  me->wait_line = line;
-  yield();
+  wait_at("cluster barrier ", file, line);
 }
 
 void fence() {
   Inside inside;
   Thread* me = g_current;
   if (me->seen) {
-    if (!me->ordered) me->ordered = std::make_unique<Clock>(g_block.ordered.size());
+    if (!me->ordered) me->ordered = std::make_unique<Clock>(g_block->ordered.size());
     join(me->ordered.get(), *me->seen);
   }
-  me->fenced = std::make_unique<Clock>(g_block.ordered);
+  me->fenced = std::make_unique<Clock>(g_block->ordered);
   if (me->ordered) join(me->fenced.get(), *me->ordered);
-  (*me->fenced)[g_block.serial - g_block.first_serial] = {g_block.epoch, me->id};
+  (*me->fenced)[g_block->serial - g_first_serial] = {g_block->epoch, me->id};
 }
 
 namespace {
@@ -289,7 +348,7 @@ void check_atomic(const void* pointer, size_t bytes, Access access, const char* 
 void take_over(const void* pointer, std::unique_ptr<Clock>* clock) {
   const auto left = g_left_at.find(pointer);
   if (left == g_left_at.end()) return;
-  if (!*clock) *clock = std::make_unique<Clock>(g_block.ordered.size());
+  if (!*clock) *clock = std::make_unique<Clock>(g_block->ordered.size());
   join(clock->get(), left->second);
 }
 }  // namespace
@@ -300,7 +359,7 @@ void atomic_access(void* pointer, size_t bytes, const char* file, int line) {
   Thread* me = g_current;
   take_over(pointer, &me->seen);
   if (!me->fenced) return;
-  join(&g_left_at.try_emplace(pointer, g_block.ordered.size()).first->second, *me->fenced);
+  join(&g_left_at.try_emplace(pointer, g_block->ordered.size()).first->second, *me->fenced);
 }
 
 void acquire_access(const void* pointer, size_t bytes, const char* file, int line) {
@@ -313,14 +372,17 @@ uint64_t launches() {
   return g_launches;
 }
 
-void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context) {
-  g_launches++;
-  if (g_threads.empty()) start_up();
+void run(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context) {
+  if (g_launches++ == 0) install_signal_handler();
   g_failed = false;
   const unsigned blocks = grid.x * grid.y * grid.z;
-  g_block.threads = block.x * block.y * block.z;
-  if (blocks == 0 || g_block.threads == 0 || g_block.threads > kMaxThreads || grid.y > 65535 || grid.z > 65535) {
+  const unsigned threads = block.x * block.y * block.z;
+  if (blocks == 0 || threads == 0 || threads > kMaxThreads || grid.y > 65535 || grid.z > 65535) {
     fail("a grid or block size is out of its range", "launch", 0);
+    return;
+  }
+  if (cluster == 0 || cluster > kMostClusterBlocks || grid.x % cluster != 0) {
+    fail("a cluster of so many blocks is not known, or does not divide the grid", "launch", 0);
     return;
   }
   blockDim = block;
@@ -331,15 +393,15 @@ void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void
   g_left_at.clear();
   g_random = g_seed * 0x9E3779B97F4A7C15ull + 0x1234567;
   for (int i = 0; i < 8; i++) draw(2);
-  std::vector<unsigned> order(blocks);
+  g_cluster.size = cluster;
+  std::vector<unsigned> order(blocks / cluster);
   std::iota(order.begin(), order.end(), 0u);
-  for (unsigned i = blocks; i > 1; i--) std::swap(order[i - 1], order[draw(i)]);
-  g_block.first_serial = g_block.serial + 1;
-  const uint32_t last_serial = g_block.serial + blocks;
+  for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[draw(static_cast<uint32_t>(i))]);
+  g_first_serial = g_last_serial + 1;
+  g_last_serial += blocks;
   for (unsigned number : order) {
-    run_block(number, grid, block);
+    run_cluster(number, grid, block);
     if (g_failed) break;
   }
-  g_block.serial = last_serial;
 }
 }  // namespace simt

@@ -46,10 +46,10 @@ void on_trap(int, siginfo_t*, void* context) {
 }  // namespace
 
 const char* count_access() {
-  if (g_accesses_block != g_block.serial || g_accesses_epoch != g_block.epoch) {
+  if (g_accesses_block != g_block->serial || g_accesses_epoch != g_block->epoch) {
     g_accesses = 0;
-    g_accesses_block = g_block.serial;
-    g_accesses_epoch = g_block.epoch;
+    g_accesses_block = g_block->serial;
+    g_accesses_epoch = g_block->epoch;
   }
   return ++g_accesses > kAccessLimit ? "a loop does not end" : nullptr;
 }

@@ -22,14 +22,18 @@ uintptr_t shared_begin() {
   return shared_region()->begin;
 }
 
-/** Within 1024 bytes, the groups of 16 in a row of 128 are exchanged by the row's number. */
+/** Where, in a block of the cluster, lies what lies at `address` in the current one: mapa. */
+uintptr_t at_same_place(const Block& block, uintptr_t address) {
+  return block.shared.begin + (address - shared_begin());
+}
+
+/** Within 1024 bytes, the groups of 16 in a row of 128 are exchanged by the row's number; shared memory begins at a page. */
 uintptr_t swizzled(uintptr_t address) {
-  const uintptr_t offset = address - shared_begin();
-  return shared_begin() + (offset ^ (offset >> 3 & 0x70));
+  return address ^ (address >> 3 & 0x70);
 }
 
 AsyncBlock& async_block() {
-  return *g_block.async;
+  return *g_block->async;
 }
 
 AsyncThread& async_thread(Thread* thread) {
@@ -37,22 +41,42 @@ AsyncThread& async_thread(Thread* thread) {
   return *thread->async;
 }
 
-AsyncCell& cell_at(uintptr_t address) {
-  return async_block().cells[(address - shared_begin()) / kCellBytes];
+AsyncCell& cell_at(const Block& block, uintptr_t address) {
+  return block.async->cells[(address - block.shared.begin) / kCellBytes];
 }
 
-uintptr_t check_barrier_address(const uint64_t* barrier, Access access, const char* file, int line) {
+void check_barrier_place(const uint64_t* barrier, const char* file, int line) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(barrier);
   if (address % sizeof(uint64_t) != 0) fail("an mbarrier is not aligned to 8 bytes", file, line);
   if (!shared_region()->contains(address)) fail("an mbarrier is not in shared memory", file, line);
+}
+
+uintptr_t check_barrier_address(const uint64_t* barrier, Access access, const char* file, int line) {
+  check_barrier_place(barrier, file, line);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(barrier);
   if (const char* fault = check_access(address, sizeof(uint64_t), access)) fail(fault, file, line);
   return address;
 }
 
 Mbarrier& find_barrier(uint64_t* barrier, Access access, const char* file, int line) {
   const uintptr_t address = check_barrier_address(barrier, access, file, line);
-  if (!g_block.async || async_block().barriers.count(address) == 0) fail("not an initialised mbarrier", file, line);
+  if (!g_block->async || async_block().barriers.count(address) == 0) fail("not an initialised mbarrier", file, line);
   return async_block().barriers.at(address);
+}
+
+/** The barrier at the same place in a block of the cluster, which may be the current one. */
+Mbarrier& find_barrier_of(Block* block, uint64_t* barrier, Access access, const char* file, int line) {
+  if (block == g_block) return find_barrier(barrier, access, file, line);
+  check_barrier_place(barrier, file, line);
+  if (block->has_left()) fail("another block is reached that has left", file, line);
+  const uintptr_t address = at_same_place(*block, reinterpret_cast<uintptr_t>(barrier));
+  if (!block->async || block->async->barriers.count(address) == 0 ||
+      block->async->barriers.at(address).made_at == g_cluster.barriers)
+    fail("no cluster barrier has come between another block's mbarrier's initialisation and its use", file, line);
+  if (!block->async->barriers.at(address).published)
+    fail("another block's mbarrier's initialisation has not been fenced for the cluster", file, line);
+  if (const char* fault = check_access(&block->shared, address, sizeof(uint64_t), access)) fail(fault, file, line);
+  return block->async->barriers.at(address);
 }
 
 void settle(Mbarrier* barrier) {
@@ -60,7 +84,7 @@ void settle(Mbarrier* barrier) {
   barrier->phase++;
   barrier->missing = barrier->arrivals;
   barrier->completed = barrier->arrived;
-  for (uint16_t thread : barrier->waiting) g_block.ready.push_back(thread);
+  g_cluster.ready.insert(g_cluster.ready.end(), barrier->waiting.begin(), barrier->waiting.end());
   barrier->waiting.clear();
 }
 
@@ -85,8 +109,8 @@ const unsigned char* source_of(const BulkCopy& copy, int64_t row, int64_t column
          (copy.column + column) * static_cast<int64_t>(copy.map.element_bytes);
 }
 
-void finish(uint32_t number) {
-  BulkCopy& copy = async_block().copies[number - 1];
+void finish(Block* block, uint32_t number) {
+  BulkCopy& copy = block->async->copies[number - 1];
   const size_t element = copy.map.element_bytes;
   for (int64_t row = 0; row < copy.map.box_rows; row++) {
     const Span inside = columns_inside(copy, row);
@@ -101,13 +125,14 @@ void finish(uint32_t number) {
   }
   const uint32_t bytes = box_bytes(copy.map);
   for (uintptr_t address = copy.target; address < copy.target + bytes; address += kUnitBytes) {
-    Unit* unit = shared_region()->unit(address);
+    Unit* unit = block->shared.unit(address);
     unit->in_flight = false;
     unit->written = true;
     unit->writer = kNobody;
   }
-  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes) cell_at(address).copy = number;
-  Mbarrier& barrier = async_block().barriers.at(copy.barrier);
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes)
+    cell_at(*block, address).copy = number;
+  Mbarrier& barrier = block->async->barriers.at(copy.barrier);
   copy.phase = barrier.phase;
   barrier.bytes -= bytes;
   settle(&barrier);
@@ -147,14 +172,14 @@ void check_operand(const Operand& operand, int extent, unsigned group, uint32_t 
       const Unit& unit = *shared_region()->unit(address);
       if (!unit.allocated) fail("wgmma reads outside a shared array", file, line);
       if (unit.in_flight) fail("wgmma reads what a bulk copy has not brought yet", file, line);
-      AsyncCell& cell = cell_at(address);
+      AsyncCell& cell = cell_at(*g_block, address);
       if (cell.copy == 0) fail("wgmma reads what no bulk copy has brought", file, line);
       cell.reads[group] = number;
       if (cell.copy == last_copy) continue;
       last_copy = cell.copy;
       const BulkCopy& copy = async_block().copies[last_copy - 1];
       for (unsigned i = 0; i < kWarpgroup; i++) {
-        const auto& phases = async_thread(&g_threads[group * kWarpgroup + i]).phases;
+        const auto& phases = async_thread(&g_block->members[group * kWarpgroup + i]).phases;
         const auto seen = phases.find(copy.barrier);
         if (seen == phases.end() || seen->second <= copy.phase)
           fail("wgmma reads a bulk copy that its threads have not waited for", file, line);
@@ -184,7 +209,7 @@ void multiply(unsigned group, Product* product) {
       for (int j = 0; j < what.columns; j++) d[i][j] += a[i][k] * b[k][j];
   }
   for (unsigned t = 0; t < kWarpgroup; t++) {
-    std::vector<float>& values = async_thread(&g_threads[group * kWarpgroup + t]).accumulators.at(product->d[t]).values;
+    std::vector<float>& values = async_thread(&g_block->members[group * kWarpgroup + t]).accumulators.at(product->d[t]).values;
     const unsigned row = t / kWarpSize * 16 + t % kWarpSize / 4, column = t % 4 * 2;
     for (unsigned i = 0; i < values.size(); i++) values[i] += d[row + i / 2 % 2 * 8][i / 4 * 8 + column + i % 2];
   }
@@ -205,34 +230,71 @@ void join(Waited* known, const Waited& other) {
   for (size_t i = 0; i < known->size(); i++) (*known)[i] = std::max((*known)[i], other[i]);
 }
 
+bool has_mbarriers() {
+  return std::any_of(g_cluster.begin(), g_cluster.end(), [](const Block& block) { return block.async != nullptr; });
+}
+
 bool finish_a_copy() {
   Inside inside;
-  if (!g_block.async || async_block().pending.empty()) return false;
-  std::vector<uint32_t>& pending = async_block().pending;
-  std::swap(pending[draw(static_cast<uint32_t>(pending.size()))], pending.back());
-  const uint32_t number = pending.back();
-  pending.pop_back();
-  finish(number);
-  return true;
+  size_t count = 0;
+  for (const Block& block : g_cluster) count += block.async ? block.async->pending.size() : 0;
+  if (count == 0) return false;
+  size_t drawn = draw(static_cast<uint32_t>(count));
+  for (Block& block : g_cluster) {
+    if (!block.async) continue;
+    std::vector<uint32_t>& pending = block.async->pending;
+    if (drawn >= pending.size()) {
+      drawn -= pending.size();
+      continue;
+    }
+    std::swap(pending[drawn], pending.back());
+    const uint32_t number = pending.back();
+    pending.pop_back();
+    finish(&block, number);
+    return true;
+  }
+  return false;
 }
 
-void share_at_barrier() {
-  if (!g_block.async) return;
+void share_at_barrier(Block* begin, Block* end) {
+  if (!has_mbarriers()) return;
   Waited all{};
-  for (unsigned i = 0; i < g_block.threads; i++) join(&all, async_thread(&g_threads[i]).known);
-  for (unsigned i = 0; i < g_block.threads; i++) async_thread(&g_threads[i]).known = all;
+  for (Block* block = begin; block != end; block++)
+    for (unsigned i = 0; i < block->threads; i++) join(&all, async_thread(&block->members[i]).known);
+  for (Block* block = begin; block != end; block++)
+    for (unsigned i = 0; i < block->threads; i++) async_thread(&block->members[i]).known = all;
 }
+
+namespace {
+/** Of each mbarrier of a block: phases that one of its threads has seen end. */
+std::map<uintptr_t, uint32_t> phases_seen(Block* block) {
+  std::map<uintptr_t, uint32_t> seen;
+  for (unsigned i = 0; i < block->threads; i++)
+    for (const auto& [barrier, phase] : async_thread(&block->members[i]).phases) seen[barrier] = std::max(seen[barrier], phase);
+  return seen;
+}
+}  // namespace
 
 const char* async_left_undone(bool is_last) {
-  if (!g_block.async) return nullptr;
+  if (!g_block->async) return nullptr;
   if (g_current->async && !g_current->async->accumulators.empty()) return "a thread has left with a wgmma under way";
   if (!is_last) return nullptr;
-  std::map<uintptr_t, uint32_t> seen;
-  for (unsigned i = 0; i < g_block.threads; i++)
-    for (const auto& [barrier, phase] : async_thread(&g_threads[i]).phases) seen[barrier] = std::max(seen[barrier], phase);
+  std::map<uintptr_t, uint32_t> seen = phases_seen(g_block);
   const bool all_seen = std::all_of(async_block().copies.begin(), async_block().copies.end(),
                                     [&](const BulkCopy& copy) { return seen[copy.barrier] > copy.phase; });
   return all_seen && async_block().pending.empty() ? nullptr : "a block has ended without a wait for one of its bulk copies";
+}
+
+void check_remote_arrivals() {
+  for (Block& block : g_cluster) {
+    if (!block.async) continue;
+    std::map<uintptr_t, uint32_t> seen = phases_seen(&block);
+    for (const auto& [address, barrier] : block.async->barriers) {
+      const RemoteArrival& remote = barrier.remote;
+      if (remote.file != nullptr && remote.barriers == g_cluster.barriers && seen[address] <= remote.phase)
+        fail("a block may leave before another's arrival here: no cluster barrier follows it", remote.file, remote.line);
+    }
+  }
 }
 
 unsigned shared_address(const void* pointer) {
@@ -243,32 +305,58 @@ void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int l
   Inside inside;
   const uintptr_t address = check_barrier_address(barrier, Access::kWrite, file, line);
   if (arrivals == 0 || arrivals >= 1u << 20) fail("mbarrier: the number of arrivals is out of [1, 2^20)", file, line);
-  if (!g_block.async) {
-    g_block.async = std::make_unique<AsyncBlock>();
+  if (!g_block->async) {
+    g_block->async = std::make_unique<AsyncBlock>();
     async_block().cells.resize((shared_region()->end - shared_begin()) / kCellBytes);
   }
   Mbarrier made;
   made.arrivals = made.missing = arrivals;
   made.owner = g_current->id;
+  made.made_at = g_cluster.barriers;
   if (!async_block().barriers.emplace(address, made).second) fail("an mbarrier is initialised twice", file, line);
 }
 
 void fence_proxy_async() {
   Inside inside;
-  if (!g_block.async) return;
+  if (!g_block->async) return;
   for (auto& entry : async_block().barriers)
     if (entry.second.owner == g_current->id) entry.second.visible = true;
 }
 
+void fence_mbarrier_init() {
+  Inside inside;
+  if (!g_block->async) return;
+  for (auto& entry : async_block().barriers)
+    if (entry.second.owner == g_current->id) entry.second.published = true;
+}
+
+namespace {
+void arrive(Mbarrier* barrier, unsigned expected_bytes, const char* file, int line) {
+  if (barrier->missing == 0) fail("more arrivals at an mbarrier than its phase has", file, line);
+  barrier->bytes += expected_bytes;
+  if (barrier->bytes > kMostExpectedBytes) fail("an mbarrier expects more than 2^20 - 1 bytes", file, line);
+  barrier->missing--;
+  join(&barrier->arrived, async_thread(g_current).known);
+  settle(barrier);
+}
+
+Block* block_of_cluster(unsigned rank, const char* file, int line) {
+  if (rank >= g_cluster.size) fail("the cluster has no block of that rank", file, line);
+  return &g_cluster.blocks[rank];
+}
+}  // namespace
+
 void mbarrier_arrive(uint64_t* barrier, unsigned expected_bytes, const char* file, int line) {
   Inside inside;
-  Mbarrier& found = find_barrier(barrier, Access::kAtomic, file, line);
-  if (found.missing == 0) fail("more arrivals at an mbarrier than its phase has", file, line);
-  found.bytes += expected_bytes;
-  if (found.bytes > kMostExpectedBytes) fail("an mbarrier expects more than 2^20 - 1 bytes", file, line);
-  found.missing--;
-  join(&found.arrived, async_thread(g_current).known);
-  settle(&found);
+  arrive(&find_barrier(barrier, Access::kAtomic, file, line), expected_bytes, file, line);
+}
+
+void mbarrier_arrive_at(uint64_t* barrier, unsigned rank, const char* file, int line) {
+  Inside inside;
+  Block* const block = block_of_cluster(rank, file, line);
+  Mbarrier& found = find_barrier_of(block, barrier, Access::kAtomic, file, line);
+  if (block != g_block) found.remote = {file, line, found.phase, g_cluster.barriers};
+  arrive(&found, 0, file, line);
 }
 
 void mbarrier_wait(uint64_t* barrier, unsigned parity, const char* file, int line) {
@@ -280,17 +368,43 @@ void mbarrier_wait(uint64_t* barrier, unsigned parity, const char* file, int lin
   me->wait_file = file;
   me->wait_line = line;
   while ((found.phase & 1) == parity) {
-    found.waiting.push_back(me->id);
+    found.waiting.push_back(me);
     yield();
   }
   async_thread(me).phases[reinterpret_cast<uintptr_t>(barrier)] = found.phase;
   join(&async_thread(me).known, found.completed);
 }
 
-void bulk_load(void* target, const void* map, int column, int row, uint64_t* barrier, const char* file, int line) {
-  Inside inside;
-  const Mbarrier& found = find_barrier(barrier, Access::kAtomicRead, file, line);
+namespace {
+/** Lets a copy be under way to where it says, in a block of the cluster. */
+void begin_copy(Block* block, BulkCopy copy, uint64_t* barrier, const char* file, int line) {
+  const Mbarrier& found = find_barrier_of(block, barrier, Access::kAtomicRead, file, line);
   if (!found.visible) fail("bulk copy: the mbarrier's initialisation has not been fenced for the copy engine", file, line);
+  copy.target = at_same_place(*block, copy.target);
+  copy.barrier = at_same_place(*block, copy.barrier);
+  const uint32_t bytes = box_bytes(copy.map);
+  if (const char* fault = check_access(&block->shared, copy.target, bytes, Access::kWrite)) fail(fault, file, line);
+  const uint32_t* const known = &async_thread(g_current).known[block->rank * kMostWarps];
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes)
+    for (unsigned warp = 0; warp < kMostWarps; warp++)
+      if (cell_at(*block, address).reads[warp / (kWarpgroup / kWarpSize)] > known[warp])
+        fail("a bulk copy onto what a wgmma may yet read", file, line);
+  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kUnitBytes)
+    block->shared.unit(address)->in_flight = true;
+  __builtin_memset(reinterpret_cast<void*>(copy.target), 0xff, bytes);
+  block->async->copies.push_back(copy);
+  block->async->pending.push_back(static_cast<uint32_t>(block->async->copies.size()));
+}
+}  // namespace
+
+void bulk_load(void* target, const void* map, int column, int row, uint64_t* barrier, const char* file, int line) {
+  bulk_load_multicast(target, map, column, row, barrier, 1u << g_block->rank, file, line);
+}
+
+void bulk_load_multicast(void* target, const void* map, int column, int row, uint64_t* barrier, unsigned mask, const char* file,
+                         int line) {
+  Inside inside;
+  if (mask == 0 || mask >> g_cluster.size != 0) fail("bulk copy: to no block, or to one that the cluster has not", file, line);
   if (reinterpret_cast<uintptr_t>(map) % 64 != 0) fail("bulk copy: a tensor map is not aligned to 64 bytes", file, line);
   BulkCopy copy;
   __builtin_memcpy(&copy.map, map, sizeof copy.map);
@@ -302,13 +416,6 @@ void bulk_load(void* target, const void* map, int column, int row, uint64_t* bar
   if (!shared_region()->contains(copy.target)) fail("bulk copy: the target is not in shared memory", file, line);
   if ((copy.target - shared_begin()) % kAtomBytes != 0)
     fail("bulk copy: the target of a swizzle of 128 bytes is not aligned to 1024 bytes", file, line);
-  const uint32_t bytes = box_bytes(copy.map);
-  if (const char* fault = check_access(copy.target, bytes, Access::kWrite)) fail(fault, file, line);
-  const Waited& known = async_thread(g_current).known;
-  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kCellBytes)
-    for (unsigned warp = 0; warp < kMostWarps; warp++)
-      if (cell_at(address).reads[warp / (kWarpgroup / kWarpSize)] > known[warp])
-        fail("a bulk copy onto what a wgmma may yet read", file, line);
   for (int64_t r = 0; r < copy.map.box_rows; r++) {
     const Span part = columns_inside(copy, r);
     if (part.first == part.end) continue;
@@ -316,11 +423,8 @@ void bulk_load(void* target, const void* map, int column, int row, uint64_t* bar
     if (const char* fault = check_access(reinterpret_cast<uintptr_t>(source_of(copy, r, part.first)), length, Access::kRead))
       fail(fault, file, line);
   }
-  for (uintptr_t address = copy.target; address < copy.target + bytes; address += kUnitBytes)
-    shared_region()->unit(address)->in_flight = true;
-  __builtin_memset(target, 0xff, bytes);
-  async_block().copies.push_back(copy);
-  async_block().pending.push_back(static_cast<uint32_t>(async_block().copies.size()));
+  for (Block& block : g_cluster)
+    if ((mask >> block.rank & 1) != 0) begin_copy(&block, copy, barrier, file, line);
 }
 
 void wgmma_fence() {
@@ -338,8 +442,8 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
   Inside inside;
   Thread* me = g_current;
   const unsigned index = me->id / kWarpgroup, first = index * kWarpgroup;
-  if (!g_block.async) fail("wgmma reads what no bulk copy has brought", file, line);
-  if (first + kWarpgroup > g_block.threads) fail("wgmma by less than a warpgroup", file, line);
+  if (!g_block->async) fail("wgmma reads what no bulk copy has brought", file, line);
+  if (first + kWarpgroup > g_block->threads) fail("wgmma by less than a warpgroup", file, line);
   AsyncThread& thread = async_thread(me);
   auto hidden = thread.accumulators.find(d);
   if (hidden == thread.accumulators.end()) {
@@ -368,7 +472,7 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
     check_operand(decode(product.a, false, file, line), kProductRows, index, number, file, line);
     check_operand(decode(product.b, product.columns_inner, file, line), product.columns, index, number, file, line);
     group.products.push_back({product, group.d});
-    for (unsigned i = 0; i < kWarpgroup; i++) g_block.ready.push_back(static_cast<uint16_t>(first + i));
+    for (unsigned i = 0; i < kWarpgroup; i++) g_cluster.ready.push_back(&g_block->members[first + i]);
   }
   me->wait_kind = "warpgroup operation ";
   me->wait_file = file;
@@ -392,7 +496,7 @@ void wgmma_wait(int pending_groups, const char* file, int line) {
     }
     thread.groups.erase(thread.groups.begin());
   }
-  thread.known[me->id / kWarpSize] = thread.waited;
+  thread.known[g_block->rank * kMostWarps + me->id / kWarpSize] = thread.waited;
 }
 
 void set_driver_answer(cudaError_t answer) {

@@ -7,7 +7,12 @@
 // that the copy counted in; and a copy must not be issued onto what products may yet read: the issuing thread must know,
 // through barriers, that every warp of those products has waited for them. What threads write to shared memory themselves
 // (which would need a fence of proxies before a product reads it) is no operand here, and reading what a copy has brought is
-// not ordered by an mbarrier. SPDX-License-Identifier: Apache-2.0
+// not ordered by an mbarrier.
+//
+// Clusters: a copy to several blocks is a copy in each, with its own end at the block's own mbarrier; those of a phase may end
+// before the phase's bytes are expected. Such a copy, and an arrival at another block's mbarrier, need a fence and a cluster
+// barrier since that was initialised; and after the last arrival from outside a block may end only behind a cluster barrier, or
+// having waited for the phase. Another block's shared memory is reached in no other way. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>
@@ -21,9 +26,14 @@
 
 namespace simt {
 constexpr int kMostWarps = 32, kWarpgroup = 128, kMostWarpgroups = 8;
+/** Devices have clusters of eight and more; these are what kernels here have. */
+constexpr unsigned kMostClusterBlocks = 2;
 
-/** Of each warp: up to which of its warpgroup's products it has waited. */
-using Waited = std::array<uint32_t, kMostWarps>;
+struct Block;
+struct Thread;
+
+/** Of each warp of the cluster, block by block: up to which of its warpgroup's products it has waited. */
+using Waited = std::array<uint32_t, kMostWarps * kMostClusterBlocks>;
 void join(Waited* known, const Waited& other);
 
 /** What the emulated driver writes into a tensor map. */
@@ -34,14 +44,25 @@ struct TensorMapFields {
   uint32_t element_bytes, box_columns, box_rows;
 };
 
+/** The last arrival at an mbarrier from another block. */
+struct RemoteArrival {
+  const char* file = nullptr;
+  int line = 0;
+  uint32_t phase = 0;     // of the mbarrier
+  uint32_t barriers = 0;  // of the cluster, that had ended
+};
+
 struct Mbarrier {
   unsigned arrivals = 0, missing = 0;
   int64_t bytes = 0;
   uint32_t phase = 0;
   uint16_t owner = 0;
-  bool visible = false;  // to the copy engine
+  bool visible = false;    // to the copy engine
+  bool published = false;  // to other blocks, after a cluster barrier
   Waited arrived{}, completed{};
-  std::vector<uint16_t> waiting;
+  std::vector<Thread*> waiting;
+  uint32_t made_at = 0;  // cluster barriers that had ended
+  RemoteArrival remote;
 };
 
 struct BulkCopy {
@@ -98,10 +119,14 @@ struct AsyncThread {
   bool fenced = false;
 };
 
-/** Does one of the pending copies, drawn; false if there is none. */
+/** Whether a running block has an mbarrier. */
+bool has_mbarriers();
+/** Does one of the cluster's pending copies, drawn; false if there is none. */
 bool finish_a_copy();
-/** A barrier of the whole block: each thread knows what any knew. */
-void share_at_barrier();
+/** A barrier of those blocks: each thread knows what any knew. */
+void share_at_barrier(Block* begin, Block* end);
 /** Null, or what is left undone by the current thread, or, with its last one, by the block. */
 const char* async_left_undone(bool is_last);
+/** When the last thread of a cluster leaves: no block may have left while another could arrive in its shared memory. */
+void check_remote_arrivals();
 }  // namespace simt

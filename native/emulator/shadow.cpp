@@ -6,35 +6,34 @@
 
 namespace simt {
 namespace {
-Region g_shared;
 std::vector<std::unique_ptr<Region>> g_buffers;
 Region* g_last_hit = nullptr;
 bool g_host_memory_admitted = false;
 
 bool covers(const Clock& clock, uint32_t serial, uint32_t epoch, uint16_t thread) {
-  const Known& known = clock[serial - g_block.first_serial];
+  const Known& known = clock[serial - g_first_serial];
   return epoch < known.epoch || (epoch == known.epoch && (known.thread == thread || known.thread == kSeveral));
 }
 
 /** Is this event of another block, or of an earlier launch, ordered before the current thread? */
 bool is_ordered(uint32_t serial, uint32_t epoch, uint16_t thread) {
-  if (serial < g_block.first_serial) return true;
-  if (covers(g_block.ordered, serial, epoch, thread)) return true;
+  if (serial < g_first_serial) return true;
+  if (covers(g_block->ordered, serial, epoch, thread)) return true;
   return g_current->ordered && covers(*g_current->ordered, serial, epoch, thread);
 }
 
 bool write_is_ordered(const Unit& unit) {
-  if (unit.write_block != g_block.serial) return is_ordered(unit.write_block, unit.write_epoch, unit.writer);
-  if (unit.writer == g_current->id || unit.write_epoch != g_block.epoch) return true;
+  if (unit.write_block != g_block->serial) return is_ordered(unit.write_block, unit.write_epoch, unit.writer);
+  if (unit.writer == g_current->id || unit.write_epoch != g_block->epoch) return true;
   const int warp = g_current->id / kWarpSize;
-  return unit.writer / kWarpSize == warp && unit.write_warp_epoch != g_block.warps[warp].epoch;
+  return unit.writer / kWarpSize == warp && unit.write_warp_epoch != g_block->warps[warp].epoch;
 }
 
 bool read_is_ordered(const Unit& unit) {
-  if (unit.read_block != g_block.serial) return is_ordered(unit.read_block, unit.read_epoch, unit.reader);
-  if (unit.reader == g_current->id || unit.read_epoch != g_block.epoch) return true;
+  if (unit.read_block != g_block->serial) return is_ordered(unit.read_block, unit.read_epoch, unit.reader);
+  if (unit.reader == g_current->id || unit.read_epoch != g_block->epoch) return true;
   const int warp = g_current->id / kWarpSize;
-  return unit.reader != kSeveral && unit.reader_warp == warp && unit.read_warp_epoch != g_block.warps[warp].epoch;
+  return unit.reader != kSeveral && unit.reader_warp == warp && unit.read_warp_epoch != g_block->warps[warp].epoch;
 }
 
 const char* check_unit(const Unit& unit, Access access) {
@@ -45,21 +44,21 @@ const char* check_unit(const Unit& unit, Access access) {
     return writes ? "write to memory that a cp.async is filling" : "read of memory that a cp.async has not filled yet";
   if ((access == Access::kRead || atomic) && !unit.written) return "read of memory that nobody wrote";
   if (unit.writer != kNobody && !(atomic && unit.atomic_write) && !write_is_ordered(unit)) {
-    if (unit.write_block != g_block.serial)
+    if (unit.write_block != g_block->serial)
       return writes ? "race between blocks: two writes" : "race between blocks: read of another block's write";
     return writes ? "race: two threads write" : "race: read of another thread's write";
   }
   if (writes && unit.reader != kNobody && !(atomic && unit.atomic_read) && !read_is_ordered(unit))
-    return unit.read_block != g_block.serial ? "race between blocks: write of what another block reads"
-                                             : "race: write of what another thread reads";
+    return unit.read_block != g_block->serial ? "race between blocks: write of what another block reads"
+                                              : "race: write of what another thread reads";
   return nullptr;
 }
 
 void record_write(Unit* unit, bool atomic) {
-  unit->write_block = g_block.serial;
-  unit->write_epoch = g_block.epoch;
+  unit->write_block = g_block->serial;
+  unit->write_epoch = g_block->epoch;
   unit->writer = g_current->id;
-  unit->write_warp_epoch = g_block.warps[g_current->id / kWarpSize].epoch;
+  unit->write_warp_epoch = g_block->warps[g_current->id / kWarpSize].epoch;
   unit->written = true;
   unit->atomic_write = atomic;
   unit->reader = kNobody;
@@ -67,16 +66,16 @@ void record_write(Unit* unit, bool atomic) {
 
 void record_read(Unit* unit, bool atomic) {
   const uint16_t warp = g_current->id / kWarpSize;
-  if (unit->reader == kNobody || unit->read_block != g_block.serial || unit->read_epoch != g_block.epoch) {
-    unit->read_block = g_block.serial;
-    unit->read_epoch = g_block.epoch;
+  if (unit->reader == kNobody || unit->read_block != g_block->serial || unit->read_epoch != g_block->epoch) {
+    unit->read_block = g_block->serial;
+    unit->read_epoch = g_block->epoch;
     unit->reader = g_current->id;
     unit->reader_warp = warp;
     unit->atomic_read = true;
   } else if (unit->reader != g_current->id) {
     unit->reader = unit->reader != kSeveral && unit->reader_warp == warp ? kSeveralOfWarp : kSeveral;
   }
-  unit->read_warp_epoch = g_block.warps[warp].epoch;
+  unit->read_warp_epoch = g_block->warps[warp].epoch;
   unit->atomic_read = unit->atomic_read && atomic;
 }
 }  // namespace
@@ -100,12 +99,17 @@ void join(Clock* clock, const Clock& other) {
 const char* check_access(uintptr_t address, size_t bytes, Access access) {
   const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address - reinterpret_cast<uintptr_t>(g_current->context.stack) < kStackBytes) return nullptr;
-  Region* region = g_shared.contains(address) ? &g_shared : global_region(address);
+  Region* region = shared_region()->contains(address) ? shared_region() : global_region(address);
   if (region == nullptr) {
     if (g_host_memory_admitted) return nullptr;
     if (!writes && is_host_readable(address)) return nullptr;
     return writes ? "write outside every buffer" : "read outside every buffer";
   }
+  return check_access(region, address, bytes, access);
+}
+
+const char* check_access(Region* region, uintptr_t address, size_t bytes, Access access) {
+  const bool writes = access != Access::kRead && access != Access::kAtomicRead;
   if (address + bytes > region->end) return writes ? "write past the end of a buffer" : "read past the end of a buffer";
   Unit* const last = region->unit(address + bytes - 1);
   for (Unit* unit = region->unit(address); unit <= last; unit++) {
@@ -117,9 +121,16 @@ const char* check_access(uintptr_t address, size_t bytes, Access access) {
 }
 
 void describe(uintptr_t address, char* text, size_t size) {
-  if (g_shared.contains(address)) {
-    snprintf(text, size, "shared memory, byte %zu", static_cast<size_t>(address - g_shared.begin));
-  } else if (const Region* region = global_region(address)) {
+  for (const Block& block : g_cluster)
+    if (block.shared.contains(address)) {
+      const auto byte = static_cast<size_t>(address - block.shared.begin);
+      if (&block == g_block)
+        snprintf(text, size, "shared memory, byte %zu", byte);
+      else
+        snprintf(text, size, "shared memory of the cluster's block %u, byte %zu", block.rank, byte);
+      return;
+    }
+  if (const Region* region = global_region(address)) {
     snprintf(text, size, "global memory, byte %zu of %zu", static_cast<size_t>(address - region->begin),
              static_cast<size_t>(region->end - region->begin));
   } else {
@@ -128,7 +139,7 @@ void describe(uintptr_t address, char* text, size_t size) {
 }
 
 Region* shared_region() {
-  return &g_shared;
+  return &g_block->shared;
 }
 
 Region* global_region(uintptr_t address) {

@@ -42,9 +42,12 @@ enum class Access { kRead, kWrite, kAtomic, kAtomicRead, kFill };  // kAtomic: a
 
 /** Checks an access of the current thread and records it. Null, or what is wrong with it. */
 const char* check_access(uintptr_t address, size_t bytes, Access access);
+/** The same in a certain region, which may be another block's shared memory. */
+const char* check_access(Region* region, uintptr_t address, size_t bytes, Access access);
 /** "shared memory, byte 12" */
 void describe(uintptr_t address, char* text, size_t size);
 
+/** The current block's. */
 Region* shared_region();
 /** The global buffer that holds `address`, or null. */
 Region* global_region(uintptr_t address);

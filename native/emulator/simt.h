@@ -12,7 +12,8 @@
 //
 // Of compute capability 9.0 it knows mbarriers, bulk copies of swizzled boxes and products by warpgroups, and reports products
 // of what has not arrived or was not waited for, copies onto what a product may yet read, and accumulators read too early (as
-// NaN).
+// NaN). The blocks of a cluster run side by side: they have a barrier, copies to several of them, and arrivals at each other's
+// mbarriers; those that no cluster barrier orders are reported.
 //
 // A captured stream records launches, which each launch of the graph runs anew.
 //
@@ -65,15 +66,17 @@ int driver_questions();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
-void run(dim3 grid, dim3 block, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context);
+/** Blocks side by side form clusters of `cluster` blocks each. */
+void run(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context);
 /** Does the work, or records it if the stream is captured. */
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 template <class Kernel>
-cudaError_t launch(dim3 grid, dim3 block, size_t dynamic_shared_bytes, cudaStream_t stream, const Kernel& kernel) {
+cudaError_t launch(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, cudaStream_t stream,
+                   const Kernel& kernel) {
   return enqueue(stream, [=] {
     Kernel arguments = kernel;  // kernels may read their arguments, on the host's stack, and nothing else of the host's
     run(
-        grid, block, dynamic_shared_bytes, [](void* context) { (*static_cast<Kernel*>(context))(); }, &arguments);
+        grid, block, cluster, dynamic_shared_bytes, [](void* context) { (*static_cast<Kernel*>(context))(); }, &arguments);
   });
 }
 
@@ -115,10 +118,20 @@ void cp_async_wait(int pending_groups, const char* file, int line);
 unsigned shared_address(const void* pointer);
 void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int line);
 void fence_proxy_async();
+/** For the cluster's other blocks, as the other is for the copy engine. */
+void fence_mbarrier_init();
 /** Expects so many bytes more, and arrives. */
 void mbarrier_arrive(uint64_t* barrier, unsigned expected_bytes, const char* file, int line);
 void mbarrier_wait(uint64_t* barrier, unsigned parity, const char* file, int line);
+/** Arrives at the barrier that lies at the same place in the shared memory of the cluster's block `rank`. */
+void mbarrier_arrive_at(uint64_t* barrier, unsigned rank, const char* file, int line);
 void bulk_load(void* target, const void* map, int column, int row, uint64_t* barrier, const char* file, int line);
+/** The copy comes to the same place in each block of the cluster that the mask names, and to its barrier there. */
+void bulk_load_multicast(void* target, const void* map, int column, int row, uint64_t* barrier, unsigned mask, const char* file,
+                         int line);
+/** Of the current block in its cluster. */
+unsigned cluster_rank();
+void cluster_barrier(const char* file, int line);
 /** d += A B of 64 rows, so many columns and an inner dimension of 16; A and B by their descriptors. */
 struct WarpgroupProduct {
   uint64_t a, b;

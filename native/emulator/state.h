@@ -1,7 +1,8 @@
-// What the emulator's parts share: the running launch, its block, the block's warps and threads.
+// What the emulator's parts share: the running launch, its cluster of blocks, their warps and threads.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -20,8 +21,10 @@ struct AsyncCopy {
   int source_bytes;
 };
 
+struct Block;
 struct Thread {
   Context context;
+  Block* block = nullptr;
   uint3 index{};
   uint16_t id = 0;
   uint8_t lane = 0;
@@ -51,19 +54,49 @@ struct Warp {
   std::vector<Gathering> gatherings;
 };
 
+struct SharedArray {
+  const void* tag;
+  void* memory;
+};
+
 struct Block {
+  uint3 index{};
+  unsigned rank = 0;  // in its cluster
   unsigned threads = 0, done = 0, at_barrier = 0;
-  uint32_t serial = 0, first_serial = 0, epoch = 1;
+  uint32_t serial = 0, epoch = 1;
   const char* barrier_file = "";
   int barrier_line = 0;
   std::vector<Warp> warps;
-  std::vector<uint16_t> ready;
+  std::vector<Thread> members;  // of which the first `threads` run
   Clock ordered;
   std::unique_ptr<AsyncBlock> async;
+  Region shared;
+  size_t shared_top = 0;
+  std::vector<SharedArray> shared_arrays;
+  void* dynamic_shared = nullptr;
+
+  bool has_left() const { return done == threads; }
 };
 
-extern Block g_block;
-extern std::vector<Thread> g_threads;
+/** The blocks that run: one, or a cluster whose threads take turns. */
+struct Cluster {
+  unsigned size = 1;
+  std::array<Block, kMostClusterBlocks> blocks;
+  std::vector<Thread*> ready;
+  unsigned at_barrier = 0;
+  uint32_t barriers = 0;  // that have ended
+  const char* barrier_file = "";
+  int barrier_line = 0;
+
+  Block* begin() { return blocks.data(); }
+  Block* end() { return blocks.data() + size; }
+};
+
+extern Cluster g_cluster;
+/** That of the current thread. */
+extern Block* g_block;
+/** Of the launch's first block. */
+extern uint32_t g_first_serial;
 /** Null while host code runs. */
 extern Thread* g_current;
 /** Not 0 while the emulator itself runs on a thread's stack: its own accesses are not checked. */
@@ -86,8 +119,6 @@ const char* count_access();
 std::string position(const char* file, int line);
 /** The report that cudaGetErrorString gives. */
 const std::string& pending_report();
-/** Forgets all shared arrays. */
-void reset_shared();
 /** Whether a fault has been found since the last report was taken, as an error of the runtime. */
 cudaError_t launch_status();
 /** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */

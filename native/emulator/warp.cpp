@@ -124,8 +124,8 @@ void collective(Op op, unsigned mask, Lane* lane, const char* file, int line) {
   Inside inside;
   Thread* me = g_current;
   const unsigned warp_index = me->id / kWarpSize, bit = 1u << me->lane;
-  Warp* warp = &g_block.warps[warp_index];
-  const unsigned lanes = g_block.threads - warp_index * kWarpSize;
+  Warp* warp = &g_block->warps[warp_index];
+  const unsigned lanes = g_block->threads - warp_index * kWarpSize;
   if ((mask & bit) == 0) fail("the caller is not in its own mask", file, line);
   if (lanes < kWarpSize && (mask >> lanes) != 0) fail("the mask names lanes that do not exist", file, line);
   if ((mask & warp->left) != 0) fail("a lane named in the mask has left", file, line);
@@ -143,8 +143,7 @@ void collective(Op op, unsigned mask, Lane* lane, const char* file, int line) {
     perform(gathering, warp);
     gathering->arrived = 0;
     for (int i = 0; i < kWarpSize; i++)
-      if ((mask >> i & 1) != 0)
-        g_block.ready.push_back(static_cast<uint16_t>(warp_index * kWarpSize + static_cast<unsigned>(i)));
+      if ((mask >> i & 1) != 0) g_cluster.ready.push_back(&g_block->members[warp_index * kWarpSize + static_cast<unsigned>(i)]);
   }
   me->wait_kind = "warp operation ";
   me->wait_file = file;

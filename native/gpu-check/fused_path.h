@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "device.h"
@@ -30,30 +31,34 @@ inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int6
   const int64_t columns = forward ? N : K, inner = forward ? K : N;
   const bool whole = columns % kVector == 0 && inner % kVector == 0 && r % kVector == 0;
   const auto size = static_cast<int64_t>(pp_dtype_size(dtype));
-  const bool admitted = pp_internal_forced_linear_path() != prunepeft::cuda::kChosenWithoutWarpgroups;
-  return {M, columns, inner, size, whole && size == 2 && admitted, direction};
+  const int forced = pp_internal_forced_linear_path();
+  const bool admitted = forced != prunepeft::cuda::kChosenWithoutWarpgroups;
+  const bool in_clusters = admitted && forced != prunepeft::cuda::kChosenWithoutClusters;
+  return {M, columns, inner, size, whole && size == 2 && admitted, direction, in_clusters};
 }
 
-/** Whether the path by warpgroups is what a call takes by itself. */
-inline bool chooses_warpgroups(const prunepeft::cuda::LinearShape& shape) {
-  return prunepeft::cuda::choose_linear(device_traits(), shape).path == LinearPath::kWarpgroup;
+/** What a call takes by itself. */
+inline LinearPath chosen_path(const prunepeft::cuda::LinearShape& shape) {
+  return prunepeft::cuda::choose_linear(device_traits(), shape).path;
 }
 
-/** A path, and how the table names it. */
+/** How the table names a path, how it is forced, and what it is. */
 struct FusedVariant {
   std::string name;
-  int path;
-  bool warpgroups;
+  int forced;
+  LinearPath path;
 };
 
 /** What is chosen comes first; with `every`, each path that there is follows. */
 inline std::vector<FusedVariant> fused_variants(const prunepeft::cuda::LinearShape& shape, bool every) {
-  std::vector<FusedVariant> variants = {{"", pp_internal_forced_linear_path(), chooses_warpgroups(shape)}};
+  std::vector<FusedVariant> variants = {{"", pp_internal_forced_linear_path(), chosen_path(shape)}};
   if (!every) return variants;
-  variants.push_back({", small tile", static_cast<int>(LinearPath::kSmallTile), false});
-  variants.push_back({", large tile", static_cast<int>(LinearPath::kLargeTile), false});
-  if (has_warpgroup_path(device_traits(), shape))
-    variants.push_back({", warpgroups", static_cast<int>(LinearPath::kWarpgroup), true});
+  const std::pair<const char*, LinearPath> paths[] = {{", small tile", LinearPath::kSmallTile},
+                                                      {", large tile", LinearPath::kLargeTile},
+                                                      {", warpgroups", LinearPath::kWarpgroup},
+                                                      {", clusters", LinearPath::kWarpgroupClusters}};
+  for (const auto& [name, path] : paths)
+    if (has_path(device_traits(), shape, path)) variants.push_back({name, static_cast<int>(path), path});
   return variants;
 }
 }  // namespace gpu_check

@@ -4,9 +4,10 @@
 // gpu_check paths               runs a LoRA linear by every path, and compares what they give
 // gpu_check time <file.json> [seconds]
 //                               times every family, within 180 seconds or those given
+// gpu_check goals <file.json>   prints this project's goals beside what is measured there; no device is needed
 //
-// With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out: for a device on which
-// its test has failed.
+// With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out, with
+// PRUNEPEFT_WITHOUT_CLUSTERS its form in clusters: for a device on which its test has failed.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
@@ -19,10 +20,13 @@ int main(int count, char** arguments) {
 #endif
   if (getenv("PRUNEPEFT_WITHOUT_WARPGROUPS") != nullptr)
     pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutWarpgroups);
+  else if (getenv("PRUNEPEFT_WITHOUT_CLUSTERS") != nullptr)
+    pp_internal_force_linear_path(prunepeft::cuda::kChosenWithoutClusters);
   if (count == 2 && strcmp(arguments[1], "predict") == 0) {
     gpu_check::print_predictions();
     return 0;
   }
+  if (count == 3 && strcmp(arguments[1], "goals") == 0) return gpu_check::print_goals(arguments[2]);
   int32_t devices = 0;
   gpu_check::check(pp_device_count(PP_CUDA, &devices));
   if (devices == 0) {
@@ -39,6 +43,6 @@ int main(int count, char** arguments) {
   }
   fprintf(stderr,
           "usage: gpu_check predict | gpu_check device | gpu_check graph | gpu_check paths | gpu_check time <file.json> "
-          "[seconds]\n");
+          "[seconds] | gpu_check goals <file.json>\n");
   return 2;
 }

@@ -87,16 +87,21 @@ int check_graphs() {
   for (pp_dtype dtype : {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16}) {
     Operands operands(dtype, kM, kK, kN, kRank, 1);
     Modules modules(dtype, 2, {{kK, kN}}, kRank, 2);
+    Training training(dtype, 2, {{kK, kN}, {kN, kK}}, kRank, 4);
     for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device, &operands) && agree;
     for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device, &operands) && agree;
     for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
-    if (!has_warpgroup_path(device_traits(), linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward))) continue;
+    for (const Call& call : training.calls()) agree = replays_agree(call, dtype, true, device, nullptr) && agree;
     // By themselves calls of this size take a smaller tile.
-    const prunepeft::cuda::ForcedLinearPath warpgroups(LinearPath::kWarpgroup);
-    for (Call& call : operands.pure_calls()) {
-      if (call.name.rfind("linear_", 0) != 0) continue;
-      call.name += ", warpgroups";
-      agree = replays_agree(call, dtype, false, device, &operands) && agree;
+    const auto shape = linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward);
+    for (const FusedVariant& variant : fused_variants(shape, true)) {
+      if (!is_by_warpgroups(variant.path)) continue;
+      const prunepeft::cuda::ForcedLinearPath in_force(variant.forced);
+      for (Call& call : operands.pure_calls()) {
+        if (call.name.rfind("linear_", 0) != 0) continue;
+        call.name += variant.name;
+        agree = replays_agree(call, dtype, false, device, &operands) && agree;
+      }
     }
   }
   check(pp_stream_destroy(&device));

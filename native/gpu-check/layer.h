@@ -117,13 +117,13 @@ class Layer {
     for (const FusedVariant& variant :
          fused_variants(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward), every_fused_path))
       paths.push_back({"forward, fused" + variant.name + suffix, false,
-                       [this, dropout, path = variant.path] {
-                         const prunepeft::cuda::ForcedLinearPath forced(path);
+                       [this, dropout, forced = variant.forced] {
+                         const prunepeft::cuda::ForcedLinearPath in_force(forced);
                          const pp_linear_branch branch = linear_branch(s_->data());
                          check(pp_linear_forward(&kDevice, linear_, M_, x_->data(), K_, &branch, 1, dropout, y_.data(), N_,
                                                  workspace_->data(), workspace_->bytes()));
                        },
-                       predict_forward(ceilings, cost, PP_LORA_FUSED, variant.warpgroups)});
+                       predict_forward(ceilings, cost, PP_LORA_FUSED, variant.path)});
     if (cublas_.present()) {
       paths.push_back({"backward, split" + suffix, true,
                        [this, dropout] {
@@ -147,15 +147,15 @@ class Layer {
     for (const FusedVariant& variant :
          fused_variants(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput), every_fused_path))
       paths.push_back({"backward, fused" + variant.name + suffix, true,
-                       [this, dropout, path = variant.path] {
+                       [this, dropout, forced = variant.forced] {
                          grad_up(dy_->data(), N_, ds_.data(), r_);
-                         const prunepeft::cuda::ForcedLinearPath forced(path);
+                         const prunepeft::cuda::ForcedLinearPath in_force(forced);
                          const pp_linear_branch branch = linear_branch(ds_.data());
                          check(pp_linear_grad_input(&kDevice, linear_, M_, dy_->data(), N_, &branch, 1, dropout, dx_.data(), K_,
                                                     workspace_->data(), workspace_->bytes()));
                          grad_down(x_->data(), K_, ds_.data(), r_, dropout);
                        },
-                       predict_backward(ceilings, cost, PP_LORA_FUSED, variant.warpgroups)});
+                       predict_backward(ceilings, cost, PP_LORA_FUSED, variant.path)});
     return paths;
   }
 

@@ -8,6 +8,7 @@
 #include "device.h"
 #include "fused_path.h"
 #include "lora_path/cost.h"
+#include "prunepeft/adamw.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 #include "prunepeft/multi_lora.h"
@@ -26,7 +27,10 @@ struct Call {
   Cost cost = {};
 };
 
-/** One LoRA module and one adapter on a linear [M,K] to [M,N]. */
+/**
+ * One LoRA module and one adapter on a linear [M,K] to [M,N]; and eight modules that share out its rows, in one call and in a
+ * call for each.
+ */
 class Operands {
  public:
   Operands(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, uint64_t seed)
@@ -108,7 +112,8 @@ class Operands {
   /** Calls that only overwrite, so that a repeat gives the same bits. */
   std::vector<Call> pure_calls() {
     std::vector<Call> calls;
-    const Costs costs = this->costs(false), dropped = this->costs(true);
+    const Costs costs = this->costs(false, M_), dropped = this->costs(true, M_);
+    const Costs of_one = this->costs(false, M_ / kAdapters), of_one_dropped = this->costs(true, M_ / kAdapters);
     const double wide = static_cast<double>(size());
     calls.push_back({"lora_down",
                      [this](const pp_device& d) { down(d, nullptr, nullptr); },
@@ -187,6 +192,19 @@ class Operands {
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      dropped.down(false)});
+    calls.push_back({"lora_down, dropout, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++) {
+                         const pp_lora_branch branch = {a_->data(),          K_, r_,      2.0f, adapters_[i].module,
+                                                        rows(i, s_out_, r_), r_, nullptr, 0};
+                         check(pp_lora_down(&d, dtype_, segments_[i].rows, K_, rows(i, *x_, K_), K_, &branch, 1, &dropout_,
+                                            nullptr, K_, workspace_->data(), workspace_->bytes()));
+                       }
+                     },
+                     {&s_out_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     of_all(of_one_dropped.down(false))});
     calls.push_back({"multi_lora_grad_up",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_up(&d, dtype_, M_, N_, dy_->data(), N_, &multi_, s_->data(), r_, ds_.data(), r_,
@@ -196,6 +214,17 @@ class Operands {
                      wide * M_ * N_,
                      4.0 * M_ * N_ * r_,
                      costs.grad_up()});
+    calls.push_back({"lora_grad_up, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++)
+                         check(pp_lora_grad_up(&d, dtype_, segments_[i].rows, N_, r_, rows(i, *dy_, N_), N_, b_->data(), r_,
+                                               rows(i, *s_, r_), r_, 2.0f, rows(i, ds_, r_), r_, adapters_[i].db, r_, 0,
+                                               workspace_->data(), workspace_->bytes()));
+                     },
+                     {&ds_, &multi_db_},
+                     wide * M_ * N_,
+                     4.0 * M_ * N_ * r_,
+                     of_all(of_one.grad_up())});
     calls.push_back({"multi_lora_grad_down, dropout",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_down(&d, dtype_, M_, K_, x_->data(), K_, &multi_, s_->data(), r_, 0,
@@ -205,31 +234,42 @@ class Operands {
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      dropped.grad_down()});
+    calls.push_back({"lora_grad_down, dropout, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++) {
+                         const pp_lora_branch branch = {nullptr,         0, r_, 2.0f, adapters_[i].module, rows(i, *s_, r_), r_,
+                                                        adapters_[i].da, K_};
+                         check(pp_lora_grad_down(&d, dtype_, segments_[i].rows, K_, rows(i, *x_, K_), K_, &branch, 1, &dropout_,
+                                                 0, workspace_->data(), workspace_->bytes()));
+                       }
+                     },
+                     {&multi_da_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     of_all(of_one_dropped.grad_down())});
     const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
     for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
       const std::string suffix = dropout != nullptr ? ", dropout" : "";
-      calls.push_back(
-          {"linear_forward" + suffix,
-           [this, dropout](const pp_device& d) {
-             check(pp_linear_forward(&d, linear_, M_, x_->data(), K_, &linear_branch_, 1, dropout, wide_out_.data(), N_,
-                                     workspace_->data(), workspace_->bytes()));
-           },
-           {&s_out_, &wide_out_},
-           0,
-           linear_flops,
-           (dropout != nullptr ? dropped : costs)
-               .fused_forward(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward)))});
-      calls.push_back(
-          {"linear_grad_input" + suffix,
-           [this, dropout](const pp_device& d) {
-             check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout, out_.data(), K_,
-                                        workspace_->data(), workspace_->bytes()));
-           },
-           {&out_},
-           0,
-           2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
-           (dropout != nullptr ? dropped : costs)
-               .fused_grad_input(chooses_warpgroups(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput)))});
+      calls.push_back({"linear_forward" + suffix,
+                       [this, dropout](const pp_device& d) {
+                         check(pp_linear_forward(&d, linear_, M_, x_->data(), K_, &linear_branch_, 1, dropout, wide_out_.data(),
+                                                 N_, workspace_->data(), workspace_->bytes()));
+                       },
+                       {&s_out_, &wide_out_},
+                       0,
+                       linear_flops,
+                       (dropout != nullptr ? dropped : costs)
+                           .fused_forward(chosen_path(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kForward)))});
+      calls.push_back({"linear_grad_input" + suffix,
+                       [this, dropout](const pp_device& d) {
+                         check(pp_linear_grad_input(&d, linear_, M_, dy_->data(), N_, &linear_grad_branch_, 1, dropout,
+                                                    out_.data(), K_, workspace_->data(), workspace_->bytes()));
+                       },
+                       {&out_},
+                       0,
+                       2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * K_,
+                       (dropout != nullptr ? dropped : costs)
+                           .fused_grad_input(chosen_path(linear_shape(dtype_, M_, K_, N_, r_, LinearDirection::kGradInput)))});
     }
     return calls;
   }
@@ -237,7 +277,8 @@ class Operands {
   /** Calls that add to what is there. */
   std::vector<Call> adding_calls() {
     const double wide = static_cast<double>(size());
-    const Costs costs = this->costs(false), dropped = this->costs(true);
+    const Costs costs = this->costs(false, M_), dropped = this->costs(true, M_);
+    const Costs of_one = this->costs(false, M_ / kAdapters), of_one_dropped = this->costs(true, M_ / kAdapters);
     std::vector<Call> calls;
     calls.push_back({"lora_up",
                      [this](const pp_device& d) {
@@ -269,6 +310,16 @@ class Operands {
                      2 * wide * M_ * N_,
                      2.0 * M_ * N_ * r_,
                      costs.up()});
+    calls.push_back({"lora_up, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++)
+                         check(pp_lora_up(&d, dtype_, segments_[i].rows, N_, r_, rows(i, *s_, r_), r_, b_->data(), r_,
+                                          rows(i, *y_, N_), N_, workspace_->data(), workspace_->bytes()));
+                     },
+                     {y_.get()},
+                     2 * wide * M_ * N_,
+                     2.0 * M_ * N_ * r_,
+                     of_all(of_one.up())});
     calls.push_back({"multi_lora_grad_input, dropout",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_input(&d, dtype_, M_, K_, &multi_, s_->data(), r_, dx_->data(), K_,
@@ -278,15 +329,39 @@ class Operands {
                      2 * wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      dropped.grad_input()});
+    calls.push_back({"lora_grad_input, dropout, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++) {
+                         const pp_lora_branch branch = {a_->data(),       K_, r_,      2.0f, adapters_[i].module,
+                                                        rows(i, *s_, r_), r_, nullptr, 0};
+                         check(pp_lora_grad_input(&d, dtype_, segments_[i].rows, K_, &branch, 1, &dropout_, rows(i, *dx_, K_),
+                                                  K_, workspace_->data(), workspace_->bytes()));
+                       }
+                     },
+                     {dx_.get()},
+                     2 * wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     of_all(of_one_dropped.grad_input())});
     return calls;
   }
 
  private:
   static constexpr int kAdapters = 8;
   size_t size() const { return pp_dtype_size(dtype_); }
-  Costs costs(bool dropout) const {
-    return {static_cast<double>(M_), static_cast<double>(K_),     static_cast<double>(N_),
+  Costs costs(bool dropout, int64_t M) const {
+    return {static_cast<double>(M),  static_cast<double>(K_),     static_cast<double>(N_),
             static_cast<double>(r_), static_cast<double>(size()), dropout};
+  }
+
+  /** One call for each adapter. */
+  static Cost of_all(const Cost& one) {
+    Cost cost = {};
+    for (int i = 0; i < kAdapters; i++) cost += one;
+    return cost;
+  }
+  /** An adapter's rows of a matrix of the type. */
+  void* rows(int adapter, const Memory& matrix, int64_t columns) const {
+    return matrix.data<char>() + static_cast<size_t>(segments_[adapter].first_row * columns) * size();
   }
 
   /** The rows shared out among several adapters, which differ in their gradients alone. */
@@ -339,15 +414,18 @@ class Operands {
   std::unique_ptr<Memory> workspace_;
 };
 
-/** Modules with an A and a B each, as in a model: `shapes` gives K and N of each of a layer's modules. */
+/** K and N of each of a layer's linears. */
+using LinearSizes = std::vector<std::pair<int64_t, int64_t>>;
+
+/** Modules with an A and a B each, as in a model, whose layers are alike. */
 class Modules {
  public:
-  Modules(pp_dtype dtype, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r, uint64_t seed) {
+  Modules(pp_dtype dtype, int layers, const LinearSizes& linears, int64_t r, uint64_t seed) {
     std::vector<pp_segment> segments;
     std::vector<int64_t> offsets;
     for (int layer = 0; layer < layers; layer++)
-      for (const auto& shape : shapes)
-        for (int64_t n : {shape.first * r, shape.second * r}) {
+      for (const auto& [K, N] : linears)
+        for (int64_t n : {K * r, N * r}) {
           segments.push_back({nullptr, nullptr, n, static_cast<int32_t>(segments.size() / 2), 0});
           offsets.push_back(weights_);
           weights_ += (n + 7) / 8 * 8;
@@ -390,7 +468,7 @@ class Modules {
          0,
          {rounds_ * bytes_, 0, 0, 2 * rounds_}}};
   }
-  int64_t weights() const { return weights_; }
+  size_t bytes() const { return w_->bytes() + g_->bytes(); }
 
  private:
   int64_t weights_ = 0;
@@ -399,5 +477,84 @@ class Modules {
   int rounds_ = 0;
   std::unique_ptr<Memory> w_, g_, workspace_, table_, threshold_;
   pp_importance_plan* plan_ = nullptr;
+};
+
+/**
+ * AdamW's state of such modules, and copies of their weights in the type. These lie in rows as long as those of the bordered
+ * operands [[W,B],[A,0]], but one buffer has the A and B of all layers of a linear.
+ */
+class Training {
+ public:
+  Training(pp_dtype dtype, int layers, const LinearSizes& linears, int64_t r, uint64_t seed) {
+    const size_t size = pp_dtype_size(dtype);
+    for (const auto& [K, N] : linears) {
+      borders_.push_back(std::make_unique<Memory>(static_cast<size_t>((N + layers * r) * (K + layers * r)) * size));
+      borders_.back()->poison(0);
+    }
+    std::vector<pp_weight_copy> copies;
+    Cost step = {};
+    for (int layer = 0; layer < layers; layer++)
+      for (size_t i = 0; i < linears.size(); i++) {
+        const auto [K, N] = linears[i];
+        const int64_t ld = K + layers * r;
+        const auto in_border = [&, i = i](int64_t row, int64_t column) {
+          return borders_[i]->data<char>() + static_cast<size_t>(row * ld + column) * size;
+        };
+        copies.push_back({weights_, r, K, in_border(N + layer * r, 0), ld});
+        weights_ += r * K;
+        copies.push_back({weights_, N, r, in_border(0, layer * r), ld});
+        weights_ += N * r;
+        step +=
+            Costs{0, static_cast<double>(K), static_cast<double>(N), static_cast<double>(r), static_cast<double>(size)}.adamw();
+      }
+    step.launches = 1;
+    step_cost_ = step;
+    copied_bytes_ = static_cast<double>(weights_) * static_cast<double>(size);
+    w_ = random_elements(PP_FLOAT32, weights_, seed);
+    g_ = random_elements(PP_FLOAT32, weights_, seed + 1);
+    for (auto* state : {&mean_, &square_}) {
+      *state = std::make_unique<Memory>(w_->bytes());
+      (*state)->poison(0);
+    }
+    const pp_device device = {PP_CUDA, 0, nullptr};
+    check(pp_adamw_create(&device, dtype, weights_, copies.data(), static_cast<int64_t>(copies.size()), &plan_));
+  }
+  ~Training() { pp_adamw_destroy(plan_); }
+  Training(const Training&) = delete;
+
+  /** Calls that change what is there. */
+  std::vector<Call> calls() {
+    std::vector<Memory*> copies, written = {w_.get(), mean_.get(), square_.get()};
+    for (const auto& border : borders_) copies.push_back(border.get());
+    written.insert(written.end(), copies.begin(), copies.end());
+    const double refreshed = static_cast<double>(w_->bytes()) + copied_bytes_;
+    // The copies are not the weights' before the first call.
+    return {{"adamw_refresh",
+             [this](const pp_device& d) { check(pp_adamw_refresh(&d, plan_, w_->data<float>())); },
+             copies,
+             refreshed,
+             0,
+             {refreshed, 0, 0, 1}},
+            {"adamw",
+             [this](const pp_device& d) {
+               const pp_adamw_settings settings = {1e-3f, 0.9f, 0.999f, 1e-8f, 0.01f, 3};
+               check(pp_adamw_step(&d, plan_, &settings, w_->data<float>(), g_->data<float>(), mean_->data<float>(),
+                                   square_->data<float>()));
+             },
+             written, step_cost_.bytes, 0, step_cost_}};
+  }
+  size_t bytes() const {
+    size_t bytes = 4 * w_->bytes();
+    for (const auto& border : borders_) bytes += border->bytes();
+    return bytes;
+  }
+
+ private:
+  int64_t weights_ = 0;
+  double copied_bytes_ = 0;
+  Cost step_cost_ = {};
+  std::vector<std::unique_ptr<Memory>> borders_;
+  std::unique_ptr<Memory> w_, g_, mean_, square_;
+  pp_adamw* plan_ = nullptr;
 };
 }  // namespace gpu_check

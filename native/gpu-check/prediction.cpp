@@ -26,11 +26,12 @@ constexpr const char* kNames[] = {"split", "bordered", "fused"};
 constexpr struct Path {
   const char* name;
   pp_lora_path path;
-  bool warpgroups;
-} kPaths[] = {{"split", PP_LORA_SPLIT, false},
-              {"bordered", PP_LORA_BORDERED, false},
-              {"fused, mma.sync", PP_LORA_FUSED, false},
-              {"fused, warpgroups", PP_LORA_FUSED, true}};
+  LinearPath fused;
+} kPaths[] = {{"split", PP_LORA_SPLIT, LinearPath::kLargeTile},
+              {"bordered", PP_LORA_BORDERED, LinearPath::kLargeTile},
+              {"fused, mma.sync", PP_LORA_FUSED, LinearPath::kLargeTile},
+              {"fused, warpgroups", PP_LORA_FUSED, LinearPath::kWarpgroup},
+              {"fused, clusters", PP_LORA_FUSED, LinearPath::kWarpgroupClusters}};
 
 void print(const std::string& path, double frozen, double predicted) {
   printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
@@ -41,9 +42,9 @@ void print_predictions() {
   const Ceilings ceilings = assumed_ceilings(kDevice, kBytes);
   printf(
       "Predicted, not measured: bfloat16 on an H100 SXM by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own products\n"
-      "%.0f TFLOPS by mma.sync and %.0f by warpgroups, %.1f us a launch); %% over the frozen linear.\n",
+      "%.0f TFLOPS by mma.sync, %.0f by warpgroups, %.0f in clusters, %.1f us a launch); %% over the frozen linear.\n",
       ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, ceilings.warpgroup_flops * 1e-6,
-      ceilings.launch);
+      ceilings.cluster_flops * 1e-6, ceilings.launch);
   for (const Shape& shape : kShapes) {
     Costs cost = {static_cast<double>(shape.M), static_cast<double>(shape.K), static_cast<double>(shape.N),
                   static_cast<double>(shape.r), static_cast<double>(kBytes)};
@@ -54,8 +55,7 @@ void print_predictions() {
       cost.dropout = dropout;
       const std::string suffix = dropout ? ", dropout" : "";
       for (const Path& path : kPaths) {
-        print("forward, " + std::string(path.name) + suffix, frozen,
-              predict_forward(ceilings, cost, path.path, path.warpgroups));
+        print("forward, " + std::string(path.name) + suffix, frozen, predict_forward(ceilings, cost, path.path, path.fused));
         if (path.path == PP_LORA_BORDERED)
           print("forward, bordered, x copied" + suffix, frozen,
                 predict_sequence(ceilings, cost.down(true), cost.bordered_forward()));
@@ -63,7 +63,7 @@ void print_predictions() {
       for (const Path& path : kPaths)
         if (path.path != PP_LORA_BORDERED || !dropout)
           print("backward, " + std::string(path.name) + suffix, frozen,
-                predict_backward(ceilings, cost, path.path, path.warpgroups));
+                predict_backward(ceilings, cost, path.path, path.fused));
       const LoraPaths chosen = choose_paths(kDevice, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout}, kAllPaths);
       printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", kNames[chosen.forward],
              kNames[chosen.backward]);

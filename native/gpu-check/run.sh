@@ -99,13 +99,21 @@ run_test() {  # run_test <seconds> <name> <command...>
 }
 
 if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
+queried=name,driver_version,clocks.max.sm,clocks.max.mem,power.limit
+if facts=$(nvidia-smi --query-gpu=$queried --format=csv,noheader 2> /dev/null); then say "$queried: $facts"; fi
 for test in importance_cuda lora_cuda multi_lora_cuda linear_cuda adapter_cuda adamw_cuda graph_cuda; do
   run_test 60 "$test" "$build/gpu-check/${test}_device" || failed=1
   if [ "$test" = linear_cuda ] && [ "$code" -ne 0 ]; then
-    # A kernel that does not end would take all that follows with it.
-    say "what follows leaves out the fused linear by warpgroups"
-    PRUNEPEFT_WITHOUT_WARPGROUPS=1
-    export PRUNEPEFT_WITHOUT_WARPGROUPS
+    # A kernel that does not end would take all that follows with it. First its clusters are left out, then all of it.
+    PRUNEPEFT_WITHOUT_CLUSTERS=1
+    export PRUNEPEFT_WITHOUT_CLUSTERS
+    if run_test 60 "$test without clusters" "$build/gpu-check/${test}_device"; then
+      say "what follows leaves out the clusters of the fused linear by warpgroups"
+    else
+      say "what follows leaves out the fused linear by warpgroups"
+      PRUNEPEFT_WITHOUT_WARPGROUPS=1
+      export PRUNEPEFT_WITHOUT_WARPGROUPS
+    fi
   fi
 done
 run_test 60 "graph capture and replay" "$build/gpu-check/gpu_check" graph || failed=1
@@ -142,5 +150,6 @@ for tool in memcheck racecheck synccheck initcheck; do
   fi
 done
 
+"$build/gpu-check/gpu_check" goals "$out/table.json" | tee -a "$out/table.txt"
 rm -f "$out/last.txt"
 exit $failed

@@ -11,31 +11,23 @@
 #include "layer.h"
 #include "lora_path/choice.h"
 #include "operands.h"
+#include "shapes.h"
 
 namespace gpu_check {
 using namespace prunepeft::cuda;
 
 namespace {
 #if defined(PRUNEPEFT_EMULATED)
-// Everything runs once at a fraction of its size, to show that it runs; times mean nothing.
+// Everything runs once; times mean nothing.
 constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kLaunches = 1;
-constexpr int64_t kShrink = 128;
 #else
 constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kLaunches = 200;
-constexpr int64_t kShrink = 1;
 #endif
 constexpr double kMicrosecondsARow = 1.5e6;  // a row that would take longer has fewer samples
 constexpr double kMicrosecondsPerMillisecond = 1e3;
 constexpr size_t kMostOperandBytes = size_t{6} << 30;
 
-struct Shape {
-  const char* name;
-  int64_t M, K, N, r;
-};
-constexpr Shape kShapes[] = {{"MiniLM", 2048 / kShrink, 384 / kShrink, 384 / kShrink, 32},
-                             {"RoBERTa-large", 4096 / kShrink, 1024 / kShrink, 1024 / kShrink, 32},
-                             {"Llama-7B", 8192 / kShrink, 4096 / kShrink, 4096 / kShrink, 16},
-                             {"8192 squared", 8192 / kShrink, 8192 / kShrink, 8192 / kShrink, 16}};
+constexpr Shape kShapes[] = {kMiniLm, kRobertaLarge, kLlama, kSquare};
 /** Besides the shape's own. */
 constexpr int64_t kRanks[] = {8, 16, 32, 64, 128};
 constexpr float kDropouts[] = {0, 0.1f};
@@ -52,6 +44,45 @@ struct Row {
   double bytes, flops;
   double frozen;  // microseconds of the frozen linear that it does more than; 0: none
 };
+
+/** What a table is of: device and libraries, by name. */
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
+  return value;
+}
+
+double megahertz() {
+  constexpr double kKilohertzPerMegahertz = 1e3;
+  return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
+}
+
+/** As the runtime gives it: 12040 is 12.4. */
+std::string cuda_version(cudaError_t (*read)(int*)) {
+  int version = 0;
+  check(read(&version), "reading a version");
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Facts read_facts(const Cublas& cublas) {
+  constexpr int kBytesPerMegabyte = 1 << 20, kKilohertzPerMegahertz = 1000;
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  const auto in_megahertz = [](cudaDeviceAttr which) { return std::to_string(attribute(which) / kKilohertzPerMegahertz); };
+  return {{"device", properties.name},
+          {"compute_capability", std::to_string(attribute(cudaDevAttrComputeCapabilityMajor)) + "." +
+                                     std::to_string(attribute(cudaDevAttrComputeCapabilityMinor))},
+          {"multiprocessors", std::to_string(attribute(cudaDevAttrMultiProcessorCount))},
+          {"most_MHz", in_megahertz(cudaDevAttrClockRate)},
+          {"memory_MHz", in_megahertz(cudaDevAttrMemoryClockRate)},
+          {"memory_bits", std::to_string(attribute(cudaDevAttrGlobalMemoryBusWidth))},
+          {"L2_MiB", std::to_string(attribute(cudaDevAttrL2CacheSize) / kBytesPerMegabyte)},
+          {"CUDA_of_driver", cuda_version(cudaDriverGetVersion)},
+          {"CUDA_runtime", cuda_version(cudaRuntimeGetVersion)},
+          {"cuBLASLt", cublas.version()}};
+}
 
 class Timer {
  public:
@@ -127,14 +158,15 @@ class Table {
     printf("left out, no time: %s\n", what.c_str());
   }
 
-  bool write_json(const char* path, const cudaDeviceProp& properties) const {
+  bool write_json(const char* path, const Facts& facts) const {
     FILE* file = fopen(path, "w");
     if (file == nullptr) {
       perror(path);
       return false;
     }
-    fprintf(file, "{\n  \"device\": \"%s\",\n  \"multiprocessors\": %d,\n  \"copy_GBps\": %.1f,\n  \"rows\": [",
-            properties.name, properties.multiProcessorCount, bandwidth_);
+    fprintf(file, "{\n");
+    for (const auto& [name, value] : facts) fprintf(file, "  \"%s\": \"%s\",\n", name.c_str(), value.c_str());
+    fprintf(file, "  \"copy_GBps\": %.1f,\n  \"rows\": [", bandwidth_);
     for (size_t i = 0; i < rows_.size(); i++) {
       const Row& row = rows_[i];
       fprintf(file,
@@ -182,11 +214,6 @@ struct Run {
   Timer* timer;
   Table* table;
 };
-
-std::string group_name(const Shape& shape) {
-  return std::string(shape.name) + " " + std::to_string(shape.M) + "," + std::to_string(shape.K) + "," +
-         std::to_string(shape.N) + "," + std::to_string(shape.r);
-}
 
 /** Times the calls, each on one set of operands after another. */
 void time_calls(const std::string& group, const std::vector<std::vector<Call>>& calls, const Run& run) {
@@ -264,17 +291,17 @@ void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   }
 }
 
-void time_importance(const char* name, int layers, const std::vector<std::pair<int64_t, int64_t>>& shapes, int64_t r,
-                     const Run& run) {
+/** Each call on all modules of a model: importance (of Modules), AdamW (of Training). */
+template <class Model>
+void time_model(const char* name, int layers, const LinearSizes& linears, int64_t r, const Run& run) {
   if (run.table->is_full()) return run.table->leave_out(std::string(name) + ", " + dtype_name(run.dtype) + ", all calls");
-  std::vector<std::unique_ptr<Modules>> modules;
-  modules.push_back(std::make_unique<Modules>(run.dtype, layers, shapes, r, 1));
-  const size_t bytes = static_cast<size_t>(modules[0]->weights()) * 2 * pp_dtype_size(run.dtype);
-  const int sets = set_count(bytes, run.l2_bytes);
+  std::vector<std::unique_ptr<Model>> models;
+  models.push_back(std::make_unique<Model>(run.dtype, layers, linears, r, 1));
+  const int sets = set_count(models[0]->bytes(), run.l2_bytes);
   for (int i = 1; i < sets; i++)
-    modules.push_back(std::make_unique<Modules>(run.dtype, layers, shapes, r, static_cast<uint64_t>(i)));
+    models.push_back(std::make_unique<Model>(run.dtype, layers, linears, r, static_cast<uint64_t>(2 * i)));
   std::vector<std::vector<Call>> calls;
-  for (const auto& m : modules) calls.push_back(m->calls());
+  for (const auto& model : models) calls.push_back(model->calls());
   time_calls(name, calls, run);
 }
 
@@ -304,17 +331,6 @@ double library_rate(pp_dtype dtype, const Cublas& cublas, Timer* timer) {
   return 2.0 * static_cast<double>(n * n) * static_cast<double>(n) / sample.microseconds;
 }
 
-int attribute(cudaDeviceAttr which) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
-  return value;
-}
-
-double megahertz() {
-  constexpr double kKilohertzPerMegahertz = 1e3;
-  return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
-}
-
 /** Of float32's multiply-adds, from the device's properties. */
 double fused_multiply_adds() {
   return float32_flops_a_clock(attribute(cudaDevAttrComputeCapabilityMajor), attribute(cudaDevAttrComputeCapabilityMinor)) *
@@ -326,19 +342,22 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
   const double library = library_rate(dtype, cublas, timer);
   const double own = dtype == PP_FLOAT32 || library == 0 ? kShareOfMultiplyAdds * fused_multiply_adds()
                                                          : own_share(attribute(cudaDevAttrComputeCapabilityMajor)) * library;
-  return {copy_bytes, library > 0 ? library : own,
-          own,        draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
-          launch,     library > 0 ? kWarpgroupShare * library : own};
+  return {copy_bytes,
+          library > 0 ? library : own,
+          own,
+          draw_rate(attribute(cudaDevAttrMultiProcessorCount), megahertz()),
+          launch,
+          library > 0 ? kWarpgroupShare * library : own,
+          library > 0 ? kClusterShare * library : own};
 }
 }  // namespace
 
 int time_all(const char* json_path, double seconds) {
-  cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-  const auto l2_bytes = static_cast<size_t>(properties.l2CacheSize);
+  const auto l2_bytes = static_cast<size_t>(attribute(cudaDevAttrL2CacheSize));
   Table table(seconds);
   Timer timer;
   const Cublas cublas;
+  const Facts facts = read_facts(cublas);
   double bandwidth = 1, launch = 1;  // gigabytes a second, microseconds
   if (table.is_full()) {
     table.leave_out("copy bandwidth");
@@ -346,26 +365,31 @@ int time_all(const char* json_path, double seconds) {
     bandwidth = copy_bandwidth(&timer);
     launch = launch_time(&timer);
     table.set_bandwidth(bandwidth);
-    printf("%s, %d multiprocessors, copy %.0f GB/s (read + written), %.1f us a launch%s\n", properties.name,
-           properties.multiProcessorCount, bandwidth, launch, cublas.present() ? "" : "; cuBLAS is not here");
-    printf("predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
+    for (const auto& [name, value] : facts) printf("%s%s %s", name == "device" ? "" : ", ", name.c_str(), value.c_str());
+    printf("\ncopy %.0f GB/s (read + written), %.1f us a launch%s\n", bandwidth, launch,
+           cublas.present() ? "" : "; cuBLAS is not here");
+    printf(
+        "predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n"
+        "cuBLAS: for each layout of operands the fastest of the first 8 algorithms that cuBLASLt names, timed once each\n"
+        "8 calls: what multi_lora does in one call for 8 adapters, by a call for each\n");
     Table::print_head();
   }
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
-        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1}
+        table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
-    constexpr int64_t kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
+    constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
     const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
     for (const Shape& shape : kShapes) time_layer(shape, true, run);
     for (const Shape& shape : kShapes)
       if (shape.K <= 4096 / kShrink) time_shape(shape, run);
-    time_importance("RoBERTa-large, query and value, r 32", 24,
-                    {{1024 / kShrink, 1024 / kShrink}, {1024 / kShrink, 1024 / kShrink}}, 32, run);
-    time_importance(
-        "Llama-7B, all linears, r 16", 32,
-        {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16, run);
+    for (const auto& time : {time_model<Modules>, time_model<Training>}) {
+      time(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
+      time(kLlamaModules, 32,
+           {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16,
+           run);
+    }
     if (dtype == PP_FLOAT32) break;
     for (int64_t rank : kRanks)
       for (Shape shape : kShapes) {
@@ -374,6 +398,6 @@ int time_all(const char* json_path, double seconds) {
         time_layer(shape, false, run);
       }
   }
-  return table.write_json(json_path, properties) ? 0 : 1;
+  return table.write_json(json_path, facts) ? 0 : 1;
 }
 }  // namespace gpu_check

@@ -7,12 +7,13 @@ Three ways of writing it, each beside torch's frozen linear:
 
     eager          base(x) + B(A(dropout(x))) * scale, as Hugging Face PEFT computes it, and autograd's backward pass
     addmm_         y.addmm_(S, B^T) onto the frozen product, and a backward pass written by hand
-    torch.compile  the eager one, compiled
+    torch.compile  the eager one, compiled; since compiling takes its time, after the others of all shapes
 
 Rows go to standard output and into the JSON file that gpu_check has written. A case that fails, or has no time left, is named.
 Exit code 3: there is no torch, or none with CUDA. SPDX-License-Identifier: Apache-2.0
 """
 import argparse
+import importlib
 import json
 import statistics
 import sys
@@ -25,14 +26,14 @@ except ImportError as error:
     print(f"PyTorch: left out, {error}")
     sys.exit(3)
 
-SHAPES = [  # name, M, K, N, r: those of timing.cpp
-    ("MiniLM", 2048, 384, 384, 32),
+SHAPES = [  # name, M, K, N, r: those of shapes.h; those that matter most come first
     ("RoBERTa-large", 4096, 1024, 1024, 32),
     ("Llama-7B", 8192, 4096, 4096, 16),
+    ("MiniLM", 2048, 384, 384, 32),
     ("8192 squared", 8192, 8192, 8192, 16),
 ]
 RANKS = [8, 16, 32, 64, 128]  # besides a shape's own, and after all shapes: they are left out first when time runs out
-SHAPES += [(name, m, k, n, rank) for name, m, k, n, own in SHAPES for rank in RANKS if rank != own]
+OTHER_RANKS = [(name, m, k, n, rank) for rank in RANKS for name, m, k, n, own in SHAPES if rank != own]
 SCALE = 2.0
 SAMPLES = 15
 CALLS = 24
@@ -110,7 +111,7 @@ def hand_backward(o, saved, p):
 
 
 def cases(sets, p, compiled):
-    """(name, backward, one call for each set of operands)."""
+    """(name, backward, one call for each set of operands): of `compiled`, or of eager and by hand if it is None."""
     suffix = ", dropout" if p > 0 else ""
 
     def forward(function):
@@ -130,6 +131,10 @@ def cases(sets, p, compiled):
 
         return [lambda o=o: run(o) for o in sets]
 
+    if compiled is not None:
+        yield "torch forward, torch.compile" + suffix, False, lambda: forward(compiled)
+        yield "torch backward, torch.compile" + suffix, True, lambda: backward(compiled)
+        return
     yield "torch forward, eager" + suffix, False, lambda: forward(eager)
     yield "torch backward, eager" + suffix, True, lambda: backward(eager)
     yield "torch forward, addmm_" + suffix, False, lambda: by_hand(lambda o: hand_forward(o, p))
@@ -140,10 +145,14 @@ def cases(sets, p, compiled):
         return by_hand(lambda o: hand_backward(o, saved[id(o)], p))
 
     yield "torch backward, addmm_" + suffix, True, hand_calls
-    if compiled is None:  # older than 2.0
-        return
-    yield "torch forward, torch.compile" + suffix, False, lambda: forward(compiled)
-    yield "torch backward, torch.compile" + suffix, True, lambda: backward(compiled)
+
+
+def configure(module, **settings):
+    try:
+        for name, value in settings.items():
+            setattr(importlib.import_module(module), name, value)
+    except (ImportError, AttributeError):
+        pass  # this torch has no such setting
 
 
 def main():
@@ -158,18 +167,10 @@ def main():
         return 3
     end = time.monotonic() + options.seconds
     clock = Clock(options.device)
-    try:  # a graph kept for another backward pass must keep its buffers
-        import torch._functorch.config
-
-        torch._functorch.config.donated_buffer = False
-    except (ImportError, AttributeError):
-        pass
-    try:  # past its limit of shapes torch.compile would go on uncompiled, and say so once
-        import torch._dynamo.config
-
-        torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, 4 * len(SHAPES))
-    except (ImportError, AttributeError):
-        pass
+    # A graph that is kept for another backward pass must keep its buffers; and past its limit of shapes torch.compile would go on
+    # uncompiled, and say so once.
+    configure("torch._functorch.config", donated_buffer=False)
+    configure("torch._dynamo.config", cache_size_limit=4 * len(SHAPES + OTHER_RANKS))
     compiled = torch.compile(eager) if hasattr(torch, "compile") else None
     l2_bytes = getattr(torch.cuda.get_device_properties(0), "L2_cache_size", 50 << 20) if clock.cuda else 1 << 20
     dtype = torch.bfloat16
@@ -196,24 +197,33 @@ def main():
         rows.append(row)
         return microseconds
 
-    for name, m, k, n, r in SHAPES:
-        m, k, n = (max(size // options.shrink, 1) for size in (m, k, n))
-        group = f"{name} {m},{k},{n},{r}"
-        bytes_a_set = 2 * (2 * m * k + 2 * m * n + n * k)
-        count = max(1, min(2 * l2_bytes // bytes_a_set + 2, MOST_BYTES // bytes_a_set, MOST_SETS))
-        sets = [Operands(options.device, dtype, m, k, n, r) for _ in range(count)]
+    frozen_times = {}  # of a group: forward and backward
 
-        def frozen_forward():
-            return [lambda o=o: functional.linear(o.x.detach(), o.w) for o in sets]
+    def sweep(shapes, function):
+        for name, m, k, n, r in shapes:
+            m, k, n = (max(size // options.shrink, 1) for size in (m, k, n))
+            group = f"{name} {m},{k},{n},{r}"
+            bytes_a_set = 2 * (2 * m * k + 2 * m * n + n * k)
+            count = max(1, min(2 * l2_bytes // bytes_a_set + 2, MOST_BYTES // bytes_a_set, MOST_SETS))
+            sets = [Operands(options.device, dtype, m, k, n, r) for _ in range(count)]
 
-        def frozen_backward():
-            return [lambda o=o: o.dy @ o.w for o in sets]
+            def frozen_forward():
+                return [lambda o=o: functional.linear(o.x.detach(), o.w) for o in sets]
 
-        frozen = [measure(group, "torch frozen linear forward", None, frozen_forward),
-                  measure(group, "torch frozen linear dX", None, frozen_backward)]
-        for p in (0.0, 0.1):
-            for case, is_backward, make_calls in cases(sets, p, compiled):
-                measure(group, case, frozen[is_backward], make_calls)
+            def frozen_backward():
+                return [lambda o=o: o.dy @ o.w for o in sets]
+
+            if group not in frozen_times:
+                frozen_times[group] = [measure(group, "torch frozen linear forward", None, frozen_forward),
+                                       measure(group, "torch frozen linear dX", None, frozen_backward)]
+            for p in (0.0, 0.1):
+                for case, is_backward, make_calls in cases(sets, p, function):
+                    measure(group, case, frozen_times[group][is_backward], make_calls)
+
+    for shapes in (SHAPES, OTHER_RANKS):
+        sweep(shapes, None)
+        if compiled is not None:  # older than 2.0
+            sweep(shapes, compiled)
 
     try:
         with open(options.table) as file:

@@ -69,7 +69,10 @@ TEST(a_shape_with_fewer_large_tiles_than_multiprocessors_takes_small_ones) {
 
 TEST(warpgroups_work_where_their_tiles_fill_three_quarters_of_a_hopper) {
   const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
-  const auto path = [](const DeviceTraits& device, const LinearShape& shape) { return choose_linear(device, shape).path; };
+  const auto path = [](const DeviceTraits& device, LinearShape shape) {
+    shape.in_clusters = false;
+    return choose_linear(device, shape).path;
+  };
   CHECK(path(hopper, {4096, 1024, 1024, 2, true}) == LinearPath::kWarpgroup);
   CHECK(path(hopper, {128 * 99, 256, 64, 2, true}) == LinearPath::kWarpgroup);
   CHECK(path(hopper, {128 * 98, 256, 64, 2, true}) == LinearPath::kLargeTile);
@@ -81,6 +84,31 @@ TEST(warpgroups_work_where_their_tiles_fill_three_quarters_of_a_hopper) {
   // A block must have its shared memory.
   CHECK(path({9, 132, kWarpgroupSharedBytes, 50 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kWarpgroup);
   CHECK(path({9, 132, kWarpgroupSharedBytes - 1, 50 << 20}, {4096, 1024, 1024, 2, true}) == LinearPath::kLargeTile);
+}
+
+TEST(clusters_are_taken_where_no_more_rounds_of_tiles_come_of_it) {
+  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
+  const auto path = [](const DeviceTraits& device, const LinearShape& shape) { return choose_linear(device, shape).path; };
+  CHECK(path(hopper, {8192, 4096, 4096, 2, true}) == LinearPath::kWarpgroupClusters);
+  CHECK(path(hopper, {4096, 1024, 1024, 2, true}) == LinearPath::kWarpgroupClusters);
+  // A single row of tiles shares with none.
+  CHECK(path(hopper, {128, 256 * 132, 64, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path(hopper, {129, 256 * 66, 64, 2, true}) == LinearPath::kWarpgroupClusters);
+  // Three row tiles take the time of four.
+  CHECK(path(hopper, {128 * 3, 256 * 44, 64, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path(hopper, {128 * 4, 256 * 44, 64, 2, true}) == LinearPath::kWarpgroupClusters);
+  // One round more is worth it from eight rounds on: 99 and 100 row tiles of 8 and of 11 columns are 6 against 7, 9 against 9.
+  CHECK(path(hopper, {128 * 33, 256 * 28, 64, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path(hopper, {128 * 33, 256 * 32, 64, 2, true}) == LinearPath::kWarpgroupClusters);
+  // Where clusters are not admitted, or a block must be alone.
+  LinearShape alone = {8192, 4096, 4096, 2, true};
+  alone.in_clusters = false;
+  CHECK(path(hopper, alone) == LinearPath::kWarpgroup);
+  CHECK(path({9, 1, 227 * 1024, 50 << 20}, {8192, 4096, 4096, 2, true}) == LinearPath::kWarpgroup);
+  CHECK(path({9, 3, 227 * 1024, 50 << 20}, {8192, 4096, 4096, 2, true}) == LinearPath::kWarpgroup);
+  const MeasuredChoice measured[] = {{9, 2, kForward, 9999, 9999, 9999, LinearPath::kWarpgroupClusters, "made up"}};
+  CHECK(choose_linear(hopper, {256, 256, 256, 2, true}, measured, 1).path == LinearPath::kWarpgroupClusters);
+  CHECK(choose_linear(hopper, alone, measured, 1).path == LinearPath::kWarpgroup);
 }
 
 TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {

@@ -48,8 +48,8 @@ TEST(without_a_measurement_no_path_is_predicted_to_be_faster) {
     const unsigned possible = check::pick(std::vector<unsigned>{1, 3, 4, 5, 6, 7});
     const LoraPaths chosen = choose_paths(device, shape, possible);
     CHECK((possible & path_bit(chosen.forward)) != 0 && (possible & path_bit(chosen.backward)) != 0);
-    const bool there = fuses_by_warpgroups(device, shape, LinearDirection::kForward);
-    const bool back = fuses_by_warpgroups(device, shape, LinearDirection::kGradInput);
+    const LinearPath there = fused_kernel(device, shape, LinearDirection::kForward);
+    const LinearPath back = fused_kernel(device, shape, LinearDirection::kGradInput);
     const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward, there);
     const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward, back);
     CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
@@ -74,25 +74,47 @@ TEST(under_dropout_the_backward_pass_is_never_bordered) {
 
 TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
   const LoraShape shape = {4096, 1024, 1024, 16, 2, true};
-  CHECK(fuses_by_warpgroups(device_of(9, 0, 14), shape, LinearDirection::kForward));
-  CHECK(!fuses_by_warpgroups(device_of(8, 0, 14), shape, LinearDirection::kForward));
-  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, LinearDirection::kForward));
-  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, LinearDirection::kForward));
-  CHECK(fuses_by_warpgroups(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kForward));
-  CHECK(!fuses_by_warpgroups(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kGradInput));
+  const auto kernel = [](const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
+    return fused_kernel(device, shape, direction);
+  };
+  CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kForward) == LinearPath::kWarpgroupClusters);
+  // Three row tiles are two clusters' as soon as four are.
+  CHECK(kernel(device_of(9, 0, 14), {384, 1024, 8192, 16, 2, true}, LinearDirection::kForward) == LinearPath::kWarpgroup);
+  CHECK(kernel(device_of(8, 0, 14), shape, LinearDirection::kForward) == LinearPath::kLargeTile);
+  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, LinearDirection::kForward)));
+  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, LinearDirection::kForward)));
+  CHECK(is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kForward)));
+  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kGradInput)));
   DeviceRates little = device_of(9, 0, 14);
   little.shared_bytes_per_block = kWarpgroupSharedBytes - 1;
-  CHECK(!fuses_by_warpgroups(little, shape, LinearDirection::kForward));
+  CHECK(!is_by_warpgroups(kernel(little, shape, LinearDirection::kForward)));
 }
 
 TEST(by_warpgroups_the_forward_product_is_two_launches_up_to_4096_rows) {
   const auto launches = [](double M, double K) {
     const Costs cost = {M, K, 1024, 16, 2};
-    return cost.fused_forward(true).launches;
+    return cost.fused_forward(LinearPath::kWarpgroup).launches;
   };
   CHECK_EQUAL(launches(4096, 1024), 2);
   CHECK_EQUAL(launches(4097, 1024), 3);
   CHECK_EQUAL(launches(4097, 384), 2);
+}
+
+TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  const Costs cost = {8192, 4096, 4096, 16, 2};
+  const auto forward = [&](LinearPath path) { return predict_forward(ceilings, cost, PP_LORA_FUSED, path); };
+  const auto backward = [&](LinearPath path) { return predict_backward(ceilings, cost, PP_LORA_FUSED, path); };
+  CHECK(forward(LinearPath::kWarpgroupClusters) < forward(LinearPath::kWarpgroup));
+  CHECK(backward(LinearPath::kWarpgroupClusters) < backward(LinearPath::kWarpgroup));
+  CHECK_EQUAL(cost.fused_forward(LinearPath::kWarpgroupClusters).launches, 3);
+  CHECK_EQUAL(cost.fused_grad_input(LinearPath::kWarpgroupClusters).launches, 1);
+}
+
+TEST(adamw_moves_28_bytes_a_weight_and_those_of_its_copy) {
+  const Costs cost = {1, 4096, 11008, 16, 2};
+  CHECK_EQUAL(cost.adamw().bytes, 30.0 * 16 * (4096 + 11008));
+  CHECK_EQUAL(cost.adamw().launches, 1);
 }
 
 TEST(large_products_go_to_the_library_on_hopper) {

@@ -488,18 +488,31 @@ __global__ void wait_without_end(int* out, int) {
   while (ptx::load_acquire(reinterpret_cast<unsigned*>(out)) == 0) continue;
 }
 
-/** `kind` is part of the report, which ends with the kernel's last place; "" for a kernel without fault. */
+/** Whether one of the kinds, which "|" separates, is part of the report. */
+bool is_of_kind(const std::string& report, const std::string& kinds) {
+  for (size_t first = 0, end; first <= kinds.size(); first = end + 1) {
+    end = std::min(kinds.find('|', first), kinds.size());
+    if (report.find(kinds.substr(first, end - first)) != std::string::npos) return true;
+  }
+  return false;
+}
+
+/**
+ * `kind` is part of the report, which ends with the kernel's last place; "" for a kernel without fault. Where the order of
+ * threads decides what a fault shows as, kinds are separated by "|". Blocks side by side form clusters of `cluster`.
+ */
 void test_fault(void (*kernel)(int*, int), int blocks, const std::string& kind, const char* name, int seeds = kSeeds,
-                size_t shared_bytes = 0) {
+                size_t shared_bytes = 0, unsigned cluster = 1) {
   for (int seed = 1; seed <= seeds; seed++) {
     simt::set_seed(static_cast<uint64_t>(seed));
     DeviceArray<int> out(std::vector<int>(kThreads, 0));
     if (kernel == unwritten_global) simt::forget(out.data() + kThreads / 2, kThreads / 2 * sizeof(int));
     g_last_place = {};
-    gpu::launch(kernel, dim3(static_cast<unsigned>(blocks)), kThreads, shared_bytes, nullptr, out.data(), kThreads);
+    gpu::launch_clusters(kernel, dim3(static_cast<unsigned>(blocks)), kThreads, cluster, shared_bytes, nullptr, out.data(),
+                         kThreads);
     const std::string report = simt::take_report(), end = position_of(g_last_place);
     const bool located = report.size() >= end.size() && report.compare(report.size() - end.size(), end.size(), end) == 0;
-    const bool ok = kind.empty() ? report.empty() : report.find(kind) != std::string::npos && located;
+    const bool ok = kind.empty() ? report.empty() : is_of_kind(report, kind) && located;
     if (!ok || seed == 1) printf("%-32s %s\n", name, report.empty() ? "-" : report.c_str());
     if (!ok && !kind.empty()) printf("%-32s %s ...%s was expected\n", "", kind.c_str(), end.c_str());
     expect(ok, name);
@@ -837,6 +850,210 @@ void test_warpgroups() {
   expect(simt::take_report().empty() && d[5] != d[5] && d[kThreads + 5] == 32, "an accumulator shows NaN until all is done");
 }
 
+// Clusters of two blocks.
+
+/** Each block brings one of two boxes to both, which write out what they have got, as it lies. */
+__global__ void copy_to_both(cuda::TensorMap map, int, __half* out) {
+  const Boxes boxes = make_boxes();
+  const unsigned rank = ptx::cluster_rank();
+  if (threadIdx.x == 0) ptx::fence_mbarrier_init();
+  ptx::cluster_barrier();
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_arrive_expect(boxes.barriers, 2 * kBoxBytes);
+    ptx::bulk_load_multicast(boxes.memory + rank * kBoxBytes, &map, 0, static_cast<int>(rank) * kBoxRows, boxes.barriers, 3);
+  }
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  const __half* box = reinterpret_cast<const __half*>(boxes.memory);
+  for (int i = static_cast<int>(threadIdx.x); i < 2 * kBoxRows * 64; i += kThreads)
+    out[blockIdx.x * 2 * kBoxRows * 64 + static_cast<unsigned>(i)] = box[i];
+}
+
+void test_copies_to_both_blocks() {
+  constexpr int kRows = 2 * kBoxRows - 3, kClusters = 3;
+  std::vector<__half> values(static_cast<size_t>(kRows) * 64);
+  for (size_t i = 0; i < values.size(); i++) values[i] = __float2half(static_cast<float>(i % 2039));
+  DeviceArray<__half> matrix(values);
+  for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+    simt::set_seed(seed);
+    DeviceArray<__half> out(static_cast<size_t>(2 * kClusters) * 2 * kBoxRows * 64);
+    gpu::launch_clusters(copy_to_both, dim3(2 * kClusters), kThreads, 2, kBoxesBytes, nullptr,
+                         map_of(matrix.data(), 64, kRows, 64), 0, out.data());
+    const std::vector<__half> boxes = out.read();
+    bool right = true;
+    for (int block = 0; block < 2 * kClusters; block++)
+      for (int r = 0; r < 2 * kBoxRows; r++)
+        for (int c = 0; c < 64; c++) {
+          const int lies = (block * 2 * kBoxRows + r) * 64 + (c / 8 ^ r % 8) * 8 + c % 8;
+          right = right && boxes[static_cast<size_t>(lies)].x == (r < kRows ? values[static_cast<size_t>(r * 64 + c)].x : 0);
+        }
+    const std::string report = simt::take_report();
+    if (!report.empty()) printf("%s\n", report.c_str());
+    expect(right && report.empty(), "a copy to both blocks of a cluster lies alike in both");
+  }
+}
+
+enum class ClusterFault {
+  kNothing,
+  kNoBarrierAtTheStart,
+  kNotFencedForTheCluster,
+  kNotFencedForTheCopies,
+  kReleaseOfOwnBlock,
+  kReleaseBeforeTheWait,
+  kOneBlocksBytesExpected,
+  kMaskOfOwnBlock,
+  kMaskOfOtherBlock,
+  kMaskOfNoBlock,
+  kMaskBeyondTheCluster,
+  kRankBeyondTheCluster,
+  kOneArrivalTooMany,
+  kOneBlockSkipsTheEnd,
+  kTwoBarriersAtTheEnd,
+  kNoBarrierAtTheEnd,
+};
+/** A ring of one stage: each block brings half of it to both; the four warps of both release it. With one thing wrong. */
+template <ClusterFault kFault>
+__global__ void cluster_ring(int* out, int) {
+  using F = ClusterFault;
+  constexpr int kTurns = 3;
+  GPU_SHARED(uint64_t[2], barriers);
+  GPU_DYNAMIC_SHARED(memory);
+  unsigned char* const boxes = memory + (0 - ptx::shared_address(memory)) % 1024;
+  const unsigned rank = ptx::cluster_rank(), lane = threadIdx.x % 32;
+  if (threadIdx.x == 0) {
+    ptx::mbarrier_init(barriers, 1);
+    ptx::mbarrier_init(barriers + 1, 2 * kThreads / 32);
+    if (kFault != F::kNotFencedForTheCopies) ptx::fence_proxy_async();
+    if (kFault != F::kNotFencedForTheCluster) ptx::fence_mbarrier_init();
+  }
+  if (kFault == F::kNoBarrierAtTheStart)
+    __syncthreads();
+  else
+    ptx::cluster_barrier();
+  const auto release = [&] {
+    if (lane >= 2) return;
+    const unsigned to = kFault == F::kReleaseOfOwnBlock ? rank : lane + (kFault == F::kRankBeyondTheCluster ? 1 : 0);
+    next_line();
+    ptx::mbarrier_arrive_at(barriers + 1, to);
+    next_line();
+    if (kFault == F::kOneArrivalTooMany && threadIdx.x == 0) ptx::mbarrier_arrive_at(barriers, 1 - rank);
+  };
+  float d[32] = {};
+  for (unsigned turn = 0; turn < kTurns; turn++) {
+    if (threadIdx.x == 0) {
+      next_line();
+      ptx::mbarrier_wait(barriers + 1, turn % 2 ^ 1);
+      ptx::mbarrier_arrive_expect(barriers, (kFault == F::kOneBlocksBytesExpected ? 1 : 2) * kBoxBytes);
+      const unsigned mask = kFault == F::kMaskOfOwnBlock         ? 1u << rank
+                            : kFault == F::kMaskOfOtherBlock     ? 2u >> rank
+                            : kFault == F::kMaskOfNoBlock        ? 0
+                            : kFault == F::kMaskBeyondTheCluster ? 7
+                                                                 : 3;
+      next_line();
+      ptx::bulk_load_multicast(boxes + rank * kBoxBytes, &g_map, 0, 0, barriers, mask);
+    }
+    if (threadIdx.x == 0) next_line();
+    ptx::mbarrier_wait(barriers, turn % 2);
+    ptx::wgmma_fence();
+    const uint64_t a = ptx::swizzled_operand(boxes, 16, 1024), b = ptx::swizzled_operand(boxes + kBoxBytes, 16, 1024);
+    next_line();
+    ptx::wgmma_m64n64k16<false>(d, a, b, __half{});
+    ptx::wgmma_commit();
+    if (kFault == F::kReleaseBeforeTheWait && rank == 1) release();
+    ptx::wgmma_wait<0>();
+    if (kFault != F::kReleaseBeforeTheWait || rank == 0) release();
+  }
+  if (threadIdx.x < kThreads / 2) out[rank * kThreads / 2 + threadIdx.x] = static_cast<int>(d[0]);
+  if (kFault == F::kNoBarrierAtTheEnd || (kFault == F::kOneBlockSkipsTheEnd && rank == 1)) return;
+  if (kFault == F::kTwoBarriersAtTheEnd && rank == 1) {
+    next_line();
+    ptx::cluster_barrier();
+  } else {
+    next_line();
+    ptx::cluster_barrier();
+  }
+}
+
+/** Of device memory; a cluster barrier between, or a barrier of each block alone. */
+template <bool kOrdered>
+__global__ void read_by_the_other_block(int* out, int) {
+  if (ptx::cluster_rank() == 0) out[threadIdx.x] = 5;
+  if (kOrdered)
+    ptx::cluster_barrier();
+  else
+    __syncthreads();
+  if (threadIdx.x >= kThreads / 2 || ptx::cluster_rank() == 0) return;
+  next_line();
+  const int read = out[kThreads / 2 + threadIdx.x];
+  next_line();
+  out[threadIdx.x] = read;
+}
+/** An address of one block's shared memory is none of another's. */
+__global__ void pointer_into_the_other_block(int* out, int) {
+  GPU_SHARED(int[kThreads], s);
+  s[threadIdx.x] = 1;
+  int** const given = reinterpret_cast<int**>(out);
+  if (ptx::cluster_rank() == 0 && threadIdx.x == 0) *given = s;
+  ptx::cluster_barrier();
+  if (ptx::cluster_rank() == 0 || threadIdx.x != 77) return;
+  const int* p = *given;
+  next_line();
+  out[64] = p[1];
+}
+
+void test_clusters() {
+  test_copies_to_both_blocks();
+  DeviceArray<__half> matrix(std::vector<__half>(64 * 128, __float2half(1.0f)));
+  g_map = map_of(matrix.data(), 128, 64, 128);
+  using F = ClusterFault;
+  const auto plant = [](void (*kernel)(int*, int), const char* kind, const char* name) {
+    test_fault(kernel, 2, kind, name, 3 * kSeeds, kBoxesBytes, 2);
+  };
+  plant(cluster_ring<F::kNothing>, "", "a ring of both blocks");
+  plant(cluster_ring<F::kNoBarrierAtTheStart>, "no cluster barrier has come between another block's mbarrier's initialisation",
+        "no barrier at the start");
+  plant(cluster_ring<F::kNotFencedForTheCluster>, "has not been fenced for the cluster", "unfenced for the cluster");
+  plant(cluster_ring<F::kNotFencedForTheCopies>, "has not been fenced for the copy engine", "unfenced for the copies");
+  plant(cluster_ring<F::kReleaseOfOwnBlock>,
+        "a bulk copy onto what a wgmma may yet read|wgmma reads|write to memory that a cp.async is filling",
+        "a release of the own block");
+  plant(cluster_ring<F::kReleaseBeforeTheWait>, "a bulk copy onto what a wgmma may yet read", "one block's early release");
+  plant(cluster_ring<F::kMaskOfNoBlock>, "to no block, or to one that the cluster has not", "a mask of no block");
+  plant(cluster_ring<F::kMaskBeyondTheCluster>, "to no block, or to one that the cluster has not", "a mask beyond the cluster");
+  plant(cluster_ring<F::kRankBeyondTheCluster>, "the cluster has no block of that rank", "a rank beyond the cluster");
+  plant(cluster_ring<F::kTwoBarriersAtTheEnd>, "threads wait at different cluster barriers", "two barriers at the end");
+  plant(read_by_the_other_block<true>, "", "read after a cluster barrier");
+  plant(read_by_the_other_block<false>, "race between blocks: ", "read without a cluster barrier");
+  plant(pointer_into_the_other_block, "read outside every buffer", "a pointer into the other block");
+  // What two blocks do wrong together is met by either.
+  const auto plant_anywhere = [](void (*kernel)(int*, int), const char* kind, const char* name) {
+    for (uint64_t seed = 1; seed <= 3 * kSeeds; seed++) {
+      simt::set_seed(seed);
+      DeviceArray<int> unused(kThreads);
+      gpu::launch_clusters(kernel, dim3(2), kThreads, 2, kBoxesBytes, nullptr, unused.data(), kThreads);
+      const std::string report = simt::take_report();
+      const bool ok = is_of_kind(report, kind);
+      if (!ok || seed == 1) printf("%-32s %s\n", name, report.empty() ? "-" : report.c_str());
+      expect(ok, name);
+    }
+  };
+  plant_anywhere(cluster_ring<F::kOneBlocksBytesExpected>, "deadlock: |wgmma reads", "one block's bytes expected");
+  plant_anywhere(cluster_ring<F::kMaskOfOwnBlock>, "deadlock: 256 threads wait at mbarrier", "a mask of the own block");
+  plant_anywhere(cluster_ring<F::kMaskOfOtherBlock>, "deadlock: 256 threads wait at mbarrier", "a mask of the other block");
+  plant_anywhere(cluster_ring<F::kOneArrivalTooMany>, "more arrivals at an mbarrier|deadlock: |wgmma reads|a bulk copy onto",
+                 "an arrival too many from outside");
+  plant_anywhere(cluster_ring<F::kOneBlockSkipsTheEnd>,
+                 "a thread has left while others wait at a cluster barrier|a cluster barrier after some thread has left",
+                 "a block that skips the end");
+  plant_anywhere(cluster_ring<F::kNoBarrierAtTheEnd>,
+                 "a block may leave before another's arrival here|another block is reached that has left",
+                 "no barrier at the end");
+  DeviceArray<int> out(kThreads);
+  gpu::launch_clusters(cluster_ring<F::kNothing>, dim3(2), kThreads, 2, kBoxesBytes, nullptr, out.data(), kThreads);
+  expect(out.read() == std::vector<int>(kThreads, 3 * 16) && simt::take_report().empty(), "products of both blocks' copies");
+  gpu::launch_clusters(cluster_ring<F::kNothing>, dim3(3), kThreads, 2, kBoxesBytes, nullptr, out.data(), kThreads);
+  expect(simt::take_report().find("does not divide the grid") != std::string::npos, "a grid that clusters do not divide");
+}
+
 // Streams and graphs.
 
 __global__ void add_everywhere(int* out, int value) {
@@ -924,6 +1141,7 @@ int main() {
   test_faults();
   test_unwritten_output();
   test_warpgroups();
+  test_clusters();
   test_graphs();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");

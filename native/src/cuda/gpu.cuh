@@ -33,20 +33,43 @@ constexpr size_t kDefaultSharedBytes = 48 * 1024;
 /** What a block may have at most on the smallest of our devices, sm_86. */
 constexpr size_t kMostSharedBytes = 99 * 1024;
 
+/** Blocks side by side form clusters of `cluster` blocks, which compute capability 9.0 brings; 1: they are alone. */
 template <class... Parameters, class... Arguments>
-cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
-                   Arguments... arguments) {
+cudaError_t launch_clusters(void (*kernel)(Parameters...), dim3 grid, int threads, unsigned cluster, size_t shared_bytes,
+                            cudaStream_t stream, Arguments... arguments) {
 #if defined(__CUDACC__)
   if (shared_bytes > kDefaultSharedBytes) {
     const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                                    cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (error != cudaSuccess) return error;
   }
-  kernel<<<grid, dim3(threads), shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
+  if (cluster == 1) {
+    kernel<<<grid, dim3(threads), shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
+  } else {
+    cudaLaunchAttribute size = {};
+    size.id = cudaLaunchAttributeClusterDimension;
+    size.val.clusterDim.x = cluster;
+    size.val.clusterDim.y = size.val.clusterDim.z = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = dim3(threads);
+    config.dynamicSmemBytes = shared_bytes;
+    config.stream = stream;
+    config.attrs = &size;
+    config.numAttrs = 1;
+    const cudaError_t error = cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+    if (error != cudaSuccess) return error;
+  }
   return cudaGetLastError();
 #else
-  return simt::launch(grid, dim3(static_cast<unsigned>(threads)), shared_bytes, stream,
+  return simt::launch(grid, dim3(static_cast<unsigned>(threads)), cluster, shared_bytes, stream,
                       [=] { kernel(static_cast<Parameters>(arguments)...); });
 #endif
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t launch(void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes, cudaStream_t stream,
+                   Arguments... arguments) {
+  return launch_clusters(kernel, grid, threads, 1, shared_bytes, stream, arguments...);
 }
 }  // namespace prunepeft::gpu

@@ -108,6 +108,47 @@ GPU_INLINE void bulk_load(void* target, const cuda::TensorMap* map, int column, 
       : "memory");
 }
 
+// Clusters of blocks, which read and write each other's shared memory by these alone. The blocks' shared memory is laid out
+// alike.
+
+/** This block's number in its cluster. */
+GPU_INLINE unsigned cluster_rank() {
+  unsigned rank;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;\n" : "=r"(rank));
+  return rank;
+}
+
+/** What this thread has initialised are barriers that the cluster's other blocks see after the next cluster barrier. */
+GPU_INLINE void fence_mbarrier_init() {
+  asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
+}
+
+/** Waits for every thread of every block of the cluster. */
+GPU_INLINE void cluster_barrier() {
+  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;\n" ::: "memory");
+}
+
+/**
+ * Arrives at the same barrier in the shared memory of block `rank`. Without a scope: with .release.cluster it would wait for
+ * every write to device memory that is under way, and what is handed over here is shared memory that products have read.
+ */
+GPU_INLINE void mbarrier_arrive_at(uint64_t* barrier, unsigned rank) {
+  asm volatile("{\n.reg .b32 r;\nmapa.shared::cluster.u32 r, %0, %1;\nmbarrier.arrive.shared::cluster.b64 _, [r];\n}\n" ::"r"(
+                   shared_address(barrier)),
+               "r"(rank)
+               : "memory");
+}
+
+/** As bulk_load, to the same place in each block whose bit `mask` has; each block's barrier is told the bytes. */
+GPU_INLINE void bulk_load_multicast(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier,
+                                    unsigned mask) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], "
+      "[%4], %5;\n" ::"r"(shared_address(target)),
+      "l"(map), "r"(column), "r"(row), "r"(shared_address(barrier)), "h"(static_cast<uint16_t>(mask))
+      : "memory");
+}
+
 /** The registers that each thread of this warpgroup may have from here on; all of its warps say so. */
 template <int kRegisters>
 GPU_INLINE void lower_registers() {
@@ -264,6 +305,27 @@ inline void mbarrier_wait(uint64_t* barrier, unsigned parity, SIMT_SITE) {
 
 inline void bulk_load(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier, SIMT_SITE) {
   simt::bulk_load(target, map, column, row, barrier, SIMT_HERE);
+}
+
+inline unsigned cluster_rank() {
+  return simt::cluster_rank();
+}
+
+inline void fence_mbarrier_init() {
+  simt::fence_mbarrier_init();
+}
+
+inline void cluster_barrier(SIMT_SITE) {
+  simt::cluster_barrier(SIMT_HERE);
+}
+
+inline void mbarrier_arrive_at(uint64_t* barrier, unsigned rank, SIMT_SITE) {
+  simt::mbarrier_arrive_at(barrier, rank, SIMT_HERE);
+}
+
+inline void bulk_load_multicast(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier, unsigned mask,
+                                SIMT_SITE) {
+  simt::bulk_load_multicast(target, map, column, row, barrier, mask, SIMT_HERE);
 }
 
 template <int kRegisters>

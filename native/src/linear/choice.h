@@ -1,8 +1,8 @@
 // Which kernel a fused linear takes on which device.
 //
 // The rule: what was measured decides (kMeasuredChoices), and where nothing was, the device's properties do. A device is known
-// by its compute capability and by what it has, never by its name. Every path gives results within the same tolerance, and the
-// two tiles of sm_80 the same bits.
+// by its compute capability and by what it has, never by its name. Every path gives results within the same tolerance; the two
+// tiles of sm_80 give the same bits, and so do the path by warpgroups and its clusters.
 //
 // Origin of kMeasuredChoices: a run of gpu-check, which times every path beside the chosen one and which a row is to name. NO
 // DEVICE HAS BEEN MEASURED YET, so the table has no row. SPDX-License-Identifier: Apache-2.0
@@ -36,6 +36,8 @@ struct LinearShape {
   /** Whether the copy engine of compute capability 9.0 can bring all operands (linear_warpgroup.h). */
   bool copied_in_bulk = false;
   LinearDirection direction = LinearDirection::kForward;
+  /** Whether blocks by warpgroups may work in clusters. */
+  bool in_clusters = true;
 };
 
 /** One measured answer: the first row that fits decides. */
@@ -67,8 +69,11 @@ struct TileSize {
   int64_t rows;
   int64_t columns;
 };
+constexpr bool is_by_warpgroups(LinearPath path) {
+  return path == LinearPath::kWarpgroup || path == LinearPath::kWarpgroupClusters;
+}
 constexpr TileSize tile_size(LinearPath path, int64_t element_bytes) {
-  if (path == LinearPath::kWarpgroup) return {128, 256};
+  if (is_by_warpgroups(path)) return {128, 256};
   return path == LinearPath::kSmallTile ? TileSize{64, 64} : TileSize{128, element_bytes == 2 ? 128 : 64};
 }
 
@@ -87,6 +92,34 @@ inline bool has_warpgroup_path(const DeviceTraits& device, const LinearShape& sh
   return device.compute_major == 9 && device.shared_bytes_per_block >= kWarpgroupSharedBytes && shape.copied_in_bulk;
 }
 
+/** Blocks of a cluster, side by side along the rows: linear_warpgroup.cuh. */
+constexpr int64_t kClusterBlocks = 2;
+
+inline bool has_cluster_path(const DeviceTraits& device, const LinearShape& shape) {
+  return has_warpgroup_path(device, shape) && device.multiprocessors >= kClusterBlocks && shape.in_clusters;
+}
+
+/**
+ * Whether clusters are expected to win: they read a third less, which is taken to be an eighth of the time, but the row tiles
+ * of a cluster go together, so that where they are odd in number the last has one without rows. Times are in rounds of tiles
+ * over all multiprocessors; a single row of tiles has none to share with.
+ */
+inline bool clusters_pay(const DeviceTraits& device, const LinearShape& shape) {
+  const auto divide_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  const TileSize tile = tile_size(LinearPath::kWarpgroupClusters, shape.element_bytes);
+  const int64_t row_tiles = divide_up(shape.M, tile.rows), column_tiles = divide_up(shape.columns, tile.columns);
+  const int64_t alone = divide_up(row_tiles * column_tiles, device.multiprocessors);
+  const int64_t side_by_side =
+      divide_up(divide_up(row_tiles, kClusterBlocks) * column_tiles, device.multiprocessors / kClusterBlocks);
+  return row_tiles > 1 && 8 * side_by_side <= 9 * alone;
+}
+
+/** Whether a call can take the path at all. */
+inline bool has_path(const DeviceTraits& device, const LinearShape& shape, LinearPath path) {
+  if (path == LinearPath::kWarpgroupClusters) return has_cluster_path(device, shape);
+  return path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape);
+}
+
 /**
  * The path by warpgroups where its tiles give three of four multiprocessors work: mma.sync reaches some 0.6 of the rate of
  * wgmma, so that with less the paths of sm_80, whose tiles are smaller, can be level. Of those, the large tile reads half as
@@ -95,7 +128,8 @@ inline bool has_warpgroup_path(const DeviceTraits& device, const LinearShape& sh
 inline LinearPath default_path(const DeviceTraits& device, const LinearShape& shape) {
   if (has_warpgroup_path(device, shape) &&
       4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors})
-    return LinearPath::kWarpgroup;
+    return has_cluster_path(device, shape) && clusters_pay(device, shape) ? LinearPath::kWarpgroupClusters
+                                                                          : LinearPath::kWarpgroup;
   const int64_t tiles = tile_count(shape, tile_size(LinearPath::kLargeTile, shape.element_bytes));
   return tiles >= device.multiprocessors ? LinearPath::kLargeTile : LinearPath::kSmallTile;
 }
@@ -114,7 +148,7 @@ inline LinearChoice choose_linear(const DeviceTraits& device, const LinearShape&
   LinearPath path = default_path(device, shape);
   const MeasuredChoice* const end = measured + count;
   const MeasuredChoice* row = std::find_if(measured, end, [&](const MeasuredChoice& choice) {
-    return choice.covers(device, shape) && (choice.path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape));
+    return choice.covers(device, shape) && has_path(device, shape, choice.path);
   });
   if (row != end) path = row->path;
   return {path, default_group_rows(device, shape, tile_size(path, shape.element_bytes))};

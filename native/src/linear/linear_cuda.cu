@@ -112,13 +112,14 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
                              arguments.left.columns,
                              int64_t{sizeof(T)},
                              forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward),
-                             forward ? LinearDirection::kForward : LinearDirection::kGradInput};
+                             forward ? LinearDirection::kForward : LinearDirection::kGradInput,
+                             forced != kChosenWithoutClusters};
   const LinearChoice chosen = choose_linear(traits, shape);
   *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
-  if (forced == kChosenPath || forced == kChosenWithoutWarpgroups) return cudaSuccess;
+  if (forced < 0) return cudaSuccess;
   choice->path = static_cast<LinearPath>(forced);
   choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
-  return choice->path == LinearPath::kWarpgroup && !has_warpgroup_path(traits, shape) ? cudaErrorNotSupported : cudaSuccess;
+  return has_path(traits, shape, choice->path) ? cudaSuccess : cudaErrorNotSupported;
 }
 
 dim3 work_blocks(const LinearOrder& order) {
@@ -146,11 +147,12 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
                          down_stack(call.branches, call.branch_count, call.dropout.keep_scale),
                          call.dropout,
                          nullptr};
-  if (choice.path == LinearPath::kWarpgroup) {
+  if (is_by_warpgroups(choice.path)) {
     if (call.branch_count > 0) error = run_down(down, call.M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
     if (error != cudaSuccess) return error;
     arguments.product.order.group_rows = choice.group_rows;
-    return run_linear_forward_warpgroup(arguments.product, choice.multiprocessors, call.stream);
+    return run_linear_forward_warpgroup(arguments.product, choice.path == LinearPath::kWarpgroupClusters,
+                                        choice.multiprocessors, call.stream);
   }
   size_t shared = 0;
   if (call.branch_count > 0) {
@@ -190,9 +192,10 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
   Choice choice;
   const cudaError_t error = choose(device, arguments, false, &choice);
   if (error != cudaSuccess) return error;
-  if (choice.path == LinearPath::kWarpgroup) {
+  if (is_by_warpgroups(choice.path)) {
     arguments.order.group_rows = choice.group_rows;
-    return run_linear_grad_input_warpgroup(arguments, choice.multiprocessors, call.stream);
+    return run_linear_grad_input_warpgroup(arguments, choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors,
+                                           call.stream);
   }
   const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.branch_count > 0;
   const auto run =

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "linear/choice.h"
 #include "linear/linear_warpgroup.cuh"
 
 namespace prunepeft::cuda {
@@ -26,15 +25,16 @@ BulkMatrix right_of(const RankSlab& slab, bool forward) {
 }
 
 template <class T>
-cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArguments<T>& product, bool forward, int blocks,
-                   cudaStream_t stream) {
+cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArguments<T>& product, bool forward, int cluster,
+                   int blocks, cudaStream_t stream) {
   using Tile = WarpgroupTile;
   WarpgroupArguments<T> arguments = {};
   arguments.product = product;
   LinearOrder& order = arguments.product.order;
-  order.row_tiles = gpu::divide_up(product.left.rows, Tile::kRows);
+  order.row_tiles = gpu::divide_up(product.left.rows, int64_t{cluster} * Tile::kRows);
+  order.group_rows = gpu::divide_up(order.group_rows, int64_t{cluster});
   order.column_tiles = gpu::divide_up(product.columns, Tile::kColumns);
-  const int right_rows = forward ? Tile::kColumns : Tile::kInner;
+  const int right_rows = forward ? Tile::kColumns / cluster : Tile::kInner;
   cudaError_t error = make_tensor_map<T>(matrix(product.left), Tile::kRows, &arguments.left);
   if (error == cudaSuccess) error = make_tensor_map<T>(matrix(product.right), right_rows, &arguments.right);
   for (int32_t i = 0; i < product.slab_count && error == cudaSuccess; i++) {
@@ -43,8 +43,8 @@ cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArgu
       error = make_tensor_map<T>(right_of(product.slabs[i], forward), right_rows, &arguments.slab_right[i]);
   }
   if (error != cudaSuccess) return error;
-  const dim3 grid(static_cast<unsigned>(std::min<int64_t>(linear_works(order), blocks)));
-  return gpu::launch(kernel, grid, Tile::kThreads, Tile::kBytes, stream, arguments);
+  const dim3 grid(static_cast<unsigned>(cluster * std::min<int64_t>(linear_works(order), blocks / cluster)));
+  return gpu::launch_clusters(kernel, grid, Tile::kThreads, static_cast<unsigned>(cluster), Tile::kBytes, stream, arguments);
 }
 }  // namespace
 
@@ -64,30 +64,35 @@ bool can_copy_in_bulk(const LinearArguments<float>&, bool) {
 }
 
 template <class T>
-cudaError_t run_linear_forward_warpgroup(LinearArguments<T> arguments, int blocks, cudaStream_t stream) {
-  return launch(linear_forward_warpgroup<T>, arguments, true, blocks, stream);
+cudaError_t run_linear_forward_warpgroup(LinearArguments<T> arguments, bool clusters, int blocks, cudaStream_t stream) {
+  constexpr int kBlocks = kClusterBlocks;
+  return clusters ? launch(linear_forward_warpgroup<T, kBlocks>, arguments, true, kBlocks, blocks, stream)
+                  : launch(linear_forward_warpgroup<T, 1>, arguments, true, 1, blocks, stream);
 }
 
 template <class T>
-cudaError_t run_linear_grad_input_warpgroup(LinearArguments<T> arguments, int blocks, cudaStream_t stream) {
+cudaError_t run_linear_grad_input_warpgroup(LinearArguments<T> arguments, bool clusters, int blocks, cudaStream_t stream) {
+  constexpr int kBlocks = kClusterBlocks;
   const bool masked = arguments.dropout.threshold != 0 && arguments.slab_count > 0;
-  return launch(masked ? linear_grad_input_warpgroup<T, true> : linear_grad_input_warpgroup<T, false>, arguments, false, blocks,
-                stream);
+  const auto alone = masked ? linear_grad_input_warpgroup<T, true, 1> : linear_grad_input_warpgroup<T, false, 1>;
+  const auto side_by_side =
+      masked ? linear_grad_input_warpgroup<T, true, kBlocks> : linear_grad_input_warpgroup<T, false, kBlocks>;
+  return launch(clusters ? side_by_side : alone, arguments, false, clusters ? kBlocks : 1, blocks, stream);
 }
 
 template <>
-cudaError_t run_linear_forward_warpgroup(LinearArguments<float>, int, cudaStream_t) {
+cudaError_t run_linear_forward_warpgroup(LinearArguments<float>, bool, int, cudaStream_t) {
   return cudaErrorNotSupported;
 }
 template <>
-cudaError_t run_linear_grad_input_warpgroup(LinearArguments<float>, int, cudaStream_t) {
+cudaError_t run_linear_grad_input_warpgroup(LinearArguments<float>, bool, int, cudaStream_t) {
   return cudaErrorNotSupported;
 }
 
 template bool can_copy_in_bulk(const LinearArguments<__half>&, bool);
 template bool can_copy_in_bulk(const LinearArguments<__nv_bfloat16>&, bool);
-template cudaError_t run_linear_forward_warpgroup(LinearArguments<__half>, int, cudaStream_t);
-template cudaError_t run_linear_forward_warpgroup(LinearArguments<__nv_bfloat16>, int, cudaStream_t);
-template cudaError_t run_linear_grad_input_warpgroup(LinearArguments<__half>, int, cudaStream_t);
-template cudaError_t run_linear_grad_input_warpgroup(LinearArguments<__nv_bfloat16>, int, cudaStream_t);
+template cudaError_t run_linear_forward_warpgroup(LinearArguments<__half>, bool, int, cudaStream_t);
+template cudaError_t run_linear_forward_warpgroup(LinearArguments<__nv_bfloat16>, bool, int, cudaStream_t);
+template cudaError_t run_linear_grad_input_warpgroup(LinearArguments<__half>, bool, int, cudaStream_t);
+template cudaError_t run_linear_grad_input_warpgroup(LinearArguments<__nv_bfloat16>, bool, int, cudaStream_t);
 }  // namespace prunepeft::cuda

@@ -15,14 +15,22 @@
 // element, so that has 32 registers of its own for 64 columns at a time, is masked, and is then added. The masks of the first
 // branch are drawn during the first steps, in which the warps only wait for the tensor cores.
 //
+// Clusters: kBlocks are 1, or 2 with tiles of the same columns in row tiles that lie side by side. Of each step's right
+// operand, which is theirs in common, each brings half, to both: a block then reads 32 KB a step in place of 48. So a stage of
+// either is filled by both, and is free when the warps of both have read it: these arrive at both blocks' `empty`. A block's
+// copy may end in the other before that one expects it; it cannot come a phase early, since the other's warps have released the
+// stage. Where the number of row tiles is odd, a block's last tile has no rows: it takes part in all of it, and writes nothing.
+//
 // Right operands: W forward lies with the inner dimension along its rows, in dX with the columns along them. In shared memory
 // both are rows of 128 bytes (64 elements), swizzled: forward 256 of them, one for each column; in dX four boxes of 64 columns,
 // each with 64 rows, one for each of the inner dimension.
 //
-// Limit: 2MNK FLOP at the tensor cores' rate. A step feeds 4.2 MFLOP by 48 KB. SPDX-License-Identifier: Apache-2.0
+// Limit: 2MNK FLOP at the tensor cores' rate. A step feeds 4.2 MFLOP by 48 KB, or 32 in a cluster. SPDX-License-Identifier:
+// Apache-2.0
 #pragma once
 
 #include "cuda/tensor_map.h"
+#include "linear/choice.h"
 #include "linear/linear.cuh"
 
 namespace prunepeft::cuda {
@@ -49,6 +57,7 @@ struct WarpgroupTile {
 
   static_assert(kBytes <= kMostBytes, "a block fits");
   static_assert(kLeftBytes % kAtomBytes == 0 && kSlabBytes % kAtomBytes == 0, "operands begin where the swizzle does");
+  static_assert(kSlabs % kClusterBlocks == 0, "each block of a cluster brings whole slabs");
   static_assert(kColumns <= kMostBoxRows, "a box brings a step of W");
   static_assert(kProducerRegisters * kWarpgroup + kConsumerRegisters * kConsumers <= 65536, "the registers are there");
 };
@@ -75,20 +84,43 @@ struct RingPlace {
   }
 };
 
+/** Barriers of a block; in a cluster both have them at the same place. */
 struct RingBarriers {
   uint64_t full[WarpgroupTile::kStages], empty[WarpgroupTile::kStages];
 };
 
+/** The tile of a block that takes a work; in a cluster works count the row tiles of all its blocks as one. */
+template <int kBlocks>
+struct ClusterPlace {
+  static constexpr unsigned kAllBlocks = (1u << kBlocks) - 1;
+  int rank = kBlocks == 1 ? 0 : static_cast<int>(ptx::cluster_rank());
+  int64_t first_ticket = blockIdx.x / kBlocks;
+  int64_t tickets = gridDim.x / kBlocks;
+
+  GPU_INLINE int64_t row(const LinearWork& work) const { return (work.row * kBlocks + rank) * WarpgroupTile::kRows; }
+};
+
+/** This block's share of a stage's right operand, at (row, column) of the matrix, which all blocks of the cluster get. */
+template <int kBlocks>
+GPU_INLINE void copy_right(unsigned char* target, const TensorMap* map, int column, int row, uint64_t* full) {
+  if (kBlocks == 1)
+    ptx::bulk_load(target, map, column, row, full);
+  else
+    ptx::bulk_load_multicast(target, map, column, row, full, ClusterPlace<kBlocks>::kAllBlocks);
+}
+
 /** Has every step of every tile of this block copied, in order. One thread. */
-template <class T, Inner kRight>
+template <class T, Inner kRight, int kBlocks>
 GPU_INLINE void copy_steps(const WarpgroupArguments<T>& arguments, unsigned char* ring, RingBarriers& barriers) {
   using Tile = WarpgroupTile;
+  constexpr int kShareColumns = Tile::kColumns / kBlocks, kShareSlabs = Tile::kSlabs / kBlocks;
   const LinearArguments<T>& product = arguments.product;
+  const ClusterPlace<kBlocks> cluster;
   const int64_t works = linear_works(product.order);
   RingPlace place;
-  for (int64_t ticket = blockIdx.x; ticket < works; ticket += gridDim.x) {
+  for (int64_t ticket = cluster.first_ticket; ticket < works; ticket += cluster.tickets) {
     const LinearWork work = linear_work(product.order, ticket);
-    const int64_t row = work.row * Tile::kRows, column = work.column * Tile::kColumns;
+    const int64_t row = cluster.row(work), column = work.column * Tile::kColumns;
     for (LinearStep step = {-1, 0}; step.slab < product.slab_count;
          advance(step, product, Tile::kInner, column, Tile::kColumns)) {
       const bool ranks = step.slab >= 0;
@@ -102,12 +134,15 @@ GPU_INLINE void copy_steps(const WarpgroupArguments<T>& arguments, unsigned char
       ptx::mbarrier_arrive_expect(full, Tile::kStageBytes);
       ptx::bulk_load(stage, left, inner, static_cast<int>(row), full);
       if (kRight == Inner::kAlongRow) {
-        ptx::bulk_load(stage + Tile::kLeftBytes, right, inner, first, full);
+        const int share = cluster.rank * kShareColumns;
+        copy_right<kBlocks>(stage + Tile::kLeftBytes + share * Tile::kRowBytes, right, inner, first + share, full);
       } else {
 #pragma unroll
-        for (int slab = 0; slab < Tile::kSlabs; slab++)
-          ptx::bulk_load(stage + Tile::kLeftBytes + slab * Tile::kSlabBytes, right, first + slab * Tile::kSlabColumns, inner,
-                         full);
+        for (int i = 0; i < kShareSlabs; i++) {
+          const int slab = cluster.rank * kShareSlabs + i;
+          copy_right<kBlocks>(stage + Tile::kLeftBytes + slab * Tile::kSlabBytes, right, first + slab * Tile::kSlabColumns,
+                              inner, full);
+        }
       }
       place.advance();
     }
@@ -164,9 +199,14 @@ GPU_INLINE void multiply_step(int64_t inner, Multiply multiply) {
   }
 }
 
-/** This warp has read the stage. */
+/** This warp has read the stage, into which every block of the cluster has copies made. */
+template <int kBlocks>
 GPU_INLINE void release(RingBarriers& barriers, int stage, int lane) {
-  if (lane == 0) ptx::mbarrier_arrive(&barriers.empty[stage]);
+  if (kBlocks == 1) {
+    if (lane == 0) ptx::mbarrier_arrive(&barriers.empty[stage]);
+  } else if (lane < kBlocks) {
+    ptx::mbarrier_arrive_at(&barriers.empty[stage], static_cast<unsigned>(lane));
+  }
 }
 
 /**
@@ -266,18 +306,19 @@ GPU_INLINE void store_sums(const float (&sums)[kSumsOfTile], T* out, const Linea
 }
 
 /** Multiplies every step of every tile of this block, in the order of copy_steps, and writes the tiles. Two warpgroups. */
-template <class T, Inner kRight, bool kMasked>
+template <class T, Inner kRight, bool kMasked, int kBlocks>
 GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsigned char* ring, unsigned char* out,
                                RingBarriers& barriers) {
   using Tile = WarpgroupTile;
   const ConsumerPlace place;
+  const ClusterPlace<kBlocks> cluster;
   const int64_t works = linear_works(arguments.order);
   const DropoutMask dropout = read_mask(arguments.dropout);
   RingPlace at;
-  for (int64_t ticket = blockIdx.x; ticket < works; ticket += gridDim.x) {
+  for (int64_t ticket = cluster.first_ticket; ticket < works; ticket += cluster.tickets) {
     const LinearWork work = linear_work(arguments.order, ticket);
     const int64_t column = work.column * Tile::kColumns;
-    const int64_t row = work.row * Tile::kRows + place.warp * Tile::kOutRows;  // the warp's
+    const int64_t row = cluster.row(work) + place.warp * Tile::kOutRows;  // the warp's
     unsigned masks[Tile::kSlabs] = {};  // of the first branch, drawn when the tensor cores have work
     int drawn = 0;
     const auto draw = [&](int slab, int columns_slab) {
@@ -304,14 +345,14 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
         drawn++;
       }
       ptx::wgmma_wait<1>();
-      if (last >= 0) release(barriers, last, place.lane);
+      if (last >= 0) release<kBlocks>(barriers, last, place.lane);
       last = at.stage;
       at.advance();
       advance(step, arguments, Tile::kInner, column, Tile::kColumns);
     }
     ptx::wgmma_wait<0>();
     ptx::pin(sums);
-    release(barriers, last, place.lane);
+    release<kBlocks>(barriers, last, place.lane);
 
     if (kMasked) {
       while (step.slab < arguments.slab_count) {
@@ -324,7 +365,7 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
         add_masked_slab<T, 1>(sums, stage, inner, mask(1), keep_scale, place);
         add_masked_slab<T, 2>(sums, stage, inner, mask(2), keep_scale, place);
         add_masked_slab<T, 3>(sums, stage, inner, mask(3), keep_scale, place);
-        release(barriers, at.stage, place.lane);
+        release<kBlocks>(barriers, at.stage, place.lane);
         at.advance();
         advance(step, arguments, Tile::kInner, column, Tile::kColumns);
       }
@@ -333,49 +374,55 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
   }
 }
 
-template <class T, Inner kRight, bool kMasked>
+template <class T, Inner kRight, bool kMasked, int kBlocks>
 GPU_INLINE void linear_by_warpgroups(const WarpgroupArguments<T>& arguments, unsigned char* memory, RingBarriers& barriers) {
   using Tile = WarpgroupTile;
   unsigned char* const ring = memory + (0 - ptx::shared_address(memory)) % Tile::kAtomBytes;
   if (threadIdx.x == 0) {
     for (int stage = 0; stage < Tile::kStages; stage++) {
       ptx::mbarrier_init(&barriers.full[stage], 1);
-      ptx::mbarrier_init(&barriers.empty[stage], Tile::kConsumers / gpu::kWarp);
+      ptx::mbarrier_init(&barriers.empty[stage], kBlocks * Tile::kConsumers / gpu::kWarp);
     }
     ptx::fence_proxy_async();
+    if (kBlocks > 1) ptx::fence_mbarrier_init();
   }
-  __syncthreads();
+  if (kBlocks == 1)
+    __syncthreads();
+  else
+    ptx::cluster_barrier();
   if (threadIdx.x >= Tile::kConsumers) {
     ptx::lower_registers<Tile::kProducerRegisters>();
-    if (threadIdx.x == Tile::kConsumers) copy_steps<T, kRight>(arguments, ring, barriers);
+    if (threadIdx.x == Tile::kConsumers) copy_steps<T, kRight, kBlocks>(arguments, ring, barriers);
+    if (kBlocks > 1) __syncwarp();
   } else {
     ptx::raise_registers<Tile::kConsumerRegisters>();
-    multiply_steps<T, kRight, kMasked>(arguments.product, ring, ring + Tile::kStages * Tile::kStageBytes, barriers);
+    multiply_steps<T, kRight, kMasked, kBlocks>(arguments.product, ring, ring + Tile::kStages * Tile::kStageBytes, barriers);
   }
+  if (kBlocks > 1) ptx::cluster_barrier();  // until then warps of the others may arrive here
 }
 
 // CUDA kernels. For other targets than sm_90a they are traps: the choice of a path never comes to them there.
 
-template <class T>
+template <class T, int kBlocks>
 __global__ void __launch_bounds__(WarpgroupTile::kThreads, 1)
     linear_forward_warpgroup(const __grid_constant__ WarpgroupArguments<T> arguments) {
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
   GPU_DYNAMIC_SHARED(memory);
   GPU_SHARED(RingBarriers, barriers);
-  linear_by_warpgroups<T, Inner::kAlongRow, false>(arguments, memory, barriers);
+  linear_by_warpgroups<T, Inner::kAlongRow, false, kBlocks>(arguments, memory, barriers);
 #else
   static_cast<void>(arguments);
   __trap();
 #endif
 }
 
-template <class T, bool kMasked>
+template <class T, bool kMasked, int kBlocks>
 __global__ void __launch_bounds__(WarpgroupTile::kThreads, 1)
     linear_grad_input_warpgroup(const __grid_constant__ WarpgroupArguments<T> arguments) {
 #if !defined(__CUDACC__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
   GPU_DYNAMIC_SHARED(memory);
   GPU_SHARED(RingBarriers, barriers);
-  linear_by_warpgroups<T, Inner::kAlongColumn, kMasked>(arguments, memory, barriers);
+  linear_by_warpgroups<T, Inner::kAlongColumn, kMasked, kBlocks>(arguments, memory, barriers);
 #else
   static_cast<void>(arguments);
   __trap();

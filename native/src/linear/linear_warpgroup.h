@@ -11,10 +11,11 @@ bool can_copy_in_bulk(const LinearArguments<T>& arguments, bool forward);
 
 /**
  * Enqueues the product; of the order, the group of rows is given. S has been made. `blocks` are at most that many: the device's
- * multiprocessors.
+ * multiprocessors. With `clusters`, which need two of them, blocks work in pairs that share the right operand; the bits are the
+ * same.
  */
 template <class T>
-cudaError_t run_linear_forward_warpgroup(LinearArguments<T> arguments, int blocks, cudaStream_t stream);
+cudaError_t run_linear_forward_warpgroup(LinearArguments<T> arguments, bool clusters, int blocks, cudaStream_t stream);
 template <class T>
-cudaError_t run_linear_grad_input_warpgroup(LinearArguments<T> arguments, int blocks, cudaStream_t stream);
+cudaError_t run_linear_grad_input_warpgroup(LinearArguments<T> arguments, bool clusters, int blocks, cudaStream_t stream);
 }  // namespace prunepeft::cuda

@@ -8,10 +8,10 @@
 
 namespace prunepeft::cuda {
 /** Kernels of the fused linear; choice.h says which is taken where. */
-enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup };
+enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup, kWarpgroupClusters };
 
-/** No path is forced; or none is, but the choice is between those of sm_80. */
-constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2;
+/** No path is forced; or none is, but the choice is between those of sm_80, or between those without clusters. */
+constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2, kChosenWithoutClusters = -3;
 }  // namespace prunepeft::cuda
 
 extern "C" {

@@ -50,15 +50,14 @@ constexpr unsigned path_bit(pp_lora_path path) {
 }
 constexpr unsigned kAllPaths = path_bit(PP_LORA_SPLIT) | path_bit(PP_LORA_BORDERED) | path_bit(PP_LORA_FUSED);
 
-/** Whether the fused product is taken to go by warpgroups: as linear/choice.h says of operands without padding. */
-inline bool fuses_by_warpgroups(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
+/** The kernel that the fused product is taken to go by: as linear/choice.h says of operands without padding. */
+inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
   constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? shape.N : shape.K, inner = forward ? shape.K : shape.N;
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.rank % kVector == 0;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0};
-  const LinearChoice choice = choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction});
-  return choice.path == LinearPath::kWarpgroup;
+  return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction}).path;
 }
 
 /**
@@ -73,16 +72,16 @@ inline LoraPaths default_paths(const DeviceRates& device, const LoraShape& shape
                       static_cast<double>(shape.rank),
                       static_cast<double>(shape.element_bytes),
                       shape.dropout};
-  const auto fastest = [&](auto predict_path, bool warpgroups) {
+  const auto fastest = [&](auto predict_path, LinearPath fused) {
     pp_lora_path best = (possible & path_bit(PP_LORA_FUSED)) != 0 ? PP_LORA_FUSED : PP_LORA_SPLIT;
     for (pp_lora_path path : {PP_LORA_SPLIT, PP_LORA_BORDERED})
       if ((possible & path_bit(path)) != 0 &&
-          predict_path(ceilings, cost, path, warpgroups) < predict_path(ceilings, cost, best, warpgroups))
+          predict_path(ceilings, cost, path, fused) < predict_path(ceilings, cost, best, fused))
         best = path;
     return best;
   };
-  return {fastest(predict_forward, fuses_by_warpgroups(device, shape, LinearDirection::kForward)),
-          fastest(predict_backward, fuses_by_warpgroups(device, shape, LinearDirection::kGradInput))};
+  return {fastest(predict_forward, fused_kernel(device, shape, LinearDirection::kForward)),
+          fastest(predict_backward, fused_kernel(device, shape, LinearDirection::kGradInput))};
 }
 
 /** `measured` has `count` rows. */

@@ -22,6 +22,7 @@ struct Ceilings {
   double draws;            // of dropout masks, a microsecond; each decides eight elements
   double launch;           // microseconds from one small kernel of a stream to the next
   double warpgroup_flops;  // a microsecond, of our fused linear by warpgroups
+  double cluster_flops;    // the same in clusters of blocks
 };
 
 /** What a call does. */
@@ -32,6 +33,7 @@ struct Cost {
   int launches = 0;
   double draws = 0;
   double warpgroup_flops = 0;
+  double cluster_flops = 0;
 
   Cost& operator+=(const Cost& other) {
     bytes += other.bytes;
@@ -40,6 +42,7 @@ struct Cost {
     launches += other.launches;
     draws += other.draws;
     warpgroup_flops += other.warpgroup_flops;
+    cluster_flops += other.cluster_flops;
     return *this;
   }
 };
@@ -49,7 +52,7 @@ inline double predict(const Ceilings& ceilings, const Cost& cost) {
   const double own =
       std::max({cost.bytes / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops, cost.draws / ceilings.draws});
   return cost.launches * ceilings.launch + own + cost.library_flops / ceilings.library_flops +
-         cost.warpgroup_flops / ceilings.warpgroup_flops;
+         cost.warpgroup_flops / ceilings.warpgroup_flops + cost.cluster_flops / ceilings.cluster_flops;
 }
 
 /** Microseconds of calls one after the other. */
@@ -72,6 +75,8 @@ constexpr double own_share(int compute_major) {
  * that share an operand, and with a tile's way out not hidden behind the next tile's products.
  */
 constexpr double kWarpgroupShare = 0.85;
+/** With clusters, L2 no longer bounds them: a tile's way out is left, and what blocks of a cluster wait for each other. */
+constexpr double kClusterShare = 0.95;
 
 /** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
 constexpr double kInstructionsADraw = 100;
@@ -124,8 +129,14 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
   const double peak = clocks * (element_bytes == 2 ? matrix_flops_a_clock(major, minor) : float32_flops_a_clock(major, minor));
   const double library = kLibraryShare * peak;
   const double own = element_bytes == 2 ? own_share(major) * library : kShareOfMultiplyAdds * peak;
-  const double warpgroup = element_bytes == 2 ? kWarpgroupShare * library : own;
-  return {kCopyShare * memory, library, own, draw_rate(device.multiprocessors, device.megahertz), kLaunch, warpgroup};
+  const auto by_warpgroups = [&](double share) { return element_bytes == 2 ? share * library : own; };
+  return {kCopyShare * memory,
+          library,
+          own,
+          draw_rate(device.multiprocessors, device.megahertz),
+          kLaunch,
+          by_warpgroups(kWarpgroupShare),
+          by_warpgroups(kClusterShare)};
 }
 
 /** Costs of the calls on a linear [M,K] to [M,N] with rank r; `size` is bytes an element. */
@@ -144,27 +155,38 @@ struct Costs {
   Cost grad_up() const { return {size * (M * N * chunks() + N * r + 2 * M * r) + 4 * N * r, 4 * M * N * r, 0, 3}; }
   Cost grad_down() const { return {size * (M * K * chunks() + M * r) + 4 * K * r, 2 * M * K * r, 0, 2, draws()}; }
   Cost grad_input() const { return {size * (2 * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()}; }
-  Cost fused_forward(bool warpgroups) const {
-    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
+  Cost fused_forward(LinearPath path) const {
+    if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
     Cost cost = down(false);
     cost.launches = (splits_down() && M > kMostRowsInTwoLaunches ? 2 : 1) + 1;  // those of S come before the product's
-    cost.warpgroup_flops = 2 * M * N * (K + multiplied_ranks());
+    cost += by_warpgroups(path, 2 * M * N * (K + multiplied_ranks()));
     return cost;
   }
-  Cost fused_grad_input(bool warpgroups) const {
-    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
-    return {0, 0, 0, 1, 0, 2 * M * K * (N + multiplied_ranks())};  // masks are drawn beside the products
+  Cost fused_grad_input(LinearPath path) const {
+    if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
+    Cost cost = by_warpgroups(path, 2 * M * K * (N + multiplied_ranks()));  // masks are drawn beside the products
+    cost.launches = 1;
+    return cost;
   }
   /** Our own product without ranks, in either direction. */
-  Cost fused_frozen(bool warpgroups) const {
-    if (!warpgroups) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
-    return {0, 0, 0, 1, 0, 2 * M * K * N};
+  Cost fused_frozen(LinearPath path) const {
+    if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N, 0, 1};
+    Cost cost = by_warpgroups(path, 2 * M * K * N);
+    cost.launches = 1;
+    return cost;
   }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
+  /** Of A and B, float32, with their gradients and moments, and a copy of them in the type. */
+  Cost adamw() const { return {(28 + size) * r * (K + N), 0, 0, 1}; }
   Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
   Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
 
  private:
+  static Cost by_warpgroups(LinearPath path, double flops) {
+    Cost cost;
+    (path == LinearPath::kWarpgroupClusters ? cost.cluster_flops : cost.warpgroup_flops) = flops;
+    return cost;
+  }
   double draws() const { return dropout ? M * K / 8 : 0; }
   double multiplied_ranks() const { return static_cast<double>((static_cast<int64_t>(r) + 15) / 16 * 16); }
   /** A block holds 80 ranks; more read the wide matrix again. */
@@ -173,17 +195,18 @@ struct Costs {
 };
 
 /**
- * Microseconds of y = x Wᵀ + S Bᵀ by a path, of which the fused one may go by warpgroups; without ranks, of the product alone.
+ * Microseconds of y = x Wᵀ + S Bᵀ by a path, the fused one by the kernel `fused`; without ranks, of the product alone.
  */
-inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path, bool warpgroups = false) {
-  if (cost.r == 0) return predict(ceilings, path == PP_LORA_FUSED ? cost.fused_frozen(warpgroups) : cost.frozen());
+inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path,
+                              LinearPath fused = LinearPath::kLargeTile) {
+  if (cost.r == 0) return predict(ceilings, path == PP_LORA_FUSED ? cost.fused_frozen(fused) : cost.frozen());
   switch (path) {
     case PP_LORA_SPLIT:
       return predict_sequence(ceilings, cost.frozen(), cost.down(false), cost.up());
     case PP_LORA_BORDERED:
       return predict_sequence(ceilings, cost.down(false), cost.bordered_forward());
     default:
-      return predict_sequence(ceilings, cost.fused_forward(warpgroups));
+      return predict_sequence(ceilings, cost.fused_forward(fused));
   }
 }
 
@@ -191,8 +214,9 @@ inline double predict_forward(const Ceilings& ceilings, const Costs& cost, pp_lo
  * Microseconds of dX, dA and dB by a path. Under dropout the mask is on the ranks' product alone, so that this cannot ride in
  * the library's: bordered never ends.
  */
-inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path, bool warpgroups = false) {
-  if (cost.r == 0 && path != PP_LORA_BORDERED) return predict_forward(ceilings, cost, path, warpgroups);
+inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_lora_path path,
+                               LinearPath fused = LinearPath::kLargeTile) {
+  if (cost.r == 0 && path != PP_LORA_BORDERED) return predict_forward(ceilings, cost, path, fused);
   switch (path) {
     case PP_LORA_SPLIT:
       return predict_sequence(ceilings, cost.frozen(), cost.grad_up(), cost.grad_input(), cost.grad_down());
@@ -200,7 +224,7 @@ inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_l
       return cost.dropout ? std::numeric_limits<double>::infinity()
                           : predict_sequence(ceilings, cost.bordered_backward(), cost.grad_up(), cost.grad_down());
     default:
-      return predict_sequence(ceilings, cost.fused_grad_input(warpgroups), cost.grad_up(), cost.grad_down());
+      return predict_sequence(ceilings, cost.fused_grad_input(fused), cost.grad_up(), cost.grad_down());
   }
 }
 }  // namespace prunepeft::cuda

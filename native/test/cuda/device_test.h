@@ -279,7 +279,8 @@ class DeviceDropout {
  * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks. It
  * returns the bytes of its results, which must be the same each time.
  */
-inline void run_case(const std::string& case_name, const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
+inline std::vector<unsigned char> run_case(const std::string& case_name,
+                                           const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
   current_case = case_name;
   std::vector<unsigned char> first;
   const int failures_before = failures;
@@ -290,10 +291,11 @@ inline void run_case(const std::string& case_name, const std::function<std::vect
     simt::set_seed(static_cast<uint64_t>(run) * 7919 + case_name.size());
 #endif
     const std::vector<unsigned char> bytes = body();
-    if (emulator_fault()) return;
+    if (emulator_fault()) return {};
     if (run == 0) first = bytes;
     if (bytes != first) report("a repeat gives other bits");
   }
+  return first;
 }
 
 inline void append(std::vector<unsigned char>* bytes, const Matrix& matrix) {

@@ -12,6 +12,8 @@
 #endif
 
 using namespace device_test;
+using prunepeft::cuda::ForcedLinearPath;
+using prunepeft::cuda::LinearPath;
 
 namespace {
 struct BranchCase {
@@ -53,6 +55,15 @@ const Case kBulkCases[] = {
     {150, 1032, 264, {{8, 8, 8}, {24, 0, 256}, {16, 255, 9}}, {0, 16}, 0, true},
     {67, 267, 163, {{11, 3, 100}, {19, 0, 163}}, {0, 5}, 0.3f, true},  // nothing divides by 8 but the leading dimensions
     {130, 24, 72, {{16, 0, 72}}, {0, 0}, 0.1f, true, 3},               // results at odd addresses
+};
+/** For clusters besides: both blocks' edges, and more works than clusters. */
+const Case kClusterCases[] = {
+    {128, 64, 256, {{16, 0, 256}}, {0, 0}, 0.1f, true},               // a single row tile: the other block has no rows
+    {256, 72, 264, {{128, 0, 264}}, {0, 0}, 0.25f, true},             // two whole row tiles; ranks in two steps; an edge
+    {257, 24, 120, {{8, 0, 64}, {24, 40, 80}}, {0, 8}, 0.1f, false},  // three row tiles, of which the last has one row
+    {385, 137, 129, {{1, 0, 129}}, {0, 7}, 0, true},                  // four; a column in the second block's half of a tile
+    {129, 200, 600, {{8, 0, 600}, {16, 130, 126}, {40, 256, 100}}, {0, 0}, 0.5f, true},  // three branches, partly none in a
+                                                                                         // tile
 };
 
 int compute_major() {
@@ -104,8 +115,9 @@ struct Operands {
   }
 };
 
-void test_forward(pp_dtype dtype, const Case& c) {
-  run_case(
+/** The bits of a case, run in several orders. */
+std::vector<unsigned char> test_forward(pp_dtype dtype, const Case& c) {
+  return run_case(
       describe("forward", dtype, c),
       [&] {
         Operands o(dtype, c, Content::kUnwritten);
@@ -144,8 +156,8 @@ void test_forward(pp_dtype dtype, const Case& c) {
       kRuns);
 }
 
-void test_grad_input(pp_dtype dtype, const Case& c) {
-  run_case(
+std::vector<unsigned char> test_grad_input(pp_dtype dtype, const Case& c) {
+  return run_case(
       describe("grad_input", dtype, c),
       [&] {
         Operands o(dtype, c, Content::kRandom);
@@ -172,6 +184,20 @@ void test_grad_input(pp_dtype dtype, const Case& c) {
         return bytes;
       },
       kRuns);
+}
+
+/** By warpgroups and, if so, in clusters: these must give the same bits. */
+void test_warpgroups(pp_dtype dtype, const Case& c, bool clusters) {
+  const auto run = [&](LinearPath path) {
+    const ForcedLinearPath in_force(path);
+    return std::make_pair(test_forward(dtype, c), test_grad_input(dtype, c));
+  };
+  const auto alone = run(LinearPath::kWarpgroup);
+  if (!clusters) return;
+  const auto side_by_side = run(LinearPath::kWarpgroupClusters);
+  current_case = describe("clusters", dtype, c);
+  expect(alone.first == side_by_side.first, "y and S have other bits in clusters");
+  expect(alone.second == side_by_side.second, "dX has other bits in clusters");
 }
 
 void test_no_rows(pp_dtype dtype) {
@@ -227,16 +253,18 @@ int main() {
   simt::set_compute_major(9);
 #endif
   if (compute_major() == 9) {
-    const prunepeft::cuda::ForcedLinearPath path(prunepeft::cuda::LinearPath::kWarpgroup);
-    for (const Case& c : kBulkCases)
-      for (pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) {
-        test_forward(dtype, c);
-        test_grad_input(dtype, c);
-      }
-    test_refused();
+    std::vector<Case> cases(std::begin(kBulkCases), std::end(kBulkCases));
+    const bool clusters = getenv("PRUNEPEFT_WITHOUT_CLUSTERS") == nullptr;
+    if (clusters) cases.insert(cases.end(), std::begin(kClusterCases), std::end(kClusterCases));
+    for (const Case& c : cases)
+      for (pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) test_warpgroups(dtype, c, clusters);
+    for (LinearPath path : {LinearPath::kWarpgroup, LinearPath::kWarpgroupClusters}) {
+      const ForcedLinearPath in_force(path);
+      if (path == LinearPath::kWarpgroup || clusters) test_refused();
 #if defined(PRUNEPEFT_EMULATED)
-    test_launches(2);
+      test_launches(2);
 #endif
+    }
   }
   for (pp_dtype dtype : kDtypes) test_no_rows(dtype);
   return finish();

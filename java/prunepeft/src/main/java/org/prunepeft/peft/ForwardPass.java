@@ -10,8 +10,8 @@ import org.prunepeft.torch.Tape;
  * @param tape records the operations
  * @param training whether modules drop inputs
  * @param seed of the dropout masks
- * @param step training step, names the masks
- * @param microBatch within the step, names them too; 0 to 65535
+ * @param step training step, names the masks; 0 with a counter
+ * @param microBatch within the step, names them too, 0 to 65535; 0 with a counter
  * @param magnitudes null: the modules' outputs are not measured
  * @param rowMask [B,T], uint8, 0 for padding
  * @param tokens how many rows are real

@@ -275,18 +275,6 @@ public final class ComputeDevice {
   }
 
   /**
-   * {@return a trained weight as the kernels take it in a call of a type: itself on the CPU, where
-   * they round it as they go; on a GPU a copy of that type}
-   *
-   * @param weight float32, on this device
-   * @param call the type of the call's activations: float32 or bfloat16
-   */
-  public Tensor staged(Tensor weight, torch.ScalarType call) {
-    torch.ScalarType type = stagedType(call);
-    return weight.scalar_type().intern() == type ? weight : weight.to(type);
-  }
-
-  /**
    * {@return the type of staged weights, and of what is as narrow as they}
    *
    * @param call the type of the call's activations: float32 or bfloat16

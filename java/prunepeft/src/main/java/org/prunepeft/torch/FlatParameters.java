@@ -2,13 +2,17 @@ package org.prunepeft.torch;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Matrix;
 import org.prunepeft.torch.internal.Torch;
 
@@ -27,6 +31,12 @@ public final class FlatParameters implements AutoCloseable {
   private final Tensor values;
   private final Tensor gradients;
   private final Map<String, Part> parts = new LinkedHashMap<>();
+  private final Set<Tensor> members = Collections.newSetFromMap(new IdentityHashMap<>());
+
+  /** All values in another type, and the tensors' parts of it; null: nobody has asked. */
+  private Tensor copy;
+
+  private final Map<Tensor, Tensor> copies = new IdentityHashMap<>();
   private final List<Moved> moved = new ArrayList<>();
 
   private record Part(Tensor tensor, Tensor gradient, long offset, long length) {}
@@ -67,6 +77,7 @@ public final class FlatParameters implements AutoCloseable {
         leaf.set_requires_grad(true);
         leaf.mutable_grad().put(gradient);
         parts.put(entry.getKey(), new Part(leaf, gradient, offset, length));
+        members.add(leaf);
         offset += padded(length);
       }
       values.set_requires_grad(true);
@@ -119,9 +130,9 @@ public final class FlatParameters implements AutoCloseable {
     for (Map.Entry<String, Long> entry : stacked.rows.entrySet()) {
       long rows = entry.getValue();
       long length = tensor.numel() / shape[0] * rows;
-      parts.put(
-          entry.getKey(),
-          new Part(place.narrow(0, row, rows), gradient.narrow(0, row, rows), offset, length));
+      Tensor part = place.narrow(0, row, rows);
+      parts.put(entry.getKey(), new Part(part, gradient.narrow(0, row, rows), offset, length));
+      members.add(part);
       row += rows;
       offset += length;
     }
@@ -239,6 +250,38 @@ public final class FlatParameters implements AutoCloseable {
   public Tensor view(Tensor flat, String name) {
     Part part = part(name);
     return flat.narrow(0, part.offset, part.length).view(shape(name));
+  }
+
+  /** Whether a tensor is one of {@link #get}, itself and no other on its memory. */
+  boolean holds(Tensor tensor) {
+    return members.contains(tensor);
+  }
+
+  /**
+   * Copies all values at once.
+   *
+   * @param type of the copies; interned
+   * @return by tensor of {@link #get}: its values in that type, owned by this object and good until
+   *     the next call
+   */
+  Map<Tensor, Tensor> copies(torch.ScalarType type) {
+    if (copy == null || copy.scalar_type().intern() != type) {
+      try (PointerScope temporary = new PointerScope()) {
+        copy = values.detach().to(type);
+        scope.attach(copy);
+        copies.clear();
+        for (Part part : parts.values()) {
+          Tensor view = copy.narrow(0, part.offset, part.length).view(part.tensor.shape());
+          scope.attach(view);
+          copies.put(part.tensor, view);
+        }
+      }
+    } else {
+      try (NoGradGuard guard = new NoGradGuard()) {
+        copy.copy_(values);
+      }
+    }
+    return copies;
   }
 
   /** Sets all gradients to 0. */

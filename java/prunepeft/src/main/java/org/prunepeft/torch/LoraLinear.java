@@ -40,8 +40,8 @@ public final class LoraLinear {
    * @param firstColumn where its n columns of y begin
    */
   public record Branch(Tensor a, Tensor b, float scale, int module, long firstColumn) {
-    Branch staged(ComputeDevice place, torch.ScalarType type) {
-      return new Branch(place.staged(a, type), place.staged(b, type), scale, module, firstColumn);
+    Branch staged(Tape tape, torch.ScalarType type) {
+      return new Branch(tape.staged(a, type), tape.staged(b, type), scale, module, firstColumn);
     }
   }
 
@@ -108,7 +108,7 @@ public final class LoraLinear {
     torch.ScalarType type = input.scalar_type().intern();
     List<Branch> staged = new ArrayList<>();
     try (NoGradGuard guard = new NoGradGuard()) {
-      branches.forEach(branch -> staged.add(branch.staged(place, type)));
+      branches.forEach(branch -> staged.add(branch.staged(tape, type)));
       s = place.emptyMatrix(rows, ranks(branches), place.stagedType(type));
       List<LinearBranch> table = new ArrayList<>();
       forEachColumnBlock(

@@ -116,7 +116,7 @@ public final class MultiLoraLinear {
     List<Group> groups;
     List<Tensor> sums = new ArrayList<>();
     try (NoGradGuard guard = new NoGradGuard()) {
-      groups = groups(place, type, segments);
+      groups = groups(tape, type, segments);
       y = LoraLinear.product(paths.forward(), tape, input, linear);
       for (Group group : groups) {
         Tensor s = place.emptyMatrix(x.size(0), group.rank(), place.stagedType(type));
@@ -221,8 +221,7 @@ public final class MultiLoraLinear {
   }
 
   /** The branches by where they add; the first of each place of all segments, then the second. */
-  private static List<Group> groups(
-      ComputeDevice place, torch.ScalarType type, List<Segment> segments) {
+  private static List<Group> groups(Tape tape, torch.ScalarType type, List<Segment> segments) {
     record Key(long firstColumn, long columns, int ordinal) {}
 
     Map<Key, Group> groups = new LinkedHashMap<>();
@@ -230,7 +229,7 @@ public final class MultiLoraLinear {
       Map<Key, Integer> met = new HashMap<>();
       List<LoraLinear.Branch> branches = segments.get(i).branches;
       for (int j = 0; j < branches.size(); j++) {
-        LoraLinear.Branch staged = branches.get(j).staged(place, type);
+        LoraLinear.Branch staged = branches.get(j).staged(tape, type);
         Key columns = new Key(staged.firstColumn(), staged.b().size(0), 0);
         int ordinal = met.merge(columns, 1, Integer::sum) - 1;
         groups

@@ -1,7 +1,10 @@
 package org.prunepeft.torch;
 
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Edge;
 import org.bytedeco.pytorch.EdgeVector;
@@ -43,6 +46,10 @@ public final class Tape implements AutoCloseable {
   }
 
   private final List<Operation> operations = new ArrayList<>();
+
+  /** Weights by what they belong to, as the kernels take them; null: not copied yet. */
+  private final Map<FlatParameters, Map<Tensor, Tensor>> staged = new IdentityHashMap<>();
+
   private final Workspace workspace = new Workspace();
 
   /** Empty; for one encoder and one thread. */
@@ -69,6 +76,36 @@ public final class Tape implements AutoCloseable {
     return output;
   }
 
+  /**
+   * Names the weights of the operations that come. Where kernels take them in another type, all of
+   * a group are copied at once, when the first is asked for; so this comes again after each change.
+   *
+   * @param groups stay the caller's
+   */
+  public void serve(Collection<FlatParameters> groups) {
+    groups.forEach(group -> staged.put(group, null));
+  }
+
+  /**
+   * {@return a trained weight as the kernels take it in a call of a type: itself on the CPU, where
+   * they round it as they go; on a GPU a copy of that type}
+   *
+   * @param weight float32
+   * @param call the type of the call's activations: float32 or bfloat16
+   */
+  public Tensor staged(Tensor weight, torch.ScalarType call) {
+    torch.ScalarType type = ComputeDevice.of(weight).stagedType(call);
+    if (weight.scalar_type().intern() == type) {
+      return weight;
+    }
+    for (FlatParameters group : staged.keySet()) {
+      if (group.holds(weight)) {
+        return staged.computeIfAbsent(group, whole -> whole.copies(type)).get(weight);
+      }
+    }
+    return weight.to(type);
+  }
+
   /** {@return how many operations are recorded} */
   public int size() {
     return operations.size();
@@ -83,6 +120,7 @@ public final class Tape implements AutoCloseable {
   public void clear() {
     operations.forEach(Operation::release);
     operations.clear();
+    staged.clear();
   }
 
   @Override

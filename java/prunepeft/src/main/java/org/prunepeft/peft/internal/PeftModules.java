@@ -178,6 +178,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
   /** Says what the next forward passes are for. */
   public void begin(ForwardPass next) {
     pass = next;
+    pass.tape().serve(groups.values());
   }
 
   @Override

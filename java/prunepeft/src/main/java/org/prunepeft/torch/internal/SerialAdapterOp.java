@@ -25,12 +25,12 @@ public final class SerialAdapterOp {
    */
   public record Weights(
       Tensor down, Tensor downBias, Tensor up, Tensor upBias, Activation activation) {
-    private Weights staged(ComputeDevice place, torch.ScalarType type) {
+    private Weights staged(Tape tape, torch.ScalarType type) {
       return new Weights(
-          place.staged(down, type),
-          place.staged(downBias, type),
-          place.staged(up, type),
-          place.staged(upBias, type),
+          tape.staged(down, type),
+          tape.staged(downBias, type),
+          tape.staged(up, type),
+          tape.staged(upBias, type),
           activation);
     }
 
@@ -64,7 +64,7 @@ public final class SerialAdapterOp {
     torch.ScalarType type = input.scalar_type().intern();
     Weights staged;
     try (NoGradGuard guard = new NoGradGuard()) {
-      staged = weights.staged(place, type);
+      staged = weights.staged(tape, type);
       out = place.emptyMatrix(v.size(0), v.size(1), type);
       z = place.emptyMatrix(v.size(0), weights.down.size(0), place.stagedType(type));
       AdapterKernels.Weights matrices = staged.matrices();

@@ -1,6 +1,7 @@
 package org.prunepeft.train.internal;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -44,19 +45,23 @@ final class GradientPasses implements AutoCloseable {
    * @param lengthMultiple batches are padded to a multiple of so many tokens, as far as the encoder
    *     has positions
    * @param losses of how many steps are kept before they are read
+   * @param leastUses a shape is recorded if it may be expected to come so often at least
    */
-  record Mode(RecordedWork.Recorder recorder, int lengthMultiple, int losses) {
-    private static final Mode CALLS = new Mode(null, 1, 1);
+  record Mode(RecordedWork.Recorder recorder, int lengthMultiple, int losses, int leastUses) {
+    private static final Mode CALLS = new Mode(null, 1, 1, 0);
 
     /** Rows of 16 tokens also suit the kernels of attention. */
     private static final int GPU_LENGTHS = 16;
 
     private static final int GPU_LOSSES = 32;
 
+    /** A recording costs some three passes. */
+    private static final int GPU_USES = 8;
+
     /** That of a device. */
     static Mode of(ComputeDevice device) {
       return device.isCuda()
-          ? new Mode(RecordedWork.recorder(device).orElse(null), GPU_LENGTHS, GPU_LOSSES)
+          ? new Mode(RecordedWork.recorder(device).orElse(null), GPU_LENGTHS, GPU_LOSSES, GPU_USES)
           : CALLS;
     }
   }
@@ -69,6 +74,9 @@ final class GradientPasses implements AutoCloseable {
   private final Tape tape;
   private final Mode mode;
 
+  /** How often each shape has come. */
+  private final Map<Shape, Integer> met = new HashMap<>();
+
   /** The one that was used last comes last. */
   private final Map<Shape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
@@ -80,16 +88,19 @@ final class GradientPasses implements AutoCloseable {
     private final Trainer.Run run;
     private final FrozenPrefix prefix;
     private final StepLosses losses;
+    private final int steps;
 
     /**
      * @param prefix null: all layers are computed each time; of all members or of none, and of as
      *     many layers
      * @param losses of its steps, to be read before there are too many
+     * @param steps how many it will have
      */
-    Member(Trainer.Run run, FrozenPrefix prefix, StepLosses losses) {
+    Member(Trainer.Run run, FrozenPrefix prefix, StepLosses losses, int steps) {
       this.run = run;
       this.prefix = prefix;
       this.losses = losses;
+      this.steps = steps;
     }
   }
 
@@ -329,7 +340,7 @@ final class GradientPasses implements AutoCloseable {
     if (!recording) {
       return known != null && known.work.recorded() ? known : null;
     }
-    if (known != null) {
+    if (known != null || !worthwhile(shape, parts.get(0))) {
       return known;
     }
     if (recordings.size() == MOST_RECORDINGS) {
@@ -340,6 +351,14 @@ final class GradientPasses implements AutoCloseable {
     Recorded made = new Recorded(parts, x, input, targets);
     recordings.put(shape, made);
     return made;
+  }
+
+  /** Whether a shape that has come once more may be expected to come often enough. */
+  private boolean worthwhile(Shape shape, Part part) {
+    int times = met.merge(shape, 1, Integer::sum);
+    int left = part.member.steps - part.step - 1;
+    return mode.leastUses == 0
+        || times > 1 && (double) times / (part.step + 1) * left >= mode.leastUses;
   }
 
   /** The pass of one shape, on tensors that stay. */

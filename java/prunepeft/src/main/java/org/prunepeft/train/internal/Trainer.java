@@ -205,7 +205,7 @@ public final class Trainer implements AutoCloseable {
   double step(Run run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
     try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode);
         StepLosses losses = new StepLosses(encoder.device(), 1)) {
-      GradientPasses.Member member = new GradientPasses.Member(run, prefix, losses);
+      GradientPasses.Member member = new GradientPasses.Member(run, prefix, losses, 1);
       passes.step(List.of(new GradientPasses.Step(member, batch, step, statistics)));
       return losses.read()[0];
     }

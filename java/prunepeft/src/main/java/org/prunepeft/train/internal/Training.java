@@ -76,7 +76,7 @@ final class Training implements AutoCloseable {
       // Where modules are judged as wholes, what AdaLoRA's budget leaves of them would blur it.
       ranks = own(statistics == null ? RankAllocator.of(run.modules(), steps) : null);
       snapshot = own(run.validation() == null ? null : new Snapshot(groups));
-      member = new GradientPasses.Member(run, prefix, losses);
+      member = new GradientPasses.Member(run, prefix, losses, steps);
     } catch (RuntimeException | Error e) {
       close();
       throw e;

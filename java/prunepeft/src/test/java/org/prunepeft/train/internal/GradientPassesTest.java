@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.internal.Batch;
 import org.prunepeft.data.internal.Batches;
@@ -26,7 +27,9 @@ import org.prunepeft.data.internal.EncodedDataset;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
@@ -76,15 +79,21 @@ class GradientPassesTest {
 
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
     return keep(
-        new Trainer(encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses)));
+        new Trainer(
+            encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses, 0)));
   }
 
-  /** The same weights each time. */
+  /** LoRA and a serial adapter in each layer; the same weights each time. */
   private Trainer.Run run(double dropout, int firstLayer, int epochs, EncodedDataset validation) {
     PeftConfig config =
         PeftConfig.of(
             new LoraConfig(3, 5, dropout, List.of("query", "value")),
             new AdapterConfig(7, Activation.RELU));
+    return run(config, firstLayer, epochs, validation);
+  }
+
+  private Trainer.Run run(
+      PeftConfig config, int firstLayer, int epochs, EncodedDataset validation) {
     List<Candidate> candidates =
         config.space(SmallBert.CONFIG).candidates().stream()
             .filter(candidate -> candidate.layer() >= firstLayer)
@@ -150,6 +159,65 @@ class GradientPassesTest {
     assertTrue(shapes >= 2, "only " + shapes + " shapes were recorded");
     assertTrue(recorder.count("launch") > 2 * shapes, "hardly anything was launched");
     assertEquals(shapes, recorder.count("close"));
+  }
+
+  /** What modules can sit in an encoder, and an encoder in bfloat16. */
+  private enum Kind {
+    DORA(lora(false, true, null), null, Precision.FLOAT32),
+    ADALORA(
+        lora(false, false, new AdaLoraConfig(6, 3, 0, 0, 2, 0.85, 0.85, 0.5, 0)),
+        null,
+        Precision.FLOAT32),
+    HOULSBY(
+        null,
+        new AdapterConfig(7, Activation.GELU, AdapterConfig.Style.HOULSBY),
+        Precision.FLOAT32),
+    BFLOAT16(lora(true, false, null), new AdapterConfig(7, Activation.RELU), Precision.BF16);
+
+    final LoraConfig lora;
+    final AdapterConfig adapter;
+    final Precision precision;
+
+    Kind(LoraConfig lora, AdapterConfig adapter, Precision precision) {
+      this.lora = lora;
+      this.adapter = adapter;
+      this.precision = precision;
+    }
+
+    private static LoraConfig lora(boolean rsLora, boolean dora, AdaLoraConfig adaLora) {
+      LoraConfig config =
+          new LoraConfig(
+              3, 5, 0.2, List.of("query", "value"), rsLora, dora, false, Map.of(), Map.of());
+      return adaLora == null ? config : config.withAdaLora(adaLora);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void eachKindOfModuleIsRecordedAsCallsMakeIt(Kind kind) {
+    encoder = keep(SmallBert.create(SEED, kind.precision));
+    PeftConfig config = PeftConfig.of(kind.lora, kind.adapter);
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    Trainer.Run expected = run(config, 0, 5, null);
+    trainer(settings, null, 1).train(expected, StepListener.NONE);
+    Trainer.Run recorded = run(config, 0, 5, null);
+    trainer(settings, recorder, LOSSES).train(recorded, StepListener.NONE);
+    assertSame(weights(expected), weights(recorded));
+    assertTrue(recorder.count("launch") > 2, "hardly anything was launched");
+  }
+
+  /** Eight steps are too few, whatever their shapes. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void whatComesSeldomGoesCallByCall() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
+    GradientPasses.Mode mode = new GradientPasses.Mode(recorder, MULTIPLE, LOSSES, 8);
+    Trainer trainer = keep(new Trainer(encoder, settings, null, mode));
+    trainer.train(run(0.1, 0, 1, null), StepListener.NONE);
+    assertEquals(List.of(), recorder.calls);
+    trainer.train(run(0.1, 0, 20, null), StepListener.NONE);
+    assertTrue(recorder.count("launch") > 0);
   }
 
   /** With the output magnitudes measured in some steps, which go call by call. */

@@ -1,0 +1,116 @@
+// What this project set out to reach on an H100, beside what the table of a run says of it.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <limits>
+
+#include "device.h"
+#include "shapes.h"
+
+namespace gpu_check {
+namespace {
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/** What lies between `before` and `after`, the first time it comes; "" if it doesn't. */
+std::string between(const std::string& text, const std::string& before, const std::string& after) {
+  const size_t found = text.find(before);
+  if (found == std::string::npos) return "";
+  const size_t begin = found + before.size();
+  return text.substr(begin, text.find(after, begin) - begin);
+}
+
+/** The table that time_all writes and torch_baseline.py adds to: all that is read here are its flat rows. */
+class Results {
+ public:
+  explicit Results(const std::string& json) : copy_(number(json, "copy_GBps")) {
+    const std::string rows = between(json, "\"rows\": [", "]");
+    for (size_t begin = rows.find('{'); begin != std::string::npos; begin = rows.find('{', begin + 1)) {
+      const std::string row = rows.substr(begin, rows.find('}', begin) - begin);
+      if (text(row, "dtype") == "bfloat16") rows_.push_back(row);
+    }
+  }
+
+  /** Microseconds of a call; infinite if it was left out. */
+  double time(const std::string& group, const std::string& call) const {
+    for (const std::string& row : rows_)
+      if (text(row, "group") == group && text(row, "call") == call) return number(row, "us");
+    return kInfinity;
+  }
+
+  /** The fastest path of a LoRA linear in a direction under dropout. */
+  struct Path {
+    std::string name;
+    double microseconds, over_frozen;
+  };
+  Path fastest(const std::string& group, const std::string& direction) const {
+    Path best = {"", kInfinity, kInfinity};
+    for (const std::string& row : rows_) {
+      const std::string call = text(row, "call");
+      const bool is_path = call.rfind(direction + ", ", 0) == 0 && call.find(", dropout") != std::string::npos;
+      if (text(row, "group") != group || !is_path || number(row, "us") >= best.microseconds) continue;
+      best = {between(call, direction + ", ", ", dropout"), number(row, "us"), number(row, "over_frozen")};
+    }
+    return best;
+  }
+
+  /** The share of the copy bandwidth at which a call moves its bytes. */
+  double share_of_copy(const std::string& group, const std::string& call) const {
+    for (const std::string& row : rows_)
+      if (text(row, "group") == group && text(row, "call") == call)
+        return number(row, "bytes") / number(row, "us") * 1e-3 / copy_;
+    return kInfinity;
+  }
+
+ private:
+  static std::string text(const std::string& row, const std::string& field) {
+    return between(row, "\"" + field + "\": \"", "\"");
+  }
+  /** Infinite if the field is missing. */
+  static double number(const std::string& row, const std::string& field) {
+    const std::string value = between(row, "\"" + field + "\": ", ",");
+    return value.empty() ? kInfinity : strtod(value.c_str(), nullptr);
+  }
+
+  double copy_;
+  std::vector<std::string> rows_;
+};
+
+void print(const std::string& what, const std::string& measured, const char* goal) {
+  printf("  %-82s %-28s %s\n", what.c_str(), measured.c_str(), goal);
+}
+
+std::string format(const char* pattern, double value) {
+  char text[64];
+  snprintf(text, sizeof text, pattern, value);
+  return value < kInfinity ? text : "not measured";
+}
+}  // namespace
+
+int print_goals(const char* json_path) {
+  std::ifstream file(json_path);
+  const std::string json((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const Results results(json);
+  printf("Goals, which are for an H100 and bfloat16, beside what this run measured:\n");
+  print("", "measured", "goal");
+  for (const auto& [direction, goal] : {std::pair<const char*, const char*>{"forward", "+6 %"}, {"backward", "+12 %"}}) {
+    const Results::Path best = results.fastest(group_name(kLlama), direction);
+    const std::string measured = format("%+.1f %%", 100 * best.over_frozen);
+    print(group_name(kLlama) + ", dropout 0.1: " + direction + " over the frozen linear",
+          measured + (best.over_frozen < kInfinity ? " (" + best.name + ")" : ""), goal);
+  }
+  const std::string roberta = group_name(kRobertaLarge);
+  const double eager =
+      results.time(roberta, "torch forward, eager, dropout") + results.time(roberta, "torch backward, eager, dropout");
+  const double ours = results.fastest(roberta, "forward").microseconds + results.fastest(roberta, "backward").microseconds;
+  print(roberta + ", dropout 0.1: eager over ours, forward and backward",
+        format("%.2f times", ours < kInfinity ? eager / ours : kInfinity), "2 times");
+  print("importance of 448 tensors (" + std::string(kLlamaModules) + "), cold, of copy",
+        format("%.0f %%", 100 * results.share_of_copy(kLlamaModules, "importance")), "80 %");
+  if (!file.is_open()) {
+    fprintf(stderr, "%s: cannot be read\n", json_path);
+    return 1;
+  }
+  return 0;
+}
+}  // namespace gpu_check
