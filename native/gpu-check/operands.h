@@ -27,7 +27,10 @@ struct Call {
   Cost cost = {};
 };
 
-/** One LoRA module and one adapter on a linear [M,K] to [M,N]. */
+/**
+ * One LoRA module and one adapter on a linear [M,K] to [M,N]; and eight modules that share out its rows, in one call and in a
+ * call for each.
+ */
 class Operands {
  public:
   Operands(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, uint64_t seed)
@@ -109,7 +112,8 @@ class Operands {
   /** Calls that only overwrite, so that a repeat gives the same bits. */
   std::vector<Call> pure_calls() {
     std::vector<Call> calls;
-    const Costs costs = this->costs(false), dropped = this->costs(true);
+    const Costs costs = this->costs(false, M_), dropped = this->costs(true, M_);
+    const Costs of_one = this->costs(false, M_ / kAdapters), of_one_dropped = this->costs(true, M_ / kAdapters);
     const double wide = static_cast<double>(size());
     calls.push_back({"lora_down",
                      [this](const pp_device& d) { down(d, nullptr, nullptr); },
@@ -188,6 +192,19 @@ class Operands {
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      dropped.down(false)});
+    calls.push_back({"lora_down, dropout, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++) {
+                         const pp_lora_branch branch = {a_->data(),          K_, r_,      2.0f, adapters_[i].module,
+                                                        rows(i, s_out_, r_), r_, nullptr, 0};
+                         check(pp_lora_down(&d, dtype_, segments_[i].rows, K_, rows(i, *x_, K_), K_, &branch, 1, &dropout_,
+                                            nullptr, K_, workspace_->data(), workspace_->bytes()));
+                       }
+                     },
+                     {&s_out_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     of_all(of_one_dropped.down(false))});
     calls.push_back({"multi_lora_grad_up",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_up(&d, dtype_, M_, N_, dy_->data(), N_, &multi_, s_->data(), r_, ds_.data(), r_,
@@ -197,6 +214,17 @@ class Operands {
                      wide * M_ * N_,
                      4.0 * M_ * N_ * r_,
                      costs.grad_up()});
+    calls.push_back({"lora_grad_up, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++)
+                         check(pp_lora_grad_up(&d, dtype_, segments_[i].rows, N_, r_, rows(i, *dy_, N_), N_, b_->data(), r_,
+                                               rows(i, *s_, r_), r_, 2.0f, rows(i, ds_, r_), r_, adapters_[i].db, r_, 0,
+                                               workspace_->data(), workspace_->bytes()));
+                     },
+                     {&ds_, &multi_db_},
+                     wide * M_ * N_,
+                     4.0 * M_ * N_ * r_,
+                     of_all(of_one.grad_up())});
     calls.push_back({"multi_lora_grad_down, dropout",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_down(&d, dtype_, M_, K_, x_->data(), K_, &multi_, s_->data(), r_, 0,
@@ -206,6 +234,19 @@ class Operands {
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      dropped.grad_down()});
+    calls.push_back({"lora_grad_down, dropout, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++) {
+                         const pp_lora_branch branch = {nullptr,         0, r_, 2.0f, adapters_[i].module, rows(i, *s_, r_), r_,
+                                                        adapters_[i].da, K_};
+                         check(pp_lora_grad_down(&d, dtype_, segments_[i].rows, K_, rows(i, *x_, K_), K_, &branch, 1, &dropout_,
+                                                 0, workspace_->data(), workspace_->bytes()));
+                       }
+                     },
+                     {&multi_da_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     of_all(of_one_dropped.grad_down())});
     const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
     for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
       const std::string suffix = dropout != nullptr ? ", dropout" : "";
@@ -236,7 +277,8 @@ class Operands {
   /** Calls that add to what is there. */
   std::vector<Call> adding_calls() {
     const double wide = static_cast<double>(size());
-    const Costs costs = this->costs(false), dropped = this->costs(true);
+    const Costs costs = this->costs(false, M_), dropped = this->costs(true, M_);
+    const Costs of_one = this->costs(false, M_ / kAdapters), of_one_dropped = this->costs(true, M_ / kAdapters);
     std::vector<Call> calls;
     calls.push_back({"lora_up",
                      [this](const pp_device& d) {
@@ -268,6 +310,16 @@ class Operands {
                      2 * wide * M_ * N_,
                      2.0 * M_ * N_ * r_,
                      costs.up()});
+    calls.push_back({"lora_up, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++)
+                         check(pp_lora_up(&d, dtype_, segments_[i].rows, N_, r_, rows(i, *s_, r_), r_, b_->data(), r_,
+                                          rows(i, *y_, N_), N_, workspace_->data(), workspace_->bytes()));
+                     },
+                     {y_.get()},
+                     2 * wide * M_ * N_,
+                     2.0 * M_ * N_ * r_,
+                     of_all(of_one.up())});
     calls.push_back({"multi_lora_grad_input, dropout",
                      [this](const pp_device& d) {
                        check(pp_multi_lora_grad_input(&d, dtype_, M_, K_, &multi_, s_->data(), r_, dx_->data(), K_,
@@ -277,15 +329,39 @@ class Operands {
                      2 * wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      dropped.grad_input()});
+    calls.push_back({"lora_grad_input, dropout, 8 calls",
+                     [this](const pp_device& d) {
+                       for (int i = 0; i < kAdapters; i++) {
+                         const pp_lora_branch branch = {a_->data(),       K_, r_,      2.0f, adapters_[i].module,
+                                                        rows(i, *s_, r_), r_, nullptr, 0};
+                         check(pp_lora_grad_input(&d, dtype_, segments_[i].rows, K_, &branch, 1, &dropout_, rows(i, *dx_, K_),
+                                                  K_, workspace_->data(), workspace_->bytes()));
+                       }
+                     },
+                     {dx_.get()},
+                     2 * wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     of_all(of_one_dropped.grad_input())});
     return calls;
   }
 
  private:
   static constexpr int kAdapters = 8;
   size_t size() const { return pp_dtype_size(dtype_); }
-  Costs costs(bool dropout) const {
-    return {static_cast<double>(M_), static_cast<double>(K_),     static_cast<double>(N_),
+  Costs costs(bool dropout, int64_t M) const {
+    return {static_cast<double>(M),  static_cast<double>(K_),     static_cast<double>(N_),
             static_cast<double>(r_), static_cast<double>(size()), dropout};
+  }
+
+  /** One call for each adapter. */
+  static Cost of_all(const Cost& one) {
+    Cost cost = {};
+    for (int i = 0; i < kAdapters; i++) cost += one;
+    return cost;
+  }
+  /** An adapter's rows of a matrix of the type. */
+  void* rows(int adapter, const Memory& matrix, int64_t columns) const {
+    return matrix.data<char>() + static_cast<size_t>(segments_[adapter].first_row * columns) * size();
   }
 
   /** The rows shared out among several adapters, which differ in their gradients alone. */

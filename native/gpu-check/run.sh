@@ -99,6 +99,8 @@ run_test() {  # run_test <seconds> <name> <command...>
 }
 
 if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
+queried=name,driver_version,clocks.max.sm,clocks.max.mem,power.limit
+if facts=$(nvidia-smi --query-gpu=$queried --format=csv,noheader 2> /dev/null); then say "$queried: $facts"; fi
 for test in importance_cuda lora_cuda multi_lora_cuda linear_cuda adapter_cuda adamw_cuda graph_cuda; do
   run_test 60 "$test" "$build/gpu-check/${test}_device" || failed=1
   if [ "$test" = linear_cuda ] && [ "$code" -ne 0 ]; then

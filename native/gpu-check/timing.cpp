@@ -45,6 +45,45 @@ struct Row {
   double frozen;  // microseconds of the frozen linear that it does more than; 0: none
 };
 
+/** What a table is of: device and libraries, by name. */
+using Facts = std::vector<std::pair<std::string, std::string>>;
+
+int attribute(cudaDeviceAttr which) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
+  return value;
+}
+
+double megahertz() {
+  constexpr double kKilohertzPerMegahertz = 1e3;
+  return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
+}
+
+/** As the runtime gives it: 12040 is 12.4. */
+std::string cuda_version(cudaError_t (*read)(int*)) {
+  int version = 0;
+  check(read(&version), "reading a version");
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+Facts read_facts(const Cublas& cublas) {
+  constexpr int kBytesPerMegabyte = 1 << 20, kKilohertzPerMegahertz = 1000;
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
+  const auto in_megahertz = [](cudaDeviceAttr which) { return std::to_string(attribute(which) / kKilohertzPerMegahertz); };
+  return {{"device", properties.name},
+          {"compute_capability", std::to_string(attribute(cudaDevAttrComputeCapabilityMajor)) + "." +
+                                     std::to_string(attribute(cudaDevAttrComputeCapabilityMinor))},
+          {"multiprocessors", std::to_string(attribute(cudaDevAttrMultiProcessorCount))},
+          {"most_MHz", in_megahertz(cudaDevAttrClockRate)},
+          {"memory_MHz", in_megahertz(cudaDevAttrMemoryClockRate)},
+          {"memory_bits", std::to_string(attribute(cudaDevAttrGlobalMemoryBusWidth))},
+          {"L2_MiB", std::to_string(attribute(cudaDevAttrL2CacheSize) / kBytesPerMegabyte)},
+          {"CUDA_of_driver", cuda_version(cudaDriverGetVersion)},
+          {"CUDA_runtime", cuda_version(cudaRuntimeGetVersion)},
+          {"cuBLASLt", cublas.version()}};
+}
+
 class Timer {
  public:
   Timer() {
@@ -119,14 +158,15 @@ class Table {
     printf("left out, no time: %s\n", what.c_str());
   }
 
-  bool write_json(const char* path, const cudaDeviceProp& properties) const {
+  bool write_json(const char* path, const Facts& facts) const {
     FILE* file = fopen(path, "w");
     if (file == nullptr) {
       perror(path);
       return false;
     }
-    fprintf(file, "{\n  \"device\": \"%s\",\n  \"multiprocessors\": %d,\n  \"copy_GBps\": %.1f,\n  \"rows\": [",
-            properties.name, properties.multiProcessorCount, bandwidth_);
+    fprintf(file, "{\n");
+    for (const auto& [name, value] : facts) fprintf(file, "  \"%s\": \"%s\",\n", name.c_str(), value.c_str());
+    fprintf(file, "  \"copy_GBps\": %.1f,\n  \"rows\": [", bandwidth_);
     for (size_t i = 0; i < rows_.size(); i++) {
       const Row& row = rows_[i];
       fprintf(file,
@@ -291,17 +331,6 @@ double library_rate(pp_dtype dtype, const Cublas& cublas, Timer* timer) {
   return 2.0 * static_cast<double>(n * n) * static_cast<double>(n) / sample.microseconds;
 }
 
-int attribute(cudaDeviceAttr which) {
-  int value = 0;
-  check(cudaDeviceGetAttribute(&value, which, 0), "cudaDeviceGetAttribute");
-  return value;
-}
-
-double megahertz() {
-  constexpr double kKilohertzPerMegahertz = 1e3;
-  return attribute(cudaDevAttrClockRate) / kKilohertzPerMegahertz;
-}
-
 /** Of float32's multiply-adds, from the device's properties. */
 double fused_multiply_adds() {
   return float32_flops_a_clock(attribute(cudaDevAttrComputeCapabilityMajor), attribute(cudaDevAttrComputeCapabilityMinor)) *
@@ -324,12 +353,11 @@ Ceilings measure_ceilings(pp_dtype dtype, double copy_bytes, double launch, cons
 }  // namespace
 
 int time_all(const char* json_path, double seconds) {
-  cudaDeviceProp properties;
-  check(cudaGetDeviceProperties(&properties, 0), "cudaGetDeviceProperties");
-  const auto l2_bytes = static_cast<size_t>(properties.l2CacheSize);
+  const auto l2_bytes = static_cast<size_t>(attribute(cudaDevAttrL2CacheSize));
   Table table(seconds);
   Timer timer;
   const Cublas cublas;
+  const Facts facts = read_facts(cublas);
   double bandwidth = 1, launch = 1;  // gigabytes a second, microseconds
   if (table.is_full()) {
     table.leave_out("copy bandwidth");
@@ -337,9 +365,13 @@ int time_all(const char* json_path, double seconds) {
     bandwidth = copy_bandwidth(&timer);
     launch = launch_time(&timer);
     table.set_bandwidth(bandwidth);
-    printf("%s, %d multiprocessors, copy %.0f GB/s (read + written), %.1f us a launch%s\n", properties.name,
-           properties.multiProcessorCount, bandwidth, launch, cublas.present() ? "" : "; cuBLAS is not here");
-    printf("predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n");
+    for (const auto& [name, value] : facts) printf("%s%s %s", name == "device" ? "" : ", ", name.c_str(), value.c_str());
+    printf("\ncopy %.0f GB/s (read + written), %.1f us a launch%s\n", bandwidth, launch,
+           cublas.present() ? "" : "; cuBLAS is not here");
+    printf(
+        "predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n"
+        "cuBLAS: for each layout of operands the fastest of the first 8 algorithms that cuBLASLt names, timed once each\n"
+        "8 calls: what multi_lora does in one call for 8 adapters, by a call for each\n");
     Table::print_head();
   }
   for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
@@ -366,6 +398,6 @@ int time_all(const char* json_path, double seconds) {
         time_layer(shape, false, run);
       }
   }
-  return table.write_json(json_path, properties) ? 0 : 1;
+  return table.write_json(json_path, facts) ? 0 : 1;
 }
 }  // namespace gpu_check

@@ -12,6 +12,8 @@ enum Type { kFloat32 = 0, kFloat16 = 2, kBfloat16 = 14 };
 enum Status { kSuccess = 0, kInvalidValue = 7, kNotSupported = 15 };
 constexpr int kCompute32F = 68, kTransposeA = 3, kMostWorkspace = 1, kFirstAlignment = 5, kAlignments = 4;
 constexpr size_t kWorkspaceWanted = 4096;
+/** Of the algorithms that are named one is said not to work, one fails when it is used, and the last one multiplies. */
+constexpr int kAlgorithms = 3;
 
 struct Operation {
   bool transposed_a = false;
@@ -31,6 +33,7 @@ struct Algorithm {
   const Layout* b;
   const Layout* c;
   uint32_t alignment[kAlignments];
+  int number;
 };
 struct Choice {
   union {
@@ -63,6 +66,10 @@ bool aligned(const void* data, uint32_t alignment) {
 }  // namespace
 
 #define STAND_IN extern "C" __attribute__((visibility("default"))) int
+
+extern "C" __attribute__((visibility("default"))) size_t cublasLtGetVersion() {
+  return 120601;
+}
 
 STAND_IN cublasLtCreate(void** handle) {
   static int any;
@@ -124,12 +131,15 @@ STAND_IN cublasLtMatmulAlgoGetHeuristic(void*, void* operation, void* a, void* b
   if (wanted < 1 || c != d || right->rows != k || out->rows != m || out->columns != right->columns ||
       left->type != right->type || left->type != out->type)
     return kInvalidValue;
-  *found = preferred->workspace >= kWorkspaceWanted ? 1 : 0;
-  if (*found == 0) return kSuccess;
-  memset(choices, 0, sizeof *choices);
-  choices->algorithm = {op, left, right, out, {}};
-  memcpy(choices->algorithm.alignment, preferred->alignment, sizeof preferred->alignment);
-  choices->workspace_bytes = kWorkspaceWanted;
+  *found = preferred->workspace < kWorkspaceWanted ? 0 : wanted < kAlgorithms ? wanted : kAlgorithms;
+  for (int i = 0; i < *found; i++) {
+    Choice& choice = choices[i];
+    memset(&choice, 0, sizeof choice);
+    choice.algorithm = {op, left, right, out, {}, i};
+    memcpy(choice.algorithm.alignment, preferred->alignment, sizeof preferred->alignment);
+    choice.workspace_bytes = kWorkspaceWanted;
+    choice.state = i == 0 ? kNotSupported : kSuccess;
+  }
   return kSuccess;
 }
 
@@ -147,6 +157,7 @@ STAND_IN cublasLtMatmul(void*, void* operation, const void* alpha, const void* a
   if (!aligned(a, algorithm->alignment[0]) || !aligned(b, algorithm->alignment[1]) || !aligned(c, algorithm->alignment[2]) ||
       !aligned(d, algorithm->alignment[3]))
     return kInvalidValue;
+  if (algorithm->number != kAlgorithms - 1) return kNotSupported;
   const bool transposed = static_cast<Operation*>(operation)->transposed_a;
   const Layout &left = *algorithm->a, &right = *algorithm->b, &out = *algorithm->c;
   for (int64_t j = 0; j < out.columns; j++)
