@@ -12,7 +12,10 @@ import org.bytedeco.javacpp.PointerScope;
 import org.prunepeft.kernels.binding.AdapterGradientsStruct;
 import org.prunepeft.kernels.binding.AdapterStruct;
 
-/** Serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u. Errors as in {@link LoraKernels}. */
+/**
+ * Serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u. Errors, and calls for M = 0, as in
+ * {@link LoraKernels}.
+ */
 public final class AdapterKernels {
   private AdapterKernels() {}
 
