@@ -20,7 +20,7 @@ inline prunepeft::cuda::DeviceTraits device_traits() {
     return value;
   };
   return {read(cudaDevAttrComputeCapabilityMajor), read(cudaDevAttrMultiProcessorCount),
-          read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize)};
+          read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize), read(cudaDevAttrComputeCapabilityMinor)};
 }
 
 /** A linear [M,K] to [M,N] with rank r, in a direction; all operands here lie at 16-byte addresses, without padding. */

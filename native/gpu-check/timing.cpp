@@ -19,15 +19,19 @@ using namespace prunepeft::cuda;
 namespace {
 #if defined(PRUNEPEFT_EMULATED)
 // Everything runs once; times mean nothing.
-constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kLaunches = 1;
+constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kFewestCalls = 1, kLaunches = 1, kFirstCalls = 0;
 #else
-constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kLaunches = 200;
+constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kFewestCalls = 3, kLaunches = 200, kFirstCalls = 1;
 #endif
-constexpr double kMicrosecondsARow = 1.5e6;  // a row that would take longer has fewer samples
+/**
+ * Most that a sample and a row are to take: slow calls have fewer calls a sample, then fewer samples. Events tell half a
+ * microsecond apart, which is 0.4 % of 24 calls of 5 us and less of all others. What a median is there for is other work and
+ * changes of the clock; these last for milliseconds, so that 0.4 s in samples of 20 ms see as much of them as 1.5 s do.
+ */
+constexpr double kMicrosecondsASample = 2e4, kMicrosecondsARow = 4e5;
 constexpr double kMicrosecondsPerMillisecond = 1e3;
 constexpr size_t kMostOperandBytes = size_t{6} << 30;
 
-constexpr Shape kShapes[] = {kMiniLm, kRobertaLarge, kLlama, kSquare};
 /** Besides the shape's own. */
 constexpr int64_t kRanks[] = {8, 16, 32, 64, 128};
 constexpr float kDropouts[] = {0, 0.1f};
@@ -95,18 +99,25 @@ class Timer {
     cudaEventDestroy(stop_);
   }
 
-  /** Median over samples of the mean time of one call; `call(i)` enqueues the i-th on the default stream. */
-  Sample time(int calls_a_sample, const std::function<void(int)>& call) {
-    const double first = round(calls_a_sample, call);  // warms up
-    const auto fitting = static_cast<int>(std::min<double>(kMicrosecondsARow / std::max(first, 1.0), kSamples));
-    std::vector<double> samples(static_cast<size_t>(std::max(fitting, kFewestSamples)));
-    for (double& sample : samples) sample = round(calls_a_sample, call) / calls_a_sample;
+  /**
+   * Median over samples of the mean time of one call; `call(i)` enqueues the i-th on the default stream. A sample has at most
+   * so many calls.
+   */
+  Sample time(int most_calls, const std::function<void(int)>& call) {
+    for (int i = 0; i < kFirstCalls; i++) call(i);  // code is loaded, plans are made
+    const int fewest = std::min(kFewestCalls, most_calls);
+    const double once = round(fewest, call) / fewest;  // warms up
+    const int calls = fitting(kMicrosecondsASample / once, fewest, most_calls);
+    std::vector<double> samples(static_cast<size_t>(fitting(kMicrosecondsARow / (calls * once), kFewestSamples, kSamples)));
+    for (double& sample : samples) sample = round(calls, call) / calls;
     const auto middle = samples.begin() + static_cast<ptrdiff_t>(samples.size() / 2);
     std::nth_element(samples.begin(), middle, samples.end());
     return {*middle, static_cast<int>(samples.size())};
   }
 
  private:
+  static int fitting(double count, int fewest, int most) { return static_cast<int>(std::clamp<double>(count, fewest, most)); }
+
   double round(int calls, const std::function<void(int)>& call) {
     check(cudaEventRecord(start_, nullptr), "cudaEventRecord");
     for (int i = 0; i < calls; i++) call(i);
@@ -305,6 +316,16 @@ void time_model(const char* name, int layers, const LinearSizes& linears, int64_
   time_calls(name, calls, run);
 }
 
+void time_models(const Run& run) {
+  constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
+  const LinearSizes llama = {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide},
+                             {kWide, kMlp},  {kWide, kMlp},  {kMlp, kWide}};
+  for (const auto& time : {time_model<Modules>, time_model<Training>}) {
+    time(kLlamaModules, 32, llama, 16, run);
+    time(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
+  }
+}
+
 /** From one of the smallest kernels that do anything to the next. */
 double launch_time(Timer* timer) {
   constexpr int64_t kSize = 8;
@@ -374,30 +395,30 @@ int time_all(const char* json_path, double seconds) {
         "8 calls: what multi_lora does in one call for 8 adapters, by a call for each\n");
     Table::print_head();
   }
-  for (pp_dtype dtype : {PP_BFLOAT16, PP_FLOAT32}) {
+  const auto run_in = [&](pp_dtype dtype) {
     constexpr double kBytesPerGigabyteAndMicrosecond = 1e3;
     const Ceilings ceilings =
         table.is_full() ? Ceilings{1, 1, 1, 1, 1, 1, 1}
                         : measure_ceilings(dtype, bandwidth * kBytesPerGigabyteAndMicrosecond, launch, cublas, &timer);
-    constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
-    const Run run = {dtype, ceilings, l2_bytes, cublas, &timer, &table};
-    for (const Shape& shape : kShapes) time_layer(shape, true, run);
-    for (const Shape& shape : kShapes)
-      if (shape.K <= 4096 / kShrink) time_shape(shape, run);
-    for (const auto& time : {time_model<Modules>, time_model<Training>}) {
-      time(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
-      time(kLlamaModules, 32,
-           {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kMlp}, {kWide, kMlp}, {kMlp, kWide}}, 16,
-           run);
+    return Run{dtype, ceilings, l2_bytes, cublas, &timer, &table};
+  };
+  // What matters most comes first: what there is no time for is left out from the end.
+  const Run bfloat16 = run_in(PP_BFLOAT16);
+  for (const Shape& shape : {kRobertaLarge, kLlama}) time_layer(shape, true, bfloat16);
+  time_models(bfloat16);
+  for (const Shape& shape : {kMiniLm, kSquare}) time_layer(shape, true, bfloat16);
+  for (const Shape& shape : {kRobertaLarge, kLlama, kMiniLm}) time_shape(shape, bfloat16);
+  const Run float32 = run_in(PP_FLOAT32);
+  for (const Shape& shape : {kRobertaLarge, kLlama, kMiniLm}) time_layer(shape, true, float32);
+  time_models(float32);
+  for (const Shape& shape : {kRobertaLarge, kLlama, kMiniLm}) time_shape(shape, float32);
+  for (int64_t rank : kRanks)
+    for (Shape shape : {kRobertaLarge, kLlama, kMiniLm, kSquare}) {
+      if (shape.r == rank) continue;
+      shape.r = rank;
+      time_layer(shape, false, bfloat16);
     }
-    if (dtype == PP_FLOAT32) break;
-    for (int64_t rank : kRanks)
-      for (Shape shape : kShapes) {
-        if (shape.r == rank) continue;
-        shape.r = rank;
-        time_layer(shape, false, run);
-      }
-  }
+  time_layer(kSquare, true, float32);
   return table.write_json(json_path, facts) ? 0 : 1;
 }
 }  // namespace gpu_check

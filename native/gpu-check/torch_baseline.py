@@ -35,8 +35,10 @@ SHAPES = [  # name, M, K, N, r: those of shapes.h; those that matter most come f
 RANKS = [8, 16, 32, 64, 128]  # besides a shape's own, and after all shapes: they are left out first when time runs out
 OTHER_RANKS = [(name, m, k, n, rank) for rank in RANKS for name, m, k, n, own in SHAPES if rank != own]
 SCALE = 2.0
-SAMPLES = 15
-CALLS = 24
+# As in timing.cpp.
+SAMPLES, FEWEST_SAMPLES = 15, 3
+CALLS, FEWEST_CALLS = 24, 3
+MICROSECONDS_A_SAMPLE, MICROSECONDS_A_ROW = 2e4, 4e5
 MOST_SETS = 12
 MOST_BYTES = 6 << 30
 
@@ -64,9 +66,10 @@ class Clock:
     def median(self, sets):
         for call in sets:
             call()  # compiles, fills caches
-        first = self.round(CALLS, sets)
-        samples = max(3, min(SAMPLES, int(1.5e6 / max(first, 1.0))))
-        return statistics.median(self.round(CALLS, sets) / CALLS for _ in range(samples)), samples
+        once = max(self.round(FEWEST_CALLS, sets) / FEWEST_CALLS, 0.1)
+        calls = max(FEWEST_CALLS, min(CALLS, int(MICROSECONDS_A_SAMPLE / once)))
+        samples = max(FEWEST_SAMPLES, min(SAMPLES, int(MICROSECONDS_A_ROW / (calls * once))))
+        return statistics.median(self.round(calls, sets) / calls for _ in range(samples)), samples
 
 
 def eager(x, w, a, b, p):

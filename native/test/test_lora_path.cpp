@@ -68,7 +68,7 @@ TEST(under_dropout_the_backward_pass_is_never_bordered) {
   CHECK(choose_paths(device, shape, kAllPaths).backward == PP_LORA_BORDERED);
   shape.dropout = true;
   CHECK(choose_paths(device, shape, kAllPaths).backward != PP_LORA_BORDERED);
-  const MeasuredPaths wrong = {10, 2, true, 9999, 9999, 9999, 99, {PP_LORA_FUSED, PP_LORA_BORDERED}, "made up"};
+  const MeasuredPaths wrong = {10, 0, 2, true, 9999, 9999, 9999, 99, {PP_LORA_FUSED, PP_LORA_BORDERED}, "made up"};
   CHECK(choose_paths(device, shape, kAllPaths, &wrong, 1).backward != PP_LORA_BORDERED);
 }
 
@@ -156,9 +156,9 @@ TEST(ceilings_follow_the_architecture_and_the_type) {
 }
 
 TEST(the_first_measured_row_that_covers_the_case_decides) {
-  const MeasuredPaths measured[] = {{9, 2, false, 4096, 1024, 1024, 32, {PP_LORA_SPLIT, PP_LORA_FUSED}, "made up"},
-                                    {9, 2, false, 4096, 4096, 4096, 64, {PP_LORA_FUSED, PP_LORA_SPLIT}, "made up"},
-                                    {9, 2, true, 4096, 4096, 4096, 64, {PP_LORA_SPLIT, PP_LORA_SPLIT}, "made up"}};
+  const MeasuredPaths measured[] = {{9, 0, 2, false, 4096, 1024, 1024, 32, {PP_LORA_SPLIT, PP_LORA_FUSED}, "made up"},
+                                    {9, 0, 2, false, 4096, 4096, 4096, 64, {PP_LORA_FUSED, PP_LORA_SPLIT}, "made up"},
+                                    {9, 0, 2, true, 4096, 4096, 4096, 64, {PP_LORA_SPLIT, PP_LORA_SPLIT}, "made up"}};
   const DeviceRates hopper = device_of(9, 0, 14);
   const auto choose = [&](const DeviceRates& device, const LoraShape& shape, unsigned possible = kAllPaths) {
     return choose_paths(device, shape, possible, measured, 3);
@@ -177,6 +177,12 @@ TEST(the_first_measured_row_that_covers_the_case_decides) {
   CHECK(same(choose(hopper, covered, path_bit(PP_LORA_SPLIT)), {PP_LORA_SPLIT, PP_LORA_SPLIT}));
   const DeviceRates ampere = device_of(8, 0, 14);
   CHECK(same(choose(ampere, covered), default_paths(ampere, covered, kAllPaths)));
+  // An A100 (8.0) says nothing of an RTX 4090 (8.9).
+  const MeasuredPaths a100 = {8, 0, 2, false, 4096, 1024, 1024, 32, {PP_LORA_SPLIT, PP_LORA_SPLIT}, "made up"};
+  const DeviceRates rtx_4090 = device_of(8, 9, 14);
+  CHECK(same(choose_paths(ampere, covered, kAllPaths, &a100, 1), a100.paths));
+  CHECK(!same(choose_paths(rtx_4090, covered, kAllPaths, &a100, 1), a100.paths));
+  CHECK(same(choose_paths(rtx_4090, covered, kAllPaths, &a100, 1), default_paths(rtx_4090, covered, kAllPaths)));
 }
 
 TEST(the_cpu_takes_its_own_product) {

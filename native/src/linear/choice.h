@@ -23,6 +23,7 @@ struct DeviceTraits {
   /** Most that one block may ask for. */
   int64_t shared_bytes_per_block = 0;
   int64_t l2_bytes = 0;
+  int compute_minor = 0;
 };
 
 enum class LinearDirection { kForward, kGradInput };
@@ -42,7 +43,7 @@ struct LinearShape {
 
 /** One measured answer: the first row that fits decides. */
 struct MeasuredChoice {
-  int compute_major;
+  int compute_major, compute_minor;
   int64_t element_bytes;  // 0: any
   LinearDirection direction;
   int64_t most_rows;  // of M
@@ -52,8 +53,9 @@ struct MeasuredChoice {
   const char* origin;  // the run that it comes from
 
   bool covers(const DeviceTraits& device, const LinearShape& shape) const {
-    return compute_major == device.compute_major && (element_bytes == 0 || element_bytes == shape.element_bytes) &&
-           direction == shape.direction && shape.M <= most_rows && shape.columns <= most_columns && shape.inner <= most_inner;
+    return compute_major == device.compute_major && compute_minor == device.compute_minor &&
+           (element_bytes == 0 || element_bytes == shape.element_bytes) && direction == shape.direction &&
+           shape.M <= most_rows && shape.columns <= most_columns && shape.inner <= most_inner;
   }
 };
 constexpr std::array<MeasuredChoice, 0> kMeasuredChoices = {};

@@ -18,6 +18,7 @@ cudaError_t read_traits(int device, DeviceTraits* traits) {
     return error;
   };
   cudaError_t error = read(cudaDevAttrComputeCapabilityMajor, &traits->compute_major);
+  if (error == cudaSuccess) error = read(cudaDevAttrComputeCapabilityMinor, &traits->compute_minor);
   if (error == cudaSuccess) error = read(cudaDevAttrMultiProcessorCount, &traits->multiprocessors);
   if (error == cudaSuccess) error = read(cudaDevAttrMaxSharedMemoryPerBlockOptin, &traits->shared_bytes_per_block);
   if (error == cudaSuccess) error = read(cudaDevAttrL2CacheSize, &traits->l2_bytes);

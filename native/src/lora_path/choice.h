@@ -29,7 +29,7 @@ struct LoraPaths {
 
 /** One measured answer. Under dropout bordered is none for the backward pass. */
 struct MeasuredPaths {
-  int compute_major;
+  int compute_major, compute_minor;
   int64_t element_bytes;
   bool dropout;
   /** It covers shapes up to these. */
@@ -38,7 +38,8 @@ struct MeasuredPaths {
   const char* origin;  // the run that it comes from
 
   bool covers(const DeviceRates& device, const LoraShape& shape) const {
-    return compute_major == device.compute_major && element_bytes == shape.element_bytes && dropout == shape.dropout &&
+    return compute_major == device.compute_major && compute_minor == device.compute_minor &&
+           element_bytes == shape.element_bytes && dropout == shape.dropout &&
            !(dropout && paths.backward == PP_LORA_BORDERED) && shape.M <= most_rows && shape.K <= most_inputs &&
            shape.N <= most_outputs && shape.rank <= most_rank;
   }
@@ -56,7 +57,8 @@ inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? shape.N : shape.K, inner = forward ? shape.K : shape.N;
   const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.rank % kVector == 0;
-  const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0};
+  const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
+                               device.compute_minor};
   return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction}).path;
 }
 

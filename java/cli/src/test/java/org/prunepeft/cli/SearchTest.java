@@ -179,6 +179,37 @@ class SearchTest {
         RunDirectory.open(again).readJson("strategy.json"));
   }
 
+  /** Each has its own warm-up, rounds and choices: other modules are left after a round. */
+  @Test
+  void searchesOfSeveralSeedsAreMadeTogether() throws IOException {
+    Path output = temporary.resolve("together");
+    Call call =
+        call(
+            output,
+            "search",
+            "--seeds=4,9",
+            "--together",
+            "--warm-up-turns=1",
+            "--warm-up-examples=16",
+            "--warm-up-epochs=1",
+            "--rounds=2",
+            "--round-examples=32");
+    call.exits(0);
+    for (int seed : List.of(4, 9)) {
+      Path own = output.resolve("seed-" + seed);
+      Set<String> files = new java.util.HashSet<>(FILES);
+      files.add("config.yaml");
+      assertEquals(files, names(own));
+      assertEquals(1 + 2 + 2 + 4, Files.readAllLines(own.resolve("metrics.jsonl")).size());
+      assertTrue(call.err().contains("seed " + seed + ": round 2 of 2"), call.err());
+      Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
+      try (TrainedModel model = TrainedModel.load(own)) {
+        assertEquals(tested.get("loss"), model.evaluate(model.dataset().test()).loss());
+      }
+    }
+    assertTrue(call.out().contains("| deviation |"), call.out());
+  }
+
   @Test
   void configurationFileOfARunRunsItAgainWithTheSameResult() throws IOException {
     Path once = temporary.resolve("once");
