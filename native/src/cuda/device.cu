@@ -39,9 +39,9 @@ struct Absence {
 pp_status check_capability(int32_t index) {
   int major = 0, minor = 0;
   cudaError_t error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index);
+  if (error == cudaSuccess && major >= kLeastMajor) return PP_OK;
   if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index);
   if (error != cudaSuccess) return to_status(error, "reading a device's compute capability");
-  if (major >= kLeastMajor) return PP_OK;
   return fail(PP_NO_DEVICE, "CUDA device %d has compute capability %d.%d, and the kernels need %d.0 or newer", index, major,
               minor, kLeastMajor);
 }
