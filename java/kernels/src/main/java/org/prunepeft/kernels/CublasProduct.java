@@ -45,8 +45,8 @@ import org.prunepeft.kernels.ColumnMajorProduct.Layout;
 /**
  * Products by cuBLASLt on a CUDA device, through JavaCPP's presets, which the user adds:
  * org.bytedeco:cuda with the platform's classifier, beside CUDA's own libraries. Sums are float32.
- * The library's first choice of an algorithm is kept for each layout of operands: others are not tried,
- * since calls only enqueue.
+ * The library's first choice of an algorithm is kept for each layout of operands: others are not
+ * tried, since calls only enqueue.
  *
  * <p>One object a device and thread. Calls only enqueue, on the stream of the device they are
  * given; their scratch memory (up to 32 MiB) is the workspace that they are given. The CUDA device
