@@ -17,7 +17,16 @@ cudaError_t launch_status() {
 namespace {
 constexpr size_t kAlignment = 256;       // cudaMalloc's
 constexpr unsigned char kPoison = 0xff;  // NaN in every floating-point type
+constexpr int kRuntimeVersion = 13000;
 int g_compute_major = 8;
+int g_driver_version = kRuntimeVersion;
+int g_devices = 1;
+
+/** What every call meets that needs a device. */
+cudaError_t driver_status() {
+  if (g_driver_version < kRuntimeVersion) return cudaErrorInsufficientDriver;
+  return g_devices == 0 ? cudaErrorNoDevice : cudaSuccess;
+}
 
 /** An element that no kernel wrote must not reach the host. */
 void check_written(const void* from, size_t bytes) {
@@ -41,6 +50,14 @@ void fill(void* pointer, int value, size_t bytes) {
 
 void simt::set_compute_major(int major) {
   g_compute_major = major;
+}
+
+void simt::set_driver_version(int version) {
+  g_driver_version = version;
+}
+
+void simt::set_device_count(int count) {
+  g_devices = count;
 }
 
 extern "C" {
@@ -87,25 +104,27 @@ cudaError_t cudaGetLastError() {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
-  return cudaSuccess;
+  *count = g_devices;
+  return driver_status();
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  *version = 12040;
+  *version = g_driver_version;
   return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int* version) {
-  return cudaDriverGetVersion(version);
+  *version = kRuntimeVersion;
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* device) {
   *device = 0;
-  return cudaSuccess;
+  return driver_status();
 }
 
 cudaError_t cudaSetDevice(int device) {
+  if (const cudaError_t error = driver_status()) return error;
   return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
 }
 

@@ -51,8 +51,13 @@ std::string take_report();
  * allocator that the emulator does not know.
  */
 void admit_host_memory();
-/** Of the emulated device: its compute capability's first number, 8 at first, or 9. */
+/** Of the emulated device: its compute capability's first number, 8 at first. Of 9 it knows what is listed above. */
 void set_compute_major(int major);
+/** CUDA's version that the driver is for, 13000 at first, which is the runtime's; with a lower one, or 0 for no driver, devices
+ * cannot be had. */
+void set_driver_version(int version);
+/** 1 at first, or 0. */
+void set_device_count(int count);
 /** What the driver answers when it is asked for a function; cudaErrorNotSupported: it does not know it. cudaSuccess at first.
  */
 void set_driver_answer(cudaError_t answer);

@@ -31,9 +31,16 @@ typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2, P
 
 /**
  * Counts the devices of a type: 1 for PP_CPU. A build without CUDA, or a machine without driver or GPU, has 0 CUDA devices;
- * the call then still returns PP_OK, and pp_last_error() gives the reason.
+ * the call then still returns PP_OK, and pp_last_error() gives the reason. Of those counted, some may be too old:
+ * pp_device_check.
  */
 PP_API pp_status pp_device_count(pp_device_type type, int32_t* count);
+
+/**
+ * Whether calls can run on a device: PP_OK, also for each PP_CPU; PP_NO_DEVICE where there is none or its compute capability is
+ * below 8.0; PP_INVALID_ARGUMENT where there are others only. Sets nothing up on it.
+ */
+PP_API pp_status pp_device_check(const pp_device* device);
 
 /**
  * Memory of a device, aligned to 256 bytes and not cleared, for callers without an allocator of their own. *memory is null for

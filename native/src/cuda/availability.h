@@ -20,6 +20,8 @@ inline bool is_cuda(const pp_device* device) {
 namespace cuda {
 /** Number of devices; 0, and the reason as message, where there is no driver or no device. */
 int32_t device_count();
+/** What pp_device_check says of CUDA devices. */
+pp_status check_device(const pp_device& device);
 
 // What device.h says of the functions with these names.
 pp_status allocate(const pp_device& device, size_t bytes, void** memory);

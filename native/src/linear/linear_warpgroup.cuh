@@ -25,8 +25,8 @@
 // both are rows of 128 bytes (64 elements), swizzled: forward 256 of them, one for each column; in dX four boxes of 64 columns,
 // each with 64 rows, one for each of the inner dimension.
 //
-// Limit: 2MNK FLOP at the tensor cores' rate. A step feeds 4.2 MFLOP by 48 KB, or 32 in a cluster. SPDX-License-Identifier:
-// Apache-2.0
+// Limit: 2MNK FLOP at the tensor cores' rate. A step feeds 4.2 MFLOP by 48 KB, or 32.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "cuda/tensor_map.h"

@@ -12,6 +12,7 @@ import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
 import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.kernels.MultiLoraKernels;
 
 /**
  * One run with several seeds, each of which draws its own data, weights and order.
@@ -94,16 +95,21 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    * seeds.
    *
    * @param setup whose own seed is not used
-   * @param seeds one or more, distinct
+   * @param seeds 1 to 32, distinct
    * @param progress is told in the end the directory above those of the runs
    * @param run searches or trains, and says what the training gave; called on a thread of its own
    *     for each seed, but never on two at a time
    * @return the outcomes in the order of the seeds
-   * @throws IllegalArgumentException if there are no seeds, or one is there twice
+   * @throws IllegalArgumentException if there are no seeds, too many, or one is there twice
    * @throws RuntimeException what a run has thrown, when all have ended
    */
   public static SeedRuns together(
       Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
+    if (seeds.size() > MultiLoraKernels.MOST_ADAPTERS) {
+      throw new IllegalArgumentException(
+          "at most %d seeds are trained together, got %d; name fewer, or leave out --together"
+              .formatted(MultiLoraKernels.MOST_ADAPTERS, seeds.size()));
+    }
     return inOneDirectory(
         setup,
         seeds,

@@ -63,10 +63,13 @@ final class Session implements AutoCloseable {
     this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());
     progress.started("load " + model.name(), "", 0);
-    Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
     ComputeDevice device = ComputeDevice.parse(setup.device());
     if (setup.device().equals("auto")) {
-      progress.message("device auto: " + device);
+      String reason = ComputeDevice.cudaAbsence().map(why -> " (" + why + ")").orElse("");
+      progress.message("device auto: " + device + reason);
+    }
+    if (!device.isCuda()) {
+      Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
     }
     company = Company.ofThread();
     Models.LoadedModel loaded =

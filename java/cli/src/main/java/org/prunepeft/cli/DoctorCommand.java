@@ -13,6 +13,7 @@ import org.prunepeft.data.internal.Tokenizer;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.model.Models;
+import org.prunepeft.torch.ComputeDevice;
 import picocli.CommandLine.Command;
 
 @Command(
@@ -99,9 +100,18 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   private static String gpu() {
-    return Environment.gpuAbsence()
-        .map(reason -> "none: " + reason)
-        .orElseGet(() -> Device.cudaCount() + " found; --device cuda uses the first");
+    return Environment.gpuAbsence().map(reason -> "none: " + reason).orElseGet(DoctorCommand::gpus);
+  }
+
+  /** How many, which one is taken, and those that cannot be. */
+  private static String gpus() {
+    int count = Device.cudaCount();
+    StringBuilder text = new StringBuilder();
+    text.append(count).append(" found; --device auto takes ").append(ComputeDevice.parse("auto"));
+    for (int index = 0; index < count; index++) {
+      Device.cudaAbsence(index).ifPresent(reason -> text.append("; ").append(reason));
+    }
+    return text.toString();
   }
 
   private static String memory() {

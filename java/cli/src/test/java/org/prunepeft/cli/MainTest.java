@@ -11,6 +11,7 @@ import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -20,12 +21,17 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.kernels.Isa;
+import org.prunepeft.kernels.Kernels;
 import org.prunepeft.torch.ComputeDevice;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 
 class MainTest {
   @TempDir Path temporary;
+
+  /** Of native libraries, which the emulated device has others of. */
+  @TempDir static Path caches;
 
   @Test
   void helpListsTheCommandsAndTheExitCodes() {
@@ -189,6 +195,63 @@ class MainTest {
     Call call = refused("train --device cuda", temporary.resolve("run")).exits(1);
     assertTrue(call.err().contains("the device cuda cannot be used: " + absence), call.err());
     assertNothingIn(temporary);
+  }
+
+  /** It is the processor's. */
+  @Test
+  void theSpeedOfBfloat16IsNotMeasuredForAGpu() throws IOException {
+    assumeTrue(ComputeDevice.cudaAbsence().isPresent(), "there is a GPU");
+    Kernels.setIsa(Isa.PORTABLE);
+    try {
+      Call call =
+          refused("train --device cuda --precision bf16", temporary.resolve("run")).exits(1);
+      assertTrue(call.err().contains("the device cuda cannot be used"), call.err());
+      assertFalse(call.err().contains("no instructions for it"), call.err());
+    } finally {
+      Kernels.setIsa(Kernels.supportedIsa());
+    }
+  }
+
+  /** Another machine's driver and device, over the emulated one. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "DRIVER=0 | no CUDA devices: no NVIDIA driver is installed",
+        "DRIVER=12040 | no CUDA devices: the NVIDIA driver is for CUDA 12.4 and this build needs CUDA",
+        "CAPABILITY=7 | CUDA device 0 has compute capability 7.0, and the kernels need 8.0 or newer",
+      })
+  void whyAGpuCannotBeUsedIsSaidByDoctorAndByARun(String machine, String reason) throws Exception {
+    Path standIn = Path.of("..", "kernels", "target", "native", "stand-in").toAbsolutePath();
+    assumeTrue(Files.isDirectory(standIn), "the emulated device was not built");
+    String doctor = onAnotherMachine(standIn, machine, 0, "doctor");
+    assertTrue(doctor.contains("gpu              none: " + reason), doctor);
+    Path output = temporary.resolve("run");
+    String run =
+        onAnotherMachine(standIn, machine, 1, "train", "--device", "cuda", "-o", output.toString());
+    assertTrue(run.contains("the device cuda cannot be used: " + reason), run);
+    assertTrue(run.contains("; --device cpu works"), run);
+    assertFalse(run.contains("\tat "), run);
+    assertNothingIn(temporary);
+  }
+
+  private String onAnotherMachine(Path standIn, String machine, int exit, String... arguments)
+      throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add("-Dorg.bytedeco.javacpp.pathsFirst=true");
+    command.add("-Djava.library.path=" + standIn);
+    command.add("-Dorg.bytedeco.javacpp.cachedir=" + caches);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    String[] setting = machine.split("=");
+    builder.environment().put("PRUNEPEFT_EMULATED_" + setting[0], setting[1]);
+    Process process = builder.start();
+    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES));
+    assertEquals(exit, process.exitValue(), text);
+    return text;
   }
 
   @Test

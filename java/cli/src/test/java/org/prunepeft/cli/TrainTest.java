@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,6 +34,7 @@ import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 
 /** Plain trainings of a small RoBERTa in a Hugging Face directory. */
@@ -452,10 +454,30 @@ class TrainTest {
   }
 
   @Test
+  void automaticDeviceSaysWhichAndWhy() {
+    Call call = train(temporary.resolve("automatic"), "--modules=lora", "--device=auto").exits(0);
+    String expected =
+        ComputeDevice.cudaAbsence()
+            .map(reason -> "device auto: cpu (" + reason + ")")
+            .orElse("device auto: cuda:");
+    assertTrue(call.err().contains(expected), call.err());
+  }
+
+  @Test
   void whatCannotBeTrainedTogetherIsRefusedAndNothingIsLeft() {
     Path output = temporary.resolve("not-together");
     Call call = train(output, "--together").exits(2);
     assertTrue(call.err().contains("name them with --seeds"), call.err());
+    assertFalse(Files.exists(output));
+    String seeds =
+        IntStream.range(0, 33).mapToObj(Integer::toString).collect(Collectors.joining(","));
+    call = train(output, "--together", "--seeds=" + seeds).exits(2);
+    assertTrue(
+        call.err()
+            .contains(
+                "at most 32 seeds are trained together, got 33; name fewer, or leave out --together"),
+        call.err());
+    assertFalse(call.err().contains("load "), call.err());
     assertFalse(Files.exists(output));
     call = train(output, "--together", "--seeds=1,2", "--modules=full").exits(2);
     assertTrue(call.err().contains("full fine-tuning changes the encoder"), call.err());

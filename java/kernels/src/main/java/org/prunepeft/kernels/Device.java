@@ -2,6 +2,8 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
@@ -41,7 +43,8 @@ public final class Device implements AutoCloseable {
    *
    * @param index the device's ordinal, 0 or more
    * @param stream a cudaStream_t on which work is enqueued; null is the default stream
-   * @throws KernelException if there is no such device; the message says why
+   * @throws KernelException if there is no such device, or its compute capability is below 8.0; the
+   *     message says why
    */
   public static Device cuda(int index, Pointer stream) {
     requireCuda(index);
@@ -54,7 +57,8 @@ public final class Device implements AutoCloseable {
    *
    * @param index the device's ordinal, 0 or more
    * @return the device, the caller's to close
-   * @throws KernelException if there is no such device; the message says why
+   * @throws KernelException if there is no such device, or its compute capability is below 8.0; the
+   *     message says why
    */
   public static Device cudaWithOwnStream(int index) {
     requireCuda(index);
@@ -74,11 +78,16 @@ public final class Device implements AutoCloseable {
       throw new KernelException(
           LibPrunePeft.PP_NO_DEVICE, "no CUDA device with index " + index + " (" + reason + ")");
     }
+    cudaAbsence(index)
+        .ifPresent(
+            reason -> {
+              throw new KernelException(LibPrunePeft.PP_NO_DEVICE, reason);
+            });
   }
 
   /**
-   * {@return how many CUDA devices there are; 0 in a build without CUDA or on a machine without
-   * driver}
+   * {@return how many CUDA devices there are, those included whose compute capability is too low; 0
+   * in a build without CUDA or on a machine without driver}
    */
   public static int cudaCount() {
     try (IntPointer count = new IntPointer(1)) {
@@ -87,11 +96,42 @@ public final class Device implements AutoCloseable {
     }
   }
 
-  /** {@return why there is no CUDA device, in the native library's words; empty if there is one} */
+  /**
+   * {@return why no CUDA device can be used, in the native library's words, with what helps; empty
+   * if one can}
+   */
   public static Optional<String> cudaAbsence() {
-    return cudaCount() > 0
-        ? Optional.empty()
-        : Optional.of(LibPrunePeft.pp_last_error().getString());
+    int count = cudaCount();
+    if (count == 0) {
+      return lastError();
+    }
+    List<String> reasons = new ArrayList<>();
+    for (int index = 0; index < count; index++) {
+      Optional<String> reason = cudaAbsence(index);
+      if (reason.isEmpty()) {
+        return reason;
+      }
+      reasons.add(reason.get());
+    }
+    return Optional.of(String.join("; ", reasons));
+  }
+
+  /**
+   * {@return why a CUDA device cannot be used, in the native library's words; empty if it can} Sets
+   * nothing up on it.
+   *
+   * @param index the device's ordinal
+   */
+  public static Optional<String> cudaAbsence(int index) {
+    try (Device device = new Device(LibPrunePeft.PP_CUDA, index, null, false)) {
+      return LibPrunePeft.pp_device_check(device.struct) == LibPrunePeft.PP_OK
+          ? Optional.empty()
+          : lastError();
+    }
+  }
+
+  private static Optional<String> lastError() {
+    return Optional.of(LibPrunePeft.pp_last_error().getString());
   }
 
   /** Waits until all work on this device's stream has ended. */

@@ -35,6 +35,9 @@ import org.prunepeft.kernels.binding.MultiLoraStruct;
  * KernelException} if the native call fails. Nothing is kept after a call returns.
  */
 public final class MultiLoraKernels {
+  /** Of one call. */
+  public static final int MOST_ADAPTERS = 32;
+
   private MultiLoraKernels() {}
 
   /**

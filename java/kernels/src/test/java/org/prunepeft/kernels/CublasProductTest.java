@@ -5,11 +5,19 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.util.Random;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/** What is refused, on class paths that have the presets' names and not their libraries. */
+/**
+ * Products on a GPU with CUDA's libraries, and what is refused: also on class paths that have the
+ * presets' names and not their libraries.
+ */
 class CublasProductTest {
   @Test
   void theCpuIsRefusedWhateverLibrariesThereAre() {
@@ -18,27 +26,115 @@ class CublasProductTest {
     assertEquals("cuBLASLt multiplies on a CUDA device, got the CPU", cpu.getMessage());
   }
 
+  /**
+   * Where they are, one is made each time: on an emulated device, as far as CUDA's own driver lets
+   * it.
+   */
   @Test
   @Tag("device")
   void missingLibrariesAreNamedEachTime() {
-    assumeTrue(Device.cudaCount() > 0, () -> "no device: " + Device.cudaAbsence().orElse(""));
-    try (Device device = Device.cuda(0, null)) {
+    String library = "/org/bytedeco/cuda/" + Loader.getPlatform() + "/libjnicublas.so";
+    boolean presets = CublasProduct.class.getResource(library) != null;
+    try (Device device = device()) {
       for (int attempt = 0; attempt < 2; attempt++) {
-        LinkageError missing =
-            assertThrows(LinkageError.class, () -> new CublasProduct(device), "try " + attempt);
-        String message = missing.getMessage();
-        assertTrue(message.contains("add org.bytedeco:cuda with the classifier"), message);
-        assertTrue(message.contains(Loader.getPlatform()), message);
-        assertTrue(message.contains("org.bytedeco.cuda") || message.contains("jni"), message);
+        try (CublasProduct product = new CublasProduct(device)) {
+          assertTrue(presets, "made without the presets' libraries");
+        } catch (LinkageError missing) {
+          String message = missing.getMessage();
+          assertTrue(message.contains("add org.bytedeco:cuda with the classifier"), message);
+          assertTrue(message.contains(Loader.getPlatform()), message);
+          assertTrue(message.contains("org.bytedeco.cuda") || message.contains("jni"), message);
+        } catch (IllegalStateException refused) {
+          assertTrue(presets && emulated(), refused.getMessage());
+        }
       }
+    }
+  }
+
+  private static Device device() {
+    assumeTrue(Device.cudaCount() > 0, () -> "no device: " + Device.cudaAbsence().orElse(""));
+    return Device.cuda(0, null);
+  }
+
+  /** Its memory is the host's, which no library multiplies. */
+  private static boolean emulated() {
+    return System.getProperty("java.library.path").contains("stand-in");
+  }
+
+  static Stream<Arguments> typesAndRanks() {
+    return Stream.of(DType.values())
+        .flatMap(type -> Stream.of(8, 5).map(rank -> Arguments.of(type, rank)));
+  }
+
+  /**
+   * Each product that {@link LoraLinear} asks for, over parts of its wide matrices: with W alone
+   * and with its border, forward and backward.
+   */
+  @ParameterizedTest
+  @MethodSource("typesAndRanks")
+  @Tag("device")
+  void productsAreThoseOfPlainLoops(DType type, int rank) {
+    assumeTrue(!emulated(), "the device is an emulated one, on which cuBLASLt cannot multiply");
+    Random random = new Random();
+    int rows = 37;
+    int inputs = 48;
+    int outputs = 40;
+    try (Device device = device();
+        Workspace workspace = new Workspace();
+        DeviceMatrix g =
+            DeviceMatrix.random(device, type, random, outputs + rank, inputs + rank, 3);
+        DeviceMatrix x = DeviceMatrix.random(device, type, random, rows, inputs + rank, 0);
+        DeviceMatrix dy = DeviceMatrix.random(device, type, random, rows, outputs + rank, 1);
+        CublasProduct product = orSkip(device)) {
+      Matrix w = g.matrix().part(0, 0, outputs, inputs);
+      Matrix narrowX = x.matrix().part(0, 0, rows, inputs);
+      Matrix narrowDy = dy.matrix().part(0, 0, rows, outputs);
+      Matrix wide = g.matrix().part(0, 0, outputs, inputs + rank);
+      Matrix tall = g.matrix().part(0, 0, outputs + rank, inputs);
+      // Twice each: the second time by the algorithm that was kept.
+      for (int time = 0; time < 2; time++) {
+        check(product, device, narrowX, w, true, outputs, workspace);
+        check(product, device, x.matrix(), wide, true, outputs, workspace);
+        check(product, device, narrowDy, w, false, inputs, workspace);
+        check(product, device, dy.matrix(), tall, false, inputs, workspace);
+      }
+    }
+  }
+
+  private static CublasProduct orSkip(Device device) {
+    try {
+      return new CublasProduct(device);
+    } catch (LinkageError missing) {
+      assumeTrue(false, missing.getMessage());
+      throw missing;
+    }
+  }
+
+  private static void check(
+      CublasProduct product,
+      Device device,
+      Matrix left,
+      Matrix right,
+      boolean transposed,
+      int cols,
+      Workspace workspace) {
+    DType type = left.dtype();
+    String name = "%s, %d x %d over %d".formatted(type, left.rows(), cols, left.cols());
+    Estimate a = Estimate.exact(DeviceMatrix.read(device, left), (int) left.cols());
+    Estimate b = Estimate.exact(DeviceMatrix.read(device, right), (int) right.cols());
+    // Sums in float32, in any order; those of 16-bit products may be cut off in place of rounded.
+    double gamma = left.cols() * (type == DType.FLOAT32 ? 0x1p-24 : 0x1p-23);
+    try (DeviceMatrix out = DeviceMatrix.poisoned(device, type, (int) left.rows(), cols, 2)) {
+      product.multiply(device, left, right, transposed, out.matrix(), workspace);
+      device.synchronize();
+      out.assertWithin(a.times(transposed ? b.transposed() : b, gamma).rounded(type), name);
     }
   }
 
   @Test
   @Tag("device")
   void anotherDeviceIsRefusedByBothIndices() {
-    assumeTrue(Device.cudaCount() > 0, () -> "no device: " + Device.cudaAbsence().orElse(""));
-    try (Device device = Device.cuda(0, null)) {
+    try (Device device = device()) {
       CublasProduct.require(0, device);
       IllegalArgumentException other =
           assertThrows(IllegalArgumentException.class, () -> CublasProduct.require(3, device));

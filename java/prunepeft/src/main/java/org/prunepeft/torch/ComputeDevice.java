@@ -5,6 +5,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -63,8 +64,8 @@ public final class ComputeDevice {
   /**
    * {@return the device of that name}
    *
-   * @param name cpu; cuda or cuda:N, LibTorch's names of a GPU; auto: the first GPU if all that it
-   *     takes is there, else the CPU
+   * @param name cpu; cuda or cuda:N, LibTorch's names of a GPU; auto: the first GPU that can be
+   *     used, else the CPU
    * @throws IllegalArgumentException if there is no such name
    * @throws IllegalStateException if a GPU is asked for and cannot be used; the message says why
    */
@@ -74,24 +75,33 @@ public final class ComputeDevice {
       return CPU;
     }
     if (name.equals("auto")) {
-      return cudaAbsence().isPresent() ? CPU : new ComputeDevice(0);
+      return cudaAbsence().isPresent() ? CPU : firstUsable();
     }
     Matcher cuda = NAME.matcher(name);
     cuda.matches();
     int wanted = cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1));
-    cudaAbsence()
-        .ifPresent(
-            reason -> {
-              throw new IllegalStateException(
-                  "the device " + name + " cannot be used: " + reason + "; --device cpu works");
-            });
+    cudaAbsence().ifPresent(reason -> refuse(name, reason));
     int count = torch.cuda_device_count();
     if (wanted >= count) {
       throw new IllegalStateException(
           "there is no device %s: there are %d, cuda:0 to cuda:%d"
               .formatted(name, count, count - 1));
     }
+    Device.cudaAbsence(wanted).ifPresent(reason -> refuse(name, reason));
     return new ComputeDevice(wanted);
+  }
+
+  private static void refuse(String name, String reason) {
+    throw new IllegalStateException(
+        "the device " + name + " cannot be used: " + reason + "; --device cpu works");
+  }
+
+  private static ComputeDevice firstUsable() {
+    return IntStream.range(0, Device.cudaCount())
+        .filter(index -> Device.cudaAbsence(index).isEmpty())
+        .mapToObj(ComputeDevice::new)
+        .findFirst()
+        .orElse(CPU);
   }
 
   /**
@@ -112,13 +122,14 @@ public final class ComputeDevice {
    * empty if one can}
    */
   public static Optional<String> cudaAbsence() {
-    if (!isGpuBuild()) {
-      return Optional.of(
-          "LibTorch's CPU build is installed (build with -Dpytorch.platform=linux-x86_64-gpu)");
-    }
     Optional<String> ours = Device.cudaAbsence();
     if (ours.isPresent()) {
       return ours;
+    }
+    if (!isGpuBuild()) {
+      return Optional.of(
+          "LibTorch's CPU build is installed; PRUNEPEFT_GPU=1 ./prunepeft builds with its GPU build, as does Maven with"
+              + " -Dprunepeft.cuda=ON -Dpytorch.platform=linux-x86_64-gpu");
     }
     try {
       Loader.load(torch_cuda.class);

@@ -3,6 +3,7 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Random;
+import org.prunepeft.torch.ComputeDevice;
 
 /** A small BERT with random weights, for tests. */
 public final class SmallBert {
@@ -16,8 +17,14 @@ public final class SmallBert {
 
   /** The same weights for the same seed. */
   public static Encoder create(long seed, Precision precision) {
+    return create(seed, precision, ComputeDevice.CPU);
+  }
+
+  /** The same weights for the same seed, on any device. */
+  public static Encoder create(long seed, Precision precision, ComputeDevice device) {
     try {
-      return new PostNormEncoder(CONFIG, RandomCheckpoint.of(CONFIG, new Random(seed)), precision);
+      return new PostNormEncoder(
+          CONFIG, RandomCheckpoint.of(CONFIG, new Random(seed)), precision, device);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -128,19 +129,25 @@ class MeetingTest {
     expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), 1e-4f, name));
   }
 
-  /** Trains each run with a thread of its own; what each threw, or null. */
   private List<RuntimeException> together(
       TrainingSettings settings,
       List<Trainer.Run> runs,
       List<StepListener> listeners,
       RecordedWork.Recorder recorder)
       throws InterruptedException {
+    return together(runs, listeners, meeting -> trainer(settings, meeting, recorder));
+  }
+
+  /** Trains each run with a thread and a trainer of its own; what each threw, or null. */
+  static List<RuntimeException> together(
+      List<Trainer.Run> runs, List<StepListener> listeners, Function<Meeting, Trainer> trainers)
+      throws InterruptedException {
     Meeting meeting = new Meeting(runs.size());
     RuntimeException[] failures = new RuntimeException[runs.size()];
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < runs.size(); i++) {
       int member = i;
-      Trainer trainer = trainer(settings, meeting, recorder);
+      Trainer trainer = trainers.apply(meeting);
       Thread thread =
           new Thread(
               () -> {
