@@ -86,8 +86,8 @@ class ExamplesTest {
     if (absence.isPresent()) {
       KernelException refused =
           assertThrows(KernelException.class, () -> output(KernelsOnBuffers::main, "cuda"));
-      assertEquals("no CUDA device with index 0 (" + absence.get() + ")", refused.getMessage());
-      assertTrue(absence.get().matches("no CUDA devices: .+"), absence.get());
+      assertTrue(refused.getMessage().contains(absence.get()), refused.getMessage());
+      assertTrue(absence.get().matches("(no CUDA devices: |CUDA device 0 ).+"), absence.get());
       return;
     }
     try {
