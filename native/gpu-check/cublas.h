@@ -52,13 +52,13 @@ class Cublas {
     return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
   }
 
-  /** y [M,N] = x [M,K] Wᵀ, W [N,K]. */
-  void forward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows x, Rows w, Rows y) const {
-    gemm(dtype, true, N, M, K, w, x, y);
+  /** y [M,N] = x [M,K] Wᵀ, W [N,K], or added to what is there. */
+  void forward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows x, Rows w, Rows y, bool adds = false) const {
+    gemm(dtype, true, adds, N, M, K, w, x, y);
   }
-  /** dx [M,K] = dy [M,N] W. */
-  void backward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows dy, Rows w, Rows dx) const {
-    gemm(dtype, false, K, M, N, w, dy, dx);
+  /** dx [M,K] = dy [M,N] W, or added to what is there. */
+  void backward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows dy, Rows w, Rows dx, bool adds = false) const {
+    gemm(dtype, false, adds, K, M, N, w, dy, dx);
   }
 
  private:
@@ -86,10 +86,12 @@ class Cublas {
     void* a = nullptr;
     void* b = nullptr;
     void* c = nullptr;
+    bool adds = false;
     Choice choice = {};
   };
-  /** Type, operation, extents, leading dimensions and alignments. */
-  using Key = std::tuple<pp_dtype, bool, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
+  /** Type, operation, whether it adds, extents, leading dimensions and alignments. */
+  using Key =
+      std::tuple<pp_dtype, bool, bool, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, uint32_t, uint32_t, uint32_t>;
 
   template <class Function>
   bool find(const char* name, Function* function) {
@@ -117,9 +119,10 @@ class Cublas {
 
   /** A plan for a product, which is made meanwhile. */
   Plan make_plan(const Key& key, const void* a, const void* b, void* c) const {
-    const auto& [dtype, transposed, m, n, k, lda, ldb, ldc, align_a, align_b, align_c] = key;
+    const auto& [dtype, transposed, adds, m, n, k, lda, ldb, ldc, align_a, align_b, align_c] = key;
     const int type = dtype == PP_FLOAT32 ? kFloat32 : dtype == PP_FLOAT16 ? kFloat16 : kBfloat16;
     Plan plan;
+    plan.adds = adds;
     expect(create_operation_(&plan.operation, kCompute32F, kFloat32), "cublasLtMatmulDescCreate");
     if (transposed)
       expect(set_operation_(plan.operation, kTransposeA, &kTransposed, sizeof kTransposed), "cublasLtMatmulDescSetAttribute");
@@ -137,6 +140,9 @@ class Cublas {
     expect(choose_(handle_, plan.operation, plan.a, plan.b, plan.c, plan.c, preference, kAlgorithms, choices, &found),
            "cublasLtMatmulAlgoGetHeuristic");
     expect(destroy_preference_(preference), "cublasLtMatmulPreferenceDestroy");
+    // What is added to must not be added to while algorithms are tried.
+    const Memory scratch(adds ? static_cast<size_t>(n * ldc) * pp_dtype_size(dtype) : 0);
+    if (adds) c = scratch.data();
     double best = std::numeric_limits<double>::infinity();
     for (int i = 0; i < found; i++) {
       if (choices[i].state != 0) continue;
@@ -170,14 +176,15 @@ class Cublas {
 
   /** The library's status. */
   int multiply(const Plan& plan, const void* a, const void* b, void* c) const {
-    const float one = 1, zero = 0;
-    return multiply_(handle_, plan.operation, &one, a, plan.a, b, plan.b, &zero, c, plan.c, c, plan.c, &plan.choice.algorithm,
+    const float one = 1, added = plan.adds ? 1 : 0;
+    return multiply_(handle_, plan.operation, &one, a, plan.a, b, plan.b, &added, c, plan.c, c, plan.c, &plan.choice.algorithm,
                      workspace_->data(), plan.choice.workspace_bytes, nullptr);
   }
 
-  /** Column-major C [m,n] = op(A) B, on the default stream. */
-  void gemm(pp_dtype dtype, bool transposed, int64_t m, int64_t n, int64_t k, Rows a, Rows b, Rows c) const {
-    const Key key = {dtype, transposed, m, n, k, a.ld, b.ld, c.ld, alignment(a.data), alignment(b.data), alignment(c.data)};
+  /** Column-major C [m,n] = op(A) B, or C += op(A) B, on the default stream. */
+  void gemm(pp_dtype dtype, bool transposed, bool adds, int64_t m, int64_t n, int64_t k, Rows a, Rows b, Rows c) const {
+    const Key key = {
+        dtype, transposed, adds, m, n, k, a.ld, b.ld, c.ld, alignment(a.data), alignment(b.data), alignment(c.data)};
     if (workspace_ == nullptr) workspace_ = std::make_unique<Memory>(kWorkspaceBytes);
     auto known = plans_.find(key);
     if (known == plans_.end()) known = plans_.emplace(key, make_plan(key, a.data, b.data, c.data)).first;

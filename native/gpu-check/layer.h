@@ -1,8 +1,9 @@
 // One LoRA linear, forward and backward, by each path that this library offers, beside the frozen linear.
 //
-// split      the library's product, then our skinny products around it
-// bordered   the library's product over a longer inner dimension: W, A and B lie in G = [[W,B],[A,0]], S beside x, dS beside dY
-// fused      our own product, as it is chosen for device and shape, and by each of its paths
+// split        the library's product, then our skinny products around it
+// ranks first  the same in another order: the ranks' part of y or dX is written, and the library's product adds to it
+// bordered     the library's product over a longer inner dimension: W, A and B in G = [[W,B],[A,0]], S beside x, dS beside dY
+// fused        our own product, as it is chosen for device and shape, and by each of its paths
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -101,6 +102,13 @@ class Layer {
                          up();
                        },
                        predict_forward(ceilings, cost, PP_LORA_SPLIT)});
+      paths.push_back({"forward, ranks first" + suffix, false,
+                       [this, dropout] {
+                         down(x_->data(), K_, s_->data(), r_, nullptr, dropout);
+                         up(false);
+                         frozen_forward(true);
+                       },
+                       predict_forward_ranks_first(ceilings, cost)});
       paths.push_back({"forward, bordered" + suffix, false,
                        [this, dropout] {
                          down(x_wide_->data(), K_ + r_, after(x_wide_, K_), K_ + r_, nullptr, dropout);
@@ -133,6 +141,14 @@ class Layer {
                          grad_down(x_->data(), K_, ds_.data(), r_, dropout);
                        },
                        predict_backward(ceilings, cost, PP_LORA_SPLIT)});
+      paths.push_back({"backward, ranks first" + suffix, true,
+                       [this, dropout] {
+                         grad_up(dy_->data(), N_, ds_.data(), r_);
+                         grad_input(dropout, false);
+                         frozen_backward(true);
+                         grad_down(x_->data(), K_, ds_.data(), r_, dropout);
+                       },
+                       predict_backward_ranks_first(ceilings, cost)});
       // Under dropout the mask is on the ranks' product alone, so it cannot ride in the library's.
       if (p == 0)
         paths.push_back(
@@ -184,8 +200,12 @@ class Layer {
 
   pp_linear_branch linear_branch(void* s) const { return {a(), K_ + r_, b(), K_ + r_, r_, 0, N_, kScale, kModule, s, r_}; }
 
-  void frozen_forward() { cublas_.forward(dtype_, M_, K_, N_, {x_->data(), K_}, {w_->data(), K_}, {y_.data(), N_}); }
-  void frozen_backward() { cublas_.backward(dtype_, M_, K_, N_, {dy_->data(), N_}, {w_->data(), K_}, {dx_.data(), K_}); }
+  void frozen_forward(bool adds = false) {
+    cublas_.forward(dtype_, M_, K_, N_, {x_->data(), K_}, {w_->data(), K_}, {y_.data(), N_}, adds);
+  }
+  void frozen_backward(bool adds = false) {
+    cublas_.backward(dtype_, M_, K_, N_, {dy_->data(), N_}, {w_->data(), K_}, {dx_.data(), K_}, adds);
+  }
   void bordered_forward() {
     cublas_.forward(dtype_, M_, K_ + r_, N_, {x_wide_->data(), K_ + r_}, {g_->data(), K_ + r_}, {y_.data(), N_});
   }
@@ -194,17 +214,17 @@ class Layer {
     check(pp_lora_down(&kDevice, dtype_, M_, K_, x, ldx, &branch, 1, dropout, copy, K_ + r_, workspace_->data(),
                        workspace_->bytes()));
   }
-  void up() {
-    check(pp_lora_up(&kDevice, dtype_, M_, N_, r_, s_->data(), r_, b(), K_ + r_, y_.data(), N_, workspace_->data(),
+  void up(bool adds = true) {
+    check(pp_lora_up(&kDevice, dtype_, M_, N_, r_, s_->data(), r_, b(), K_ + r_, y_.data(), N_, adds, workspace_->data(),
                      workspace_->bytes()));
   }
   void grad_up(const void* dy, int64_t lddy, void* ds, int64_t ldds) {
     check(pp_lora_grad_up(&kDevice, dtype_, M_, N_, r_, dy, lddy, b(), K_ + r_, s_->data(), r_, kScale, ds, ldds,
                           db_.data<float>(), r_, 0, workspace_->data(), workspace_->bytes()));
   }
-  void grad_input(const pp_dropout* dropout) {
+  void grad_input(const pp_dropout* dropout, bool adds = true) {
     const pp_lora_branch branch = {a(), K_ + r_, r_, kScale, kModule, ds_.data(), r_, nullptr, 0};
-    check(pp_lora_grad_input(&kDevice, dtype_, M_, K_, &branch, 1, dropout, dx_.data(), K_, workspace_->data(),
+    check(pp_lora_grad_input(&kDevice, dtype_, M_, K_, &branch, 1, dropout, dx_.data(), K_, adds, workspace_->data(),
                              workspace_->bytes()));
   }
   void grad_down(const void* x, int64_t ldx, void* ds, int64_t ldds, const pp_dropout* dropout) {

@@ -247,6 +247,24 @@ class Operands {
                      wide * M_ * K_,
                      2.0 * M_ * K_ * r_,
                      of_all(of_one_dropped.grad_down())});
+    calls.push_back({"lora_up, overwriting",
+                     [this](const pp_device& d) {
+                       check(pp_lora_up(&d, dtype_, M_, N_, r_, s_->data(), r_, b_->data(), r_, wide_out_.data(), N_, 0,
+                                        workspace_->data(), workspace_->bytes()));
+                     },
+                     {&wide_out_},
+                     wide * M_ * N_,
+                     2.0 * M_ * N_ * r_,
+                     costs.up(false)});
+    calls.push_back({"lora_grad_input, dropout, overwriting",
+                     [this](const pp_device& d) {
+                       check(pp_lora_grad_input(&d, dtype_, M_, K_, &grad_branch_, 1, &dropout_, out_.data(), K_, 0,
+                                                workspace_->data(), workspace_->bytes()));
+                     },
+                     {&out_},
+                     wide * M_ * K_,
+                     2.0 * M_ * K_ * r_,
+                     dropped.grad_input(false)});
     const double linear_flops = 2.0 * M_ * K_ * N_ + 2.0 * M_ * r_ * (K_ + N_);
     for (const pp_dropout* dropout : {static_cast<const pp_dropout*>(nullptr), static_cast<const pp_dropout*>(&dropout_)}) {
       const std::string suffix = dropout != nullptr ? ", dropout" : "";
@@ -282,7 +300,7 @@ class Operands {
     std::vector<Call> calls;
     calls.push_back({"lora_up",
                      [this](const pp_device& d) {
-                       check(pp_lora_up(&d, dtype_, M_, N_, r_, s_->data(), r_, b_->data(), r_, y_->data(), N_,
+                       check(pp_lora_up(&d, dtype_, M_, N_, r_, s_->data(), r_, b_->data(), r_, y_->data(), N_, 1,
                                         workspace_->data(), workspace_->bytes()));
                      },
                      {y_.get()},
@@ -314,7 +332,7 @@ class Operands {
                      [this](const pp_device& d) {
                        for (int i = 0; i < kAdapters; i++)
                          check(pp_lora_up(&d, dtype_, segments_[i].rows, N_, r_, rows(i, *s_, r_), r_, b_->data(), r_,
-                                          rows(i, *y_, N_), N_, workspace_->data(), workspace_->bytes()));
+                                          rows(i, *y_, N_), N_, 1, workspace_->data(), workspace_->bytes()));
                      },
                      {y_.get()},
                      2 * wide * M_ * N_,
@@ -335,7 +353,7 @@ class Operands {
                          const pp_lora_branch branch = {a_->data(),       K_, r_,      2.0f, adapters_[i].module,
                                                         rows(i, *s_, r_), r_, nullptr, 0};
                          check(pp_lora_grad_input(&d, dtype_, segments_[i].rows, K_, &branch, 1, &dropout_, rows(i, *dx_, K_),
-                                                  K_, workspace_->data(), workspace_->bytes()));
+                                                  K_, 1, workspace_->data(), workspace_->bytes()));
                        }
                      },
                      {dx_.get()},
@@ -392,7 +410,7 @@ class Operands {
                             workspace_->bytes()));
   }
   void grad_input(const pp_device& device, const pp_dropout* dropout) {
-    check(pp_lora_grad_input(&device, dtype_, M_, K_, &grad_branch_, 1, dropout, dx_->data(), K_, workspace_->data(),
+    check(pp_lora_grad_input(&device, dtype_, M_, K_, &grad_branch_, 1, dropout, dx_->data(), K_, 1, workspace_->data(),
                              workspace_->bytes()));
   }
 

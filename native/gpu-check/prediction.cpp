@@ -56,14 +56,19 @@ void print_predictions() {
       const std::string suffix = dropout ? ", dropout" : "";
       for (const Path& path : kPaths) {
         print("forward, " + std::string(path.name) + suffix, frozen, predict_forward(ceilings, cost, path.path, path.fused));
+        if (path.path == PP_LORA_SPLIT)
+          print("forward, ranks first" + suffix, frozen, predict_forward_ranks_first(ceilings, cost));
         if (path.path == PP_LORA_BORDERED)
           print("forward, bordered, x copied" + suffix, frozen,
                 predict_sequence(ceilings, cost.down(true), cost.bordered_forward()));
       }
-      for (const Path& path : kPaths)
+      for (const Path& path : kPaths) {
         if (path.path != PP_LORA_BORDERED || !dropout)
           print("backward, " + std::string(path.name) + suffix, frozen,
                 predict_backward(ceilings, cost, path.path, path.fused));
+        if (path.path == PP_LORA_SPLIT)
+          print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
+      }
       const LoraPaths chosen = choose_paths(kDevice, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout}, kAllPaths);
       printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", kNames[chosen.forward],
              kNames[chosen.backward]);

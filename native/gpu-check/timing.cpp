@@ -336,7 +336,7 @@ double launch_time(Timer* timer) {
       ->time(kLaunches,
              [&](int) {
                check(pp_lora_up(&device, PP_BFLOAT16, kSize, kSize, kSize, s->data(), kSize, b->data(), kSize, y->data(), kSize,
-                                nullptr, 0));
+                                1, nullptr, 0));
              })
       .microseconds;
 }

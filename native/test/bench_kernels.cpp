@@ -118,7 +118,7 @@ void lora(int64_t M, int64_t K, int64_t N, int64_t r, int branch_count, float p)
                          space.size()));
     });
     time("lora_up" + of, flops * N, 8.0 * M * N, gemm, [&] {
-      check(pp_lora_up(&kCpu, PP_FLOAT32, M, N, r, s[0].data(), r, b.data(), r, y.data(), N, space.data(), space.size()));
+      check(pp_lora_up(&kCpu, PP_FLOAT32, M, N, r, s[0].data(), r, b.data(), r, y.data(), N, 1, space.data(), space.size()));
     });
     time("lora_grad_up" + of, 2 * flops * N, 4.0 * M * N, gemm, [&] {
       check(pp_lora_grad_up(&kCpu, PP_FLOAT32, M, N, r, y.data(), N, b.data(), r, s[0].data(), r, 1.0f, ds.data(), r, db.data(),
@@ -130,7 +130,7 @@ void lora(int64_t M, int64_t K, int64_t N, int64_t r, int branch_count, float p)
                             space.size()));
   });
   time("lora_grad_input" + of, flops * K * branch_count, 8.0 * M * K, gemm, [&] {
-    check(pp_lora_grad_input(&kCpu, PP_FLOAT32, M, K, branches.data(), branch_count, &dropout, x.data(), K, space.data(),
+    check(pp_lora_grad_input(&kCpu, PP_FLOAT32, M, K, branches.data(), branch_count, &dropout, x.data(), K, 1, space.data(),
                              space.size()));
   });
 }

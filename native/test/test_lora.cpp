@@ -135,22 +135,23 @@ TEST(down_fills_a_bordered_operand) {
   CHECK_OUTPUT(wide, expected);
 }
 
-TEST(up_adds_the_product) {
-  for (int n = 0; n < 30; ++n) {
-    const int64_t M = n == 0 ? 700 : pick_size(), N = n == 1 ? 1100 : pick_size(), r = n == 2 ? 300 : pick_rank();
+TEST(up_adds_the_product_or_overwrites) {
+  for (int n = 0; n < 40; ++n) {
+    const int64_t M = n == 0 ? 700 : pick_size(), N = n == 1 ? 1100 : pick_size(), r = n / 2 == 1 ? 300 : pick_rank();
+    const bool accumulate = n % 2 == 0;
     const Matrix s = Matrix::random(M, r), b = Matrix::random(N, r), y = Matrix::random(M, N);
     Reference expected(M, N);
     for (int64_t i = 0; i < M; ++i) {
       for (int64_t k = 0; k < N; ++k) {
-        expected(i, k) = y(i, k);
+        expected(i, k) = accumulate ? static_cast<double>(y(i, k)) : 0.0;
         for (int64_t j = 0; j < r; ++j) expected(i, k) += static_cast<double>(s(i, j)) * b(k, j);
       }
     }
     on_all_settings("up, M " + std::to_string(M) + ", N " + std::to_string(N) + ", r " + std::to_string(r), [&] {
-      Matrix out = y;
+      Matrix out = accumulate ? y : Matrix::empty(M, N);
       Workspace workspace(pp_lora_up_workspace(&kCpu, PP_FLOAT32, M, N, r));
       CHECK_EQUAL(pp_lora_up(&kCpu, PP_FLOAT32, M, N, r, s.data(), s.ld(), b.data(), b.ld(), out.data(), out.ld(),
-                             workspace.data(), workspace.size()),
+                             accumulate ? 1 : 0, workspace.data(), workspace.size()),
                   PP_OK);
       CHECK(workspace.guards_intact());
       CHECK_OUTPUT(out, expected);
@@ -239,13 +240,14 @@ TEST(grad_down_is_the_product_with_the_same_mask) {
   }
 }
 
-TEST(grad_input_adds_the_masked_products) {
+TEST(grad_input_adds_the_masked_products_or_overwrites) {
   for (const Problem& problem : problems()) {
+    const bool accumulate = check::pick(0, 1) == 1;
     const Matrix before = Matrix::random(problem.M, problem.K);
     Reference expected(problem.M, problem.K);
     for (int64_t i = 0; i < problem.M; ++i) {
       for (int64_t k = 0; k < problem.K; ++k) {
-        expected(i, k) = before(i, k);
+        expected(i, k) = accumulate ? static_cast<double>(before(i, k)) : 0.0;
         for (const auto& module : problem.modules) {
           double sum = 0.0;
           for (int64_t j = 0; j < module.rank; ++j) sum += static_cast<double>(module.ds(i, j)) * module.a(j, k);
@@ -253,9 +255,9 @@ TEST(grad_input_adds_the_masked_products) {
         }
       }
     }
-    on_all_settings("grad_input, " + problem.text(), [&] {
+    on_all_settings((accumulate ? "grad_input, " : "grad_input that overwrites, ") + problem.text(), [&] {
       const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
-      Matrix dx = before;
+      Matrix dx = accumulate ? before : Matrix::empty(problem.M, problem.K);
       std::vector<pp_lora_branch> branches;
       for (const auto& module : problem.modules) {
         branches.push_back({module.a.data(), module.a.ld(), module.rank, module.scale, module.id,
@@ -264,7 +266,7 @@ TEST(grad_input_adds_the_masked_products) {
       Workspace workspace(pp_lora_grad_input_workspace(&kCpu, PP_FLOAT32, problem.M, problem.K, problem.ranks));
       CHECK_EQUAL(
           pp_lora_grad_input(&kCpu, PP_FLOAT32, problem.M, problem.K, branches.data(), static_cast<int32_t>(branches.size()),
-                             dropout.get(), dx.data(), dx.ld(), workspace.data(), workspace.size()),
+                             dropout.get(), dx.data(), dx.ld(), accumulate ? 1 : 0, workspace.data(), workspace.size()),
           PP_OK);
       CHECK(workspace.guards_intact());
       CHECK_OUTPUT(dx, expected);
@@ -279,12 +281,12 @@ TEST(no_rows_is_a_no_op) {
   const pp_lora_branch branch{a.data(), a.ld(), 3, 1.0f, 0, nullptr, 3, untouched.data(), untouched.ld()};
   CHECK_EQUAL(pp_lora_down_workspace(&kCpu, PP_FLOAT32, 0, 5, 3), size_t{0});
   CHECK_EQUAL(pp_lora_down(&kCpu, PP_FLOAT32, 0, 5, nullptr, 5, &branch, 1, nullptr, nullptr, 0, nullptr, 0), PP_OK);
-  CHECK_EQUAL(pp_lora_up(&kCpu, PP_FLOAT32, 0, 5, 3, nullptr, 3, nullptr, 3, nullptr, 5, nullptr, 0), PP_OK);
+  CHECK_EQUAL(pp_lora_up(&kCpu, PP_FLOAT32, 0, 5, 3, nullptr, 3, nullptr, 3, nullptr, 5, 0, nullptr, 0), PP_OK);
   CHECK_EQUAL(pp_lora_grad_up(&kCpu, PP_FLOAT32, 0, 5, 3, nullptr, 5, nullptr, 3, nullptr, 3, 1.0f, nullptr, 3,
                               untouched.data(), untouched.ld(), 0, nullptr, 0),
               PP_OK);
   CHECK_EQUAL(pp_lora_grad_down(&kCpu, PP_FLOAT32, 0, 5, nullptr, 5, &branch, 1, nullptr, 0, nullptr, 0), PP_OK);
-  CHECK_EQUAL(pp_lora_grad_input(&kCpu, PP_FLOAT32, 0, 5, &branch, 1, nullptr, nullptr, 5, nullptr, 0), PP_OK);
+  CHECK_EQUAL(pp_lora_grad_input(&kCpu, PP_FLOAT32, 0, 5, &branch, 1, nullptr, nullptr, 5, 0, nullptr, 0), PP_OK);
   CHECK(untouched == before);
 }
 
@@ -315,7 +317,7 @@ struct Calls {
   pp_status down() {
     return pp_lora_down(&device, dtype, M, K, px, ldx, pbranches, branch_count, &dropout, pout, ldcopy, workspace, bytes);
   }
-  pp_status up() { return pp_lora_up(&device, dtype, M, N, r, ps, lds, pb, ldb, pout, ldx, workspace, bytes); }
+  pp_status up() { return pp_lora_up(&device, dtype, M, N, r, ps, lds, pb, ldb, pout, ldx, 1, workspace, bytes); }
   pp_status grad_up() {
     return pp_lora_grad_up(&device, dtype, M, N, r, px, ldx, pb, ldb, ps, lds, 1.0f, pout2, ldds, static_cast<float*>(pout),
                            lddb, 0, workspace, bytes);
@@ -324,7 +326,7 @@ struct Calls {
     return pp_lora_grad_down(&device, dtype, M, K, px, ldx, pbranches, branch_count, &dropout, 0, workspace, bytes);
   }
   pp_status grad_input() {
-    return pp_lora_grad_input(&device, dtype, M, K, pbranches, branch_count, &dropout, pout, ldx, workspace, bytes);
+    return pp_lora_grad_input(&device, dtype, M, K, pbranches, branch_count, &dropout, pout, ldx, 1, workspace, bytes);
   }
 };
 
@@ -442,7 +444,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       all, [](Calls& c) { c.bytes = 3; }, bad, "got 3");
   const pp_device* none = nullptr;
   Calls c;
-  CHECK_FAILS(pp_lora_up(none, PP_FLOAT32, 6, 10, 4, c.ps, 4, c.pb, 4, c.pout, 10, c.workspace, c.bytes), bad, "device");
+  CHECK_FAILS(pp_lora_up(none, PP_FLOAT32, 6, 10, 4, c.ps, 4, c.pb, 4, c.pout, 10, 1, c.workspace, c.bytes), bad, "device");
   int32_t gpus = 0;
   pp_device_count(PP_CUDA, &gpus);
   if (gpus == 0)

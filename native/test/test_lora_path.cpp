@@ -117,6 +117,21 @@ TEST(adamw_moves_28_bytes_a_weight_and_those_of_its_copy) {
   CHECK_EQUAL(cost.adamw().launches, 1);
 }
 
+TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  const Costs large = {8192, 4096, 4096, 16, 2};
+  const double read = 2.0 * 8192 * 4096 / ceilings.copy_bytes;
+  const auto close = [](double a, double b) { return std::abs(a - b) <= 1e-9 * b; };
+  CHECK(close(predict_forward_ranks_first(ceilings, large) + read, predict_forward(ceilings, large, PP_LORA_SPLIT)));
+  CHECK(close(predict_backward_ranks_first(ceilings, large) + read, predict_backward(ceilings, large, PP_LORA_SPLIT)));
+  // Where the product is bound by what it moves, the read counts there.
+  const Costs narrow = {8192, 64, 64, 16, 2};
+  const double products = predict(ceilings, narrow.frozen()) - ceilings.launch;
+  const double moved = 2.0 * (3 * 8192 * 64 + 64 * 64) / ceilings.copy_bytes;
+  CHECK(moved > products);
+  CHECK(close(predict(ceilings, narrow.frozen_adding(64)), moved + ceilings.launch));
+}
+
 TEST(large_products_go_to_the_library_on_hopper) {
   const LoraShape llama = {8192, 4096, 4096, 16, 2, false};
   CHECK(choose_paths(device_of(9, 0, 14), llama, kAllPaths).forward == PP_LORA_BORDERED);

@@ -130,7 +130,7 @@ void run_singly(Call call, const Problem& p, Results& r, bool accumulate, bool w
     } else if (call == Call::kUp) {
       Workspace w(pp_lora_up_workspace(&kCpu, p.dtype, M, p.width, adapter.rank));
       status = pp_lora_up(&kCpu, p.dtype, M, p.width, adapter.rank, at(p.narrow, first), p.narrow.ld(), adapter.b, adapter.ldb,
-                          at(r.wide, first), r.wide.ld(), w.data(), w.size());
+                          at(r.wide, first), r.wide.ld(), 1, w.data(), w.size());
     } else if (call == Call::kGradUp) {
       Workspace w(pp_lora_grad_up_workspace(&kCpu, p.dtype, M, p.width, adapter.rank));
       status = pp_lora_grad_up(&kCpu, p.dtype, M, p.width, adapter.rank, at(p.wide, first), p.wide.ld(), adapter.b, adapter.ldb,
@@ -142,7 +142,7 @@ void run_singly(Call call, const Problem& p, Results& r, bool accumulate, bool w
                                  w.data(), w.size());
     } else {
       Workspace w(pp_lora_grad_input_workspace(&kCpu, p.dtype, M, p.width, adapter.rank));
-      status = pp_lora_grad_input(&kCpu, p.dtype, M, p.width, &branch, 1, segment.dropout, at(r.wide, first), r.wide.ld(),
+      status = pp_lora_grad_input(&kCpu, p.dtype, M, p.width, &branch, 1, segment.dropout, at(r.wide, first), r.wide.ld(), 1,
                                   w.data(), w.size());
     }
     CHECK_EQUAL(status, PP_OK);

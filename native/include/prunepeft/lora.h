@@ -79,9 +79,12 @@ PP_API pp_status pp_lora_down(const pp_device* device, pp_dtype dtype, int64_t M
 /** Bytes that pp_lora_up needs. */
 PP_API size_t pp_lora_up_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r);
 
-/** y += S Bᵀ with S [M,r], B [N,r], y [M,N] (read and written). All [device]. */
+/**
+ * y += S Bᵀ with S [M,r], B [N,r], y [M,N], which is added to what is there if `accumulate` is not 0, else overwritten: without
+ * being read, for a library product that is to add to it. All [device].
+ */
 PP_API pp_status pp_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s,
-                            int64_t lds, const void* b, int64_t ldb, void* y, int64_t ldy, void* workspace,
+                            int64_t lds, const void* b, int64_t ldb, void* y, int64_t ldy, int32_t accumulate, void* workspace,
                             size_t workspace_bytes);
 
 /** Bytes that pp_lora_grad_up needs. */
@@ -111,12 +114,12 @@ PP_API pp_status pp_lora_grad_down(const pp_device* device, pp_dtype dtype, int6
 PP_API size_t pp_lora_grad_input_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t ranks);
 
 /**
- * dX += Dᵀ(dS A) summed over the branches (reads a, rank, module, and s as dS), dX [M,K] being read and written once. Dᵀ is the
- * mask of pp_lora_down with the same dropout.
+ * dX += Dᵀ(dS A) summed over the branches (reads a, rank, module, and s as dS), dX [M,K] being read and written once, or, if
+ * `accumulate` is 0, overwritten without being read. Dᵀ is the mask of pp_lora_down with the same dropout.
  */
 PP_API pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K,
                                     const pp_lora_branch* branches, int32_t branch_count, const pp_dropout* dropout, void* dx,
-                                    int64_t lddx, void* workspace, size_t workspace_bytes);
+                                    int64_t lddx, int32_t accumulate, void* workspace, size_t workspace_bytes);
 
 #ifdef __cplusplus
 }

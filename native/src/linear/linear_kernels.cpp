@@ -128,7 +128,7 @@ void grad_input(const LinearGradInput& c) {
   const float* dy = static_cast<const float*>(c.dy);
   float* all_dx = static_cast<float*>(c.dx);
   const LoraBranches lora(c.branches, c.branch_count);
-  const LoraGradInput rest{c.M, K, lora.of, c.branch_count, c.mask, all_dx, c.lddx, nullptr};
+  const LoraGradInput rest{c.M, K, lora.of, c.branch_count, c.mask, all_dx, c.lddx, true, nullptr};
   const BranchPanels a = carve_panels(c.workspace, lora.of, c.branch_count, K, false);
   const auto pack = [&](int64_t item) { pack_a(a, lora.of, K, false, item); };
   const int64_t rows_of_item = item_rows(c.M);

@@ -100,7 +100,8 @@ size_t pp_lora_up_workspace(const pp_device* device, pp_dtype dtype, int64_t M, 
 }
 
 pp_status pp_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s, int64_t lds,
-                     const void* b, int64_t ldb, void* y, int64_t ldy, void* workspace, size_t workspace_bytes) {
+                     const void* b, int64_t ldb, void* y, int64_t ldy, int32_t accumulate, void* workspace,
+                     size_t workspace_bytes) {
   Arguments arguments;
   arguments.target(device, dtype);
   arguments.at_least("M", M, 0);
@@ -121,11 +122,11 @@ pp_status pp_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, int64_t
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::lora_up(*device, dtype, M, N, r, s, lds, b, ldb, y, ldy);
+      return cuda::lora_up(*device, dtype, M, N, r, s, lds, b, ldb, y, ldy, accumulate != 0);
     }
   }
-  lora_cpu().up(
-      {M, N, r, static_cast<const float*>(s), lds, static_cast<const float*>(b), ldb, static_cast<float*>(y), ldy, workspace});
+  lora_cpu().up({M, N, r, static_cast<const float*>(s), lds, static_cast<const float*>(b), ldb, static_cast<float*>(y), ldy,
+                 accumulate != 0, workspace});
   return PP_OK;
 }
 
@@ -212,8 +213,8 @@ size_t pp_lora_grad_input_workspace(const pp_device* device, pp_dtype dtype, int
 }
 
 pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
-                             int32_t branch_count, const pp_dropout* dropout, void* dx, int64_t lddx, void* workspace,
-                             size_t workspace_bytes) {
+                             int32_t branch_count, const pp_dropout* dropout, void* dx, int64_t lddx, int32_t accumulate,
+                             void* workspace, size_t workspace_bytes) {
   Arguments arguments;
   arguments.target(device, dtype);
   arguments.at_least("M", M, 0);
@@ -229,9 +230,10 @@ pp_status pp_lora_grad_input(const pp_device* device, pp_dtype dtype, int64_t M,
   if (supported != PP_OK || M == 0) return supported;
   if constexpr (kCuda) {
     if (is_cuda(device)) {
-      return cuda::lora_grad_input(*device, dtype, M, K, branches, branch_count, make_spec(dropout), dx, lddx);
+      return cuda::lora_grad_input(*device, dtype, M, K, branches, branch_count, make_spec(dropout), dx, lddx, accumulate != 0);
     }
   }
-  lora_cpu().grad_input({M, K, branches, branch_count, make_mask(dropout), static_cast<float*>(dx), lddx, workspace});
+  lora_cpu().grad_input(
+      {M, K, branches, branch_count, make_mask(dropout), static_cast<float*>(dx), lddx, accumulate != 0, workspace});
   return PP_OK;
 }

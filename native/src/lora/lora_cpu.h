@@ -31,6 +31,7 @@ struct LoraUp {
   int64_t ldb;
   float* y;
   int64_t ldy;
+  bool accumulate;
   void* workspace;
 };
 
@@ -69,6 +70,7 @@ struct LoraGradInput {
   DropoutMask mask;
   float* dx;
   int64_t lddx;
+  bool accumulate;
   void* workspace;
 };
 

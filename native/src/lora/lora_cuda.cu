@@ -38,6 +38,11 @@ Branch up_branch(int64_t r, const void* s, int64_t lds, const void* b, int64_t l
   branch.rank = static_cast<int32_t>(r);
   return branch;
 }
+/** What is there is the base. */
+void add_to_out(UpCall* call) {
+  call->base = call->out;
+  call->ldbase = call->ldout;
+}
 }  // namespace
 
 size_t lora_down_workspace(int64_t M, int64_t K, int64_t ranks) {
@@ -58,7 +63,7 @@ pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t 
 }
 
 pp_status lora_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s, int64_t lds,
-                  const void* b, int64_t ldb, void* y, int64_t ldy) {
+                  const void* b, int64_t ldb, void* y, int64_t ldy, bool accumulate) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   UpCall call = {};
@@ -67,8 +72,9 @@ pp_status lora_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N,
   call.N = N;
   call.stack.add(up_branch(r, s, lds, b, ldb));
   call.dropout = kNoDropout;
-  call.base = call.out = y;
-  call.ldbase = call.ldout = ldy;
+  call.out = y;
+  call.ldout = ldy;
+  if (accumulate) add_to_out(&call);
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_up");
 }
 
@@ -131,7 +137,7 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
 }
 
 pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
-                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx) {
+                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx, bool accumulate) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   UpCall call = {};
@@ -141,8 +147,9 @@ pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, in
   call.stack = make_stack(branches, branch_count, 1.0f, false);
   call.rank_major = true;
   call.dropout = dropout;
-  call.base = call.out = dx;
-  call.ldbase = call.ldout = lddx;
+  call.out = dx;
+  call.ldout = lddx;
+  if (accumulate) add_to_out(&call);
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_grad_input");
 }
 }  // namespace prunepeft::cuda

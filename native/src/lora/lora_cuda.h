@@ -12,7 +12,7 @@ pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t 
                     const pp_lora_branch* branches, int32_t branch_count, const DropoutSpec& dropout, void* x_copy,
                     int64_t ldx_copy, void* workspace);
 pp_status lora_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s, int64_t lds,
-                  const void* b, int64_t ldb, void* y, int64_t ldy);
+                  const void* b, int64_t ldb, void* y, int64_t ldy, bool accumulate);
 size_t lora_grad_up_workspace(pp_dtype dtype, int64_t M, int64_t N, int64_t r);
 pp_status lora_grad_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* dy, int64_t lddy,
                        const void* b, int64_t ldb, const void* s, int64_t lds, float scale, void* ds, int64_t ldds, float* db,
@@ -22,5 +22,5 @@ pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int
                          const pp_lora_branch* branches, int32_t branch_count, const DropoutSpec& dropout, bool accumulate,
                          void* workspace);
 pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const pp_lora_branch* branches,
-                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx);
+                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx, bool accumulate);
 }  // namespace prunepeft::cuda

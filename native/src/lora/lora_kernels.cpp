@@ -1,7 +1,7 @@
 // LoRA on the CPU, float32; compiled once for each instruction set.
 //
 //   down        S  = s·D(x) Aᵀ     a group of rows at a time against A packed, x streaming from memory once
-//   up          y += S Bᵀ          the same with B packed; y streams in and out once
+//   up          y += S Bᵀ          the same with B packed; y streams in (unless it is overwritten) and out once
 //   grad_up     dS = s·dY B, dB = dYᵀ S    a block of rows and columns of dY is read for dS and is still near for dB
 //   grad_down   dA = dSᵀ D(x)      as dB, transposed (x gives the broadcasts, dS the vectors), turned as the slots are added
 //   grad_input  dX += Dᵀ(dS A)     as up, with each branch's mask on its own sum
@@ -66,7 +66,7 @@ void up(const LoraUp& c) {
       float* y = c.y + row * c.ldy;
       for (int64_t first = 0; first < c.r; first += kDepth) {
         times_panels(least(kRowGroup, c.M - row), Rows{c.s + row * c.lds + first, c.lds}, first, least(kDepth, c.r - first),
-                     panels, 0, c.N, AddTo{y, c.ldy, true});
+                     panels, 0, c.N, AddTo{y, c.ldy, c.accumulate || first > 0});
       }
     }
   };

@@ -105,7 +105,6 @@ static inline void down_rows(const LoraDown& c, const BranchPanels& panels, int6
 
 static inline void grad_input_rows(const LoraGradInput& c, const BranchPanels& panels, int64_t row, int64_t rows) {
   MaskBlock block;
-  const AddTo to{c.dx + row * c.lddx, c.lddx, true};
   for (int64_t begin = 0; begin < c.K; begin += kDepth) {
     const int64_t columns = least(kDepth, c.K - begin);
     for (int32_t n = 0; n < c.branch_count; ++n) {
@@ -115,6 +114,7 @@ static inline void grad_input_rows(const LoraGradInput& c, const BranchPanels& p
       for (int64_t first = 0; first < branch.rank; first += kDepth) {
         const Rows ds{static_cast<const float*>(branch.s) + row * branch.lds + first, branch.lds};
         const int64_t depth = least(kDepth, branch.rank - first);
+        const AddTo to{c.dx + row * c.lddx, c.lddx, c.accumulate || n > 0 || first > 0};
         if (masks) {
           times_panels(rows, ds, first, depth, panels.of[n], begin, begin + columns,
                        AddMaskedTo{to, block.bits, begin, c.mask.keep_scale});

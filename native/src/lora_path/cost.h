@@ -34,6 +34,7 @@ struct Cost {
   double draws = 0;
   double warpgroup_flops = 0;
   double cluster_flops = 0;
+  double library_bytes = 0;  // moved beside the library's products, where these add to what is there
 
   Cost& operator+=(const Cost& other) {
     bytes += other.bytes;
@@ -43,6 +44,7 @@ struct Cost {
     draws += other.draws;
     warpgroup_flops += other.warpgroup_flops;
     cluster_flops += other.cluster_flops;
+    library_bytes += other.library_bytes;
     return *this;
   }
 };
@@ -51,8 +53,9 @@ struct Cost {
 inline double predict(const Ceilings& ceilings, const Cost& cost) {
   const double own =
       std::max({cost.bytes / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops, cost.draws / ceilings.draws});
-  return cost.launches * ceilings.launch + own + cost.library_flops / ceilings.library_flops +
-         cost.warpgroup_flops / ceilings.warpgroup_flops + cost.cluster_flops / ceilings.cluster_flops;
+  const double library = std::max(cost.library_flops / ceilings.library_flops, cost.library_bytes / ceilings.copy_bytes);
+  return cost.launches * ceilings.launch + own + library + cost.warpgroup_flops / ceilings.warpgroup_flops +
+         cost.cluster_flops / ceilings.cluster_flops;
 }
 
 /** Microseconds of calls one after the other. */
@@ -145,16 +148,23 @@ struct Costs {
   bool dropout = false;
 
   Cost frozen() const { return {0, 0, 2 * M * K * N, 1}; }
+  /** The product that adds to its result of so many columns, whose read is taken to be hidden as the other operands' is. */
+  Cost frozen_adding(double columns) const {
+    return {0, 0, 2 * M * K * N, 1, 0, 0, 0, size * (M * (K + N) + N * K + M * columns)};
+  }
   /** The product whose inner dimension is longer by the rank. */
   Cost bordered_forward() const { return {0, 0, 2 * M * (K + r) * N, 1}; }
   Cost bordered_backward() const { return {0, 0, 2 * M * K * (N + r), 1}; }
   Cost down(bool copies) const {
     return {size * (M * K * (copies ? 2 : 1) + r * K + M * r), 2 * M * K * r * chunks(), 0, splits_down() ? 2 : 1, draws()};
   }
-  Cost up() const { return {size * (2 * M * N + (M + N) * r), 2 * M * N * r, 0, 1}; }
+  /** y is read too, or overwritten. */
+  Cost up(bool adds = true) const { return {size * ((adds ? 2 : 1) * M * N + (M + N) * r), 2 * M * N * r, 0, 1}; }
   Cost grad_up() const { return {size * (M * N * chunks() + N * r + 2 * M * r) + 4 * N * r, 4 * M * N * r, 0, 3}; }
   Cost grad_down() const { return {size * (M * K * chunks() + M * r) + 4 * K * r, 2 * M * K * r, 0, 2, draws()}; }
-  Cost grad_input() const { return {size * (2 * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()}; }
+  Cost grad_input(bool adds = true) const {
+    return {size * ((adds ? 2 : 1) * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()};
+  }
   Cost fused_forward(LinearPath path) const {
     if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
     Cost cost = down(false);
@@ -226,5 +236,16 @@ inline double predict_backward(const Ceilings& ceilings, const Costs& cost, pp_l
     default:
       return predict_sequence(ceilings, cost.fused_grad_input(fused), cost.grad_up(), cost.grad_down());
   }
+}
+
+/**
+ * Microseconds by another order than split's: the ranks' part is written first, and the library's product adds to it. So
+ * neither y nor dX is read by a pass of its own. gpu-check measures it; pp_lora_choose_paths doesn't know it.
+ */
+inline double predict_forward_ranks_first(const Ceilings& ceilings, const Costs& cost) {
+  return predict_sequence(ceilings, cost.down(false), cost.up(false), cost.frozen_adding(cost.N));
+}
+inline double predict_backward_ranks_first(const Ceilings& ceilings, const Costs& cost) {
+  return predict_sequence(ceilings, cost.grad_up(), cost.grad_input(false), cost.frozen_adding(cost.K), cost.grad_down());
 }
 }  // namespace prunepeft::cuda

@@ -215,7 +215,7 @@ pp_status pp_multi_lora_up(const pp_device* device, pp_dtype dtype, int64_t M, i
   }
   return for_segments(*multi, [&](const pp_lora_adapter& adapter, const pp_lora_segment& segment, bool) {
     return pp_lora_up(device, dtype, segment.rows, N, adapter.rank, row_at(s, lds, segment.first_row, kNarrowSize), lds,
-                      adapter.b, adapter.ldb, row_at(y, ldy, segment.first_row, pp_dtype_size(dtype)), ldy, workspace,
+                      adapter.b, adapter.ldb, row_at(y, ldy, segment.first_row, pp_dtype_size(dtype)), ldy, 1, workspace,
                       workspace_bytes);
   });
 }
@@ -325,6 +325,6 @@ pp_status pp_multi_lora_grad_input(const pp_device* device, pp_dtype dtype, int6
   return for_segments(*multi, [&](const pp_lora_adapter& adapter, const pp_lora_segment& segment, bool) {
     const pp_lora_branch branch = branch_of(adapter, row_at(ds, ldds, segment.first_row, kNarrowSize), ldds);
     return pp_lora_grad_input(device, dtype, segment.rows, K, &branch, 1, segment.dropout,
-                              row_at(dx, lddx, segment.first_row, pp_dtype_size(dtype)), lddx, workspace, workspace_bytes);
+                              row_at(dx, lddx, segment.first_row, pp_dtype_size(dtype)), lddx, 1, workspace, workspace_bytes);
   });
 }

@@ -143,14 +143,15 @@ STAND_IN cublasLtMatmulAlgoGetHeuristic(void*, void* operation, void* a, void* b
   return kSuccess;
 }
 
-/** Alpha 1 and beta 0 alone. */
+/** Alpha 1 alone; beta 0, or 1 in place. */
 STAND_IN cublasLtMatmul(void*, void* operation, const void* alpha, const void* a, void* a_layout, const void* b, void* b_layout,
                         const void* beta, const void* c, void* c_layout, void* d, void* d_layout, const Algorithm* algorithm,
                         void* workspace, size_t workspace_bytes, void*) {
   float scale, add;
   memcpy(&scale, alpha, sizeof scale);
   memcpy(&add, beta, sizeof add);
-  if (scale != 1 || add != 0 || c != d || c_layout != d_layout || workspace == nullptr || workspace_bytes < kWorkspaceWanted)
+  if (scale != 1 || (add != 0 && add != 1) || c != d || c_layout != d_layout || workspace == nullptr ||
+      workspace_bytes < kWorkspaceWanted)
     return kInvalidValue;
   if (algorithm->operation != operation || algorithm->a != a_layout || algorithm->b != b_layout || algorithm->c != c_layout)
     return kInvalidValue;
@@ -162,7 +163,7 @@ STAND_IN cublasLtMatmul(void*, void* operation, const void* alpha, const void* a
   const Layout &left = *algorithm->a, &right = *algorithm->b, &out = *algorithm->c;
   for (int64_t j = 0; j < out.columns; j++)
     for (int64_t i = 0; i < out.rows; i++) {
-      double sum = 0;
+      double sum = add != 0 ? load(c, out.type, j * out.ld + i) : 0;
       for (int64_t l = 0; l < right.rows; l++)
         sum += static_cast<double>(load(a, left.type, transposed ? i * left.ld + l : l * left.ld + i)) *
                load(b, right.type, j * right.ld + l);

@@ -32,7 +32,7 @@ struct Lora {
     const pp_lora_branch branch = {a.data(), a.ld(), kRank, 1, 0, s.data(), s.ld(), nullptr, 0};
     expect_ok(pp_lora_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, dropout, nullptr, 0, workspace.data(),
                            workspace.bytes()));
-    expect_ok(pp_lora_up(&device, PP_FLOAT32, kM, kN, kRank, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(),
+    expect_ok(pp_lora_up(&device, PP_FLOAT32, kM, kN, kRank, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(), 1,
                          workspace.data(), workspace.bytes()));
   }
   std::vector<unsigned char> result(const pp_device& device) {
@@ -101,7 +101,7 @@ struct Step {
     const pp_lora_branch branch = {lora.a.data(), lora.a.ld(), kRank, 1, 0, ds.data(), ds.ld(), da.data<float>(), da.ld()};
     expect_ok(pp_lora_grad_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, &dropout, 0, workspace.data(),
                                 workspace.bytes()));
-    expect_ok(pp_lora_grad_input(&device, PP_FLOAT32, kM, kK, &branch, 1, &dropout, dx.data(), dx.ld(), nullptr, 0));
+    expect_ok(pp_lora_grad_input(&device, PP_FLOAT32, kM, kK, &branch, 1, &dropout, dx.data(), dx.ld(), 1, nullptr, 0));
   }
   std::vector<unsigned char> result(const pp_device& device) {
     std::vector<unsigned char> bytes = lora.result(device);

@@ -177,46 +177,47 @@ void test_grad_down(pp_dtype dtype, const Case& c, bool accumulate) {
   });
 }
 
-void test_grad_input(pp_dtype dtype, const Case& c) {
-  run_case(describe("grad_input", dtype, c), [&] {
+void test_grad_input(pp_dtype dtype, const Case& c, bool accumulate) {
+  run_case(describe(accumulate ? "grad_input" : "grad_input that overwrites", dtype, c), [&] {
     Operands o(dtype, c, Content::kRandom, Content::kRandom, Content::kRandom);
-    Reference dx(c.M, c.K);
+    Matrix dx(dtype, c.M, c.K, c.placement, accumulate ? Content::kRandom : Content::kUnwritten);
+    Reference expected(c.M, c.K);
     for (int64_t i = 0; i < c.M; i++)
       for (int64_t k = 0; k < c.K; k++) {
-        dx(i, k) = o.x(i, k);
+        expected(i, k) = accumulate ? dx(i, k) : 0;
         for (size_t b = 0; b < c.ranks.size(); b++) {
           double sum = 0;
           for (int64_t r = 0; r < c.ranks[b]; r++) sum += (*o.s[b])(i, r) * (*o.a[b])(r, k);
-          dx(i, k) += sum * keep_factor(c.p, o.branches[b].module, i, k, c.K);
+          expected(i, k) += sum * keep_factor(c.p, o.branches[b].module, i, k, c.K);
         }
       }
     const DeviceDropout dropout(dropout_of(c.p));
     const Workspace workspace(pp_lora_grad_input_workspace(&kDevice, dtype, c.M, c.K, o.ranks));
     expect_ok(pp_lora_grad_input(&kDevice, dtype, c.M, c.K, o.branches.data(), o.count(), c.p == 0 ? nullptr : dropout.get(),
-                                 o.x.data(), o.x.ld(), workspace.data(), workspace.bytes()));
+                                 dx.data(), dx.ld(), accumulate ? 1 : 0, workspace.data(), workspace.bytes()));
     std::vector<unsigned char> bytes;
-    o.x.download();
-    expect_close("dX", o.x, dx, tolerance(dtype));
-    append(&bytes, o.x);
+    dx.download();
+    expect_close("dX", dx, expected, tolerance(dtype));
+    append(&bytes, dx);
     return bytes;
   });
 }
 
 /** The up-projection has one branch; the case's ranks are added up, and its K is N. */
-void test_up(pp_dtype dtype, const Case& c) {
-  run_case(describe("up", dtype, c), [&] {
+void test_up(pp_dtype dtype, const Case& c, bool accumulate) {
+  run_case(describe(accumulate ? "up" : "up that overwrites", dtype, c), [&] {
     const int64_t r = c.ranks[0];
     Matrix s(dtype, c.M, r, c.placement, Content::kRandom), b(dtype, c.K, r, c.placement, Content::kRandom);
-    Matrix y(dtype, c.M, c.K, c.placement, Content::kRandom);
+    Matrix y(dtype, c.M, c.K, c.placement, accumulate ? Content::kRandom : Content::kUnwritten);
     Reference expected(c.M, c.K);
     for (int64_t i = 0; i < c.M; i++)
       for (int64_t n = 0; n < c.K; n++) {
-        expected(i, n) = y(i, n);
+        expected(i, n) = accumulate ? y(i, n) : 0;
         for (int64_t k = 0; k < r; k++) expected(i, n) += s(i, k) * b(n, k);
       }
     const Workspace workspace(pp_lora_up_workspace(&kDevice, dtype, c.M, c.K, r));
-    expect_ok(pp_lora_up(&kDevice, dtype, c.M, c.K, r, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(), workspace.data(),
-                         workspace.bytes()));
+    expect_ok(pp_lora_up(&kDevice, dtype, c.M, c.K, r, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(), accumulate ? 1 : 0,
+                         workspace.data(), workspace.bytes()));
     std::vector<unsigned char> bytes;
     y.download();
     expect_close("y", y, expected, tolerance(dtype));
@@ -271,11 +272,11 @@ void test_no_rows(pp_dtype dtype) {
   expect(pp_lora_down_workspace(&kDevice, dtype, 0, kColumns, kRank) == 0, "no workspace is needed");
   expect_ok(pp_lora_down(&kDevice, dtype, 0, kColumns, nullptr, kColumns, o.branches.data(), 1, &dropout, nullptr, kColumns,
                          nullptr, 0));
-  expect_ok(pp_lora_up(&kDevice, dtype, 0, kColumns, kRank, nullptr, kRank, nullptr, kRank, nullptr, kColumns, nullptr, 0));
+  expect_ok(pp_lora_up(&kDevice, dtype, 0, kColumns, kRank, nullptr, kRank, nullptr, kRank, nullptr, kColumns, 1, nullptr, 0));
   expect_ok(pp_lora_grad_up(&kDevice, dtype, 0, kColumns, kRank, nullptr, kColumns, nullptr, kRank, nullptr, kRank, 1, nullptr,
                             kRank, db.data<float>(), db.ld(), 0, nullptr, 0));
   expect_ok(pp_lora_grad_down(&kDevice, dtype, 0, kColumns, nullptr, kColumns, o.branches.data(), 1, &dropout, 0, nullptr, 0));
-  expect_ok(pp_lora_grad_input(&kDevice, dtype, 0, kColumns, o.branches.data(), 1, &dropout, nullptr, kColumns, nullptr, 0));
+  expect_ok(pp_lora_grad_input(&kDevice, dtype, 0, kColumns, o.branches.data(), 1, &dropout, nullptr, kColumns, 1, nullptr, 0));
   da.download();
   db.download();
   expect(da.bytes() == da_before && db.bytes() == db_before, "gradients are left as they are");
@@ -291,8 +292,10 @@ int main() {
       test_down(dtype, c, !odd);
       test_bordered(dtype, c);
       test_grad_down(dtype, c, odd);
-      test_grad_input(dtype, c);
-      test_up(dtype, c);
+      for (bool accumulate : {true, false}) {
+        test_grad_input(dtype, c, accumulate);
+        test_up(dtype, c, accumulate);
+      }
       test_grad_up(dtype, c, true, !odd);
       test_grad_up(dtype, c, false, odd);
     }

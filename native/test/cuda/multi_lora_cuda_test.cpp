@@ -158,7 +158,7 @@ void run_singly(Call call, pp_dtype dtype, Operands& o, bool accumulate) {
       }
       case Call::kUp:
         expect_ok(pp_lora_up(&kDevice, dtype, M, width, adapter.rank, narrow, o.narrow.ld(), adapter.b, adapter.ldb, wide,
-                             o.wide.ld(), nullptr, 0));
+                             o.wide.ld(), 1, nullptr, 0));
         break;
       case Call::kGradUp:
       case Call::kGradUpAlone: {
@@ -175,7 +175,7 @@ void run_singly(Call call, pp_dtype dtype, Operands& o, bool accumulate) {
         break;
       }
       case Call::kGradInput:
-        expect_ok(pp_lora_grad_input(&kDevice, dtype, M, width, &branch, 1, segment.dropout, wide, o.wide.ld(), nullptr, 0));
+        expect_ok(pp_lora_grad_input(&kDevice, dtype, M, width, &branch, 1, segment.dropout, wide, o.wide.ld(), 1, nullptr, 0));
         break;
     }
   }

@@ -106,6 +106,7 @@ public final class LoraKernels {
             b.ld(),
             y.data(),
             y.ld(),
+            1,
             memory,
             memory.capacity()));
   }
@@ -249,6 +250,7 @@ public final class LoraKernels {
               Dropout.struct(dropout),
               dx.data(),
               dx.ld(),
+              1,
               memory,
               memory.capacity()));
     }
