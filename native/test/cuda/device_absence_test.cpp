@@ -26,7 +26,7 @@ constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
 /** A kernel's call on a device. */
 pp_status call(const pp_device& device) {
   float s[1] = {}, b[1] = {}, y[1] = {};
-  return pp_lora_up(&device, PP_FLOAT32, 1, 1, 1, s, 1, b, 1, y, 1, nullptr, 0);
+  return pp_lora_up(&device, PP_FLOAT32, 1, 1, 1, s, 1, b, 1, y, 1, 1, nullptr, 0);
 }
 
 void no_devices(const char* reason) {
