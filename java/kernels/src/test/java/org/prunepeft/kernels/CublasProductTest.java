@@ -52,7 +52,8 @@ class CublasProductTest {
   }
 
   private static Device device() {
-    assumeTrue(Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
+    assumeTrue(
+        Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
     return Device.cuda(0, null);
   }
 

@@ -30,7 +30,8 @@ class DeviceGraphTest {
 
   @BeforeEach
   void needsADevice() {
-    assumeTrue(Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
+    assumeTrue(
+        Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
   }
 
   private float[] values(int count) {

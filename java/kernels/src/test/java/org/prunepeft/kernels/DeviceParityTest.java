@@ -32,7 +32,8 @@ class DeviceParityTest {
 
   @BeforeEach
   void needsADevice() {
-    assumeTrue(Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
+    assumeTrue(
+        Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
   }
 
   /** The buffers and results of a case on one device. */

@@ -108,7 +108,8 @@ class LoraLinearPathsTest {
   }
 
   private static Device device() {
-    assumeTrue(Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
+    assumeTrue(
+        Device.cudaAbsence().isEmpty(), () -> "no device: " + Device.cudaAbsence().orElse(""));
     return Device.cuda(0, null);
   }
 
