@@ -28,7 +28,7 @@ public final class ComputeDevice {
   /** A library that only LibTorch's GPU build has. */
   private static final String GPU_BUILD = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so";
 
-  private static final String GPU_LIBRARIES = "CUDA 13 with CUPTI, cuDNN 9 and NCCL 2";
+  private static final String GPU_LIBRARIES = "CUDA 13 with CUPTI and cuFile, cuDNN 9 and NCCL 2";
 
   private static final Pattern NAME = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
