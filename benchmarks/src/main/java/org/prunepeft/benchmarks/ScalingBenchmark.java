@@ -100,7 +100,7 @@ public class ScalingBenchmark extends TorchBenchmark {
       modules.begin(
           new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
       Tensor x = encoder.layers(0, layers, encoder.embed(input), input, modules);
-      Tensor loss = head.loss(head.logits(Head.pool(x, input)), new double[rows]);
+      Tensor loss = head.loss(head.logits(Head.pool(x, input)), head.targets(new double[rows]));
       loss.backward();
       return loss.item_double();
     } finally {

@@ -300,7 +300,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
         Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, ours);
         Tensor last = encoder.layers(lowest(), encoder.config().layers(), x, input, ours);
         Tensor logits = oursHead.logits(Head.pool(last, input));
-        sum += train(oursHead.loss(logits, batch.targets()), oursOptimizers);
+        sum += train(oursHead.loss(logits, oursHead.targets(batch.targets())), oursOptimizers);
         counters.tokens += input.tokens();
         counters.gigaflop += (flop(batch, true) - lowest() * layerFlop(batch)) / 1e9;
       } finally {
@@ -348,7 +348,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   private static Tensor loss(
       Encoder model, Insertions insertions, Head head, EncoderInput input, Batch batch) {
     Tensor pooled = Head.pool(model.forward(input, insertions), input);
-    return head.loss(head.logits(pooled), batch.targets());
+    return head.loss(head.logits(pooled), head.targets(batch.targets()));
   }
 
   private static double train(Tensor loss, List<AdamW> optimizers) {
