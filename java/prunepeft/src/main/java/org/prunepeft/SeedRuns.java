@@ -90,9 +90,9 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   /**
    * The same with the seeds' trainings together: the model is loaded once, and where all runs want
    * a training, a step of each is one pass of their batches through the frozen encoder, below one
-   * another. It is meant for a GPU, which the batches of one small run do not fill. Each run
-   * becomes what it becomes alone but for rounding, since batches are padded to the longest of all
-   * seeds.
+   * another. It is meant for a GPU, which the batches of one small run do not fill. Batches are
+   * padded to the longest of all seeds; so each run becomes what it becomes alone but for rounding
+   * and for dropout, whose masks go by the padded rows.
    *
    * @param setup whose own seed is not used
    * @param seeds 1 to 32, distinct
