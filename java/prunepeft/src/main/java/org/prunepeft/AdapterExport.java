@@ -22,6 +22,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.type.PeftConfig;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.head.Head;
@@ -73,7 +74,7 @@ public final class AdapterExport {
     RunDirectory source = RunDirectory.open(run);
     TrainedAdapter adapter = read(source);
     MergedModel.require(adapter);
-    Models.Entry model = Models.byName(Setup.of(source).model());
+    Models.Entry model = Models.byName(Setup.ofRun(source.path()).model());
     write(
         source,
         output,
@@ -126,13 +127,13 @@ public final class AdapterExport {
 
   /** What a run trained. */
   static TrainedAdapter read(RunDirectory run) {
-    Setup setup = Setup.of(run);
+    Setup setup = Setup.ofRun(run.path());
     EncoderConfig encoder = run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunFiles.ADAPTER));
     Map<String, SafeTensors.Tensor> head = tensors(run.file(RunFiles.HEAD));
-    PeftConfig peft = setup.peft();
+    PeftConfig peft = Session.peft(setup);
     List<AdapterPart> parts = new ArrayList<>();
     try (StoredWeights base = new StoredWeights(setup.model())) {
       for (Candidate module : kept) {

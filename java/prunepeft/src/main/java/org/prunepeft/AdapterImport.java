@@ -26,6 +26,7 @@ import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.report.Environment;
 import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.head.Head;
@@ -87,7 +88,7 @@ public final class AdapterImport {
               .adapter(modules.adapter())
               .output(output)
               .build();
-      List<Filled> filled = fill(setup.peft(), encoder, trained, base);
+      List<Filled> filled = fill(Session.peft(setup), encoder, trained, base);
       write(adapter, setup, context.schema, encoder, trained, filled);
       return filled.stream().map(Filled::module).toList();
     } catch (IOException e) {

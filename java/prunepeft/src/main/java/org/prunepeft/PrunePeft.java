@@ -1,11 +1,17 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
 import java.util.List;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Task;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Precision;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.Company;
+import org.prunepeft.run.RunData;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
@@ -71,7 +77,7 @@ public final class PrunePeft {
     record.configuration(session, settings, budget);
     try (SupernetTraining trainer =
         new SupernetTraining(
-            setup.peft(),
+            Session.peft(setup),
             session.encoder.config(),
             session.trainer,
             session.head,
@@ -187,5 +193,19 @@ public final class PrunePeft {
             }
           }
         });
+  }
+
+  /**
+   * Names the files of a task that hold something else than when a run read those of the same
+   * names. Files that one of the two lacks are passed over.
+   *
+   * @param run the directory of a complete run
+   * @param task as it is now
+   * @return a line each, for the user; none if all is as it was
+   * @throws DataException if a file can't be read
+   * @throws RunDirectoryException if the directory is absent, incomplete or damaged
+   */
+  public static List<String> dataChanges(Path run, Task task) {
+    return RunData.changes(RunDirectory.open(run), task);
   }
 }

@@ -31,7 +31,8 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.type.PeftConfig;
-import org.prunepeft.report.RunData;
+import org.prunepeft.run.RunData;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
@@ -98,7 +99,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run) {
     RunDirectory directory = RunDirectory.open(run);
-    return load(directory, Setup.of(directory));
+    return load(directory, Setup.ofRun(directory.path()));
   }
 
   /**
@@ -112,7 +113,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run, Integer threads, String device) {
     RunDirectory directory = RunDirectory.open(run);
-    Setup setup = Setup.of(directory);
+    Setup setup = Setup.ofRun(directory.path());
     return load(
         directory,
         setup.toBuilder()
@@ -148,7 +149,11 @@ public final class TrainedModel implements AutoCloseable {
     EncoderConfig config = loaded.encoder().config();
     ComputeDevice device = loaded.encoder().device();
     PeftModules modules =
-        new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config), device);
+        new PeftModules(
+            Session.peft(setup),
+            config,
+            candidates(directory, Session.peft(setup), config),
+            device);
     Head head = new Head(schema, config.hidden(), device);
     FlatParameters own = null;
     try {

@@ -6,6 +6,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.task.DataFiles;
@@ -13,7 +14,6 @@ import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.NonLinearity;
-import org.prunepeft.report.RunData;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
@@ -167,7 +167,7 @@ final class SetupOptions {
     }
     Path run = config.toAbsolutePath().getParent();
     try {
-      return RunData.changes(run, setup.resolveTask());
+      return PrunePeft.dataChanges(run, setup.resolveTask());
     } catch (RunDirectoryException | DataException e) {
       // No complete run, or files that the run itself will miss.
       return List.of();

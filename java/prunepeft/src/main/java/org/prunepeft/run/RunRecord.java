@@ -12,7 +12,6 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
-import org.prunepeft.report.RunData;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;

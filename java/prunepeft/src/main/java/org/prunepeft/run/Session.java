@@ -16,8 +16,8 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.report.ProgressListener;
-import org.prunepeft.report.RunData;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
@@ -85,7 +85,7 @@ public final class Session implements AutoCloseable {
       if (company != null) {
         Company.requireSuits(encoder.config(), setup.lora() != null);
       }
-      space = setup.peft().space(encoder.config());
+      space = peft(setup).space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
       try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
@@ -176,7 +176,7 @@ public final class Session implements AutoCloseable {
   }
 
   PeftModules modules(List<Candidate> candidates) {
-    return new PeftModules(setup.peft(), encoder.config(), candidates, encoder.device());
+    return new PeftModules(peft(setup), encoder.config(), candidates, encoder.device());
   }
 
   /**
@@ -300,6 +300,11 @@ public final class Session implements AutoCloseable {
 
   public static double seconds(long startNanos) {
     return (System.nanoTime() - startNanos) / 1e9;
+  }
+
+  /** The modules that a setup's layers hold. */
+  public static PeftConfig peft(Setup setup) {
+    return PeftConfig.of(setup.lora(), setup.adapter(), setup.modules());
   }
 
   @Override

@@ -11,7 +11,6 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 
@@ -115,10 +114,6 @@ public record Setup(
     return data == null ? named : named.at(data);
   }
 
-  public PeftConfig peft() {
-    return PeftConfig.of(lora, adapter, modules);
-  }
-
   /**
    * {@return how an earlier run was set up}
    *
@@ -126,11 +121,7 @@ public record Setup(
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static Setup ofRun(Path run) {
-    return of(RunDirectory.open(run));
-  }
-
-  public static Setup of(RunDirectory run) {
-    return run.readJson(RunFiles.CONFIG, "setup", Setup.class);
+    return RunDirectory.open(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
   }
 
   /**

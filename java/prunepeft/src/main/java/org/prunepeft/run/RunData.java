@@ -1,4 +1,4 @@
-package org.prunepeft.report;
+package org.prunepeft.run;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -42,17 +42,9 @@ public final class RunData {
    * Names the files of a task that hold something else than when a run read those of the same
    * names. Files that one of the two lacks are passed over.
    *
-   * @param run the directory of a complete run
-   * @param task as it is now
    * @return a line each, for the user; none if all is as it was
    * @throws DataException if a file can't be read
-   * @throws org.prunepeft.io.RunDirectoryException if the directory is absent, incomplete or
-   *     damaged
    */
-  public static List<String> changes(Path run, Task task) {
-    return changes(RunDirectory.open(run), task);
-  }
-
   public static List<String> changes(RunDirectory run, Task task) {
     if (!run.readJson(RunFiles.CONFIG).containsKey(MEMBER)) {
       return List.of();
