@@ -10,7 +10,6 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
-import org.prunepeft.run.Company;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;
@@ -55,10 +54,26 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress) {
+    return search(setup, settings, progress, null);
+  }
+
+  /**
+   * The same on an encoder that is shared with other runs.
+   *
+   * @param setup model, data, supernet, training, and where the run is kept
+   * @param settings budget, warm-up and rounds
+   * @param progress is told how far it is, and may cancel
+   * @param shared what {@link SeedRuns#together} gives each run; null: it is alone
+   * @return what was found, and what it cost
+   */
+  public static SearchOutcome search(
+      Setup setup, SearchSettings settings, ProgressListener progress, SharedEncoder shared) {
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
-          try (Session session = new Session(setup, progress, space -> require(space, settings))) {
+          try (Session session =
+              new Session(
+                  setup, progress, SharedEncoder.runs(shared), space -> require(space, settings))) {
             return search(session, settings, record);
           }
         });
@@ -170,11 +185,26 @@ public final class PrunePeft {
    *     says so
    */
   public static TrainOutcome train(Setup setup, Selection selection, ProgressListener progress) {
+    return train(setup, selection, progress, null);
+  }
+
+  /**
+   * The same on an encoder that is shared with other runs.
+   *
+   * @param setup model, data, supernet, training, and where the run is kept
+   * @param selection what is trained beside the head; not full fine-tuning, which changes the
+   *     encoder
+   * @param progress is told how far it is, and may cancel
+   * @param shared what {@link SeedRuns#together} gives each run; null: it is alone
+   * @return what was trained, and how good it is
+   */
+  public static TrainOutcome train(
+      Setup setup, Selection selection, ProgressListener progress, SharedEncoder shared) {
     if (selection.isFull() && setup.precision() != Precision.FLOAT32) {
       throw new IllegalArgumentException(
           "full fine-tuning computes in float32, got precision " + setup.precision());
     }
-    if (selection.isFull() && Company.ofThread() != null) {
+    if (selection.isFull() && shared != null) {
       throw new IllegalArgumentException(
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
@@ -183,7 +213,11 @@ public final class PrunePeft {
     return record.guard(
         () -> {
           try (Session session =
-              new Session(setup, progress, space -> selection.of(space, setup.seed()))) {
+              new Session(
+                  setup,
+                  progress,
+                  SharedEncoder.runs(shared),
+                  space -> selection.of(space, setup.seed()))) {
             List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained =

@@ -206,7 +206,7 @@ final class SearchCommand implements Callable<Integer> {
     new Runs<>(
             spec,
             options,
-            (setup, progress) -> PrunePeft.search(setup, settings, progress),
+            (setup, progress, shared) -> PrunePeft.search(setup, settings, progress, shared),
             SearchOutcome::retrained,
             Report::print)
         .start();

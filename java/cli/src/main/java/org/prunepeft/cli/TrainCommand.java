@@ -59,7 +59,7 @@ final class TrainCommand implements Callable<Integer> {
     new Runs<TrainOutcome>(
             spec,
             options,
-            (setup, progress) -> PrunePeft.train(setup, selection, progress),
+            (setup, progress, shared) -> PrunePeft.train(setup, selection, progress, shared),
             outcome -> outcome,
             Report::print)
         .start();

@@ -52,14 +52,20 @@ public final class Session implements AutoCloseable {
   final double preparationSeconds;
 
   /** Whose the encoder is; null: this session's. */
-  private final Company company;
+  private final RunsTogether together;
 
   /**
+   * @param together with which runs it shares the encoder; null: it is alone
    * @param requirement checks the search space, and throws before the long work if a setting does
    *     not fit it
    */
-  public Session(Setup setup, ProgressListener progress, Consumer<SearchSpace> requirement) {
+  public Session(
+      Setup setup,
+      ProgressListener progress,
+      RunsTogether together,
+      Consumer<SearchSpace> requirement) {
     this.progress = progress;
+    this.together = together;
     long start = System.nanoTime();
     Models.Entry model = Models.byName(setup.model());
     Task task = setup.resolveTask();
@@ -76,14 +82,13 @@ public final class Session implements AutoCloseable {
     if (!device.isCuda()) {
       Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
     }
-    company = Company.ofThread();
     Models.LoadedModel loaded =
-        company == null ? load(model, device) : company.model(() -> load(model, device));
+        together == null ? load(model, device) : together.model(() -> load(model, device));
     encoder = loaded.encoder();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
-      if (company != null) {
-        Company.requireSuits(encoder.config(), setup.lora() != null);
+      if (together != null) {
+        RunsTogether.requireSuits(encoder.config(), setup.lora() != null);
       }
       space = peft(setup).space(encoder.config());
       requirement.accept(space);
@@ -93,7 +98,7 @@ public final class Session implements AutoCloseable {
         validation = EncodedDataset.of(tokenizer, dataset.validation());
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
-      trainer = new Trainer(encoder, setup.training(), company == null ? null : company.meeting());
+      trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
       int hidden = encoder.config().hidden();
       float[][] pooled = poolFrozen(List.of(train, test));
       progress.started("fit the head", "", 0);
@@ -119,7 +124,7 @@ public final class Session implements AutoCloseable {
   }
 
   private void closeEncoder() {
-    if (company == null) {
+    if (together == null) {
       encoder.close();
     }
   }

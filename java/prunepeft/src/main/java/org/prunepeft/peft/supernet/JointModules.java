@@ -37,9 +37,9 @@ public final class JointModules implements Insertions {
 
   @Override
   public Tensor linear(FrozenLinear linear, Tensor x) {
-    List<PeftModules.Sitting> sitting =
-        members.stream().map(member -> member.sitting(linear)).toList();
-    if (sitting.stream().allMatch(own -> own.branches().isEmpty())) {
+    List<PeftModules.LoraAt> loraAt =
+        members.stream().map(member -> member.loraAt(linear)).toList();
+    if (loraAt.stream().allMatch(own -> own.branches().isEmpty())) {
       return frozen(linear, x);
     }
     if (!ComputeDevice.of(x).kernels().isCuda()) {
@@ -55,14 +55,14 @@ public final class JointModules implements Insertions {
           new MultiLoraLinear.Segment(
               first,
               rows[i],
-              sitting.get(i).branches(),
-              pass.dropout(sitting.get(i).dropped(), pass.seed())));
+              loraAt.get(i).branches(),
+              pass.dropout(loraAt.get(i).dropped(), pass.seed())));
       first += rows[i];
     }
     MultiLoraLinear.Observer observer =
         (segment, branch, s, b) -> {
           if (members.get(segment).pass().magnitudes() != null) {
-            members.get(segment).measure(sitting.get(segment).owners().get(branch), s, b);
+            members.get(segment).measure(loraAt.get(segment).owners().get(branch), s, b);
           }
         };
     Tensor y =
@@ -81,7 +81,7 @@ public final class JointModules implements Insertions {
    */
   @Override
   public Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
-    if (members.stream().anyMatch(member -> !member.sitting(linear).branches().isEmpty())) {
+    if (members.stream().anyMatch(member -> !member.loraAt(linear).branches().isEmpty())) {
       throw new IllegalStateException(
           "modules on the projections of relative positions cannot be trained together");
     }

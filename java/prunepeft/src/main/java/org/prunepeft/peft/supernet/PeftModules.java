@@ -201,16 +201,16 @@ public final class PeftModules implements Insertions, AutoCloseable {
       // Trained itself, and so LibTorch's.
       return Insertions.super.linear(linear, x);
     }
-    Sitting sitting = sitting(linear);
+    LoraAt loraAt = loraAt(linear);
     long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
-    Dropout dropout = pass.dropout(sitting.dropped, seed);
+    Dropout dropout = pass.dropout(loraAt.dropped, seed);
     LoraLinear.Observer observer =
         tokens && pass.magnitudes() != null
-            ? (branch, s, b) -> measure(sitting.owners.get(branch), s, b)
+            ? (branch, s, b) -> measure(loraAt.owners.get(branch), s, b)
             : null;
     Tensor y =
-        LoraLinear.apply(pass.tape(), x, linear.frozen(), sitting.branches, dropout, observer);
-    return sitting.branches.isEmpty() ? y : scaled(linear, y);
+        LoraLinear.apply(pass.tape(), x, linear.frozen(), loraAt.branches, dropout, observer);
+    return loraAt.branches.isEmpty() ? y : scaled(linear, y);
   }
 
   /**
@@ -219,9 +219,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * @param owners the branches' modules, in the same order
    * @param dropped probability with which the branches' inputs are dropped in training
    */
-  record Sitting(List<LoraLinear.Branch> branches, List<String> owners, float dropped) {}
+  record LoraAt(List<LoraLinear.Branch> branches, List<String> owners, float dropped) {}
 
-  Sitting sitting(FrozenLinear linear) {
+  LoraAt loraAt(FrozenLinear linear) {
     List<LoraLinear.Branch> branches = new ArrayList<>();
     List<String> owners = new ArrayList<>();
     float dropped = 0;
@@ -236,7 +236,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
         }
       }
     }
-    return new Sitting(branches, owners, dropped);
+    return new LoraAt(branches, owners, dropped);
   }
 
   /** What the next forward passes are for. */

@@ -38,7 +38,7 @@ public final class Trainer implements AutoCloseable {
   private final GradientPasses.Mode mode;
 
   /** Null: it trains alone. */
-  private final Meeting meeting;
+  private final TrainingsInStep inStep;
 
   private final Tape tape = new Tape();
 
@@ -51,18 +51,22 @@ public final class Trainer implements AutoCloseable {
 
   /**
    * @param encoder stays the caller's
-   * @param meeting where its trainings wait for those of others on the same encoder; null: it
-   *     trains alone
+   * @param inStep where its trainings wait for those of others on the same encoder; null: it trains
+   *     alone
    */
-  public Trainer(Encoder encoder, TrainingSettings settings, Meeting meeting) {
-    this(encoder, settings, meeting, GradientPasses.Mode.of(encoder.device()));
+  public Trainer(Encoder encoder, TrainingSettings settings, TrainingsInStep inStep) {
+    this(encoder, settings, inStep, GradientPasses.Mode.of(encoder.device()));
   }
 
   /** With passes made in another way than that of the encoder's device. */
-  Trainer(Encoder encoder, TrainingSettings settings, Meeting meeting, GradientPasses.Mode mode) {
+  Trainer(
+      Encoder encoder,
+      TrainingSettings settings,
+      TrainingsInStep inStep,
+      GradientPasses.Mode mode) {
     this.encoder = encoder;
     this.settings = settings;
-    this.meeting = meeting;
+    this.inStep = inStep;
     this.mode = mode;
   }
 
@@ -117,8 +121,7 @@ public final class Trainer implements AutoCloseable {
    */
   Result train(TrainingRun run, StepListener listener, RoundStatistics statistics) {
     Request request = new Request(run, listener, statistics);
-    Outcome outcome =
-        meeting == null ? train(List.of(request)).get(0) : meeting.train(this, request);
+    Outcome outcome = inStep == null ? train(List.of(request)).get(0) : inStep.train(this, request);
     return outcome.get();
   }
 

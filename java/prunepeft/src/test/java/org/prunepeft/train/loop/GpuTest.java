@@ -258,15 +258,15 @@ class GpuTest {
       runs.add(run(member, gpu));
     }
     List<RuntimeException> failures =
-        MeetingTest.together(
+        TrainingsInStepTest.together(
             runs,
             Collections.nCopies(MEMBERS, StepListener.NONE),
-            meeting ->
+            inStep ->
                 keep(
                     new Trainer(
                         encoder,
                         SETTINGS,
-                        meeting,
+                        inStep,
                         new GradientPasses.Mode(recorder, LENGTH, 5, 0))));
     for (RuntimeException failure : failures) {
       assertNull(failure);

@@ -2,44 +2,39 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
-import org.prunepeft.train.loop.Meeting;
+import org.prunepeft.train.loop.TrainingsInStep;
 
 /**
  * Runs that share a model and are trained together, each with a thread of its own. The threads take
- * turns, see {@link Meeting}: what they share needs no other guard.
+ * turns, see {@link TrainingsInStep}: what they share needs no other guard.
  */
-public final class Company implements AutoCloseable {
-  private static final ThreadLocal<Company> OF_THREAD = new ThreadLocal<>();
-
-  private final Meeting meeting;
+public final class RunsTogether implements AutoCloseable {
+  private final TrainingsInStep inStep;
 
   /** Loaded by the first run; all have one setup but for the seed. */
   private Models.LoadedModel model;
 
-  private Company(int runs) {
-    meeting = new Meeting(runs);
-  }
-
-  /** That of the run that the calling thread makes; null: it is alone. */
-  public static Company ofThread() {
-    return OF_THREAD.get();
+  private RunsTogether(int runs) {
+    inStep = new TrainingsInStep(runs);
   }
 
   /**
    * Makes runs together, and returns when all have ended.
    *
+   * @param runs each gets what it shares with the others
    * @return what they gave, in the same order
    * @throws RuntimeException what the first has thrown of those that failed, with what the others
    *     have as suppressed ones
    */
-  public static <T> List<T> together(List<Supplier<T>> runs) {
+  public static <T> List<T> together(List<Function<RunsTogether, T>> runs) {
     List<Throwable> failures = new ArrayList<>();
     List<T> results = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
-    try (Company company = new Company(runs.size())) {
+    try (RunsTogether together = new RunsTogether(runs.size())) {
       for (int i = 0; i < runs.size(); i++) {
         int number = i;
         failures.add(null);
@@ -47,21 +42,20 @@ public final class Company implements AutoCloseable {
         Thread thread =
             new Thread(
                 () -> {
-                  OF_THREAD.set(company);
-                  company.meeting.join();
+                  together.inStep.join();
                   try {
-                    results.set(number, runs.get(number).get());
+                    results.set(number, runs.get(number).apply(together));
                   } catch (RuntimeException | Error e) {
                     failures.set(number, e);
                   } finally {
-                    company.meeting.leave();
+                    together.inStep.leave();
                   }
                 },
                 "run-" + i);
         threads.add(thread);
       }
       threads.forEach(Thread::start);
-      threads.forEach(Company::await);
+      threads.forEach(RunsTogether::await);
     }
     throwFirst(failures);
     return results;
@@ -95,11 +89,11 @@ public final class Company implements AutoCloseable {
     throw (RuntimeException) first;
   }
 
-  Meeting meeting() {
-    return meeting;
+  TrainingsInStep inStep() {
+    return inStep;
   }
 
-  /** The model, loaded once; it stays this company's. */
+  /** The model, loaded once; it stays this object's. */
   Models.LoadedModel model(Supplier<Models.LoadedModel> loader) {
     if (model == null) {
       model = loader.get();

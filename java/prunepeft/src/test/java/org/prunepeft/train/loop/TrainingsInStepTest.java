@@ -46,7 +46,7 @@ import org.prunepeft.train.statistics.RoundStatistics;
 
 /** Trained together, each run becomes what it becomes alone. */
 @Timeout(300)
-class MeetingTest {
+class TrainingsInStepTest {
   private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
 
   /**
@@ -128,9 +128,9 @@ class MeetingTest {
   }
 
   private Trainer trainer(
-      TrainingSettings settings, Meeting meeting, RecordedWork.Recorder recorder) {
+      TrainingSettings settings, TrainingsInStep inStep, RecordedWork.Recorder recorder) {
     return keep(
-        new Trainer(encoder, settings, meeting, new GradientPasses.Mode(recorder, multiple, 4, 0)));
+        new Trainer(encoder, settings, inStep, new GradientPasses.Mode(recorder, multiple, 4, 0)));
   }
 
   private static Map<String, float[]> weights(TrainingRun run) {
@@ -153,29 +153,31 @@ class MeetingTest {
       List<StepListener> listeners,
       RecordedWork.Recorder recorder)
       throws InterruptedException {
-    return together(runs, listeners, meeting -> trainer(settings, meeting, recorder));
+    return together(runs, listeners, inStep -> trainer(settings, inStep, recorder));
   }
 
   /** Trains each run with a thread and a trainer of its own; what each threw, or null. */
   static List<RuntimeException> together(
-      List<TrainingRun> runs, List<StepListener> listeners, Function<Meeting, Trainer> trainers)
+      List<TrainingRun> runs,
+      List<StepListener> listeners,
+      Function<TrainingsInStep, Trainer> trainers)
       throws InterruptedException {
-    Meeting meeting = new Meeting(runs.size());
+    TrainingsInStep inStep = new TrainingsInStep(runs.size());
     RuntimeException[] failures = new RuntimeException[runs.size()];
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < runs.size(); i++) {
       int member = i;
-      Trainer trainer = trainers.apply(meeting);
+      Trainer trainer = trainers.apply(inStep);
       Thread thread =
           new Thread(
               () -> {
-                meeting.join();
+                inStep.join();
                 try {
                   trainer.train(runs.get(member), listeners.get(member));
                 } catch (RuntimeException e) {
                   failures[member] = e;
                 } finally {
-                  meeting.leave();
+                  inStep.leave();
                 }
               });
       threads.add(thread);
