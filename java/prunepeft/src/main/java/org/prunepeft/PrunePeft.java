@@ -200,11 +200,11 @@ public final class PrunePeft {
    */
   public static TrainOutcome train(
       Setup setup, Selection selection, ProgressListener progress, SharedEncoder shared) {
-    if (selection.isFull() && setup.precision() != Precision.FLOAT32) {
+    if (selection.trainsEncoder() && setup.precision() != Precision.FLOAT32) {
       throw new IllegalArgumentException(
           "full fine-tuning computes in float32, got precision " + setup.precision());
     }
-    if (selection.isFull() && shared != null) {
+    if (selection.trainsEncoder() && shared != null) {
       throw new IllegalArgumentException(
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
@@ -221,7 +221,7 @@ public final class PrunePeft {
             List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained =
-                session.train(modules, selection.isFull(), record.metrics())) {
+                session.train(modules, selection.trainsEncoder(), record.metrics())) {
               record.complete(session, trained, selection);
               return trained.outcome();
             }

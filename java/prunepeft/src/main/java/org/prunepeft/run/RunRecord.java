@@ -89,7 +89,7 @@ public final class RunRecord {
     Map<String, Object> config = common("train", session);
     config.put("selection", selection);
     begin(session, config);
-    json(RunFiles.CONFIGURATION, modules(session, modules, selection.isFull()));
+    json(RunFiles.CONFIGURATION, modules(session, modules, selection.trainsEncoder()));
   }
 
   private void begin(Session session, Map<String, Object> config) {

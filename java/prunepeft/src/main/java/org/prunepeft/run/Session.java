@@ -13,7 +13,6 @@ import org.prunepeft.data.sampling.Stratified;
 import org.prunepeft.files.FileChecksum;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
-import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.peft.type.PeftConfig;
@@ -129,16 +128,15 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  /** With the number of steps, by which AdaLoRA shrinks its budget. */
+  /** With the number of steps, where LoRA's settings go by it. */
   private static Setup counted(Setup setup, int examples) {
-    if (setup.lora() == null || setup.lora().adaLora() == null) {
+    if (setup.lora() == null) {
       return setup;
     }
     long perStep =
         (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
     long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
-    AdaLoraConfig counted = setup.lora().adaLora().withTotalStep(Math.toIntExact(steps));
-    return setup.toBuilder().lora(setup.lora().withAdaLora(counted)).build();
+    return setup.toBuilder().lora(setup.lora().withSteps(steps)).build();
   }
 
   private static void requireLength(int maxLength, int maxTokens) {

@@ -130,7 +130,7 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
     return modules(Arrays.stream(kept).map(Candidate::name).toList());
   }
 
-  public boolean isFull() {
+  public boolean trainsEncoder() {
     return kind == Kind.FULL;
   }
 

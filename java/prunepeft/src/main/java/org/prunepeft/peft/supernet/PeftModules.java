@@ -20,11 +20,10 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
-import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
-import org.prunepeft.peft.type.AdaLora;
+import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.AttentionOp;
@@ -42,18 +41,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
   private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
   private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
   private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
-  private final List<Triplet> triplets = new ArrayList<>();
-  private final AdaLoraConfig adaLora;
-  private ForwardPass pass;
 
-  /**
-   * The tensors of an update of AdaLoRA, by name.
-   *
-   * @param q Q [r,K]
-   * @param lambda the diagonal of Λ, [r,1]
-   * @param p P [N,r]
-   */
-  public record Triplet(String q, String lambda, String p) {}
+  /** One of each kind. */
+  private final Map<String, ModuleType> types = new LinkedHashMap<>();
+
+  private ForwardPass pass;
 
   /**
    * Places modules, all of their weights zero until {@link #initialise}.
@@ -65,6 +57,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
       PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
     this.candidates = List.copyOf(candidates);
+    config.types().forEach(type -> types.putIfAbsent(type.kind(), type));
     for (String kind : config.kinds()) {
       Map<String, long[]> shapes = new LinkedHashMap<>();
       for (Candidate candidate : candidates) {
@@ -91,23 +84,6 @@ public final class PeftModules implements Insertions, AutoCloseable {
               candidate.name(),
               config.typeOf(candidate).create(encoder, candidate.layer(), tensors));
     }
-    adaLora = adaLora(config);
-    if (adaLora != null && groups.containsKey("lora")) {
-      for (String name : groups.get("lora").names()) {
-        if (name.endsWith(AdaLora.E)) {
-          String path = name.substring(0, name.length() - AdaLora.E.length());
-          triplets.add(new Triplet(path + AdaLora.A, name, path + AdaLora.B));
-        }
-      }
-    }
-  }
-
-  private static AdaLoraConfig adaLora(PeftConfig config) {
-    return config.types().stream()
-        .filter(AdaLora.class::isInstance)
-        .map(type -> ((AdaLora) type).config.adaLora())
-        .findFirst()
-        .orElse(null);
   }
 
   /** On the CPU; see the other constructor. */
@@ -130,26 +106,23 @@ public final class PeftModules implements Insertions, AutoCloseable {
     return parameters.get(candidate.name()).stream().map(ModuleType.Parameter::name).toList();
   }
 
-  /** The updates of AdaLoRA; empty if there are none. */
-  public List<Triplet> triplets() {
-    return triplets;
-  }
-
-  /** AdaLoRA's settings; null if the configuration has none. */
-  public AdaLoraConfig adaLora() {
-    return adaLora;
-  }
-
-  /** What training adds to the loss, AdaLoRA's pull towards orthogonal P and Q; null: nothing. */
-  public Tensor penalty() {
-    if (triplets.isEmpty()) {
-      return null;
-    }
-    FlatParameters group = groups.get("lora");
-    return AdaLora.penalty(
-            triplets.stream().map(triplet -> group.get(triplet.q())).toList(),
-            triplets.stream().map(triplet -> group.get(triplet.p())).toList())
-        .mul(new Scalar(adaLora.orthRegWeight()));
+  /**
+   * What the modules do in a training beside their forward passes.
+   *
+   * @param steps of the training
+   * @param judged whether modules are judged as wholes meanwhile, so that they keep their size
+   * @return one for each kind of module that does something; to be closed
+   */
+  public List<TrainingHook> trainingHooks(int steps, boolean judged) {
+    List<TrainingHook> hooks = new ArrayList<>();
+    groups.forEach(
+        (kind, parameters) -> {
+          TrainingHook hook = types.get(kind).trainingHook(parameters, steps, judged);
+          if (hook != null) {
+            hooks.add(hook);
+          }
+        });
+    return hooks;
   }
 
   /** Trainable parameters of all modules. */

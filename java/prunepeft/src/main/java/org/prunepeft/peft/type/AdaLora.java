@@ -1,26 +1,27 @@
 package org.prunepeft.peft.type;
 
+import java.util.ArrayList;
 import java.util.List;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.LoraLinear;
 
 /**
  * AdaLoRA (Zhang et al. 2023): W + s·P·Λ·Q, with Q [r,K] in lora_A, the diagonal of Λ [r,1] in
  * lora_E and P [N,r] in lora_B. Starts without effect, Λ = 0. Which singular values are left is
- * {@link org.prunepeft.train.loop.RankAllocator}'s to say; the others are 0.
+ * {@link RankAllocator}'s to say; the others are 0.
  */
-public final class AdaLora extends LowRankType {
-  public static final String A = ".lora_A";
-  public static final String E = ".lora_E";
-  public static final String B = ".lora_B";
+final class AdaLora extends LowRankType {
+  private static final String A = ".lora_A";
+  private static final String E = ".lora_E";
+  private static final String B = ".lora_B";
   private static final double DEVIATION = 0.02;
 
   AdaLora(LoraConfig config, String name, List<String> targets) {
@@ -66,27 +67,26 @@ public final class AdaLora extends LowRankType {
     return List.of(part.a(), part.singular().values(), part.b());
   }
 
-  /**
-   * How far updates are from orthogonal, as PEFT measures it: the mean of ‖Q·Qᵀ − I‖ and ‖Pᵀ·P − I‖
-   * over all of them, Frobenius norms. Part of the autograd graph.
-   *
-   * @param q Q of each
-   * @param p P of each
-   */
-  public static Tensor penalty(List<Tensor> q, List<Tensor> p) {
-    Tensor sum = null;
-    for (int i = 0; i < q.size(); i++) {
-      Tensor both =
-          distance(q.get(i).matmul(q.get(i).t())).add(distance(p.get(i).t().matmul(p.get(i))));
-      sum = sum == null ? both : sum.add(both);
+  @Override
+  public TrainingHook trainingHook(FlatParameters parameters, int steps, boolean judged) {
+    List<Triplet> triplets = new ArrayList<>();
+    for (String name : parameters.names()) {
+      if (name.endsWith(E)) {
+        String path = name.substring(0, name.length() - E.length());
+        triplets.add(new Triplet(path + A, name, path + B));
+      }
     }
-    return sum.div(new Scalar(2.0 * q.size()));
+    return new AdaLoraTraining(parameters, triplets, config.adaLora(), steps, judged);
   }
 
-  /** ‖G − I‖. */
-  private static Tensor distance(Tensor gram) {
-    return gram.sub(torch.eye(gram.size(0), gram.options())).norm();
-  }
+  /**
+   * The tensors of an update, by name.
+   *
+   * @param q Q [r,K]
+   * @param lambda the diagonal of Λ, [r,1]
+   * @param p P [N,r]
+   */
+  record Triplet(String q, String lambda, String p) {}
 
   private record Placed(String path, Tensor q, Tensor lambda, Tensor p, float scale, int mask)
       implements Update {

@@ -91,8 +91,8 @@ public final class Trainer implements AutoCloseable {
   /**
    * A training that is wanted.
    *
-   * @param statistics gathers what criteria need, while AdaLoRA's ranks stay as they are; null:
-   *     nothing is gathered
+   * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
+   *     gathered
    */
   record Request(TrainingRun run, StepListener listener, RoundStatistics statistics) {}
 
@@ -114,8 +114,8 @@ public final class Trainer implements AutoCloseable {
   /**
    * Trains. The head of a regression is no longer standardised afterwards.
    *
-   * @param statistics gathers what criteria need, while AdaLoRA's ranks stay as they are; null:
-   *     nothing is gathered
+   * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
+   *     gathered
    * @throws CancellationException if the listener says so
    * @throws IllegalStateException if the loss is not finite
    */
@@ -172,7 +172,8 @@ public final class Trainer implements AutoCloseable {
       TrainingRun run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
     try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode);
         StepLosses losses = new StepLosses(encoder.device(), 1)) {
-      GradientPasses.Member member = new GradientPasses.Member(run, prefix, losses, 1);
+      GradientPasses.Member member =
+          new GradientPasses.Member(run, prefix, losses, run.modules().trainingHooks(1, true), 1);
       passes.step(List.of(new GradientPasses.Step(member, batch, step, statistics)));
       return losses.read()[0];
     }

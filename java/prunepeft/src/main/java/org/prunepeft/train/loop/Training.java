@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
+import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.Optimizer;
@@ -34,7 +35,10 @@ final class Training implements AutoCloseable {
   private final int steps;
   private final FrozenPrefix validationPrefix;
   private final Optimizer optimizer;
-  private final RankAllocator ranks;
+
+  /** What the modules do beside their forward passes. */
+  private final List<TrainingHook> hooks = new ArrayList<>();
+
   private final Snapshot snapshot;
   private final StepLosses losses;
   private final GradientPasses.Member member;
@@ -81,10 +85,11 @@ final class Training implements AutoCloseable {
       validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
       losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
       optimizer = own(new Optimizer(settings, groups));
-      // Where modules are judged as wholes, what AdaLoRA's budget leaves of them would blur it.
-      ranks = own(statistics == null ? RankAllocator.of(run.modules(), steps) : null);
+      for (TrainingHook hook : run.modules().trainingHooks(steps, statistics != null)) {
+        hooks.add(own(hook));
+      }
       snapshot = own(run.validation() == null ? null : new Snapshot(groups));
-      member = new GradientPasses.Member(run, prefix, losses, steps);
+      member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -151,13 +156,9 @@ final class Training implements AutoCloseable {
   boolean stepDone() {
     try {
       step++;
-      if (ranks != null) {
-        ranks.observe(step);
-      }
+      hooks.forEach(hook -> hook.beforeStep(step));
       optimizer.step(factor);
-      if (ranks != null) {
-        ranks.allocate(step);
-      }
+      hooks.forEach(hook -> hook.afterStep(step));
       unread.add(new Unread(step, factor, batch.rows()));
       if (losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD) {
         read();
@@ -198,9 +199,8 @@ final class Training implements AutoCloseable {
           Evaluation.of(
               trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix),
               run.validation().targets());
-      // Before the last choice, AdaLoRA has more singular values than the budget allows.
-      boolean within = ranks == null || ranks.settled(step);
-      if (within && (best == null || validation.primary() > best.primary())) {
+      boolean settled = hooks.stream().allMatch(hook -> hook.settled(step));
+      if (settled && (best == null || validation.primary() > best.primary())) {
         best = validation;
         bestEpoch = epoch;
         snapshot.take();

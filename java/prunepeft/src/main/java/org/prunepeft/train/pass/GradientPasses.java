@@ -18,6 +18,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.OutputMagnitudes;
+import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.supernet.JointModules;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
@@ -91,18 +92,26 @@ public final class GradientPasses implements AutoCloseable {
     private final TrainingRun run;
     private final FrozenPrefix prefix;
     private final StepLosses losses;
+    private final List<TrainingHook> hooks;
     private final int steps;
 
     /**
      * @param prefix null: all layers are computed each time; of all members or of none, and of as
      *     many layers
      * @param losses of its steps, to be read before there are too many
+     * @param hooks of its modules
      * @param steps how many it will have
      */
-    public Member(TrainingRun run, FrozenPrefix prefix, StepLosses losses, int steps) {
+    public Member(
+        TrainingRun run,
+        FrozenPrefix prefix,
+        StepLosses losses,
+        List<TrainingHook> hooks,
+        int steps) {
       this.run = run;
       this.prefix = prefix;
       this.losses = losses;
+      this.hooks = hooks;
       this.steps = steps;
     }
   }
@@ -321,8 +330,11 @@ public final class GradientPasses implements AutoCloseable {
       Tensor own = joint.parts.size() == 1 ? pooled : pooled.narrow(0, first, part.batch.rows());
       Tensor loss = head.loss(head.logits(own), targets.get(i), settings.labelSmoothing());
       losses.add(loss.detach());
-      Tensor penalty = part.member.run.modules().penalty();
-      Tensor share = (penalty == null ? loss : loss.add(penalty)).mul(new Scalar(part.share));
+      for (TrainingHook hook : part.member.hooks) {
+        Tensor penalty = hook.penalty();
+        loss = penalty == null ? loss : loss.add(penalty);
+      }
+      Tensor share = loss.mul(new Scalar(part.share));
       sum = sum == null ? share : sum.add(share);
       first += part.batch.rows();
     }

@@ -11,12 +11,12 @@ import org.prunepeft.model.SmallBert;
 /**
  * Random token sequences of different lengths for {@link SmallBert}, labelled by their first token.
  */
-final class SmallTask {
-  static final Schema SCHEMA = Schema.classification(List.of("a", "b", "c"));
+public final class SmallTask {
+  public static final Schema SCHEMA = Schema.classification(List.of("a", "b", "c"));
 
   private SmallTask() {}
 
-  static EncodedDataset draw(int examples, long seed) {
+  public static EncodedDataset draw(int examples, long seed) {
     Random random = new Random(seed);
     List<Encoding> encodings = new ArrayList<>();
     double[] labels = new double[examples];

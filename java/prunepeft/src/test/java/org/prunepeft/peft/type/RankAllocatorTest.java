@@ -1,7 +1,6 @@
-package org.prunepeft.train.loop;
+package org.prunepeft.peft.type;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -21,12 +20,15 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.supernet.PeftModules;
-import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.loop.SmallTask;
+import org.prunepeft.train.loop.StepListener;
+import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
 
 class RankAllocatorTest {
@@ -42,6 +44,21 @@ class RankAllocatorTest {
         PeftConfig.of(
             new LoraConfig(8, 16, 0, List.of("query", "output.dense")).withAdaLora(config), null);
     return new PeftModules(peft, SmallBert.CONFIG, peft.space(SmallBert.CONFIG).candidates());
+  }
+
+  private static TrainingHook hook(PeftModules modules, int steps) {
+    return modules.trainingHooks(steps, false).get(0);
+  }
+
+  private static List<AdaLora.Triplet> triplets(PeftModules modules) {
+    List<AdaLora.Triplet> triplets = new ArrayList<>();
+    for (String name : modules.groups().get("lora").names()) {
+      if (name.endsWith(".lora_E")) {
+        String path = name.replace(".lora_E", "");
+        triplets.add(new AdaLora.Triplet(path + ".lora_A", name, path + ".lora_B"));
+      }
+    }
+    return triplets;
   }
 
   @Test
@@ -83,7 +100,7 @@ class RankAllocatorTest {
       return sensitivity.get(name)[i] * uncertainty.get(name)[i];
     }
 
-    double score(PeftModules.Triplet triplet, int k, int rank, int inputs, int outputs) {
+    double score(AdaLora.Triplet triplet, int k, int rank, int inputs, int outputs) {
       double score = importance(triplet.lambda(), k);
       for (int i = 0; i < inputs; i++) {
         score += importance(triplet.q(), k * inputs + i) / inputs;
@@ -108,10 +125,10 @@ class RankAllocatorTest {
   void whatIsLeftHasTheHighestSmoothedImportance() {
     AdaLoraConfig config = new AdaLoraConfig(8, 3, 2, 3, 2, 0.7, 0.9, 0.5, 13);
     try (PeftModules modules = modules(config);
-        RankAllocator ranks = RankAllocator.of(modules, 13)) {
+        TrainingHook ranks = hook(modules, 13)) {
       FlatParameters group = modules.groups().get("lora");
       Reference reference = new Reference(config);
-      List<PeftModules.Triplet> triplets = modules.triplets();
+      List<AdaLora.Triplet> triplets = triplets(modules);
       Set<String> last = new HashSet<>();
       for (int step = 1; step <= 13; step++) {
         for (String name : group.names()) {
@@ -122,8 +139,8 @@ class RankAllocatorTest {
                 name, Torch.toFloats(group.get(name)), Torch.toFloats(group.gradient(name)));
           }
         }
-        ranks.observe(step);
-        ranks.allocate(step);
+        ranks.beforeStep(step);
+        ranks.afterStep(step);
         if (config.chooses(step)) {
           last = best(reference, group, triplets, config.budget(step, triplets.size()));
         }
@@ -140,9 +157,9 @@ class RankAllocatorTest {
   void ofEqualScoresTheFirstStay() {
     AdaLoraConfig config = new AdaLoraConfig(8, 3, 0, 1, 1, 0.85, 0.85, 0.5, 5);
     try (PeftModules modules = modules(config);
-        RankAllocator ranks = RankAllocator.of(modules, 5)) {
+        TrainingHook ranks = hook(modules, 5)) {
       FlatParameters group = modules.groups().get("lora");
-      List<PeftModules.Triplet> triplets = modules.triplets();
+      List<AdaLora.Triplet> triplets = triplets(modules);
       // Without gradients all scores are 0, but for two of the last triplet.
       group.names().forEach(name -> fill(group.get(name)));
       String last = triplets.get(triplets.size() - 1).lambda();
@@ -152,24 +169,24 @@ class RankAllocatorTest {
         gradient.put(4, 0.5f).put(6, 1);
       }
       List<String> order = new ArrayList<>(List.of(last + 6, last + 4));
-      for (PeftModules.Triplet triplet : triplets) {
+      for (AdaLora.Triplet triplet : triplets) {
         for (int k = 0; k < 8; k++) {
           order.add(triplet.lambda() + k);
         }
       }
       order = order.stream().distinct().toList();
       for (int step = 1; step <= 5; step++) {
-        ranks.observe(step);
-        ranks.allocate(step);
+        ranks.beforeStep(step);
+        ranks.afterStep(step);
         int budget = config.withTotalStep(5).budget(step, triplets.size());
         assertEquals(Set.copyOf(order.subList(0, budget)), left(group, triplets), "step " + step);
       }
     }
   }
 
-  private static Set<String> left(FlatParameters group, List<PeftModules.Triplet> triplets) {
+  private static Set<String> left(FlatParameters group, List<AdaLora.Triplet> triplets) {
     Set<String> left = new HashSet<>();
-    for (PeftModules.Triplet triplet : triplets) {
+    for (AdaLora.Triplet triplet : triplets) {
       float[] values = Torch.toFloats(group.get(triplet.lambda()));
       for (int k = 0; k < values.length; k++) {
         if (values[k] != 0) {
@@ -181,9 +198,9 @@ class RankAllocatorTest {
   }
 
   private static Set<String> best(
-      Reference reference, FlatParameters group, List<PeftModules.Triplet> triplets, int budget) {
+      Reference reference, FlatParameters group, List<AdaLora.Triplet> triplets, int budget) {
     Map<String, Double> scores = new HashMap<>();
-    for (PeftModules.Triplet triplet : triplets) {
+    for (AdaLora.Triplet triplet : triplets) {
       int inputs = (int) group.shape(triplet.q())[1];
       int outputs = (int) group.shape(triplet.p())[0];
       for (int k = 0; k < 8; k++) {
@@ -201,10 +218,10 @@ class RankAllocatorTest {
         PeftModules modules = modules(new AdaLoraConfig(8, 3, 0, 0, 1, 0.85, 0.85, 0.3, 9))) {
       FlatParameters group = modules.groups().get("lora");
       group.names().forEach(name -> fill(group.get(name)));
-      Tensor penalty = modules.penalty();
+      Tensor penalty = hook(modules, 9).penalty();
       assertEquals(penalty(modules, null, 0, 0), penalty.item_double(), 1e-4);
       penalty.backward();
-      for (PeftModules.Triplet triplet : modules.triplets()) {
+      for (AdaLora.Triplet triplet : triplets(modules)) {
         for (String name : List.of(triplet.q(), triplet.p())) {
           float[] gradient = Torch.toFloats(group.gradient(name));
           int i = random.nextInt(gradient.length);
@@ -224,7 +241,7 @@ class RankAllocatorTest {
   private static double penalty(PeftModules modules, String moved, int place, double by) {
     FlatParameters group = modules.groups().get("lora");
     double sum = 0;
-    for (PeftModules.Triplet triplet : modules.triplets()) {
+    for (AdaLora.Triplet triplet : triplets(modules)) {
       for (String name : List.of(triplet.q(), triplet.p())) {
         float[] given = Torch.toFloats(group.get(name));
         double[] values = new double[given.length];
@@ -249,7 +266,7 @@ class RankAllocatorTest {
         sum += Math.sqrt(squares);
       }
     }
-    return 0.3 * sum / (2 * modules.triplets().size());
+    return 0.3 * sum / (2 * triplets(modules).size());
   }
 
   @Test
@@ -267,18 +284,17 @@ class RankAllocatorTest {
               StepListener.NONE);
       // 20 steps; the last choice is made after step 16, which is in the last epoch.
       assertEquals(4, result.bestEpoch());
-      int left = left(modules.groups().get("lora"), modules.triplets()).size();
-      assertEquals(2 * modules.triplets().size(), left);
+      int left = left(modules.groups().get("lora"), triplets(modules)).size();
+      assertEquals(2 * triplets(modules).size(), left);
     }
   }
 
   @Test
-  void otherModulesHaveNoAllocator() {
+  void otherModulesHaveNoHook() {
     PeftConfig plain = PeftConfig.of(new LoraConfig(2, 4, 0, List.of("query")), null);
     try (PeftModules modules =
         new PeftModules(plain, SmallBert.CONFIG, plain.space(SmallBert.CONFIG).candidates())) {
-      assertNull(RankAllocator.of(modules, 5));
-      assertNull(modules.penalty());
+      assertEquals(List.of(), modules.trainingHooks(5, false));
     }
   }
 }

@@ -1,4 +1,4 @@
-package org.prunepeft.train.loop;
+package org.prunepeft.peft.type;
 
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
@@ -9,7 +9,6 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.peft.AdaLoraConfig;
-import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 
@@ -21,9 +20,9 @@ import org.prunepeft.torch.FlatParameters;
  *
  * <p>All of it is computed where the parameters lie, and nothing is read back.
  */
-public final class RankAllocator implements AutoCloseable {
+final class RankAllocator implements AutoCloseable {
   private final FlatParameters parameters;
-  private final List<PeftModules.Triplet> triplets;
+  private final List<AdaLora.Triplet> triplets;
   private final AdaLoraConfig config;
   private final PointerScope scope;
   private final Tensor sensitivity;
@@ -39,8 +38,7 @@ public final class RankAllocator implements AutoCloseable {
    * @param parameters those of the triplets; stay the caller's
    * @param config with the training's total steps
    */
-  RankAllocator(
-      FlatParameters parameters, List<PeftModules.Triplet> triplets, AdaLoraConfig config) {
+  RankAllocator(FlatParameters parameters, List<AdaLora.Triplet> triplets, AdaLoraConfig config) {
     this.parameters = parameters;
     this.triplets = triplets;
     this.config = config;
@@ -68,18 +66,8 @@ public final class RankAllocator implements AutoCloseable {
   }
 
   /** What a tensor of the parameters' layout has for a triplet's singular values. */
-  private Tensor values(Tensor flat, PeftModules.Triplet triplet) {
+  private Tensor values(Tensor flat, AdaLora.Triplet triplet) {
     return parameters.view(flat, triplet.lambda()).view(-1);
-  }
-
-  /** Null if the modules are no AdaLoRA. */
-  static RankAllocator of(PeftModules modules, int steps) {
-    return modules.triplets().isEmpty()
-        ? null
-        : new RankAllocator(
-            modules.groups().get("lora"),
-            modules.triplets(),
-            modules.adaLora().withTotalStep(steps));
   }
 
   /** Whether the choice is the last after a step, 1-based. */
@@ -132,7 +120,7 @@ public final class RankAllocator implements AutoCloseable {
   private Tensor scores() {
     Tensor importance = sensitivity.mul(uncertainty);
     TensorVector scores = new TensorVector();
-    for (PeftModules.Triplet triplet : triplets) {
+    for (AdaLora.Triplet triplet : triplets) {
       Tensor q = parameters.view(importance, triplet.q()).mean(1L);
       Tensor p = parameters.view(importance, triplet.p()).mean(0L);
       scores.push_back(values(importance, triplet).add(q).add(p));
