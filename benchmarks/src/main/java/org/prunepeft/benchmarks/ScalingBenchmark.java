@@ -21,8 +21,8 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
-import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.head.Head;
 

@@ -21,7 +21,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.type.PeftConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;

@@ -23,7 +23,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.type.PeftConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.report.Environment;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;

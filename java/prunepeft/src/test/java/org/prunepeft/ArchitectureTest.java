@@ -111,8 +111,6 @@ class ArchitectureTest {
     noClasses()
         .that()
         .resideInAPackage("org.prunepeft.train..")
-        .and()
-        .doNotHaveFullyQualifiedName("org.prunepeft.train.loop.SupernetTraining")
         .should()
         .dependOnClassesThat()
         .resideInAPackage("org.prunepeft.peft.type..")

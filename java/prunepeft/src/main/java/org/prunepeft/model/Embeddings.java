@@ -79,15 +79,13 @@ record Embeddings(
 
   /** [T,width], or [B,T,width] where a position depends on the tokens before it. */
   private Tensor positions(EncoderInput input) {
-    return switch (config.architecture()) {
-      case ROBERTA, XLM_ROBERTA -> {
-        // Tokens that are no padding count from padding + 1 on; padding itself is at `padding`.
-        Scalar padding = new Scalar(config.padding());
-        Tensor real = input.ids().ne(padding).to(torch.ScalarType.Long);
-        Tensor places = torch.cumsum(real, 1).mul_(real).add_(padding);
-        yield torch.embedding(positions, places);
-      }
-      default -> positions.narrow(0, 0, input.length());
-    };
+    if (!config.architecture().positionsBehindPadding()) {
+      return positions.narrow(0, 0, input.length());
+    }
+    // Tokens that are no padding count from padding + 1 on; padding itself is at `padding`.
+    Scalar padding = new Scalar(config.padding());
+    Tensor real = input.ids().ne(padding).to(torch.ScalarType.Long);
+    Tensor places = torch.cumsum(real, 1).mul_(real).add_(padding);
+    return torch.embedding(positions, places);
   }
 }

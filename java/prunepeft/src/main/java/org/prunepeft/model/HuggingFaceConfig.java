@@ -58,8 +58,6 @@ public final class HuggingFaceConfig {
 
   private EncoderConfig bert(Architecture architecture) {
     int hidden = size("hidden_size");
-    boolean roberta =
-        architecture == Architecture.ROBERTA || architecture == Architecture.XLM_ROBERTA;
     return new EncoderConfig(
         architecture,
         size("num_hidden_layers"),
@@ -70,9 +68,9 @@ public final class HuggingFaceConfig {
         integer("max_position_embeddings", 512),
         integer("type_vocab_size", 2),
         number("layer_norm_eps", 1e-12),
-        architecture == Architecture.ELECTRA ? integer("embedding_size", 128) : hidden,
+        architecture.hasEmbeddingSize() ? integer("embedding_size", 128) : hidden,
         activation("hidden_act", "gelu"),
-        integer("pad_token_id", roberta ? 1 : 0),
+        integer("pad_token_id", architecture.positionsBehindPadding() ? 1 : 0),
         true,
         null,
         null);

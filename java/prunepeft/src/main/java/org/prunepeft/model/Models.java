@@ -326,11 +326,7 @@ public final class Models {
 
   private static Pretrained directory(HuggingFaceDirectory directory, EncoderConfig config)
       throws IOException {
-    boolean wordPiece =
-        switch (config.architecture()) {
-          case BERT, DISTILBERT, ELECTRA -> true;
-          default -> false;
-        };
+    boolean wordPiece = config.architecture().tokenizerModel().equals("WordPiece");
     byte[] tokenizer = directory.tokenizer(wordPiece);
     return new Pretrained(config, tokenizer, directory.tokenizerFiles(), directory.weights());
   }

@@ -24,7 +24,6 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
 import org.prunepeft.peft.TrainingHook;
-import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.ComputeDevice;

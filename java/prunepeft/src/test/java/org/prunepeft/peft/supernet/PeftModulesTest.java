@@ -27,7 +27,6 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
-import org.prunepeft.peft.type.PeftConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.torch.FlatParameters;

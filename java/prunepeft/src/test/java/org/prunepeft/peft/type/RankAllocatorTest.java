@@ -21,6 +21,7 @@ import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;

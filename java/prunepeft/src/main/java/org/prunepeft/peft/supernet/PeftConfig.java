@@ -1,4 +1,4 @@
-package org.prunepeft.peft.type;
+package org.prunepeft.peft.supernet;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -7,6 +7,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.ModuleTypes;
+import org.prunepeft.peft.type.BuiltInTypes;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 
@@ -28,23 +29,7 @@ public record PeftConfig(List<ModuleType> types) {
 
   /** Low-rank updates and bottleneck adapters; a null configuration leaves the kind out. */
   public static PeftConfig of(LoraConfig lora, AdapterConfig adapter) {
-    List<ModuleType> types = new ArrayList<>();
-    if (lora != null && lora.perProjection()) {
-      lora.targets().forEach(target -> types.add(lowRank(lora, "lora." + target, List.of(target))));
-    } else if (lora != null) {
-      types.add(lowRank(lora, "lora", lora.targets()));
-    }
-    if (adapter != null) {
-      types.addAll(BottleneckAdapter.of(adapter));
-    }
-    return new PeftConfig(types);
-  }
-
-  private static ModuleType lowRank(LoraConfig config, String name, List<String> targets) {
-    if (config.adaLora() != null) {
-      return new AdaLora(config, name, targets);
-    }
-    return config.dora() ? new Dora(config, name, targets) : new Lora(config, name, targets);
+    return of(lora, adapter, List.of());
   }
 
   /**
@@ -54,10 +39,7 @@ public record PeftConfig(List<ModuleType> types) {
    * @throws IllegalArgumentException if one is not known, or there is no type at all
    */
   public static PeftConfig of(LoraConfig lora, AdapterConfig adapter, List<String> others) {
-    List<ModuleType> types = new ArrayList<>();
-    if (lora != null || adapter != null) {
-      types.addAll(of(lora, adapter).types);
-    }
+    List<ModuleType> types = new ArrayList<>(BuiltInTypes.of(lora, adapter));
     others.forEach(name -> types.add(ModuleTypes.byName(name)));
     return new PeftConfig(types);
   }
