@@ -24,8 +24,8 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
+import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
-import org.prunepeft.settings.Selection;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.loop.SupernetTraining;
 
@@ -45,7 +45,7 @@ public final class PrunePeft {
    *
    * @param setup model, data, supernet, training, and where the run is kept
    * @param settings budget, warm-up and rounds
-   * @param progress is told how far it is, and may cancel
+   * @param progress follows the run, and may cancel it
    * @return what was found, and what it cost
    * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is
    *     written then
@@ -62,7 +62,7 @@ public final class PrunePeft {
    *
    * @param setup model, data, supernet, training, and where the run is kept
    * @param settings budget, warm-up and rounds
-   * @param progress is told how far it is, and may cancel
+   * @param progress follows the run, and may cancel it
    * @param shared what {@link SeedRuns#together} gives each run; null: it is alone
    * @return what was found, and what it cost
    */
@@ -177,14 +177,14 @@ public final class PrunePeft {
    *
    * @param setup model, data, supernet, training, and where the run is kept
    * @param selection what is trained beside the head
-   * @param progress is told how far it is, and may cancel
+   * @param progress follows the run, and may cancel it
    * @return what was trained, and how good it is
    * @throws IllegalArgumentException if a setting or a name is out of range; nothing is written
    *     then
    * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
    *     says so
    */
-  public static TrainOutcome train(Setup setup, Selection selection, ProgressListener progress) {
+  public static TrainOutcome train(Setup setup, ModuleChoice selection, ProgressListener progress) {
     return train(setup, selection, progress, null);
   }
 
@@ -194,12 +194,12 @@ public final class PrunePeft {
    * @param setup model, data, supernet, training, and where the run is kept
    * @param selection what is trained beside the head; not full fine-tuning, which changes the
    *     encoder
-   * @param progress is told how far it is, and may cancel
+   * @param progress follows the run, and may cancel it
    * @param shared what {@link SeedRuns#together} gives each run; null: it is alone
    * @return what was trained, and how good it is
    */
   public static TrainOutcome train(
-      Setup setup, Selection selection, ProgressListener progress, SharedEncoder shared) {
+      Setup setup, ModuleChoice selection, ProgressListener progress, SharedEncoder shared) {
     if (selection.trainsEncoder() && setup.precision() != Precision.FLOAT32) {
       throw new IllegalArgumentException(
           "full fine-tuning computes in float32, got precision " + setup.precision());

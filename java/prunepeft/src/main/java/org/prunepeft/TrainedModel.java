@@ -250,7 +250,7 @@ public final class TrainedModel implements AutoCloseable {
     return setup;
   }
 
-  /** {@return what it was trained to tell} */
+  /** {@return what it was trained to predict} */
   public Schema schema() {
     return schema;
   }
@@ -275,7 +275,7 @@ public final class TrainedModel implements AutoCloseable {
    *
    * @param task its name; null: the run's own
    * @param data directory of its data; null: the run's, if the task is read from one
-   * @throws IllegalArgumentException if the task is not known, or tells something else than the
+   * @throws IllegalArgumentException if the task is not known, or predicts something else than the
    *     run's
    */
   public Dataset dataset(String task, Path data) {
@@ -342,8 +342,8 @@ public final class TrainedModel implements AutoCloseable {
     if (texts != schema.textColumns()) {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
-              ? "the run tells from single texts, but two columns of texts are named"
-              : "the run tells from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
+              ? "the run predicts from single texts, but two columns of texts are named"
+              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
     }
   }
 
@@ -357,8 +357,8 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * {@return what the model tells of examples, in their order: classes with their probabilities, or
-   * numbers}
+   * {@return what the model predicts of examples, in their order: classes with their probabilities,
+   * or numbers}
    *
    * @param examples whose targets are not looked at
    */

@@ -46,7 +46,7 @@ final class FileOptions {
       fallbackValue = "true",
       defaultValue = "false",
       paramLabel = "true|false",
-      description = "Labels are numbers to be told, not classes.")
+      description = "Labels are numbers to be predicted, not classes.")
   boolean regression;
 
   @Option(

@@ -123,7 +123,7 @@ class ExportTest {
             "head.safetensors",
             "prunepeft.json"),
         names(model));
-    // The frozen encoder now tells what the modules had learned.
+    // The frozen encoder now gives what the modules had learned.
     Path head = temporary.resolve("merged-head");
     Call.of(
             "train",

@@ -97,7 +97,7 @@ class OwnFilesTest {
     assertTrue(call.err().contains("line 1: unknown column 'hypothesis'"), call.err());
     Path lines = Files.writeString(temporary.resolve("lines.txt"), "a text\n");
     call = Call.of("predict", run.toString(), lines.toString()).exits(2);
-    assertTrue(call.err().contains("the run tells from pairs of texts"), call.err());
+    assertTrue(call.err().contains("the run predicts from pairs of texts"), call.err());
   }
 
   @Test

@@ -12,7 +12,7 @@ public interface Task {
    */
   String name();
 
-  /** {@return what is told from what, in a sentence} */
+  /** {@return what is predicted from what, in a sentence} */
   String description();
 
   /** {@return where the data comes from} */
@@ -21,7 +21,7 @@ public interface Task {
   /** {@return under which licence the data may be used} */
   String licence();
 
-  /** {@return whether a class or a number is told} */
+  /** {@return whether a class or a number is predicted} */
   default TaskKind kind() {
     return TaskKind.CLASSIFICATION;
   }

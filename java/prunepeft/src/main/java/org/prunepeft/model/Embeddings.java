@@ -27,7 +27,7 @@ record Embeddings(
     Tensor projectionBias,
     LayerNorm norm) {
 
-  static Embeddings read(Weights weights, EncoderConfig config) throws IOException {
+  static Embeddings read(EncoderWeights weights, EncoderConfig config) throws IOException {
     long width = config.embedding();
     long hidden = config.hidden();
     boolean deberta = config.architecture() == Architecture.DEBERTA_V2;

@@ -146,7 +146,7 @@ public final class Models {
      * @throws org.prunepeft.io.FormatException if the weights are of another architecture
      */
     public Checkpoint encoder() throws IOException {
-      return new Weights(weights, config).encoder();
+      return new EncoderWeights(weights, config).encoder();
     }
 
     /**

@@ -17,8 +17,8 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
-import org.prunepeft.settings.Selection;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
@@ -85,7 +85,7 @@ public final class RunRecord {
   }
 
   /** The configuration of a plain training as it is run. */
-  public void configuration(Session session, Selection selection, List<Candidate> modules) {
+  public void configuration(Session session, ModuleChoice selection, List<Candidate> modules) {
     Map<String, Object> config = common("train", session);
     config.put("selection", selection);
     begin(session, config);
@@ -132,7 +132,7 @@ public final class RunRecord {
   }
 
   /** The last of a plain training. */
-  public void complete(Session session, Session.Trained trained, Selection selection) {
+  public void complete(Session session, Session.Trained trained, ModuleChoice selection) {
     if (directory == null) {
       return;
     }

@@ -13,7 +13,7 @@ import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.Reading;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
-import org.prunepeft.settings.Selection;
+import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 
 /** The summary of a run in Markdown that reads well in a terminal. */
@@ -49,7 +49,7 @@ final class Summary {
     return summary.text.toString();
   }
 
-  static String of(Setup setup, Selection selection, TrainOutcome outcome, SearchSpace space) {
+  static String of(Setup setup, ModuleChoice selection, TrainOutcome outcome, SearchSpace space) {
     Summary summary = new Summary();
     summary.line(
         "# PrunePEFT: %s on %s, seed %d, modules: %s",

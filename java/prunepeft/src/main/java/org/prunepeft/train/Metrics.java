@@ -17,7 +17,7 @@ public final class Metrics {
   /**
    * A metric of predictions.
    *
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be told
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
    * @throws IllegalArgumentException if the lengths differ or are 0
    * @throws IllegalStateException if the metric is not for the predictions' kind of task
    */

@@ -12,7 +12,7 @@ import java.util.List;
  * @param ids [rows · length] token ids, 0 where padded
  * @param types [rows · length] segment ids, 0 where padded
  * @param mask [rows · length] 1 for a token, 0 for padding
- * @param targets [rows] numbers of the classes, or the numbers to be told
+ * @param targets [rows] numbers of the classes, or the numbers to be predicted
  * @param indices [rows] each example's place in the data set
  */
 public record Batch(

@@ -32,7 +32,7 @@ public final class EncodedDataset {
   /**
    * Examples that are token ids already.
    *
-   * @param targets of each: the number of its class, or the number to be told
+   * @param targets of each: the number of its class, or the number to be predicted
    * @throws IllegalArgumentException if there are more or fewer targets than encodings
    */
   public static EncodedDataset of(List<Encoding> encodings, double[] targets) {
@@ -59,7 +59,7 @@ public final class EncodedDataset {
     return encodings[i].types().clone();
   }
 
-  /** The number of an example's class, or the number to be told; NaN if not known. */
+  /** The number of an example's class, or the number to be predicted; NaN if not known. */
   public double target(int i) {
     return targets[i];
   }

@@ -41,7 +41,7 @@ public final class LabelReader {
     if (schema.kind() == TaskKind.REGRESSION) {
       if (!isNumber(row.label())) {
         throw new DataException(
-            "%s, line %d: a number is to be told, but the label is '%s'"
+            "%s, line %d: a number is to be predicted, but the label is '%s'"
                 .formatted(file, row.line(), shortened(row.label())));
       }
       return Double.parseDouble(row.label());

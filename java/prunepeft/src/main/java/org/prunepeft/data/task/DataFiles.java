@@ -15,7 +15,7 @@ import org.prunepeft.data.TaskKind;
  * @param validation to choose the best epoch by; null: a part of the training file
  * @param test to report on; null: a part of the training file
  * @param columns where texts and labels are, in all files
- * @param kind whether labels are names of classes or numbers to be told
+ * @param kind whether labels are names of classes or numbers to be predicted
  * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and macro
  *     F1, or both correlations
  */
@@ -28,7 +28,7 @@ public record DataFiles(
    * @param validation to choose the best epoch by; null: a part of the training file
    * @param test to report on; null: a part of the training file
    * @param columns where texts and labels are, in all files
-   * @param kind whether labels are names of classes or numbers to be told
+   * @param kind whether labels are names of classes or numbers to be predicted
    * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and
    *     macro F1, or both correlations
    * @throws IllegalArgumentException if a metric is not for such a task

@@ -32,18 +32,18 @@ import org.prunepeft.text.Spelling;
  */
 public final class DatasetDirectory {
   /** Parts, with the names that they go by. */
-  private enum Part {
+  private enum Split {
     TRAIN("train", "training"),
     VALIDATION("validation", "valid", "val", "dev"),
     TEST("test", "testing", "eval", "evaluation");
 
     private final List<String> names;
 
-    Part(String... names) {
+    Split(String... names) {
       this.names = List.of(names);
     }
 
-    static Optional<Part> of(String name) {
+    static Optional<Split> of(String name) {
       String lower = name.toLowerCase(Locale.ROOT);
       return Stream.of(values()).filter(part -> part.names.contains(lower)).findFirst();
     }
@@ -58,7 +58,7 @@ public final class DatasetDirectory {
   private static final Pattern SHARD = Pattern.compile("-\\d{5}-of-\\d{5}$");
 
   private final Path directory;
-  private final Map<Part, Path> parts = new EnumMap<>(Part.class);
+  private final Map<Split, Path> parts = new EnumMap<>(Split.class);
 
   /**
    * Looks a directory through.
@@ -83,13 +83,13 @@ public final class DatasetDirectory {
       } else {
         declared(files, chosen(configs, config));
       }
-      if (!parts.containsKey(Part.TRAIN)) {
+      if (!parts.containsKey(Split.TRAIN)) {
         requireNoArrow();
       }
     } catch (IOException e) {
       throw new DataException("can't read %s: %s".formatted(directory, e.getMessage()), e);
     }
-    if (!parts.containsKey(Part.TRAIN)) {
+    if (!parts.containsKey(Split.TRAIN)) {
       throw new DataException(
           "%s has no file to train on, such as data/train-00000-of-00001.parquet%s"
               .formatted(directory, config == null ? "" : ", in the configuration " + config));
@@ -118,7 +118,7 @@ public final class DatasetDirectory {
    * @return the file
    */
   public Path train() {
-    return parts.get(Part.TRAIN);
+    return parts.get(Split.TRAIN);
   }
 
   /**
@@ -127,7 +127,7 @@ public final class DatasetDirectory {
    * @return the file, or null
    */
   public Path validation() {
-    return parts.get(Part.VALIDATION);
+    return parts.get(Split.VALIDATION);
   }
 
   /**
@@ -138,7 +138,7 @@ public final class DatasetDirectory {
    * @return the file, or null
    */
   public Path test(Columns columns) {
-    Path file = parts.get(Part.TEST);
+    Path file = parts.get(Split.TEST);
     if (file == null) {
       return null;
     }
@@ -214,11 +214,11 @@ public final class DatasetDirectory {
     JsonNode data = config.path("data_files");
     if (!data.isArray() || data.isEmpty() || !data.get(0).isObject()) {
       // One pattern or several, all of one part.
-      put(Part.TRAIN, matching(files, data));
+      put(Split.TRAIN, matching(files, data));
       return;
     }
     for (JsonNode entry : data) {
-      Part.of(entry.path("split").asText())
+      Split.of(entry.path("split").asText())
           .ifPresent(part -> put(part, matching(files, entry.path("path"))));
     }
   }
@@ -234,12 +234,12 @@ public final class DatasetDirectory {
   }
 
   private void byName(List<Path> files, String config) {
-    Map<Part, List<Path>> found = new EnumMap<>(Part.class);
+    Map<Split, List<Path>> found = new EnumMap<>(Split.class);
     List<String> places = config == null ? List.of("", "data") : List.of(config);
     for (Path file : files) {
       Path parent = file.getParent();
       if (places.contains(parent == null ? "" : parent.toString())) {
-        Part.of(stem(file))
+        Split.of(stem(file))
             .ifPresent(part -> found.computeIfAbsent(part, key -> new ArrayList<>()).add(file));
       }
     }
@@ -253,7 +253,7 @@ public final class DatasetDirectory {
   }
 
   /** The first of shards stands for all. */
-  private void put(Part part, List<Path> files) {
+  private void put(Split part, List<Path> files) {
     if (files.isEmpty()) {
       return;
     }

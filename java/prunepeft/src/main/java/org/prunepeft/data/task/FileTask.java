@@ -122,7 +122,7 @@ public final class FileTask implements Task {
     }
     if (labels.size() > rows.size() / 2 && labels.stream().allMatch(LabelReader::isNumber)) {
       throw new IllegalArgumentException(
-          "%s has %d different numbers in %d labels, column '%s'; if the number itself is to be told, say --do-regression"
+          "%s has %d different numbers in %d labels, column '%s'; if the number itself is to be predicted, say --do-regression"
               .formatted(files.train(), labels.size(), rows.size(), files.columns().label()));
     }
     if (labels.stream().allMatch(label -> label.matches("-?[0-9]{1,18}"))) {

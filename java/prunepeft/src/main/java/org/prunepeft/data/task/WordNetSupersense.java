@@ -24,7 +24,7 @@ import org.prunepeft.io.AssetException;
 import org.prunepeft.io.Assets;
 
 /**
- * Which of 26 supersenses a noun has, told from its definition in WordNet 3.1.
+ * Which of 26 supersenses a noun has, predicted from its definition in WordNet 3.1.
  *
  * <p>The data is {@code data.noun}, a line for each set of synonyms (format: <a
  * href="https://wordnet.princeton.edu/documentation/wndb5wn">wndb(5WN)</a>): byte offset, two-digit

@@ -39,7 +39,7 @@ final class AdaLora extends LowRankType {
 
   @Override
   Update update(String path, List<Tensor> tensors) {
-    return new Placed(
+    return new AdaLoraUpdate(
         path,
         tensors.get(0),
         tensors.get(1),
@@ -88,8 +88,8 @@ final class AdaLora extends LowRankType {
    */
   record Triplet(String q, String lambda, String p) {}
 
-  private record Placed(String path, Tensor q, Tensor lambda, Tensor p, float scale, int mask)
-      implements Update {
+  private record AdaLoraUpdate(
+      String path, Tensor q, Tensor lambda, Tensor p, float scale, int mask) implements Update {
     @Override
     public LoraLinear.Branch branch(long firstRow) {
       return new LoraLinear.Branch(q.mul(lambda), p, scale, mask, firstRow);

@@ -88,7 +88,7 @@ final class BottleneckAdapter implements ModuleType {
     SerialAdapterOp.Weights weights =
         new SerialAdapterOp.Weights(
             tensors.get(0), tensors.get(1), tensors.get(2), tensors.get(3), config.nonLinearity());
-    return new Module(moduleName(layer), place, input, config.scaling(), weights);
+    return new AdapterModule(moduleName(layer), place, input, config.scaling(), weights);
   }
 
   @Override
@@ -118,7 +118,7 @@ final class BottleneckAdapter implements ModuleType {
     return List.of();
   }
 
-  private record Module(
+  private record AdapterModule(
       String name, Place place, Input input, double scaling, SerialAdapterOp.Weights weights)
       implements PeftModule {
     @Override

@@ -42,7 +42,7 @@ final class Dora extends LowRankType {
 
   @Override
   Update update(String path, List<Tensor> tensors) {
-    return new Placed(
+    return new DoraUpdate(
         path,
         tensors.get(0),
         tensors.get(1),
@@ -92,7 +92,7 @@ final class Dora extends LowRankType {
     return v.to(torch.ScalarType.Double).square().sum(1L).sqrt().to(torch.ScalarType.Float);
   }
 
-  private record Placed(String path, Tensor a, Tensor b, Tensor change, float scale, int mask)
+  private record DoraUpdate(String path, Tensor a, Tensor b, Tensor change, float scale, int mask)
       implements Update {
     @Override
     public LoraLinear.Branch branch(long firstRow) {

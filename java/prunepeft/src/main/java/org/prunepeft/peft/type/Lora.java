@@ -10,7 +10,7 @@ import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.torch.LoraLinear;
 
-/** The parallel adapter, LoRA (Hu et al. 2022): W + s·B·A. Starts without effect, B = 0. */
+/** LoRA (Hu et al. 2022): W + s·B·A. Starts without effect, B = 0. */
 final class Lora extends LowRankType {
   Lora(LoraConfig config, String name, List<String> targets) {
     super(config, name, targets);
@@ -35,7 +35,7 @@ final class Lora extends LowRankType {
 
   @Override
   Update update(String path, List<Tensor> tensors) {
-    return new Placed(
+    return new LoraUpdate(
         path, tensors.get(0), tensors.get(1), (float) config.scale(path), maskNumber(path));
   }
 
@@ -57,7 +57,8 @@ final class Lora extends LowRankType {
     return List.of(part.a(), part.b());
   }
 
-  private record Placed(String path, Tensor a, Tensor b, float scale, int mask) implements Update {
+  private record LoraUpdate(String path, Tensor a, Tensor b, float scale, int mask)
+      implements Update {
     @Override
     public LoraLinear.Branch branch(long firstRow) {
       return new LoraLinear.Branch(a, b, scale, mask, firstRow);

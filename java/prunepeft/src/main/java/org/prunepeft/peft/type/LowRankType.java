@@ -17,7 +17,9 @@ import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
 import org.prunepeft.torch.LoraLinear;
 
-/** What LoRA and its kin share: low-rank updates of some projections of a layer are one module. */
+/**
+ * What LoRA and its variants share: low-rank updates of some projections of a layer are one module.
+ */
 abstract class LowRankType implements ModuleType {
   public final LoraConfig config;
   private final String name;
@@ -67,14 +69,14 @@ abstract class LowRankType implements ModuleType {
     }
   }
 
-  private record Place(String path, List<Parameter> parameters) {}
+  private record Target(String path, List<Parameter> parameters) {}
 
-  private List<Place> places(EncoderConfig encoder, int layer) {
-    List<Place> places = new ArrayList<>();
+  private List<Target> places(EncoderConfig encoder, int layer) {
+    List<Target> places = new ArrayList<>();
     for (String target : targets) {
       Projection projection = encoder.architecture().projection(target);
       String path = encoder.path(layer, projection);
-      places.add(new Place(path, parameters(encoder, projection, path)));
+      places.add(new Target(path, parameters(encoder, projection, path)));
     }
     return places;
   }
@@ -88,12 +90,12 @@ abstract class LowRankType implements ModuleType {
   public final PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
     List<Update> updates = new ArrayList<>();
     int first = 0;
-    for (Place place : places(encoder, layer)) {
+    for (Target place : places(encoder, layer)) {
       int end = first + place.parameters.size();
       updates.add(update(place.path, tensors.subList(first, end)));
       first = end;
     }
-    return new Module(updates, (float) config.dropout());
+    return new LowRankModule(updates, (float) config.dropout());
   }
 
   @Override
@@ -101,7 +103,7 @@ abstract class LowRankType implements ModuleType {
       EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors, BaseWeights base) {
     List<AdapterPart> parts = new ArrayList<>();
     int first = 0;
-    for (Place place : places(encoder, layer)) {
+    for (Target place : places(encoder, layer)) {
       int end = first + place.parameters.size();
       parts.add(part(layer, place.path, tensors.subList(first, end), base));
       first = end;
@@ -113,7 +115,7 @@ abstract class LowRankType implements ModuleType {
   public final List<SafeTensors.Tensor> tensors(
       EncoderConfig encoder, int layer, List<AdapterPart> parts, BaseWeights base) {
     List<SafeTensors.Tensor> tensors = new ArrayList<>();
-    for (Place place : places(encoder, layer)) {
+    for (Target place : places(encoder, layer)) {
       for (AdapterPart part : parts) {
         if (part instanceof LowRank update && update.path().equals(place.path)) {
           tensors.addAll(tensors(update, base));
@@ -123,7 +125,7 @@ abstract class LowRankType implements ModuleType {
     return tensors;
   }
 
-  private record Module(List<Update> updates, float dropout) implements PeftModule {
+  private record LowRankModule(List<Update> updates, float dropout) implements PeftModule {
     private Update on(FrozenLinear.Part part) {
       for (Update update : updates) {
         if (update.path().equals(part.path())) {

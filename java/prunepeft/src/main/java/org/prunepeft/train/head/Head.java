@@ -82,7 +82,7 @@ public final class Head implements AutoCloseable {
     return ComputeDevice.of(parameters.values());
   }
 
-  /** What it tells. */
+  /** What it predicts. */
   public Schema schema() {
     return schema;
   }
@@ -92,7 +92,7 @@ public final class Head implements AutoCloseable {
     return parameters;
   }
 
-  /** Outputs [B, outputs], scores or the number told, of pooled outputs [B, hidden]. */
+  /** Outputs [B, outputs], scores or the predicted number, of pooled outputs [B, hidden]. */
   public Tensor logits(Tensor pooled) {
     Tensor outputs =
         torch.linear(pooled, parameters.get(WEIGHT), new TensorOptional(parameters.get(BIAS)));
@@ -103,7 +103,7 @@ public final class Head implements AutoCloseable {
    * Targets as {@link #loss} takes them, on the head's device: [B] int64 classes, or [B, 1] float32
    * numbers.
    *
-   * @param targets [B] numbers of the classes, or the numbers to be told
+   * @param targets [B] numbers of the classes, or the numbers to be predicted
    */
   public Tensor targets(double[] targets) {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
@@ -156,7 +156,7 @@ public final class Head implements AutoCloseable {
     deviation = variance > 0 ? Math.sqrt(variance) : 1;
   }
 
-  /** Writes mean and deviation into weight and bias; what the head tells stays the same. */
+  /** Writes mean and deviation into weight and bias; what the head predicts stays the same. */
   public void fold() {
     if (!standardised()) {
       return;

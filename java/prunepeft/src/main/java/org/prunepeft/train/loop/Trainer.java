@@ -89,7 +89,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * A training that is wanted.
+   * A training to be made.
    *
    * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
    *     gathered
@@ -180,7 +180,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
-   * What modules and head tell of each example, without dropout.
+   * What modules and head predict of each example, without dropout.
    *
    * @param data targets are not looked at
    */

@@ -125,7 +125,7 @@ public final class GradientPasses implements AutoCloseable {
   public record Step(Member member, Batch batch, int step, RoundStatistics statistics) {}
 
   /** A part of such a batch, whose mean loss counts by its share of the step's examples. */
-  private record Part(
+  private record MicroBatch(
       Member member,
       Batch batch,
       int step,
@@ -166,7 +166,7 @@ public final class GradientPasses implements AutoCloseable {
       most = Math.max(most, batches.get(batches.size() - 1).size());
     }
     for (int microBatch = 0; microBatch < most; microBatch++) {
-      List<Part> parts = new ArrayList<>();
+      List<MicroBatch> parts = new ArrayList<>();
       for (int i = 0; i < steps.size(); i++) {
         if (microBatch < batches.get(i).size()) {
           parts.add(part(steps.get(i), batches.get(i).get(microBatch), microBatch));
@@ -181,8 +181,8 @@ public final class GradientPasses implements AutoCloseable {
     }
   }
 
-  private static Part part(Step step, Batch batch, int microBatch) {
-    return new Part(
+  private static MicroBatch part(Step step, Batch batch, int microBatch) {
+    return new MicroBatch(
         step.member,
         batch,
         step.step,
@@ -192,7 +192,7 @@ public final class GradientPasses implements AutoCloseable {
   }
 
   /** All to the length of the longest. */
-  private List<Part> padded(List<Part> parts) {
+  private List<MicroBatch> padded(List<MicroBatch> parts) {
     int longest = parts.stream().mapToInt(part -> part.batch.length()).max().orElseThrow();
     int multiple = mode.lengthMultiple;
     int whole = (longest + multiple - 1) / multiple * multiple;
@@ -200,7 +200,7 @@ public final class GradientPasses implements AutoCloseable {
     return parts.stream()
         .map(
             part ->
-                new Part(
+                new MicroBatch(
                     part.member,
                     part.batch.padded(length),
                     part.step,
@@ -210,9 +210,10 @@ public final class GradientPasses implements AutoCloseable {
         .toList();
   }
 
-  private void pass(List<Part> parts) {
+  private void pass(List<MicroBatch> parts) {
     try (PointerScope scope = new PointerScope()) {
-      EncoderInput input = input(Batch.concatenated(parts.stream().map(Part::batch).toList()));
+      EncoderInput input =
+          input(Batch.concatenated(parts.stream().map(MicroBatch::batch).toList()));
       Joint joint = new Joint(parts, tape, input);
       joint.begin(null);
       Tensor x = embedded(parts, joint, input);
@@ -240,7 +241,7 @@ public final class GradientPasses implements AutoCloseable {
   }
 
   /** What the first layer that is computed for all parts at once takes in. */
-  private Tensor embedded(List<Part> parts, Joint joint, EncoderInput input) {
+  private Tensor embedded(List<MicroBatch> parts, Joint joint, EncoderInput input) {
     if (parts.get(0).member.prefix == null) {
       return encoder.embed(input);
     }
@@ -248,7 +249,7 @@ public final class GradientPasses implements AutoCloseable {
       return parts.get(0).member.prefix.apply(parts.get(0).batch, input, joint.insertions);
     }
     TensorVector own = new TensorVector();
-    for (Part part : parts) {
+    for (MicroBatch part : parts) {
       own.push_back(
           part.member.prefix.apply(part.batch, input(part.batch), part.member.run.modules()));
     }
@@ -257,14 +258,14 @@ public final class GradientPasses implements AutoCloseable {
 
   /** Parts as they go through the encoder together. */
   private static final class Joint {
-    private final List<Part> parts;
+    private final List<MicroBatch> parts;
     private final Tape tape;
     private final EncoderInput input;
 
     /** What sits in the encoder. */
     private final Insertions insertions;
 
-    Joint(List<Part> parts, Tape tape, EncoderInput input) {
+    Joint(List<MicroBatch> parts, Tape tape, EncoderInput input) {
       this.parts = parts;
       this.tape = tape;
       this.input = input;
@@ -281,7 +282,7 @@ public final class GradientPasses implements AutoCloseable {
     }
 
     /**
-     * Tells the modules what the pass is for.
+     * Gives the modules what the pass is for.
      *
      * @param counters [parts, 2] int32, step and micro-batch of each, for a recording; null: those
      *     of the parts
@@ -289,7 +290,7 @@ public final class GradientPasses implements AutoCloseable {
     void begin(Tensor counters) {
       long first = 0;
       for (int i = 0; i < parts.size(); i++) {
-        Part part = parts.get(i);
+        MicroBatch part = parts.get(i);
         part.member
             .run
             .modules()
@@ -325,7 +326,7 @@ public final class GradientPasses implements AutoCloseable {
     Tensor sum = null;
     long first = 0;
     for (int i = 0; i < joint.parts.size(); i++) {
-      Part part = joint.parts.get(i);
+      MicroBatch part = joint.parts.get(i);
       Head head = part.member.run.head();
       Tensor own = joint.parts.size() == 1 ? pooled : pooled.narrow(0, first, part.batch.rows());
       Tensor loss = head.loss(head.logits(own), targets.get(i), settings.labelSmoothing());
@@ -343,12 +344,13 @@ public final class GradientPasses implements AutoCloseable {
   }
 
   /** Null: the pass goes call by call. */
-  private Recorded recorded(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
+  private Recorded recorded(
+      List<MicroBatch> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
     Shape shape =
         new Shape(
-            parts.stream().map(Part::member).toList(),
+            parts.stream().map(MicroBatch::member).toList(),
             parts.stream().map(part -> part.batch.rows()).toList(),
-            parts.stream().map(Part::share).toList(),
+            parts.stream().map(MicroBatch::share).toList(),
             input.length(),
             input.padded());
     Recorded known = recordings.get(shape);
@@ -369,7 +371,7 @@ public final class GradientPasses implements AutoCloseable {
   }
 
   /** Whether a shape that has come once more may be expected to come often enough. */
-  private boolean worthwhile(Shape shape, Part part) {
+  private boolean worthwhile(Shape shape, MicroBatch part) {
     int times = met.merge(shape, 1, Integer::sum);
     int left = part.member.steps - part.step - 1;
     return mode.leastUses == 0
@@ -382,7 +384,7 @@ public final class GradientPasses implements AutoCloseable {
     private final Tape tape = new Tape();
 
     private final PointerScope scope;
-    private final List<Part> parts;
+    private final List<MicroBatch> parts;
     private final Tensor x;
     private final EncoderInput input;
     private final List<Tensor> targets = new ArrayList<>();
@@ -396,7 +398,7 @@ public final class GradientPasses implements AutoCloseable {
     private final RecordedWork work;
 
     /** With tensors like these. */
-    Recorded(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
+    Recorded(List<MicroBatch> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
       this.parts = parts;
       try (PointerScope own = new PointerScope();
           NoGradGuard guard = new NoGradGuard()) {
@@ -420,7 +422,7 @@ public final class GradientPasses implements AutoCloseable {
         }
       }
       List<Tensor> changed = new ArrayList<>(losses);
-      for (Part part : parts) {
+      for (MicroBatch part : parts) {
         changed.add(part.member.run.head().parameters().gradients());
         part.member.run.modules().groups().values().stream()
             .map(FlatParameters::gradients)
@@ -430,7 +432,7 @@ public final class GradientPasses implements AutoCloseable {
     }
 
     /** The losses, good until the next call. */
-    List<Tensor> run(List<Part> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
+    List<Tensor> run(List<MicroBatch> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
       try (NoGradGuard guard = new NoGradGuard()) {
         this.x.copy_(x);
         this.input.ids().copy_(input.ids());

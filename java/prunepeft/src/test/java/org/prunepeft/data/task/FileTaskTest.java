@@ -110,7 +110,8 @@ class FileTaskTest {
                       .task()
                       .load(SplitSizes.UNSPECIFIED, 0));
       assertTrue(
-          e.getMessage().contains("line 8: a number is to be told, but the label is '" + label),
+          e.getMessage()
+              .contains("line 8: a number is to be predicted, but the label is '" + label),
           e.getMessage());
     }
     Path constant = write("constant.csv", 10, i -> "1.5");

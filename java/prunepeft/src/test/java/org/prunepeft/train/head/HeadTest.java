@@ -141,12 +141,12 @@ class HeadTest {
       head.standardise(targets);
       randomise(head);
       Tensor pooled = Torch.floats(normal(3 * HIDDEN), 3, HIDDEN);
-      float[] told = Torch.toFloats(head.logits(pooled));
+      float[] predicted = Torch.toFloats(head.logits(pooled));
       try (Head copy = head.copy()) {
-        assertArrayEquals(told, Torch.toFloats(copy.logits(pooled)));
+        assertArrayEquals(predicted, Torch.toFloats(copy.logits(pooled)));
         randomise(copy);
         copy.fold();
-        assertArrayEquals(told, Torch.toFloats(head.logits(pooled)));
+        assertArrayEquals(predicted, Torch.toFloats(head.logits(pooled)));
       }
     }
   }

@@ -21,7 +21,7 @@ import org.prunepeft.search.SearchSpace;
  *     Kind#TYPE}; else empty
  * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
  */
-public record Selection(Kind kind, List<String> names, Budget budget) {
+public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   /** What a selection goes by. */
   public enum Kind {
     /** No module: the head alone. */
@@ -52,7 +52,7 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
    * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
    * @throws IllegalArgumentException if names or budget are missing where the kind needs them
    */
-  public Selection {
+  public ModuleChoice {
     Objects.requireNonNull(kind, "kind");
     names = List.copyOf(names);
     if (kind == Kind.TYPE && names.size() != 1) {
@@ -64,13 +64,13 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
   }
 
   /** {@return the head alone} */
-  public static Selection head() {
-    return new Selection(Kind.HEAD, List.of(), null);
+  public static ModuleChoice head() {
+    return new ModuleChoice(Kind.HEAD, List.of(), null);
   }
 
   /** {@return all modules} */
-  public static Selection supernet() {
-    return new Selection(Kind.SUPERNET, List.of(), null);
+  public static ModuleChoice supernet() {
+    return new ModuleChoice(Kind.SUPERNET, List.of(), null);
   }
 
   /**
@@ -78,13 +78,13 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
    *
    * @param type the kind of module
    */
-  public static Selection type(String type) {
-    return new Selection(Kind.TYPE, List.of(type), null);
+  public static ModuleChoice type(String type) {
+    return new ModuleChoice(Kind.TYPE, List.of(type), null);
   }
 
   /** {@return full fine-tuning: the encoder's own weights, and no modules} */
-  public static Selection full() {
-    return new Selection(Kind.FULL, List.of(), null);
+  public static ModuleChoice full() {
+    return new ModuleChoice(Kind.FULL, List.of(), null);
   }
 
   /**
@@ -92,8 +92,8 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
    *
    * @param budget how many parameters they may have together
    */
-  public static Selection random(Budget budget) {
-    return new Selection(Kind.RANDOM, List.of(), budget);
+  public static ModuleChoice random(Budget budget) {
+    return new ModuleChoice(Kind.RANDOM, List.of(), budget);
   }
 
   /**
@@ -101,8 +101,8 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
    *
    * @param budget how many parameters they may have together
    */
-  public static Selection depth(Budget budget) {
-    return new Selection(Kind.DEPTH, List.of(), budget);
+  public static ModuleChoice depth(Budget budget) {
+    return new ModuleChoice(Kind.DEPTH, List.of(), budget);
   }
 
   /**
@@ -110,18 +110,18 @@ public record Selection(Kind kind, List<String> names, Budget budget) {
    *
    * @param names of modules that the setup's supernet has
    */
-  public static Selection modules(List<String> names) {
-    return new Selection(Kind.MODULES, names, null);
+  public static ModuleChoice modules(List<String> names) {
+    return new ModuleChoice(Kind.MODULES, names, null);
   }
 
   /**
    * {@return what an earlier run trained: the modules that a search left, or what a plain training
-   * was told}
+   * was given}
    *
    * @param run the directory of a complete run
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
-  public static Selection ofRun(Path run) {
+  public static ModuleChoice ofRun(Path run) {
     RunDirectory directory = RunDirectory.open(run);
     if (RunFiles.isFull(directory)) {
       return full();

@@ -26,7 +26,7 @@ import org.prunepeft.torch.Torch;
  * Takes an encoder's tensors out of a checkpoint, checking names and shapes, each straight into its
  * place in memory. Tensors are made in the caller's PointerScope.
  */
-final class Weights {
+final class EncoderWeights {
   /** Values that are read at once; a Java buffer holds less than 2 GiB. */
   private static final long CHUNK = 1 << 19;
 
@@ -50,7 +50,8 @@ final class Weights {
    * @throws FormatException if the checkpoint has no word embeddings where the architecture has
    *     them, or two tensors of one name
    */
-  Weights(Checkpoint checkpoint, EncoderConfig config, Precision precision, ComputeDevice device)
+  EncoderWeights(
+      Checkpoint checkpoint, EncoderConfig config, Precision precision, ComputeDevice device)
       throws FormatException {
     this.checkpoint = checkpoint;
     this.config = config;
@@ -81,7 +82,7 @@ final class Weights {
   }
 
   /** In float32 on the CPU; see the other constructor. */
-  Weights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
+  EncoderWeights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
     this(checkpoint, config, Precision.FLOAT32, ComputeDevice.CPU);
   }
 
