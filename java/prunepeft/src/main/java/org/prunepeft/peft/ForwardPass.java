@@ -32,14 +32,8 @@ public record ForwardPass(
   /**
    * A pass of one step alone.
    *
-   * @param tape records the operations
-   * @param training whether modules drop inputs
-   * @param seed of the dropout masks
    * @param step training step, names the masks
    * @param microBatch within the step, names them too; 0 to 65535
-   * @param magnitudes null: the modules' outputs are not measured
-   * @param rowMask [B,T], uint8, 0 for padding
-   * @param tokens how many rows are real
    */
   public ForwardPass(
       Tape tape,

@@ -41,13 +41,6 @@ public record PruningSettings(
   }
 
   /**
-   * @param rounds how many rounds of training and removal, at least 1
-   * @param budget the trainable parameters to be left at most, the task head apart
-   * @param selection over which modules the pruning probability is shared out
-   * @param weights how the criteria of a partition are weighed
-   * @param reinitialise whether every round starts from new weights, or all but the first from the
-   *     trained ones
-   * @param seed decides between modules that are alike in all else
    * @throws IllegalArgumentException if a setting is out of its range
    */
   public PruningSettings {
@@ -59,55 +52,32 @@ public record PruningSettings(
 
   /**
    * {@return the defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, seed 0}
-   *
-   * @param budget the trainable parameters to be left at most, the task head apart
    */
   public static PruningSettings of(long budget) {
     return new PruningSettings(DEFAULT_ROUNDS, budget, Selection.HYBRID, Weights.ALIKE, true, 0);
   }
 
-  /**
-   * {@return these settings with another number of rounds}
-   *
-   * @param rounds how many rounds of training and removal, at least 1
-   */
+  /** {@return these settings with another number of rounds} */
   public PruningSettings withRounds(int rounds) {
     return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with another selection}
-   *
-   * @param selection over which modules the pruning probability is shared out
-   */
+  /** {@return these settings with another selection} */
   public PruningSettings withSelection(Selection selection) {
     return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with another weighing of criteria}
-   *
-   * @param weights how the criteria of a partition are weighed
-   */
+  /** {@return these settings with another weighing of criteria} */
   public PruningSettings withWeights(Weights weights) {
     return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with rounds that start anew, or go on from the trained weights}
-   *
-   * @param reinitialise whether every round starts from new weights, or all but the first from the
-   *     trained ones
-   */
+  /** {@return these settings with rounds that start anew, or go on from the trained weights} */
   public PruningSettings withReinitialise(boolean reinitialise) {
     return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with another seed}
-   *
-   * @param seed decides between modules that are alike in all else
-   */
+  /** {@return these settings with another seed} */
   public PruningSettings withSeed(long seed) {
     return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }

@@ -14,9 +14,6 @@ public record WarmUpSettings(int turns, Partitioning partitioning, long seed) {
   private static final int SHARE = 16;
 
   /**
-   * @param turns how many turns of training and removal each criterion gets, at least 1
-   * @param partitioning where the layers are cut
-   * @param seed decides between modules that are alike in all else
    * @throws IllegalArgumentException if a setting is out of its range
    */
   public WarmUpSettings {
@@ -30,29 +27,17 @@ public record WarmUpSettings(int turns, Partitioning partitioning, long seed) {
     return new WarmUpSettings(DEFAULT_TURNS, Partitioning.SPINDLE, 0);
   }
 
-  /**
-   * {@return these settings with another number of turns}
-   *
-   * @param turns how many turns of training and removal each criterion gets, at least 1
-   */
+  /** {@return these settings with another number of turns} */
   public WarmUpSettings withTurns(int turns) {
     return new WarmUpSettings(turns, partitioning, seed);
   }
 
-  /**
-   * {@return these settings with another partitioning}
-   *
-   * @param partitioning where the layers are cut
-   */
+  /** {@return these settings with another partitioning} */
   public WarmUpSettings withPartitioning(Partitioning partitioning) {
     return new WarmUpSettings(turns, partitioning, seed);
   }
 
-  /**
-   * {@return these settings with another seed}
-   *
-   * @param seed decides between modules that are alike in all else
-   */
+  /** {@return these settings with another seed} */
   public WarmUpSettings withSeed(long seed) {
     return new WarmUpSettings(turns, partitioning, seed);
   }
