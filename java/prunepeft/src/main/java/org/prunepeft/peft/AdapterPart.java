@@ -36,23 +36,6 @@ public sealed interface AdapterPart {
       Tensor magnitude,
       SingularValues singular)
       implements AdapterPart {
-    /**
-     * LoRA or DoRA.
-     *
-     * @param layer from 0
-     */
-    public LowRank(
-        int layer,
-        String path,
-        Tensor a,
-        Tensor b,
-        double alpha,
-        boolean rsLora,
-        double dropout,
-        Tensor magnitude) {
-      this(layer, path, a, b, alpha, rsLora, dropout, magnitude, null);
-    }
-
     /** {@return r} */
     public int rank() {
       return (int) a.shape()[0];
