@@ -2,6 +2,12 @@ package org.prunepeft;
 
 import java.util.List;
 import org.prunepeft.model.Precision;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.Company;
+import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Criteria;
 import org.prunepeft.search.IterativePruning;
@@ -13,7 +19,10 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
-import org.prunepeft.train.internal.SupernetTraining;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Selection;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.train.loop.SupernetTraining;
 
 /**
  * Searches a PEFT configuration by pruning, and trains one (arXiv 2506.07587).

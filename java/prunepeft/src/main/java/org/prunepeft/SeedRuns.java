@@ -11,8 +11,13 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.kernels.MultiLoraKernels;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.Company;
+import org.prunepeft.run.RunRecord;
+import org.prunepeft.settings.Setup;
 
 /**
  * One run with several seeds, each of which draws its own data, weights and order.

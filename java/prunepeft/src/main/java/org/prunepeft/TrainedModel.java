@@ -17,27 +17,30 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.data.Tasks;
-import org.prunepeft.data.internal.EncodedDataset;
-import org.prunepeft.data.internal.ExampleFile;
-import org.prunepeft.data.internal.GlueTask;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.task.GlueTask;
+import org.prunepeft.data.task.Tasks;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.peft.type.PeftConfig;
+import org.prunepeft.report.RunData;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.internal.Head;
-import org.prunepeft.train.internal.Trainer;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -120,7 +123,7 @@ public final class TrainedModel implements AutoCloseable {
 
   private static TrainedModel load(RunDirectory directory, Setup setup) {
     Schema schema = schema(directory);
-    EncoderConfig trainedOn = directory.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
+    EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
     Models.LoadedModel loaded =
         Models.byName(setup.model())
@@ -149,12 +152,12 @@ public final class TrainedModel implements AutoCloseable {
     Head head = new Head(schema, config.hidden(), device);
     FlatParameters own = null;
     try {
-      if (RunRecord.isFull(directory)) {
+      if (RunFiles.isFull(directory)) {
         own = loaded.encoder().trainable();
-        read(directory.file(RunRecord.ENCODER), List.of(own));
+        read(directory.file(RunFiles.ENCODER), List.of(own));
       }
-      read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
-      read(directory.file(RunRecord.HEAD), List.of(head.parameters()));
+      read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
+      read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
       return new TrainedModel(directory, setup, schema, loaded, own, modules, head);
     } catch (RuntimeException | Error e) {
       if (own != null) {
@@ -168,10 +171,10 @@ public final class TrainedModel implements AutoCloseable {
 
   private static Schema schema(RunDirectory directory) {
     try {
-      return Schema.fromMap(directory.readJson(RunRecord.CONFIG));
+      return Schema.fromMap(directory.readJson(RunFiles.CONFIG));
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
-          "%s: %s".formatted(directory.file(RunRecord.CONFIG), e.getMessage()), e);
+          "%s: %s".formatted(directory.file(RunFiles.CONFIG), e.getMessage()), e);
     }
   }
 
@@ -183,13 +186,13 @@ public final class TrainedModel implements AutoCloseable {
             .collect(
                 Collectors.toMap(
                     Candidate::name, Function.identity(), (a, b) -> a, LinkedHashMap::new));
-    Candidate[] kept = directory.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
+    Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     for (Candidate candidate : kept) {
       if (!candidate.equals(known.get(candidate.name()))) {
         throw new RunDirectoryException(
             "%s names a module that does not fit the model: %s; the model has %s"
                 .formatted(
-                    directory.file(RunRecord.CONFIGURATION),
+                    directory.file(RunFiles.CONFIGURATION),
                     candidate,
                     known.containsKey(candidate.name())
                         ? known.get(candidate.name())
@@ -313,7 +316,7 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * {@return labelled examples of a file, for {@link #evaluate}}
    *
-   * @param file in a {@link org.prunepeft.data.internal.TableFormat}
+   * @param file in a {@link org.prunepeft.data.table.TableFormat}
    * @param columns with as many texts as the run's {@link #schema()} has
    * @throws org.prunepeft.data.DataException if the file can't be read, is damaged, or has a label
    *     that the run does not know; names the line

@@ -6,11 +6,11 @@ import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import java.util.function.Function;
-import org.prunepeft.ProgressListener;
 import org.prunepeft.SeedRuns;
-import org.prunepeft.Setup;
-import org.prunepeft.TensorBoard;
-import org.prunepeft.TrainOutcome;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TensorBoard;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Model.CommandSpec;
 
 /**

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.files.RunDirectory;
 
 /** Searches, trainings, evaluations and predictions on the user's own files, with a tiny model. */
 class OwnFilesTest {

@@ -6,7 +6,7 @@ import java.util.List;
 /** A task with its data. */
 public interface Task {
   /**
-   * By which {@link Tasks#byName} finds it.
+   * By which {@link org.prunepeft.data.task.Tasks#byName} finds it.
    *
    * @return the name
    */

@@ -1,6 +1,6 @@
 package org.prunepeft.model;
 
-import static org.prunepeft.torch.internal.Torch.none;
+import static org.prunepeft.torch.Torch.none;
 
 import java.io.IOException;
 import org.bytedeco.pytorch.Scalar;

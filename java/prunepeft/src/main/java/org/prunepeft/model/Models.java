@@ -11,16 +11,15 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.OnnxWeights;
+import org.prunepeft.checkpoint.WordPieceVocabulary;
+import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MavenArtifact;
-import org.prunepeft.io.internal.Assets;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
-import org.prunepeft.io.internal.OnnxWeights;
-import org.prunepeft.io.internal.Spelling;
-import org.prunepeft.io.internal.WordPieceVocabulary;
-import org.prunepeft.model.internal.HuggingFaceConfig;
+import org.prunepeft.text.Spelling;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** The models that are known by name. */
 public final class Models {

@@ -20,7 +20,7 @@ import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /**
  * Takes an encoder's tensors out of a checkpoint, checking names and shapes, each straight into its

@@ -14,7 +14,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * Trainable tensors that lie in one flat buffer, with their gradients in another of the same

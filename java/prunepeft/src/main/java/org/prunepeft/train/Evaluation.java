@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.train.internal.Metrics;
 
 /**
  * Quality on a labelled set.

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
 public class ArchitecturesTest {
