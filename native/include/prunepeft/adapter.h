@@ -4,7 +4,6 @@
 // caller has already.
 // On CUDA all operands are of one dtype. On the CPU v, h, out and their gradients are float32 or bfloat16, and the weights and
 // z float32, rounded to nearest as a product takes them.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/tensor.h"

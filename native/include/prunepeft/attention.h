@@ -3,7 +3,6 @@
 //
 // Q, K and V come side by side, as one stacked projection writes them: row t of sequence b is row b·T + t of qkv [B·T,
 // 3·heads·d], of whose columns the first heads·d are Q, head by head, then K, then V. Their gradients come back likewise.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/tensor.h"

@@ -1,5 +1,4 @@
 // Devices and their memory, threads and instruction sets.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/tensor.h"

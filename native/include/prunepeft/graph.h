@@ -5,7 +5,6 @@
 // among them, and dropout's step unless it lies in device memory (pp_dropout's counter in linear.h). No call between begin and
 // end is carried out; calls that allocate or wait are errors there, and spoil the recording. Graphs are CUDA's: on the CPU each
 // function but pp_graph_destroy gives PP_UNSUPPORTED.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/device.h"

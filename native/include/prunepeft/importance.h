@@ -4,7 +4,6 @@
 // A plan is a table of segments: runs of weights with their gradients, each belonging to a module and to a group (a group is
 // what a quantile is taken over: all LoRA modules, say). A module may own several segments. The plan keeps the pointers, so it
 // stays good while the buffers stay where they are; contents may change between calls.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/adapter.h"
@@ -63,8 +62,7 @@ PP_API pp_status pp_importance(const pp_context* context, const pp_importance_pl
  * thresholds[group] (float32, [device]) = the q-quantile of |w| over all weights of each group: the element of rank
  * floor(q·(n-1)) in ascending order, exactly. q in [0, 1]; a group without weights gets 0; NaN weights rank last.
  */
-PP_API pp_status pp_importance_quantile(const pp_context* context, const pp_importance_plan* plan, double q,
-                                        float* thresholds);
+PP_API pp_status pp_importance_quantile(const pp_context* context, const pp_importance_plan* plan, double q, float* thresholds);
 
 /**
  * *sum = Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0 (float64, [device]; overwritten): the size of a module's output,

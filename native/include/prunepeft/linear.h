@@ -35,7 +35,6 @@
 // words give eight 16-bit numbers, the low half of word 0 first, then its high half, and so on; element k takes number k mod 8
 // and is kept when it is >= t with t = round(65536 p). Kept elements are multiplied by 65536 / (65536 - t). A p that rounds to
 // t = 65536 is refused.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/tensor.h"

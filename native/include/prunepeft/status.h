@@ -9,7 +9,6 @@
 //     needs beside its operands it takes from the context's workspace.
 //   * Results are deterministic: the same inputs give the same bits on the same device; on the CPU at any thread count.
 //   * M == 0 is a no-op that returns PP_OK. Outputs never overlap inputs unless a function says that they may.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,4 @@
 // What calls are given: matrices, and the context in which they run (device, stream, workspace).
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "prunepeft/status.h"
