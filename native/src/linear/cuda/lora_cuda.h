@@ -1,5 +1,5 @@
-// The LoRA functions of prunepeft/lora.h on CUDA buffers. Arguments have been checked by the C functions of the same names, and
-// M is at least 1.
+// LoRA of modules on the same rows on CUDA buffers. Arguments have been checked by the C functions of the same names, and M is
+// at least 1.
 #pragma once
 
 #include "linear/branch.h"
