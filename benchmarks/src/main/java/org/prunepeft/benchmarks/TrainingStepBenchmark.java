@@ -26,12 +26,12 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Tasks;
-import org.prunepeft.data.internal.Batch;
-import org.prunepeft.data.internal.Batches;
-import org.prunepeft.data.internal.EncodedDataset;
-import org.prunepeft.data.internal.Encoding;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Encoding;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -41,14 +41,14 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.train.internal.FrozenPrefix;
-import org.prunepeft.train.internal.Head;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.FrozenPrefix;
 
 /**
  * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's

@@ -10,7 +10,7 @@ import java.util.Objects;
  *
  * @param text the text, or the first of two
  * @param pair the second text; null for single texts
- * @param label what is to be told
+ * @param label what is to be predicted
  * @param header whether the first line of a table names its columns; without, they have numbers
  */
 public record Columns(String text, String pair, String label, boolean header) {
@@ -22,7 +22,7 @@ public record Columns(String text, String pair, String label, boolean header) {
    *
    * @param text the text, or the first of two
    * @param pair the second text; null for single texts
-   * @param label what is to be told
+   * @param label what is to be predicted
    * @param header whether the first line of a table names its columns; without, they have numbers
    * @throws IllegalArgumentException if one of them is named twice
    */

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * What examples look like, what is told from them, and how well that is done is measured.
+ * What examples look like, what is predicted from them, and how well that is done is measured.
  *
  * @param kind classification or regression
  * @param textColumns texts an example has, 1 or 2

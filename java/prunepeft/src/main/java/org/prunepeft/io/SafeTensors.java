@@ -17,7 +17,6 @@ import java.util.NoSuchElementException;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
-import org.prunepeft.io.internal.AtomicFile;
 
 /**
  * Tensors in a file of the safetensors format, as Hugging Face's libraries write and read it.

@@ -72,9 +72,7 @@ public record EncoderConfig(
     requireDeberta(architecture, relative != null, "relative attention");
     requireDeberta(architecture, convolution != null, "convolution");
     requireDeberta(architecture, !absolutePositions, "input without positions");
-    if (embedding != hidden
-        && architecture != Architecture.ELECTRA
-        && architecture != Architecture.DEBERTA_V2) {
+    if (embedding != hidden && !architecture.hasEmbeddingSize()) {
       throw new IllegalArgumentException(
           "embedding_size must be hidden_size, %d, for %s, got %d"
               .formatted(hidden, architecture, embedding));
@@ -148,10 +146,7 @@ public record EncoderConfig(
 
   /** The position of a sequence's first token: RoBERTa counts from behind the padding's id. */
   private static int firstPosition(Architecture architecture, int padding) {
-    return switch (architecture) {
-      case ROBERTA, XLM_ROBERTA -> padding + 1;
-      default -> 0;
-    };
+    return architecture.positionsBehindPadding() ? padding + 1 : 0;
   }
 
   /**

@@ -4,9 +4,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.prunepeft.io.internal.Spelling;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.text.Spelling;
 
 /**
  * Bottleneck adapter candidates.

@@ -128,6 +128,15 @@ public record LoraConfig(
   }
 
   /**
+   * {@return the same for a training of so many steps, by which AdaLoRA shrinks its budget}
+   *
+   * @param steps of the optimiser
+   */
+  public LoraConfig withSteps(long steps) {
+    return adaLora == null ? this : withAdaLora(adaLora.withTotalStep(Math.toIntExact(steps)));
+  }
+
+  /**
    * {@return the same updates as AdaLoRA's, of its rank init_r}
    *
    * @param config initial and final rank, and when ranks are shared out

@@ -12,7 +12,7 @@ import java.util.Comparator;
  * @param parameters how many trainable parameters it has, at least 1
  */
 public record Candidate(String name, int layer, String type, long parameters) {
-  /** A parallel adapter: low-rank updates of linear layers. */
+  /** LoRA: low-rank updates of linear layers. */
   public static final String LORA = "lora";
 
   /** A serial adapter: a bottleneck behind the feed-forward block. */

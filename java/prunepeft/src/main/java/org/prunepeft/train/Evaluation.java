@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.train.internal.Metrics;
 
 /**
  * Quality on a labelled set.
@@ -34,7 +33,7 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
    * Compares predictions with what is right, by the task's metrics.
    *
    * @param predictions of examples whose targets are known
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be told
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
    * @return the measures, with the predictions
    * @throws IllegalArgumentException if the lengths differ, there are none, or one is not known
    */
