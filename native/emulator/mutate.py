@@ -9,7 +9,6 @@ sources that include its file, and a link and a run of the tests that cover it, 
 that don't compile are not counted. Prints each survivor; docs/testing.md says why the known ones live. Most tile sizes are left alone:
 with another tiling a kernel takes another path to the same result. Exit code 0: at least 90 % of the compiled mutants were killed.
 
-SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import concurrent.futures

@@ -1,7 +1,6 @@
 // Products by cuBLASLt, which is loaded if it is there: no header and no link is needed. The Java binding's CublasProduct makes
 // the same calls, but takes the first algorithm that the library names; here, where the library is what others are measured by,
 // the first eight are timed once for each layout of operands, and the fastest is kept.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <dlfcn.h>

@@ -1,5 +1,4 @@
 // What the checks on a device share: memory that frees itself, random contents, and operands of every family.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #if defined(PRUNEPEFT_EMULATED)

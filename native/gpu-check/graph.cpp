@@ -1,5 +1,4 @@
 // Graph capture and replay, poisoned outputs, bitwise repeats.
-// SPDX-License-Identifier: Apache-2.0
 #include "operands.h"
 #include "prunepeft/graph.h"
 

@@ -4,7 +4,6 @@
 // ranks first  the same in another order: the ranks' part of y or dX is written, and the library's product adds to it
 // bordered     the library's product over a longer inner dimension: W, A and B in G = [[W,B],[A,0]], S beside x, dS beside dY
 // fused        our own product, as it is chosen for device and shape, and by each of its paths
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>
@@ -12,7 +11,7 @@
 
 #include "cublas.h"
 #include "fused_path.h"
-#include "lora_path/cost.h"
+#include "linear/cuda/cost.h"
 #include "prunepeft/linear.h"
 
 namespace gpu_check {

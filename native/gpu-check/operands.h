@@ -1,5 +1,4 @@
 // Operands of every family at one shape, and the calls on them. Outputs are apart from inputs, so that they can be poisoned.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>
@@ -7,11 +6,11 @@
 
 #include "device.h"
 #include "fused_path.h"
-#include "lora_path/cost.h"
+#include "linear/cuda/cost.h"
 #include "prunepeft/adamw.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
-#include "prunepeft/multi_lora.h"
+#include "prunepeft/linear.h"
 
 namespace gpu_check {
 using prunepeft::cuda::Cost;

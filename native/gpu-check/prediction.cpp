@@ -1,10 +1,9 @@
 // What lora_path/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
-// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <string>
 
 #include "device.h"
-#include "lora_path/choice.h"
+#include "linear/cuda/path_choice.h"
 
 namespace gpu_check {
 using namespace prunepeft::cuda;

@@ -7,7 +7,6 @@
 #
 # Leaves table.txt, table.json and tests.txt in the output folder. Exit code 0: all tests passed. It ends within 480 seconds, or
 # those of PRUNEPEFT_SECONDS; the table names what was left out for want of time.
-# SPDX-License-Identifier: Apache-2.0
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-gpu-check-results}

@@ -3,13 +3,13 @@
 //
 // A sample is the mean over a round of calls between two events, each call on another set of operands, so that no call finds
 // its inputs in the L2 cache of the one before; the median of the samples is given. Rows are printed as they are measured. When
-// the time allowed has passed, the rest is named as left out. SPDX-License-Identifier: Apache-2.0
+// the time allowed has passed, the rest is named as left out.
 #include <algorithm>
 #include <chrono>
 
 #include "cublas.h"
 #include "layer.h"
-#include "lora_path/choice.h"
+#include "linear/cuda/path_choice.h"
 #include "operands.h"
 #include "shapes.h"
 

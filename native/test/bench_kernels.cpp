@@ -17,7 +17,7 @@
 #include "prunepeft/attention.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 namespace {
 

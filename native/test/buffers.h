@@ -1,7 +1,6 @@
 // Buffers for tests: matrices with a leading dimension, poisoned padding and guards on both sides, at any byte offset; and the
 // loop over instruction sets and thread counts.
-#ifndef PRUNEPEFT_TEST_BUFFERS_H
-#define PRUNEPEFT_TEST_BUFFERS_H
+#pragma once
 
 #include <algorithm>
 #include <cmath>
@@ -233,5 +232,3 @@ inline int64_t pick_size() {
 inline int64_t pick_rank() {
   return check::pick(std::vector<int64_t>{1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 64, 65, 100, 128});
 }
-
-#endif

@@ -1,7 +1,6 @@
 // The check header of our tests: named tests, checks that print what they saw, a random seed that is fresh on each run and
 // printed, so that a failure can be run again with PRUNEPEFT_TEST_SEED. Each test program includes it once.
-#ifndef PRUNEPEFT_TEST_CHECK_H
-#define PRUNEPEFT_TEST_CHECK_H
+#pragma once
 
 #include <cstdint>
 #include <cstdio>
@@ -130,5 +129,3 @@ inline int run_all(const char* only) {
 int main(int argc, char** argv) {
   return check::run_all(argc > 1 ? argv[1] : nullptr);
 }
-
-#endif

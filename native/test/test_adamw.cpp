@@ -1,5 +1,4 @@
 // AdamW's step on the CPU against float64, over several steps, and the copies of the weights.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/adamw.h"
 
 #include <memory>

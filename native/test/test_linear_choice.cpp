@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "check.h"
-#include "linear/choice.h"
-#include "linear/order.h"
+#include "linear/cuda/choice.h"
+#include "linear/cuda/order.h"
 
 namespace {
 

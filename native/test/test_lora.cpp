@@ -1,4 +1,4 @@
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 #include "buffers.h"
 #include "given_dropout.h"

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "check.h"
-#include "lora_path/choice.h"
+#include "linear/cuda/path_choice.h"
 
 namespace {
 

@@ -1,7 +1,6 @@
 // LoRA of several adapters on the CPU: the bits of lora.h's calls for one segment after the other, nothing else written, and
 // messages for what cannot be. lora.h's calls themselves are compared with float64 in test_lora.cpp.
-// SPDX-License-Identifier: Apache-2.0
-#include "prunepeft/multi_lora.h"
+#include "prunepeft/linear.h"
 
 #include "buffers.h"
 

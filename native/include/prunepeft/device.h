@@ -66,9 +66,6 @@ PP_API pp_status pp_set_cpu_isa(pp_isa isa);
 /** "portable", "avx2", "avx512", "avx512_bf16" or "amx"; "unknown" for anything else. */
 PP_API const char* pp_isa_name(pp_isa isa);
 
-/** Bytes of one element: 4 or 2; 0 for an unknown type. */
-PP_API size_t pp_dtype_size(pp_dtype dtype);
-
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,9 @@ extern "C" {
 /** Element type of a buffer. Sums are taken in float32 or wider, whatever the type of the operands. */
 typedef enum pp_dtype { PP_FLOAT32 = 0, PP_FLOAT16 = 1, PP_BFLOAT16 = 2 } pp_dtype;
 
+/** Bytes of one element: 4 or 2; 0 for an unknown type. */
+PP_API size_t pp_dtype_size(pp_dtype dtype);
+
 /**
  * A row-major matrix in memory that somebody else owns: element (i, j) is data[i * ld + j]. A vector of n elements is a matrix
  * of one row. Whether a call reads or writes it, the call says. `data` may be null where rows or cols is 0, and where a

@@ -1,10 +1,9 @@
 // Dropout as callers name it, checked and turned into the mask that kernels draw.
-#ifndef PRUNEPEFT_CORE_DROPOUT_H
-#define PRUNEPEFT_CORE_DROPOUT_H
+#pragma once
 
 #include "core/arguments.h"
 #include "core/philox.h"
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 namespace prunepeft {
 
@@ -18,5 +17,3 @@ DropoutSpec make_spec(const pp_dropout* dropout);
 DropoutMask make_mask(const pp_dropout* dropout);
 
 }  // namespace prunepeft
-
-#endif

@@ -1,5 +1,4 @@
 // AdamW's step on CUDA buffers against float64, and the copies it refreshes: aligned and not, across rows and parts.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/adamw.h"
 
 #include "device_test.h"

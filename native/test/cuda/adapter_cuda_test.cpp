@@ -1,5 +1,4 @@
 // The adapter functions on CUDA buffers against float64.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/adapter.h"
 
 #include "device_test.h"

@@ -1,10 +1,9 @@
 // A library with CUDA code loads on any machine. Without driver or device it counts no device and says why, and a call for a
 // device fails with that reason; with one, it counts it.
-// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <cstring>
 
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 int main() {
   int32_t count = -1;

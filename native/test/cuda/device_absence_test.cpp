@@ -1,9 +1,8 @@
 // What is said where no device can be used: no driver, one that is too old, no device, one that is too old.
-// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <cstring>
 
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 #include "simt.h"
 
 namespace {

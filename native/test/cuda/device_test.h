@@ -1,6 +1,5 @@
 // For tests of CUDA code that run in the emulator and, unchanged, on a device: matrices in device memory whose padding is
 // watched, float64 references, and runs repeated in several orders of threads that must give the same bits.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #if defined(PRUNEPEFT_EMULATED)

@@ -1,11 +1,10 @@
 // Recorded work on CUDA streams: launches give the bits of direct calls, a spoilt recording leaves a stream that works.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/graph.h"
 
 #include <algorithm>
 
 #include "device_test.h"
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 using namespace device_test;
 

@@ -1,5 +1,4 @@
 // Importance, quantiles and the output magnitude on CUDA buffers against float64.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/importance.h"
 
 #include <algorithm>

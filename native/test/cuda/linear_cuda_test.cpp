@@ -1,12 +1,11 @@
 // The fused linear on CUDA buffers against float64: odd shapes, ranks that overlap columns, placements, dropout, every path.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/linear.h"
 
 #include <memory>
 
 #include "../naive_philox.h"
 #include "device_test.h"
-#include "linear/path.h"
+#include "linear/cuda/path.h"
 #if defined(PRUNEPEFT_EMULATED)
 #include "launches.h"
 #endif

@@ -1,6 +1,5 @@
 // The LoRA functions on CUDA buffers against float64, at odd sizes, ranks, placements and dropout rates.
-// SPDX-License-Identifier: Apache-2.0
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 #include <memory>
 

@@ -1,6 +1,5 @@
 // LoRA of several adapters on CUDA buffers: against float64, and bit for bit against a call for each segment alone.
-// SPDX-License-Identifier: Apache-2.0
-#include "prunepeft/multi_lora.h"
+#include "prunepeft/linear.h"
 
 #include "../naive_philox.h"
 #include "device_test.h"
