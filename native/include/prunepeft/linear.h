@@ -88,7 +88,7 @@ typedef struct pp_lora_module {
 } pp_lora_module;
 
 /** The most modules of a call, and of these the most on one run of rows. */
-enum { PP_MOST_MODULES = 64, PP_MOST_MODULES_OF_A_ROW = 16 };
+enum { PP_MOST_MODULES = 512, PP_MOST_MODULES_OF_A_ROW = 16 };
 
 /** A frozen linear, prepared for a device. Immutable: any number of threads may use it at once. */
 typedef struct pp_linear pp_linear;
