@@ -277,7 +277,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
         ours.begin(
-            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
+            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
         sum += train(loss(model, ours, oursHead, input, batch), oursOptimizers);
         count(counters, batch, input, true);
       } finally {
@@ -296,7 +296,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
         ours.begin(
-            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
+            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
         Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, ours);
         Tensor last = encoder.layers(lowest(), encoder.config().layers(), x, input, ours);
         Tensor logits = oursHead.logits(Head.pool(last, input));

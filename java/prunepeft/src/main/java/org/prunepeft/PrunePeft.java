@@ -93,15 +93,15 @@ public final class PrunePeft {
     try (SupernetTraining trainer =
         new SupernetTraining(
             Session.peft(setup),
-            session.encoder.config(),
             session.trainer,
             session.head,
-            settings.criteria(),
-            setup.seed(),
-            new SupernetTraining.Fidelity(
-                session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
-            new SupernetTraining.Fidelity(
-                session.sample("rounds", settings.roundExamples()), settings.roundEpochs()),
+            new SupernetTraining.Plan(
+                new SupernetTraining.Fidelity(
+                    session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
+                new SupernetTraining.Fidelity(
+                    session.sample("rounds", settings.roundExamples()), settings.roundEpochs()),
+                settings.criteria(),
+                setup.seed()),
             (stage, modules, steps) ->
                 session.follow(stageName(stage, modules), steps, record.metrics()))) {
       long start = System.nanoTime();

@@ -31,12 +31,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
 
   private static final String SUMMARY = "summary.md";
 
-  /**
-   * Copies the lists.
-   *
-   * @param seeds in the order in which they were run
-   * @param outcomes in the same order
-   */
+  /** Copies the lists. */
   public SeedRuns {
     seeds = List.copyOf(seeds);
     outcomes = List.copyOf(outcomes);

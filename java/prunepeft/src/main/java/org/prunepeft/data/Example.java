@@ -17,10 +17,6 @@ public record Example(String text, String pair, double target) {
   /**
    * Checks the values.
    *
-   * @param text the text, or the first of two
-   * @param pair the second text; null for tasks of single texts
-   * @param target number of the class, or the number to be predicted; {@link #UNLABELLED} if not
-   *     known
    * @throws NullPointerException if the text is null
    * @throws IllegalArgumentException if the target is infinite
    */

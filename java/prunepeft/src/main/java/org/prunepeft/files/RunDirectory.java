@@ -118,7 +118,6 @@ public final class RunDirectory {
   /**
    * Opens the directory of a run that is complete, for reading.
    *
-   * @param directory the directory
    * @throws RunDirectoryException if it is absent or incomplete; says since when or why
    */
   public static RunDirectory open(Path directory) {

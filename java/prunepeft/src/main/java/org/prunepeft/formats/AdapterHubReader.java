@@ -186,6 +186,7 @@ final class AdapterHubReader {
                   alpha,
                   false,
                   dropout,
+                  null,
                   null));
         }
       }

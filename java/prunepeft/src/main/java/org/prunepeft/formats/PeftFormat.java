@@ -250,7 +250,8 @@ public final class PeftFormat implements AdapterFormat {
                 .formatted(origin, module, number(ranks.of(module, rank)), a.shape()[0]));
       }
       Tensor magnitude = dora ? tensors.take(key + ".lora_magnitude_vector", outputs) : null;
-      return new LowRank(layer, path, a, b, alphas.of(module, alpha), rsLora, dropout, magnitude);
+      return new LowRank(
+          layer, path, a, b, alphas.of(module, alpha), rsLora, dropout, magnitude, null);
     }
   }
 

@@ -38,21 +38,6 @@ public record EncoderConfig(
   /**
    * Checks the values.
    *
-   * @param architecture model_type
-   * @param layers num_hidden_layers
-   * @param hidden hidden_size, a multiple of heads
-   * @param heads num_attention_heads
-   * @param intermediate intermediate_size
-   * @param vocabulary vocab_size
-   * @param positions max_position_embeddings
-   * @param types type_vocab_size; 0: no token types
-   * @param layerNormEpsilon layer_norm_eps
-   * @param embedding embedding_size, the width of the embedding tables
-   * @param activation hidden_act
-   * @param padding pad_token_id
-   * @param absolutePositions whether positions are added to the embeddings; position_biased_input
-   * @param relative null: attention knows nothing of positions; DeBERTa alone has it
-   * @param convolution null: none; DeBERTa-v2 alone has it
    * @throws IllegalArgumentException if a value is out of its range
    */
   public EncoderConfig {
@@ -100,18 +85,7 @@ public record EncoderConfig(
     }
   }
 
-  /**
-   * A BERT with exact GELU.
-   *
-   * @param layers num_hidden_layers
-   * @param hidden hidden_size, a multiple of heads
-   * @param heads num_attention_heads
-   * @param intermediate intermediate_size
-   * @param vocabulary vocab_size
-   * @param positions max_position_embeddings
-   * @param types type_vocab_size; 0: no token types
-   * @param layerNormEpsilon layer_norm_eps
-   */
+  /** A BERT with exact GELU. */
   public EncoderConfig(
       int layers,
       int hidden,

@@ -40,15 +40,7 @@ public final class Models {
       String licence,
       MavenArtifact download,
       Loader loader) {
-    /**
-     * A model that comes with the program.
-     *
-     * @param name what commands call it
-     * @param description one line
-     * @param source where its weights come from
-     * @param licence of the weights
-     * @param loader loads it
-     */
+    /** A model that comes with the program. */
     public Entry(String name, String description, String source, String licence, Loader loader) {
       this(name, description, source, licence, null, loader);
     }
@@ -102,13 +94,7 @@ public final class Models {
       Map<String, byte[]> tokenizerFiles,
       Checkpoint weights)
       implements Closeable {
-    /**
-     * A model whose tokenizer is tokenizer.json alone.
-     *
-     * @param config of the encoder
-     * @param tokenizer tokenizer.json
-     * @param weights the encoder's, and perhaps a head's; closed with this
-     */
+    /** A model whose tokenizer is tokenizer.json alone. */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
       this(config, tokenizer, Map.of(), weights);
     }

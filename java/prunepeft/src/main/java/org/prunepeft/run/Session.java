@@ -43,7 +43,7 @@ public final class Session implements AutoCloseable {
   final EncodedDataset train;
   final EncodedDataset validation;
   final EncodedDataset test;
-  public final Encoder encoder;
+  final Encoder encoder;
   public final SearchSpace space;
   public final Trainer trainer;
   public final Head head;
@@ -98,7 +98,6 @@ public final class Session implements AutoCloseable {
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
       trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
-      int hidden = encoder.config().hidden();
       float[][] pooled = poolFrozen(List.of(train, test));
       progress.started("fit the head", "", 0);
       head =
@@ -106,11 +105,10 @@ public final class Session implements AutoCloseable {
               pooled[0],
               train.targets(),
               dataset.schema(),
-              hidden,
               encoder.device(),
               setup.training(),
               Seeds.derive(setup.seed(), "head"));
-      headTest = HeadFit.evaluate(head, pooled[1], test.targets(), hidden);
+      headTest = HeadFit.evaluate(head, pooled[1], test.targets());
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
       closeEncoder();

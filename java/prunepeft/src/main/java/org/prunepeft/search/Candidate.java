@@ -25,10 +25,6 @@ public record Candidate(String name, int layer, String type, long parameters) {
           .thenComparing(Candidate::name);
 
   /**
-   * @param name unique in its search space
-   * @param layer the transformer layer it sits in, from 0
-   * @param type what it is, such as {@link #LORA} or {@link #ADAPTER}; any word without a slash
-   * @param parameters how many trainable parameters it has, at least 1
    * @throws IllegalArgumentException if a component is out of its range
    */
   public Candidate {

@@ -10,8 +10,6 @@ import java.util.OptionalLong;
  */
 public record Budget(double share, OptionalLong parameters) {
   /**
-   * @param share of the supernet's, in (0, 1]; ignored where there is a number
-   * @param parameters their number, 1 or more
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Budget {
@@ -25,11 +23,7 @@ public record Budget(double share, OptionalLong parameters) {
     }
   }
 
-  /**
-   * {@return a share of the supernet's parameters, in (0, 1]}
-   *
-   * @param share of the supernet's, in (0, 1]; ignored where there is a number
-   */
+  /** {@return a share of the supernet's parameters, in (0, 1]} */
   public static Budget share(double share) {
     return new Budget(share, OptionalLong.empty());
   }

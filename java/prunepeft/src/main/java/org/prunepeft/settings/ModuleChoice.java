@@ -46,10 +46,6 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   }
 
   /**
-   * @param kind what it goes by
-   * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
-   *     Kind#TYPE}; else empty
-   * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
    * @throws IllegalArgumentException if names or budget are missing where the kind needs them
    */
   public ModuleChoice {

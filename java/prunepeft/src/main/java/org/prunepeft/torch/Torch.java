@@ -4,9 +4,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Loader;
-import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.openblas.presets.openblas_nolapack;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
@@ -91,16 +89,6 @@ public final class Torch {
     }
   }
 
-  /** A copy of an int64 tensor's elements in row-major order. */
-  public static long[] toLongs(Tensor tensor) {
-    try (Tensor dense = tensor.detach().cpu().contiguous();
-        LongPointer data = dense.data_ptr_long()) {
-      long[] values = new long[Math.toIntExact(dense.numel())];
-      data.get(values);
-      return values;
-    }
-  }
-
   /** Options for float32 tensors. */
   public static TensorOptions float32() {
     return new TensorOptions(torch.ScalarType.Float);
@@ -133,10 +121,5 @@ public final class Torch {
     // A single row may carry any stride.
     return new Matrix(
         tensor.data_ptr(), dtype, tensor.size(0), cols, Math.max(tensor.stride(0), cols));
-  }
-
-  /** x += y, in place. */
-  static void addTo(Tensor x, Tensor y) {
-    x.add_(y, new Scalar(1));
   }
 }

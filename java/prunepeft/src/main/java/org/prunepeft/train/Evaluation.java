@@ -17,9 +17,6 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
   /**
    * Copies the map.
    *
-   * @param loss mean cross-entropy; mean squared error for a regression
-   * @param metrics by the task's order; the first is the primary one
-   * @param predictions for each example, in the set's order
    * @throws IllegalArgumentException if there is no metric
    */
   public Evaluation {

@@ -57,7 +57,8 @@ class AdapterReadingTest {
         lora.alpha(),
         rsLora,
         lora.dropout(),
-        dora ? Parts.random(lora.b().shape()[0]) : null);
+        dora ? Parts.random(lora.b().shape()[0]) : null,
+        null);
   }
 
   private static final List<LowRank> UPDATES =

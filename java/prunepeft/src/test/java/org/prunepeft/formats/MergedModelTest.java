@@ -154,9 +154,11 @@ class MergedModelTest {
         RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
     LowRank plain = Parts.lora(0, "output.dense", 5, 3);
     LowRank query = Parts.lora(1, "attention.self.query", 4, 16);
-    LowRank stabilised = new LowRank(1, query.path(), query.a(), query.b(), 16, true, 0, null);
+    LowRank stabilised =
+        new LowRank(1, query.path(), query.a(), query.b(), 16, true, 0, null, null);
     LowRank key = Parts.lora(2, "attention.self.key", 2, 7);
-    LowRank dora = new LowRank(2, key.path(), key.a(), key.b(), 7, false, 0, Parts.random(24));
+    LowRank dora =
+        new LowRank(2, key.path(), key.a(), key.b(), 7, false, 0, Parts.random(24), null);
     Path directory = write(Parts.adapter(List.of(plain, stabilised, dora)), tensors);
     try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
       for (String name : tensors.keySet()) {

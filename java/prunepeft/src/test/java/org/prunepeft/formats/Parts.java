@@ -78,6 +78,7 @@ final class Parts {
         alpha,
         false,
         0.1,
+        null,
         null);
   }
 

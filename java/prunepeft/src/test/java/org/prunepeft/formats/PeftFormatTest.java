@@ -106,6 +106,7 @@ class PeftFormatTest {
               8,
               false,
               0,
+              null,
               null));
     }
     Path directory =
@@ -272,7 +273,7 @@ class PeftFormatTest {
             .getMessage()
             .contains("at least one LoRA module"));
     LowRank dora =
-        new LowRank(1, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24));
+        new LowRank(1, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null);
     TrainedAdapter half = Parts.adapter(List.of(lora, dora));
     assertTrue(
         assertThrows(IllegalArgumentException.class, () -> format.require(half))

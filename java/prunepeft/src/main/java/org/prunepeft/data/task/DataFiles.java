@@ -24,13 +24,6 @@ public record DataFiles(
   /**
    * Copies the list and puts the default in place of none.
    *
-   * @param train to train on; of it also come the parts that have no file of their own
-   * @param validation to choose the best epoch by; null: a part of the training file
-   * @param test to report on; null: a part of the training file
-   * @param columns where texts and labels are, in all files
-   * @param kind whether labels are names of classes or numbers to be predicted
-   * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and
-   *     macro F1, or both correlations
    * @throws IllegalArgumentException if a metric is not for such a task
    */
   public DataFiles {

@@ -27,7 +27,7 @@ import org.prunepeft.torch.SerialAdapterOp;
 final class BottleneckAdapter implements ModuleType {
   private static final String KIND = "adapter";
 
-  private final AdapterConfig config;
+  final AdapterConfig config;
   private final String name;
   private final Place place;
   private final Input input;
@@ -51,10 +51,6 @@ final class BottleneckAdapter implements ModuleType {
       case PARALLEL ->
           List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.RESIDUAL));
     };
-  }
-
-  AdapterConfig config() {
-    return config;
   }
 
   @Override

@@ -66,7 +66,8 @@ final class Dora extends LowRankType {
         config.alpha(path),
         config.rsLora(),
         config.dropout(),
-        new SafeTensors.Tensor(tensors.get(2).shape(), magnitude));
+        new SafeTensors.Tensor(tensors.get(2).shape(), magnitude),
+        null);
   }
 
   /** m − ‖W‖, exact where m is between half and twice ‖W‖, so that both ways give the same m. */

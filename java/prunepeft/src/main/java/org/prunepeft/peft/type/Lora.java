@@ -49,6 +49,7 @@ final class Lora extends LowRankType {
         config.alpha(path),
         config.rsLora(),
         config.dropout(),
+        null,
         null);
   }
 

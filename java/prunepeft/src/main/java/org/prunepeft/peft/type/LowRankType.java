@@ -21,7 +21,7 @@ import org.prunepeft.torch.LoraLinear;
  * What LoRA and its variants share: low-rank updates of some projections of a layer are one module.
  */
 abstract class LowRankType implements ModuleType {
-  public final LoraConfig config;
+  final LoraConfig config;
   private final String name;
   private final List<String> targets;
 

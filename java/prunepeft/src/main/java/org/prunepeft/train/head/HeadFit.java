@@ -26,7 +26,7 @@ public final class HeadFit {
 
   /**
    * @param pooled [n · hidden]
-   * @param targets [n]
+   * @param targets [n], 1 or more
    * @param device where the head is to lie: the encoder's
    * @param seed of the order of examples
    * @return the caller's
@@ -35,10 +35,10 @@ public final class HeadFit {
       float[] pooled,
       double[] targets,
       Schema schema,
-      int hidden,
       ComputeDevice device,
       TrainingSettings settings,
       long seed) {
+    int hidden = pooled.length / targets.length;
     Head head = new Head(schema, hidden, device);
     head.standardise(targets);
     try (PointerScope all = new PointerScope();
@@ -60,9 +60,10 @@ public final class HeadFit {
   }
 
   /** Quality of a head on pooled outputs [n · hidden] with targets [n]. */
-  public static Evaluation evaluate(Head head, float[] pooled, double[] targets, int hidden) {
+  public static Evaluation evaluate(Head head, float[] pooled, double[] targets) {
     try (PointerScope scope = new PointerScope()) {
-      Tensor logits = head.logits(head.device().floats(pooled, targets.length, hidden));
+      Tensor logits =
+          head.logits(head.device().floats(pooled, targets.length, pooled.length / targets.length));
       return Evaluation.of(new Predictions(head.schema(), Torch.toFloats(logits)), targets);
     }
   }

@@ -3,7 +3,6 @@ package org.prunepeft.train.loop;
 import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
@@ -31,13 +30,9 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   public record Fidelity(EncodedDataset data, int epochs) {}
 
   private final PeftConfig config;
-  private final EncoderConfig encoder;
   private final Trainer trainer;
   private final Head head;
-  private final CriterionSettings criteria;
-  private final long seed;
-  private final Fidelity warmUp;
-  private final Fidelity round;
+  private final Plan plan;
   private final StageListener listener;
   private PeftModules trained;
 
@@ -54,36 +49,32 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   }
 
   /**
+   * How a search trains.
+   *
+   * @param seed of the modules' weights, of the order of examples and of dropout
+   */
+  public record Plan(Fidelity warmUp, Fidelity round, CriterionSettings criteria, long seed) {}
+
+  /**
    * @param head fitted on the frozen encoder; every training begins from a copy
    */
   public SupernetTraining(
-      PeftConfig config,
-      EncoderConfig encoder,
-      Trainer trainer,
-      Head head,
-      CriterionSettings criteria,
-      long seed,
-      Fidelity warmUp,
-      Fidelity round,
-      StageListener listener) {
+      PeftConfig config, Trainer trainer, Head head, Plan plan, StageListener listener) {
     this.config = config;
-    this.encoder = encoder;
     this.trainer = trainer;
     this.head = head;
-    this.criteria = criteria;
-    this.seed = seed;
-    this.warmUp = warmUp;
-    this.round = round;
+    this.plan = plan;
     this.listener = listener;
   }
 
   @Override
   public Observation train(Stage stage, List<Candidate> candidates) {
-    Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? warmUp : round;
+    Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? plan.warmUp : plan.round;
     String name = stage.kind().name() + "/" + stage.index();
-    PeftModules modules = new PeftModules(config, encoder, candidates, head.device());
+    PeftModules modules =
+        new PeftModules(config, trainer.encoder().config(), candidates, head.device());
     if (stage.fresh() || trained == null) {
-      modules.initialise(seed, name);
+      modules.initialise(plan.seed, name);
     } else {
       copyWeights(trained, modules);
     }
@@ -91,9 +82,9 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     try (Head own = head.copy()) {
       TrainingRun run =
           new TrainingRun(
-              modules, own, fidelity.data, fidelity.epochs, Seeds.derive(seed, name), null);
+              modules, own, fidelity.data, fidelity.epochs, Seeds.derive(plan.seed, name), null);
       int steps = trainer.steps(run);
-      try (RoundStatistics statistics = new RoundStatistics(modules, criteria, steps)) {
+      try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
         return statistics.observe();
       }

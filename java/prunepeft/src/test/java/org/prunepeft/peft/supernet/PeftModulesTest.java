@@ -236,7 +236,7 @@ class PeftModulesTest {
       EncoderInput input = input();
       OutputMagnitudes magnitudes = new OutputMagnitudes();
       modules.begin(
-          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens()));
+          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens(), null));
       encoder.forward(input, modules);
       double[] plain = new double[1];
       encoder.forward(

@@ -209,7 +209,7 @@ class ModuleTypesTest {
   private static AdapterConfig adapterOf(PeftConfig config) {
     return config.types().stream()
         .filter(BottleneckAdapter.class::isInstance)
-        .map(type -> ((BottleneckAdapter) type).config())
+        .map(type -> ((BottleneckAdapter) type).config)
         .findFirst()
         .orElse(null);
   }

@@ -117,14 +117,8 @@ class HeadTest {
     }
     try (Head head =
         HeadFit.fit(
-            pooled,
-            targets,
-            Schema.regression(),
-            HIDDEN,
-            ComputeDevice.CPU,
-            TrainingSettings.DEFAULT,
-            1)) {
-      Evaluation evaluation = HeadFit.evaluate(head, pooled, targets, HIDDEN);
+            pooled, targets, Schema.regression(), ComputeDevice.CPU, TrainingSettings.DEFAULT, 1)) {
+      Evaluation evaluation = HeadFit.evaluate(head, pooled, targets);
       assertTrue(evaluation.primary() > 0.999, evaluation.text());
       double mean = java.util.Arrays.stream(targets).average().orElseThrow();
       double variance =

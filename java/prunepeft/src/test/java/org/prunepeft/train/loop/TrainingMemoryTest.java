@@ -73,7 +73,7 @@ class TrainingMemoryTest {
                   rows,
                   length);
           modules.begin(
-              new ForwardPass(tape, true, 1, step, 0, null, input.rowMask(), input.tokens()));
+              new ForwardPass(tape, true, 1, step, 0, null, input.rowMask(), input.tokens(), null));
           head.loss(
                   head.logits(Head.pool(encoder.forward(input, modules), input)),
                   head.targets(random.ints(rows, 0, 3).asDoubleStream().toArray()))
