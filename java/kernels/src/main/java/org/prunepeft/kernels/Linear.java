@@ -32,6 +32,10 @@ import org.prunepeft.kernels.binding.LinearShapeStruct;
  * Immutable, and good for several threads at once, each with a context of its own.
  */
 public final class Linear implements AutoCloseable {
+  /** The most runs of rows in a call, whatever modules are on them. */
+  public static final int MOST_RUNS =
+      LibPrunePeft.PP_MOST_MODULES / LibPrunePeft.PP_MOST_MODULES_OF_A_ROW;
+
   /** By which products a linear is computed. */
   public enum Path {
     /** A library's product with W, and the products of rank r around it. */
