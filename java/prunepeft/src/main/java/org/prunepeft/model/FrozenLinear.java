@@ -62,11 +62,11 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
   Tensor apply(Insertions insertions, Tensor x, boolean tokens) {
     if (insertions.tape() == null || weight().requires_grad()) {
       // Trained itself, and so LibTorch's.
-      return torch.linear(x, weight(), new TensorOptional(bias()));
+      return insertions.afterLinear(this, x, torch.linear(x, weight(), new TensorOptional(bias())));
     }
     Insertions.OnLinear own = insertions.on(this, tokens);
     Tensor y = LinearOp.apply(insertions.tape(), x, frozen, own.modules(), own.observer());
-    return own.modules().isEmpty() ? y : insertions.scaled(this, y);
+    return own.modules().isEmpty() ? y : insertions.afterLinear(this, x, y);
   }
 
   /** An input in the weight's type: itself if it is so already. */

@@ -43,12 +43,14 @@ public interface Insertions {
   }
 
   /**
-   * {@return what becomes of a linear's output where modules sit on it}
+   * {@return what becomes of a linear's output, [M,N]} Not asked for where our own operation gave
+   * it and no LoRA module sits on it.
    *
    * @param linear as in {@link #on}
-   * @param y what it gives with its modules, [M,N]
+   * @param x [M,K]
+   * @param y [M,N], what it gives with its LoRA modules
    */
-  default Tensor scaled(FrozenLinear linear, Tensor y) {
+  default Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
     return y;
   }
 
@@ -61,7 +63,7 @@ public interface Insertions {
    * @param input [M,K], its residual input
    * @param norm the normalisation after the block
    */
-  default Tensor after(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+  default Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     return h;
   }
 }

@@ -159,12 +159,12 @@ public final class PostNormEncoder implements Encoder {
       Tensor attended = layer.attentionOutput.apply(insertions, context, true);
       x =
           layer.attentionNorm.apply(
-              insertions.after(Block.ATTENTION, i, attended, x, layer.attentionNorm).add(x));
+              insertions.afterBlock(Block.ATTENTION, i, attended, x, layer.attentionNorm).add(x));
       Tensor middle = config.activation().apply(layer.intermediate.apply(insertions, x, true));
       Tensor h = layer.output.apply(insertions, middle, true);
       x =
           layer.outputNorm.apply(
-              insertions.after(Block.FEED_FORWARD, i, h, x, layer.outputNorm).add(x));
+              insertions.afterBlock(Block.FEED_FORWARD, i, h, x, layer.outputNorm).add(x));
       if (i == 0 && convolution != null) {
         x = precision.of(convolution.apply(embedded, x, input));
       }

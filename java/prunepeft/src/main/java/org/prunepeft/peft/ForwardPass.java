@@ -21,17 +21,7 @@ public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
    * @param counter [2] int32 on the device: step and micro-batch, in place of the two numbers, for
    *     a pass that is recorded and launched again in other steps; null: the numbers
    */
-  public record Masks(long seed, int step, int microBatch, Tensor counter) {
-    /**
-     * Those of one step alone.
-     *
-     * @param step training step
-     * @param microBatch within the step, 0 to 65535
-     */
-    public Masks(long seed, int step, int microBatch) {
-      this(seed, step, microBatch, null);
-    }
-  }
+  public record Masks(long seed, int step, int microBatch, Tensor counter) {}
 
   /**
    * What the sizes of the modules' outputs are added to.

@@ -32,7 +32,7 @@ public interface PeftModule {
   }
 
   /**
-   * What becomes of a block's output; see {@link org.prunepeft.model.Insertions#after}.
+   * What becomes of a block's output; see {@link org.prunepeft.model.Insertions#afterBlock}.
    *
    * @param pass what the pass is for
    * @param h the block's output, before it is added to its input, [B·T,hidden]
@@ -40,7 +40,7 @@ public interface PeftModule {
    * @param norm the normalisation that follows the block
    * @return {@code h} itself if the module does nothing there
    */
-  default Tensor after(ForwardPass pass, Block block, Tensor h, Tensor input, LayerNorm norm) {
+  default Tensor afterBlock(ForwardPass pass, Block block, Tensor h, Tensor input, LayerNorm norm) {
     return h;
   }
 }

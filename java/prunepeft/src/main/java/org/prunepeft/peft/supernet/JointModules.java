@@ -79,14 +79,16 @@ public final class JointModules implements Insertions {
   }
 
   @Override
-  public Tensor scaled(FrozenLinear linear, Tensor y) {
-    return byMember(y, (member, own) -> members.get(member).scaled(linear, own));
+  public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
+    TensorVector inputs = split(x);
+    return byMember(y, (i, own) -> members.get(i).afterLinear(linear, inputs.get(i), own));
   }
 
   @Override
-  public Tensor after(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+  public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     TensorVector inputs = split(input);
-    return byMember(h, (i, own) -> members.get(i).after(block, layer, own, inputs.get(i), norm));
+    return byMember(
+        h, (i, own) -> members.get(i).afterBlock(block, layer, own, inputs.get(i), norm));
   }
 
   private TensorVector split(Tensor x) {

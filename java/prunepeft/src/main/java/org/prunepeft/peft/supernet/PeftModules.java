@@ -187,7 +187,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   /** Multiplies by the modules' gains; y itself if there are none. */
   @Override
-  public Tensor scaled(FrozenLinear linear, Tensor y) {
+  public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
     List<Tensor> gains = new ArrayList<>();
     linear.parts().forEach(part -> gains.add(gain(linear, part)));
     if (gains.stream().allMatch(Objects::isNull)) {
@@ -216,10 +216,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
   }
 
   @Override
-  public Tensor after(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+  public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     Tensor out = h;
     for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
-      out = module.after(pass, block, out, input, norm);
+      out = module.afterBlock(pass, block, out, input, norm);
     }
     return out;
   }

@@ -118,7 +118,8 @@ final class BottleneckAdapter implements ModuleType {
       String name, Block place, Input input, double scaling, AdapterOp.Weights weights)
       implements PeftModule {
     @Override
-    public Tensor after(ForwardPass pass, Block block, Tensor h, Tensor residual, LayerNorm norm) {
+    public Tensor afterBlock(
+        ForwardPass pass, Block block, Tensor h, Tensor residual, LayerNorm norm) {
       if (block != place) {
         return h;
       }

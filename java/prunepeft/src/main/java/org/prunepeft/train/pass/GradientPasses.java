@@ -300,7 +300,7 @@ public final class GradientPasses implements AutoCloseable {
                 new ForwardPass(
                     tape,
                     counters == null
-                        ? new Masks(part.member.run.seed(), part.step, part.microBatch)
+                        ? new Masks(part.member.run.seed(), part.step, part.microBatch, null)
                         : new Masks(part.member.run.seed(), 0, 0, counters.select(0, i)),
                     part.magnitudes == null
                         ? null
