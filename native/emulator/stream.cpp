@@ -85,7 +85,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
   const bool captured = simt::g_capture != nullptr && stream == simt::g_capture->stream;
-  *status = !captured                  ? cudaStreamCaptureStatusNone
+  *status = !captured                ? cudaStreamCaptureStatusNone
             : simt::g_capture->valid ? cudaStreamCaptureStatusActive
                                      : cudaStreamCaptureStatusInvalidated;
   return cudaSuccess;

@@ -1,4 +1,4 @@
-// Philox4x32-10 and the dropout mask of lora.h, written from their descriptions alone and independently of the library.
+// Philox4x32-10 and the dropout mask of linear.h, written from their descriptions alone and independently of the library.
 #pragma once
 
 #include <array>

@@ -13,28 +13,23 @@ namespace {
 constexpr auto kAny = Arguments::kAny;
 
 /** The weights, whose extents are K's and m's; `dtype` is theirs. */
-AdapterWeights check_weights(Arguments& arguments, const pp_adapter* adapter, pp_dtype dtype, int64_t K, int64_t m) {
+void check_weights(Arguments& arguments, const pp_adapter* adapter, pp_dtype dtype, int64_t K, int64_t m) {
   arguments.not_null("adapter", adapter);
-  if (arguments.failed()) return {};
+  if (arguments.failed()) return;
   arguments.matrix("adapter->down", &adapter->down, dtype, m, K);
   arguments.matrix("adapter->down_bias", &adapter->down_bias, dtype, 1, m);
   arguments.matrix("adapter->up", &adapter->up, dtype, K, m);
   arguments.matrix("adapter->up_bias", &adapter->up_bias, dtype, 1, K);
   arguments.activation("adapter->activation", adapter->activation);
-  return {adapter->down.data, adapter->down.ld,      adapter->down_bias.data, adapter->up.data,
-          adapter->up.ld,     adapter->up_bias.data, adapter->activation};
 }
 
-AdapterGradients check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients, int64_t K, int64_t m) {
+void check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients, int64_t K, int64_t m) {
   arguments.not_null("gradients", gradients);
-  if (arguments.failed()) return {};
+  if (arguments.failed()) return;
   arguments.matrix("gradients->down", &gradients->down, PP_FLOAT32, m, K);
   arguments.matrix("gradients->down_bias", &gradients->down_bias, PP_FLOAT32, 1, m);
   arguments.matrix("gradients->up", &gradients->up, PP_FLOAT32, K, m);
   arguments.matrix("gradients->up_bias", &gradients->up_bias, PP_FLOAT32, 1, K);
-  const auto floats = [](const pp_matrix& matrix) { return static_cast<float*>(matrix.data); };
-  return {floats(gradients->down), gradients->down.ld, floats(gradients->down_bias),
-          floats(gradients->up),   gradients->up.ld,   floats(gradients->up_bias)};
 }
 
 }  // namespace
@@ -45,9 +40,7 @@ using namespace prunepeft;
 pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, const pp_matrix* h, const pp_adapter* adapter,
                              const pp_matrix* z, const pp_matrix* out) {
   Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("v", v);
-  if (arguments.failed() || !arguments.matrix("v", v, v->dtype, kAny, kAny)) return arguments.status();
+  if (!arguments.first(context, "v", v)) return arguments.status();
   const pp_device& device = context->device;
   const pp_dtype dtype = v->dtype, trained = trained_dtype(device, dtype);
   const pp_status supported = check_trainable(&device, dtype);
@@ -58,7 +51,7 @@ pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, cons
   arguments.matrix("out", out, dtype, M, K);
   if (arguments.failed()) return arguments.status();
   const int64_t m = z->cols;
-  const AdapterWeights weights = check_weights(arguments, adapter, trained, K, m);
+  check_weights(arguments, adapter, trained, K, m);
   if (M > 0) {
     arguments.distinct("out", out->data, "v", v->data);
     if (out->data == h->data)
@@ -71,14 +64,13 @@ pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, cons
     if (is_cuda(&device)) {
       const pp_status status = take_workspace(*context, cuda::adapter_forward_workspace(M, K, m), &memory);
       if (status != PP_OK) return status;
-      return cuda::adapter_forward(device, dtype, M, K, m, v->data, v->ld, h->data, h->ld, weights, z->data, z->ld, out->data,
-                                   out->ld, memory);
+      return cuda::adapter_forward(device, *v, *h, *adapter, *z, *out, memory);
     }
   }
   const pp_status status = take_workspace(*context, adapter_forward_cpu_workspace(dtype, M, K, m), &memory);
   if (status != PP_OK) return status;
   adapter_cpu(dtype).forward(
-      {M, K, m, v->data, v->ld, h->data, h->ld, weights, static_cast<float*>(z->data), z->ld, out->data, out->ld, memory});
+      {M, K, m, v->data, v->ld, h->data, h->ld, *adapter, static_cast<float*>(z->data), z->ld, out->data, out->ld, memory});
   return PP_OK;
 }
 
@@ -86,9 +78,7 @@ pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, 
                               const pp_adapter* adapter, const pp_adapter_gradients* gradients, int32_t accumulate,
                               const pp_matrix* dv) {
   Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("dout", dout);
-  if (arguments.failed() || !arguments.matrix("dout", dout, dout->dtype, kAny, kAny)) return arguments.status();
+  if (!arguments.first(context, "dout", dout)) return arguments.status();
   const pp_device& device = context->device;
   const pp_dtype dtype = dout->dtype, trained = trained_dtype(device, dtype);
   const pp_status supported = check_trainable(&device, dtype);
@@ -99,24 +89,23 @@ pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, 
   if (dv != nullptr) arguments.matrix("dv", dv, dtype, M, K);
   if (arguments.failed()) return arguments.status();
   const int64_t m = z->cols;
-  const AdapterWeights weights = check_weights(arguments, adapter, trained, K, m);
-  const AdapterGradients sums = check_gradients(arguments, gradients, K, m);
+  check_weights(arguments, adapter, trained, K, m);
+  check_gradients(arguments, gradients, K, m);
   if (M > 0 && dv != nullptr) arguments.distinct("dv", dv->data, "dout", dout->data);
   if (arguments.failed() || M == 0) return arguments.status();
-  void* const to = dv == nullptr ? nullptr : dv->data;
-  const int64_t ld_to = dv == nullptr ? 0 : dv->ld;
   void* memory;
   if constexpr (kCuda) {
     if (is_cuda(&device)) {
       const pp_status status = take_workspace(*context, cuda::adapter_backward_workspace(dtype, M, K, m), &memory);
       if (status != PP_OK) return status;
-      return cuda::adapter_backward(device, dtype, M, K, m, dout->data, dout->ld, v->data, v->ld, z->data, z->ld, weights, sums,
-                                    accumulate != 0, to, ld_to, memory);
+      return cuda::adapter_backward(device, {*dout, *v, *z, *adapter, *gradients, accumulate != 0, dv}, memory);
     }
   }
   const pp_status status = take_workspace(*context, adapter_backward_cpu_workspace(dtype, M, K, m), &memory);
   if (status != PP_OK) return status;
+  void* const to = dv == nullptr ? nullptr : dv->data;
+  const int64_t ld_to = dv == nullptr ? 0 : dv->ld;
   adapter_cpu(dtype).backward({M, K, m, dout->data, dout->ld, v->data, v->ld, static_cast<const float*>(z->data), z->ld,
-                               weights, sums, accumulate != 0, to, ld_to, memory});
+                               *adapter, *gradients, accumulate != 0, to, ld_to, memory});
   return PP_OK;
 }

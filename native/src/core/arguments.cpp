@@ -84,6 +84,12 @@ bool Arguments::matrix(const char* name, const pp_matrix* matrix, pp_dtype type,
   return !failed();
 }
 
+bool Arguments::first(const pp_context* context, const char* name, const pp_matrix* matrix) {
+  this->context(context);
+  not_null(name, matrix);
+  return !failed() && this->matrix(name, matrix, matrix->dtype, kAny, kAny);
+}
+
 void Arguments::distinct(const char* name, const void* pointer, const char* other_name, const void* other) {
   if (pointer == other) invalid("%s must not be the buffer of %s, got %p for both", name, other_name, pointer);
 }

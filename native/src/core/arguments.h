@@ -19,6 +19,8 @@ class Arguments {
    * is kAny. True if all is well so far.
    */
   bool matrix(const char* name, const pp_matrix* matrix, pp_dtype dtype, int64_t rows, int64_t cols);
+  /** The context, and a matrix that gives the call's type and extents. True if all is well so far. */
+  bool first(const pp_context* context, const char* name, const pp_matrix* matrix);
   void at_least(const char* name, int64_t value, int64_t least);
   void at_most(const char* name, int64_t value, int64_t most);
   void dtype(const char* name, pp_dtype value);

@@ -9,3 +9,14 @@ namespace prunepeft {
 pp_status take_workspace(const pp_context& context, size_t bytes, void** memory);
 
 }  // namespace prunepeft
+
+// For tests alone; not part of the library's interface.
+extern "C" {
+/**
+ * From now on each call gets a block of exactly the bytes that it asks for: on the CPU poisoned, at an odd address and between
+ * guards, so that neither what a workspace held nor what lies beside it can go unnoticed.
+ */
+PP_API void pp_internal_exact_workspaces(int on);
+/** Whether no call has written beside its block; 1 for CUDA, where others look for that. */
+PP_API int pp_internal_workspace_intact(const pp_workspace* workspace);
+}

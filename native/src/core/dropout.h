@@ -7,8 +7,8 @@
 
 namespace prunepeft {
 
-/** Null is allowed: no dropout. */
-void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, int64_t K);
+/** Of a module with so many rows of K columns. Null is allowed: no dropout. */
+void check_dropout(Arguments& arguments, const char* name, const pp_dropout* dropout, int64_t rows, int64_t K);
 
 /** What CUDA kernels are given of a dropout that passed its checks. */
 DropoutSpec make_spec(const pp_dropout* dropout);

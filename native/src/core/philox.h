@@ -1,5 +1,5 @@
 // Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC11), and the
-// counter of a dropout mask as lora.h defines it. For host and device code alike; internal linkage, so that translation units
+// counter of a dropout mask as linear.h defines it. For host and device code alike; internal linkage, so that translation units
 // with different instruction sets never share a copy.
 #pragma once
 

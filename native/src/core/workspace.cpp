@@ -1,5 +1,7 @@
 // Workspaces: blocks of a device's memory, of which the newest is the largest and in use.
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <new>
 #include <vector>
 
@@ -10,8 +12,12 @@
 #include "prunepeft/device.h"
 
 struct pp_workspace {
+  struct Block {
+    void* memory;
+    size_t bytes;
+  };
   pp_device device;
-  std::vector<void*> blocks;
+  std::vector<Block> blocks;
   /** Of the newest block, and of all. */
   size_t bytes = 0;
   size_t all_bytes = 0;
@@ -21,6 +27,11 @@ namespace prunepeft {
 namespace {
 
 constexpr size_t kLeastBytes = 4096;
+
+std::atomic<bool> exact{false};
+/** Around a block of exact size. */
+constexpr size_t kBefore = 65, kAfter = 256;
+constexpr unsigned char kPoison = 0xFF;
 
 pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& device) {
   if constexpr (kCuda) {
@@ -35,7 +46,7 @@ pp_status add_block(pp_workspace& workspace, size_t bytes, const pp_device& devi
   pp_status status = pp_allocate(&workspace.device, bytes, &block);
   if (status != PP_OK) return status;
   try {
-    workspace.blocks.push_back(block);
+    workspace.blocks.push_back({block, bytes});
   } catch (const std::bad_alloc&) {
     pp_free(&workspace.device, block);
     return fail(PP_OUT_OF_MEMORY, "out of memory for a workspace");
@@ -69,9 +80,15 @@ pp_status take_workspace(const pp_context& context, size_t bytes, void** memory)
                     static_cast<int>(device.type), static_cast<int>(device.index), static_cast<int>(own.type),
                     static_cast<int>(own.index));
   if (arguments.failed()) return arguments.status();
-  const pp_status status = grow(*workspace, bytes, device);
-  if (status == PP_OK) *memory = workspace->blocks.back();
-  return status;
+  const bool guarded = exact && device.type == PP_CPU;
+  const pp_status status = guarded ? add_block(*workspace, kBefore + bytes + kAfter, device)
+                           : exact ? add_block(*workspace, bytes, device)
+                                   : grow(*workspace, bytes, device);
+  if (status != PP_OK) return status;
+  const pp_workspace::Block& block = workspace->blocks.back();
+  if (guarded) std::memset(block.memory, kPoison, block.bytes);
+  *memory = static_cast<char*>(block.memory) + (guarded ? kBefore : 0);
+  return PP_OK;
 }
 
 }  // namespace prunepeft
@@ -91,7 +108,7 @@ pp_status pp_workspace_create(const pp_device* device, pp_workspace** workspace)
 
 void pp_workspace_destroy(pp_workspace* workspace) {
   if (workspace == nullptr) return;
-  for (void* block : workspace->blocks) pp_free(&workspace->device, block);
+  for (const auto& block : workspace->blocks) pp_free(&workspace->device, block.memory);
   delete workspace;
 }
 
@@ -103,4 +120,18 @@ pp_status pp_workspace_reserve(pp_workspace* workspace, size_t bytes) {
 
 size_t pp_workspace_bytes(const pp_workspace* workspace) {
   return workspace == nullptr ? 0 : workspace->all_bytes;
+}
+
+void pp_internal_exact_workspaces(int on) {
+  exact = on != 0;
+}
+
+int pp_internal_workspace_intact(const pp_workspace* workspace) {
+  if (workspace->device.type != PP_CPU) return 1;
+  return std::all_of(workspace->blocks.begin(), workspace->blocks.end(), [](const pp_workspace::Block& block) {
+    const unsigned char* bytes = static_cast<const unsigned char*>(block.memory);
+    const auto poisoned = [](unsigned char byte) { return byte == kPoison; };
+    return std::all_of(bytes, bytes + kBefore, poisoned) &&
+           std::all_of(bytes + block.bytes - kAfter, bytes + block.bytes, poisoned);
+  });
 }

@@ -188,9 +188,7 @@ pp_status pp_importance_quantile(const pp_context* context, const pp_importance_
 pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_activation activation, const pp_matrix* q,
                               const pp_matrix* bias, const uint8_t* row_mask, double* sum) {
   Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("p", p);
-  if (arguments.failed() || !arguments.matrix("p", p, p->dtype, Arguments::kAny, Arguments::kAny)) return arguments.status();
+  if (!arguments.first(context, "p", p)) return arguments.status();
   const pp_device& device = context->device;
   const pp_dtype dtype = p->dtype;
   const int64_t M = p->rows, r = p->cols;
@@ -203,14 +201,12 @@ pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_
   const pp_status supported = check_supported(&device, dtype);
   if (supported != PP_OK) return supported;
   const int64_t N = q->rows;
-  const void* const added = bias == nullptr ? nullptr : bias->data;
   void* memory;
   if constexpr (kCuda) {
     if (is_cuda(&device)) {
       const pp_status status = take_workspace(*context, M == 0 ? 0 : cuda::output_magnitude_workspace(M, N), &memory);
       if (status != PP_OK) return status;
-      return cuda::output_magnitude(device, dtype, M, N, r, p->data, p->ld, activation, q->data, q->ld, added, row_mask, sum,
-                                    memory);
+      return cuda::output_magnitude(device, *p, activation, *q, bias, row_mask, sum, memory);
     }
   }
   if (M == 0) {
@@ -220,7 +216,7 @@ pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_
   const pp_status status = take_workspace(*context, output_magnitude_cpu_workspace(M, N, r), &memory);
   if (status != PP_OK) return status;
   importance_cpu().output_magnitude({M, N, r, static_cast<const float*>(p->data), p->ld, activation,
-                                     static_cast<const float*>(q->data), q->ld, static_cast<const float*>(added), row_mask, sum,
-                                     memory});
+                                     static_cast<const float*>(q->data), q->ld,
+                                     static_cast<const float*>(bias == nullptr ? nullptr : bias->data), row_mask, sum, memory});
   return PP_OK;
 }

@@ -6,7 +6,6 @@
 #include <new>
 
 #include "core/arguments.h"
-#include "core/dropout.h"
 #include "core/status.h"
 #include "cuda/availability.h"
 #include "core/context.h"
@@ -55,7 +54,6 @@ struct Branches {
     for (; run != nullptr && count < run->count; ++count)
       of[count] = make_branch(*run->of[count], run->of[count]->*narrow, run->first_row, on_cpu);
   }
-  DropoutSpec dropout() const { return make_spec(count > 0 ? of[0].dropout : nullptr); }
 };
 
 /** Calls `call(first_row, rows, run)` for each run of rows, and for those between that have no modules: run is null there. */
@@ -126,12 +124,11 @@ pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, 
     if (is_cuda(&context->device)) {
       const bool whole = fuses(runs, x->rows);
       const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
+      const LoraBranch* const of = branches.of.data();
       void* memory;
-      pp_status status = take_workspace(
-          *context, cuda::linear_forward_workspace(*linear, x->rows, branches.of.data(), branches.count), &memory);
-      if (status == PP_OK)
-        status = cuda::linear_forward(context->device, *linear, x->rows, x->data, x->ld, branches.of.data(), branches.count,
-                                      branches.dropout(), y->data, y->ld, memory);
+      pp_status status =
+          take_workspace(*context, cuda::linear_forward_workspace(*linear, x->rows, of, branches.count), &memory);
+      if (status == PP_OK) status = cuda::linear_forward(context->device, *linear, *x, of, branches.count, *y, memory);
       if (status == PP_OK && !whole) status = lora_down(*context, *x, modules, count);
       if (status == PP_OK && !whole) status = lora_up(*context, modules, count, *y, true);
       return status;
@@ -160,8 +157,7 @@ pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linea
     if (is_cuda(&context->device)) {
       const bool whole = fuses(runs, dy->rows);
       const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
-      const pp_status status = cuda::linear_grad_input(context->device, *linear, dy->rows, dy->data, dy->ld, branches.of.data(),
-                                                       branches.count, branches.dropout(), dx->data, dx->ld);
+      const pp_status status = cuda::linear_grad_input(context->device, *linear, *dy, branches.of.data(), branches.count, *dx);
       return status != PP_OK || whole ? status : lora_grad_input(*context, modules, count, *dx, true);
     }
   }

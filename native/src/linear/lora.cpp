@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "core/context.h"
-#include "core/dropout.h"
 #include "cuda/availability.h"
 #include "linear/cpu/lora_cpu.h"
 #include "linear/cuda/lora_cuda.h"
@@ -14,8 +13,6 @@
 
 namespace prunepeft {
 namespace {
-
-constexpr auto kAny = Arguments::kAny;
 
 /** What a call of the kernels may hold: modules on one run of rows, in the order of the call. */
 struct Batch {
@@ -29,7 +26,6 @@ struct Batch {
     for (int32_t i = 0; i < count; ++i) sum += branches[i].rank;
     return sum;
   }
-  DropoutSpec dropout() const { return make_spec(branches[0].dropout); }
 };
 
 /** How modules become calls of the kernels. */
@@ -153,9 +149,25 @@ bool takes_groups(const pp_device& device, const Runs& runs) {
   return is_cuda(&device) && runs.count > 1;
 }
 
-template <class T>
-T* rows_from(const pp_matrix& matrix, int64_t row) {
-  return static_cast<T*>(element(matrix, row));
+/** So many rows and columns of a matrix. */
+pp_matrix part(const pp_matrix& matrix, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+  return {element(matrix, row, column), rows, columns, matrix.ld, matrix.dtype};
+}
+
+/** A batch's rows. */
+pp_matrix rows_of(const pp_matrix& matrix, const Batch& batch) {
+  return part(matrix, batch.run.first_row, batch.run.rows, 0, matrix.cols);
+}
+
+/** A batch's rows and its branch's columns. */
+pp_matrix columns_of(const pp_matrix& matrix, const Batch& batch) {
+  const LoraBranch& one = batch.branches[0];
+  return part(matrix, batch.run.first_row, batch.run.rows, one.first_column, one.columns);
+}
+
+/** The columns of a group. */
+pp_matrix columns_of(const pp_matrix& matrix, const Group& group) {
+  return part(matrix, 0, matrix.rows, group.first->first_column, group.first->b.rows);
 }
 
 /** With a workspace of so many bytes: `work(memory)`. */
@@ -166,36 +178,47 @@ pp_status with_workspace(const pp_context& context, size_t bytes, Work work) {
   return status == PP_OK ? work(memory) : status;
 }
 
+/** What all functions check; `wide` is x or y or the gradient of one. */
+pp_status check_call(const pp_context* context, const char* name, const pp_matrix* wide, const pp_lora_module* modules,
+                     int32_t count, unsigned use) {
+  Arguments arguments;
+  if (!arguments.first(context, name, wide)) return arguments.status();
+  const pp_device& device = context->device;
+  const bool trains = (use & (kWritesDa | kWritesDb)) != 0, is_y = (use & kReadsB) != 0;
+  const pp_status supported = trains ? check_trainable(&device, wide->dtype) : check_supported(&device, wide->dtype);
+  if (supported != PP_OK) return supported;
+  check_modules(
+      arguments,
+      {device, wide->dtype, wide->rows, is_y ? Arguments::kAny : wide->cols, is_y ? wide->cols : Arguments::kAny, use}, modules,
+      count);
+  return arguments.status();
+}
+
 }  // namespace
 
 pp_status lora_down(const pp_context& context, const pp_matrix& x, const pp_lora_module* modules, int32_t count) {
   const pp_device& device = context.device;
-  const int64_t K = x.cols;
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::s};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
-        const pp_matrix& s = group.first->s;
-        return with_workspace(context, cuda::multi_lora_down_workspace(K, group.multi), [&](void* memory) {
-          return cuda::multi_lora_down(device, x.dtype, K, x.data, x.ld, group.multi, s.data, s.ld, memory);
-        });
-      });
-    }
-    if (is_cuda(&device)) {
-      return for_batches(device, runs, plan, [&](const Batch& batch) {
-        const int64_t rows = batch.run.rows;
-        return with_workspace(context, cuda::lora_down_workspace(rows, K, batch.ranks()), [&](void* memory) {
-          return cuda::lora_down(device, x.dtype, rows, K, rows_from<void>(x, batch.run.first_row), x.ld, batch.branches.data(),
-                                 batch.count, batch.dropout(), memory);
-        });
+        return with_workspace(context, cuda::multi_lora_down_workspace(x, group.multi),
+                              [&](void* memory) { return cuda::multi_lora_down(device, x, group.multi, memory); });
       });
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    return with_workspace(context, lora_down_cpu_workspace(K, batch.ranks()), [&](void* memory) {
-      lora_cpu().down({batch.run.rows, K, rows_from<const float>(x, batch.run.first_row), x.ld, batch.branches.data(),
-                       batch.count, memory});
+    const pp_matrix own = rows_of(x, batch);
+    const LoraBranch* const branches = batch.branches.data();
+    if constexpr (kCuda) {
+      if (is_cuda(&device)) {
+        return with_workspace(context, cuda::lora_down_workspace(own, batch.ranks()),
+                              [&](void* memory) { return cuda::lora_down(device, own, branches, batch.count, memory); });
+      }
+    }
+    return with_workspace(context, lora_down_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
+      lora_cpu().down({own.rows, own.cols, static_cast<const float*>(own.data), own.ld, branches, batch.count, memory});
       return PP_OK;
     });
   });
@@ -208,26 +231,19 @@ pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int3
   const Plan plan{&pp_lora_module::s, nullptr, accumulate, true};
   if constexpr (kCuda) {
     if (takes_groups(device, runs) && accumulate) {
-      return for_groups(runs, plan, [&](const Group& group) {
-        const pp_lora_module& first = *group.first;
-        return cuda::multi_lora_up(device, y.dtype, first.b.rows, group.multi, first.s.data, first.s.ld,
-                                   element(y, 0, first.first_column), y.ld);
-      });
-    }
-    if (is_cuda(&device)) {
-      return for_batches(device, runs, plan, [&](const Batch& batch) {
-        const LoraBranch& one = batch.branches[0];
-        return cuda::lora_up(device, y.dtype, batch.run.rows, one.columns, one.rank, one.s, one.lds, one.b, one.ldb,
-                             element(y, batch.run.first_row, one.first_column), y.ld, accumulate);
-      });
+      return for_groups(runs, plan,
+                        [&](const Group& group) { return cuda::multi_lora_up(device, group.multi, columns_of(y, group)); });
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const LoraBranch& one = batch.branches[0];
-    return with_workspace(context, lora_up_cpu_workspace(one.columns, one.rank), [&](void* memory) {
-      lora_cpu().up({batch.run.rows, one.columns, one.rank, static_cast<const float*>(one.s), one.lds,
-                     static_cast<const float*>(one.b), one.ldb,
-                     static_cast<float*>(element(y, batch.run.first_row, one.first_column)), y.ld, accumulate, memory});
+    const pp_matrix own = columns_of(y, batch);
+    if constexpr (kCuda) {
+      if (is_cuda(&device)) return cuda::lora_up(device, one, own, accumulate);
+    }
+    return with_workspace(context, lora_up_cpu_workspace(own.cols, one.rank), [&](void* memory) {
+      lora_cpu().up({own.rows, own.cols, one.rank, static_cast<const float*>(one.s), one.lds, static_cast<const float*>(one.b),
+                     one.ldb, static_cast<float*>(own.data), own.ld, accumulate, memory});
       return PP_OK;
     });
   });
@@ -236,31 +252,24 @@ pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int3
 pp_status lora_grad_input(const pp_context& context, const pp_lora_module* modules, int32_t count, const pp_matrix& dx,
                           bool accumulate) {
   const pp_device& device = context.device;
-  const int64_t K = dx.cols;
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::ds};
   if constexpr (kCuda) {
     if (takes_groups(device, runs) && accumulate) {
-      return for_groups(runs, plan, [&](const Group& group) {
-        const pp_matrix& ds = group.first->ds;
-        return cuda::multi_lora_grad_input(device, dx.dtype, K, group.multi, ds.data, ds.ld, dx.data, dx.ld);
-      });
+      return for_groups(runs, plan, [&](const Group& group) { return cuda::multi_lora_grad_input(device, group.multi, dx); });
     }
   }
-  int64_t written_rows = accumulate ? 0 : -1;  // up to where a run has been overwritten
+  int64_t written_rows = 0;  // up to where runs have been overwritten
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const int64_t rows = batch.run.rows, first_row = batch.run.first_row;
-    const bool adds = accumulate || first_row < written_rows;
-    written_rows = first_row + rows;
-    void* const to = rows_from<void>(dx, first_row);
+    const bool adds = accumulate || batch.run.first_row < written_rows;
+    written_rows = batch.run.first_row + batch.run.rows;
+    const pp_matrix own = rows_of(dx, batch);
+    const LoraBranch* const branches = batch.branches.data();
     if constexpr (kCuda) {
-      if (is_cuda(&device)) {
-        return cuda::lora_grad_input(device, dx.dtype, rows, K, batch.branches.data(), batch.count, batch.dropout(), to, dx.ld,
-                                     adds);
-      }
+      if (is_cuda(&device)) return cuda::lora_grad_input(device, branches, batch.count, own, adds);
     }
-    return with_workspace(context, lora_grad_input_cpu_workspace(K, batch.ranks()), [&](void* memory) {
-      lora_cpu().grad_input({rows, K, batch.branches.data(), batch.count, static_cast<float*>(to), dx.ld, adds, memory});
+    return with_workspace(context, lora_grad_input_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
+      lora_cpu().grad_input({own.rows, own.cols, branches, batch.count, static_cast<float*>(own.data), own.ld, adds, memory});
       return PP_OK;
     });
   });
@@ -271,69 +280,44 @@ pp_status lora_grad_input(const pp_context& context, const pp_lora_module* modul
 using namespace prunepeft;
 
 pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
-  Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("x", x);
-  if (arguments.failed() || !arguments.matrix("x", x, x->dtype, kAny, kAny)) return arguments.status();
-  const pp_status supported = check_supported(&context->device, x->dtype);
-  if (supported != PP_OK) return supported;
-  check_modules(arguments, {context->device, x->dtype, x->rows, x->cols, kAny, kReadsA | kTakesS | kDrops}, modules, count);
-  return arguments.failed() ? arguments.status() : lora_down(*context, *x, modules, count);
+  const pp_status status = check_call(context, "x", x, modules, count, kReadsA | kTakesS | kDrops);
+  return status != PP_OK ? status : lora_down(*context, *x, modules, count);
 }
 
 pp_status pp_lora_up(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* y,
                      int32_t accumulate) {
-  Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("y", y);
-  if (arguments.failed() || !arguments.matrix("y", y, y->dtype, kAny, kAny)) return arguments.status();
-  const pp_status supported = check_supported(&context->device, y->dtype);
-  if (supported != PP_OK) return supported;
-  check_modules(arguments, {context->device, y->dtype, y->rows, kAny, y->cols, kReadsB | kTakesS}, modules, count);
-  return arguments.failed() ? arguments.status() : lora_up(*context, modules, count, *y, accumulate != 0);
+  const pp_status status = check_call(context, "y", y, modules, count, kReadsB | kTakesS);
+  return status != PP_OK ? status : lora_up(*context, modules, count, *y, accumulate != 0);
 }
 
 pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count,
                           int32_t accumulate) {
-  Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("dy", dy);
-  if (arguments.failed() || !arguments.matrix("dy", dy, dy->dtype, kAny, kAny)) return arguments.status();
+  const pp_status status = check_call(context, "dy", dy, modules, count, kReadsB | kTakesS | kTakesDs | kWritesDb);
+  if (status != PP_OK) return status;
   const pp_device& device = context->device;
-  const pp_status supported = check_trainable(&device, dy->dtype);
-  if (supported != PP_OK) return supported;
-  check_modules(arguments, {device, dy->dtype, dy->rows, kAny, dy->cols, kReadsB | kTakesS | kTakesDs | kWritesDb}, modules,
-                count);
-  if (arguments.failed()) return arguments.status();
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::s, &pp_lora_module::db, accumulate != 0, true};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
-        const pp_lora_module& first = *group.first;
-        const int64_t N = first.b.rows;
-        return with_workspace(*context, cuda::multi_lora_grad_up_workspace(dy->dtype, N, group.multi), [&](void* memory) {
-          return cuda::multi_lora_grad_up(device, dy->dtype, N, element(*dy, 0, first.first_column), dy->ld, group.multi,
-                                          first.s.data, first.s.ld, first.ds.data, first.ds.ld, group.accumulate, memory);
+        const pp_matrix own = columns_of(*dy, group);
+        return with_workspace(*context, cuda::multi_lora_grad_up_workspace(own, group.multi), [&](void* memory) {
+          return cuda::multi_lora_grad_up(device, own, group.multi, group.accumulate, memory);
         });
       });
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const LoraBranch& one = batch.branches[0];
-    const int64_t rows = batch.run.rows, first_row = batch.run.first_row;
-    const void* from = element(*dy, first_row, one.first_column);
+    const pp_matrix own = columns_of(*dy, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
-        return with_workspace(
-            *context, cuda::lora_grad_up_workspace(dy->dtype, rows, one.columns, one.rank), [&](void* memory) {
-              return cuda::lora_grad_up(device, dy->dtype, rows, one.columns, one.rank, from, dy->ld, one.b, one.ldb, one.s,
-                                        one.lds, one.scale, one.ds, one.ldds, one.db, one.lddb, batch.accumulate, memory);
-            });
+        return with_workspace(*context, cuda::lora_grad_up_workspace(own, one.rank),
+                              [&](void* memory) { return cuda::lora_grad_up(device, own, one, batch.accumulate, memory); });
       }
     }
-    return with_workspace(*context, lora_grad_up_cpu_workspace(rows, one.columns, one.rank), [&](void* memory) {
-      lora_gradients_cpu(dy->dtype).grad_up({rows, one.columns, one.rank, from, dy->ld, static_cast<const float*>(one.b),
+    return with_workspace(*context, lora_grad_up_cpu_workspace(own.rows, own.cols, one.rank), [&](void* memory) {
+      lora_gradients_cpu(dy->dtype).grad_up({own.rows, own.cols, one.rank, own.data, own.ld, static_cast<const float*>(one.b),
                                              one.ldb, static_cast<const float*>(one.s), one.lds, one.scale,
                                              static_cast<float*>(one.ds), one.ldds, one.db, one.lddb, batch.accumulate,
                                              memory});
@@ -344,43 +328,33 @@ pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const 
 
 pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count,
                             int32_t accumulate) {
-  Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("x", x);
-  if (arguments.failed() || !arguments.matrix("x", x, x->dtype, kAny, kAny)) return arguments.status();
+  const pp_status status = check_call(context, "x", x, modules, count, kTakesDs | kWritesDa | kDrops);
+  if (status != PP_OK) return status;
   const pp_device& device = context->device;
-  const pp_status supported = check_trainable(&device, x->dtype);
-  if (supported != PP_OK) return supported;
-  check_modules(arguments, {device, x->dtype, x->rows, x->cols, kAny, kTakesDs | kWritesDa | kDrops}, modules, count);
-  if (arguments.failed()) return arguments.status();
-  const int64_t K = x->cols;
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::ds, &pp_lora_module::da, accumulate != 0};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
-        const pp_matrix& ds = group.first->ds;
-        return with_workspace(*context, cuda::multi_lora_grad_down_workspace(x->dtype, K, group.multi), [&](void* memory) {
-          return cuda::multi_lora_grad_down(device, x->dtype, K, x->data, x->ld, group.multi, ds.data, ds.ld, group.accumulate,
-                                            memory);
+        return with_workspace(*context, cuda::multi_lora_grad_down_workspace(*x, group.multi), [&](void* memory) {
+          return cuda::multi_lora_grad_down(device, *x, group.multi, group.accumulate, memory);
         });
       });
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const int64_t rows = batch.run.rows;
-    const void* from = rows_from<void>(*x, batch.run.first_row);
+    const pp_matrix own = rows_of(*x, batch);
+    const LoraBranch* const branches = batch.branches.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
-        return with_workspace(*context, cuda::lora_grad_down_workspace(x->dtype, rows, K, batch.ranks()), [&](void* memory) {
-          return cuda::lora_grad_down(device, x->dtype, rows, K, from, x->ld, batch.branches.data(), batch.count,
-                                      batch.dropout(), batch.accumulate, memory);
+        return with_workspace(*context, cuda::lora_grad_down_workspace(own, batch.ranks()), [&](void* memory) {
+          return cuda::lora_grad_down(device, own, branches, batch.count, batch.accumulate, memory);
         });
       }
     }
-    return with_workspace(*context, lora_grad_down_cpu_workspace(rows, K, batch.ranks()), [&](void* memory) {
+    return with_workspace(*context, lora_grad_down_cpu_workspace(own.rows, own.cols, batch.ranks()), [&](void* memory) {
       lora_gradients_cpu(x->dtype).grad_down(
-          {rows, K, from, x->ld, batch.branches.data(), batch.count, batch.accumulate, memory});
+          {own.rows, own.cols, own.data, own.ld, branches, batch.count, batch.accumulate, memory});
       return PP_OK;
     });
   });
@@ -388,12 +362,6 @@ pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const
 
 pp_status pp_lora_grad_input(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* dx,
                              int32_t accumulate) {
-  Arguments arguments;
-  arguments.context(context);
-  if (!arguments.failed()) arguments.not_null("dx", dx);
-  if (arguments.failed() || !arguments.matrix("dx", dx, dx->dtype, kAny, kAny)) return arguments.status();
-  const pp_status supported = check_supported(&context->device, dx->dtype);
-  if (supported != PP_OK) return supported;
-  check_modules(arguments, {context->device, dx->dtype, dx->rows, dx->cols, kAny, kReadsA | kTakesDs | kDrops}, modules, count);
-  return arguments.failed() ? arguments.status() : lora_grad_input(*context, modules, count, *dx, accumulate != 0);
+  const pp_status status = check_call(context, "dx", dx, modules, count, kReadsA | kTakesDs | kDrops);
+  return status != PP_OK ? status : lora_grad_input(*context, modules, count, *dx, accumulate != 0);
 }

@@ -66,7 +66,7 @@ void check_module(Arguments& arguments, const ModuleCall& call, const pp_lora_mo
     arguments.at_most(field("first_column"), module.first_column, call.N - module.b.rows);
   }
   if (call.use & kWritesDb) check_matrix(arguments, field("db"), module.db, PP_FLOAT32, module.b.rows, rank, needed);
-  if (call.use & kDrops) check_dropout(arguments, module.dropout, module.rows, call.K);
+  if (call.use & kDrops) check_dropout(arguments, field("dropout"), module.dropout, module.rows, call.K);
 }
 
 }  // namespace
@@ -76,37 +76,40 @@ void check_modules(Arguments& arguments, const ModuleCall& call, const pp_lora_m
   arguments.at_most("count", count, PP_MOST_MODULES);
   if (count > 0) arguments.not_null("modules", modules);
   for (int32_t i = 0; i < count && !arguments.failed(); ++i) check_module(arguments, call, modules[i], i);
-  for (int32_t i = 0; i < count && !arguments.failed(); ++i) {
-    const pp_lora_module& one = modules[i];
-    int32_t alike = 0;
-    for (int32_t j = 0; j < count && !arguments.failed(); ++j) {
-      const pp_lora_module& other = modules[j];
-      if (one.rows == 0 || other.rows == 0) continue;
-      const bool same = one.first_row == other.first_row && one.rows == other.rows;
-      alike += same ? 1 : 0;
-      arguments.require(same || one.first_row + one.rows <= other.first_row || other.first_row + other.rows <= one.first_row,
-                        "modules[%d] and modules[%d] must have the same rows or none in common, got %" PRId64 "+%" PRId64
-                        " and %" PRId64 "+%" PRId64,
-                        static_cast<int>(i), static_cast<int>(j), one.first_row, one.rows, other.first_row, other.rows);
+  if (arguments.failed()) return;
+  const Runs runs(modules, count);
+  const auto no_overlap = [&](bool good, const pp_lora_module& one, const pp_lora_module& other) {
+    arguments.require(good,
+                      "modules[%d] and modules[%d] must have the same rows or none in common, got %" PRId64 "+%" PRId64
+                      " and %" PRId64 "+%" PRId64,
+                      static_cast<int>(&one - modules), static_cast<int>(&other - modules), one.first_row, one.rows,
+                      other.first_row, other.rows);
+  };
+  for (int32_t r = 0; r < runs.count && !arguments.failed(); ++r) {
+    const Run& run = runs.of[r];
+    for (int32_t i = 1; i < run.count; ++i) no_overlap(run.of[i]->rows == run.rows, *run.of[0], *run.of[i]);
+    if (r > 0) {
+      const Run& before = runs.of[r - 1];
+      no_overlap(before.first_row + before.rows <= run.first_row, *before.of[0], *run.of[0]);
     }
-    arguments.require(alike <= kMostBranches, "at most %d modules may be on the same rows, got %d",
-                      static_cast<int>(kMostBranches), static_cast<int>(alike));
+    arguments.require(run.count <= kMostBranches, "at most %d modules may be on the same rows, got %d",
+                      static_cast<int>(kMostBranches), static_cast<int>(run.count));
   }
 }
 
 Runs::Runs(const pp_lora_module* modules, int32_t module_count) {
-  for (int32_t i = 0; i < module_count; ++i) {
-    const pp_lora_module& module = modules[i];
-    if (module.rows == 0) continue;
-    Run* const end = of.data() + count;
-    Run* run = std::find_if(of.data(), end, [&](const Run& candidate) { return candidate.first_row == module.first_row; });
-    if (run == end) {
-      *run = {module.first_row, module.rows, 0, {}};
-      ++count;
-    }
-    run->of[run->count++] = &module;
+  int32_t with_rows = 0;
+  for (int32_t i = 0; i < module_count; ++i)
+    if (modules[i].rows > 0) sorted_[with_rows++] = &modules[i];
+  std::sort(sorted_.data(), sorted_.data() + with_rows, [](const pp_lora_module* one, const pp_lora_module* other) {
+    return one->first_row != other->first_row ? one->first_row < other->first_row : one < other;
+  });
+  for (int32_t i = 0; i < with_rows; ++i) {
+    const pp_lora_module& module = *sorted_[i];
+    if (count == 0 || of[count - 1].first_row != module.first_row)
+      of[count++] = {module.first_row, module.rows, 0, &sorted_[i]};
+    ++of[count - 1].count;
   }
-  std::sort(of.data(), of.data() + count, [](const Run& one, const Run& other) { return one.first_row < other.first_row; });
 }
 
 void* element(const pp_matrix& matrix, int64_t row, int64_t column) {

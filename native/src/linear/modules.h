@@ -16,8 +16,7 @@ enum ModuleUse : unsigned {
   kTakesDs = 8,  // dS
   kWritesDa = 16,
   kWritesDb = 32,
-  kMayLackDs = 64,  // dS without data is legal
-  kDrops = 128,     // draws masks
+  kDrops = 128,  // draws masks
 };
 
 /** What the modules of a call are checked against. */
@@ -36,16 +35,22 @@ struct Run {
   int64_t first_row;
   int64_t rows;
   int32_t count;
-  std::array<const pp_lora_module*, kMostBranches> of;
+  const pp_lora_module* const* of;
 };
 
-/** The runs of rows that have modules and are not empty, by their first row; modules may not overlap in rows otherwise. */
-struct Runs {
-  std::array<Run, PP_MOST_MODULES> of;
-  int32_t count = 0;
-  Runs(const pp_lora_module* modules, int32_t count);
+/** The runs of rows that have modules and are not empty, by their first row. */
+class Runs {
+ public:
+  Runs(const pp_lora_module* modules, int32_t module_count);
+  Runs(const Runs&) = delete;
   /** All modules on all rows, or none at all. */
   bool is_whole(int64_t M) const { return count == 0 || (count == 1 && of[0].first_row == 0 && of[0].rows == M); }
+
+  std::array<Run, PP_MOST_MODULES> of;
+  int32_t count = 0;
+
+ private:
+  std::array<const pp_lora_module*, PP_MOST_MODULES> sorted_;
 };
 
 /** Element (row, column) of a matrix; null without data. */

@@ -48,7 +48,7 @@ void product_rounded(int64_t rows, const PairRows& large, const Panels& panels, 
 
 /** Rows of σ(z), rounded; what pads a row is σ(0) = 0. */
 void activate_rows(const AdapterForward& c, int64_t rows, float* z, Bfloat16* a, int64_t step) {
-  const float* bias = static_cast<const float*>(c.adapter.down_bias);
+  const float* bias = static_cast<const float*>(c.adapter.down_bias.data);
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < c.m; j += kWidth) {
       float* at = z + i * c.ldz + j;
@@ -70,7 +70,7 @@ void forward_rows(const AdapterForward& c, const Panels& down, const Panels& up,
   });
   activate_rows(c, rows, z, a, step);
   product_rounded(rows, PairRows{a, step}, up, static_cast<const Bfloat16*>(c.h) + row * c.ldh, c.ldh,
-                  static_cast<const float*>(c.adapter.up_bias), static_cast<Bfloat16*>(c.out) + row * c.ldout, c.ldout);
+                  static_cast<const float*>(c.adapter.up_bias.data), static_cast<Bfloat16*>(c.out) + row * c.ldout, c.ldout);
 }
 
 void forward(const AdapterForward& c) {
@@ -81,9 +81,9 @@ void forward(const AdapterForward& c) {
   const int64_t down_items = pack_items(pairs(c.K), c.m);
   const auto pack = [&](int64_t item) {
     if (item < down_items) {
-      pack_pairs_transposed(item, static_cast<const float*>(c.adapter.down), c.adapter.ldd, c.K, c.m, down);
+      pack_pairs_transposed(item, static_cast<const float*>(c.adapter.down.data), c.adapter.down.ld, c.K, c.m, down);
     } else {
-      pack_pairs_transposed(item - down_items, static_cast<const float*>(c.adapter.up), c.adapter.ldu, c.m, c.K, up);
+      pack_pairs_transposed(item - down_items, static_cast<const float*>(c.adapter.up.data), c.adapter.up.ld, c.m, c.K, up);
     }
   };
   const auto rows = [&](int64_t item) {
@@ -164,9 +164,9 @@ void backward(const AdapterBackward& c) {
   const int64_t up_items = pack_items(pairs(c.K), c.m), down_items = c.dv == nullptr ? 0 : pack_items(pairs(c.m), c.K);
   const auto pack = [&](int64_t item) {
     if (item < up_items) {
-      pack_pairs_straight(item, static_cast<const float*>(c.adapter.up), c.adapter.ldu, c.K, c.m, up);
+      pack_pairs_straight(item, static_cast<const float*>(c.adapter.up.data), c.adapter.up.ld, c.K, c.m, up);
     } else {
-      pack_pairs_straight(item - up_items, static_cast<const float*>(c.adapter.down), c.adapter.ldd, c.m, c.K, down);
+      pack_pairs_straight(item - up_items, static_cast<const float*>(c.adapter.down.data), c.adapter.down.ld, c.m, c.K, down);
     }
   };
   const auto chunk = [&](int64_t item) {

@@ -1,7 +1,7 @@
 // The CPU side of the adapter family, behind adapter.cpp, which has checked the arguments. float32 and bfloat16.
 #pragma once
 
-#include "adapter/weights.h"
+#include "prunepeft/adapter.h"
 
 namespace prunepeft {
 
@@ -11,7 +11,7 @@ struct AdapterForward {
   int64_t ldv;
   const void* h;
   int64_t ldh;
-  const AdapterWeights& adapter;
+  const pp_adapter& adapter;
   float* z;
   int64_t ldz;
   void* out;
@@ -27,8 +27,8 @@ struct AdapterBackward {
   int64_t ldv;
   const float* z;
   int64_t ldz;
-  const AdapterWeights& adapter;
-  const AdapterGradients& gradients;
+  const pp_adapter& adapter;
+  const pp_adapter_gradients& gradients;
   bool accumulate;
   void* dv;
   int64_t lddv;

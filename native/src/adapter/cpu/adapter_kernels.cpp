@@ -36,8 +36,8 @@ struct AddBiased {
 };
 
 void forward_rows(const AdapterForward& c, const Panels& down, const Panels& up, int64_t row, int64_t rows) {
-  const float* down_bias = static_cast<const float*>(c.adapter.down_bias);
-  const float* up_bias = static_cast<const float*>(c.adapter.up_bias);
+  const float* down_bias = static_cast<const float*>(c.adapter.down_bias.data);
+  const float* up_bias = static_cast<const float*>(c.adapter.up_bias.data);
   const float* v = static_cast<const float*>(c.v) + row * c.ldv;
   float* z = c.z + row * c.ldz;
   for (int64_t first = 0; first < c.K; first += kDepth) {
@@ -67,9 +67,9 @@ void forward(const AdapterForward& c) {
   const int64_t down_items = pack_items(c.K, c.m);
   const auto pack = [&](int64_t item) {
     if (item < down_items) {
-      pack_transposed(item, static_cast<const float*>(c.adapter.down), c.adapter.ldd, c.K, c.m, down);
+      pack_transposed(item, static_cast<const float*>(c.adapter.down.data), c.adapter.down.ld, c.K, c.m, down);
     } else {
-      pack_transposed(item - down_items, static_cast<const float*>(c.adapter.up), c.adapter.ldu, c.m, c.K, up);
+      pack_transposed(item - down_items, static_cast<const float*>(c.adapter.up.data), c.adapter.up.ld, c.m, c.K, up);
     }
   };
   const auto rows = [&](int64_t item) {
@@ -132,9 +132,9 @@ void backward(const AdapterBackward& c) {
   const int64_t up_items = pack_items(c.K, c.m), down_items = c.dv == nullptr ? 0 : pack_items(c.m, c.K);
   const auto pack = [&](int64_t item) {
     if (item < up_items) {
-      pack_straight(item, static_cast<const float*>(c.adapter.up), c.adapter.ldu, c.K, c.m, up);
+      pack_straight(item, static_cast<const float*>(c.adapter.up.data), c.adapter.up.ld, c.K, c.m, up);
     } else {
-      pack_straight(item - up_items, static_cast<const float*>(c.adapter.down), c.adapter.ldd, c.m, c.K, down);
+      pack_straight(item - up_items, static_cast<const float*>(c.adapter.down.data), c.adapter.down.ld, c.m, c.K, down);
     }
   };
   const auto chunk = [&](int64_t item) {

@@ -53,15 +53,16 @@ static inline int64_t sum_items(int64_t K) {
 
 /** Adds item number `item` of all slots to the gradients. */
 static inline void add_slots(const AdapterBackward& c, const Slots& slots, int64_t count, int64_t item) {
-  const AdapterGradients& g = c.gradients;
+  const pp_adapter_gradients& g = c.gradients;
+  const auto floats = [](const pp_matrix& of, int64_t from) { return static_cast<float*>(of.data) + from; };
   const Slot first = slots.of(0);
   const SlotSum weights{slots.weight_floats(), count, c.accumulate};
   const SlotSum biases{slots.bias_step, count, c.accumulate};
   const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
-  weights.add_rows(first.up + k * slots.step, slots.step, rows, c.m, g.up + k * g.ldu, g.ldu);
-  weights.add_transposed(first.down + k * slots.step, slots.step, rows, c.m, g.down + k, g.ldd);
-  biases.add_rows(first.up_bias + k, 0, 1, rows, g.up_bias + k, 0);
-  if (item == 0) weights.add_rows(first.down_bias, 0, 1, c.m, g.down_bias, 0);
+  weights.add_rows(first.up + k * slots.step, slots.step, rows, c.m, floats(g.up, k * g.up.ld), g.up.ld);
+  weights.add_transposed(first.down + k * slots.step, slots.step, rows, c.m, floats(g.down, k), g.down.ld);
+  biases.add_rows(first.up_bias + k, 0, 1, rows, floats(g.up_bias, k), 0);
+  if (item == 0) weights.add_rows(first.down_bias, 0, 1, c.m, floats(g.down_bias, 0), 0);
 }
 
 }  // namespace PRUNEPEFT_ISA

@@ -25,34 +25,32 @@ struct BackwardParts {
   }
 };
 
-Branch narrow(int64_t rank, const void* s, int64_t lds, const void* a, int64_t lda, float* gradient, int64_t ldg) {
+/** P is [M,rank]; A or B is `weights`, and the gradient is theirs: null where a product has none. */
+Branch narrow(const pp_matrix& p, const pp_matrix* weights, const pp_matrix* gradient) {
   Branch branch = {};
-  branch.a = a;
-  branch.lda = lda;
-  branch.s = const_cast<void*>(s);  // only the down product writes it
-  branch.lds = lds;
-  branch.gradient = gradient;
-  branch.ldg = ldg;
+  branch.s = p.data;
+  branch.lds = p.ld;
   branch.scale = 1;
-  branch.rank = static_cast<int32_t>(rank);
+  branch.rank = static_cast<int32_t>(p.cols);
+  if (weights != nullptr) {
+    branch.a = weights->data;
+    branch.lda = weights->ld;
+  }
+  if (gradient != nullptr) {
+    branch.gradient = static_cast<float*>(gradient->data);
+    branch.ldg = gradient->ld;
+  }
   return branch;
 }
 
 /** A branch whose gradient is the column sums. */
-Branch ones(float* sums) {
-  return narrow(1, nullptr, 0, nullptr, 0, sums, 1);
-}
-
-GradCall wide_gradient(pp_dtype dtype, int64_t M, int64_t N, const void* g, int64_t ldg, bool accumulate) {
-  GradCall call = {};
-  call.dtype = dtype;
-  call.M = M;
-  call.N = N;
-  call.g = g;
-  call.ldg = ldg;
-  call.dropout = kNoDropout;
-  call.accumulate = accumulate;
-  return call;
+Branch ones(const pp_matrix& sums) {
+  Branch branch = {};
+  branch.gradient = static_cast<float*>(sums.data);
+  branch.ldg = 1;
+  branch.scale = 1;
+  branch.rank = 1;
+  return branch;
 }
 }  // namespace
 
@@ -62,28 +60,21 @@ size_t adapter_forward_workspace(int64_t M, int64_t K, int64_t m) {
   return workspace.bytes();
 }
 
-pp_status adapter_forward(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* v, int64_t ldv,
-                          const void* h, int64_t ldh, const AdapterWeights& adapter, void* z, int64_t ldz, void* out,
-                          int64_t ldout, void* workspace) {
+pp_status adapter_forward(const pp_device& device, const pp_matrix& v, const pp_matrix& h, const pp_adapter& adapter,
+                          const pp_matrix& z, const pp_matrix& out, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const cudaStream_t stream = stream_of(device);
-  DownCall down = {dtype, M, K, v, ldv, {}, kNoDropout, adapter.down_bias};
-  down.stack.add(narrow(m, z, ldz, adapter.down, adapter.ldd, nullptr, 0));
-  cudaError_t error = run_down(down, Workspace(workspace).take<float>(down_slots(M, K, m)), stream);
+  DownCall down = {v.dtype, v.rows, v.cols, v.data, v.ld, {}, kNoDropout, adapter.down_bias.data};
+  down.stack.add(narrow(z, &adapter.down, nullptr));
+  cudaError_t error = run_down(down, Workspace(workspace).take<float>(down_slots(v.rows, v.cols, z.cols)), stream);
   if (error == cudaSuccess) {
-    UpCall up = {};
-    up.dtype = dtype;
-    up.M = M;
-    up.N = K;
-    up.stack.add(narrow(m, z, ldz, adapter.up, adapter.ldu, nullptr, 0));
+    UpCall up = up_call(out, false);
+    up.stack.add(narrow(z, &adapter.up, nullptr));
     up.activation = adapter.activation;
-    up.dropout = kNoDropout;
-    up.base = h;
-    up.ldbase = ldh;
-    up.bias = adapter.up_bias;
-    up.out = out;
-    up.ldout = ldout;
+    up.base = h.data;
+    up.ldbase = h.ld;
+    up.bias = adapter.up_bias.data;
     error = run_up(up, nullptr, stream);
   }
   return to_status(error, "pp_adapter_forward");
@@ -95,48 +86,42 @@ size_t adapter_backward_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t 
   return workspace.bytes();
 }
 
-pp_status adapter_backward(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* dout,
-                           int64_t lddout, const void* v, int64_t ldv, const void* z, int64_t ldz,
-                           const AdapterWeights& adapter, const AdapterGradients& gradients, bool accumulate, void* dv,
-                           int64_t lddv, void* workspace) {
+pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& call, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const cudaStream_t stream = stream_of(device);
+  const pp_matrix &dout = call.dout, &z = call.z;
+  const pp_adapter_gradients& gradients = call.gradients;
   Workspace space(workspace);
-  const BackwardParts parts(dtype, M, K, m, space);
+  const BackwardParts parts(dout.dtype, dout.rows, dout.cols, z.cols, space);
+  const pp_matrix dz = {parts.dz, dout.rows, z.cols, z.cols, dout.dtype};
 
-  GradCall up = wide_gradient(dtype, M, K, dout, lddout, accumulate);
-  up.stack.add(narrow(m, z, ldz, adapter.up, adapter.ldu, gradients.up, gradients.ldu));
+  GradCall up = grad_call(dout, call.accumulate);
+  up.stack.add(narrow(z, &call.adapter.up, &gradients.up));
   up.stack.add(ones(gradients.up_bias));
-  up.activation = adapter.activation;
-  up.rows = parts.dz;
-  up.ldrows = m;
+  up.activation = call.adapter.activation;
+  up.rows = dz.data;
+  up.ldrows = dz.ld;
   up.row_scale = 1;
-  up.z = z;
-  up.ldz = ldz;
+  up.z = z.data;
+  up.ldz = z.ld;
   cudaError_t error = run_grad(up, parts.column_slots, parts.row_slots, stream);
 
   if (error == cudaSuccess) {
-    GradCall down = wide_gradient(dtype, M, K, v, ldv, accumulate);
-    down.stack.add(narrow(m, parts.dz, m, nullptr, 0, gradients.down, gradients.ldd));
+    GradCall down = grad_call(call.v, call.accumulate);
+    down.stack.add(narrow(dz, nullptr, &gradients.down));
     down.rank_major = true;
     error = run_grad(down, parts.column_slots, nullptr, stream);
   }
   if (error == cudaSuccess) {
-    GradCall bias = wide_gradient(dtype, M, m, parts.dz, m, accumulate);
+    GradCall bias = grad_call(dz, call.accumulate);
     bias.stack.add(ones(gradients.down_bias));
     error = run_grad(bias, parts.column_slots, nullptr, stream);
   }
-  if (error == cudaSuccess && dv != nullptr) {
-    UpCall input = {};
-    input.dtype = dtype;
-    input.M = M;
-    input.N = K;
-    input.stack.add(narrow(m, parts.dz, m, adapter.down, adapter.ldd, nullptr, 0));
+  if (error == cudaSuccess && call.dv != nullptr) {
+    UpCall input = up_call(*call.dv, false);
+    input.stack.add(narrow(dz, &call.adapter.down, nullptr));
     input.rank_major = true;
-    input.dropout = kNoDropout;
-    input.out = dv;
-    input.ldout = lddv;
     error = run_up(input, nullptr, stream);
   }
   return to_status(error, "pp_adapter_backward");

@@ -15,7 +15,6 @@ pp_status importance(const pp_device& device, const ImportancePlan& plan, pp_dty
 pp_status importance_quantile(const pp_device& device, const ImportancePlan& plan, double q, float* thresholds,
                               void* workspace);
 size_t output_magnitude_workspace(int64_t M, int64_t N);
-pp_status output_magnitude(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* p, int64_t ldp,
-                           pp_activation activation, const void* q, int64_t ldq, const void* bias, const uint8_t* row_mask,
-                           double* sum, void* workspace);
+pp_status output_magnitude(const pp_device& device, const pp_matrix& p, pp_activation activation, const pp_matrix& q,
+                           const pp_matrix* bias, const uint8_t* row_mask, double* sum, void* workspace);
 }  // namespace prunepeft::cuda

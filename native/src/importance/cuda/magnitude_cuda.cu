@@ -10,28 +10,27 @@ size_t output_magnitude_workspace(int64_t M, int64_t N) {
   return workspace.bytes();
 }
 
-pp_status output_magnitude(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* p, int64_t ldp,
-                           pp_activation activation, const void* q, int64_t ldq, const void* bias, const uint8_t* row_mask,
-                           double* sum, void* workspace) {
+pp_status output_magnitude(const pp_device& device, const pp_matrix& p, pp_activation activation, const pp_matrix& q,
+                           const pp_matrix* bias, const uint8_t* row_mask, double* sum, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   Branch branch = {};
-  branch.a = q;
-  branch.lda = ldq;
-  branch.s = const_cast<void*>(p);  // only read
-  branch.lds = ldp;
-  branch.rank = static_cast<int32_t>(r);
+  branch.a = q.data;
+  branch.lda = q.ld;
+  branch.s = p.data;
+  branch.lds = p.ld;
+  branch.rank = static_cast<int32_t>(p.cols);
   UpCall call = {};
-  call.dtype = dtype;
-  call.M = M;
-  call.N = N;
+  call.dtype = p.dtype;
+  call.M = p.rows;
+  call.N = q.rows;
   call.stack.add(branch);
   call.activation = activation;
   call.dropout = kNoDropout;
-  call.bias = bias;
+  call.bias = bias == nullptr ? nullptr : bias->data;
   call.row_mask = row_mask;
   call.magnitude = sum;
-  double* slots = Workspace(workspace).take<double>(magnitude_slots(M, N));
+  double* slots = Workspace(workspace).take<double>(magnitude_slots(call.M, call.N));
   return to_status(run_up(call, slots, stream_of(device)), "pp_output_magnitude");
 }
 }  // namespace prunepeft::cuda

@@ -8,9 +8,8 @@
 // is cut into runs of kRun, for which a strip's part of W stays in the second cache while all tiles of the block's rows pass
 // it; tiles are as wide as registers allow (6 rows x 4 vectors), which takes fewest loads for a multiply-add.
 //
-// There is one way for every shape: a bordered operand (W and B side by side, one product by the library) and panels of rows
-// with the library's products were timed beside it and lose at all shapes (benchmarks/NOTES.md), so that nothing is left to
-// choose.
+// There is one way for every shape: products by a library, over panels of rows or of W and B side by side, were timed beside it
+// and lose at all shapes (benchmarks/NOTES.md), so that nothing is left to choose.
 //
 // Limit: two fused multiply-adds a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them (AVX-512).
 #include "linear/cpu/linear_cpu.h"

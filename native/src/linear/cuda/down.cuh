@@ -1,4 +1,4 @@
-// S = s·D(x) Aᵀ (+ bias) for stacked branches: x [M,K] is read once and may be copied on the way; each A is [rank,K].
+// S = s·D(x) Aᵀ (+ bias) for stacked branches: x [M,K] is read once; each A is [rank,K].
 //
 // Tiling: a block of 4 warps takes 64 rows, a share of K, and up to 80 stacked ranks. K is walked in tiles of 64 columns, kept
 // in a ring that cp.async fills ahead; a warp multiplies its 16 rows by all ranks. Dropout masks, one bit an element and

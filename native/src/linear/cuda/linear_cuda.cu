@@ -1,6 +1,8 @@
 // Launches of the fused linear.
 #include "linear/cuda/linear_cuda.h"
 
+#include "core/dropout.h"
+#include "linear/cuda/branch_stack.h"
 #include "linear/cuda/choice.h"
 #include "linear/cuda/linear.cuh"
 #include "linear/cuda/linear_warpgroup.h"
@@ -24,35 +26,15 @@ cudaError_t read_traits(int device, DeviceTraits* traits) {
   return error;
 }
 
-/** The branches as run_down's stack, for S. */
-Stack down_stack(const LoraBranch* branches, int32_t count, float keep_scale) {
-  Stack stack = {};
-  for (int32_t i = 0; i < count; i++) {
-    Branch branch = {};
-    branch.a = branches[i].a;
-    branch.lda = branches[i].lda;
-    branch.s = branches[i].s;
-    branch.lds = branches[i].lds;
-    branch.scale = keep_scale * branches[i].scale;
-    branch.module = branches[i].module;
-    branch.rank = static_cast<int32_t>(branches[i].rank);
-    stack.add(branch);
-  }
-  return stack;
-}
-
 /** Either direction of a linear. */
 struct ProductCall {
   const pp_linear& linear;
-  int64_t M;
-  const void* left;
-  int64_t ld_left;
+  const pp_matrix& left;
   const LoraBranch* branches;
   int32_t branch_count;
-  const DropoutSpec& dropout;
-  void* out;
-  int64_t ldout;
+  const pp_matrix& out;
   cudaStream_t stream;
+  DropoutSpec dropout = make_spec(branch_count > 0 ? branches[0].dropout : nullptr);
 };
 
 template <class T>
@@ -60,12 +42,12 @@ LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
   const pp_linear& linear = call.linear;
   LinearArguments<T> arguments = {};
   arguments.columns = forward ? linear.N : linear.K;
-  arguments.left = source<T>(call.left, call.ld_left, call.M, forward ? linear.K : linear.N);
+  arguments.left = source<T>(call.left.data, call.left.ld, call.left.rows, call.left.cols);
   arguments.right = source<T>(linear.w, linear.ldw, linear.N, linear.K);
   arguments.bias = forward ? static_cast<const T*>(linear.bias) : nullptr;
-  arguments.out = static_cast<T*>(call.out);
-  arguments.ldout = call.ldout;
-  arguments.out_aligned = gpu::rows_aligned<T>(call.out, call.ldout);
+  arguments.out = static_cast<T*>(call.out.data);
+  arguments.ldout = call.out.ld;
+  arguments.out_aligned = gpu::rows_aligned<T>(call.out.data, call.out.ld);
   arguments.dropout = call.dropout;
   for (int32_t i = 0; i < call.branch_count; i++) {
     const LoraBranch& branch = call.branches[i];
@@ -137,11 +119,11 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
   Choice choice;
   cudaError_t error = choose(device, arguments.product, true, &choice);
   if (error != cudaSuccess) return error;
-  const DownCall down = {call.linear.dtype, call.M,       call.linear.K,
-                         call.left,         call.ld_left, down_stack(call.branches, call.branch_count, call.dropout.keep_scale),
-                         call.dropout,      nullptr};
+  const int64_t M = call.left.rows, K = call.left.cols;
+  const Stack stack = make_stack(call.branches, call.branch_count, call.dropout.keep_scale, true);
+  const DownCall down = {call.linear.dtype, M, K, call.left.data, call.left.ld, stack, call.dropout, nullptr};
   if (is_by_warpgroups(choice.path)) {
-    if (call.branch_count > 0) error = run_down(down, call.M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
+    if (call.branch_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
     if (error != cudaSuccess) return error;
     arguments.product.order.group_rows = choice.group_rows;
     return run_linear_forward_warpgroup(arguments.product, choice.path == LinearPath::kWarpgroupClusters,
@@ -149,12 +131,12 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
   }
   size_t shared = 0;
   if (call.branch_count > 0) {
-    const Split columns = split_columns(call.M, call.linear.K);
+    const Split columns = split_columns(M, K);
     arguments.down = down_arguments<T>(down, columns, slots);
-    arguments.finish = {slots, static_cast<int>(columns.shares), call.M, down.stack, nullptr, nullptr, 0, PP_IDENTITY};
+    arguments.finish = {slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY};
     arguments.counters = counters;
-    shared = Down::shared_bytes<T>(down.stack.chunk_tiles(), call.dropout.threshold != 0);
-    error = cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(call.M)) * sizeof(unsigned), call.stream);
+    shared = Down::shared_bytes<T>(stack.chunk_tiles(), call.dropout.threshold != 0);
+    error = cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(M)) * sizeof(unsigned), call.stream);
     if (error != cudaSuccess) return error;
   }
   const auto launch = [&](auto tile) {
@@ -162,8 +144,8 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
     LinearOrder& order = arguments.product.order;
     order = tile_order<Tile>(arguments.product, choice.group_rows);
     if (call.branch_count > 0) {
-      order.s_row_blocks = gpu::divide_up(call.M, Down::kRows);
-      order.s_parts = arguments.finish.count * down.stack.chunks();
+      order.s_row_blocks = gpu::divide_up(M, Down::kRows);
+      order.s_parts = arguments.finish.count * stack.chunks();
     }
     return gpu::launch(linear_forward_kernel<T, Tile>, work_blocks(order), Tile::kThreads,
                        std::max(shared, LinearRing<T, Tile, Inner::kAlongRow>::kBytes), call.stream, arguments);
@@ -198,35 +180,33 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
 }
 }  // namespace
 
-size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count) {
-  if (branch_count == 0) return 0;
+size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t count) {
+  if (count == 0) return 0;
   Workspace workspace(nullptr);
   workspace.take<unsigned>(counter_count(M));
-  workspace.take<float>(down_slots(M, linear.K, down_stack(branches, branch_count, 1.0f).columns));
+  workspace.take<float>(down_slots(M, linear.K, make_stack(branches, count, 1.0f, true).columns));
   return workspace.bytes();
 }
 
-pp_status linear_forward(const pp_device& device, const pp_linear& linear, int64_t M, const void* x, int64_t ldx,
-                         const LoraBranch* branches, int32_t branch_count, const DropoutSpec& dropout, void* y, int64_t ldy,
-                         void* workspace) {
+pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraBranch* branches,
+                         int32_t count, const pp_matrix& y, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, M, x, ldx, branches, branch_count, dropout, y, ldy, stream_of(device)};
+  const ProductCall call = {linear, x, branches, count, y, stream_of(device)};
   Workspace parts(workspace);
-  unsigned* counters = branch_count > 0 ? parts.take<unsigned>(counter_count(M)) : nullptr;
-  float* slots = branch_count > 0 ? parts.take<float>(0) : nullptr;
+  unsigned* counters = count > 0 ? parts.take<unsigned>(counter_count(x.rows)) : nullptr;
+  float* slots = count > 0 ? parts.take<float>(0) : nullptr;
   return to_status(
       dispatch(linear.dtype,
                [&](auto element) { return launch_forward<decltype(element)>(call, device.index, counters, slots); }),
       "pp_linear_forward");
 }
 
-pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, int64_t M, const void* dy, int64_t lddy,
-                            const LoraBranch* branches, int32_t branch_count, const DropoutSpec& dropout, void* dx,
-                            int64_t lddx) {
+pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraBranch* branches,
+                            int32_t count, const pp_matrix& dx) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, M, dy, lddy, branches, branch_count, dropout, dx, lddx, stream_of(device)};
+  const ProductCall call = {linear, dy, branches, count, dx, stream_of(device)};
   return to_status(
       dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index); }),
       "pp_linear_grad_input");

@@ -1,152 +1,99 @@
 // LoRA on CUDA: each function is one skinny product.
 #include "linear/cuda/lora_cuda.h"
 
+#include "core/dropout.h"
 #include "cuda/device.h"
-#include "linear/cuda/skinny.h"
+#include "linear/cuda/branch_stack.h"
 
 namespace prunepeft::cuda {
 namespace {
-/** All branches, with `scale` times their own scale where they have one that matters. */
-Stack make_stack(const LoraBranch* branches, int32_t count, float scale, bool own_scale) {
-  Stack stack = {};
-  for (int32_t i = 0; i < count; i++) {
-    const LoraBranch& from = branches[i];
-    Branch branch = {};
-    branch.a = from.a;
-    branch.lda = from.lda;
-    branch.s = from.s;
-    branch.lds = from.lds;
-    branch.gradient = from.da;
-    branch.ldg = from.ldda;
-    branch.scale = own_scale ? scale * from.scale : scale;
-    branch.module = from.module;
-    branch.rank = static_cast<int32_t>(from.rank);
-    stack.add(branch);
-  }
-  return stack;
-}
-
-/** One branch with S [M,r] and B [N,r]. */
-Branch up_branch(int64_t r, const void* s, int64_t lds, const void* b, int64_t ldb) {
+/** S [M,r] and B [N,r] in the place of a product's operands. */
+Branch up_branch(const LoraBranch& from) {
   Branch branch = {};
-  branch.a = b;
-  branch.lda = ldb;
-  branch.s = const_cast<void*>(s);  // only read
-  branch.lds = lds;
+  branch.a = from.b;
+  branch.lda = from.ldb;
+  branch.s = from.s;
+  branch.lds = from.lds;
+  branch.gradient = from.db;
+  branch.ldg = from.lddb;
   branch.scale = 1;
-  branch.rank = static_cast<int32_t>(r);
+  branch.rank = static_cast<int32_t>(from.rank);
   return branch;
-}
-/** What is there is the base. */
-void add_to_out(UpCall* call) {
-  call->base = call->out;
-  call->ldbase = call->ldout;
 }
 }  // namespace
 
-size_t lora_down_workspace(int64_t M, int64_t K, int64_t ranks) {
+size_t lora_down_workspace(const pp_matrix& x, int64_t ranks) {
   Workspace workspace(nullptr);
-  workspace.take<float>(down_slots(M, K, ranks));
+  workspace.take<float>(down_slots(x.rows, x.cols, ranks));
   return workspace.bytes();
 }
 
-pp_status lora_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                    const LoraBranch* branches, int32_t branch_count, const DropoutSpec& dropout, void* workspace) {
+pp_status lora_down(const pp_device& device, const pp_matrix& x, const LoraBranch* branches, int32_t count, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const DownCall call = {dtype, M, K, x, ldx, make_stack(branches, branch_count, dropout.keep_scale, true), dropout, nullptr};
-  float* slots = Workspace(workspace).take<float>(down_slots(M, K, call.stack.columns));
+  const DropoutSpec dropout = make_spec(branches[0].dropout);
+  const Stack stack = make_stack(branches, count, dropout.keep_scale, true);
+  float* slots = Workspace(workspace).take<float>(down_slots(x.rows, x.cols, stack.columns));
+  const DownCall call = {x.dtype, x.rows, x.cols, x.data, x.ld, stack, dropout, nullptr};
   return to_status(run_down(call, slots, stream_of(device)), "pp_lora_down");
 }
 
-pp_status lora_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* s, int64_t lds,
-                  const void* b, int64_t ldb, void* y, int64_t ldy, bool accumulate) {
+pp_status lora_up(const pp_device& device, const LoraBranch& branch, const pp_matrix& y, bool accumulate) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  UpCall call = {};
-  call.dtype = dtype;
-  call.M = M;
-  call.N = N;
-  call.stack.add(up_branch(r, s, lds, b, ldb));
-  call.dropout = kNoDropout;
-  call.out = y;
-  call.ldout = ldy;
-  if (accumulate) add_to_out(&call);
+  UpCall call = up_call(y, accumulate);
+  call.stack.add(up_branch(branch));
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_up");
 }
 
-size_t lora_grad_up_workspace(pp_dtype dtype, int64_t M, int64_t N, int64_t r) {
+size_t lora_grad_up_workspace(const pp_matrix& dy, int64_t rank) {
   Workspace workspace(nullptr);
-  workspace.take<float>(grad_column_slots(dtype, M, N, r));
-  workspace.take<float>(grad_row_slots(M, N, r));
+  workspace.take<float>(grad_column_slots(dy.dtype, dy.rows, dy.cols, rank));
+  workspace.take<float>(grad_row_slots(dy.rows, dy.cols, rank));
   return workspace.bytes();
 }
 
-pp_status lora_grad_up(const pp_device& device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* dy, int64_t lddy,
-                       const void* b, int64_t ldb, const void* s, int64_t lds, float scale, void* ds, int64_t ldds, float* db,
-                       int64_t lddb, bool accumulate, void* workspace) {
+pp_status lora_grad_up(const pp_device& device, const pp_matrix& dy, const LoraBranch& branch, bool accumulate,
+                       void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  Branch branch = up_branch(r, s, lds, b, ldb);
-  branch.gradient = db;
-  branch.ldg = lddb;
-  GradCall call = {};
-  call.dtype = dtype;
-  call.M = M;
-  call.N = N;
-  call.g = dy;
-  call.ldg = lddy;
-  call.stack.add(branch);
-  call.dropout = kNoDropout;
-  call.accumulate = accumulate;
-  call.rows = ds;
-  call.ldrows = ldds;
-  call.row_scale = scale;
+  GradCall call = grad_call(dy, accumulate);
+  call.stack.add(up_branch(branch));
+  call.rows = branch.ds;
+  call.ldrows = branch.ldds;
+  call.row_scale = branch.scale;
   Workspace space(workspace);
-  float* column_slots = space.take<float>(grad_column_slots(dtype, M, N, r));
-  float* row_slots = space.take<float>(grad_row_slots(M, N, r));
+  float* column_slots = space.take<float>(grad_column_slots(dy.dtype, dy.rows, dy.cols, branch.rank));
+  float* row_slots = space.take<float>(grad_row_slots(dy.rows, dy.cols, branch.rank));
   return to_status(run_grad(call, column_slots, row_slots, stream_of(device)), "pp_lora_grad_up");
 }
 
-size_t lora_grad_down_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t ranks) {
+size_t lora_grad_down_workspace(const pp_matrix& x, int64_t ranks) {
   Workspace workspace(nullptr);
-  workspace.take<float>(grad_column_slots(dtype, M, K, ranks));
+  workspace.take<float>(grad_column_slots(x.dtype, x.rows, x.cols, ranks));
   return workspace.bytes();
 }
 
-pp_status lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const void* x, int64_t ldx,
-                         const LoraBranch* branches, int32_t branch_count, const DropoutSpec& dropout, bool accumulate,
-                         void* workspace) {
+pp_status lora_grad_down(const pp_device& device, const pp_matrix& x, const LoraBranch* branches, int32_t count,
+                         bool accumulate, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  GradCall call = {};
-  call.dtype = dtype;
-  call.M = M;
-  call.N = K;
-  call.g = x;
-  call.ldg = ldx;
-  call.dropout = dropout;
-  call.stack = make_stack(branches, branch_count, call.dropout.keep_scale, false);
+  GradCall call = grad_call(x, accumulate);
+  call.dropout = make_spec(branches[0].dropout);
+  call.stack = make_stack(branches, count, call.dropout.keep_scale, false);
   call.rank_major = true;
-  call.accumulate = accumulate;
-  float* slots = Workspace(workspace).take<float>(grad_column_slots(dtype, M, K, call.stack.columns));
+  float* slots = Workspace(workspace).take<float>(grad_column_slots(x.dtype, x.rows, x.cols, call.stack.columns));
   return to_status(run_grad(call, slots, nullptr, stream_of(device)), "pp_lora_grad_down");
 }
 
-pp_status lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t M, int64_t K, const LoraBranch* branches,
-                          int32_t branch_count, const DropoutSpec& dropout, void* dx, int64_t lddx, bool accumulate) {
+pp_status lora_grad_input(const pp_device& device, const LoraBranch* branches, int32_t count, const pp_matrix& dx,
+                          bool accumulate) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  UpCall call = {};
-  call.dtype = dtype;
-  call.M = M;
-  call.N = K;
-  call.stack = make_stack(branches, branch_count, 1.0f, false);
+  UpCall call = up_call(dx, accumulate);
+  call.stack = make_stack(branches, count, 1.0f, false);
   call.rank_major = true;
-  call.dropout = dropout;
-  call.out = dx;
-  call.ldout = lddx;
-  if (accumulate) add_to_out(&call);
+  call.dropout = make_spec(branches[0].dropout);
   return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_grad_input");
 }
 }  // namespace prunepeft::cuda

@@ -10,16 +10,17 @@ namespace prunepeft::cuda {
 namespace {
 enum class Weights { kA, kB };
 
-/** Lays the segments that have rows out in a table. */
+/** Lays the segments out in a table. */
 MultiArguments make_arguments(const MultiLora& multi, Weights weights, int64_t width) {
   MultiArguments arguments = {};
   arguments.width = width;
   arguments.rank_major = weights == Weights::kA;
+  arguments.narrow = multi.segments[0].branch.s;
+  arguments.ld_narrow = multi.segments[0].branch.lds;
   int32_t last[kMostSegments];  // of the adapter's segments so far
   std::fill(last, last + kMostSegments, -1);
   for (int32_t i = 0; i < multi.count; i++) {
     const LoraSegment& from = multi.segments[i];
-    if (from.rows == 0) continue;
     const LoraBranch& branch = from.branch;
     Segment& segment = arguments.segments[arguments.count];
     segment.first_row = from.first_row;
@@ -39,6 +40,11 @@ MultiArguments make_arguments(const MultiLora& multi, Weights weights, int64_t w
     last[from.adapter] = arguments.count++;
   }
   return arguments;
+}
+
+void take_wide(MultiArguments* arguments, const pp_matrix& wide) {
+  arguments->wide = wide.data;
+  arguments->ld_wide = wide.ld;
 }
 
 int32_t rank_tiles(const Segment& segment) {
@@ -148,105 +154,91 @@ cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
     return segment.is_first ? gpu::divide_up(arguments.width * segment.rank, kFinishThreads) : 0;
   });
 }
-}  // namespace
 
-size_t multi_lora_down_workspace(int64_t K, const MultiLora& multi) {
-  MultiArguments arguments = make_arguments(multi, Weights::kA, K);
-  Workspace workspace(nullptr);
-  workspace.take<float>(split_down(&arguments));
-  return arguments.count == 0 ? 0 : workspace.bytes();
-}
-
-pp_status multi_lora_down(const pp_device& device, pp_dtype dtype, int64_t K, const void* x, int64_t ldx,
-                          const MultiLora& multi, void* s, int64_t lds, void* workspace) {
+/** out += the segments' products of S or dS with their weights. */
+pp_status add_products(const pp_device& device, const MultiLora& multi, Weights weights, const pp_matrix& out,
+                       const char* action) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  MultiArguments arguments = make_arguments(multi, Weights::kA, K);
-  arguments.wide = x;
-  arguments.ld_wide = ldx;
-  arguments.out = s;
-  arguments.ldout = lds;
+  MultiArguments arguments = make_arguments(multi, weights, out.cols);
+  arguments.out = out.data;
+  arguments.ldout = out.ld;
+  return to_status(dispatch(out.dtype, [&](auto e) { return launch_up<decltype(e)>(arguments, stream_of(device)); }), action);
+}
+}  // namespace
+
+size_t multi_lora_down_workspace(const pp_matrix& x, const MultiLora& multi) {
+  MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
+  Workspace workspace(nullptr);
+  workspace.take<float>(split_down(&arguments));
+  return workspace.bytes();
+}
+
+pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
+  take_wide(&arguments, x);
+  arguments.out = multi.segments[0].branch.s;
+  arguments.ldout = multi.segments[0].branch.lds;
   for (int i = 0; i < arguments.count; i++) arguments.segments[i].scale *= arguments.segments[i].dropout.keep_scale;
   arguments.row_slots = Workspace(workspace).take<float>(split_down(&arguments));
-  return to_status(dispatch(dtype, [&](auto e) { return launch_down<decltype(e)>(arguments, stream_of(device)); }),
+  return to_status(dispatch(x.dtype, [&](auto e) { return launch_down<decltype(e)>(arguments, stream_of(device)); }),
                    "pp_lora_down");
 }
 
-pp_status multi_lora_up(const pp_device& device, pp_dtype dtype, int64_t N, const MultiLora& multi, const void* s, int64_t lds,
-                        void* y, int64_t ldy) {
-  const CurrentDevice current(device);
-  if (current.status() != PP_OK) return current.status();
-  MultiArguments arguments = make_arguments(multi, Weights::kB, N);
-  arguments.narrow = s;
-  arguments.ld_narrow = lds;
-  arguments.out = y;
-  arguments.ldout = ldy;
-  return to_status(dispatch(dtype, [&](auto e) { return launch_up<decltype(e)>(arguments, stream_of(device)); }), "pp_lora_up");
+pp_status multi_lora_up(const pp_device& device, const MultiLora& multi, const pp_matrix& y) {
+  return add_products(device, multi, Weights::kB, y, "pp_lora_up");
 }
 
-size_t multi_lora_grad_up_workspace(pp_dtype dtype, int64_t N, const MultiLora& multi) {
-  MultiArguments arguments = make_arguments(multi, Weights::kB, N);
-  const GradSlots slots = split_grad(&arguments, dtype);
+size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const MultiLora& multi) {
+  MultiArguments arguments = make_arguments(multi, Weights::kB, dy.cols);
+  const GradSlots slots = split_grad(&arguments, dy.dtype);
   Workspace workspace(nullptr);
   workspace.take<float>(slots.columns);
   workspace.take<float>(slots.rows);
-  return arguments.count == 0 ? 0 : workspace.bytes();
+  return workspace.bytes();
 }
 
-pp_status multi_lora_grad_up(const pp_device& device, pp_dtype dtype, int64_t N, const void* dy, int64_t lddy,
-                             const MultiLora& multi, const void* s, int64_t lds, void* ds, int64_t ldds, bool accumulate,
+pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const MultiLora& multi, bool accumulate,
                              void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  MultiArguments arguments = make_arguments(multi, Weights::kB, N);
-  arguments.wide = dy;
-  arguments.ld_wide = lddy;
-  arguments.narrow = s;
-  arguments.ld_narrow = lds;
-  arguments.out = ds;
-  arguments.ldout = ldds;
+  const LoraBranch& first = multi.segments[0].branch;
+  MultiArguments arguments = make_arguments(multi, Weights::kB, dy.cols);
+  take_wide(&arguments, dy);
+  arguments.out = first.ds;
+  arguments.ldout = first.ldds;
   arguments.accumulate = accumulate;
-  const GradSlots slots = split_grad(&arguments, dtype);
+  const GradSlots slots = split_grad(&arguments, dy.dtype);
   Workspace space(workspace);
   arguments.column_slots = space.take<float>(slots.columns);
   float* row_slots = space.take<float>(slots.rows);
-  if (ds != nullptr) arguments.row_slots = row_slots;
-  return to_status(dispatch(dtype, [&](auto e) { return launch_grad<decltype(e)>(arguments, stream_of(device)); }),
+  if (first.ds != nullptr) arguments.row_slots = row_slots;
+  return to_status(dispatch(dy.dtype, [&](auto e) { return launch_grad<decltype(e)>(arguments, stream_of(device)); }),
                    "pp_lora_grad_up");
 }
 
-size_t multi_lora_grad_down_workspace(pp_dtype dtype, int64_t K, const MultiLora& multi) {
-  MultiArguments arguments = make_arguments(multi, Weights::kA, K);
+size_t multi_lora_grad_down_workspace(const pp_matrix& x, const MultiLora& multi) {
+  MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
   Workspace workspace(nullptr);
-  workspace.take<float>(split_grad(&arguments, dtype).columns);
-  return arguments.count == 0 ? 0 : workspace.bytes();
+  workspace.take<float>(split_grad(&arguments, x.dtype).columns);
+  return workspace.bytes();
 }
 
-pp_status multi_lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t K, const void* x, int64_t ldx,
-                               const MultiLora& multi, const void* ds, int64_t ldds, bool accumulate, void* workspace) {
+pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, bool accumulate,
+                               void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  MultiArguments arguments = make_arguments(multi, Weights::kA, K);
-  arguments.wide = x;
-  arguments.ld_wide = ldx;
-  arguments.narrow = ds;
-  arguments.ld_narrow = ldds;
+  MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
+  take_wide(&arguments, x);
   arguments.accumulate = accumulate;
-  arguments.column_slots = Workspace(workspace).take<float>(split_grad(&arguments, dtype).columns);
-  return to_status(dispatch(dtype, [&](auto e) { return launch_grad<decltype(e)>(arguments, stream_of(device)); }),
+  arguments.column_slots = Workspace(workspace).take<float>(split_grad(&arguments, x.dtype).columns);
+  return to_status(dispatch(x.dtype, [&](auto e) { return launch_grad<decltype(e)>(arguments, stream_of(device)); }),
                    "pp_lora_grad_down");
 }
 
-pp_status multi_lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t K, const MultiLora& multi, const void* ds,
-                                int64_t ldds, void* dx, int64_t lddx) {
-  const CurrentDevice current(device);
-  if (current.status() != PP_OK) return current.status();
-  MultiArguments arguments = make_arguments(multi, Weights::kA, K);
-  arguments.narrow = ds;
-  arguments.ld_narrow = ldds;
-  arguments.out = dx;
-  arguments.ldout = lddx;
-  return to_status(dispatch(dtype, [&](auto e) { return launch_up<decltype(e)>(arguments, stream_of(device)); }),
-                   "pp_lora_grad_input");
+pp_status multi_lora_grad_input(const pp_device& device, const MultiLora& multi, const pp_matrix& dx) {
+  return add_products(device, multi, Weights::kA, dx, "pp_lora_grad_input");
 }
 }  // namespace prunepeft::cuda

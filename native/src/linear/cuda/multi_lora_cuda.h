@@ -18,24 +18,23 @@ struct LoraSegment {
   LoraBranch branch;
 };
 
-/** At most kMostSegments, in rising order of rows, none overlapping; numbers of adapters are less than kMostSegments. */
+/**
+ * 1 to kMostSegments, in rising order of rows, none overlapping; numbers of adapters are less than kMostSegments. Branches
+ * begin at the batch's first row, and S of all lie in one matrix, as do dS.
+ */
 struct MultiLora {
   LoraSegment segments[kMostSegments];
   int32_t count;
 };
 
-size_t multi_lora_down_workspace(int64_t K, const MultiLora& multi);
-pp_status multi_lora_down(const pp_device& device, pp_dtype dtype, int64_t K, const void* x, int64_t ldx,
-                          const MultiLora& multi, void* s, int64_t lds, void* workspace);
-pp_status multi_lora_up(const pp_device& device, pp_dtype dtype, int64_t N, const MultiLora& multi, const void* s, int64_t lds,
-                        void* y, int64_t ldy);
-size_t multi_lora_grad_up_workspace(pp_dtype dtype, int64_t N, const MultiLora& multi);
-pp_status multi_lora_grad_up(const pp_device& device, pp_dtype dtype, int64_t N, const void* dy, int64_t lddy,
-                             const MultiLora& multi, const void* s, int64_t lds, void* ds, int64_t ldds, bool accumulate,
+size_t multi_lora_down_workspace(const pp_matrix& x, const MultiLora& multi);
+pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, void* workspace);
+pp_status multi_lora_up(const pp_device& device, const MultiLora& multi, const pp_matrix& y);
+size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const MultiLora& multi);
+pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const MultiLora& multi, bool accumulate,
                              void* workspace);
-size_t multi_lora_grad_down_workspace(pp_dtype dtype, int64_t K, const MultiLora& multi);
-pp_status multi_lora_grad_down(const pp_device& device, pp_dtype dtype, int64_t K, const void* x, int64_t ldx,
-                               const MultiLora& multi, const void* ds, int64_t ldds, bool accumulate, void* workspace);
-pp_status multi_lora_grad_input(const pp_device& device, pp_dtype dtype, int64_t K, const MultiLora& multi, const void* ds,
-                                int64_t ldds, void* dx, int64_t lddx);
+size_t multi_lora_grad_down_workspace(const pp_matrix& x, const MultiLora& multi);
+pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, bool accumulate,
+                               void* workspace);
+pp_status multi_lora_grad_input(const pp_device& device, const MultiLora& multi, const pp_matrix& dx);
 }  // namespace prunepeft::cuda

@@ -8,7 +8,7 @@ namespace {
 
 using namespace prunepeft::cuda;
 
-constexpr pp_lora_path kPaths[] = {PP_LORA_SPLIT, PP_LORA_BORDERED, PP_LORA_FUSED};
+constexpr pp_linear_path kPaths[] = {PP_SPLIT, PP_FUSED};
 
 /** Large, of the compute capability, with a product rate and a bandwidth in the proportion of the real ones. */
 DeviceRates device_of(int major, int minor, double bytes_a_clock) {
@@ -40,36 +40,22 @@ Costs costs_of(const LoraShape& shape) {
           shape.dropout};
 }
 
-TEST(without_a_measurement_no_path_is_predicted_to_be_faster) {
+TEST(no_path_is_predicted_to_be_faster_than_the_chosen) {
   for (int turn = 0; turn < 2000; ++turn) {
     const DeviceRates device = random_device();
     const LoraShape shape = random_shape();
     const Ceilings ceilings = assumed_ceilings(device, shape.element_bytes);
-    const unsigned possible = check::pick(std::vector<unsigned>{1, 3, 4, 5, 6, 7});
-    const LoraPaths chosen = choose_paths(device, shape, possible);
-    CHECK((possible & path_bit(chosen.forward)) != 0 && (possible & path_bit(chosen.backward)) != 0);
+    const LinearPaths chosen = choose_paths(device, shape);
     const LinearPath there = fused_kernel(device, shape, LinearDirection::kForward);
     const LinearPath back = fused_kernel(device, shape, LinearDirection::kGradInput);
     const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward, there);
     const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward, back);
     CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
-    for (pp_lora_path path : kPaths) {
-      if ((possible & path_bit(path)) == 0) continue;
+    for (pp_linear_path path : kPaths) {
       CHECK(forward <= predict_forward(ceilings, costs_of(shape), path, there));
       CHECK(backward <= predict_backward(ceilings, costs_of(shape), path, back));
     }
   }
-}
-
-TEST(under_dropout_the_backward_pass_is_never_bordered) {
-  // A device on which the bordered pass would win by far: products for nothing, no bandwidth.
-  const DeviceRates device = device_of(10, 0, 0.1);
-  LoraShape shape = {8192, 4096, 4096, 16, 2, false};
-  CHECK(choose_paths(device, shape, kAllPaths).backward == PP_LORA_BORDERED);
-  shape.dropout = true;
-  CHECK(choose_paths(device, shape, kAllPaths).backward != PP_LORA_BORDERED);
-  const MeasuredPaths wrong = {10, 0, 2, true, 9999, 9999, 9999, 99, {PP_LORA_FUSED, PP_LORA_BORDERED}, "made up"};
-  CHECK(choose_paths(device, shape, kAllPaths, &wrong, 1).backward != PP_LORA_BORDERED);
 }
 
 TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
@@ -103,8 +89,8 @@ TEST(by_warpgroups_the_forward_product_is_two_launches_up_to_4096_rows) {
 TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
   const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
   const Costs cost = {8192, 4096, 4096, 16, 2};
-  const auto forward = [&](LinearPath path) { return predict_forward(ceilings, cost, PP_LORA_FUSED, path); };
-  const auto backward = [&](LinearPath path) { return predict_backward(ceilings, cost, PP_LORA_FUSED, path); };
+  const auto forward = [&](LinearPath path) { return predict_forward(ceilings, cost, PP_FUSED, path); };
+  const auto backward = [&](LinearPath path) { return predict_backward(ceilings, cost, PP_FUSED, path); };
   CHECK(forward(LinearPath::kWarpgroupClusters) < forward(LinearPath::kWarpgroup));
   CHECK(backward(LinearPath::kWarpgroupClusters) < backward(LinearPath::kWarpgroup));
   CHECK_EQUAL(cost.fused_forward(LinearPath::kWarpgroupClusters).launches, 3);
@@ -122,8 +108,8 @@ TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {
   const Costs large = {8192, 4096, 4096, 16, 2};
   const double read = 2.0 * 8192 * 4096 / ceilings.copy_bytes;
   const auto close = [](double a, double b) { return std::abs(a - b) <= 1e-9 * b; };
-  CHECK(close(predict_forward_ranks_first(ceilings, large) + read, predict_forward(ceilings, large, PP_LORA_SPLIT)));
-  CHECK(close(predict_backward_ranks_first(ceilings, large) + read, predict_backward(ceilings, large, PP_LORA_SPLIT)));
+  CHECK(close(predict_forward_ranks_first(ceilings, large) + read, predict_forward(ceilings, large, PP_SPLIT)));
+  CHECK(close(predict_backward_ranks_first(ceilings, large) + read, predict_backward(ceilings, large, PP_SPLIT)));
   // Where the product is bound by what it moves, the read counts there.
   const Costs narrow = {8192, 64, 64, 16, 2};
   const double products = predict(ceilings, narrow.frozen()) - ceilings.launch;
@@ -132,26 +118,19 @@ TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {
   CHECK(close(predict(ceilings, narrow.frozen_adding(64)), moved + ceilings.launch));
 }
 
-TEST(large_products_go_to_the_library_on_hopper) {
-  const LoraShape llama = {8192, 4096, 4096, 16, 2, false};
-  CHECK(choose_paths(device_of(9, 0, 14), llama, kAllPaths).forward == PP_LORA_BORDERED);
-  CHECK(choose_paths(device_of(9, 0, 14), llama, kAllPaths).backward == PP_LORA_BORDERED);
-}
-
 TEST(a_frozen_linear_goes_to_the_library_where_its_product_is_faster) {
-  const unsigned possible = path_bit(PP_LORA_SPLIT) | path_bit(PP_LORA_FUSED);
-  const LoraPaths chosen = choose_paths(device_of(9, 0, 14), {8192, 4096, 4096, 0, 2, false}, possible);
-  CHECK(chosen.forward == PP_LORA_SPLIT && chosen.backward == PP_LORA_SPLIT);
+  const LinearPaths chosen = choose_paths(device_of(9, 0, 14), {8192, 4096, 4096, 0, 2, false});
+  CHECK(chosen.forward == PP_SPLIT && chosen.backward == PP_SPLIT);
 }
 
 TEST(bandwidth_decides_between_reading_y_again_and_multiplying_by_own_products) {
   // On compute capability 8, own products are nearly the library's: the less bandwidth, the more a second pass over y costs.
   const LoraShape shape = {8192, 1024, 1024, 16, 2, true};
   const auto backward = [&](double bytes_a_clock) {
-    return choose_paths(device_of(8, 0, bytes_a_clock), shape, kAllPaths).backward;
+    return choose_paths(device_of(8, 0, bytes_a_clock), shape).backward;
   };
-  CHECK(backward(1) == PP_LORA_FUSED);
-  CHECK(backward(1000) == PP_LORA_SPLIT);
+  CHECK(backward(1) == PP_FUSED);
+  CHECK(backward(1000) == PP_SPLIT);
 }
 
 TEST(where_the_driver_does_not_tell_the_bandwidth_it_is_taken_from_the_multiprocessors) {
@@ -170,60 +149,26 @@ TEST(ceilings_follow_the_architecture_and_the_type) {
   CHECK_EQUAL(library(17, 3, 2), library(9, 0, 2));  // one that is not known yet
 }
 
-TEST(the_first_measured_row_that_covers_the_case_decides) {
-  const MeasuredPaths measured[] = {{9, 0, 2, false, 4096, 1024, 1024, 32, {PP_LORA_SPLIT, PP_LORA_FUSED}, "made up"},
-                                    {9, 0, 2, false, 4096, 4096, 4096, 64, {PP_LORA_FUSED, PP_LORA_SPLIT}, "made up"},
-                                    {9, 0, 2, true, 4096, 4096, 4096, 64, {PP_LORA_SPLIT, PP_LORA_SPLIT}, "made up"}};
-  const DeviceRates hopper = device_of(9, 0, 14);
-  const auto choose = [&](const DeviceRates& device, const LoraShape& shape, unsigned possible = kAllPaths) {
-    return choose_paths(device, shape, possible, measured, 3);
-  };
-  const auto same = [](const LoraPaths& a, const LoraPaths& b) { return a.forward == b.forward && a.backward == b.backward; };
-  const LoraShape covered = {4096, 1024, 1024, 32, 2, false};
-  CHECK(same(choose(hopper, covered), measured[0].paths));
-  for (const LoraShape& wider : {LoraShape{4096, 1025, 1024, 32, 2, false}, LoraShape{4096, 1024, 1025, 32, 2, false},
-                                 LoraShape{4096, 1024, 1024, 33, 2, false}})
-    CHECK(same(choose(hopper, wider), measured[1].paths));
-  CHECK(same(choose(hopper, {4096, 1024, 1024, 32, 2, true}), measured[2].paths));
-  for (const LoraShape& other : {LoraShape{4097, 4096, 4096, 64, 2, false}, LoraShape{4096, 1024, 1024, 32, 4, false}})
-    CHECK(same(choose(hopper, other), default_paths(hopper, other, kAllPaths)));
-  // A row that the caller cannot follow is none.
-  CHECK(same(choose(hopper, covered, path_bit(PP_LORA_FUSED)), {PP_LORA_FUSED, PP_LORA_FUSED}));
-  CHECK(same(choose(hopper, covered, path_bit(PP_LORA_SPLIT)), {PP_LORA_SPLIT, PP_LORA_SPLIT}));
-  const DeviceRates ampere = device_of(8, 0, 14);
-  CHECK(same(choose(ampere, covered), default_paths(ampere, covered, kAllPaths)));
-  // An A100 (8.0) says nothing of an RTX 4090 (8.9).
-  const MeasuredPaths a100 = {8, 0, 2, false, 4096, 1024, 1024, 32, {PP_LORA_SPLIT, PP_LORA_SPLIT}, "made up"};
-  const DeviceRates rtx_4090 = device_of(8, 9, 14);
-  CHECK(same(choose_paths(ampere, covered, kAllPaths, &a100, 1), a100.paths));
-  CHECK(!same(choose_paths(rtx_4090, covered, kAllPaths, &a100, 1), a100.paths));
-  CHECK(same(choose_paths(rtx_4090, covered, kAllPaths, &a100, 1), default_paths(rtx_4090, covered, kAllPaths)));
-}
-
 TEST(the_cpu_takes_its_own_product) {
   const pp_device cpu = {PP_CPU, 0, nullptr};
-  pp_lora_path forward = PP_LORA_SPLIT, backward = PP_LORA_SPLIT;
-  CHECK_EQUAL(pp_lora_choose_paths(&cpu, PP_BFLOAT16, 100, 64, 32, 8, 1, kAllPaths, &forward, &backward), PP_OK);
-  CHECK(forward == PP_LORA_FUSED && backward == PP_LORA_FUSED);
-  CHECK_EQUAL(pp_lora_choose_paths(&cpu, PP_FLOAT32, 100, 64, 32, 0, 0, path_bit(PP_LORA_SPLIT), &forward, &backward), PP_OK);
-  CHECK(forward == PP_LORA_SPLIT && backward == PP_LORA_SPLIT);
+  const pp_linear_shape shape = {PP_BFLOAT16, 100, 64, 32, 8, 1};
+  pp_linear_path forward = PP_SPLIT, backward = PP_SPLIT;
+  CHECK_EQUAL(pp_linear_choose_paths(&cpu, &shape, &forward, &backward), PP_OK);
+  CHECK(forward == PP_FUSED && backward == PP_FUSED);
 }
 
 TEST(wrong_arguments_are_named) {
   const pp_device cpu = {PP_CPU, 0, nullptr}, cuda = {PP_CUDA, 0, nullptr};
-  pp_lora_path path = PP_LORA_SPLIT;
-  CHECK_FAILS(pp_lora_choose_paths(&cpu, PP_FLOAT32, -1, 64, 32, 8, 0, kAllPaths, &path, &path), PP_INVALID_ARGUMENT,
-              "M must be at least 0, got -1");
-  CHECK_FAILS(pp_lora_choose_paths(&cpu, PP_FLOAT32, 1, 64, 32, -1, 0, kAllPaths, &path, &path), PP_INVALID_ARGUMENT,
-              "r must be at least 0, got -1");
-  for (int32_t possible : {0, 2, 8, -1})
-    CHECK_FAILS(pp_lora_choose_paths(&cpu, PP_FLOAT32, 1, 64, 32, 8, 0, possible, &path, &path), PP_INVALID_ARGUMENT,
-                "possible must be a sum of 1 << path with split or fused among them");
-  CHECK_FAILS(pp_lora_choose_paths(&cpu, PP_FLOAT32, 1, 64, 32, 8, 0, kAllPaths, nullptr, &path), PP_INVALID_ARGUMENT,
-              "forward must not be null");
-  CHECK_FAILS(pp_lora_choose_paths(&cpu, PP_FLOAT16, 1, 64, 32, 8, 0, kAllPaths, &path, &path), PP_UNSUPPORTED, "float16");
+  pp_linear_path path = PP_SPLIT;
+  const auto choose = [&](const pp_linear_shape& shape) { return pp_linear_choose_paths(&cpu, &shape, &path, &path); };
+  const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, 8, 0};
+  CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, 8, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, -1, 0}), PP_INVALID_ARGUMENT, "shape->ranks must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT16, 1, 64, 32, 8, 0}), PP_UNSUPPORTED, "float16");
+  CHECK_FAILS(pp_linear_choose_paths(&cpu, &good, nullptr, &path), PP_INVALID_ARGUMENT, "forward must not be null");
+  CHECK_FAILS(pp_linear_choose_paths(&cpu, nullptr, &path, &path), PP_INVALID_ARGUMENT, "shape must not be null");
   // A build without CUDA says so; one with CUDA has no device here.
-  const pp_status status = pp_lora_choose_paths(&cuda, PP_FLOAT32, 1, 64, 32, 8, 0, kAllPaths, &path, &path);
+  const pp_status status = pp_linear_choose_paths(&cuda, &good, &path, &path);
   int32_t devices = 0;
   pp_device_count(PP_CUDA, &devices);
   CHECK((status == PP_OK) == (devices > 0));
