@@ -74,8 +74,7 @@ class ExamplesTest {
   @Test
   void kernelsMultiplyPlainBuffersAndTensors() {
     assertEquals(
-        PRODUCTS + "paths Both[forward=FUSED, backward=FUSED]\n",
-        output(KernelsOnBuffers::main, "cpu"));
+        PRODUCTS + "Paths[forward=FUSED, backward=FUSED]\n", output(KernelsOnBuffers::main, "cpu"));
     String[] words = output(KernelsOnTensors::main).strip().split(" ");
     assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);
   }
@@ -92,7 +91,7 @@ class ExamplesTest {
     }
     try {
       String out = output(KernelsOnBuffers::main, "cuda");
-      assertTrue(out.startsWith(PRODUCTS + "paths Both[forward="), out);
+      assertTrue(out.startsWith(PRODUCTS + "Paths[forward="), out);
     } catch (LinkageError noCublas) {
       // A GPU, and a class path without the presets' libraries.
       assertTrue(

@@ -11,13 +11,13 @@ import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.LoraConfig;
 
 /**
@@ -91,9 +91,9 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
           case OUTPUT -> AdapterConfig.Style.HOULSBY;
           case RESIDUAL -> AdapterConfig.Style.PARALLEL;
         };
-    Set<Place> places = EnumSet.noneOf(Place.class);
+    Set<Block> places = EnumSet.noneOf(Block.class);
     bottlenecks.forEach(bottleneck -> places.add(bottleneck.place()));
-    if (style != AdapterConfig.Style.HOULSBY && places.contains(Place.ATTENTION)) {
+    if (style != AdapterConfig.Style.HOULSBY && places.contains(Block.ATTENTION)) {
       throw new IllegalArgumentException(
           "adapters at attention (mh_adapter) that are parallel or see the normalised sum"
               + " (is_parallel, original_ln_before) are not supported; only Houlsby's are");

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.text.Spelling;
 
@@ -125,15 +126,15 @@ public record AdapterConfig(
    * @param layer from 0
    * @param place after attention or after the feed-forward block
    */
-  public static String path(EncoderConfig encoder, int layer, AdapterPart.Place place) {
+  public static String path(EncoderConfig encoder, int layer, Block place) {
     return encoder.architecture().layerPath(layer)
-        + (place == AdapterPart.Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
+        + (place == Block.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
   }
 
   /**
    * {@return the size of a module}
    *
-   * @param path of {@link #path(EncoderConfig, int, AdapterPart.Place)}
+   * @param path of {@link #path(EncoderConfig, int, Block)}
    */
   public int size(String path) {
     for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {

@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -37,7 +38,6 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -207,7 +207,7 @@ class MergedModelTest {
     AdapterPart lora = Parts.lora(0, "attention.self.query", 4, 16);
     TrainedAdapter mixed =
         Parts.adapter(
-            List.of(lora, Parts.bottleneck(1, Place.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
+            List.of(lora, Parts.bottleneck(1, Block.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
     String message =
         assertThrows(IllegalArgumentException.class, () -> MergedModel.require(mixed)).getMessage();
     assertTrue(message.contains("not linear"), message);

@@ -15,13 +15,13 @@ import java.util.TreeMap;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Architecture;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
@@ -82,7 +82,7 @@ final class Parts {
         null);
   }
 
-  static Bottleneck bottleneck(int layer, Place place, Bottleneck.Input input, int size) {
+  static Bottleneck bottleneck(int layer, Block place, Bottleneck.Input input, int size) {
     long hidden = SmallBert.CONFIG.hidden();
     return new Bottleneck(
         layer,

@@ -31,6 +31,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Architecture;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -42,7 +43,6 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.AdapterPart.SingularValues;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
@@ -261,7 +261,7 @@ class PeftFormatTest {
     LowRank lora = Parts.lora(0, "attention.self.query", 4, 16);
     TrainedAdapter mixed =
         Parts.adapter(
-            List.of(lora, Parts.bottleneck(1, Place.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
+            List.of(lora, Parts.bottleneck(1, Block.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
     String message = assertThrows(IllegalArgumentException.class, () -> write(mixed)).getMessage();
     assertTrue(message.contains("PEFT has no bottleneck adapters"), message);
     assertTrue(message.contains("--format adapters"), message);

@@ -3,7 +3,6 @@ package org.prunepeft.model;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -12,8 +11,6 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.kernels.AttentionKernels;
-import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -57,20 +54,11 @@ class AttentionTest {
       Tensor gradient = precision.of(torch.randn((long) rows * length, hidden));
 
       Tensor expectedIn = Precision.FLOAT32.of(values).detach().clone().requires_grad_(true);
-      Tensor expected = Insertions.NONE.attention(expectedIn, input, HEADS);
+      Tensor expected = SelfAttention.byLibTorch(expectedIn, input, HEADS);
       backward(expected, Precision.FLOAT32.of(gradient));
 
       Tensor in = values.detach().clone().requires_grad_(true);
-      Tensor seen =
-          AttentionOp.apply(
-              tape,
-              in,
-              new AttentionKernels.Extents(
-                  rows,
-                  length,
-                  HEADS,
-                  HEAD_SIZE,
-                  padded ? new BytePointer(input.rowMask().data_ptr()) : null));
+      Tensor seen = SelfAttention.byKernels(tape, in, input, HEADS);
       backward(seen, gradient);
 
       assertNear(expected, seen, tolerance);

@@ -89,7 +89,10 @@ class MergedLoraTest {
       // Measured, so that the rows of relative positions would be noticed among the tokens'.
       OutputMagnitudes magnitudes = new OutputMagnitudes();
       modules.begin(
-          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens(), null));
+          new ForwardPass(
+              tape,
+              null,
+              new ForwardPass.Measurement(magnitudes, input.rowMask(), input.tokens())));
       float[] ours = Torch.toFloats(encoder.forward(input, modules));
       try (Encoder whole = new PostNormEncoder(config, new MapCheckpoint("merged", folded))) {
         float[] expected = Torch.toFloats(whole.forward(input, Insertions.NONE));

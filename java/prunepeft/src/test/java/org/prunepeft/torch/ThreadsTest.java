@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Kernels;
+import org.prunepeft.kernels.LoraModule;
 
 /**
  * That one setting bounds LibTorch's threads, OpenBLAS's and ours, by counting those that were
@@ -68,8 +69,7 @@ class ThreadsTest {
       for (int i = 0; i < 60; i++) {
         try (PointerScope step = new PointerScope()) {
           torch.gelu(torch.matmul(x, w));
-          LoraLinear.apply(
-                  tape, x, linear, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
+          LinearOp.apply(tape, x, linear, List.of(new LoraModule<>(a, b, 1)), null)
               .sum()
               .backward();
         }

@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
@@ -55,8 +56,7 @@ class PeftModulesTest {
     }
 
     @Override
-    public Tensor linear(FrozenLinear linear, Tensor x) {
-      Tensor y = Insertions.super.linear(linear, x);
+    public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
       TensorVector columns = new TensorVector();
       for (FrozenLinear.Part part : linear.parts()) {
         Tensor own = y.narrow(1, part.firstRow(), part.rows());
@@ -73,8 +73,8 @@ class PeftModulesTest {
     }
 
     @Override
-    public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
-      if (!has("encoder.layer." + layer + ".adapter")) {
+    public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+      if (block != Block.FEED_FORWARD || !has("encoder.layer." + layer + ".adapter")) {
         return h;
       }
       String path = "encoder.layer." + layer + ".output.adapter.";
@@ -236,21 +236,24 @@ class PeftModulesTest {
       EncoderInput input = input();
       OutputMagnitudes magnitudes = new OutputMagnitudes();
       modules.begin(
-          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens(), null));
+          new ForwardPass(
+              tape,
+              null,
+              new ForwardPass.Measurement(magnitudes, input.rowMask(), input.tokens())));
       encoder.forward(input, modules);
       double[] plain = new double[1];
       encoder.forward(
           input,
           new Insertions() {
             @Override
-            public Tensor linear(FrozenLinear linear, Tensor x) {
-              return new Plain(modules).linear(linear, x);
+            public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
+              return new Plain(modules).afterLinear(linear, x, y);
             }
 
             @Override
-            public Tensor afterFeedForward(int layer, Tensor h, Tensor in, LayerNorm norm) {
-              Tensor out = new Plain(modules).afterFeedForward(layer, h, in, norm);
-              if (layer == 2) {
+            public Tensor afterBlock(Block block, int layer, Tensor h, Tensor in, LayerNorm norm) {
+              Tensor out = new Plain(modules).afterBlock(block, layer, h, in, norm);
+              if (block == Block.FEED_FORWARD && layer == 2) {
                 plain[0] =
                     out.sub(h).abs().mul(input.mask().view(33, 1)).sum().item_double()
                         / (input.tokens() * 24);

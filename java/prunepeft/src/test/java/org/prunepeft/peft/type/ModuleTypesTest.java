@@ -2,9 +2,11 @@ package org.prunepeft.peft.type;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,8 +23,12 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
@@ -33,6 +39,7 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
@@ -98,7 +105,7 @@ class ModuleTypesTest {
     }
 
     @Override
-    public Tensor linear(FrozenLinear linear, Tensor x) {
+    public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
       TensorVector columns = new TensorVector();
       for (FrozenLinear.Part part : linear.parts()) {
         Tensor w = linear.weight().narrow(0, part.firstRow(), part.rows());
@@ -150,16 +157,14 @@ class ModuleTypesTest {
     }
 
     @Override
-    public Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
-      String path = "encoder.layer." + layer + ".attention.output.adapter.";
-      return find(path + "adapter_up.bias") == null ? h : h.add(bottleneck(path, h));
-    }
-
-    @Override
-    public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
-      String path = "encoder.layer." + layer + ".output.adapter.";
+    public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+      String attention = block == Block.ATTENTION ? ".attention" : "";
+      String path = "encoder.layer." + layer + attention + ".output.adapter.";
       if (find(path + "adapter_up.bias") == null) {
         return h;
+      }
+      if (block == Block.ATTENTION) {
+        return h.add(bottleneck(path, h));
       }
       return h.add(
           bottleneck(
@@ -280,6 +285,59 @@ class ModuleTypesTest {
           Torch.toFloats(encoder.forward(input, none)),
           Torch.toFloats(encoder.forward(input, modules)));
     }
+  }
+
+  private static ModuleType typeOn(String projection, double dropout, boolean dora, boolean ada) {
+    LoraConfig config = new LoraConfig(5, 7, dropout, SOME, false, dora, false, Map.of(), Map.of());
+    String name = "lora." + projection;
+    List<String> targets = List.of(projection);
+    if (ada) {
+      return new AdaLora(
+          config.withAdaLora(new AdaLoraConfig(5, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9)), name, targets);
+    }
+    return dora ? new Dora(config, name, targets) : new Lora(config, name, targets);
+  }
+
+  /** LoRA, DoRA and AdaLoRA: query, key and value are one stacked linear. */
+  @ParameterizedTest
+  @CsvSource({"false, false", "true, false", "false, true"})
+  void eachModuleOnALinearHasItsOwnDropout(boolean dora, boolean ada) {
+    PeftConfig config =
+        new PeftConfig(
+            List.of(
+                typeOn("query", 0.5, dora, ada),
+                typeOn("key", 0, dora, ada),
+                typeOn("value", 0.25, dora, ada)));
+    try (PointerScope scope = new PointerScope();
+        Tape tape = new Tape();
+        PeftModules modules =
+            new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
+        FrozenLinear linear = new FrozenLinear(torch.randn(72, 24), torch.randn(72), stacked())) {
+      modules.begin(new ForwardPass(tape, new ForwardPass.Masks(3, 14, 15, null), null));
+      List<Dropout> dropouts =
+          modules.on(linear, true).modules().stream().map(LoraModule::dropout).toList();
+      assertEquals(new Dropout(0.5f, 3, mask("query"), 14, 15), dropouts.get(0));
+      assertNull(dropouts.get(1));
+      assertEquals(new Dropout(0.25f, 3, mask("value"), 14, 15), dropouts.get(2));
+      modules.begin(ForwardPass.evaluation(tape));
+      modules.on(linear, true).modules().forEach(module -> assertNull(module.dropout()));
+    }
+  }
+
+  private static List<FrozenLinear.Part> stacked() {
+    List<FrozenLinear.Part> parts = new ArrayList<>();
+    for (String projection : List.of("query", "key", "value")) {
+      parts.add(new FrozenLinear.Part(0, path(projection), 24L * parts.size(), 24));
+    }
+    return parts;
+  }
+
+  private static String path(String projection) {
+    return "encoder.layer.0.attention.self." + projection;
+  }
+
+  private static int mask(String projection) {
+    return LowRankType.maskNumber(path(projection));
   }
 
   @Test

@@ -72,8 +72,7 @@ class TrainingMemoryTest {
                   mask,
                   rows,
                   length);
-          modules.begin(
-              new ForwardPass(tape, true, 1, step, 0, null, input.rowMask(), input.tokens(), null));
+          modules.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step, 0, null), null));
           head.loss(
                   head.logits(Head.pool(encoder.forward(input, modules), input)),
                   head.targets(random.ints(rows, 0, 3).asDoubleStream().toArray()))

@@ -1,19 +1,20 @@
 package org.prunepeft.torch;
 
 import java.util.List;
+import java.util.function.Consumer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.kernels.AdapterKernels;
-import org.prunepeft.kernels.Matrix;
+import org.prunepeft.kernels.Adapter;
+import org.prunepeft.kernels.ModuleOutput;
 
 /**
  * A serial bottleneck adapter, out = h + σ(v Dᵀ + d) Uᵀ + u, as one operation of the autograd
  * graph. v and h may be float32 or bfloat16; the weights and their gradients are float32.
  */
-public final class SerialAdapterOp {
-  private SerialAdapterOp() {}
+public final class AdapterOp {
+  private AdapterOp() {}
 
   /**
    * @param down D [m,K]
@@ -32,29 +33,27 @@ public final class SerialAdapterOp {
           activation);
     }
 
-    AdapterKernels.Weights matrices() {
-      return new AdapterKernels.Weights(
-          Torch.matrix(down),
-          Torch.matrix(downBias),
-          Torch.matrix(up),
-          Torch.matrix(upBias),
-          activation);
+    private Adapter.Pass pass(Tensor v, Tensor z) {
+      return new Adapter.Pass(
+          new Adapter.Weights(
+              Torch.matrix(down),
+              Torch.matrix(downBias),
+              Torch.matrix(up),
+              Torch.matrix(upBias),
+              activation),
+          Torch.matrix(v),
+          Torch.matrix(z));
     }
-  }
-
-  /** Sees z [M,m] after the forward pass; the module's output is σ(z) Uᵀ + u. */
-  @FunctionalInterface
-  public interface Observer {
-    void forward(Matrix z, AdapterKernels.Weights weights);
   }
 
   /**
    * @param v [M,K], dense
    * @param h [M,K], dense: the residual
-   * @param observer null: none
+   * @param observer is given what is added to h, good until this returns; null: none
    * @return out [M,K], of v's type
    */
-  public static Tensor apply(Tape tape, Tensor v, Tensor h, Weights weights, Observer observer) {
+  public static Tensor apply(
+      Tape tape, Tensor v, Tensor h, Weights weights, Consumer<ModuleOutput> observer) {
     Tensor input = v.detach();
     Tensor out;
     Tensor z;
@@ -65,17 +64,12 @@ public final class SerialAdapterOp {
       staged = weights.staged(tape, type);
       out = place.emptyMatrix(v.size(0), v.size(1), type);
       z = place.emptyMatrix(v.size(0), weights.down.size(0), place.stagedType(type));
-      AdapterKernels.Weights matrices = staged.matrices();
-      AdapterKernels.forward(
-          place.kernels(),
-          Torch.matrix(input),
-          Torch.matrix(h.detach()),
-          matrices,
-          Torch.matrix(z),
-          Torch.matrix(out),
-          tape.workspace());
+      Adapter.Pass pass = staged.pass(input, z);
+      Adapter.forward(
+          tape.context(place.kernels()), pass, Torch.matrix(h.detach()), Torch.matrix(out));
       if (observer != null) {
-        observer.forward(Torch.matrix(z), matrices);
+        Adapter.Weights used = pass.weights();
+        observer.accept(new ModuleOutput(pass.z(), used.activation(), used.up(), used.upBias()));
       }
     }
     boolean needsInput = v.requires_grad();
@@ -96,17 +90,14 @@ public final class SerialAdapterOp {
     Tensor up = place.emptyMatrix(k, m);
     Tensor upBias = place.zeros(k);
     Tensor dv = needsInput ? place.emptyMatrix(v.size(0), k, v.scalar_type().intern()) : null;
-    AdapterKernels.backward(
-        place.kernels(),
+    Adapter.backward(
+        tape.context(place.kernels()),
+        weights.pass(v, z),
         Torch.matrix(dout),
-        Torch.matrix(v),
-        Torch.matrix(z),
-        weights.matrices(),
-        new AdapterKernels.Gradients(
+        new Adapter.Gradients(
             Torch.matrix(down), Torch.matrix(downBias), Torch.matrix(up), Torch.matrix(upBias)),
         false,
-        dv == null ? null : Torch.matrix(dv),
-        tape.workspace());
+        dv == null ? null : Torch.matrix(dv));
     return new Tensor[] {dv, dout, down, downBias, up, upBias};
   }
 }

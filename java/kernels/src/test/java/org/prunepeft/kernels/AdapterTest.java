@@ -17,15 +17,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class AdapterKernelsTest {
+class AdapterTest {
   private static final Device CPU = Device.cpu();
 
   private final Random random = new Random();
-  private final Workspace workspace = new Workspace();
+  private final Context context = new Context(CPU);
 
   @AfterEach
-  void closeWorkspace() {
-    workspace.close();
+  void closeContext() {
+    context.close();
   }
 
   @ParameterizedTest
@@ -43,14 +43,14 @@ class AdapterKernelsTest {
     Buffer downBias = Buffer.random(random, 1, m);
     Buffer up = Buffer.random(random, k, m, m + gap);
     Buffer upBias = Buffer.random(random, 1, k);
-    AdapterKernels.Weights weights =
-        new AdapterKernels.Weights(
+    Adapter.Weights weights =
+        new Adapter.Weights(
             down.matrix(), downBias.matrix(), up.matrix(), upBias.matrix(), activation);
     Buffer z = Buffer.poisoned(rows, m, m + gap);
     Buffer out = Buffer.poisoned(rows, k, k + gap);
 
-    AdapterKernels.forward(
-        CPU, v.matrix(), h.matrix(), weights, z.matrix(), out.matrix(), workspace);
+    Adapter.Pass pass = new Adapter.Pass(weights, v.matrix(), z.matrix());
+    Adapter.forward(context, pass, h.matrix(), out.matrix());
 
     double[][] expectedZ =
         plusRow(product(v.values(), transposed(down.values())), downBias.values());
@@ -66,24 +66,14 @@ class AdapterKernelsTest {
     Buffer dDownBias = Buffer.poisoned(1, m);
     Buffer dUp = Buffer.poisoned(k, m, m + gap);
     Buffer dUpBias = Buffer.poisoned(1, k);
-    AdapterKernels.Gradients gradients =
-        new AdapterKernels.Gradients(
-            dDown.matrix(), dDownBias.matrix(), dUp.matrix(), dUpBias.matrix());
+    Adapter.Gradients gradients =
+        new Adapter.Gradients(dDown.matrix(), dDownBias.matrix(), dUp.matrix(), dUpBias.matrix());
     // From z as it was written: at a kink the reference must not stand on the other side.
     double[][] slope = map(z.values(), x -> Reference.derivative(activation, x));
     double[][] dz = elementwise(product(dout.values(), up.values()), slope);
     double[][] expectedDown = product(transposed(dz), v.values());
 
-    AdapterKernels.backward(
-        CPU,
-        dout.matrix(),
-        v.matrix(),
-        z.matrix(),
-        weights,
-        gradients,
-        false,
-        dv.matrix(),
-        workspace);
+    Adapter.backward(context, pass, dout.matrix(), gradients, false, dv.matrix());
 
     dDown.assertEqualTo(expectedDown, "gradient of down");
     dDownBias.assertEqualTo(columnSums(dz), "gradient of downBias");
@@ -91,8 +81,7 @@ class AdapterKernelsTest {
     dUpBias.assertEqualTo(columnSums(dout.values()), "gradient of upBias");
     dv.assertEqualTo(product(dz, down.values()), "dv");
 
-    AdapterKernels.backward(
-        CPU, dout.matrix(), v.matrix(), z.matrix(), weights, gradients, true, null, workspace);
+    Adapter.backward(context, pass, dout.matrix(), gradients, true, null);
 
     dDown.assertEqualTo(scaled(2, expectedDown), "gradient of down, accumulated");
     dDownBias.assertEqualTo(scaled(2, columnSums(dz)), "gradient of downBias, accumulated");
@@ -104,11 +93,10 @@ class AdapterKernelsTest {
     Buffer h = Buffer.random(random, 9, 21);
     Buffer apart = Buffer.poisoned(9, 21);
     Buffer z = Buffer.poisoned(9, 4);
-    AdapterKernels.Weights weights = weights(4, 21);
+    Adapter.Pass pass = new Adapter.Pass(weights(4, 21), v.matrix(), z.matrix());
 
-    AdapterKernels.forward(
-        CPU, v.matrix(), h.matrix(), weights, z.matrix(), apart.matrix(), workspace);
-    AdapterKernels.forward(CPU, v.matrix(), h.matrix(), weights, z.matrix(), h.matrix(), workspace);
+    Adapter.forward(context, pass, h.matrix(), apart.matrix());
+    Adapter.forward(context, pass, h.matrix(), h.matrix());
 
     Buffer.assertNear(apart.values(), h.values(), 0, "out");
   }
@@ -120,12 +108,12 @@ class AdapterKernelsTest {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> AdapterKernels.forward(CPU, v, v, weights(4, 21), z, v, workspace));
+            () -> Adapter.forward(context, new Adapter.Pass(weights(4, 21), v, z), v, v));
     assertEquals("down must be FLOAT32 [4, 20], got FLOAT32 [4, 21]", e.getMessage());
   }
 
-  private AdapterKernels.Weights weights(int m, int k) {
-    return new AdapterKernels.Weights(
+  private Adapter.Weights weights(int m, int k) {
+    return new Adapter.Weights(
         Buffer.random(random, m, k).matrix(),
         Buffer.random(random, 1, m).matrix(),
         Buffer.random(random, k, m).matrix(),

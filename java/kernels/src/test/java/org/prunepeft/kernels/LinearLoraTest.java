@@ -19,15 +19,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class LoraKernelsTest {
+/** The products of a LoRA module that are calls of their own. */
+class LinearLoraTest {
   private static final Device CPU = Device.cpu();
 
   private final Random random = new Random();
-  private final Workspace workspace = new Workspace();
+  private final Context context = new Context(CPU);
 
   @AfterEach
-  void closeWorkspace() {
-    workspace.close();
+  void closeContext() {
+    context.close();
   }
 
   @Test
@@ -37,23 +38,17 @@ class LoraKernelsTest {
 
   @ParameterizedTest
   @CsvSource({"1, 1, 1, 1, 0", "1, 19, 3, 2, 5", "19, 99, 5, 8, 3", "67, 131, 32, 7, 0"})
-  void downIsTheScaledProductOfEachBranch(int m, int k, int r, int r2, int gap) {
+  void downIsTheScaledProductOfEachModule(int m, int k, int r, int r2, int gap) {
     Buffer x = Buffer.random(random, m, k, k + gap);
     Buffer a = Buffer.random(random, r, k, k + gap);
     Buffer a2 = Buffer.random(random, r2, k, k + 2 * gap);
     Buffer s = Buffer.poisoned(m, r, r + gap);
     Buffer s2 = Buffer.poisoned(m, r2, r2 + 1);
-    Buffer copy = Buffer.poisoned(m, k, k + 2 * gap);
-    List<LoraBranch> branches =
-        List.of(
-            new LoraBranch(a.matrix(), 0.5f, 0, s.matrix(), null),
-            new LoraBranch(a2.matrix(), 2f, 1, s2.matrix(), null));
 
-    LoraKernels.down(CPU, x.matrix(), branches, null, copy.matrix(), workspace);
+    Linear.down(context, x.matrix(), List.of(forward(a, 0.5f, null, s), forward(a2, 2, null, s2)));
 
     s.assertEqualTo(scaled(0.5, product(x.values(), transposed(a.values()))), "s");
     s2.assertEqualTo(scaled(2, product(x.values(), transposed(a2.values()))), "s2");
-    copy.assertEqualTo(x.values(), "copy of x");
   }
 
   @ParameterizedTest
@@ -64,7 +59,8 @@ class LoraKernelsTest {
     Buffer y = Buffer.random(random, m, n, n + gap);
     double[][] expected = sum(y.values(), product(s.values(), transposed(b.values())));
 
-    LoraKernels.up(CPU, s.matrix(), b.matrix(), y.matrix(), workspace);
+    LoraModule<Matrix> module = new LoraModule<>(null, b.matrix(), 1);
+    Linear.up(context, List.of(new LoraPass(module, s.matrix())), y.matrix());
 
     y.assertEqualTo(expected, "y");
   }
@@ -79,22 +75,15 @@ class LoraKernelsTest {
     Buffer db = Buffer.poisoned(n, r, r + gap);
     double[][] gradient = product(transposed(dy.values()), s.values());
 
-    LoraKernels.gradUp(
-        CPU,
-        dy.matrix(),
-        b.matrix(),
-        s.matrix(),
-        0.25f,
-        ds.matrix(),
-        db.matrix(),
-        false,
-        workspace);
+    LoraModule<Matrix> module = new LoraModule<>(null, b.matrix(), 0.25f);
+    LoraPass pass = new LoraPass(module, s.matrix(), ds.matrix(), null, db.matrix());
+    Linear.gradUp(context, dy.matrix(), List.of(pass), false);
 
     ds.assertEqualTo(scaled(0.25, product(dy.values(), b.values())), "ds");
     db.assertEqualTo(gradient, "db");
 
-    LoraKernels.gradUp(
-        CPU, dy.matrix(), b.matrix(), s.matrix(), 0.25f, null, db.matrix(), true, workspace);
+    LoraPass withoutDs = new LoraPass(module, s.matrix(), null, null, db.matrix());
+    Linear.gradUp(context, dy.matrix(), List.of(withoutDs), true);
 
     db.assertEqualTo(scaled(2, gradient), "db after a second, accumulated call");
   }
@@ -102,54 +91,48 @@ class LoraKernelsTest {
   @ParameterizedTest
   @CsvSource({"1, 1, 1, 1, 0", "3, 19, 5, 2, 2", "67, 131, 32, 7, 3"})
   void gradientsOfDownAreThoseOfTheProduct(int m, int k, int r, int r2, int gap) {
-    Backward backward = new Backward(m, k, r, r2, gap, null);
+    Backward backward = new Backward(m, k, r, r2, gap, null, null);
     backward.check(ones(m, k), ones(m, k));
   }
 
   @Test
-  void downAndItsGradientsDrawTheSameMask() {
+  void downAndItsGradientsDrawTheSameMaskOfEachModulesOwnDropout() {
     int m = 21;
     int k = 43;
-    Dropout dropout = new Dropout(0.5f, 1234567890123L, 17, 3);
-    double[][] mask = mask(m, k, dropout, 4);
-    double[][] mask2 = mask(m, k, dropout, 9);
+    Dropout dropout = new Dropout(0.5f, 1234567890123L, 4, 17, 3);
+    Dropout dropout2 = new Dropout(0.25f, 1234567890123L, 9, 17, 3);
+    double[][] mask = mask(m, k, dropout);
+    double[][] mask2 = mask(m, k, dropout2);
 
     Buffer x = Buffer.random(random, m, k, k + 2);
     Buffer a = Buffer.random(random, 5, k);
     Buffer a2 = Buffer.random(random, 3, k);
     Buffer s = Buffer.poisoned(m, 5);
     Buffer s2 = Buffer.poisoned(m, 3);
-    LoraKernels.down(
-        CPU,
-        x.matrix(),
-        List.of(
-            new LoraBranch(a.matrix(), 1.5f, 4, s.matrix(), null),
-            new LoraBranch(a2.matrix(), 1f, 9, s2.matrix(), null)),
-        dropout,
-        null,
-        workspace);
+    Linear.down(
+        context, x.matrix(), List.of(forward(a, 1.5f, dropout, s), forward(a2, 1, dropout2, s2)));
     s.assertEqualTo(
         scaled(1.5, product(elementwise(mask, x.values()), transposed(a.values()))), "s");
     s2.assertEqualTo(product(elementwise(mask2, x.values()), transposed(a2.values())), "s2");
 
-    new Backward(m, k, 5, 3, 2, dropout).check(mask, mask2);
+    new Backward(m, k, 5, 3, 2, dropout, dropout2).check(mask, mask2);
   }
 
   @Test
   void masksKeepTwiceTheInputInHalfOfThePlacesAndDifferByStepAndModule() {
     int m = 40;
     int k = 50;
-    double[][] mask = mask(m, k, new Dropout(0.5f, 7, 1, 0), 0);
+    double[][] mask = mask(m, k, new Dropout(0.5f, 7, 0, 1, 0));
     long kept = Arrays.stream(mask).flatMapToDouble(Arrays::stream).filter(v -> v != 0).count();
 
     assertTrue(Arrays.stream(mask).flatMapToDouble(Arrays::stream).allMatch(v -> v == 0 || v == 2));
     // 5 standard deviations of 2,000 draws.
     assertEquals(m * k / 2, kept, 112);
-    assertTrue(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 1, 0), 0)));
-    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 1, 0), 1)));
-    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 2, 0), 0)));
-    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 1, 1), 0)));
-    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 8, 1, 0), 0)));
+    assertTrue(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 0, 1, 0))));
+    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 1, 1, 0))));
+    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 0, 2, 0))));
+    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 7, 0, 1, 1))));
+    assertFalse(Arrays.deepEquals(mask, mask(m, k, new Dropout(0.5f, 8, 0, 1, 0))));
   }
 
   @Test
@@ -160,43 +143,48 @@ class LoraKernelsTest {
     IllegalArgumentException e =
         assertThrows(
             IllegalArgumentException.class,
-            () ->
-                LoraKernels.down(
-                    CPU, x, List.of(new LoraBranch(a, 1, 0, s, null)), null, null, workspace));
+            () -> Linear.down(context, x, List.of(new LoraPass(new LoraModule<>(a, null, 1), s))));
     assertEquals("a must be FLOAT32 [2, 7], got FLOAT32 [2, 6]", e.getMessage());
   }
 
   @Test
-  void noBranchesAreRefused() {
+  void noModulesAreRefused() {
     Matrix x = Buffer.random(random, 3, 7).matrix();
-    assertThrows(
-        KernelException.class, () -> LoraKernels.down(CPU, x, List.of(), null, null, workspace));
+    assertThrows(KernelException.class, () -> Linear.down(context, x, List.of()));
   }
 
   @Test
-  void branchWithoutTheMatrixThatACallNeedsIsNamed() {
+  void moduleWithoutTheMatrixThatACallNeedsIsNamed() {
     Matrix x = Buffer.random(random, 3, 7).matrix();
     Matrix s = Buffer.random(random, 3, 2).matrix();
-    List<LoraBranch> branches = List.of(new LoraBranch(null, 1, 0, s, null));
+    LoraModule<Matrix> module = new LoraModule<>(null, null, 1);
+    List<LoraPass> passes = List.of(new LoraPass(module, s, s, null, null));
     IllegalArgumentException noA =
-        assertThrows(
-            IllegalArgumentException.class,
-            () -> LoraKernels.down(CPU, x, branches, null, null, workspace));
+        assertThrows(IllegalArgumentException.class, () -> Linear.down(context, x, passes));
     assertEquals("a must be given for this call, got null", noA.getMessage());
     IllegalArgumentException noDa =
         assertThrows(
-            IllegalArgumentException.class,
-            () -> LoraKernels.gradDown(CPU, x, branches, null, false, workspace));
+            IllegalArgumentException.class, () -> Linear.gradDown(context, x, passes, false));
     assertEquals("da must be given for this call, got null", noDa.getMessage());
+  }
+
+  private static LoraPass forward(Buffer a, float scale, Dropout dropout, Buffer s) {
+    return new LoraPass(new LoraModule<>(a.matrix(), null, 0, null, scale, dropout), s.matrix());
+  }
+
+  private static LoraPass backward(Buffer a, Dropout dropout, Buffer ds, Buffer da) {
+    LoraModule<Matrix> module = new LoraModule<>(a.matrix(), null, 0, null, 1, dropout);
+    return new LoraPass(module, null, ds.matrix(), da.matrix(), null);
   }
 
   private static double[][] ones(int rows, int cols) {
     return Buffer.filled(1, rows, cols, cols).values();
   }
 
-  /** gradDown and gradInput of two branches, modules 4 and 9. */
+  /** gradDown and addGradInput of two modules. */
   private final class Backward {
     private final Dropout dropout;
+    private final Dropout dropout2;
     private final Buffer x;
     private final Buffer dx;
     private final Buffer a;
@@ -206,8 +194,9 @@ class LoraKernelsTest {
     private final Buffer da;
     private final Buffer da2;
 
-    Backward(int m, int k, int r, int r2, int gap, Dropout dropout) {
+    Backward(int m, int k, int r, int r2, int gap, Dropout dropout, Dropout dropout2) {
       this.dropout = dropout;
+      this.dropout2 = dropout2;
       x = Buffer.random(random, m, k, k + gap);
       dx = Buffer.random(random, m, k, k + 2 * gap);
       a = Buffer.random(random, r, k, k + gap);
@@ -219,24 +208,22 @@ class LoraKernelsTest {
     }
 
     void check(double[][] mask, double[][] mask2) {
-      List<LoraBranch> branches =
-          List.of(
-              new LoraBranch(a.matrix(), 1, 4, ds.matrix(), da.matrix()),
-              new LoraBranch(a2.matrix(), 1, 9, ds2.matrix(), da2.matrix()));
+      List<LoraPass> passes =
+          List.of(backward(a, dropout, ds, da), backward(a2, dropout2, ds2, da2));
       double[][] gradient = product(transposed(ds.values()), elementwise(mask, x.values()));
       double[][] gradient2 = product(transposed(ds2.values()), elementwise(mask2, x.values()));
       double[][] input = elementwise(mask, product(ds.values(), a.values()));
       double[][] input2 = elementwise(mask2, product(ds2.values(), a2.values()));
       double[][] expectedDx = sum(dx.values(), sum(input, input2));
 
-      LoraKernels.gradDown(CPU, x.matrix(), branches, dropout, false, workspace);
+      Linear.gradDown(context, x.matrix(), passes, false);
       da.assertEqualTo(gradient, "da");
       da2.assertEqualTo(gradient2, "da2");
 
-      LoraKernels.gradDown(CPU, x.matrix(), branches, dropout, true, workspace);
+      Linear.gradDown(context, x.matrix(), passes, true);
       da.assertEqualTo(scaled(2, gradient), "da after a second, accumulated call");
 
-      LoraKernels.gradInput(CPU, branches, dropout, dx.matrix(), workspace);
+      Linear.addGradInput(context, passes, dx.matrix());
       dx.assertEqualTo(expectedDx, "dx");
     }
   }
