@@ -12,9 +12,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.ColumnMajorProduct.Layout;
+import org.prunepeft.testing.TestSeed;
 
 class ColumnMajorProductTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   /** Element (i, j) as BLAS defines it: its columns lie ld elements apart. */
   private static long place(Layout layout, long i, long j) {

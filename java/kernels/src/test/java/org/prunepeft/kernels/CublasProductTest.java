@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * Products on a GPU with CUDA's libraries, and what is refused: also on class paths that have the
@@ -76,7 +77,7 @@ class CublasProductTest {
   @Tag("device")
   void productsAreThoseOfPlainLoops(DType type, int rank) {
     assumeTrue(!emulated(), "the device is an emulated one, on which cuBLASLt cannot multiply");
-    Random random = new Random();
+    Random random = TestSeed.random();
     int rows = 37;
     int inputs = 48;
     int outputs = 40;

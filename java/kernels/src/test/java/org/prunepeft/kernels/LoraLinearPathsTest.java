@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * A whole LoRA linear by each path, in each type that the device has, against float64: what may
@@ -24,7 +25,7 @@ class LoraLinearPathsTest {
   private static final float SCALE = 0.5f;
   private static final int MODULE = 7;
 
-  private final long seed = new Random().nextLong();
+  private final long seed = TestSeed.draw();
   private final Random random = new Random(seed);
 
   /** Columns behind the rows of each matrix: `gap`. */

@@ -12,11 +12,12 @@ import java.util.Random;
 import org.bytedeco.javacpp.FloatPointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 class LoraLinearTest {
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Workspace workspace = new Workspace();
 
   @AfterEach

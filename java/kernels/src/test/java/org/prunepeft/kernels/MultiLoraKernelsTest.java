@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 class MultiLoraKernelsTest {
   private static final Device CPU = Device.cpu();
@@ -19,7 +20,7 @@ class MultiLoraKernelsTest {
   private static final int[] RANKS = {4, 9, 1, 16};
   private static final int LARGEST = 16;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Workspace workspace = new Workspace();
 
   private final Buffer x = Buffer.random(random, M, K, K + 3);

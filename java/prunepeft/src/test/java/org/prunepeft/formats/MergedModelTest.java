@@ -42,6 +42,7 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
@@ -104,7 +105,7 @@ class MergedModelTest {
   }
 
   private void assertComputesTheSame(EncoderConfig config, LoraConfig lora) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
@@ -151,7 +152,7 @@ class MergedModelTest {
   @Test
   void ranksScalesAndMagnitudesAreThoseOfEachUpdate() throws IOException {
     Map<String, SafeTensors.Tensor> tensors =
-        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
     LowRank plain = Parts.lora(0, "output.dense", 5, 3);
     LowRank query = Parts.lora(1, "attention.self.query", 4, 16);
     LowRank stabilised = new LowRank(1, query.path(), query.a(), query.b(), 16, true, 0, null);
@@ -211,7 +212,7 @@ class MergedModelTest {
     assertTrue(message.contains("not linear"), message);
     assertTrue(message.contains("--format adapters"), message);
     Map<String, SafeTensors.Tensor> tensors =
-        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
     tensors.put("encoder.layer.0.attention.self.query.weight", Parts.random(24, 25));
     message =
         assertThrows(IOException.class, () -> write(Parts.adapter(List.of(lora)), tensors))

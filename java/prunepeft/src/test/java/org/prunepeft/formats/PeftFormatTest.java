@@ -48,6 +48,7 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
@@ -353,7 +354,7 @@ class PeftFormatTest {
   }
 
   static EncoderInput input() {
-    Random random = new Random();
+    Random random = TestSeed.random();
     long[] ids = random.longs(3 * 11, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[3 * 11];
     java.util.Arrays.fill(mask, (byte) 1);

@@ -47,6 +47,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
@@ -65,7 +66,7 @@ class PythonLibrariesTest {
       List.of("query", "key", "value", "intermediate.dense", "output.dense");
 
   @TempDir Path temporary;
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {

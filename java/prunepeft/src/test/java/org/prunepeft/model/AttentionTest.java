@@ -13,6 +13,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.AttentionKernels;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.AttentionOp;
 import org.prunepeft.torch.internal.Torch;
@@ -22,7 +23,7 @@ class AttentionTest {
   private static final int HEADS = 3;
   private static final int HEAD_SIZE = 20;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {

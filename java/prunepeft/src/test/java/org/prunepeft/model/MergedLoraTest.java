@@ -20,6 +20,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
@@ -50,7 +51,7 @@ class MergedLoraTest {
   @ParameterizedTest
   @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
   void modulesComputeWhatTheMergedCheckpointDoes(EncoderConfig config) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();

@@ -3,6 +3,7 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Random;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 
 /** A small BERT with random weights, for tests. */
@@ -12,7 +13,7 @@ public final class SmallBert {
   private SmallBert() {}
 
   public static Encoder create() {
-    return create(new Random().nextLong(), Precision.FLOAT32);
+    return create(TestSeed.draw(), Precision.FLOAT32);
   }
 
   /** The same weights for the same seed. */

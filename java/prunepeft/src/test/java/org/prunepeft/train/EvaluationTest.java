@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.internal.Metrics;
 
@@ -22,7 +23,7 @@ import org.prunepeft.train.internal.Metrics;
 class EvaluationTest {
   private static final double EXACT = 1e-12;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   private static Schema schema(int classes, Metric... metrics) {
     return new Schema(

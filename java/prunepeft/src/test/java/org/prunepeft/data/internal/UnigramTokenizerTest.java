@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * SentencePiece's unigram model (Kudo 2018) in a tokenizer.json, as XLM-R and DeBERTa-v3 have it:
@@ -23,7 +24,7 @@ class UnigramTokenizerTest {
   private static final String SPACE = "\u2581";
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Map<String, Double> scores = new LinkedHashMap<>();
   private List<String> specials;
 

@@ -8,7 +8,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.GeneratorOptional;
@@ -34,6 +33,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
@@ -171,7 +171,7 @@ class ModuleTypesTest {
   }
 
   private static EncoderInput input() {
-    long[] ids = new Random().longs(2 * 9, 0, SmallBert.CONFIG.vocabulary()).toArray();
+    long[] ids = TestSeed.random().longs(2 * 9, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[2 * 9];
     java.util.Arrays.fill(mask, 0, 15, (byte) 1);
     return EncoderInput.of(ids, new long[2 * 9], mask, 2, 9);

@@ -29,6 +29,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
@@ -94,7 +95,7 @@ class PeftModulesTest {
   }
 
   private static EncoderInput input() {
-    Random random = new Random();
+    Random random = TestSeed.random();
     int rows = 3;
     int length = 11;
     long[] ids = random.longs(rows * length, 0, SmallBert.CONFIG.vocabulary()).toArray();

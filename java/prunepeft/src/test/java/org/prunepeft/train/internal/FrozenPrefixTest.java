@@ -3,7 +3,6 @@ package org.prunepeft.train.internal;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -24,14 +23,15 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.TrainingSettings;
 
 class FrozenPrefixTest {
   private static final int HIDDEN = SmallBert.CONFIG.hidden();
 
-  private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
-  private final EncodedDataset validation = SmallTask.draw(21, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(37, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(21, TestSeed.draw());
   private Counting encoder;
 
   /** An encoder that counts the rows that go through its lower layers. */

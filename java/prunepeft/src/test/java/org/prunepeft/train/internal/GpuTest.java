@@ -28,6 +28,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RecordedWork;
@@ -57,7 +58,7 @@ class GpuTest {
   /** Between two roundings in 16 bits, as a multiple of one's distance from float32. */
   private static final double MOST_ROUNDINGS = 2;
 
-  private final long seed = new Random().nextLong();
+  private final long seed = TestSeed.draw();
   private final List<AutoCloseable> open = new ArrayList<>();
   private ComputeDevice gpu;
 

@@ -23,12 +23,13 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.TrainingSettings;
 
 class RankAllocatorTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {
