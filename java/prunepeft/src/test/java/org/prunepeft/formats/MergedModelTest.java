@@ -44,6 +44,7 @@ import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
 
@@ -118,7 +119,7 @@ class MergedModelTest {
         Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("base", tensors));
         PeftModules modules = new PeftModules(peft, config, peft.space(config).candidates())) {
       for (FlatParameters group : modules.groups().values()) {
-        group.values().normal_(0, 0.2, new org.bytedeco.pytorch.GeneratorOptional());
+        group.values().normal_(0, 0.2, RandomTensors.generator());
       }
       EncoderInput input = EncoderInput.of(ids, new long[2 * length], mask, 2, length);
       modules.begin(ForwardPass.evaluation(tape));

@@ -50,6 +50,7 @@ import org.prunepeft.peft.internal.PeftConfig;
 import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
 
@@ -340,7 +341,7 @@ class PeftFormatTest {
                     .filter(module -> module.layer() != 1)
                     .toList())) {
       for (FlatParameters group : modules.groups().values()) {
-        group.values().normal_(0, 0.3, new org.bytedeco.pytorch.GeneratorOptional());
+        group.values().normal_(0, 0.3, RandomTensors.generator());
       }
       Path directory = write(Parts.adapter(new ArrayList<>(Parts.of(config, modules))));
       EncoderInput input = input();

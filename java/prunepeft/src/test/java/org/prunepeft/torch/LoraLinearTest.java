@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -27,7 +26,7 @@ class LoraLinearTest {
   }
 
   private static Tensor random(long rows, long cols) {
-    return torch.randn(rows, cols);
+    return RandomTensors.normal(rows, cols);
   }
 
   /** y, S of each branch, dX, and dA and dB of each branch. */
@@ -82,7 +81,7 @@ class LoraLinearTest {
                   new LoraLinear.Branch(random(5, K), random(20, 5), 0.5f, 3, 0),
                   new LoraLinear.Branch(random(8, K), random(17, 8), 2f, 4, 16))
               .subList(0, modules);
-      for (Tensor bias : new Tensor[] {null, torch.randn(N)}) {
+      for (Tensor bias : new Tensor[] {null, RandomTensors.normal(N)}) {
         for (Dropout dropout : new Dropout[] {null, new Dropout(0.3f, 7, 1, 0)}) {
           try (FrozenWeight linear = new FrozenWeight(random(N, K), bias)) {
             LoraPath.Both own = new LoraPath.Both(LoraPath.FUSED, LoraPath.FUSED);

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -45,7 +44,11 @@ class MultiLoraLinearTest {
   private static LoraLinear.Branch branch(
       int r, int columns, float scale, int module, int firstColumn) {
     return new LoraLinear.Branch(
-        leaf(torch.randn(r, K)), leaf(torch.randn(columns, r)), scale, module, firstColumn);
+        leaf(RandomTensors.normal(r, K)),
+        leaf(RandomTensors.normal(columns, r)),
+        scale,
+        module,
+        firstColumn);
   }
 
   private static void assertNear(Tensor expected, Tensor actual, String what) {
@@ -67,9 +70,10 @@ class MultiLoraLinearTest {
   void eachAdapterGetsWhatItWouldAlone(float p) {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape();
-        FrozenWeight linear = new FrozenWeight(torch.randn(N, K), torch.randn(N))) {
-      Tensor x = leaf(torch.randn(30, K));
-      Tensor dy = torch.randn(30, N);
+        FrozenWeight linear =
+            new FrozenWeight(RandomTensors.normal(N, K), RandomTensors.normal(N))) {
+      Tensor x = leaf(RandomTensors.normal(30, K));
+      Tensor dy = RandomTensors.normal(30, N);
       List<MultiLoraLinear.Segment> segments = new ArrayList<>();
       List<String> expectedCalls = new ArrayList<>();
       long first = 0;

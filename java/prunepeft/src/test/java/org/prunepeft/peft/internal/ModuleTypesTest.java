@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -35,6 +34,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
 
@@ -224,11 +224,11 @@ class ModuleTypesTest {
         PeftModules modules = new PeftModules(config, SmallBert.CONFIG, kept)) {
       try (NoGradGuard guard = new NoGradGuard()) {
         for (FlatParameters group : modules.groups().values()) {
-          group.values().normal_(0, 0.2, new GeneratorOptional());
+          group.values().normal_(0, 0.2, RandomTensors.generator());
         }
       }
       EncoderInput input = input();
-      Tensor weights = torch.randn(18, 24).mul(input.mask().view(18, 1));
+      Tensor weights = RandomTensors.normal(18, 24).mul(input.mask().view(18, 1));
       modules.begin(ForwardPass.evaluation(tape));
       Tensor plain = encoder.forward(input, new Plain(modules, loraOf(config), adapterOf(config)));
       plain.mul(weights).sum().backward();

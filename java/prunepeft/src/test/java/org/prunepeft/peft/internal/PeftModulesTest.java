@@ -31,6 +31,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.internal.Torch;
 
@@ -114,7 +115,7 @@ class PeftModulesTest {
     try (NoGradGuard guard = new NoGradGuard()) {
       for (FlatParameters group : modules.groups().values()) {
         for (String name : group.names()) {
-          group.get(name).normal_(0, 0.3, new org.bytedeco.pytorch.GeneratorOptional());
+          group.get(name).normal_(0, 0.3, RandomTensors.generator());
         }
       }
     }
@@ -149,7 +150,7 @@ class PeftModulesTest {
         PeftModules modules = new PeftModules(CONFIG, SmallBert.CONFIG, candidates)) {
       randomise(modules);
       EncoderInput input = input();
-      Tensor weights = torch.randn(3 * 11, 24).mul(input.mask().view(33, 1));
+      Tensor weights = RandomTensors.normal(3 * 11, 24).mul(input.mask().view(33, 1));
       modules.begin(ForwardPass.evaluation(tape));
       Tensor plain = encoder.forward(input, new Plain(modules));
       plain.mul(weights).sum().backward();
