@@ -8,6 +8,8 @@
 #include <cuda_runtime_api.h>
 #endif
 
+#include <errno.h>
+
 #include <cmath>
 #include <cstdarg>
 #include <cstdint>
@@ -21,6 +23,7 @@
 #include <vector>
 
 #include "../given_dropout.h"
+#include "../seed.h"
 #include "float16.h"
 #include "prunepeft/device.h"
 
@@ -275,8 +278,8 @@ class DeviceDropout {
 };
 
 /**
- * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks. It
- * returns the bytes of its results, which must be the same each time.
+ * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks; both
+ * follow from the run's seed (seed.h). It returns the bytes of its results, which must be the same each time.
  */
 inline std::vector<unsigned char> run_case(const std::string& case_name,
                                            const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
@@ -285,9 +288,9 @@ inline std::vector<unsigned char> run_case(const std::string& case_name,
   const int failures_before = failures;
   for (int run = 0; run < runs && failures == failures_before; run++) {
     run_of_case = run;
-    random_bits.seed(std::hash<std::string>()(case_name));
+    random_bits.seed(check::seed() + check::hash(case_name));
 #if defined(PRUNEPEFT_EMULATED)
-    simt::set_seed(static_cast<uint64_t>(run) * 7919 + case_name.size());
+    simt::set_seed(check::seed() + static_cast<uint64_t>(run) * 7919 + case_name.size());
 #endif
     const std::vector<unsigned char> bytes = body();
     if (emulator_fault()) return {};
@@ -302,7 +305,10 @@ inline void append(std::vector<unsigned char>* bytes, const Matrix& matrix) {
 }
 
 inline int finish() {
-  printf("%s\n", failures == 0 ? "passed" : "FAILED");
+  printf("%s, seed %llu\n", failures == 0 ? "passed" : "FAILED", static_cast<unsigned long long>(check::seed()));
+  if (failures != 0) {
+    printf("run again: PRUNEPEFT_TEST_SEED=%llu %s\n", static_cast<unsigned long long>(check::seed()), program_invocation_name);
+  }
   return failures != 0;
 }
 

@@ -14,6 +14,7 @@ import java.util.Random;
 import org.bytedeco.javacpp.ShortPointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 /** Calls in bfloat16 whose trained weights are float32. */
 class Bfloat16Test {
@@ -22,7 +23,7 @@ class Bfloat16Test {
 
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Context context = new Context(CPU);
 
   @AfterEach

@@ -10,9 +10,10 @@ import java.util.List;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 class ContextTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   /** S of a module with so many inputs. */
   private Buffer call(Context context, int inputs) {

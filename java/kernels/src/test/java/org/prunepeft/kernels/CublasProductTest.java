@@ -10,7 +10,10 @@ import org.bytedeco.javacpp.Loader;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * Products on a GPU with CUDA's libraries, and what is refused: also on class paths that have the
@@ -66,7 +69,7 @@ class CublasProductTest {
   @Tag("device")
   void productsAreThoseOfPlainLoops(DType type) {
     assumeTrue(!emulated(), "the device is an emulated one, on which cuBLASLt cannot multiply");
-    Random random = new Random();
+    Random random = TestSeed.random();
     int rows = 37;
     int inputs = 48;
     int outputs = 40;

@@ -15,6 +15,7 @@ import org.bytedeco.javacpp.IntPointer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 /** On a CUDA device; in the build, the emulator stands in for one. */
 @Tag("device")
@@ -24,7 +25,7 @@ class DeviceGraphTest {
   private static final int N = 24;
   private static final int R = 8;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeEach
   void needsADevice() {

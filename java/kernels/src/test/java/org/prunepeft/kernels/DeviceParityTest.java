@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.ImportancePlan.Segment;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * The same calls on a CUDA device as on the CPU. It runs where the loaded library has a device: in
@@ -28,7 +29,7 @@ class DeviceParityTest {
   private static final int N = 56;
   private static final int R = 8;
 
-  private final long seed = new Random().nextLong();
+  private final long seed = TestSeed.draw();
 
   @BeforeEach
   void needsADevice() {

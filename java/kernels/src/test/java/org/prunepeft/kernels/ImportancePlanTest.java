@@ -12,11 +12,12 @@ import org.bytedeco.javacpp.BytePointer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.testing.TestSeed;
 
 class ImportancePlanTest {
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @Test
   void statisticsOfEachModuleAreSummedOverItsSegments() {

@@ -18,12 +18,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.TestSeed;
 
 /** The products of a LoRA module that are calls of their own. */
 class LinearLoraTest {
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Context context = new Context(CPU);
 
   @AfterEach

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class LinearPathsTest {
   private static final float SCALE = 0.5f;
 
-  private final long seed = new Random().nextLong();
+  private final long seed = TestSeed.draw();
   private final Random random = new Random(seed);
 
   /** Columns behind the rows of each matrix: `gap`. */

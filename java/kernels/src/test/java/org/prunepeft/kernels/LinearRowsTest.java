@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 /** Modules of several adapters over one batch, each on rows of its own. */
 class LinearRowsTest {
@@ -20,7 +21,7 @@ class LinearRowsTest {
   private static final int[] RANKS = {4, 9, 1, 16};
   private static final int LARGEST = 16;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Context context = new Context(CPU);
 
   private final Buffer x = Buffer.random(random, M, K, K + 3);

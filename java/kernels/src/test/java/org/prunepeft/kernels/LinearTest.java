@@ -15,11 +15,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.TestSeed;
 
 class LinearTest {
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Context context = new Context(CPU);
 
   @AfterEach

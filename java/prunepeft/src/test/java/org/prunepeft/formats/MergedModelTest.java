@@ -40,9 +40,13 @@ import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -104,7 +108,7 @@ class MergedModelTest {
   }
 
   private void assertComputesTheSame(EncoderConfig config, LoraConfig lora) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
@@ -117,7 +121,7 @@ class MergedModelTest {
         Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("base", tensors));
         PeftModules modules = new PeftModules(peft, config, peft.space(config).candidates())) {
       for (FlatParameters group : modules.groups().values()) {
-        group.values().normal_(0, 0.2, new org.bytedeco.pytorch.GeneratorOptional());
+        group.values().normal_(0, 0.2, RandomTensors.generator());
       }
       EncoderInput input = EncoderInput.of(ids, new long[2 * length], mask, 2, length);
       modules.begin(ForwardPass.evaluation(tape));
@@ -151,7 +155,7 @@ class MergedModelTest {
   @Test
   void ranksScalesAndMagnitudesAreThoseOfEachUpdate() throws IOException {
     Map<String, SafeTensors.Tensor> tensors =
-        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
     LowRank plain = Parts.lora(0, "output.dense", 5, 3);
     LowRank query = Parts.lora(1, "attention.self.query", 4, 16);
     LowRank stabilised =
@@ -213,7 +217,7 @@ class MergedModelTest {
     assertTrue(message.contains("not linear"), message);
     assertTrue(message.contains("--format adapters"), message);
     Map<String, SafeTensors.Tensor> tensors =
-        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
     tensors.put("encoder.layer.0.attention.self.query.weight", Parts.random(24, 25));
     message =
         assertThrows(IOException.class, () -> write(Parts.adapter(List.of(lora)), tensors))

@@ -46,9 +46,13 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.SingularValues;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -340,7 +344,7 @@ class PeftFormatTest {
                     .filter(module -> module.layer() != 1)
                     .toList())) {
       for (FlatParameters group : modules.groups().values()) {
-        group.values().normal_(0, 0.3, new org.bytedeco.pytorch.GeneratorOptional());
+        group.values().normal_(0, 0.3, RandomTensors.generator());
       }
       Path directory = write(Parts.adapter(new ArrayList<>(Parts.of(config, modules))));
       EncoderInput input = input();
@@ -354,7 +358,7 @@ class PeftFormatTest {
   }
 
   static EncoderInput input() {
-    Random random = new Random();
+    Random random = TestSeed.random();
     long[] ids = random.longs(3 * 11, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[3 * 11];
     java.util.Arrays.fill(mask, (byte) 1);

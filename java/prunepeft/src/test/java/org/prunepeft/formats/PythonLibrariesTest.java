@@ -20,7 +20,6 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
@@ -47,7 +46,9 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.Head;
@@ -65,7 +66,7 @@ class PythonLibrariesTest {
       List.of("query", "key", "value", "intermediate.dense", "output.dense");
 
   @TempDir Path temporary;
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {
@@ -183,7 +184,7 @@ class PythonLibrariesTest {
               .toList();
       try (PeftModules modules = new PeftModules(one.config, config, kept)) {
         for (FlatParameters group : modules.groups().values()) {
-          group.values().normal_(0, 0.2, new GeneratorOptional());
+          group.values().normal_(0, 0.2, RandomTensors.generator());
           for (String name : group.names()) {
             if (name.endsWith(".lora_E")) {
               group.get(name).narrow(0, random.nextInt(4), 1).zero_();

@@ -18,8 +18,11 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -50,7 +53,7 @@ class MergedLoraTest {
   @ParameterizedTest
   @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
   void modulesComputeWhatTheMergedCheckpointDoes(EncoderConfig config) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();

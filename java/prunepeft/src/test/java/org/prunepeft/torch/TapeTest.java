@@ -25,7 +25,7 @@ class TapeTest {
   }
 
   static Tensor random(long... shape) {
-    return torch.randn(shape);
+    return RandomTensors.normal(shape);
   }
 
   static Tensor parameter(long... shape) {

@@ -61,11 +61,11 @@ class ThreadsTest {
     Map<String, Long> before = ticks();
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape();
-        Tensor w = torch.randn(512, 512);
+        Tensor w = RandomTensors.normal(512, 512);
         FrozenWeight linear = new FrozenWeight(w, null)) {
-      Tensor x = torch.randn(1024, 512);
-      Tensor a = torch.randn(16, 512).set_requires_grad(true);
-      Tensor b = torch.randn(512, 16).set_requires_grad(true);
+      Tensor x = RandomTensors.normal(1024, 512);
+      Tensor a = RandomTensors.normal(16, 512).set_requires_grad(true);
+      Tensor b = RandomTensors.normal(512, 16).set_requires_grad(true);
       for (int i = 0; i < 60; i++) {
         try (PointerScope step = new PointerScope()) {
           torch.gelu(torch.matmul(x, w));

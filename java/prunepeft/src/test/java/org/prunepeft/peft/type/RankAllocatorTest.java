@@ -21,8 +21,11 @@ import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.TrainingSettings;
@@ -33,7 +36,7 @@ import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
 
 class RankAllocatorTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {

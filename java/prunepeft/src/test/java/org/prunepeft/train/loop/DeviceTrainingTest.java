@@ -28,8 +28,11 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfig.Style;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
@@ -61,7 +64,7 @@ class DeviceTrainingTest {
   private static ComputeDevice device;
 
   private final List<AutoCloseable> open = new ArrayList<>();
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final long weights = random.nextLong();
   private final long examples = random.nextLong();
 

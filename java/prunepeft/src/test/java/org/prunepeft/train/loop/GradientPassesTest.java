@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
@@ -35,6 +34,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
@@ -56,8 +56,8 @@ class GradientPassesTest {
   /** There a step takes a hundred times as long. */
   private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
 
-  private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
-  private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(37, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
   private final RecorderStandIn recorder = new RecorderStandIn();
   private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder encoder;

@@ -27,8 +27,11 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -41,8 +44,8 @@ import org.prunepeft.train.pass.TrainingRun;
 class TrainerTest {
   private static final long SEED = 3;
 
-  private final EncodedDataset data = SmallTask.draw(29, new Random().nextLong());
-  private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(29, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
   private Encoder encoder;
   private final List<AutoCloseable> open = new ArrayList<>();
 
@@ -198,7 +201,7 @@ class TrainerTest {
   @ParameterizedTest
   @ValueSource(doubles = {0, 0.15})
   void lossIsCrossEntropyWithTheSmoothedLabels(double smoothing) {
-    Random random = new Random();
+    Random random = TestSeed.random();
     float[] logits = new float[5 * 3];
     double[] labels = random.ints(5, 0, 3).asDoubleStream().toArray();
     for (int i = 0; i < logits.length; i++) {
