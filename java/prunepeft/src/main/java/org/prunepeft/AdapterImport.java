@@ -75,7 +75,9 @@ public final class AdapterImport {
       requireHead(trained, context.schema);
       ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
       Setup setup =
-          context.setup.toBuilder()
+          context
+              .setup
+              .with()
               .lora(modules.lora())
               .adapter(modules.adapter())
               .output(output)
@@ -96,9 +98,9 @@ public final class AdapterImport {
               + " does not say what its head looks at; if it is a linear layer over the mean of the"
               + " last hidden states of all real tokens, say --mean-pooled");
     }
-    Setup.Builder setup =
+    SetupBuilder setup =
         (exported ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class) : Setup.DEFAULT)
-            .toBuilder();
+            .with();
     if (source.model() != null || !exported) {
       setup.model(source.model() == null ? namedModel(files, config) : source.model());
     }
@@ -110,10 +112,7 @@ public final class AdapterImport {
     }
     Setup known = setup.build();
     if (source.maxLength() != null) {
-      known =
-          known.toBuilder()
-              .training(known.training().toBuilder().maxLength(source.maxLength()).build())
-              .build();
+      known = known.withTraining(known.training().withMaxLength(source.maxLength()));
     }
     Map<String, Object> origin =
         exported && source.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();

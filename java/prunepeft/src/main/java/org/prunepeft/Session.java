@@ -128,7 +128,7 @@ final class Session implements AutoCloseable {
         (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
     long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
     AdaLoraConfig counted = setup.lora().adaLora().withTotalStep(Math.toIntExact(steps));
-    return setup.toBuilder().lora(setup.lora().withAdaLora(counted)).build();
+    return setup.withLora(setup.lora().withAdaLora(counted));
   }
 
   private static void requireLength(int maxLength, int maxTokens) {

@@ -112,7 +112,8 @@ public final class TrainedModel implements AutoCloseable {
     Setup setup = Setup.of(directory);
     return load(
         directory,
-        setup.toBuilder()
+        setup
+            .with()
             .threads(threads == null ? setup.threads() : threads)
             .device(device == null ? setup.device() : device)
             .build());

@@ -1,5 +1,7 @@
 package org.prunepeft.peft;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
+
 /**
  * AdaLoRA (Zhang et al. 2023, arXiv 2303.10512), in PEFT's names: each update is P·Λ·Q, and the
  * singular values of all updates share a budget that shrinks in training.
@@ -15,6 +17,7 @@ package org.prunepeft.peft;
  *     above 0
  * @param totalStep total_step: steps of the whole training; 0: not known yet
  */
+@RecordBuilder
 public record AdaLoraConfig(
     int initR,
     int targetR,
@@ -24,24 +27,25 @@ public record AdaLoraConfig(
     double beta1,
     double beta2,
     double orthRegWeight,
-    int totalStep) {
+    int totalStep)
+    implements AdaLoraConfigBuilder.With {
   /** PEFT's defaults: ranks from 12 to 8, β 0.85, orthogonality 0.5. */
-  public static final AdaLoraConfig DEFAULT = new AdaLoraConfig(12, 8, 0, 0, 1, 0.85, 0.85, 0.5, 0);
+  public static final AdaLoraConfig DEFAULT =
+      AdaLoraConfigBuilder.builder()
+          .initR(12)
+          .targetR(8)
+          .deltaT(1)
+          .beta1(0.85)
+          .beta2(0.85)
+          .orthRegWeight(0.5)
+          .build();
 
   /** PEFT's guard against a division by zero, which is in every scale. */
   private static final double EPSILON = 1e-5;
 
   /**
-   * @param initR init_r: singular values of each update at the start, 1 or more
-   * @param targetR target_r: singular values of each update at the end, on average; 1 to initR
-   * @param tinit steps before the budget begins to shrink, 0 or more
-   * @param tfinal last steps in which the choice stays as it is, 0 or more
-   * @param deltaT steps from one choice to the next, 1 or more
-   * @param beta1 smoothing of the sensitivity, in (0, 1)
-   * @param beta2 smoothing of its uncertainty, in (0, 1)
-   * @param orthRegWeight orth_reg_weight: factor of the penalty on P and Q that are not orthogonal,
-   *     above 0
-   * @param totalStep total_step: steps of the whole training; 0: not known yet
+   * Checks the values.
+   *
    * @throws IllegalArgumentException if a value is out of its range
    */
   public AdaLoraConfig {
@@ -69,15 +73,9 @@ public record AdaLoraConfig(
     }
   }
 
-  /**
-   * For a training of so many steps.
-   *
-   * @param steps of the optimiser, over all epochs; 1 or more
-   * @return the settings with that total_step
-   */
-  public AdaLoraConfig withTotalStep(int steps) {
-    return new AdaLoraConfig(
-        initR, targetR, tinit, tfinal, deltaT, beta1, beta2, orthRegWeight, steps);
+  /** {@return a builder that begins with the defaults} */
+  public static AdaLoraConfigBuilder builder() {
+    return AdaLoraConfigBuilder.builder(DEFAULT);
   }
 
   /** {@return the first step whose choice is the last} */

@@ -1,5 +1,7 @@
 package org.prunepeft.search;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
+
 /**
  * How iterative pruning goes.
  *
@@ -14,6 +16,7 @@ package org.prunepeft.search;
  * @param c of k = sigmoid(c − rank), by which first ranks count more
  * @param seed decides between modules that are alike in all else
  */
+@RecordBuilder
 public record PruningSettings(
     int rounds,
     long budget,
@@ -22,15 +25,13 @@ public record PruningSettings(
     boolean reinitialise,
     double spreadThreshold,
     double c,
-    long seed) {
-  /** The rounds of the paper's experiments. */
-  public static final int DEFAULT_ROUNDS = 3;
-
+    long seed)
+    implements PruningSettingsBuilder.With {
   /** The least relative spread with which a criterion counts by default. */
-  public static final double DEFAULT_SPREAD_THRESHOLD = 0.01;
+  static final double DEFAULT_SPREAD_THRESHOLD = 0.01;
 
   /** The paper's c. */
-  public static final double DEFAULT_C = 3;
+  static final double DEFAULT_C = 3;
 
   /** Over which modules the pruning probability is shared out. */
   public enum Selection {
@@ -52,17 +53,9 @@ public record PruningSettings(
   }
 
   /**
-   * @param rounds how many rounds of training and removal, at least 1
-   * @param budget the trainable parameters to be left at most, the task head apart
-   * @param selection over which modules the pruning probability is shared out
-   * @param weights how the criteria of a partition are weighed
-   * @param reinitialise whether every round starts from new weights, or all but the first from the
-   *     trained ones
-   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
-   *     which it counts, in [0, 1)
-   * @param c of k = sigmoid(c − rank), by which first ranks count more
-   * @param seed decides between modules that are alike in all else
-   * @throws IllegalArgumentException if a setting is out of its range
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException if a value is out of its range
    */
   public PruningSettings {
     if (rounds < 1) {
@@ -78,87 +71,15 @@ public record PruningSettings(
    * @param budget the trainable parameters to be left at most, the task head apart
    */
   public static PruningSettings of(long budget) {
-    return new PruningSettings(
-        DEFAULT_ROUNDS,
-        budget,
-        Selection.HYBRID,
-        Weights.ALIKE,
-        true,
-        DEFAULT_SPREAD_THRESHOLD,
-        DEFAULT_C,
-        0);
-  }
-
-  /**
-   * {@return these settings with another number of rounds}
-   *
-   * @param rounds how many rounds of training and removal, at least 1
-   */
-  public PruningSettings withRounds(int rounds) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another selection}
-   *
-   * @param selection over which modules the pruning probability is shared out
-   */
-  public PruningSettings withSelection(Selection selection) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another weighing of criteria}
-   *
-   * @param weights how the criteria of a partition are weighed
-   */
-  public PruningSettings withWeights(Weights weights) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with rounds that start anew, or go on from the trained weights}
-   *
-   * @param reinitialise whether every round starts from new weights, or all but the first from the
-   *     trained ones
-   */
-  public PruningSettings withReinitialise(boolean reinitialise) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another least spread}
-   *
-   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
-   *     which it counts, in [0, 1)
-   */
-  public PruningSettings withSpreadThreshold(double spreadThreshold) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another c}
-   *
-   * @param c of k = sigmoid(c − rank), by which first ranks count more
-   */
-  public PruningSettings withC(double c) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another seed}
-   *
-   * @param seed decides between modules that are alike in all else
-   */
-  public PruningSettings withSeed(long seed) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
+    return PruningSettingsBuilder.builder()
+        .rounds(3)
+        .budget(budget)
+        .selection(Selection.HYBRID)
+        .weights(Weights.ALIKE)
+        .reinitialise(true)
+        .spreadThreshold(DEFAULT_SPREAD_THRESHOLD)
+        .c(DEFAULT_C)
+        .build();
   }
 
   /**

@@ -1,5 +1,6 @@
 package org.prunepeft.search;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.OptionalInt;
 
 /**
@@ -14,28 +15,30 @@ import java.util.OptionalInt;
  * @param c of k = sigmoid(c − rank)
  * @param seed decides between modules that are alike in all else
  */
+@RecordBuilder
 public record WarmUpSettings(
     int turns,
     OptionalInt removedPerTurn,
     Partitioning partitioning,
     double spreadThreshold,
     double c,
-    long seed) {
-  /** The turns of the paper's experiments. */
-  public static final int DEFAULT_TURNS = 3;
+    long seed)
+    implements WarmUpSettingsBuilder.With {
+  /** 3 turns as in the paper, a sixteenth of the modules each, spindle blocks, seed 0. */
+  public static final WarmUpSettings DEFAULT =
+      WarmUpSettingsBuilder.builder()
+          .turns(3)
+          .partitioning(Partitioning.SPINDLE)
+          .spreadThreshold(PruningSettings.DEFAULT_SPREAD_THRESHOLD)
+          .c(PruningSettings.DEFAULT_C)
+          .build();
 
   private static final int SHARE = 16;
 
   /**
-   * @param turns how many turns of training and removal each criterion gets, at least 1
-   * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a
-   *     sixteenth of the search space, rounded half up, and at least 1
-   * @param partitioning where the layers are cut
-   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
-   *     which it counts, in [0, 1)
-   * @param c of k = sigmoid(c − rank)
-   * @param seed decides between modules that are alike in all else
-   * @throws IllegalArgumentException if a setting is out of its range
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException if a value is out of its range
    */
   public WarmUpSettings {
     if (turns < 1) {
@@ -48,53 +51,9 @@ public record WarmUpSettings(
     PruningSettings.requireRule(spreadThreshold, c);
   }
 
-  /** {@return the defaults: 3 turns, a sixteenth of the modules each, spindle blocks, seed 0} */
-  public static WarmUpSettings defaults() {
-    return new WarmUpSettings(
-        DEFAULT_TURNS,
-        OptionalInt.empty(),
-        Partitioning.SPINDLE,
-        PruningSettings.DEFAULT_SPREAD_THRESHOLD,
-        PruningSettings.DEFAULT_C,
-        0);
-  }
-
-  /**
-   * {@return these settings with another number of turns}
-   *
-   * @param turns how many turns of training and removal each criterion gets, at least 1
-   */
-  public WarmUpSettings withTurns(int turns) {
-    return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another number of modules removed in a turn}
-   *
-   * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a
-   *     sixteenth of the search space, rounded half up, and at least 1
-   */
-  public WarmUpSettings withRemovedPerTurn(int removedPerTurn) {
-    return new WarmUpSettings(
-        turns, OptionalInt.of(removedPerTurn), partitioning, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another partitioning}
-   *
-   * @param partitioning where the layers are cut
-   */
-  public WarmUpSettings withPartitioning(Partitioning partitioning) {
-    return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another seed}
-   *
-   * @param seed decides between modules that are alike in all else
-   */
-  public WarmUpSettings withSeed(long seed) {
-    return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
+  /** {@return a builder that begins with the defaults} */
+  public static WarmUpSettingsBuilder builder() {
+    return WarmUpSettingsBuilder.builder(DEFAULT);
   }
 
   /**

@@ -49,7 +49,7 @@ import org.prunepeft.torch.internal.Torch;
 class MergedModelTest {
   private static final byte[] TOKENIZER = {'{', '}'};
   private static final LoraConfig LORA =
-      new LoraConfig(
+      LoraConfig.of(
           3, 5, 0, java.util.Arrays.stream(Projection.values()).map(Projection::target).toList());
 
   @TempDir Path temporary;
@@ -81,7 +81,12 @@ class MergedModelTest {
   }
 
   private static LoraConfig dora() {
-    return new LoraConfig(3, 5, 0, LORA.targets(), true, true, true, Map.of(), Map.of());
+    return LoraConfig.of(3, 5, 0, LORA.targets())
+        .with()
+        .rsLora(true)
+        .dora(true)
+        .perProjection(true)
+        .build();
   }
 
   @ParameterizedTest

@@ -30,7 +30,7 @@ import org.prunepeft.torch.internal.Torch;
  */
 class MergedLoraTest {
   private static final LoraConfig LORA =
-      new LoraConfig(
+      LoraConfig.of(
           3,
           5,
           0,

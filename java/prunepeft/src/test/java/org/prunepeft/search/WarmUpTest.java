@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.Test;
 
@@ -44,7 +45,7 @@ class WarmUpTest {
 
   private static Strategy run(Scores scores) {
     return WarmUp.run(
-        Scores.space(6), Criteria.six(), WarmUpSettings.defaults(), scores, SearchListener.NONE);
+        Scores.space(6), Criteria.six(), WarmUpSettings.DEFAULT, scores, SearchListener.NONE);
   }
 
   private static Map<Partition, Integer> tally(Object... pairs) {
@@ -171,13 +172,14 @@ class WarmUpTest {
 
   @Test
   void aSixteenthOfTheModulesGoesEachTurn() {
-    WarmUpSettings settings = WarmUpSettings.defaults();
+    WarmUpSettings settings = WarmUpSettings.DEFAULT;
     // 48, 24 and 12 modules: 3, 1.5 rounded up, 0.75 rounded up; 2 modules: at least 1.
     assertEquals(3, settings.removedPerTurn(Scores.space(24)));
     assertEquals(2, settings.removedPerTurn(Scores.space(12)));
     assertEquals(1, settings.removedPerTurn(Scores.space(6)));
     assertEquals(1, settings.removedPerTurn(Scores.space(1)));
-    assertEquals(5, settings.withRemovedPerTurn(5).removedPerTurn(Scores.space(24)));
+    assertEquals(
+        5, settings.withRemovedPerTurn(OptionalInt.of(5)).removedPerTurn(Scores.space(24)));
   }
 
   @Test
@@ -187,7 +189,7 @@ class WarmUpTest {
         WarmUp.run(
             Scores.loraOnly(3),
             List.of(Criteria.WEIGHT),
-            WarmUpSettings.defaults().withRemovedPerTurn(5),
+            WarmUpSettings.DEFAULT.withRemovedPerTurn(OptionalInt.of(5)),
             scores,
             SearchListener.NONE);
     assertEquals(
@@ -233,16 +235,16 @@ class WarmUpTest {
         CancellationException.class,
         () ->
             WarmUp.run(
-                Scores.space(6), Criteria.six(), WarmUpSettings.defaults(), trainer(), listener));
+                Scores.space(6), Criteria.six(), WarmUpSettings.DEFAULT, trainer(), listener));
     assertEquals(List.of("1/3: 1", "1 done by 6", "2/3: 4"), heard);
   }
 
   @Test
   void wrongSettingsAreRefused() {
-    WarmUpSettings settings = WarmUpSettings.defaults();
+    WarmUpSettings settings = WarmUpSettings.DEFAULT;
     assertIllegal(() -> settings.withTurns(0), "turns must be at least 1, got 0");
     assertIllegal(
-        () -> settings.withRemovedPerTurn(0),
+        () -> settings.withRemovedPerTurn(OptionalInt.of(0)),
         "modules removed in a turn must be at least 1, got 0");
     assertIllegalMentions(
         () -> WarmUp.run(Scores.space(2), List.of(), settings, new Scores(), SearchListener.NONE),
