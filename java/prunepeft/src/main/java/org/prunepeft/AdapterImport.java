@@ -185,7 +185,7 @@ public final class AdapterImport {
       List<Filled> filled)
       throws IOException {
     List<Candidate> modules = filled.stream().map(Filled::module).toList();
-    Map<String, Object> config = new LinkedHashMap<>();
+    Map<String, Object> config = RunDirectory.formatted();
     config.put("command", "import");
     config.put("imported_from", source.toString());
     config.put("versions", Environment.versions());

@@ -20,13 +20,13 @@ import org.prunepeft.train.Evaluation;
 /** Writes a run into its directory as it goes; a record without a directory writes nothing. */
 final class RunRecord {
   /** Files of a run directory. */
-  static final String CONFIG = "config.json";
+  static final String CONFIG = RunDirectory.CONFIG;
 
   static final String STRATEGY = "strategy.json";
   static final String ROUNDS = "rounds.json";
   static final String CONFIGURATION = "configuration.json";
   static final String METRICS = "metrics.jsonl";
-  static final String RESULT = "result.json";
+  static final String RESULT = RunDirectory.RESULT;
   static final String ADAPTER = "adapter.safetensors";
   static final String HEAD = "head.safetensors";
   static final String ENCODER = "encoder.safetensors";
@@ -109,7 +109,7 @@ final class RunRecord {
   }
 
   private static Map<String, Object> common(String command, Session session) {
-    Map<String, Object> config = new LinkedHashMap<>();
+    Map<String, Object> config = RunDirectory.formatted();
     config.put("command", command);
     config.put("versions", Environment.versions());
     config.put("setup", session.setup);
@@ -210,7 +210,7 @@ final class RunRecord {
   }
 
   private static Map<String, Object> result(TrainOutcome outcome) {
-    Map<String, Object> result = new LinkedHashMap<>();
+    Map<String, Object> result = RunDirectory.formatted();
     result.put("test", metrics(outcome.test()));
     result.put("validation", metrics(outcome.validation()));
     result.put("head_alone_test", metrics(outcome.head()));
