@@ -130,12 +130,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     batches = new ArrayList<>();
     new Batches(examples, BATCH).shuffled(1, 1).forEach(batches::add);
     batches = batches.subList(0, STEPS);
-    LoraConfig lora =
-        new LoraConfig(
-            LoraConfig.DEFAULT.rank(),
-            LoraConfig.DEFAULT.alpha(),
-            loraDropout,
-            LoraConfig.DEFAULT.targets());
+    LoraConfig lora = LoraConfig.DEFAULT.withDropout(loraDropout);
     PeftConfig config = PeftConfig.of(lora, AdapterConfig.DEFAULT);
     ours =
         new PeftModules(

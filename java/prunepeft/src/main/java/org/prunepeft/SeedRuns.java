@@ -141,7 +141,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       List<Setup> setups = new ArrayList<>();
       for (long seed : seeds) {
         Path own = directory == null ? null : directory.file("seed-" + seed);
-        setups.add(setup.toBuilder().seed(seed).output(own).build());
+        setups.add(setup.with().seed(seed).output(own).build());
       }
       SeedRuns runs = new SeedRuns(seeds, run.apply(setups));
       if (directory != null) {

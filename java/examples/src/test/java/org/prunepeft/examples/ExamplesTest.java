@@ -106,7 +106,7 @@ class ExamplesTest {
         .task("larger-number")
         .sizes(new SplitSizes(48, 32, 32))
         .lora(null)
-        .adapter(new AdapterConfig(8, AdapterConfig.DEFAULT.nonLinearity()))
+        .adapter(AdapterConfig.of(8, AdapterConfig.DEFAULT.nonLinearity()))
         .modules(List.of("ia3"))
         .epochs(1)
         .threads(1)
@@ -152,7 +152,7 @@ class ExamplesTest {
     SearchSettings settings =
         SearchSettings.builder()
             .warmUpCriteria(candidates)
-            .warmUp(WarmUpSettings.defaults().withTurns(1))
+            .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
             .warmUpExamples(32)
             .warmUpEpochs(1)
             .rounds(1)

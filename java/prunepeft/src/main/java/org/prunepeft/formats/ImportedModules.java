@@ -68,20 +68,22 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
         alphas.put(update.path(), update.alpha());
       }
     }
-    return new LoraConfig(
-        rank,
-        alpha,
-        common(updates, LowRank::dropout, "dropout"),
-        List.copyOf(targets),
-        common(updates, LowRank::rsLora, "use_rslora"),
-        common(updates, update -> update.magnitude() != null, "use_dora"),
-        true,
-        ranks,
-        alphas,
-        common(
-            updates,
-            update -> update.singular() == null ? null : update.singular().config(),
-            "AdaLoRA configuration"));
+    return LoraConfig.builder()
+        .rank(rank)
+        .alpha(alpha)
+        .dropout(common(updates, LowRank::dropout, "dropout"))
+        .targets(List.copyOf(targets))
+        .rsLora(common(updates, LowRank::rsLora, "use_rslora"))
+        .dora(common(updates, update -> update.magnitude() != null, "use_dora"))
+        .perProjection(true)
+        .rankPattern(ranks)
+        .alphaPattern(alphas)
+        .adaLora(
+            common(
+                updates,
+                update -> update.singular() == null ? null : update.singular().config(),
+                "AdaLoRA configuration"))
+        .build();
   }
 
   private static AdapterConfig adapter(List<Bottleneck> bottlenecks, EncoderConfig encoder) {

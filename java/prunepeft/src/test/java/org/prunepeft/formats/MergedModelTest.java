@@ -53,7 +53,7 @@ import org.prunepeft.torch.Torch;
 class MergedModelTest {
   private static final byte[] TOKENIZER = {'{', '}'};
   private static final LoraConfig LORA =
-      new LoraConfig(
+      LoraConfig.of(
           3, 5, 0, java.util.Arrays.stream(Projection.values()).map(Projection::target).toList());
 
   @TempDir Path temporary;
@@ -85,7 +85,12 @@ class MergedModelTest {
   }
 
   private static LoraConfig dora() {
-    return new LoraConfig(3, 5, 0, LORA.targets(), true, true, true, Map.of(), Map.of());
+    return LoraConfig.of(3, 5, 0, LORA.targets())
+        .with()
+        .rsLora(true)
+        .dora(true)
+        .perProjection(true)
+        .build();
   }
 
   @ParameterizedTest

@@ -331,7 +331,7 @@ class PeftFormatTest {
   void aModelWithTheExportedUpdatesGivesTheSameHiddenStates() throws IOException {
     Torch.load();
     PeftConfig config =
-        PeftConfig.of(new LoraConfig(5, 7, 0.2, List.of("query", "value", "output.dense")), null);
+        PeftConfig.of(LoraConfig.of(5, 7, 0.2, List.of("query", "value", "output.dense")), null);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
         Encoder encoder = SmallBert.create();

@@ -33,7 +33,7 @@ import org.prunepeft.torch.Torch;
  */
 class MergedLoraTest {
   private static final LoraConfig LORA =
-      new LoraConfig(
+      LoraConfig.of(
           3,
           5,
           0,

@@ -46,7 +46,7 @@ class ScheduleTest {
   @Test
   void warmUpStepsStandBeforeTheWarmUpRatio() {
     TrainingSettings ratio = TrainingSettings.builder().warmupRatio(0.25).build();
-    TrainingSettings steps = ratio.toBuilder().warmupSteps(2).build();
+    TrainingSettings steps = ratio.with().warmupSteps(2).build();
     // A quarter of 10 steps, rounded up, is 3.
     assertEquals(1.0 / 3, ratio.rateFactor(0, 10), EXACT);
     assertEquals(1, ratio.rateFactor(2, 10), EXACT);

@@ -38,8 +38,7 @@ import org.prunepeft.torch.Torch;
 class PeftModulesTest {
   private static final PeftConfig CONFIG =
       PeftConfig.of(
-          new LoraConfig(5, 7, 0, List.of("query", "value")),
-          new AdapterConfig(9, Activation.RELU));
+          LoraConfig.of(5, 7, 0, List.of("query", "value")), AdapterConfig.of(9, Activation.RELU));
 
   private static SearchSpace space() {
     return CONFIG.space(SmallBert.CONFIG);

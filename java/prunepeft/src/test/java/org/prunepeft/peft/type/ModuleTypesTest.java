@@ -56,22 +56,20 @@ class ModuleTypesTest {
   }
 
   private static LoraConfig lora(boolean rsLora, boolean dora, boolean perProjection) {
-    return new LoraConfig(
-        5,
-        7,
-        0,
-        SOME,
-        rsLora,
-        dora,
-        perProjection,
-        Map.of("1.output.dense", 2),
-        Map.of("key", 3.0));
+    return LoraConfig.of(5, 7, 0, SOME)
+        .with()
+        .rsLora(rsLora)
+        .dora(dora)
+        .perProjection(perProjection)
+        .rankPattern(Map.of("1.output.dense", 2))
+        .alphaPattern(Map.of("key", 3.0))
+        .build();
   }
 
   static Stream<PeftConfig> configurations() {
     return Stream.of(
         PeftConfig.of(lora(false, false, true), null),
-        PeftConfig.of(lora(true, false, false), new AdapterConfig(4, Activation.RELU)),
+        PeftConfig.of(lora(true, false, false), AdapterConfig.of(4, Activation.RELU)),
         PeftConfig.of(lora(false, true, false), null),
         PeftConfig.of(
             lora(true, true, true),
@@ -82,11 +80,11 @@ class ModuleTypesTest {
                 0.5,
                 Map.of("0.output.adapter", 3))),
         PeftConfig.of(
-            new LoraConfig(5, 7, 0, SOME)
+            LoraConfig.of(5, 7, 0, SOME)
                 .withAdaLora(new AdaLoraConfig(5, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9)),
             null),
-        PeftConfig.of(null, new AdapterConfig(6, Activation.SILU, AdapterConfig.Style.HOULSBY)),
-        PeftConfig.of(null, new AdapterConfig(5, Activation.RELU, AdapterConfig.Style.PARALLEL)));
+        PeftConfig.of(null, AdapterConfig.of(6, Activation.SILU, AdapterConfig.Style.HOULSBY)),
+        PeftConfig.of(null, AdapterConfig.of(5, Activation.RELU, AdapterConfig.Style.PARALLEL)));
   }
 
   /** By the formulas of the papers. */
@@ -315,7 +313,7 @@ class ModuleTypesTest {
     List<Candidate> candidates =
         PeftConfig.of(
                 lora(false, false, true),
-                new AdapterConfig(6, Activation.RELU, AdapterConfig.Style.HOULSBY))
+                AdapterConfig.of(6, Activation.RELU, AdapterConfig.Style.HOULSBY))
             .space(SmallBert.CONFIG)
             .candidates();
     assertEquals(3 * 5, candidates.size());

@@ -46,7 +46,7 @@ class RankAllocatorTest {
   private static PeftModules modules(AdaLoraConfig config) {
     PeftConfig peft =
         PeftConfig.of(
-            new LoraConfig(8, 16, 0, List.of("query", "output.dense")).withAdaLora(config), null);
+            LoraConfig.of(8, 16, 0, List.of("query", "output.dense")).withAdaLora(config), null);
     return new PeftModules(peft, SmallBert.CONFIG, peft.space(SmallBert.CONFIG).candidates());
   }
 
@@ -295,7 +295,7 @@ class RankAllocatorTest {
 
   @Test
   void otherModulesHaveNoHook() {
-    PeftConfig plain = PeftConfig.of(new LoraConfig(2, 4, 0, List.of("query")), null);
+    PeftConfig plain = PeftConfig.of(LoraConfig.of(2, 4, 0, List.of("query")), null);
     try (PeftModules modules =
         new PeftModules(plain, SmallBert.CONFIG, plain.space(SmallBert.CONFIG).candidates())) {
       assertEquals(List.of(), modules.trainingHooks(5, false));

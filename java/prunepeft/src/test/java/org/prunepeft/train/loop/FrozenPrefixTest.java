@@ -133,8 +133,8 @@ class FrozenPrefixTest {
           TrainingSettings.builder().batchSize(4).activationCacheMegabytes(with).build();
       PeftConfig config =
           PeftConfig.of(
-              new LoraConfig(3, 5, 0.1, java.util.List.of("query", "value")),
-              new AdapterConfig(7, Activation.GELU));
+              LoraConfig.of(3, 5, 0.1, java.util.List.of("query", "value")),
+              AdapterConfig.of(7, Activation.GELU));
       try (Trainer trainer = new Trainer(encoder, settings);
           PeftModules modules =
               new PeftModules(

@@ -132,8 +132,8 @@ class GpuTest {
   private TrainingRun run(int member, ComputeDevice device) {
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3 + member, 5, 0.1, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3 + member, 5, 0.1, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
     PeftModules modules =
         keep(
             new PeftModules(

@@ -91,8 +91,8 @@ class GradientPassesTest {
   private TrainingRun run(double dropout, int firstLayer, int epochs, EncodedDataset validation) {
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3, 5, dropout, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3, 5, dropout, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
     return run(config, firstLayer, epochs, validation);
   }
 
@@ -173,10 +173,8 @@ class GradientPassesTest {
         null,
         Precision.FLOAT32),
     HOULSBY(
-        null,
-        new AdapterConfig(7, Activation.GELU, AdapterConfig.Style.HOULSBY),
-        Precision.FLOAT32),
-    BFLOAT16(lora(true, false, null), new AdapterConfig(7, Activation.RELU), Precision.BF16);
+        null, AdapterConfig.of(7, Activation.GELU, AdapterConfig.Style.HOULSBY), Precision.FLOAT32),
+    BFLOAT16(lora(true, false, null), AdapterConfig.of(7, Activation.RELU), Precision.BF16);
 
     final LoraConfig lora;
     final AdapterConfig adapter;
@@ -190,8 +188,11 @@ class GradientPassesTest {
 
     private static LoraConfig lora(boolean rsLora, boolean dora, AdaLoraConfig adaLora) {
       LoraConfig config =
-          new LoraConfig(
-              3, 5, 0.2, List.of("query", "value"), rsLora, dora, false, Map.of(), Map.of());
+          LoraConfig.of(3, 5, 0.2, List.of("query", "value"))
+              .with()
+              .rsLora(rsLora)
+              .dora(dora)
+              .build();
       return adaLora == null ? config : config.withAdaLora(adaLora);
     }
   }

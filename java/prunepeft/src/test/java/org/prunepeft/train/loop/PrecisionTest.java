@@ -44,8 +44,8 @@ class PrecisionTest {
   private static final long SEED = 5;
   private static final PeftConfig CONFIG =
       PeftConfig.of(
-          new LoraConfig(3, 5, 0.1, List.of("query", "value")),
-          new AdapterConfig(7, Activation.RELU));
+          LoraConfig.of(3, 5, 0.1, List.of("query", "value")),
+          AdapterConfig.of(7, Activation.RELU));
 
   private final EncodedDataset data = SmallTask.draw(40, TestSeed.draw());
   private final List<AutoCloseable> open = new ArrayList<>();

@@ -39,8 +39,8 @@ class RoundStatisticsTest {
     Torch.load();
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3, 5, 0.2, List.of("query", "value")),
-            new AdapterConfig(7, Activation.GELU));
+            LoraConfig.of(3, 5, 0.2, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.GELU));
     EncodedDataset data = SmallTask.draw(6 * STEPS, TestSeed.draw());
     TrainingSettings settings = TrainingSettings.builder().batchSize(6).build();
     try (Encoder encoder = SmallBert.create();

@@ -38,6 +38,7 @@ import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.TrainingSettingsBuilder;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
 
@@ -63,7 +64,7 @@ class TrainerTest {
     encoder.close();
   }
 
-  private Trainer trainer(TrainingSettings.Builder settings) {
+  private Trainer trainer(TrainingSettingsBuilder settings) {
     Trainer trainer = new Trainer(encoder, settings.build());
     open.add(trainer);
     return trainer;
@@ -73,8 +74,8 @@ class TrainerTest {
   private TrainingRun run(EncodedDataset examples, int epochs, double dropout) {
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3, 5, dropout, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3, 5, dropout, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
     PeftModules modules =
         new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
     open.add(modules);
@@ -159,7 +160,7 @@ class TrainerTest {
     }
   }
 
-  private List<Double> losses(TrainingSettings.Builder settings) {
+  private List<Double> losses(TrainingSettingsBuilder settings) {
     Trainer trainer = trainer(settings);
     TrainingRun run = run(data, 2, 0);
     assertEquals(6, trainer.steps(run));
@@ -229,7 +230,7 @@ class TrainerTest {
   @Test
   void trainingEndsAfterSoManyEpochsWithoutABetterOne() {
     // Rates so small that the validation result never changes: the first epoch stays the best.
-    TrainingSettings.Builder still =
+    TrainingSettingsBuilder still =
         TrainingSettings.builder()
             .loraLearningRate(1e-12)
             .adapterLearningRate(1e-12)

@@ -46,8 +46,8 @@ class TrainingMemoryTest {
     Torch.load();
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(4, 4, 0.1, List.of("query", "value")),
-            new AdapterConfig(8, Activation.RELU));
+            LoraConfig.of(4, 4, 0.1, List.of("query", "value")),
+            AdapterConfig.of(8, Activation.RELU));
     try (Encoder encoder = SmallBert.create();
         PeftModules modules =
             new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());

@@ -86,25 +86,23 @@ class TrainingsInStepTest {
       @Override
       PeftConfig config(int member) {
         return PeftConfig.of(
-            new LoraConfig(3 + member, 5, 0.1, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3 + member, 5, 0.1, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
       }
     },
     WITHOUT_DROPOUT {
       @Override
       PeftConfig config(int member) {
         return PeftConfig.of(
-            new LoraConfig(3 + member, 5, 0, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3 + member, 5, 0, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
       }
     },
     DORA {
       @Override
       PeftConfig config(int member) {
         return PeftConfig.of(
-            new LoraConfig(
-                3, 5, 0.2, List.of("key", "value"), false, true, false, Map.of(), Map.of()),
-            null);
+            LoraConfig.of(3, 5, 0.2, List.of("key", "value")).withDora(true), null);
       }
     };
 
