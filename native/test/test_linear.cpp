@@ -608,7 +608,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   check_refused({&Calls::forward}, [](Calls& c) { c.x.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]");
   check_refused(with_x, [](Calls& c) { c.x.rows = INT64_MAX / 4; }, "more bytes than memory");
   check_refused(kAll, [](Calls& c) { c.count = -1; }, "count must be at least 0, got -1");
-  check_refused(kAll, [](Calls& c) { c.count = 65; }, "count must be at most 64, got 65");
+  check_refused(kAll, [](Calls& c) { c.count = 513; }, "count must be at most 512, got 513");
   check_refused(kAll, [](Calls& c) { c.shows_table = false; }, "modules must not be null");
   check_refused(
       kAll,
