@@ -138,25 +138,17 @@ public final class CublasProduct implements AutoCloseable {
   }
 
   private void multiply(Matrix left, Matrix w, boolean transposed, Matrix out) {
-    w.require(
-        "w",
-        left.dtype(),
-        transposed ? out.cols() : left.cols(),
-        transposed ? left.cols() : out.cols());
-    out.require("out", left.dtype(), left.rows(), out.cols());
+    Product product = Product.of(left, w, transposed, out);
     if (left.rows() > 0) {
-      onDevice(() -> enqueue(left, w, transposed, out));
+      onDevice(() -> enqueue(product, left, w, out));
     }
   }
 
-  private void enqueue(Matrix left, Matrix w, boolean transposed, Matrix out) {
+  private void enqueue(Product product, Matrix left, Matrix w, Matrix out) {
     if (plans.size() == MOST_PLANS) {
       closePlans();
     }
-    Plan plan =
-        plans.computeIfAbsent(
-            new Product(left.dtype(), transposed, Layout.of(w), Layout.of(left), Layout.of(out)),
-            key -> new Plan(handle, key));
+    Plan plan = plans.computeIfAbsent(product, key -> new Plan(handle, key));
     try (CUstream_st stream = new CUstream_st(device.stream())) {
       check(
           "cublasLtMatmul",
@@ -192,15 +184,37 @@ public final class CublasProduct implements AutoCloseable {
    * @param alignment of its first element, in bytes: a power of two, at most 256, above which the
    *     library tells none apart
    */
-  private record Layout(long rows, long cols, long ld, int alignment) {
+  record Layout(long rows, long cols, long ld, int alignment) {
     static Layout of(Matrix matrix) {
-      long alignment = Math.min(Long.lowestOneBit(matrix.data().address() | 256), 256);
-      return new Layout(matrix.cols(), matrix.rows(), matrix.ld(), (int) alignment);
+      return new Layout(
+          matrix.cols(),
+          matrix.rows(),
+          matrix.ld(),
+          matrix.data() == null ? 256 : alignment(matrix.data().address()));
+    }
+
+    static int alignment(long address) {
+      return (int) Math.min(Long.lowestOneBit(address | 256), 256);
     }
   }
 
-  /** cᵀ = a · b, or aᵀ · b: what the library's choice depends on. */
-  private record Product(DType dtype, boolean transposeA, Layout a, Layout b, Layout c) {}
+  /**
+   * out = left · wᵀ or left · w as the library computes it, c = aᵀ · b or a · b with a = w', b =
+   * left' and c = out'. A value: what the library has worked out for one product holds for the next
+   * one that equals it.
+   */
+  record Product(DType dtype, boolean transposeA, Layout a, Layout b, Layout c) {
+    /**
+     * @throws IllegalArgumentException if shapes or types disagree
+     */
+    static Product of(Matrix left, Matrix w, boolean transposed, Matrix out) {
+      long inner = left.cols();
+      w.require(
+          "w", left.dtype(), transposed ? out.cols() : inner, transposed ? inner : out.cols());
+      out.require("out", left.dtype(), left.rows(), out.cols());
+      return new Product(left.dtype(), transposed, Layout.of(w), Layout.of(left), Layout.of(out));
+    }
+  }
 
   /** A product's descriptions, and the algorithm that the library takes for it. */
   private static final class Plan implements AutoCloseable {

@@ -314,7 +314,7 @@ class PeftFormatTest {
     }
 
     @Override
-    public Tensor linear(FrozenLinear linear, Tensor x) {
+    public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
       TensorVector rows = new TensorVector();
       for (FrozenLinear.Part part : linear.parts()) {
         Tensor own =
