@@ -52,29 +52,6 @@ Branch ones(const pp_matrix& sums) {
   branch.rank = 1;
   return branch;
 }
-
-GradCall wide_gradient(const pp_matrix& g, bool accumulate) {
-  GradCall call = {};
-  call.dtype = g.dtype;
-  call.M = g.rows;
-  call.N = g.cols;
-  call.g = g.data;
-  call.ldg = g.ld;
-  call.dropout = kNoDropout;
-  call.accumulate = accumulate;
-  return call;
-}
-
-UpCall wide_output(const pp_matrix& out) {
-  UpCall call = {};
-  call.dtype = out.dtype;
-  call.M = out.rows;
-  call.N = out.cols;
-  call.dropout = kNoDropout;
-  call.out = out.data;
-  call.ldout = out.ld;
-  return call;
-}
 }  // namespace
 
 size_t adapter_forward_workspace(int64_t M, int64_t K, int64_t m) {
@@ -92,7 +69,7 @@ pp_status adapter_forward(const pp_device& device, const pp_matrix& v, const pp_
   down.stack.add(narrow(z, &adapter.down, nullptr));
   cudaError_t error = run_down(down, Workspace(workspace).take<float>(down_slots(v.rows, v.cols, z.cols)), stream);
   if (error == cudaSuccess) {
-    UpCall up = wide_output(out);
+    UpCall up = up_call(out, false);
     up.stack.add(narrow(z, &adapter.up, nullptr));
     up.activation = adapter.activation;
     up.base = h.data;
@@ -119,7 +96,7 @@ pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& c
   const BackwardParts parts(dout.dtype, dout.rows, dout.cols, z.cols, space);
   const pp_matrix dz = {parts.dz, dout.rows, z.cols, z.cols, dout.dtype};
 
-  GradCall up = wide_gradient(dout, call.accumulate);
+  GradCall up = grad_call(dout, call.accumulate);
   up.stack.add(narrow(z, &call.adapter.up, &gradients.up));
   up.stack.add(ones(gradients.up_bias));
   up.activation = call.adapter.activation;
@@ -131,18 +108,18 @@ pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& c
   cudaError_t error = run_grad(up, parts.column_slots, parts.row_slots, stream);
 
   if (error == cudaSuccess) {
-    GradCall down = wide_gradient(call.v, call.accumulate);
+    GradCall down = grad_call(call.v, call.accumulate);
     down.stack.add(narrow(dz, nullptr, &gradients.down));
     down.rank_major = true;
     error = run_grad(down, parts.column_slots, nullptr, stream);
   }
   if (error == cudaSuccess) {
-    GradCall bias = wide_gradient(dz, call.accumulate);
+    GradCall bias = grad_call(dz, call.accumulate);
     bias.stack.add(ones(gradients.down_bias));
     error = run_grad(bias, parts.column_slots, nullptr, stream);
   }
   if (error == cudaSuccess && call.dv != nullptr) {
-    UpCall input = wide_output(*call.dv);
+    UpCall input = up_call(*call.dv, false);
     input.stack.add(narrow(dz, &call.adapter.down, nullptr));
     input.rank_major = true;
     error = run_up(input, nullptr, stream);

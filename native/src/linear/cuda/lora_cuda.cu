@@ -20,33 +20,6 @@ Branch up_branch(const LoraBranch& from) {
   branch.rank = static_cast<int32_t>(from.rank);
   return branch;
 }
-
-UpCall up_call(const pp_matrix& out, bool accumulate) {
-  UpCall call = {};
-  call.dtype = out.dtype;
-  call.M = out.rows;
-  call.N = out.cols;
-  call.dropout = kNoDropout;
-  call.out = out.data;
-  call.ldout = out.ld;
-  if (accumulate) {
-    call.base = call.out;
-    call.ldbase = call.ldout;
-  }
-  return call;
-}
-
-GradCall grad_call(const pp_matrix& wide, bool accumulate) {
-  GradCall call = {};
-  call.dtype = wide.dtype;
-  call.M = wide.rows;
-  call.N = wide.cols;
-  call.g = wide.data;
-  call.ldg = wide.ld;
-  call.dropout = kNoDropout;
-  call.accumulate = accumulate;
-  return call;
-}
 }  // namespace
 
 size_t lora_down_workspace(const pp_matrix& x, int64_t ranks) {

@@ -48,6 +48,18 @@ struct GradCall {
   const void* z;
   int64_t ldz;
 };
+/** Of a wide matrix, without dropout. */
+inline GradCall grad_call(const pp_matrix& g, bool accumulate) {
+  GradCall call = {};
+  call.dtype = g.dtype;
+  call.M = g.rows;
+  call.N = g.cols;
+  call.g = g.data;
+  call.ldg = g.ld;
+  call.dropout = kNoDropout;
+  call.accumulate = accumulate;
+  return call;
+}
 /** Numbers of floats that run_grad needs as slots. */
 int64_t grad_column_slots(pp_dtype dtype, int64_t M, int64_t N, int64_t columns);
 int64_t grad_row_slots(int64_t M, int64_t N, int64_t rank);
@@ -70,6 +82,19 @@ struct UpCall {
   const uint8_t* row_mask;  // or null
   double* magnitude;
 };
+/** To a wide matrix, which is added to or overwritten, without dropout. */
+inline UpCall up_call(const pp_matrix& out, bool adds) {
+  UpCall call = {};
+  call.dtype = out.dtype;
+  call.M = out.rows;
+  call.N = out.cols;
+  call.dropout = kNoDropout;
+  call.base = adds ? out.data : nullptr;
+  call.ldbase = adds ? out.ld : 0;
+  call.out = out.data;
+  call.ldout = out.ld;
+  return call;
+}
 /** Number of doubles that run_up needs as slots for a magnitude. */
 int64_t magnitude_slots(int64_t M, int64_t N);
 cudaError_t run_up(const UpCall& call, double* slots, cudaStream_t stream);
