@@ -13,7 +13,7 @@ pp_status take_workspace(const pp_context& context, size_t bytes, void** memory)
 // For tests alone; not part of the library's interface.
 extern "C" {
 /**
- * From now on each call gets a block of exactly the bytes that it asks for: on the CPU poisoned, at an odd address and between
+ * From now on each call gets a block of exactly the bytes that it asks for, at an odd address: on the CPU poisoned and between
  * guards, so that neither what a workspace held nor what lies beside it can go unnoticed.
  */
 PP_API void pp_internal_exact_workspaces(int on);
