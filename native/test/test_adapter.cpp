@@ -45,9 +45,7 @@ struct Problem {
     }
   }
 
-  pp_adapter adapter() const {
-    return {down.view(), down_bias.view(), up.view(), up_bias.view(), activation};
-  }
+  pp_adapter adapter() const { return {down.view(), down_bias.view(), up.view(), up_bias.view(), activation}; }
   std::string text() const {
     return "dtype " + std::to_string(dtype) + ", M " + std::to_string(M) + ", K " + std::to_string(K) + ", m " +
            std::to_string(m) + ", activation " + std::to_string(activation);
@@ -193,11 +191,12 @@ TEST(gelu_and_silu_hold_in_their_tails) {
 namespace {
 
 struct Calls {
-  Matrix v_matrix{6, 10, 10, 0}, h_matrix{6, 12, 12, 0}, z_matrix{6, 4, 4, 0}, out_matrix{6, 12, 12, 0},
-      weights{10, 10, 10, 0}, sums{40, 10, 10, 0};
+  Matrix v_matrix{6, 10, 10, 0}, h_matrix{6, 12, 12, 0}, z_matrix{6, 4, 4, 0}, out_matrix{6, 12, 12, 0}, weights{10, 10, 10, 0},
+      sums{40, 10, 10, 0};
   pp_matrix v = v_matrix.view(), h = first(h_matrix, 6, 10), z = z_matrix.view(), out = first(out_matrix, 6, 10), dv = out;
   pp_adapter weights_table{first(weights, 4, 10), first(weights, 1, 4), first(weights, 10, 4), first(weights, 1, 10), PP_RELU};
-  pp_adapter_gradients gradients_table{first(sums, 4, 10), first(sums, 1, 4, 10), first(sums, 10, 4, 11), first(sums, 1, 10, 30)};
+  pp_adapter_gradients gradients_table{first(sums, 4, 10), first(sums, 1, 4, 10), first(sums, 10, 4, 11),
+                                       first(sums, 1, 10, 30)};
   const pp_adapter* adapter = &weights_table;
   const pp_adapter_gradients* gradients = &gradients_table;
   pp_context context{kCpu, nullptr};
@@ -247,24 +246,45 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   const auto refused = [&](const std::vector<Call>& calls, const Spoil& spoil, const char* part) {
     check_refused(calls, spoil, bad, part);
   };
-  refused(forward, [](Calls& c) { c.v.rows = -1; }, "v must be float32 [0, 10], got float32 [-1, 10]");
-  refused(forward, [](Calls& c) { c.v.cols = 0; }, "v must be float32 [6, 1], got float32 [6, 0]");
-  refused(both, [](Calls& c) { c.z.cols = 0; }, "z must be float32 [6, 1], got float32 [6, 0]");
-  refused(both, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(2); }, "device->type");
-  refused(both, [](Calls& c) { c.v.dtype = c.h.dtype = static_cast<pp_dtype>(-1); }, "dtype must be");
-  check_refused(both, [](Calls& c) { c.v.dtype = c.h.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
-  refused(both, [](Calls& c) { c.v.data = nullptr; }, "v.data must not be null");
-  refused(both, [](Calls& c) { c.z.data = nullptr; }, "z.data must not be null");
-  refused(both, [](Calls& c) { c.v.ld = 9; }, "v.ld must be at least the row's 10 elements, got 9");
-  refused(both, [](Calls& c) { c.z.ld = 3; }, "z.ld");
-  refused(both, [](Calls& c) { c.z.dtype = PP_BFLOAT16; }, "z must be float32 [6, 4], got bfloat16 [6, 4]");
-  refused(forward, [](Calls& c) { c.h.data = nullptr; }, "h.data must not be null");
-  refused(forward, [](Calls& c) { c.h.rows = 5; }, "h must be float32 [6, 10], got float32 [5, 10]");
-  refused(forward, [](Calls& c) { c.h.ld = 1; }, "h.ld");
-  refused(forward, [](Calls& c) { c.out.data = nullptr; }, "out.data must not be null");
-  refused(forward, [](Calls& c) { c.out.ld = 0; }, "out.ld");
   refused(
-      forward, [](Calls& c) { c.out.data = c.v.data; c.out.ld = 10; }, "out must not be the buffer of v");
+      forward, [](Calls& c) { c.v.rows = -1; }, "v must be float32 [0, 10], got float32 [-1, 10]");
+  refused(
+      forward, [](Calls& c) { c.v.cols = 0; }, "v must be float32 [6, 1], got float32 [6, 0]");
+  refused(
+      both, [](Calls& c) { c.z.cols = 0; }, "z must be float32 [6, 1], got float32 [6, 0]");
+  refused(
+      both, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(2); }, "device->type");
+  refused(
+      both, [](Calls& c) { c.v.dtype = c.h.dtype = static_cast<pp_dtype>(-1); }, "dtype must be");
+  check_refused(
+      both, [](Calls& c) { c.v.dtype = c.h.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
+  refused(
+      both, [](Calls& c) { c.v.data = nullptr; }, "v.data must not be null");
+  refused(
+      both, [](Calls& c) { c.z.data = nullptr; }, "z.data must not be null");
+  refused(
+      both, [](Calls& c) { c.v.ld = 9; }, "v.ld must be at least the row's 10 elements, got 9");
+  refused(
+      both, [](Calls& c) { c.z.ld = 3; }, "z.ld");
+  refused(
+      both, [](Calls& c) { c.z.dtype = PP_BFLOAT16; }, "z must be float32 [6, 4], got bfloat16 [6, 4]");
+  refused(
+      forward, [](Calls& c) { c.h.data = nullptr; }, "h.data must not be null");
+  refused(
+      forward, [](Calls& c) { c.h.rows = 5; }, "h must be float32 [6, 10], got float32 [5, 10]");
+  refused(
+      forward, [](Calls& c) { c.h.ld = 1; }, "h.ld");
+  refused(
+      forward, [](Calls& c) { c.out.data = nullptr; }, "out.data must not be null");
+  refused(
+      forward, [](Calls& c) { c.out.ld = 0; }, "out.ld");
+  refused(
+      forward,
+      [](Calls& c) {
+        c.out.data = c.v.data;
+        c.out.ld = 10;
+      },
+      "out must not be the buffer of v");
   refused(
       forward,
       [](Calls& c) {
@@ -272,27 +292,48 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
         c.out.ld = 11;
       },
       "out.ld must be h.ld = 12");
-  refused(backward, [](Calls& c) { c.h.data = nullptr; }, "dout.data must not be null");
-  refused(backward, [](Calls& c) { c.h.ld = 1; }, "dout.ld");
-  refused(backward, [](Calls& c) { c.dv.ld = 1; }, "dv.ld");
-  refused(backward, [](Calls& c) { c.dv.data = c.h.data; }, "dv must not be the buffer of dout");
-  refused(both, [](Calls& c) { c.adapter = nullptr; }, "adapter must not be null");
-  refused(both, [](Calls& c) { c.weights_table.down.ld = 9; }, "adapter->down.ld");
-  refused(both, [](Calls& c) { c.weights_table.up.ld = 3; }, "adapter->up.ld");
-  refused(both, [](Calls& c) { c.weights_table.down.data = nullptr; }, "adapter->down.data");
-  refused(both, [](Calls& c) { c.weights_table.down_bias.data = nullptr; }, "adapter->down_bias.data");
-  refused(both, [](Calls& c) { c.weights_table.up.data = nullptr; }, "adapter->up.data");
-  refused(both, [](Calls& c) { c.weights_table.up_bias.data = nullptr; }, "adapter->up_bias.data");
-  refused(both, [](Calls& c) { c.weights_table.up_bias.cols = 9; }, "adapter->up_bias must be float32 [1, 10]");
-  refused(both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, "adapter->activation");
-  refused(backward, [](Calls& c) { c.gradients = nullptr; }, "gradients must not be null");
-  refused(backward, [](Calls& c) { c.gradients_table.down.ld = 9; }, "gradients->down.ld");
-  refused(backward, [](Calls& c) { c.gradients_table.up.ld = 3; }, "gradients->up.ld");
-  refused(backward, [](Calls& c) { c.gradients_table.down.data = nullptr; }, "gradients->down.data");
-  refused(backward, [](Calls& c) { c.gradients_table.down_bias.data = nullptr; }, "gradients->down_bias.data");
-  refused(backward, [](Calls& c) { c.gradients_table.up.data = nullptr; }, "gradients->up.data");
-  refused(backward, [](Calls& c) { c.gradients_table.up_bias.dtype = PP_BFLOAT16; }, "gradients->up_bias must be float32");
-  refused(both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null");
+  refused(
+      backward, [](Calls& c) { c.h.data = nullptr; }, "dout.data must not be null");
+  refused(
+      backward, [](Calls& c) { c.h.ld = 1; }, "dout.ld");
+  refused(
+      backward, [](Calls& c) { c.dv.ld = 1; }, "dv.ld");
+  refused(
+      backward, [](Calls& c) { c.dv.data = c.h.data; }, "dv must not be the buffer of dout");
+  refused(
+      both, [](Calls& c) { c.adapter = nullptr; }, "adapter must not be null");
+  refused(
+      both, [](Calls& c) { c.weights_table.down.ld = 9; }, "adapter->down.ld");
+  refused(
+      both, [](Calls& c) { c.weights_table.up.ld = 3; }, "adapter->up.ld");
+  refused(
+      both, [](Calls& c) { c.weights_table.down.data = nullptr; }, "adapter->down.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.down_bias.data = nullptr; }, "adapter->down_bias.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.up.data = nullptr; }, "adapter->up.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.up_bias.data = nullptr; }, "adapter->up_bias.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.up_bias.cols = 9; }, "adapter->up_bias must be float32 [1, 10]");
+  refused(
+      both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, "adapter->activation");
+  refused(
+      backward, [](Calls& c) { c.gradients = nullptr; }, "gradients must not be null");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.down.ld = 9; }, "gradients->down.ld");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.up.ld = 3; }, "gradients->up.ld");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.down.data = nullptr; }, "gradients->down.data");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.down_bias.data = nullptr; }, "gradients->down_bias.data");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.up.data = nullptr; }, "gradients->up.data");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.up_bias.dtype = PP_BFLOAT16; }, "gradients->up_bias must be float32");
+  refused(
+      both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null");
   int32_t gpus = 0;
   pp_device_count(PP_CUDA, &gpus);
   if (gpus == 0)

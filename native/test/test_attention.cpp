@@ -154,9 +154,7 @@ TEST(large_scores_and_nan_come_through) {
     pp_attention attention = problem.attention();
     Matrix out(20, 8, 8, 0), log_sums(1, 20, 20, 0);
     const pp_matrix qkv = problem.qkv.view(), values = out.view();
-    const auto run = [&] {
-      CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK);
-    };
+    const auto run = [&] { CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK); };
     run();
     for (int64_t t = 0; t < 20; ++t) {
       for (int64_t k = 0; k < 8; ++k) CHECK_EQUAL(out(t, k), problem.qkv(7, 16 + k));

@@ -32,8 +32,8 @@ struct Problem {
 
   void make() {
     pp_importance_plan_destroy(plan);
-    CHECK_EQUAL(pp_importance_plan_create(Context(), PP_FLOAT32, segments.data(), static_cast<int64_t>(segments.size()), modules,
-                                          groups, &plan),
+    CHECK_EQUAL(pp_importance_plan_create(Context(), PP_FLOAT32, segments.data(), static_cast<int64_t>(segments.size()),
+                                          modules, groups, &plan),
                 PP_OK);
   }
 };

@@ -97,12 +97,6 @@ TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
   CHECK_EQUAL(cost.fused_grad_input(LinearPath::kWarpgroupClusters).launches, 1);
 }
 
-TEST(adamw_moves_28_bytes_a_weight_and_those_of_its_copy) {
-  const Costs cost = {1, 4096, 11008, 16, 2};
-  CHECK_EQUAL(cost.adamw().bytes, 30.0 * 16 * (4096 + 11008));
-  CHECK_EQUAL(cost.adamw().launches, 1);
-}
-
 TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {
   const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
   const Costs large = {8192, 4096, 4096, 16, 2};
@@ -126,9 +120,7 @@ TEST(a_frozen_linear_goes_to_the_library_where_its_product_is_faster) {
 TEST(bandwidth_decides_between_reading_y_again_and_multiplying_by_own_products) {
   // On compute capability 8, own products are nearly the library's: the less bandwidth, the more a second pass over y costs.
   const LoraShape shape = {8192, 1024, 1024, 16, 2, true};
-  const auto backward = [&](double bytes_a_clock) {
-    return choose_paths(device_of(8, 0, bytes_a_clock), shape).backward;
-  };
+  const auto backward = [&](double bytes_a_clock) { return choose_paths(device_of(8, 0, bytes_a_clock), shape).backward; };
   CHECK(backward(1) == PP_FUSED);
   CHECK(backward(1000) == PP_SPLIT);
 }
