@@ -207,6 +207,14 @@ struct Calls {
     context.workspace = workspace;
   }
   ~Calls() { pp_workspace_destroy(workspace); }
+  /** On a device of the type, with a workspace of its own if it can be had. */
+  void go_to(pp_device_type type) {
+    context.device.type = type;
+    pp_workspace_destroy(workspace);
+    context.workspace = workspace = nullptr;
+    pp_workspace_create(&context.device, &workspace);
+    context.workspace = workspace;
+  }
   static pp_matrix first(Matrix& matrix, int64_t rows, int64_t cols, int64_t row = 0) {
     return {matrix.data() + row * matrix.ld(), rows, cols, matrix.ld(), PP_FLOAT32};
   }
@@ -338,5 +346,5 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   pp_device_count(PP_CUDA, &gpus);
   if (gpus == 0)
     check_refused(
-        both, [](Calls& c) { c.context.device.type = PP_CUDA; }, PP_NO_DEVICE, "CUDA");
+        both, [](Calls& c) { c.go_to(PP_CUDA); }, PP_NO_DEVICE, "CUDA");
 }

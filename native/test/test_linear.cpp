@@ -544,6 +544,14 @@ struct Calls {
     for (pp_lora_module& module : modules) module.dropout = &dropout;
   }
   ~Calls() { pp_workspace_destroy(workspace); }
+  /** On a device of the type, with a workspace of its own if it can be had. */
+  void go_to(pp_device_type type) {
+    context.device.type = type;
+    pp_workspace_destroy(workspace);
+    context.workspace = workspace = nullptr;
+    pp_workspace_create(&context.device, &workspace);
+    context.workspace = workspace;
+  }
   const pp_lora_module* shown() const { return shows_table ? modules.data() : nullptr; }
 
   pp_status forward() { return pp_linear_forward(&context, linear, &x, shown(), count, &y); }
@@ -706,7 +714,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   pp_device_count(PP_CUDA, &gpus);
   if (gpus == 0)
     check_refused(
-        {&Calls::down, &Calls::grad_up}, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_NO_DEVICE);
+        {&Calls::down, &Calls::grad_up}, [](Calls& c) { c.go_to(PP_CUDA); }, "CUDA", PP_NO_DEVICE);
   Calls c;
   CHECK_FAILS(pp_lora_down(nullptr, &c.x, c.shown(), 2), PP_INVALID_ARGUMENT, "context must not be null");
   CHECK_FAILS(pp_lora_down(&c.context, nullptr, c.shown(), 2), PP_INVALID_ARGUMENT, "x must not be null");

@@ -13,10 +13,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.CublasProduct.Layout;
 import org.prunepeft.kernels.CublasProduct.Product;
+import org.prunepeft.testing.TestSeed;
 
 /** What cuBLASLt is told of the operands, without it. */
 class ProductLayoutTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   /** Element (i, j) as BLAS defines it: its columns lie ld elements apart. */
   private static long place(Layout layout, long i, long j) {

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -33,7 +32,7 @@ class LinearOpTest {
   }
 
   private static Tensor random(long rows, long cols) {
-    return torch.randn(rows, cols);
+    return RandomTensors.normal(rows, cols);
   }
 
   private static Tensor leaf(Tensor values) {
@@ -84,7 +83,7 @@ class LinearOpTest {
     try (PointerScope scope = new PointerScope()) {
       Tensor x = random(M, K);
       Tensor dy = random(M, N);
-      for (Tensor bias : new Tensor[] {null, torch.randn(N)}) {
+      for (Tensor bias : new Tensor[] {null, RandomTensors.normal(N)}) {
         for (Dropout dropout : new Dropout[] {null, new Dropout(0.3f, 7, 3, 1, 0)}) {
           // The second adds to columns of the first, and drops by itself.
           Dropout other = dropout == null ? null : new Dropout(0.6f, 7, 4, 1, 0);
@@ -138,7 +137,7 @@ class LinearOpTest {
   void eachMemberGetsWhatItWouldAlone(float p) {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape();
-        FrozenWeight linear = new FrozenWeight(random(N, K), torch.randn(N))) {
+        FrozenWeight linear = new FrozenWeight(random(N, K), RandomTensors.normal(N))) {
       Tensor x = leaf(random(M, K));
       Tensor dy = random(M, N);
       List<LoraModule<Tensor>> all = new ArrayList<>();

@@ -42,6 +42,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -279,7 +280,8 @@ class ModuleTypesTest {
         Tape tape = new Tape();
         PeftModules modules =
             new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
-        FrozenLinear linear = new FrozenLinear(torch.randn(72, 24), torch.randn(72), stacked())) {
+        FrozenLinear linear =
+            new FrozenLinear(RandomTensors.normal(72, 24), RandomTensors.normal(72), stacked())) {
       modules.begin(new ForwardPass(tape, new ForwardPass.Masks(3, 14, 15, null), null));
       List<Dropout> dropouts =
           modules.on(linear, true).modules().stream().map(LoraModule::dropout).toList();
