@@ -21,17 +21,25 @@ module org.prunepeft {
 
   exports org.prunepeft;
   exports org.prunepeft.data;
+  exports org.prunepeft.data.task;
   exports org.prunepeft.io;
   exports org.prunepeft.model;
   exports org.prunepeft.peft;
+  exports org.prunepeft.report;
   exports org.prunepeft.search;
+  exports org.prunepeft.settings;
   exports org.prunepeft.torch;
   exports org.prunepeft.train;
 
-  // Reading and writing of files, and GLUE's submissions, for the command line alone.
-  exports org.prunepeft.data.internal to
+  // Reading and writing of files, and words for what is wrong with them, for the command line
+  // alone.
+  exports org.prunepeft.data.batch to
       org.prunepeft.cli;
-  exports org.prunepeft.io.internal to
+  exports org.prunepeft.data.table to
+      org.prunepeft.cli;
+  exports org.prunepeft.files to
+      org.prunepeft.cli;
+  exports org.prunepeft.text to
       org.prunepeft.cli;
 
   // What a run's files hold, by their components.
@@ -39,13 +47,21 @@ module org.prunepeft {
       com.fasterxml.jackson.databind;
   opens org.prunepeft.data to
       com.fasterxml.jackson.databind;
-  opens org.prunepeft.io.internal to
+  opens org.prunepeft.data.task to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.files to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.model to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.peft to
       com.fasterxml.jackson.databind;
+  opens org.prunepeft.report to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.run to
+      com.fasterxml.jackson.databind;
   opens org.prunepeft.search to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.settings to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.train to
       com.fasterxml.jackson.databind;

@@ -13,9 +13,9 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
-import org.prunepeft.data.internal.Batch;
-import org.prunepeft.data.internal.EncodedDataset;
-import org.prunepeft.data.internal.Encoding;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Encoding;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.kernels.LoraBranch;
@@ -26,7 +26,7 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /**
  * What does it cost to call native code from Java? The operands are so small that there is next to

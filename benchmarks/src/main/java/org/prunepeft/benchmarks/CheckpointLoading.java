@@ -16,7 +16,7 @@ import org.prunepeft.io.Checkpoint;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Projection;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /**
  * How long a model directory takes to load beside a plain reading of its weights' file, both with

@@ -13,7 +13,7 @@ import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 

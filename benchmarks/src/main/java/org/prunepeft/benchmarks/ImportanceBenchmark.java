@@ -17,7 +17,7 @@ import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.kernels.Statistics;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /**
  * What do all statistics of all modules cost? {@code ours} is one call, {@code loop} a LibTorch

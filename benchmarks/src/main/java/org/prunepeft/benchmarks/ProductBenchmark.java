@@ -14,7 +14,7 @@ import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Workspace;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /**
  * How fast does LibTorch multiply matrices here? The fastest of these counts as the machine's peak

@@ -21,10 +21,10 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.train.internal.Head;
+import org.prunepeft.train.head.Head;
 
 /**
  * How does the time of forward and backward pass grow with layers, examples and modules? Layers of
@@ -98,7 +98,7 @@ public class ScalingBenchmark extends TorchBenchmark {
       }
       EncoderInput input = EncoderInput.of(ids, new long[ids.length], mask, rows, LENGTH);
       modules.begin(
-          new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
+          new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
       Tensor x = encoder.layers(0, layers, encoder.embed(input), input, modules);
       Tensor loss = head.loss(head.logits(Head.pool(x, input)), head.targets(new double[rows]));
       loss.backward();

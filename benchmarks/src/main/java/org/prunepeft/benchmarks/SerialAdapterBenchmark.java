@@ -12,8 +12,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.torch.SerialAdapterOp;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.SerialAdapterOp;
 
 /**
  * How fast is a serial bottleneck adapter, out = h + relu(v Dᵀ + d) Uᵀ + u? {@code products} are

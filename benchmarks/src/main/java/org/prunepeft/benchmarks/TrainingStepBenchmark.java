@@ -26,12 +26,12 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Tasks;
-import org.prunepeft.data.internal.Batch;
-import org.prunepeft.data.internal.Batches;
-import org.prunepeft.data.internal.EncodedDataset;
-import org.prunepeft.data.internal.Encoding;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Encoding;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -41,14 +41,14 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.train.internal.FrozenPrefix;
-import org.prunepeft.train.internal.Head;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.FrozenPrefix;
 
 /**
  * How many tokens does a training step of MiniLM take in a second: forward, backward and AdamW's
@@ -277,7 +277,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
         ours.begin(
-            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
+            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
         sum += train(loss(model, ours, oursHead, input, batch), oursOptimizers);
         count(counters, batch, input, true);
       } finally {
@@ -296,7 +296,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
         ours.begin(
-            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens()));
+            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
         Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, ours);
         Tensor last = encoder.layers(lowest(), encoder.config().layers(), x, input, ours);
         Tensor logits = oursHead.logits(Head.pool(last, input));

@@ -8,19 +8,24 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.formats.HubName;
 import org.prunepeft.formats.MergedModel;
+import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.train.internal.Head;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.train.head.Head;
 
 /** Writes what a run trained as files that other libraries read. */
 public final class AdapterExport {
@@ -43,7 +48,7 @@ public final class AdapterExport {
   public static void write(Path run, String format, Path output) {
     AdapterFormat written = AdapterFormat.byName(format);
     RunDirectory source = RunDirectory.open(run);
-    if (RunRecord.isFull(source)) {
+    if (RunFiles.isFull(source)) {
       throw new IllegalArgumentException(
           source.path()
               + " trained the encoder's own weights, which adapter files do not hold; merged, it is a"
@@ -69,14 +74,14 @@ public final class AdapterExport {
     RunDirectory source = RunDirectory.open(run);
     TrainedAdapter adapter = read(source);
     MergedModel.require(adapter);
-    Models.Entry model = Models.byName(Setup.of(source).model());
+    Models.Entry model = Models.byName(Setup.ofRun(source.path()).model());
     write(
         source,
         output,
         target -> {
           try (Models.Pretrained base = model.loader().open()) {
-            if (RunRecord.isFull(source)) {
-              try (SafeTensors trained = SafeTensors.open(source.file(RunRecord.ENCODER))) {
+            if (RunFiles.isFull(source)) {
+              try (SafeTensors trained = SafeTensors.open(source.file(RunFiles.ENCODER))) {
                 MergedModel.write(adapter, base.with(trained), target);
               }
             } else {
@@ -109,26 +114,26 @@ public final class AdapterExport {
   }
 
   private static Map<String, Object> origin(RunDirectory source) {
-    Map<String, Object> config = source.readJson(RunRecord.CONFIG);
+    Map<String, Object> config = source.readJson(RunFiles.CONFIG);
     Map<String, Object> origin = new LinkedHashMap<>();
     origin.put("setup", config.get("setup"));
     try {
       origin.putAll(Schema.fromMap(config).toMap());
     } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(source.file(RunRecord.CONFIG) + ": " + e.getMessage(), e);
+      throw new RunDirectoryException(source.file(RunFiles.CONFIG) + ": " + e.getMessage(), e);
     }
     return origin;
   }
 
   /** What a run trained. */
   static TrainedAdapter read(RunDirectory run) {
-    Setup setup = Setup.of(run);
-    EncoderConfig encoder = run.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
-    List<String> labels = List.of(run.readJson(RunRecord.CONFIG, "labels", String[].class));
-    Candidate[] kept = run.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
-    Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunRecord.ADAPTER));
-    Map<String, SafeTensors.Tensor> head = tensors(run.file(RunRecord.HEAD));
-    PeftConfig peft = setup.peft();
+    Setup setup = Setup.ofRun(run.path());
+    EncoderConfig encoder = run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
+    List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
+    Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
+    Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunFiles.ADAPTER));
+    Map<String, SafeTensors.Tensor> head = tensors(run.file(RunFiles.HEAD));
+    PeftConfig peft = Session.peft(setup);
     List<AdapterPart> parts = new ArrayList<>();
     try (StoredWeights base = new StoredWeights(setup.model())) {
       for (Candidate module : kept) {

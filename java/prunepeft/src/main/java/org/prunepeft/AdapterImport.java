@@ -10,18 +10,26 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.formats.HubName;
+import org.prunepeft.formats.ImportedModules;
+import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.report.Environment;
+import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.train.internal.Head;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.train.head.Head;
 
 /** Reads adapter files of other libraries into a run directory. */
 public final class AdapterImport {
@@ -80,7 +88,7 @@ public final class AdapterImport {
               .adapter(modules.adapter())
               .output(output)
               .build();
-      List<Filled> filled = fill(setup.peft(), encoder, trained, base);
+      List<Filled> filled = fill(Session.peft(setup), encoder, trained, base);
       write(adapter, setup, context.schema, encoder, trained, filled);
       return filled.stream().map(Filled::module).toList();
     } catch (IOException e) {
@@ -197,11 +205,11 @@ public final class AdapterImport {
     filled.forEach(one -> tensors.putAll(one.tensors));
     RunDirectory run = RunDirectory.create(setup.output());
     try {
-      run.writeJson(RunRecord.CONFIG, config);
-      run.writeJson(RunRecord.CONFIGURATION, RunRecord.modules(setup, modules));
-      SafeTensors.write(run.file(RunRecord.ADAPTER), tensors);
+      run.writeJson(RunFiles.CONFIG, config);
+      run.writeJson(RunFiles.CONFIGURATION, RunRecord.modules(setup, modules));
+      SafeTensors.write(run.file(RunFiles.ADAPTER), tensors);
       SafeTensors.write(
-          run.file(RunRecord.HEAD),
+          run.file(RunFiles.HEAD),
           Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
       run.complete();
     } catch (IOException | RuntimeException | Error e) {

@@ -1,7 +1,18 @@
 package org.prunepeft;
 
+import java.nio.file.Path;
 import java.util.List;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Task;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Precision;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.RunData;
+import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Criteria;
 import org.prunepeft.search.IterativePruning;
@@ -13,7 +24,10 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
-import org.prunepeft.train.internal.SupernetTraining;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.train.loop.SupernetTraining;
 
 /**
  * Searches a PEFT configuration by pruning, and trains one (arXiv 2506.07587).
@@ -31,7 +45,7 @@ public final class PrunePeft {
    *
    * @param setup model, data, supernet, training, and where the run is kept
    * @param settings budget, warm-up and rounds
-   * @param progress is told how far it is, and may cancel
+   * @param progress follows the run, and may cancel it
    * @return what was found, and what it cost
    * @throws IllegalArgumentException if a setting, a name or the budget is out of range; nothing is
    *     written then
@@ -40,10 +54,26 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress) {
+    return search(setup, settings, progress, null);
+  }
+
+  /**
+   * The same on an encoder that is shared with other runs.
+   *
+   * @param setup model, data, supernet, training, and where the run is kept
+   * @param settings budget, warm-up and rounds
+   * @param progress follows the run, and may cancel it
+   * @param shared what {@link SeedRuns#together} gives each run; null: it is alone
+   * @return what was found, and what it cost
+   */
+  public static SearchOutcome search(
+      Setup setup, SearchSettings settings, ProgressListener progress, SharedEncoder shared) {
     RunRecord record = RunRecord.of(setup);
     return record.guard(
         () -> {
-          try (Session session = new Session(setup, progress, space -> require(space, settings))) {
+          try (Session session =
+              new Session(
+                  setup, progress, SharedEncoder.runs(shared), space -> require(space, settings))) {
             return search(session, settings, record);
           }
         });
@@ -62,16 +92,16 @@ public final class PrunePeft {
     record.configuration(session, settings, budget);
     try (SupernetTraining trainer =
         new SupernetTraining(
-            setup.peft(),
-            session.encoder.config(),
+            Session.peft(setup),
             session.trainer,
             session.head,
-            settings.criteria(),
-            setup.seed(),
-            new SupernetTraining.Fidelity(
-                session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
-            new SupernetTraining.Fidelity(
-                session.sample("rounds", settings.roundExamples()), settings.roundEpochs()),
+            new SupernetTraining.Plan(
+                new SupernetTraining.Fidelity(
+                    session.sample("warm-up", settings.warmUpExamples()), settings.warmUpEpochs()),
+                new SupernetTraining.Fidelity(
+                    session.sample("rounds", settings.roundExamples()), settings.roundEpochs()),
+                settings.criteria(),
+                setup.seed()),
             (stage, modules, steps) ->
                 session.follow(stageName(stage, modules), steps, record.metrics()))) {
       long start = System.nanoTime();
@@ -147,19 +177,34 @@ public final class PrunePeft {
    *
    * @param setup model, data, supernet, training, and where the run is kept
    * @param selection what is trained beside the head
-   * @param progress is told how far it is, and may cancel
+   * @param progress follows the run, and may cancel it
    * @return what was trained, and how good it is
    * @throws IllegalArgumentException if a setting or a name is out of range; nothing is written
    *     then
    * @throws java.util.concurrent.CancellationException if the listener cancels; the run directory
    *     says so
    */
-  public static TrainOutcome train(Setup setup, Selection selection, ProgressListener progress) {
-    if (selection.isFull() && setup.precision() != Precision.FLOAT32) {
+  public static TrainOutcome train(Setup setup, ModuleChoice selection, ProgressListener progress) {
+    return train(setup, selection, progress, null);
+  }
+
+  /**
+   * The same on an encoder that is shared with other runs.
+   *
+   * @param setup model, data, supernet, training, and where the run is kept
+   * @param selection what is trained beside the head; not full fine-tuning, which changes the
+   *     encoder
+   * @param progress follows the run, and may cancel it
+   * @param shared what {@link SeedRuns#together} gives each run; null: it is alone
+   * @return what was trained, and how good it is
+   */
+  public static TrainOutcome train(
+      Setup setup, ModuleChoice selection, ProgressListener progress, SharedEncoder shared) {
+    if (selection.trainsEncoder() && setup.precision() != Precision.FLOAT32) {
       throw new IllegalArgumentException(
           "full fine-tuning computes in float32, got precision " + setup.precision());
     }
-    if (selection.isFull() && Company.ofThread() != null) {
+    if (selection.trainsEncoder() && shared != null) {
       throw new IllegalArgumentException(
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
@@ -168,15 +213,33 @@ public final class PrunePeft {
     return record.guard(
         () -> {
           try (Session session =
-              new Session(setup, progress, space -> selection.of(space, setup.seed()))) {
+              new Session(
+                  setup,
+                  progress,
+                  SharedEncoder.runs(shared),
+                  space -> selection.of(space, setup.seed()))) {
             List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained =
-                session.train(modules, selection.isFull(), record.metrics())) {
+                session.train(modules, selection.trainsEncoder(), record.metrics())) {
               record.complete(session, trained, selection);
               return trained.outcome();
             }
           }
         });
+  }
+
+  /**
+   * Names the files of a task that hold something else than when a run read those of the same
+   * names. Files that one of the two lacks are passed over.
+   *
+   * @param run the directory of a complete run
+   * @param task as it is now
+   * @return a line each, for the user; none if all is as it was
+   * @throws DataException if a file can't be read
+   * @throws RunDirectoryException if the directory is absent, incomplete or damaged
+   */
+  public static List<String> dataChanges(Path run, Task task) {
+    return RunData.changes(RunDirectory.open(run), task);
   }
 }

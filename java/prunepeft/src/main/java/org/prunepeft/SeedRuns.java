@@ -7,12 +7,17 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.BiFunction;
 import java.util.function.Function;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.kernels.MultiLoraKernels;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.RunRecord;
+import org.prunepeft.run.RunsTogether;
+import org.prunepeft.settings.Setup;
 
 /**
  * One run with several seeds, each of which draws its own data, weights and order.
@@ -26,12 +31,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
 
   private static final String SUMMARY = "summary.md";
 
-  /**
-   * Copies the lists.
-   *
-   * @param seeds in the order in which they were run
-   * @param outcomes in the same order
-   */
+  /** Copies the lists. */
   public SeedRuns {
     seeds = List.copyOf(seeds);
     outcomes = List.copyOf(outcomes);
@@ -88,23 +88,26 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   }
 
   /**
-   * The same with the seeds' trainings together: the model is loaded once, and where all runs want
-   * a training, a step of each is one pass of their batches through the frozen encoder, below one
-   * another. It is meant for a GPU, which the batches of one small run do not fill. Batches are
+   * The same with the seeds' trainings together: the model is loaded once, and where all runs ask
+   * for a training, a step of each is one pass of their batches through the frozen encoder, below
+   * one another. It is meant for a GPU, which the batches of one small run do not fill. Batches are
    * padded to the longest of all seeds; so each run becomes what it becomes alone but for rounding
    * and for dropout, whose masks go by the padded rows.
    *
    * @param setup whose own seed is not used
    * @param seeds 1 to 32, distinct
    * @param progress is told in the end the directory above those of the runs
-   * @param run searches or trains, and says what the training gave; called on a thread of its own
-   *     for each seed, but never on two at a time
+   * @param run searches or trains with what it is given, and says what the training gave; called on
+   *     a thread of its own for each seed, but never on two at a time
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, too many, or one is there twice
    * @throws RuntimeException what a run has thrown, when all have ended
    */
   public static SeedRuns together(
-      Setup setup, List<Long> seeds, ProgressListener progress, Function<Setup, TrainOutcome> run) {
+      Setup setup,
+      List<Long> seeds,
+      ProgressListener progress,
+      BiFunction<Setup, SharedEncoder, TrainOutcome> run) {
     if (seeds.size() > MultiLoraKernels.MOST_ADAPTERS) {
       throw new IllegalArgumentException(
           "at most %d seeds are trained together, got %d; name fewer, or leave out --together"
@@ -115,9 +118,12 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         seeds,
         progress,
         setups ->
-            Company.together(
+            RunsTogether.together(
                 setups.stream()
-                    .map(own -> (Supplier<TrainOutcome>) () -> run.apply(own))
+                    .map(
+                        own ->
+                            (Function<RunsTogether, TrainOutcome>)
+                                runs -> run.apply(own, new SharedEncoder(runs)))
                     .toList()));
   }
 

@@ -17,27 +17,31 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.data.Tasks;
-import org.prunepeft.data.internal.EncodedDataset;
-import org.prunepeft.data.internal.ExampleFile;
-import org.prunepeft.data.internal.GlueTask;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.task.GlueTask;
+import org.prunepeft.data.task.Tasks;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.run.RunData;
+import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.internal.Head;
-import org.prunepeft.train.internal.Trainer;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -95,7 +99,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run) {
     RunDirectory directory = RunDirectory.open(run);
-    return load(directory, Setup.of(directory));
+    return load(directory, Setup.ofRun(directory.path()));
   }
 
   /**
@@ -109,7 +113,7 @@ public final class TrainedModel implements AutoCloseable {
    */
   public static TrainedModel load(Path run, Integer threads, String device) {
     RunDirectory directory = RunDirectory.open(run);
-    Setup setup = Setup.of(directory);
+    Setup setup = Setup.ofRun(directory.path());
     return load(
         directory,
         setup.toBuilder()
@@ -120,7 +124,7 @@ public final class TrainedModel implements AutoCloseable {
 
   private static TrainedModel load(RunDirectory directory, Setup setup) {
     Schema schema = schema(directory);
-    EncoderConfig trainedOn = directory.readJson(RunRecord.CONFIG, "encoder", EncoderConfig.class);
+    EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
     Models.LoadedModel loaded =
         Models.byName(setup.model())
@@ -145,16 +149,20 @@ public final class TrainedModel implements AutoCloseable {
     EncoderConfig config = loaded.encoder().config();
     ComputeDevice device = loaded.encoder().device();
     PeftModules modules =
-        new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config), device);
+        new PeftModules(
+            Session.peft(setup),
+            config,
+            candidates(directory, Session.peft(setup), config),
+            device);
     Head head = new Head(schema, config.hidden(), device);
     FlatParameters own = null;
     try {
-      if (RunRecord.isFull(directory)) {
+      if (RunFiles.isFull(directory)) {
         own = loaded.encoder().trainable();
-        read(directory.file(RunRecord.ENCODER), List.of(own));
+        read(directory.file(RunFiles.ENCODER), List.of(own));
       }
-      read(directory.file(RunRecord.ADAPTER), List.copyOf(modules.groups().values()));
-      read(directory.file(RunRecord.HEAD), List.of(head.parameters()));
+      read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
+      read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
       return new TrainedModel(directory, setup, schema, loaded, own, modules, head);
     } catch (RuntimeException | Error e) {
       if (own != null) {
@@ -168,10 +176,10 @@ public final class TrainedModel implements AutoCloseable {
 
   private static Schema schema(RunDirectory directory) {
     try {
-      return Schema.fromMap(directory.readJson(RunRecord.CONFIG));
+      return Schema.fromMap(directory.readJson(RunFiles.CONFIG));
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
-          "%s: %s".formatted(directory.file(RunRecord.CONFIG), e.getMessage()), e);
+          "%s: %s".formatted(directory.file(RunFiles.CONFIG), e.getMessage()), e);
     }
   }
 
@@ -183,13 +191,13 @@ public final class TrainedModel implements AutoCloseable {
             .collect(
                 Collectors.toMap(
                     Candidate::name, Function.identity(), (a, b) -> a, LinkedHashMap::new));
-    Candidate[] kept = directory.readJson(RunRecord.CONFIGURATION, "modules", Candidate[].class);
+    Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     for (Candidate candidate : kept) {
       if (!candidate.equals(known.get(candidate.name()))) {
         throw new RunDirectoryException(
             "%s names a module that does not fit the model: %s; the model has %s"
                 .formatted(
-                    directory.file(RunRecord.CONFIGURATION),
+                    directory.file(RunFiles.CONFIGURATION),
                     candidate,
                     known.containsKey(candidate.name())
                         ? known.get(candidate.name())
@@ -242,7 +250,7 @@ public final class TrainedModel implements AutoCloseable {
     return setup;
   }
 
-  /** {@return what it was trained to tell} */
+  /** {@return what it was trained to predict} */
   public Schema schema() {
     return schema;
   }
@@ -267,7 +275,7 @@ public final class TrainedModel implements AutoCloseable {
    *
    * @param task its name; null: the run's own
    * @param data directory of its data; null: the run's, if the task is read from one
-   * @throws IllegalArgumentException if the task is not known, or tells something else than the
+   * @throws IllegalArgumentException if the task is not known, or predicts something else than the
    *     run's
    */
   public Dataset dataset(String task, Path data) {
@@ -313,7 +321,7 @@ public final class TrainedModel implements AutoCloseable {
   /**
    * {@return labelled examples of a file, for {@link #evaluate}}
    *
-   * @param file in a {@link org.prunepeft.data.internal.TableFormat}
+   * @param file in a {@link org.prunepeft.data.table.TableFormat}
    * @param columns with as many texts as the run's {@link #schema()} has
    * @throws org.prunepeft.data.DataException if the file can't be read, is damaged, or has a label
    *     that the run does not know; names the line
@@ -334,8 +342,8 @@ public final class TrainedModel implements AutoCloseable {
     if (texts != schema.textColumns()) {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
-              ? "the run tells from single texts, but two columns of texts are named"
-              : "the run tells from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
+              ? "the run predicts from single texts, but two columns of texts are named"
+              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
     }
   }
 
@@ -349,8 +357,8 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * {@return what the model tells of examples, in their order: classes with their probabilities, or
-   * numbers}
+   * {@return what the model predicts of examples, in their order: classes with their probabilities,
+   * or numbers}
    *
    * @param examples whose targets are not looked at
    */

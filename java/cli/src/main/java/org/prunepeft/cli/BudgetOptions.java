@@ -1,6 +1,6 @@
 package org.prunepeft.cli;
 
-import org.prunepeft.Budget;
+import org.prunepeft.settings.Budget;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 

@@ -5,14 +5,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.prunepeft.Environment;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Tasks;
-import org.prunepeft.data.internal.GlueTask;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.task.GlueTask;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.model.Models;
+import org.prunepeft.report.Environment;
 import org.prunepeft.torch.ComputeDevice;
 import picocli.CommandLine.Command;
 

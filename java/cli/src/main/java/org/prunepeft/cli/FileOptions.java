@@ -3,10 +3,10 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.data.Columns;
-import org.prunepeft.data.DataFiles;
-import org.prunepeft.data.DatasetDirectory;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.data.task.DatasetDirectory;
 import picocli.CommandLine.Option;
 
 /** The user's own files of examples. */
@@ -46,7 +46,7 @@ final class FileOptions {
       fallbackValue = "true",
       defaultValue = "false",
       paramLabel = "true|false",
-      description = "Labels are numbers to be told, not classes.")
+      description = "Labels are numbers to be predicted, not classes.")
   boolean regression;
 
   @Option(

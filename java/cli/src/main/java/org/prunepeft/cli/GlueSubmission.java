@@ -10,9 +10,9 @@ import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.data.internal.GlueTask;
-import org.prunepeft.io.internal.NewDirectories;
-import org.prunepeft.io.internal.Reason;
+import org.prunepeft.data.task.GlueTask;
+import org.prunepeft.files.NewDirectories;
+import org.prunepeft.text.Reason;
 import org.prunepeft.train.Predictions;
 
 /**

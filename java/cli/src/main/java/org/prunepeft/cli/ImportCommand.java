@@ -18,7 +18,7 @@ import picocli.CommandLine.Parameters;
           + " DoRA of PEFT, and bottleneck adapters and LoRA of AdapterHub's adapters.",
       "",
       "An export of prunepeft says all that is needed. Of files from elsewhere the options say what"
-          + " the head tells and what it looks at."
+          + " the head predicts and from what."
     },
     footer = {
       "",

@@ -4,12 +4,12 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
-import org.prunepeft.Setup;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.NonLinearity;
+import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 

@@ -8,8 +8,8 @@ import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReference;
-import org.prunepeft.io.internal.AtomicFile;
-import org.prunepeft.io.internal.Reason;
+import org.prunepeft.io.AtomicFile;
+import org.prunepeft.text.Reason;
 
 /** Text files that a command writes: there as a whole or not at all. */
 final class Outputs {

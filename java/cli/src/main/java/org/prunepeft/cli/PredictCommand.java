@@ -8,7 +8,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.internal.TableFormat;
+import org.prunepeft.data.table.TableFormat;
 import org.prunepeft.train.Predictions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;

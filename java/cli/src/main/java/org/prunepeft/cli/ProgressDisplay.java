@@ -7,7 +7,7 @@ import java.time.Duration;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
-import org.prunepeft.ProgressListener;
+import org.prunepeft.report.ProgressListener;
 
 /**
  * Shows progress on the error stream: bars with rate and time left on a terminal, now and then a

@@ -3,9 +3,9 @@ package org.prunepeft.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
-import org.prunepeft.SearchOutcome;
-import org.prunepeft.Setup;
-import org.prunepeft.TrainOutcome;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.Setup;
 
 /** What a run prints at its end. */
 final class Report {

@@ -4,13 +4,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
-import java.util.function.BiFunction;
 import java.util.function.Function;
-import org.prunepeft.ProgressListener;
 import org.prunepeft.SeedRuns;
-import org.prunepeft.Setup;
-import org.prunepeft.TensorBoard;
-import org.prunepeft.TrainOutcome;
+import org.prunepeft.SharedEncoder;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TensorBoard;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.Setup;
 import picocli.CommandLine.Model.CommandSpec;
 
 /**
@@ -25,9 +25,18 @@ import picocli.CommandLine.Model.CommandSpec;
 record Runs<T>(
     CommandSpec spec,
     SetupOptions options,
-    BiFunction<Setup, ProgressListener, T> run,
+    Run<T> run,
     Function<T, TrainOutcome> training,
     BiConsumer<Setup, T> report) {
+
+  /** Makes one run. */
+  @FunctionalInterface
+  interface Run<T> {
+    /**
+     * @param shared null: the run is alone
+     */
+    T of(Setup setup, ProgressListener progress, SharedEncoder shared);
+  }
 
   /** The file of a run directory that runs it again. */
   static final String CONFIG = "config.yaml";
@@ -59,37 +68,37 @@ record Runs<T>(
 
   private T once(Setup setup) {
     try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
-      T outcome = run(setup, display);
+      T outcome = run(setup, display, null);
       display.close();
       report.accept(setup, outcome);
       return outcome;
     }
   }
 
-  private T run(Setup setup, ProgressListener display) {
+  private T run(Setup setup, ProgressListener display, SharedEncoder shared) {
     try (TensorBoard board = options.tensorBoard() ? new TensorBoard() : null) {
-      return run.apply(setup, board == null ? display : ProgressListener.of(display, board));
+      return run.of(setup, board == null ? display : ProgressListener.of(display, board), shared);
     }
   }
 
   /** Reports come when all have ended, in the order of the seeds. */
   private void together(Setup setup, List<Long> seeds, ProgressDisplay display) {
     Map<Long, Runnable> reports = new HashMap<>();
-    SharedDisplay shared = new SharedDisplay(display, seeds);
+    SharedDisplay displays = new SharedDisplay(display, seeds);
     SeedRuns.together(
         setup,
         seeds,
         display,
-        own -> {
+        (own, shared) -> {
           // The options are read before another run's turn.
           options.take(own.seed());
           String config = SetupOptions.yaml(spec);
           try {
-            T outcome = run(own, shared.of(own.seed(), config));
+            T outcome = run(own, displays.of(own.seed(), config), shared);
             reports.put(own.seed(), () -> report.accept(own, outcome));
             return training.apply(outcome);
           } finally {
-            shared.ended(own.seed());
+            displays.ended(own.seed());
           }
         });
     display.close();

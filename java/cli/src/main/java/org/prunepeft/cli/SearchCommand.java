@@ -4,16 +4,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
-import org.prunepeft.Budget;
 import org.prunepeft.PrunePeft;
-import org.prunepeft.SearchOutcome;
-import org.prunepeft.SearchSettings;
-import org.prunepeft.io.internal.StrategyFile;
+import org.prunepeft.files.StrategyFile;
 import org.prunepeft.kernels.DType;
+import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.search.Partitioning;
 import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.train.CriterionSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -206,7 +206,7 @@ final class SearchCommand implements Callable<Integer> {
     new Runs<>(
             spec,
             options,
-            (setup, progress) -> PrunePeft.search(setup, settings, progress),
+            (setup, progress, shared) -> PrunePeft.search(setup, settings, progress, shared),
             SearchOutcome::retrained,
             Report::print)
         .start();

@@ -6,15 +6,15 @@ import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.prunepeft.RunData;
-import org.prunepeft.Setup;
+import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
-import org.prunepeft.data.DataFiles;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.NonLinearity;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
@@ -167,7 +167,7 @@ final class SetupOptions {
     }
     Path run = config.toAbsolutePath().getParent();
     try {
-      return RunData.changes(run, setup.resolveTask());
+      return PrunePeft.dataChanges(run, setup.resolveTask());
     } catch (RunDirectoryException | DataException e) {
       // No complete run, or files that the run itself will miss.
       return List.of();

@@ -3,7 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.prunepeft.ProgressListener;
+import org.prunepeft.report.ProgressListener;
 
 /**
  * One display for runs that go on together: what is counted is that of the first seed that has not

@@ -1,7 +1,7 @@
 package org.prunepeft.cli;
 
 import org.prunepeft.data.Task;
-import org.prunepeft.data.Tasks;
+import org.prunepeft.data.task.Tasks;
 import picocli.CommandLine.Command;
 
 @Command(

@@ -12,10 +12,10 @@ import java.util.Optional;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
-import org.prunepeft.data.internal.ExampleFile;
+import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.files.Utf8Reader;
 import org.prunepeft.io.FormatException;
-import org.prunepeft.io.internal.Reason;
-import org.prunepeft.io.internal.Utf8Reader;
+import org.prunepeft.text.Reason;
 
 /** Texts to predict the labels of, in their order; read once, as they are asked for. */
 final class Texts implements Closeable {

@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
-import org.prunepeft.Selection;
-import org.prunepeft.TrainOutcome;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.text.Spelling;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -52,35 +52,35 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Selection selection = selection();
+    ModuleChoice selection = selection();
     if (selection.budget() == null) {
       budget.refuse(spec, modules);
     }
     new Runs<TrainOutcome>(
             spec,
             options,
-            (setup, progress) -> PrunePeft.train(setup, selection, progress),
+            (setup, progress, shared) -> PrunePeft.train(setup, selection, progress, shared),
             outcome -> outcome,
             Report::print)
         .start();
     return 0;
   }
 
-  private Selection selection() {
+  private ModuleChoice selection() {
     String name = modules.toLowerCase(Locale.ROOT);
     return switch (name) {
-      case "head" -> Selection.head();
-      case "supernet", "both" -> Selection.supernet();
-      case "lora", "adapter" -> Selection.type(name);
-      case "full" -> Selection.full();
-      case "random" -> Selection.random(budget.settle(spec));
-      case "depth" -> Selection.depth(budget.settle(spec));
+      case "head" -> ModuleChoice.head();
+      case "supernet", "both" -> ModuleChoice.supernet();
+      case "lora", "adapter" -> ModuleChoice.type(name);
+      case "full" -> ModuleChoice.full();
+      case "random" -> ModuleChoice.random(budget.settle(spec));
+      case "depth" -> ModuleChoice.depth(budget.settle(spec));
       default -> configuration();
     };
   }
 
   /** What an earlier run trained. */
-  private Selection configuration() {
+  private ModuleChoice configuration() {
     Path run = Path.of(modules).toAbsolutePath();
     if (!Files.isDirectory(run)) {
       throw new IllegalArgumentException(
@@ -88,6 +88,6 @@ final class TrainCommand implements Callable<Integer> {
     }
     modules = run.toString();
     options.takeModules(run, spec);
-    return Selection.ofRun(run);
+    return ModuleChoice.ofRun(run);
   }
 }

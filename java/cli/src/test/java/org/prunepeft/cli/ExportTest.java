@@ -16,8 +16,8 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 
 /** Exports of small trainings on MiniLM and WordNet. */
 class ExportTest {
@@ -123,7 +123,7 @@ class ExportTest {
             "head.safetensors",
             "prunepeft.json"),
         names(model));
-    // The frozen encoder now tells what the modules had learned.
+    // The frozen encoder now gives what the modules had learned.
     Path head = temporary.resolve("merged-head");
     Call.of(
             "train",

@@ -20,8 +20,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Tasks;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.data.task.Tasks;
+import org.prunepeft.files.RunDirectory;
 
 /** GLUE's nine tasks from files of their shape, with a tiny model. */
 class GlueTest {

@@ -15,9 +15,9 @@ import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Models;
 
 /** A search on a RoBERTa in a Hugging Face directory, so small that it finds nothing. */

@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.files.RunDirectory;
 
 /** Searches, trainings, evaluations and predictions on the user's own files, with a tiny model. */
 class OwnFilesTest {
@@ -97,7 +97,7 @@ class OwnFilesTest {
     assertTrue(call.err().contains("line 1: unknown column 'hypothesis'"), call.err());
     Path lines = Files.writeString(temporary.resolve("lines.txt"), "a text\n");
     call = Call.of("predict", run.toString(), lines.toString()).exits(2);
-    assertTrue(call.err().contains("the run tells from pairs of texts"), call.err());
+    assertTrue(call.err().contains("the run predicts from pairs of texts"), call.err());
   }
 
   @Test

@@ -11,7 +11,7 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.TrainedModel;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.model.Precision;
 import org.prunepeft.train.Evaluation;
 

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
 
 /**
  * A small RoBERTa for sequence classification with random weights and a byte-level BPE tokenizer,

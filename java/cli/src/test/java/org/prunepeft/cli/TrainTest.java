@@ -21,19 +21,19 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.Budget;
-import org.prunepeft.ProgressListener;
 import org.prunepeft.PrunePeft;
-import org.prunepeft.Selection;
-import org.prunepeft.Setup;
-import org.prunepeft.TrainOutcome;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.train.TrainingSettings;
 
@@ -67,7 +67,7 @@ class TrainTest {
     return Call.of(arguments.toArray(String[]::new));
   }
 
-  private static TrainOutcome train(Selection selection) {
+  private static TrainOutcome train(ModuleChoice selection) {
     Setup setup =
         Setup.builder()
             .model(model.toString())
@@ -119,7 +119,7 @@ class TrainTest {
         .exits(0);
     Map<String, Object> all = RunDirectory.open(share).readJson("result.json");
     assertEquals(all.get("supernet_parameters"), all.get("trainable_parameters"));
-    TrainOutcome half = train(Selection.random(Budget.share(0.5)));
+    TrainOutcome half = train(ModuleChoice.random(Budget.share(0.5)));
     assertTrue(2 * half.parameters() <= half.supernetParameters());
     assertEquals(Candidate.total(half.modules()), half.parameters());
   }
@@ -250,7 +250,7 @@ class TrainTest {
 
   @Test
   void typesThatTheSupernetLacksAreRefused() {
-    assertEquals(Set.of("lora"), types(train(Selection.type("lora"))));
+    assertEquals(Set.of("lora"), types(train(ModuleChoice.type("lora"))));
     Call call = train(temporary.resolve("none"), "--modules=adapter", "--adapter-size=0").exits(2);
     assertTrue(call.err().contains("no modules of type 'adapter'; it has [lora]"), call.err());
     assertFalse(Files.exists(temporary.resolve("none")));

@@ -1,12 +1,12 @@
 package org.prunepeft.examples;
 
 import java.nio.file.Path;
-import org.prunepeft.ProgressListener;
 import org.prunepeft.PrunePeft;
-import org.prunepeft.SearchOutcome;
-import org.prunepeft.SearchSettings;
-import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Setup;
 
 /** A complete program: searches a quarter of the supernet's parameters and names what is kept. */
 public final class SearchProgram {

@@ -19,22 +19,22 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.ProgressListener;
 import org.prunepeft.PrunePeft;
-import org.prunepeft.SearchOutcome;
-import org.prunepeft.SearchSettings;
-import org.prunepeft.Setup;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.Tasks;
+import org.prunepeft.data.task.Tasks;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.KernelException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ModuleTypes;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.search.Criteria;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Setup;
 
 /** Every example runs; what is registered takes part in searches. */
 class ExamplesTest {

@@ -10,7 +10,7 @@ import java.util.Objects;
  *
  * @param text the text, or the first of two
  * @param pair the second text; null for single texts
- * @param label what is to be told
+ * @param label what is to be predicted
  * @param header whether the first line of a table names its columns; without, they have numbers
  */
 public record Columns(String text, String pair, String label, boolean header) {
@@ -20,10 +20,6 @@ public record Columns(String text, String pair, String label, boolean header) {
   /**
    * Checks that columns are named.
    *
-   * @param text the text, or the first of two
-   * @param pair the second text; null for single texts
-   * @param label what is to be told
-   * @param header whether the first line of a table names its columns; without, they have numbers
    * @throws IllegalArgumentException if one of them is named twice
    */
   public Columns {

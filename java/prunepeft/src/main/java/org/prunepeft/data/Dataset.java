@@ -17,11 +17,6 @@ public record Dataset(
   /**
    * Copies the lists and checks them.
    *
-   * @param name of the task
-   * @param schema what the examples look like
-   * @param train to fit weights to
-   * @param validation to choose by
-   * @param test to report on, and for nothing else
    * @throws IllegalArgumentException if an example has no target, not the target of such a task, or
    *     another number of texts
    */

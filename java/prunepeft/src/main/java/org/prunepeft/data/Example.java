@@ -3,11 +3,12 @@ package org.prunepeft.data;
 import java.util.Objects;
 
 /**
- * One text or pair of texts, and what is to be told from it.
+ * One text or pair of texts, and what is to be predicted from it.
  *
  * @param text the text, or the first of two
  * @param pair the second text; null for tasks of single texts
- * @param target number of the class, or the number to be told; {@link #UNLABELLED} if not known
+ * @param target number of the class, or the number to be predicted; {@link #UNLABELLED} if not
+ *     known
  */
 public record Example(String text, String pair, double target) {
   /** The target of an example that is there to be predicted: not a number. */
@@ -16,9 +17,6 @@ public record Example(String text, String pair, double target) {
   /**
    * Checks the values.
    *
-   * @param text the text, or the first of two
-   * @param pair the second text; null for tasks of single texts
-   * @param target number of the class, or the number to be told; {@link #UNLABELLED} if not known
    * @throws NullPointerException if the text is null
    * @throws IllegalArgumentException if the target is infinite
    */

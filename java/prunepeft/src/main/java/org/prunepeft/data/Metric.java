@@ -3,7 +3,7 @@ package org.prunepeft.data;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /** A measure of quality; more is better. Names are those of Hugging Face's {@code evaluate}. */
 public enum Metric {

@@ -8,7 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * What examples look like, what is told from them, and how well that is done is measured.
+ * What examples look like, what is predicted from them, and how well that is done is measured.
  *
  * @param kind classification or regression
  * @param textColumns texts an example has, 1 or 2
@@ -25,11 +25,6 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
   /**
    * Copies the lists and checks the values.
    *
-   * @param kind classification or regression
-   * @param textColumns texts an example has, 1 or 2
-   * @param labels names of the classes, 2 or more, by their numbers; none for a regression
-   * @param metrics what is measured, 1 or more; the first, the task's official one, is what the
-   *     best epoch is chosen by
    * @throws IllegalArgumentException if one is out of range, a label occurs twice, or a metric is
    *     not for such a task
    */

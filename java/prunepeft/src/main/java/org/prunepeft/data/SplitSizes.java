@@ -17,9 +17,6 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
   /**
    * Checks the values.
    *
-   * @param train 1 or more
-   * @param validation 0 or more
-   * @param test 0 or more
    * @throws IllegalArgumentException if a size is below its minimum
    */
   public SplitSizes {

@@ -6,13 +6,13 @@ import java.util.List;
 /** A task with its data. */
 public interface Task {
   /**
-   * By which {@link Tasks#byName} finds it.
+   * By which {@link org.prunepeft.data.task.Tasks#byName} finds it.
    *
    * @return the name
    */
   String name();
 
-  /** {@return what is told from what, in a sentence} */
+  /** {@return what is predicted from what, in a sentence} */
   String description();
 
   /** {@return where the data comes from} */
@@ -21,7 +21,7 @@ public interface Task {
   /** {@return under which licence the data may be used} */
   String licence();
 
-  /** {@return whether a class or a number is told} */
+  /** {@return whether a class or a number is predicted} */
   default TaskKind kind() {
     return TaskKind.CLASSIFICATION;
   }

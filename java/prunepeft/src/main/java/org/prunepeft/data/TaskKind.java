@@ -1,6 +1,6 @@
 package org.prunepeft.data;
 
-/** What is told from a text. */
+/** What is predicted from a text. */
 public enum TaskKind {
   /** Which one of some classes it is in; learnt by cross-entropy. */
   CLASSIFICATION("single_label_classification"),

@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
@@ -84,24 +84,12 @@ public final class AdapterHubFormat implements AdapterFormat {
     Architecture architecture = adapter.encoder().architecture();
     Map<String, Object> description = new TreeMap<>();
     description.put("model_type", architecture.modelType());
-    description.put("model_class", className(architecture));
+    description.put("model_class", architecture.className() + "AdapterModel");
     description.put("model_name", adapter.base());
     description.put("hidden_size", adapter.encoder().hidden());
     description.put("name", NAME);
     description.put("version", VERSION);
     return description;
-  }
-
-  private static String className(Architecture architecture) {
-    return switch (architecture) {
-          case BERT -> "Bert";
-          case ROBERTA -> "Roberta";
-          case XLM_ROBERTA -> "XLMRoberta";
-          case DISTILBERT -> "DistilBert";
-          case ELECTRA -> "Electra";
-          case DEBERTA_V2 -> "DebertaV2";
-        }
-        + "AdapterModel";
   }
 
   private static Map<String, Object> union(List<Map<String, Object>> configs) {
@@ -156,12 +144,7 @@ public final class AdapterHubFormat implements AdapterFormat {
 
   /** What holds a layer's adapters, without the model's prefix. */
   static String container(Architecture architecture, int layer, Place place) {
-    boolean attention = place == Place.ATTENTION;
-    return architecture.layerPath(layer)
-        + switch (architecture) {
-          case DISTILBERT -> attention ? ".attention_adapters" : ".output_adapters";
-          default -> attention ? ".attention.output" : ".output";
-        };
+    return architecture.adaptersPath(layer, place == Place.ATTENTION);
   }
 
   private static List<Map<String, Object>> configs(TrainedAdapter adapter) {

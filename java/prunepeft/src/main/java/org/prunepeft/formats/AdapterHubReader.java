@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
@@ -55,7 +55,7 @@ final class AdapterHubReader {
       read(config);
     }
     tensors.finish();
-    Head head = new Head(directory, name, encoder.hidden());
+    StoredHead head = new StoredHead(directory, name, encoder.hidden());
     return new TrainedAdapter(
         description.text("model_name", ""), encoder, parts, labels, head.weight, head.bias);
   }
@@ -186,6 +186,7 @@ final class AdapterHubReader {
                   alpha,
                   false,
                   dropout,
+                  null,
                   null));
         }
       }
@@ -210,11 +211,11 @@ final class AdapterHubReader {
   }
 
   /** The head of that name. */
-  private static final class Head {
+  private static final class StoredHead {
     final Tensor weight;
     final Tensor bias;
 
-    Head(Path directory, String name, long hidden) throws IOException {
+    StoredHead(Path directory, String name, long hidden) throws IOException {
       String file = AdapterHubFormat.HEAD_CONFIG;
       Fields head =
           new Fields(

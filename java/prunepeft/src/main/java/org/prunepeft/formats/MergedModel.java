@@ -4,12 +4,12 @@ import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
-import org.prunepeft.io.internal.RunDirectory;
+import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Models.Pretrained;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with

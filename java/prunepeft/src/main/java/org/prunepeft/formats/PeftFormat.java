@@ -10,10 +10,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
@@ -250,7 +250,8 @@ public final class PeftFormat implements AdapterFormat {
                 .formatted(origin, module, number(ranks.of(module, rank)), a.shape()[0]));
       }
       Tensor magnitude = dora ? tensors.take(key + ".lora_magnitude_vector", outputs) : null;
-      return new LowRank(layer, path, a, b, alphas.of(module, alpha), rsLora, dropout, magnitude);
+      return new LowRank(
+          layer, path, a, b, alphas.of(module, alpha), rsLora, dropout, magnitude, null);
     }
   }
 

@@ -8,7 +8,6 @@ import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.prunepeft.io.internal.Assets;
 
 /**
  * A jar of a model or of data that no build asks for: it is used where it is on the class path or

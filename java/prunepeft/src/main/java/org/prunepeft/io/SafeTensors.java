@@ -17,7 +17,6 @@ import java.util.NoSuchElementException;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
-import org.prunepeft.io.internal.AtomicFile;
 
 /**
  * Tensors in a file of the safetensors format, as Hugging Face's libraries write and read it.
@@ -138,8 +137,6 @@ public final class SafeTensors implements Checkpoint {
     /**
      * Checks that shape and values agree.
      *
-     * @param shape sizes, each at least 0; [] for a single value
-     * @param values row-major, as many as the product of the sizes; not copied
      * @throws IllegalArgumentException if they don't
      */
     public Tensor {
@@ -311,7 +308,6 @@ public final class SafeTensors implements Checkpoint {
    * Opens a file and checks its header; values are read later, each by its position. A header that
    * disagrees with the file is refused before anything of the size it claims is allocated.
    *
-   * @param file the file
    * @return to be closed by the caller
    * @throws FormatException if it is no safetensors file, is cut off, or its header has tensors
    *     that overlap, leave gaps, lie outside the file, have a size that is not that of their

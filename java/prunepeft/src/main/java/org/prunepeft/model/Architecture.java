@@ -5,21 +5,41 @@ import static java.util.stream.Collectors.joining;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 
-/** The encoder architectures that are read, each with Hugging Face's names of its parts. */
+/**
+ * The encoder architectures that are read, each with Hugging Face's names of its parts. What else
+ * differs between those of BERT's kind is how config.json names their sizes: {@link
+ * HuggingFaceConfig}.
+ */
 public enum Architecture {
   /** BERT (Devlin et al. 2019). */
-  BERT("bert", "bert", Layout.BERT),
+  BERT("bert", "bert", "Bert", "WordPiece", Layout.BERT),
   /** RoBERTa (Liu et al. 2019). */
-  ROBERTA("roberta", "roberta", Layout.BERT),
+  ROBERTA("roberta", "roberta", "Roberta", "BPE", Layout.BERT, Feature.POSITIONS_BEHIND_PADDING),
   /** XLM-R (Conneau et al. 2020). */
-  XLM_ROBERTA("xlm-roberta", "roberta", Layout.BERT),
+  XLM_ROBERTA(
+      "xlm-roberta",
+      "roberta",
+      "XLMRoberta",
+      "Unigram",
+      Layout.BERT,
+      Feature.POSITIONS_BEHIND_PADDING),
   /** DistilBERT (Sanh et al. 2019). */
-  DISTILBERT("distilbert", "distilbert", Layout.DISTILBERT),
+  DISTILBERT("distilbert", "distilbert", "DistilBert", "WordPiece", Layout.DISTILBERT),
   /** ELECTRA (Clark et al. 2020), the discriminator. */
-  ELECTRA("electra", "electra", Layout.BERT),
+  ELECTRA("electra", "electra", "Electra", "WordPiece", Layout.BERT, Feature.EMBEDDING_SIZE),
   /** DeBERTa-v2 and v3 (He et al. 2021). */
-  DEBERTA_V2("deberta-v2", "deberta", Layout.DEBERTA);
+  DEBERTA_V2(
+      "deberta-v2", "deberta", "DebertaV2", "Unigram", Layout.DEBERTA, Feature.EMBEDDING_SIZE);
+
+  /** What some have. */
+  private enum Feature {
+    /** A sequence's first token is at padding + 1, and padding at its own id. */
+    POSITIONS_BEHIND_PADDING,
+    /** Embeddings may have another size than the layers. */
+    EMBEDDING_SIZE
+  }
 
   /**
    * Where a layer's parts are.
@@ -28,9 +48,16 @@ public enum Architecture {
    * @param projections names within a layer, in the order of {@link Projection}
    * @param attentionNorm the normalisation after attention, within a layer
    * @param outputNorm the normalisation after the feed-forward block, within a layer
+   * @param attentionAdapters where AdapterHub keeps adapters after attention, within a layer
+   * @param outputAdapters where it keeps those after the feed-forward block
    */
   private record Layout(
-      String layers, List<String> projections, String attentionNorm, String outputNorm) {
+      String layers,
+      List<String> projections,
+      String attentionNorm,
+      String outputNorm,
+      String attentionAdapters,
+      String outputAdapters) {
     static final Layout BERT =
         new Layout(
             "encoder.layer.",
@@ -42,7 +69,9 @@ public enum Architecture {
                 "intermediate.dense",
                 "output.dense"),
             "attention.output.LayerNorm",
-            "output.LayerNorm");
+            "output.LayerNorm",
+            "attention.output",
+            "output");
     static final Layout DEBERTA =
         new Layout(
             "encoder.layer.",
@@ -54,7 +83,9 @@ public enum Architecture {
                 "intermediate.dense",
                 "output.dense"),
             "attention.output.LayerNorm",
-            "output.LayerNorm");
+            "output.LayerNorm",
+            "attention.output",
+            "output");
     static final Layout DISTILBERT =
         new Layout(
             "transformer.layer.",
@@ -66,17 +97,31 @@ public enum Architecture {
                 "ffn.lin1",
                 "ffn.lin2"),
             "sa_layer_norm",
-            "output_layer_norm");
+            "output_layer_norm",
+            "attention_adapters",
+            "output_adapters");
   }
 
   private final String modelType;
   private final String prefix;
+  private final String className;
+  private final String tokenizerModel;
   private final Layout layout;
+  private final Set<Feature> features;
 
-  Architecture(String modelType, String prefix, Layout layout) {
+  Architecture(
+      String modelType,
+      String prefix,
+      String className,
+      String tokenizerModel,
+      Layout layout,
+      Feature... features) {
     this.modelType = modelType;
     this.prefix = prefix;
+    this.className = className;
+    this.tokenizerModel = tokenizerModel;
     this.layout = layout;
+    this.features = Set.of(features);
   }
 
   /** {@return what config.json calls it: model_type} */
@@ -87,6 +132,36 @@ public enum Architecture {
   /** {@return the encoder's name within a model that has a task head: bert, roberta, ...} */
   public String prefix() {
     return prefix;
+  }
+
+  /** {@return what Python's classes begin with: XLMRoberta of XLMRobertaModel} */
+  public String className() {
+    return className;
+  }
+
+  /** {@return the type of model that its tokenizers have: WordPiece, BPE or Unigram} */
+  String tokenizerModel() {
+    return tokenizerModel;
+  }
+
+  /** {@return whether a sequence's first token is at the padding's id + 1, not at 0} */
+  boolean positionsBehindPadding() {
+    return features.contains(Feature.POSITIONS_BEHIND_PADDING);
+  }
+
+  /** {@return whether embeddings may have another size than the layers} */
+  boolean hasEmbeddingSize() {
+    return features.contains(Feature.EMBEDDING_SIZE);
+  }
+
+  /**
+   * {@return what holds a layer's adapters in AdapterHub's library}
+   *
+   * @param layer 0-based
+   * @param attention whether they sit after attention; else after the feed-forward block
+   */
+  public String adaptersPath(int layer, boolean attention) {
+    return layerPath(layer) + "." + (attention ? layout.attentionAdapters : layout.outputAdapters);
   }
 
   /**

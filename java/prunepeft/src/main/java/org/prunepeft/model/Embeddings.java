@@ -1,6 +1,6 @@
 package org.prunepeft.model;
 
-import static org.prunepeft.torch.internal.Torch.none;
+import static org.prunepeft.torch.Torch.none;
 
 import java.io.IOException;
 import org.bytedeco.pytorch.Scalar;
@@ -27,7 +27,7 @@ record Embeddings(
     Tensor projectionBias,
     LayerNorm norm) {
 
-  static Embeddings read(Weights weights, EncoderConfig config) throws IOException {
+  static Embeddings read(EncoderWeights weights, EncoderConfig config) throws IOException {
     long width = config.embedding();
     long hidden = config.hidden();
     boolean deberta = config.architecture() == Architecture.DEBERTA_V2;
@@ -79,15 +79,13 @@ record Embeddings(
 
   /** [T,width], or [B,T,width] where a position depends on the tokens before it. */
   private Tensor positions(EncoderInput input) {
-    return switch (config.architecture()) {
-      case ROBERTA, XLM_ROBERTA -> {
-        // Tokens that are no padding count from padding + 1 on; padding itself is at `padding`.
-        Scalar padding = new Scalar(config.padding());
-        Tensor real = input.ids().ne(padding).to(torch.ScalarType.Long);
-        Tensor places = torch.cumsum(real, 1).mul_(real).add_(padding);
-        yield torch.embedding(positions, places);
-      }
-      default -> positions.narrow(0, 0, input.length());
-    };
+    if (!config.architecture().positionsBehindPadding()) {
+      return positions.narrow(0, 0, input.length());
+    }
+    // Tokens that are no padding count from padding + 1 on; padding itself is at `padding`.
+    Scalar padding = new Scalar(config.padding());
+    Tensor real = input.ids().ne(padding).to(torch.ScalarType.Long);
+    Tensor places = torch.cumsum(real, 1).mul_(real).add_(padding);
+    return torch.embedding(positions, places);
   }
 }

@@ -38,21 +38,6 @@ public record EncoderConfig(
   /**
    * Checks the values.
    *
-   * @param architecture model_type
-   * @param layers num_hidden_layers
-   * @param hidden hidden_size, a multiple of heads
-   * @param heads num_attention_heads
-   * @param intermediate intermediate_size
-   * @param vocabulary vocab_size
-   * @param positions max_position_embeddings
-   * @param types type_vocab_size; 0: no token types
-   * @param layerNormEpsilon layer_norm_eps
-   * @param embedding embedding_size, the width of the embedding tables
-   * @param activation hidden_act
-   * @param padding pad_token_id
-   * @param absolutePositions whether positions are added to the embeddings; position_biased_input
-   * @param relative null: attention knows nothing of positions; DeBERTa alone has it
-   * @param convolution null: none; DeBERTa-v2 alone has it
    * @throws IllegalArgumentException if a value is out of its range
    */
   public EncoderConfig {
@@ -72,9 +57,7 @@ public record EncoderConfig(
     requireDeberta(architecture, relative != null, "relative attention");
     requireDeberta(architecture, convolution != null, "convolution");
     requireDeberta(architecture, !absolutePositions, "input without positions");
-    if (embedding != hidden
-        && architecture != Architecture.ELECTRA
-        && architecture != Architecture.DEBERTA_V2) {
+    if (embedding != hidden && !architecture.hasEmbeddingSize()) {
       throw new IllegalArgumentException(
           "embedding_size must be hidden_size, %d, for %s, got %d"
               .formatted(hidden, architecture, embedding));
@@ -102,18 +85,7 @@ public record EncoderConfig(
     }
   }
 
-  /**
-   * A BERT with exact GELU.
-   *
-   * @param layers num_hidden_layers
-   * @param hidden hidden_size, a multiple of heads
-   * @param heads num_attention_heads
-   * @param intermediate intermediate_size
-   * @param vocabulary vocab_size
-   * @param positions max_position_embeddings
-   * @param types type_vocab_size; 0: no token types
-   * @param layerNormEpsilon layer_norm_eps
-   */
+  /** A BERT with exact GELU. */
   public EncoderConfig(
       int layers,
       int hidden,
@@ -148,10 +120,7 @@ public record EncoderConfig(
 
   /** The position of a sequence's first token: RoBERTa counts from behind the padding's id. */
   private static int firstPosition(Architecture architecture, int padding) {
-    return switch (architecture) {
-      case ROBERTA, XLM_ROBERTA -> padding + 1;
-      default -> 0;
-    };
+    return architecture.positionsBehindPadding() ? padding + 1 : 0;
   }
 
   /**

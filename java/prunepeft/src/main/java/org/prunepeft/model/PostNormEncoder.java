@@ -15,8 +15,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * A transformer encoder whose layers normalise after each residual sum: BERT (Devlin et al. 2019)
- * and those that followed it. Weights carry Hugging Face's names. Query, key and value are one
- * stacked linear. The frozen part runs without its own dropout.
+ * and those that followed it. EncoderWeights carry Hugging Face's names. Query, key and value are
+ * one stacked linear. The frozen part runs without its own dropout.
  */
 public final class PostNormEncoder implements Encoder {
   private static final Logger LOG = LoggerFactory.getLogger(PostNormEncoder.class);
@@ -38,7 +38,7 @@ public final class PostNormEncoder implements Encoder {
       FrozenLinear intermediate,
       FrozenLinear output,
       LayerNorm outputNorm) {
-    static Layer read(Weights weights, EncoderConfig config, int layer) throws IOException {
+    static Layer read(EncoderWeights weights, EncoderConfig config, int layer) throws IOException {
       return new Layer(
           weights.stacked(layer, Projection.QUERY, Projection.KEY, Projection.VALUE),
           weights.linear(layer, Projection.ATTENTION_OUTPUT),
@@ -72,7 +72,7 @@ public final class PostNormEncoder implements Encoder {
     this.config = config;
     this.precision = precision;
     this.device = device;
-    Weights weights = new Weights(checkpoint, config, precision, device);
+    EncoderWeights weights = new EncoderWeights(checkpoint, config, precision, device);
     try (PointerScope whole = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
       Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);

@@ -20,12 +20,6 @@ public record RelativeAttention(
   /**
    * Checks the values.
    *
-   * @param buckets position_buckets; 0: every distance has a bucket of its own
-   * @param maxDistance max_relative_positions: distances from there on are one
-   * @param contentToPosition whether pos_att_type has c2p
-   * @param positionToContent whether pos_att_type has p2c
-   * @param sharedProjections share_att_key: positions go through the projections of the content
-   * @param normalised whether norm_rel_ebd has layer_norm
    * @throws IllegalArgumentException if a value is out of its range
    */
   public RelativeAttention {

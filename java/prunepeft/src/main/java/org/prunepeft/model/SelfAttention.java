@@ -1,6 +1,6 @@
 package org.prunepeft.model;
 
-import static org.prunepeft.torch.internal.Torch.none;
+import static org.prunepeft.torch.Torch.none;
 
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;

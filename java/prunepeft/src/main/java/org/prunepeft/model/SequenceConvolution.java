@@ -13,7 +13,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param bias [hidden]
  */
 record SequenceConvolution(Convolution config, Tensor weight, Tensor bias, LayerNorm norm) {
-  static SequenceConvolution read(Weights weights, EncoderConfig config) throws IOException {
+  static SequenceConvolution read(EncoderWeights weights, EncoderConfig config) throws IOException {
     Convolution convolution = config.convolution();
     long hidden = config.hidden();
     return new SequenceConvolution(

@@ -32,8 +32,8 @@ final class TokenizerConfig {
     JsonNode parts = JSON.readTree(tokenizer);
     ObjectNode config = JSON.createObjectNode();
     String kind = parts.path("model").path("type").asText();
-    if (kind.equals(kind(encoder.architecture()))) {
-      config.put("tokenizer_class", className(encoder.architecture()));
+    if (kind.equals(encoder.architecture().tokenizerModel())) {
+      config.put("tokenizer_class", encoder.architecture().className() + "Tokenizer");
     }
     config.put("model_max_length", encoder.maxTokens());
     JsonNode normalizer = parts.path("normalizer");
@@ -47,25 +47,5 @@ final class TokenizerConfig {
       config.put("add_prefix_space", words.path("add_prefix_space").asBoolean(true));
     }
     return (JSON.writeValueAsString(config) + "\n").getBytes(StandardCharsets.UTF_8);
-  }
-
-  /** The type of model that the architecture's class of tokenizers has. */
-  private static String kind(Architecture architecture) {
-    return switch (architecture) {
-      case BERT, DISTILBERT, ELECTRA -> "WordPiece";
-      case ROBERTA -> "BPE";
-      case XLM_ROBERTA, DEBERTA_V2 -> "Unigram";
-    };
-  }
-
-  private static String className(Architecture architecture) {
-    return switch (architecture) {
-      case BERT -> "BertTokenizer";
-      case DISTILBERT -> "DistilBertTokenizer";
-      case ELECTRA -> "ElectraTokenizer";
-      case ROBERTA -> "RobertaTokenizer";
-      case XLM_ROBERTA -> "XLMRobertaTokenizer";
-      case DEBERTA_V2 -> "DebertaV2Tokenizer";
-    };
   }
 }

@@ -32,16 +32,6 @@ public record AdaLoraConfig(
   private static final double EPSILON = 1e-5;
 
   /**
-   * @param initR init_r: singular values of each update at the start, 1 or more
-   * @param targetR target_r: singular values of each update at the end, on average; 1 to initR
-   * @param tinit steps before the budget begins to shrink, 0 or more
-   * @param tfinal last steps in which the choice stays as it is, 0 or more
-   * @param deltaT steps from one choice to the next, 1 or more
-   * @param beta1 smoothing of the sensitivity, in (0, 1)
-   * @param beta2 smoothing of its uncertainty, in (0, 1)
-   * @param orthRegWeight orth_reg_weight: factor of the penalty on P and Q that are not orthogonal,
-   *     above 0
-   * @param totalStep total_step: steps of the whole training; 0: not known yet
    * @throws IllegalArgumentException if a value is out of its range
    */
   public AdaLoraConfig {

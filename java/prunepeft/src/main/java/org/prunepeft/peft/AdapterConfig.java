@@ -4,9 +4,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.prunepeft.io.internal.Spelling;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.text.Spelling;
 
 /**
  * Bottleneck adapter candidates.
@@ -72,12 +72,6 @@ public record AdapterConfig(
   /**
    * Checks the values.
    *
-   * @param bottleneck m, 1 or more
-   * @param nonLinearity σ
-   * @param style where they sit; null: {@link Style#PFEIFFER}
-   * @param scaling s, the factor of what a module adds, above 0; null: the style's
-   * @param bottleneckPattern other sizes of some modules, by the last parts of their names, such as
-   *     encoder.layer.0.output.adapter
    * @throws IllegalArgumentException if a value is out of its range
    */
   public AdapterConfig {
@@ -98,23 +92,12 @@ public record AdapterConfig(
     }
   }
 
-  /**
-   * A style's, with its own scaling.
-   *
-   * @param bottleneck m, 1 or more
-   * @param nonLinearity σ
-   * @param style where they sit; null: {@link Style#PFEIFFER}
-   */
+  /** A style's, with its own scaling. */
   public AdapterConfig(int bottleneck, Activation nonLinearity, Style style) {
     this(bottleneck, nonLinearity, style, null, Map.of());
   }
 
-  /**
-   * Serial adapters after the feed-forward block.
-   *
-   * @param bottleneck m, 1 or more
-   * @param nonLinearity σ
-   */
+  /** Serial adapters after the feed-forward block. */
   public AdapterConfig(int bottleneck, Activation nonLinearity) {
     this(bottleneck, nonLinearity, Style.PFEIFFER);
   }

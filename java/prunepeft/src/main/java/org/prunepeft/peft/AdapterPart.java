@@ -36,31 +36,6 @@ public sealed interface AdapterPart {
       Tensor magnitude,
       SingularValues singular)
       implements AdapterPart {
-    /**
-     * LoRA or DoRA.
-     *
-     * @param layer from 0
-     * @param path the projection's name in the encoder, without the model's prefix:
-     *     encoder.layer.0.attention.self.query
-     * @param a A [r,K]
-     * @param b B [N,r]
-     * @param alpha lora_alpha
-     * @param rsLora whether s is alpha / √r; else it is alpha / r
-     * @param dropout lora_dropout in training
-     * @param magnitude m [N]; null: plain LoRA
-     */
-    public LowRank(
-        int layer,
-        String path,
-        Tensor a,
-        Tensor b,
-        double alpha,
-        boolean rsLora,
-        double dropout,
-        Tensor magnitude) {
-      this(layer, path, a, b, alpha, rsLora, dropout, magnitude, null);
-    }
-
     /** {@return r} */
     public int rank() {
       return (int) a.shape()[0];

@@ -37,18 +37,6 @@ public record LoraConfig(
   /**
    * Checks the values.
    *
-   * @param rank r, 1 or more
-   * @param alpha lora_alpha, above 0
-   * @param dropout lora_dropout, in [0, 1)
-   * @param targets target_modules: the last part of the names of the projections that get one
-   * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
-   * @param dora use_dora: magnitude and direction of each output are trained apart
-   * @param perProjection whether each projection's update is a module of its own; else those of a
-   *     layer are one module together
-   * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
-   *     names
-   * @param alphaPattern alpha_pattern: other alphas, likewise
-   * @param adaLora AdaLoRA, whose init_r is the rank; null: another kind
    * @throws IllegalArgumentException if a value is out of its range
    */
   public LoraConfig {
@@ -89,21 +77,7 @@ public record LoraConfig(
     }
   }
 
-  /**
-   * Without AdaLoRA.
-   *
-   * @param rank r, 1 or more
-   * @param alpha lora_alpha, above 0
-   * @param dropout lora_dropout, in [0, 1)
-   * @param targets target_modules: the last part of the names of the projections that get one
-   * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
-   * @param dora use_dora: magnitude and direction of each output are trained apart
-   * @param perProjection whether each projection's update is a module of its own; else those of a
-   *     layer are one module together
-   * @param rankPattern rank_pattern: other ranks of some projections, by the last parts of their
-   *     names
-   * @param alphaPattern alpha_pattern: other alphas, likewise
-   */
+  /** Without AdaLoRA. */
   public LoraConfig(
       int rank,
       double alpha,
@@ -128,6 +102,15 @@ public record LoraConfig(
   }
 
   /**
+   * {@return the same for a training of so many steps, by which AdaLoRA shrinks its budget}
+   *
+   * @param steps of the optimiser
+   */
+  public LoraConfig withSteps(long steps) {
+    return adaLora == null ? this : withAdaLora(adaLora.withTotalStep(Math.toIntExact(steps)));
+  }
+
+  /**
    * {@return the same updates as AdaLoRA's, of its rank init_r}
    *
    * @param config initial and final rank, and when ranks are shared out
@@ -146,14 +129,7 @@ public record LoraConfig(
         config);
   }
 
-  /**
-   * Plain LoRA, one module a layer.
-   *
-   * @param rank r, 1 or more
-   * @param alpha lora_alpha, above 0
-   * @param dropout lora_dropout, in [0, 1)
-   * @param targets target_modules: the last part of the names of the projections that get one
-   */
+  /** Plain LoRA, one module a layer. */
   public LoraConfig(int rank, double alpha, double dropout, List<String> targets) {
     this(rank, alpha, dropout, targets, false, false, false, Map.of(), Map.of());
   }

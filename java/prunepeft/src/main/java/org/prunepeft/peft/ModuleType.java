@@ -4,6 +4,7 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.torch.FlatParameters;
 
 /**
  * A module that a search may place in each layer. A new one implements this and {@link PeftModule},
@@ -66,6 +67,20 @@ public interface ModuleType {
    * @return the module, for one encoder
    */
   PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors);
+
+  /**
+   * {@return what the modules of this kind do in a training beside their forward passes; null:
+   * nothing, as here}
+   *
+   * <p>Asked of one type of the kind, for all of its modules.
+   *
+   * @param parameters of all modules of the kind; stay the caller's
+   * @param steps of the training
+   * @param judged whether modules are judged as wholes meanwhile, so that they keep their size
+   */
+  default TrainingHook trainingHook(FlatParameters parameters, int steps, boolean judged) {
+    return null;
+  }
 
   /**
    * {@return a trained module as adapter files know it}

@@ -2,7 +2,7 @@ package org.prunepeft.peft;
 
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /** Module types that are added to the library's own, by name. */
 public final class ModuleTypes {

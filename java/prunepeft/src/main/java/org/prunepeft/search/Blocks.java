@@ -9,7 +9,6 @@ import java.util.List;
  */
 public record Blocks(List<Integer> ends) {
   /**
-   * @param ends for each block the number of layers up to its end; the last is the number of layers
    * @throws IllegalArgumentException if there is no block or an empty one
    */
   public Blocks {

@@ -12,7 +12,7 @@ import java.util.Comparator;
  * @param parameters how many trainable parameters it has, at least 1
  */
 public record Candidate(String name, int layer, String type, long parameters) {
-  /** A parallel adapter: low-rank updates of linear layers. */
+  /** LoRA: low-rank updates of linear layers. */
   public static final String LORA = "lora";
 
   /** A serial adapter: a bottleneck behind the feed-forward block. */
@@ -25,10 +25,6 @@ public record Candidate(String name, int layer, String type, long parameters) {
           .thenComparing(Candidate::name);
 
   /**
-   * @param name unique in its search space
-   * @param layer the transformer layer it sits in, from 0
-   * @param type what it is, such as {@link #LORA} or {@link #ADAPTER}; any word without a slash
-   * @param parameters how many trainable parameters it has, at least 1
    * @throws IllegalArgumentException if a component is out of its range
    */
   public Candidate {

@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.ToDoubleFunction;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /** The criteria by name: those of Table 1 of the paper, and any that are registered. */
 public final class Criteria {

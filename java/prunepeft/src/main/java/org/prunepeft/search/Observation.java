@@ -18,9 +18,6 @@ public record Observation(
   /**
    * Checks the values.
    *
-   * @param whole over all batches
-   * @param firstHalf over the first half of them; empty if halves were not measured
-   * @param secondHalf over the second half of them; empty if halves were not measured
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Observation {

@@ -11,15 +11,7 @@ import java.util.Map;
  * @param standIn whether they stand in for the partition's own criteria, all of which were left out
  */
 public record Panel(Partition partition, Map<String, Double> weights, boolean standIn) {
-  /**
-   * Copies the map.
-   *
-   * @param partition whose modules
-   * @param weights the share of each criterion by its name, summing to 1; empty if no criterion had
-   *     anything to say, so that all modules of the type were alike
-   * @param standIn whether they stand in for the partition's own criteria, all of which were left
-   *     out
-   */
+  /** Copies the map. */
   public Panel {
     weights = Ordered.map(weights);
   }

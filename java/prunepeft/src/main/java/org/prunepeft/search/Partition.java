@@ -9,8 +9,6 @@ package org.prunepeft.search;
  */
 public record Partition(String type, int block) implements Comparable<Partition> {
   /**
-   * @param type the type of module
-   * @param block the block of layers, from 1
    * @throws IllegalArgumentException if the type is blank or holds a slash, or block is below 1
    */
   public Partition {

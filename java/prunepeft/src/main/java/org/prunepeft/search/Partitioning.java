@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /** Where the layers of a model are cut into four blocks; with four layers or fewer, one a layer. */
 public enum Partitioning {

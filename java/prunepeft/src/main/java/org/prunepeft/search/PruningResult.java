@@ -13,14 +13,7 @@ import java.util.OptionalInt;
  */
 public record PruningResult(
     SearchSpace space, Strategy strategy, PruningSettings settings, List<PruningRound> rounds) {
-  /**
-   * Copies the list.
-   *
-   * @param space the supernet
-   * @param strategy which criteria judged which partition
-   * @param settings how it was pruned
-   * @param rounds what each round saw and did
-   */
+  /** Copies the list. */
   public PruningResult {
     rounds = List.copyOf(rounds);
   }

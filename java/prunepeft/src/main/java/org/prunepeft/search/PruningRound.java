@@ -41,19 +41,7 @@ public record PruningRound(
     NONE
   }
 
-  /**
-   * Copies the lists.
-   *
-   * @param stage the training it began with
-   * @param target the parameters to be left at most after it
-   * @param readings how much each criterion could tell about each type, by criterion and type
-   * @param panels the criteria that judged each partition that still held modules, by partition
-   * @param verdicts how each module was judged, by layer, type and name
-   * @param removals the modules that went, in order
-   * @param spared modules that were due to go but were the last to fit the budget
-   * @param survivors the modules that are left, by layer, type and name
-   * @param information whether the scores carried any information
-   */
+  /** Copies the lists. */
   public PruningRound {
     readings = List.copyOf(readings);
     panels = List.copyOf(panels);

@@ -9,9 +9,6 @@ package org.prunepeft.search;
  * @param weights how the criteria of a partition are weighed
  * @param reinitialise whether every round starts from new weights, or all but the first from the
  *     trained ones
- * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
- *     which it counts, in [0, 1)
- * @param c of k = sigmoid(c − rank), by which first ranks count more
  * @param seed decides between modules that are alike in all else
  */
 public record PruningSettings(
@@ -20,17 +17,9 @@ public record PruningSettings(
     Selection selection,
     Weights weights,
     boolean reinitialise,
-    double spreadThreshold,
-    double c,
     long seed) {
   /** The rounds of the paper's experiments. */
   public static final int DEFAULT_ROUNDS = 3;
-
-  /** The least relative spread with which a criterion counts by default. */
-  public static final double DEFAULT_SPREAD_THRESHOLD = 0.01;
-
-  /** The paper's c. */
-  public static final double DEFAULT_C = 3;
 
   /** Over which modules the pruning probability is shared out. */
   public enum Selection {
@@ -52,16 +41,6 @@ public record PruningSettings(
   }
 
   /**
-   * @param rounds how many rounds of training and removal, at least 1
-   * @param budget the trainable parameters to be left at most, the task head apart
-   * @param selection over which modules the pruning probability is shared out
-   * @param weights how the criteria of a partition are weighed
-   * @param reinitialise whether every round starts from new weights, or all but the first from the
-   *     trained ones
-   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
-   *     which it counts, in [0, 1)
-   * @param c of k = sigmoid(c − rank), by which first ranks count more
-   * @param seed decides between modules that are alike in all else
    * @throws IllegalArgumentException if a setting is out of its range
    */
   public PruningSettings {
@@ -69,96 +48,38 @@ public record PruningSettings(
       throw new IllegalArgumentException("rounds must be at least 1, got " + rounds);
     }
     requirePositiveBudget(budget);
-    requireRule(spreadThreshold, c);
   }
 
   /**
    * {@return the defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, seed 0}
-   *
-   * @param budget the trainable parameters to be left at most, the task head apart
    */
   public static PruningSettings of(long budget) {
-    return new PruningSettings(
-        DEFAULT_ROUNDS,
-        budget,
-        Selection.HYBRID,
-        Weights.ALIKE,
-        true,
-        DEFAULT_SPREAD_THRESHOLD,
-        DEFAULT_C,
-        0);
+    return new PruningSettings(DEFAULT_ROUNDS, budget, Selection.HYBRID, Weights.ALIKE, true, 0);
   }
 
-  /**
-   * {@return these settings with another number of rounds}
-   *
-   * @param rounds how many rounds of training and removal, at least 1
-   */
+  /** {@return these settings with another number of rounds} */
   public PruningSettings withRounds(int rounds) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
+    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with another selection}
-   *
-   * @param selection over which modules the pruning probability is shared out
-   */
+  /** {@return these settings with another selection} */
   public PruningSettings withSelection(Selection selection) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
+    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with another weighing of criteria}
-   *
-   * @param weights how the criteria of a partition are weighed
-   */
+  /** {@return these settings with another weighing of criteria} */
   public PruningSettings withWeights(Weights weights) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
+    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with rounds that start anew, or go on from the trained weights}
-   *
-   * @param reinitialise whether every round starts from new weights, or all but the first from the
-   *     trained ones
-   */
+  /** {@return these settings with rounds that start anew, or go on from the trained weights} */
   public PruningSettings withReinitialise(boolean reinitialise) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
+    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
-  /**
-   * {@return these settings with another least spread}
-   *
-   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
-   *     which it counts, in [0, 1)
-   */
-  public PruningSettings withSpreadThreshold(double spreadThreshold) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another c}
-   *
-   * @param c of k = sigmoid(c − rank), by which first ranks count more
-   */
-  public PruningSettings withC(double c) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another seed}
-   *
-   * @param seed decides between modules that are alike in all else
-   */
+  /** {@return these settings with another seed} */
   public PruningSettings withSeed(long seed) {
-    return new PruningSettings(
-        rounds, budget, selection, weights, reinitialise, spreadThreshold, c, seed);
+    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
   }
 
   /**
@@ -176,16 +97,6 @@ public record PruningSettings(
     if (budget < 1) {
       throw new IllegalArgumentException(
           "the budget must be a positive number of trainable parameters, got " + budget);
-    }
-  }
-
-  static void requireRule(double spreadThreshold, double c) {
-    if (!(spreadThreshold >= 0 && spreadThreshold < 1)) {
-      throw new IllegalArgumentException(
-          "the spread threshold must be at least 0 and below 1, got " + spreadThreshold);
-    }
-    if (!Double.isFinite(c)) {
-      throw new IllegalArgumentException("c must be a finite number, got " + c);
     }
   }
 }

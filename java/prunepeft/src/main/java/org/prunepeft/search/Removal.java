@@ -3,7 +3,6 @@ package org.prunepeft.search;
 /**
  * A module that a round removed.
  *
- * @param module the module
  * @param probability its pruning probability
  * @param parametersAfter the trainable parameters left without it
  */

@@ -16,14 +16,11 @@ final class Scoreboard {
   /** Fewer modules are too few to tell agreement from chance: two agree or disagree by a coin. */
   private static final int FEWEST_FOR_RELIABILITY = 3;
 
-  /**
-   * How scores become probabilities.
-   *
-   * @param selection over which modules they compete
-   * @param c of k = sigmoid(c − rank)
-   * @param spreadThreshold the least spread, relative to the mean, with which a criterion counts
-   */
-  record Rule(Selection selection, double c, double spreadThreshold) {}
+  /** The paper's c of k = sigmoid(c − rank), by which first ranks count more. */
+  private static final double C = 3;
+
+  /** The least spread of a criterion's scores, relative to their mean, with which it counts. */
+  private static final double LEAST_SPREAD = 0.01;
 
   private final Map<String, Map<Candidate, Score>> scores = new LinkedHashMap<>();
   private final Map<String, Map<String, Reading>> readings = new LinkedHashMap<>();
@@ -31,6 +28,7 @@ final class Scoreboard {
   /**
    * @param modules those that are left, sorted
    * @param criteria those that score, sorted
+   * @param selection over which modules the probability is shared out
    * @param partitionOf where each module sits
    * @throws IllegalStateException if statistics of a module are missing
    * @throws ArithmeticException if a score is not finite
@@ -40,7 +38,7 @@ final class Scoreboard {
       List<Criterion> criteria,
       Observation observation,
       Stage stage,
-      Rule rule,
+      Selection selection,
       Function<Candidate, Partition> partitionOf) {
     Map<String, List<Candidate>> byType = grouped(modules, Candidate::type);
     for (Criterion criterion : criteria) {
@@ -49,8 +47,8 @@ final class Scoreboard {
       byType.forEach(
           (type, peers) -> {
             double[] raw = raw(criterion, peers, observation.whole(), stage, "");
-            ofTypes.put(type, reading(criterion, type, peers, raw, observation, stage, rule));
-            ofCriterion.putAll(judge(criterion, peers, raw, rule, partitionOf));
+            ofTypes.put(type, reading(criterion, type, peers, raw, observation, stage, selection));
+            ofCriterion.putAll(judge(criterion, peers, raw, selection, partitionOf));
           });
       scores.put(criterion.name(), ofCriterion);
       readings.put(criterion.name(), ofTypes);
@@ -134,7 +132,7 @@ final class Scoreboard {
       double[] raw,
       Observation observation,
       Stage stage,
-      Rule rule) {
+      Selection selection) {
     double range = Ranking.max(raw) - Ranking.min(raw);
     double meanAbs = 0;
     for (double score : raw) {
@@ -145,7 +143,7 @@ final class Scoreboard {
       leftOut = Optional.of(LeftOut.ONE_MODULE);
     } else if (range == 0) {
       leftOut = Optional.of(LeftOut.TIED);
-    } else if (range < rule.spreadThreshold() * meanAbs) {
+    } else if (range < LEAST_SPREAD * meanAbs) {
       leftOut = Optional.of(LeftOut.NEARLY_TIED);
     }
     OptionalDouble reliability = OptionalDouble.empty();
@@ -164,7 +162,7 @@ final class Scoreboard {
       Criterion criterion,
       List<Candidate> peers,
       double[] raw,
-      Rule rule,
+      Selection selection,
       Function<Candidate, Partition> partitionOf) {
     int n = raw.length;
     double min = Ranking.min(raw);
@@ -180,11 +178,11 @@ final class Scoreboard {
     Map<Candidate, Double> weights = new LinkedHashMap<>();
     for (int i = 0; i < n; i++) {
       // k·Θ is in [0, 1], so exp needs no shift. StrictMath: the same bits on every machine.
-      double k = 1 / (1 + StrictMath.exp(ranks[i] - rule.c()));
+      double k = 1 / (1 + StrictMath.exp(ranks[i] - C));
       weights.put(peers.get(i), StrictMath.exp(k * scaled[i]));
     }
     Map<Candidate, Double> probabilities =
-        rule.selection() == Selection.HYBRID
+        selection == Selection.HYBRID
             ? shares(peers, weights, n)
             : sharesWithin(grouped(peers, partitionOf), weights);
     Map<Candidate, Score> judged = new LinkedHashMap<>();

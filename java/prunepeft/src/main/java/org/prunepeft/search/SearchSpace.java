@@ -12,8 +12,6 @@ import java.util.Set;
  */
 public record SearchSpace(int layers, List<Candidate> candidates) {
   /**
-   * @param layers how many transformer layers the model has, at least 1
-   * @param candidates the modules, sorted by layer, type and name whatever order they are given in
    * @throws IllegalArgumentException if there is no module, a name occurs twice or a layer is out
    *     of range
    */

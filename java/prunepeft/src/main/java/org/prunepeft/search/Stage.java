@@ -19,11 +19,6 @@ public record Stage(Kind kind, int index, boolean fresh) {
   }
 
   /**
-   * @param kind what it is for
-   * @param index the turn of the warm-up or the round of pruning, from 1
-   * @param fresh whether the modules start from new initial weights, drawn from the seed, this
-   *     stage and each module's name, and so not depending on which others are left; if not, they
-   *     go on from the weights that the stage before it left
    * @throws IllegalArgumentException if index is below 1
    */
   public Stage {

@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /**
  * Which criteria judge the modules of which partition.
@@ -46,12 +46,6 @@ public record Strategy(
   }
 
   /**
-   * @param origin where it comes from
-   * @param partitioning where the layers are cut
-   * @param criteria the names of all criteria it knows; they stand in where all of a partition's
-   *     own are left out of a round
-   * @param assignment the names of the criteria of each partition; empty if all judge everywhere
-   * @param warmUp the evidence for it, if it comes from a warm-up
    * @throws IllegalArgumentException if a criterion is unknown, there is none, or a partition has
    *     none or one that the strategy does not list
    */

@@ -8,9 +8,9 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.Stream;
-import org.prunepeft.io.internal.Spelling;
 import org.prunepeft.search.Reading.LeftOut;
 import org.prunepeft.search.Strategy.Origin;
+import org.prunepeft.text.Spelling;
 
 /**
  * A strategy as plain maps and lists.

@@ -5,7 +5,6 @@ import java.util.Map;
 /**
  * How a module was judged in one round.
  *
- * @param module the module
  * @param partition where it sits; the {@link Panel} of that partition judged it
  * @param scores by criterion, those left out included
  * @param probability the pruning probability, the panel's mean; high goes first
@@ -17,15 +16,7 @@ public record Verdict(
     Map<String, Score> scores,
     double probability,
     double meanRank) {
-  /**
-   * Copies the map.
-   *
-   * @param module the module
-   * @param partition where it sits; the {@link Panel} of that partition judged it
-   * @param scores by criterion, those left out included
-   * @param probability the pruning probability, the panel's mean; high goes first
-   * @param meanRank the mean of the panel's ranks; decides between equal probabilities
-   */
+  /** Copies the map. */
   public Verdict {
     scores = Ordered.map(scores);
   }

@@ -88,7 +88,7 @@ public final class WarmUp {
     Map<String, Map<Partition, Integer>> tallies = tallies(history);
     WarmUpRecord record =
         new WarmUpRecord(
-            space.layers(), settings.removedPerTurn(space), trainings, tallies, history);
+            space.layers(), WarmUpSettings.removedPerTurn(space), trainings, tallies, history);
     return new Strategy(
         Strategy.Origin.WARM_UP,
         settings.partitioning(),
@@ -116,8 +116,6 @@ public final class WarmUp {
 
   private Map<Criterion, WarmUpTurn> turn(int turn, Map<List<Candidate>, List<Criterion>> sharing) {
     Stage stage = new Stage(Stage.Kind.WARM_UP, turn, true);
-    Scoreboard.Rule rule =
-        new Scoreboard.Rule(Selection.HYBRID, settings.c(), settings.spreadThreshold());
     Map<Criterion, WarmUpTurn> chains = new LinkedHashMap<>();
     sharing.forEach(
         (modules, sharers) -> {
@@ -126,7 +124,12 @@ public final class WarmUp {
           }
           Scoreboard scoreboard =
               new Scoreboard(
-                  modules, sharers, trainer.train(stage, modules), stage, rule, partitions::get);
+                  modules,
+                  sharers,
+                  trainer.train(stage, modules),
+                  stage,
+                  Selection.HYBRID,
+                  partitions::get);
           for (Criterion criterion : sharers) {
             chains.put(criterion, chain(turn, criterion, modules, scoreboard));
           }
@@ -145,7 +148,7 @@ public final class WarmUp {
             .sorted()
             .map(type -> scoreboard.reading(name, type))
             .toList();
-    int most = Math.min(settings.removedPerTurn(space), modules.size() - 1);
+    int most = Math.min(WarmUpSettings.removedPerTurn(space), modules.size() - 1);
     List<String> removed =
         modules.stream()
             .filter(module -> scoreboard.reading(name, module.type()).informative())

@@ -1,109 +1,55 @@
 package org.prunepeft.search;
 
-import java.util.OptionalInt;
-
 /**
  * How the warm-up goes.
  *
  * @param turns how many turns of training and removal each criterion gets, at least 1
- * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a sixteenth
- *     of the search space, rounded half up, and at least 1
  * @param partitioning where the layers are cut
- * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
- *     which it counts, in [0, 1)
- * @param c of k = sigmoid(c − rank)
  * @param seed decides between modules that are alike in all else
  */
-public record WarmUpSettings(
-    int turns,
-    OptionalInt removedPerTurn,
-    Partitioning partitioning,
-    double spreadThreshold,
-    double c,
-    long seed) {
+public record WarmUpSettings(int turns, Partitioning partitioning, long seed) {
   /** The turns of the paper's experiments. */
   public static final int DEFAULT_TURNS = 3;
 
   private static final int SHARE = 16;
 
   /**
-   * @param turns how many turns of training and removal each criterion gets, at least 1
-   * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a
-   *     sixteenth of the search space, rounded half up, and at least 1
-   * @param partitioning where the layers are cut
-   * @param spreadThreshold the least spread of a criterion's scores, relative to their mean, with
-   *     which it counts, in [0, 1)
-   * @param c of k = sigmoid(c − rank)
-   * @param seed decides between modules that are alike in all else
    * @throws IllegalArgumentException if a setting is out of its range
    */
   public WarmUpSettings {
     if (turns < 1) {
       throw new IllegalArgumentException("turns must be at least 1, got " + turns);
     }
-    if (removedPerTurn.isPresent() && removedPerTurn.getAsInt() < 1) {
-      throw new IllegalArgumentException(
-          "modules removed in a turn must be at least 1, got " + removedPerTurn.getAsInt());
-    }
-    PruningSettings.requireRule(spreadThreshold, c);
   }
 
   /** {@return the defaults: 3 turns, a sixteenth of the modules each, spindle blocks, seed 0} */
   public static WarmUpSettings defaults() {
-    return new WarmUpSettings(
-        DEFAULT_TURNS,
-        OptionalInt.empty(),
-        Partitioning.SPINDLE,
-        PruningSettings.DEFAULT_SPREAD_THRESHOLD,
-        PruningSettings.DEFAULT_C,
-        0);
+    return new WarmUpSettings(DEFAULT_TURNS, Partitioning.SPINDLE, 0);
   }
 
-  /**
-   * {@return these settings with another number of turns}
-   *
-   * @param turns how many turns of training and removal each criterion gets, at least 1
-   */
+  /** {@return these settings with another number of turns} */
   public WarmUpSettings withTurns(int turns) {
-    return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
+    return new WarmUpSettings(turns, partitioning, seed);
   }
 
-  /**
-   * {@return these settings with another number of modules removed in a turn}
-   *
-   * @param removedPerTurn how many modules each removes in a turn, at least 1; empty for a
-   *     sixteenth of the search space, rounded half up, and at least 1
-   */
-  public WarmUpSettings withRemovedPerTurn(int removedPerTurn) {
-    return new WarmUpSettings(
-        turns, OptionalInt.of(removedPerTurn), partitioning, spreadThreshold, c, seed);
-  }
-
-  /**
-   * {@return these settings with another partitioning}
-   *
-   * @param partitioning where the layers are cut
-   */
+  /** {@return these settings with another partitioning} */
   public WarmUpSettings withPartitioning(Partitioning partitioning) {
-    return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
+    return new WarmUpSettings(turns, partitioning, seed);
   }
 
-  /**
-   * {@return these settings with another seed}
-   *
-   * @param seed decides between modules that are alike in all else
-   */
+  /** {@return these settings with another seed} */
   public WarmUpSettings withSeed(long seed) {
-    return new WarmUpSettings(turns, removedPerTurn, partitioning, spreadThreshold, c, seed);
+    return new WarmUpSettings(turns, partitioning, seed);
   }
 
   /**
-   * {@return how many modules of a search space each criterion removes in a turn}
+   * {@return how many modules of a search space each criterion removes in a turn: a sixteenth,
+   * rounded half up, and at least 1}
    *
    * @param space all modules that there are
    */
-  public int removedPerTurn(SearchSpace space) {
+  public static int removedPerTurn(SearchSpace space) {
     int modules = space.candidates().size();
-    return removedPerTurn.orElse(Math.max(1, (2 * modules + SHARE) / (2 * SHARE)));
+    return Math.max(1, (2 * modules + SHARE) / (2 * SHARE));
   }
 }

@@ -11,14 +11,7 @@ import java.util.List;
  * @param removed the names of the modules it removed, in order; none if it told none apart
  */
 public record WarmUpTurn(int turn, String criterion, List<Reading> readings, List<String> removed) {
-  /**
-   * Copies the lists.
-   *
-   * @param turn from 1
-   * @param criterion its name
-   * @param readings how much it could tell about each type of module
-   * @param removed the names of the modules it removed, in order; none if it told none apart
-   */
+  /** Copies the lists. */
   public WarmUpTurn {
     readings = List.copyOf(readings);
     removed = List.copyOf(removed);

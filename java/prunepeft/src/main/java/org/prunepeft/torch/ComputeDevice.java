@@ -15,7 +15,6 @@ import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch_cuda;
 import org.prunepeft.kernels.Device;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * Where tensors lie and where their operations run, LibTorch's and our kernels': the CPU or a GPU.

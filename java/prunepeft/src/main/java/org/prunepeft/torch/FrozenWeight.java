@@ -2,7 +2,6 @@ package org.prunepeft.torch;
 
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Linear;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * The weight and the bias of a frozen linear, with the form in which the kernels read them, which

@@ -16,7 +16,6 @@ import org.prunepeft.kernels.LoraBranch;
 import org.prunepeft.kernels.LoraKernels;
 import org.prunepeft.kernels.LoraPath;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * A frozen linear, with LoRA modules on it or without, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, as one

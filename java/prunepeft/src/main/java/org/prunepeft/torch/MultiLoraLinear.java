@@ -17,7 +17,6 @@ import org.prunepeft.kernels.LoraPath;
 import org.prunepeft.kernels.LoraSegment;
 import org.prunepeft.kernels.Matrix;
 import org.prunepeft.kernels.MultiLoraKernels;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * A frozen linear that several adapters share, y = x Wᵀ + b, each with LoRA modules on rows of its

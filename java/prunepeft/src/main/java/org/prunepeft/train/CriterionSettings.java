@@ -20,12 +20,6 @@ public record CriterionSettings(
   /**
    * Checks the values.
    *
-   * @param zeroType a weight counts as zero if it is 0 once rounded to this type
-   * @param thresholdQuantile the threshold t is this quantile of |w| over all modules of a kind, in
-   *     [0, 1]
-   * @param fixedThreshold a fixed t instead; null: the quantile
-   * @param activationBatches from how many batches of a round the size of outputs is taken, 2 or
-   *     more
    * @throws IllegalArgumentException if a value is out of its range
    */
   public CriterionSettings {

@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.train.internal.Metrics;
 
 /**
  * Quality on a labelled set.
@@ -18,9 +17,6 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
   /**
    * Copies the map.
    *
-   * @param loss mean cross-entropy; mean squared error for a regression
-   * @param metrics by the task's order; the first is the primary one
-   * @param predictions for each example, in the set's order
    * @throws IllegalArgumentException if there is no metric
    */
   public Evaluation {
@@ -34,7 +30,7 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
    * Compares predictions with what is right, by the task's metrics.
    *
    * @param predictions of examples whose targets are known
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be told
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
    * @return the measures, with the predictions
    * @throws IllegalArgumentException if the lengths differ, there are none, or one is not known
    */

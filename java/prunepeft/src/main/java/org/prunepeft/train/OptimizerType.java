@@ -2,7 +2,7 @@ package org.prunepeft.train;
 
 import java.util.List;
 import java.util.Locale;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /** The optimisers that there are; Hugging Face's {@code optim}. */
 public enum OptimizerType {

@@ -14,7 +14,7 @@ public final class Predictions {
   /**
    * @param schema of the task
    * @param outputs [n · outputs of the schema] scores of the classes, before the softmax, or the
-   *     numbers told; not copied
+   *     predicted numbers; not copied
    * @throws IllegalArgumentException if the length does not fit the schema
    */
   public Predictions(Schema schema, float[] outputs) {
@@ -30,7 +30,7 @@ public final class Predictions {
   /**
    * Of which task.
    *
-   * @return the schema of what was told
+   * @return the schema of what was predicted
    */
   public Schema schema() {
     return schema;
@@ -80,19 +80,19 @@ public final class Predictions {
   }
 
   /**
-   * {@return the number told for an example}
+   * {@return the predicted number for an example}
    *
    * @param i of the example, from 0
    * @throws IllegalStateException if the task is a classification
    */
   public double value(int i) {
     if (schema.kind() != TaskKind.REGRESSION) {
-      throw new IllegalStateException("a classification tells classes, not a number");
+      throw new IllegalStateException("a classification predicts classes, not a number");
     }
     return outputs[i];
   }
 
-  /** {@return [n] the numbers told for all; see {@link #value}} */
+  /** {@return [n] the predicted numbers for all; see {@link #value}} */
   public double[] values() {
     return IntStream.range(0, size()).mapToDouble(this::value).toArray();
   }
@@ -129,7 +129,7 @@ public final class Predictions {
 
   private void requireClasses() {
     if (schema.kind() != TaskKind.CLASSIFICATION) {
-      throw new IllegalStateException("a regression tells a number, not a class");
+      throw new IllegalStateException("a regression predicts a number, not a class");
     }
   }
 }

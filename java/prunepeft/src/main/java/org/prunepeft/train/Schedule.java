@@ -2,7 +2,7 @@ package org.prunepeft.train;
 
 import java.util.List;
 import java.util.Locale;
-import org.prunepeft.io.internal.Spelling;
+import org.prunepeft.text.Spelling;
 
 /** How the learning rate goes after its warm-up; Hugging Face's {@code lr_scheduler_type}. */
 public enum Schedule {

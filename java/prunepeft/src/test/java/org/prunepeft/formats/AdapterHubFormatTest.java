@@ -19,8 +19,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
@@ -101,6 +101,7 @@ class AdapterHubFormatTest {
               8,
               false,
               0,
+              null,
               null));
     }
     parts.add(Parts.bottleneck(1, Place.ATTENTION, Input.OUTPUT, 6));
@@ -187,7 +188,7 @@ class AdapterHubFormatTest {
         Parts.bottleneck(0, Place.FEED_FORWARD, Input.RESIDUAL, 7));
     assertRefused(
         "no DoRA",
-        new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24)));
+        new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null));
     AdapterPart[] everywhere = new AdapterPart[6];
     for (int layer = 0; layer < 3; layer++) {
       everywhere[layer] = Parts.lora(layer, "attention.self.query", 4, 16);

@@ -18,8 +18,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
@@ -57,7 +57,8 @@ class AdapterReadingTest {
         lora.alpha(),
         rsLora,
         lora.dropout(),
-        dora ? Parts.random(lora.b().shape()[0]) : null);
+        dora ? Parts.random(lora.b().shape()[0]) : null,
+        null);
   }
 
   private static final List<LowRank> UPDATES =

@@ -20,9 +20,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -40,11 +40,11 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 class MergedModelTest {
   private static final byte[] TOKENIZER = {'{', '}'};
@@ -154,9 +154,11 @@ class MergedModelTest {
         RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
     LowRank plain = Parts.lora(0, "output.dense", 5, 3);
     LowRank query = Parts.lora(1, "attention.self.query", 4, 16);
-    LowRank stabilised = new LowRank(1, query.path(), query.a(), query.b(), 16, true, 0, null);
+    LowRank stabilised =
+        new LowRank(1, query.path(), query.a(), query.b(), 16, true, 0, null, null);
     LowRank key = Parts.lora(2, "attention.self.key", 2, 7);
-    LowRank dora = new LowRank(2, key.path(), key.a(), key.b(), 7, false, 0, Parts.random(24));
+    LowRank dora =
+        new LowRank(2, key.path(), key.a(), key.b(), 7, false, 0, Parts.random(24), null);
     Path directory = write(Parts.adapter(List.of(plain, stabilised, dora)), tensors);
     try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
       for (String name : tensors.keySet()) {

@@ -23,11 +23,11 @@ import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.BaseWeights;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** Adapters with fresh random weights for the small BERT. */
 final class Parts {
@@ -78,6 +78,7 @@ final class Parts {
         alpha,
         false,
         0.1,
+        null,
         null);
   }
 

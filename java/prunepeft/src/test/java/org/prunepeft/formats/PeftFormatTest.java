@@ -27,9 +27,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
@@ -46,11 +46,11 @@ import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.AdapterPart.SingularValues;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 class PeftFormatTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -106,6 +106,7 @@ class PeftFormatTest {
               8,
               false,
               0,
+              null,
               null));
     }
     Path directory =
@@ -272,7 +273,7 @@ class PeftFormatTest {
             .getMessage()
             .contains("at least one LoRA module"));
     LowRank dora =
-        new LowRank(1, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24));
+        new LowRank(1, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null);
     TrainedAdapter half = Parts.adapter(List.of(lora, dora));
     assertTrue(
         assertThrows(IllegalArgumentException.class, () -> format.require(half))

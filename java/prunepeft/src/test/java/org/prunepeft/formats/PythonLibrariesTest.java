@@ -26,31 +26,31 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
-import org.prunepeft.io.internal.RunDirectory;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.ArchitecturesTest;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Models.Pretrained;
 import org.prunepeft.model.RandomCheckpoint;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.Torch;
-import org.prunepeft.train.internal.Head;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.head.Head;
 
 /**
  * Hugging Face's transformers, PEFT and AdapterHub's adapters load what is written and compute what

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
 public class ArchitecturesTest {
@@ -164,7 +164,8 @@ public class ArchitecturesTest {
         deberta(0, 24, false, new RelativeAttention(256, 512, true, true, true, true), null);
     try (PointerScope scope = new PointerScope()) {
       Deberta attention =
-          Deberta.read(new Weights(RandomCheckpoint.of(config, new Random()), config), config);
+          Deberta.read(
+              new EncoderWeights(RandomCheckpoint.of(config, new Random()), config), config);
       // By float32 arithmetic, as the library computes them.
       for (int distance = -511; distance < 512; distance++) {
         float size = Math.abs(distance) / 128f;

@@ -13,9 +13,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.AttentionKernels;
+import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.AttentionOp;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** Our attention beside LibTorch's. */
 class AttentionTest {

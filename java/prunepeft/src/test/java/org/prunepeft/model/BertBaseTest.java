@@ -19,11 +19,11 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.data.internal.Encoding;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.checkpoint.WordPieceVocabulary;
+import org.prunepeft.data.batch.Encoding;
+import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.io.internal.WordPieceVocabulary;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** BERT-base by what it was trained to do: filling gaps. */
 class BertBaseTest {

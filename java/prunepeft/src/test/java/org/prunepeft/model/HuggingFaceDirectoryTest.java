@@ -31,13 +31,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.WordPieceVocabulary;
+import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
-import org.prunepeft.io.internal.WordPieceVocabulary;
-import org.prunepeft.model.internal.HuggingFaceConfig;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** Models in directories as Hugging Face's library saves them, in all forms that these take. */
 class HuggingFaceDirectoryTest {

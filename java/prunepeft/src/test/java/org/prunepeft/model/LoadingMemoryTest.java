@@ -15,7 +15,6 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 
 /**
  * How the peak resident size of a process that loads a model grows with the model: by little more

@@ -18,11 +18,11 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /**
  * LoRA on every projection of every architecture computes what the checkpoint with W + scale·B·A in
@@ -89,7 +89,7 @@ class MergedLoraTest {
       // Measured, so that the rows of relative positions would be noticed among the tokens'.
       OutputMagnitudes magnitudes = new OutputMagnitudes();
       modules.begin(
-          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens()));
+          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens(), null));
       float[] ours = Torch.toFloats(encoder.forward(input, modules));
       try (Encoder whole = new PostNormEncoder(config, new MapCheckpoint("merged", folded))) {
         float[] expected = Torch.toFloats(whole.forward(input, Insertions.NONE));

@@ -19,11 +19,11 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.data.internal.Encoding;
-import org.prunepeft.data.internal.Tokenizer;
+import org.prunepeft.data.batch.Encoding;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.io.Assets;
 import org.prunepeft.io.MavenArtifact;
-import org.prunepeft.io.internal.Assets;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** MiniLM and bge-small, of LibTorch operations, against ONNX Runtime on the same file. */
 class OnnxModelsTest {

@@ -3,7 +3,6 @@ package org.prunepeft.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.List;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 
 /**
  * A reading of config.json for {@link ReferenceEncoder}, by the documentation of Hugging Face's

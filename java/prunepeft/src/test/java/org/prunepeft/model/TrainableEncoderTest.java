@@ -22,11 +22,11 @@ import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.torch.Torch;
 
 /** Gradients of an encoder's own weights against finite differences in float64. */
 class TrainableEncoderTest {

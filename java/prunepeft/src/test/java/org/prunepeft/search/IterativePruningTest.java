@@ -228,25 +228,16 @@ class IterativePruningTest {
   }
 
   @Test
-  void theLeastSpreadIsASettingAndCountsItself() {
-    // Spread 0.5 of a mean of 1.
-    Scores scores = new Scores().set("weight", "lora", 0.75, 1, 1.25);
+  void theLeastSpreadCountsItself() {
     PruningSettings settings = PruningSettings.of(1);
-    assertTrue(
-        oneRound(Scores.loraOnly(3), WEIGHT, settings.withSpreadThreshold(0.5), scores)
-            .leftOut()
-            .isEmpty());
-    assertEquals(
-        1,
-        oneRound(Scores.loraOnly(3), WEIGHT, settings.withSpreadThreshold(0.51), scores)
-            .leftOut()
-            .size());
+    // Spread 0.01 of the mean, and less.
+    Scores scores = new Scores().set("weight", "lora", 99.5, 100, 100.5);
+    assertTrue(oneRound(Scores.loraOnly(3), WEIGHT, settings, scores).leftOut().isEmpty());
+    scores = new Scores().set("weight", "lora", 99.5, 100.0625, 100.4375);
+    assertEquals(1, oneRound(Scores.loraOnly(3), WEIGHT, settings, scores).leftOut().size());
     assertEquals(
         Optional.of(LeftOut.TIED),
-        reading(
-                oneRound(Scores.loraOnly(3), WEIGHT, settings.withSpreadThreshold(0), new Scores()),
-                "weight",
-                "lora")
+        reading(oneRound(Scores.loraOnly(3), WEIGHT, settings, new Scores()), "weight", "lora")
             .leftOut());
   }
 
@@ -413,7 +404,7 @@ class IterativePruningTest {
         oneRound(
             Scores.loraOnly(3),
             Strategy.all(),
-            PruningSettings.of(1).withWeights(Weights.RELIABILITY).withSpreadThreshold(0.5),
+            PruningSettings.of(1).withWeights(Weights.RELIABILITY),
             halves(true, true).set("weight", "lora", 1, 1, 1));
     assertArrayEquals(
         new double[] {
@@ -589,12 +580,6 @@ class IterativePruningTest {
         "the budget must leave room for one module, the smallest of which has 10 parameters, got"
             + " 9");
     assertIllegal(() -> PruningSettings.of(9).withRounds(0), "rounds must be at least 1, got 0");
-    assertIllegal(
-        () -> PruningSettings.of(9).withSpreadThreshold(Double.NaN),
-        "the spread threshold must be at least 0 and below 1, got NaN");
-    assertIllegal(
-        () -> PruningSettings.of(9).withC(Double.POSITIVE_INFINITY),
-        "c must be a finite number, got Infinity");
     assertEquals(List.of(), scores.stages);
   }
 

@@ -171,13 +171,11 @@ class WarmUpTest {
 
   @Test
   void aSixteenthOfTheModulesGoesEachTurn() {
-    WarmUpSettings settings = WarmUpSettings.defaults();
     // 48, 24 and 12 modules: 3, 1.5 rounded up, 0.75 rounded up; 2 modules: at least 1.
-    assertEquals(3, settings.removedPerTurn(Scores.space(24)));
-    assertEquals(2, settings.removedPerTurn(Scores.space(12)));
-    assertEquals(1, settings.removedPerTurn(Scores.space(6)));
-    assertEquals(1, settings.removedPerTurn(Scores.space(1)));
-    assertEquals(5, settings.withRemovedPerTurn(5).removedPerTurn(Scores.space(24)));
+    assertEquals(3, WarmUpSettings.removedPerTurn(Scores.space(24)));
+    assertEquals(2, WarmUpSettings.removedPerTurn(Scores.space(12)));
+    assertEquals(1, WarmUpSettings.removedPerTurn(Scores.space(6)));
+    assertEquals(1, WarmUpSettings.removedPerTurn(Scores.space(1)));
   }
 
   @Test
@@ -187,11 +185,11 @@ class WarmUpTest {
         WarmUp.run(
             Scores.loraOnly(3),
             List.of(Criteria.WEIGHT),
-            WarmUpSettings.defaults().withRemovedPerTurn(5),
+            WarmUpSettings.defaults(),
             scores,
             SearchListener.NONE);
     assertEquals(
-        List.of(List.of("lora.0", "lora.1"), List.of()),
+        List.of(List.of("lora.0"), List.of("lora.1"), List.of()),
         strategy.warmUp().get().turns().stream().map(WarmUpTurn::removed).toList());
   }
 
@@ -241,9 +239,6 @@ class WarmUpTest {
   void wrongSettingsAreRefused() {
     WarmUpSettings settings = WarmUpSettings.defaults();
     assertIllegal(() -> settings.withTurns(0), "turns must be at least 1, got 0");
-    assertIllegal(
-        () -> settings.withRemovedPerTurn(0),
-        "modules removed in a turn must be at least 1, got 0");
     assertIllegalMentions(
         () -> WarmUp.run(Scores.space(2), List.of(), settings, new Scores(), SearchListener.NONE),
         "at least one criterion");

@@ -18,7 +18,6 @@ import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.torch.internal.Torch;
 
 class ComputeDeviceTest {
   @BeforeAll

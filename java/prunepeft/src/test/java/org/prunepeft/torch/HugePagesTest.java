@@ -10,7 +10,6 @@ import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
-import org.prunepeft.torch.internal.Torch;
 
 class HugePagesTest {
   private static final Path SETTING = Path.of("/sys/kernel/mm/transparent_hugepage/enabled");

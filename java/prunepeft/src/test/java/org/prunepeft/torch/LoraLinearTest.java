@@ -13,7 +13,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LoraPath;
-import org.prunepeft.torch.internal.Torch;
 
 /** The product with W by LibTorch gives what our own gives, in each direction. */
 class LoraLinearTest {

@@ -12,7 +12,6 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.kernels.Dropout;
-import org.prunepeft.torch.internal.Torch;
 
 /** Several adapters over one batch give what each gives on its rows alone. */
 class MultiLoraLinearTest {

@@ -13,8 +13,6 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.torch.internal.SerialAdapterOp;
-import org.prunepeft.torch.internal.Torch;
 
 /** Our operations in LibTorch's graph against LibTorch's autograd over plain operations. */
 class TapeTest {

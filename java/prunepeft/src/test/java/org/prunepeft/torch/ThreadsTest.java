@@ -18,7 +18,6 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Kernels;
-import org.prunepeft.torch.internal.Torch;
 
 /**
  * That one setting bounds LibTorch's threads, OpenBLAS's and ours, by counting those that were

@@ -15,8 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
-import org.prunepeft.torch.internal.Torch;
-import org.prunepeft.train.internal.Metrics;
+import org.prunepeft.torch.Torch;
 
 /** Evaluations against formulas that count and average in another way, and against LibTorch. */
 class EvaluationTest {

@@ -1,0 +1,223 @@
+package org.prunepeft.checkpoint;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.SafeTensors;
+
+/**
+ * A model as Hugging Face's library saves it.
+ *
+ * <table>
+ *   <caption>Files</caption>
+ *   <tr><th>name</th><th>content</th></tr>
+ *   <tr><td>config.json</td><td>model_type, sizes, ...</td></tr>
+ *   <tr><td>model.safetensors, or model.safetensors.index.json and shards</td><td>weights</td></tr>
+ *   <tr><td>tokenizer.json</td><td>the tokenizer; instead of it, BERT's may be vocab.txt, with {@code
+ *       do_lower_case}, {@code strip_accents} and {@code tokenize_chinese_chars} in
+ *       tokenizer_config.json</td></tr>
+ *   <tr><td>tokenizer_config.json, special_tokens_map.json, added_tokens.json</td><td>what Python's
+ *       class of the tokenizer is set to</td></tr>
+ * </table>
+ */
+public final class HuggingFaceDirectory {
+  public static final String CONFIG = "config.json";
+
+  private static final String WEIGHTS = "model.safetensors";
+  private static final String INDEX = "model.safetensors.index.json";
+  private static final String TOKENIZER = "tokenizer.json";
+  public static final String TOKENIZER_CONFIG = "tokenizer_config.json";
+  private static final String VOCABULARY = "vocab.txt";
+
+  private static final List<String> OF_TOKENIZER =
+      List.of(TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json");
+
+  /** Far more than any configuration has. */
+  private static final long MAX_CONFIG = 10_000_000;
+
+  /** Those of large vocabularies have some 20 MB. */
+  private static final long MAX_TOKENIZER = 200_000_000;
+
+  private static final ObjectMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(SerializationFeature.INDENT_OUTPUT)
+          .build();
+
+  private final Path directory;
+
+  public HuggingFaceDirectory(Path directory) {
+    this.directory = directory;
+  }
+
+  public Path path() {
+    return directory;
+  }
+
+  /**
+   * What config.json says.
+   *
+   * @return a JSON object
+   * @throws FormatException if it is missing or no JSON object
+   * @throws IOException if reading fails
+   */
+  public JsonNode config() throws IOException {
+    if (!Files.exists(directory.resolve(CONFIG))) {
+      throw new FormatException(directory + " is no model directory: it has no " + CONFIG);
+    }
+    return object(CONFIG);
+  }
+
+  private JsonNode object(String name) throws IOException {
+    Path file = directory.resolve(name);
+    try {
+      JsonNode node = JSON.readTree(bytes(name, MAX_CONFIG));
+      if (!node.isObject()) {
+        throw new FormatException(file + " holds no JSON object");
+      }
+      return node;
+    } catch (JsonProcessingException e) {
+      throw new FormatException(
+          "%s is no JSON: %s (line %d)"
+              .formatted(
+                  file,
+                  e.getOriginalMessage(),
+                  e.getLocation() == null ? 1 : e.getLocation().getLineNr()),
+          e);
+    }
+  }
+
+  private byte[] bytes(String name, long most) throws IOException {
+    Path file = directory.resolve(name);
+    if (Files.size(file) > most) {
+      throw new FormatException(
+          "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), most));
+    }
+    return Files.readAllBytes(file);
+  }
+
+  /**
+   * Opens the weights; values are read later, each by its position.
+   *
+   * @return to be closed by the caller
+   * @throws FormatException if there are none, or their files are not what the format allows
+   * @throws IOException if reading fails
+   */
+  public Checkpoint weights() throws IOException {
+    if (Files.exists(directory.resolve(WEIGHTS))) {
+      return SafeTensors.open(directory.resolve(WEIGHTS));
+    }
+    if (Files.exists(directory.resolve(INDEX))) {
+      return ShardedSafeTensors.open(directory.resolve(INDEX));
+    }
+    String others =
+        Files.exists(directory.resolve("pytorch_model.bin"))
+                || Files.exists(directory.resolve("pytorch_model.bin.index.json"))
+            ? "; convert its pytorch_model.bin in Python:"
+                + " AutoModel.from_pretrained(DIR).save_pretrained(DIR)"
+            : "";
+    throw new FormatException(
+        "%s has neither %s nor %s%s".formatted(directory, WEIGHTS, INDEX, others));
+  }
+
+  /**
+   * The tokenizer.
+   *
+   * @param wordPiece whether the architecture's tokenizer is BERT's, so that vocab.txt will do
+   * @return a tokenizer.json
+   * @throws FormatException if there is none
+   * @throws IOException if reading fails
+   */
+  public byte[] tokenizer(boolean wordPiece) throws IOException {
+    if (Files.exists(directory.resolve(TOKENIZER))) {
+      return bytes(TOKENIZER, MAX_TOKENIZER);
+    }
+    if (wordPiece && Files.exists(directory.resolve(VOCABULARY))) {
+      return wordPieceTokenizer();
+    }
+    throw new FormatException(
+        "%s has no %s%s; make one in Python: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+            .formatted(directory, TOKENIZER, wordPiece ? " and no " + VOCABULARY : ""));
+  }
+
+  /**
+   * What there is of the tokenizer beside tokenizer.json.
+   *
+   * @return contents by the files' names, as they are; may be empty
+   * @throws IOException if reading fails
+   */
+  public Map<String, byte[]> tokenizerFiles() throws IOException {
+    Map<String, byte[]> files = new TreeMap<>();
+    for (String name : OF_TOKENIZER) {
+      if (Files.exists(directory.resolve(name))) {
+        files.put(name, bytes(name, MAX_CONFIG));
+      }
+    }
+    return files;
+  }
+
+  private byte[] wordPieceTokenizer() throws IOException {
+    JsonNode settings =
+        Files.exists(directory.resolve(TOKENIZER_CONFIG))
+            ? object(TOKENIZER_CONFIG)
+            : JSON.createObjectNode();
+    JsonNode accents = settings.path("strip_accents");
+    byte[] vocabulary = bytes(VOCABULARY, MAX_TOKENIZER);
+    try {
+      return new WordPieceVocabulary(vocabulary)
+          .tokenizerJson(
+              settings.path("do_lower_case").asBoolean(true),
+              accents.isBoolean() ? accents.booleanValue() : null,
+              settings.path("tokenize_chinese_chars").asBoolean(true));
+    } catch (FormatException e) {
+      throw new FormatException(directory + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Writes a model: weights as float32 in one file, each file only as a whole, the configuration
+   * last.
+   *
+   * @param config content of config.json
+   * @param tokenizer content of tokenizer.json
+   * @param tokenizerFiles the tokenizer's other files, contents by name
+   * @throws IOException if writing fails, or the directory holds one of the files already
+   */
+  public void write(
+      Map<String, Object> config,
+      byte[] tokenizer,
+      Map<String, byte[]> tokenizerFiles,
+      Checkpoint weights)
+      throws IOException {
+    Files.createDirectories(directory);
+    List<String> names = new ArrayList<>(List.of(CONFIG, WEIGHTS, INDEX, TOKENIZER));
+    names.addAll(OF_TOKENIZER);
+    for (String name : names) {
+      if (Files.exists(directory.resolve(name))) {
+        throw new IOException(
+            "%s is there already; name a new directory".formatted(directory.resolve(name)));
+      }
+    }
+    SafeTensors.write(directory.resolve(WEIGHTS), weights);
+    AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
+    for (Map.Entry<String, byte[]> file : tokenizerFiles.entrySet()) {
+      AtomicFile.write(directory.resolve(file.getKey()), file.getValue());
+    }
+    String text = JSON.writeValueAsString(config) + "\n";
+    AtomicFile.write(directory.resolve(CONFIG), text.getBytes(StandardCharsets.UTF_8));
+  }
+}

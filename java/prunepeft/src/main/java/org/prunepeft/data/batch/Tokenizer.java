@@ -1,0 +1,178 @@
+package org.prunepeft.data.batch;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.util.PairList;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
+
+/**
+ * Turns texts into token ids as a model's {@code tokenizer.json} says, by Hugging Face's own
+ * library. Special tokens are added; what the file says about padding and truncation is overridden.
+ *
+ * <p>Any text is taken: of a long one only the first 64 characters a token of the maximum length
+ * are looked at (16 for each text of a pair), and what UTF-8 or a C string cannot hold, unpaired
+ * surrogates and NUL, is read as the replacement character U+FFFD.
+ *
+ * <p>Nothing is downloaded and nobody is told: loading this class sets the system properties {@code
+ * ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are set.
+ * The native library comes out of its archive into {@code ~/.djl.ai}, or where the environment
+ * variable {@code DJL_CACHE_DIR} points.
+ *
+ * <p>May be used by several threads at once. The owner closes it, which frees native memory.
+ */
+public final class Tokenizer implements AutoCloseable {
+  /** Room for the special tokens of a pair of texts and some text. */
+  private static final int SHORTEST = 8;
+
+  /** Far more than a token of natural language has, so that only what would be cut goes unread. */
+  private static final int CHARACTERS_PER_TOKEN = 64;
+
+  /**
+   * The same for each text of a pair. The library builds an encoding of every cut-off piece of one
+   * with every piece of the other, so its time grows with the product of the lengths.
+   */
+  private static final int CHARACTERS_PER_TOKEN_OF_PAIR = 16;
+
+  private static final char REPLACEMENT = '\uFFFD';
+
+  static {
+    setUnlessSet("ai.djl.offline");
+    setUnlessSet("OPT_OUT_TRACKING");
+  }
+
+  private final HuggingFaceTokenizer tokenizer;
+  private final int maxLength;
+
+  private Tokenizer(HuggingFaceTokenizer tokenizer, int maxLength) {
+    this.tokenizer = tokenizer;
+    this.maxLength = maxLength;
+  }
+
+  /**
+   * A tokenizer.
+   *
+   * @param tokenizerJson content of a {@code tokenizer.json}
+   * @param maxLength tokens that an encoding has at most, special ones included; 8 or more
+   * @throws IllegalArgumentException if maxLength is out of range
+   * @throws DataException if the content is not understood, or the native library not loaded
+   */
+  public static Tokenizer of(byte[] tokenizerJson, int maxLength) {
+    if (maxLength < SHORTEST) {
+      throw new IllegalArgumentException(
+          "maximum length must be at least %d tokens, got %d".formatted(SHORTEST, maxLength));
+    }
+    String length = Integer.toString(maxLength);
+    Map<String, String> options =
+        Map.of(
+            "padding",
+            "false",
+            "truncation",
+            "true",
+            "maxLength",
+            length,
+            "modelMaxLength",
+            length);
+    try {
+      return new Tokenizer(
+          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options),
+          maxLength);
+    } catch (EngineException | LinkageError e) {
+      throw new DataException(
+          "the native library of ai.djl.huggingface:tokenizers does not load; it needs Linux with"
+              + " glibc on x86-64 or arm64, and a directory to write to: set DJL_CACHE_DIR to one",
+          e);
+    } catch (IOException | RuntimeException e) {
+      throw new DataException(
+          "tokenizer.json (%d bytes) is not understood: %s; take the file again from the model"
+              .formatted(tokenizerJson.length, e.getMessage()),
+          e);
+    }
+  }
+
+  /**
+   * Encodes one text or a pair.
+   *
+   * @param text the text, or the first of two
+   * @param pair the second; null if there is none
+   * @return at most maxLength tokens; of a pair the longer text is cut first
+   * @throws IllegalStateException if the tokenizer is closed
+   */
+  public Encoding encode(String text, String pair) {
+    return encoding(
+        pair == null
+            ? tokenizer.encode(readable(text, CHARACTERS_PER_TOKEN))
+            : tokenizer.encode(
+                readable(text, CHARACTERS_PER_TOKEN_OF_PAIR),
+                readable(pair, CHARACTERS_PER_TOKEN_OF_PAIR)));
+  }
+
+  /** Encodes many at once, on all cores. */
+  List<Encoding> encode(List<Example> examples) {
+    List<String> singles = new ArrayList<>();
+    PairList<String, String> pairs = new PairList<>();
+    for (Example example : examples) {
+      if (example.pair() == null) {
+        singles.add(readable(example.text(), CHARACTERS_PER_TOKEN));
+      } else {
+        pairs.add(
+            readable(example.text(), CHARACTERS_PER_TOKEN_OF_PAIR),
+            readable(example.pair(), CHARACTERS_PER_TOKEN_OF_PAIR));
+      }
+    }
+    var ofSingles = singles.isEmpty() ? null : tokenizer.batchEncode(singles);
+    var ofPairs = pairs.isEmpty() ? null : tokenizer.batchEncode(pairs);
+    List<Encoding> encodings = new ArrayList<>(examples.size());
+    int single = 0;
+    int pair = 0;
+    for (Example example : examples) {
+      encodings.add(encoding(example.pair() == null ? ofSingles[single++] : ofPairs[pair++]));
+    }
+    return encodings;
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+  }
+
+  /** The part of a text that may be seen in its tokens, as valid Unicode without NUL. */
+  private String readable(String text, int charactersPerToken) {
+    int length = (int) Math.min(text.length(), (long) charactersPerToken * maxLength);
+    StringBuilder readable = new StringBuilder(length);
+    for (int i = 0; i < length; i++) {
+      char c = text.charAt(i);
+      if (Character.isHighSurrogate(c)
+          && i + 1 < text.length()
+          && Character.isLowSurrogate(text.charAt(i + 1))) {
+        readable.append(c).append(text.charAt(++i));
+      } else {
+        readable.append(c == 0 || Character.isSurrogate(c) ? REPLACEMENT : c);
+      }
+    }
+    return readable.toString();
+  }
+
+  private static Encoding encoding(ai.djl.huggingface.tokenizers.Encoding encoding) {
+    return new Encoding(ints(encoding.getIds()), ints(encoding.getTypeIds()));
+  }
+
+  private static int[] ints(long[] values) {
+    int[] ints = new int[values.length];
+    for (int i = 0; i < values.length; i++) {
+      ints[i] = Math.toIntExact(values[i]);
+    }
+    return ints;
+  }
+
+  private static void setUnlessSet(String property) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, "true");
+    }
+  }
+}

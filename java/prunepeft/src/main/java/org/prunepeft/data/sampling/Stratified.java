@@ -1,0 +1,117 @@
+package org.prunepeft.data.sampling;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.TaskKind;
+
+/** Samples that keep the distribution of the targets. */
+public final class Stratified {
+  private Stratified() {}
+
+  /**
+   * Draws without replacement. Of a class with c of the N examples, n·c/N are taken, rounded by the
+   * method of largest remainders; of equal remainders the lower label's comes first. The classes of
+   * a regression are tenths of the examples, from the lowest targets to the highest.
+   *
+   * @param examples to draw from
+   * @param kind what their targets are
+   * @param n how many, 0 to the number of examples
+   * @param seed of the draw
+   * @return n indices into the examples, ascending
+   * @throws IllegalArgumentException if n is out of range
+   */
+  public static List<Integer> sample(List<Example> examples, TaskKind kind, int n, long seed) {
+    if (n < 0 || n > examples.size()) {
+      throw new IllegalArgumentException(
+          "sample size must be in [0, %d], the number of examples, got %d"
+              .formatted(examples.size(), n));
+    }
+    SortedMap<Integer, List<Integer>> byLabel = new TreeMap<>();
+    int[] labels = kind == TaskKind.REGRESSION ? tenths(examples) : labels(examples);
+    for (int i = 0; i < examples.size(); i++) {
+      byLabel.computeIfAbsent(labels[i], label -> new ArrayList<>()).add(i);
+    }
+    SortedMap<Integer, Integer> counts = new TreeMap<>();
+    byLabel.forEach((label, indices) -> counts.put(label, indices.size()));
+    SortedMap<Integer, Integer> quotas = quotas(counts, n);
+    List<Integer> sample = new ArrayList<>(n);
+    byLabel.forEach(
+        (label, members) -> {
+          int[] indices = members.stream().mapToInt(Integer::intValue).toArray();
+          Shuffle.shuffle(indices, seed, label);
+          Arrays.stream(indices, 0, quotas.get(label)).forEach(sample::add);
+        });
+    sample.sort(null);
+    return sample;
+  }
+
+  /**
+   * Moves a sample out of a list, which keeps the rest in its order.
+   *
+   * @param pool to draw from; changed
+   * @return the sample in random order
+   */
+  public static List<Example> draw(List<Example> pool, TaskKind kind, int n, long seed) {
+    int[] indices = sample(pool, kind, n, seed).stream().mapToInt(Integer::intValue).toArray();
+    Set<Integer> drawn = new HashSet<>();
+    Arrays.stream(indices).forEach(drawn::add);
+    // Labels are streams of the seed in sampling, and they are not negative.
+    Shuffle.shuffle(indices, seed, -1);
+    List<Example> examples = Arrays.stream(indices).mapToObj(pool::get).toList();
+    List<Example> rest =
+        IntStream.range(0, pool.size())
+            .filter(i -> !drawn.contains(i))
+            .mapToObj(pool::get)
+            .toList();
+    pool.clear();
+    pool.addAll(rest);
+    return examples;
+  }
+
+  /**
+   * How many of each class a sample has; see {@link #sample}.
+   *
+   * @param counts of the classes
+   * @param n size of the sample, 0 or more
+   */
+  static SortedMap<Integer, Integer> quotas(SortedMap<Integer, Integer> counts, int n) {
+    long all = counts.values().stream().mapToLong(Integer::longValue).sum();
+    SortedMap<Integer, Integer> quotas = new TreeMap<>();
+    counts.forEach((label, count) -> quotas.put(label, (int) ((long) n * count / all)));
+    int left = n - quotas.values().stream().mapToInt(Integer::intValue).sum();
+    // A stable sort of ascending labels: ties stay with the lower label.
+    counts.keySet().stream()
+        .sorted(
+            Comparator.comparingLong((Integer label) -> (long) n * counts.get(label) % all)
+                .reversed())
+        .limit(left)
+        .forEach(label -> quotas.merge(label, 1, Integer::sum));
+    return quotas;
+  }
+
+  private static int[] labels(List<Example> examples) {
+    return examples.stream().mapToInt(Example::label).toArray();
+  }
+
+  /** Of equal targets, those that come first are lower. */
+  private static int[] tenths(List<Example> examples) {
+    List<Integer> order =
+        IntStream.range(0, examples.size())
+            .boxed()
+            .sorted(Comparator.comparingDouble((Integer i) -> examples.get(i).target()))
+            .toList();
+    int[] tenths = new int[examples.size()];
+    for (int rank = 0; rank < tenths.length; rank++) {
+      tenths[order.get(rank)] = (int) (10L * rank / tenths.length);
+    }
+    return tenths;
+  }
+}

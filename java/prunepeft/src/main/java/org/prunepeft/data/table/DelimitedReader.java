@@ -1,0 +1,148 @@
+package org.prunepeft.data.table;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.dataformat.csv.CsvFactory;
+import com.fasterxml.jackson.dataformat.csv.CsvParser;
+import com.fasterxml.jackson.dataformat.csv.CsvSchema;
+import java.io.IOException;
+import java.io.Reader;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.prunepeft.data.DataException;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.text.Spelling;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Cells between commas or tabs. All rows have as many as the first; blank lines are no rows. */
+final class DelimitedReader implements TableReader {
+  private static final Logger LOG = LoggerFactory.getLogger(DelimitedReader.class);
+
+  private static final CsvFactory CSV =
+      CsvFactory.builder()
+          .streamReadConstraints(
+              StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
+          .build();
+
+  private final String name;
+  private final CsvParser parser;
+  private final boolean header;
+  private final boolean lenient;
+  private final int width;
+  private final int[] wanted;
+  private long line;
+
+  /** Without a header the first row, which was read to see how many columns there are. */
+  private List<String> pending;
+
+  DelimitedReader(
+      Reader in, String name, char separator, List<String> columns, boolean header, boolean lenient)
+      throws IOException {
+    this.name = name;
+    this.header = header;
+    this.lenient = lenient;
+    CsvSchema schema = CsvSchema.emptySchema().withColumnSeparator(separator);
+    parser = CSV.createParser(in);
+    parser.enable(CsvParser.Feature.WRAP_AS_ARRAY);
+    parser.setSchema(separator == '\t' ? schema.withoutQuoteChar() : schema);
+    begin();
+    List<String> first = row();
+    if (first == null) {
+      throw new DataException(name + " is empty; a file of examples has a row for each");
+    }
+    width = first.size();
+    wanted = columns.stream().mapToInt(column -> index(column, first)).toArray();
+    pending = header ? null : first;
+  }
+
+  private void begin() throws IOException {
+    // The array of all rows.
+    parser.nextToken();
+  }
+
+  private int index(String column, List<String> first) {
+    int named = header ? first.indexOf(column) : -1;
+    if (named >= 0) {
+      if (first.lastIndexOf(column) > named) {
+        throw new DataException(
+            "%s has two columns named '%s'; name it by its number, %d or %d"
+                .formatted(name, column, named + 1, first.lastIndexOf(column) + 1));
+      }
+      return named;
+    }
+    if (column.matches("[0-9]{1,6}")) {
+      int number = Integer.parseInt(column);
+      if (number >= 1 && number <= first.size()) {
+        return number - 1;
+      }
+      throw new IllegalArgumentException(
+          "%s has the columns 1 to %d, but column %s is asked for"
+              .formatted(name, first.size(), column));
+    }
+    throw new IllegalArgumentException(
+        header
+            ? "%s: %s (or their numbers, 1 to %d)"
+                .formatted(name, Spelling.unknown("column", column, first), first.size())
+            : "%s is read without a header, so its columns are numbers, 1 to %d, but column '%s' is asked for"
+                .formatted(name, first.size(), column));
+  }
+
+  @Override
+  public List<String> next() throws IOException {
+    List<String> row = pending == null ? row() : pending;
+    pending = null;
+    while (row != null && leftOut(row)) {
+      row = row();
+    }
+    if (row == null) {
+      return null;
+    }
+    if (row.size() != width && !lenient) {
+      throw new DataException(
+          "%s, line %d: a row must have as many columns as the first, %d, got %d"
+              .formatted(name, line, width, row.size()));
+    }
+    return IntStream.of(wanted).mapToObj(row::get).toList();
+  }
+
+  private boolean leftOut(List<String> row) {
+    boolean blank = width > 1 && row.size() == 1 && row.get(0).isBlank();
+    boolean damaged = !blank && lenient && row.size() < width;
+    if (damaged) {
+      LOG.warn("{}, line {}: left out, it has {} of {} columns", name, line, row.size(), width);
+    }
+    return blank || damaged;
+  }
+
+  private List<String> row() throws IOException {
+    try {
+      if (parser.nextToken() != JsonToken.START_ARRAY) {
+        return null;
+      }
+      line = parser.currentLocation().getLineNr();
+      List<String> cells = new ArrayList<>();
+      while (parser.nextToken() == JsonToken.VALUE_STRING) {
+        cells.add(parser.getText());
+      }
+      return cells;
+    } catch (JsonProcessingException e) {
+      throw new FormatException(
+          "%s, line %d: the row is not understood as CSV: %s"
+              .formatted(name, line, e.getOriginalMessage()),
+          e);
+    }
+  }
+
+  @Override
+  public long line() {
+    return line;
+  }
+
+  @Override
+  public void close() throws IOException {
+    parser.close();
+  }
+}

@@ -1,0 +1,245 @@
+package org.prunepeft.data.table;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Schema;
+import org.prunepeft.files.Utf8Reader;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.text.Reason;
+
+/**
+ * A file of examples, a row each, in a {@link TableFormat}; read once, from its beginning. Texts
+ * and labels with a NUL or half a surrogate pair are refused, which no tokenizer takes.
+ */
+public final class ExampleFile implements Closeable {
+  private final String name;
+  private final Columns columns;
+  private final boolean labelled;
+  private final TableReader reader;
+
+  private ExampleFile(String name, Columns columns, boolean labelled, TableReader reader) {
+    this.name = name;
+    this.columns = columns;
+    this.labelled = labelled;
+    this.reader = reader;
+  }
+
+  /**
+   * An example as it is in the file.
+   *
+   * @param line where its row begins, from 1
+   * @param text the text, or the first of two
+   * @param pair the second; null for single texts
+   * @param label without spaces around it; null if it was not asked for
+   */
+  public record Row(long line, String text, String pair, String label) {
+    /** The example without its label. */
+    public Example unlabelled() {
+      return new Example(text, pair, Example.UNLABELLED);
+    }
+  }
+
+  /**
+   * Opens a file; its owner closes it.
+   *
+   * @param file whose name tells its format
+   * @param columns where texts and labels are
+   * @param labelled whether labels are read; without, there need be none
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name tells no format, or a column is not there
+   */
+  public static ExampleFile open(Path file, Columns columns, boolean labelled) {
+    return open(file, columns, labelled, false);
+  }
+
+  /** Opens a file with labels; rows of a table that are too short are left out, with a warning. */
+  public static ExampleFile openLenient(Path file, Columns columns) {
+    return open(file, columns, true, true);
+  }
+
+  private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
+    TableFormat format =
+        TableFormat.of(file)
+            .orElseThrow(
+                () -> new IllegalArgumentException(file + " is not read: " + remedy(file)));
+    InputStream in;
+    try {
+      if (Files.isDirectory(file)) {
+        throw new DataException("can't read %s: it is a directory".formatted(file));
+      }
+      if (format == TableFormat.PARQUET) {
+        TableReader reader = new ParquetTable(file, columns.names(labelled));
+        return new ExampleFile(file.toString(), columns, labelled, reader);
+      }
+      in = Files.newInputStream(file);
+    } catch (IOException e) {
+      throw unreadable(file.toString(), e);
+    }
+    return open(in, file.toString(), format, columns, labelled, lenient);
+  }
+
+  /** What to do with a file whose name tells no format. */
+  private static String remedy(Path file) {
+    String name = file.toString().toLowerCase(Locale.ROOT);
+    if (name.endsWith(".arrow")) {
+      return "write Parquet in Python: datasets.Dataset.from_file(\"%s\").to_parquet(\"train.parquet\")"
+          .formatted(file);
+    }
+    if (name.matches(".*\\.(gz|bz2|xz|zst|zip)")) {
+      return "unpack it";
+    }
+    if (name.matches(".*\\.(xlsx?|ods)")) {
+      return "save the sheet as .csv";
+    }
+    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet";
+  }
+
+  /**
+   * The files that a name stands for: the file itself, or all shards of a Parquet table.
+   *
+   * @throws DataException if a shard is missing
+   */
+  public static List<Path> files(Path file) {
+    try {
+      return TableFormat.of(file).equals(Optional.of(TableFormat.PARQUET))
+          ? ParquetTable.shards(file)
+          : List.of(file);
+    } catch (IOException e) {
+      throw unreadable(file.toString(), e);
+    }
+  }
+
+  /**
+   * All examples of a file, labelled.
+   *
+   * @param schema that knows the labels
+   * @return 1 or more
+   * @throws DataException if it can't be read, is damaged, or has a label that is not known
+   * @throws IllegalArgumentException if the name tells no format, or a column is not there
+   */
+  public static List<Example> labelled(Path file, Columns columns, Schema schema) {
+    try (ExampleFile examples = open(file, columns, true)) {
+      return new LabelReader(schema).examples(file, examples.rows());
+    }
+  }
+
+  private static ExampleFile open(
+      InputStream in,
+      String name,
+      TableFormat format,
+      Columns columns,
+      boolean labelled,
+      boolean lenient) {
+    Utf8Reader text = new Utf8Reader(in, name);
+    try {
+      TableReader reader =
+          format.reader(text, name, columns.names(labelled), columns.header(), lenient);
+      return new ExampleFile(name, columns, labelled, reader);
+    } catch (IOException | RuntimeException e) {
+      try {
+        text.close();
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e instanceof IOException io ? unreadable(name, io) : (RuntimeException) e;
+    }
+  }
+
+  /**
+   * The next row, if there is one.
+   *
+   * @throws DataException if it is damaged; the message names the line
+   */
+  public Optional<Row> next() {
+    List<String> cells;
+    try {
+      cells = reader.next();
+    } catch (IOException e) {
+      throw unreadable(name, e);
+    }
+    if (cells == null) {
+      return Optional.empty();
+    }
+    List<String> names = columns.names(labelled);
+    for (int i = 0; i < cells.size(); i++) {
+      requireCharacters(cells.get(i), names.get(i));
+    }
+    String label = labelled ? cells.get(cells.size() - 1).strip() : null;
+    if (labelled && label.isEmpty()) {
+      throw new DataException(
+          "%s, line %d: the label, column '%s', is empty"
+              .formatted(name, reader.line(), columns.label()));
+    }
+    return Optional.of(
+        new Row(reader.line(), cells.get(0), columns.pair() == null ? null : cells.get(1), label));
+  }
+
+  /**
+   * All rows that are left.
+   *
+   * @return 1 or more
+   * @throws DataException if there are none, or one is damaged
+   */
+  public List<Row> rows() {
+    List<Row> rows = new ArrayList<>();
+    for (Optional<Row> row = next(); row.isPresent(); row = next()) {
+      rows.add(row.get());
+    }
+    if (rows.isEmpty()) {
+      throw new DataException(name + " has no rows; a file of examples has one for each");
+    }
+    return rows;
+  }
+
+  /** The names of the label's classes by their numbers, where the file says them; else none. */
+  public List<String> classes() {
+    return reader.classes(columns.label());
+  }
+
+  private void requireCharacters(String cell, String column) {
+    for (int i = 0; i < cell.length(); i++) {
+      char c = cell.charAt(i);
+      if (Character.isHighSurrogate(c)
+          && i + 1 < cell.length()
+          && Character.isLowSurrogate(cell.charAt(i + 1))) {
+        i++;
+      } else if (c == 0 || Character.isSurrogate(c)) {
+        throw new DataException(
+            "%s, line %d, column '%s': %s at character %d is not text; take it out"
+                .formatted(
+                    name,
+                    reader.line(),
+                    column,
+                    c == 0 ? "a NUL" : "half a surrogate pair, \\u%04x,".formatted((int) c),
+                    i + 1));
+      }
+    }
+  }
+
+  private static DataException unreadable(String name, IOException e) {
+    return new DataException(
+        e instanceof FormatException
+            ? e.getMessage()
+            : "can't read %s: %s".formatted(name, Reason.of(name, e)),
+        e);
+  }
+
+  @Override
+  public void close() {
+    try {
+      reader.close();
+    } catch (IOException e) {
+      throw unreadable(name, e);
+    }
+  }
+}

@@ -1,0 +1,109 @@
+package org.prunepeft.data.table;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.Reader;
+import java.util.ArrayList;
+import java.util.List;
+import org.prunepeft.data.DataException;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.text.Spelling;
+
+/** A JSON object a line; blank lines are passed over. Numbers and booleans are read as written. */
+final class JsonLinesReader implements TableReader {
+  private static final JsonMapper JSON =
+      JsonMapper.builder(
+              JsonFactory.builder()
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder().maxStringLength(Integer.MAX_VALUE).build())
+                  .build())
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
+          .build();
+
+  private final BufferedReader in;
+  private final String name;
+  private final List<String> columns;
+  private long line;
+
+  JsonLinesReader(Reader in, String name, List<String> columns) {
+    this.in = new BufferedReader(in);
+    this.name = name;
+    this.columns = List.copyOf(columns);
+  }
+
+  @Override
+  public List<String> next() throws IOException {
+    String text;
+    do {
+      text = in.readLine();
+      line++;
+    } while (text != null && text.isBlank());
+    if (text == null) {
+      return null;
+    }
+    JsonNode object = parse(text);
+    List<String> cells = new ArrayList<>(columns.size());
+    for (String column : columns) {
+      cells.add(cell(object, column));
+    }
+    return cells;
+  }
+
+  private JsonNode parse(String text) throws IOException {
+    JsonNode node;
+    try {
+      node = JSON.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw new FormatException(
+          "%s, line %d: a JSON object is needed: %s"
+              .formatted(name, line, e.getOriginalMessage().lines().findFirst().orElse("")),
+          e);
+    }
+    if (!node.isObject()) {
+      throw new FormatException(
+          "%s, line %d: each line must be a JSON object, got %s; jq -c '.[]' makes lines of an array"
+              .formatted(
+                  name, line, node.getNodeType().toString().toLowerCase(java.util.Locale.ROOT)));
+    }
+    return node;
+  }
+
+  private String cell(JsonNode object, String column) {
+    JsonNode value = object.get(column);
+    if (value == null) {
+      List<String> names = new ArrayList<>();
+      object.fieldNames().forEachRemaining(names::add);
+      throw new IllegalArgumentException(
+          "%s, line %d: %s".formatted(name, line, Spelling.unknown("column", column, names)));
+    }
+    if (!value.isValueNode() || value.isNull()) {
+      throw new DataException(
+          "%s, line %d: '%s' must be a text or a number, got %s"
+              .formatted(
+                  name,
+                  line,
+                  column,
+                  value.isNull() ? "null" : value.isArray() ? "an array" : "an object"));
+    }
+    return value.asText();
+  }
+
+  @Override
+  public long line() {
+    return line;
+  }
+
+  @Override
+  public void close() throws IOException {
+    in.close();
+  }
+}

@@ -1,0 +1,273 @@
+package org.prunepeft.data.table;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.apache.parquet.ParquetReadOptions;
+import org.apache.parquet.column.page.PageReadStore;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.example.data.simple.convert.GroupRecordConverter;
+import org.apache.parquet.hadoop.ParquetFileReader;
+import org.apache.parquet.hadoop.metadata.BlockMetaData;
+import org.apache.parquet.hadoop.metadata.ColumnChunkMetaData;
+import org.apache.parquet.hadoop.metadata.FileMetaData;
+import org.apache.parquet.io.ColumnIOFactory;
+import org.apache.parquet.io.LocalInputFile;
+import org.apache.parquet.io.RecordReader;
+import org.apache.parquet.schema.LogicalTypeAnnotation;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.PrimitiveType;
+import org.apache.parquet.schema.Type;
+import org.prunepeft.data.DataException;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.text.Spelling;
+
+/**
+ * Columns of a Parquet file: texts, numbers and truth values. Of a set of shards, {@code
+ * train-00000-of-00003.parquet} as Hugging Face's hub has them, the first stands for all. Rows
+ * count as lines. Whole numbers that stand for classes by {@link ClassLabels} are read as the names
+ * of these, all but -1.
+ */
+final class ParquetTable implements TableReader {
+  /** By which the hub marks labels that are kept back. */
+  private static final String WITHHELD = "-1";
+
+  private static final Pattern SHARD = Pattern.compile("(.*-)(\\d{5})(-of-)(\\d{5})(\\.parquet)");
+
+  static {
+    // Read from the class path; module-info tells why.
+    ClassLoader loader = ParquetTable.class.getClassLoader();
+    ParquetTable.class.getModule().addReads(loader.getUnnamedModule());
+  }
+
+  private final List<String> columns;
+  private final List<Path> shards;
+  private final ParquetReadOptions options =
+      ParquetReadOptions.builder().withCodecFactory(new ParquetCodecs()).build();
+  private int shard;
+  private ParquetFileReader file;
+  private MessageType schema;
+
+  /** By column, the names that its whole numbers stand for. */
+  private Map<String, List<String>> classes;
+
+  private RecordReader<Group> rows;
+  private long left;
+  private long line;
+
+  /**
+   * @throws FormatException if it is no Parquet file, or a shard is missing
+   * @throws IllegalArgumentException if a column is not there or holds something else
+   * @throws IOException if reading fails
+   */
+  ParquetTable(Path file, List<String> columns) throws IOException {
+    this.columns = List.copyOf(columns);
+    shards = shards(file);
+    open();
+  }
+
+  /** The file, or it and those of its set. */
+  static List<Path> shards(Path first) throws IOException {
+    Matcher name = SHARD.matcher(first.getFileName().toString());
+    if (!name.matches()) {
+      return List.of(first);
+    }
+    if (Integer.parseInt(name.group(2)) != 0) {
+      throw new IllegalArgumentException(
+          "%s is one shard of several; name the first, %s00000-of-%s%s, and all are read"
+              .formatted(first, name.group(1), name.group(4), name.group(5)));
+    }
+    List<Path> shards = new ArrayList<>();
+    for (int i = 0; i < Math.max(1, Integer.parseInt(name.group(4))); i++) {
+      Path shard =
+          first.resolveSibling(
+              "%s%05d-of-%s%s".formatted(name.group(1), i, name.group(4), name.group(5)));
+      if (i > 0 && !Files.exists(shard)) {
+        throw new FormatException(
+            "%s is missing; %s says that there are %d shards"
+                .formatted(shard, first, Integer.parseInt(name.group(4))));
+      }
+      shards.add(shard);
+    }
+    return shards;
+  }
+
+  private void open() throws IOException {
+    Path path = shards.get(shard);
+    FileMetaData metadata;
+    try {
+      file = ParquetFileReader.open(new LocalInputFile(path), options);
+      metadata = file.getFooter().getFileMetaData();
+    } catch (NoSuchFileException e) {
+      throw e;
+    } catch (IOException | RuntimeException e) {
+      throw damaged(e);
+    }
+    try {
+      requireCodecs(path);
+      MessageType whole = metadata.getSchema();
+      classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
+      List<Type> wanted = new ArrayList<>();
+      for (String column : columns) {
+        wanted.add(column(path, whole, column));
+      }
+      schema = new MessageType(whole.getName(), wanted);
+      file.setRequestedSchema(schema);
+    } catch (IllegalArgumentException e) {
+      throw e; // says what of the file is not as it was asked for
+    } catch (RuntimeException e) {
+      throw damaged(e);
+    }
+  }
+
+  private void requireCodecs(Path path) {
+    for (BlockMetaData block : file.getRowGroups()) {
+      for (ColumnChunkMetaData chunk : block.getColumns()) {
+        if (!ParquetCodecs.READABLE.contains(chunk.getCodec())) {
+          throw new IllegalArgumentException(
+              "%s is compressed by %s; write it with one of %s"
+                  .formatted(path, chunk.getCodec(), ParquetCodecs.READABLE));
+        }
+      }
+    }
+  }
+
+  private static Type column(Path path, MessageType whole, String name) {
+    if (!whole.containsField(name)) {
+      throw new IllegalArgumentException(
+          "%s: %s"
+              .formatted(
+                  path,
+                  Spelling.unknown(
+                      "column", name, whole.getFields().stream().map(Type::getName).toList())));
+    }
+    Type type = whole.getType(name);
+    if (!readable(type)) {
+      throw new IllegalArgumentException(
+          "%s: column '%s' must hold texts, numbers or truth values, its type is %s"
+              .formatted(path, name, type));
+    }
+    return type;
+  }
+
+  private static boolean readable(Type type) {
+    if (!type.isPrimitive() || type.isRepetition(Type.Repetition.REPEATED)) {
+      return false;
+    }
+    LogicalTypeAnnotation meaning = type.getLogicalTypeAnnotation();
+    return switch (type.asPrimitiveType().getPrimitiveTypeName()) {
+      case BOOLEAN, FLOAT, DOUBLE -> meaning == null;
+      case INT32, INT64 ->
+          meaning == null
+              || meaning instanceof LogicalTypeAnnotation.IntLogicalTypeAnnotation integer
+                  && integer.isSigned();
+      case BINARY ->
+          meaning == null
+              || meaning instanceof LogicalTypeAnnotation.StringLogicalTypeAnnotation
+              || meaning instanceof LogicalTypeAnnotation.EnumLogicalTypeAnnotation;
+      default -> false;
+    };
+  }
+
+  @Override
+  public List<String> next() throws IOException {
+    Group row;
+    try {
+      while (left == 0) {
+        PageReadStore pages = file.readNextRowGroup();
+        if (pages != null) {
+          left = pages.getRowCount();
+          rows =
+              new ColumnIOFactory()
+                  .getColumnIO(schema)
+                  .getRecordReader(pages, new GroupRecordConverter(schema));
+        } else if (shard + 1 < shards.size()) {
+          file.close();
+          shard++;
+          line = 0;
+          open();
+        } else {
+          return null;
+        }
+      }
+      left--;
+      line++;
+      row = rows.read();
+    } catch (FormatException e) {
+      throw e;
+    } catch (IOException | RuntimeException e) {
+      throw damaged(e);
+    }
+    List<String> cells = new ArrayList<>();
+    for (int i = 0; i < columns.size(); i++) {
+      cells.add(cell(row, i));
+    }
+    return cells;
+  }
+
+  private String cell(Group row, int column) throws FormatException {
+    if (row.getFieldRepetitionCount(column) == 0) {
+      throw new DataException(
+          "%s, line %d: '%s' must be a text or a number, got null"
+              .formatted(shards.get(shard), line, columns.get(column)));
+    }
+    PrimitiveType type = schema.getType(column).asPrimitiveType();
+    if (type.getPrimitiveTypeName() != PrimitiveType.PrimitiveTypeName.BINARY) {
+      List<String> names = classes(columns.get(column));
+      return names.isEmpty() ? row.getValueToString(column, 0) : name(row, column, names);
+    }
+    ByteBuffer bytes = row.getBinary(column, 0).toByteBuffer();
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+    } catch (CharacterCodingException e) {
+      throw new FormatException(
+          "%s, line %d: '%s' is not UTF-8".formatted(shards.get(shard), line, columns.get(column)),
+          e);
+    }
+  }
+
+  /** The class's name, where the cell is its number. */
+  private String name(Group row, int column, List<String> names) {
+    String value = row.getValueToString(column, 0);
+    if (value.equals(WITHHELD)) {
+      return value;
+    }
+    try {
+      return names.get(Integer.parseInt(value));
+    } catch (NumberFormatException | IndexOutOfBoundsException e) {
+      throw new DataException(
+          "%s, line %d: '%s' must be the number of one of the file's %d classes, 0 or more, got %s"
+              .formatted(shards.get(shard), line, columns.get(column), names.size(), value),
+          e);
+    }
+  }
+
+  @Override
+  public List<String> classes(String column) {
+    return classes.getOrDefault(column, List.of());
+  }
+
+  private FormatException damaged(Exception e) {
+    return new FormatException(
+        "%s is no Parquet file or is damaged: %s".formatted(shards.get(shard), e.getMessage()), e);
+  }
+
+  @Override
+  public long line() {
+    return line;
+  }
+
+  @Override
+  public void close() throws IOException {
+    file.close();
+  }
+}

@@ -1,0 +1,26 @@
+package org.prunepeft.data.table;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.util.List;
+import org.prunepeft.data.DataException;
+
+/** Rows of a file, of which some columns are wanted. */
+interface TableReader extends Closeable {
+  /**
+   * The wanted cells of the next row, in the order in which the columns were named; null at the
+   * end.
+   *
+   * @throws DataException if the row has not what is wanted; names the line
+   * @throws IOException if the file can't be read or is not of its format
+   */
+  List<String> next() throws IOException;
+
+  /** The names of a column's classes by their numbers, where the file says them; else none. */
+  default List<String> classes(String column) {
+    return List.of();
+  }
+
+  /** The line in which the row that was read last begins, from 1. */
+  long line();
+}

@@ -1,0 +1,63 @@
+package org.prunepeft.data.task;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.TaskKind;
+
+/**
+ * A task of the user's own: files of examples: TSV, CSV, JSON Lines or Parquet, as their names end.
+ *
+ * @param train to train on; of it also come the parts that have no file of their own
+ * @param validation to choose the best epoch by; null: a part of the training file
+ * @param test to report on; null: a part of the training file
+ * @param columns where texts and labels are, in all files
+ * @param kind whether labels are names of classes or numbers to be predicted
+ * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and macro
+ *     F1, or both correlations
+ */
+public record DataFiles(
+    Path train, Path validation, Path test, Columns columns, TaskKind kind, List<Metric> metrics) {
+  /**
+   * Copies the list and puts the default in place of none.
+   *
+   * @throws IllegalArgumentException if a metric is not for such a task
+   */
+  public DataFiles {
+    Objects.requireNonNull(train, "train");
+    Objects.requireNonNull(columns, "columns");
+    Objects.requireNonNull(kind, "kind");
+    metrics =
+        metrics.isEmpty()
+            ? kind == TaskKind.REGRESSION
+                ? List.of(Metric.PEARSON, Metric.SPEARMAN)
+                : List.of(Metric.ACCURACY, Metric.MACRO_F1)
+            : List.copyOf(metrics);
+    for (Metric metric : metrics) {
+      if (metric.kind() != kind) {
+        throw new IllegalArgumentException(
+            "%s does not measure a %s".formatted(metric.label(), kind.problemType()));
+      }
+    }
+  }
+
+  /** {@return what a run on the files is called: the training file's name, or its directory's} */
+  public String name() {
+    Path file = train.toAbsolutePath().normalize();
+    String stem = DatasetDirectory.stem(file);
+    Path parent = file.getParent();
+    Path directory = parent.getFileName();
+    if (directory != null && directory.toString().equals("data") && parent.getParent() != null) {
+      directory = parent.getParent().getFileName();
+    }
+    return stem.equals("train") && directory != null ? directory.toString() : stem;
+  }
+
+  /** {@return the task} Files are read by {@link Task#load}. */
+  public Task task() {
+    return new FileTask(this);
+  }
+}

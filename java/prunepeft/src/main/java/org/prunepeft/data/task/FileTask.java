@@ -1,0 +1,144 @@
+package org.prunepeft.data.task;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.sampling.Splits;
+import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.table.ExampleFile.Row;
+import org.prunepeft.data.table.LabelReader;
+
+/** A task of the user's own files. */
+public final class FileTask implements Task {
+  private final DataFiles files;
+
+  public FileTask(DataFiles files) {
+    this.files = files;
+  }
+
+  @Override
+  public String name() {
+    return files.name();
+  }
+
+  @Override
+  public String description() {
+    return "%s by column %s".formatted(files.kind().problemType(), files.columns().label());
+  }
+
+  @Override
+  public String source() {
+    return files.train().toString();
+  }
+
+  @Override
+  public String licence() {
+    return "the user's own";
+  }
+
+  @Override
+  public TaskKind kind() {
+    return files.kind();
+  }
+
+  @Override
+  public int textColumns() {
+    return files.columns().texts();
+  }
+
+  @Override
+  public List<Metric> metrics() {
+    return files.metrics();
+  }
+
+  @Override
+  public List<Path> files() {
+    return Stream.of(files.train(), files.validation(), files.test())
+        .filter(Objects::nonNull)
+        .flatMap(file -> ExampleFile.files(file).stream())
+        .toList();
+  }
+
+  @Override
+  public Dataset load(SplitSizes sizes, long seed) {
+    List<Row> rows;
+    List<String> classes;
+    try (ExampleFile examples = ExampleFile.open(files.train(), files.columns(), true)) {
+      rows = examples.rows();
+      classes = examples.classes();
+    }
+    Schema schema =
+        Schema.of(this, kind() == TaskKind.REGRESSION ? List.of() : labels(rows, classes));
+    LabelReader labels = new LabelReader(schema);
+    List<Example> train = labels.examples(files.train(), rows);
+    requireVariety(train);
+    return new Splits(
+            name(),
+            schema,
+            train,
+            optional(files.validation(), labels),
+            optional(files.test(), labels))
+        .draw(sizes, seed);
+  }
+
+  private List<Example> optional(Path file, LabelReader labels) {
+    return file == null ? null : labels.examples(file, rows(file));
+  }
+
+  private List<Row> rows(Path file) {
+    try (ExampleFile examples = ExampleFile.open(file, files.columns(), true)) {
+      return examples.rows();
+    }
+  }
+
+  /**
+   * The names of the classes, in order: as the file numbers them, by value if all are whole
+   * numbers, else as words.
+   */
+  private List<String> labels(List<Row> rows, List<String> classes) {
+    Map<String, Long> distinct = new TreeMap<>();
+    rows.forEach(row -> distinct.merge(row.label(), 1L, Long::sum));
+    List<String> labels = new ArrayList<>(distinct.keySet());
+    if (labels.size() == 1) {
+      throw new DataException(
+          "%s: all %d labels, column '%s', are '%s'; a classification needs at least 2 classes"
+              .formatted(files.train(), rows.size(), files.columns().label(), labels.get(0)));
+    }
+    if (!classes.isEmpty()) {
+      return classes.stream().filter(distinct::containsKey).toList();
+    }
+    if (labels.size() > rows.size() / 2 && labels.stream().allMatch(LabelReader::isNumber)) {
+      throw new IllegalArgumentException(
+          "%s has %d different numbers in %d labels, column '%s'; if the number itself is to be predicted, say --do-regression"
+              .formatted(files.train(), labels.size(), rows.size(), files.columns().label()));
+    }
+    if (labels.stream().allMatch(label -> label.matches("-?[0-9]{1,18}"))) {
+      labels.sort(
+          Comparator.comparingLong((String label) -> Long.parseLong(label))
+              .thenComparing(Comparator.naturalOrder()));
+    }
+    return labels;
+  }
+
+  private void requireVariety(List<Example> train) {
+    if (kind() == TaskKind.REGRESSION
+        && train.stream().mapToDouble(Example::target).distinct().count() == 1) {
+      throw new DataException(
+          "%s: all numbers of column '%s' are %s; there is nothing to learn"
+              .formatted(files.train(), files.columns().label(), train.get(0).target()));
+    }
+  }
+}

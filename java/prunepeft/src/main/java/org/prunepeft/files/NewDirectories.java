@@ -1,0 +1,53 @@
+package org.prunepeft.files;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** A directory that is to be written, and those above it; what was made can be taken back. */
+public final class NewDirectories {
+  private final Path directory;
+
+  /** Innermost first. */
+  private final List<Path> absent = new ArrayList<>();
+
+  /** Makes nothing yet. */
+  public NewDirectories(Path directory) {
+    this.directory = directory;
+    for (Path path = directory.toAbsolutePath();
+        path != null && !Files.exists(path);
+        path = path.getParent()) {
+      absent.add(path);
+    }
+  }
+
+  /** What is there of the directory's path already; null: nothing. */
+  Path nearest() {
+    return absent.isEmpty() ? directory : absent.get(absent.size() - 1).getParent();
+  }
+
+  /**
+   * Makes those that are not there yet.
+   *
+   * @throws IOException if one can't be made, or a file is in its place
+   */
+  public void make() throws IOException {
+    // Not for a link to a directory, which createDirectories refuses.
+    if (!Files.isDirectory(directory)) {
+      Files.createDirectories(directory);
+    }
+  }
+
+  /**
+   * Removes those that were not there before.
+   *
+   * @throws IOException if one is not empty, or can't be removed
+   */
+  public void remove() throws IOException {
+    for (Path path : absent) {
+      Files.deleteIfExists(path);
+    }
+  }
+}

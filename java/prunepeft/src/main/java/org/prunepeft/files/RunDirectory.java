@@ -1,0 +1,373 @@
+package org.prunepeft.files;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.ObjectWriter;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
+import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
+import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.text.Reason;
+
+/**
+ * The directory that a run leaves behind: what was asked for, what was found and how it went.
+ *
+ * <p>From its creation until {@link #complete} the directory has a file {@value #INCOMPLETE}, so
+ * that what a crash, a full disk or an interruption leaves is never taken for a result. Every file
+ * except those of {@link #appendJsonLine} is there as a whole or not at all.
+ *
+ * <p>JSON: records by their components, an empty {@code Optional} as null, enumerations by {@code
+ * toString}, paths as text, NaN and infinities as the strings {@code "NaN"}, {@code "Infinity"} and
+ * {@code "-Infinity"}. Text is UTF-8 with lines ended by a line feed.
+ *
+ * <p>File names are relative to the directory and may have parents, with {@code /}. May be used by
+ * several threads at once.
+ */
+public final class RunDirectory {
+  /** The file that tells that a run isn't finished; its text says since when, or why. */
+  public static final String INCOMPLETE = "INCOMPLETE";
+
+  /** Far more than any object of these files has. */
+  private static final long MOST = 100_000_000;
+
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .addModule(new Jdk8Module())
+          .addModule(new SimpleModule().addSerializer(Path.class, ToStringSerializer.instance))
+          .enable(SerializationFeature.WRITE_ENUMS_USING_TO_STRING)
+          .enable(DeserializationFeature.READ_ENUMS_USING_TO_STRING)
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private static final ObjectWriter LINE = JSON.writer();
+  private static final ObjectWriter PRETTY = JSON.writer(printer());
+
+  private enum State {
+    RUNNING,
+    FAILED,
+    COMPLETE
+  }
+
+  private final Path directory;
+  private final NewDirectories made;
+  private State state;
+
+  private RunDirectory(Path directory, NewDirectories made, State state) {
+    this.directory = directory;
+    this.made = made;
+    this.state = state;
+  }
+
+  /**
+   * Makes a directory for a new run, with its parents.
+   *
+   * @param directory absent or empty
+   * @return open for writing, incomplete
+   * @throws RunDirectoryException if it has files already, or can't be made or written
+   */
+  public static RunDirectory create(Path directory) {
+    NewDirectories made = new NewDirectories(directory);
+    requireDirectory(directory, made.nearest());
+    try {
+      made.make();
+      try (var files = Files.list(directory)) {
+        if (files.findAny().isPresent()) {
+          throw new RunDirectoryException(
+              directory + " is not empty; name a new directory, or delete this one");
+        }
+      }
+      String text =
+          "running since %s, as process %d\n"
+              .formatted(
+                  Instant.now().truncatedTo(ChronoUnit.SECONDS), ProcessHandle.current().pid());
+      Files.writeString(directory.resolve(INCOMPLETE), text, StandardOpenOption.CREATE_NEW);
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+    return new RunDirectory(directory, made, State.RUNNING);
+  }
+
+  /** Throws if a file is where the directory, or one above it, would be. */
+  private static void requireDirectory(Path directory, Path nearest) {
+    if (nearest != null && !Files.isDirectory(nearest)) {
+      throw new RunDirectoryException(
+          "can't make the directory %s: %s exists and is not a directory"
+              .formatted(directory, nearest));
+    }
+  }
+
+  /**
+   * Opens the directory of a run that is complete, for reading.
+   *
+   * @throws RunDirectoryException if it is absent or incomplete; says since when or why
+   */
+  public static RunDirectory open(Path directory) {
+    if (!Files.isDirectory(directory)) {
+      throw new RunDirectoryException(
+          directory + (Files.exists(directory) ? " is not a directory" : " does not exist"));
+    }
+    Path marker = directory.resolve(INCOMPLETE);
+    try {
+      if (Files.exists(marker)) {
+        throw new RunDirectoryException(
+            "%s has no complete run: %s".formatted(directory, Files.readString(marker).strip()));
+      }
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "%s has no complete run, and %s can't be read: %s"
+              .formatted(directory, marker, Reason.of(marker, e)),
+          e);
+    }
+    return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
+  }
+
+  /** The directory. */
+  public Path path() {
+    return directory;
+  }
+
+  /**
+   * The path of a file, for those who write or read it themselves.
+   *
+   * @throws IllegalArgumentException if the name leads out of the directory
+   */
+  public Path file(String name) {
+    Path relative = Path.of(name).normalize();
+    if (relative.isAbsolute() || relative.startsWith("..") || relative.toString().isEmpty()) {
+      throw new IllegalArgumentException(
+          "a file's name must lead into the directory of the run, got '%s'".formatted(name));
+    }
+    return directory.resolve(relative);
+  }
+
+  /**
+   * Writes a value as indented JSON. Replaces a file of that name.
+   *
+   * @throws RunDirectoryException if writing fails; the older file is then as it was
+   * @throws IllegalArgumentException if the value has no JSON, or the name leads elsewhere
+   * @throws IllegalStateException if the run is complete
+   */
+  public void writeJson(String name, Object value) {
+    writeText(name, format(name, value));
+  }
+
+  /** Indented JSON. */
+  static String format(String name, Object value) {
+    return json(PRETTY, name, value) + "\n";
+  }
+
+  /**
+   * Writes a text. Replaces a file of that name.
+   *
+   * @throws RunDirectoryException if writing fails; the older file is then as it was
+   * @throws IllegalArgumentException if the name leads elsewhere
+   * @throws IllegalStateException if the run is complete
+   */
+  public synchronized void writeText(String name, String text) {
+    Path file = writable(name);
+    try {
+      Files.createDirectories(file.getParent());
+      AtomicFile.write(file, text.getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      throw unwritten(file, e);
+    }
+  }
+
+  /**
+   * Appends a value as a line of JSON, and hands it to the operating system at once.
+   *
+   * @throws RunDirectoryException if writing fails; the file is then as it was, if possible
+   * @throws IllegalArgumentException if the value has no JSON, or the name leads elsewhere
+   * @throws IllegalStateException if the run is complete
+   */
+  public synchronized void appendJsonLine(String name, Object value) {
+    Path file = writable(name);
+    byte[] line = (json(LINE, name, value) + "\n").getBytes(StandardCharsets.UTF_8);
+    try {
+      Files.createDirectories(file.getParent());
+      try (var channel =
+          FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        append(channel, line);
+      }
+    } catch (IOException e) {
+      throw unwritten(file, e);
+    }
+  }
+
+  private static void append(FileChannel channel, byte[] line) throws IOException {
+    long size = channel.size();
+    try {
+      AtomicFile.writeFully(channel.position(size), ByteBuffer.wrap(line));
+    } catch (IOException e) {
+      try {
+        channel.truncate(size);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+  }
+
+  /**
+   * Reads a JSON object: members in order; values are String, Integer, Long, BigInteger, Double,
+   * Boolean, List, Map or null.
+   *
+   * @throws RunDirectoryException if it is absent, can't be read, or is no JSON object; names file,
+   *     line and column
+   * @throws IllegalArgumentException if the name leads elsewhere
+   */
+  public Map<String, Object> readJson(String name) {
+    return parse(file(name));
+  }
+
+  /** The JSON object in a file. */
+  static Map<String, Object> parse(Path file) {
+    Map<String, Object> object;
+    try {
+      if (Files.size(file) > MOST) {
+        throw new RunDirectoryException(
+            "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
+      }
+      object = JSON.readValue(Files.readAllBytes(file), new TypeReference<>() {});
+    } catch (JsonProcessingException e) {
+      var location = e.getLocation();
+      throw new RunDirectoryException(
+          "%s, line %d, column %d: %s"
+              .formatted(
+                  file,
+                  location == null ? 1 : location.getLineNr(),
+                  location == null ? 1 : location.getColumnNr(),
+                  e.getOriginalMessage()),
+          e);
+    } catch (IOException e) {
+      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+    if (object == null) {
+      throw new RunDirectoryException(file + ", line 1, column 1: expected an object, got null");
+    }
+    return object;
+  }
+
+  /**
+   * Reads a member of a JSON object as a type that {@link #writeJson} can write, such as a record.
+   *
+   * @throws RunDirectoryException if the file is no JSON object, has no such member, or the member
+   *     is not of the type; names file and member
+   * @throws IllegalArgumentException if the name leads elsewhere
+   */
+  public <T> T readJson(String name, String member, Class<T> type) {
+    Object value = readJson(name).get(member);
+    if (value == null) {
+      throw new RunDirectoryException("%s has no member '%s'".formatted(file(name), member));
+    }
+    try {
+      return JSON.convertValue(value, type);
+    } catch (IllegalArgumentException e) {
+      String reason =
+          e.getCause() instanceof JsonProcessingException json
+              ? json.getOriginalMessage()
+              : e.getMessage();
+      throw new RunDirectoryException("%s, %s: %s".formatted(file(name), member, reason), e);
+    }
+  }
+
+  /**
+   * Declares that everything is there. Nothing more can be written.
+   *
+   * @throws RunDirectoryException if the mark can't be removed; the run is then still incomplete
+   * @throws IllegalStateException if the run has failed or is complete already
+   */
+  public synchronized void complete() {
+    if (state != State.RUNNING) {
+      throw new IllegalStateException("the run in %s is over: %s".formatted(directory, state));
+    }
+    try {
+      Files.delete(directory.resolve(INCOMPLETE));
+    } catch (IOException e) {
+      throw unwritten(directory.resolve(INCOMPLETE), e);
+    }
+    state = State.COMPLETE;
+  }
+
+  /**
+   * Declares that the run failed; the directory stays incomplete. Does nothing to a complete run.
+   * Throws nothing if the reason can't be written, as on a full disk, since what made the run fail
+   * matters more; the mark of a running run stays then.
+   *
+   * @param reason for the user
+   */
+  public synchronized void fail(String reason) {
+    if (state == State.COMPLETE) {
+      return;
+    }
+    state = State.FAILED;
+    try {
+      AtomicFile.write(
+          directory.resolve(INCOMPLETE),
+          ("failed: " + reason.strip() + "\n").getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      // See above.
+    }
+  }
+
+  /** Removes what {@link #create} made, if the run has written nothing since; else does nothing. */
+  public synchronized void discardIfEmpty() {
+    try (var files = Files.list(directory)) {
+      if (state != State.COMPLETE && files.allMatch(directory.resolve(INCOMPLETE)::equals)) {
+        Files.deleteIfExists(directory.resolve(INCOMPLETE));
+        made.remove();
+      }
+    } catch (IOException e) {
+      // What is left says that it is incomplete.
+    }
+  }
+
+  private Path writable(String name) {
+    if (state == State.COMPLETE) {
+      throw new IllegalStateException(
+          "the run in %s is complete, can't write %s".formatted(directory, name));
+    }
+    Path file = file(name);
+    if (file.equals(directory.resolve(INCOMPLETE))) {
+      throw new IllegalArgumentException(name + " is written by complete and fail only");
+    }
+    return file;
+  }
+
+  private static String json(ObjectWriter writer, String name, Object value) {
+    try {
+      return writer.writeValueAsString(value);
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(
+          "no JSON for %s: %s".formatted(name, e.getOriginalMessage()), e);
+    }
+  }
+
+  private static DefaultPrettyPrinter printer() {
+    var lines = new DefaultIndenter("  ", "\n");
+    return new DefaultPrettyPrinter().withObjectIndenter(lines);
+  }
+
+  private static RunDirectoryException unwritten(Path file, IOException e) {
+    return new RunDirectoryException("can't write %s: %s".formatted(file, Reason.of(file, e)), e);
+  }
+}

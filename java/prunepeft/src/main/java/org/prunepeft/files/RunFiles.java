@@ -1,0 +1,25 @@
+package org.prunepeft.files;
+
+/** The files of a run directory. */
+public final class RunFiles {
+  public static final String CONFIG = "config.json";
+  public static final String STRATEGY = "strategy.json";
+  public static final String ROUNDS = "rounds.json";
+  public static final String CONFIGURATION = "configuration.json";
+  public static final String METRICS = "metrics.jsonl";
+  public static final String RESULT = "result.json";
+  public static final String ADAPTER = "adapter.safetensors";
+  public static final String HEAD = "head.safetensors";
+  public static final String ENCODER = "encoder.safetensors";
+  public static final String SUMMARY = "summary.md";
+
+  /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
+  public static final String FULL = "full_fine_tuning";
+
+  private RunFiles() {}
+
+  /** Whether a run trained the encoder's own weights, which {@link #ENCODER} then holds. */
+  public static boolean isFull(RunDirectory run) {
+    return Boolean.TRUE.equals(run.readJson(CONFIGURATION).get(FULL));
+  }
+}

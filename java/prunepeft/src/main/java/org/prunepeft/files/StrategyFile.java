@@ -1,0 +1,37 @@
+package org.prunepeft.files;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.search.Strategy;
+
+/** Strategies as JSON files: what a run found, what was transferred, what a person wrote. */
+public final class StrategyFile {
+  /** The name of the file in a run directory. */
+  public static final String NAME = RunFiles.STRATEGY;
+
+  private StrategyFile() {}
+
+  /**
+   * Reads a strategy.
+   *
+   * @param path a file, or the directory of a complete run
+   * @throws RunDirectoryException if it is absent, incomplete or no JSON object; names the file
+   * @throws IllegalArgumentException if it is no strategy; names the file and the key
+   */
+  public static Strategy read(Path path) {
+    Path file = Files.isDirectory(path) ? RunDirectory.open(path).file(NAME) : path;
+    Map<String, Object> map = RunDirectory.parse(file);
+    try {
+      return Strategy.fromMap(map);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** A strategy as the text of a file. */
+  public static String format(Strategy strategy) {
+    return RunDirectory.format(NAME, strategy.toMap());
+  }
+}

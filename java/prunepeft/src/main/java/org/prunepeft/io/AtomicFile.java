@@ -1,0 +1,74 @@
+package org.prunepeft.io;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+
+/** Writes files that are either there as a whole or not there. */
+public final class AtomicFile {
+  /** Writes what a file shall hold. */
+  @FunctionalInterface
+  public interface Content {
+    /** Writes all of it. */
+    void writeTo(FileChannel channel) throws IOException;
+  }
+
+  private AtomicFile() {}
+
+  /**
+   * Writes a neighbour of the file, then renames it over the file. On failure the neighbour is gone
+   * and the file is as it was.
+   *
+   * @param file where to; replaced if it is there
+   * @throws NoSuchFileException if the directory that it is to be in is absent; names that
+   * @throws IOException if it can't be written
+   */
+  public static void write(Path file, Content content) throws IOException {
+    Path name = file.getFileName();
+    if (name == null) {
+      throw new IOException(file + " names no file");
+    }
+    Path directory = file.getParent();
+    if (directory != null && Files.notExists(directory)) {
+      throw new NoSuchFileException(directory.toString());
+    }
+    // Not Files.createTempFile, which hides the file from everyone else.
+    Path partial =
+        file.resolveSibling("." + name + "." + ProcessHandle.current().pid() + ".partial");
+    try {
+      try (var channel =
+          FileChannel.open(
+              partial,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.TRUNCATE_EXISTING,
+              StandardOpenOption.WRITE)) {
+        content.writeTo(channel);
+        channel.force(true);
+      }
+      Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
+    } catch (Throwable e) {
+      try {
+        Files.deleteIfExists(partial);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+  }
+
+  public static void write(Path file, byte[] content) throws IOException {
+    write(file, channel -> writeFully(channel, ByteBuffer.wrap(content)));
+  }
+
+  /** Writes all that is left of the bytes, where the channel stands. */
+  public static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
+  }
+}

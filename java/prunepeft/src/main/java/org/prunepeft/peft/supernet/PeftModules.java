@@ -1,0 +1,296 @@
+package org.prunepeft.peft.supernet;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.AttentionKernels;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.Matrix;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.PeftModule;
+import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.AttentionOp;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.LoraLinear;
+
+/**
+ * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights
+ * and gradients, one flat buffer a kind of module. Not for two threads at once.
+ */
+public final class PeftModules implements Insertions, AutoCloseable {
+  private final EncoderConfig encoder;
+  private final List<Candidate> candidates;
+  private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
+  private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
+  private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
+
+  /** One of each kind. */
+  private final Map<String, ModuleType> types = new LinkedHashMap<>();
+
+  private ForwardPass pass;
+
+  /**
+   * Places modules, all of their weights zero until {@link #initialise}.
+   *
+   * @param candidates which modules of the configuration's space there are; may be empty
+   * @param device where their weights lie: the encoder's
+   */
+  public PeftModules(
+      PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
+    this.encoder = encoder;
+    this.candidates = List.copyOf(candidates);
+    config.types().forEach(type -> types.putIfAbsent(type.kind(), type));
+    for (String kind : config.kinds()) {
+      Map<String, long[]> shapes = new LinkedHashMap<>();
+      for (Candidate candidate : candidates) {
+        if (candidate.type().equals(kind)) {
+          List<ModuleType.Parameter> own =
+              config.typeOf(candidate).parameters(encoder, candidate.layer());
+          parameters.put(candidate.name(), own);
+          own.forEach(parameter -> shapes.put(parameter.name(), parameter.shape()));
+        }
+      }
+      if (!shapes.isEmpty()) {
+        groups.put(kind, new FlatParameters(device, shapes));
+      }
+    }
+    for (Candidate candidate : candidates) {
+      FlatParameters group = groups.get(candidate.type());
+      List<Tensor> tensors =
+          parameters.get(candidate.name()).stream()
+              .map(parameter -> group.get(parameter.name()))
+              .toList();
+      layers
+          .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
+          .put(
+              candidate.name(),
+              config.typeOf(candidate).create(encoder, candidate.layer(), tensors));
+    }
+  }
+
+  /** On the CPU; see the other constructor. */
+  public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
+    this(config, encoder, candidates, ComputeDevice.CPU);
+  }
+
+  /** The modules that there are. */
+  public List<Candidate> candidates() {
+    return candidates;
+  }
+
+  /** Weights and gradients by kind of module; a kind without modules is absent. */
+  public Map<String, FlatParameters> groups() {
+    return groups;
+  }
+
+  /** The names of a module's tensors. */
+  public List<String> parameterNames(Candidate candidate) {
+    return parameters.get(candidate.name()).stream().map(ModuleType.Parameter::name).toList();
+  }
+
+  /**
+   * What the modules do in a training beside their forward passes.
+   *
+   * @param steps of the training
+   * @param judged whether modules are judged as wholes meanwhile, so that they keep their size
+   * @return one for each kind of module that does something; to be closed
+   */
+  public List<TrainingHook> trainingHooks(int steps, boolean judged) {
+    List<TrainingHook> hooks = new ArrayList<>();
+    groups.forEach(
+        (kind, parameters) -> {
+          TrainingHook hook = types.get(kind).trainingHook(parameters, steps, judged);
+          if (hook != null) {
+            hooks.add(hook);
+          }
+        });
+    return hooks;
+  }
+
+  /** Trainable parameters of all modules. */
+  public long count() {
+    return candidates.stream().mapToLong(Candidate::parameters).sum();
+  }
+
+  /**
+   * Draws fresh weights.
+   *
+   * @param stage names the draw: other stages of the same run get other weights
+   */
+  public void initialise(long seed, String stage) {
+    Map<String, float[]> drawn = new ConcurrentHashMap<>();
+    parameters.values().parallelStream()
+        .flatMap(List::stream)
+        .forEach(
+            parameter ->
+                drawn.put(
+                    parameter.name(),
+                    InitialWeights.draw(
+                        parameter.count(), seed, stage, parameter.name(), parameter.deviation())));
+    for (FlatParameters group : groups.values()) {
+      group.names().forEach(name -> InitialWeights.fill(group.get(name), drawn.get(name)));
+    }
+  }
+
+  /** Says what the next forward passes are for. */
+  public void begin(ForwardPass next) {
+    pass = next;
+    pass.tape().serve(groups.values());
+  }
+
+  @Override
+  public Tensor linear(FrozenLinear linear, Tensor x) {
+    return linear(linear, x, true);
+  }
+
+  @Override
+  public Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
+    return linear(linear, x, false);
+  }
+
+  /**
+   * @param tokens whether the rows of x are tokens, which alone are measured
+   */
+  private Tensor linear(FrozenLinear linear, Tensor x, boolean tokens) {
+    if (linear.weight().requires_grad()) {
+      // Trained itself, and so LibTorch's.
+      return Insertions.super.linear(linear, x);
+    }
+    LoraAt loraAt = loraAt(linear);
+    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
+    Dropout dropout = pass.dropout(loraAt.dropped, seed);
+    LoraLinear.Observer observer =
+        tokens && pass.magnitudes() != null
+            ? (branch, s, b) -> measure(loraAt.owners.get(branch), s, b)
+            : null;
+    Tensor y =
+        LoraLinear.apply(pass.tape(), x, linear.frozen(), loraAt.branches, dropout, observer);
+    return loraAt.branches.isEmpty() ? y : scaled(linear, y);
+  }
+
+  /**
+   * What sits on a linear.
+   *
+   * @param owners the branches' modules, in the same order
+   * @param dropped probability with which the branches' inputs are dropped in training
+   */
+  record LoraAt(List<LoraLinear.Branch> branches, List<String> owners, float dropped) {}
+
+  LoraAt loraAt(FrozenLinear linear) {
+    List<LoraLinear.Branch> branches = new ArrayList<>();
+    List<String> owners = new ArrayList<>();
+    float dropped = 0;
+    for (FrozenLinear.Part part : linear.parts()) {
+      for (Map.Entry<String, PeftModule> entry :
+          layers.getOrDefault(part.layer(), Map.of()).entrySet()) {
+        LoraLinear.Branch branch = entry.getValue().branch(part);
+        if (branch != null) {
+          branches.add(branch);
+          owners.add(entry.getKey());
+          dropped = entry.getValue().dropout();
+        }
+      }
+    }
+    return new LoraAt(branches, owners, dropped);
+  }
+
+  /** What the next forward passes are for. */
+  ForwardPass pass() {
+    return pass;
+  }
+
+  /** Adds the size of a module's output, s Bᵀ, to what the pass measures. */
+  void measure(String owner, Matrix s, Matrix b) {
+    pass.magnitudes().measure(owner, pass, s, Activation.IDENTITY, b, null);
+  }
+
+  /**
+   * Multiplies by the modules' gains.
+   *
+   * @param y what the linear gives with the modules' branches, [M,N]
+   * @return y itself if there are none
+   */
+  Tensor scaled(FrozenLinear linear, Tensor y) {
+    List<Tensor> gains = new ArrayList<>();
+    linear.parts().forEach(part -> gains.add(gain(linear, part)));
+    if (gains.stream().allMatch(Objects::isNull)) {
+      return y;
+    }
+    TensorVector excess = new TensorVector();
+    for (int i = 0; i < gains.size(); i++) {
+      Tensor gain = gains.get(i);
+      excess.push_back(
+          gain == null ? y.new_zeros(linear.parts().get(i).rows()) : gain.sub(new Scalar(1)));
+    }
+    Tensor product = linear.bias() == null ? y : y.sub(linear.bias());
+    // A gain of exactly 1 changes nothing.
+    return y.add(product.mul(torch.cat(excess, 0))).to(y.scalar_type().intern());
+  }
+
+  /** That of the first module that has one; null: none has. */
+  private Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
+    for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+      Tensor gain = module.gain(linear, part);
+      if (gain != null) {
+        return gain;
+      }
+    }
+    return null;
+  }
+
+  @Override
+  public Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    Tensor out = h;
+    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+      out = module.afterAttention(pass, out, input, norm);
+    }
+    return out;
+  }
+
+  @Override
+  public Tensor attention(Tensor qkv, EncoderInput input, long heads) {
+    if (qkv.is_cuda()) {
+      return Insertions.super.attention(qkv, input, heads);
+    }
+    return AttentionOp.apply(
+        pass.tape(),
+        qkv,
+        new AttentionKernels.Extents(
+            input.rows(),
+            input.length(),
+            heads,
+            qkv.size(1) / 3 / heads,
+            input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null));
+  }
+
+  @Override
+  public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+    Tensor out = h;
+    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+      out = module.afterFeedForward(pass, out, input, norm);
+    }
+    return out;
+  }
+
+  @Override
+  public void close() {
+    groups.values().forEach(FlatParameters::close);
+  }
+}

@@ -1,0 +1,163 @@
+package org.prunepeft.peft.type;
+
+import java.util.List;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.AdapterPart.Bottleneck;
+import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
+import org.prunepeft.peft.AdapterPart.Place;
+import org.prunepeft.peft.BaseWeights;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.PeftModule;
+import org.prunepeft.torch.SerialAdapterOp;
+
+/**
+ * A bottleneck adapter behind a block of the layer: h + s·(σ(v Dᵀ + d) Uᵀ + u), with h the block's
+ * output and v as {@link Input} says.
+ *
+ * <p>Serial adapters on the normalised sum start with D and U of the same spread, as PrunePEFT's
+ * authors do; all others start without effect, U = 0.
+ */
+final class BottleneckAdapter implements ModuleType {
+  private static final String KIND = "adapter";
+
+  final AdapterConfig config;
+  private final String name;
+  private final Place place;
+  private final Input input;
+
+  private BottleneckAdapter(AdapterConfig config, String name, Place place, Input input) {
+    this.config = config;
+    this.name = name;
+    this.place = place;
+    this.input = input;
+  }
+
+  /** The modules of a layer. */
+  static List<ModuleType> of(AdapterConfig config) {
+    return switch (config.style()) {
+      case PFEIFFER ->
+          List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.NORMED_SUM));
+      case HOULSBY ->
+          List.of(
+              new BottleneckAdapter(config, KIND + ".attention", Place.ATTENTION, Input.OUTPUT),
+              new BottleneckAdapter(config, KIND + ".output", Place.FEED_FORWARD, Input.OUTPUT));
+      case PARALLEL ->
+          List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.RESIDUAL));
+    };
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public String kind() {
+    return KIND;
+  }
+
+  @Override
+  public List<Parameter> parameters(EncoderConfig encoder, int layer) {
+    String path = AdapterConfig.path(encoder, layer, place);
+    long hidden = encoder.hidden();
+    long bottleneck = config.size(path);
+    double deviation = 1 / Math.sqrt(hidden);
+    return List.of(
+        new Parameter(path + ".adapter_down.0.weight", new long[] {bottleneck, hidden}, deviation),
+        new Parameter(path + ".adapter_down.0.bias", new long[] {bottleneck}, 0),
+        new Parameter(
+            path + ".adapter_up.weight",
+            new long[] {hidden, bottleneck},
+            input == Input.NORMED_SUM ? deviation : 0),
+        new Parameter(path + ".adapter_up.bias", new long[] {hidden}, 0));
+  }
+
+  @Override
+  public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+    SerialAdapterOp.Weights weights =
+        new SerialAdapterOp.Weights(
+            tensors.get(0), tensors.get(1), tensors.get(2), tensors.get(3), config.nonLinearity());
+    return new AdapterModule(moduleName(layer), place, input, config.scaling(), weights);
+  }
+
+  @Override
+  public List<AdapterPart> parts(
+      EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors, BaseWeights base) {
+    return List.of(
+        new Bottleneck(
+            layer,
+            place,
+            input,
+            config.scaling(),
+            config.nonLinearity(),
+            tensors.get(0),
+            tensors.get(1),
+            tensors.get(2),
+            tensors.get(3)));
+  }
+
+  @Override
+  public List<SafeTensors.Tensor> tensors(
+      EncoderConfig encoder, int layer, List<AdapterPart> parts, BaseWeights base) {
+    for (AdapterPart part : parts) {
+      if (part instanceof Bottleneck own && own.layer() == layer && own.place() == place) {
+        return List.of(own.down(), own.downBias(), own.up(), own.upBias());
+      }
+    }
+    return List.of();
+  }
+
+  private record AdapterModule(
+      String name, Place place, Input input, double scaling, SerialAdapterOp.Weights weights)
+      implements PeftModule {
+    @Override
+    public Tensor afterAttention(ForwardPass pass, Tensor h, Tensor residual, LayerNorm norm) {
+      return place == Place.ATTENTION ? apply(pass, h, residual, norm) : h;
+    }
+
+    @Override
+    public Tensor afterFeedForward(ForwardPass pass, Tensor h, Tensor residual, LayerNorm norm) {
+      return place == Place.FEED_FORWARD ? apply(pass, h, residual, norm) : h;
+    }
+
+    private Tensor apply(ForwardPass pass, Tensor h, Tensor residual, LayerNorm norm) {
+      Tensor v =
+          switch (input) {
+            case NORMED_SUM -> norm.apply(h.add(residual));
+            case OUTPUT -> h;
+            case RESIDUAL -> residual;
+          };
+      return SerialAdapterOp.apply(pass.tape(), v, h, scaled(), observer(pass));
+    }
+
+    /** s in U and u: m·K products instead of as many a token. */
+    private SerialAdapterOp.Weights scaled() {
+      if (scaling == 1) {
+        return weights;
+      }
+      Scalar s = new Scalar(scaling);
+      return new SerialAdapterOp.Weights(
+          weights.down(),
+          weights.downBias(),
+          weights.up().mul(s),
+          weights.upBias().mul(s),
+          weights.activation());
+    }
+
+    private SerialAdapterOp.Observer observer(ForwardPass pass) {
+      if (pass.magnitudes() == null) {
+        return null;
+      }
+      return (z, matrices) ->
+          pass.magnitudes()
+              .measure(name, pass, z, matrices.activation(), matrices.up(), matrices.upBias());
+    }
+  }
+}

@@ -1,0 +1,118 @@
+package org.prunepeft.peft.type;
+
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdapterPart;
+import org.prunepeft.peft.BaseWeights;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.Torch;
+
+/**
+ * Weight-decomposed low-rank adaptation, DoRA (Liu et al. 2024): a projection computes with
+ * m·V/‖V‖, V = W + s·B·A, where m [N] and the norms are those of V's rows. As section 4.3 of the
+ * paper proposes, the gradient takes ‖V‖ for a constant. Dropout is on the input of A alone.
+ *
+ * <p>Trained is m − ‖W‖, which starts at 0, so that weight decay pulls towards the pre-trained
+ * magnitude and a module's weights measure what it changed. Starts without effect.
+ */
+final class Dora extends LowRankType {
+  Dora(LoraConfig config, String name, List<String> targets) {
+    super(config, name, targets);
+  }
+
+  @Override
+  List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
+    List<Parameter> lora = Lora.parameters(config, encoder, projection, path);
+    return List.of(
+        lora.get(0),
+        lora.get(1),
+        new Parameter(
+            path + ".lora_magnitude_change", new long[] {encoder.outputs(projection)}, 0));
+  }
+
+  @Override
+  Update update(String path, List<Tensor> tensors) {
+    return new DoraUpdate(
+        path,
+        tensors.get(0),
+        tensors.get(1),
+        tensors.get(2),
+        (float) config.scale(path),
+        maskNumber(path));
+  }
+
+  @Override
+  AdapterPart part(int layer, String path, List<SafeTensors.Tensor> tensors, BaseWeights base) {
+    float[] magnitude = norms(base.weight(path));
+    float[] change = tensors.get(2).values();
+    for (int i = 0; i < magnitude.length; i++) {
+      magnitude[i] += change[i];
+    }
+    return new AdapterPart.LowRank(
+        layer,
+        path,
+        tensors.get(0),
+        tensors.get(1),
+        config.alpha(path),
+        config.rsLora(),
+        config.dropout(),
+        new SafeTensors.Tensor(tensors.get(2).shape(), magnitude),
+        null);
+  }
+
+  /** m − ‖W‖, exact where m is between half and twice ‖W‖, so that both ways give the same m. */
+  @Override
+  List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
+    float[] change = part.magnitude().values().clone();
+    float[] norms = norms(base.weight(part.path()));
+    for (int i = 0; i < change.length; i++) {
+      change[i] -= norms[i];
+    }
+    return List.of(part.a(), part.b(), new SafeTensors.Tensor(part.magnitude().shape(), change));
+  }
+
+  /** ‖W‖ by rows, [N]: as the forward pass computes it. */
+  static float[] norms(SafeTensors.Tensor weight) {
+    try (PointerScope scope = new PointerScope()) {
+      return Torch.toFloats(norms(Torch.floats(weight.values(), weight.shape())));
+    }
+  }
+
+  /** In float64: the same for equal rows, whatever else is in memory. */
+  private static Tensor norms(Tensor v) {
+    return v.to(torch.ScalarType.Double).square().sum(1L).sqrt().to(torch.ScalarType.Float);
+  }
+
+  private record DoraUpdate(String path, Tensor a, Tensor b, Tensor change, float scale, int mask)
+      implements Update {
+    @Override
+    public LoraLinear.Branch branch(long firstRow) {
+      return new LoraLinear.Branch(a, b, scale, mask, firstRow);
+    }
+
+    @Override
+    public Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
+      Tensor weight = norms(null, linear, part);
+      Tensor updated = norms(b, linear, part);
+      return change.add(weight).div(updated);
+    }
+
+    /** ‖W‖, or ‖V‖ where `up` is B. */
+    private Tensor norms(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
+      try (NoGradGuard guard = new NoGradGuard()) {
+        Tensor w = Precision.FLOAT32.of(linear.weight().narrow(0, part.firstRow(), part.rows()));
+        return Dora.norms(up == null ? w : w.add(up.matmul(a), new Scalar(scale)));
+      }
+    }
+  }
+}

@@ -1,0 +1,135 @@
+package org.prunepeft.peft.type;
+
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.peft.AdaLoraConfig;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
+
+/**
+ * Chooses AdaLoRA's singular values (Zhang et al. 2023, algorithm 1). A weight's sensitivity |w·g|
+ * and how much it varies are smoothed over the steps; their product is its importance. A singular
+ * value's is its own plus the means of its row of Q and its column of P. After each choice the
+ * values beyond the budget are 0; until the last choice they may come back by their gradients.
+ *
+ * <p>All of it is computed where the parameters lie, and nothing is read back.
+ */
+final class RankAllocator implements AutoCloseable {
+  private final FlatParameters parameters;
+  private final List<AdaLora.Triplet> triplets;
+  private final AdaLoraConfig config;
+  private final PointerScope scope;
+  private final Tensor sensitivity;
+  private final Tensor uncertainty;
+
+  /** Where the singular values lie in the flat parameters, triplet by triplet; int64 [n]. */
+  private final Tensor places;
+
+  /** 1 for those that are left, 0 for the others; [n]. */
+  private final Tensor mask;
+
+  /**
+   * @param parameters those of the triplets; stay the caller's
+   * @param config with the training's total steps
+   */
+  RankAllocator(FlatParameters parameters, List<AdaLora.Triplet> triplets, AdaLoraConfig config) {
+    this.parameters = parameters;
+    this.triplets = triplets;
+    this.config = config;
+    try (PointerScope own = new PointerScope()) {
+      scope = own;
+      own.extend();
+      ComputeDevice device = ComputeDevice.of(parameters.values());
+      sensitivity = device.zeros(parameters.values().numel());
+      uncertainty = device.zeros(parameters.values().numel());
+      places = places(device);
+      mask = device.zeros(places.numel());
+    }
+  }
+
+  private Tensor places(ComputeDevice device) {
+    try (PointerScope temporary = new PointerScope()) {
+      TensorOptions integers = device.options(torch.ScalarType.Long);
+      Tensor all = torch.arange(new Scalar(parameters.values().numel()), integers);
+      TensorVector parts = new TensorVector();
+      triplets.forEach(triplet -> parts.push_back(values(all, triplet)));
+      Tensor found = torch.cat(parts, 0);
+      scope.attach(found);
+      return found;
+    }
+  }
+
+  /** What a tensor of the parameters' layout has for a triplet's singular values. */
+  private Tensor values(Tensor flat, AdaLora.Triplet triplet) {
+    return parameters.view(flat, triplet.lambda()).view(-1);
+  }
+
+  /** Whether the choice is the last after a step, 1-based. */
+  boolean settled(int step) {
+    return step >= config.lastChoice();
+  }
+
+  /** Takes a step's weights and gradients into account, before the optimiser changes them. */
+  void observe(int step) {
+    if (step > config.lastChoice()) {
+      return;
+    }
+    try (PointerScope temporary = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      Tensor now = parameters.values().mul(parameters.gradients()).abs();
+      sensitivity.mul_(new Scalar(config.beta1())).add_(now, new Scalar(1 - config.beta1()));
+      uncertainty
+          .mul_(new Scalar(config.beta2()))
+          .add_(now.sub(sensitivity).abs(), new Scalar(1 - config.beta2()));
+    }
+  }
+
+  /** Sets the singular values beyond the budget to 0, after the optimiser's step. */
+  void allocate(int step) {
+    try (PointerScope temporary = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      if (config.chooses(step)) {
+        choose(config.budget(step, triplets.size()));
+        apply();
+      } else if (settled(step)) {
+        apply();
+      }
+    }
+  }
+
+  /** Masks all but the values of the highest scores; of equal ones the first stay. */
+  private void choose(int budget) {
+    // Ascending, so that a score that is no number comes last.
+    Tensor order = scores().neg().argsort(true, 0, false);
+    mask.zero_();
+    mask.index_fill_(0, order.narrow(0, 0, Math.min(budget, order.numel())), new Scalar(1));
+  }
+
+  private void apply() {
+    Tensor all = parameters.values().detach();
+    all.index_copy_(0, places, all.index_select(0, places).mul(mask));
+  }
+
+  /** Importance of each singular value, triplet by triplet; [n]. */
+  private Tensor scores() {
+    Tensor importance = sensitivity.mul(uncertainty);
+    TensorVector scores = new TensorVector();
+    for (AdaLora.Triplet triplet : triplets) {
+      Tensor q = parameters.view(importance, triplet.q()).mean(1L);
+      Tensor p = parameters.view(importance, triplet.p()).mean(0L);
+      scores.push_back(values(importance, triplet).add(q).add(p));
+    }
+    return torch.cat(scores, 0);
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+  }
+}

@@ -1,0 +1,57 @@
+package org.prunepeft.report;
+
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Torch;
+
+/** What a run of this process computes with. Each method loads the native libraries it asks. */
+public final class Environment {
+  private Environment() {}
+
+  /**
+   * {@return versions of all that has a part in the numbers, as runs keep them}
+   *
+   * @throws LinkageError if a native library does not load
+   */
+  public static Map<String, String> versions() {
+    Map<String, String> versions = new LinkedHashMap<>();
+    versions.put("prunepeft_kernels", Kernels.version());
+    versions.put("instruction_set", Kernels.isa().name().toLowerCase(Locale.ROOT));
+    versions.put("libtorch", Torch.version());
+    versions.put("java", System.getProperty("java.version"));
+    versions.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    return versions;
+  }
+
+  /**
+   * {@return threads of LibTorch's pool as they are now}
+   *
+   * @throws LinkageError if LibTorch does not load
+   */
+  public static int torchThreads() {
+    Torch.load();
+    return Torch.threads();
+  }
+
+  /**
+   * {@return what LibTorch takes that may be missing where it does not load; empty: nothing but
+   * what the system has} Loads no native library.
+   */
+  public static Optional<String> requiredLibraries() {
+    return ComputeDevice.requiredLibraries();
+  }
+
+  /**
+   * {@return why no GPU can be used, with what to do; empty if one can}
+   *
+   * @throws LinkageError if a native library does not load
+   */
+  public static Optional<String> gpuAbsence() {
+    Torch.load();
+    return ComputeDevice.cudaAbsence();
+  }
+}

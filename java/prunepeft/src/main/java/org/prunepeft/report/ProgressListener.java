@@ -1,0 +1,74 @@
+package org.prunepeft.report;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Follows a run, on its thread; of runs that are trained together, on the thread of any of them,
+ * but never on two at a time. What it throws ends the run.
+ */
+public interface ProgressListener {
+  /** Follows nothing. */
+  ProgressListener NONE = new ProgressListener() {};
+
+  /**
+   * {@return all of these, in this order; cancelled if one of them says so}
+   *
+   * @param listeners in the order in which they are told
+   */
+  static ProgressListener of(ProgressListener... listeners) {
+    return new Listeners(List.of(listeners));
+  }
+
+  /**
+   * The run's settings have passed and its directory is there; not called if there is none.
+   *
+   * @param directory where files of the listener's own may be written; they are part of the run
+   */
+  default void directory(Path directory) {}
+
+  /**
+   * A piece of work begins; the one before it is over.
+   *
+   * @param name in a few words
+   * @param unit of what is counted: steps, examples
+   * @param total how many there will be
+   */
+  default void started(String name, String unit, long total) {}
+
+  /**
+   * The piece goes on.
+   *
+   * @param done units of it
+   * @param detail in a few characters, such as the loss; may be empty
+   */
+  default void progress(long done, String detail) {}
+
+  /**
+   * Measured values of a training, after each step and each epoch.
+   *
+   * @param training the piece of work that goes on
+   * @param step 1-based, over all epochs of the training
+   * @param values by name: loss, learning_rate_factor; after an epoch epoch_loss, and
+   *     validation_loss and validation_accuracy or the task's other metrics
+   */
+  default void metrics(String training, long step, Map<String, Double> values) {}
+
+  /**
+   * Something worth a line.
+   *
+   * @param line without its end
+   */
+  default void message(String line) {}
+
+  /**
+   * Asked before each step; true ends the run with {@link
+   * java.util.concurrent.CancellationException}.
+   *
+   * @return true to end it; false, unless overridden
+   */
+  default boolean cancelled() {
+    return false;
+  }
+}

@@ -1,0 +1,225 @@
+package org.prunepeft.run;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Models;
+import org.prunepeft.report.Environment;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.PruningResult;
+import org.prunepeft.search.Strategy;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+
+/** Writes a run into its directory as it goes; a record without a directory writes nothing. */
+public final class RunRecord {
+  private final RunDirectory directory;
+
+  private RunRecord(RunDirectory directory) {
+    this.directory = directory;
+  }
+
+  /**
+   * Makes the setup's run directory, if it names one.
+   *
+   * @throws IllegalArgumentException if the model or the task is unknown; nothing is made then
+   */
+  public static RunRecord of(Setup setup) {
+    Models.byName(setup.model());
+    setup.resolveTask();
+    return new RunRecord(setup.output() == null ? null : RunDirectory.create(setup.output()));
+  }
+
+  /** A piece of work. */
+  @FunctionalInterface
+  public interface Work<T> {
+    T run();
+  }
+
+  /** Runs the work; if it fails, the directory says why and is not taken for a whole run. */
+  public <T> T guard(Work<T> work) {
+    try {
+      return work.run();
+    } catch (RuntimeException | Error e) {
+      if (directory != null) {
+        directory.fail(reason(e));
+        directory.discardIfEmpty();
+      }
+      throw e;
+    }
+  }
+
+  /** Why work ended early, in a line. */
+  public static String reason(Throwable e) {
+    if (e instanceof CancellationException) {
+      return "cancelled";
+    }
+    return e.getMessage() == null ? e.toString() : e.getMessage();
+  }
+
+  public MetricsLog metrics() {
+    return directory == null
+        ? MetricsLog.NONE
+        : new MetricsLog(record -> directory.appendJsonLine(RunFiles.METRICS, record));
+  }
+
+  /** The configuration of a search as it is run. */
+  public void configuration(Session session, SearchSettings settings, long budget) {
+    Map<String, Object> config = common("search", session);
+    config.put("search", settings);
+    config.put("budget", budget);
+    begin(session, config);
+  }
+
+  /** The configuration of a plain training as it is run. */
+  public void configuration(Session session, ModuleChoice selection, List<Candidate> modules) {
+    Map<String, Object> config = common("train", session);
+    config.put("selection", selection);
+    begin(session, config);
+    json(RunFiles.CONFIGURATION, modules(session, modules, selection.trainsEncoder()));
+  }
+
+  private void begin(Session session, Map<String, Object> config) {
+    if (directory != null) {
+      json(RunFiles.CONFIG, config);
+      session.progress.directory(directory.path());
+    }
+  }
+
+  private static Map<String, Object> common(String command, Session session) {
+    Map<String, Object> config = new LinkedHashMap<>();
+    config.put("command", command);
+    config.put("versions", Environment.versions());
+    config.put("setup", session.setup);
+    config.putAll(session.dataset.schema().toMap());
+    config.put("encoder", session.encoder.config());
+    config.put(RunData.MEMBER, session.data);
+    return config;
+  }
+
+  public void strategy(Strategy strategy) {
+    json(RunFiles.STRATEGY, strategy.toMap());
+  }
+
+  public void pruning(PruningResult pruning) {
+    json(RunFiles.ROUNDS, pruning.rounds());
+  }
+
+  /** The last of a search; the directory is whole afterwards. */
+  public void complete(Session session, Session.Trained trained, SearchOutcome outcome) {
+    if (directory == null) {
+      return;
+    }
+    json(RunFiles.CONFIGURATION, modules(session.setup, outcome.pruning().kept()));
+    Map<String, Object> result = result(trained.outcome());
+    result.put("warm_up_seconds", outcome.warmUpSeconds());
+    result.put("round_seconds", outcome.roundSeconds());
+    result.put("search_to_training_ratio", outcome.costRatio());
+    finish(trained, result, Summary.of(session.setup, outcome, session.space));
+  }
+
+  /** The last of a plain training. */
+  public void complete(Session session, Session.Trained trained, ModuleChoice selection) {
+    if (directory == null) {
+      return;
+    }
+    finish(
+        trained,
+        result(trained.outcome()),
+        Summary.of(session.setup, selection, trained.outcome(), session.space));
+  }
+
+  private void finish(Session.Trained trained, Map<String, Object> result, String summary) {
+    Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
+    trained.modules().groups().values().forEach(group -> collect(group, tensors));
+    write(RunFiles.ADAPTER, tensors);
+    Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
+    collect(trained.head().parameters(), head);
+    write(RunFiles.HEAD, head);
+    if (trained.encoder() != null) {
+      Map<String, SafeTensors.Tensor> encoder = new LinkedHashMap<>();
+      collect(trained.encoder(), encoder);
+      write(RunFiles.ENCODER, encoder);
+    }
+    json(RunFiles.RESULT, result);
+    directory.writeText(RunFiles.SUMMARY, summary);
+    directory.complete();
+  }
+
+  private static void collect(FlatParameters parameters, Map<String, SafeTensors.Tensor> tensors) {
+    for (String name : parameters.names()) {
+      tensors.put(
+          name,
+          new SafeTensors.Tensor(parameters.shape(name), Torch.toFloats(parameters.get(name))));
+    }
+  }
+
+  private void write(String name, Map<String, SafeTensors.Tensor> tensors) {
+    Path file = directory.path().resolve(name);
+    try {
+      SafeTensors.write(file, tensors);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write " + file + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** The content of {@link RunFiles#CONFIGURATION} where the encoder itself may be trained. */
+  private static Map<String, Object> modules(Session session, List<Candidate> kept, boolean full) {
+    Map<String, Object> configuration = modules(session.setup, kept);
+    configuration.put(RunFiles.FULL, full);
+    return configuration;
+  }
+
+  /** The content of {@link RunFiles#CONFIGURATION} on a frozen encoder. */
+  public static Map<String, Object> modules(Setup setup, List<Candidate> kept) {
+    Map<String, Object> configuration = new LinkedHashMap<>();
+    configuration.put("model", setup.model());
+    configuration.put("task", setup.task());
+    configuration.put("lora", setup.lora());
+    configuration.put("adapter", setup.adapter());
+    configuration.put("trainable_parameters", Candidate.total(kept));
+    configuration.put("modules", kept);
+    return configuration;
+  }
+
+  private static Map<String, Object> result(TrainOutcome outcome) {
+    Map<String, Object> result = new LinkedHashMap<>();
+    result.put("test", metrics(outcome.test()));
+    result.put("validation", metrics(outcome.validation()));
+    result.put("head_alone_test", metrics(outcome.head()));
+    result.put("trainable_parameters", outcome.parameters());
+    result.put("supernet_parameters", outcome.supernetParameters());
+    result.put("best_epoch", outcome.bestEpoch());
+    result.put("epochs", outcome.epochs());
+    result.put("preparation_seconds", outcome.preparationSeconds());
+    result.put("training_seconds", outcome.trainingSeconds());
+    return result;
+  }
+
+  private static Map<String, Object> metrics(Evaluation evaluation) {
+    Map<String, Object> metrics = new LinkedHashMap<>();
+    metrics.put("examples", evaluation.examples());
+    metrics.put("loss", evaluation.loss());
+    evaluation.metrics().forEach((metric, value) -> metrics.put(metric.key(), value));
+    return metrics;
+  }
+
+  private void json(String name, Object value) {
+    if (directory != null) {
+      directory.writeJson(name, value);
+    }
+  }
+}

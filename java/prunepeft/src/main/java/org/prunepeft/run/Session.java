@@ -1,0 +1,317 @@
+package org.prunepeft.run;
+
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.data.sampling.Stratified;
+import org.prunepeft.files.FileChecksum;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.HeadFit;
+import org.prunepeft.train.loop.StepListener;
+import org.prunepeft.train.loop.Trainer;
+import org.prunepeft.train.pass.TrainingRun;
+
+/** A model, a tokenised task and a fitted head: what a search and every training start from. */
+public final class Session implements AutoCloseable {
+  public final Setup setup;
+  public final ProgressListener progress;
+  final Dataset dataset;
+
+  /** What its files held; none where no run directory keeps it. */
+  final List<FileChecksum> data;
+
+  final EncodedDataset train;
+  final EncodedDataset validation;
+  final EncodedDataset test;
+  final Encoder encoder;
+  public final SearchSpace space;
+  public final Trainer trainer;
+  public final Head head;
+  final Evaluation headTest;
+  final double preparationSeconds;
+
+  /** Whose the encoder is; null: this session's. */
+  private final RunsTogether together;
+
+  /**
+   * @param together with which runs it shares the encoder; null: it is alone
+   * @param requirement checks the search space, and throws before the long work if a setting does
+   *     not fit it
+   */
+  public Session(
+      Setup setup,
+      ProgressListener progress,
+      RunsTogether together,
+      Consumer<SearchSpace> requirement) {
+    this.progress = progress;
+    this.together = together;
+    long start = System.nanoTime();
+    Models.Entry model = Models.byName(setup.model());
+    Task task = setup.resolveTask();
+    dataset = task.load(setup.sizes(), setup.seed());
+    data = setup.output() == null ? List.of() : RunData.of(task);
+    this.setup = counted(setup, dataset.train().size());
+    Torch.setThreads(setup.threads());
+    progress.started("load " + model.name(), "", 0);
+    ComputeDevice device = ComputeDevice.parse(setup.device());
+    if (setup.device().equals("auto")) {
+      String reason = ComputeDevice.cudaAbsence().map(why -> " (" + why + ")").orElse("");
+      progress.message("device auto: " + device + reason);
+    }
+    if (!device.isCuda()) {
+      Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
+    }
+    Models.LoadedModel loaded =
+        together == null ? load(model, device) : together.model(() -> load(model, device));
+    encoder = loaded.encoder();
+    try {
+      requireLength(setup.training().maxLength(), encoder.config().maxTokens());
+      if (together != null) {
+        RunsTogether.requireSuits(encoder.config(), setup.lora() != null);
+      }
+      space = peft(setup).space(encoder.config());
+      requirement.accept(space);
+      progress.started("tokenise " + dataset.name(), "", 0);
+      try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
+        train = EncodedDataset.of(tokenizer, dataset.train());
+        validation = EncodedDataset.of(tokenizer, dataset.validation());
+        test = EncodedDataset.of(tokenizer, dataset.test());
+      }
+      trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
+      float[][] pooled = poolFrozen(List.of(train, test));
+      progress.started("fit the head", "", 0);
+      head =
+          HeadFit.fit(
+              pooled[0],
+              train.targets(),
+              dataset.schema(),
+              encoder.device(),
+              setup.training(),
+              Seeds.derive(setup.seed(), "head"));
+      headTest = HeadFit.evaluate(head, pooled[1], test.targets());
+      preparationSeconds = seconds(start);
+    } catch (RuntimeException | Error e) {
+      closeEncoder();
+      throw e;
+    }
+  }
+
+  private Models.LoadedModel load(Models.Entry model, ComputeDevice device) {
+    return model.loader().load(setup.precision(), device);
+  }
+
+  private void closeEncoder() {
+    if (together == null) {
+      encoder.close();
+    }
+  }
+
+  /** With the number of steps, where LoRA's settings go by it. */
+  private static Setup counted(Setup setup, int examples) {
+    if (setup.lora() == null) {
+      return setup;
+    }
+    long perStep =
+        (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
+    long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
+    return setup.toBuilder().lora(setup.lora().withSteps(steps)).build();
+  }
+
+  private static void requireLength(int maxLength, int maxTokens) {
+    if (maxLength > maxTokens) {
+      throw new IllegalArgumentException(
+          "the longest sequence must have at most the model's "
+              + maxTokens
+              + " tokens, got "
+              + maxLength);
+    }
+  }
+
+  /** The frozen encoder's pooled outputs, computed once a data set. */
+  private float[][] poolFrozen(List<EncodedDataset> sets) {
+    long total = sets.stream().mapToLong(EncodedDataset::size).sum();
+    progress.started("frozen encoder", "examples", total);
+    float[][] pooled = new float[sets.size()][];
+    try (PeftModules none = modules(List.of())) {
+      long before = 0;
+      for (int i = 0; i < pooled.length; i++) {
+        long done = before;
+        pooled[i] =
+            trainer.pooled(
+                none,
+                sets.get(i),
+                count -> {
+                  requireNotCancelled();
+                  progress.progress(done + count, "");
+                });
+        before += sets.get(i).size();
+      }
+    }
+    return pooled;
+  }
+
+  private void requireNotCancelled() {
+    if (progress.cancelled()) {
+      throw new CancellationException("cancelled");
+    }
+  }
+
+  PeftModules modules(List<Candidate> candidates) {
+    return new PeftModules(peft(setup), encoder.config(), candidates, encoder.device());
+  }
+
+  /**
+   * A part of the training set with its distribution of labels; all of it if it has no more than n
+   * examples.
+   */
+  public EncodedDataset sample(String name, int n) {
+    List<Example> examples = dataset.train();
+    if (n >= examples.size()) {
+      return train;
+    }
+    return train.subset(
+        Stratified.sample(
+            examples, dataset.schema().kind(), n, Seeds.derive(setup.seed(), "sample/" + name)));
+  }
+
+  /** Shows a training's steps. */
+  public StepListener follow(String name, int steps, MetricsLog log) {
+    progress.started(name, "steps", steps);
+    return new StepListener() {
+      private int done;
+
+      @Override
+      public void step(int step, int of, double loss, double rate) {
+        done = step;
+        progress.progress(step, String.format("loss %.3f", loss));
+        log.step(name, step, loss, rate);
+        progress.metrics(name, step, Map.of("loss", loss, "learning_rate_factor", rate));
+      }
+
+      @Override
+      public void epoch(int epoch, int epochs, double trainLoss, Evaluation evaluation) {
+        log.epoch(name, epoch, trainLoss, evaluation);
+        progress.metrics(name, done, MetricsLog.ofEpoch(trainLoss, evaluation));
+        if (evaluation != null) {
+          progress.message(
+              String.format(
+                  "%s, epoch %d of %d: training loss %.3f, validation %s",
+                  name, epoch, epochs, trainLoss, evaluation.primaryText()));
+        }
+      }
+
+      @Override
+      public boolean cancelled() {
+        return progress.cancelled();
+      }
+    };
+  }
+
+  /**
+   * What training a configuration leaves behind.
+   *
+   * @param encoder the encoder's own weights where they were trained; else null
+   */
+  public record Trained(
+      PeftModules modules, Head head, FlatParameters encoder, TrainOutcome outcome)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      modules.close();
+      if (encoder != null) {
+        encoder.close();
+      }
+      head.close();
+    }
+  }
+
+  /**
+   * Trains a configuration from new weights for the full number of epochs.
+   *
+   * @param full whether the encoder's own weights are trained too
+   */
+  public Trained train(List<Candidate> candidates, boolean full, MetricsLog log) {
+    FlatParameters own = full ? encoder.trainable() : null;
+    PeftModules modules = modules(candidates);
+    Head trainedHead = head.copy();
+    try {
+      modules.initialise(setup.seed(), "final");
+      TrainingRun run =
+          new TrainingRun(
+              modules,
+              trainedHead,
+              train,
+              setup.epochs(),
+              Seeds.derive(setup.seed(), "final"),
+              validation,
+              own);
+      return new Trained(modules, trainedHead, own, train(run, log));
+    } catch (RuntimeException | Error e) {
+      new Trained(modules, trainedHead, own, null).close();
+      throw e;
+    }
+  }
+
+  private TrainOutcome train(TrainingRun run, MetricsLog log) {
+    long start = System.nanoTime();
+    Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
+    double trainingSeconds = seconds(start);
+    if (result.epochs() < setup.epochs()) {
+      progress.message(
+          String.format(
+              "stopped early, after epoch %d of %d: none was better than epoch %d",
+              result.epochs(), setup.epochs(), result.bestEpoch()));
+    }
+    progress.started("test", "", 0);
+    Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
+    boolean full = run.encoder() != null;
+    return new TrainOutcome(
+        run.modules().candidates(),
+        full ? run.encoder().count() : run.modules().count(),
+        full,
+        space.totalParameters(),
+        headTest,
+        result.validation(),
+        tested,
+        result.bestEpoch(),
+        result.epochs(),
+        preparationSeconds,
+        trainingSeconds);
+  }
+
+  public static double seconds(long startNanos) {
+    return (System.nanoTime() - startNanos) / 1e9;
+  }
+
+  /** The modules that a setup's layers hold. */
+  public static PeftConfig peft(Setup setup) {
+    return PeftConfig.of(setup.lora(), setup.adapter(), setup.modules());
+  }
+
+  @Override
+  public void close() {
+    trainer.close();
+    head.close();
+    closeEncoder();
+  }
+}

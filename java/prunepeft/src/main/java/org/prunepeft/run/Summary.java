@@ -1,0 +1,157 @@
+package org.prunepeft.run;
+
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.Partition;
+import org.prunepeft.search.PruningResult;
+import org.prunepeft.search.PruningRound;
+import org.prunepeft.search.Reading;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.Strategy;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
+
+/** The summary of a run in Markdown that reads well in a terminal. */
+final class Summary {
+  private final StringBuilder text = new StringBuilder();
+
+  private Summary() {}
+
+  static String of(Setup setup, SearchOutcome outcome, SearchSpace space) {
+    Summary summary = new Summary();
+    PruningResult pruning = outcome.pruning();
+    summary.line("# PrunePEFT: %s on %s, seed %d", setup.model(), setup.task(), setup.seed());
+    summary.line("");
+    summary.result(outcome.retrained());
+    summary.line(
+        "search %.1f s (warm-up %.1f s, rounds %.1f s), retraining %.1f s: ratio %.2f",
+        outcome.searchSeconds(),
+        outcome.warmUpSeconds(),
+        outcome.roundSeconds(),
+        outcome.retrained().trainingSeconds(),
+        outcome.costRatio());
+    summary.line("");
+    summary.line("## Modules: kept, or the round in which they went");
+    summary.line("");
+    summary.modules(
+        space,
+        module -> {
+          int round = pruning.removedIn(module.name()).orElse(0);
+          return round == 0 ? "kept" : "round " + round;
+        });
+    summary.strategy(pruning.strategy(), space);
+    pruning.rounds().forEach(summary::round);
+    return summary.text.toString();
+  }
+
+  static String of(Setup setup, ModuleChoice selection, TrainOutcome outcome, SearchSpace space) {
+    Summary summary = new Summary();
+    summary.line(
+        "# PrunePEFT: %s on %s, seed %d, modules: %s",
+        setup.model(), setup.task(), setup.seed(), selection);
+    summary.line("");
+    summary.result(outcome);
+    summary.line("training %.1f s", outcome.trainingSeconds());
+    summary.line("");
+    summary.modules(space, module -> outcome.modules().contains(module) ? "trained" : "-");
+    return summary.text.toString();
+  }
+
+  private void result(TrainOutcome outcome) {
+    line(
+        "test %s (validation %s; linear head on the frozen encoder: test %s)  ",
+        outcome.test().text(),
+        outcome.validation().primaryValueText(),
+        outcome.head().primaryValueText());
+    line("%s, head apart  ", outcome.parametersText());
+  }
+
+  @FunctionalInterface
+  private interface Cell {
+    String of(Candidate module);
+  }
+
+  private void modules(SearchSpace space, Cell cell) {
+    List<String> types = space.types();
+    Map<Integer, Map<String, String>> rows = new TreeMap<>();
+    for (Candidate module : space.candidates()) {
+      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
+          .merge(module.type(), part(module) + cell.of(module), (a, b) -> a + ", " + b);
+    }
+    row("layer", types);
+    row("----:", types.stream().map(type -> "--------").toList());
+    rows.forEach(
+        (layer, cells) ->
+            row("" + layer, types.stream().map(type -> cells.getOrDefault(type, "")).toList()));
+    line("");
+  }
+
+  /** Which of a layer's modules of its kind it is, where there are several: query, attention. */
+  private static String part(Candidate module) {
+    String kind = "." + module.type() + ".";
+    int start = module.name().indexOf(kind);
+    return start < 0 ? "" : module.name().substring(start + kind.length()) + " ";
+  }
+
+  private void row(String first, List<String> cells) {
+    line(
+        "| %5s | %s |",
+        first,
+        cells.stream().map(cell -> String.format("%-8s", cell)).collect(Collectors.joining(" | ")));
+  }
+
+  private void strategy(Strategy strategy, SearchSpace space) {
+    line("## Strategy (%s): which criteria judge which partition", strategy.origin());
+    line("");
+    for (Partition partition : strategy.partitioning().partitions(space)) {
+      line("- %s: %s", partition, String.join(", ", strategy.criteriaOf(partition)));
+    }
+    line("");
+  }
+
+  private void round(PruningRound round) {
+    line("## Round %d", round.index());
+    line("");
+    line(
+        "removed: %s; %,d parameters left (target %,d)  ",
+        round.removals().isEmpty()
+            ? "nothing"
+            : round.removals().stream()
+                .map(
+                    removal ->
+                        String.format(
+                            "%s (p %.2f)", removal.module().name(), removal.probability()))
+                .collect(Collectors.joining(", ")),
+        round.parameters(),
+        round.target());
+    line(
+        "information in the scores: %s",
+        round.information().name().toLowerCase(java.util.Locale.ROOT));
+    line("");
+    line(
+        "| %-18s | %-8s | %7s | %11s | %s |",
+        "criterion", "type", "spread", "reliability", "left out");
+    line("| ------------------ | -------- | ------: | ----------: | -------- |");
+    for (Reading reading : round.readings()) {
+      line(
+          "| %-18s | %-8s | %7.3f | %11s | %s |",
+          reading.criterion(),
+          reading.type(),
+          reading.spread(),
+          reading.reliability().isPresent()
+              ? String.format("%.2f", reading.reliability().getAsDouble())
+              : "-",
+          reading.leftOut().map(Reading.LeftOut::reason).orElse(""));
+    }
+    line("");
+  }
+
+  private void line(String format, Object... values) {
+    text.append(String.format(java.util.Locale.ROOT, format, values)).append('\n');
+  }
+}

@@ -1,0 +1,44 @@
+package org.prunepeft.settings;
+
+import java.util.OptionalLong;
+
+/**
+ * How many trainable parameters may be left of a supernet, the head apart.
+ *
+ * @param share of the supernet's, in (0, 1]; ignored where there is a number
+ * @param parameters their number, 1 or more
+ */
+public record Budget(double share, OptionalLong parameters) {
+  /**
+   * @throws IllegalArgumentException if a value is out of its range
+   */
+  public Budget {
+    if (!(share > 0 && share <= 1)) {
+      throw new IllegalArgumentException(
+          "the share to keep must be above 0 and at most 1, got " + share);
+    }
+    if (parameters.isPresent() && parameters.getAsLong() < 1) {
+      throw new IllegalArgumentException(
+          "the budget must be at least 1 parameter, got " + parameters.getAsLong());
+    }
+  }
+
+  /** {@return a share of the supernet's parameters, in (0, 1]} */
+  public static Budget share(double share) {
+    return new Budget(share, OptionalLong.empty());
+  }
+
+  /**
+   * {@return at most so many parameters}
+   *
+   * @param count 1 or more
+   */
+  public static Budget parameters(long count) {
+    return new Budget(1, OptionalLong.of(count));
+  }
+
+  /** The parameters that may be left of a supernet's. */
+  long of(long supernet) {
+    return parameters.orElse((long) Math.floor(share * supernet));
+  }
+}

@@ -1,0 +1,177 @@
+package org.prunepeft.settings;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.RandomSelection;
+import org.prunepeft.search.SearchSpace;
+
+/**
+ * Which weights a plain training trains beside the head: the baselines of a search, and what one
+ * found.
+ *
+ * @param kind what it goes by
+ * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
+ *     Kind#TYPE}; else empty
+ * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
+ */
+public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
+  /** What a selection goes by. */
+  public enum Kind {
+    /** No module: the head alone. */
+    HEAD,
+    /** All modules. */
+    SUPERNET,
+    /** All modules of a type. */
+    TYPE,
+    /** No module, but all weights of the encoder itself: full fine-tuning. */
+    FULL,
+    /** Random modules within the budget. */
+    RANDOM,
+    /** The modules of the last layers, within the budget. */
+    DEPTH,
+    /** Named modules. */
+    MODULES;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /**
+   * @throws IllegalArgumentException if names or budget are missing where the kind needs them
+   */
+  public ModuleChoice {
+    Objects.requireNonNull(kind, "kind");
+    names = List.copyOf(names);
+    if (kind == Kind.TYPE && names.size() != 1) {
+      throw new IllegalArgumentException("one type of module must be named, got " + names);
+    }
+    if ((kind == Kind.RANDOM || kind == Kind.DEPTH) && budget == null) {
+      throw new IllegalArgumentException("a " + kind + " selection needs a budget, got none");
+    }
+  }
+
+  /** {@return the head alone} */
+  public static ModuleChoice head() {
+    return new ModuleChoice(Kind.HEAD, List.of(), null);
+  }
+
+  /** {@return all modules} */
+  public static ModuleChoice supernet() {
+    return new ModuleChoice(Kind.SUPERNET, List.of(), null);
+  }
+
+  /**
+   * {@return all modules of a type, such as lora or adapter}
+   *
+   * @param type the kind of module
+   */
+  public static ModuleChoice type(String type) {
+    return new ModuleChoice(Kind.TYPE, List.of(type), null);
+  }
+
+  /** {@return full fine-tuning: the encoder's own weights, and no modules} */
+  public static ModuleChoice full() {
+    return new ModuleChoice(Kind.FULL, List.of(), null);
+  }
+
+  /**
+   * {@return random modules; the setup's seed decides which}
+   *
+   * @param budget how many parameters they may have together
+   */
+  public static ModuleChoice random(Budget budget) {
+    return new ModuleChoice(Kind.RANDOM, List.of(), budget);
+  }
+
+  /**
+   * {@return the modules of the last layers}
+   *
+   * @param budget how many parameters they may have together
+   */
+  public static ModuleChoice depth(Budget budget) {
+    return new ModuleChoice(Kind.DEPTH, List.of(), budget);
+  }
+
+  /**
+   * {@return the modules of these names, such as {@code encoder.layer.0.lora}}
+   *
+   * @param names of modules that the setup's supernet has
+   */
+  public static ModuleChoice modules(List<String> names) {
+    return new ModuleChoice(Kind.MODULES, names, null);
+  }
+
+  /**
+   * {@return what an earlier run trained: the modules that a search left, or what a plain training
+   * was given}
+   *
+   * @param run the directory of a complete run
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
+   */
+  public static ModuleChoice ofRun(Path run) {
+    RunDirectory directory = RunDirectory.open(run);
+    if (RunFiles.isFull(directory)) {
+      return full();
+    }
+    Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
+    return modules(Arrays.stream(kept).map(Candidate::name).toList());
+  }
+
+  public boolean trainsEncoder() {
+    return kind == Kind.FULL;
+  }
+
+  /**
+   * The modules of a space that it names.
+   *
+   * @throws IllegalArgumentException if it names some that are not there, or the budget is out of
+   *     the space's range
+   */
+  public List<Candidate> of(SearchSpace space, long seed) {
+    return switch (kind) {
+      case HEAD, FULL -> List.of();
+      case SUPERNET -> space.candidates();
+      case TYPE -> ofType(space, names.get(0));
+      case RANDOM -> RandomSelection.keep(space, budget.of(space.totalParameters()), seed);
+      case DEPTH -> DepthOrder.keep(space, budget.of(space.totalParameters()));
+      case MODULES -> named(space);
+    };
+  }
+
+  private static List<Candidate> ofType(SearchSpace space, String type) {
+    if (!space.types().contains(type)) {
+      throw new IllegalArgumentException(
+          "the supernet has no modules of type '%s'; it has %s".formatted(type, space.types()));
+    }
+    return space.candidates().stream().filter(module -> module.type().equals(type)).toList();
+  }
+
+  private List<Candidate> named(SearchSpace space) {
+    List<String> known = space.candidates().stream().map(Candidate::name).toList();
+    for (String name : names) {
+      if (!known.contains(name)) {
+        throw new IllegalArgumentException("no module is named '" + name + "'; there are " + known);
+      }
+    }
+    return space.candidates().stream().filter(module -> names.contains(module.name())).toList();
+  }
+
+  /** A word or two for it: lora, random, full, 6 by name. */
+  @Override
+  public String toString() {
+    return switch (kind) {
+      case TYPE -> names.get(0);
+      case MODULES -> names.size() + " by name";
+      default -> kind.toString();
+    };
+  }
+}

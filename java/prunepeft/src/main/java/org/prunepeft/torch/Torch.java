@@ -1,0 +1,125 @@
+package org.prunepeft.torch;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.presets.openblas_nolapack;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.DType;
+import org.prunepeft.kernels.Kernels;
+import org.prunepeft.kernels.Matrix;
+import org.prunepeft.kernels.ProcessEnvironment;
+
+/** LibTorch's process-wide settings, and the step from tensors to plain arrays and pointers. */
+public final class Torch {
+  private static final TensorOptional NO_TENSOR;
+
+  static {
+    // Before LibTorch loads its OpenMP run-time, and before it allocates.
+    ProcessEnvironment.makeThreadsYield();
+    ProcessEnvironment.useHugePages();
+    NO_TENSOR = new TensorOptional();
+    NO_TENSOR.retainReference();
+  }
+
+  private Torch() {}
+
+  /**
+   * Sets the threads of all three pools: LibTorch's (OpenMP), OpenBLAS's own, and that of the
+   * kernels.
+   *
+   * @param threads 1 or more
+   */
+  public static void setThreads(int threads) {
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads must be at least 1, got " + threads);
+    }
+    torch.set_num_threads(threads);
+    openblas_nolapack.blas_set_num_threads(threads);
+    // After LibTorch, so that one OpenMP run-time serves both.
+    Kernels.setThreads(threads);
+  }
+
+  /** Loads the native libraries in the order that they need. */
+  public static void load() {
+    torch.get_num_threads();
+    Kernels.threads();
+  }
+
+  /** LibTorch's version, with that of its presets. */
+  public static String version() {
+    try {
+      return Loader.getVersion("org.bytedeco", "pytorch");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** LibTorch's threads. */
+  public static int threads() {
+    return torch.get_num_threads();
+  }
+
+  /** The optional that holds no tensor. */
+  public static TensorOptional none() {
+    return NO_TENSOR;
+  }
+
+  /** A float32 tensor that holds a copy of the values. */
+  public static Tensor floats(float[] values, long... shape) {
+    return Tensor.create(values, shape);
+  }
+
+  /** An int64 tensor that holds a copy of the values. */
+  public static Tensor longs(long[] values, long... shape) {
+    return Tensor.create(values, shape);
+  }
+
+  /** A copy of a float32 tensor's elements in row-major order. */
+  public static float[] toFloats(Tensor tensor) {
+    try (Tensor dense = tensor.detach().cpu().contiguous();
+        FloatPointer data = dense.data_ptr_float()) {
+      float[] values = new float[Math.toIntExact(dense.numel())];
+      data.get(values);
+      return values;
+    }
+  }
+
+  /** Options for float32 tensors. */
+  public static TensorOptions float32() {
+    return new TensorOptions(torch.ScalarType.Float);
+  }
+
+  /**
+   * The tensor's memory as the kernels' matrix: float32 or bfloat16, of two dimensions with unit
+   * stride in the second, or a dense vector.
+   */
+  public static Matrix matrix(Tensor tensor) {
+    long dims = tensor.dim();
+    DType dtype =
+        switch (tensor.scalar_type().intern()) {
+          case Float -> DType.FLOAT32;
+          case BFloat16 -> DType.BFLOAT16;
+          default -> null;
+        };
+    if (dtype == null || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
+      throw new IllegalArgumentException(
+          "expected a float32 or bfloat16 vector or matrix with unit stride in its last dimension, got "
+              + tensor.scalar_type()
+              + " with "
+              + dims
+              + " dimensions");
+    }
+    if (dims == 1) {
+      return new Matrix(tensor.data_ptr(), dtype, 1, tensor.size(0), tensor.size(0));
+    }
+    long cols = tensor.size(1);
+    // A single row may carry any stride.
+    return new Matrix(
+        tensor.data_ptr(), dtype, tensor.size(0), cols, Math.max(tensor.stride(0), cols));
+  }
+}

@@ -1,0 +1,189 @@
+package org.prunepeft.train.head;
+
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Objects;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Precision;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.optimizer.ParameterGroup;
+
+/**
+ * The task head: a linear layer over the mean of the last hidden states, with a score for each
+ * class or one number. Always trained, never pruned.
+ *
+ * <p>The head of a regression may be standardised while it is trained, so that learning rates suit
+ * targets of any size: y = (Wx + b)·deviation + mean. {@link #fold} then writes mean and deviation
+ * into W and b.
+ */
+public final class Head implements AutoCloseable {
+  /** Keys in adapter files. */
+  public static final String WEIGHT = "classifier.weight";
+
+  public static final String BIAS = "classifier.bias";
+
+  /** LibTorch's mark of an example that does not count; none of ours has it. */
+  private static final long NO_CLASS = -100;
+
+  private final Schema schema;
+  private final FlatParameters parameters;
+  private double mean = 0;
+  private double deviation = 1;
+
+  /**
+   * A head of zeros.
+   *
+   * @param schema of the task
+   * @param hidden size of the pooled output
+   * @param device where its weights lie: the encoder's
+   */
+  public Head(Schema schema, long hidden, ComputeDevice device) {
+    this.schema = Objects.requireNonNull(schema, "schema");
+    Map<String, long[]> shapes = new LinkedHashMap<>();
+    shapes.put(WEIGHT, new long[] {schema.outputs(), hidden});
+    shapes.put(BIAS, new long[] {schema.outputs()});
+    parameters = new FlatParameters(device, shapes);
+  }
+
+  /** On the CPU; see the other constructor. */
+  public Head(Schema schema, long hidden) {
+    this(schema, hidden, ComputeDevice.CPU);
+  }
+
+  /** Its weights at the learning rate that the settings have for heads. */
+  public ParameterGroup group(TrainingSettings settings) {
+    return new ParameterGroup("head", parameters, settings.headLearningRate());
+  }
+
+  /** A head of its own with the same weights. */
+  public Head copy() {
+    Head copy = new Head(schema, parameters.get(WEIGHT).size(1), device());
+    try (NoGradGuard guard = new NoGradGuard()) {
+      copy.parameters.values().copy_(parameters.values());
+    }
+    copy.mean = mean;
+    copy.deviation = deviation;
+    return copy;
+  }
+
+  /** Where its weights lie. */
+  public ComputeDevice device() {
+    return ComputeDevice.of(parameters.values());
+  }
+
+  /** What it predicts. */
+  public Schema schema() {
+    return schema;
+  }
+
+  /** Weight [outputs, hidden] and bias [outputs]. */
+  public FlatParameters parameters() {
+    return parameters;
+  }
+
+  /** Outputs [B, outputs], scores or the predicted number, of pooled outputs [B, hidden]. */
+  public Tensor logits(Tensor pooled) {
+    Tensor outputs =
+        torch.linear(pooled, parameters.get(WEIGHT), new TensorOptional(parameters.get(BIAS)));
+    return standardised() ? outputs.mul(new Scalar(deviation)).add(new Scalar(mean)) : outputs;
+  }
+
+  /**
+   * Targets as {@link #loss} takes them, on the head's device: [B] int64 classes, or [B, 1] float32
+   * numbers.
+   *
+   * @param targets [B] numbers of the classes, or the numbers to be predicted
+   */
+  public Tensor targets(double[] targets) {
+    if (schema.kind() == TaskKind.CLASSIFICATION) {
+      return device()
+          .longs(Arrays.stream(targets).mapToLong(t -> (long) t).toArray(), targets.length);
+    }
+    float[] values = new float[targets.length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) targets[i];
+    }
+    return device().floats(values, values.length, 1);
+  }
+
+  /** Mean loss without label smoothing; see the other method. */
+  public Tensor loss(Tensor logits, Tensor targets) {
+    return loss(logits, targets, 0);
+  }
+
+  /**
+   * Mean loss: cross-entropy of a classification; of a regression the squared error, by the squared
+   * deviation where the head is standardised.
+   *
+   * @param logits [B, outputs]
+   * @param targets of as many examples, from {@link #targets}
+   * @param labelSmoothing share of each class that is spread evenly over all, in [0, 1); not for a
+   *     regression
+   */
+  public Tensor loss(Tensor logits, Tensor targets, double labelSmoothing) {
+    if (schema.kind() == TaskKind.CLASSIFICATION) {
+      return torch.cross_entropy_loss(
+          logits, targets, Torch.none(), torch.Reduction.Mean.value, NO_CLASS, labelSmoothing);
+    }
+    Tensor loss = torch.mse_loss(logits, targets);
+    return standardised() ? loss.div(new Scalar(deviation * deviation)) : loss;
+  }
+
+  /**
+   * Standardises the head of a regression by the mean and standard deviation of the targets, if
+   * these differ; leaves that of a classification alone. Before the first training.
+   *
+   * @param targets 1 or more
+   */
+  public void standardise(double[] targets) {
+    if (schema.kind() != TaskKind.REGRESSION) {
+      return;
+    }
+    mean = Arrays.stream(targets).average().orElseThrow();
+    double variance =
+        Arrays.stream(targets).map(t -> (t - mean) * (t - mean)).average().getAsDouble();
+    deviation = variance > 0 ? Math.sqrt(variance) : 1;
+  }
+
+  /** Writes mean and deviation into weight and bias; what the head predicts stays the same. */
+  public void fold() {
+    if (!standardised()) {
+      return;
+    }
+    try (NoGradGuard guard = new NoGradGuard()) {
+      parameters.values().mul_(new Scalar(deviation));
+      parameters.get(BIAS).add_(new Scalar(mean));
+    }
+    mean = 0;
+    deviation = 1;
+  }
+
+  private boolean standardised() {
+    return mean != 0 || deviation != 1;
+  }
+
+  /** Mean over the real tokens, [B·T, hidden] to [B, hidden] in float32. */
+  public static Tensor pool(Tensor hidden, EncoderInput input) {
+    long batch = input.ids().size(0);
+    long length = input.ids().size(1);
+    Tensor weights = input.mask().div(input.mask().sum(new long[] {1}, true, null)).unsqueeze(1);
+    Tensor rows = Precision.FLOAT32.of(hidden).view(batch, length, hidden.size(1));
+    return torch.bmm(weights, rows).squeeze(1);
+  }
+
+  @Override
+  public void close() {
+    parameters.close();
+  }
+}

@@ -1,0 +1,117 @@
+package org.prunepeft.train.loop;
+
+import java.util.List;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.Observation;
+import org.prunepeft.search.Stage;
+import org.prunepeft.search.SupernetTrainer;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.TrainingRun;
+import org.prunepeft.train.statistics.RoundStatistics;
+
+/**
+ * Trains the supernet for a search: the warm-up on a small sample, the rounds on a larger one, each
+ * from the fitted head.
+ */
+public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
+  /**
+   * What one kind of stage trains on.
+   *
+   * @param data examples
+   * @param epochs 1 or more
+   */
+  public record Fidelity(EncodedDataset data, int epochs) {}
+
+  private final PeftConfig config;
+  private final Trainer trainer;
+  private final Head head;
+  private final Plan plan;
+  private final StageListener listener;
+  private PeftModules trained;
+
+  /** Follows the trainings of a search. */
+  @FunctionalInterface
+  public interface StageListener {
+    /**
+     * A training begins.
+     *
+     * @param steps how many it will have
+     * @return follows it
+     */
+    StepListener started(Stage stage, int modules, int steps);
+  }
+
+  /**
+   * How a search trains.
+   *
+   * @param seed of the modules' weights, of the order of examples and of dropout
+   */
+  public record Plan(Fidelity warmUp, Fidelity round, CriterionSettings criteria, long seed) {}
+
+  /**
+   * @param head fitted on the frozen encoder; every training begins from a copy
+   */
+  public SupernetTraining(
+      PeftConfig config, Trainer trainer, Head head, Plan plan, StageListener listener) {
+    this.config = config;
+    this.trainer = trainer;
+    this.head = head;
+    this.plan = plan;
+    this.listener = listener;
+  }
+
+  @Override
+  public Observation train(Stage stage, List<Candidate> candidates) {
+    Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? plan.warmUp : plan.round;
+    String name = stage.kind().name() + "/" + stage.index();
+    PeftModules modules =
+        new PeftModules(config, trainer.encoder().config(), candidates, head.device());
+    if (stage.fresh() || trained == null) {
+      modules.initialise(plan.seed, name);
+    } else {
+      copyWeights(trained, modules);
+    }
+    keep(modules);
+    try (Head own = head.copy()) {
+      TrainingRun run =
+          new TrainingRun(
+              modules, own, fidelity.data, fidelity.epochs, Seeds.derive(plan.seed, name), null);
+      int steps = trainer.steps(run);
+      try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {
+        trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
+        return statistics.observe();
+      }
+    }
+  }
+
+  private void keep(PeftModules modules) {
+    close();
+    trained = modules;
+  }
+
+  private static void copyWeights(PeftModules from, PeftModules to) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      to.groups()
+          .forEach(
+              (type, group) -> {
+                FlatParameters source = from.groups().get(type);
+                group.names().forEach(name -> group.get(name).copy_(source.get(name)));
+              });
+    }
+  }
+
+  @Override
+  public void close() {
+    if (trained != null) {
+      trained.close();
+      trained = null;
+    }
+  }
+}

@@ -1,0 +1,282 @@
+package org.prunepeft.train.loop;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.FrozenPrefix;
+import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.StepLosses;
+import org.prunepeft.train.pass.TrainingRun;
+import org.prunepeft.train.statistics.RoundStatistics;
+
+/**
+ * Trains modules and head on a frozen encoder, and evaluates them. Keeps nothing between calls but
+ * scratch memory. Not for two threads at once.
+ */
+public final class Trainer implements AutoCloseable {
+  private static final int EVALUATION_BATCH = 64;
+
+  private final Encoder encoder;
+  private final TrainingSettings settings;
+  private final GradientPasses.Mode mode;
+
+  /** Null: it trains alone. */
+  private final TrainingsInStep inStep;
+
+  private final Tape tape = new Tape();
+
+  /**
+   * @param encoder stays the caller's
+   */
+  public Trainer(Encoder encoder, TrainingSettings settings) {
+    this(encoder, settings, null);
+  }
+
+  /**
+   * @param encoder stays the caller's
+   * @param inStep where its trainings wait for those of others on the same encoder; null: it trains
+   *     alone
+   */
+  public Trainer(Encoder encoder, TrainingSettings settings, TrainingsInStep inStep) {
+    this(encoder, settings, inStep, GradientPasses.Mode.of(encoder.device()));
+  }
+
+  /** With passes made in another way than that of the encoder's device. */
+  Trainer(
+      Encoder encoder,
+      TrainingSettings settings,
+      TrainingsInStep inStep,
+      GradientPasses.Mode mode) {
+    this.encoder = encoder;
+    this.settings = settings;
+    this.inStep = inStep;
+    this.mode = mode;
+  }
+
+  Encoder encoder() {
+    return encoder;
+  }
+
+  /**
+   * How a training went.
+   *
+   * @param validation the best result; null without validation
+   * @param bestEpoch the one whose weights are kept, 1-based; the last one without validation
+   * @param epochs how many were trained: fewer than the run's if it ended early
+   */
+  public record Result(Evaluation validation, int bestEpoch, int epochs) {}
+
+  /** How many steps of the optimiser a run has, if it does not end early. */
+  public int steps(TrainingRun run) {
+    return run.epochs() * new Batches(run.data(), settings.examplesPerStep()).count();
+  }
+
+  /**
+   * A training to be made.
+   *
+   * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
+   *     gathered
+   */
+  record Request(TrainingRun run, StepListener listener, RoundStatistics statistics) {}
+
+  /**
+   * How one of several trainings ended.
+   *
+   * @param failure null: it did not fail
+   */
+  record Outcome(Result result, RuntimeException failure) {
+    /** The result, if there is one. */
+    Result get() {
+      if (failure != null) {
+        throw failure;
+      }
+      return result;
+    }
+  }
+
+  /**
+   * Trains. The head of a regression is no longer standardised afterwards.
+   *
+   * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
+   *     gathered
+   * @throws CancellationException if the listener says so
+   * @throws IllegalStateException if the loss is not finite
+   */
+  Result train(TrainingRun run, StepListener listener, RoundStatistics statistics) {
+    Request request = new Request(run, listener, statistics);
+    Outcome outcome = inStep == null ? train(List.of(request)).get(0) : inStep.train(this, request);
+    return outcome.get();
+  }
+
+  /** Trains without gathering statistics; see the other method. */
+  public Result train(TrainingRun run, StepListener listener) {
+    return train(run, listener, null);
+  }
+
+  /**
+   * Trains several at once: each step of theirs is one pass through the encoder. What one has
+   * thrown ends it, and the others go on.
+   *
+   * @param requests one or more, on the frozen encoder if there are more
+   * @return how each ended, in the same order
+   */
+  List<Outcome> train(List<Request> requests) {
+    int lowest = requests.stream().mapToInt(request -> lowest(request.run)).min().orElseThrow();
+    List<Training> trainings = new ArrayList<>();
+    try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode)) {
+      for (Request request : requests) {
+        trainings.add(new Training(this, request, mode.losses(), lowest, requests.size()));
+      }
+      List<Training> going = new ArrayList<>(trainings);
+      while (!going.isEmpty()) {
+        going.removeIf(training -> !training.next());
+        if (!going.isEmpty()) {
+          passes.step(going.stream().map(Training::step).toList());
+          going.removeIf(training -> !training.stepDone());
+        }
+      }
+      return trainings.stream().map(Training::outcome).toList();
+    } finally {
+      trainings.forEach(Training::close);
+    }
+  }
+
+  TrainingSettings settings() {
+    return settings;
+  }
+
+  /**
+   * The forward and backward passes of one step, for itself; the gradients are left in the
+   * parameters.
+   *
+   * @return the mean loss
+   */
+  double step(
+      TrainingRun run, Batch batch, int step, FrozenPrefix prefix, RoundStatistics statistics) {
+    try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode);
+        StepLosses losses = new StepLosses(encoder.device(), 1)) {
+      GradientPasses.Member member =
+          new GradientPasses.Member(run, prefix, losses, run.modules().trainingHooks(1, true), 1);
+      passes.step(List.of(new GradientPasses.Step(member, batch, step, statistics)));
+      return losses.read()[0];
+    }
+  }
+
+  /**
+   * What modules and head predict of each example, without dropout.
+   *
+   * @param data targets are not looked at
+   */
+  public Predictions predict(PeftModules modules, Head head, EncodedDataset data) {
+    return predict(modules, head, data, null);
+  }
+
+  Predictions predict(PeftModules modules, Head head, EncodedDataset data, FrozenPrefix prefix) {
+    int width = head.schema().outputs();
+    float[] outputs = new float[Math.multiplyExact(data.size(), width)];
+    modules.begin(ForwardPass.evaluation(tape));
+    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
+      try (NoGradGuard guard = new NoGradGuard();
+          PointerScope scope = new PointerScope()) {
+        EncoderInput input = input(batch);
+        Tensor pooled = Head.pool(hidden(batch, input, modules, prefix), input);
+        float[] logits = Torch.toFloats(head.logits(pooled));
+        for (int i = 0; i < batch.rows(); i++) {
+          System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
+        }
+      }
+    }
+    return new Predictions(head.schema(), outputs);
+  }
+
+  /**
+   * Quality on a labelled set, without dropout.
+   *
+   * @param data at least one example, all labelled
+   */
+  public Evaluation evaluate(PeftModules modules, Head head, EncodedDataset data) {
+    return Evaluation.of(predict(modules, head, data), data.targets());
+  }
+
+  /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
+  public float[] pooled(
+      PeftModules modules, EncodedDataset data, java.util.function.IntConsumer progress) {
+    int hidden = encoder.config().hidden();
+    float[] pooled = new float[data.size() * hidden];
+    modules.begin(ForwardPass.evaluation(tape));
+    int done = 0;
+    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
+      try (NoGradGuard guard = new NoGradGuard();
+          PointerScope scope = new PointerScope()) {
+        EncoderInput input = input(batch);
+        float[] rows = Torch.toFloats(Head.pool(encoder.forward(input, modules), input));
+        for (int i = 0; i < batch.rows(); i++) {
+          System.arraycopy(rows, i * hidden, pooled, batch.indices()[i] * hidden, hidden);
+        }
+      }
+      done += batch.rows();
+      progress.accept(done);
+    }
+    return pooled;
+  }
+
+  /** The lowest layer with a module. */
+  private static int lowest(TrainingRun run) {
+    return run.modules().candidates().stream().mapToInt(Candidate::layer).min().orElse(0);
+  }
+
+  /**
+   * Keeps what the layers below the lowest module say of the data, where there are such layers and
+   * the data comes more than once.
+   *
+   * @param lowest the lowest layer with a module of the run or of those that it is trained with
+   * @param runs how many are trained together, which share the room
+   */
+  FrozenPrefix prefix(TrainingRun run, EncodedDataset data, int lowest, int runs) {
+    if (data == null
+        || run.epochs() == 1
+        || run.encoder() != null
+        || lowest == 0
+        || settings.activationCacheMegabytes() == 0) {
+      return null;
+    }
+    long bytes = ((long) settings.activationCacheMegabytes() << 20) / runs;
+    return new FrozenPrefix(encoder, lowest, data, bytes, settings.activationCacheHalf());
+  }
+
+  /** Hidden states of the last layer. */
+  private Tensor hidden(Batch batch, EncoderInput input, PeftModules modules, FrozenPrefix prefix) {
+    if (prefix == null) {
+      return encoder.forward(input, modules);
+    }
+    Tensor x = prefix.apply(batch, input, modules);
+    return encoder.layers(prefix.layers(), encoder.config().layers(), x, input, modules);
+  }
+
+  private EncoderInput input(Batch batch) {
+    return EncoderInput.of(
+        encoder.device(), batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
+  }
+
+  @Override
+  public void close() {
+    tape.close();
+  }
+}

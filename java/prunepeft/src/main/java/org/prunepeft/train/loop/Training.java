@@ -1,0 +1,241 @@
+package org.prunepeft.train.loop;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.optimizer.Optimizer;
+import org.prunepeft.train.optimizer.ParameterGroup;
+import org.prunepeft.train.optimizer.Snapshot;
+import org.prunepeft.train.pass.FrozenPrefix;
+import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.StepLosses;
+import org.prunepeft.train.pass.TrainingRun;
+import org.prunepeft.train.statistics.RoundStatistics;
+
+/**
+ * The course of one training: epochs, the optimiser, validation and the best weights. Forward and
+ * backward passes come from outside, between {@link #next} and {@link #stepDone}.
+ */
+final class Training implements AutoCloseable {
+  /** A progress bar should not stand still for longer. */
+  private static final long MOST_NANOS_UNREAD = 200_000_000;
+
+  private final Trainer trainer;
+  private final TrainingSettings settings;
+  private final TrainingRun run;
+  private final StepListener listener;
+  private final RoundStatistics statistics;
+  private final Batches batches;
+  private final int steps;
+  private final FrozenPrefix validationPrefix;
+  private final Optimizer optimizer;
+
+  /** What the modules do beside their forward passes. */
+  private final List<TrainingHook> hooks = new ArrayList<>();
+
+  private final Snapshot snapshot;
+  private final StepLosses losses;
+  private final GradientPasses.Member member;
+
+  /** To be closed, the last first; null where there is none. */
+  private final List<AutoCloseable> owned = new ArrayList<>();
+
+  private int step;
+  private int epoch;
+  private int bestEpoch;
+  private Evaluation best;
+
+  /** Null: the next epoch has not begun. */
+  private Iterator<Batch> left;
+
+  private Batch batch;
+  private double factor;
+  private double lossSum;
+
+  /** Steps whose losses have not been read yet. */
+  private final List<Unread> unread = new ArrayList<>();
+
+  private long lastRead = System.nanoTime();
+  private Trainer.Outcome outcome;
+
+  private record Unread(int step, double factor, int rows) {}
+
+  /**
+   * @param mostUnread of how many steps losses are kept before they are read
+   * @param lowest the lowest layer with a module of this run or of those that it is trained with
+   * @param runs how many are trained together
+   */
+  Training(Trainer trainer, Trainer.Request request, int mostUnread, int lowest, int runs) {
+    this.trainer = trainer;
+    settings = trainer.settings();
+    run = request.run();
+    listener = request.listener();
+    statistics = request.statistics();
+    batches = new Batches(run.data(), settings.examplesPerStep());
+    steps = trainer.steps(run);
+    List<ParameterGroup> groups = groups();
+    try {
+      FrozenPrefix prefix = own(trainer.prefix(run, run.data(), lowest, runs));
+      validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
+      losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
+      optimizer = own(new Optimizer(settings, groups));
+      for (TrainingHook hook : run.modules().trainingHooks(steps, statistics != null)) {
+        hooks.add(own(hook));
+      }
+      snapshot = own(run.validation() == null ? null : new Snapshot(groups));
+      member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private <T extends AutoCloseable> T own(T resource) {
+    if (resource != null) {
+      owned.add(resource);
+    }
+    return resource;
+  }
+
+  private List<ParameterGroup> groups() {
+    List<ParameterGroup> groups = new ArrayList<>();
+    run.modules()
+        .groups()
+        .forEach(
+            (type, parameters) ->
+                groups.add(
+                    new ParameterGroup(type, parameters, settings.moduleLearningRate(type))));
+    if (run.encoder() != null) {
+      groups.add(new ParameterGroup("encoder", run.encoder(), settings.encoderLearningRate()));
+    }
+    groups.add(run.head().group(settings));
+    return groups;
+  }
+
+  /** Goes to the next batch, over the end of an epoch too; false: the training has ended. */
+  boolean next() {
+    try {
+      while (left == null || !left.hasNext()) {
+        if (left != null) {
+          endEpoch();
+          left = null;
+        } else if (epoch < run.epochs() && (best == null || !outOfPatience())) {
+          epoch++;
+          lossSum = 0;
+          left = batches.shuffled(run.seed(), epoch).iterator();
+        } else {
+          end();
+          return false;
+        }
+      }
+      if (listener.cancelled()) {
+        read();
+        throw new CancellationException("cancelled at step " + step + " of " + steps);
+      }
+      factor = settings.rateFactor(step, steps);
+      batch = left.next();
+      return true;
+    } catch (RuntimeException e) {
+      outcome = new Trainer.Outcome(null, e);
+      return false;
+    }
+  }
+
+  /** What the passes of the step are made of. */
+  GradientPasses.Step step() {
+    return new GradientPasses.Step(member, batch, step, statistics);
+  }
+
+  /** Updates the weights; false: the training has failed. */
+  boolean stepDone() {
+    try {
+      step++;
+      hooks.forEach(hook -> hook.beforeStep(step));
+      optimizer.step(factor);
+      hooks.forEach(hook -> hook.afterStep(step));
+      unread.add(new Unread(step, factor, batch.rows()));
+      if (losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD) {
+        read();
+      }
+      return true;
+    } catch (RuntimeException e) {
+      outcome = new Trainer.Outcome(null, e);
+      return false;
+    }
+  }
+
+  /** How it ended, after {@link #next} or {@link #stepDone} has said that it has. */
+  Trainer.Outcome outcome() {
+    return outcome;
+  }
+
+  /** Tells of each step whose loss was not read, and adds the losses of the epoch's examples up. */
+  private void read() {
+    double[] values = losses.read();
+    for (int i = 0; i < values.length; i++) {
+      Unread done = unread.get(i);
+      if (!Double.isFinite(values[i])) {
+        throw new IllegalStateException(
+            "the loss is " + values[i] + " at step " + done.step + "; lower the learning rates");
+      }
+      lossSum += values[i] * done.rows;
+      listener.step(done.step, steps, values[i], done.factor);
+    }
+    unread.clear();
+    lastRead = System.nanoTime();
+  }
+
+  private void endEpoch() {
+    read();
+    Evaluation validation = null;
+    if (run.validation() != null) {
+      validation =
+          Evaluation.of(
+              trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix),
+              run.validation().targets());
+      boolean settled = hooks.stream().allMatch(hook -> hook.settled(step));
+      if (settled && (best == null || validation.primary() > best.primary())) {
+        best = validation;
+        bestEpoch = epoch;
+        snapshot.take();
+      }
+    }
+    listener.epoch(epoch, run.epochs(), lossSum / run.data().size(), validation);
+  }
+
+  private boolean outOfPatience() {
+    return run.validation() != null
+        && settings.earlyStoppingPatience() > 0
+        && epoch - bestEpoch >= settings.earlyStoppingPatience();
+  }
+
+  private void end() {
+    if (best != null) {
+      snapshot.restore();
+    }
+    run.head().fold();
+    outcome =
+        new Trainer.Outcome(
+            new Trainer.Result(best, best == null ? epoch : bestEpoch, epoch), null);
+  }
+
+  @Override
+  public void close() {
+    for (int i = owned.size() - 1; i >= 0; i--) {
+      try {
+        owned.get(i).close();
+      } catch (RuntimeException e) {
+        throw e;
+      } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
+    }
+    owned.clear();
+  }
+}

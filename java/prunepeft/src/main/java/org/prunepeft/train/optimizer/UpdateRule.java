@@ -1,0 +1,16 @@
+package org.prunepeft.train.optimizer;
+
+/**
+ * Updates one group's weights from its gradients; holds what the rule remembers of earlier steps.
+ */
+interface UpdateRule extends AutoCloseable {
+  /**
+   * One step. Gradients are left as they are, or hold no meaning afterwards.
+   *
+   * @param learningRate of this step
+   */
+  void update(double learningRate);
+
+  @Override
+  void close();
+}

@@ -1,0 +1,44 @@
+package org.prunepeft.train.pass;
+
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.head.Head;
+
+/**
+ * One training.
+ *
+ * @param modules what is trained in the encoder; may hold none
+ * @param head trained too
+ * @param data training examples
+ * @param epochs 1 or more
+ * @param seed of the order of examples and of dropout
+ * @param validation null: the last epoch's weights stay; else those of the epoch with the best
+ *     primary metric, the earlier one of two
+ * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
+ */
+public record TrainingRun(
+    PeftModules modules,
+    Head head,
+    EncodedDataset data,
+    int epochs,
+    long seed,
+    EncodedDataset validation,
+    FlatParameters encoder) {
+  public TrainingRun {
+    if (epochs < 1) {
+      throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
+    }
+  }
+
+  /** On a frozen encoder. */
+  public TrainingRun(
+      PeftModules modules,
+      Head head,
+      EncodedDataset data,
+      int epochs,
+      long seed,
+      EncodedDataset validation) {
+    this(modules, head, data, epochs, seed, validation, null);
+  }
+}

@@ -1,0 +1,163 @@
+package org.prunepeft.data.batch;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.Example;
+
+class BatchesTest {
+  private static Tokenizer tokenizer;
+  private static EncodedDataset data;
+
+  /** 1,237 texts of 1 to 61 words in no order, a third of them pairs. */
+  @BeforeAll
+  static void encode() {
+    tokenizer = MiniLm.tokenizer(40);
+    data =
+        EncodedDataset.of(
+            tokenizer,
+            IntStream.range(0, 1237)
+                .mapToObj(
+                    i -> {
+                      String text = "word ".repeat(1 + i * 23 % 61);
+                      return new Example(text, i % 3 == 0 ? "number " + i : null, i % 5);
+                    })
+                .toList());
+  }
+
+  @AfterAll
+  static void close() {
+    tokenizer.close();
+  }
+
+  private static List<Integer> indices(Iterable<Batch> batches) {
+    List<Integer> indices = new ArrayList<>();
+    batches.forEach(batch -> Arrays.stream(batch.indices()).forEach(indices::add));
+    return indices;
+  }
+
+  @Test
+  void everyExampleComesOnce() {
+    List<Integer> all = IntStream.range(0, data.size()).boxed().toList();
+    for (int batchSize : new int[] {1, 7, 32, 1236, 1237, Integer.MAX_VALUE}) {
+      Batches batches = new Batches(data, batchSize);
+      assertEquals(all, indices(batches.shuffled(3, 1)).stream().sorted().toList());
+      assertEquals(all, indices(batches.ordered()).stream().sorted().toList());
+    }
+  }
+
+  @Test
+  void onlyOneBatchIsNotFull() {
+    int partial = 0;
+    int count = 0;
+    Batches batches = new Batches(data, 32);
+    for (Batch batch : batches.shuffled(3, 1)) {
+      count++;
+      partial += batch.rows() < 32 ? 1 : 0;
+    }
+    assertEquals(1, partial);
+    assertEquals(39, count);
+    assertEquals(39, batches.count());
+  }
+
+  @Test
+  void seedAndEpochDecideTheOrder() {
+    Batches batches = new Batches(data, 16);
+    Iterable<Batch> epoch = batches.shuffled(3, 1);
+    List<Integer> order = indices(epoch);
+    assertEquals(order, indices(epoch));
+    assertEquals(order, indices(batches.shuffled(3, 1)));
+    assertNotEquals(order, indices(batches.shuffled(3, 2)));
+    assertNotEquals(order, indices(batches.shuffled(4, 1)));
+  }
+
+  @Test
+  void epochsDoNotRepeatUnderTheNextSeed() {
+    Batches batches = new Batches(data, 16);
+    assertNotEquals(indices(batches.shuffled(3, 2)), indices(batches.shuffled(4, 1)));
+  }
+
+  @Test
+  void rowsArePaddedWithZerosAndMasked() {
+    for (Batch batch : new Batches(data, 9).shuffled(5, 0)) {
+      int longest = 0;
+      for (int row = 0; row < batch.rows(); row++) {
+        int index = batch.indices()[row];
+        int[] ids = data.ids(index);
+        int[] types = data.types(index);
+        longest = Math.max(longest, ids.length);
+        for (int i = 0; i < batch.length(); i++) {
+          int at = row * batch.length() + i;
+          boolean token = i < ids.length;
+          assertEquals(token ? ids[i] : 0, batch.ids()[at]);
+          assertEquals(token ? types[i] : 0, batch.types()[at]);
+          assertEquals(token ? 1 : 0, batch.mask()[at]);
+        }
+        assertEquals(data.target(index), batch.targets()[row]);
+      }
+      assertEquals(longest, batch.length());
+      assertEquals(batch.rows() * batch.length(), batch.ids().length);
+    }
+  }
+
+  @Test
+  void sortingInChunksLeavesLittlePadding() {
+    long padded = 0;
+    for (Batch batch : new Batches(data, 16).shuffled(5, 0)) {
+      padded += (long) batch.rows() * batch.length();
+    }
+    assertTrue(padded < 1.1 * data.tokens(), padded + " for " + data.tokens());
+  }
+
+  @Test
+  void orderedGoesFromLongToShort() {
+    int last = Integer.MAX_VALUE;
+    for (int index : indices(new Batches(data, 16).ordered())) {
+      assertTrue(data.ids(index).length <= last);
+      last = data.ids(index).length;
+    }
+  }
+
+  @Test
+  void subsetKeepsTheOrderOfItsIndices() {
+    EncodedDataset subset = data.subset(List.of(12, 3, 700));
+    assertEquals(3, subset.size());
+    assertArrayEquals(data.ids(3), subset.ids(1));
+    assertArrayEquals(data.types(12), subset.types(0));
+    assertArrayEquals(new double[] {2, 3, 0}, subset.targets());
+    assertEquals(data.ids(12).length + data.ids(3).length + data.ids(700).length, subset.tokens());
+    assertThrows(IndexOutOfBoundsException.class, () -> data.subset(List.of(1237)));
+  }
+
+  @Test
+  void callersCannotChangeTheData() {
+    int before = data.ids(0)[0];
+    data.ids(0)[0] = -1;
+    data.targets()[0] = -1;
+    assertEquals(before, data.ids(0)[0]);
+    assertEquals(0, data.target(0));
+  }
+
+  @Test
+  void emptyDataHasNoBatches() {
+    EncodedDataset empty = data.subset(List.of());
+    assertFalse(new Batches(empty, 4).shuffled(1, 1).iterator().hasNext());
+    assertFalse(new Batches(empty, 4).ordered().iterator().hasNext());
+  }
+
+  @Test
+  void batchSizeBelowOneIsRefused() {
+    assertThrows(IllegalArgumentException.class, () -> new Batches(data, 0));
+  }
+}

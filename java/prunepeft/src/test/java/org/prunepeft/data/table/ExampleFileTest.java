@@ -1,0 +1,208 @@
+package org.prunepeft.data.table;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.table.ExampleFile.Row;
+
+class ExampleFileTest {
+  private static final Columns PAIRS = new Columns("premise", "hypothesis", "label", true);
+
+  @TempDir Path temporary;
+
+  @ParameterizedTest
+  @EnumSource(value = TableFormat.class, mode = EnumSource.Mode.EXCLUDE, names = "PARQUET")
+  void whatIsWrittenIsReadBackByNameAndByNumber(TableFormat format) throws IOException {
+    Random random = new Random();
+    List<String> lines = new ArrayList<>();
+    List<List<String>> expected = new ArrayList<>();
+    lines.add(line(format, List.of("id", "label", "hypothesis", "premise")));
+    for (int i = 0; i < 300; i++) {
+      List<String> cells = new ArrayList<>(List.of("" + i, "l" + i % 7));
+      cells.add(text(random, format));
+      cells.add(text(random, format));
+      lines.add(line(format, cells));
+      expected.add(List.of(cells.get(3), cells.get(2), cells.get(1)));
+    }
+    if (format == TableFormat.JSONL) {
+      lines.remove(0);
+    }
+    String ending = random.nextBoolean() ? "\n" : "\r\n";
+    String mark = random.nextBoolean() ? "\uFEFF" : "";
+    Path file = temporary.resolve("pairs." + format.name().toLowerCase(java.util.Locale.ROOT));
+    Files.writeString(
+        file, mark + String.join(ending, lines) + (random.nextBoolean() ? ending : ""));
+    assertEquals(expected, cells(file, PAIRS));
+    if (format != TableFormat.JSONL) {
+      assertEquals(expected, cells(file, new Columns("4", "3", "2", true)));
+      Files.writeString(file, String.join(ending, lines.subList(1, lines.size())));
+      assertEquals(expected, cells(file, new Columns("4", "3", "2", false)));
+    }
+  }
+
+  private static List<List<String>> cells(Path file, Columns columns) {
+    try (ExampleFile examples = ExampleFile.open(file, columns, true)) {
+      return examples.rows().stream()
+          .map(row -> List.of(row.text(), row.pair(), row.label()))
+          .toList();
+    }
+  }
+
+  private static String text(Random random, TableFormat format) {
+    String alphabet = "aé漢🙂 \"',;\\{}[]:" + (format == TableFormat.TSV ? "" : "\t\n");
+    int[] characters = alphabet.codePoints().toArray();
+    StringBuilder text = new StringBuilder();
+    for (int n = random.nextInt(12); n > 0; n--) {
+      text.appendCodePoint(characters[random.nextInt(characters.length)]);
+    }
+    return text.toString();
+  }
+
+  private static String line(TableFormat format, List<String> cells) throws IOException {
+    return switch (format) {
+      case TSV -> String.join("\t", cells);
+      case CSV ->
+          String.join(
+              ",", cells.stream().map(cell -> '"' + cell.replace("\"", "\"\"") + '"').toList());
+      case JSONL -> {
+        Map<String, String> object = new LinkedHashMap<>();
+        List<String> names = List.of("id", "label", "hypothesis", "premise");
+        for (int i = 0; i < cells.size(); i++) {
+          object.put(names.get(i), cells.get(i));
+        }
+        yield new JsonMapper().writeValueAsString(object);
+      }
+      case PARQUET -> throw new AssertionError("ParquetTableTest is for " + format);
+    };
+  }
+
+  @Test
+  void rowsKnowTheLineInWhichTheyBegin() throws IOException {
+    Path file =
+        Files.writeString(
+            temporary.resolve("a.csv"), "text,label\n\"two\nlines\",a\n\nplain,b\n\"x\",c");
+    try (ExampleFile examples = ExampleFile.open(file, Columns.DEFAULT, true)) {
+      assertEquals(List.of(2L, 5L, 6L), examples.rows().stream().map(Row::line).toList());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "a.tsv | text;label | a.tsv has no rows",
+        "a.csv | '' | a.csv is empty",
+        "a.jsonl | '' | a.jsonl has no rows",
+        "a.arrow | x | datasets.Dataset.from_file(",
+        "a.csv.gz | x | unpack it",
+        "a.xlsx | x | save the sheet as .csv",
+        "a.txt | x | rename it to end in .tsv, .csv, .jsonl or .parquet",
+        "a.csv | text,label~good,1~bad | a.csv, line 3: a row must have as many columns as the first, 2, got 1",
+        "a.tsv | text;label~good;1;2 | a.tsv, line 2: a row must have as many columns as the first, 2, got 3",
+        "a.csv | txt,label~good,1 | unknown column 'text'; did you mean txt? Known are txt, label (or their numbers, 1 to 2)",
+        "a.csv | text,text,label~a,b,1 | two columns named 'text'; name it by its number, 1 or 2",
+        "a.csv | text,label~good, | a.csv, line 2: the label, column 'label', is empty",
+        "a.csv | text,label~\"good,1 | a.csv, line 2: the row is not understood as CSV: Missing closing quote",
+        "a.csv | text,label~\"a\"b,1 | a.csv, line 2: the row is not understood as CSV",
+        "a.jsonl | {\"text\": 1~ | a.jsonl, line 1: a JSON object is needed",
+        "a.jsonl | [{\"text\": 1}] | a.jsonl, line 1: each line must be a JSON object, got array; jq -c '.[]'",
+        "a.jsonl | {\"text\": \"x\", \"labl\": 1} | a.jsonl, line 1: unknown column 'label'; did you mean labl?",
+        "a.jsonl | {\"text\": null, \"label\": 1} | a.jsonl, line 1: 'text' must be a text or a number, got null",
+        "a.jsonl | {\"text\": [], \"label\": 1} | must be a text or a number, got an array",
+        "a.jsonl | {\"text\": \"a\", \"label\": 1}~{\"text\": \"b\\ud800c\", \"label\": 1} | a.jsonl, line 2, column 'text': half a surrogate pair, \\ud800, at character 2",
+        "a.jsonl | {\"text\": \"a\\u0000\", \"label\": 1} | a.jsonl, line 1, column 'text': a NUL at character 2",
+      })
+  void damageIsNamedWithItsLine(String name, String content, String message) throws IOException {
+    Path file = temporary.resolve(name);
+    Files.writeString(file, content.replace('~', '\n').replace(';', '\t'));
+    Exception e = assertThrows(RuntimeException.class, () -> read(file, Columns.DEFAULT));
+    assertTrue(e.getMessage().contains(message), e.getMessage());
+    assertTrue(e.getMessage().contains(file.toString()), e.getMessage());
+  }
+
+  @Test
+  void columnsOfATableWithoutAHeaderAreNumbers() throws IOException {
+    Path file = Files.writeString(temporary.resolve("a.tsv"), "good\t1\n");
+    Exception e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> read(file, new Columns("text", null, "2", false)));
+    assertTrue(e.getMessage().contains("its columns are numbers, 1 to 2"), e.getMessage());
+    e =
+        assertThrows(
+            IllegalArgumentException.class, () -> read(file, new Columns("0", null, "2", false)));
+    assertTrue(e.getMessage().contains("has the columns 1 to 2, but column 0"), e.getMessage());
+  }
+
+  @Test
+  void bytesThatAreNotUtf8AndNulsAreNamedWithTheExactLine() throws IOException {
+    Random random = new Random();
+    for (byte[] bad :
+        List.of(
+            new byte[] {(byte) 0xE9},
+            new byte[] {(byte) 0xED, (byte) 0xA0, (byte) 0x80},
+            new byte[] {(byte) 0xC0, (byte) 0x80},
+            new byte[] {0})) {
+      int before = random.nextInt(20_000);
+      byte[] start = ("text,label\n" + "some text,1\n".repeat(before)).getBytes();
+      byte[] content = java.util.Arrays.copyOf(start, start.length + bad.length + 3);
+      System.arraycopy(bad, 0, content, start.length, bad.length);
+      System.arraycopy(
+          ",1\n".getBytes(StandardCharsets.UTF_8), 0, content, start.length + bad.length, 3);
+      Path file = Files.write(temporary.resolve("a.csv"), content);
+      Exception e = assertThrows(DataException.class, () -> read(file, Columns.DEFAULT));
+      String fault = bad[0] == 0 ? "has a NUL" : "is not UTF-8";
+      assertTrue(
+          e.getMessage().startsWith("%s, line %d: the text %s".formatted(file, before + 2, fault)),
+          e.getMessage());
+    }
+    Path cut = Files.write(temporary.resolve("cut.csv"), new byte[] {'a', (byte) 0xC3});
+    assertThrows(DataException.class, () -> read(cut, Columns.DEFAULT));
+  }
+
+  @Test
+  void textOfTenMegabytesIsReadInEachFormat() throws IOException {
+    String text = "long word ".repeat(1 << 20);
+    for (String name : List.of("a.tsv", "a.csv", "a.jsonl")) {
+      String separator = name.equals("a.csv") ? "," : "\t";
+      Path file = temporary.resolve(name);
+      Files.writeString(
+          file,
+          name.equals("a.jsonl")
+              ? "{\"text\": \"" + text + "\", \"label\": 1}\n"
+              : "text" + separator + "label\n" + text + separator + "1\n");
+      assertEquals(text, read(file, Columns.DEFAULT).get(0).text());
+    }
+  }
+
+  @Test
+  void absentFileAndDirectoryAreNamed() {
+    Path absent = temporary.resolve("absent.csv");
+    Exception e = assertThrows(DataException.class, () -> read(absent, Columns.DEFAULT));
+    assertEquals("can't read " + absent + ": it does not exist", e.getMessage());
+  }
+
+  private static List<Row> read(Path file, Columns columns) {
+    try (ExampleFile examples = ExampleFile.open(file, columns, true)) {
+      return examples.rows();
+    }
+  }
+}

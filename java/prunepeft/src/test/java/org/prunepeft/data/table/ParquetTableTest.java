@@ -1,0 +1,324 @@
+package org.prunepeft.data.table;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.zip.GZIPOutputStream;
+import org.apache.parquet.bytes.BytesInput;
+import org.apache.parquet.compression.CompressionCodecFactory;
+import org.apache.parquet.example.data.Group;
+import org.apache.parquet.example.data.simple.SimpleGroupFactory;
+import org.apache.parquet.hadoop.ParquetWriter;
+import org.apache.parquet.hadoop.example.ExampleParquetWriter;
+import org.apache.parquet.hadoop.metadata.CompressionCodecName;
+import org.apache.parquet.io.LocalOutputFile;
+import org.apache.parquet.io.api.Binary;
+import org.apache.parquet.schema.MessageType;
+import org.apache.parquet.schema.MessageTypeParser;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.data.task.FileTask;
+
+class ParquetTableTest {
+  private static final MessageType SCHEMA =
+      MessageTypeParser.parseMessageType(
+          """
+          message schema {
+            optional binary sentence1 (STRING);
+            optional binary sentence2 (STRING);
+            optional int64 label;
+            optional double score;
+            optional boolean flag;
+            optional group tokens (LIST) { repeated group list { optional int32 element; } }
+          }""");
+  private static final Columns PAIRS = new Columns("sentence1", "sentence2", "label", true);
+
+  @TempDir Path temporary;
+
+  private final Random random = new Random();
+
+  private Group row(String first, String second, long label) {
+    Group row = new SimpleGroupFactory(SCHEMA).newGroup();
+    row.add("sentence1", first);
+    row.add("sentence2", second);
+    row.add("label", label);
+    row.add("score", label / 4.0);
+    row.add("flag", label % 2 == 0);
+    row.addGroup("tokens").addGroup("list").add("element", 3);
+    return row;
+  }
+
+  private Path write(String name, CompressionCodecName codec, List<Group> rows) throws IOException {
+    return write(name, codec, rows, Map.of());
+  }
+
+  private Path write(
+      String name, CompressionCodecName codec, List<Group> rows, Map<String, String> metadata)
+      throws IOException {
+    Path file = temporary.resolve(name);
+    var builder =
+        ExampleParquetWriter.builder(new LocalOutputFile(file))
+            .withType(SCHEMA)
+            .withExtraMetaData(metadata)
+            .withRowGroupSize(30_000L)
+            .withPageSize(500)
+            .withDictionaryEncoding(random.nextBoolean());
+    if (codec == CompressionCodecName.GZIP) {
+      builder.withCodecFactory(new Own(true));
+    }
+    try (ParquetWriter<Group> writer = builder.withCompressionCodec(codec).build()) {
+      for (Group row : rows) {
+        writer.write(row);
+      }
+    }
+    return file;
+  }
+
+  private static List<List<String>> cells(Path file, Columns columns) {
+    try (ExampleFile examples = ExampleFile.open(file, columns, true)) {
+      return examples.rows().stream()
+          .map(
+              row ->
+                  row.pair() == null
+                      ? List.of(row.text(), row.label())
+                      : List.of(row.text(), row.pair(), row.label()))
+          .toList();
+    }
+  }
+
+  private String text() {
+    int[] alphabet = "aé漢🙂 \"',;\t\n".codePoints().toArray();
+    StringBuilder text = new StringBuilder();
+    for (int i = random.nextInt(40); i >= 0; i--) {
+      text.appendCodePoint(alphabet[random.nextInt(alphabet.length)]);
+    }
+    return text.toString();
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = CompressionCodecName.class,
+      names = {"UNCOMPRESSED", "SNAPPY", "GZIP", "ZSTD", "LZ4_RAW"})
+  void whatIsWrittenIsReadBack(CompressionCodecName codec) throws IOException {
+    List<Group> rows = new ArrayList<>();
+    List<List<String>> expected = new ArrayList<>();
+    for (int i = 0; i < 1500; i++) {
+      String first = text();
+      String second = text();
+      rows.add(row(first, second, i % 3));
+      expected.add(List.of(first, second, "" + i % 3));
+    }
+    Path file = write("pairs.parquet", codec, rows);
+    assertEquals(expected, cells(file, PAIRS));
+    assertEquals("0.5", cells(file, new Columns("sentence1", null, "score", true)).get(2).get(1));
+    assertEquals("false", cells(file, new Columns("sentence1", null, "flag", true)).get(1).get(1));
+  }
+
+  @Test
+  void theFirstShardStandsForAll() throws IOException {
+    Path first = null;
+    for (int i = 2; i >= 0; i--) {
+      first =
+          write(
+              "train-0000" + i + "-of-00003.parquet",
+              CompressionCodecName.SNAPPY,
+              List.of(row("shard " + i, "a", 0), row("again", "b", 1)));
+    }
+    List<String> texts = cells(first, PAIRS).stream().map(cells -> cells.get(0)).toList();
+    assertEquals(List.of("shard 0", "again", "shard 1", "again", "shard 2", "again"), texts);
+    Path second = temporary.resolve("train-00001-of-00003.parquet");
+    assertTrue(
+        message(IllegalArgumentException.class, second, PAIRS)
+            .contains("name the first, train-00000-of-00003.parquet"));
+    Files.delete(second);
+    assertTrue(message(DataException.class, first, PAIRS).contains(second + " is missing"));
+  }
+
+  private static <E extends Exception> String message(Class<E> type, Path file, Columns columns) {
+    return assertThrows(type, () -> cells(file, columns)).getMessage();
+  }
+
+  @Test
+  void whatIsNoTextAndNoNumberIsRefused() throws IOException {
+    Group empty = new SimpleGroupFactory(SCHEMA).newGroup();
+    empty.add("sentence1", "a");
+    empty.add("sentence2", "b");
+    Path file = write("nulls.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", 1), empty));
+    String message = message(DataException.class, file, PAIRS);
+    assertTrue(message.contains("line 2: 'label' must be a text or a number, got null"), message);
+    message =
+        message(IllegalArgumentException.class, file, new Columns("tokens", null, "label", true));
+    assertTrue(message.contains("column 'tokens' must hold texts, numbers"), message);
+    message =
+        message(
+            IllegalArgumentException.class, file, new Columns("sentense1", null, "label", true));
+    assertTrue(message.contains("unknown column 'sentense1'"), message);
+    Group bad = row("a", "b", 1);
+    Group bytes = new SimpleGroupFactory(SCHEMA).newGroup();
+    bytes.add("sentence1", Binary.fromConstantByteArray(new byte[] {'a', (byte) 0xff}));
+    bytes.add("sentence2", "b");
+    bytes.add("label", 1L);
+    file = write("bytes.parquet", CompressionCodecName.SNAPPY, List.of(bad, bytes));
+    message = message(DataException.class, file, PAIRS);
+    assertTrue(message.contains("line 2: 'sentence1' is not UTF-8"), message);
+  }
+
+  /** Writes pages by the JDK's gzip, or as they are, whatever the file says. */
+  private record Own(boolean gzip) implements CompressionCodecFactory {
+    @Override
+    public BytesInputCompressor getCompressor(CompressionCodecName codec) {
+      return new BytesInputCompressor() {
+        @Override
+        public BytesInput compress(BytesInput bytes) throws IOException {
+          if (!gzip) {
+            return bytes;
+          }
+          ByteArrayOutputStream compressed = new ByteArrayOutputStream();
+          try (OutputStream out = new GZIPOutputStream(compressed)) {
+            bytes.writeAllTo(out);
+          }
+          return BytesInput.from(compressed.toByteArray());
+        }
+
+        @Override
+        public CompressionCodecName getCodecName() {
+          return codec;
+        }
+
+        @Override
+        public void release() {}
+      };
+    }
+
+    @Override
+    public BytesInputDecompressor getDecompressor(CompressionCodecName codec) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void release() {}
+  }
+
+  private static final String CLASSES =
+      """
+      {"info": {"features": {
+        "sentence1": {"dtype": "string", "_type": "Value"},
+        "label": {"names": ["positive", "neutral", "negative"], "_type": "ClassLabel"}}}}""";
+
+  @Test
+  void numbersOfClassesAreReadAsTheirNamesInTheirOrder() throws IOException {
+    List<Group> rows = new ArrayList<>();
+    for (int i = 0; i < 40; i++) {
+      rows.add(row("text " + i, "pair", i % 2 * 2));
+    }
+    Map<String, String> metadata = Map.of("huggingface", CLASSES);
+    Path train = write("train.parquet", CompressionCodecName.SNAPPY, rows, metadata);
+    assertEquals("negative", cells(train, PAIRS).get(1).get(2));
+    // Of the three one has no example; the alphabet would order the others otherwise.
+    FileTask task =
+        new FileTask(new DataFiles(train, null, null, PAIRS, TaskKind.CLASSIFICATION, List.of()));
+    Dataset dataset = task.load(SplitSizes.UNSPECIFIED, 0);
+    assertEquals(List.of("positive", "negative"), dataset.schema().labels());
+    for (Example example : dataset.train()) {
+      assertEquals(Integer.parseInt(example.text().substring(5)) % 2, (int) example.target());
+    }
+    // Labels that are kept back stay what they are; a class without a name is none.
+    Path test =
+        write("test.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", -1)), metadata);
+    assertEquals("-1", cells(test, PAIRS).get(0).get(2));
+    test = write("more.parquet", CompressionCodecName.ZSTD, List.of(row("a", "b", 3)), metadata);
+    String message = message(DataException.class, test, PAIRS);
+    assertTrue(message.contains("line 1: 'label' must be the number of one of the"), message);
+    assertTrue(message.contains("3 classes, 0 or more, got 3"), message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "{",
+        "[1]",
+        "{\"info\": {\"features\": [{\"_type\": \"ClassLabel\", \"names\": [\"a\"]}]}}",
+        "{\"info\": {\"features\": {\"label\": {\"_type\": \"ClassLabel\", \"names\": null}}}}",
+        "{\"info\": {\"features\": {\"label\": {\"_type\": \"ClassLabel\", \"names\": [\"a\", \" a\"]}}}}",
+        "{\"info\": {\"features\": {\"label\": {\"_type\": \"Value\", \"names\": [\"a\", \"b\"]}}}}"
+      })
+  void metadataThatNamesNoClassesLeavesNumbers(String metadata) throws IOException {
+    Path file =
+        write(
+            "train.parquet",
+            CompressionCodecName.SNAPPY,
+            List.of(row("a", "b", 1)),
+            Map.of("huggingface", metadata));
+    assertEquals("1", cells(file, PAIRS).get(0).get(2));
+  }
+
+  @Test
+  void otherCompressionIsRefusedWithTheRemedy() throws IOException {
+    Path file = temporary.resolve("lzo.parquet");
+    try (ParquetWriter<Group> writer =
+        ExampleParquetWriter.builder(new LocalOutputFile(file))
+            .withType(SCHEMA)
+            .withCodecFactory(new Own(false))
+            .withCompressionCodec(CompressionCodecName.LZO)
+            .build()) {
+      writer.write(row("a", "b", 1));
+    }
+    String message = message(IllegalArgumentException.class, file, PAIRS);
+    assertTrue(message.contains("is compressed by LZO; write it with one of"), message);
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = CompressionCodecName.class,
+      names = {"UNCOMPRESSED", "GZIP"})
+  void damagedFilesAreRefusedWithTheirName(CompressionCodecName codec) throws IOException {
+    List<Group> rows = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      rows.add(row(text(), text(), i % 2));
+    }
+    byte[] whole =
+        Files.readAllBytes(write("whole.parquet", codec, rows, Map.of("huggingface", CLASSES)));
+    Path file = temporary.resolve("damaged.parquet");
+    for (int length : new int[] {0, 3, 8, whole.length / 2, whole.length - 1}) {
+      Files.write(file, Arrays.copyOf(whole, length));
+      assertTrue(message(DataException.class, file, PAIRS).contains(file + " is no Parquet"));
+    }
+    for (int i = 0; i < 2000; i++) {
+      byte[] mutated = whole.clone();
+      for (int k = random.nextInt(4); k >= 0; k--) {
+        mutated[random.nextInt(mutated.length)] = (byte) random.nextInt();
+      }
+      Files.write(file, mutated);
+      try {
+        cells(file, PAIRS);
+      } catch (DataException | IllegalArgumentException e) {
+        assertTrue(e.getMessage().contains(file.toString()), e.getMessage());
+      }
+    }
+    assertTrue(
+        message(DataException.class, temporary.resolve("absent.parquet"), PAIRS)
+            .contains("absent.parquet"));
+  }
+}

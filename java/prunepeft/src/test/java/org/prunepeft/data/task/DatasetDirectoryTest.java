@@ -1,0 +1,145 @@
+package org.prunepeft.data.task;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.TaskKind;
+
+class DatasetDirectoryTest {
+  private static final Columns COLUMNS = Columns.DEFAULT;
+
+  @TempDir Path directory;
+
+  private Path put(String name, String content) throws IOException {
+    Path file = directory.resolve(name);
+    Files.createDirectories(file.getParent());
+    return Files.writeString(file, content);
+  }
+
+  private DatasetDirectory read(String config) {
+    return new DatasetDirectory(directory, config);
+  }
+
+  @Test
+  void partsGoByTheNamesOfTheirFiles() throws IOException {
+    Path train = put("data/train-00000-of-00002.parquet", "");
+    put("data/train-00001-of-00002.parquet", "");
+    Path validation = put("dev.csv", "text,label\na,1\n");
+    Path test = put("test.csv", "text,label\na,-1\nb,0\n");
+    put("other/train.csv", "");
+    put("data/notes.csv", "");
+    DatasetDirectory dataset = read(null);
+    assertEquals(train, dataset.train());
+    assertEquals(validation, dataset.validation());
+    assertEquals(test, dataset.test(COLUMNS));
+    assertEquals(directory.resolve("other/train.csv"), read("other").train());
+    assertNull(read("other").validation());
+    assertNull(read("other").test(COLUMNS));
+    put("train.csv", "");
+    String message = assertThrows(IllegalArgumentException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("several files for the part train"), message);
+    assertTrue(message.contains("name one with --train-file"), message);
+  }
+
+  @Test
+  void labelsThatAreKeptBackMakeNoTest() throws IOException {
+    put("train.csv", "text,label\na,1\n");
+    put("test.csv", "text,label\na,-1\nb,-1\n");
+    assertNull(read(null).test(COLUMNS));
+  }
+
+  @Test
+  void theReadmeSaysWhichFilesMakeAPart() throws IOException {
+    put(
+        "README.md",
+        """
+        ---
+        license: mit
+        configs:
+        - config_name: cola
+          data_files:
+          - split: train
+            path: cola/train-*
+          - split: validation
+            path:
+            - cola/val*.csv
+          - split: unsupervised
+            path: cola/x.csv
+        - config_name: one
+          data_files: "**/all.jsonl"
+        ---
+        # A data set
+        """);
+    Path train = put("cola/train-00000-of-00002.parquet", "");
+    put("cola/train-00001-of-00002.parquet", "");
+    Path validation = put("cola/valid_matched.csv", "text,label\na,1\n");
+    put("train.csv", "");
+    Path all = put("some/all.jsonl", "");
+    assertEquals(train, read("cola").train());
+    assertEquals(validation, read("cola").validation());
+    assertNull(read("cola").test(COLUMNS));
+    assertEquals(all, read("one").train());
+    String message = assertThrows(IllegalArgumentException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("--dataset-config-name: cola, one"), message);
+    message = assertThrows(IllegalArgumentException.class, () -> read("colla")).getMessage();
+    assertTrue(message.contains("unknown configuration 'colla'"), message);
+    Files.writeString(
+        directory.resolve("README.md"),
+        Files.readString(directory.resolve("README.md"))
+            .replace("config_name: one", "config_name: one\n  default: true"));
+    assertEquals(all, read(null).train());
+  }
+
+  @Test
+  void savedToDiskIsRefusedWithTheRemedy() throws IOException {
+    put("state.json", "{\"_data_files\": [{\"filename\": \"data-00000-of-00001.arrow\"}]}");
+    put("dataset_info.json", "{}");
+    put("data-00000-of-00001.arrow", "");
+    String message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("save_to_disk"), message);
+    assertTrue(message.contains("load_from_disk(DIR).to_parquet(\"train.parquet\")"), message);
+    put("dataset_dict.json", "{\"splits\": [\"train\"]}");
+    message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("rows.to_parquet(part + \".parquet\")"), message);
+    Path train = put("train.parquet", "");
+    assertEquals(train, read(null).train());
+  }
+
+  @Test
+  void whatHoldsNoDataSetIsRefused() throws IOException {
+    String message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("no file to train on"), message);
+    Path file = put("train.csv", "");
+    message =
+        assertThrows(IllegalArgumentException.class, () -> new DatasetDirectory(file, null))
+            .getMessage();
+    assertTrue(message.contains("is no directory"), message);
+    put("README.md", "---\nconfigs: [a: b\n---\n");
+    message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("is no YAML"), message);
+  }
+
+  @Test
+  void runsAreNamedByTheDataSet() {
+    for (String train : new String[] {"data/train-00000-of-00001.parquet", "train.csv"}) {
+      DataFiles files =
+          new DataFiles(
+              Path.of("/sets/cola").resolve(train),
+              null,
+              null,
+              COLUMNS,
+              TaskKind.CLASSIFICATION,
+              java.util.List.of());
+      assertEquals("cola", files.name());
+    }
+  }
+}

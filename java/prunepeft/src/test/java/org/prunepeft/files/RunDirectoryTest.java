@@ -1,0 +1,290 @@
+package org.prunepeft.files;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.RunDirectoryException;
+
+class RunDirectoryTest {
+  private static final Path FULL = Path.of("/dev/full");
+
+  @TempDir Path temporary;
+  private Path directory;
+
+  private enum Origin {
+    WARM_UP;
+
+    @Override
+    public String toString() {
+      return "warm-up";
+    }
+  }
+
+  private record Result(
+      String name,
+      Origin origin,
+      List<Integer> ranks,
+      Optional<String> note,
+      OptionalDouble accuracy,
+      OptionalDouble loss) {}
+
+  private static final Result RESULT =
+      new Result(
+          "é",
+          Origin.WARM_UP,
+          List.of(1, 2),
+          Optional.of("x"),
+          OptionalDouble.of(0.5),
+          OptionalDouble.empty());
+
+  @BeforeEach
+  void name() {
+    directory = temporary.resolve("runs").resolve("first");
+  }
+
+  @Test
+  void discardingRemovesTheDirectoryWithTheParentsThatWereMade() {
+    RunDirectory run = RunDirectory.create(directory);
+    run.fail("unknown option");
+    run.discardIfEmpty();
+    assertFalse(Files.exists(directory.getParent()));
+    assertTrue(Files.exists(temporary));
+  }
+
+  @Test
+  void discardingLeavesADirectoryThatWasThereBefore() throws IOException {
+    Files.createDirectories(directory);
+    RunDirectory.create(directory).discardIfEmpty();
+    try (var files = Files.list(directory)) {
+      assertEquals(0, files.count());
+    }
+  }
+
+  @Test
+  void discardingLeavesWhatTheRunHasWritten() {
+    RunDirectory run = RunDirectory.create(directory);
+    run.writeText("config.json", "{}");
+    run.discardIfEmpty();
+    assertTrue(Files.exists(directory.resolve("config.json")));
+    assertTrue(Files.exists(directory.resolve(RunDirectory.INCOMPLETE)));
+  }
+
+  @Test
+  void aRunIsIncompleteUntilItIsDeclaredComplete() throws IOException {
+    var run = RunDirectory.create(directory);
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));
+    assertTrue(
+        e.getMessage().startsWith(directory + " has no complete run: running since 20"),
+        e.getMessage());
+    run.writeText("notes.txt", "ü\n");
+    run.complete();
+    assertEquals(directory, RunDirectory.open(directory).path());
+    assertEquals("ü\n", Files.readString(run.file("notes.txt")));
+    assertEquals(List.of("notes.txt"), names());
+    assertThrows(IllegalStateException.class, () -> run.writeText("notes.txt", "more"));
+    assertThrows(IllegalStateException.class, run::complete);
+    run.fail("too late");
+    RunDirectory.open(directory);
+  }
+
+  @Test
+  void aFailedRunTellsWhy() {
+    var run = RunDirectory.create(directory);
+    run.fail("the loss is not finite\n");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));
+    assertEquals(
+        directory + " has no complete run: failed: the loss is not finite", e.getMessage());
+    assertThrows(IllegalStateException.class, run::complete);
+  }
+
+  @Test
+  void aFileOfAbsurdSizeIsNotRead() throws IOException {
+    Files.createDirectories(directory);
+    // Without content: a hole as large.
+    try (var file = new RandomAccessFile(directory.resolve("config.json").toFile(), "rw")) {
+      file.setLength(100_000_001);
+    }
+    var run = RunDirectory.open(directory);
+    var e = assertThrows(RunDirectoryException.class, () -> run.readJson("config.json"));
+    assertEquals(
+        run.file("config.json") + " has 100000001 bytes; such a file has at most 100000000",
+        e.getMessage());
+  }
+
+  @Test
+  void recordsAndOptionalsAreWrittenAsJson() throws IOException {
+    var run = RunDirectory.create(directory);
+    run.writeJson("more/result.json", RESULT);
+    assertEquals(
+        """
+        {
+          "name" : "é",
+          "origin" : "warm-up",
+          "ranks" : [ 1, 2 ],
+          "note" : "x",
+          "accuracy" : 0.5,
+          "loss" : null
+        }
+        """,
+        Files.readString(directory.resolve("more/result.json")));
+    var read = run.readJson("more/result.json");
+    assertEquals(
+        List.of("name", "origin", "ranks", "note", "accuracy", "loss"), List.copyOf(read.keySet()));
+    assertEquals(0.5, read.get("accuracy"));
+    assertNull(read.get("loss"));
+  }
+
+  @Test
+  void linesAreAppendedOneByOne() throws IOException {
+    var run = RunDirectory.create(directory);
+    run.appendJsonLine("log.jsonl", Map.of("step", 1));
+    run.appendJsonLine("log.jsonl", Map.of("loss", Double.NaN));
+    assertEquals("{\"step\":1}\n{\"loss\":\"NaN\"}\n", Files.readString(run.file("log.jsonl")));
+  }
+
+  @Test
+  void aDirectoryThatHasFilesIsRefusedAndLeftAlone() throws IOException {
+    Files.createDirectories(directory);
+    RunDirectory.create(directory).complete();
+    Files.writeString(directory.resolve("mine"), "precious");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.create(directory));
+    assertEquals(
+        directory + " is not empty; name a new directory, or delete this one", e.getMessage());
+    assertEquals(List.of("mine"), names());
+  }
+
+  @Test
+  void aFileInTheWayIsNamed() throws IOException {
+    Files.writeString(temporary.resolve("runs"), "");
+    for (Path path : List.of(directory, directory.getParent())) {
+      var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.create(path));
+      assertTrue(
+          e.getMessage().startsWith("can't make the directory " + path + ": "), e.getMessage());
+      assertTrue(
+          e.getMessage().endsWith("runs exists and is not a directory")
+              || e.getMessage().endsWith("Not a directory"),
+          e.getMessage());
+      assertThrows(RunDirectoryException.class, () -> RunDirectory.open(path));
+    }
+  }
+
+  @Test
+  void aLinkToADirectoryWillDo() throws IOException {
+    Files.createDirectories(directory);
+    Path link = Files.createSymbolicLink(temporary.resolve("link"), directory);
+    RunDirectory.create(link).complete();
+    RunDirectory.open(directory);
+  }
+
+  @Test
+  void aReadOnlyDirectoryIsNamed() throws IOException {
+    Files.createDirectories(directory.getParent());
+    Files.setPosixFilePermissions(
+        directory.getParent(), PosixFilePermissions.fromString("r-xr-xr-x"));
+    assumeFalse(
+        Files.isWritable(directory.getParent()), "root may write into a read-only directory");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.create(directory));
+    assertTrue(
+        e.getMessage().contains(directory + ": it must not be read or written"), e.getMessage());
+  }
+
+  @Test
+  void aPlaceWhereNobodyMayWriteIsNamed() {
+    Path proc = Path.of("/proc/prunepeft/run");
+    assumeTrue(Files.isDirectory(Path.of("/proc/self")), "needs Linux's /proc");
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.create(proc));
+    assertTrue(e.getMessage().startsWith("can't make the directory " + proc), e.getMessage());
+  }
+
+  @Test
+  void aFullDiskLeavesTheOlderFileAndIsNamed() throws IOException {
+    assumeTrue(Files.exists(FULL), "needs Linux's /dev/full");
+    var run = RunDirectory.create(directory);
+    run.writeJson("result.json", RESULT);
+    String older = Files.readString(run.file("result.json"));
+    Files.createSymbolicLink(partial("result.json"), FULL);
+    var e = assertThrows(RunDirectoryException.class, () -> run.writeJson("result.json", Map.of()));
+    assertTrue(
+        e.getMessage().startsWith("can't write " + run.file("result.json") + ": No space left"),
+        e.getMessage());
+    assertEquals(older, Files.readString(run.file("result.json")));
+    assertEquals(List.of("INCOMPLETE", "result.json"), names());
+
+    Files.createSymbolicLink(directory.resolve("log.jsonl"), FULL);
+    e = assertThrows(RunDirectoryException.class, () -> run.appendJsonLine("log.jsonl", RESULT));
+    assertTrue(e.getMessage().contains("log.jsonl: No space left"), e.getMessage());
+
+    Files.createSymbolicLink(partial("INCOMPLETE"), FULL);
+    run.fail("the disk is full");
+    e = assertThrows(RunDirectoryException.class, () -> RunDirectory.open(directory));
+    assertTrue(e.getMessage().contains("running since"), e.getMessage());
+  }
+
+  @Test
+  void aMistakeInJsonIsNamedWithItsPlace() throws IOException {
+    var run = RunDirectory.create(directory);
+    Path file = run.file("bad.json");
+    Files.writeString(file, "{\n  \"rank\": 4,\n  \"alpha\": x\n}\n");
+    assertPlace(run, file + ", line 3, column 1");
+    Files.writeString(file, "[1, 2]");
+    assertPlace(run, file + ", line 1, column 1: ");
+    Files.writeString(file, "{\"rank\": 1,\n \"rank\": 2}");
+    assertPlace(run, file + ", line 2, column ");
+    Files.writeString(file, "{} {}");
+    assertPlace(run, file + ", line 1, column 4: ");
+    for (String text : List.of("null", "", "{\"a\":" + "[".repeat(100_000))) {
+      Files.writeString(file, text);
+      assertPlace(run, file + ", line 1, column ");
+    }
+    Files.delete(file);
+    assertPlace(run, "can't read " + file + ": it does not exist");
+  }
+
+  @Test
+  void namesThatLeadElsewhereAreRefused() {
+    var run = RunDirectory.create(directory);
+    for (String name :
+        List.of("../x", "/tmp/x", "a/../../x", "", "INCOMPLETE", "a/../INCOMPLETE")) {
+      assertThrows(IllegalArgumentException.class, () -> run.writeText(name, "x"), name);
+    }
+    assertFalse(Files.exists(directory.resolveSibling("x")));
+  }
+
+  @Test
+  void aValueWithoutJsonIsRefused() {
+    var run = RunDirectory.create(directory);
+    assertThrows(IllegalArgumentException.class, () -> run.writeJson("x.json", new Object()));
+  }
+
+  private static void assertPlace(RunDirectory run, String start) {
+    var e = assertThrows(RunDirectoryException.class, () -> run.readJson("bad.json"));
+    assertTrue(e.getMessage().startsWith(start), e.getMessage());
+  }
+
+  private Path partial(String name) {
+    return directory.resolve("." + name + "." + ProcessHandle.current().pid() + ".partial");
+  }
+
+  private List<String> names() throws IOException {
+    try (var files = Files.list(directory)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+}

@@ -1,0 +1,127 @@
+package org.prunepeft.io;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.zip.CRC32;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class AssetsTest {
+  private static final String RESOURCE = "some/model.bin";
+
+  @TempDir Path directory;
+  private final byte[] content = new byte[20_000];
+
+  @BeforeEach
+  void fill() {
+    new Random(3).nextBytes(content);
+  }
+
+  @Test
+  void aResourceOfTheClassPathIsRead() throws IOException {
+    byte[] whole = Assets.read("all-minilm-l6-v2-tokenizer.json", "the tokenizer of MiniLM-L6");
+    assertEquals('{', whole[0]);
+    try (var in = Assets.open("all-minilm-l6-v2-tokenizer.json", "the tokenizer of MiniLM-L6")) {
+      assertEquals('{', in.read());
+      in.skipNBytes(99);
+      assertArrayEquals(Arrays.copyOfRange(whole, 100, whole.length), in.readAllBytes());
+    }
+  }
+
+  @Test
+  void aResourceOfADirectoryIsRead() throws IOException {
+    Files.createDirectories(directory.resolve("some"));
+    Files.write(directory.resolve(RESOURCE), content);
+    try (var loader = loader(directory)) {
+      assertArrayEquals(content, Assets.read(loader, RESOURCE, "the model"));
+    }
+  }
+
+  @Test
+  void anAbsentResourceIsSaidToBeAbsent() {
+    var e = assertThrows(AssetException.class, () -> Assets.read("no/such", "the model Huge"));
+    assertEquals(
+        "The model Huge (no/such) is not on the class path; add the jar that holds it",
+        e.getMessage());
+  }
+
+  @Test
+  void anIntactJarIsRead() throws IOException {
+    try (var loader = loader(jar())) {
+      assertArrayEquals(content, Assets.read(loader, RESOURCE, "the model"));
+    }
+  }
+
+  @Test
+  void aTruncatedJarIsNamedWithTheRemedy() throws IOException {
+    Path jar = jar();
+    byte[] whole = Files.readAllBytes(jar);
+    for (int length : new int[] {0, 1, 100, whole.length / 2, whole.length - 1}) {
+      Files.write(jar, Arrays.copyOf(whole, length));
+      assertDamaged(jar);
+    }
+  }
+
+  @Test
+  void aJarThatIsGoneIsNamed() throws IOException {
+    Path jar = directory.resolve("gone.jar");
+    try (var loader = loader(jar)) {
+      var e = assertThrows(AssetException.class, () -> Assets.read(loader, RESOURCE, "the model"));
+      assertTrue(e.getMessage().contains("don't exist: " + jar), e.getMessage());
+    }
+  }
+
+  @Test
+  void aJarWithAChangedByteIsNamedWithTheRemedy() throws IOException {
+    Path jar = jar();
+    byte[] whole = Files.readAllBytes(jar);
+    // In the local header's signature, and in the content.
+    for (int place : new int[] {0, whole.length / 2}) {
+      byte[] changed = whole.clone();
+      changed[place] ^= 4;
+      Files.write(jar, changed);
+      assertDamaged(jar);
+    }
+  }
+
+  private void assertDamaged(Path jar) throws IOException {
+    try (var loader = loader(jar)) {
+      var e = assertThrows(AssetException.class, () -> Assets.read(loader, RESOURCE, "the model"));
+      assertTrue(e.getMessage().startsWith("Can't read the model (some/model.bin): " + jar));
+      assertTrue(e.getMessage().endsWith("delete that file and build again"), e.getMessage());
+    }
+  }
+
+  private Path jar() throws IOException {
+    Path jar = directory.resolve("mo del.jar");
+    var crc = new CRC32();
+    crc.update(content);
+    var entry = new ZipEntry(RESOURCE);
+    // Stored, as models are not worth compressing: only the checksum tells a changed byte.
+    entry.setMethod(ZipEntry.STORED);
+    entry.setSize(content.length);
+    entry.setCrc(crc.getValue());
+    try (var zip = new ZipOutputStream(Files.newOutputStream(jar))) {
+      zip.putNextEntry(entry);
+      zip.write(content);
+    }
+    return jar;
+  }
+
+  private static URLClassLoader loader(Path path) throws IOException {
+    return new URLClassLoader(new URL[] {path.toUri().toURL()}, null);
+  }
+}

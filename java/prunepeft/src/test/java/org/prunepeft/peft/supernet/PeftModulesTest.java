@@ -1,0 +1,264 @@
+package org.prunepeft.peft.supernet;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.OutputMagnitudes;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/** The supernet in a small whole model against the same model made of plain LibTorch operations. */
+class PeftModulesTest {
+  private static final PeftConfig CONFIG =
+      PeftConfig.of(
+          new LoraConfig(5, 7, 0, List.of("query", "value")),
+          new AdapterConfig(9, Activation.RELU));
+
+  private static SearchSpace space() {
+    return CONFIG.space(SmallBert.CONFIG);
+  }
+
+  /** The same modules in plain operations that LibTorch differentiates itself. */
+  private record Plain(PeftModules modules) implements Insertions {
+    private Tensor parameter(String type, String name) {
+      return modules.groups().get(type).get(name);
+    }
+
+    private boolean has(String candidate) {
+      return modules.candidates().stream().anyMatch(c -> c.name().equals(candidate));
+    }
+
+    @Override
+    public Tensor linear(FrozenLinear linear, Tensor x) {
+      Tensor y = Insertions.super.linear(linear, x);
+      TensorVector columns = new TensorVector();
+      for (FrozenLinear.Part part : linear.parts()) {
+        Tensor own = y.narrow(1, part.firstRow(), part.rows());
+        int layer = Integer.parseInt(part.path().split("\\.")[2]);
+        boolean target = part.path().endsWith(".query") || part.path().endsWith(".value");
+        if (target && has("encoder.layer." + layer + ".lora")) {
+          Tensor a = parameter("lora", part.path() + ".lora_A.weight");
+          Tensor b = parameter("lora", part.path() + ".lora_B.weight");
+          own = own.add(x.matmul(a.t()).matmul(b.t()).mul(new Scalar(7.0 / 5)));
+        }
+        columns.push_back(own);
+      }
+      return torch.cat(columns, 1);
+    }
+
+    @Override
+    public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+      if (!has("encoder.layer." + layer + ".adapter")) {
+        return h;
+      }
+      String path = "encoder.layer." + layer + ".output.adapter.";
+      Tensor v = norm.apply(h.add(input));
+      Tensor z =
+          torch.linear(
+              v,
+              parameter("adapter", path + "adapter_down.0.weight"),
+              new TensorOptional(parameter("adapter", path + "adapter_down.0.bias")));
+      return torch
+          .linear(
+              z.relu(),
+              parameter("adapter", path + "adapter_up.weight"),
+              new TensorOptional(parameter("adapter", path + "adapter_up.bias")))
+          .add(h);
+    }
+  }
+
+  private static EncoderInput input() {
+    Random random = new Random();
+    int rows = 3;
+    int length = 11;
+    long[] ids = random.longs(rows * length, 0, SmallBert.CONFIG.vocabulary()).toArray();
+    byte[] mask = new byte[rows * length];
+    for (int i = 0; i < rows; i++) {
+      int real = 4 + random.nextInt(length - 3);
+      for (int j = 0; j < real; j++) {
+        mask[i * length + j] = 1;
+      }
+    }
+    return EncoderInput.of(ids, new long[rows * length], mask, rows, length);
+  }
+
+  /** Random weights everywhere, so that no gradient is 0 by construction. */
+  private static void randomise(PeftModules modules) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      for (FlatParameters group : modules.groups().values()) {
+        for (String name : group.names()) {
+          group.get(name).normal_(0, 0.3, new org.bytedeco.pytorch.GeneratorOptional());
+        }
+      }
+    }
+  }
+
+  private static Map<String, float[]> gradients(PeftModules modules) {
+    Map<String, float[]> gradients = new HashMap<>();
+    for (FlatParameters group : modules.groups().values()) {
+      for (String name : group.names()) {
+        gradients.put(name, Torch.toFloats(group.get(name).grad()));
+      }
+      group.clearGradients();
+    }
+    return gradients;
+  }
+
+  private static double relativeError(float[] expected, float[] actual) {
+    double difference = 0;
+    double norm = 0;
+    for (int i = 0; i < expected.length; i++) {
+      difference += Math.pow(expected[i] - actual[i], 2);
+      norm += Math.pow(expected[i], 2);
+    }
+    return Math.sqrt(difference / (norm + 1e-300));
+  }
+
+  private static void assertAgree(List<Candidate> candidates) {
+    Torch.load();
+    try (PointerScope scope = new PointerScope();
+        Encoder encoder = SmallBert.create();
+        Tape tape = new Tape();
+        PeftModules modules = new PeftModules(CONFIG, SmallBert.CONFIG, candidates)) {
+      randomise(modules);
+      EncoderInput input = input();
+      Tensor weights = torch.randn(3 * 11, 24).mul(input.mask().view(33, 1));
+      modules.begin(ForwardPass.evaluation(tape));
+      Tensor plain = encoder.forward(input, new Plain(modules));
+      plain.mul(weights).sum().backward();
+      Map<String, float[]> expected = gradients(modules);
+      Tensor fused = encoder.forward(input, modules);
+      fused.mul(weights).sum().backward();
+      Map<String, float[]> actual = gradients(modules);
+      double forward =
+          relativeError(Torch.toFloats(plain.mul(weights)), Torch.toFloats(fused.mul(weights)));
+      assertTrue(forward <= 1e-5, () -> "hidden states: relative error " + forward);
+      double[] sums = new double[2];
+      expected.forEach(
+          (name, gradient) -> {
+            float[] own = actual.get(name);
+            for (int k = 0; k < gradient.length; k++) {
+              sums[0] += Math.pow(gradient[k] - own[k], 2);
+              sums[1] += Math.pow(gradient[k], 2);
+            }
+            // A tensor alone may be small beside the terms that cancel in it, in both computations.
+            double error = relativeError(gradient, own);
+            assertTrue(error <= 1e-4, () -> name + ": relative error " + error);
+          });
+      double whole = Math.sqrt(sums[0] / sums[1]);
+      assertTrue(whole <= 1e-5, () -> "all gradients: relative error " + whole);
+    }
+  }
+
+  @Test
+  void gradientsOfTheWholeSupernetAgreeWithAutograd() {
+    assertAgree(space().candidates());
+  }
+
+  @Test
+  void gradientsOfAPrunedNetAgreeWithAutograd() {
+    assertAgree(
+        space().candidates().stream()
+            .filter(
+                c ->
+                    c.name().equals("encoder.layer.1.lora")
+                        || c.name().equals("encoder.layer.2.adapter"))
+            .toList());
+  }
+
+  @Test
+  void freshWeightsDependOnSeedStageAndNameAlone() {
+    Torch.load();
+    List<Candidate> all = space().candidates();
+    List<Candidate> some = all.subList(2, 4);
+    try (PeftModules whole = new PeftModules(CONFIG, SmallBert.CONFIG, all);
+        PeftModules part = new PeftModules(CONFIG, SmallBert.CONFIG, some)) {
+      whole.initialise(3, "round/1");
+      part.initialise(3, "round/1");
+      String name = "encoder.layer.1.output.adapter.adapter_down.0.weight";
+      float[] first = Torch.toFloats(whole.groups().get("adapter").get(name));
+      assertTrue(
+          java.util.Arrays.equals(first, Torch.toFloats(part.groups().get("adapter").get(name))));
+      part.initialise(3, "round/2");
+      assertFalse(
+          java.util.Arrays.equals(first, Torch.toFloats(part.groups().get("adapter").get(name))));
+    }
+  }
+
+  @Test
+  void countsAreThoseOfTheMethod() {
+    SearchSpace miniLm =
+        PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT)
+            .space(new org.prunepeft.model.EncoderConfig(6, 384, 12, 1536, 30522, 512, 2, 1e-12));
+    assertEquals(12, miniLm.candidates().size());
+    assertEquals(6 * (2 * 2 * 32 * 384 + 2 * 128 * 384 + 128 + 384), miniLm.totalParameters());
+  }
+
+  @Test
+  void measuredOutputsAreMeansOverRealTokens() {
+    Torch.load();
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Encoder encoder = SmallBert.create();
+        Tape tape = new Tape();
+        PeftModules modules =
+            new PeftModules(
+                CONFIG,
+                SmallBert.CONFIG,
+                space().candidates().stream().filter(c -> c.layer() == 2).toList())) {
+      randomise(modules);
+      EncoderInput input = input();
+      OutputMagnitudes magnitudes = new OutputMagnitudes();
+      modules.begin(
+          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens(), null));
+      encoder.forward(input, modules);
+      double[] plain = new double[1];
+      encoder.forward(
+          input,
+          new Insertions() {
+            @Override
+            public Tensor linear(FrozenLinear linear, Tensor x) {
+              return new Plain(modules).linear(linear, x);
+            }
+
+            @Override
+            public Tensor afterFeedForward(int layer, Tensor h, Tensor in, LayerNorm norm) {
+              Tensor out = new Plain(modules).afterFeedForward(layer, h, in, norm);
+              if (layer == 2) {
+                plain[0] =
+                    out.sub(h).abs().mul(input.mask().view(33, 1)).sum().item_double()
+                        / (input.tokens() * 24);
+              }
+              return out;
+            }
+          });
+      assertEquals(plain[0], magnitudes.mean("encoder.layer.2.adapter"), 1e-5 * plain[0]);
+    }
+  }
+}

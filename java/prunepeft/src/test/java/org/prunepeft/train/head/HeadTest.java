@@ -1,0 +1,172 @@
+package org.prunepeft.train.head;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.Schema;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.TrainingSettings;
+
+class HeadTest {
+  private static final int HIDDEN = 7;
+
+  private final Random random = new Random();
+
+  private float[] normal(int n) {
+    float[] values = new float[n];
+    for (int i = 0; i < n; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  private void randomise(Head head) {
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      for (String name : head.parameters().names()) {
+        Tensor tensor = head.parameters().get(name);
+        tensor.copy_(Torch.floats(normal((int) tensor.numel()), tensor.numel()).view_as(tensor));
+      }
+    }
+  }
+
+  private static double[] doubles(float[] values) {
+    double[] doubles = new double[values.length];
+    for (int i = 0; i < values.length; i++) {
+      doubles[i] = values[i];
+    }
+    return doubles;
+  }
+
+  private static double meanSquare(float[] outputs, double[] targets) {
+    double sum = 0;
+    for (int i = 0; i < targets.length; i++) {
+      sum += (outputs[i] - targets[i]) * (outputs[i] - targets[i]);
+    }
+    return sum / targets.length;
+  }
+
+  @Test
+  void lossOfARegressionIsTheMeanSquaredErrorAndItsGradientThatOfFiniteDifferences() {
+    int n = 13;
+    double[] targets = doubles(normal(n));
+    try (Head head = new Head(Schema.regression(), HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      randomise(head);
+      Tensor pooled = Torch.floats(normal(n * HIDDEN), n, HIDDEN);
+      Tensor logits = head.logits(pooled);
+      Tensor loss = head.loss(logits, head.targets(targets));
+      assertEquals(meanSquare(Torch.toFloats(logits), targets), loss.item_double(), 1e-5);
+      loss.backward();
+      // 2/n Σ (y − t), summed here.
+      double expected = 0;
+      float[] outputs = Torch.toFloats(logits);
+      for (int i = 0; i < n; i++) {
+        expected += 2 * (outputs[i] - targets[i]) / n;
+      }
+      assertEquals(expected, Torch.toFloats(head.parameters().get(Head.BIAS).grad())[0], 1e-5);
+    }
+  }
+
+  @Test
+  void standardisedHeadTellsTheSameAfterFolding() {
+    int n = 11;
+    double[] targets = new double[n];
+    for (int i = 0; i < n; i++) {
+      targets[i] = 5000 + 300 * random.nextGaussian();
+    }
+    try (Head head = new Head(Schema.regression(), HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      head.standardise(targets);
+      randomise(head);
+      Tensor pooled = Torch.floats(normal(n * HIDDEN), n, HIDDEN);
+      float[] before = Torch.toFloats(head.logits(pooled));
+      double standardised = head.loss(head.logits(pooled), head.targets(targets)).item_double();
+      head.fold();
+      float[] after = Torch.toFloats(head.logits(pooled));
+      assertArrayEquals(before, after, 0.01f);
+      double plain = head.loss(head.logits(pooled), head.targets(targets)).item_double();
+      assertEquals(meanSquare(after, targets), plain, 1e-4 * plain);
+      double mean = java.util.Arrays.stream(targets).average().orElseThrow();
+      double variance =
+          java.util.Arrays.stream(targets).map(t -> (t - mean) * (t - mean)).sum() / n;
+      assertEquals(plain / variance, standardised, 1e-3 * standardised);
+    }
+  }
+
+  @Test
+  void regressionOfLargeNumbersIsFitted() {
+    int n = 400;
+    float[] pooled = normal(n * HIDDEN);
+    float[] weights = normal(HIDDEN);
+    double[] targets = new double[n];
+    for (int i = 0; i < n; i++) {
+      targets[i] = 250_000;
+      for (int j = 0; j < HIDDEN; j++) {
+        targets[i] += 40_000 * weights[j] * pooled[i * HIDDEN + j];
+      }
+    }
+    try (Head head =
+        HeadFit.fit(
+            pooled, targets, Schema.regression(), ComputeDevice.CPU, TrainingSettings.DEFAULT, 1)) {
+      Evaluation evaluation = HeadFit.evaluate(head, pooled, targets);
+      assertTrue(evaluation.primary() > 0.999, evaluation.text());
+      double mean = java.util.Arrays.stream(targets).average().orElseThrow();
+      double variance =
+          java.util.Arrays.stream(targets).map(t -> (t - mean) * (t - mean)).sum() / n;
+      assertTrue(evaluation.loss() < 0.01 * variance, evaluation.loss() + " of " + variance);
+    }
+  }
+
+  @Test
+  void copyTellsTheSameAndIsItsOwn() {
+    double[] targets = {10, 20, 60};
+    try (Head head = new Head(Schema.regression(), HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      head.standardise(targets);
+      randomise(head);
+      Tensor pooled = Torch.floats(normal(3 * HIDDEN), 3, HIDDEN);
+      float[] predicted = Torch.toFloats(head.logits(pooled));
+      try (Head copy = head.copy()) {
+        assertArrayEquals(predicted, Torch.toFloats(copy.logits(pooled)));
+        randomise(copy);
+        copy.fold();
+        assertArrayEquals(predicted, Torch.toFloats(head.logits(pooled)));
+      }
+    }
+  }
+
+  @Test
+  void constantTargetsDoNotDivideByZero() {
+    double[] targets = {4, 4, 4};
+    try (Head head = new Head(Schema.regression(), HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      head.standardise(targets);
+      Tensor logits = head.logits(Torch.floats(normal(3 * HIDDEN), 3, HIDDEN));
+      assertArrayEquals(new float[] {4, 4, 4}, Torch.toFloats(logits));
+      assertEquals(0, head.loss(logits, head.targets(targets)).item_double());
+    }
+  }
+
+  @Test
+  void headOfAClassificationIsNotStandardised() {
+    Schema schema = Schema.classification(List.of("a", "b", "c"));
+    try (Head head = new Head(schema, HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      randomise(head);
+      Tensor pooled = Torch.floats(normal(HIDDEN), 1, HIDDEN);
+      float[] before = Torch.toFloats(head.logits(pooled));
+      head.standardise(new double[] {2, 2, 0, 1});
+      assertArrayEquals(before, Torch.toFloats(head.logits(pooled)));
+    }
+  }
+}

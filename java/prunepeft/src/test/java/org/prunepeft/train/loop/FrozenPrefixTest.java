@@ -1,0 +1,153 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.ForwardingEncoder;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.FrozenPrefix;
+import org.prunepeft.train.pass.TrainingRun;
+
+class FrozenPrefixTest {
+  private static final int HIDDEN = SmallBert.CONFIG.hidden();
+
+  private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
+  private final EncodedDataset validation = SmallTask.draw(21, new Random().nextLong());
+  private Counting encoder;
+
+  /** An encoder that counts the rows that go through its lower layers. */
+  private static final class Counting extends ForwardingEncoder {
+    private long lowerTokens;
+
+    Counting() {
+      super(SmallBert.create());
+    }
+
+    @Override
+    public Tensor embed(EncoderInput input) {
+      lowerTokens += input.tokens();
+      return super.embed(input);
+    }
+  }
+
+  @BeforeEach
+  void makeEncoder() {
+    Torch.load();
+    encoder = new Counting();
+  }
+
+  @AfterEach
+  void closeEncoder() {
+    encoder.close();
+  }
+
+  /** Hidden states of the real tokens of all examples, batch by batch of an epoch. */
+  private float[] states(FrozenPrefix prefix, int epoch) {
+    float[] states = new float[(int) data.tokens() * HIDDEN];
+    int[] start = new int[data.size()];
+    for (int i = 1; i < start.length; i++) {
+      start[i] = start[i - 1] + data.length(i - 1);
+    }
+    for (Batch batch : new Batches(data, 5).shuffled(1, epoch)) {
+      try (PointerScope scope = new PointerScope();
+          NoGradGuard guard = new NoGradGuard()) {
+        EncoderInput input =
+            EncoderInput.of(batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
+        Tensor x =
+            prefix == null
+                ? encoder.layers(0, 2, encoder.embed(input), input, Insertions.NONE)
+                : prefix.apply(batch, input, Insertions.NONE);
+        float[] values = Torch.toFloats(x);
+        for (int i = 0; i < batch.rows(); i++) {
+          int example = batch.indices()[i];
+          System.arraycopy(
+              values,
+              i * batch.length() * HIDDEN,
+              states,
+              start[example] * HIDDEN,
+              data.length(example) * HIDDEN);
+        }
+      }
+    }
+    return states;
+  }
+
+  private static double largestDifference(float[] a, float[] b) {
+    double largest = 0;
+    for (int i = 0; i < a.length; i++) {
+      largest = Math.max(largest, Math.abs((double) a[i] - b[i]));
+    }
+    return largest;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1000000, false, 1e-5", "1000000, true, 4e-3", "7000, false, 1e-5", "0, false, 1e-5"})
+  void itGivesWhatTheLayersGive(long bytes, boolean half, double tolerance) {
+    float[] expected = states(null, 1);
+    long once = encoder.lowerTokens;
+    assertEquals(data.tokens(), once);
+    try (FrozenPrefix prefix = new FrozenPrefix(encoder, 2, data, bytes, half)) {
+      for (int epoch = 1; epoch <= 3; epoch++) {
+        assertTrue(largestDifference(expected, states(prefix, epoch)) <= tolerance);
+      }
+    }
+    long room = bytes / (HIDDEN * (half ? 2 : 4));
+    long kept = 0;
+    for (int i = 0; i < data.size() && 1 + kept + data.length(i) <= room; i++) {
+      kept += data.length(i);
+    }
+    assertEquals(once + 3 * once - 2 * kept, encoder.lowerTokens);
+  }
+
+  @Test
+  void aTrainingGoesTheSameWithAndWithoutIt() {
+    double[] losses = new double[2];
+    for (int with = 0; with < 2; with++) {
+      long before = encoder.lowerTokens;
+      TrainingSettings settings =
+          TrainingSettings.builder().batchSize(4).activationCacheMegabytes(with).build();
+      PeftConfig config =
+          PeftConfig.of(
+              new LoraConfig(3, 5, 0.1, java.util.List.of("query", "value")),
+              new AdapterConfig(7, Activation.GELU));
+      try (Trainer trainer = new Trainer(encoder, settings);
+          PeftModules modules =
+              new PeftModules(
+                  config,
+                  SmallBert.CONFIG,
+                  config.space(SmallBert.CONFIG).candidates().stream()
+                      .filter(candidate -> candidate.layer() > 0)
+                      .toList());
+          Head head = new Head(SmallTask.SCHEMA, HIDDEN)) {
+        modules.initialise(5, "test");
+        TrainingRun run = new TrainingRun(modules, head, data, 4, 3, validation);
+        losses[with] = trainer.train(run, StepListener.NONE, null).validation().loss();
+      }
+      long tokens = data.tokens() + validation.tokens();
+      assertEquals(with == 0 ? 4 * tokens : tokens, encoder.lowerTokens - before);
+    }
+    assertEquals(losses[0], losses[1], 1e-4 * losses[0]);
+  }
+}

@@ -1,0 +1,366 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.DType;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdaLoraConfig;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.RecordedWork;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.TrainingRun;
+import org.prunepeft.train.statistics.RoundStatistics;
+
+/** Passes as a GPU makes them, with the work itself in place of recorded kernels. */
+class GradientPassesTest {
+  private static final long SEED = 3;
+
+  /** 16 positions give lengths of 6, 12 and 16. */
+  private static final int MULTIPLE = 6;
+
+  private static final int LOSSES = 5;
+
+  /** There a step takes a hundred times as long. */
+  private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
+
+  private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
+  private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
+  private final RecorderStandIn recorder = new RecorderStandIn();
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private Encoder encoder;
+
+  @BeforeEach
+  void makeEncoder() {
+    Torch.load();
+    encoder = SmallBert.create();
+    open.add(encoder);
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (int i = open.size() - 1; i >= 0; i--) {
+      open.get(i).close();
+    }
+  }
+
+  private <T extends AutoCloseable> T keep(T resource) {
+    open.add(resource);
+    return resource;
+  }
+
+  private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
+    return keep(
+        new Trainer(
+            encoder, settings, null, new GradientPasses.Mode(recorder, MULTIPLE, losses, 0)));
+  }
+
+  /** LoRA and a serial adapter in each layer; the same weights each time. */
+  private TrainingRun run(double dropout, int firstLayer, int epochs, EncodedDataset validation) {
+    PeftConfig config =
+        PeftConfig.of(
+            new LoraConfig(3, 5, dropout, List.of("query", "value")),
+            new AdapterConfig(7, Activation.RELU));
+    return run(config, firstLayer, epochs, validation);
+  }
+
+  private TrainingRun run(
+      PeftConfig config, int firstLayer, int epochs, EncodedDataset validation) {
+    List<Candidate> candidates =
+        config.space(SmallBert.CONFIG).candidates().stream()
+            .filter(candidate -> candidate.layer() >= firstLayer)
+            .toList();
+    PeftModules modules = keep(new PeftModules(config, SmallBert.CONFIG, candidates));
+    modules.initialise(SEED, "test");
+    Head head = keep(new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden()));
+    return new TrainingRun(modules, head, data, epochs, SEED, validation);
+  }
+
+  private static Map<String, float[]> weights(TrainingRun run) {
+    Map<String, float[]> weights = new LinkedHashMap<>();
+    run.modules().groups().forEach((type, group) -> weights.put(type, values(group.values())));
+    weights.put("head", values(run.head().parameters().values()));
+    return weights;
+  }
+
+  private static float[] values(Tensor tensor) {
+    return Torch.toFloats(tensor.detach());
+  }
+
+  private static void assertSame(Map<String, float[]> expected, Map<String, float[]> actual) {
+    assertEquals(expected.keySet(), actual.keySet());
+    expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), name));
+  }
+
+  private record Step(int number, double loss, double rate) {}
+
+  private static StepListener into(List<Step> steps) {
+    return new StepListener() {
+      @Override
+      public void step(int step, int of, double loss, double rate) {
+        steps.add(new Step(step, loss, rate));
+      }
+    };
+  }
+
+  /** Lengths, last batches, several batches a step, kept lower layers and dropout. */
+  @ParameterizedTest
+  @CsvSource({"0.1, 0, 1, 0", "0.3, 0, 2, 0", "0.1, 1, 1, 64", "0, 2, 3, 64"})
+  void recordedPassesTrainAsCallsDo(
+      double dropout, int firstLayer, int accumulation, int cacheMegabytes) {
+    assumeTrue(!EMULATED || firstLayer == 1, "one training is enough on an emulated device");
+    int epochs = EMULATED ? 4 : 9;
+    TrainingSettings settings =
+        TrainingSettings.builder()
+            .batchSize(4)
+            .gradientAccumulationSteps(accumulation)
+            .maxGradNorm(1)
+            .activationCacheMegabytes(cacheMegabytes)
+            .build();
+    List<Step> expectedSteps = new ArrayList<>();
+    TrainingRun expected = run(dropout, firstLayer, epochs, validation);
+    Trainer.Result byCalls = trainer(settings, null, 1).train(expected, into(expectedSteps));
+    List<Step> steps = new ArrayList<>();
+    TrainingRun recorded = run(dropout, firstLayer, epochs, validation);
+    Trainer.Result result = trainer(settings, recorder, LOSSES).train(recorded, into(steps));
+
+    assertSame(weights(expected), weights(recorded));
+    assertEquals(expectedSteps, steps);
+    assertEquals(byCalls.validation().metrics(), result.validation().metrics());
+    long shapes = recorder.count("record");
+    assertTrue(shapes >= 2, "only " + shapes + " shapes were recorded");
+    assertTrue(recorder.count("launch") > 2 * shapes, "hardly anything was launched");
+    assertEquals(shapes, recorder.count("close"));
+  }
+
+  /** What modules can sit in an encoder, and an encoder in bfloat16. */
+  private enum Kind {
+    DORA(lora(false, true, null), null, Precision.FLOAT32),
+    ADALORA(
+        lora(false, false, new AdaLoraConfig(6, 3, 0, 0, 2, 0.85, 0.85, 0.5, 0)),
+        null,
+        Precision.FLOAT32),
+    HOULSBY(
+        null,
+        new AdapterConfig(7, Activation.GELU, AdapterConfig.Style.HOULSBY),
+        Precision.FLOAT32),
+    BFLOAT16(lora(true, false, null), new AdapterConfig(7, Activation.RELU), Precision.BF16);
+
+    final LoraConfig lora;
+    final AdapterConfig adapter;
+    final Precision precision;
+
+    Kind(LoraConfig lora, AdapterConfig adapter, Precision precision) {
+      this.lora = lora;
+      this.adapter = adapter;
+      this.precision = precision;
+    }
+
+    private static LoraConfig lora(boolean rsLora, boolean dora, AdaLoraConfig adaLora) {
+      LoraConfig config =
+          new LoraConfig(
+              3, 5, 0.2, List.of("query", "value"), rsLora, dora, false, Map.of(), Map.of());
+      return adaLora == null ? config : config.withAdaLora(adaLora);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void eachKindOfModuleIsRecordedAsCallsMakeIt(Kind kind) {
+    encoder = keep(SmallBert.create(SEED, kind.precision));
+    PeftConfig config = PeftConfig.of(kind.lora, kind.adapter);
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    TrainingRun expected = run(config, 0, 5, null);
+    trainer(settings, null, 1).train(expected, StepListener.NONE);
+    TrainingRun recorded = run(config, 0, 5, null);
+    trainer(settings, recorder, LOSSES).train(recorded, StepListener.NONE);
+    assertSame(weights(expected), weights(recorded));
+    assertTrue(recorder.count("launch") > 2, "hardly anything was launched");
+  }
+
+  /** Eight steps are too few, whatever their shapes. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void whatComesSeldomGoesCallByCall() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
+    GradientPasses.Mode mode = new GradientPasses.Mode(recorder, MULTIPLE, LOSSES, 8);
+    Trainer trainer = keep(new Trainer(encoder, settings, null, mode));
+    trainer.train(run(0.1, 0, 1, null), StepListener.NONE);
+    assertEquals(List.of(), recorder.calls);
+    trainer.train(run(0.1, 0, 20, null), StepListener.NONE);
+    assertTrue(recorder.count("launch") > 0);
+  }
+
+  /** With the output magnitudes measured in some steps, which go call by call. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void statisticsOfARoundAreThoseOfCalls() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    List<Object> observations = new ArrayList<>();
+    for (RecordedWork.Recorder by : new RecordedWork.Recorder[] {null, recorder}) {
+      TrainingRun run = run(0.1, 0, 6, null);
+      Trainer trainer = trainer(settings, by, by == null ? 1 : LOSSES);
+      CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, null, 7);
+      try (RoundStatistics statistics =
+          new RoundStatistics(run.modules(), criteria, trainer.steps(run))) {
+        trainer.train(run, StepListener.NONE, statistics);
+        observations.add(statistics.observe());
+      }
+    }
+    assertEquals(observations.get(0), observations.get(1));
+    assertTrue(recorder.count("launch") > 0);
+  }
+
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void moreTokensOfPaddingChangeNothingButRounding() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(5).build();
+    Batch batch = new Batches(data, 5).shuffled(SEED, 1).iterator().next();
+    TrainingRun plain = run(0, 0, 1, null);
+    double expected = keep(new Trainer(encoder, settings)).step(plain, batch, 0, null, null);
+    TrainingRun padded = run(0, 0, 1, null);
+    assertEquals(
+        expected, trainer(settings, null, 1).step(padded, batch, 0, null, null), 1e-5 * expected);
+    float[] gradient = values(plain.modules().groups().get("adapter").gradients());
+    assertArrayEquals(
+        gradient, values(padded.modules().groups().get("adapter").gradients()), 2e-5f);
+  }
+
+  /**
+   * A recording that gives the gradients of the batch that it was recorded with, whatever comes: as
+   * if everything had been kept in it.
+   */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void aRecordingThatKeepsItsBatchIsFoundOut() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    TrainingRun expected = run(0.1, 0, 6, null);
+    trainer(settings, null, 1).train(expected, StepListener.NONE);
+    TrainingRun run = run(0.1, 0, 6, null);
+    Tensor gradients = run.modules().groups().get("lora").gradients();
+    int[] launches = {0};
+    RecordedWork.Recorder keeping =
+        new RecordedWork.Recorder() {
+          private Tensor given;
+
+          @Override
+          public void rehearse(Runnable work) {
+            Tensor before = keep(gradients.clone());
+            work.run();
+            given = keep(gradients.sub(before));
+          }
+
+          @Override
+          public RecordedWork.Recording record(Runnable work) {
+            Tensor kept = given;
+            kept.retainReference();
+            return new RecordedWork.Recording() {
+              @Override
+              public void launch() {
+                launches[0]++;
+                gradients.add_(kept, new org.bytedeco.pytorch.Scalar(1));
+              }
+
+              @Override
+              public void close() {
+                kept.releaseReference();
+              }
+            };
+          }
+        };
+    trainer(settings, keeping, LOSSES).train(run, StepListener.NONE);
+    assertTrue(launches[0] > 0);
+    assertSame(weights(expected), weights(run));
+  }
+
+  /** Not once a shape: what hinders one hinders the others, and each try waits for the device. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void passesThatCannotBeRecordedAreTriedOnce() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    TrainingRun expected = run(0.1, 0, 6, null);
+    trainer(settings, null, 1).train(expected, StepListener.NONE);
+    recorder.refusal = new IllegalStateException("made up: it waits for the device");
+    TrainingRun run = run(0.1, 0, 6, null);
+    trainer(settings, recorder, LOSSES).train(run, StepListener.NONE);
+    assertEquals(1, recorder.count("record"));
+    assertSame(weights(expected), weights(run));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, LOSSES, 1000})
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void aListenerThatCancelsHasBeenToldOfAllSteps(int losses) {
+    TrainingRun run = run(0.1, 0, 3, null);
+    Trainer trainer = trainer(TrainingSettings.builder().batchSize(4).build(), recorder, losses);
+    List<Integer> told = new ArrayList<>();
+    int[] asked = {0};
+    assertThrows(
+        CancellationException.class,
+        () ->
+            trainer.train(
+                run,
+                new StepListener() {
+                  @Override
+                  public void step(int step, int of, double loss, double rate) {
+                    told.add(step);
+                  }
+
+                  @Override
+                  public boolean cancelled() {
+                    return asked[0]++ == 8;
+                  }
+                }));
+    assertEquals(List.of(1, 2, 3, 4, 5, 6, 7, 8), told);
+  }
+
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void aLossThatIsNotFiniteNamesItsStep() {
+    TrainingSettings settings =
+        TrainingSettings.builder().batchSize(4).headLearningRate(1e38).warmupRatio(0).build();
+    List<String> messages = new ArrayList<>();
+    for (int losses : new int[] {1, LOSSES}) {
+      Trainer trainer = trainer(settings, null, losses);
+      messages.add(
+          assertThrows(
+                  IllegalStateException.class,
+                  () -> trainer.train(run(0, 0, 9, null), StepListener.NONE))
+              .getMessage());
+    }
+    assertEquals(messages.get(0), messages.get(1));
+  }
+}

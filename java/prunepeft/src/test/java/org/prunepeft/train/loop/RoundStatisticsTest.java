@@ -1,0 +1,134 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.ModuleStatistics;
+import org.prunepeft.search.Observation;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.TrainingRun;
+import org.prunepeft.train.statistics.RoundStatistics;
+
+class RoundStatisticsTest {
+  private static final int STEPS = 4;
+
+  @Test
+  void sumsAreThoseOfTheWeightsAndOfTheSummedGradients() {
+    Torch.load();
+    PeftConfig config =
+        PeftConfig.of(
+            new LoraConfig(3, 5, 0.2, List.of("query", "value")),
+            new AdapterConfig(7, Activation.GELU));
+    EncodedDataset data = SmallTask.draw(6 * STEPS, new Random().nextLong());
+    TrainingSettings settings = TrainingSettings.builder().batchSize(6).build();
+    try (Encoder encoder = SmallBert.create();
+        Trainer trainer = new Trainer(encoder, settings);
+        PeftModules modules =
+            new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
+        Head head = new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden());
+        RoundStatistics statistics =
+            new RoundStatistics(
+                modules,
+                new CriterionSettings(org.prunepeft.kernels.DType.FLOAT16, 0.1, 0.05, 2),
+                STEPS)) {
+      Random random = new Random();
+      for (FlatParameters group : groups(modules, head)) {
+        for (String name : group.names()) {
+          float[] values = new float[(int) group.get(name).numel()];
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (0.2 * random.nextGaussian());
+          }
+          group.put(name, values);
+        }
+      }
+      TrainingRun run = new TrainingRun(modules, head, data, 1, 5, null);
+      List<Map<String, float[]>> gradients = new ArrayList<>();
+      int step = 0;
+      for (Batch batch : new Batches(data, 6).shuffled(5, 1)) {
+        groups(modules, head).forEach(FlatParameters::clearGradients);
+        trainer.step(run, batch, step++, null, statistics);
+        gradients.add(gradients(modules));
+      }
+
+      Observation observation = statistics.observe();
+
+      check(modules, gradients, observation.whole());
+      check(modules, gradients.subList(0, STEPS / 2), observation.firstHalf());
+      check(modules, gradients.subList(STEPS / 2, STEPS), observation.secondHalf());
+    }
+  }
+
+  private static List<FlatParameters> groups(PeftModules modules, Head head) {
+    List<FlatParameters> groups = new ArrayList<>(modules.groups().values());
+    groups.add(head.parameters());
+    return groups;
+  }
+
+  private static Map<String, float[]> gradients(PeftModules modules) {
+    Map<String, float[]> gradients = new LinkedHashMap<>();
+    for (Candidate candidate : modules.candidates()) {
+      FlatParameters group = modules.groups().get(candidate.type());
+      for (String name : modules.parameterNames(candidate)) {
+        gradients.put(name, Torch.toFloats(group.gradient(name)));
+      }
+    }
+    return gradients;
+  }
+
+  private static void check(
+      PeftModules modules, List<Map<String, float[]>> steps, Map<String, ModuleStatistics> found) {
+    for (Candidate candidate : modules.candidates()) {
+      ModuleStatistics statistics = found.get(candidate.name());
+      FlatParameters group = modules.groups().get(candidate.type());
+      double[] sums = new double[7];
+      long count = 0;
+      for (String name : modules.parameterNames(candidate)) {
+        float[] weights = Torch.toFloats(group.get(name));
+        count += weights.length;
+        for (int i = 0; i < weights.length; i++) {
+          double w = weights[i];
+          double g = 0;
+          for (Map<String, float[]> step : steps) {
+            g += step.get(name)[i];
+          }
+          double[] terms = {w * w, Math.abs(w), g * g, Math.abs(g), w * g, Math.abs(w * g), 0};
+          terms[6] = Math.abs(w) < 0.05 ? 1 : 0;
+          for (int t = 0; t < terms.length; t++) {
+            sums[t] += terms[t];
+          }
+        }
+      }
+      String name = candidate.name();
+      assertEquals(count, statistics.count(), name);
+      assertEquals(sums[0], statistics.sumW2(), 1e-5 * sums[0], name);
+      assertEquals(sums[1], statistics.sumAbsW(), 1e-5 * sums[1], name);
+      assertEquals(sums[2], statistics.sumG2(), 1e-4 * sums[2], name);
+      assertEquals(sums[3], statistics.sumAbsG(), 1e-4 * sums[3], name);
+      assertEquals(sums[4], statistics.sumWg(), 1e-4 * sums[5], name);
+      assertEquals(sums[5], statistics.sumAbsWg(), 1e-4 * sums[5], name);
+      assertEquals(sums[6], statistics.below(), 0, name);
+      assertTrue(statistics.meanAbsOutput() > 0, name);
+    }
+  }
+}

@@ -1,0 +1,333 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.OptimizerType;
+import org.prunepeft.train.Schedule;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.TrainingRun;
+
+class TrainerTest {
+  private static final long SEED = 3;
+
+  private final EncodedDataset data = SmallTask.draw(29, new Random().nextLong());
+  private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
+  private Encoder encoder;
+  private final List<AutoCloseable> open = new ArrayList<>();
+
+  @BeforeEach
+  void makeEncoder() {
+    Torch.load();
+    encoder = SmallBert.create();
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (AutoCloseable resource : open) {
+      resource.close();
+    }
+    encoder.close();
+  }
+
+  private Trainer trainer(TrainingSettings.Builder settings) {
+    Trainer trainer = new Trainer(encoder, settings.build());
+    open.add(trainer);
+    return trainer;
+  }
+
+  /** Modules with the same weights each time, LoRA's B not zero, and a head that is not zero. */
+  private TrainingRun run(EncodedDataset examples, int epochs, double dropout) {
+    PeftConfig config =
+        PeftConfig.of(
+            new LoraConfig(3, 5, dropout, List.of("query", "value")),
+            new AdapterConfig(7, Activation.RELU));
+    PeftModules modules =
+        new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
+    open.add(modules);
+    Head head = new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden());
+    open.add(head);
+    Random random = new Random(SEED);
+    modules.groups().values().forEach(group -> fill(group, random));
+    fill(head.parameters(), random);
+    return new TrainingRun(modules, head, examples, epochs, SEED, null);
+  }
+
+  private static void fill(FlatParameters parameters, Random random) {
+    for (String name : parameters.names()) {
+      try (PointerScope scope = new PointerScope()) {
+        Tensor tensor = parameters.get(name);
+        var values = tensor.detach().data_ptr_float();
+        for (long i = 0; i < tensor.numel(); i++) {
+          values.put(i, (float) (0.2 * random.nextGaussian()));
+        }
+      }
+    }
+  }
+
+  private static TrainingRun validated(TrainingRun run, EncodedDataset validation) {
+    return new TrainingRun(
+        run.modules(), run.head(), run.data(), run.epochs(), run.seed(), validation);
+  }
+
+  private static Map<String, float[]> gradients(TrainingRun run) {
+    Map<String, float[]> gradients = new LinkedHashMap<>();
+    run.modules()
+        .groups()
+        .forEach((type, group) -> gradients.put(type, Torch.toFloats(group.gradients())));
+    gradients.put("head", Torch.toFloats(run.head().parameters().gradients()));
+    return gradients;
+  }
+
+  private static double largest(float[] values) {
+    double largest = 0;
+    for (float value : values) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    return largest;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 10})
+  void accumulatedGradientsAreThoseOfTheLargeBatch(int batchSize) {
+    Batch batch = new Batches(data, data.size()).shuffled(SEED, 1).iterator().next();
+    assertTrue(new String(batch.mask()).contains("\0"), "nothing is padded");
+    TrainingRun large = run(data, 1, 0);
+    double loss =
+        trainer(TrainingSettings.builder().batchSize(data.size()))
+            .step(large, batch, 0, null, null);
+
+    TrainingRun small = run(data, 1, 0);
+    double accumulated =
+        trainer(TrainingSettings.builder().batchSize(batchSize).gradientAccumulationSteps(29))
+            .step(small, batch, 0, null, null);
+
+    assertEquals(loss, accumulated, 1e-5 * loss);
+    gradients(large)
+        .forEach(
+            (name, expected) ->
+                assertArrayEquals(
+                    expected,
+                    gradients(small).get(name),
+                    (float) (2e-5 * largest(expected)),
+                    name));
+  }
+
+  @Test
+  void trainingWithAccumulatedGradientsIsThatWithTheLargeBatch() {
+    List<Double> large = losses(TrainingSettings.builder().batchSize(12));
+    List<Double> small =
+        losses(TrainingSettings.builder().batchSize(4).gradientAccumulationSteps(3));
+    // Three steps an epoch: 12, 12 and 5 examples.
+    assertEquals(6, large.size());
+    assertEquals(6, small.size());
+    for (int i = 0; i < large.size(); i++) {
+      assertEquals(large.get(i), small.get(i), 1e-3 * large.get(i), "step " + i);
+    }
+  }
+
+  private List<Double> losses(TrainingSettings.Builder settings) {
+    Trainer trainer = trainer(settings);
+    TrainingRun run = run(data, 2, 0);
+    assertEquals(6, trainer.steps(run));
+    List<Double> losses = new ArrayList<>();
+    trainer.train(
+        run,
+        new StepListener() {
+          @Override
+          public void step(int step, int steps, double loss, double rate) {
+            losses.add(loss);
+          }
+        });
+    return losses;
+  }
+
+  @Test
+  void batchesOfOneStepDropDifferentInputs() {
+    // The same example twice: with one mask for both, the mean gradient would be that of one.
+    EncodedDataset once = data.subset(List.of(0));
+    EncodedDataset twice = data.subset(List.of(0, 0));
+    Trainer trainer = trainer(TrainingSettings.builder().batchSize(1).gradientAccumulationSteps(2));
+    Map<String, float[]> one = gradients(after(trainer, once, 0.5));
+    assertArrayEquals(
+        one.get("lora"), gradients(after(trainer, once, 0.5)).get("lora"), "one mask a name");
+    float[] two = gradients(after(trainer, twice, 0.5)).get("lora");
+    double difference = 0;
+    for (int i = 0; i < two.length; i++) {
+      difference = Math.max(difference, Math.abs(two[i] - one.get("lora")[i]));
+    }
+    assertTrue(difference > 1e-3 * largest(two), "difference " + difference);
+  }
+
+  private TrainingRun after(Trainer trainer, EncodedDataset examples, double dropout) {
+    TrainingRun run = run(examples, 1, dropout);
+    trainer.step(run, new Batches(examples, 2).shuffled(SEED, 1).iterator().next(), 0, null, null);
+    return run;
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 0.15})
+  void lossIsCrossEntropyWithTheSmoothedLabels(double smoothing) {
+    Random random = new Random();
+    float[] logits = new float[5 * 3];
+    double[] labels = random.ints(5, 0, 3).asDoubleStream().toArray();
+    for (int i = 0; i < logits.length; i++) {
+      logits[i] = (float) (3 * random.nextGaussian());
+    }
+    double expected = 0;
+    for (int row = 0; row < 5; row++) {
+      double sum = 0;
+      for (int k = 0; k < 3; k++) {
+        sum += Math.exp(logits[3 * row + k]);
+      }
+      for (int k = 0; k < 3; k++) {
+        double target = smoothing / 3 + (labels[row] == k ? 1 - smoothing : 0);
+        expected -= target * (logits[3 * row + k] - Math.log(sum)) / 5;
+      }
+    }
+    try (PointerScope scope = new PointerScope();
+        Head head = new Head(SmallTask.SCHEMA, 7)) {
+      double actual =
+          head.loss(Torch.floats(logits, 5, 3), head.targets(labels), smoothing).item_double();
+      assertEquals(expected, actual, 1e-5);
+    }
+  }
+
+  @Test
+  void trainingEndsAfterSoManyEpochsWithoutABetterOne() {
+    // Rates so small that the validation result never changes: the first epoch stays the best.
+    TrainingSettings.Builder still =
+        TrainingSettings.builder()
+            .loraLearningRate(1e-12)
+            .adapterLearningRate(1e-12)
+            .headLearningRate(1e-12);
+    TrainingRun run = validated(run(data, 7, 0), validation);
+    Trainer.Result stopped = trainer(still.earlyStoppingPatience(2)).train(run, StepListener.NONE);
+    assertEquals(1, stopped.bestEpoch());
+    assertEquals(3, stopped.epochs());
+
+    Trainer.Result whole = trainer(still.earlyStoppingPatience(0)).train(run, StepListener.NONE);
+    assertEquals(7, whole.epochs());
+    Trainer.Result unvalidated =
+        trainer(still.earlyStoppingPatience(2)).train(run(data, 7, 0), StepListener.NONE);
+    assertEquals(new Trainer.Result(null, 7, 7), unvalidated);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ADAMW", "ADAFACTOR"})
+  void weightsOfTheBestEpochAreKept(OptimizerType type) {
+    Trainer trainer =
+        trainer(
+            TrainingSettings.builder()
+                .optimizer(type)
+                .batchSize(5)
+                .maxGradNorm(1)
+                .loraLearningRate(3e-2)
+                .adapterLearningRate(3e-2)
+                .headLearningRate(0.1));
+    TrainingRun run = validated(run(data, 9, 0.1), validation);
+    List<Evaluation> epochs = new ArrayList<>();
+    Trainer.Result result =
+        trainer.train(
+            run,
+            new StepListener() {
+              @Override
+              public void epoch(int epoch, int of, double trainLoss, Evaluation evaluation) {
+                epochs.add(evaluation);
+              }
+            });
+    assertEquals(9, epochs.size());
+    double best = epochs.stream().mapToDouble(Evaluation::primary).max().orElseThrow();
+    assertEquals(best, result.validation().primary());
+    int first = 0;
+    while (epochs.get(first).primary() < best) {
+      first++;
+    }
+    assertEquals(first + 1, result.bestEpoch());
+    Evaluation kept = trainer.evaluate(run.modules(), run.head(), validation);
+    assertEquals(epochs.get(first).loss(), kept.loss(), 1e-6);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"ADAMW", "ADAFACTOR"})
+  void trainingLowersTheLoss(OptimizerType type) {
+    Trainer trainer =
+        trainer(
+            TrainingSettings.builder()
+                .optimizer(type)
+                .batchSize(5)
+                .gradientAccumulationSteps(2)
+                .schedule(Schedule.COSINE)
+                .adapterLearningRate(1e-2)
+                .headLearningRate(5e-2));
+    TrainingRun run = run(data, 20, 0.1);
+    double before = trainer.evaluate(run.modules(), run.head(), data).loss();
+    assertNull(trainer.train(run, StepListener.NONE).validation());
+    double after = trainer.evaluate(run.modules(), run.head(), data).loss();
+    assertTrue(after < 0.8 * before, "loss went from " + before + " to " + after);
+  }
+
+  @Test
+  void lossThatIsNotFiniteIsReportedWithTheRemedy() {
+    Trainer trainer = trainer(TrainingSettings.builder().headLearningRate(1e38).warmupRatio(0));
+    TrainingRun run = run(data, 9, 0);
+    String message =
+        assertThrows(IllegalStateException.class, () -> trainer.train(run, StepListener.NONE))
+            .getMessage();
+    assertTrue(message.contains("lower the learning rates"), message);
+  }
+
+  @Test
+  void listenerEndsTheTraining() {
+    Trainer trainer = trainer(TrainingSettings.builder().batchSize(4));
+    TrainingRun run = run(data, 2, 0);
+    List<Integer> steps = new ArrayList<>();
+    assertThrows(
+        CancellationException.class,
+        () ->
+            trainer.train(
+                run,
+                new StepListener() {
+                  @Override
+                  public void step(int step, int of, double loss, double rate) {
+                    steps.add(step);
+                  }
+
+                  @Override
+                  public boolean cancelled() {
+                    return steps.size() == 3;
+                  }
+                }));
+    assertEquals(List.of(1, 2, 3), steps);
+  }
+}

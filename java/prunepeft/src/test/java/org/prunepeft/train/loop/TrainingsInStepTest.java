@@ -1,0 +1,352 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.DType;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.ForwardingEncoder;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.ModuleStatistics;
+import org.prunepeft.torch.RecordedWork;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.CriterionSettings;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.TrainingRun;
+import org.prunepeft.train.statistics.RoundStatistics;
+
+/** Trained together, each run becomes what it becomes alone. */
+@Timeout(300)
+class TrainingsInStepTest {
+  private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
+
+  /**
+   * All batches have the length of the longest sequences, alone and together: dropout's masks go by
+   * padded rows.
+   */
+  private static final int LENGTH = SmallBert.CONFIG.positions();
+
+  /** To a multiple of so many tokens batches are padded. */
+  private int multiple = LENGTH;
+
+  private final long dataSeed = new Random().nextLong();
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private Encoder encoder;
+
+  @BeforeEach
+  void makeEncoder() {
+    Torch.load();
+    encoder = keep(SmallBert.create());
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (int i = open.size() - 1; i >= 0; i--) {
+      open.get(i).close();
+    }
+  }
+
+  private <T extends AutoCloseable> T keep(T resource) {
+    open.add(resource);
+    return resource;
+  }
+
+  /** What sits in the encoder of a member: other layers and kinds of each. */
+  private enum Kind {
+    LORA_AND_ADAPTERS {
+      @Override
+      PeftConfig config(int member) {
+        return PeftConfig.of(
+            new LoraConfig(3 + member, 5, 0.1, List.of("query", "value")),
+            new AdapterConfig(7, Activation.RELU));
+      }
+    },
+    WITHOUT_DROPOUT {
+      @Override
+      PeftConfig config(int member) {
+        return PeftConfig.of(
+            new LoraConfig(3 + member, 5, 0, List.of("query", "value")),
+            new AdapterConfig(7, Activation.RELU));
+      }
+    },
+    DORA {
+      @Override
+      PeftConfig config(int member) {
+        return PeftConfig.of(
+            new LoraConfig(
+                3, 5, 0.2, List.of("key", "value"), false, true, false, Map.of(), Map.of()),
+            null);
+      }
+    };
+
+    abstract PeftConfig config(int member);
+  }
+
+  /** The same weights each time. */
+  private TrainingRun run(int member, Kind kind, int lowest, int epochs, int examples) {
+    PeftConfig config = kind.config(member);
+    List<Candidate> candidates =
+        config.space(SmallBert.CONFIG).candidates().stream()
+            .filter(candidate -> candidate.layer() >= lowest)
+            .filter(candidate -> (candidate.layer() + member) % 3 != 2)
+            .toList();
+    PeftModules modules = keep(new PeftModules(config, SmallBert.CONFIG, candidates));
+    modules.initialise(member, "test");
+    Head head = keep(new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden()));
+    EncodedDataset data = SmallTask.draw(examples, dataSeed + member);
+    EncodedDataset validation = SmallTask.draw(9, dataSeed - 1 - member);
+    return new TrainingRun(modules, head, data, epochs, 100 + member, validation);
+  }
+
+  private Trainer trainer(
+      TrainingSettings settings, TrainingsInStep inStep, RecordedWork.Recorder recorder) {
+    return keep(
+        new Trainer(encoder, settings, inStep, new GradientPasses.Mode(recorder, multiple, 4, 0)));
+  }
+
+  private static Map<String, float[]> weights(TrainingRun run) {
+    Map<String, float[]> weights = new LinkedHashMap<>();
+    run.modules()
+        .groups()
+        .forEach((type, group) -> weights.put(type, Torch.toFloats(group.values().detach())));
+    weights.put("head", Torch.toFloats(run.head().parameters().values().detach()));
+    return weights;
+  }
+
+  private static void assertNear(Map<String, float[]> expected, Map<String, float[]> actual) {
+    assertEquals(expected.keySet(), actual.keySet());
+    expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), 1e-4f, name));
+  }
+
+  private List<RuntimeException> together(
+      TrainingSettings settings,
+      List<TrainingRun> runs,
+      List<StepListener> listeners,
+      RecordedWork.Recorder recorder)
+      throws InterruptedException {
+    return together(runs, listeners, inStep -> trainer(settings, inStep, recorder));
+  }
+
+  /** Trains each run with a thread and a trainer of its own; what each threw, or null. */
+  static List<RuntimeException> together(
+      List<TrainingRun> runs,
+      List<StepListener> listeners,
+      Function<TrainingsInStep, Trainer> trainers)
+      throws InterruptedException {
+    TrainingsInStep inStep = new TrainingsInStep(runs.size());
+    RuntimeException[] failures = new RuntimeException[runs.size()];
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < runs.size(); i++) {
+      int member = i;
+      Trainer trainer = trainers.apply(inStep);
+      Thread thread =
+          new Thread(
+              () -> {
+                inStep.join();
+                try {
+                  trainer.train(runs.get(member), listeners.get(member));
+                } catch (RuntimeException e) {
+                  failures[member] = e;
+                } finally {
+                  inStep.leave();
+                }
+              });
+      threads.add(thread);
+      thread.start();
+    }
+    for (Thread thread : threads) {
+      thread.join();
+    }
+    List<RuntimeException> result = new ArrayList<>();
+    for (RuntimeException failure : failures) {
+      result.add(failure);
+    }
+    return result;
+  }
+
+  private record Case(Kind kind, int lowest, int accumulation, boolean recorded) {}
+
+  /** Examples, and so steps, differ: members drop out one after the other. */
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 2, 3, 4})
+  void eachBecomesWhatItBecomesAlone(int number) throws InterruptedException {
+    Case one =
+        List.of(
+                new Case(Kind.LORA_AND_ADAPTERS, 0, 1, true),
+                new Case(Kind.LORA_AND_ADAPTERS, 0, 2, false),
+                new Case(Kind.LORA_AND_ADAPTERS, 1, 1, true),
+                new Case(Kind.DORA, 0, 1, false),
+                new Case(Kind.WITHOUT_DROPOUT, 0, 1, false))
+            .get(number);
+    assumeTrue(!EMULATED || number % 3 == 0, "one training a kind is enough on an emulated device");
+    int epochs = EMULATED ? 2 : 3;
+    if (one.kind == Kind.WITHOUT_DROPOUT) {
+      // Together batches are padded to the longest of all members.
+      multiple = 1;
+    }
+    TrainingSettings settings =
+        TrainingSettings.builder()
+            .batchSize(4)
+            .gradientAccumulationSteps(one.accumulation)
+            .activationCacheMegabytes(one.lowest > 0 ? 64 : 0)
+            .build();
+    int[] examples = {21, 13, 21};
+    List<TrainingRun> runs = new ArrayList<>();
+    List<List<Integer>> steps = new ArrayList<>();
+    List<StepListener> listeners = new ArrayList<>();
+    for (int member = 0; member < examples.length; member++) {
+      runs.add(run(member, one.kind, one.lowest, epochs, examples[member]));
+      List<Integer> own = new ArrayList<>();
+      steps.add(own);
+      listeners.add(
+          new StepListener() {
+            @Override
+            public void step(int step, int of, double loss, double rate) {
+              own.add(step);
+            }
+          });
+    }
+    RecorderStandIn recorder = new RecorderStandIn();
+    for (RuntimeException failure :
+        together(settings, runs, listeners, one.recorded ? recorder : null)) {
+      assertNull(failure);
+    }
+    assertTrue(!one.recorded || recorder.count("launch") > 0);
+    for (int member = 0; member < examples.length; member++) {
+      TrainingRun alone = run(member, one.kind, one.lowest, epochs, examples[member]);
+      Trainer trainer = trainer(settings, null, null);
+      trainer.train(alone, StepListener.NONE);
+      assertNear(weights(alone), weights(runs.get(member)));
+      assertEquals(trainer.steps(alone), steps.get(member).size());
+    }
+  }
+
+  /** One pass through the encoder is what it is about. */
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void aStepOfAllIsOnePassThroughTheEncoder() throws InterruptedException {
+    AtomicInteger passes = new AtomicInteger();
+    Encoder whole = encoder;
+    encoder =
+        new ForwardingEncoder(whole) {
+          @Override
+          public org.bytedeco.pytorch.Tensor embed(EncoderInput input) {
+            passes.incrementAndGet();
+            return super.embed(input);
+          }
+        };
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    List<TrainingRun> runs = new ArrayList<>();
+    for (int member = 0; member < 3; member++) {
+      TrainingRun run = run(member, Kind.LORA_AND_ADAPTERS, 0, 2, 20);
+      runs.add(
+          new TrainingRun(run.modules(), run.head(), run.data(), run.epochs(), run.seed(), null));
+    }
+    together(settings, runs, java.util.Collections.nCopies(3, StepListener.NONE), null);
+    assertEquals(2 * 5, passes.get());
+  }
+
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void whoEndsEarlyLeavesTheOthersAlone() throws InterruptedException {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    List<TrainingRun> runs = new ArrayList<>();
+    List<StepListener> listeners = new ArrayList<>();
+    for (int member = 0; member < 3; member++) {
+      runs.add(run(member, Kind.LORA_AND_ADAPTERS, 0, 2, 20));
+    }
+    listeners.add(StepListener.NONE);
+    int[] asked = {0};
+    listeners.add(
+        new StepListener() {
+          @Override
+          public boolean cancelled() {
+            return asked[0]++ == 3;
+          }
+        });
+    listeners.add(
+        new StepListener() {
+          @Override
+          public void epoch(int epoch, int epochs, double loss, org.prunepeft.train.Evaluation e) {
+            throw new IllegalStateException("made up: the disk is full");
+          }
+        });
+    List<RuntimeException> failures = together(settings, runs, listeners, null);
+    assertNull(failures.get(0));
+    assertInstanceOf(CancellationException.class, failures.get(1));
+    assertEquals("made up: the disk is full", failures.get(2).getMessage());
+    TrainingRun alone = run(0, Kind.LORA_AND_ADAPTERS, 0, 2, 20);
+    trainer(settings, null, null).train(alone, StepListener.NONE);
+    assertNear(weights(alone), weights(runs.get(0)));
+  }
+
+  @Test
+  @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
+  void statisticsAreThoseOfEachAlone() {
+    TrainingSettings settings = TrainingSettings.builder().batchSize(4).build();
+    CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, null, 2);
+    List<Map<String, ModuleStatistics>> alone = new ArrayList<>();
+    List<Trainer.Request> requests = new ArrayList<>();
+    Trainer trainer = trainer(settings, null, null);
+    for (boolean together : new boolean[] {false, true}) {
+      for (int member = 0; member < 2; member++) {
+        TrainingRun run = run(member, Kind.LORA_AND_ADAPTERS, 0, 1, 20);
+        RoundStatistics statistics =
+            keep(new RoundStatistics(run.modules(), criteria, trainer.steps(run)));
+        if (together) {
+          requests.add(new Trainer.Request(run, StepListener.NONE, statistics));
+        } else {
+          trainer.train(run, StepListener.NONE, statistics);
+          alone.add(statistics.observe().whole());
+        }
+      }
+    }
+    trainer.train(requests).forEach(Trainer.Outcome::get);
+    for (int member = 0; member < 2; member++) {
+      Map<String, ModuleStatistics> own = requests.get(member).statistics().observe().whole();
+      assertEquals(alone.get(member).keySet(), own.keySet());
+      alone
+          .get(member)
+          .forEach(
+              (name, expected) -> {
+                ModuleStatistics actual = own.get(name);
+                assertEquals(expected.sumG2(), actual.sumG2(), 1e-3 * expected.sumG2(), name);
+                assertEquals(
+                    expected.meanAbsOutput(),
+                    actual.meanAbsOutput(),
+                    1e-3 * expected.meanAbsOutput(),
+                    name);
+                assertTrue(actual.meanAbsOutput() > 0, name);
+              });
+    }
+  }
+}
