@@ -1,5 +1,6 @@
 package org.prunepeft.run;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -98,17 +99,17 @@ public final class Session implements AutoCloseable {
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
       trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
-      float[][] pooled = poolFrozen(List.of(train, test));
+      List<HeadFit.Examples> pooled = poolFrozen(List.of(train, validation, test));
       progress.started("fit the head", "", 0);
       head =
           HeadFit.fit(
-              pooled[0],
-              train.targets(),
+              pooled.get(0),
+              pooled.get(1),
               dataset.schema(),
               encoder.device(),
-              setup.training(),
+              setup.training().labelSmoothing(),
               Seeds.derive(setup.seed(), "head"));
-      headTest = HeadFit.evaluate(head, pooled[1], test.targets());
+      headTest = HeadFit.evaluate(head, pooled.get(2));
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
       closeEncoder();
@@ -148,23 +149,24 @@ public final class Session implements AutoCloseable {
   }
 
   /** The frozen encoder's pooled outputs, computed once a data set. */
-  private float[][] poolFrozen(List<EncodedDataset> sets) {
+  private List<HeadFit.Examples> poolFrozen(List<EncodedDataset> sets) {
     long total = sets.stream().mapToLong(EncodedDataset::size).sum();
     progress.started("frozen encoder", "examples", total);
-    float[][] pooled = new float[sets.size()][];
+    List<HeadFit.Examples> pooled = new ArrayList<>();
     try (PeftModules none = modules(List.of())) {
       long before = 0;
-      for (int i = 0; i < pooled.length; i++) {
+      for (EncodedDataset set : sets) {
         long done = before;
-        pooled[i] =
+        float[] outputs =
             trainer.pooled(
                 none,
-                sets.get(i),
+                set,
                 count -> {
                   requireNotCancelled();
                   progress.progress(done + count, "");
                 });
-        before += sets.get(i).size();
+        pooled.add(new HeadFit.Examples(outputs, set.targets()));
+        before += set.size();
       }
     }
     return pooled;
