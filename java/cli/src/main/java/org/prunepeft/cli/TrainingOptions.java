@@ -81,9 +81,10 @@ final class TrainingOptions {
 
   @Option(
       names = "--head-learning-rate",
-      defaultValue = "1e-2",
+      defaultValue = "1e-3",
       paramLabel = "RATE",
-      description = "Peak learning rate of the task head (default: ${DEFAULT-VALUE}).")
+      description =
+          "Peak learning rate of the task head in the training; before that it is fitted, which has no rate (default: ${DEFAULT-VALUE}).")
   double headRate;
 
   @Option(
@@ -121,7 +122,7 @@ final class TrainingOptions {
       defaultValue = "0.06",
       paramLabel = "SHARE",
       description =
-          "Share of the steps over which the learning rate rises (default: ${DEFAULT-VALUE}).")
+          "Share of the steps over which the learning rate rises; of a short training at least 20 steps or a third, unless it is 0 (default: ${DEFAULT-VALUE}).")
   double warmupRatio;
 
   @Option(

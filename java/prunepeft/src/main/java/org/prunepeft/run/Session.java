@@ -266,6 +266,7 @@ public final class Session implements AutoCloseable {
               setup.epochs(),
               Seeds.derive(setup.seed(), "final"),
               validation,
+              1,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
     } catch (RuntimeException | Error e) {

@@ -10,14 +10,15 @@ package org.prunepeft.train;
  * @param optimizer the rule by which weights are updated
  * @param loraLearningRate of LoRA modules, above 0
  * @param adapterLearningRate of serial adapters, and of any other kind of module; above 0
- * @param headLearningRate of the task head, above 0
+ * @param headLearningRate of the task head, which is fitted before, in the training; above 0
  * @param encoderLearningRate of the encoder's own weights, in full fine-tuning; above 0
  * @param weightDecay decoupled from the gradient: each step takes off this share of every trained
  *     weight, times the learning rate; 0 or more
  * @param maxGradNorm a step's gradient over all trained weights is scaled down to this Euclidean
  *     norm where it is larger; 0: never
  * @param labelSmoothing share of each label that is spread evenly over all classes, in [0, 1)
- * @param warmupRatio share of the steps over which the rate rises, in [0, 1)
+ * @param warmupRatio share of the steps over which the rate rises, in [0, 1); of a short training
+ *     20 steps, or a third of them, unless it is 0
  * @param warmupSteps steps over which the rate rises, instead of a share; 0: the share holds
  * @param schedule how the rate goes afterwards
  * @param earlyStoppingPatience epochs without a better validation result after which a training
@@ -59,14 +60,15 @@ public record TrainingSettings(
    * @param optimizer the rule by which weights are updated
    * @param loraLearningRate of LoRA modules, above 0
    * @param adapterLearningRate of serial adapters, and of any other kind of module; above 0
-   * @param headLearningRate of the task head, above 0
+   * @param headLearningRate of the task head, which is fitted before, in the training; above 0
    * @param encoderLearningRate of the encoder's own weights, in full fine-tuning; above 0
    * @param weightDecay decoupled from the gradient: each step takes off this share of every trained
    *     weight, times the learning rate; 0 or more
    * @param maxGradNorm a step's gradient over all trained weights is scaled down to this Euclidean
    *     norm where it is larger; 0: never
    * @param labelSmoothing share of each label that is spread evenly over all classes, in [0, 1)
-   * @param warmupRatio share of the steps over which the rate rises, in [0, 1)
+   * @param warmupRatio share of the steps over which the rate rises, in [0, 1); of a short training
+   *     20 steps, or a third of them, unless it is 0
    * @param warmupSteps steps over which the rate rises, instead of a share; 0: the share holds
    * @param schedule how the rate goes afterwards
    * @param earlyStoppingPatience epochs without a better validation result after which a training
@@ -145,14 +147,28 @@ public record TrainingSettings(
   }
 
   /**
+   * Steps that a warm-up by share has at least, as far as a third of the training goes: Adam's
+   * first steps move each weight by the whole rate whatever its gradient is, all modules at once,
+   * and a few per cent of a short training are no step at all.
+   */
+  private static final int LEAST_WARMUP_STEPS = 20;
+
+  /**
    * {@return the learning rate's share of its peak}
    *
    * @param step 0-based
    * @param steps of the whole training
    */
   public double rateFactor(int step, int steps) {
-    int warmup = warmupSteps > 0 ? warmupSteps : (int) Math.ceil(steps * warmupRatio);
-    return schedule.factor(step, steps, warmup);
+    return schedule.factor(step, steps, warmup(steps));
+  }
+
+  private int warmup(int steps) {
+    if (warmupSteps > 0 || warmupRatio == 0) {
+      return warmupSteps;
+    }
+    int share = (int) Math.ceil(steps * warmupRatio);
+    return Math.max(share, Math.min(LEAST_WARMUP_STEPS, (steps + 2) / 3));
   }
 
   /**
@@ -198,7 +214,7 @@ public record TrainingSettings(
     private OptimizerType optimizer = OptimizerType.ADAMW;
     private double loraLearningRate = 1e-3;
     private double adapterLearningRate = 1e-3;
-    private double headLearningRate = 1e-2;
+    private double headLearningRate = 1e-3;
     private double encoderLearningRate = 2e-5;
     private double weightDecay = 0.01;
     private double maxGradNorm;

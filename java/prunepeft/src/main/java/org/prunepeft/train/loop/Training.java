@@ -138,7 +138,7 @@ final class Training implements AutoCloseable {
         read();
         throw new CancellationException("cancelled at step " + step + " of " + steps);
       }
-      factor = settings.rateFactor(step, steps);
+      factor = run.rate() * settings.rateFactor(step, steps);
       batch = left.next();
       return true;
     } catch (RuntimeException e) {
@@ -181,7 +181,7 @@ final class Training implements AutoCloseable {
     for (int i = 0; i < values.length; i++) {
       Unread done = unread.get(i);
       if (!Double.isFinite(values[i])) {
-        throw new IllegalStateException(
+        throw new DivergedException(
             "the loss is " + values[i] + " at step " + done.step + "; lower the learning rates");
       }
       lossSum += values[i] * done.rows;

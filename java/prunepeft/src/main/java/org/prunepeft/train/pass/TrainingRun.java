@@ -15,6 +15,7 @@ import org.prunepeft.train.head.Head;
  * @param seed of the order of examples and of dropout
  * @param validation null: the last epoch's weights stay; else those of the epoch with the best
  *     primary metric, the earlier one of two
+ * @param rate of the settings' learning rates: 1, or less for a gentler training
  * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
  */
 public record TrainingRun(
@@ -24,6 +25,7 @@ public record TrainingRun(
     int epochs,
     long seed,
     EncodedDataset validation,
+    double rate,
     FlatParameters encoder) {
   public TrainingRun {
     if (epochs < 1) {
@@ -39,6 +41,6 @@ public record TrainingRun(
       int epochs,
       long seed,
       EncodedDataset validation) {
-    this(modules, head, data, epochs, seed, validation, null);
+    this(modules, head, data, epochs, seed, validation, 1, null);
   }
 }
