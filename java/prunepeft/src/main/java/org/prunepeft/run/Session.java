@@ -49,6 +49,7 @@ public final class Session implements AutoCloseable {
   public final Trainer trainer;
   public final Head head;
   final Evaluation headTest;
+  private final Evaluation headValidation;
   final double preparationSeconds;
 
   /** Whose the encoder is; null: this session's. */
@@ -109,6 +110,7 @@ public final class Session implements AutoCloseable {
               encoder.device(),
               setup.training().labelSmoothing(),
               Seeds.derive(setup.seed(), "head"));
+      headValidation = validation.size() == 0 ? null : HeadFit.evaluate(head, pooled.get(1));
       headTest = HeadFit.evaluate(head, pooled.get(2));
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
@@ -266,6 +268,7 @@ public final class Session implements AutoCloseable {
               setup.epochs(),
               Seeds.derive(setup.seed(), "final"),
               validation,
+              headValidation,
               1,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
@@ -284,6 +287,12 @@ public final class Session implements AutoCloseable {
           String.format(
               "stopped early, after epoch %d of %d: none was better than epoch %d",
               result.epochs(), setup.epochs(), result.bestEpoch()));
+    }
+    if (result.bestEpoch() == 0) {
+      progress.message(
+          "no epoch was better than the head alone, "
+              + headValidation.primaryText()
+              + " on validation data, which is kept; lower the learning rates, or train on more");
     }
     progress.started("test", "", 0);
     Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);

@@ -82,12 +82,14 @@ public final class HeadFit {
     Standard standard = Standard.of(used);
     try (PointerScope scope = new PointerScope()) {
       double smoothing = smoothing(used.targets, schema, labelSmoothing);
-      PenalisedLoss all = loss(used, head, standard, smoothing);
+      PenalisedLoss straight = loss(used, head, standard, smoothing);
+      Tensor axes = straight.axes();
+      PenalisedLoss all = straight.along(axes);
       List<Split> splits =
           validation.targets.length > 0
-              ? List.of(new Split(all, loss(validation, head, standard, smoothing)))
+              ? List.of(new Split(all, loss(validation, head, standard, smoothing).along(axes)))
               : folds(used, all, seed);
-      standard.write(head, fit(all, splits));
+      standard.write(head, all.back(fit(all, splits), axes));
     }
     return head;
   }
@@ -116,8 +118,43 @@ public final class HeadFit {
     return minimise(all.with(chosen), start, EXACT).x();
   }
 
+  /**
+   * In coordinates in which the curvature is about 1 everywhere: pooled outputs have few directions
+   * of large variance and many of little, which would cost hundreds of iterations.
+   *
+   * @param tolerance of each element of the gradient by the weights
+   */
   static Lbfgs.Result minimise(PenalisedLoss loss, double[] start, double tolerance) {
-    return Lbfgs.minimise(loss, start, tolerance, MOST_ITERATIONS);
+    double[] scales = loss.scales();
+    double[] scaled = new double[start.length];
+    double largest = 1;
+    for (int i = 0; i < start.length; i++) {
+      scaled[i] = start[i] * scales[i];
+      largest = Math.max(largest, scales[i]);
+    }
+    Lbfgs.Result result =
+        Lbfgs.minimise(
+            (x, gradient) -> {
+              double value = loss.at(divided(x, scales), gradient);
+              System.arraycopy(divided(gradient, scales), 0, gradient, 0, gradient.length);
+              return value;
+            },
+            scaled,
+            tolerance / largest,
+            MOST_ITERATIONS);
+    return new Lbfgs.Result(
+        divided(result.x(), scales),
+        result.value(),
+        result.gradient() * largest,
+        result.evaluations());
+  }
+
+  private static double[] divided(double[] values, double[] by) {
+    double[] quotients = new double[values.length];
+    for (int i = 0; i < values.length; i++) {
+      quotients[i] = values[i] / by[i];
+    }
+    return quotients;
   }
 
   /**

@@ -23,6 +23,51 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
     return new PenalisedLoss(features, targets, classes, strength);
   }
 
+  /** The principal axes of the features, [d, d]. */
+  Tensor axes() {
+    return torch.linalg_eigh(features.t().mm(features), "L").get1();
+  }
+
+  /**
+   * The same with features along other axes, which leaves the penalty as it is.
+   *
+   * @param axes [d, d], orthogonal
+   */
+  PenalisedLoss along(Tensor axes) {
+    return new PenalisedLoss(features.mm(axes), targets, classes, strength);
+  }
+
+  /** Weights along the axes as those of the features before. */
+  double[] back(double[] weights, Tensor axes) {
+    long outputs = targets.size(1);
+    int size = Math.toIntExact(outputs * axes.size(0));
+    double[] back = weights.clone();
+    try (PointerScope scope = new PointerScope()) {
+      Tensor along = Tensor.create(weights, weights.length).narrow(0, 0, size);
+      copy(along.view(outputs, axes.size(0)).mm(axes.t()).contiguous(), back, 0);
+    }
+    return back;
+  }
+
+  /** Roots of about what the curvature is along each weight and bias: the features' axes given. */
+  double[] scales() {
+    int outputs = Math.toIntExact(targets.size(1));
+    double[] squares = new double[Math.toIntExact(features.size(1))];
+    try (PointerScope scope = new PointerScope()) {
+      copy(features.square().mean(0).contiguous(), squares, 0);
+    }
+    // p(1 − p) of a class among equals.
+    double curvature = classes ? (outputs - 1.0) / outputs / outputs : 1;
+    double[] scales = new double[size()];
+    for (int i = 0; i < scales.length; i++) {
+      double square = i < outputs * squares.length ? squares[i % squares.length] : 1;
+      double penalty = i < outputs * squares.length ? strength : 0;
+      double sum = curvature * square + penalty;
+      scales[i] = sum > 0 ? Math.sqrt(sum) : 1;
+    }
+    return scales;
+  }
+
   /** How many numbers weight and bias are: W [outputs, d], then b [outputs]. */
   int size() {
     return Math.toIntExact(targets.size(1) * (features.size(1) + 1));

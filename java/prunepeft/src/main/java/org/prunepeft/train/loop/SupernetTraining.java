@@ -116,6 +116,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
               fidelity.epochs,
               Seeds.derive(plan.seed, name),
               null,
+              null,
               stage.rate(),
               null);
       Probe probe = probe(fidelity);
