@@ -295,6 +295,11 @@ public final class Session implements AutoCloseable {
               + " on validation data, which is kept; lower the learning rates, or train on more");
     }
     progress.started("test", "", 0);
+    // The head's own result came from larger batches: its last bits may be others.
+    Evaluation validated =
+        result.bestEpoch() == 0
+            ? trainer.evaluate(run.modules(), run.head(), validation)
+            : result.validation();
     Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
     boolean full = run.encoder() != null;
     return new TrainOutcome(
@@ -303,7 +308,7 @@ public final class Session implements AutoCloseable {
         full,
         space.totalParameters(),
         headTest,
-        result.validation(),
+        validated,
         tested,
         result.bestEpoch(),
         result.epochs(),
