@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 # Compiles the kernel sources for each architecture and writes what each kernel takes of a processor: registers, static shared
 # memory and stack. Compares it with the file under version control, or with UPDATE writes that file. Numbers differ between
 # compilers, so they are compared only for the compiler that the file names.

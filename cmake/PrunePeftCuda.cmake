@@ -1,35 +1,13 @@
-# SPDX-License-Identifier: Apache-2.0
 # CUDA code in the library, by the variable PRUNEPEFT_CUDA:
 #   OFF   none (the default: the command line's own build never compiles CUDA)
 #   ON    required
 #   AUTO  if a CUDA compiler of PRUNEPEFT_CUDA_LEAST or newer is found
-# After it, PRUNEPEFT_CUDA_SOURCES lists the CUDA sources, and PRUNEPEFT_WITH_CUDA tells whether they are to be built.
+# After it, PRUNEPEFT_WITH_CUDA tells whether the CUDA sources of PrunePeftFamilies.cmake are to be built.
 
 set(PRUNEPEFT_CUDA OFF CACHE STRING "Build the CUDA kernels: OFF, ON, or AUTO (if a CUDA compiler is found)")
 set_property(CACHE PRUNEPEFT_CUDA PROPERTY STRINGS OFF ON AUTO)
 set(PRUNEPEFT_CUDA_ONLY "" CACHE STRING "Compute capabilities to build for (such as 90) in place of all, for a program that stays here")
 set(PRUNEPEFT_CUDA_LEAST 12.4)
-
-set(PRUNEPEFT_CUDA_SOURCES
-  src/cuda/device.cu
-  src/cuda/memory.cu
-  src/cuda/tensor_map.cu
-  src/graph/graph_cuda.cu
-  src/skinny/down.cu
-  src/skinny/grad.cu
-  src/skinny/up.cu
-  src/linear/linear_cuda.cu
-  src/linear/linear_warpgroup.cu
-  src/lora/lora_cuda.cu
-  src/lora_path/lora_path_cuda.cu
-  src/multi_lora/multi_lora_cuda.cu
-  src/adapter/adapter_cuda.cu
-  src/optimizer/adamw_cuda.cu
-  src/importance/importance_cuda.cu
-  src/importance/magnitude_cuda.cu)
-# The sources that define kernels.
-set(PRUNEPEFT_KERNEL_SOURCES src/skinny/down.cu src/skinny/grad.cu src/skinny/up.cu src/linear/linear_cuda.cu
-                             src/linear/linear_warpgroup.cu src/multi_lora/multi_lora_cuda.cu src/optimizer/adamw_cuda.cu src/importance/importance_cuda.cu)
 
 set(PRUNEPEFT_WITH_CUDA OFF)
 if(PRUNEPEFT_CUDA STREQUAL "AUTO" OR PRUNEPEFT_CUDA)
@@ -74,16 +52,16 @@ if(PRUNEPEFT_WITH_CUDA)
   set(PRUNEPEFT_CUDA_OPTIONS -Werror all-warnings -Xptxas=-warn-spills)
   # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt.
   set(PRUNEPEFT_RESOURCES ${CMAKE_CURRENT_BINARY_DIR}/cuda-resources.txt)
-  string(REPLACE ";" "," kernel_sources "${PRUNEPEFT_KERNEL_SOURCES}")
+  string(REPLACE ";" "," kernel_sources "${PRUNEPEFT_CUDA_KERNEL_SOURCES}")
   string(REPLACE ";" "," architectures "${PRUNEPEFT_CUDA_ARCHITECTURES}")
   set(resources_command ${CMAKE_COMMAND} -DNVCC=${CMAKE_CUDA_COMPILER} -DVERSION=${CMAKE_CUDA_COMPILER_VERSION}
       -DROOT=${CMAKE_CURRENT_SOURCE_DIR} -DSOURCES=${kernel_sources} -DARCHITECTURES=${architectures}
       -DKEPT=${CMAKE_CURRENT_SOURCE_DIR}/cuda-resources.txt -DOUTPUT=${PRUNEPEFT_RESOURCES})
-  file(GLOB cuda_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*/*.cuh ${CMAKE_CURRENT_SOURCE_DIR}/src/*/*.h)
+  file(GLOB_RECURSE cuda_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/src/*.cuh ${CMAKE_CURRENT_SOURCE_DIR}/src/*.h)
   add_custom_command(
     OUTPUT ${PRUNEPEFT_RESOURCES}
     COMMAND ${resources_command} -P ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
-    DEPENDS ${PRUNEPEFT_KERNEL_SOURCES} ${cuda_headers} cuda-resources.txt ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
+    DEPENDS ${PRUNEPEFT_CUDA_KERNEL_SOURCES} ${cuda_headers} cuda-resources.txt ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
     COMMENT "Comparing the kernels' registers, shared memory and stack with cuda-resources.txt"
     VERBATIM)
   add_custom_target(cuda_resources ALL DEPENDS ${PRUNEPEFT_RESOURCES})

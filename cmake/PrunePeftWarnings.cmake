@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 # prunepeft_warnings(<target>): the warnings that every target of ours is compiled with, as errors.
 function(prunepeft_warnings target)
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror>)

@@ -1,5 +1,4 @@
 // Runs a launch: blocks (or clusters) one after another, threads as fibers, barriers, fences, and the end of it all by a fault.
-// SPDX-License-Identifier: Apache-2.0
 #include <sys/mman.h>
 
 #include <algorithm>

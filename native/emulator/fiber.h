@@ -1,6 +1,5 @@
 // Fibers: stacks of their own and a switch between them. On x86-64 (System V) the switch is written by hand, since swapcontext
 // makes a system call each time (17 ns against 280 ns); elsewhere, and with SIMT_UCONTEXT, it is ucontext.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>

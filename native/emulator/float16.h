@@ -1,5 +1,4 @@
 // bf16 and half as bit patterns, and their conversions: to nearest, ties to even. Of emulator and tests.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cmath>

@@ -1,6 +1,5 @@
 // Where instrumented code enters the emulator: the callbacks of -fsanitize=thread (whose library is not linked), memcpy and
 // memset calls that the compiler did not inline (linked with --wrap), and the trap of undefined behaviour.
-// SPDX-License-Identifier: Apache-2.0
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,5 @@
 // Of compute capability 9.0: mbarriers, the bulk copy engine and its tensor maps, and products by warpgroups. Formats and
 // layouts are those of the PTX ISA: swizzle of 128 bytes, shared-memory descriptors, fragments of an accumulator.
-// SPDX-License-Identifier: Apache-2.0
 #include "hopper.h"
 
 #include <algorithm>

@@ -12,7 +12,7 @@
 // Clusters: a copy to several blocks is a copy in each, with its own end at the block's own mbarrier; those of a phase may end
 // before the phase's bytes are expected. Such a copy, and an arrival at another block's mbarrier, need a fence and a cluster
 // barrier since that was initialised; and after the last arrival from outside a block may end only behind a cluster barrier, or
-// having waited for the phase. Another block's shared memory is reached in no other way. SPDX-License-Identifier: Apache-2.0
+// having waited for the phase. Another block's shared memory is reached in no other way.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// How many kernels the emulator has run. SPDX-License-Identifier: Apache-2.0
+// How many kernels the emulator has run.
 #pragma once
 
 #include <cstdint>

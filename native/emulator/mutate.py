@@ -9,7 +9,6 @@ sources that include its file, and a link and a run of the tests that cover it, 
 that don't compile are not counted. Prints each survivor; docs/testing.md says why the known ones live. Most tile sizes are left alone:
 with another tiling a kernel takes another path to the same result. Exit code 0: at least 90 % of the compiled mutants were killed.
 
-SPDX-License-Identifier: Apache-2.0
 """
 import argparse
 import concurrent.futures
@@ -29,25 +28,24 @@ import threading
 
 LEAST_KILLED = 0.9
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-LORA, MULTI_LORA, ADAPTER, IMPORTANCE, LINEAR, ADAMW = (
-    f"{name}_cuda_emulated" for name in ("lora", "multi_lora", "adapter", "importance", "linear", "adamw"))
+LORA, MULTI_LORA, ADAPTER, IMPORTANCE, LINEAR = (
+    f"{name}_cuda_emulated" for name in ("lora", "multi_lora", "adapter", "importance", "linear"))
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
-    "linear/linear_cuda.cu": [LINEAR],
-    "linear/linear_warpgroup.cu": [LINEAR],
-    "skinny/down.cu": [ADAPTER, LORA],
-    "skinny/grad.cu": [ADAPTER, LORA],
-    "skinny/up.cu": [IMPORTANCE, ADAPTER, LORA],
-    "importance/importance_cuda.cu": [IMPORTANCE],
-    "importance/magnitude_cuda.cu": [IMPORTANCE],
-    "lora/lora_cuda.cu": [LORA],
-    "multi_lora/multi_lora_cuda.cu": [MULTI_LORA],
-    "optimizer/adamw_cuda.cu": [ADAMW],
-    "adapter/adapter_cuda.cu": [ADAPTER],
+    "linear/cuda/linear_cuda.cu": [LINEAR],
+    "linear/cuda/linear_warpgroup.cu": [LINEAR],
+    "linear/cuda/down.cu": [ADAPTER, LORA],
+    "linear/cuda/grad.cu": [ADAPTER, LORA],
+    "linear/cuda/up.cu": [IMPORTANCE, ADAPTER, LORA],
+    "importance/cuda/importance_cuda.cu": [IMPORTANCE],
+    "importance/cuda/magnitude_cuda.cu": [IMPORTANCE],
+    "linear/cuda/lora_cuda.cu": [LORA],
+    "linear/cuda/multi_lora_cuda.cu": [MULTI_LORA],
+    "adapter/cuda/adapter_cuda.cu": [ADAPTER],
 }
-TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA, MULTI_LORA, ADAMW]
+TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA, MULTI_LORA]
 # What every kernel file includes, and launchers: no kernels.
-NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "skinny/launch.cuh"}
+NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "linear/cuda/launch.cuh"}
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" + ", " - "), (" - ", " + "), (" * ", " + "),
          (" / ", " % "), (" % ", " / "), (" >> ", " << "), (" << ", " >> "), (" & ", " | "), (" | ", " & "), (" && ", " || "),
          (" || ", " && "), (" == ", " != "), (" != ", " == "), (" += ", " = "), ("kAlongRow", "kAlongColumn"),
@@ -220,7 +218,7 @@ def main():
     parser.add_argument("build")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--file", help="only this file, skinny/down.cuh say")
+    parser.add_argument("--file", help="only this file, linear/cuda/down.cuh say")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--journal", type=pathlib.Path)
     options = parser.parse_args()

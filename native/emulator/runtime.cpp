@@ -1,5 +1,4 @@
 // The runtime functions that the library and its tests call. One device, whose memory is the host's.
-// SPDX-License-Identifier: Apache-2.0
 #include <cstdlib>
 
 #include "state.h"

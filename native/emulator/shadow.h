@@ -3,7 +3,6 @@
 // Time within a block is its barrier epoch, and within a warp also its __syncwarp epoch. Between blocks it is a vector clock: a
 // thread's fence packs up what it knows, its next atomic leaves that with the atomic's address, and whoever later makes an
 // atomic on that address and then a fence, or an acquire load of it, takes it over; a barrier shares it with the block.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>

@@ -20,7 +20,6 @@
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
 // rounding, bank conflicts, occupancy, timing, the order of streams. A block that waits for a later one has a loop without end.
 // The shadow tracks units of two bytes: two threads that write the two bytes of one unit are reported as a race.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <functional>

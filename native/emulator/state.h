@@ -1,5 +1,4 @@
 // What the emulator's parts share: the running launch, its cluster of blocks, their warps and threads.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <array>

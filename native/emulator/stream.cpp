@@ -1,6 +1,5 @@
 // Streams, graphs and events. What is enqueued on a stream is done before the call returns, unless the stream is captured: then
 // it is recorded, and done anew by each launch of the graph. Calls that CUDA forbids during a capture end it, as they do there.
-// SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <cstdio>
 
@@ -81,6 +80,14 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (simt::g_capture != nullptr) return cudaErrorIllegalState;
   simt::g_capture = std::make_unique<simt::Capture>();
   simt::g_capture->stream = stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  const bool captured = simt::g_capture != nullptr && stream == simt::g_capture->stream;
+  *status = !captured                ? cudaStreamCaptureStatusNone
+            : simt::g_capture->valid ? cudaStreamCaptureStatusActive
+                                     : cudaStreamCaptureStatusInvalidated;
   return cudaSuccess;
 }
 

@@ -1,5 +1,4 @@
 // Warp-wide operations: the last lane to arrive does the work for all. Lane maps are those of the PTX ISA.
-// SPDX-License-Identifier: Apache-2.0
 #include "state.h"
 
 namespace simt {

@@ -1,7 +1,6 @@
 // Products by cuBLASLt, which is loaded if it is there: no header and no link is needed. The Java binding's CublasProduct makes
 // the same calls, but takes the first algorithm that the library names; here, where the library is what others are measured by,
 // the first eight are timed once for each layout of operands, and the fastest is kept.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <dlfcn.h>
@@ -14,12 +13,6 @@
 #include "device.h"
 
 namespace gpu_check {
-/** A row-major matrix of a product. */
-struct Rows {
-  void* data;
-  int64_t ld;
-};
-
 class Cublas {
  public:
   Cublas() {
@@ -53,12 +46,12 @@ class Cublas {
   }
 
   /** y [M,N] = x [M,K] Wᵀ, W [N,K], or added to what is there. */
-  void forward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows x, Rows w, Rows y, bool adds = false) const {
-    gemm(dtype, true, adds, N, M, K, w, x, y);
+  void forward(const pp_matrix& x, const pp_matrix& w, const pp_matrix& y, bool adds = false) const {
+    gemm(true, adds, w, x, y);
   }
   /** dx [M,K] = dy [M,N] W, or added to what is there. */
-  void backward(pp_dtype dtype, int64_t M, int64_t K, int64_t N, Rows dy, Rows w, Rows dx, bool adds = false) const {
-    gemm(dtype, false, adds, K, M, N, w, dy, dx);
+  void backward(const pp_matrix& dy, const pp_matrix& w, const pp_matrix& dx, bool adds = false) const {
+    gemm(false, adds, w, dy, dx);
   }
 
  private:
@@ -181,10 +174,10 @@ class Cublas {
                      workspace_->data(), plan.choice.workspace_bytes, nullptr);
   }
 
-  /** Column-major C [m,n] = op(A) B, or C += op(A) B, on the default stream. */
-  void gemm(pp_dtype dtype, bool transposed, bool adds, int64_t m, int64_t n, int64_t k, Rows a, Rows b, Rows c) const {
-    const Key key = {
-        dtype, transposed, adds, m, n, k, a.ld, b.ld, c.ld, alignment(a.data), alignment(b.data), alignment(c.data)};
+  /** C = B A, or C = B Aᵀ, or added to what is there; to the library Cᵀ [m,n] = op(Aᵀ) Bᵀ. On the default stream. */
+  void gemm(bool transposed, bool adds, const pp_matrix& a, const pp_matrix& b, const pp_matrix& c) const {
+    const Key key = {c.dtype,           transposed,       adds, c.cols, c.rows, b.cols, a.ld, b.ld, c.ld, alignment(a.data),
+                     alignment(b.data), alignment(c.data)};
     if (workspace_ == nullptr) workspace_ = std::make_unique<Memory>(kWorkspaceBytes);
     auto known = plans_.find(key);
     if (known == plans_.end()) known = plans_.emplace(key, make_plan(key, a.data, b.data, c.data)).first;

@@ -1,5 +1,4 @@
 // What the checks on a device share: memory that frees itself, random contents, and operands of every family.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #if defined(PRUNEPEFT_EMULATED)
@@ -62,31 +61,50 @@ class Memory {
   size_t bytes_;
 };
 
-/** n random elements of a type; a block of numbers is drawn once and repeated, since n may be large. */
-inline std::unique_ptr<Memory> random_elements(pp_dtype dtype, int64_t n, uint64_t seed, float deviation = 0.5f) {
-  constexpr int64_t kBlock = 1 << 20;
-  const size_t size = pp_dtype_size(dtype);
-  const int64_t drawn = n < kBlock ? n : kBlock;
-  std::mt19937_64 bits(seed);
-  std::normal_distribution<float> normal(0, deviation);
-  std::vector<unsigned char> host(static_cast<size_t>(drawn) * size);
-  for (int64_t i = 0; i < drawn; i++) {
-    const float v = normal(bits);
-    const uint16_t half = dtype == PP_FLOAT16 ? simt::half_bits(v) : simt::bfloat16_bits(v);
-    if (dtype == PP_FLOAT32)
-      memcpy(&host[static_cast<size_t>(i) * size], &v, size);
-    else
-      memcpy(&host[static_cast<size_t>(i) * size], &half, size);
+/** A matrix in device memory, without padding; a vector is one row. */
+class Matrix : public Memory {
+ public:
+  Matrix(pp_dtype dtype, int64_t rows, int64_t cols)
+      : Memory(static_cast<size_t>(rows * cols) * pp_dtype_size(dtype)), view_{data(), rows, cols, cols, dtype} {}
+  /** Of random elements; a block of numbers is drawn once and repeated, since there may be many. */
+  Matrix(pp_dtype dtype, int64_t rows, int64_t cols, uint64_t seed, float deviation = 0.5f) : Matrix(dtype, rows, cols) {
+    constexpr int64_t kBlock = 1 << 20;
+    const int64_t n = rows * cols, drawn = n < kBlock ? n : kBlock;
+    const size_t size = pp_dtype_size(dtype);
+    std::mt19937_64 bits(seed);
+    std::normal_distribution<float> normal(0, deviation);
+    std::vector<unsigned char> host(static_cast<size_t>(drawn) * size);
+    for (int64_t i = 0; i < drawn; i++) {
+      const float v = normal(bits);
+      const uint16_t half = dtype == PP_FLOAT16 ? simt::half_bits(v) : simt::bfloat16_bits(v);
+      memcpy(&host[static_cast<size_t>(i) * size], dtype == PP_FLOAT32 ? static_cast<const void*>(&v) : &half, size);
+    }
+    for (int64_t i = 0; i < n; i += drawn) {
+      const auto count = static_cast<size_t>(n - i < drawn ? n - i : drawn);
+      check(cudaMemcpy(data<char>() + static_cast<size_t>(i) * size, host.data(), count * size, cudaMemcpyHostToDevice),
+            "cudaMemcpy");
+    }
   }
-  auto memory = std::make_unique<Memory>(static_cast<size_t>(n) * size);
-  for (int64_t i = 0; i < n; i += drawn) {
-    const int64_t count = n - i < drawn ? n - i : drawn;
-    check(cudaMemcpy(memory->data<char>() + static_cast<size_t>(i) * size, host.data(), static_cast<size_t>(count) * size,
-                     cudaMemcpyHostToDevice),
-          "cudaMemcpy");
-  }
-  return memory;
-}
+  operator const pp_matrix*() const { return &view_; }
+  const pp_matrix& view() const { return view_; }
+
+ private:
+  pp_matrix view_;
+};
+
+constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
+
+/** Scratch memory for calls on any stream, one after the other. */
+class Workspace {
+ public:
+  Workspace() { check(pp_workspace_create(&kDevice, &workspace_)); }
+  ~Workspace() { pp_workspace_destroy(workspace_); }
+  Workspace(const Workspace&) = delete;
+  pp_context on(const pp_device& device) const { return {device, workspace_}; }
+
+ private:
+  pp_workspace* workspace_ = nullptr;
+};
 
 /** Runs every family once into a captured graph, replays it, and compares bits with a direct call. 0: all agree. */
 int check_graphs();
@@ -94,7 +112,7 @@ int check_graphs();
 /** Runs a LoRA linear by every path of layer.h and compares what they give. 0: all agree within the type's rounding. */
 int check_paths();
 
-/** Prints what lora_path/cost.h expects of an H100 by its data sheet. */
+/** Prints what linear/cuda/cost.h expects of an H100 by its data sheet. */
 void print_predictions();
 
 /** Times every family and writes table and JSON; what does not come to its turn within `seconds` is named there as left out. */

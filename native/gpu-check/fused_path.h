@@ -1,5 +1,4 @@
 // The fused linear's paths on this device: which there are for a shape, and which is chosen.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <string>
@@ -7,7 +6,7 @@
 #include <vector>
 
 #include "device.h"
-#include "linear/choice.h"
+#include "linear/cuda/choice.h"
 
 namespace gpu_check {
 using prunepeft::cuda::LinearDirection;

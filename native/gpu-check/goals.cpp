@@ -1,5 +1,4 @@
 // What this project set out to reach on an H100, beside what the table of a run says of it.
-// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <fstream>
 #include <iterator>

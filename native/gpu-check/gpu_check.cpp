@@ -8,11 +8,10 @@
 //
 // With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out, with
 // PRUNEPEFT_WITHOUT_CLUSTERS its form in clusters: for a device on which its test has failed.
-// SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
 #include "device.h"
-#include "linear/path.h"
+#include "linear/cuda/path.h"
 
 int main(int count, char** arguments) {
 #if defined(PRUNEPEFT_EMULATED)

@@ -1,5 +1,4 @@
 // Graph capture and replay, poisoned outputs, bitwise repeats.
-// SPDX-License-Identifier: Apache-2.0
 #include "operands.h"
 #include "prunepeft/graph.h"
 
@@ -81,17 +80,15 @@ bool replays_agree(const Call& call, pp_dtype dtype, bool adds, const pp_device&
 }  // namespace
 
 int check_graphs() {
-  pp_device device = {PP_CUDA, 0, nullptr};
+  pp_device device = kDevice;
   check(pp_stream_create(&device, &device.stream));
   bool agree = true;
   for (pp_dtype dtype : {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16}) {
     Operands operands(dtype, kM, kK, kN, kRank, 1);
     Modules modules(dtype, 2, {{kK, kN}}, kRank, 2);
-    Training training(dtype, 2, {{kK, kN}, {kN, kK}}, kRank, 4);
     for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device, &operands) && agree;
     for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device, &operands) && agree;
     for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
-    for (const Call& call : training.calls()) agree = replays_agree(call, dtype, true, device, nullptr) && agree;
     // By themselves calls of this size take a smaller tile.
     const auto shape = linear_shape(dtype, kM, kK, kN, kRank, LinearDirection::kForward);
     for (const FusedVariant& variant : fused_variants(shape, true)) {

@@ -1,6 +1,5 @@
 // A LoRA linear by every path of layer.h: all must give the same within the type's rounding. They are compared with the split
 // path or, where there is no cuBLAS, with the fused one by the small tile.
-// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
 

@@ -1,10 +1,9 @@
-// What lora_path/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
-// SPDX-License-Identifier: Apache-2.0
+// What linear/cuda/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
 #include <cstdio>
 #include <string>
 
 #include "device.h"
-#include "lora_path/choice.h"
+#include "linear/cuda/path_choice.h"
 
 namespace gpu_check {
 using namespace prunepeft::cuda;
@@ -20,18 +19,17 @@ constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
                              {"8192 squared", 8192, 8192, 8192, 16}};
 
 /** An H100 SXM by its data sheet: 989 TFLOPS are 132 multiprocessors at this clock. */
-constexpr DeviceRates kDevice = {9, 0, 132, 1829, 3.35e6, 227 * 1024};
+constexpr DeviceRates kH100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024};
 constexpr int64_t kBytes = 2;
-constexpr const char* kNames[] = {"split", "bordered", "fused"};
+constexpr const char* kNames[] = {"split", "fused"};
 constexpr struct Path {
   const char* name;
-  pp_lora_path path;
+  pp_linear_path path;
   LinearPath fused;
-} kPaths[] = {{"split", PP_LORA_SPLIT, LinearPath::kLargeTile},
-              {"bordered", PP_LORA_BORDERED, LinearPath::kLargeTile},
-              {"fused, mma.sync", PP_LORA_FUSED, LinearPath::kLargeTile},
-              {"fused, warpgroups", PP_LORA_FUSED, LinearPath::kWarpgroup},
-              {"fused, clusters", PP_LORA_FUSED, LinearPath::kWarpgroupClusters}};
+} kPaths[] = {{"split", PP_SPLIT, LinearPath::kLargeTile},
+              {"fused, mma.sync", PP_FUSED, LinearPath::kLargeTile},
+              {"fused, warpgroups", PP_FUSED, LinearPath::kWarpgroup},
+              {"fused, clusters", PP_FUSED, LinearPath::kWarpgroupClusters}};
 
 void print(const std::string& path, double frozen, double predicted) {
   printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
@@ -39,7 +37,7 @@ void print(const std::string& path, double frozen, double predicted) {
 }  // namespace
 
 void print_predictions() {
-  const Ceilings ceilings = assumed_ceilings(kDevice, kBytes);
+  const Ceilings ceilings = assumed_ceilings(kH100, kBytes);
   printf(
       "Predicted, not measured: bfloat16 on an H100 SXM by its data sheet (copy %.2f TB/s, library %.0f TFLOPS, own products\n"
       "%.0f TFLOPS by mma.sync, %.0f by warpgroups, %.0f in clusters, %.1f us a launch); %% over the frozen linear.\n",
@@ -56,20 +54,14 @@ void print_predictions() {
       const std::string suffix = dropout ? ", dropout" : "";
       for (const Path& path : kPaths) {
         print("forward, " + std::string(path.name) + suffix, frozen, predict_forward(ceilings, cost, path.path, path.fused));
-        if (path.path == PP_LORA_SPLIT)
-          print("forward, ranks first" + suffix, frozen, predict_forward_ranks_first(ceilings, cost));
-        if (path.path == PP_LORA_BORDERED)
-          print("forward, bordered, x copied" + suffix, frozen,
-                predict_sequence(ceilings, cost.down(true), cost.bordered_forward()));
+        if (path.path == PP_SPLIT) print("forward, ranks first" + suffix, frozen, predict_forward_ranks_first(ceilings, cost));
       }
       for (const Path& path : kPaths) {
-        if (path.path != PP_LORA_BORDERED || !dropout)
-          print("backward, " + std::string(path.name) + suffix, frozen,
-                predict_backward(ceilings, cost, path.path, path.fused));
-        if (path.path == PP_LORA_SPLIT)
+        print("backward, " + std::string(path.name) + suffix, frozen, predict_backward(ceilings, cost, path.path, path.fused));
+        if (path.path == PP_SPLIT)
           print("backward, ranks first" + suffix, frozen, predict_backward_ranks_first(ceilings, cost));
       }
-      const LoraPaths chosen = choose_paths(kDevice, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout}, kAllPaths);
+      const LinearPaths chosen = choose_paths(kH100, {shape.M, shape.K, shape.N, shape.r, kBytes, dropout});
       printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", kNames[chosen.forward],
              kNames[chosen.backward]);
     }

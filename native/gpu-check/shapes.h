@@ -1,5 +1,4 @@
 // The shapes whose times gpu-check takes, and what it calls them. torch_baseline.py has the same.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,15 +1,15 @@
-// Times of every family with CUDA events, beside what lora_path/cost.h expects of the ceilings of the same run; LoRA linears,
+// Times of every family with CUDA events, beside what linear/cuda/cost.h expects of the ceilings of the same run; LoRA linears,
 // by each path, also beside the frozen linear.
 //
 // A sample is the mean over a round of calls between two events, each call on another set of operands, so that no call finds
 // its inputs in the L2 cache of the one before; the median of the samples is given. Rows are printed as they are measured. When
-// the time allowed has passed, the rest is named as left out. SPDX-License-Identifier: Apache-2.0
+// the time allowed has passed, the rest is named as left out.
 #include <algorithm>
 #include <chrono>
 
 #include "cublas.h"
 #include "layer.h"
-#include "lora_path/choice.h"
+#include "linear/cuda/path_choice.h"
 #include "operands.h"
 #include "shapes.h"
 
@@ -228,7 +228,6 @@ struct Run {
 
 /** Times the calls, each on one set of operands after another. */
 void time_calls(const std::string& group, const std::vector<std::vector<Call>>& calls, const Run& run) {
-  const pp_device device = {PP_CUDA, 0, nullptr};
   for (size_t c = 0; c < calls[0].size(); c++) {
     const Call& first = calls[0][c];
     if (run.table->is_full()) {
@@ -236,7 +235,7 @@ void time_calls(const std::string& group, const std::vector<std::vector<Call>>& 
       continue;
     }
     const Sample sample =
-        run.timer->time(kCallsASample, [&](int i) { calls[static_cast<size_t>(i) % calls.size()][c].run(device); });
+        run.timer->time(kCallsASample, [&](int i) { calls[static_cast<size_t>(i) % calls.size()][c].run(kDevice); });
     run.table->add(
         {group, dtype_name(run.dtype), first.name, sample, predict(run.ceilings, first.cost), first.bytes, first.flops, 0});
   }
@@ -261,10 +260,10 @@ void time_shape(const Shape& shape, const Run& run) {
 
 /** What the library would take here by itself, to be held against the rows above. */
 void print_choice(const Shape& shape, const Run& run, bool dropout) {
-  const char* const names[] = {"split", "bordered", "fused"};
-  const pp_device device = {PP_CUDA, 0, nullptr};
-  pp_lora_path forward = PP_LORA_FUSED, backward = PP_LORA_FUSED;
-  check(pp_lora_choose_paths(&device, run.dtype, shape.M, shape.K, shape.N, shape.r, dropout, kAllPaths, &forward, &backward));
+  const char* const names[] = {"split", "fused"};
+  const pp_linear_shape wanted = {run.dtype, shape.M, shape.K, shape.N, shape.r, dropout};
+  pp_linear_path forward = PP_FUSED, backward = PP_FUSED;
+  check(pp_linear_choose_paths(&kDevice, &wanted, &forward, &backward));
   printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
 }
 
@@ -302,15 +301,14 @@ void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   }
 }
 
-/** Each call on all modules of a model: importance (of Modules), AdamW (of Training). */
-template <class Model>
+/** Importance of all modules of a model. */
 void time_model(const char* name, int layers, const LinearSizes& linears, int64_t r, const Run& run) {
   if (run.table->is_full()) return run.table->leave_out(std::string(name) + ", " + dtype_name(run.dtype) + ", all calls");
-  std::vector<std::unique_ptr<Model>> models;
-  models.push_back(std::make_unique<Model>(run.dtype, layers, linears, r, 1));
+  std::vector<std::unique_ptr<Modules>> models;
+  models.push_back(std::make_unique<Modules>(run.dtype, layers, linears, r, 1));
   const int sets = set_count(models[0]->bytes(), run.l2_bytes);
   for (int i = 1; i < sets; i++)
-    models.push_back(std::make_unique<Model>(run.dtype, layers, linears, r, static_cast<uint64_t>(2 * i)));
+    models.push_back(std::make_unique<Modules>(run.dtype, layers, linears, r, static_cast<uint64_t>(2 * i)));
   std::vector<std::vector<Call>> calls;
   for (const auto& model : models) calls.push_back(model->calls());
   time_calls(name, calls, run);
@@ -320,35 +318,28 @@ void time_models(const Run& run) {
   constexpr int64_t kHidden = 1024 / kShrink, kWide = 4096 / kShrink, kMlp = 11008 / kShrink;
   const LinearSizes llama = {{kWide, kWide}, {kWide, kWide}, {kWide, kWide}, {kWide, kWide},
                              {kWide, kMlp},  {kWide, kMlp},  {kMlp, kWide}};
-  for (const auto& time : {time_model<Modules>, time_model<Training>}) {
-    time(kLlamaModules, 32, llama, 16, run);
-    time(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
-  }
+  time_model(kLlamaModules, 32, llama, 16, run);
+  time_model(kRobertaModules, 24, {{kHidden, kHidden}, {kHidden, kHidden}}, 32, run);
 }
 
 /** From one of the smallest kernels that do anything to the next. */
 double launch_time(Timer* timer) {
   constexpr int64_t kSize = 8;
-  const pp_device device = {PP_CUDA, 0, nullptr};
-  const auto s = random_elements(PP_BFLOAT16, kSize * kSize, 1), b = random_elements(PP_BFLOAT16, kSize * kSize, 2),
-             y = random_elements(PP_BFLOAT16, kSize * kSize, 3);
-  return timer
-      ->time(kLaunches,
-             [&](int) {
-               check(pp_lora_up(&device, PP_BFLOAT16, kSize, kSize, kSize, s->data(), kSize, b->data(), kSize, y->data(), kSize,
-                                1, nullptr, 0));
-             })
-      .microseconds;
+  const Matrix s(PP_BFLOAT16, kSize, kSize, 1), b(PP_BFLOAT16, kSize, kSize, 2), y(PP_BFLOAT16, kSize, kSize, 3);
+  pp_lora_module module = {};
+  module.b = b.view();
+  module.rows = kSize;
+  module.s = s.view();
+  const pp_context context = {kDevice, nullptr};
+  return timer->time(kLaunches, [&](int) { check(pp_lora_up(&context, &module, 1, y, 1)); }).microseconds;
 }
 
 /** The library's rate of a large product, operations a microsecond; 0 without cuBLAS. */
 double library_rate(pp_dtype dtype, const Cublas& cublas, Timer* timer) {
   if (!cublas.present()) return 0;
   const int64_t n = (dtype == PP_FLOAT32 ? 4096 : 8192) / kShrink;
-  const auto x = random_elements(dtype, n * n, 1), w = random_elements(dtype, n * n, 2), y = random_elements(dtype, n * n, 3);
-  const Sample sample = timer->time(3, [&](int) {
-    cublas.forward(dtype, n, n, n, {x->data(), n}, {w->data(), n}, {y->data(), n});
-  });
+  const Matrix x(dtype, n, n, 1), w(dtype, n, n, 2), y(dtype, n, n);
+  const Sample sample = timer->time(3, [&](int) { cublas.forward(x.view(), w.view(), y.view()); });
   return 2.0 * static_cast<double>(n * n) * static_cast<double>(n) / sample.microseconds;
 }
 
@@ -390,9 +381,9 @@ int time_all(const char* json_path, double seconds) {
     printf("\ncopy %.0f GB/s (read + written), %.1f us a launch%s\n", bandwidth, launch,
            cublas.present() ? "" : "; cuBLAS is not here");
     printf(
-        "predicted: what lora_path/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n"
+        "predicted: what linear/cuda/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n"
         "cuBLAS: for each layout of operands the fastest of the first 8 algorithms that cuBLASLt names, timed once each\n"
-        "8 calls: what multi_lora does in one call for 8 adapters, by a call for each\n");
+        "8 modules: each on rows of its own, in one call; 8 calls: the same by a call for each\n");
     Table::print_head();
   }
   const auto run_in = [&](pp_dtype dtype) {

@@ -10,7 +10,7 @@ Three ways of writing it, each beside torch's frozen linear:
     torch.compile  the eager one, compiled; since compiling takes its time, after the others of all shapes
 
 Rows go to standard output and into the JSON file that gpu_check has written. A case that fails, or has no time left, is named.
-Exit code 3: there is no torch, or none with CUDA. SPDX-License-Identifier: Apache-2.0
+Exit code 3: there is no torch, or none with CUDA.
 """
 import argparse
 import importlib

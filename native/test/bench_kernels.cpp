@@ -15,13 +15,13 @@
 
 #include "prunepeft/adapter.h"
 #include "prunepeft/attention.h"
+#include "prunepeft/device.h"
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
-#include "prunepeft/lora.h"
 
 namespace {
 
-constexpr pp_device kCpu{PP_CPU, 0, nullptr};
+pp_context context{{PP_CPU, 0, nullptr}, nullptr};
 const char* only = "";
 double gemm_rate = 200;
 
@@ -82,57 +82,49 @@ void time(const std::string& name, double operations, double bytes, double gemm,
   std::fflush(stdout);
 }
 
-void lora(int64_t M, int64_t K, int64_t N, int64_t r, int branch_count, float p) {
-  std::vector<float> x = random_floats(M * K), y = random_floats(M * N), copy(M * K);
-  std::vector<std::vector<float>> a, s, da;
-  std::vector<pp_lora_branch> branches;
-  for (int n = 0; n < branch_count; ++n) {
-    a.push_back(random_floats(r * K));
-    s.push_back(random_floats(M * r));
-    da.push_back(random_floats(r * K));
+/** A matrix of floats, or of other elements in their place. */
+pp_matrix matrix(const std::vector<float>& values, int64_t rows, int64_t cols, pp_dtype dtype = PP_FLOAT32) {
+  return {const_cast<float*>(values.data()), rows, cols, cols, dtype};
+}
+
+/** A module on all columns and rows, with what its matrices lie in. */
+struct Module {
+  std::vector<float> a, b, s, ds, da, db;
+  Module(int64_t M, int64_t K, int64_t N, int64_t r)
+      : a(random_floats(r * K)), b(random_floats(N * r)), s(random_floats(M * r)), ds(M * r), da(r * K), db(N * r) {}
+  pp_lora_module get(int64_t M, int64_t K, int64_t N, uint32_t mask, const pp_dropout* dropout) const {
+    const int64_t r = static_cast<int64_t>(a.size()) / K;
+    return {matrix(a, r, K),  matrix(b, N, r), 0, 0, M, 1.0f, mask, dropout, matrix(s, M, r), matrix(ds, M, r),
+            matrix(da, r, K), matrix(db, N, r)};
   }
-  for (int n = 0; n < branch_count; ++n) {
-    branches.push_back({a[n].data(), K, r, 1.0f, static_cast<uint32_t>(n), s[n].data(), r, da[n].data(), K});
-  }
-  std::vector<float> b = random_floats(N * r), db(N * r), ds(M * r);
+};
+
+void lora(int64_t M, int64_t K, int64_t N, int64_t r, int count, float p) {
+  const std::vector<float> x_values = random_floats(M * K), y_values = random_floats(M * N);
+  const pp_matrix x = matrix(x_values, M, K), y = matrix(y_values, M, N);
   const pp_dropout dropout{p, 1, 2, 3, nullptr};
+  std::vector<Module> storage;
+  std::vector<pp_lora_module> modules;
+  for (int n = 0; n < count; ++n) storage.emplace_back(M, K, N, r);
+  for (int n = 0; n < count; ++n) modules.push_back(storage[n].get(M, K, N, static_cast<uint32_t>(n), &dropout));
   const double flops = 2.0 * M * r, gemm = 2.0 * M * N * K;
-  const int64_t ranks = r * branch_count;
-  std::vector<char> space(std::max(
-      {pp_lora_down_workspace(&kCpu, PP_FLOAT32, M, K, ranks), pp_lora_up_workspace(&kCpu, PP_FLOAT32, M, N, r),
-       pp_lora_grad_up_workspace(&kCpu, PP_FLOAT32, M, N, r), pp_lora_grad_down_workspace(&kCpu, PP_FLOAT32, M, K, ranks),
-       pp_lora_grad_input_workspace(&kCpu, PP_FLOAT32, M, K, ranks)}));
   char shape[80];
   std::snprintf(shape, sizeof shape, " %lld,%lld,%lld,%lld", static_cast<long long>(M), static_cast<long long>(K),
                 static_cast<long long>(N), static_cast<long long>(r));
   std::string of = shape;
-  if (branch_count > 1) of += " x" + std::to_string(branch_count);
+  if (count > 1) of += " x" + std::to_string(count);
   if (p > 0) of += " dropout";
-  time("lora_down" + of, flops * K * branch_count, 4.0 * M * K, gemm, [&] {
-    check(pp_lora_down(&kCpu, PP_FLOAT32, M, K, x.data(), K, branches.data(), branch_count, &dropout, nullptr, 0, space.data(),
-                       space.size()));
-  });
-  if (branch_count == 1 && p == 0) {
-    time("lora_down+copy" + of, flops * K, 8.0 * M * K, gemm, [&] {
-      check(pp_lora_down(&kCpu, PP_FLOAT32, M, K, x.data(), K, branches.data(), 1, nullptr, copy.data(), K, space.data(),
-                         space.size()));
-    });
-    time("lora_up" + of, flops * N, 8.0 * M * N, gemm, [&] {
-      check(pp_lora_up(&kCpu, PP_FLOAT32, M, N, r, s[0].data(), r, b.data(), r, y.data(), N, 1, space.data(), space.size()));
-    });
-    time("lora_grad_up" + of, 2 * flops * N, 4.0 * M * N, gemm, [&] {
-      check(pp_lora_grad_up(&kCpu, PP_FLOAT32, M, N, r, y.data(), N, b.data(), r, s[0].data(), r, 1.0f, ds.data(), r, db.data(),
-                            r, 0, space.data(), space.size()));
-    });
+  time("lora_down" + of, flops * K * count, 4.0 * M * K, gemm,
+       [&] { check(pp_lora_down(&context, &x, modules.data(), count)); });
+  if (count == 1 && p == 0) {
+    time("lora_up" + of, flops * N, 8.0 * M * N, gemm, [&] { check(pp_lora_up(&context, modules.data(), 1, &y, 1)); });
+    time("lora_grad_up" + of, 2 * flops * N, 4.0 * M * N, gemm,
+         [&] { check(pp_lora_grad_up(&context, &y, modules.data(), 1, 0)); });
   }
-  time("lora_grad_down" + of, flops * K * branch_count, 4.0 * M * K, gemm, [&] {
-    check(pp_lora_grad_down(&kCpu, PP_FLOAT32, M, K, x.data(), K, branches.data(), branch_count, &dropout, 0, space.data(),
-                            space.size()));
-  });
-  time("lora_grad_input" + of, flops * K * branch_count, 8.0 * M * K, gemm, [&] {
-    check(pp_lora_grad_input(&kCpu, PP_FLOAT32, M, K, branches.data(), branch_count, &dropout, x.data(), K, 1, space.data(),
-                             space.size()));
-  });
+  time("lora_grad_down" + of, flops * K * count, 4.0 * M * K, gemm,
+       [&] { check(pp_lora_grad_down(&context, &x, modules.data(), count, 0)); });
+  time("lora_grad_input" + of, flops * K * count, 8.0 * M * K, gemm,
+       [&] { check(pp_lora_grad_input(&context, modules.data(), count, &x, 1)); });
 }
 
 /** Activations of a dtype, small positive numbers: 0x3C3C3C3C is 0.0115 as float32, and so is 0x3C3C as bfloat16. */
@@ -148,78 +140,62 @@ const char* suffix(pp_dtype dtype) {
 
 /** The fused linear without modules and with one on all columns: the difference is what LoRA costs there. */
 void linear(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, float p) {
-  std::vector<float> x = activations(M * K), w = activations(N * K), y = activations(M * N), a = random_floats(r * K),
-                     b = random_floats(N * r), s = random_floats(M * r), ds(M * r), da(r * K), db(N * r);
+  const std::vector<float> x_values = activations(M * K), w_values = activations(N * K), y_values = activations(M * N);
+  const pp_matrix x = matrix(x_values, M, K, dtype), w = matrix(w_values, N, K, dtype), y = matrix(y_values, M, N, dtype);
   pp_linear* plan;
-  check(pp_linear_create(&kCpu, dtype, N, K, w.data(), K, nullptr, &plan));
-  const pp_linear_branch branch{a.data(), K, b.data(), r, r, 0, N, 1.0f, 0, s.data(), r};
+  check(pp_linear_create(&context, &w, nullptr, &plan));
   const pp_dropout dropout{p, 1, 2, 3, nullptr};
-  std::vector<char> space(
-      std::max(pp_linear_forward_workspace(plan, M, &branch, 1), pp_linear_grad_input_workspace(plan, M, &branch, 1)));
+  const Module storage(M, K, N, r);
+  const pp_lora_module module = storage.get(M, K, N, 0, &dropout);
   const double gemm = 2.0 * M * N * K, rank = 2.0 * M * r;
   const std::string of = " " + std::to_string(M) + "," + std::to_string(K) + "," + std::to_string(N) + "," + std::to_string(r) +
                          (p > 0 ? " dropout" : "") + suffix(dtype);
   const double width = static_cast<double>(pp_dtype_size(dtype));
   for (int32_t count = 0; count <= 1; ++count) {
     const std::string what = (count == 0 ? "_frozen" : "") + of;
-    time("linear_forward" + what, gemm + count * rank * (K + N), width * M * (K + N), gemm, [&] {
-      check(pp_linear_forward(&kCpu, plan, M, x.data(), K, &branch, count, &dropout, y.data(), N, space.data(), space.size()));
-    });
-    time("linear_grad_input" + what, gemm + count * rank * K, width * M * (K + N), gemm, [&] {
-      check(
-          pp_linear_grad_input(&kCpu, plan, M, y.data(), N, &branch, count, &dropout, x.data(), K, space.data(), space.size()));
-    });
+    time("linear_forward" + what, gemm + count * rank * (K + N), width * M * (K + N), gemm,
+         [&] { check(pp_linear_forward(&context, plan, &x, &module, count, &y)); });
+    time("linear_grad_input" + what, gemm + count * rank * K, width * M * (K + N), gemm,
+         [&] { check(pp_linear_grad_input(&context, plan, &y, &module, count, &x)); });
   }
   pp_linear_destroy(plan);
   if (dtype == PP_FLOAT32) return;  // lora() times them
-  const pp_lora_branch down{a.data(), K, r, 1.0f, 0, s.data(), r, da.data(), K};
-  space.resize(std::max(pp_lora_grad_up_workspace(&kCpu, dtype, M, N, r), pp_lora_grad_down_workspace(&kCpu, dtype, M, K, r)));
-  time("linear_grad_up " + of, 2 * rank * N, width * M * N, gemm, [&] {
-    check(pp_lora_grad_up(&kCpu, dtype, M, N, r, y.data(), N, b.data(), r, s.data(), r, 1.0f, ds.data(), r, db.data(), r, 0,
-                          space.data(), space.size()));
-  });
-  time("linear_grad_down " + of, rank * K, width * M * K, gemm,
-       [&] { check(pp_lora_grad_down(&kCpu, dtype, M, K, x.data(), K, &down, 1, &dropout, 0, space.data(), space.size())); });
+  time("linear_grad_up " + of, 2 * rank * N, width * M * N, gemm, [&] { check(pp_lora_grad_up(&context, &y, &module, 1, 0)); });
+  time("linear_grad_down " + of, rank * K, width * M * K, gemm, [&] { check(pp_lora_grad_down(&context, &x, &module, 1, 0)); });
 }
 
 void adapter(pp_dtype dtype, int64_t M, int64_t K, int64_t m, pp_activation activation, const char* name) {
-  std::vector<float> v = activations(M * K), h = activations(M * K), out(M * K), z(M * m), down = random_floats(m * K),
-                     up = random_floats(K * m), bias = random_floats(K + m), gradients(2 * m * K + K + m);
-  const pp_adapter weights{down.data(), K, bias.data(), up.data(), m, bias.data() + m, activation};
-  const pp_adapter_gradients to{gradients.data(),         K, gradients.data() + 2 * m * K,
-                                gradients.data() + m * K, m, gradients.data() + 2 * m * K + m};
-  std::vector<char> space(
-      std::max(pp_adapter_forward_workspace(&kCpu, dtype, M, K, m), pp_adapter_backward_workspace(&kCpu, dtype, M, K, m)));
+  const std::vector<float> v_values = activations(M * K), h_values = activations(M * K), out_values(M * K), z_values(M * m),
+                           down = random_floats(m * K), up = random_floats(K * m), down_bias = random_floats(m),
+                           up_bias = random_floats(K), d_down(m * K), d_up(K * m), d_down_bias(m), d_up_bias(K);
+  const pp_matrix v = matrix(v_values, M, K, dtype), h = matrix(h_values, M, K, dtype), out = matrix(out_values, M, K, dtype),
+                  z = matrix(z_values, M, m);
+  const pp_adapter weights{matrix(down, m, K), matrix(down_bias, 1, m), matrix(up, K, m), matrix(up_bias, 1, K), activation};
+  const pp_adapter_gradients to{matrix(d_down, m, K), matrix(d_down_bias, 1, m), matrix(d_up, K, m), matrix(d_up_bias, 1, K)};
   const std::string of =
       " " + std::to_string(M) + "," + std::to_string(K) + "," + std::to_string(m) + " " + name + suffix(dtype);
-  time("adapter_forward" + of, 4.0 * M * K * m, 3.0 * pp_dtype_size(dtype) * M * K, 0, [&] {
-    check(pp_adapter_forward(&kCpu, dtype, M, K, m, v.data(), K, h.data(), K, &weights, z.data(), m, out.data(), K,
-                             space.data(), space.size()));
-  });
-  time("adapter_backward" + of, 8.0 * M * K * m, 3.0 * pp_dtype_size(dtype) * M * K, 0, [&] {
-    check(pp_adapter_backward(&kCpu, dtype, M, K, m, h.data(), K, v.data(), K, z.data(), m, &weights, &to, 0, out.data(), K,
-                              space.data(), space.size()));
-  });
+  const double bytes = 3.0 * static_cast<double>(pp_dtype_size(dtype)) * M * K;
+  time("adapter_forward" + of, 4.0 * M * K * m, bytes, 0,
+       [&] { check(pp_adapter_forward(&context, &v, &h, &weights, &z, &out)); });
+  time("adapter_backward" + of, 8.0 * M * K * m, bytes, 0,
+       [&] { check(pp_adapter_backward(&context, &h, &v, &z, &weights, &to, 0, &out)); });
 }
 
 void attention(pp_dtype dtype, int64_t B, int64_t T, int64_t heads, int64_t d) {
   const pp_attention extents{B, T, heads, d, 1.0f / std::sqrt(static_cast<float>(d)), nullptr};
   const int64_t M = B * T, hidden = heads * d;
-  std::vector<float> qkv = activations(3 * M * hidden), context = activations(M * hidden), dqkv(3 * M * hidden),
-                     log_sums(M * heads);
-  std::vector<char> space(std::max(pp_attention_forward_workspace(&kCpu, dtype, &extents),
-                                   pp_attention_backward_workspace(&kCpu, dtype, &extents)));
+  const std::vector<float> qkv_values = activations(3 * M * hidden), values_values = activations(M * hidden),
+                           dqkv_values(3 * M * hidden);
+  std::vector<float> log_sums(M * heads);
+  const pp_matrix qkv = matrix(qkv_values, M, 3 * hidden, dtype), values = matrix(values_values, M, hidden, dtype),
+                  dqkv = matrix(dqkv_values, M, 3 * hidden, dtype);
   const std::string of =
       " " + std::to_string(B) + "x" + std::to_string(T) + "," + std::to_string(heads) + "x" + std::to_string(d) + suffix(dtype);
   const double flops = 4.0 * M * T * hidden, bytes = static_cast<double>(pp_dtype_size(dtype)) * M * hidden;
-  time("attention_forward" + of, flops, 4 * bytes, 0, [&] {
-    check(pp_attention_forward(&kCpu, dtype, &extents, qkv.data(), 3 * hidden, context.data(), hidden, log_sums.data(),
-                               space.data(), space.size()));
-  });
-  time("attention_backward" + of, 2.5 * flops, 7 * bytes, 0, [&] {
-    check(pp_attention_backward(&kCpu, dtype, &extents, context.data(), hidden, qkv.data(), 3 * hidden, log_sums.data(),
-                                dqkv.data(), 3 * hidden, space.data(), space.size()));
-  });
+  time("attention_forward" + of, flops, 4 * bytes, 0,
+       [&] { check(pp_attention_forward(&context, &extents, &qkv, &values, log_sums.data())); });
+  time("attention_backward" + of, 2.5 * flops, 7 * bytes, 0,
+       [&] { check(pp_attention_backward(&context, &extents, &values, &qkv, log_sums.data(), &dqkv)); });
 }
 
 void importance(int64_t tensors, int64_t n) {
@@ -230,32 +206,30 @@ void importance(int64_t tensors, int64_t n) {
   }
   const int32_t modules = static_cast<int32_t>((tensors + 1) / 2);
   pp_importance_plan* plan;
-  check(pp_importance_plan_create(&kCpu, PP_FLOAT32, segments.data(), tensors, modules, 1, &plan));
-  std::vector<char> space(pp_importance_workspace(plan));
+  check(pp_importance_plan_create(&context, PP_FLOAT32, segments.data(), tensors, modules, 1, &plan));
   std::vector<double> table(modules * PP_STATISTICS);
   float threshold = 0.1f;
   const std::string of = " " + std::to_string(tensors) + "x" + std::to_string(n);
   time("importance" + of, 0, 8.0 * tensors * n, 0,
-       [&] { check(pp_importance(&kCpu, plan, PP_FLOAT16, &threshold, table.data(), space.data(), space.size())); });
+       [&] { check(pp_importance(&context, plan, PP_FLOAT16, &threshold, table.data())); });
   time("importance_quantile" + of, 0, 8.0 * tensors * n, 0,
-       [&] { check(pp_importance_quantile(&kCpu, plan, 0.3, &threshold, space.data(), space.size())); });
+       [&] { check(pp_importance_quantile(&context, plan, 0.3, &threshold)); });
   pp_importance_plan_destroy(plan);
 }
 
 void magnitude(int64_t M, int64_t N, int64_t r, pp_activation activation, const char* name) {
-  std::vector<float> p = random_floats(M * r), q = random_floats(N * r), bias = random_floats(N);
-  std::vector<char> space(pp_output_magnitude_workspace(&kCpu, PP_FLOAT32, M, N, r));
+  const std::vector<float> p_values = random_floats(M * r), q_values = random_floats(N * r), bias_values = random_floats(N);
+  const pp_matrix p = matrix(p_values, M, r), q = matrix(q_values, N, r), bias = matrix(bias_values, 1, N);
   double sum;
   const std::string of = " " + std::to_string(M) + "," + std::to_string(N) + "," + std::to_string(r) + " " + name;
-  time("output_magnitude" + of, 2.0 * M * N * r, 4.0 * (M + N) * r, 0, [&] {
-    check(pp_output_magnitude(&kCpu, PP_FLOAT32, M, N, r, p.data(), r, activation, q.data(), r, bias.data(), nullptr, &sum,
-                              space.data(), space.size()));
-  });
+  time("output_magnitude" + of, 2.0 * M * N * r, 4.0 * (M + N) * r, 0,
+       [&] { check(pp_output_magnitude(&context, &p, activation, &q, &bias, nullptr, &sum)); });
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  check(pp_workspace_create(&context.device, &context.workspace));
   if (argc > 1) only = argv[1];
   if (argc > 2) check(pp_set_num_threads(std::atoi(argv[2])));
   if (argc > 3) check(pp_set_cpu_isa(static_cast<pp_isa>(std::atoi(argv[3]))));
@@ -287,5 +261,6 @@ int main(int argc, char** argv) {
   importance(48, 12288);
   magnitude(2048, 384, 32, PP_IDENTITY, "identity");
   magnitude(2048, 384, 128, PP_GELU, "gelu");
+  pp_workspace_destroy(context.workspace);
   return 0;
 }

@@ -1,13 +1,14 @@
 // Buffers for tests: matrices with a leading dimension, poisoned padding and guards on both sides, at any byte offset; and the
 // loop over instruction sets and thread counts.
-#ifndef PRUNEPEFT_TEST_BUFFERS_H
-#define PRUNEPEFT_TEST_BUFFERS_H
+#pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
 
 #include "check.h"
+#include "core/context.h"
 #include "prunepeft/device.h"
 
 constexpr pp_device kCpu{PP_CPU, 0, nullptr};
@@ -65,6 +66,9 @@ class Matrix {
   float* data() { return reinterpret_cast<float*>(bytes_.data() + offset_); }
   const float* data() const { return reinterpret_cast<const float*>(bytes_.data() + offset_); }
 
+  /** As calls take it, whether they read or write it. */
+  pp_matrix view() const { return {const_cast<float*>(data()), rows_, columns_, ld_, dtype_}; }
+
   float operator()(int64_t i, int64_t j) const {
     uint32_t bits = 0;
     // The high half of a float32 is a bfloat16.
@@ -108,23 +112,22 @@ class Matrix {
   std::vector<unsigned char> bytes_;
 };
 
-/** Exactly so many bytes of workspace, poisoned and guarded, at an odd address. */
-class Workspace {
+/** The context of one call: a workspace of exactly the bytes that it takes, poisoned and guarded. */
+class Context {
  public:
-  explicit Workspace(size_t size) : size_(size), bytes_(kBefore + size + kAfter, 0xFF) {}
-  void* data() { return bytes_.data() + kBefore; }
-  size_t size() const { return size_; }
-  bool guards_intact() const {
-    for (size_t i = 0; i < bytes_.size(); ++i) {
-      if ((i < kBefore || i >= kBefore + size_) && bytes_[i] != 0xFF) return false;
-    }
-    return true;
+  explicit Context(const pp_device& device = kCpu) : context_{device, nullptr} {
+    pp_internal_exact_workspaces(1);
+    CHECK_EQUAL(pp_workspace_create(&device, &context_.workspace), PP_OK);
   }
+  ~Context() {
+    CHECK(pp_internal_workspace_intact(context_.workspace));
+    pp_workspace_destroy(context_.workspace);
+  }
+  Context(const Context&) = delete;
+  operator const pp_context*() const { return &context_; }
 
  private:
-  static constexpr size_t kBefore = 65, kAfter = 256;
-  size_t size_;
-  std::vector<unsigned char> bytes_;
+  pp_context context_;
 };
 
 /** A float64 sum that also knows how large it would be if its terms were independent: the root of the sum of their squares. */
@@ -136,10 +139,10 @@ class Sum {
     squares_ += term * term;
     return *this;
   }
-  /** Adds factor·sum, which is as uncertain as the sum. */
+  /** Adds factor·sum, which is as uncertain as the sum's terms, or as what it is rounded to on the way. */
   void add(double factor, const Sum& sum) {
     value_ += factor * sum.value_;
-    squares_ += factor * factor * sum.squares_;
+    squares_ += factor * factor * std::max(sum.squares_, sum.value_ * sum.value_);
   }
   operator double() const { return value_; }
   double squares() const { return squares_; }
@@ -233,5 +236,3 @@ inline int64_t pick_size() {
 inline int64_t pick_rank() {
   return check::pick(std::vector<int64_t>{1, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 64, 65, 100, 128});
 }
-
-#endif

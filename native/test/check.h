@@ -1,7 +1,6 @@
-// The check header of our tests: named tests, checks that print what they saw, a random seed that is fresh on each run and
-// printed, so that a failure can be run again with PRUNEPEFT_TEST_SEED. Each test program includes it once.
-#ifndef PRUNEPEFT_TEST_CHECK_H
-#define PRUNEPEFT_TEST_CHECK_H
+// The check header of our tests: named tests, checks that print what they saw, and random numbers from the seed in seed.h. Each
+// test program includes it once.
+#pragma once
 
 #include <cstdint>
 #include <cstdio>
@@ -10,6 +9,8 @@
 #include <random>
 #include <string>
 #include <vector>
+
+#include "seed.h"
 
 namespace check {
 
@@ -38,14 +39,6 @@ struct Registration {
   Registration(const char* name, void (*run)()) { tests().push_back({name, run}); }
 };
 
-inline uint64_t seed() {
-  static const uint64_t value = [] {
-    const char* given = std::getenv("PRUNEPEFT_TEST_SEED");
-    return given != nullptr ? std::strtoull(given, nullptr, 10) : uint64_t{std::random_device{}()};
-  }();
-  return value;
-}
-
 using Random = std::mt19937_64;
 
 inline Random& random() {
@@ -68,16 +61,18 @@ inline void report(const char* file, int line, const std::string& what) {
   std::printf("%s:%d: %s\n    in %s\n", file, line, what.c_str(), context().c_str());
 }
 
-inline int run_all(const char* only) {
-  std::printf("seed %llu\n", static_cast<unsigned long long>(seed()));
+/** Runs the tests whose names contain `only`, as often as the environment asks for (seed.h). */
+inline int run_all(const char* program, const char* only) {
+  const Repeats repeats(program, only);
   for (const Test& test : tests()) {
-    if (only != nullptr && std::strstr(test.name, only) == nullptr) continue;
-    const int before = failures();
-    context() = test.name;
-    // A seed of its own for each test, so that one can be run again alone.
-    random().seed(seed() + std::hash<std::string>{}(test.name));
-    test.run();
-    std::printf("%s %s\n", failures() == before ? "ok    " : "FAILED", test.name);
+    if (!repeats.asks_for(test.name)) continue;
+    repeats.run(test.name, [&test](uint64_t seed) {
+      const int before = failures();
+      context() = test.name;
+      random().seed(seed);
+      test.run();
+      return failures() == before;
+    });
   }
   return failures() == 0 ? 0 : 1;
 }
@@ -128,7 +123,5 @@ inline int run_all(const char* only) {
   } while (false)
 
 int main(int argc, char** argv) {
-  return check::run_all(argc > 1 ? argv[1] : nullptr);
+  return check::run_all(argv[0], argc > 1 ? argv[1] : nullptr);
 }
-
-#endif

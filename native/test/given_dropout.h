@@ -1,9 +1,7 @@
 // A dropout mask as calls may be given it: by value, or with its step and micro-batch in memory.
-// SPDX-License-Identifier: Apache-2.0
-#ifndef PRUNEPEFT_TEST_GIVEN_DROPOUT_H
-#define PRUNEPEFT_TEST_GIVEN_DROPOUT_H
+#pragma once
 
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 /** Names the same mask as `dropout`; in memory of the CPU, members beside it that name none. */
 class GivenDropout {
@@ -26,5 +24,3 @@ class GivenDropout {
   pp_dropout dropout_;
   alignas(8) uint32_t counter_[2];
 };
-
-#endif

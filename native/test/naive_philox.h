@@ -1,6 +1,5 @@
-// Philox4x32-10 and the dropout mask of lora.h, written from their descriptions alone and independently of the library.
-#ifndef PRUNEPEFT_TEST_NAIVE_PHILOX_H
-#define PRUNEPEFT_TEST_NAIVE_PHILOX_H
+// Philox4x32-10 and the dropout mask of linear.h, written from their descriptions alone and independently of the library.
+#pragma once
 
 #include <array>
 #include <cmath>
@@ -39,5 +38,3 @@ struct NaiveDropout {
     return number >= t ? 65536.0 / (65536.0 - t) : 0.0;
   }
 };
-
-#endif

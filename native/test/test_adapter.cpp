@@ -45,9 +45,7 @@ struct Problem {
     }
   }
 
-  pp_adapter adapter() const {
-    return {down.data(), down.ld(), down_bias.data(), up.data(), up.ld(), up_bias.data(), activation};
-  }
+  pp_adapter adapter() const { return {down.view(), down_bias.view(), up.view(), up_bias.view(), activation}; }
   std::string text() const {
     return "dtype " + std::to_string(dtype) + ", M " + std::to_string(M) + ", K " + std::to_string(K) + ", m " +
            std::to_string(m) + ", activation " + std::to_string(activation);
@@ -92,13 +90,9 @@ TEST(forward_adds_the_bottleneck_to_the_residual) {
       Matrix seen_z = Matrix::empty(M, m), residual = problem.h;
       Matrix seen_out = in_place && !shares ? residual : Matrix::empty(M, K, problem.dtype);
       const pp_adapter adapter = problem.adapter();
-      Workspace workspace(pp_adapter_forward_workspace(&kCpu, problem.dtype, M, K, m));
-      const float* residual_data = shares ? problem.v.data() : in_place ? seen_out.data() : residual.data();
-      CHECK_EQUAL(
-          pp_adapter_forward(&kCpu, problem.dtype, M, K, m, problem.v.data(), problem.v.ld(), residual_data, h.ld(), &adapter,
-                             seen_z.data(), seen_z.ld(), seen_out.data(), seen_out.ld(), workspace.data(), workspace.size()),
-          PP_OK);
-      CHECK(workspace.guards_intact());
+      const pp_matrix v = problem.v.view(), z_view = seen_z.view(), out_view = seen_out.view();
+      const pp_matrix residual_view = shares ? v : in_place ? out_view : residual.view();
+      CHECK_EQUAL(pp_adapter_forward(Context(), &v, &residual_view, &adapter, &z_view, &out_view), PP_OK);
       CHECK_OUTPUT_OF(problem.dtype, seen_z, z);
       CHECK_OUTPUT_OF(problem.dtype, seen_out, out);
       return dense({seen_z, seen_out});
@@ -141,14 +135,11 @@ TEST(backward_gives_all_gradients) {
       for (const Matrix& matrix : before) seen.push_back(accumulate ? matrix : Matrix::empty(matrix.rows(), matrix.columns()));
       Matrix seen_dv = Matrix::empty(M, K, problem.dtype);
       const pp_adapter adapter = problem.adapter();
-      const pp_adapter_gradients gradients{seen[0].data(), seen[0].ld(), seen[1].data(),
-                                           seen[2].data(), seen[2].ld(), seen[3].data()};
-      Workspace workspace(pp_adapter_backward_workspace(&kCpu, problem.dtype, M, K, m));
-      CHECK_EQUAL(pp_adapter_backward(&kCpu, problem.dtype, M, K, m, dout.data(), dout.ld(), problem.v.data(), problem.v.ld(),
-                                      z.data(), z.ld(), &adapter, &gradients, accumulate, wants_dv ? seen_dv.data() : nullptr,
-                                      seen_dv.ld(), workspace.data(), workspace.size()),
+      const pp_adapter_gradients gradients{seen[0].view(), seen[1].view(), seen[2].view(), seen[3].view()};
+      const pp_matrix dout_view = dout.view(), v = problem.v.view(), z_view = z.view(), dv_view = seen_dv.view();
+      CHECK_EQUAL(pp_adapter_backward(Context(), &dout_view, &v, &z_view, &adapter, &gradients, accumulate,
+                                      wants_dv ? &dv_view : nullptr),
                   PP_OK);
-      CHECK(workspace.guards_intact());
       for (size_t n = 0; n < seen.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, seen[n], expected[n]);
       if (wants_dv) CHECK_OUTPUT_OF(problem.dtype, seen_dv, dv);
       seen.push_back(seen_dv);
@@ -165,29 +156,32 @@ TEST(gelu_and_silu_hold_in_their_tails) {
     v.set(i, 0, static_cast<float>(i - 2000) / 100);
     h.set(i, 0, 0);
   }
-  const float one = 1, zero = 0;
+  Matrix one(1, 1, 1, 0), zero(1, 1, 1, 0);
+  one.set(0, 0, 1);
+  zero.set(0, 0, 0);
+  pp_matrix v_view = v.view(), h_view = h.view(), z_view = z.view(), out_view = out.view();
+  pp_adapter adapter{one.view(), zero.view(), one.view(), zero.view(), PP_GELU};
+  const auto forward = [&](int64_t rows) {
+    for (pp_matrix* matrix : {&v_view, &h_view, &z_view, &out_view}) matrix->rows = rows;
+    CHECK_EQUAL(pp_adapter_forward(Context(), &v_view, &h_view, &adapter, &z_view, &out_view), PP_OK);
+  };
   for (int isa = PP_ISA_PORTABLE; isa <= 2 * pp_cpu_isa_supported() + 1; ++isa) {
     const pp_activation activation = isa % 2 == 0 ? PP_GELU : PP_SILU;
-    const pp_adapter adapter{&one, 1, &zero, &one, 1, &zero, activation};
+    adapter.activation = activation;
     pp_set_cpu_isa(static_cast<pp_isa>(isa / 2));
     check::context() = std::string(activation == PP_GELU ? "gelu, " : "silu, ") + pp_isa_name(pp_cpu_isa());
-    Workspace workspace(pp_adapter_forward_workspace(&kCpu, PP_FLOAT32, n, 1, 1));
-    CHECK_EQUAL(pp_adapter_forward(&kCpu, PP_FLOAT32, n, 1, 1, v.data(), 1, h.data(), 1, &adapter, z.data(), 1, out.data(), 1,
-                                   workspace.data(), workspace.size()),
-                PP_OK);
+    forward(n);
     double worst = 0;
     for (int64_t i = 0; i < n; ++i)
       worst = std::max(worst, std::fabs(out(i, 0) - activate(activation, v(i, 0))) / (1 + std::fabs(v(i, 0))));
     CHECK_AT_MOST(worst, 2e-7);
     for (const float odd : {INFINITY, -100.0f, 0.0f}) {
       v.set(0, 0, odd);
-      pp_adapter_forward(&kCpu, PP_FLOAT32, 1, 1, 1, v.data(), 1, h.data(), 1, &adapter, z.data(), 1, out.data(), 1,
-                         workspace.data(), workspace.size());
+      forward(1);
       CHECK_EQUAL(out(0, 0), odd > 0 ? odd : 0.0f);
     }
     v.set(0, 0, NAN);
-    pp_adapter_forward(&kCpu, PP_FLOAT32, 1, 1, 1, v.data(), 1, h.data(), 1, &adapter, z.data(), 1, out.data(), 1,
-                       workspace.data(), workspace.size());
+    forward(1);
     CHECK(std::isnan(out(0, 0)));
     v.set(0, 0, -20);
   }
@@ -197,30 +191,28 @@ TEST(gelu_and_silu_hold_in_their_tails) {
 namespace {
 
 struct Calls {
-  pp_device device = kCpu;
-  pp_dtype dtype = PP_FLOAT32;
-  int64_t M = 6, K = 10, m = 4, ldv = 10, ldh = 10, ldz = 4, ldout = 10, lddv = 10;
-  Matrix v{6, 10, 10, 0}, h{6, 10, 10, 0}, z{6, 10, 10, 0}, out{6, 10, 10, 0}, weights{10, 10, 10, 0},
-      gradients_space{30, 10, 10, 0};
-  pp_adapter weights_table{weights.data(), 10, weights.data(), weights.data(), 4, weights.data(), PP_RELU};
-  pp_adapter_gradients gradients_table{gradients_space.data(),       10, gradients_space.data() + 100,
-                                       gradients_space.data() + 110, 4,  gradients_space.data() + 200};
+  Matrix v_matrix{6, 10, 10, 0}, h_matrix{6, 12, 12, 0}, z_matrix{6, 4, 4, 0}, out_matrix{6, 12, 12, 0}, weights{10, 10, 10, 0},
+      sums{40, 10, 10, 0};
+  pp_matrix v = v_matrix.view(), h = first(h_matrix, 6, 10), z = z_matrix.view(), out = first(out_matrix, 6, 10), dv = out;
+  pp_adapter weights_table{first(weights, 4, 10), first(weights, 1, 4), first(weights, 10, 4), first(weights, 1, 10), PP_RELU};
+  pp_adapter_gradients gradients_table{first(sums, 4, 10), first(sums, 1, 4, 10), first(sums, 10, 4, 11),
+                                       first(sums, 1, 10, 30)};
   const pp_adapter* adapter = &weights_table;
   const pp_adapter_gradients* gradients = &gradients_table;
-  const void *pv = v.data(), *ph = h.data();
-  void *pz = z.data(), *pout = out.data(), *pdv = out.data();
-  const void* pdout = h.data();
-  std::vector<char> space = std::vector<char>(1 << 22);
-  void* workspace = space.data();
-  size_t bytes = space.size();
+  pp_context context{kCpu, nullptr};
+  pp_workspace* workspace = nullptr;
 
-  pp_status forward() {
-    return pp_adapter_forward(&device, dtype, M, K, m, pv, ldv, ph, ldh, adapter, pz, ldz, pout, ldout, workspace, bytes);
+  Calls() {
+    pp_workspace_create(&kCpu, &workspace);
+    context.workspace = workspace;
   }
-  pp_status backward() {
-    return pp_adapter_backward(&device, dtype, M, K, m, pdout, ldh, pv, ldv, pz, ldz, adapter, gradients, 0, pdv, lddv,
-                               workspace, bytes);
+  ~Calls() { pp_workspace_destroy(workspace); }
+  static pp_matrix first(Matrix& matrix, int64_t rows, int64_t cols, int64_t row = 0) {
+    return {matrix.data() + row * matrix.ld(), rows, cols, matrix.ld(), PP_FLOAT32};
   }
+
+  pp_status forward() { return pp_adapter_forward(&context, &v, &h, adapter, &z, &out); }
+  pp_status backward() { return pp_adapter_backward(&context, &h, &v, &z, adapter, gradients, 0, &dv); }
 };
 
 using Spoil = std::function<void(Calls&)>;
@@ -230,10 +222,10 @@ void check_refused(const std::vector<Call>& calls, const Spoil& spoil, pp_status
   for (const Call call : calls) {
     Calls c;
     spoil(c);
-    const Matrix out = c.out, z = c.z, gradients = c.gradients_space;
+    const Matrix out = c.out_matrix, z = c.z_matrix, gradients = c.sums;
     check::context() = std::string("spoiled argument: ") + part;
     CHECK_FAILS((c.*call)(), status, part);
-    CHECK(c.out == out && c.z == z && c.gradients_space == gradients);
+    CHECK(c.out_matrix == out && c.z_matrix == z && c.sums == gradients);
   }
 }
 
@@ -245,95 +237,106 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
     Calls good;
     CHECK_EQUAL((good.*call)(), PP_OK);
     Calls empty;
-    empty.M = 0;
-    const Matrix before = empty.gradients_space;
+    for (pp_matrix* matrix : {&empty.v, &empty.h, &empty.z, &empty.out, &empty.dv}) matrix->rows = 0;
+    const Matrix before = empty.sums;
     CHECK_EQUAL((empty.*call)(), PP_OK);
-    CHECK(empty.gradients_space == before);
+    CHECK(empty.sums == before);
   }
   const pp_status bad = PP_INVALID_ARGUMENT;
+  const auto refused = [&](const std::vector<Call>& calls, const Spoil& spoil, const char* part) {
+    check_refused(calls, spoil, bad, part);
+  };
+  refused(
+      forward, [](Calls& c) { c.v.rows = -1; }, "v must be float32 [0, 10], got float32 [-1, 10]");
+  refused(
+      forward, [](Calls& c) { c.v.cols = 0; }, "v must be float32 [6, 1], got float32 [6, 0]");
+  refused(
+      both, [](Calls& c) { c.z.cols = 0; }, "z must be float32 [6, 1], got float32 [6, 0]");
+  refused(
+      both, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(2); }, "device->type");
+  refused(
+      both, [](Calls& c) { c.v.dtype = c.h.dtype = static_cast<pp_dtype>(-1); }, "dtype must be");
   check_refused(
-      both, [](Calls& c) { c.M = -1; }, bad, "M must be at least 0, got -1");
-  check_refused(
-      both, [](Calls& c) { c.K = 0; }, bad, "K must be at least 1, got 0");
-  check_refused(
-      both, [](Calls& c) { c.m = 0; }, bad, "m must be at least 1, got 0");
-  check_refused(
-      both, [](Calls& c) { c.device.type = static_cast<pp_device_type>(2); }, bad, "device->type");
-  check_refused(
-      both, [](Calls& c) { c.dtype = static_cast<pp_dtype>(-1); }, bad, "dtype must be");
-  check_refused(
-      both, [](Calls& c) { c.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
-  check_refused(
-      both, [](Calls& c) { c.pv = nullptr; }, bad, "v must not be null");
-  check_refused(
-      both, [](Calls& c) { c.pz = nullptr; }, bad, "z must not be null");
-  check_refused(
-      both, [](Calls& c) { c.ldv = 9; }, bad, "ldv must be at least the row's 10 elements, got 9");
-  check_refused(
-      both, [](Calls& c) { c.ldz = 3; }, bad, "ldz");
-  check_refused(
-      forward, [](Calls& c) { c.ph = nullptr; }, bad, "h must not be null");
-  check_refused(
-      forward, [](Calls& c) { c.ldh = 1; }, bad, "ldh");
-  check_refused(
-      forward, [](Calls& c) { c.pout = nullptr; }, bad, "out must not be null");
-  check_refused(
-      forward, [](Calls& c) { c.ldout = 0; }, bad, "ldout");
-  check_refused(
-      forward, [](Calls& c) { c.pout = c.v.data(); }, bad, "out must not be the buffer of v");
-  check_refused(
+      both, [](Calls& c) { c.v.dtype = c.h.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
+  refused(
+      both, [](Calls& c) { c.v.data = nullptr; }, "v.data must not be null");
+  refused(
+      both, [](Calls& c) { c.z.data = nullptr; }, "z.data must not be null");
+  refused(
+      both, [](Calls& c) { c.v.ld = 9; }, "v.ld must be at least the row's 10 elements, got 9");
+  refused(
+      both, [](Calls& c) { c.z.ld = 3; }, "z.ld");
+  refused(
+      both, [](Calls& c) { c.z.dtype = PP_BFLOAT16; }, "z must be float32 [6, 4], got bfloat16 [6, 4]");
+  refused(
+      forward, [](Calls& c) { c.h.data = nullptr; }, "h.data must not be null");
+  refused(
+      forward, [](Calls& c) { c.h.rows = 5; }, "h must be float32 [6, 10], got float32 [5, 10]");
+  refused(
+      forward, [](Calls& c) { c.h.ld = 1; }, "h.ld");
+  refused(
+      forward, [](Calls& c) { c.out.data = nullptr; }, "out.data must not be null");
+  refused(
+      forward, [](Calls& c) { c.out.ld = 0; }, "out.ld");
+  refused(
       forward,
       [](Calls& c) {
-        c.pout = c.h.data();
-        c.M = 2;
-        c.ldout = 12;
+        c.out.data = c.v.data;
+        c.out.ld = 10;
       },
-      bad, "ldout must be ldh = 10");
-  check_refused(
-      backward, [](Calls& c) { c.pdout = nullptr; }, bad, "dout must not be null");
-  check_refused(
-      backward, [](Calls& c) { c.ldh = 1; }, bad, "lddout");
-  check_refused(
-      backward, [](Calls& c) { c.lddv = 1; }, bad, "lddv");
-  check_refused(
-      backward, [](Calls& c) { c.pdv = c.h.data(); }, bad, "dv must not be the buffer of dout");
-  check_refused(
-      both, [](Calls& c) { c.adapter = nullptr; }, bad, "adapter must not be null");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.ldd = 9; }, bad, "adapter->ldd");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.ldu = 3; }, bad, "adapter->ldu");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.down = nullptr; }, bad, "adapter->down must");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.down_bias = nullptr; }, bad, "adapter->down_bias");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.up = nullptr; }, bad, "adapter->up must");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.up_bias = nullptr; }, bad, "adapter->up_bias");
-  check_refused(
-      both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, bad, "adapter->activation");
-  check_refused(
-      backward, [](Calls& c) { c.gradients = nullptr; }, bad, "gradients must not be null");
-  check_refused(
-      backward, [](Calls& c) { c.gradients_table.ldd = 9; }, bad, "gradients->ldd");
-  check_refused(
-      backward, [](Calls& c) { c.gradients_table.ldu = 3; }, bad, "gradients->ldu");
-  check_refused(
-      backward, [](Calls& c) { c.gradients_table.down = nullptr; }, bad, "gradients->down must");
-  check_refused(
-      backward, [](Calls& c) { c.gradients_table.down_bias = nullptr; }, bad, "gradients->down_bias");
-  check_refused(
-      backward, [](Calls& c) { c.gradients_table.up = nullptr; }, bad, "gradients->up must");
-  check_refused(
-      backward, [](Calls& c) { c.gradients_table.up_bias = nullptr; }, bad, "gradients->up_bias");
-  check_refused(
-      both, [](Calls& c) { c.workspace = nullptr; }, bad, "workspace must not be null");
-  check_refused(
-      both, [](Calls& c) { c.bytes = 3; }, bad, "got 3");
+      "out must not be the buffer of v");
+  refused(
+      forward,
+      [](Calls& c) {
+        c.out.data = c.h.data;
+        c.out.ld = 11;
+      },
+      "out.ld must be h.ld = 12");
+  refused(
+      backward, [](Calls& c) { c.h.data = nullptr; }, "dout.data must not be null");
+  refused(
+      backward, [](Calls& c) { c.h.ld = 1; }, "dout.ld");
+  refused(
+      backward, [](Calls& c) { c.dv.ld = 1; }, "dv.ld");
+  refused(
+      backward, [](Calls& c) { c.dv.data = c.h.data; }, "dv must not be the buffer of dout");
+  refused(
+      both, [](Calls& c) { c.adapter = nullptr; }, "adapter must not be null");
+  refused(
+      both, [](Calls& c) { c.weights_table.down.ld = 9; }, "adapter->down.ld");
+  refused(
+      both, [](Calls& c) { c.weights_table.up.ld = 3; }, "adapter->up.ld");
+  refused(
+      both, [](Calls& c) { c.weights_table.down.data = nullptr; }, "adapter->down.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.down_bias.data = nullptr; }, "adapter->down_bias.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.up.data = nullptr; }, "adapter->up.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.up_bias.data = nullptr; }, "adapter->up_bias.data");
+  refused(
+      both, [](Calls& c) { c.weights_table.up_bias.cols = 9; }, "adapter->up_bias must be float32 [1, 10]");
+  refused(
+      both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, "adapter->activation");
+  refused(
+      backward, [](Calls& c) { c.gradients = nullptr; }, "gradients must not be null");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.down.ld = 9; }, "gradients->down.ld");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.up.ld = 3; }, "gradients->up.ld");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.down.data = nullptr; }, "gradients->down.data");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.down_bias.data = nullptr; }, "gradients->down_bias.data");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.up.data = nullptr; }, "gradients->up.data");
+  refused(
+      backward, [](Calls& c) { c.gradients_table.up_bias.dtype = PP_BFLOAT16; }, "gradients->up_bias must be float32");
+  refused(
+      both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null");
   int32_t gpus = 0;
   pp_device_count(PP_CUDA, &gpus);
   if (gpus == 0)
     check_refused(
-        both, [](Calls& c) { c.device.type = PP_CUDA; }, PP_NO_DEVICE, "CUDA");
+        both, [](Calls& c) { c.context.device.type = PP_CUDA; }, PP_NO_DEVICE, "CUDA");
 }

@@ -92,11 +92,8 @@ TEST(forward_is_softmax_attention) {
     on_all_settings("attention forward, " + problem.text(), [&] {
       const pp_attention attention = problem.attention();
       Matrix out = Matrix::empty(problem.B * T, heads * d, problem.dtype), log_sums(problem.B * heads, T, T, 4);
-      Workspace workspace(pp_attention_forward_workspace(&kCpu, problem.dtype, &attention));
-      CHECK_EQUAL(pp_attention_forward(&kCpu, problem.dtype, &attention, problem.qkv.data(), problem.qkv.ld(), out.data(),
-                                       out.ld(), log_sums.data(), workspace.data(), workspace.size()),
-                  PP_OK);
-      CHECK(workspace.guards_intact());
+      const pp_matrix qkv = problem.qkv.view(), values = out.view();
+      CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK);
       CHECK_OUTPUT_OF(problem.dtype, out, context);
       CHECK_OUTPUT(log_sums, sums);
       return dense({out, log_sums});
@@ -136,12 +133,8 @@ TEST(backward_is_its_gradient) {
     on_all_settings("attention backward, " + problem.text(), [&] {
       const pp_attention attention = problem.attention();
       Matrix dqkv = Matrix::empty(problem.B * T, 3 * heads * d, problem.dtype);
-      Workspace workspace(pp_attention_backward_workspace(&kCpu, problem.dtype, &attention));
-      CHECK_EQUAL(pp_attention_backward(&kCpu, problem.dtype, &attention, problem.dcontext.data(), problem.dcontext.ld(),
-                                        problem.qkv.data(), problem.qkv.ld(), log_sums.data(), dqkv.data(), dqkv.ld(),
-                                        workspace.data(), workspace.size()),
-                  PP_OK);
-      CHECK(workspace.guards_intact());
+      const pp_matrix dvalues = problem.dcontext.view(), qkv = problem.qkv.view(), to = dqkv.view();
+      CHECK_EQUAL(pp_attention_backward(Context(), &attention, &dvalues, &qkv, log_sums.data(), &to), PP_OK);
       CHECK_OUTPUT_OF(problem.dtype, dqkv, expected);
       return dense({dqkv});
     });
@@ -160,12 +153,8 @@ TEST(large_scores_and_nan_come_through) {
   on_all_settings("large scores", [&] {
     pp_attention attention = problem.attention();
     Matrix out(20, 8, 8, 0), log_sums(1, 20, 20, 0);
-    Workspace workspace(pp_attention_forward_workspace(&kCpu, PP_FLOAT32, &attention));
-    const auto run = [&] {
-      CHECK_EQUAL(pp_attention_forward(&kCpu, PP_FLOAT32, &attention, problem.qkv.data(), problem.qkv.ld(), out.data(), 8,
-                                       log_sums.data(), workspace.data(), workspace.size()),
-                  PP_OK);
-    };
+    const pp_matrix qkv = problem.qkv.view(), values = out.view();
+    const auto run = [&] { CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK); };
     run();
     for (int64_t t = 0; t < 20; ++t) {
       for (int64_t k = 0; k < 8; ++k) CHECK_EQUAL(out(t, k), problem.qkv(7, 16 + k));
@@ -182,25 +171,22 @@ TEST(large_scores_and_nan_come_through) {
 namespace {
 
 struct Calls {
-  pp_device device = kCpu;
-  pp_dtype dtype = PP_FLOAT32;
-  Matrix qkv{6, 24, 24, 0}, dqkv{6, 24, 24, 0}, context{6, 8, 8, 0}, log_sums{4, 3, 3, 0};
+  Matrix qkv_matrix{6, 24, 24, 0}, dqkv_matrix{6, 24, 24, 0}, values_matrix{6, 8, 8, 0}, log_sums{4, 3, 3, 0};
+  pp_matrix qkv = qkv_matrix.view(), dqkv = dqkv_matrix.view(), values = values_matrix.view();
   pp_attention extents{2, 3, 2, 4, 0.5f, nullptr};
   const pp_attention* attention = &extents;
-  void *pqkv = qkv.data(), *pdqkv = dqkv.data(), *pcontext = context.data();
   float* plog_sums = log_sums.data();
-  int64_t ldqkv = 24, lddqkv = 24, ldcontext = 8;
-  std::vector<char> space = std::vector<char>(1 << 20);
-  void* workspace = space.data();
-  size_t bytes = space.size();
+  pp_context context{kCpu, nullptr};
+  pp_workspace* workspace = nullptr;
 
-  pp_status forward() {
-    return pp_attention_forward(&device, dtype, attention, pqkv, ldqkv, pcontext, ldcontext, plog_sums, workspace, bytes);
+  Calls() {
+    pp_workspace_create(&kCpu, &workspace);
+    context.workspace = workspace;
   }
-  pp_status backward() {
-    return pp_attention_backward(&device, dtype, attention, pcontext, ldcontext, pqkv, ldqkv, plog_sums, pdqkv, lddqkv,
-                                 workspace, bytes);
-  }
+  ~Calls() { pp_workspace_destroy(workspace); }
+
+  pp_status forward() { return pp_attention_forward(&context, attention, &qkv, &values, plog_sums); }
+  pp_status backward() { return pp_attention_backward(&context, attention, &values, &qkv, plog_sums, &dqkv); }
 };
 
 using Call = pp_status (Calls::*)();
@@ -210,10 +196,10 @@ void check_refused(const std::vector<Call>& calls, const std::function<void(Call
   for (const Call call : calls) {
     Calls c;
     spoil(c);
-    const Matrix context = c.context, dqkv = c.dqkv;
+    const Matrix values = c.values_matrix, dqkv = c.dqkv_matrix;
     check::context() = std::string("spoiled argument: ") + part;
     CHECK_FAILS((c.*call)(), status, part);
-    CHECK(c.context == context && c.dqkv == dqkv);
+    CHECK(c.values_matrix == values && c.dqkv_matrix == dqkv);
   }
 }
 
@@ -225,10 +211,10 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
     Calls good;
     CHECK_EQUAL((good.*call)(), PP_OK);
     Calls empty;
-    empty.extents.sequences = 0;
-    const Matrix before = empty.context;
+    empty.extents.sequences = empty.qkv.rows = empty.dqkv.rows = empty.values.rows = 0;
+    const Matrix before = empty.values_matrix;
     CHECK_EQUAL((empty.*call)(), PP_OK);
-    CHECK(empty.context == before);
+    CHECK(empty.values_matrix == before);
   }
   const pp_status bad = PP_INVALID_ARGUMENT;
   check_refused(
@@ -242,27 +228,27 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   check_refused(
       both, [](Calls& c) { c.extents.head_size = 0; }, bad, "attention->head_size must be at least 1, got 0");
   check_refused(
-      both, [](Calls& c) { c.ldqkv = 23; }, bad, "ldqkv must be at least the row's 24 elements, got 23");
+      both, [](Calls& c) { c.qkv.ld = 23; }, bad, "qkv.ld must be at least the row's 24 elements, got 23");
   check_refused(
-      both, [](Calls& c) { c.ldcontext = 7; }, bad, "context must be at least the row's 8 elements, got 7");
+      both, [](Calls& c) { c.values.ld = 7; }, bad, "values.ld must be at least the row's 8 elements, got 7");
   check_refused(
-      both, [](Calls& c) { c.pqkv = nullptr; }, bad, "qkv must not be null");
+      both, [](Calls& c) { c.qkv.cols = 23; }, bad, "qkv must be float32 [6, 24], got float32 [6, 23]");
   check_refused(
-      both, [](Calls& c) { c.pcontext = nullptr; }, bad, "context must not be null");
+      both, [](Calls& c) { c.qkv.data = nullptr; }, bad, "qkv.data must not be null");
+  check_refused(
+      both, [](Calls& c) { c.values.data = nullptr; }, bad, "values.data must not be null");
   check_refused(
       both, [](Calls& c) { c.plog_sums = nullptr; }, bad, "log_sums must not be null");
   check_refused(
-      backward, [](Calls& c) { c.pdqkv = nullptr; }, bad, "dqkv must not be null");
+      backward, [](Calls& c) { c.dqkv.data = nullptr; }, bad, "dqkv.data must not be null");
   check_refused(
-      backward, [](Calls& c) { c.pdqkv = c.pqkv; }, bad, "dqkv must not be the buffer of qkv");
+      backward, [](Calls& c) { c.dqkv.data = c.qkv.data; }, bad, "dqkv must not be the buffer of qkv");
   check_refused(
-      backward, [](Calls& c) { c.lddqkv = 5; }, bad, "lddqkv");
+      backward, [](Calls& c) { c.dqkv.ld = 5; }, bad, "dqkv.ld");
   check_refused(
-      both, [](Calls& c) { c.workspace = nullptr; }, bad, "workspace must not be null");
+      both, [](Calls& c) { c.context.workspace = nullptr; }, bad, "context->workspace must not be null");
   check_refused(
-      both, [](Calls& c) { c.bytes = 3; }, bad, "got 3");
+      both, [](Calls& c) { c.qkv.dtype = c.dqkv.dtype = c.values.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
   check_refused(
-      both, [](Calls& c) { c.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
-  check_refused(
-      both, [](Calls& c) { c.device.type = PP_CUDA; }, PP_UNSUPPORTED, "CUDA");
+      both, [](Calls& c) { c.context.device.type = PP_CUDA; }, PP_UNSUPPORTED, "CUDA");
 }

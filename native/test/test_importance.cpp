@@ -32,8 +32,8 @@ struct Problem {
 
   void make() {
     pp_importance_plan_destroy(plan);
-    CHECK_EQUAL(pp_importance_plan_create(&kCpu, PP_FLOAT32, segments.data(), static_cast<int64_t>(segments.size()), modules,
-                                          groups, &plan),
+    CHECK_EQUAL(pp_importance_plan_create(Context(), PP_FLOAT32, segments.data(), static_cast<int64_t>(segments.size()),
+                                          modules, groups, &plan),
                 PP_OK);
   }
 };
@@ -53,10 +53,7 @@ bool rounds_to_zero(float w, pp_dtype dtype) {
 
 std::vector<double> statistics_of(const Problem& problem, pp_dtype zero_dtype, const float* thresholds) {
   std::vector<double> table(problem.modules * PP_STATISTICS, -7.0);
-  Workspace workspace(pp_importance_workspace(problem.plan));
-  CHECK_EQUAL(pp_importance(&kCpu, problem.plan, zero_dtype, thresholds, table.data(), workspace.data(), workspace.size()),
-              PP_OK);
-  CHECK(workspace.guards_intact());
+  CHECK_EQUAL(pp_importance(Context(), problem.plan, zero_dtype, thresholds, table.data()), PP_OK);
   return table;
 }
 
@@ -203,10 +200,7 @@ TEST(quantile_is_the_exact_order_statistic) {
     for (const double q : {0.0, 1.0, 0.5, check::pick(0, 1000) / 1000.0, check::pick(0, 1000) / 1000.0}) {
       doubles_on_all_settings("quantile", [&] {
         std::vector<float> thresholds(groups, -5.0f);
-        Workspace workspace(pp_importance_workspace(problem.plan));
-        CHECK_EQUAL(pp_importance_quantile(&kCpu, problem.plan, q, thresholds.data(), workspace.data(), workspace.size()),
-                    PP_OK);
-        CHECK(workspace.guards_intact());
+        CHECK_EQUAL(pp_importance_quantile(Context(), problem.plan, q, thresholds.data()), PP_OK);
         for (int32_t group = 0; group < groups; ++group) {
           const std::vector<float>& values = sorted[group];
           if (values.empty()) {
@@ -254,20 +248,18 @@ TEST(output_magnitude_sums_what_is_never_stored) {
     }
     doubles_on_all_settings("output_magnitude", [&] {
       double sum = -1;
-      Workspace workspace(pp_output_magnitude_workspace(&kCpu, PP_FLOAT32, M, N, r));
-      CHECK_EQUAL(pp_output_magnitude(&kCpu, PP_FLOAT32, M, N, r, p.data(), p.ld(), activation, q.data(), q.ld(),
-                                      has_bias ? bias.data() : nullptr, masked ? mask.data() : nullptr, &sum, workspace.data(),
-                                      workspace.size()),
+      const pp_matrix p_view = p.view(), q_view = q.view(), bias_view = bias.view();
+      CHECK_EQUAL(pp_output_magnitude(Context(), &p_view, activation, &q_view, has_bias ? &bias_view : nullptr,
+                                      masked ? mask.data() : nullptr, &sum),
                   PP_OK);
-      CHECK(workspace.guards_intact());
       CHECK_AT_MOST(std::fabs(sum - expected), tolerance(PP_FLOAT32) * std::fabs(expected));
       return std::vector<double>{sum};
     });
   }
   double sum = -1;
-  CHECK_EQUAL(
-      pp_output_magnitude(&kCpu, PP_FLOAT32, 0, 3, 2, nullptr, 2, PP_GELU, nullptr, 2, nullptr, nullptr, &sum, nullptr, 0),
-      PP_OK);
+  float value = 1;
+  const pp_matrix none{nullptr, 0, 2, 2, PP_FLOAT32}, q{&value, 1, 2, 2, PP_FLOAT32};
+  CHECK_EQUAL(pp_output_magnitude(Context(), &none, PP_GELU, &q, nullptr, nullptr, &sum), PP_OK);
   CHECK_EQUAL(sum, 0.0);
 }
 
@@ -278,7 +270,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   pp_importance_plan* plan = nullptr;
   const auto create = [&](pp_segment segment, pp_dtype dtype = PP_FLOAT32, int64_t count = 1, int32_t modules = 1,
                           int32_t groups = 1) {
-    return pp_importance_plan_create(&kCpu, dtype, &segment, count, modules, groups, &plan);
+    return pp_importance_plan_create(Context(), dtype, &segment, count, modules, groups, &plan);
   };
   CHECK_FAILS(create(good, static_cast<pp_dtype>(4)), bad, "dtype must be");
   CHECK_FAILS(create(good, PP_FLOAT16), PP_UNSUPPORTED, "float16");
@@ -290,48 +282,47 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
   CHECK_FAILS(create({w.data(), nullptr, 10, 1, 0}), bad, "segments[0].module must be at most 0, got 1");
   CHECK_FAILS(create({w.data(), nullptr, 10, 0, -1}), bad, "segments[0].group must be at least 0, got -1");
   CHECK_FAILS(create({w.data(), nullptr, int64_t{1} << 32, 0, 0}), bad, "segments[0].n must be at most");
-  CHECK_FAILS(pp_importance_plan_create(nullptr, PP_FLOAT32, &good, 1, 1, 1, &plan), bad, "device");
-  CHECK_FAILS(pp_importance_plan_create(&kCpu, PP_FLOAT32, nullptr, 1, 1, 1, &plan), bad, "segments must not be null");
-  CHECK_FAILS(pp_importance_plan_create(&kCpu, PP_FLOAT32, &good, 1, 1, 1, nullptr), bad, "plan must not be null");
+  CHECK_FAILS(pp_importance_plan_create(nullptr, PP_FLOAT32, &good, 1, 1, 1, &plan), bad, "context must not be null");
+  CHECK_FAILS(pp_importance_plan_create(Context(), PP_FLOAT32, nullptr, 1, 1, 1, &plan), bad, "segments must not be null");
+  CHECK_FAILS(pp_importance_plan_create(Context(), PP_FLOAT32, &good, 1, 1, 1, nullptr), bad, "plan must not be null");
   CHECK(plan == nullptr);
   pp_importance_plan_destroy(nullptr);
-  CHECK_EQUAL(pp_importance_workspace(nullptr), size_t{0});
 
   CHECK_EQUAL(create(good), PP_OK);
   std::vector<double> table(PP_STATISTICS, -7.0);
   float threshold = -7.0f;
   double sum = -7.0;
-  std::vector<char> space(pp_importance_workspace(plan));
-  const pp_device odd{static_cast<pp_device_type>(8), 0, nullptr};
-  CHECK_FAILS(pp_importance(&kCpu, nullptr, PP_FLOAT32, nullptr, table.data(), space.data(), space.size()), bad, "plan");
-  CHECK_FAILS(pp_importance(nullptr, plan, PP_FLOAT32, nullptr, table.data(), space.data(), space.size()), bad, "device");
-  CHECK_FAILS(pp_importance(&odd, plan, PP_FLOAT32, nullptr, table.data(), space.data(), space.size()), bad, "got 8");
-  CHECK_FAILS(pp_importance(&kCpu, plan, static_cast<pp_dtype>(3), nullptr, table.data(), space.data(), space.size()), bad,
-              "zero_dtype");
-  CHECK_FAILS(pp_importance(&kCpu, plan, PP_FLOAT32, nullptr, nullptr, space.data(), space.size()), bad, "statistics");
-  CHECK_FAILS(pp_importance(&kCpu, plan, PP_FLOAT32, nullptr, table.data(), space.data(), space.size() - 1), bad,
-              "workspace_bytes");
-  CHECK_FAILS(pp_importance(&kCpu, plan, PP_FLOAT32, nullptr, table.data(), nullptr, space.size()), bad, "workspace");
-  CHECK_FAILS(pp_importance_quantile(&kCpu, plan, 1.5, &threshold, space.data(), space.size()), bad,
-              "q must be in [0, 1], got 1.5");
-  CHECK_FAILS(pp_importance_quantile(&kCpu, plan, NAN, &threshold, space.data(), space.size()), bad, "nan");
-  CHECK_FAILS(pp_importance_quantile(&kCpu, plan, 0.5, nullptr, space.data(), space.size()), bad, "thresholds");
-  CHECK_FAILS(pp_importance_quantile(&kCpu, plan, 0.5, &threshold, space.data(), space.size() - 1), bad, "workspace_bytes");
-  const auto magnitude = [&](int64_t M, int64_t N, int64_t r, const void* p, int64_t ldp, int activation, const void* q,
-                             int64_t ldq, double* to) {
-    return pp_output_magnitude(&kCpu, PP_FLOAT32, M, N, r, p, ldp, static_cast<pp_activation>(activation), q, ldq, nullptr,
-                               nullptr, to, nullptr, 0);
+  const pp_context odd{{static_cast<pp_device_type>(8), 0, nullptr}, nullptr}, without{kCpu, nullptr};
+  CHECK_FAILS(pp_importance(Context(), nullptr, PP_FLOAT32, nullptr, table.data()), bad, "plan");
+  CHECK_FAILS(pp_importance(nullptr, plan, PP_FLOAT32, nullptr, table.data()), bad, "context must not be null");
+  CHECK_FAILS(pp_importance(&odd, plan, PP_FLOAT32, nullptr, table.data()), bad, "got 8");
+  CHECK_FAILS(pp_importance(Context(), plan, static_cast<pp_dtype>(3), nullptr, table.data()), bad, "zero_dtype");
+  CHECK_FAILS(pp_importance(Context(), plan, PP_FLOAT32, nullptr, nullptr), bad, "statistics");
+  CHECK_FAILS(pp_importance(&without, plan, PP_FLOAT32, nullptr, table.data()), bad, "context->workspace must not be null");
+  CHECK_FAILS(pp_importance_quantile(Context(), plan, 1.5, &threshold), bad, "q must be in [0, 1], got 1.5");
+  CHECK_FAILS(pp_importance_quantile(Context(), plan, NAN, &threshold), bad, "nan");
+  CHECK_FAILS(pp_importance_quantile(Context(), plan, 0.5, nullptr), bad, "thresholds");
+  CHECK_FAILS(pp_importance_quantile(&without, plan, 0.5, &threshold), bad, "context->workspace must not be null");
+  const pp_matrix two{w.data(), 2, 2, 2, PP_FLOAT32};
+  const auto magnitude = [&](const std::function<void(pp_matrix&, pp_matrix&)>& spoil, int activation, double* to) {
+    pp_matrix p = two, q = two;
+    spoil(p, q);
+    return pp_output_magnitude(&without, &p, static_cast<pp_activation>(activation), &q, nullptr, nullptr, to);
   };
-  CHECK_FAILS(magnitude(-1, 2, 2, w.data(), 2, 0, w.data(), 2, &sum), bad, "M must be at least 0, got -1");
-  CHECK_FAILS(magnitude(2, 0, 2, w.data(), 2, 0, w.data(), 2, &sum), bad, "N must be at least 1, got 0");
-  CHECK_FAILS(magnitude(2, 2, 0, w.data(), 2, 0, w.data(), 2, &sum), bad, "r must be at least 1, got 0");
-  CHECK_FAILS(magnitude(2, 2, 2, nullptr, 2, 0, w.data(), 2, &sum), bad, "p must not be null");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 1, 0, w.data(), 2, &sum), bad, "ldp");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 4, w.data(), 2, &sum), bad, "activation");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, nullptr, 2, &sum), bad, "q must not be null");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, w.data(), 1, &sum), bad, "ldq");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, w.data(), 2, nullptr), bad, "sum must not be null");
-  CHECK_FAILS(magnitude(2, 2, 2, w.data(), 2, 0, w.data(), 2, &sum), bad, "workspace_bytes");
+  const auto fails = [&](const char* part, const std::function<void(pp_matrix&, pp_matrix&)>& spoil) {
+    CHECK_FAILS(magnitude(spoil, 0, &sum), bad, part);
+  };
+  const auto good_matrices = [](pp_matrix&, pp_matrix&) {};
+  fails("p must be float32 [0, 2], got float32 [-1, 2]", [](pp_matrix& p, pp_matrix&) { p.rows = -1; });
+  fails("q.rows must be at least 1, got 0", [](pp_matrix&, pp_matrix& q) { q.rows = 0; });
+  fails("p must be float32 [2, 1], got float32 [2, 0]", [](pp_matrix& p, pp_matrix&) { p.cols = 0; });
+  fails("p.data must not be null", [](pp_matrix& p, pp_matrix&) { p.data = nullptr; });
+  fails("p.ld", [](pp_matrix& p, pp_matrix&) { p.ld = 1; });
+  fails("q.data must not be null", [](pp_matrix&, pp_matrix& q) { q.data = nullptr; });
+  fails("q.ld", [](pp_matrix&, pp_matrix& q) { q.ld = 1; });
+  fails("context->workspace must not be null", good_matrices);
+  CHECK_FAILS(magnitude(good_matrices, 4, &sum), bad, "activation");
+  CHECK_FAILS(magnitude(good_matrices, 0, nullptr), bad, "sum must not be null");
   CHECK(table == std::vector<double>(PP_STATISTICS, -7.0));
   CHECK_EQUAL(threshold, -7.0f);
   CHECK_EQUAL(sum, -7.0);

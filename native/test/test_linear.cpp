@@ -6,23 +6,30 @@
 
 namespace {
 
-/** A frozen linear with some modules, and all that forward and backward need. */
+/** A LoRA module on some columns and rows, with all that forward and backward need. */
+struct Module {
+  int64_t rank, first_column, columns, first_row, rows;
+  float scale;
+  uint32_t mask;
+  pp_dropout dropout;
+  Matrix a, b, s, ds, da, db;
+
+  double factor(int64_t K, int64_t i, int64_t k) const {
+    const NaiveDropout naive{dropout.p, dropout.micro_batch, dropout.step, dropout.seed};
+    return naive.factor(mask, K, i - first_row, k);
+  }
+  int64_t end_row() const { return first_row + rows; }
+};
+
+/** A frozen linear with modules on it. */
 struct Problem {
   pp_dtype dtype;
   int64_t M, N, K;
   Matrix x, dy, w, bias;
   bool has_bias;
-  NaiveDropout naive;
-  pp_dropout dropout;
-  struct Module {
-    int64_t rank, first, columns;
-    float scale;
-    uint32_t id;
-    Matrix a, b, ds;
-  };
   std::vector<Module> modules;
 
-  Problem(pp_dtype dtype, int64_t M, int64_t N, int64_t K, std::vector<int64_t> ranks, double p)
+  Problem(pp_dtype dtype, int64_t M, int64_t N, int64_t K)
       : dtype(dtype),
         M(M),
         N(N),
@@ -30,48 +37,143 @@ struct Problem {
         x(Matrix::random(M, K, dtype)),
         dy(Matrix::random(M, N, dtype)),
         w(Matrix::random(N, K, dtype)),
-        bias(Matrix::random(1, N, dtype)) {
-    has_bias = check::pick(0, 2) > 0;
-    dropout = {static_cast<float>(p), static_cast<uint32_t>(check::pick(0, 65535)), static_cast<uint32_t>(check::random()()),
-               check::random()(), nullptr};
-    naive = {dropout.p, dropout.micro_batch, dropout.step, dropout.seed};
-    for (const int64_t rank : ranks) {
-      const int64_t first = check::pick(0, N - 1), columns = check::pick(1, N - first);
-      modules.push_back({rank, first, columns, static_cast<float>(check::pick(1, 64)) / 32,
-                         static_cast<uint32_t>(check::random()()), Matrix::random_weights(rank, K, dtype),
-                         Matrix::random_weights(columns, rank, dtype), Matrix::random(M, rank)});
-    }
+        bias(Matrix::random(1, N, dtype)),
+        has_bias(check::pick(0, 2) > 0) {}
+
+  /** With modules on all rows that drop alike. */
+  Problem(pp_dtype dtype, int64_t M, int64_t N, int64_t K, const std::vector<int64_t>& ranks, double p)
+      : Problem(dtype, M, N, K) {
+    const pp_dropout dropout = random_dropout(p);
+    for (const int64_t rank : ranks) add(rank, 0, M, dropout);
+  }
+
+  static pp_dropout random_dropout(double p) {
+    return {static_cast<float>(p), static_cast<uint32_t>(check::pick(0, 65535)), static_cast<uint32_t>(check::random()()),
+            check::random()(), nullptr};
+  }
+
+  void add(int64_t rank, int64_t first_row, int64_t rows, const pp_dropout& dropout) {
+    const int64_t first = check::pick(0, N - 1), columns = check::pick(1, N - first);
+    modules.push_back({rank, first, columns, first_row, rows, static_cast<float>(check::pick(1, 64)) / 32,
+                       static_cast<uint32_t>(check::random()()), dropout, Matrix::random_weights(rank, K, dtype),
+                       Matrix::random_weights(columns, rank, dtype), Matrix::random_weights(M, rank, dtype),
+                       Matrix::random_weights(M, rank, dtype), Matrix::random(rank, K), Matrix::random(columns, rank)});
   }
 
   std::string text() const {
     std::string text = std::string(dtype == PP_FLOAT32 ? "float32" : "bfloat16") + ", M " + std::to_string(M) + ", N " +
                        std::to_string(N) + ", K " + std::to_string(K);
     for (const Module& module : modules) {
-      text +=
-          ", r " + std::to_string(module.rank) + " on " + std::to_string(module.first) + "+" + std::to_string(module.columns);
+      text += ", r " + std::to_string(module.rank) + " on columns " + std::to_string(module.first_column) + "+" +
+              std::to_string(module.columns) + ", rows " + std::to_string(module.first_row) + "+" +
+              std::to_string(module.rows) + ", p " + std::to_string(module.dropout.p);
     }
-    return text + ", p " + std::to_string(dropout.p);
+    return text;
   }
+};
 
-  std::vector<pp_linear_branch> branches(std::vector<Matrix>& s) const {
-    std::vector<pp_linear_branch> list;
-    for (size_t n = 0; n < modules.size(); ++n) {
-      const Module& m = modules[n];
-      list.push_back(
-          {m.a.data(), m.a.ld(), m.b.data(), m.b.ld(), m.rank, m.first, m.columns, m.scale, m.id, s[n].data(), s[n].ld()});
+/** The modules of a problem as calls take them, with outputs of their own. */
+struct Given {
+  std::vector<Module> own;
+  std::vector<std::unique_ptr<GivenDropout>> dropouts;
+  std::vector<pp_lora_module> table;
+
+  explicit Given(const Problem& problem) : own(problem.modules) {
+    for (const Module& module : own) {
+      dropouts.push_back(std::make_unique<GivenDropout>(module.dropout, pp_num_threads() == 2));
+      const bool none = module.dropout.p == 0 && check::pick(0, 1) == 0;
+      table.push_back({module.a.view(), module.b.view(), module.first_column, module.first_row, module.rows, module.scale,
+                       module.mask, none ? nullptr : dropouts.back()->get(), module.s.view(), module.ds.view(),
+                       module.da.view(), module.db.view()});
     }
+  }
+  int32_t count() const { return static_cast<int32_t>(table.size()); }
+
+  /** Puts an output in the place of a matrix: poisoned but for what is to stay. */
+  void clear(Matrix Module::*matrix, pp_matrix pp_lora_module::*member) {
+    for (size_t n = 0; n < own.size(); ++n) {
+      Matrix& to = own[n].*matrix;
+      to = Matrix::empty(to.rows(), to.columns());
+      table[n].*member = to.view();
+    }
+  }
+  std::vector<Matrix> all(Matrix Module::*matrix) const {
+    std::vector<Matrix> list;
+    for (const Module& module : own) list.push_back(module.*matrix);
     return list;
   }
 };
+
+/** S or dS as a call leaves it that began with poison: other rows than the module's stay so. */
+void check_rows(pp_dtype dtype, const Module& module, const Matrix& seen, const Reference& expected) {
+  Matrix part(module.rows, module.rank, module.rank, 0);
+  Reference reference(module.rows, module.rank);
+  for (int64_t i = 0; i < seen.rows(); ++i) {
+    const bool own = i >= module.first_row && i < module.end_row();
+    for (int64_t j = 0; j < module.rank; ++j) {
+      if (own) {
+        part.set(i - module.first_row, j, seen(i, j));
+        reference(i - module.first_row, j) = expected(i, j);
+      } else {
+        CHECK(std::isnan(seen(i, j)));
+      }
+    }
+  }
+  CHECK_AT_MOST(relative_error(part, reference), tolerance(dtype));
+  CHECK(seen.padding_intact());
+}
+
+/** Modules on the same rows that drop differently, or on several runs of rows with gaps between. */
+void add_random_modules(Problem& problem) {
+  const auto ranks = [] {
+    std::vector<int64_t> list(check::pick(0, 3));
+    for (int64_t& rank : list) rank = pick_rank();
+    return list;
+  };
+  const auto p = [] { return check::pick(std::vector<double>{0.0, 0.05, 0.5, 0.9}); };
+  if (check::pick(0, 1) == 0) {
+    const pp_dropout shared = Problem::random_dropout(p());
+    const bool alike = check::pick(0, 1) == 0;
+    for (const int64_t rank : ranks()) problem.add(rank, 0, problem.M, alike ? shared : Problem::random_dropout(p()));
+    return;
+  }
+  int64_t row = 0;
+  while (row < problem.M && problem.modules.size() < 6) {
+    row += check::pick(0, 2) * check::pick(0, problem.M - row) / 4;
+    const int64_t rows = check::pick(0, problem.M - row);
+    for (const int64_t rank : ranks()) problem.add(rank, row, rows, Problem::random_dropout(p()));
+    row += std::max<int64_t>(rows, 1);
+  }
+}
+
+std::vector<Problem> problems(const std::vector<pp_dtype>& dtypes) {
+  std::vector<Problem> list;
+  for (const pp_dtype dtype : dtypes) {
+    for (int i = 0; i < 25; ++i) {
+      list.push_back(Problem(dtype, pick_size(), pick_size(), pick_size()));
+      add_random_modules(list.back());
+    }
+    list.push_back(Problem(dtype, 220, 450, 800, {32}, 0.0));
+    list.push_back(Problem(dtype, 205, 130, 400, {8, 40}, 0.1));
+    list.push_back(Problem(dtype, 700, 40, 129, {17, 32}, 0.1));
+    list.push_back(Problem(dtype, 13, 385, 1201, {300}, 0.0));
+    list.push_back(Problem(dtype, 67, 31, 1031, {33, 8}, 0.25));
+    list.push_back(Problem(dtype, 130, 1100, 20, {9}, 0.0));
+    list.push_back(Problem(dtype, 1, 1, 1, {1}, 0.5));
+    list.push_back(Problem(dtype, 400, 63, 65, {}, 0.0));
+    list.push_back(Problem(dtype, 30, 20, 24, std::vector<int64_t>(16, 3), 0.1));
+  }
+  return list;
+}
+const std::vector<pp_dtype> kBoth{PP_FLOAT32, PP_BFLOAT16}, kFloat32{PP_FLOAT32};
 
 /** Made from the problem's W, which is gone (overwritten) before the plan is used. */
 struct Plan {
   pp_linear* linear = nullptr;
   explicit Plan(const Problem& problem) {
     Matrix w = problem.w, bias = problem.bias;
-    CHECK_EQUAL(pp_linear_create(&kCpu, problem.dtype, problem.N, problem.K, w.data(), w.ld(),
-                                 problem.has_bias ? bias.data() : nullptr, &linear),
-                PP_OK);
+    const pp_matrix w_view = w.view(), bias_view = bias.view();
+    CHECK_EQUAL(pp_linear_create(Context(), &w_view, problem.has_bias ? &bias_view : nullptr, &linear), PP_OK);
     for (int64_t n = 0; n < problem.N; ++n) {
       bias.set(0, n, NAN);
       for (int64_t k = 0; k < problem.K; ++k) w.set(n, k, NAN);
@@ -81,65 +183,69 @@ struct Plan {
   ~Plan() { pp_linear_destroy(linear); }
 };
 
-Problem random_problem(pp_dtype dtype) {
-  std::vector<int64_t> ranks(check::pick(0, 3));
-  for (int64_t& rank : ranks) rank = pick_rank();
-  return Problem(dtype, pick_size(), pick_size(), pick_size(), ranks, check::pick(std::vector<double>{0.0, 0.05, 0.5}));
+/** S = s·D(x) Aᵀ of a module's rows. */
+Reference down_reference(const Problem& problem, const Module& module) {
+  Reference s(problem.M, module.rank);
+  for (int64_t i = module.first_row; i < module.end_row(); ++i) {
+    std::vector<double> row(problem.K);
+    for (int64_t k = 0; k < problem.K; ++k) row[k] = problem.x(i, k) * module.factor(problem.K, i, k);
+    for (int64_t j = 0; j < module.rank; ++j) {
+      for (int64_t k = 0; k < problem.K; ++k) s(i, j) += module.scale * row[k] * module.a(j, k);
+    }
+  }
+  return s;
 }
 
-std::vector<Problem> problems() {
-  std::vector<Problem> list;
-  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
-    for (int i = 0; i < 20; ++i) list.push_back(random_problem(dtype));
-    list.push_back(Problem(dtype, 220, 450, 800, {32}, 0.0));
-    list.push_back(Problem(dtype, 205, 130, 400, {8, 40}, 0.1));
-    list.push_back(Problem(dtype, 13, 385, 1201, {300}, 0.0));
-    list.push_back(Problem(dtype, 1, 1, 1, {1}, 0.5));
-    list.push_back(Problem(dtype, 400, 63, 65, {}, 0.0));
-    list.push_back(Problem(dtype, 30, 20, 24, std::vector<int64_t>(16, 3), 0.1));
+/** What the modules add to dX. */
+void add_grad_input(const Problem& problem, Reference& dx) {
+  for (const Module& module : problem.modules) {
+    for (int64_t i = module.first_row; i < module.end_row(); ++i) {
+      for (int64_t k = 0; k < problem.K; ++k) {
+        const double factor = module.factor(problem.K, i, k);
+        for (int64_t j = 0; j < module.rank; ++j) dx(i, k) += factor * module.ds(i, j) * module.a(j, k);
+      }
+    }
   }
-  return list;
+}
+
+Reference start_of(const Matrix& before, bool accumulate) {
+  Reference reference(before.rows(), before.columns());
+  for (int64_t i = 0; i < before.rows() && accumulate; ++i) {
+    for (int64_t j = 0; j < before.columns(); ++j) reference(i, j) = static_cast<double>(before(i, j));
+  }
+  return reference;
 }
 
 }  // namespace
 
 TEST(forward_is_the_linear_plus_its_modules) {
-  for (const Problem& problem : problems()) {
+  for (const Problem& problem : problems(kBoth)) {
     Reference y(problem.M, problem.N);
-    std::vector<Reference> s;
     for (int64_t i = 0; i < problem.M; ++i) {
       for (int64_t n = 0; n < problem.N; ++n) {
         if (problem.has_bias) y(i, n) += static_cast<double>(problem.bias(0, n));
         for (int64_t k = 0; k < problem.K; ++k) y(i, n) += static_cast<double>(problem.x(i, k)) * problem.w(n, k);
       }
     }
-    for (const auto& module : problem.modules) {
-      Reference own(problem.M, module.rank);
-      for (int64_t i = 0; i < problem.M; ++i) {
-        std::vector<double> row(problem.K);
-        for (int64_t k = 0; k < problem.K; ++k) row[k] = problem.x(i, k) * problem.naive.factor(module.id, problem.K, i, k);
-        for (int64_t j = 0; j < module.rank; ++j) {
-          for (int64_t k = 0; k < problem.K; ++k) own(i, j) += module.scale * row[k] * module.a(j, k);
-          for (int64_t n = 0; n < module.columns; ++n) y(i, module.first + n).add(module.b(n, j), own(i, j));
+    std::vector<Reference> s;
+    for (const Module& module : problem.modules) {
+      s.push_back(down_reference(problem, module));
+      for (int64_t i = module.first_row; i < module.end_row(); ++i) {
+        for (int64_t n = 0; n < module.columns; ++n) {
+          for (int64_t j = 0; j < module.rank; ++j) y(i, module.first_column + n).add(module.b(n, j), s.back()(i, j));
         }
       }
-      s.push_back(own);
     }
     const Plan plan(problem);
     on_all_settings("forward, " + problem.text(), [&] {
-      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
-      std::vector<Matrix> outputs;
-      for (const auto& module : problem.modules) outputs.push_back(Matrix::empty(problem.M, module.rank));
-      const auto branches = problem.branches(outputs);
-      const int32_t count = static_cast<int32_t>(branches.size());
+      Given given(problem);
+      given.clear(&Module::s, &pp_lora_module::s);
       Matrix out = Matrix::empty(problem.M, problem.N, problem.dtype);
-      Workspace workspace(pp_linear_forward_workspace(plan.linear, problem.M, branches.data(), count));
-      CHECK_EQUAL(pp_linear_forward(&kCpu, plan.linear, problem.M, problem.x.data(), problem.x.ld(), branches.data(), count,
-                                    dropout.get(), out.data(), out.ld(), workspace.data(), workspace.size()),
-                  PP_OK);
-      CHECK(workspace.guards_intact());
-      for (size_t n = 0; n < outputs.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, outputs[n], s[n]);
+      const pp_matrix x = problem.x.view(), y_view = out.view();
+      CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, given.table.data(), given.count(), &y_view), PP_OK);
+      for (size_t n = 0; n < s.size(); ++n) check_rows(problem.dtype, given.own[n], given.own[n].s, s[n]);
       CHECK_OUTPUT_OF(problem.dtype, out, y);
+      std::vector<Matrix> outputs = given.all(&Module::s);
       outputs.push_back(out);
       return dense(outputs);
     });
@@ -147,31 +253,144 @@ TEST(forward_is_the_linear_plus_its_modules) {
 }
 
 TEST(grad_input_is_the_transposed_linear_plus_its_masked_modules) {
-  for (const Problem& problem : problems()) {
+  for (const Problem& problem : problems(kBoth)) {
     Reference dx(problem.M, problem.K);
     for (int64_t i = 0; i < problem.M; ++i) {
       for (int64_t k = 0; k < problem.K; ++k) {
         for (int64_t n = 0; n < problem.N; ++n) dx(i, k) += static_cast<double>(problem.dy(i, n)) * problem.w(n, k);
-        for (const auto& module : problem.modules) {
-          const double factor = problem.naive.factor(module.id, problem.K, i, k);
-          for (int64_t j = 0; j < module.rank; ++j) dx(i, k) += factor * module.ds(i, j) * module.a(j, k);
+      }
+    }
+    add_grad_input(problem, dx);
+    const Plan plan(problem);
+    on_all_settings("grad_input, " + problem.text(), [&] {
+      const Given given(problem);
+      Matrix out = Matrix::empty(problem.M, problem.K, problem.dtype);
+      const pp_matrix dy = problem.dy.view(), to = out.view();
+      CHECK_EQUAL(pp_linear_grad_input(Context(), plan.linear, &dy, given.table.data(), given.count(), &to), PP_OK);
+      CHECK_OUTPUT_OF(problem.dtype, out, dx);
+      return dense({out});
+    });
+  }
+}
+
+TEST(down_is_the_scaled_product_with_the_masked_input) {
+  for (const Problem& problem : problems(kFloat32)) {
+    std::vector<Reference> s;
+    for (const Module& module : problem.modules) s.push_back(down_reference(problem, module));
+    on_all_settings("down, " + problem.text(), [&] {
+      Given given(problem);
+      given.clear(&Module::s, &pp_lora_module::s);
+      const pp_matrix x = problem.x.view();
+      CHECK_EQUAL(pp_lora_down(Context(), &x, given.table.data(), given.count()), PP_OK);
+      for (size_t n = 0; n < s.size(); ++n) check_rows(PP_FLOAT32, given.own[n], given.own[n].s, s[n]);
+      return dense(given.all(&Module::s));
+    });
+  }
+}
+
+TEST(up_adds_to_what_is_there_or_overwrites) {
+  for (Problem& problem : problems(kFloat32)) {
+    const bool accumulate = check::pick(0, 1) == 1;
+    if (!accumulate && problem.modules.size() > 1) problem.modules.resize(1);  // they may not overlap
+    const Matrix before = Matrix::random(problem.M, problem.N);
+    Reference y = start_of(before, true);
+    for (const Module& module : problem.modules) {
+      for (int64_t i = module.first_row; i < module.end_row(); ++i) {
+        for (int64_t n = 0; n < module.columns; ++n) {
+          Sum& to = y(i, module.first_column + n);
+          if (!accumulate) to = Sum();
+          for (int64_t j = 0; j < module.rank; ++j) to += static_cast<double>(module.s(i, j)) * module.b(n, j);
         }
       }
     }
-    const Plan plan(problem);
-    on_all_settings("grad_input, " + problem.text(), [&] {
-      const GivenDropout dropout(problem.dropout, pp_num_threads() == 2);
-      std::vector<Matrix> ds;
-      for (const auto& module : problem.modules) ds.push_back(module.ds);
-      const auto branches = problem.branches(ds);
-      const int32_t count = static_cast<int32_t>(branches.size());
-      Matrix out = Matrix::empty(problem.M, problem.K, problem.dtype);
-      Workspace workspace(pp_linear_grad_input_workspace(plan.linear, problem.M, branches.data(), count));
-      CHECK_EQUAL(pp_linear_grad_input(&kCpu, plan.linear, problem.M, problem.dy.data(), problem.dy.ld(), branches.data(),
-                                       count, dropout.get(), out.data(), out.ld(), workspace.data(), workspace.size()),
-                  PP_OK);
-      CHECK(workspace.guards_intact());
-      CHECK_OUTPUT_OF(problem.dtype, out, dx);
+    on_all_settings((accumulate ? "up, " : "up that overwrites, ") + problem.text(), [&] {
+      const Given given(problem);
+      Matrix out = before;
+      const pp_matrix to = out.view();
+      CHECK_EQUAL(pp_lora_up(Context(), given.table.data(), given.count(), &to, accumulate), PP_OK);
+      CHECK_OUTPUT(out, y);
+      return dense({out});
+    });
+  }
+}
+
+TEST(grad_up_gives_both_products_of_one_reading) {
+  for (const Problem& problem : problems(kBoth)) {
+    const bool accumulate = check::pick(0, 1) == 1, wants_ds = check::pick(0, 3) > 0;
+    std::vector<Reference> ds, db;
+    for (const Module& module : problem.modules) {
+      ds.emplace_back(problem.M, module.rank);
+      // Without rows nothing is written.
+      db.push_back(start_of(module.db, accumulate || module.rows == 0));
+      for (int64_t i = module.first_row; i < module.end_row(); ++i) {
+        for (int64_t n = 0; n < module.columns; ++n) {
+          const double dy = problem.dy(i, module.first_column + n);
+          for (int64_t j = 0; j < module.rank; ++j) {
+            ds.back()(i, j) += module.scale * dy * module.b(n, j);
+            db.back()(n, j) += dy * module.s(i, j);
+          }
+        }
+      }
+    }
+    on_all_settings("grad_up, " + problem.text(), [&] {
+      Given given(problem);
+      given.clear(&Module::ds, &pp_lora_module::ds);
+      for (pp_lora_module& module : given.table) {
+        if (!wants_ds) module.ds = {};
+      }
+      const pp_matrix dy = problem.dy.view();
+      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, given.table.data(), given.count(), accumulate), PP_OK);
+      for (size_t n = 0; n < ds.size(); ++n) {
+        if (wants_ds) check_rows(problem.dtype, given.own[n], given.own[n].ds, ds[n]);
+        CHECK_OUTPUT_OF(problem.dtype, given.own[n].db, db[n]);
+      }
+      std::vector<Matrix> outputs = given.all(&Module::ds), gradients = given.all(&Module::db);
+      outputs.insert(outputs.end(), gradients.begin(), gradients.end());
+      return dense(outputs);
+    });
+  }
+}
+
+TEST(grad_down_is_the_product_with_the_same_mask) {
+  for (const Problem& problem : problems(kBoth)) {
+    const bool accumulate = check::pick(0, 1) == 1;
+    std::vector<Reference> da;
+    for (const Module& module : problem.modules) {
+      da.push_back(start_of(module.da, accumulate || module.rows == 0));
+      for (int64_t i = module.first_row; i < module.end_row(); ++i) {
+        for (int64_t k = 0; k < problem.K; ++k) {
+          const double x = problem.x(i, k) * module.factor(problem.K, i, k);
+          for (int64_t j = 0; j < module.rank; ++j) da.back()(j, k) += module.ds(i, j) * x;
+        }
+      }
+    }
+    on_all_settings("grad_down, " + problem.text(), [&] {
+      Given given(problem);
+      const pp_matrix x = problem.x.view();
+      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, given.table.data(), given.count(), accumulate), PP_OK);
+      for (size_t n = 0; n < da.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, given.own[n].da, da[n]);
+      return dense(given.all(&Module::da));
+    });
+  }
+}
+
+TEST(lora_grad_input_adds_the_masked_products_or_overwrites) {
+  for (const Problem& problem : problems(kFloat32)) {
+    const bool accumulate = check::pick(0, 1) == 1;
+    const Matrix before = Matrix::random(problem.M, problem.K);
+    Reference dx = start_of(before, true);
+    for (const Module& module : problem.modules) {
+      for (int64_t i = module.first_row; i < module.end_row() && !accumulate; ++i) {
+        for (int64_t k = 0; k < problem.K; ++k) dx(i, k) = Sum();
+      }
+    }
+    add_grad_input(problem, dx);
+    on_all_settings((accumulate ? "lora_grad_input, " : "lora_grad_input that overwrites, ") + problem.text(), [&] {
+      const Given given(problem);
+      Matrix out = before;
+      const pp_matrix to = out.view();
+      CHECK_EQUAL(pp_lora_grad_input(Context(), given.table.data(), given.count(), &to, accumulate), PP_OK);
+      CHECK_OUTPUT(out, dx);
       return dense({out});
     });
   }
@@ -179,108 +398,336 @@ TEST(grad_input_is_the_transposed_linear_plus_its_masked_modules) {
 
 namespace {
 
+/** All seven functions on a problem; what they write, by name. */
+std::vector<Matrix> run_all(const Problem& problem, const Plan& plan, std::vector<pp_lora_module>& table, Given& outputs,
+                            bool accumulate) {
+  const int32_t count = static_cast<int32_t>(table.size());
+  Matrix y = Matrix(problem.M, problem.N, problem.N, 0, problem.dtype), dx(problem.M, problem.K, problem.K, 0, problem.dtype);
+  const pp_matrix x = problem.x.view(), dy = problem.dy.view(), y_view = y.view(), dx_view = dx.view();
+  CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, table.data(), count, &y_view), PP_OK);
+  CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, table.data(), count, accumulate), PP_OK);
+  CHECK_EQUAL(pp_lora_grad_down(Context(), &x, table.data(), count, accumulate), PP_OK);
+  CHECK_EQUAL(pp_linear_grad_input(Context(), plan.linear, &dy, table.data(), count, &dx_view), PP_OK);
+  std::vector<Matrix> seen{y, dx};
+  if (problem.dtype == PP_FLOAT32) {
+    Matrix up = Matrix(problem.M, problem.N, problem.N, 0), input(problem.M, problem.K, problem.K, 0);
+    for (Matrix* matrix : {&up, &input}) {
+      for (int64_t i = 0; i < problem.M; ++i) {
+        for (int64_t j = 0; j < matrix->columns(); ++j) matrix->set(i, j, static_cast<float>(i + j) / 7);
+      }
+    }
+    const pp_matrix up_view = up.view(), input_view = input.view();
+    CHECK_EQUAL(pp_lora_down(Context(), &x, table.data(), count), PP_OK);
+    CHECK_EQUAL(pp_lora_up(Context(), table.data(), count, &up_view, 1), PP_OK);
+    CHECK_EQUAL(pp_lora_grad_input(Context(), table.data(), count, &input_view, 1), PP_OK);
+    seen.insert(seen.end(), {up, input});
+  }
+  for (Matrix Module::*matrix : {&Module::s, &Module::ds, &Module::da, &Module::db}) {
+    const std::vector<Matrix> all = outputs.all(matrix);
+    seen.insert(seen.end(), all.begin(), all.end());
+  }
+  return seen;
+}
+
+/** The rows [first, first + count) of a matrix, in its memory. */
+pp_matrix rows_of(pp_matrix matrix, int64_t first, int64_t count) {
+  matrix.data = static_cast<char*>(matrix.data) + first * matrix.ld * pp_dtype_size(matrix.dtype);
+  matrix.rows = count;
+  return matrix;
+}
+
+}  // namespace
+
+TEST(rows_of_many_give_the_bits_of_calls_for_each_run_of_rows) {
+  for (int turn = 0; turn < 60; ++turn) {
+    const pp_dtype dtype = turn % 2 == 0 ? PP_FLOAT32 : PP_BFLOAT16;
+    Problem problem(dtype, pick_size(), pick_size(), pick_size());
+    add_random_modules(problem);
+    const Plan plan(problem);
+    Given together(problem), singly(problem);
+    singly.dropouts.clear();
+    for (size_t n = 0; n < together.table.size(); ++n) singly.table[n].dropout = together.table[n].dropout;
+    const bool accumulate = check::pick(0, 1) == 1;
+    check::context() = problem.text();
+    std::vector<Matrix> expected = run_all(problem, plan, together.table, together, accumulate);
+    // The same, a run of rows at a time: its matrices begin at its first row.
+    std::vector<std::pair<int64_t, int64_t>> runs;
+    for (int64_t row = 0; row < problem.M;) {
+      int64_t next = problem.M;
+      for (const Module& module : problem.modules) {
+        if (module.rows == 0) continue;
+        if (module.first_row > row) next = std::min(next, module.first_row);
+        if (module.first_row == row) next = std::min(next, module.end_row());
+      }
+      runs.push_back({row, next - row});
+      row = next;
+    }
+    Matrix y(problem.M, problem.N, problem.N, 0, dtype), dx(problem.M, problem.K, problem.K, 0, dtype);
+    for (const auto& [first, rows] : runs) {
+      std::vector<pp_lora_module> own;
+      for (pp_lora_module module : singly.table) {
+        if (module.first_row != first || module.rows == 0) continue;
+        module.first_row = 0;
+        module.s = rows_of(module.s, first, rows);
+        module.ds = rows_of(module.ds, first, rows);
+        own.push_back(module);
+      }
+      const int32_t count = static_cast<int32_t>(own.size());
+      const pp_matrix x = rows_of(problem.x.view(), first, rows), dy = rows_of(problem.dy.view(), first, rows),
+                      y_view = rows_of(y.view(), first, rows), dx_view = rows_of(dx.view(), first, rows);
+      CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, own.data(), count, &y_view), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, own.data(), count, accumulate), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, own.data(), count, accumulate), PP_OK);
+      CHECK_EQUAL(pp_linear_grad_input(Context(), plan.linear, &dy, own.data(), count, &dx_view), PP_OK);
+    }
+    CHECK(expected[0] == y && expected[1] == dx);
+    CHECK(together.all(&Module::ds) == singly.all(&Module::ds));
+    CHECK(together.all(&Module::da) == singly.all(&Module::da));
+    CHECK(together.all(&Module::db) == singly.all(&Module::db));
+  }
+}
+
+TEST(a_module_on_several_runs_of_rows_adds_its_gradients_up_in_their_order) {
+  for (int turn = 0; turn < 40; ++turn) {
+    const pp_dtype dtype = turn % 2 == 0 ? PP_FLOAT32 : PP_BFLOAT16;
+    Problem problem(dtype, check::pick(3, 200), pick_size(), pick_size());
+    const int64_t cut = check::pick(1, problem.M - 1);
+    const pp_dropout dropout = Problem::random_dropout(0.3);
+    problem.add(pick_rank(), 0, cut, dropout);
+    Problem singly = problem;
+    check::context() = problem.text();
+    const bool accumulate = check::pick(0, 1) == 1;
+    const auto two = [&](Problem& of) {
+      Given given(of);
+      std::vector<pp_lora_module> table(2, given.table[0]);
+      table[0].dropout = table[1].dropout = nullptr;
+      table[1].first_row = cut;
+      table[1].rows = problem.M - cut;
+      return std::pair(std::move(given), table);
+    };
+    auto [together, both] = two(problem);
+    auto [apart, one_by_one] = two(singly);
+    const pp_matrix x = problem.x.view(), dy = problem.dy.view();
+    CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, both.data(), 2, accumulate), PP_OK);
+    CHECK_EQUAL(pp_lora_grad_down(Context(), &x, both.data(), 2, accumulate), PP_OK);
+    for (int n = 0; n < 2; ++n) {
+      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, &one_by_one[n], 1, accumulate || n > 0), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, &one_by_one[n], 1, accumulate || n > 0), PP_OK);
+    }
+    CHECK(together.own[0].da == apart.own[0].da && together.own[0].db == apart.own[0].db);
+    CHECK(together.own[0].ds == apart.own[0].ds);
+  }
+}
+
+namespace {
+
 /** One call of each function with good arguments; a test spoils one of them. */
 struct Calls {
-  pp_device device = kCpu;
+  pp_dtype dtype = PP_FLOAT32;
   Problem problem{PP_FLOAT32, 6, 12, 10, {4, 3}, 0.5};
   Plan plan{problem};
   pp_linear* linear = plan.linear;
-  int64_t M = 6, ldx = 10, ldy = 12;
-  Matrix x{6, 10, 10, 0}, y{6, 12, 12, 0};
-  void *px = x.data(), *py = y.data();
-  std::vector<Matrix> s{Matrix(6, 4, 4, 0), Matrix(6, 3, 3, 0)};
-  std::vector<pp_linear_branch> branches = problem.branches(s);
-  const pp_linear_branch* pbranches = branches.data();
+  Given given{problem};
+  Matrix x_matrix{6, 10, 10, 0}, y_matrix{6, 12, 12, 0};
+  pp_matrix x = x_matrix.view(), y = y_matrix.view();
+  pp_dropout dropout = problem.modules[0].dropout;
+  std::vector<pp_lora_module>& modules = given.table;
+  const pp_lora_module* table = nullptr;
   int32_t count = 2;
-  std::vector<char> space = std::vector<char>(1 << 20);
-  void* workspace = space.data();
-  size_t bytes = space.size();
+  pp_workspace* workspace = nullptr;
+  pp_context context{kCpu, nullptr};
+  bool shows_table = true;
 
-  pp_status forward() {
-    return pp_linear_forward(&device, linear, M, px, ldx, pbranches, count, &problem.dropout, py, ldy, workspace, bytes);
+  Calls() {
+    pp_workspace_create(&kCpu, &workspace);
+    context.workspace = workspace;
+    for (pp_lora_module& module : modules) module.dropout = &dropout;
   }
-  pp_status grad_input() {
-    return pp_linear_grad_input(&device, linear, M, py, ldy, pbranches, count, &problem.dropout, px, ldx, workspace, bytes);
-  }
+  ~Calls() { pp_workspace_destroy(workspace); }
+  const pp_lora_module* shown() const { return shows_table ? modules.data() : nullptr; }
+
+  pp_status forward() { return pp_linear_forward(&context, linear, &x, shown(), count, &y); }
+  pp_status grad_input() { return pp_linear_grad_input(&context, linear, &y, shown(), count, &x); }
+  pp_status down() { return pp_lora_down(&context, &x, shown(), count); }
+  pp_status up() { return pp_lora_up(&context, shown(), count, &y, 1); }
+  pp_status grad_up() { return pp_lora_grad_up(&context, &y, shown(), count, 0); }
+  pp_status grad_down() { return pp_lora_grad_down(&context, &x, shown(), count, 0); }
+  pp_status lora_grad_input() { return pp_lora_grad_input(&context, shown(), count, &x, 1); }
 };
 
 using Call = pp_status (Calls::*)();
+using Spoil = std::function<void(Calls&)>;
+const std::vector<Call> kAll{&Calls::forward, &Calls::grad_input, &Calls::down,           &Calls::up,
+                             &Calls::grad_up, &Calls::grad_down,  &Calls::lora_grad_input};
+const std::vector<Call> kWhole{&Calls::forward, &Calls::grad_input};
 
-void check_refused(const std::vector<Call>& calls, const std::function<void(Calls&)>& spoil, const char* part) {
+void check_refused(const std::vector<Call>& calls, const Spoil& spoil, const char* part,
+                   pp_status status = PP_INVALID_ARGUMENT) {
   for (const Call call : calls) {
     Calls c;
     spoil(c);
-    const Matrix x = c.x, y = c.y;
+    const Matrix x = c.x_matrix, y = c.y_matrix;
+    const auto outputs = c.given.all(&Module::s), sums = c.given.all(&Module::ds), da = c.given.all(&Module::da),
+               db = c.given.all(&Module::db);
     check::context() = std::string("spoiled argument: ") + part;
-    CHECK_FAILS((c.*call)(), PP_INVALID_ARGUMENT, part);
-    CHECK(c.x == x && c.y == y);
+    CHECK_FAILS((c.*call)(), status, part);
+    CHECK(c.x_matrix == x && c.y_matrix == y);
+    CHECK(c.given.all(&Module::s) == outputs && c.given.all(&Module::ds) == sums);
+    CHECK(c.given.all(&Module::da) == da && c.given.all(&Module::db) == db);
   }
 }
 
 }  // namespace
 
 TEST(bad_arguments_are_named_and_nothing_is_written) {
-  const std::vector<Call> all{&Calls::forward, &Calls::grad_input};
-  for (const Call call : all) {
+  for (const Call call : kAll) {
     Calls good;
     CHECK_EQUAL((good.*call)(), PP_OK);
   }
+  const std::vector<Call> with_x{&Calls::down, &Calls::grad_down}, with_y{&Calls::up, &Calls::grad_up},
+      reads_a{&Calls::forward, &Calls::grad_input, &Calls::down, &Calls::lora_grad_input},
+      reads_b{&Calls::forward, &Calls::up, &Calls::grad_up},
+      takes_s{&Calls::forward, &Calls::down, &Calls::up, &Calls::grad_up},
+      takes_ds{&Calls::grad_input, &Calls::grad_down, &Calls::lora_grad_input},
+      drops{&Calls::forward, &Calls::grad_input, &Calls::down, &Calls::grad_down, &Calls::lora_grad_input};
   check_refused(
-      all, [](Calls& c) { c.linear = nullptr; }, "linear must not be null");
+      kWhole, [](Calls& c) { c.linear = nullptr; }, "linear must not be null");
   check_refused(
-      all, [](Calls& c) { c.device.type = PP_CUDA; }, "device->type must be the plan's");
+      kWhole, [](Calls& c) { c.context.device.type = PP_CUDA; }, "context->device must be the plan's");
   check_refused(
-      all, [](Calls& c) { c.M = -1; }, "M must be at least 0, got -1");
+      kAll, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(5); }, "device->type");
   check_refused(
-      all, [](Calls& c) { c.px = nullptr; }, "x must not be null");
+      kAll, [](Calls& c) { c.x.dtype = c.y.dtype = static_cast<pp_dtype>(11); }, "dtype must be 0 (float32)");
   check_refused(
-      all, [](Calls& c) { c.py = nullptr; }, "y must not be null");
+      {&Calls::down, &Calls::up, &Calls::lora_grad_input}, [](Calls& c) { c.x.dtype = c.y.dtype = PP_BFLOAT16; }, "bfloat16",
+      PP_UNSUPPORTED);
   check_refused(
-      all, [](Calls& c) { c.ldx = 9; }, "x must be at least the row's 10 elements, got 9");
+      {&Calls::grad_up, &Calls::grad_down}, [](Calls& c) { c.x.dtype = c.y.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED);
   check_refused(
-      all, [](Calls& c) { c.ldy = 11; }, "y must be at least the row's 12 elements, got 11");
+      kWhole, [](Calls& c) { c.x.dtype = PP_BFLOAT16; }, "must be float32 [6, 10], got bfloat16 [6, 10]");
   check_refused(
-      all, [](Calls& c) { c.count = -1; }, "branch_count must be at least 0, got -1");
+      {&Calls::forward, &Calls::down, &Calls::grad_down}, [](Calls& c) { c.x.data = nullptr; }, "x.data must not be null");
   check_refused(
-      all, [](Calls& c) { c.count = 17; }, "branch_count must be at most 16, got 17");
+      kWhole, [](Calls& c) { c.y.data = nullptr; }, "y.data must not be null");
   check_refused(
-      all, [](Calls& c) { c.pbranches = nullptr; }, "branches must not be null");
+      {&Calls::grad_input, &Calls::lora_grad_input}, [](Calls& c) { c.x.data = nullptr; }, "dx.data must not be null");
   check_refused(
-      all, [](Calls& c) { c.branches[1].rank = 0; }, "branches[1].rank must be at least 1, got 0");
+      with_x, [](Calls& c) { c.x.ld = 9; }, "x.ld must be at least the row's 10 elements, got 9");
   check_refused(
-      all, [](Calls& c) { c.branches[0].lds = 3; }, "branches[0].lds");
+      with_y, [](Calls& c) { c.y.ld = 11; }, "y.ld must be at least the row's 12 elements, got 11");
   check_refused(
-      all, [](Calls& c) { c.branches[1].lda = 9; }, "branches[1].lda");
+      with_x, [](Calls& c) { c.x.rows = -3; }, "x must be float32 [0, 10], got float32 [-3, 10]");
   check_refused(
-      all, [](Calls& c) { c.branches[1].a = nullptr; }, "branches[1].a");
+      with_y, [](Calls& c) { c.y.cols = 0; }, "y must be float32 [6, 1], got float32 [6, 0]");
   check_refused(
-      all, [](Calls& c) { c.branches[1].s = nullptr; }, "branches[1].s");
+      {&Calls::forward}, [](Calls& c) { c.x.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]");
   check_refused(
-      {&Calls::forward}, [](Calls& c) { c.branches[1].b = nullptr; }, "branches[1].b");
+      with_x, [](Calls& c) { c.x.rows = INT64_MAX / 4; }, "more bytes than memory");
   check_refused(
-      {&Calls::forward}, [](Calls& c) { c.branches[1].ldb = 2; }, "branches[1].ldb");
+      kAll, [](Calls& c) { c.count = -1; }, "count must be at least 0, got -1");
   check_refused(
-      {&Calls::forward}, [](Calls& c) { c.branches[0].columns = 13; }, "branches[0].columns must be at most 12, got 13");
+      kAll, [](Calls& c) { c.count = 513; }, "count must be at most 512, got 513");
   check_refused(
-      {&Calls::forward},
+      kAll, [](Calls& c) { c.shows_table = false; }, "modules must not be null");
+  check_refused(
+      kAll,
       [](Calls& c) {
-        c.branches[0].columns = 5;
-        c.branches[0].first_column = 8;
+        c.modules.resize(17, c.modules[0]);
+        c.count = 17;
       },
-      "branches[0].first_column must be at most 7, got 8");
+      "at most 16 modules may be on the same rows, got 17");
   check_refused(
-      all, [](Calls& c) { c.problem.dropout.p = 1.0f; }, "dropout->p");
+      takes_s, [](Calls& c) { c.modules[1].s.cols = 0; }, "modules[1].s.cols must be at least 1, got 0");
   check_refused(
-      all, [](Calls& c) { c.workspace = nullptr; }, "workspace must not be null");
+      takes_s, [](Calls& c) { c.modules[0].s.ld = 3; }, "modules[0].s.ld");
   check_refused(
-      all, [](Calls& c) { c.bytes = 3; }, "got 3");
-  float w = 1.0f;
+      takes_s, [](Calls& c) { c.modules[1].s.data = nullptr; }, "modules[1].s.data must not be null");
+  check_refused(
+      takes_s, [](Calls& c) { c.modules[0].s.rows = 5; }, "modules[0].s must be float32 [6, 4], got float32 [5, 4]");
+  check_refused(
+      takes_s, [](Calls& c) { c.modules[0].s.dtype = PP_BFLOAT16; }, "modules[0].s must be float32");
+  check_refused(
+      takes_ds, [](Calls& c) { c.modules[0].ds.data = nullptr; }, "modules[0].ds.data must not be null");
+  check_refused(
+      takes_ds, [](Calls& c) { c.modules[1].ds.cols = 0; }, "modules[1].ds.cols must be at least 1, got 0");
+  check_refused(
+      {&Calls::grad_up}, [](Calls& c) { c.modules[1].ds.ld = 2; }, "modules[1].ds.ld");
+  check_refused(
+      reads_a, [](Calls& c) { c.modules[1].a.data = nullptr; }, "modules[1].a.data must not be null");
+  check_refused(
+      reads_a, [](Calls& c) { c.modules[1].a.cols = 9; }, "modules[1].a must be float32 [3, 10], got float32 [3, 9]");
+  check_refused(
+      reads_a, [](Calls& c) { c.modules[1].a.ld = 9; }, "modules[1].a.ld");
+  check_refused(
+      reads_b, [](Calls& c) { c.modules[1].b.data = nullptr; }, "modules[1].b.data must not be null");
+  check_refused(
+      reads_b, [](Calls& c) { c.modules[1].b.ld = 2; }, "modules[1].b.ld");
+  check_refused(
+      reads_b, [](Calls& c) { c.modules[0].b.rows = c.modules[0].db.rows = 13; },
+      "modules[0].b.rows must be at most 12, got 13");
+  check_refused(
+      reads_b,
+      [](Calls& c) {
+        c.modules[0].b.rows = c.modules[0].db.rows = 5;
+        c.modules[0].first_column = 8;
+      },
+      "modules[0].first_column must be at most 7, got 8");
+  check_refused(
+      {&Calls::grad_up}, [](Calls& c) { c.modules[1].db.data = nullptr; }, "modules[1].db.data");
+  check_refused(
+      {&Calls::grad_down}, [](Calls& c) { c.modules[1].da.ld = 9; }, "modules[1].da.ld");
+  check_refused(
+      {&Calls::grad_down}, [](Calls& c) { c.modules[1].da.dtype = PP_BFLOAT16; }, "modules[1].da must be float32");
+  check_refused(
+      kAll, [](Calls& c) { c.modules[1].rows = 7; }, "modules[1].rows must be at most 6, got 7");
+  check_refused(
+      kAll, [](Calls& c) { c.modules[1].rows = -1; }, "modules[1].rows must be at least 0, got -1");
+  check_refused(
+      kAll, [](Calls& c) { c.modules[0].first_row = 1; }, "modules[0].first_row must be at most 0, got 1");
+  check_refused(
+      kAll, [](Calls& c) { c.modules[0].rows = 4; },
+      "modules[0] and modules[1] must have the same rows or none in common, got 0+4 and 0+6");
+  check_refused(
+      drops, [](Calls& c) { c.dropout.p = 1.0f; }, "dropout->p must be in [0, 1), got 1");
+  check_refused(
+      drops, [](Calls& c) { c.dropout.p = -0.5f; }, "got -0.5");
+  check_refused(
+      drops, [](Calls& c) { c.dropout.p = NAN; }, "nan");
+  check_refused(
+      drops, [](Calls& c) { c.dropout.p = 0.99999994f; }, "1/65536");
+  check_refused(
+      drops, [](Calls& c) { c.dropout.micro_batch = 65536; }, "micro_batch must be at most 65535, got 65536");
+  check_refused(
+      drops, [](Calls& c) { c.dropout.counter = reinterpret_cast<const uint32_t*>(c.x_matrix.data()) + 1; },
+      "counter must be at a multiple of 8 bytes");
+  check_refused(
+      kAll, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null");
+  int32_t gpus = 0;
+  pp_device_count(PP_CUDA, &gpus);
+  if (gpus == 0)
+    check_refused(
+        {&Calls::down, &Calls::grad_up}, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_NO_DEVICE);
+  Calls c;
+  CHECK_FAILS(pp_lora_down(nullptr, &c.x, c.shown(), 2), PP_INVALID_ARGUMENT, "context must not be null");
+  CHECK_FAILS(pp_lora_down(&c.context, nullptr, c.shown(), 2), PP_INVALID_ARGUMENT, "x must not be null");
+  CHECK_FAILS(pp_linear_forward(&c.context, c.linear, &c.x, nullptr, 0, nullptr), PP_INVALID_ARGUMENT, "y must not be null");
+}
+
+TEST(a_plan_that_cannot_be_made_is_refused) {
+  float value = 1.0f;
+  pp_matrix w{&value, 1, 1, 1, PP_FLOAT32};
   pp_linear* linear = nullptr;
-  CHECK_FAILS(pp_linear_create(&kCpu, PP_FLOAT32, 0, 1, &w, 1, nullptr, &linear), PP_INVALID_ARGUMENT, "N must be at least 1");
-  CHECK_FAILS(pp_linear_create(&kCpu, PP_FLOAT32, 1, 2, &w, 1, nullptr, &linear), PP_INVALID_ARGUMENT, "ldw");
-  CHECK_FAILS(pp_linear_create(&kCpu, PP_FLOAT32, 1, 1, nullptr, 1, nullptr, &linear), PP_INVALID_ARGUMENT,
-              "w must not be null");
-  CHECK_FAILS(pp_linear_create(&kCpu, PP_FLOAT16, 1, 1, &w, 1, nullptr, &linear), PP_UNSUPPORTED, "float16");
+  const auto fails = [&](pp_matrix of, const pp_matrix* bias, pp_status status, const char* part) {
+    CHECK_FAILS(pp_linear_create(Context(), &of, bias, &linear), status, part);
+  };
+  fails({&value, 0, 1, 1, PP_FLOAT32}, nullptr, PP_INVALID_ARGUMENT, "w.rows must be at least 1");
+  fails({&value, 1, 2, 1, PP_FLOAT32}, nullptr, PP_INVALID_ARGUMENT, "w.ld");
+  fails({nullptr, 1, 1, 1, PP_FLOAT32}, nullptr, PP_INVALID_ARGUMENT, "w.data must not be null");
+  fails({&value, 1, 1, 1, PP_FLOAT16}, nullptr, PP_UNSUPPORTED, "float16");
+  const pp_matrix bias{&value, 1, 2, 2, PP_FLOAT32};
+  fails(w, &bias, PP_INVALID_ARGUMENT, "bias must be float32 [1, 1], got float32 [1, 2]");
+  CHECK_FAILS(pp_linear_create(Context(), nullptr, nullptr, &linear), PP_INVALID_ARGUMENT, "w must not be null");
+  CHECK_FAILS(pp_linear_create(Context(), &w, nullptr, nullptr), PP_INVALID_ARGUMENT, "linear must not be null");
   CHECK(linear == nullptr);
   pp_linear_destroy(nullptr);
 }
@@ -297,13 +744,12 @@ TEST(bfloat16_results_are_rounded_to_nearest_even) {
     expected.set(0, n, w(n, 0) + w(n, 1));
   }
   pp_linear* linear = nullptr;
-  CHECK_EQUAL(pp_linear_create(&kCpu, PP_BFLOAT16, 6, 2, w.data(), 2, nullptr, &linear), PP_OK);
+  const pp_matrix w_view = w.view(), x_view = x.view();
+  CHECK_EQUAL(pp_linear_create(Context(), &w_view, nullptr, &linear), PP_OK);
   on_all_settings("rounding", [&] {
     Matrix y(1, 6, 6, 0, PP_BFLOAT16);
-    Workspace workspace(pp_linear_forward_workspace(linear, 1, nullptr, 0));
-    CHECK_EQUAL(
-        pp_linear_forward(&kCpu, linear, 1, x.data(), 2, nullptr, 0, nullptr, y.data(), 6, workspace.data(), workspace.size()),
-        PP_OK);
+    const pp_matrix y_view = y.view();
+    CHECK_EQUAL(pp_linear_forward(Context(), linear, &x_view, nullptr, 0, &y_view), PP_OK);
     CHECK(y == expected);
     return std::vector<Matrix>{y};
   });
@@ -314,14 +760,13 @@ TEST(float32_weights_of_modules_are_rounded_to_nearest_even) {
   // The same bits whether the weights come rounded or are rounded in the call.
   Problem rounded(PP_BFLOAT16, 20, 40, 50, {9}, 0.1);
   Problem exact = rounded;
-  auto& module = exact.modules[0];
-  for (Matrix* weights : {&module.a, &module.b}) {
-    Matrix& of = weights == &module.a ? rounded.modules[0].a : rounded.modules[0].b;
-    for (int64_t i = 0; i < weights->rows(); ++i) {
-      for (int64_t j = 0; j < weights->columns(); ++j) {
+  for (Matrix Module::*member : {&Module::a, &Module::b}) {
+    Matrix &weights = exact.modules[0].*member, &of = rounded.modules[0].*member;
+    for (int64_t i = 0; i < weights.rows(); ++i) {
+      for (int64_t j = 0; j < weights.columns(); ++j) {
         Matrix one(1, 1, 1, 0, PP_BFLOAT16);
-        weights->set(i, j, weights->operator()(i, j) * (1 + static_cast<float>(check::pick(0, 255)) / 16384));
-        one.set(0, 0, weights->operator()(i, j));
+        weights.set(i, j, weights(i, j) * (1 + static_cast<float>(check::pick(0, 255)) / 16384));
+        one.set(0, 0, weights(i, j));
         of.set(i, j, one(0, 0));
       }
     }
@@ -330,13 +775,10 @@ TEST(float32_weights_of_modules_are_rounded_to_nearest_even) {
   on_all_settings("rounded weights", [&] {
     std::vector<Matrix> results;
     for (const Problem* problem : {&rounded, &exact}) {
-      std::vector<Matrix> s{Matrix(20, 9, 9, 0)};
-      const auto branches = problem->branches(s);
+      const Given given(*problem);
       Matrix y(20, 40, 40, 0, PP_BFLOAT16);
-      Workspace workspace(pp_linear_forward_workspace(plan.linear, 20, branches.data(), 1));
-      CHECK_EQUAL(pp_linear_forward(&kCpu, plan.linear, 20, problem->x.data(), problem->x.ld(), branches.data(), 1,
-                                    &problem->dropout, y.data(), 40, workspace.data(), workspace.size()),
-                  PP_OK);
+      const pp_matrix x = problem->x.view(), y_view = y.view();
+      CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, given.table.data(), 1, &y_view), PP_OK);
       results.push_back(y);
     }
     CHECK(results[0] == results[1]);
@@ -345,8 +787,17 @@ TEST(float32_weights_of_modules_are_rounded_to_nearest_even) {
 }
 
 TEST(no_rows_is_a_no_op) {
-  Calls c;
-  CHECK_EQUAL(pp_linear_forward_workspace(c.linear, 0, c.pbranches, 2), size_t{0});
-  CHECK_EQUAL(pp_linear_forward(&kCpu, c.linear, 0, nullptr, 10, c.pbranches, 2, nullptr, nullptr, 12, nullptr, 0), PP_OK);
-  CHECK_EQUAL(pp_linear_grad_input(&kCpu, c.linear, 0, nullptr, 12, c.pbranches, 2, nullptr, nullptr, 10, nullptr, 0), PP_OK);
+  for (const Call call : kAll) {
+    Calls c;
+    c.x.rows = c.y.rows = 0;
+    c.x.data = c.y.data = nullptr;
+    for (pp_lora_module& module : c.modules) {
+      module.rows = module.s.rows = module.ds.rows = 0;
+      module.s.data = module.ds.data = nullptr;
+    }
+    c.context.workspace = nullptr;
+    const auto da = c.given.all(&Module::da), db = c.given.all(&Module::db);
+    CHECK_EQUAL((c.*call)(), PP_OK);
+    CHECK(c.given.all(&Module::da) == da && c.given.all(&Module::db) == db);
+  }
 }

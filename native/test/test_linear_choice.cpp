@@ -3,14 +3,12 @@
 #include <vector>
 
 #include "check.h"
-#include "linear/choice.h"
-#include "linear/order.h"
+#include "linear/cuda/choice.h"
+#include "linear/cuda/order.h"
 
 namespace {
 
 using namespace prunepeft::cuda;
-
-constexpr LinearDirection kForward = LinearDirection::kForward, kGradInput = LinearDirection::kGradInput;
 
 /** The order of a random shape; S is made in some. */
 LinearOrder random_order() {
@@ -106,9 +104,6 @@ TEST(clusters_are_taken_where_no_more_rounds_of_tiles_come_of_it) {
   CHECK(path(hopper, alone) == LinearPath::kWarpgroup);
   CHECK(path({9, 1, 227 * 1024, 50 << 20}, {8192, 4096, 4096, 2, true}) == LinearPath::kWarpgroup);
   CHECK(path({9, 3, 227 * 1024, 50 << 20}, {8192, 4096, 4096, 2, true}) == LinearPath::kWarpgroup);
-  const MeasuredChoice measured[] = {{9, 0, 2, kForward, 9999, 9999, 9999, LinearPath::kWarpgroupClusters, "made up"}};
-  CHECK(choose_linear(hopper, {256, 256, 256, 2, true}, measured, 1).path == LinearPath::kWarpgroupClusters);
-  CHECK(choose_linear(hopper, alone, measured, 1).path == LinearPath::kWarpgroup);
 }
 
 TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
@@ -121,36 +116,6 @@ TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
     CHECK(choice.group_rows >= 1 && choice.group_rows <= 18);
     CHECK(choice.group_rows == 1 || choice.group_rows * bytes <= device.l2_bytes / 2);
   }
-}
-
-TEST(a_measured_row_decides_for_devices_and_shapes_that_it_covers) {
-  const MeasuredChoice measured[] = {{9, 0, 4, kForward, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"},
-                                     {9, 0, 0, kForward, 4096, 1024, 1024, LinearPath::kLargeTile, "made up"},
-                                     {9, 0, 2, kForward, 4096, 4096, 4096, LinearPath::kSmallTile, "made up"}};
-  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20}, ampere = {8, 108, 163 * 1024, 40 << 20};
-  const auto path = [&](const DeviceTraits& device, const LinearShape& shape) {
-    return choose_linear(device, shape, measured, 3).path;
-  };
-  CHECK(path(hopper, {256, 256, 256, 2}) == LinearPath::kLargeTile);
-  CHECK(path(ampere, {256, 256, 256, 2}) == LinearPath::kSmallTile);
-  // Another device of the architecture has other rates.
-  DeviceTraits other = hopper;
-  other.compute_minor = 1;
-  CHECK(path(other, {256, 256, 256, 2}) == LinearPath::kSmallTile);
-  CHECK(path(hopper, {4096, 4096, 4096, 2}) == LinearPath::kSmallTile);
-  CHECK(path(hopper, {4097, 4096, 4096, 2}) == LinearPath::kLargeTile);
-  // Of an element size, or of any; and of one direction.
-  CHECK(path(hopper, {256, 256, 256, 4}) == LinearPath::kSmallTile);
-  CHECK(path(hopper, {256, 256, 256, 2, false, kGradInput}) == LinearPath::kSmallTile);
-  CHECK(path(hopper, {4096, 4096, 4096, 2, false, kGradInput}) == LinearPath::kLargeTile);
-}
-
-TEST(a_measured_row_is_passed_over_where_its_path_cannot_be_taken) {
-  const MeasuredChoice measured[] = {{9, 0, 2, kForward, 4096, 4096, 4096, LinearPath::kWarpgroup, "made up"},
-                                     {9, 0, 2, kForward, 4096, 4096, 4096, LinearPath::kLargeTile, "made up"}};
-  const DeviceTraits hopper = {9, 132, 227 * 1024, 50 << 20};
-  CHECK(choose_linear(hopper, {256, 256, 256, 2, true}, measured, 2).path == LinearPath::kWarpgroup);
-  CHECK(choose_linear(hopper, {256, 256, 256, 2, false}, measured, 2).path == LinearPath::kLargeTile);
 }
 
 }  // namespace

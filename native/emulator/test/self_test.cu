@@ -1,6 +1,5 @@
 // Tests of the emulator itself: its 16-bit types, warp-wide instructions against plain references, and planted faults, each of
 // which must be reported in every order of threads, with its kind, file, line, block and thread.
-// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
 #include <cstdio>

@@ -3,10 +3,9 @@
 //
 // Q, K and V come side by side, as one stacked projection writes them: row t of sequence b is row b·T + t of qkv [B·T,
 // 3·heads·d], of whose columns the first heads·d are Q, head by head, then K, then V. Their gradients come back likewise.
-#ifndef PRUNEPEFT_ATTENTION_H
-#define PRUNEPEFT_ATTENTION_H
+#pragma once
 
-#include "prunepeft/device.h"
+#include "prunepeft/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,28 +25,17 @@ typedef struct pp_attention {
   const uint8_t* mask;
 } pp_attention;
 
-/** Bytes that pp_attention_forward needs; they depend on the number of threads. */
-PP_API size_t pp_attention_forward_workspace(const pp_device* device, pp_dtype dtype, const pp_attention* attention);
-
 /**
- * context [B·T, heads·d], and the logarithms of the softmaxes' sums [B·heads·T], which the backward pass needs: float32. All
- * [device].
+ * values [B·T, heads·d] = softmax(scale·Q Kᵀ + mask) V, and the logarithms of the softmaxes' sums [B·heads·T], which the
+ * backward pass needs: float32, [device].
  */
-PP_API pp_status pp_attention_forward(const pp_device* device, pp_dtype dtype, const pp_attention* attention, const void* qkv,
-                                      int64_t ldqkv, void* context, int64_t ldcontext, float* log_sums, void* workspace,
-                                      size_t workspace_bytes);
+PP_API pp_status pp_attention_forward(const pp_context* context, const pp_attention* attention, const pp_matrix* qkv,
+                                      const pp_matrix* values, float* log_sums);
 
-/** Bytes that pp_attention_backward needs; they depend on the number of threads. */
-PP_API size_t pp_attention_backward_workspace(const pp_device* device, pp_dtype dtype, const pp_attention* attention);
-
-/** dqkv [B·T, 3·heads·d] (overwritten) from dcontext [B·T, heads·d] and what the forward pass read and wrote. All [device]. */
-PP_API pp_status pp_attention_backward(const pp_device* device, pp_dtype dtype, const pp_attention* attention,
-                                       const void* dcontext, int64_t lddcontext, const void* qkv, int64_t ldqkv,
-                                       const float* log_sums, void* dqkv, int64_t lddqkv, void* workspace,
-                                       size_t workspace_bytes);
+/** dqkv [B·T, 3·heads·d] (overwritten) from dvalues [B·T, heads·d] and what the forward pass read and wrote. */
+PP_API pp_status pp_attention_backward(const pp_context* context, const pp_attention* attention, const pp_matrix* dvalues,
+                                       const pp_matrix* qkv, const float* log_sums, const pp_matrix* dqkv);
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif

@@ -1,26 +1,11 @@
-// Devices, element types, threads and instruction sets. A device is a value: the same functions take CPU and CUDA buffers.
-#ifndef PRUNEPEFT_DEVICE_H
-#define PRUNEPEFT_DEVICE_H
+// Devices and their memory, threads and instruction sets.
+#pragma once
 
-#include "prunepeft/status.h"
+#include "prunepeft/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/** Element type of a buffer. Sums are taken in float32 or wider, whatever the type of the operands. */
-typedef enum pp_dtype { PP_FLOAT32 = 0, PP_FLOAT16 = 1, PP_BFLOAT16 = 2 } pp_dtype;
-
-typedef enum pp_device_type { PP_CPU = 0, PP_CUDA = 1 } pp_device_type;
-
-/** Where a call's device buffers lie and where its work runs. */
-typedef struct pp_device {
-  pp_device_type type;
-  /** Ordinal of the CUDA device; ignored on the CPU. */
-  int32_t index;
-  /** A cudaStream_t on which CUDA work is enqueued (null: the default stream); ignored on the CPU. */
-  void* stream;
-} pp_device;
 
 /**
  * Instruction sets of the CPU paths, in rising order. PP_ISA_AVX2 includes FMA; PP_ISA_AVX512 is F, BW, DQ and VL;
@@ -81,11 +66,6 @@ PP_API pp_status pp_set_cpu_isa(pp_isa isa);
 /** "portable", "avx2", "avx512", "avx512_bf16" or "amx"; "unknown" for anything else. */
 PP_API const char* pp_isa_name(pp_isa isa);
 
-/** Bytes of one element: 4 or 2; 0 for an unknown type. */
-PP_API size_t pp_dtype_size(pp_dtype dtype);
-
 #ifdef __cplusplus
 }
-#endif
-
 #endif

@@ -2,11 +2,10 @@
 // the next, where a step's work is the same each time but for the contents of its buffers.
 //
 // A recording keeps the arguments of its calls: addresses, shapes, and every number that is passed by value, a learning rate
-// among them, and dropout's step unless it lies in device memory (pp_dropout's counter in lora.h). No call between begin and
+// among them, and dropout's step unless it lies in device memory (pp_dropout's counter in linear.h). No call between begin and
 // end is carried out; calls that allocate or wait are errors there, and spoil the recording. Graphs are CUDA's: on the CPU each
 // function but pp_graph_destroy gives PP_UNSUPPORTED.
-#ifndef PRUNEPEFT_GRAPH_H
-#define PRUNEPEFT_GRAPH_H
+#pragma once
 
 #include "prunepeft/device.h"
 
@@ -44,6 +43,4 @@ PP_API void pp_graph_destroy(pp_graph* graph);
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif

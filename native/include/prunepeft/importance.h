@@ -4,11 +4,9 @@
 // A plan is a table of segments: runs of weights with their gradients, each belonging to a module and to a group (a group is
 // what a quantile is taken over: all LoRA modules, say). A module may own several segments. The plan keeps the pointers, so it
 // stays good while the buffers stay where they are; contents may change between calls.
-#ifndef PRUNEPEFT_IMPORTANCE_H
-#define PRUNEPEFT_IMPORTANCE_H
+#pragma once
 
 #include "prunepeft/adapter.h"
-#include "prunepeft/device.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,46 +42,36 @@ typedef struct pp_importance_plan pp_importance_plan;
 
 /**
  * Makes a plan; the segments are copied. Modules without a segment are legal and have all statistics 0. At least one segment,
- * module and group; free it with pp_importance_plan_destroy. The device's stream is not kept: each call names its own.
+ * module and group; free it with pp_importance_plan_destroy. Neither stream nor workspace of the context is kept.
  */
-PP_API pp_status pp_importance_plan_create(const pp_device* device, pp_dtype dtype, const pp_segment* segments,
+PP_API pp_status pp_importance_plan_create(const pp_context* context, pp_dtype dtype, const pp_segment* segments,
                                            int64_t segment_count, int32_t modules, int32_t groups, pp_importance_plan** plan);
 
 /** Frees a plan; null is legal. Work that was enqueued with it must have ended. */
 PP_API void pp_importance_plan_destroy(pp_importance_plan* plan);
-
-/** Bytes that pp_importance and pp_importance_quantile need. */
-PP_API size_t pp_importance_workspace(const pp_importance_plan* plan);
 
 /**
  * Fills statistics [modules, PP_STATISTICS] (float64, [device]), one row a module, in one pass over all segments. thresholds
  * [groups] (float32, [device]) may be null: PP_BELOW is then 0. A weight counts as zero if it is 0 once rounded to zero_dtype
  * (to nearest, ties to even).
  */
-PP_API pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan, pp_dtype zero_dtype,
-                               const float* thresholds, double* statistics, void* workspace, size_t workspace_bytes);
+PP_API pp_status pp_importance(const pp_context* context, const pp_importance_plan* plan, pp_dtype zero_dtype,
+                               const float* thresholds, double* statistics);
 
 /**
  * thresholds[group] (float32, [device]) = the q-quantile of |w| over all weights of each group: the element of rank
  * floor(q·(n-1)) in ascending order, exactly. q in [0, 1]; a group without weights gets 0; NaN weights rank last.
  */
-PP_API pp_status pp_importance_quantile(const pp_device* device, const pp_importance_plan* plan, double q, float* thresholds,
-                                        void* workspace, size_t workspace_bytes);
-
-/** Bytes that pp_output_magnitude needs. */
-PP_API size_t pp_output_magnitude_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r);
+PP_API pp_status pp_importance_quantile(const pp_context* context, const pp_importance_plan* plan, double q, float* thresholds);
 
 /**
  * *sum = Σ |σ(p) Qᵀ + bias| over the rows whose mask is not 0 (float64, [device]; overwritten): the size of a module's output,
  * without storing it. A LoRA module: p = S [M,r], Q = B [N,r], PP_IDENTITY, bias null. An adapter: p = z [M,m], Q = U [N,m],
- * its σ and u [N]. row_mask [M] (bytes) may be null: all rows. M == 0 writes 0. All [device].
+ * its σ and u [1,N]. row_mask [M] (bytes, [device]) may be null: all rows. M == 0 writes 0.
  */
-PP_API pp_status pp_output_magnitude(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* p,
-                                     int64_t ldp, pp_activation activation, const void* q, int64_t ldq, const void* bias,
-                                     const uint8_t* row_mask, double* sum, void* workspace, size_t workspace_bytes);
+PP_API pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_activation activation,
+                                     const pp_matrix* q, const pp_matrix* bias, const uint8_t* row_mask, double* sum);
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif

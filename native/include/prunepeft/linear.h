@@ -1,87 +1,161 @@
-// A frozen linear with LoRA modules on it, whole: y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ and its gradient by x, one call each.
+// A frozen linear with LoRA modules on it, for one adapter or for rows of many:
 //
-// lora.h leaves the products with W to a library and adds the rest; here both are one pass: the rank-r slab is the last of the
-// inner dimension, so y is written once; S is written too, for the backward pass. W is prepared once, since it never changes.
+//   y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ          x [M,K], W [N,K], y [M,N]; A [r,K], B [n,r], s = alpha / r, D dropout
 //
-//   forward   S = s·D(x) Aᵀ, y = x Wᵀ + b + S Bᵀ          pp_linear_forward
-//   backward  dS = s·dY B, dB = dYᵀ S                     pp_lora_grad_up      (a branch each)
-//             dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input
-//             dA = dSᵀ D(x)                               pp_lora_grad_down    (all branches)
+// Each module adds to columns of y of its own choice, on rows of its own choice: query, key and value as one stacked linear, or
+// the adapters of several searches, seeds or tenants over one batch. A linear without modules is the frozen linear alone.
 //
-// float32 and bfloat16 on the CPU, where W, b, x, y and their gradients are of the dtype, and A, B, S and dS are float32
-// (lora.h).
+// Two ways lead to the same result within the type's rounding; pp_linear_choose_paths says which suits a shape and a device.
 //
-// Without branches it is the frozen linear alone. Dropout is that of lora.h: the same seeds give the same masks.
-#ifndef PRUNEPEFT_LINEAR_H
-#define PRUNEPEFT_LINEAR_H
+//   PP_FUSED   this library's own product, of which the ranks' part is the last of the inner dimension: y is written once
+//     forward    S = s·D(x) Aᵀ, y = x Wᵀ + b + Σ S Bᵀ        pp_linear_forward
+//     backward   dS = s·dY B, dB = dYᵀ S                     pp_lora_grad_up
+//                dX = dY W + Σ Dᵀ(dS A)                      pp_linear_grad_input
+//                dA = dSᵀ D(x)                               pp_lora_grad_down
+//   PP_SPLIT   the products with W are the caller's, by a library
+//     forward    S = s·D(x) Aᵀ                               pp_lora_down
+//                y += S Bᵀ                                   pp_lora_up
+//     backward   as above, with dX += Dᵀ(dS A)               pp_lora_grad_input
+//
+// S carries the scale already, rounded once from float32, so neither y nor dB scales again.
+//
+// Types. On CUDA x, y, W, b, A, B, S and dS are of one dtype. On the CPU trained weights and what is as narrow as they stay
+// float32: x, y, W, b and gradients of x and y are float32 or bfloat16, A, B, S and dS float32, rounded to nearest as a product
+// takes them; pp_lora_down, _up and _grad_input have float32 alone there. dA and dB are float32 everywhere.
+//
+// Rows. Modules whose rows are the same share one reading of x; on CUDA modules on different rows that add to the same columns,
+// and whose S lie in one matrix, are one launch, whatever their number. A module's results are bit for bit those of a call with
+// its rows alone: neither neighbours nor its place in the batch change them. Rows that no module covers keep what the ranks'
+// part would have added to; so do gradients of modules without rows.
+//
+// Dropout. The mask is never stored: forward and backward draw it again from Philox4x32-10 (Salmon et al., "Parallel random
+// numbers: as easy as 1, 2, 3", SC11). The key is `seed` (low word first). Elements come in groups of eight along a row: group
+// g = i·ceil(K/8) + floor(k/8) for the module's row i, counted from its first, and column k. The counter words are: low 32 bits
+// of g; bits 32 to 47 of g in the low half and `micro_batch` in the high half; `step`; the module's `mask`. The four output
+// words give eight 16-bit numbers, the low half of word 0 first, then its high half, and so on; element k takes number k mod 8
+// and is kept when it is >= t with t = round(65536 p). Kept elements are multiplied by 65536 / (65536 - t). A p that rounds to
+// t = 65536 is refused.
+#pragma once
 
-#include "prunepeft/lora.h"
+#include "prunepeft/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/** Names dropout masks; see the head of this file. */
+typedef struct pp_dropout {
+  /** Probability that an element is dropped, in [0, 1); 0 draws nothing. */
+  float p;
+  /** At most 65535. */
+  uint32_t micro_batch;
+  uint32_t step;
+  uint64_t seed;
+  /**
+   * [device] Two numbers, step and micro_batch in this order, which then stand for the members above: these are not looked at.
+   * Null: the members. A kernel reads them when it runs, so a recorded graph (graph.h) draws another mask once they have been
+   * overwritten; the CPU reads them in the call. Aligned to 8 bytes, the caller's, needed until the work is done. That the
+   * second is at most 65535 is not checked.
+   */
+  const uint32_t* counter;
+} pp_dropout;
+
+/** A LoRA module on a linear. Which matrices a function uses, it says; the others may be left zero. */
+typedef struct pp_lora_module {
+  /** A [r,K]. */
+  pp_matrix a;
+  /** B [n,r], which adds to n columns of y. */
+  pp_matrix b;
+  /** Where its n columns of y begin. */
+  int64_t first_column;
+  /** The rows of x and y that it serves: `rows`, 0 or more, from first_row on. */
+  int64_t first_row;
+  int64_t rows;
+  /** s = alpha / r (or alpha / sqrt(r) for rsLoRA). */
+  float scale;
+  /** Names the module's dropout masks; modules that share a step and an input need different ones. */
+  uint32_t mask;
+  /** Null: none. */
+  const pp_dropout* dropout;
+  /** S [M,r], of which the module's rows are used; r gives the rank, 1 or more, in each call. */
+  pp_matrix s;
+  /** dS [M,r] likewise, scaled already. */
+  pp_matrix ds;
+  /** dA [r,K], float32. */
+  pp_matrix da;
+  /** dB [n,r], float32. Modules with the same dA and dB data are one module on several runs of rows: gradients add up. */
+  pp_matrix db;
+} pp_lora_module;
+
+/** The most modules of a call, and of these the most on one run of rows. */
+enum { PP_MOST_MODULES = 512, PP_MOST_MODULES_OF_A_ROW = 16 };
+
 /** A frozen linear, prepared for a device. Immutable: any number of threads may use it at once. */
 typedef struct pp_linear pp_linear;
 
 /**
- * Prepares W [N,K] and the bias [N] (may be null). On the CPU both are copied, twice over for W, into the order in which the
- * kernels read them, and may be freed afterwards; on CUDA they are borrowed and must live as long as the plan. All [device].
+ * Prepares W [N,K] and the bias [1,N] (may be null). On the CPU both are copied, twice over for W, into the order in which the
+ * kernels read them, and may be freed afterwards; on CUDA they are borrowed and must live as long as the plan.
  */
-PP_API pp_status pp_linear_create(const pp_device* device, pp_dtype dtype, int64_t N, int64_t K, const void* w, int64_t ldw,
-                                  const void* bias, pp_linear** linear);
+PP_API pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear);
 
 /** Frees a plan; null is allowed. No call that uses it may be running. */
 PP_API void pp_linear_destroy(pp_linear* linear);
 
-/** A LoRA module on some columns of y. Branches may overlap in columns; each has its own S. */
-typedef struct pp_linear_branch {
-  /** A [r,K], leading dimension lda. [device] */
-  const void* a;
-  int64_t lda;
-  /** B [columns,r], leading dimension ldb; not read by pp_linear_grad_input. [device] */
-  const void* b;
-  int64_t ldb;
-  /** r >= 1. */
-  int64_t rank;
-  /** The columns of y that it adds to: `columns` from `first_column` on, within N. */
-  int64_t first_column;
-  int64_t columns;
-  /** s = alpha / r (or alpha / sqrt(r) for rsLoRA). */
-  float scale;
-  /** Names this branch's dropout mask. */
-  uint32_t module;
-  /** S [M,r] (written by pp_linear_forward) or dS [M,r], scaled already (read by pp_linear_grad_input). [device] */
-  void* s;
-  int64_t lds;
-} pp_linear_branch;
+/** y = x Wᵀ + b + Σ S Bᵀ (overwritten) with S = s·D(x) Aᵀ, kept for the backward pass. Reads a and b, writes s. */
+PP_API pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, const pp_matrix* x,
+                                   const pp_lora_module* modules, int32_t count, const pp_matrix* y);
 
-/** Bytes that pp_linear_forward needs. */
-PP_API size_t pp_linear_forward_workspace(const pp_linear* linear, int64_t M, const pp_linear_branch* branches,
-                                          int32_t branch_count);
+/** dX = dY W + Σ Dᵀ(dS A) (overwritten). Reads a and ds. Dᵀ is the mask of the forward pass with the same dropout. */
+PP_API pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
+                                      const pp_lora_module* modules, int32_t count, const pp_matrix* dx);
+
+/** S = s·D(x) Aᵀ for each module. Reads a, writes s. */
+PP_API pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count);
 
 /**
- * y = x Wᵀ + b + Σ S Bᵀ with S = s·D(x) Aᵀ, which is kept for the backward pass. x [M,K], y [M,N]. `dropout` may be null: none.
- * At most 16 branches. `device` is the plan's, with the stream to use. All [device].
+ * y += S Bᵀ. Reads s and b. With `accumulate` 0 the modules' parts of y are overwritten without being read, for a library
+ * product that is to add to them; modules may not overlap then.
  */
-PP_API pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, int64_t M, const void* x, int64_t ldx,
-                                   const pp_linear_branch* branches, int32_t branch_count, const pp_dropout* dropout, void* y,
-                                   int64_t ldy, void* workspace, size_t workspace_bytes);
-
-/** Bytes that pp_linear_grad_input needs. */
-PP_API size_t pp_linear_grad_input_workspace(const pp_linear* linear, int64_t M, const pp_linear_branch* branches,
-                                             int32_t branch_count);
+PP_API pp_status pp_lora_up(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* y,
+                            int32_t accumulate);
 
 /**
- * dX = dY W + Σ Dᵀ(dS A), dY [M,N], dX [M,K] (overwritten). Dᵀ is the mask of pp_linear_forward with the same dropout. All
- * [device].
+ * dS = s·dY B and dB = dYᵀ S from one read of dY [M,N]. Reads b and s, writes ds, unless its data is null, and db, which is
+ * added to if `accumulate` is not 0, else overwritten.
  */
-PP_API pp_status pp_linear_grad_input(const pp_device* device, const pp_linear* linear, int64_t M, const void* dy, int64_t lddy,
-                                      const pp_linear_branch* branches, int32_t branch_count, const pp_dropout* dropout,
-                                      void* dx, int64_t lddx, void* workspace, size_t workspace_bytes);
+PP_API pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count,
+                                 int32_t accumulate);
+
+/** dA = dSᵀ D(x), x being read once for modules on the same rows. Reads ds, writes da, or adds to it as above. */
+PP_API pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count,
+                                   int32_t accumulate);
+
+/** dX += Dᵀ(dS A), summed over the modules. Reads a and ds. With `accumulate` 0 as pp_lora_up. */
+PP_API pp_status pp_lora_grad_input(const pp_context* context, const pp_lora_module* modules, int32_t count,
+                                    const pp_matrix* dx, int32_t accumulate);
+
+typedef enum pp_linear_path { PP_SPLIT = 0, PP_FUSED = 1 } pp_linear_path;
+
+/** What a choice of paths depends on. */
+typedef struct pp_linear_shape {
+  pp_dtype dtype;
+  int64_t M;
+  int64_t K;
+  int64_t N;
+  /** The modules' ranks together; 0: the frozen linear alone. */
+  int64_t ranks;
+  /** Whether modules drop inputs: 0 or 1. */
+  int32_t dropout;
+} pp_linear_shape;
+
+/**
+ * The path that a linear should take in each direction. On CUDA it is predicted from the device's multiprocessors, clock and
+ * bandwidth; on the CPU it is PP_FUSED, whose product is the faster one there.
+ */
+PP_API pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape* shape, pp_linear_path* forward,
+                                        pp_linear_path* backward);
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif

@@ -1,16 +1,15 @@
 // Status codes, error messages and the conventions that every header of this library shares.
 //
 // Conventions
-//   * Matrices are row-major with a leading dimension: element (i, j) of `p` is p[i * ldp + j], in elements, ldp >= columns.
-//   * M counts tokens (rows), K input features, N output features, r the LoRA rank, m the bottleneck width.
-//   * Pointers belong to the caller, always; the library keeps none after a call returns, opaque plans excepted.
-//   * Pointers named `[device]` lie in the memory of the device that is passed in; all others lie in host memory.
-//   * No call allocates or synchronises, plans and the memory functions of device.h excepted; what a call needs beside its
-//     operands is asked for with its `_workspace` function and passed in. Workspaces need no alignment and no clearing.
+//   * Matrices are row-major with a leading dimension (tensor.h). M counts tokens (rows), K input features, N output features,
+//     r the LoRA rank, m the bottleneck width.
+//   * Pointers belong to the caller, always; the library keeps none after a call returns, opaque objects excepted.
+//   * Memory named `[device]`, and every matrix, lies in the memory of the context's device; all else lies in host memory.
+//   * A call enqueues its work on the context's stream and does not wait; on the CPU it is done when the call returns. What it
+//     needs beside its operands it takes from the context's workspace.
 //   * Results are deterministic: the same inputs give the same bits on the same device; on the CPU at any thread count.
 //   * M == 0 is a no-op that returns PP_OK. Outputs never overlap inputs unless a function says that they may.
-#ifndef PRUNEPEFT_STATUS_H
-#define PRUNEPEFT_STATUS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +29,7 @@ typedef enum pp_status {
   PP_UNSUPPORTED = 2,
   /** No device of that kind is there; the message gives the driver's reason. */
   PP_NO_DEVICE = 3,
-  /** Memory for a plan could not be had. */
+  /** Memory for a plan or a workspace could not be had. */
   PP_OUT_OF_MEMORY = 4,
   /** The device reported an error. */
   PP_DEVICE_ERROR = 5
@@ -47,6 +46,4 @@ PP_API const char* pp_version(void);
 
 #ifdef __cplusplus
 }
-#endif
-
 #endif

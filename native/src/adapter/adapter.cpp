@@ -1,41 +1,35 @@
 // The adapter family's door: arguments are checked here, once for all devices, and handed to the device's side.
 #include "prunepeft/adapter.h"
 
-#include "adapter/adapter_cpu.h"
-#include "adapter/adapter_cuda.h"
+#include "adapter/cpu/adapter_cpu.h"
+#include "adapter/cuda/adapter_cuda.h"
 #include "core/arguments.h"
+#include "core/context.h"
 #include "cuda/availability.h"
 
 namespace prunepeft {
 namespace {
 
-bool runs_on_cpu(const pp_device* device, pp_dtype dtype) {
-  return device != nullptr && device->type == PP_CPU && (dtype == PP_FLOAT32 || dtype == PP_BFLOAT16);
-}
+constexpr auto kAny = Arguments::kAny;
 
-void check_adapter(Arguments& arguments, const pp_adapter* adapter, int64_t M, int64_t K, int64_t m) {
+/** The weights, whose extents are K's and m's; `dtype` is theirs. */
+void check_weights(Arguments& arguments, const pp_adapter* adapter, pp_dtype dtype, int64_t K, int64_t m) {
   arguments.not_null("adapter", adapter);
   if (arguments.failed()) return;
-  arguments.leading("adapter->ldd", adapter->ldd, K);
-  arguments.leading("adapter->ldu", adapter->ldu, m);
+  arguments.matrix("adapter->down", &adapter->down, dtype, m, K);
+  arguments.matrix("adapter->down_bias", &adapter->down_bias, dtype, 1, m);
+  arguments.matrix("adapter->up", &adapter->up, dtype, K, m);
+  arguments.matrix("adapter->up_bias", &adapter->up_bias, dtype, 1, K);
   arguments.activation("adapter->activation", adapter->activation);
-  if (M == 0) return;
-  arguments.not_null("adapter->down", adapter->down);
-  arguments.not_null("adapter->down_bias", adapter->down_bias);
-  arguments.not_null("adapter->up", adapter->up);
-  arguments.not_null("adapter->up_bias", adapter->up_bias);
 }
 
-void check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients, int64_t M, int64_t K, int64_t m) {
+void check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients, int64_t K, int64_t m) {
   arguments.not_null("gradients", gradients);
   if (arguments.failed()) return;
-  arguments.leading("gradients->ldd", gradients->ldd, K);
-  arguments.leading("gradients->ldu", gradients->ldu, m);
-  if (M == 0) return;
-  arguments.not_null("gradients->down", gradients->down);
-  arguments.not_null("gradients->down_bias", gradients->down_bias);
-  arguments.not_null("gradients->up", gradients->up);
-  arguments.not_null("gradients->up_bias", gradients->up_bias);
+  arguments.matrix("gradients->down", &gradients->down, PP_FLOAT32, m, K);
+  arguments.matrix("gradients->down_bias", &gradients->down_bias, PP_FLOAT32, 1, m);
+  arguments.matrix("gradients->up", &gradients->up, PP_FLOAT32, K, m);
+  arguments.matrix("gradients->up_bias", &gradients->up_bias, PP_FLOAT32, 1, K);
 }
 
 }  // namespace
@@ -43,92 +37,75 @@ void check_gradients(Arguments& arguments, const pp_adapter_gradients* gradients
 
 using namespace prunepeft;
 
-size_t pp_adapter_forward_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
-  if constexpr (kCuda) {
-    if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_forward_workspace(M, K, m);
-  }
-  if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
-  return adapter_forward_cpu_workspace(dtype, M, K, m);
-}
-
-pp_status pp_adapter_forward(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* v,
-                             int64_t ldv, const void* h, int64_t ldh, const pp_adapter* adapter, void* z, int64_t ldz,
-                             void* out, int64_t ldout, void* workspace, size_t workspace_bytes) {
+pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, const pp_matrix* h, const pp_adapter* adapter,
+                             const pp_matrix* z, const pp_matrix* out) {
   Arguments arguments;
-  arguments.target(device, dtype);
-  arguments.at_least("M", M, 0);
-  arguments.at_least("K", K, 1);
-  arguments.at_least("m", m, 1);
-  arguments.leading("ldv", ldv, K);
-  arguments.leading("ldh", ldh, K);
-  arguments.leading("ldz", ldz, m);
-  arguments.leading("ldout", ldout, K);
+  if (!arguments.first(context, "v", v)) return arguments.status();
+  const pp_device& device = context->device;
+  const pp_dtype dtype = v->dtype, trained = trained_dtype(device, dtype);
+  const pp_status supported = check_trainable(&device, dtype);
+  if (supported != PP_OK) return supported;
+  const int64_t M = v->rows, K = v->cols;
+  arguments.matrix("h", h, dtype, M, K);
+  arguments.matrix("z", z, trained, M, kAny);
+  arguments.matrix("out", out, dtype, M, K);
+  if (arguments.failed()) return arguments.status();
+  const int64_t m = z->cols;
+  check_weights(arguments, adapter, trained, K, m);
   if (M > 0) {
-    arguments.not_null("v", v);
-    arguments.not_null("h", h);
-    arguments.not_null("z", z);
-    arguments.not_null("out", out);
-    arguments.distinct("out", out, "v", v);
-    if (out == h)
-      arguments.require(ldout == ldh, "ldout must be ldh = %lld where out is the buffer of h, got %lld",
-                        static_cast<long long>(ldh), static_cast<long long>(ldout));
+    arguments.distinct("out", out->data, "v", v->data);
+    if (out->data == h->data)
+      arguments.require(out->ld == h->ld, "out.ld must be h.ld = %lld where out is the buffer of h, got %lld",
+                        static_cast<long long>(h->ld), static_cast<long long>(out->ld));
   }
-  check_adapter(arguments, adapter, M, K, m);
-  if (arguments.failed()) return arguments.status();
-  arguments.workspace(workspace, workspace_bytes, pp_adapter_forward_workspace(device, dtype, M, K, m));
-  if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_trainable(device, dtype);
-  if (supported != PP_OK || M == 0) return supported;
+  if (arguments.failed() || M == 0) return arguments.status();
+  void* memory;
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::adapter_forward(*device, dtype, M, K, m, v, ldv, h, ldh, *adapter, z, ldz, out, ldout, workspace);
+    if (is_cuda(&device)) {
+      const pp_status status = take_workspace(*context, cuda::adapter_forward_workspace(M, K, m), &memory);
+      if (status != PP_OK) return status;
+      return cuda::adapter_forward(device, *v, *h, *adapter, *z, *out, memory);
     }
   }
-  adapter_cpu(dtype).forward({M, K, m, v, ldv, h, ldh, *adapter, static_cast<float*>(z), ldz, out, ldout, workspace});
+  const pp_status status = take_workspace(*context, adapter_forward_cpu_workspace(dtype, M, K, m), &memory);
+  if (status != PP_OK) return status;
+  adapter_cpu(dtype).forward(
+      {M, K, m, v->data, v->ld, h->data, h->ld, *adapter, static_cast<float*>(z->data), z->ld, out->data, out->ld, memory});
   return PP_OK;
 }
 
-size_t pp_adapter_backward_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
-  if constexpr (kCuda) {
-    if (is_cuda(device)) return M < 1 || K < 1 || m < 1 ? 0 : cuda::adapter_backward_workspace(dtype, M, K, m);
-  }
-  if (!runs_on_cpu(device, dtype) || M < 1 || K < 1 || m < 1) return 0;
-  return adapter_backward_cpu_workspace(dtype, M, K, m);
-}
-
-pp_status pp_adapter_backward(const pp_device* device, pp_dtype dtype, int64_t M, int64_t K, int64_t m, const void* dout,
-                              int64_t lddout, const void* v, int64_t ldv, const void* z, int64_t ldz, const pp_adapter* adapter,
-                              const pp_adapter_gradients* gradients, int32_t accumulate, void* dv, int64_t lddv,
-                              void* workspace, size_t workspace_bytes) {
+pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, const pp_matrix* v, const pp_matrix* z,
+                              const pp_adapter* adapter, const pp_adapter_gradients* gradients, int32_t accumulate,
+                              const pp_matrix* dv) {
   Arguments arguments;
-  arguments.target(device, dtype);
-  arguments.at_least("M", M, 0);
-  arguments.at_least("K", K, 1);
-  arguments.at_least("m", m, 1);
-  arguments.leading("lddout", lddout, K);
-  arguments.leading("ldv", ldv, K);
-  arguments.leading("ldz", ldz, m);
-  if (dv != nullptr) arguments.leading("lddv", lddv, K);
-  if (M > 0) {
-    arguments.not_null("dout", dout);
-    arguments.not_null("v", v);
-    arguments.not_null("z", z);
-    arguments.distinct("dv", dv, "dout", dout);
-  }
-  check_adapter(arguments, adapter, M, K, m);
-  check_gradients(arguments, gradients, M, K, m);
+  if (!arguments.first(context, "dout", dout)) return arguments.status();
+  const pp_device& device = context->device;
+  const pp_dtype dtype = dout->dtype, trained = trained_dtype(device, dtype);
+  const pp_status supported = check_trainable(&device, dtype);
+  if (supported != PP_OK) return supported;
+  const int64_t M = dout->rows, K = dout->cols;
+  arguments.matrix("v", v, dtype, M, K);
+  arguments.matrix("z", z, trained, M, kAny);
+  if (dv != nullptr) arguments.matrix("dv", dv, dtype, M, K);
   if (arguments.failed()) return arguments.status();
-  arguments.workspace(workspace, workspace_bytes, pp_adapter_backward_workspace(device, dtype, M, K, m));
-  if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_trainable(device, dtype);
-  if (supported != PP_OK || M == 0) return supported;
+  const int64_t m = z->cols;
+  check_weights(arguments, adapter, trained, K, m);
+  check_gradients(arguments, gradients, K, m);
+  if (M > 0 && dv != nullptr) arguments.distinct("dv", dv->data, "dout", dout->data);
+  if (arguments.failed() || M == 0) return arguments.status();
+  void* memory;
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::adapter_backward(*device, dtype, M, K, m, dout, lddout, v, ldv, z, ldz, *adapter, *gradients,
-                                    accumulate != 0, dv, lddv, workspace);
+    if (is_cuda(&device)) {
+      const pp_status status = take_workspace(*context, cuda::adapter_backward_workspace(dtype, M, K, m), &memory);
+      if (status != PP_OK) return status;
+      return cuda::adapter_backward(device, {*dout, *v, *z, *adapter, *gradients, accumulate != 0, dv}, memory);
     }
   }
-  adapter_cpu(dtype).backward({M, K, m, dout, lddout, v, ldv, static_cast<const float*>(z), ldz, *adapter, *gradients,
-                               accumulate != 0, dv, lddv, workspace});
+  const pp_status status = take_workspace(*context, adapter_backward_cpu_workspace(dtype, M, K, m), &memory);
+  if (status != PP_OK) return status;
+  void* const to = dv == nullptr ? nullptr : dv->data;
+  const int64_t ld_to = dv == nullptr ? 0 : dv->ld;
+  adapter_cpu(dtype).backward({M, K, m, dout->data, dout->ld, v->data, v->ld, static_cast<const float*>(z->data), z->ld,
+                               *adapter, *gradients, accumulate != 0, to, ld_to, memory});
   return PP_OK;
 }

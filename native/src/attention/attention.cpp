@@ -1,46 +1,50 @@
 // Attention's door: arguments are checked here.
 #include "prunepeft/attention.h"
 
-#include "attention/attention_cpu.h"
+#include "attention/cpu/attention_cpu.h"
 #include "core/arguments.h"
+#include "core/context.h"
 #include "core/status.h"
+#include "prunepeft/device.h"
 
 namespace prunepeft {
 namespace {
 
-bool sound(const pp_device* device, pp_dtype dtype, const pp_attention* attention) {
-  return device != nullptr && device->type == PP_CPU && (dtype == PP_FLOAT32 || dtype == PP_BFLOAT16) && attention != nullptr &&
-         attention->sequences > 0 && attention->tokens > 0 && attention->heads > 0 && attention->head_size > 0;
-}
+struct Extents {
+  int64_t rows = 0;
+  int64_t columns = 0;
+};
 
-size_t workspace_of(int64_t floats_of_a_thread) {
-  WorkspaceSize size;
-  size.floats(floats_of_a_thread, pp_num_threads());
-  return size.total();
-}
-
-/** What both directions check first; returns the columns of the context. */
-int64_t check_extents(Arguments& arguments, const pp_device* device, pp_dtype dtype, const pp_attention* attention) {
-  arguments.target(device, dtype);
+/** What both directions check first. */
+Extents check_extents(Arguments& arguments, const pp_context* context, const pp_attention* attention) {
+  arguments.context(context);
   arguments.not_null("attention", attention);
-  if (arguments.failed()) return 0;
+  if (arguments.failed()) return {};
   arguments.at_least("attention->sequences", attention->sequences, 0);
   arguments.at_least("attention->tokens", attention->tokens, 1);
   arguments.at_least("attention->heads", attention->heads, 1);
   arguments.at_least("attention->head_size", attention->head_size, 1);
-  int64_t columns = 0;
-  if (!arguments.failed()) {
-    arguments.require(!__builtin_mul_overflow(3 * attention->heads, attention->head_size, &columns),
-                      "attention->heads times head_size is more than a row can have");
-  }
-  return columns / 3;
+  if (arguments.failed()) return {};
+  Extents extents;
+  arguments.require(
+      !__builtin_mul_overflow(attention->heads, attention->head_size, &extents.columns) && extents.columns <= INT64_MAX / 3,
+      "attention->heads times head_size is more than a row can have");
+  arguments.require(!__builtin_mul_overflow(attention->sequences, attention->tokens, &extents.rows),
+                    "attention->sequences times tokens is more than a matrix can have");
+  return extents;
 }
 
-pp_status check_device(const pp_device* device, pp_dtype dtype) {
-  if (device->type == PP_CUDA) {
+pp_status check_device(const pp_device& device, pp_dtype dtype) {
+  if (device.type == PP_CUDA) {
     return fail(PP_UNSUPPORTED, "attention is not supported on CUDA; use a library's there");
   }
-  return check_trainable(device, dtype);
+  return check_trainable(&device, dtype);
+}
+
+pp_status take_floats(const pp_context& context, int64_t floats_of_a_thread, void** memory) {
+  WorkspaceSize size;
+  size.floats(floats_of_a_thread, pp_num_threads());
+  return take_workspace(context, size.total(), memory);
 }
 
 }  // namespace
@@ -48,55 +52,46 @@ pp_status check_device(const pp_device* device, pp_dtype dtype) {
 
 using namespace prunepeft;
 
-size_t pp_attention_forward_workspace(const pp_device* device, pp_dtype dtype, const pp_attention* attention) {
-  return sound(device, dtype, attention) ? workspace_of(HeadExtents(*attention).forward_floats()) : 0;
-}
-
-pp_status pp_attention_forward(const pp_device* device, pp_dtype dtype, const pp_attention* attention, const void* qkv,
-                               int64_t ldqkv, void* context, int64_t ldcontext, float* log_sums, void* workspace,
-                               size_t workspace_bytes) {
+pp_status pp_attention_forward(const pp_context* context, const pp_attention* attention, const pp_matrix* qkv,
+                               const pp_matrix* values, float* log_sums) {
   Arguments arguments;
-  const int64_t columns = check_extents(arguments, device, dtype, attention);
+  const Extents extents = check_extents(arguments, context, attention);
+  if (!arguments.failed()) arguments.not_null("qkv", qkv);
+  if (arguments.failed() || !arguments.matrix("qkv", qkv, qkv->dtype, extents.rows, 3 * extents.columns))
+    return arguments.status();
+  arguments.matrix("values", values, qkv->dtype, extents.rows, extents.columns);
+  if (extents.rows > 0) arguments.not_null("log_sums", log_sums);
   if (arguments.failed()) return arguments.status();
-  arguments.leading("ldqkv", ldqkv, 3 * columns);
-  arguments.leading("ldcontext", ldcontext, columns);
-  if (attention->sequences > 0) {
-    arguments.not_null("qkv", qkv);
-    arguments.not_null("context", context);
-    arguments.not_null("log_sums", log_sums);
-  }
-  arguments.workspace(workspace, workspace_bytes, pp_attention_forward_workspace(device, dtype, attention));
-  if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_device(device, dtype);
-  if (supported != PP_OK || attention->sequences == 0) return supported;
-  attention_cpu(dtype).forward({*attention, qkv, ldqkv, context, ldcontext, log_sums, workspace});
-  return PP_OK;
+  pp_status status = check_device(context->device, qkv->dtype);
+  if (status != PP_OK || extents.rows == 0) return status;
+  void* memory;
+  status = take_floats(*context, HeadExtents(*attention).forward_floats(), &memory);
+  if (status == PP_OK)
+    attention_cpu(qkv->dtype).forward({*attention, qkv->data, qkv->ld, values->data, values->ld, log_sums, memory});
+  return status;
 }
 
-size_t pp_attention_backward_workspace(const pp_device* device, pp_dtype dtype, const pp_attention* attention) {
-  return sound(device, dtype, attention) ? workspace_of(HeadExtents(*attention).backward_floats()) : 0;
-}
-
-pp_status pp_attention_backward(const pp_device* device, pp_dtype dtype, const pp_attention* attention, const void* dcontext,
-                                int64_t lddcontext, const void* qkv, int64_t ldqkv, const float* log_sums, void* dqkv,
-                                int64_t lddqkv, void* workspace, size_t workspace_bytes) {
+pp_status pp_attention_backward(const pp_context* context, const pp_attention* attention, const pp_matrix* dvalues,
+                                const pp_matrix* qkv, const float* log_sums, const pp_matrix* dqkv) {
   Arguments arguments;
-  const int64_t columns = check_extents(arguments, device, dtype, attention);
-  if (arguments.failed()) return arguments.status();
-  arguments.leading("lddcontext", lddcontext, columns);
-  arguments.leading("ldqkv", ldqkv, 3 * columns);
-  arguments.leading("lddqkv", lddqkv, 3 * columns);
-  if (attention->sequences > 0) {
-    arguments.not_null("dcontext", dcontext);
-    arguments.not_null("qkv", qkv);
+  const Extents extents = check_extents(arguments, context, attention);
+  if (!arguments.failed()) arguments.not_null("dvalues", dvalues);
+  if (arguments.failed() || !arguments.matrix("dvalues", dvalues, dvalues->dtype, extents.rows, extents.columns))
+    return arguments.status();
+  arguments.matrix("qkv", qkv, dvalues->dtype, extents.rows, 3 * extents.columns);
+  arguments.matrix("dqkv", dqkv, dvalues->dtype, extents.rows, 3 * extents.columns);
+  if (extents.rows > 0) {
     arguments.not_null("log_sums", log_sums);
-    arguments.not_null("dqkv", dqkv);
-    arguments.distinct("dqkv", dqkv, "qkv", qkv);
+    if (!arguments.failed()) arguments.distinct("dqkv", dqkv->data, "qkv", qkv->data);
   }
-  arguments.workspace(workspace, workspace_bytes, pp_attention_backward_workspace(device, dtype, attention));
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_device(device, dtype);
-  if (supported != PP_OK || attention->sequences == 0) return supported;
-  attention_cpu(dtype).backward({*attention, dcontext, lddcontext, qkv, ldqkv, log_sums, dqkv, lddqkv, workspace});
-  return PP_OK;
+  pp_status status = check_device(context->device, dvalues->dtype);
+  if (status != PP_OK || extents.rows == 0) return status;
+  void* memory;
+  status = take_floats(*context, HeadExtents(*attention).backward_floats(), &memory);
+  if (status == PP_OK) {
+    attention_cpu(dvalues->dtype)
+        .backward({*attention, dvalues->data, dvalues->ld, qkv->data, qkv->ld, log_sums, dqkv->data, dqkv->ld, memory});
+  }
+  return status;
 }

@@ -1,8 +1,7 @@
 // σ and σ' of vectors. GELU is the exact one: Φ(x) comes from its tail Q(t) = Φ(-t), t = |x|, written as
 // exp(-t²/2)·P(1 / (1 + t/4)) with P of degree 9 (relative error 1.1e-8 for t <= 13, fitted for this file), so that one
 // exponential serves Φ and the density, and small values of Φ keep their relative accuracy.
-#ifndef PRUNEPEFT_CORE_ACTIVATION_H
-#define PRUNEPEFT_CORE_ACTIVATION_H
+#pragma once
 
 #include "core/simd.h"
 #include "prunepeft/adapter.h"
@@ -98,5 +97,3 @@ static PP_INLINE Vec slope(pp_activation activation, Vec z) {
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

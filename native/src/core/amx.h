@@ -1,6 +1,5 @@
 // Whether tile registers may be used.
-#ifndef PRUNEPEFT_CORE_AMX_H
-#define PRUNEPEFT_CORE_AMX_H
+#pragma once
 
 namespace prunepeft {
 
@@ -8,5 +7,3 @@ namespace prunepeft {
 bool may_use_amx();
 
 }  // namespace prunepeft
-
-#endif

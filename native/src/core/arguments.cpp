@@ -51,19 +51,47 @@ void Arguments::not_null(const char* name, const void* pointer) {
   if (pointer == nullptr) invalid("%s must not be null", name);
 }
 
-void Arguments::leading(const char* name, int64_t value, int64_t columns) {
-  if (value < columns) {
-    invalid("%s must be at least the row's %" PRId64 " elements, got %" PRId64, name, columns, value);
+void Arguments::context(const pp_context* context) {
+  if (context == nullptr) return invalid("context must not be null");
+  target(&context->device, PP_FLOAT32);
+}
+
+bool Arguments::matrix(const char* name, const pp_matrix* matrix, pp_dtype type, int64_t rows, int64_t cols) {
+  if (failed()) return false;
+  if (matrix == nullptr) {
+    invalid("%s must not be null", name);
+    return false;
   }
+  const pp_matrix& m = *matrix;
+  char field[64];
+  std::snprintf(field, sizeof field, "%s.dtype", name);
+  dtype(field, m.dtype);
+  if (failed()) return false;
+  if (rows == kAny) rows = m.rows < 0 ? 0 : m.rows;
+  if (cols == kAny) cols = m.cols < 1 ? 1 : m.cols;
+  if (m.dtype != type || m.rows != rows || m.cols != cols) {
+    invalid("%s must be %s [%" PRId64 ", %" PRId64 "], got %s [%" PRId64 ", %" PRId64 "]", name, dtype_name(type), rows, cols,
+            dtype_name(m.dtype), m.rows, m.cols);
+  } else if (m.ld < m.cols) {
+    invalid("%s.ld must be at least the row's %" PRId64 " elements, got %" PRId64, name, m.cols, m.ld);
+  } else if (m.rows > 0 && m.data == nullptr) {
+    invalid("%s.data must not be null", name);
+  } else {
+    int64_t elements;
+    if (m.rows > 0 && (__builtin_mul_overflow(m.rows, m.ld, &elements) || elements > INT64_MAX / 8))
+      invalid("%s of %" PRId64 " rows with leading dimension %" PRId64 " has more bytes than memory", name, m.rows, m.ld);
+  }
+  return !failed();
+}
+
+bool Arguments::first(const pp_context* context, const char* name, const pp_matrix* matrix) {
+  this->context(context);
+  not_null(name, matrix);
+  return !failed() && this->matrix(name, matrix, matrix->dtype, kAny, kAny);
 }
 
 void Arguments::distinct(const char* name, const void* pointer, const char* other_name, const void* other) {
   if (pointer == other) invalid("%s must not be the buffer of %s, got %p for both", name, other_name, pointer);
-}
-
-void Arguments::workspace(const void* pointer, size_t bytes, size_t needed) {
-  if (bytes < needed) return invalid("workspace_bytes must be at least %zu, got %zu", needed, bytes);
-  if (needed > 0) not_null("workspace", pointer);
 }
 
 pp_status check_supported(const pp_device* device, pp_dtype dtype) {

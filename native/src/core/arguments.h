@@ -1,28 +1,33 @@
 // Checks of arguments: the first that fails names the argument, its value and what would be right.
-#ifndef PRUNEPEFT_CORE_ARGUMENTS_H
-#define PRUNEPEFT_CORE_ARGUMENTS_H
+#pragma once
 
 #include "prunepeft/adapter.h"
-#include "prunepeft/device.h"
 
 namespace prunepeft {
 
 /** Collects checks; only the first failure counts. */
 class Arguments {
  public:
+  static constexpr int64_t kAny = -1;
+
   /** The device is not null and of a known type, the dtype is known. */
   void target(const pp_device* device, pp_dtype dtype);
+  /** The context is not null and its device of a known type. */
+  void context(const pp_context* context);
+  /**
+   * A matrix [rows, cols] of a type, not null; it has memory unless it is empty. Its own extents count where `rows` or `cols`
+   * is kAny. True if all is well so far.
+   */
+  bool matrix(const char* name, const pp_matrix* matrix, pp_dtype dtype, int64_t rows, int64_t cols);
+  /** The context, and a matrix that gives the call's type and extents. True if all is well so far. */
+  bool first(const pp_context* context, const char* name, const pp_matrix* matrix);
   void at_least(const char* name, int64_t value, int64_t least);
   void at_most(const char* name, int64_t value, int64_t most);
   void dtype(const char* name, pp_dtype value);
   void activation(const char* name, pp_activation value);
   void not_null(const char* name, const void* pointer);
-  /** A leading dimension of rows with `columns` elements. */
-  void leading(const char* name, int64_t value, int64_t columns);
   /** Two buffers that must not be the same. */
   void distinct(const char* name, const void* pointer, const char* other_name, const void* other);
-  /** Workspace of `bytes` bytes for a call that needs `needed`. */
-  void workspace(const void* pointer, size_t bytes, size_t needed);
 
   /** Any other check, with a message of its own. */
   template <class... Values>
@@ -52,9 +57,12 @@ pp_status check_supported(const pp_device* device, pp_dtype dtype);
 /** The same for what a training step needs, which the CPU has in bfloat16 too. */
 pp_status check_trainable(const pp_device* device, pp_dtype dtype);
 
+/** The type of trained weights, and of what is as narrow as they, beside operands of `dtype`: float32 on the CPU. */
+inline pp_dtype trained_dtype(const pp_device& device, pp_dtype dtype) {
+  return device.type == PP_CPU ? PP_FLOAT32 : dtype;
+}
+
 /** "float32", "float16" or "bfloat16". */
 const char* dtype_name(pp_dtype dtype);
 
 }  // namespace prunepeft
-
-#endif

@@ -15,22 +15,23 @@ uint32_t mask_threshold(const pp_dropout* dropout) {
 
 }  // namespace
 
-void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, int64_t K) {
+void check_dropout(Arguments& arguments, const char* name, const pp_dropout* dropout, int64_t rows, int64_t K) {
   if (dropout == nullptr || arguments.failed()) return;
   // Written so that NaN fails too.
   if (!(dropout->p >= 0.0f && dropout->p < 1.0f)) {
-    arguments.require(false, "dropout->p must be in [0, 1), got %g", static_cast<double>(dropout->p));
+    arguments.require(false, "%s->p must be in [0, 1), got %g", name, static_cast<double>(dropout->p));
     return;
   }
   arguments.require(mask_threshold(dropout) < kMaskSteps,
-                    "dropout->p must be less than 1 once rounded to a multiple of 1/65536, got %.9g",
+                    "%s->p must be less than 1 once rounded to a multiple of 1/65536, got %.9g", name,
                     static_cast<double>(dropout->p));
-  if (dropout->counter == nullptr) arguments.at_most("dropout->micro_batch", dropout->micro_batch, 65535);
+  arguments.require(dropout->counter != nullptr || dropout->micro_batch <= UINT16_MAX,
+                    "%s->micro_batch must be at most 65535, got %u", name, static_cast<unsigned>(dropout->micro_batch));
   arguments.require(reinterpret_cast<uintptr_t>(dropout->counter) % alignof(DropoutCounter) == 0,
-                    "dropout->counter must be at a multiple of %zu bytes, got %p", alignof(DropoutCounter),
+                    "%s->counter must be at a multiple of %zu bytes, got %p", name, alignof(DropoutCounter),
                     static_cast<const void*>(dropout->counter));
-  arguments.require(M <= kMostGroups / dropout_groups(K),
-                    "M must be at most 2^48 / ceil(K/8) with dropout, got %" PRId64 " (K %" PRId64 ")", M, K);
+  arguments.require(rows <= kMostGroups / dropout_groups(K),
+                    "rows must be at most 2^48 / ceil(K/8) with %s, got %" PRId64 " (K %" PRId64 ")", name, rows, K);
 }
 
 DropoutSpec make_spec(const pp_dropout* dropout) {

@@ -1,15 +1,14 @@
 // Dropout as callers name it, checked and turned into the mask that kernels draw.
-#ifndef PRUNEPEFT_CORE_DROPOUT_H
-#define PRUNEPEFT_CORE_DROPOUT_H
+#pragma once
 
 #include "core/arguments.h"
 #include "core/philox.h"
-#include "prunepeft/lora.h"
+#include "prunepeft/linear.h"
 
 namespace prunepeft {
 
-/** Null is allowed: no dropout. */
-void check_dropout(Arguments& arguments, const pp_dropout* dropout, int64_t M, int64_t K);
+/** Of a module with so many rows of K columns. Null is allowed: no dropout. */
+void check_dropout(Arguments& arguments, const char* name, const pp_dropout* dropout, int64_t rows, int64_t K);
 
 /** What CUDA kernels are given of a dropout that passed its checks. */
 DropoutSpec make_spec(const pp_dropout* dropout);
@@ -18,5 +17,3 @@ DropoutSpec make_spec(const pp_dropout* dropout);
 DropoutMask make_mask(const pp_dropout* dropout);
 
 }  // namespace prunepeft
-
-#endif

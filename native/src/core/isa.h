@@ -1,6 +1,5 @@
 // Chooses among the copies of a family's kernels that the build made, one for each instruction set.
-#ifndef PRUNEPEFT_CORE_ISA_H
-#define PRUNEPEFT_CORE_ISA_H
+#pragma once
 
 #include "prunepeft/device.h"
 
@@ -88,6 +87,4 @@ const Table& table_in_use(const Table& portable, const Table& avx2, const Table&
   namespace amx {                         \
   using avx512_bf16::name;                \
   }
-#endif
-
 #endif

@@ -5,8 +5,7 @@
 // step of a product takes. A large operand's rows hold pairs as they lie (PairRows). Where the inner dimension runs over rows,
 // two rows at a time are interleaved first (PairColumns). The small operand is packed in pairs. An odd inner dimension ends
 // with a pair whose second half is 0. AVX-512 BF16 multiplies pairs; other instruction sets widen both halves.
-#ifndef PRUNEPEFT_CORE_PAIRS_H
-#define PRUNEPEFT_CORE_PAIRS_H
+#pragma once
 
 #include "core/product.h"
 
@@ -203,5 +202,3 @@ static inline void pack_pairs_transposed(int64_t item, const float* source, int6
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

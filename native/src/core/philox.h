@@ -1,8 +1,7 @@
 // Philox4x32-10, the counter-based generator of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC11), and the
-// counter of a dropout mask as lora.h defines it. For host and device code alike; internal linkage, so that translation units
+// counter of a dropout mask as linear.h defines it. For host and device code alike; internal linkage, so that translation units
 // with different instruction sets never share a copy.
-#ifndef PRUNEPEFT_CORE_PHILOX_H
-#define PRUNEPEFT_CORE_PHILOX_H
+#pragma once
 
 #include <stdint.h>
 
@@ -113,5 +112,3 @@ PP_HOST_DEVICE static inline uint32_t dropout_keep_bits(const DropoutMask& mask,
 }
 
 }  // namespace prunepeft
-
-#endif

@@ -12,8 +12,7 @@
 // counts pairs, and a multiply-add adds two products. What an operand's elements are, the large one's type says.
 //
 // Limit: two fused multiply-adds a cycle. A tile step loads 2 vectors and 12 broadcasts for 24 of them (AVX-512).
-#ifndef PRUNEPEFT_CORE_PRODUCT_H
-#define PRUNEPEFT_CORE_PRODUCT_H
+#pragma once
 
 #include "core/simd.h"
 
@@ -248,5 +247,3 @@ static PP_INLINE void copy_padded(int64_t rows, int64_t columns, const float* so
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

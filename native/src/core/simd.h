@@ -4,8 +4,7 @@
 //
 // Everything is force-inlined or of internal linkage: a function compiled for a wide instruction set must never be merged with
 // one that a narrow processor calls. For the same reason these translation units use no templates of the standard library.
-#ifndef PRUNEPEFT_CORE_SIMD_H
-#define PRUNEPEFT_CORE_SIMD_H
+#pragma once
 
 #include <stdint.h>
 #include <string.h>
@@ -381,5 +380,3 @@ static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

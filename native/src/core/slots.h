@@ -1,6 +1,5 @@
 // The last stage of sums over rows: the chunks' slots are added in index order and written to, or added to, the result.
-#ifndef PRUNEPEFT_CORE_SLOTS_H
-#define PRUNEPEFT_CORE_SLOTS_H
+#pragma once
 
 #include "core/simd.h"
 
@@ -48,5 +47,3 @@ struct SlotSum {
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

@@ -1,6 +1,5 @@
 // Error reporting: a status and a message for the calling thread.
-#ifndef PRUNEPEFT_CORE_STATUS_H
-#define PRUNEPEFT_CORE_STATUS_H
+#pragma once
 
 #include "prunepeft/status.h"
 
@@ -10,5 +9,3 @@ namespace prunepeft {
 [[gnu::format(printf, 2, 3)]] pp_status fail(pp_status status, const char* format, ...);
 
 }  // namespace prunepeft
-
-#endif

@@ -1,8 +1,7 @@
 // How work is spread over threads. Work comes as phases of independent items; an item computes the same bits whichever thread
 // runs it, so that no result depends on the number of threads. The templates are static, since translation units compiled for
 // different instruction sets must not share a copy.
-#ifndef PRUNEPEFT_CORE_THREADS_H
-#define PRUNEPEFT_CORE_THREADS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -41,5 +40,3 @@ static void run_phases(double operations, const Phases&... phases) {
 }
 
 }  // namespace prunepeft
-
-#endif

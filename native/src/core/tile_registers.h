@@ -3,8 +3,7 @@
 // A register has up to 16 rows of up to 64 bytes; its configuration says how many. The compiler does not know the registers and
 // never uses them itself. GCC's own intrinsics are not used: their loads do not say that they read memory, so that a store just
 // before one may be moved behind it.
-#ifndef PRUNEPEFT_CORE_TILE_REGISTERS_H
-#define PRUNEPEFT_CORE_TILE_REGISTERS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -48,5 +47,3 @@ static PP_INLINE void tile_multiply_pairs() {
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

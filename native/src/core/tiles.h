@@ -7,8 +7,7 @@
 // whatever block it falls in.
 //
 // It has run on the emulated registers of test/tiles only, so that its sizes rest on reasoning alone.
-#ifndef PRUNEPEFT_CORE_TILES_H
-#define PRUNEPEFT_CORE_TILES_H
+#pragma once
 
 #include "core/pairs.h"
 
@@ -151,5 +150,3 @@ class TileRegisters {
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

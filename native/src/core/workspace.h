@@ -1,6 +1,5 @@
 // Sizes and carving of workspaces.
-#ifndef PRUNEPEFT_CORE_WORKSPACE_H
-#define PRUNEPEFT_CORE_WORKSPACE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -81,5 +80,3 @@ struct RowChunks {
 };
 
 }  // namespace prunepeft
-
-#endif

@@ -1,9 +1,8 @@
 // Whether this build has CUDA code, and whether a call is for it. Without CUDA, calls of prunepeft::cuda stand in statements
 // that the compiler discards, so that they need no definition.
-#ifndef PRUNEPEFT_CUDA_AVAILABILITY_H
-#define PRUNEPEFT_CUDA_AVAILABILITY_H
+#pragma once
 
-#include "prunepeft/device.h"
+#include "prunepeft/tensor.h"
 
 namespace prunepeft {
 
@@ -29,8 +28,8 @@ pp_status free_memory(const pp_device& device, void* memory);
 pp_status copy_to_device(const pp_device& device, void* to, const void* from, size_t bytes);
 pp_status copy_to_host(const pp_device& device, void* to, const void* from, size_t bytes);
 pp_status synchronize(const pp_device& device);
+/** Whether what is enqueued on the device's stream is being recorded. */
+bool is_recording(const pp_device& device);
 }  // namespace cuda
 
 }  // namespace prunepeft
-
-#endif

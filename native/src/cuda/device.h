@@ -1,12 +1,11 @@
 // What launchers share: the device and stream of a call, CUDA errors as status codes, and the parts of a workspace.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "cuda/gpu.cuh"
-#include "prunepeft/device.h"
+#include "prunepeft/tensor.h"
 
 namespace prunepeft::cuda {
 /** PP_OK, or the status and message for `error`, which `action` met. */

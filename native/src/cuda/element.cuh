@@ -1,5 +1,4 @@
 // Element types: float32, half and bf16 as kernels see them, their conversions, and loads of eight elements.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "cuda/gpu.cuh"

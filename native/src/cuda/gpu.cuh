@@ -1,7 +1,7 @@
 // What every kernel file includes: CUDA under nvcc; under the host compiler, the emulator that the tests run kernels in.
 //
 // Kernels write GPU_SHARED(float[8][32], tile) for __shared__ float tile[8][32], GPU_DYNAMIC_SHARED(memory) for the extern
-// array of bytes, and launchers call gpu::launch() in place of <<<>>>. SPDX-License-Identifier: Apache-2.0
+// array of bytes, and launchers call gpu::launch() in place of <<<>>>.
 #pragma once
 
 #if defined(__CUDACC__)

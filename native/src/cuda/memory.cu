@@ -1,4 +1,4 @@
-// Memory of a CUDA device, and copies to and from it. SPDX-License-Identifier: Apache-2.0
+// Memory of a CUDA device, and copies to and from it.
 #include "cuda/availability.h"
 #include "cuda/device.h"
 
@@ -31,6 +31,11 @@ pp_status copy_to_device(const pp_device& device, void* to, const void* from, si
 
 pp_status copy_to_host(const pp_device& device, void* to, const void* from, size_t bytes) {
   return copy(device, to, from, bytes, cudaMemcpyDeviceToHost, "copying to the host");
+}
+
+bool is_recording(const pp_device& device) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  return cudaStreamIsCapturing(stream_of(device), &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
 }
 
 pp_status synchronize(const pp_device& device) {

@@ -1,5 +1,4 @@
 // All inline PTX of the library, sm_80 and newer, each instruction with its twin in the emulator.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "cuda/gpu.cuh"

@@ -1,5 +1,4 @@
 // Sums and scans in an order that does not depend on timing.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include "cuda/gpu.cuh"

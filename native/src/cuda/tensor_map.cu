@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: Apache-2.0
 #include "cuda/tensor_map.h"
 
 #include <atomic>

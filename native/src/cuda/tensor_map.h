@@ -1,6 +1,5 @@
 // Tensor maps: what the bulk copy engine of compute capability 9.0 knows of a matrix in device memory. Made on the host, passed
 // by value as a kernel's parameter.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,10 @@
-// The door of prunepeft/graph.h: arguments are checked here. SPDX-License-Identifier: Apache-2.0
+// The door of prunepeft/graph.h: arguments are checked here.
 #include "prunepeft/graph.h"
 
 #include "core/arguments.h"
 #include "core/status.h"
 #include "cuda/availability.h"
-#include "graph/graph_cuda.h"
+#include "graph/cuda/graph_cuda.h"
 
 namespace prunepeft {
 namespace {

@@ -6,10 +6,11 @@
 #include <new>
 
 #include "core/arguments.h"
+#include "core/context.h"
 #include "core/status.h"
 #include "cuda/availability.h"
-#include "importance/importance_cpu.h"
-#include "importance/importance_cuda.h"
+#include "importance/cpu/importance_cpu.h"
+#include "importance/cuda/importance_cuda.h"
 #include "importance/plan.h"
 
 namespace prunepeft {
@@ -81,14 +82,22 @@ void fill_plan(pp_importance_plan& plan, size_t element, const pp_segment* segme
 }
 
 /** The checks that both calls on a plan share. */
-void check_plan(Arguments& arguments, const pp_device* device, const pp_importance_plan* plan) {
+void check_plan(Arguments& arguments, const pp_context* context, const pp_importance_plan* plan) {
+  arguments.context(context);
   arguments.not_null("plan", plan);
   if (arguments.failed()) return;
-  arguments.target(device, plan->dtype);
-  if (arguments.failed()) return;
-  arguments.require(device->type == plan->device_type && (device->type == PP_CPU || device->index == plan->device_index),
-                    "device must be the plan's (type %d, index %d), got type %d, index %d", static_cast<int>(plan->device_type),
-                    static_cast<int>(plan->device_index), static_cast<int>(device->type), static_cast<int>(device->index));
+  const pp_device& device = context->device;
+  arguments.require(device.type == plan->device_type && (device.type == PP_CPU || device.index == plan->device_index),
+                    "context->device must be the plan's (type %d, index %d), got type %d, index %d",
+                    static_cast<int>(plan->device_type), static_cast<int>(plan->device_index), static_cast<int>(device.type),
+                    static_cast<int>(device.index));
+}
+
+size_t workspace_bytes(const pp_importance_plan& plan) {
+  if constexpr (kCuda) {
+    if (plan.cuda != nullptr) return cuda::importance_workspace(*plan.cuda);
+  }
+  return importance_cpu_workspace(plan);
 }
 
 }  // namespace
@@ -96,10 +105,11 @@ void check_plan(Arguments& arguments, const pp_device* device, const pp_importan
 
 using namespace prunepeft;
 
-pp_status pp_importance_plan_create(const pp_device* device, pp_dtype dtype, const pp_segment* segments, int64_t segment_count,
-                                    int32_t modules, int32_t groups, pp_importance_plan** plan) {
+pp_status pp_importance_plan_create(const pp_context* context, pp_dtype dtype, const pp_segment* segments,
+                                    int64_t segment_count, int32_t modules, int32_t groups, pp_importance_plan** plan) {
   Arguments arguments;
-  arguments.target(device, dtype);
+  arguments.context(context);
+  arguments.dtype("dtype", dtype);
   arguments.at_least("segment_count", segment_count, 1);
   arguments.at_least("modules", modules, 1);
   arguments.at_least("groups", groups, 1);
@@ -107,6 +117,7 @@ pp_status pp_importance_plan_create(const pp_device* device, pp_dtype dtype, con
   arguments.not_null("plan", plan);
   if (!arguments.failed()) check_segments(arguments, segments, segment_count, modules, groups);
   if (arguments.failed()) return arguments.status();
+  const pp_device* const device = &context->device;
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK) return supported;
   pp_importance_plan* made = nullptr;
@@ -137,87 +148,75 @@ void pp_importance_plan_destroy(pp_importance_plan* plan) {
   delete plan;
 }
 
-size_t pp_importance_workspace(const pp_importance_plan* plan) {
-  if (plan == nullptr) return 0;
-  if constexpr (kCuda) {
-    if (plan->cuda != nullptr) return cuda::importance_workspace(*plan->cuda);
-  }
-  return importance_cpu_workspace(*plan);
-}
-
-pp_status pp_importance(const pp_device* device, const pp_importance_plan* plan, pp_dtype zero_dtype, const float* thresholds,
-                        double* statistics, void* workspace, size_t workspace_bytes) {
+pp_status pp_importance(const pp_context* context, const pp_importance_plan* plan, pp_dtype zero_dtype, const float* thresholds,
+                        double* statistics) {
   Arguments arguments;
-  check_plan(arguments, device, plan);
+  check_plan(arguments, context, plan);
   arguments.dtype("zero_dtype", zero_dtype);
   arguments.not_null("statistics", statistics);
-  arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
   if (arguments.failed()) return arguments.status();
+  void* memory;
+  const pp_status status = take_workspace(*context, workspace_bytes(*plan), &memory);
+  if (status != PP_OK) return status;
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::importance(*device, *plan->cuda, zero_dtype, thresholds, statistics, workspace);
+    if (is_cuda(&context->device)) {
+      return cuda::importance(context->device, *plan->cuda, zero_dtype, thresholds, statistics, memory);
     }
   }
-  importance_cpu().statistics({*plan, zero_dtype, thresholds, statistics, workspace});
+  importance_cpu().statistics({*plan, zero_dtype, thresholds, statistics, memory});
   return PP_OK;
 }
 
-pp_status pp_importance_quantile(const pp_device* device, const pp_importance_plan* plan, double q, float* thresholds,
-                                 void* workspace, size_t workspace_bytes) {
+pp_status pp_importance_quantile(const pp_context* context, const pp_importance_plan* plan, double q, float* thresholds) {
   Arguments arguments;
-  check_plan(arguments, device, plan);
+  check_plan(arguments, context, plan);
   arguments.require(q >= 0.0 && q <= 1.0, "q must be in [0, 1], got %g", q);
   arguments.not_null("thresholds", thresholds);
-  arguments.workspace(workspace, workspace_bytes, pp_importance_workspace(plan));
   if (arguments.failed()) return arguments.status();
+  void* memory;
+  const pp_status status = take_workspace(*context, workspace_bytes(*plan), &memory);
+  if (status != PP_OK) return status;
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::importance_quantile(*device, *plan->cuda, q, thresholds, workspace);
+    if (is_cuda(&context->device)) {
+      return cuda::importance_quantile(context->device, *plan->cuda, q, thresholds, memory);
     }
   }
-  importance_cpu().quantile({*plan, q, thresholds, workspace});
+  importance_cpu().quantile({*plan, q, thresholds, memory});
   return PP_OK;
 }
 
-size_t pp_output_magnitude_workspace(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r) {
-  if constexpr (kCuda) {
-    if (is_cuda(device)) return M < 1 || N < 1 || r < 1 ? 0 : cuda::output_magnitude_workspace(M, N);
-  }
-  if (device == nullptr || device->type != PP_CPU || dtype != PP_FLOAT32 || M < 1 || N < 1 || r < 1) return 0;
-  return output_magnitude_cpu_workspace(M, N, r);
-}
-
-pp_status pp_output_magnitude(const pp_device* device, pp_dtype dtype, int64_t M, int64_t N, int64_t r, const void* p,
-                              int64_t ldp, pp_activation activation, const void* q, int64_t ldq, const void* bias,
-                              const uint8_t* row_mask, double* sum, void* workspace, size_t workspace_bytes) {
+pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_activation activation, const pp_matrix* q,
+                              const pp_matrix* bias, const uint8_t* row_mask, double* sum) {
   Arguments arguments;
-  arguments.target(device, dtype);
-  arguments.at_least("M", M, 0);
-  arguments.at_least("N", N, 1);
-  arguments.at_least("r", r, 1);
-  arguments.leading("ldp", ldp, r);
-  arguments.leading("ldq", ldq, r);
+  if (!arguments.first(context, "p", p)) return arguments.status();
+  const pp_device& device = context->device;
+  const pp_dtype dtype = p->dtype;
+  const int64_t M = p->rows, r = p->cols;
+  arguments.matrix("q", q, dtype, Arguments::kAny, r);
+  if (!arguments.failed()) arguments.at_least("q.rows", q->rows, 1);
+  if (!arguments.failed() && bias != nullptr) arguments.matrix("bias", bias, dtype, 1, q->rows);
   arguments.activation("activation", activation);
-  if (M > 0) {
-    arguments.not_null("p", p);
-    arguments.not_null("q", q);
-  }
   arguments.not_null("sum", sum);
   if (arguments.failed()) return arguments.status();
-  arguments.workspace(workspace, workspace_bytes, pp_output_magnitude_workspace(device, dtype, M, N, r));
-  if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_supported(device, dtype);
+  const pp_status supported = check_supported(&device, dtype);
   if (supported != PP_OK) return supported;
+  const int64_t N = q->rows;
+  void* memory;
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::output_magnitude(*device, dtype, M, N, r, p, ldp, activation, q, ldq, bias, row_mask, sum, workspace);
+    if (is_cuda(&device)) {
+      const pp_status status = take_workspace(*context, M == 0 ? 0 : cuda::output_magnitude_workspace(M, N), &memory);
+      if (status != PP_OK) return status;
+      return cuda::output_magnitude(device, *p, activation, *q, bias, row_mask, sum, memory);
     }
   }
   if (M == 0) {
     *sum = 0.0;
     return PP_OK;
   }
-  importance_cpu().output_magnitude({M, N, r, static_cast<const float*>(p), ldp, activation, static_cast<const float*>(q), ldq,
-                                     static_cast<const float*>(bias), row_mask, sum, workspace});
+  const pp_status status = take_workspace(*context, output_magnitude_cpu_workspace(M, N, r), &memory);
+  if (status != PP_OK) return status;
+  importance_cpu().output_magnitude({M, N, r, static_cast<const float*>(p->data), p->ld, activation,
+                                     static_cast<const float*>(q->data), q->ld,
+                                     static_cast<const float*>(bias == nullptr ? nullptr : bias->data), row_mask, sum, memory});
   return PP_OK;
 }

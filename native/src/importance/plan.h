@@ -1,6 +1,5 @@
 // What an importance plan holds on the host: segments ordered by module, cut into work items of a fixed size.
-#ifndef PRUNEPEFT_IMPORTANCE_PLAN_H
-#define PRUNEPEFT_IMPORTANCE_PLAN_H
+#pragma once
 
 #include <vector>
 
@@ -44,5 +43,3 @@ struct pp_importance_plan {
   /** The tables in device memory of a plan for a CUDA device, else null. */
   prunepeft::cuda::ImportancePlan* cuda;
 };
-
-#endif

@@ -3,72 +3,74 @@
 
 #include <atomic>
 #include <cinttypes>
-#include <cstdio>
 #include <new>
 
 #include "core/arguments.h"
-#include "core/dropout.h"
 #include "core/status.h"
 #include "cuda/availability.h"
-#include "linear/linear_cpu.h"
-#include "linear/linear_cuda.h"
-#include "linear/path.h"
+#include "core/context.h"
+#include "linear/cpu/linear_cpu.h"
+#include "linear/cuda/linear_cuda.h"
+#include "linear/cuda/path.h"
+#include "linear/lora.h"
+#include "linear/modules.h"
 #include "linear/plan.h"
 
 namespace prunepeft {
 namespace {
 std::atomic<int> forced_path{cuda::kChosenPath};
 
-void check_branches(Arguments& arguments, const pp_linear& linear, const pp_linear_branch* branches, int32_t count, int64_t M,
-                    bool forward) {
-  arguments.at_least("branch_count", count, 0);
-  arguments.at_most("branch_count", count, kMostBranches);
-  if (count > 0) arguments.not_null("branches", branches);
-  for (int32_t i = 0; i < count && !arguments.failed(); ++i) {
-    const pp_linear_branch& branch = branches[i];
-    char name[48];
-    const auto field = [&](const char* of) {
-      std::snprintf(name, sizeof name, "branches[%d].%s", static_cast<int>(i), of);
-      return name;
-    };
-    arguments.at_least(field("rank"), branch.rank, 1);
-    arguments.leading(field("lds"), branch.lds, branch.rank);
-    arguments.leading(field("lda"), branch.lda, linear.K);
-    if (forward) {
-      arguments.leading(field("ldb"), branch.ldb, branch.rank);
-      arguments.at_least(field("columns"), branch.columns, 1);
-      arguments.at_most(field("columns"), branch.columns, linear.N);
-      arguments.at_least(field("first_column"), branch.first_column, 0);
-      arguments.at_most(field("first_column"), branch.first_column, linear.N - branch.columns);
-    }
-    if (M > 0) {
-      arguments.not_null(field("s"), branch.s);
-      arguments.not_null(field("a"), branch.a);
-      if (forward) arguments.not_null(field("b"), branch.b);
-    }
-  }
-}
-
-/** What both directions check, M and the plan first. */
-void check_call(Arguments& arguments, const pp_device* device, const pp_linear* linear, int64_t M,
-                const pp_linear_branch* branches, int32_t count, const pp_dropout* dropout, bool forward) {
+/** What both directions check; `in` and `out` are as wide as the plan says. */
+void check_call(Arguments& arguments, const pp_context* context, const pp_linear* linear, const pp_matrix* in,
+                const pp_matrix* out, const pp_lora_module* modules, int32_t count, bool forward) {
+  arguments.context(context);
   arguments.not_null("linear", linear);
   if (arguments.failed()) return;
-  arguments.target(device, linear->dtype);
-  if (arguments.failed()) return;
-  arguments.require(device->type == linear->device_type, "device->type must be the plan's, %d, got %d",
-                    static_cast<int>(linear->device_type), static_cast<int>(device->type));
-  arguments.at_least("M", M, 0);
-  check_branches(arguments, *linear, branches, count, M, forward);
-  check_dropout(arguments, dropout, M, linear->K);
+  const pp_device& device = context->device;
+  arguments.require(device.type == linear->device_type && (device.type == PP_CPU || device.index == linear->device_index),
+                    "context->device must be the plan's (type %d, index %d), got type %d, index %d",
+                    static_cast<int>(linear->device_type), static_cast<int>(linear->device_index),
+                    static_cast<int>(device.type), static_cast<int>(device.index));
+  const int64_t N = linear->N, K = linear->K;
+  if (!arguments.matrix(forward ? "x" : "dy", in, linear->dtype, Arguments::kAny, forward ? K : N)) return;
+  if (!arguments.matrix(forward ? "y" : "dx", out, linear->dtype, in->rows, forward ? N : K)) return;
+  const unsigned use = forward ? kReadsA | kReadsB | kTakesS | kDrops : kReadsA | kTakesDs | kDrops;
+  check_modules(arguments, {device, linear->dtype, in->rows, K, N, use}, modules, count);
 }
 
-bool sound(const pp_linear* linear, int64_t M, const pp_linear_branch* branches, int32_t count) {
-  if (linear == nullptr || M < 1 || count < 0 || count > kMostBranches || (count > 0 && branches == nullptr)) return false;
-  for (int32_t n = 0; n < count; ++n) {
-    if (branches[n].rank < 1 || branches[n].columns < 0) return false;
-  }
+/** Whether the fused kernels of CUDA take all modules: they are on all rows, and drop alike. */
+bool fuses(const Runs& runs, int64_t M) {
+  if (!runs.is_whole(M)) return false;
+  for (int32_t i = 1; i < (runs.count == 0 ? 0 : runs.of[0].count); ++i)
+    if (!drop_alike(runs.of[0].of[0]->dropout, runs.of[0].of[i]->dropout)) return false;
   return true;
+}
+
+/** The modules of a run for the kernels, from its first row on. */
+struct Branches {
+  std::array<LoraBranch, kMostBranches> of;
+  int32_t count = 0;
+  Branches(const Run* run, pp_matrix pp_lora_module::*narrow, bool on_cpu) {
+    for (; run != nullptr && count < run->count; ++count)
+      of[count] = make_branch(*run->of[count], run->of[count]->*narrow, run->first_row, on_cpu);
+  }
+};
+
+/** Calls `call(first_row, rows, run)` for each run of rows, and for those between that have no modules: run is null there. */
+template <class Call>
+pp_status for_rows(const Runs& runs, int64_t M, Call call) {
+  int64_t row = 0;
+  for (int32_t r = 0; r <= runs.count; ++r) {
+    const int64_t next = r < runs.count ? runs.of[r].first_row : M;
+    pp_status status = next > row ? call(row, next - row, nullptr) : PP_OK;
+    row = next;
+    if (status == PP_OK && r < runs.count) {
+      status = call(row, runs.of[r].rows, &runs.of[r]);
+      row += runs.of[r].rows;
+    }
+    if (status != PP_OK) return status;
+  }
+  return PP_OK;
 }
 
 }  // namespace
@@ -84,22 +86,24 @@ int pp_internal_forced_linear_path(void) {
   return forced_path;
 }
 
-pp_status pp_linear_create(const pp_device* device, pp_dtype dtype, int64_t N, int64_t K, const void* w, int64_t ldw,
-                           const void* bias, pp_linear** linear) {
+pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear) {
   Arguments arguments;
-  arguments.target(device, dtype);
-  arguments.at_least("N", N, 1);
-  arguments.at_least("K", K, 1);
-  arguments.leading("ldw", ldw, K);
+  arguments.context(context);
   arguments.not_null("w", w);
   arguments.not_null("linear", linear);
+  if (arguments.failed() || !arguments.matrix("w", w, w->dtype, Arguments::kAny, Arguments::kAny)) return arguments.status();
+  arguments.at_least("w.rows", w->rows, 1);
+  if (bias != nullptr) arguments.matrix("bias", bias, w->dtype, 1, w->rows);
   if (arguments.failed()) return arguments.status();
-  const pp_status supported = check_trainable(device, dtype);
+  const pp_device& device = context->device;
+  const pp_status supported = check_trainable(&device, w->dtype);
   if (supported != PP_OK) return supported;
-  pp_linear* made = new (std::nothrow) pp_linear{device->type, device->index, dtype, N, K, w, ldw, bias, {}, {}, {}};
-  if (made == nullptr || (device->type == PP_CPU && !linear_cpu_prepare(*made))) {
+  pp_linear* made = new (std::nothrow)
+      pp_linear{device.type, device.index, w->dtype, w->rows, w->cols, w->data, w->ld, bias == nullptr ? nullptr : bias->data,
+                {},          {},           {}};
+  if (made == nullptr || (device.type == PP_CPU && !linear_cpu_prepare(*made))) {
     delete made;
-    return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, N, K);
+    return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, w->rows, w->cols);
   }
   *linear = made;
   return PP_OK;
@@ -110,63 +114,62 @@ void pp_linear_destroy(pp_linear* linear) {
   delete linear;
 }
 
-size_t pp_linear_forward_workspace(const pp_linear* linear, int64_t M, const pp_linear_branch* branches, int32_t branch_count) {
-  if (!sound(linear, M, branches, branch_count)) return 0;
-  if constexpr (kCuda) {
-    if (linear->device_type == PP_CUDA) return cuda::linear_forward_workspace(*linear, M, branches, branch_count);
-  }
-  return linear_forward_cpu_workspace(*linear, M, branches, branch_count);
-}
-
-pp_status pp_linear_forward(const pp_device* device, const pp_linear* linear, int64_t M, const void* x, int64_t ldx,
-                            const pp_linear_branch* branches, int32_t branch_count, const pp_dropout* dropout, void* y,
-                            int64_t ldy, void* workspace, size_t workspace_bytes) {
+pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, const pp_matrix* x,
+                            const pp_lora_module* modules, int32_t count, const pp_matrix* y) {
   Arguments arguments;
-  check_call(arguments, device, linear, M, branches, branch_count, dropout, true);
-  if (arguments.failed()) return arguments.status();
-  arguments.leading("ldx", ldx, linear->K);
-  arguments.leading("ldy", ldy, linear->N);
-  if (M > 0) {
-    arguments.not_null("x", x);
-    arguments.not_null("y", y);
-  }
-  arguments.workspace(workspace, workspace_bytes, pp_linear_forward_workspace(linear, M, branches, branch_count));
-  if (arguments.failed() || M == 0) return arguments.status();
+  check_call(arguments, context, linear, x, y, modules, count, true);
+  if (arguments.failed() || x->rows == 0) return arguments.status();
+  const Runs runs(modules, count);
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::linear_forward(*device, *linear, M, x, ldx, branches, branch_count, make_spec(dropout), y, ldy, workspace);
+    if (is_cuda(&context->device)) {
+      const bool whole = fuses(runs, x->rows);
+      const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
+      const LoraBranch* const of = branches.of.data();
+      void* memory;
+      pp_status status =
+          take_workspace(*context, cuda::linear_forward_workspace(*linear, x->rows, of, branches.count), &memory);
+      if (status == PP_OK) status = cuda::linear_forward(context->device, *linear, *x, of, branches.count, *y, memory);
+      if (status == PP_OK && !whole) status = lora_down(*context, *x, modules, count);
+      if (status == PP_OK && !whole) status = lora_up(*context, modules, count, *y, true);
+      return status;
     }
   }
-  linear_cpu(linear->dtype).forward({linear, M, x, ldx, branches, branch_count, make_mask(dropout), y, ldy, workspace});
-  return PP_OK;
+  return for_rows(runs, x->rows, [&](int64_t row, int64_t rows, const Run* run) {
+    const Branches branches(run, &pp_lora_module::s, true);
+    void* memory;
+    const pp_status status =
+        take_workspace(*context, linear_forward_cpu_workspace(*linear, rows, branches.of.data(), branches.count), &memory);
+    if (status == PP_OK)
+      linear_cpu(linear->dtype)
+          .forward(
+              {linear, rows, element(*x, row), x->ld, branches.of.data(), branches.count, element(*y, row), y->ld, memory});
+    return status;
+  });
 }
 
-size_t pp_linear_grad_input_workspace(const pp_linear* linear, int64_t M, const pp_linear_branch* branches,
-                                      int32_t branch_count) {
-  if (!sound(linear, M, branches, branch_count)) return 0;
-  if (linear->device_type == PP_CUDA) return 0;
-  return linear_grad_input_cpu_workspace(*linear, M, branches, branch_count);
-}
-
-pp_status pp_linear_grad_input(const pp_device* device, const pp_linear* linear, int64_t M, const void* dy, int64_t lddy,
-                               const pp_linear_branch* branches, int32_t branch_count, const pp_dropout* dropout, void* dx,
-                               int64_t lddx, void* workspace, size_t workspace_bytes) {
+pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linear, const pp_matrix* dy,
+                               const pp_lora_module* modules, int32_t count, const pp_matrix* dx) {
   Arguments arguments;
-  check_call(arguments, device, linear, M, branches, branch_count, dropout, false);
-  if (arguments.failed()) return arguments.status();
-  arguments.leading("lddy", lddy, linear->N);
-  arguments.leading("lddx", lddx, linear->K);
-  if (M > 0) {
-    arguments.not_null("dy", dy);
-    arguments.not_null("dx", dx);
-  }
-  arguments.workspace(workspace, workspace_bytes, pp_linear_grad_input_workspace(linear, M, branches, branch_count));
-  if (arguments.failed() || M == 0) return arguments.status();
+  check_call(arguments, context, linear, dy, dx, modules, count, false);
+  if (arguments.failed() || dy->rows == 0) return arguments.status();
+  const Runs runs(modules, count);
   if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      return cuda::linear_grad_input(*device, *linear, M, dy, lddy, branches, branch_count, make_spec(dropout), dx, lddx);
+    if (is_cuda(&context->device)) {
+      const bool whole = fuses(runs, dy->rows);
+      const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
+      const pp_status status = cuda::linear_grad_input(context->device, *linear, *dy, branches.of.data(), branches.count, *dx);
+      return status != PP_OK || whole ? status : lora_grad_input(*context, modules, count, *dx, true);
     }
   }
-  linear_cpu(linear->dtype).grad_input({linear, M, dy, lddy, branches, branch_count, make_mask(dropout), dx, lddx, workspace});
-  return PP_OK;
+  return for_rows(runs, dy->rows, [&](int64_t row, int64_t rows, const Run* run) {
+    const Branches branches(run, &pp_lora_module::ds, true);
+    void* memory;
+    const pp_status status =
+        take_workspace(*context, linear_grad_input_cpu_workspace(*linear, rows, branches.of.data(), branches.count), &memory);
+    if (status == PP_OK)
+      linear_cpu(linear->dtype)
+          .grad_input(
+              {linear, rows, element(*dy, row), dy->ld, branches.of.data(), branches.count, element(*dx, row), dx->ld, memory});
+    return status;
+  });
 }

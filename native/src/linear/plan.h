@@ -1,7 +1,6 @@
 // What a prepared linear holds. On the CPU: W packed for both directions and a padded copy of the bias. On CUDA: the caller's
 // pointers.
-#ifndef PRUNEPEFT_LINEAR_PLAN_H
-#define PRUNEPEFT_LINEAR_PLAN_H
+#pragma once
 
 #include "prunepeft/linear.h"
 
@@ -19,5 +18,3 @@ struct pp_linear {
   float* backward;
   float* padded_bias;
 };
-
-#endif

@@ -1,5 +1,4 @@
 // The adapter functions on CUDA buffers against float64.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/adapter.h"
 
 #include "device_test.h"
@@ -46,7 +45,7 @@ struct Weights {
         down_bias(dtype, 1, c.m, {1, 0}, Content::kRandom),
         up(dtype, c.K, c.m, c.placement, Content::kRandom),
         up_bias(dtype, 1, c.K, {c.placement.offset, 0}, Content::kRandom),
-        adapter{down.data(), down.ld(), down_bias.data(), up.data(), up.ld(), up_bias.data(), c.activation} {}
+        adapter{down.view(), down_bias.view(), up.view(), up_bias.view(), c.activation} {}
 };
 
 /** `in_place`: out is the buffer of h. `shared`: v and h are one buffer. */
@@ -71,9 +70,9 @@ void test_forward(pp_dtype dtype, const Case& c, bool in_place, bool shared) {
              std::vector<double> residual;
              for (int64_t i = 0; i < c.M; i++)
                for (int64_t k = 0; k < c.K; k++) residual.push_back(h(i, k));
-             const Workspace workspace(pp_adapter_forward_workspace(&kDevice, dtype, c.M, c.K, c.m));
-             expect_ok(pp_adapter_forward(&kDevice, dtype, c.M, c.K, c.m, v.data(), v.ld(), h.data(), h.ld(), &w.adapter,
-                                          z.data(), z.ld(), out.data(), out.ld(), workspace.data(), workspace.bytes()));
+             const Context context;
+             const pp_matrix from = v.view(), residual_of = h.view(), kept = z.view(), to = out.view();
+             expect_ok(pp_adapter_forward(context, &from, &residual_of, &w.adapter, &kept, &to));
              z.download();
              out.download();
              expect_close("z", z, expected_z, tolerance(dtype));
@@ -129,12 +128,10 @@ void test_backward(pp_dtype dtype, const Case& c, bool accumulate, bool with_dv)
     add_if(accumulate, &expected_down_bias, down_bias);
     add_if(accumulate, &expected_up, up);
     add_if(accumulate, &expected_up_bias, up_bias);
-    const pp_adapter_gradients gradients = {down.data<float>(), down.ld(), down_bias.data<float>(),
-                                            up.data<float>(),   up.ld(),   up_bias.data<float>()};
-    const Workspace workspace(pp_adapter_backward_workspace(&kDevice, dtype, c.M, c.K, c.m));
-    expect_ok(pp_adapter_backward(&kDevice, dtype, c.M, c.K, c.m, dout.data(), dout.ld(), v.data(), v.ld(), z.data(), z.ld(),
-                                  &w.adapter, &gradients, accumulate, with_dv ? dv.data() : nullptr, dv.ld(), workspace.data(),
-                                  workspace.bytes()));
+    const pp_adapter_gradients gradients = {down.view(), down_bias.view(), up.view(), up_bias.view()};
+    const Context context;
+    const pp_matrix from = dout.view(), input = v.view(), kept = z.view(), to = dv.view();
+    expect_ok(pp_adapter_backward(context, &from, &input, &kept, &w.adapter, &gradients, accumulate, with_dv ? &to : nullptr));
     std::vector<unsigned char> bytes;
     const auto check = [&](const char* what, Matrix& got, const Reference& expected, double limit) {
       got.download();
@@ -156,12 +153,11 @@ void test_no_rows(pp_dtype dtype) {
   const Weights w(dtype, c);
   Matrix down(PP_FLOAT32, c.m, c.K, c.placement, Content::kRandom), down_bias(PP_FLOAT32, 1, c.m, {}, Content::kRandom);
   Matrix up(PP_FLOAT32, c.K, c.m, c.placement, Content::kRandom), up_bias(PP_FLOAT32, 1, c.K, {}, Content::kRandom);
-  const pp_adapter_gradients gradients = {down.data<float>(), down.ld(), down_bias.data<float>(),
-                                          up.data<float>(),   up.ld(),   up_bias.data<float>()};
-  expect_ok(pp_adapter_forward(&kDevice, dtype, 0, c.K, c.m, nullptr, c.K, nullptr, c.K, &w.adapter, nullptr, c.m, nullptr, c.K,
-                               nullptr, 0));
-  expect_ok(pp_adapter_backward(&kDevice, dtype, 0, c.K, c.m, nullptr, c.K, nullptr, c.K, nullptr, c.m, &w.adapter, &gradients,
-                                0, nullptr, c.K, nullptr, 0));
+  const pp_adapter_gradients gradients = {down.view(), down_bias.view(), up.view(), up_bias.view()};
+  const pp_context no_workspace = {kDevice, nullptr};
+  const pp_matrix wide = {nullptr, 0, c.K, c.K, dtype}, z = {nullptr, 0, c.m, c.m, dtype};
+  expect_ok(pp_adapter_forward(&no_workspace, &wide, &wide, &w.adapter, &z, &wide));
+  expect_ok(pp_adapter_backward(&no_workspace, &wide, &wide, &z, &w.adapter, &gradients, 0, &wide));
   for (Matrix* gradient : {&down, &down_bias, &up, &up_bias}) {
     const std::vector<unsigned char> before = gradient->bytes();
     gradient->download();

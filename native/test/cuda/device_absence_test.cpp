@@ -1,9 +1,9 @@
 // What is said where no device can be used: no driver, one that is too old, no device, one that is too old.
-// SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 #include <cstring>
 
-#include "prunepeft/lora.h"
+#include "prunepeft/device.h"
+#include "prunepeft/linear.h"
 #include "simt.h"
 
 namespace {
@@ -25,8 +25,15 @@ constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
 
 /** A kernel's call on a device. */
 pp_status call(const pp_device& device) {
-  float s[1] = {}, b[1] = {}, y[1] = {};
-  return pp_lora_up(&device, PP_FLOAT32, 1, 1, 1, s, 1, b, 1, y, 1, 1, nullptr, 0);
+  const pp_context context = {device, nullptr};
+  float values[3] = {};
+  const auto element = [&](int i) { return pp_matrix{&values[i], 1, 1, 1, PP_FLOAT32}; };
+  pp_lora_module module = {};
+  module.b = element(0);
+  module.rows = 1;
+  module.s = element(1);
+  const pp_matrix y = element(2);
+  return pp_lora_up(&context, &module, 1, &y, 1);
 }
 
 void no_devices(const char* reason) {

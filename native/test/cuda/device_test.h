@@ -1,6 +1,5 @@
 // For tests of CUDA code that run in the emulator and, unchanged, on a device: matrices in device memory whose padding is
 // watched, float64 references, and runs repeated in several orders of threads that must give the same bits.
-// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #if defined(PRUNEPEFT_EMULATED)
@@ -9,6 +8,9 @@
 #include <cuda_runtime_api.h>
 #endif
 
+#include <errno.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstdarg>
 #include <cstdint>
@@ -16,16 +18,21 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "../given_dropout.h"
+#include "../seed.h"
+#include "core/context.h"
 #include "float16.h"
 #include "prunepeft/device.h"
 
 namespace device_test {
+constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
+
 inline int failures = 0;
 inline std::string current_case;
 
@@ -77,13 +84,29 @@ inline double tolerance(pp_dtype dtype) {
 
 inline std::mt19937_64 random_bits;
 
-/** A matrix in double. */
+/** A sum in float64, and how large it would be were its terms independent: what cancels leaves the terms' roundings. */
+class Sum {
+ public:
+  Sum(double value = 0) : value_(value), squares_(value * value) {}
+  Sum& operator+=(double term) {
+    value_ += term;
+    squares_ += term * term;
+    return *this;
+  }
+  operator double() const { return value_; }
+  double squared_size() const { return std::max(value_ * value_, squares_); }
+
+ private:
+  double value_, squares_;
+};
+
+/** A matrix in float64. */
 struct Reference {
   int64_t rows, columns;
-  std::vector<double> values;
+  std::vector<Sum> values;
   Reference(int64_t r, int64_t c) : rows(r), columns(c), values(static_cast<size_t>(r * c)) {}
-  double& operator()(int64_t i, int64_t j) { return values[static_cast<size_t>(i * columns + j)]; }
-  double operator()(int64_t i, int64_t j) const { return values[static_cast<size_t>(i * columns + j)]; }
+  Sum& operator()(int64_t i, int64_t j) { return values[static_cast<size_t>(i * columns + j)]; }
+  const Sum& operator()(int64_t i, int64_t j) const { return values[static_cast<size_t>(i * columns + j)]; }
 };
 
 enum class Content { kRandom, kUnwritten };
@@ -131,6 +154,13 @@ class Matrix {
   template <class T = void>
   T* data() const {
     return static_cast<T*>(at(0, 0));
+  }
+  /** As calls take it, whether they read or write it; of all columns, or of the first ones alone. */
+  pp_matrix view() const {
+    return view(columns_);
+  }
+  pp_matrix view(int64_t columns) const {
+    return {data(), rows_, columns, ld_, dtype_};
   }
 
   /** The element as the host last knew it. */
@@ -215,69 +245,70 @@ class Matrix {
   void* device_ = nullptr;
 };
 
-/** Sets all bits (NaN) on a device. In the emulator fresh memory counts as unwritten, which finds more. */
-inline void poison(void* memory, size_t bytes) {
-#if defined(PRUNEPEFT_EMULATED)
-  static_cast<void>(memory), static_cast<void>(bytes);
-#else
-  check_cuda(cudaMemset(memory, 0xff, bytes));
-#endif
-}
-
-/** Memory for a call, at an odd address, poisoned. */
-class Workspace {
+/** In which calls run. By itself each gets exactly the workspace that it asks for, which nobody has written yet. */
+class Context {
  public:
-  explicit Workspace(size_t bytes) : bytes_(bytes) {
-    check_cuda(cudaMalloc(&memory_, bytes + 1));
-    poison(memory_, bytes + 1);
+  explicit Context(const pp_device& device = kDevice, bool exact_workspaces = true) : context_{device, nullptr} {
+    pp_internal_exact_workspaces(exact_workspaces);
+    expect_ok(pp_workspace_create(&device, &context_.workspace));
   }
-  ~Workspace() { cudaFree(memory_); }
-  Workspace(const Workspace&) = delete;
-  void* data() const { return static_cast<char*>(memory_) + 1; }
-  size_t bytes() const { return bytes_; }
+  ~Context() { pp_workspace_destroy(context_.workspace); }
+  Context(const Context&) = delete;
+  operator const pp_context*() const { return &context_; }
+  pp_workspace* workspace() const { return context_.workspace; }
 
  private:
-  size_t bytes_;
-  void* memory_ = nullptr;
+  pp_context context_;
 };
 
-inline void expect_close(const char* what, const Matrix& got, const Reference& reference, double limit) {
+/** Of rows and first columns of a matrix, by their norm. */
+inline void expect_close(const char* what, const Matrix& got, const Reference& reference, double limit, int64_t first_row,
+                         int64_t rows, int64_t columns) {
   double error = 0, norm = 0;
-  for (int64_t i = 0; i < reference.rows; i++)
-    for (int64_t j = 0; j < reference.columns; j++) {
+  for (int64_t i = first_row; i < first_row + rows; i++)
+    for (int64_t j = 0; j < columns; j++) {
       const double difference = got(i, j) - reference(i, j);
       error += difference * difference;
-      norm += reference(i, j) * reference(i, j);
+      norm += reference(i, j).squared_size();
     }
   error = std::sqrt(error) / std::sqrt(norm > 0 ? norm : 1);
   if (!(error <= limit)) report("%s is %.3g from its reference, at most %.3g is allowed", what, error, limit);
 }
 
+inline void expect_close(const char* what, const Matrix& got, const Reference& reference, double limit) {
+  expect_close(what, got, reference, limit, 0, reference.rows, reference.columns);
+}
+
 /** Which of its runs a case is in. */
 inline int run_of_case = 0;
 
-/** Names the mask of `dropout`: in the first run of a case and every second after it by value, in others in device memory. */
+/** In every second run of a case it gives dropout's step and micro-batch in device memory, in others by value. */
 class DeviceDropout {
  public:
-  explicit DeviceDropout(const pp_dropout& dropout) : dropout_(dropout) {
-    if (run_of_case % 2 == 0) return;
-    const uint32_t counter[] = {dropout.step, dropout.micro_batch};
-    check_cuda(cudaMalloc(&counter_, sizeof counter));
-    check_cuda(cudaMemcpy(counter_, counter, sizeof counter, cudaMemcpyHostToDevice));
-    dropout_ = GivenDropout::counted(dropout, static_cast<uint32_t*>(counter_));
+  pp_dropout operator()(const pp_dropout& dropout) {
+    if (run_of_case % 2 == 0) return dropout;
+    const std::pair<uint32_t, uint32_t> counter = {dropout.step, dropout.micro_batch};
+    void*& memory = counters_[counter];
+    if (memory == nullptr) {
+      const uint32_t values[] = {counter.first, counter.second};
+      check_cuda(cudaMalloc(&memory, sizeof values));
+      check_cuda(cudaMemcpy(memory, values, sizeof values, cudaMemcpyHostToDevice));
+    }
+    return GivenDropout::counted(dropout, static_cast<uint32_t*>(memory));
   }
-  ~DeviceDropout() { cudaFree(counter_); }
+  DeviceDropout() = default;
+  ~DeviceDropout() {
+    for (const auto& [counter, memory] : counters_) cudaFree(memory);
+  }
   DeviceDropout(const DeviceDropout&) = delete;
-  const pp_dropout* get() const { return &dropout_; }
 
  private:
-  pp_dropout dropout_;
-  void* counter_ = nullptr;
+  std::map<std::pair<uint32_t, uint32_t>, void*> counters_;
 };
 
 /**
- * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks. It
- * returns the bytes of its results, which must be the same each time.
+ * Runs `body` several times, from the same random state but, in the emulator, in different orders of threads and blocks; both
+ * follow from the run's seed (seed.h). It returns the bytes of its results, which must be the same each time.
  */
 inline std::vector<unsigned char> run_case(const std::string& case_name,
                                            const std::function<std::vector<unsigned char>()>& body, int runs = 3) {
@@ -286,9 +317,9 @@ inline std::vector<unsigned char> run_case(const std::string& case_name,
   const int failures_before = failures;
   for (int run = 0; run < runs && failures == failures_before; run++) {
     run_of_case = run;
-    random_bits.seed(std::hash<std::string>()(case_name));
+    random_bits.seed(check::seed() + check::hash(case_name));
 #if defined(PRUNEPEFT_EMULATED)
-    simt::set_seed(static_cast<uint64_t>(run) * 7919 + case_name.size());
+    simt::set_seed(check::seed() + static_cast<uint64_t>(run) * 7919 + case_name.size());
 #endif
     const std::vector<unsigned char> bytes = body();
     if (emulator_fault()) return {};
@@ -303,14 +334,12 @@ inline void append(std::vector<unsigned char>* bytes, const Matrix& matrix) {
 }
 
 inline int finish() {
-  printf("%s\n", failures == 0 ? "passed" : "FAILED");
+  printf("%s, seed %llu\n", failures == 0 ? "passed" : "FAILED", static_cast<unsigned long long>(check::seed()));
+  if (failures != 0) {
+    printf("run again: PRUNEPEFT_TEST_SEED=%llu %s\n", static_cast<unsigned long long>(check::seed()), program_invocation_name);
+  }
   return failures != 0;
 }
 
-constexpr pp_device kDevice = {PP_CUDA, 0, nullptr};
 constexpr pp_dtype kDtypes[] = {PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16};
-
-/** Aligned rows; aligned base but rows not; base and rows off by less than a vector; rows far apart, aligned to 8 bytes only.
- */
-constexpr Placement kPlacements[] = {{0, 0}, {0, 3}, {1, 5}, {0, 8}};
 }  // namespace device_test

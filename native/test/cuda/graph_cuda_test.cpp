@@ -1,16 +1,12 @@
-// Recorded work on CUDA streams: launches give the bits of direct calls, a spoilt recording leaves a stream that works.
-// SPDX-License-Identifier: Apache-2.0
+// Recorded work on CUDA streams: launches give the bits of direct calls, also once the workspace has grown; a spoilt recording
+// leaves a stream that works.
+#include "linear_operands.h"
 #include "prunepeft/graph.h"
-
-#include <algorithm>
-
-#include "device_test.h"
-#include "prunepeft/lora.h"
 
 using namespace device_test;
 
 namespace {
-constexpr int64_t kM = 70, kK = 72, kN = 40, kRank = 8;
+const Case kCase = {70, 72, 40, {{8, 0, 40, 0, 70, 0.3f}}};
 
 /** Its own stream, freed with it. */
 struct Stream {
@@ -20,34 +16,50 @@ struct Stream {
   Stream(const Stream&) = delete;
 };
 
-/** S = x Aᵀ, then y += S Bᵀ. */
-struct Lora {
-  Matrix x{PP_FLOAT32, kM, kK, {}, Content::kRandom}, a{PP_FLOAT32, kRank, kK, {}, Content::kRandom},
-      b{PP_FLOAT32, kN, kRank, {}, Content::kRandom}, s{PP_FLOAT32, kM, kRank, {}, Content::kUnwritten},
-      y{PP_FLOAT32, kM, kN, {}, Content::kRandom};
-  Workspace workspace{std::max(pp_lora_down_workspace(&kDevice, PP_FLOAT32, kM, kK, kRank),
-                               pp_lora_up_workspace(&kDevice, PP_FLOAT32, kM, kN, kRank))};
+/** Forward and backward pass of a LoRA module: S, y, dS, dB, dA, dX. */
+struct Step {
+  Operands operands{PP_FLOAT32, kCase, Call::kNone};
 
-  void run(const pp_device& device, const pp_dropout* dropout = nullptr) {
-    const pp_lora_branch branch = {a.data(), a.ld(), kRank, 1, 0, s.data(), s.ld(), nullptr, 0};
-    expect_ok(pp_lora_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, dropout, nullptr, 0, workspace.data(),
-                           workspace.bytes()));
-    expect_ok(pp_lora_up(&device, PP_FLOAT32, kM, kN, kRank, s.data(), s.ld(), b.data(), b.ld(), y.data(), y.ld(), 1,
-                         workspace.data(), workspace.bytes()));
+  pp_status run(const pp_context* context) {
+    for (const Call call : {Call::kDown, Call::kUp, Call::kGradUp, Call::kGradDown, Call::kGradInput}) {
+      const bool adds = call == Call::kUp || call == Call::kGradInput;
+      const pp_status status = make_call(call, context, nullptr, operands.wide(), operands.modules, adds);
+      if (status != PP_OK) return status;
+    }
+    return PP_OK;
+  }
+  /** At a step by value, as `operands` have it; or at that of the counter in device memory. */
+  void set_dropout(uint32_t step, uint32_t micro_batch, const void* counter = nullptr) {
+    pp_dropout& dropout = operands.given[0];
+    dropout = operands.dropouts[0];
+    dropout.step = step;
+    dropout.micro_batch = micro_batch;
+    if (counter != nullptr) dropout = GivenDropout::counted(dropout, static_cast<const uint32_t*>(counter));
   }
   std::vector<unsigned char> result(const pp_device& device) {
     expect_ok(pp_synchronize(&device));
-    y.download();
-    std::vector<unsigned char> bytes;
-    append(&bytes, y);
-    return bytes;
+    return operands.read();
   }
 };
 
-pp_graph* record(const pp_device& device, Lora* lora) {
+/** Two steps that begin with the same contents. */
+struct Twins {
+  const std::mt19937_64 state = random_bits;
+  Step launched;
+  const bool again = (random_bits = state, true);
+  Step direct;
+};
+
+/** The workspace that a step needs is made beforehand. */
+void make_room(const Context& context) {
+  constexpr size_t kEnough = size_t{1} << 20;
+  expect_ok(pp_workspace_reserve(context.workspace(), kEnough));
+}
+
+pp_graph* record(const pp_device& device, const Context& context, Step* step) {
   pp_graph* graph = nullptr;
   expect_ok(pp_graph_begin(&device));
-  lora->run(device);
+  expect_ok(step->run(context));
   expect_ok(pp_graph_end(&device, &graph));
   return graph;
 }
@@ -55,100 +67,102 @@ pp_graph* record(const pp_device& device, Lora* lora) {
 void test_launches_do_what_direct_calls_do() {
   current_case = "launches";
   Stream stream;
-  Lora lora;
-  const auto before = lora.result(stream.device);
-  pp_graph* const graph = record(stream.device, &lora);
-  expect(lora.result(stream.device) == before, "recording has carried the calls out");
+  const Context context(stream.device, false), of_direct(kDevice, false);
+  make_room(context);
+  Twins steps;
+  const auto before = steps.launched.result(stream.device);
+  pp_graph* const graph = record(stream.device, context, &steps.launched);
+  expect(steps.launched.result(stream.device) == before, "recording has carried the calls out");
   expect_ok(pp_graph_launch(&stream.device, graph));
   expect_ok(pp_graph_launch(&kDevice, graph));  // the default stream can launch, though not record
-  const auto launched = lora.result(stream.device);
+  expect_ok(steps.direct.run(of_direct));
+  expect_ok(steps.direct.run(of_direct));
+  const auto launched = steps.launched.result(stream.device);
   expect(launched != before, "a launch has done nothing");
-  // Another x in the same place, from the y of before.
-  Lora direct;
-  for (int64_t i = 0; i < kM; i++) {
-    for (int64_t k = 0; k < kK; k++) {
-      lora.x.set(i, k, static_cast<float>(-0.5 * direct.x(i, k)));
-      direct.x.set(i, k, static_cast<float>(lora.x(i, k)));
-    }
-    for (int64_t n = 0; n < kN; n++) lora.y.set(i, n, static_cast<float>(direct.y(i, n)));
+  expect(launched == steps.direct.result(kDevice), "launches give other bits than direct calls");
+  // Another x in the same place.
+  for (Step* step : {&steps.launched, &steps.direct}) {
+    Matrix& x = step->operands.x;
+    for (int64_t i = 0; i < kCase.M; i++)
+      for (int64_t k = 0; k < kCase.K; k++) x.set(i, k, static_cast<float>(-0.5 * x(i, k)));
+    x.upload();
   }
-  for (int64_t n = 0; n < kN; n++)
-    for (int64_t r = 0; r < kRank; r++) lora.b.set(n, r, static_cast<float>(direct.b(n, r)));
-  for (int64_t r = 0; r < kRank; r++)
-    for (int64_t k = 0; k < kK; k++) lora.a.set(r, k, static_cast<float>(direct.a(r, k)));
-  for (Matrix* matrix : {&lora.x, &lora.y, &lora.a, &lora.b, &direct.x}) matrix->upload();
   expect_ok(pp_graph_launch(&stream.device, graph));
-  direct.run(kDevice);
-  expect(lora.result(stream.device) == direct.result(kDevice), "a launch gives other bits than a direct call");
+  expect_ok(steps.direct.run(of_direct));
+  expect(steps.launched.result(stream.device) == steps.direct.result(kDevice), "a launch gives other bits than a direct call");
   pp_graph_destroy(graph);
   emulator_fault();
 }
 
-/** Forward and backward pass under dropout: S, y, dS, dB, dA, dX. */
-struct Step {
-  Lora lora;
-  Matrix dy{PP_FLOAT32, kM, kN, {}, Content::kRandom}, ds{PP_FLOAT32, kM, kRank, {}, Content::kUnwritten},
-      db{PP_FLOAT32, kN, kRank, {}, Content::kUnwritten}, da{PP_FLOAT32, kRank, kK, {}, Content::kUnwritten},
-      dx{PP_FLOAT32, kM, kK, {}, Content::kRandom};
-  Workspace workspace{std::max(pp_lora_grad_up_workspace(&kDevice, PP_FLOAT32, kM, kN, kRank),
-                               pp_lora_grad_down_workspace(&kDevice, PP_FLOAT32, kM, kK, kRank))};
-
-  void run(const pp_device& device, const pp_dropout& dropout) {
-    lora.run(device, &dropout);
-    const Matrix &s = lora.s, &b = lora.b, &x = lora.x;
-    expect_ok(pp_lora_grad_up(&device, PP_FLOAT32, kM, kN, kRank, dy.data(), dy.ld(), b.data(), b.ld(), s.data(), s.ld(), 1,
-                              ds.data(), ds.ld(), db.data<float>(), db.ld(), 0, workspace.data(), workspace.bytes()));
-    const pp_lora_branch branch = {lora.a.data(), lora.a.ld(), kRank, 1, 0, ds.data(), ds.ld(), da.data<float>(), da.ld()};
-    expect_ok(pp_lora_grad_down(&device, PP_FLOAT32, kM, kK, x.data(), x.ld(), &branch, 1, &dropout, 0, workspace.data(),
-                                workspace.bytes()));
-    expect_ok(pp_lora_grad_input(&device, PP_FLOAT32, kM, kK, &branch, 1, &dropout, dx.data(), dx.ld(), 1, nullptr, 0));
-  }
-  std::vector<unsigned char> result(const pp_device& device) {
-    std::vector<unsigned char> bytes = lora.result(device);
-    for (Matrix* matrix : {&lora.s, &ds, &db, &da, &dx}) {
-      matrix->download();
-      append(&bytes, *matrix);
-    }
-    return bytes;
-  }
-};
-
 void test_a_launch_draws_the_mask_of_the_step_in_memory() {
   current_case = "dropout's step in memory";
   Stream stream;
-  const auto random_state = random_bits;
-  Step launched;
-  random_bits = random_state;
-  Step direct;
-  const pp_dropout dropout = {0.3f, 0, 0, 99, nullptr};
+  const Context context(stream.device, false), of_direct(kDevice, false);
+  make_room(context);
+  Twins steps;
   void* counter = nullptr;
   check_cuda(cudaMalloc(&counter, 2 * sizeof(uint32_t)));
-  pp_graph* graph = nullptr;
-  expect_ok(pp_graph_begin(&stream.device));
-  launched.run(stream.device, GivenDropout::counted(dropout, static_cast<uint32_t*>(counter)));
-  expect_ok(pp_graph_end(&stream.device, &graph));
+  steps.launched.set_dropout(0, 0, counter);
+  pp_graph* const graph = record(stream.device, context, &steps.launched);
   std::vector<unsigned char> s_before;
   for (const uint32_t turn : {0u, 1u, 2u, 3u}) {
     const uint32_t at[] = {turn / 2, turn % 2};  // each of the two moves on once without the other
     check_cuda(cudaMemcpy(counter, at, sizeof at, cudaMemcpyHostToDevice));
     expect_ok(pp_graph_launch(&stream.device, graph));
-    pp_dropout named = dropout;
-    named.step = at[0];
-    named.micro_batch = at[1];
-    direct.run(kDevice, named);
-    expect(launched.result(stream.device) == direct.result(kDevice), "a launch gives other bits than the step by value");
-    expect(direct.lora.s.bytes() != s_before, "another step or micro-batch draws the same mask");
-    s_before = direct.lora.s.bytes();
+    steps.direct.set_dropout(at[0], at[1]);
+    expect_ok(steps.direct.run(of_direct));
+    expect(steps.launched.result(stream.device) == steps.direct.result(kDevice),
+           "a launch gives other bits than the step by value");
+    const std::vector<unsigned char>& s = steps.direct.operands.s[0]->bytes();
+    expect(s != s_before, "another step or micro-batch draws the same mask");
+    s_before = s;
   }
   pp_graph_destroy(graph);
   cudaFree(counter);
   emulator_fault();
 }
 
+void test_a_workspace_grows_under_a_graph() {
+  current_case = "a workspace that grows";
+  Stream stream;
+  const Context context(stream.device, false), of_direct(kDevice, false);
+  Twins steps;
+  expect(pp_workspace_bytes(context.workspace()) == 0, "a workspace is empty at first");
+  pp_graph* graph = nullptr;
+  expect_ok(pp_graph_begin(&stream.device));
+  const auto refused = [](pp_status status) {
+    expect(status == PP_INVALID_ARGUMENT, "a workspace grew while a graph was recorded");
+    expect(strstr(pp_last_error(), "the workspace has 0 bytes and would have to grow to ") != nullptr, pp_last_error());
+    expect(strstr(pp_last_error(), "make the call, or pp_workspace_reserve, once before") != nullptr, pp_last_error());
+  };
+  refused(steps.launched.run(context));
+  refused(pp_workspace_reserve(context.workspace(), 1));
+  expect_ok(pp_graph_end(&stream.device, &graph));  // the refusal does not spoil the recording
+  pp_graph_destroy(graph);
+  expect_ok(steps.launched.run(context));
+  expect_ok(steps.direct.run(of_direct));
+  const size_t bytes = pp_workspace_bytes(context.workspace());
+  expect(bytes > 0, "a call takes what it needs");
+  graph = record(stream.device, context, &steps.launched);
+  expect(pp_workspace_bytes(context.workspace()) == bytes, "a call again needs no more");
+  expect_ok(pp_workspace_reserve(context.workspace(), bytes + 1));
+  expect(pp_workspace_bytes(context.workspace()) > 2 * bytes, "what was there is kept");
+  expect_ok(pp_graph_launch(&stream.device, graph));
+  expect_ok(steps.direct.run(of_direct));
+  expect(steps.launched.result(stream.device) == steps.direct.result(kDevice), "a graph of before gives other bits");
+  expect_ok(steps.launched.run(context));
+  expect_ok(steps.direct.run(of_direct));
+  expect(steps.launched.result(stream.device) == steps.direct.result(kDevice), "the new memory gives other bits");
+  pp_graph_destroy(graph);
+  emulator_fault();
+}
+
 void test_a_spoilt_recording_leaves_a_stream_that_works() {
   current_case = "a spoilt recording";
   Stream stream;
-  Lora lora;
+  const Context context(stream.device, false);
+  make_room(context);
+  Step step;
   expect_ok(pp_graph_begin(&stream.device));
   void* memory = nullptr;
   expect(pp_allocate(&stream.device, 64, &memory) == PP_DEVICE_ERROR, "memory was allocated while a graph was recorded");
@@ -156,7 +170,7 @@ void test_a_spoilt_recording_leaves_a_stream_that_works() {
   expect(pp_graph_end(&stream.device, &graph) == PP_DEVICE_ERROR && graph == nullptr, "a spoilt recording was taken");
   expect(strstr(pp_last_error(), "recording a graph: ") != nullptr, pp_last_error());
   expect(pp_graph_end(&stream.device, &graph) == PP_DEVICE_ERROR, "a recording ended that was not begun");
-  graph = record(stream.device, &lora);
+  graph = record(stream.device, context, &step);
   expect_ok(pp_graph_launch(&stream.device, graph));
   expect_ok(pp_synchronize(&stream.device));
   pp_graph_destroy(graph);
@@ -174,8 +188,10 @@ void test_what_cannot_record_is_named() {
   refuses(pp_graph_begin(&cpu), PP_UNSUPPORTED, "device->type is PP_CPU");
   refuses(pp_graph_launch(&kDevice, nullptr), PP_INVALID_ARGUMENT, "graph must not be null");
   Stream stream;
-  Lora lora;
-  pp_graph* const graph = record(stream.device, &lora);
+  const Context context(stream.device, false);
+  make_room(context);
+  Step step;
+  pp_graph* const graph = record(stream.device, context, &step);
   const pp_device other = {PP_CUDA, 3, nullptr};
   refuses(pp_graph_launch(&other, graph), PP_INVALID_ARGUMENT, "device->index must be the graph's, 0, got 3");
   pp_graph_destroy(graph);
@@ -186,6 +202,7 @@ void test_what_cannot_record_is_named() {
 int main() {
   test_launches_do_what_direct_calls_do();
   test_a_launch_draws_the_mask_of_the_step_in_memory();
+  test_a_workspace_grows_under_a_graph();
   test_a_spoilt_recording_leaves_a_stream_that_works();
   test_what_cannot_record_is_named();
   return finish();

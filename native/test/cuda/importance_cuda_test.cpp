@@ -1,5 +1,4 @@
 // Importance, quantiles and the output magnitude on CUDA buffers against float64.
-// SPDX-License-Identifier: Apache-2.0
 #include "prunepeft/importance.h"
 
 #include <algorithm>
@@ -65,7 +64,8 @@ struct Segments {
 struct Plan {
   pp_importance_plan* plan = nullptr;
   Plan(pp_dtype dtype, const Segments& segments) {
-    expect_ok(pp_importance_plan_create(&kDevice, dtype, segments.table.data(), static_cast<int64_t>(segments.count()),
+    const pp_context context = {kDevice, nullptr};
+    expect_ok(pp_importance_plan_create(&context, dtype, segments.table.data(), static_cast<int64_t>(segments.count()),
                                         kModules, kGroups, &plan));
   }
   ~Plan() { pp_importance_plan_destroy(plan); }
@@ -126,9 +126,8 @@ void test_statistics(pp_dtype dtype, pp_dtype zero_dtype, bool with_thresholds) 
     const std::vector<float> thresholds = {0.5f, 1.0f, 0.1f, 0.25f, 9.0f};
     const DeviceArray<float> device_thresholds(thresholds);
     const DeviceArray<double> table(kModules * PP_STATISTICS);
-    const Workspace workspace(pp_importance_workspace(plan.plan));
-    expect_ok(pp_importance(&kDevice, plan.plan, zero_dtype, with_thresholds ? device_thresholds.data : nullptr, table.data,
-                            workspace.data(), workspace.bytes()));
+    const Context context;
+    expect_ok(pp_importance(context, plan.plan, zero_dtype, with_thresholds ? device_thresholds.data : nullptr, table.data));
     const std::vector<double> got = table.read();
     const std::vector<double> expected = reference_statistics(segments, zero_dtype, with_thresholds ? &thresholds : nullptr);
     for (int32_t m = 0; m < kModules; m++)
@@ -148,8 +147,8 @@ void test_quantile(pp_dtype dtype, double q) {
     const Segments segments(dtype);
     const Plan plan(dtype, segments);
     const DeviceArray<float> thresholds(kGroups);
-    const Workspace workspace(pp_importance_workspace(plan.plan));
-    expect_ok(pp_importance_quantile(&kDevice, plan.plan, q, thresholds.data, workspace.data(), workspace.bytes()));
+    const Context context;
+    expect_ok(pp_importance_quantile(context, plan.plan, q, thresholds.data));
     const std::vector<float> got = thresholds.read();
     for (int32_t group = 0; group < kGroups; group++) {
       std::vector<double> weights;
@@ -176,15 +175,15 @@ void test_nan() {
     w.upload();
     const pp_segment segment = {w.data(), nullptr, 5, 0, 0};
     pp_importance_plan* plan = nullptr;
-    expect_ok(pp_importance_plan_create(&kDevice, PP_FLOAT32, &segment, 1, 1, 1, &plan));
-    const Workspace workspace(pp_importance_workspace(plan));
+    const Context context;
+    expect_ok(pp_importance_plan_create(context, PP_FLOAT32, &segment, 1, 1, 1, &plan));
     const DeviceArray<float> threshold(1);
     const DeviceArray<double> table(PP_STATISTICS);
-    expect_ok(pp_importance_quantile(&kDevice, plan, 0.75, threshold.data, workspace.data(), workspace.bytes()));
+    expect_ok(pp_importance_quantile(context, plan, 0.75, threshold.data));
     expect(threshold.read()[0] == INFINITY, "infinity ranks below NaN");
-    expect_ok(pp_importance_quantile(&kDevice, plan, 1, threshold.data, workspace.data(), workspace.bytes()));
+    expect_ok(pp_importance_quantile(context, plan, 1, threshold.data));
     expect(std::isnan(threshold.read()[0]), "NaN ranks last");
-    expect_ok(pp_importance(&kDevice, plan, PP_FLOAT16, nullptr, table.data, workspace.data(), workspace.bytes()));
+    expect_ok(pp_importance(context, plan, PP_FLOAT16, nullptr, table.data));
     const std::vector<double> sums = table.read();
     expect(std::isnan(sums[PP_SUM_W2]) && sums[PP_NONZERO] == 5, "NaN enters sums and is not zero");
     pp_importance_plan_destroy(plan);
@@ -221,10 +220,10 @@ void test_magnitude(pp_dtype dtype, const MagnitudeCase& c) {
         if (!c.with_mask || mask[static_cast<size_t>(i)] != 0) expected += std::fabs(v);
       }
     const DeviceArray<double> sum(1);
-    const Workspace workspace(pp_output_magnitude_workspace(&kDevice, dtype, c.M, c.N, c.r));
-    expect_ok(pp_output_magnitude(&kDevice, dtype, c.M, c.N, c.r, p.data(), p.ld(), c.activation, q.data(), q.ld(),
-                                  c.with_bias ? bias.data() : nullptr, c.with_mask ? device_mask.data : nullptr, sum.data,
-                                  workspace.data(), workspace.bytes()));
+    const Context context;
+    const pp_matrix left = p.view(), right = q.view(), added = bias.view();
+    expect_ok(pp_output_magnitude(context, &left, c.activation, &right, c.with_bias ? &added : nullptr,
+                                  c.with_mask ? device_mask.data : nullptr, sum.data));
     const std::vector<double> got = sum.read();
     if (!(std::fabs(got[0] - expected) <= tolerance(dtype) * expected)) report("%.9g, not %.9g", got[0], expected);
     return bytes_of(got);

@@ -1,6 +1,5 @@
 // Not a part of anything: the compile gate (cmake/CudaResources.cmake) must refuse it. An accumulator is written between two
 // products of one group, so that ptxas has the second wait for the first.
-// SPDX-License-Identifier: Apache-2.0
 #include "cuda/ptx.cuh"
 
 namespace prunepeft::cuda {

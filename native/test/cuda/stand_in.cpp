@@ -1,6 +1,6 @@
 // libprunepeft with its CUDA code emulated, as a shared library: a device for tests of what lies above the C interface, on
 // buffers of any allocator. PRUNEPEFT_EMULATED_DRIVER (as 12040), PRUNEPEFT_EMULATED_DEVICES and PRUNEPEFT_EMULATED_CAPABILITY
-// (its first number) in the environment make it another machine. SPDX-License-Identifier: Apache-2.0
+// (its first number) in the environment make it another machine.
 #include <cstdlib>
 
 #include "simt.h"

@@ -1,6 +1,5 @@
 // core/tile_registers.h over the emulator.
-#ifndef PRUNEPEFT_TEST_TILES_EMULATED_REGISTERS_H
-#define PRUNEPEFT_TEST_TILES_EMULATED_REGISTERS_H
+#pragma once
 
 #include "core/inline.h"
 #include "tiles/emulator.h"
@@ -34,5 +33,3 @@ static PP_INLINE void tile_multiply_pairs() {
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft
-
-#endif

@@ -1,7 +1,6 @@
 // Tile registers in plain C++: AMX-TILE and AMX-BF16 as the processor's manual describes them, for machines without. Every
 // thread has registers of its own. What the processor would refuse ends the program with a message.
-#ifndef PRUNEPEFT_TEST_TILES_EMULATOR_H
-#define PRUNEPEFT_TEST_TILES_EMULATOR_H
+#pragma once
 
 #include <stdint.h>
 
@@ -24,5 +23,3 @@ int64_t configured();
 
 }  // namespace emulated
 }  // namespace prunepeft
-
-#endif

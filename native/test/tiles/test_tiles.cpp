@@ -121,24 +121,24 @@ TEST(the_linear_runs_in_tiles_and_releases_them) {
   Matrix x = Matrix::random(M, K, PP_BFLOAT16), y = Matrix::empty(M, N, PP_BFLOAT16), w = Matrix::random(N, K, PP_BFLOAT16);
   const Matrix a = Matrix::random(r, K), b = Matrix::random(N, r);
   Matrix s = Matrix::empty(M, r);
-  const pp_linear_branch branch{a.data(), a.ld(), b.data(), b.ld(), r, 0, N, 1.0f, 0, s.data(), s.ld()};
+  const pp_matrix x_view = x.view(), y_view = y.view(), w_view = w.view();
+  pp_lora_module module = {};
+  module.a = a.view();
+  module.b = b.view();
+  module.rows = M;
+  module.scale = 1;
+  module.s = module.ds = s.view();
   pp_linear* linear = nullptr;
-  CHECK_EQUAL(pp_linear_create(&kCpu, PP_BFLOAT16, N, K, w.data(), w.ld(), nullptr, &linear), PP_OK);
-  Workspace forward(pp_linear_forward_workspace(linear, M, &branch, 1));
-  Workspace backward(pp_linear_grad_input_workspace(linear, M, &branch, 1));
+  CHECK_EQUAL(pp_linear_create(Context(), &w_view, nullptr, &linear), PP_OK);
   const int32_t threads_before = pp_num_threads();
   for (const int32_t threads : {1, 3}) {
     pp_set_num_threads(threads);
     // Blocks of 16 rows, columns and pairs. Of r, one of each.
     int64_t before = emulated::multiplications();
-    CHECK_EQUAL(pp_linear_forward(&kCpu, linear, M, x.data(), x.ld(), &branch, 1, nullptr, y.data(), y.ld(), forward.data(),
-                                  forward.size()),
-                PP_OK);
+    CHECK_EQUAL(pp_linear_forward(Context(), linear, &x_view, &module, 1, &y_view), PP_OK);
     CHECK_EQUAL(emulated::multiplications() - before, M / 16 * (N / 16 * (K / 32 + 1) + K / 32));
     before = emulated::multiplications();
-    CHECK_EQUAL(pp_linear_grad_input(&kCpu, linear, M, y.data(), y.ld(), &branch, 1, nullptr, x.data(), x.ld(), backward.data(),
-                                     backward.size()),
-                PP_OK);
+    CHECK_EQUAL(pp_linear_grad_input(Context(), linear, &y_view, &module, 1, &x_view), PP_OK);
     CHECK_EQUAL(emulated::multiplications() - before, M / 16 * (K / 16 * (N / 32 + 1)));
     CHECK_EQUAL(emulated::configured(), 0);
   }

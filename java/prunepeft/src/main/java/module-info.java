@@ -15,6 +15,9 @@ module org.prunepeft {
   requires com.fasterxml.jackson.datatype.jdk8;
   requires com.google.protobuf;
   requires java.xml;
+  // Annotations of generated builders, for the compiler alone.
+  requires static io.soabase.recordbuilder.core;
+  requires static java.compiler;
   requires org.bytedeco.cuda;
   requires org.bytedeco.openblas;
   requires org.slf4j;

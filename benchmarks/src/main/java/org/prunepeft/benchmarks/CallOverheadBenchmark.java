@@ -16,15 +16,16 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Encoding;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Kernels;
-import org.prunepeft.kernels.LoraBranch;
-import org.prunepeft.kernels.LoraKernels;
+import org.prunepeft.kernels.Linear;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.kernels.LoraPass;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.kernels.Workspace;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
-import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.LinearOp;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -41,7 +42,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
 
   private PointerScope scope;
   private Tape tape;
-  private Workspace workspace;
+  private Context context;
   private Tensor x;
   private FrozenWeight linear;
   private Tensor a;
@@ -56,7 +57,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
     begin();
     scope = new PointerScope();
     tape = new Tape();
-    workspace = new Workspace();
+    context = new Context(Device.cpu());
     x = random(1, ROWS, COLS);
     linear = new FrozenWeight(random(1, COLS, COLS), null);
     a = random(1, RANK, COLS);
@@ -64,7 +65,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
     input = Torch.matrix(x);
     Tensor product = ComputeDevice.CPU.emptyMatrix(ROWS, RANK);
     s = Torch.matrix(product);
-    LoraKernels.down(Device.cpu(), input, branches(), null, null, workspace);
+    Linear.down(context, input, passes());
     requireSame("S", x.mm(a.t()), product);
     Encoding encoding = new Encoding(new int[128], new int[128]);
     examples =
@@ -73,7 +74,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
 
   @TearDown
   public void tearDown() {
-    workspace.close();
+    context.close();
     tape.close();
     scope.close();
   }
@@ -95,7 +96,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   /** A kernel with its checks and structs: S = x Aᵀ. */
   @Benchmark
   public Matrix fusedKernel() {
-    LoraKernels.down(Device.cpu(), input, branches(), null, null, workspace);
+    Linear.down(context, input, passes());
     return s;
   }
 
@@ -104,9 +105,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   public long fusedOperation() {
     try (PointerScope call = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
-      return LoraLinear.apply(
-              tape, x, linear, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
-          .address();
+      return LinearOp.apply(tape, x, linear, List.of(new LoraModule<>(a, b, 1)), null).address();
     }
   }
 
@@ -125,7 +124,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
     return Batch.of(examples, batch);
   }
 
-  private List<LoraBranch> branches() {
-    return List.of(new LoraBranch(Torch.matrix(a), 1, 0, s, null));
+  private List<LoraPass> passes() {
+    return List.of(new LoraPass(new LoraModule<>(Torch.matrix(a), null, 1), s));
   }
 }

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
@@ -51,13 +52,13 @@ final class EagerModules implements Insertions {
   }
 
   @Override
-  public Tensor linear(FrozenLinear linear, Tensor x) {
+  public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
     if (linear.parts().stream().noneMatch(part -> hasLora(part.path()))) {
-      return Insertions.super.linear(linear, x);
+      return y;
     }
     List<Tensor> projections = new ArrayList<>();
     for (FrozenLinear.Part part : linear.parts()) {
-      projections.add(projection(linear, part, x));
+      projections.add(projection(part, x, y.narrow(1, part.firstRow(), part.rows())));
     }
     return projections.size() == 1
         ? projections.get(0)
@@ -68,10 +69,7 @@ final class EagerModules implements Insertions {
     return weights.containsKey(path + ".lora_A.weight");
   }
 
-  private Tensor projection(FrozenLinear linear, FrozenLinear.Part part, Tensor x) {
-    Tensor weight = linear.weight().narrow(0, part.firstRow(), part.rows());
-    Tensor bias = linear.bias().narrow(0, part.firstRow(), part.rows());
-    Tensor y = torch.linear(x, weight, new TensorOptional(bias));
+  private Tensor projection(FrozenLinear.Part part, Tensor x, Tensor y) {
     if (!hasLora(part.path())) {
       return y;
     }
@@ -82,10 +80,10 @@ final class EagerModules implements Insertions {
   }
 
   @Override
-  public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+  public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     String path = "encoder.layer." + layer + ".output.adapter.";
     Tensor down = weights.get(path + "adapter_down.0.weight");
-    if (down == null) {
+    if (block != Block.FEED_FORWARD || down == null) {
       return h;
     }
     Tensor v = norm.apply(h.add(input));

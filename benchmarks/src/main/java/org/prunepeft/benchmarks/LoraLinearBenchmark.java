@@ -17,8 +17,9 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.torch.FrozenWeight;
-import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.LinearOp;
 import org.prunepeft.torch.Tape;
 
 /**
@@ -30,7 +31,7 @@ import org.prunepeft.torch.Tape;
 @State(Scope.Benchmark)
 public class LoraLinearBenchmark extends TorchBenchmark {
   private static final float SCALE = 0.5f;
-  private static final int MODULE = 7;
+  private static final int MASK = 7;
 
   /**
    * Tokens x inputs x outputs, rank: MiniLM's attention, RoBERTa-large's, a small batch, MiniLM's
@@ -83,7 +84,6 @@ public class LoraLinearBenchmark extends TorchBenchmark {
   private Tensor a;
   private Tensor b;
   private Tensor dy;
-  private List<LoraLinear.Branch> branches;
   private int step;
 
   @Setup
@@ -102,13 +102,6 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     xRounded = rounded(x.detach()).set_requires_grad(true);
     dyRounded = rounded(dy);
     linearRounded = new FrozenWeight(rounded(weight), rounded(bias));
-    branches = List.of(new LoraLinear.Branch(a, b, SCALE, MODULE, 0));
-    try (NoGradGuard guard = new NoGradGuard()) {
-      wideX = torch.zeros(size.m, size.k + size.r);
-      wideX.narrow(1, 0, size.k).copy_(x);
-      wideW = torch.zeros(size.n, size.k + size.r);
-      wideW.narrow(1, 0, size.k).copy_(weight);
-    }
     check(size);
   }
 
@@ -134,14 +127,14 @@ public class LoraLinearBenchmark extends TorchBenchmark {
       Tensor da = takeGradient(a);
       Tensor db = takeGradient(b);
 
-      Tensor fused = LoraLinear.apply(tape, x, linear, branches, mask(0), null);
+      Tensor fused = LinearOp.apply(tape, x, linear, modules(0), null);
       requireSame("y of ours", expected, fused);
       backward(fused, dy);
       requireSame("dX of ours", dx, takeGradient(x));
       requireSame("dA of ours", da, takeGradient(a));
       requireSame("dB of ours", db, takeGradient(b));
 
-      Tensor inBf16 = LoraLinear.apply(tape, xRounded, linearRounded, branches, mask(0), null);
+      Tensor inBf16 = LinearOp.apply(tape, xRounded, linearRounded, modules(0), null);
       requireSame("y in bfloat16", expected, inBf16, ROUNDED);
       backward(inBf16, dyRounded);
       requireSame("dX in bfloat16", dx, takeGradient(xRounded), ROUNDED);
@@ -156,8 +149,6 @@ public class LoraLinearBenchmark extends TorchBenchmark {
         Tensor[] expectedGradients = {dx, da, db};
         Forward forward = addmm(dropped);
         check("addmm", expected, forward, expectedGradients, addmmBackward(dropped, forward));
-        forward = bordered(dropped);
-        check("bordered", expected, forward, expectedGradients, borderedBackward(dropped, forward));
         forward = panels(dropped);
         check("panels", expected, forward, expectedGradients, panelsBackward(dropped, forward));
       }
@@ -183,19 +174,18 @@ public class LoraLinearBenchmark extends TorchBenchmark {
         FrozenWeight nothing = new FrozenWeight(torch.zeros(size.k, size.k), null)) {
       Tensor identity = torch.eye(size.k);
       Tensor ones = torch.ones(size.m, size.k);
-      return LoraLinear.apply(
-              tape,
-              ones,
-              nothing,
-              List.of(new LoraLinear.Branch(identity, identity, 1, MODULE, 0)),
-              mask(0),
-              null)
-          .clone();
+      LoraModule<Tensor> module = new LoraModule<>(identity, identity, 0, null, 1, mask(0));
+      return LinearOp.apply(tape, ones, nothing, List.of(module), null).clone();
     }
   }
 
   private Dropout mask(int number) {
-    return dropout == 0 ? null : new Dropout(dropout, 1, number, 0);
+    return dropout == 0 ? null : new Dropout(dropout, 1, MASK, number, 0);
+  }
+
+  /** The module as it is in a step. */
+  private List<LoraModule<Tensor>> modules(int number) {
+    return List.of(new LoraModule<>(a, b, 0, null, SCALE, mask(number)));
   }
 
   // Frozen.
@@ -246,7 +236,7 @@ public class LoraLinearBenchmark extends TorchBenchmark {
   }
 
   private Tensor oursFrozen() {
-    return LoraLinear.apply(tape, x, linear, List.of(), null, null);
+    return LinearOp.apply(tape, x, linear, List.of(), null);
   }
 
   // Ours.
@@ -274,7 +264,7 @@ public class LoraLinearBenchmark extends TorchBenchmark {
   }
 
   private Tensor ours() {
-    return LoraLinear.apply(tape, x, linear, branches, mask(step++), null);
+    return LinearOp.apply(tape, x, linear, modules(step++), null);
   }
 
   // Ours, in bfloat16.
@@ -301,7 +291,7 @@ public class LoraLinearBenchmark extends TorchBenchmark {
   }
 
   private Tensor oursBf16() {
-    return LoraLinear.apply(tape, xRounded, linearRounded, branches, mask(step++), null);
+    return LinearOp.apply(tape, xRounded, linearRounded, modules(step++), null);
   }
 
   // LibTorch's operations.
@@ -382,51 +372,6 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     Tensor dx = dy.mm(weight);
     addTo(dx, ds, dropped);
     return new Tensor[] {dx, da, db};
-  }
-
-  // Bordered: W and B in one operand, x and S in one buffer, so that one product makes y.
-
-  /** x [M,K+r] with room for S beside it, and W with B beside it [N,K+r]. */
-  private Tensor wideX;
-
-  private Tensor wideW;
-
-  @Benchmark
-  public long borderedForward() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      return bordered(dropNative()).y.address();
-    }
-  }
-
-  @Benchmark
-  public long borderedBoth() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      Dropped dropped = dropNative();
-      return borderedBackward(dropped, bordered(dropped))[0].address();
-    }
-  }
-
-  /** x lies in its wide buffer before; B is copied to its place, since each step changes it. */
-  private Forward bordered(Dropped dropped) {
-    long k = x.size(1);
-    long r = a.size(0);
-    Tensor s = wideX.narrow(1, k, r);
-    torch.mm_out(s, dropped.x, a.t());
-    s.mul_(new Scalar(SCALE));
-    wideW.narrow(1, k, r).copy_(b);
-    return new Forward(torch.linear(wideX, wideW, new TensorOptional(bias)), s);
-  }
-
-  /** dX and dS from one product. */
-  private Tensor[] borderedBackward(Dropped dropped, Forward forward) {
-    long k = x.size(1);
-    Tensor wide = dy.mm(wideW);
-    Tensor ds = wide.narrow(1, k, a.size(0)).mul_(new Scalar(SCALE));
-    Tensor dx = wide.narrow(1, 0, k);
-    addTo(dx, ds, dropped);
-    return new Tensor[] {dx, ds.t().mm(dropped.x), dy.t().mm(forward.s)};
   }
 
   /** dX += Dᵀ(dS A). */

@@ -10,8 +10,8 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Device;
-import org.prunepeft.kernels.Workspace;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.Torch;
@@ -31,7 +31,7 @@ public class ProductBenchmark extends TorchBenchmark {
   private Tensor right;
   private Tensor result;
   private FrozenWeight prepared;
-  private Workspace workspace;
+  private Context context;
 
   /** FLOP of a product. */
   static double flop(String product) {
@@ -52,7 +52,7 @@ public class ProductBenchmark extends TorchBenchmark {
     right = random(1, Long.parseLong(extents[2]), inner);
     result = ComputeDevice.CPU.emptyMatrix(left.size(0), right.size(0));
     prepared = new FrozenWeight(right, null);
-    workspace = new Workspace();
+    context = new Context(Device.cpu());
     ours();
     try (PointerScope temporary = new PointerScope()) {
       requireSame("the product", left.mm(right.t()), result);
@@ -62,7 +62,7 @@ public class ProductBenchmark extends TorchBenchmark {
   @TearDown
   public void tearDown() {
     prepared.close();
-    workspace.close();
+    context.close();
     scope.close();
   }
 
@@ -79,9 +79,8 @@ public class ProductBenchmark extends TorchBenchmark {
   public long ours() {
     try (PointerScope call = new PointerScope()) {
       prepared
-          .prepared()
-          .forward(
-              Device.cpu(), Torch.matrix(left), List.of(), null, Torch.matrix(result), workspace);
+          .prepared(context)
+          .forward(context, Torch.matrix(left), List.of(), Torch.matrix(result));
       return result.address();
     }
   }

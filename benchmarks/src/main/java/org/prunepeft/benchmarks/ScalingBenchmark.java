@@ -97,8 +97,7 @@ public class ScalingBenchmark extends TorchBenchmark {
         mask[i] = 1;
       }
       EncoderInput input = EncoderInput.of(ids, new long[ids.length], mask, rows, LENGTH);
-      modules.begin(
-          new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
+      modules.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step++, 0, null), null));
       Tensor x = encoder.layers(0, layers, encoder.embed(input), input, modules);
       Tensor loss = head.loss(head.logits(Head.pool(x, input)), head.targets(new double[rows]));
       loss.backward();

@@ -12,7 +12,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Activation;
-import org.prunepeft.torch.SerialAdapterOp;
+import org.prunepeft.torch.AdapterOp;
 import org.prunepeft.torch.Tape;
 
 /**
@@ -51,7 +51,7 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
   private Tensor upBias;
   private Tensor dout;
   private Tensor hidden;
-  private SerialAdapterOp.Weights weights;
+  private AdapterOp.Weights weights;
 
   @Setup
   public void setUp() {
@@ -67,7 +67,7 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
     upBias = parameter(1, shape.hidden);
     dout = random(1, shape.rows, shape.hidden);
     hidden = random(1, shape.rows, shape.bottleneck);
-    weights = new SerialAdapterOp.Weights(down, downBias, up, upBias, Activation.RELU);
+    weights = new AdapterOp.Weights(down, downBias, up, upBias, Activation.RELU);
     check();
   }
 
@@ -159,7 +159,7 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
   }
 
   private Tensor ours() {
-    return SerialAdapterOp.apply(tape, v, h, weights, null);
+    return AdapterOp.apply(tape, v, h, weights, null);
   }
 
   private Tensor eager() {

@@ -117,7 +117,6 @@ public final class Tables {
           "frozen, ms",
           "ours",
           "addmm_",
-          "bordered",
           "row panels",
           "eager",
           "eager ÷ ours",
@@ -125,9 +124,7 @@ public final class Tables {
           "limit",
           "ours over our frozen",
           "float32 ÷ bf16");
-      row(
-          "---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:",
-          "--:");
+      row("---", "---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:");
       for (String shape : values(type, "shape")) {
         Map<String, String> parameters = Map.of("shape", shape, "dropout", dropout);
         double limit = LoraLinearBenchmark.Shape.parse(shape).forwardLimit();
@@ -149,7 +146,6 @@ public final class Tables {
         milliseconds(frozen),
         over(ours, frozen),
         over(scores.apply("addmm"), frozen),
-        over(scores.apply("bordered"), frozen),
         over(scores.apply("panels"), frozen),
         over(eager, frozen),
         ratio(eager, ours),

@@ -130,12 +130,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     batches = new ArrayList<>();
     new Batches(examples, BATCH).shuffled(1, 1).forEach(batches::add);
     batches = batches.subList(0, STEPS);
-    LoraConfig lora =
-        new LoraConfig(
-            LoraConfig.DEFAULT.rank(),
-            LoraConfig.DEFAULT.alpha(),
-            loraDropout,
-            LoraConfig.DEFAULT.targets());
+    LoraConfig lora = LoraConfig.DEFAULT.withDropout(loraDropout);
     PeftConfig config = PeftConfig.of(lora, AdapterConfig.DEFAULT);
     ours =
         new PeftModules(
@@ -276,8 +271,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     for (Batch batch : batches) {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
-        ours.begin(
-            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
+        ours.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step++, 0, null), null));
         sum += train(loss(model, ours, oursHead, input, batch), oursOptimizers);
         count(counters, batch, input, true);
       } finally {
@@ -295,8 +289,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
       Batch batch = batches.get(i);
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = input(batch);
-        ours.begin(
-            new ForwardPass(tape, true, 1, step++, 0, null, input.rowMask(), input.tokens(), null));
+        ours.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step++, 0, null), null));
         Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, ours);
         Tensor last = encoder.layers(lowest(), encoder.config().layers(), x, input, ours);
         Tensor logits = oursHead.logits(Head.pool(last, input));

@@ -83,7 +83,9 @@ public final class AdapterImport {
       requireHead(trained, context.schema);
       ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
       Setup setup =
-          context.setup.toBuilder()
+          context
+              .setup
+              .with()
               .lora(modules.lora())
               .adapter(modules.adapter())
               .output(output)
@@ -104,9 +106,9 @@ public final class AdapterImport {
               + " does not say what its head looks at; if it is a linear layer over the mean of the"
               + " last hidden states of all real tokens, say --mean-pooled");
     }
-    Setup.Builder setup =
+    SetupBuilder setup =
         (exported ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class) : Setup.DEFAULT)
-            .toBuilder();
+            .with();
     if (source.model() != null || !exported) {
       setup.model(source.model() == null ? namedModel(files, config) : source.model());
     }
@@ -118,10 +120,7 @@ public final class AdapterImport {
     }
     Setup known = setup.build();
     if (source.maxLength() != null) {
-      known =
-          known.toBuilder()
-              .training(known.training().toBuilder().maxLength(source.maxLength()).build())
-              .build();
+      known = known.withTraining(known.training().withMaxLength(source.maxLength()));
     }
     Map<String, Object> origin =
         exported && source.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();
@@ -194,7 +193,7 @@ public final class AdapterImport {
       List<Filled> filled)
       throws IOException {
     List<Candidate> modules = filled.stream().map(Filled::module).toList();
-    Map<String, Object> config = new LinkedHashMap<>();
+    Map<String, Object> config = RunDirectory.formatted();
     config.put("command", "import");
     config.put("imported_from", source.toString());
     config.put("versions", Environment.versions());

@@ -141,11 +141,13 @@ public final class PrunePeft {
 
   private static PruningSettings pruning(SearchSettings settings, long budget, long seed) {
     return PruningSettings.of(budget)
-        .withRounds(settings.rounds())
-        .withSelection(settings.selection())
-        .withWeights(settings.weights())
-        .withReinitialise(settings.reinitialise())
-        .withSeed(seed);
+        .with()
+        .rounds(settings.rounds())
+        .selection(settings.selection())
+        .weights(settings.weights())
+        .reinitialise(settings.reinitialise())
+        .seed(seed)
+        .build();
   }
 
   private static SearchListener listener(ProgressListener progress) {

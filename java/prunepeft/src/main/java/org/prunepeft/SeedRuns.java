@@ -12,7 +12,7 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
 import org.prunepeft.files.RunDirectory;
-import org.prunepeft.kernels.MultiLoraKernels;
+import org.prunepeft.kernels.Linear;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.RunRecord;
@@ -108,10 +108,10 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       List<Long> seeds,
       ProgressListener progress,
       BiFunction<Setup, SharedEncoder, TrainOutcome> run) {
-    if (seeds.size() > MultiLoraKernels.MOST_ADAPTERS) {
+    if (seeds.size() > Linear.MOST_RUNS) {
       throw new IllegalArgumentException(
           "at most %d seeds are trained together, got %d; name fewer, or leave out --together"
-              .formatted(MultiLoraKernels.MOST_ADAPTERS, seeds.size()));
+              .formatted(Linear.MOST_RUNS, seeds.size()));
     }
     return inOneDirectory(
         setup,
@@ -141,7 +141,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       List<Setup> setups = new ArrayList<>();
       for (long seed : seeds) {
         Path own = directory == null ? null : directory.file("seed-" + seed);
-        setups.add(setup.toBuilder().seed(seed).output(own).build());
+        setups.add(setup.with().seed(seed).output(own).build());
       }
       SeedRuns runs = new SeedRuns(seeds, run.apply(setups));
       if (directory != null) {

@@ -116,7 +116,8 @@ public final class TrainedModel implements AutoCloseable {
     Setup setup = Setup.ofRun(directory.path());
     return load(
         directory,
-        setup.toBuilder()
+        setup
+            .with()
             .threads(threads == null ? setup.threads() : threads)
             .device(device == null ? setup.device() : device)
             .build());

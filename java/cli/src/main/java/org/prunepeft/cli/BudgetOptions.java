@@ -1,21 +1,23 @@
 package org.prunepeft.cli;
 
+import org.prunepeft.Budget;
+import org.prunepeft.SearchSettings;
 import org.prunepeft.settings.Budget;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** How many trainable parameters the modules may have: a share of the supernet's, or a number. */
+@OptionsOf(SearchSettings.class)
 final class BudgetOptions {
   private static final String SHARE = "--keep";
   private static final String PARAMETERS = "--budget";
 
   @Option(
       names = SHARE,
-      defaultValue = "0.5",
       paramLabel = "SHARE",
       description =
           "Share of the supernet's trainable parameters to keep (default: ${DEFAULT-VALUE}).")
-  private Double share;
+  private Double keep;
 
   @Option(
       names = PARAMETERS,
@@ -33,15 +35,15 @@ final class BudgetOptions {
     if (ConfigFile.isTyped(SHARE, command) && ConfigFile.isTyped(PARAMETERS, command)) {
       throw new IllegalArgumentException(
           "%s %s and %s %d both say how much to keep; leave one out"
-              .formatted(SHARE, share, PARAMETERS, parameters));
+              .formatted(SHARE, keep, PARAMETERS, parameters));
     }
     if (ConfigFile.isTypedInstead(SHARE, PARAMETERS, command)) {
       parameters = null;
     }
     if (parameters == null) {
-      return Budget.share(share);
+      return Budget.share(keep);
     }
-    share = null;
+    keep = null;
     return Budget.parameters(parameters);
   }
 
@@ -59,7 +61,7 @@ final class BudgetOptions {
                 .formatted(option, modules, option));
       }
     }
-    share = null;
+    keep = null;
     parameters = null;
   }
 }

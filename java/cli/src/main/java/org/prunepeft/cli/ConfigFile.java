@@ -81,7 +81,9 @@ final class ConfigFile implements IDefaultValueProvider {
 
   @Override
   public String defaultValue(ArgSpec argument) {
-    return argument instanceof OptionSpec option ? values.get(option) : null;
+    return argument instanceof OptionSpec option && values.containsKey(option)
+        ? values.get(option)
+        : new RecordOptions().defaultValue(argument);
   }
 
   /** The options of a command as they are set now, in the form that the constructor reads. */
@@ -107,6 +109,10 @@ final class ConfigFile implements IDefaultValueProvider {
     return isTyped(option.names()[0], command)
         || command.defaultValueProvider() instanceof ConfigFile file
             && file.values.containsKey(option);
+  }
+
+  static boolean isNamed(String option, CommandSpec command) {
+    return isNamed(command.findOption(option), command);
   }
 
   /** Whether an option is on the command line, which goes before what a file says. */

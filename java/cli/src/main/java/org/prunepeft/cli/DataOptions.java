@@ -1,21 +1,27 @@
 package org.prunepeft.cli;
 
 import java.nio.file.Path;
+import org.prunepeft.Setup;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Option;
 
 /** The model, the task and how many of its examples. */
+@OptionsOf({Setup.class, TrainingSettings.class})
 final class DataOptions {
+  static final String TASK = "--task";
+  static final String MAX_LENGTH = "--max-seq-length";
+
   @Option(
       names = {"--model", "--model-name-or-path"},
-      defaultValue = "minilm",
       description =
           "Pre-trained encoder: a name ('prunepeft models' lists them) or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
   String model;
 
   @Option(
-      names = {"--task", "--task-name"},
+      names = {TASK, "--task-name"},
       description =
-          "What to learn; see 'prunepeft tasks' (default: wordnet, unless a training file is named).")
+          "What to learn; see 'prunepeft tasks' (default: ${DEFAULT-VALUE}, unless a training file is named).")
   String task;
 
   @Option(
@@ -27,25 +33,31 @@ final class DataOptions {
   @Option(
       names = {"--train-examples", "--max-train-samples"},
       paramLabel = "N",
-      description = "Training examples (default: 4000; of files all).")
+      description = "Training examples (default: " + SplitSizes.TRAIN + "; of files all).")
   Integer trainExamples;
 
   @Option(
       names = {"--validation-examples", "--max-eval-samples"},
       paramLabel = "N",
       description =
-          "Validation examples: they choose the best epoch (default: 1000; of files all, or a tenth of the training file).")
+          "Validation examples: they choose the best epoch (default: "
+              + SplitSizes.VALIDATION
+              + "; of files all, or a tenth of the training file).")
   Integer validationExamples;
 
   @Option(
       names = {"--test-examples", "--max-predict-samples"},
       paramLabel = "N",
-      description = "Test examples (default: 2000; of files all, or a tenth of the training file).")
+      description =
+          "Test examples (default: "
+              + SplitSizes.TEST
+              + "; of files all, or a tenth of the training file).")
   Integer testExamples;
 
   @Option(
-      names = "--max-seq-length",
+      names = MAX_LENGTH,
       paramLabel = "TOKENS",
-      description = "Longer texts are cut (default: 128, or the most that the model takes).")
-  Integer maxLength;
+      description =
+          "Longer texts are cut (default: ${DEFAULT-VALUE}, or the most that the model takes).")
+  int maxLength;
 }

@@ -53,6 +53,7 @@ public final class Main implements Runnable {
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     commandLine.setUsageHelpWidth(100);
     commandLine.setUsageHelpAutoWidth(true);
+    commandLine.setDefaultValueProvider(new RecordOptions());
     commandLine.setExecutionExceptionHandler(Main::failed);
     return commandLine;
   }

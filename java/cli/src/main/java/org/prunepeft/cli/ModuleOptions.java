@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.Setup;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.AdapterConfigBuilder;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.NonLinearity;
 import org.prunepeft.settings.Setup;
@@ -14,34 +16,31 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** The modules that a layer gets, in the names of PEFT and AdapterHub. */
+@OptionsOf({LoraConfig.class, AdaLoraConfig.class, AdapterConfig.class})
 final class ModuleOptions {
   private static final String SIZE = "--adapter-size";
   private static final String FACTOR = "--reduction-factor";
 
   @Option(
       names = {"--lora-r", "--lora-rank"},
-      defaultValue = "32",
       paramLabel = "R",
       description = "Rank of LoRA; 0 leaves LoRA out (default: ${DEFAULT-VALUE}).")
   int rank;
 
   @Option(
       names = "--lora-alpha",
-      defaultValue = "32",
       paramLabel = "ALPHA",
       description = "The scale of LoRA is alpha / r (default: ${DEFAULT-VALUE}).")
   double alpha;
 
   @Option(
       names = "--lora-dropout",
-      defaultValue = "0.1",
       paramLabel = "P",
       description = "Dropout on LoRA's input (default: ${DEFAULT-VALUE}).")
   double dropout;
 
   @Option(
       names = "--target-modules",
-      defaultValue = "query,value",
       split = ",",
       paramLabel = "NAME",
       description =
@@ -52,7 +51,6 @@ final class ModuleOptions {
       names = "--use-rslora",
       arity = "0..1",
       fallbackValue = "true",
-      defaultValue = "false",
       paramLabel = "true|false",
       description = "The scale is alpha / √r: rank-stabilised LoRA.")
   boolean rsLora;
@@ -61,7 +59,6 @@ final class ModuleOptions {
       names = "--use-dora",
       arity = "0..1",
       fallbackValue = "true",
-      defaultValue = "false",
       paramLabel = "true|false",
       description = "Weight-decomposed LoRA: the magnitude of each output is trained apart.")
   boolean dora;
@@ -74,32 +71,28 @@ final class ModuleOptions {
       paramLabel = "true|false",
       description =
           "AdaLoRA: updates P·Λ·Q begin with --init-r singular values each and end with --target-r on average; --lora-r is not used.")
-  boolean adaLora;
+  boolean useAdaLora;
 
   @Option(
       names = "--init-r",
-      defaultValue = "12",
       paramLabel = "R",
       description = "AdaLoRA: rank of each update at the start (default: ${DEFAULT-VALUE}).")
   int initR;
 
   @Option(
       names = "--target-r",
-      defaultValue = "8",
       paramLabel = "R",
       description = "AdaLoRA: mean rank of the updates at the end (default: ${DEFAULT-VALUE}).")
   int targetR;
 
   @Option(
       names = "--tinit",
-      defaultValue = "0",
       paramLabel = "STEPS",
       description = "AdaLoRA: steps before ranks shrink (default: ${DEFAULT-VALUE}).")
   int tinit;
 
   @Option(
       names = "--tfinal",
-      defaultValue = "0",
       paramLabel = "STEPS",
       description =
           "AdaLoRA: last steps, in which ranks stay; only epochs from there on can be the best (default: ${DEFAULT-VALUE}).")
@@ -107,7 +100,6 @@ final class ModuleOptions {
 
   @Option(
       names = "--deltaT",
-      defaultValue = "1",
       paramLabel = "STEPS",
       description =
           "AdaLoRA: steps from one choice of ranks to the next (default: ${DEFAULT-VALUE}).")
@@ -115,21 +107,18 @@ final class ModuleOptions {
 
   @Option(
       names = "--beta1",
-      defaultValue = "0.85",
       paramLabel = "BETA",
       description = "AdaLoRA: smoothing of the sensitivity (default: ${DEFAULT-VALUE}).")
   double beta1;
 
   @Option(
       names = "--beta2",
-      defaultValue = "0.85",
       paramLabel = "BETA",
       description = "AdaLoRA: smoothing of its uncertainty (default: ${DEFAULT-VALUE}).")
   double beta2;
 
   @Option(
       names = "--orth-reg-weight",
-      defaultValue = "0.5",
       paramLabel = "WEIGHT",
       description = "AdaLoRA: factor of the orthogonality penalty (default: ${DEFAULT-VALUE}).")
   double orthRegWeight;
@@ -138,14 +127,12 @@ final class ModuleOptions {
       names = "--module-per-projection",
       arity = "0..1",
       fallbackValue = "true",
-      defaultValue = "false",
       paramLabel = "true|false",
       description = "LoRA on each projection is a module of its own, kept or pruned apart.")
   boolean perProjection;
 
   @Option(
       names = SIZE,
-      defaultValue = "128",
       paramLabel = "M",
       description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
   int bottleneck;
@@ -159,7 +146,6 @@ final class ModuleOptions {
 
   @Option(
       names = "--adapter-config",
-      defaultValue = "pfeiffer",
       paramLabel = "NAME",
       description =
           "Where adapters sit: pfeiffer or seq_bn (after the feed-forward block), houlsby or double_seq_bn (two modules: after attention and after the feed-forward block), parallel or par_bn (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
@@ -167,7 +153,6 @@ final class ModuleOptions {
 
   @Option(
       names = {"--adapter-non-linearity", "--non-linearity"},
-      defaultValue = "relu",
       paramLabel = "NAME",
       description =
           "What an adapter's bottleneck goes through: relu, gelu, swish or linear (default: ${DEFAULT-VALUE}).")
@@ -177,7 +162,7 @@ final class ModuleOptions {
       names = "--adapter-scaling",
       paramLabel = "S",
       description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
-  Double scaling;
+  Double adapterScaling;
 
   /** Those of an earlier run, which may be more than options can say. */
   private Setup earlier;
@@ -186,34 +171,20 @@ final class ModuleOptions {
   void take(Setup run) {
     earlier = run;
     LoraConfig lora = run.lora();
-    adaLora = lora != null && lora.adaLora() != null;
-    rank = lora == null ? 0 : lora.rank();
+    useAdaLora = lora != null && lora.adaLora() != null;
+    rank = 0;
     if (lora != null) {
-      alpha = lora.alpha();
-      dropout = lora.dropout();
-      targets = lora.targets();
-      rsLora = lora.rsLora();
-      dora = lora.dora();
-      perProjection = lora.perProjection();
+      RecordOptions.take(lora, this);
     }
-    if (adaLora) {
-      AdaLoraConfig ranks = lora.adaLora();
-      initR = ranks.initR();
-      targetR = ranks.targetR();
-      tinit = ranks.tinit();
-      tfinal = ranks.tfinal();
-      deltaT = ranks.deltaT();
-      beta1 = ranks.beta1();
-      beta2 = ranks.beta2();
-      orthRegWeight = ranks.orthRegWeight();
+    if (useAdaLora) {
+      RecordOptions.take(lora.adaLora(), this);
     }
     AdapterConfig adapter = run.adapter();
-    bottleneck = adapter == null ? 0 : adapter.bottleneck();
+    bottleneck = 0;
     reductionFactor = null;
     if (adapter != null) {
-      style = adapter.style().toString();
-      nonLinearity = NonLinearity.name(adapter.nonLinearity());
-      scaling = adapter.scaling();
+      RecordOptions.take(adapter, this);
+      adapterScaling = adapter.scaling();
     }
   }
 
@@ -237,35 +208,21 @@ final class ModuleOptions {
     if (earlier != null) {
       return earlier.lora();
     }
-    if (rank == 0 && !adaLora) {
-      return null;
+    if (useAdaLora) {
+      AdaLoraConfig ranks = RecordOptions.fill(AdaLoraConfig.builder(), this).build();
+      return RecordOptions.fill(LoraConfig.builder(), this)
+          .rank(ranks.initR())
+          .adaLora(ranks)
+          .build();
     }
-    LoraConfig lora =
-        new LoraConfig(
-            adaLora ? initR : rank,
-            alpha,
-            dropout,
-            targets,
-            rsLora,
-            dora,
-            perProjection,
-            Map.of(),
-            Map.of());
-    return adaLora
-        ? lora.withAdaLora(
-            new AdaLoraConfig(
-                initR, targetR, tinit, tfinal, deltaT, beta1, beta2, orthRegWeight, 0))
-        : lora;
+    return rank == 0 ? null : RecordOptions.fill(LoraConfig.builder(), this).build();
   }
 
   AdapterConfig adapter() {
     if (earlier != null) {
       return earlier.adapter();
     }
-    AdapterConfig.Style named = AdapterConfig.Style.byName(style);
-    return bottleneck == 0
-        ? null
-        : new AdapterConfig(
-            bottleneck, NonLinearity.byName(nonLinearity), named, scaling, Map.of());
+    AdapterConfigBuilder adapter = RecordOptions.fill(AdapterConfig.builder(), this);
+    return bottleneck == 0 ? null : adapter.scaling(adapterScaling).build();
   }
 }

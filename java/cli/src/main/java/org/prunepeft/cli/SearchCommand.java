@@ -5,7 +5,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
+import org.prunepeft.SearchOutcome;
+import org.prunepeft.SearchSettings;
+import org.prunepeft.SearchSettingsBuilder;
 import org.prunepeft.files.StrategyFile;
+import org.prunepeft.io.internal.StrategyFile;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.search.Partitioning;
@@ -54,6 +58,7 @@ final class SearchCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nSearch:%n")
   private Search search = new Search();
 
+  @OptionsOf({SearchSettings.class, WarmUpSettings.class, CriterionSettings.class})
   static final class Search {
     @Option(
         names = "--strategy",
@@ -61,39 +66,34 @@ final class SearchCommand implements Callable<Integer> {
         paramLabel = "S",
         description =
             "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file (default: ${DEFAULT-VALUE}).")
-    String strategy;
+    String strategyName;
 
     @Option(
         names = "--rounds",
-        defaultValue = "3",
         paramLabel = "N",
         description = "Rounds of training and pruning (default: ${DEFAULT-VALUE}).")
     int rounds;
 
     @Option(
         names = "--round-examples",
-        defaultValue = "1000",
         paramLabel = "N",
         description = "Examples a round trains on (default: ${DEFAULT-VALUE}).")
     int roundExamples;
 
     @Option(
         names = "--round-epochs",
-        defaultValue = "1",
         paramLabel = "N",
         description = "Epochs a round (default: ${DEFAULT-VALUE}).")
     int roundEpochs;
 
     @Option(
         names = "--warm-up-turns",
-        defaultValue = "3",
         paramLabel = "N",
         description = "Turns of each criterion in the warm-up (default: ${DEFAULT-VALUE}).")
     int turns;
 
     @Option(
         names = "--warm-up-criteria",
-        defaultValue = "weight,zeros,threshold,activation,sensitivity,gradient",
         split = ",",
         paramLabel = "NAME",
         description =
@@ -102,21 +102,18 @@ final class SearchCommand implements Callable<Integer> {
 
     @Option(
         names = "--warm-up-examples",
-        defaultValue = "128",
         paramLabel = "N",
         description = "Examples that the warm-up trains on (default: ${DEFAULT-VALUE}).")
     int warmUpExamples;
 
     @Option(
         names = "--warm-up-epochs",
-        defaultValue = "3",
         paramLabel = "N",
         description = "Epochs a turn (default: ${DEFAULT-VALUE}).")
     int warmUpEpochs;
 
     @Option(
         names = "--partitioning",
-        defaultValue = "spindle",
         paramLabel = "P",
         description =
             "How layers are cut into blocks: spindle or quantile (default: ${DEFAULT-VALUE}).")
@@ -124,7 +121,6 @@ final class SearchCommand implements Callable<Integer> {
 
     @Option(
         names = "--selection",
-        defaultValue = "hybrid",
         paramLabel = "S",
         description =
             "Over which modules the pruning probability is shared out: hybrid, or reference as the authors' code does (default: ${DEFAULT-VALUE}).")
@@ -132,7 +128,6 @@ final class SearchCommand implements Callable<Integer> {
 
     @Option(
         names = "--weights",
-        defaultValue = "alike",
         paramLabel = "W",
         description =
             "How a partition's criteria are weighed: alike or reliability (default: ${DEFAULT-VALUE}).")
@@ -149,7 +144,6 @@ final class SearchCommand implements Callable<Integer> {
 
     @Option(
         names = "--zero-dtype",
-        defaultValue = "float16",
         paramLabel = "T",
         description =
             "A weight is zero if it is 0 once rounded to this type (default: ${DEFAULT-VALUE}).")
@@ -159,44 +153,33 @@ final class SearchCommand implements Callable<Integer> {
         names = "--threshold",
         paramLabel = "T",
         description =
-            "A fixed threshold for the criterion of that name (default: the 10 %% quantile of |w|).")
-    Double threshold;
+            "A fixed threshold for the criterion of that name (default: the "
+                + CriterionSettings.DEFAULT_QUANTILE
+                + " quantile of |w|).")
+    Double fixedThreshold;
 
     SearchSettings settings(Budget within) {
       Partitioning cut = Partitioning.byName(partitioning);
-      SearchSettings.Builder settings =
-          SearchSettings.builder()
+      SearchSettingsBuilder settings =
+          RecordOptions.fill(SearchSettings.builder(), this)
               .strategy(strategy(cut))
-              .warmUp(WarmUpSettings.defaults().withTurns(turns).withPartitioning(cut))
-              .warmUpCriteria(warmUpCriteria)
-              .warmUpExamples(warmUpExamples)
-              .warmUpEpochs(warmUpEpochs)
-              .rounds(rounds)
-              .roundExamples(roundExamples)
-              .roundEpochs(roundEpochs)
-              .selection(selection)
-              .weights(weights)
+              .warmUp(RecordOptions.fill(WarmUpSettings.builder(), this).build())
               .reinitialise(!keepWeights)
-              .criteria(
-                  new CriterionSettings(
-                      zeroType,
-                      CriterionSettings.DEFAULT.thresholdQuantile(),
-                      threshold,
-                      CriterionSettings.DEFAULT.activationBatches()));
+              .criteria(RecordOptions.fill(CriterionSettings.builder(), this).build());
       within.parameters().ifPresentOrElse(settings::budget, () -> settings.keep(within.share()));
       return settings.build();
     }
 
     private Strategy strategy(Partitioning cut) {
-      if (strategy.equals("warm-up")) {
+      if (strategyName.equals("warm-up")) {
         return null;
       }
-      Path path = Path.of(strategy).toAbsolutePath();
-      if (!Strategy.names().contains(strategy) && Files.exists(path)) {
-        strategy = path.toString();
+      Path path = Path.of(strategyName).toAbsolutePath();
+      if (!Strategy.names().contains(strategyName) && Files.exists(path)) {
+        strategyName = path.toString();
         return StrategyFile.read(path);
       }
-      return Strategy.byName(strategy).withPartitioning(cut);
+      return Strategy.byName(strategyName).withPartitioning(cut);
     }
   }
 

@@ -22,6 +22,7 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 /** Options that search and train share, in PEFT's and Hugging Face's names where they have one. */
+@OptionsOf(Setup.class)
 final class SetupOptions {
   private static final String SEED = "--seed";
   private static final String SEEDS = "--seeds";
@@ -46,7 +47,6 @@ final class SetupOptions {
 
   @Option(
       names = SEED,
-      defaultValue = "0",
       paramLabel = "N",
       description = "Seed of everything that is drawn (default: ${DEFAULT-VALUE}).")
   private long seed;
@@ -86,8 +86,9 @@ final class SetupOptions {
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Threads of all native pools (default: the processors at hand).")
-  private Integer threads;
+      description =
+          "Threads of all native pools (default: ${DEFAULT-VALUE}, the processors at hand).")
+  private int threads;
 
   @Option(
       names = {"-o", "--output", "--output-dir"},
@@ -106,9 +107,6 @@ final class SetupOptions {
    * Also puts in place what has no fixed default, so that the options tell all that is in effect.
    */
   Setup setup(CommandSpec command) {
-    if (threads == null) {
-      threads = Runtime.getRuntime().availableProcessors();
-    }
     if (ConfigFile.isTypedInstead(SEED, SEEDS, command)) {
       seeds = null;
       together = false;
@@ -118,16 +116,14 @@ final class SetupOptions {
           "%s is for the runs of several seeds; name them with %s 0,1,2"
               .formatted(TOGETHER, SEEDS));
     }
-    if (data.maxLength == null) {
+    if (!ConfigFile.isNamed(DataOptions.MAX_LENGTH, command)) {
       data.maxLength =
-          Math.min(
-              TrainingSettings.DEFAULT.maxLength(),
-              Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
+          Math.min(data.maxLength, Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
     }
     modules.settle(data.model, command);
     training.settle(command);
     DataFiles own = files.settle(columns);
-    if (own != null && data.task != null) {
+    if (own != null && ConfigFile.isNamed(DataOptions.TASK, command)) {
       throw new IllegalArgumentException(
           "a task and a training file are two sources of data; leave out --task %s or --train-file"
               .formatted(data.task));
@@ -135,27 +131,21 @@ final class SetupOptions {
     if (own != null && data.directory != null) {
       throw new IllegalArgumentException("files are named one by one; leave out --data");
     }
-    if (own == null && data.task == null) {
-      data.task = Setup.DEFAULT.task();
+    if (own != null) {
+      data.task = null;
     }
-    String task = own == null ? data.task : own.name();
     Setup setup =
-        Setup.builder()
-            .model(data.model)
-            .task(task)
+        RecordOptions.fill(Setup.builder(), this, data, training)
             .files(own)
             .data(data.directory == null ? null : data.directory.toAbsolutePath())
             .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
             .lora(modules.lora())
             .adapter(modules.adapter())
-            .training(training.settings(data.maxLength))
-            .epochs(training.epochs)
-            .precision(training.precision)
-            .device(training.device)
-            .seed(seed)
-            .threads(threads)
-            .output(output == null ? defaultOutput(task) : output)
+            .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();
+    if (output == null) {
+      setup = setup.withOutput(defaultOutput(setup.task()));
+    }
     changes(setup).forEach(System.err::println);
     return setup;
   }

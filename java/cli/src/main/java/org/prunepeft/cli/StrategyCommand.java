@@ -66,7 +66,7 @@ final class StrategyCommand implements Runnable {
 
     private static int layers(Path run) {
       return RunDirectory.open(run)
-          .readJson("config.json", "encoder", EncoderConfig.class)
+          .readJson(RunDirectory.CONFIG, "encoder", EncoderConfig.class)
           .layers();
     }
   }

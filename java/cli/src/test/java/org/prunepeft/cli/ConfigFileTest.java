@@ -17,13 +17,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.search.PruningSettings;
+import org.prunepeft.testing.TestSeed;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 
 class ConfigFileTest {
   @TempDir Path temporary;
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @ParameterizedTest
   @CsvSource(

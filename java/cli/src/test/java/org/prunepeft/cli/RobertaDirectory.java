@@ -14,6 +14,8 @@ import java.util.TreeMap;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * A small RoBERTa for sequence classification with random weights and a byte-level BPE tokenizer,
@@ -29,7 +31,7 @@ final class RobertaDirectory {
   private static final List<String> MERGES =
       List.of("\u0120 t", "h e", "\u0120t he", "i n", "o r", "in g", "\u0120 a");
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final Map<String, Tensor> tensors = new TreeMap<>();
 
   private RobertaDirectory() {}

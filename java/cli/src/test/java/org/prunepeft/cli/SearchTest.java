@@ -79,7 +79,7 @@ class SearchTest {
             .build();
     SearchSettings settings =
         SearchSettings.builder()
-            .warmUp(WarmUpSettings.defaults().withTurns(1))
+            .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
             .warmUpExamples(16)
             .warmUpEpochs(1)
             .rounds(2)

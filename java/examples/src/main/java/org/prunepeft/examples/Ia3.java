@@ -2,6 +2,7 @@ package org.prunepeft.examples;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.ForwardPass;
@@ -28,11 +29,13 @@ public final class Ia3 implements ModuleType {
     String module = moduleName(layer);
     return new PeftModule() {
       @Override
-      public Tensor afterFeedForward(ForwardPass pass, Tensor h, Tensor input, LayerNorm norm) {
-        Tensor added = h.mul(tensors.get(0)).to(h.scalar_type().intern());
-        if (pass.magnitudes() != null) {
-          pass.magnitudes().measure(module, pass, added);
+      public Tensor afterBlock(
+          ForwardPass pass, Block block, Tensor h, Tensor input, LayerNorm norm) {
+        if (block != Block.FEED_FORWARD) {
+          return h;
         }
+        Tensor added = h.mul(tensors.get(0)).to(h.scalar_type().intern());
+        pass.measure(module, added);
         return h.add(added);
       }
     };

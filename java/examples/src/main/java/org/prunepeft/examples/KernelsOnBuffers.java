@@ -1,11 +1,15 @@
 package org.prunepeft.examples;
 
+import java.util.List;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.CublasProduct;
+import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.DeviceBuffer;
-import org.prunepeft.kernels.LoraLinear;
+import org.prunepeft.kernels.Linear;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.kernels.LoraPass;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.kernels.Workspace;
 
 /**
  * A LoRA linear on plain buffers, without LibTorch: y = x Wᵀ + s·x Aᵀ Bᵀ and the gradients by x, A
@@ -20,39 +24,48 @@ public final class KernelsOnBuffers {
   }
 
   private static void train(Device device) {
-    // W [2,3] with B [2,1] on its right and A [1,3] below it; x [2,3] and dY [2,2] with a column
-    // for the rank.
-    float[] operand = {1, 0, 0, 1, 0, 1, 0, 2, 1, 1, 1, 0};
-    float[] input = {1, 2, 3, 0, 4, 5, 6, 0};
-    float[] gradient = {1, 1, 0, 1, 1, 0};
     try (CublasProduct library = device.isCuda() ? new CublasProduct(device) : null;
-        Workspace workspace = new Workspace();
-        DeviceBuffer g = DeviceBuffer.of(device, operand);
-        DeviceBuffer x = DeviceBuffer.of(device, input);
-        DeviceBuffer dy = DeviceBuffer.of(device, gradient);
+        Context context = new Context(device);
+        DeviceBuffer w = DeviceBuffer.of(device, 1, 0, 0, 0, 1, 0);
+        DeviceBuffer a = DeviceBuffer.of(device, 1, 1, 1);
+        DeviceBuffer b = DeviceBuffer.of(device, 1, 2);
+        DeviceBuffer x = DeviceBuffer.of(device, 1, 2, 3, 4, 5, 6);
+        DeviceBuffer dy = DeviceBuffer.of(device, 1, 1, 1, 1);
+        DeviceBuffer s = new DeviceBuffer(device, 2 * Float.BYTES);
+        DeviceBuffer ds = new DeviceBuffer(device, 2 * Float.BYTES);
         DeviceBuffer y = new DeviceBuffer(device, 4 * Float.BYTES);
         DeviceBuffer dx = new DeviceBuffer(device, 6 * Float.BYTES);
         DeviceBuffer da = new DeviceBuffer(device, 3 * Float.BYTES);
         DeviceBuffer db = new DeviceBuffer(device, 2 * Float.BYTES);
-        LoraLinear linear = new LoraLinear(library, g.matrix(3, 4), 1, SCALE, 0)) {
-      Matrix wide = x.matrix(2, 4);
-      linear.forward(device, wide, null, y.matrix(2, 2), workspace);
-      linear.backward(
-          device,
-          wide,
-          dy.matrix(2, 3),
-          null,
-          dx.matrix(2, 3),
-          da.matrix(1, 3),
-          db.matrix(2, 1),
-          false,
-          workspace);
+        Linear linear = new Linear(context, w.matrix(2, 3), null)) {
+      LoraModule<Matrix> module = new LoraModule<>(a.matrix(1, 3), b.matrix(2, 1), SCALE);
+      List<LoraPass> lora =
+          List.of(
+              new LoraPass(
+                  module, s.matrix(2, 1), ds.matrix(2, 1), da.matrix(1, 3), db.matrix(2, 1)));
+      Linear.Paths paths =
+          Linear.choosePaths(device, new Linear.Shape(DType.FLOAT32, 2, 3, 2, 1, false));
+      if (paths.forward() == Linear.Path.FUSED) {
+        linear.forward(context, x.matrix(2, 3), lora, y.matrix(2, 2));
+      } else {
+        library.forward(x.matrix(2, 3), w.matrix(2, 3), y.matrix(2, 2));
+        Linear.down(context, x.matrix(2, 3), lora);
+        Linear.up(context, lora, y.matrix(2, 2));
+      }
+      Linear.gradUp(context, dy.matrix(2, 2), lora, false);
+      if (paths.backward() == Linear.Path.FUSED) {
+        linear.gradInput(context, dy.matrix(2, 2), lora, dx.matrix(2, 3));
+      } else {
+        library.gradInput(dy.matrix(2, 2), w.matrix(2, 3), dx.matrix(2, 3));
+        Linear.addGradInput(context, lora, dx.matrix(2, 3));
+      }
+      Linear.gradDown(context, x.matrix(2, 3), lora, false);
       device.synchronize();
       print("y", y.floats(4));
       print("dX", dx.floats(6));
       print("dA", da.floats(3));
       print("dB", db.floats(2));
-      System.out.println("paths " + linear.paths(device, 2, null));
+      System.out.println(paths);
     }
   }
 

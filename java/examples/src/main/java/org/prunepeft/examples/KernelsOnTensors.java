@@ -5,22 +5,23 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Device;
-import org.prunepeft.kernels.LoraBranch;
-import org.prunepeft.kernels.LoraKernels;
+import org.prunepeft.kernels.Linear;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.kernels.LoraPass;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.kernels.Workspace;
 
 /** The kernels on LibTorch's tensors, which lie where they are: S = X Aᵀ against torch.matmul. */
 public final class KernelsOnTensors {
   public static void main(String[] arguments) {
     try (PointerScope scope = new PointerScope();
-        Workspace workspace = new Workspace()) {
+        Context context = new Context(Device.cpu())) {
       Tensor x = torch.randn(37, 384);
       Tensor a = torch.randn(32, 384);
       Tensor s = torch.zeros(37, 32);
-      LoraBranch branch = new LoraBranch(matrix(a), 1f, 0, matrix(s), null);
-      LoraKernels.down(Device.cpu(), matrix(x), List.of(branch), null, null, workspace);
+      LoraModule<Matrix> module = new LoraModule<>(matrix(a), null, 1);
+      Linear.down(context, matrix(x), List.of(new LoraPass(module, matrix(s))));
       Tensor difference = s.sub(x.matmul(a.t()), new Scalar(1)).abs().max();
       System.out.printf("largest difference %.6f%n", difference.item_double());
     }

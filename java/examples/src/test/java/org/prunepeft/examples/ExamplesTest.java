@@ -74,8 +74,7 @@ class ExamplesTest {
   @Test
   void kernelsMultiplyPlainBuffersAndTensors() {
     assertEquals(
-        PRODUCTS + "paths Both[forward=FUSED, backward=FUSED]\n",
-        output(KernelsOnBuffers::main, "cpu"));
+        PRODUCTS + "Paths[forward=FUSED, backward=FUSED]\n", output(KernelsOnBuffers::main, "cpu"));
     String[] words = output(KernelsOnTensors::main).strip().split(" ");
     assertTrue(Double.parseDouble(words[2]) < 1e-3, words[2]);
   }
@@ -92,7 +91,7 @@ class ExamplesTest {
     }
     try {
       String out = output(KernelsOnBuffers::main, "cuda");
-      assertTrue(out.startsWith(PRODUCTS + "paths Both[forward="), out);
+      assertTrue(out.startsWith(PRODUCTS + "Paths[forward="), out);
     } catch (LinkageError noCublas) {
       // A GPU, and a class path without the presets' libraries.
       assertTrue(
@@ -107,7 +106,7 @@ class ExamplesTest {
         .task("larger-number")
         .sizes(new SplitSizes(48, 32, 32))
         .lora(null)
-        .adapter(new AdapterConfig(8, AdapterConfig.DEFAULT.nonLinearity()))
+        .adapter(AdapterConfig.of(8, AdapterConfig.DEFAULT.nonLinearity()))
         .modules(List.of("ia3"))
         .epochs(1)
         .threads(1)
@@ -153,7 +152,7 @@ class ExamplesTest {
     SearchSettings settings =
         SearchSettings.builder()
             .warmUpCriteria(candidates)
-            .warmUp(WarmUpSettings.defaults().withTurns(1))
+            .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
             .warmUpExamples(32)
             .warmUpEpochs(1)
             .rounds(1)

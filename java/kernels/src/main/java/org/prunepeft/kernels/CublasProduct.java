@@ -28,6 +28,8 @@ import static org.bytedeco.cuda.global.cudart.cudaGetErrorString;
 import static org.bytedeco.cuda.global.cudart.cudaSetDevice;
 import static org.bytedeco.cuda.global.cudart.cudaSuccess;
 
+import java.util.HashMap;
+import java.util.Map;
 import org.bytedeco.cuda.cublas.cublasLtContext;
 import org.bytedeco.cuda.cublas.cublasLtMatmulDescOpaque_t;
 import org.bytedeco.cuda.cublas.cublasLtMatmulHeuristicResult_t;
@@ -40,43 +42,44 @@ import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
-import org.prunepeft.kernels.ColumnMajorProduct.Layout;
 
 /**
- * Products by cuBLASLt on a CUDA device, through JavaCPP's presets, which the user adds:
- * org.bytedeco:cuda with the platform's classifier, beside CUDA's own libraries. Sums are float32.
- * The library's first choice of an algorithm is kept for each layout of operands: others are not
- * tried, since calls only enqueue.
+ * The products with W of {@link Linear.Path#SPLIT} by cuBLASLt on a CUDA device, through JavaCPP's
+ * presets, which the user adds: org.bytedeco:cuda with the platform's classifier, beside CUDA's own
+ * libraries. Sums are float32. The library's first choice of an algorithm is kept for each layout
+ * of operands: others are not tried, since calls only enqueue.
  *
- * <p>One object a device and thread. Calls only enqueue, on the stream of the device they are
- * given; their scratch memory (up to 32 MiB) is the workspace that they are given. The CUDA device
- * that is current for the calling thread stays as it was.
+ * <p>One object a device's stream and thread, with 32 MiB of scratch memory. The CUDA device that
+ * is current for the calling thread stays as it was.
  */
-public final class CublasProduct implements MatrixProduct, AutoCloseable {
+public final class CublasProduct implements AutoCloseable {
   /** What NVIDIA recommends for Hopper; others ask for less. */
-  private static final long MOST_WORKSPACE = 32L << 20;
+  private static final long WORKSPACE = 32L << 20;
 
   /** A training has some linears, in each some lengths of a batch. */
   private static final int MOST_PLANS = 512;
 
-  private final int index;
+  private final Device device;
+  private final DeviceBuffer workspace;
   private final cublasLtContext handle;
   private final FloatPointer one = new FloatPointer(1f);
   private final FloatPointer zero = new FloatPointer(0f);
-  private final BoundedCache<ColumnMajorProduct, Plan> plans = new BoundedCache<>(MOST_PLANS);
+  private final Map<Product, Plan> plans = new HashMap<>();
 
   /**
-   * On one device, by whichever of its streams a call names.
+   * On the device's stream.
    *
-   * @param device the CUDA device
+   * @param device the CUDA device; has to live as long as this
    * @throws IllegalArgumentException if it is the CPU, whatever libraries there are
    * @throws LinkageError if the presets' or CUDA's libraries are not there; the message says what
    *     to add and what the loader missed
    * @throws IllegalStateException if CUDA or cuBLASLt refuses, with its reason
    */
   public CublasProduct(Device device) {
-    requireCuda(device);
-    index = device.lane().index();
+    if (!device.isCuda()) {
+      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
+    }
+    this.device = device;
     try {
       handle = new cublasLtContext();
       for (Pointer kept : new Pointer[] {handle, one, zero}) {
@@ -92,31 +95,14 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
               + ")",
           e);
     }
-  }
-
-  private static void requireCuda(Device device) {
-    if (!device.isCuda()) {
-      throw new IllegalArgumentException("cuBLASLt multiplies on a CUDA device, got the CPU");
-    }
-  }
-
-  /** Throws unless the device is the CUDA device of this index. */
-  static void require(int index, Device device) {
-    requireCuda(device);
-    if (device.lane().index() != index) {
-      throw new IllegalArgumentException(
-          "this CublasProduct is of CUDA device "
-              + index
-              + ", got device "
-              + device.lane().index()
-              + ": make one for each device");
-    }
+    workspace = new DeviceBuffer(device, WORKSPACE);
   }
 
   /** With our device as the calling thread's current one: handles and algorithms are a device's. */
   private void onDevice(Runnable body) {
     int[] before = new int[1];
     checkCuda("cudaGetDevice", cudaGetDevice(before));
+    int index = device.index();
     if (before[0] == index) {
       body.run();
       return;
@@ -129,38 +115,48 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
     }
   }
 
-  @Override
-  public void multiply(
-      Device device,
-      Matrix left,
-      Matrix right,
-      boolean transposed,
-      Matrix out,
-      Workspace workspace) {
-    require(index, device);
+  /**
+   * y = x Wᵀ.
+   *
+   * @param x [M,K]
+   * @param w W [N,K], of x's type
+   * @param y [M,N], of x's type, written
+   */
+  public void forward(Matrix x, Matrix w, Matrix y) {
+    multiply(x, w, true, y);
+  }
+
+  /**
+   * dX = dY W.
+   *
+   * @param dy [M,N]
+   * @param w W [N,K], of dY's type
+   * @param dx [M,K], of dY's type, written
+   */
+  public void gradInput(Matrix dy, Matrix w, Matrix dx) {
+    multiply(dy, w, false, dx);
+  }
+
+  private void multiply(Matrix left, Matrix w, boolean transposed, Matrix out) {
+    Product product = Product.of(left, w, transposed, out);
     if (left.rows() > 0) {
-      onDevice(() -> enqueue(device, left, right, transposed, out, workspace));
+      onDevice(() -> enqueue(product, left, w, out));
     }
   }
 
-  private void enqueue(
-      Device device,
-      Matrix left,
-      Matrix right,
-      boolean transposed,
-      Matrix out,
-      Workspace workspace) {
-    ColumnMajorProduct product = ColumnMajorProduct.of(left, right, transposed, out);
-    Plan plan = plans.get(product, key -> new Plan(handle, key));
-    try (PointerScope scope = new PointerScope()) {
-      long bytes = plan.choice.workspaceSize();
+  private void enqueue(Product product, Matrix left, Matrix w, Matrix out) {
+    if (plans.size() == MOST_PLANS) {
+      closePlans();
+    }
+    Plan plan = plans.computeIfAbsent(product, key -> new Plan(handle, key));
+    try (CUstream_st stream = new CUstream_st(device.stream())) {
       check(
           "cublasLtMatmul",
           cublasLtMatmul(
               handle,
               plan.operation,
               one,
-              right.data(),
+              w.data(),
               plan.a,
               left.data(),
               plan.b,
@@ -170,9 +166,53 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
               out.data(),
               plan.c,
               plan.choice.algo(),
-              bytes == 0 ? null : workspace.atLeast(device, bytes),
-              bytes,
-              new CUstream_st(device.stream())));
+              workspace.pointer(),
+              plan.choice.workspaceSize(),
+              stream));
+    }
+  }
+
+  private void closePlans() {
+    plans.values().forEach(Plan::close);
+    plans.clear();
+  }
+
+  /**
+   * A row-major matrix as the library sees it, which counts columns first: the transposed one, with
+   * the same leading dimension.
+   *
+   * @param alignment of its first element, in bytes: a power of two, at most 256, above which the
+   *     library tells none apart
+   */
+  record Layout(long rows, long cols, long ld, int alignment) {
+    static Layout of(Matrix matrix) {
+      return new Layout(
+          matrix.cols(),
+          matrix.rows(),
+          matrix.ld(),
+          matrix.data() == null ? 256 : alignment(matrix.data().address()));
+    }
+
+    static int alignment(long address) {
+      return (int) Math.min(Long.lowestOneBit(address | 256), 256);
+    }
+  }
+
+  /**
+   * out = left · wᵀ or left · w as the library computes it, c = aᵀ · b or a · b with a = w', b =
+   * left' and c = out'. A value: what the library has worked out for one product holds for the next
+   * one that equals it.
+   */
+  record Product(DType dtype, boolean transposeA, Layout a, Layout b, Layout c) {
+    /**
+     * @throws IllegalArgumentException if shapes or types disagree
+     */
+    static Product of(Matrix left, Matrix w, boolean transposed, Matrix out) {
+      long inner = left.cols();
+      w.require(
+          "w", left.dtype(), transposed ? out.cols() : inner, transposed ? inner : out.cols());
+      out.require("out", left.dtype(), left.rows(), out.cols());
+      return new Product(left.dtype(), transposed, Layout.of(w), Layout.of(left), Layout.of(out));
     }
   }
 
@@ -185,7 +225,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
     private final cublasLtMatrixLayoutOpaque_t c;
     private final cublasLtMatmulHeuristicResult_t choice;
 
-    Plan(cublasLtContext handle, ColumnMajorProduct product) {
+    Plan(cublasLtContext handle, Product product) {
       try (PointerScope own = new PointerScope()) {
         int type = type(product.dtype());
         operation = new cublasLtMatmulDescOpaque_t();
@@ -228,7 +268,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
       return description;
     }
 
-    private static cublasLtMatmulPreferenceOpaque_t preference(ColumnMajorProduct product) {
+    private static cublasLtMatmulPreferenceOpaque_t preference(Product product) {
       cublasLtMatmulPreferenceOpaque_t preference = new cublasLtMatmulPreferenceOpaque_t();
       check("cublasLtMatmulPreferenceInit", cublasLtMatmulPreferenceInit(preference));
       check(
@@ -236,7 +276,7 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
           cublasLtMatmulPreferenceSetAttribute(
               preference,
               CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-              new LongPointer(new long[] {MOST_WORKSPACE}),
+              new LongPointer(new long[] {WORKSPACE}),
               Long.BYTES));
       align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, product.a());
       align(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, product.b());
@@ -287,7 +327,8 @@ public final class CublasProduct implements MatrixProduct, AutoCloseable {
   @Override
   public void close() {
     if (!handle.isNull()) {
-      plans.close();
+      closePlans();
+      workspace.close();
       onDevice(() -> check("cublasLtDestroy", cublasLtDestroy(handle)));
       handle.setNull();
       one.releaseReference();

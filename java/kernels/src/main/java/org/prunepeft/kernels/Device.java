@@ -5,9 +5,7 @@ import static org.prunepeft.kernels.KernelException.check;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerScope;
 import org.prunepeft.kernels.binding.DeviceStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
@@ -21,7 +19,6 @@ public final class Device implements AutoCloseable {
   private final DeviceStruct struct;
   private final boolean cuda;
   private final boolean ownsStream;
-  private final Lane lane;
 
   private Device(int type, int index, Pointer stream, boolean ownsStream) {
     this.ownsStream = ownsStream;
@@ -30,7 +27,6 @@ public final class Device implements AutoCloseable {
     struct.retainReference();
     struct.type(type).index(index).stream(stream);
     cuda = type == LibPrunePeft.PP_CUDA;
-    lane = new Lane(cuda, index, stream == null ? 0 : stream.address());
   }
 
   /** {@return the CPU} */
@@ -62,8 +58,7 @@ public final class Device implements AutoCloseable {
    */
   public static Device cudaWithOwnStream(int index) {
     requireCuda(index);
-    try (Device defaultStream = new Device(LibPrunePeft.PP_CUDA, index, null, false);
-        PointerScope scope = new PointerScope()) {
+    try (Device defaultStream = new Device(LibPrunePeft.PP_CUDA, index, null, false)) {
       Pointer stream = new Pointer();
       check(LibPrunePeft.pp_stream_create(defaultStream.struct, stream));
       return new Device(LibPrunePeft.PP_CUDA, index, stream, true);
@@ -90,10 +85,9 @@ public final class Device implements AutoCloseable {
    * in a build without CUDA or on a machine without driver}
    */
   public static int cudaCount() {
-    try (IntPointer count = new IntPointer(1)) {
-      check(LibPrunePeft.pp_device_count(LibPrunePeft.PP_CUDA, count));
-      return count.get();
-    }
+    int[] count = new int[1];
+    check(LibPrunePeft.pp_device_count(LibPrunePeft.PP_CUDA, count));
+    return count[0];
   }
 
   /**
@@ -139,11 +133,9 @@ public final class Device implements AutoCloseable {
     check(LibPrunePeft.pp_synchronize(struct));
   }
 
-  /** The order in which work is done: calls on one lane follow one another. */
-  record Lane(boolean cuda, int index, long stream) {}
-
-  Lane lane() {
-    return lane;
+  /** The ordinal of a CUDA device. */
+  int index() {
+    return struct.index();
   }
 
   /** {@return whether it is a GPU} */

@@ -2,12 +2,10 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
-import java.lang.ref.Cleaner;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerScope;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
 /**
@@ -15,24 +13,12 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * or else when it was forgotten. Copies wait for the device's stream.
  */
 public final class DeviceBuffer implements AutoCloseable {
-  private static final Cleaner CLEANER = Cleaner.create();
-
   private final Device device;
   private final long bytes;
-  private final Cleaner.Cleanable cleanable;
-  private Address pointer;
+  private final NativeObject<Pointer> memory;
 
-  /** Memory that JavaCPP knows the length of and does not free. */
-  private static final class Address extends BytePointer {
-    Address(Pointer memory, long bytes) {
-      super(memory);
-      capacity(bytes);
-    }
-
-    void forget() {
-      setNull();
-    }
-  }
+  /** Whose length JavaCPP knows. */
+  private final BytePointer pointer;
 
   /**
    * Not cleared.
@@ -47,16 +33,10 @@ public final class DeviceBuffer implements AutoCloseable {
     }
     this.device = device;
     this.bytes = bytes;
-    try (PointerScope scope = new PointerScope()) {
-      Pointer memory = new Pointer();
-      check(LibPrunePeft.pp_allocate(device.struct(), bytes, memory));
-      Pointer kept = new Pointer(memory);
-      pointer = new Address(memory, bytes);
-      scope.detach(kept);
-      scope.detach(pointer);
-      // Not this object's: the cleaner must not keep it alive.
-      cleanable = CLEANER.register(this, () -> LibPrunePeft.pp_free(device.struct(), kept));
-    }
+    Pointer allocated = new Pointer();
+    check(LibPrunePeft.pp_allocate(device.struct(), bytes, allocated));
+    pointer = new BytePointer(allocated).capacity(bytes);
+    memory = new NativeObject<>(this, allocated, own -> LibPrunePeft.pp_free(device.struct(), own));
   }
 
   /**
@@ -88,9 +68,7 @@ public final class DeviceBuffer implements AutoCloseable {
    * @throws IllegalStateException after {@link #close()}
    */
   public BytePointer pointer() {
-    if (pointer == null) {
-      throw new IllegalStateException("this DeviceBuffer is closed");
-    }
+    memory.open();
     return pointer;
   }
 
@@ -169,10 +147,7 @@ public final class DeviceBuffer implements AutoCloseable {
   /** Frees the memory; the device's work with it must have ended or be on its stream already. */
   @Override
   public void close() {
-    if (pointer != null) {
-      cleanable.clean();
-      pointer.forget();
-      pointer = null;
-    }
+    memory.close();
+    pointer.setNull();
   }
 }

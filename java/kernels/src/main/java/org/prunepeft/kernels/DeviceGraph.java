@@ -9,22 +9,21 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
 /**
  * Work of a CUDA device recorded once and then done again as one launch: a CUDA graph.
  *
- * <p>It keeps what its calls were given: the memory of matrices and workspaces, which has to
- * outlive it, and every number, such as a factor or a learning rate. What is to differ from launch
- * to launch has to lie in the device's memory, as a {@link Dropout}'s step can ({@link
+ * <p>It keeps what its calls were given: the memory of matrices and contexts, which has to outlive
+ * it, and every number, such as a factor or a learning rate. What is to differ from launch to
+ * launch has to lie in the device's memory, as a {@link Dropout}'s step can ({@link
  * Dropout#counter}). Not for two threads at once.
  */
 public final class DeviceGraph implements AutoCloseable {
-  private final GraphHandle handle;
+  private final NativeObject<GraphHandle> graph;
 
   private DeviceGraph(GraphHandle handle) {
-    this.handle = handle;
+    graph = new NativeObject<>(this, handle, LibPrunePeft::pp_graph_destroy);
   }
 
   /**
    * Records what is enqueued on the device's stream, by our kernels or by others. Nothing of it is
-   * carried out. Workspaces must have grown to what it needs before: memory cannot be had
-   * meanwhile.
+   * carried out. Contexts must have grown to what it needs before: memory cannot be had meanwhile.
    *
    * @param device with a stream that is not the default one ({@link Device#cudaWithOwnStream})
    * @param work what it throws is thrown, and the stream works as ever
@@ -44,7 +43,6 @@ public final class DeviceGraph implements AutoCloseable {
       throw e;
     }
     check(LibPrunePeft.pp_graph_end(device.struct(), handle));
-    handle.retainReference();
     return new DeviceGraph(handle);
   }
 
@@ -55,19 +53,12 @@ public final class DeviceGraph implements AutoCloseable {
    * @throws IllegalStateException after {@link #close()}
    */
   public void launch(Device device) {
-    if (handle.isNull()) {
-      throw new IllegalStateException("this DeviceGraph is closed");
-    }
-    check(LibPrunePeft.pp_graph_launch(device.struct(), handle));
+    check(LibPrunePeft.pp_graph_launch(device.struct(), graph.open()));
   }
 
   /** Frees the graph; work that it has launched goes on to its end. */
   @Override
   public void close() {
-    if (!handle.isNull()) {
-      LibPrunePeft.pp_graph_destroy(handle);
-      handle.setNull();
-      handle.releaseReference();
-    }
+    graph.close();
   }
 }

@@ -5,9 +5,9 @@ import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.DropoutStruct;
 
 /**
- * Names a dropout mask of the counter-based generator (Philox4x32-10; lora.h gives the layout). The
- * mask is a function of these values, the branch's module number and the element's place, so the
- * backward pass draws the same one again.
+ * Names a dropout mask of the counter-based generator (Philox4x32-10; linear.h gives the layout).
+ * The mask is a function of these values and of the element's place, so the backward pass draws the
+ * same one again.
  *
  * <p>Step and micro-batch may lie in the device's memory in place of {@code step} and {@code
  * microBatch}. Kernels then read them when they run, so that a recorded {@link DeviceGraph} draws
@@ -15,6 +15,7 @@ import org.prunepeft.kernels.binding.DropoutStruct;
  *
  * @param p probability that an element is dropped, in [0, 1)
  * @param seed the run's seed
+ * @param mask names the module's masks: modules that share a step and an input need different ones
  * @param step the training step
  * @param microBatch within the step, 0 to 65535
  * @param counter two 32-bit integers in the memory of the device that the calls are for, step and
@@ -22,15 +23,10 @@ import org.prunepeft.kernels.binding.DropoutStruct;
  *     until the work is done and a graph of it is closed. Null: {@code step} and {@code
  *     microBatch}, which are not looked at otherwise
  */
-public record Dropout(float p, long seed, int step, int microBatch, Pointer counter) {
+public record Dropout(float p, long seed, int mask, int step, int microBatch, Pointer counter) {
   /**
    * Checks the values.
    *
-   * @param p probability that an element is dropped, in [0, 1)
-   * @param seed the run's seed
-   * @param step the training step
-   * @param microBatch within the step, 0 to 65535
-   * @param counter step and micro-batch in the device's memory, or null
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Dropout {
@@ -47,24 +43,17 @@ public record Dropout(float p, long seed, int step, int microBatch, Pointer coun
    *
    * @param p probability that an element is dropped, in [0, 1)
    * @param seed the run's seed
+   * @param mask names the module's masks
    * @param step the training step
    * @param microBatch within the step, 0 to 65535
    * @throws IllegalArgumentException if a value is out of its range
    */
-  public Dropout(float p, long seed, int step, int microBatch) {
-    this(p, seed, step, microBatch, null);
+  public Dropout(float p, long seed, int mask, int step, int microBatch) {
+    this(p, seed, mask, step, microBatch, null);
   }
 
-  /** The native form, or null if nothing is dropped. `this` may be null. */
-  static DropoutStruct struct(Dropout dropout) {
-    if (dropout == null || dropout.p == 0) {
-      return null;
-    }
-    return new DropoutStruct()
-        .p(dropout.p)
-        .seed(dropout.seed)
-        .step(dropout.step)
-        .micro_batch(dropout.microBatch)
-        .counter(dropout.counter == null ? null : new IntPointer(dropout.counter));
+  void write(DropoutStruct struct) {
+    struct.p(p).seed(seed).step(step).micro_batch(microBatch);
+    struct.counter(counter == null ? null : new IntPointer(counter));
   }
 }

@@ -1,204 +1,307 @@
 package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
-import static org.prunepeft.kernels.binding.LibPrunePeft.pp_linear_create;
-import static org.prunepeft.kernels.binding.LibPrunePeft.pp_linear_destroy;
-import static org.prunepeft.kernels.binding.LibPrunePeft.pp_linear_forward;
-import static org.prunepeft.kernels.binding.LibPrunePeft.pp_linear_forward_workspace;
-import static org.prunepeft.kernels.binding.LibPrunePeft.pp_linear_grad_input;
-import static org.prunepeft.kernels.binding.LibPrunePeft.pp_linear_grad_input_workspace;
 
-import java.lang.ref.Cleaner;
 import java.util.List;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerScope;
-import org.prunepeft.kernels.binding.LinearBranchStruct;
+import org.prunepeft.kernels.binding.LibPrunePeft;
 import org.prunepeft.kernels.binding.LinearHandle;
+import org.prunepeft.kernels.binding.LinearShapeStruct;
 
 /**
- * A frozen linear with LoRA modules on it, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, prepared once: forward
- * and the gradient by x are one call each. On the CPU, W and b are copied and may be freed; on CUDA
- * they must outlive this object. Immutable, and good for several threads at once.
+ * A frozen linear with LoRA modules on it, y = x Wᵀ + b + Σ s·D(x) Aᵀ Bᵀ, for one adapter or for
+ * rows of many. Modules on rows of their own are independent: results are bit for bit those of
+ * calls with each one's rows alone.
  *
- * <p>x, y and their gradients are of the weight's type: float32 or bfloat16 on the CPU. A, B and S
- * are of {@link Device#trainedType}.
+ * <p>There are two paths with the same result within the type's rounding. {@link Path#FUSED} is our
+ * own product with W, prepared once, and forward and the gradient by x are one call each. On {@link
+ * Path#SPLIT} the products with W are the caller's, by a library, and the static methods do the
+ * rest. {@link #gradUp} and {@link #gradDown} belong to both.
+ *
+ * <p>On CUDA all matrices of a call are of one dtype, gradients of weights excepted. On the CPU x,
+ * y and their gradients are of W's type, float32 or bfloat16, and A, B, S and dS float32 ({@link
+ * Device#trainedType}); the static methods take float32 alone there, {@link #gradUp} and {@link
+ * #gradDown} excepted.
  *
  * <p>Methods throw {@link IllegalArgumentException} if shapes or types disagree, {@link
- * KernelException} if the native call fails, {@link IllegalStateException} after {@link #close()}.
+ * KernelException} if the native call fails, and {@link IllegalStateException} if something is
+ * closed. A call for M = 0 reads and writes nothing: gradients stay as they are, even where they
+ * would be replaced. On a CUDA device calls only enqueue.
+ *
+ * <p>On the CPU, W and b are copied and may be freed; on CUDA they must outlive this object.
+ * Immutable, and good for several threads at once, each with a context of its own.
  */
 public final class Linear implements AutoCloseable {
-  private static final Cleaner CLEANER = Cleaner.create();
+  /** The most runs of rows in a call, whatever modules are on them. */
+  public static final int MOST_RUNS =
+      LibPrunePeft.PP_MOST_MODULES / LibPrunePeft.PP_MOST_MODULES_OF_A_ROW;
 
-  private final DType dtype;
-  private final long rows;
-  private final long cols;
-  private final Native handle;
-  private final Cleaner.Cleanable cleanable;
-
-  /** Frees the native side once, by close() or else when this object was forgotten. */
-  private static final class Native implements Runnable {
-    private LinearHandle pointer;
-
-    @Override
-    public synchronized void run() {
-      if (pointer != null) {
-        pp_linear_destroy(pointer);
-        pointer.releaseReference();
-        pointer = null;
-      }
-    }
-
-    synchronized LinearHandle open() {
-      if (pointer == null) {
-        throw new IllegalStateException("this Linear is closed");
-      }
-      return pointer;
-    }
+  /** By which products a linear is computed. */
+  public enum Path {
+    /** A library's product with W, and the products of rank r around it. */
+    SPLIT,
+    /** Our own product. */
+    FUSED
   }
 
   /**
-   * @param device whose kernels compute; what it reads and writes lies there
+   * A path for each direction.
+   *
+   * @param forward that of y
+   * @param backward that of dX and the gradients
+   */
+  public record Paths(Path forward, Path backward) {}
+
+  /**
+   * What a choice of paths depends on.
+   *
+   * @param dtype of x and y
+   * @param rows M, 0 or more
+   * @param inputs K, 1 or more
+   * @param outputs N, 1 or more
+   * @param ranks of the modules together; 0: the frozen linear alone
+   * @param dropout whether some of x is dropped
+   */
+  public record Shape(
+      DType dtype, long rows, long inputs, long outputs, long ranks, boolean dropout) {}
+
+  private final DType dtype;
+  private final long outputs;
+  private final long inputs;
+  private final NativeObject<LinearHandle> plan;
+
+  /**
+   * Prepares a linear.
+   *
+   * @param context for this call alone
    * @param weight W [N,K]
    * @param bias b [N]; null: none
-   * @throws KernelException if memory is short or the device cannot do it
    */
-  public Linear(Device device, Matrix weight, Matrix bias) {
+  public Linear(Context context, Matrix weight, Matrix bias) {
     if (bias != null) {
       bias.require("bias", weight.dtype(), 1, weight.rows());
     }
     dtype = weight.dtype();
-    rows = weight.rows();
-    cols = weight.cols();
-    handle = new Native();
-    try (PointerScope scope = new PointerScope()) {
-      LinearHandle created = new LinearHandle((Pointer) null);
-      check(
-          pp_linear_create(
-              device.struct(),
-              dtype.ordinal(),
-              rows,
-              cols,
-              weight.data(),
-              weight.ld(),
-              bias == null ? null : bias.data(),
-              created));
-      created.retainReference();
-      handle.pointer = created;
-    }
-    cleanable = CLEANER.register(this, handle);
+    outputs = weight.rows();
+    inputs = weight.cols();
+    Arguments call = context.arguments();
+    LinearHandle created = new LinearHandle((Pointer) null);
+    check(
+        LibPrunePeft.pp_linear_create(
+            context.struct(), call.matrix(0, weight), call.matrix(1, bias), created));
+    plan = new NativeObject<>(this, created, LibPrunePeft::pp_linear_destroy);
   }
 
   /** {@return N} */
-  public long rows() {
-    return rows;
+  public long outputs() {
+    return outputs;
   }
 
   /** {@return K} */
-  public long cols() {
-    return cols;
+  public long inputs() {
+    return inputs;
+  }
+
+  /**
+   * The paths that should be the fastest: on CUDA predicted from the device's properties, on the
+   * CPU {@link Path#FUSED}.
+   *
+   * @param device where the matrices lie
+   * @param shape of the call
+   * @return a path for each direction
+   */
+  public static Paths choosePaths(Device device, Shape shape) {
+    int[] forward = new int[1];
+    int[] backward = new int[1];
+    try (LinearShapeStruct struct = new LinearShapeStruct()) {
+      struct.dtype(shape.dtype.ordinal()).M(shape.rows).K(shape.inputs).N(shape.outputs);
+      struct.ranks(shape.ranks).dropout(shape.dropout ? 1 : 0);
+      check(LibPrunePeft.pp_linear_choose_paths(device.struct(), struct, forward, backward));
+    }
+    return new Paths(Path.values()[forward[0]], Path.values()[backward[0]]);
   }
 
   /**
    * y = x Wᵀ + b + Σ S Bᵀ, S = s·D(x) Aᵀ.
    *
-   * @param device whose kernels compute; what it reads and writes lies there
    * @param x [M,K]
-   * @param branches at most 16, may be empty; each S [M,r] is written
-   * @param dropout null: none
+   * @param modules may be empty; s is written
    * @param y [M,N], written
-   * @param workspace scratch memory, not for two calls at once
    */
-  public void forward(
-      Device device,
-      Matrix x,
-      List<LinearBranch> branches,
-      Dropout dropout,
-      Matrix y,
-      Workspace workspace) {
-    x.require("x", dtype, x.rows(), cols);
-    y.require("y", dtype, x.rows(), rows);
-    for (LinearBranch branch : branches) {
-      require(device, branch, x.rows());
-      Matrix b = Matrix.given("b", branch.b());
-      b.require("b", device.trainedType(dtype), b.rows(), branch.a().rows());
+  public void forward(Context context, Matrix x, List<LoraPass> modules, Matrix y) {
+    x.require("x", dtype, x.rows(), inputs);
+    y.require("y", dtype, x.rows(), outputs);
+    DType trained = context.device().trainedType(dtype);
+    for (LoraPass pass : modules) {
+      Matrix a = requireA(pass, trained, inputs);
+      require("b", pass.module().b(), trained, a.rows());
+      require("s", pass.s(), trained, x.rows(), a.rows());
     }
-    try (PointerScope scope = new PointerScope()) {
-      LinearBranchStruct table = LinearBranch.structs(branches);
-      BytePointer memory =
-          workspace.atLeast(
-              device, pp_linear_forward_workspace(handle.open(), x.rows(), table, branches.size()));
-      check(
-          pp_linear_forward(
-              device.struct(),
-              handle.open(),
-              x.rows(),
-              x.data(),
-              x.ld(),
-              table,
-              branches.size(),
-              Dropout.struct(dropout),
-              y.data(),
-              y.ld(),
-              memory,
-              memory.capacity()));
-    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_linear_forward(
+            context.struct(),
+            plan.open(),
+            call.matrix(0, x),
+            call.modules(modules, x.rows()),
+            modules.size(),
+            call.matrix(1, y)));
   }
 
   /**
    * dX = dY W + Σ Dᵀ(dS A).
    *
-   * @param device whose kernels compute; what it reads and writes lies there
    * @param dy [M,N]
-   * @param branches at most 16, may be empty; s holds dS [M,r], scaled already
-   * @param dropout as in {@link #forward}
+   * @param modules may be empty; ds is read, and scaled already
    * @param dx [M,K], written
-   * @param workspace scratch memory, not for two calls at once
    */
-  public void gradInput(
-      Device device,
-      Matrix dy,
-      List<LinearBranch> branches,
-      Dropout dropout,
-      Matrix dx,
-      Workspace workspace) {
-    dy.require("dy", dtype, dy.rows(), rows);
-    dx.require("dx", dtype, dy.rows(), cols);
-    for (LinearBranch branch : branches) {
-      require(device, branch, dy.rows());
+  public void gradInput(Context context, Matrix dy, List<LoraPass> modules, Matrix dx) {
+    dy.require("dy", dtype, dy.rows(), outputs);
+    dx.require("dx", dtype, dy.rows(), inputs);
+    DType trained = context.device().trainedType(dtype);
+    for (LoraPass pass : modules) {
+      require("ds", pass.ds(), trained, dy.rows(), requireA(pass, trained, inputs).rows());
     }
-    try (PointerScope scope = new PointerScope()) {
-      LinearBranchStruct table = LinearBranch.structs(branches);
-      BytePointer memory =
-          workspace.atLeast(
-              device,
-              pp_linear_grad_input_workspace(handle.open(), dy.rows(), table, branches.size()));
-      check(
-          pp_linear_grad_input(
-              device.struct(),
-              handle.open(),
-              dy.rows(),
-              dy.data(),
-              dy.ld(),
-              table,
-              branches.size(),
-              Dropout.struct(dropout),
-              dx.data(),
-              dx.ld(),
-              memory,
-              memory.capacity()));
-    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_linear_grad_input(
+            context.struct(),
+            plan.open(),
+            call.matrix(0, dy),
+            call.modules(modules, dy.rows()),
+            modules.size(),
+            call.matrix(1, dx)));
   }
 
-  private void require(Device device, LinearBranch branch, long m) {
-    DType trained = device.trainedType(dtype);
-    Matrix a = Matrix.given("a", branch.a());
-    a.require("a", trained, a.rows(), cols);
-    Matrix.given("s", branch.s()).require("s", trained, m, a.rows());
+  /**
+   * S = s·D(x) Aᵀ.
+   *
+   * @param x [M,K]
+   * @param modules one or more; s is written
+   */
+  public static void down(Context context, Matrix x, List<LoraPass> modules) {
+    for (LoraPass pass : modules) {
+      Matrix a = requireA(pass, x.dtype(), x.cols());
+      require("s", pass.s(), x.dtype(), x.rows(), a.rows());
+    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_lora_down(
+            context.struct(), call.matrix(0, x), call.modules(modules, x.rows()), modules.size()));
+  }
+
+  /**
+   * y += S Bᵀ.
+   *
+   * @param modules one or more; s is read
+   * @param y [M,N], read and written
+   */
+  public static void up(Context context, List<LoraPass> modules, Matrix y) {
+    for (LoraPass pass : modules) {
+      Matrix b = Matrix.given("b", pass.module().b());
+      require("b", b, y.dtype(), b.cols());
+      require("s", pass.s(), y.dtype(), y.rows(), b.cols());
+    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_lora_up(
+            context.struct(),
+            call.modules(modules, y.rows()),
+            modules.size(),
+            call.matrix(0, y),
+            1));
+  }
+
+  /**
+   * dS = s·dY B and dB = dYᵀ S, from one reading of dY.
+   *
+   * @param dy [M,N]
+   * @param modules one or more; s is read, ds, unless it is null, and db are written
+   * @param accumulate whether db is added to what is there; else it replaces it
+   */
+  public static void gradUp(
+      Context context, Matrix dy, List<LoraPass> modules, boolean accumulate) {
+    DType trained = context.device().trainedType(dy.dtype());
+    for (LoraPass pass : modules) {
+      Matrix b = Matrix.given("b", pass.module().b());
+      require("b", b, trained, b.cols());
+      require("s", pass.s(), trained, dy.rows(), b.cols());
+      if (pass.ds() != null) {
+        pass.ds().require("ds", trained, dy.rows(), b.cols());
+      }
+      require("db", pass.db(), DType.FLOAT32, b.rows(), b.cols());
+    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_lora_grad_up(
+            context.struct(),
+            call.matrix(0, dy),
+            call.modules(modules, dy.rows()),
+            modules.size(),
+            accumulate ? 1 : 0));
+  }
+
+  /**
+   * dA = dSᵀ D(x).
+   *
+   * @param x [M,K]
+   * @param modules one or more; ds is read, da is written
+   * @param accumulate whether da is added to what is there; else it replaces it
+   */
+  public static void gradDown(
+      Context context, Matrix x, List<LoraPass> modules, boolean accumulate) {
+    DType trained = context.device().trainedType(x.dtype());
+    for (LoraPass pass : modules) {
+      Matrix ds = Matrix.given("ds", pass.ds());
+      ds.require("ds", trained, x.rows(), ds.cols());
+      require("da", pass.da(), DType.FLOAT32, ds.cols(), x.cols());
+    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_lora_grad_down(
+            context.struct(),
+            call.matrix(0, x),
+            call.modules(modules, x.rows()),
+            modules.size(),
+            accumulate ? 1 : 0));
+  }
+
+  /**
+   * dX += Dᵀ(dS A).
+   *
+   * @param modules one or more; ds is read
+   * @param dx [M,K], read and written
+   */
+  public static void addGradInput(Context context, List<LoraPass> modules, Matrix dx) {
+    for (LoraPass pass : modules) {
+      Matrix a = requireA(pass, dx.dtype(), dx.cols());
+      require("ds", pass.ds(), dx.dtype(), dx.rows(), a.rows());
+    }
+    Arguments call = context.arguments();
+    check(
+        LibPrunePeft.pp_lora_grad_input(
+            context.struct(),
+            call.modules(modules, dx.rows()),
+            modules.size(),
+            call.matrix(0, dx),
+            1));
+  }
+
+  private static Matrix requireA(LoraPass pass, DType dtype, long inputs) {
+    Matrix a = Matrix.given("a", pass.module().a());
+    return a.require("a", dtype, a.rows(), inputs);
+  }
+
+  private static void require(String name, Matrix matrix, DType dtype, long cols) {
+    Matrix.given(name, matrix).require(name, dtype, matrix.rows(), cols);
+  }
+
+  private static void require(String name, Matrix matrix, DType dtype, long rows, long cols) {
+    Matrix.given(name, matrix).require(name, dtype, rows, cols);
   }
 
   @Override
   public void close() {
-    cleanable.clean();
+    plan.close();
   }
 }

@@ -15,12 +15,8 @@ import org.bytedeco.javacpp.Pointer;
  */
 public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
   /**
-   * @param data the first element, in the memory of the device that the call names; may be null if
-   *     rows or cols is 0
-   * @param dtype element type
-   * @param rows 0 or more
-   * @param cols 0 or more
-   * @param ld leading dimension in elements, at least cols
+   * Checks the values.
+   *
    * @throws IllegalArgumentException if a size is out of range, or if the pointer knows its length
    *     (as JavaCPP's own allocations do) and is too short
    */

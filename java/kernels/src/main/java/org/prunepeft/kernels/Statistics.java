@@ -1,43 +1,65 @@
 package org.prunepeft.kernels;
 
-/**
- * What one pass over a module's n weights w and gradients g gives.
- *
- * @param count n
- * @param sumW2 Σ w²
- * @param sumAbsW Σ |w|
- * @param nonZero how many weights are not 0 once rounded to the type that the call named
- * @param below how many |w| lie below the group's threshold
- * @param sumG2 Σ g²
- * @param sumAbsG Σ |g|
- * @param sumWg Σ w·g
- * @param sumAbsWg Σ |w·g|
- * @param sumWg2 Σ (w·g)²
- */
-public record Statistics(
-    double count,
-    double sumW2,
-    double sumAbsW,
-    double nonZero,
-    double below,
-    double sumG2,
-    double sumAbsG,
-    double sumWg,
-    double sumAbsWg,
-    double sumWg2) {
+import org.prunepeft.kernels.binding.LibPrunePeft;
 
-  static Statistics row(double[] table, int module, int columns) {
-    int i = module * columns;
-    return new Statistics(
-        table[i],
-        table[i + 1],
-        table[i + 2],
-        table[i + 3],
-        table[i + 4],
-        table[i + 5],
-        table[i + 6],
-        table[i + 7],
-        table[i + 8],
-        table[i + 9]);
+/** What one pass over a module's n weights w and gradients g gives; see {@code pp_statistic}. */
+public final class Statistics {
+  private final double[] row;
+
+  /**
+   * @param row in the order of {@code pp_statistic}
+   */
+  Statistics(double[] row) {
+    this.row = row;
+  }
+
+  /** {@return n} */
+  public double count() {
+    return row[LibPrunePeft.PP_COUNT];
+  }
+
+  /** {@return Σ w²} */
+  public double sumW2() {
+    return row[LibPrunePeft.PP_SUM_W2];
+  }
+
+  /** {@return Σ |w|} */
+  public double sumAbsW() {
+    return row[LibPrunePeft.PP_SUM_ABS_W];
+  }
+
+  /** {@return how many weights are not 0 once rounded to the type that the call named} */
+  public double nonZero() {
+    return row[LibPrunePeft.PP_NONZERO];
+  }
+
+  /** {@return how many |w| lie below the group's threshold} */
+  public double below() {
+    return row[LibPrunePeft.PP_BELOW];
+  }
+
+  /** {@return Σ g²} */
+  public double sumG2() {
+    return row[LibPrunePeft.PP_SUM_G2];
+  }
+
+  /** {@return Σ |g|} */
+  public double sumAbsG() {
+    return row[LibPrunePeft.PP_SUM_ABS_G];
+  }
+
+  /** {@return Σ w·g} */
+  public double sumWg() {
+    return row[LibPrunePeft.PP_SUM_WG];
+  }
+
+  /** {@return Σ |w·g|} */
+  public double sumAbsWg() {
+    return row[LibPrunePeft.PP_SUM_ABS_WG];
+  }
+
+  /** {@return Σ (w·g)²} */
+  public double sumWg2() {
+    return row[LibPrunePeft.PP_SUM_WG2];
   }
 }

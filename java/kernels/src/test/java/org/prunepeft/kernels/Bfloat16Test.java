@@ -14,6 +14,7 @@ import java.util.Random;
 import org.bytedeco.javacpp.ShortPointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 /** Calls in bfloat16 whose trained weights are float32. */
 class Bfloat16Test {
@@ -22,12 +23,12 @@ class Bfloat16Test {
 
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
-  private final Workspace workspace = new Workspace();
+  private final Random random = TestSeed.random();
+  private final Context context = new Context(CPU);
 
   @AfterEach
-  void closeWorkspace() {
-    workspace.close();
+  void closeContext() {
+    context.close();
   }
 
   /** A dense matrix of bfloat16. */
@@ -77,28 +78,19 @@ class Bfloat16Test {
     Buffer ds = Buffer.poisoned(m, r);
     Buffer da = Buffer.poisoned(r, k);
     Buffer db = Buffer.poisoned(n, r);
-    LinearBranch branch = new LinearBranch(a.matrix(), b.matrix(), 0.5f, 0, 0, s.matrix());
-    try (Linear linear = new Linear(CPU, w.matrix(), bias.matrix())) {
-      linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace);
-      LoraKernels.gradUp(
-          CPU,
-          dy.matrix(),
-          b.matrix(),
-          s.matrix(),
-          0.5f,
-          ds.matrix(),
-          db.matrix(),
-          false,
-          workspace);
-      LoraKernels.gradDown(
-          CPU,
-          x.matrix(),
-          List.of(new LoraBranch(null, 0.5f, 0, ds.matrix(), da.matrix())),
-          null,
-          false,
-          workspace);
-      LinearBranch back = new LinearBranch(a.matrix(), null, 0.5f, 0, 0, ds.matrix());
-      linear.gradInput(CPU, dy.matrix(), List.of(back), null, dx.matrix(), workspace);
+    LoraPass pass =
+        new LoraPass(
+            new LoraModule<>(a.matrix(), b.matrix(), 0.5f),
+            s.matrix(),
+            ds.matrix(),
+            da.matrix(),
+            db.matrix());
+    List<LoraPass> passes = List.of(pass);
+    try (Linear linear = new Linear(context, w.matrix(), bias.matrix())) {
+      linear.forward(context, x.matrix(), passes, y.matrix());
+      Linear.gradUp(context, dy.matrix(), passes, false);
+      Linear.gradDown(context, x.matrix(), passes, false);
+      linear.gradInput(context, dy.matrix(), passes, dx.matrix());
     }
     double[][] rank = scaled(0.5, product(x.values(), transposed(a.values())));
     double[][] rankGradient = scaled(0.5, product(dy.values(), b.values()));
@@ -129,8 +121,8 @@ class Bfloat16Test {
     Buffer downBias = Buffer.random(random, 1, width);
     Buffer up = Buffer.random(random, k, width);
     Buffer upBias = Buffer.random(random, 1, k);
-    AdapterKernels.Weights weights =
-        new AdapterKernels.Weights(
+    Adapter.Weights weights =
+        new Adapter.Weights(
             down.matrix(), downBias.matrix(), up.matrix(), upBias.matrix(), Activation.IDENTITY);
     Buffer[] gradients = {
       Buffer.poisoned(width, k),
@@ -138,22 +130,19 @@ class Bfloat16Test {
       Buffer.poisoned(k, width),
       Buffer.poisoned(1, k)
     };
-    AdapterKernels.forward(
-        CPU, v.matrix(), h.matrix(), weights, z.matrix(), out.matrix(), workspace);
-    AdapterKernels.backward(
-        CPU,
+    Adapter.Pass pass = new Adapter.Pass(weights, v.matrix(), z.matrix());
+    Adapter.forward(context, pass, h.matrix(), out.matrix());
+    Adapter.backward(
+        context,
+        pass,
         dout.matrix(),
-        v.matrix(),
-        z.matrix(),
-        weights,
-        new AdapterKernels.Gradients(
+        new Adapter.Gradients(
             gradients[0].matrix(),
             gradients[1].matrix(),
             gradients[2].matrix(),
             gradients[3].matrix()),
         false,
-        dv.matrix(),
-        workspace);
+        dv.matrix());
     double[][] hidden = plusRow(product(v.values(), transposed(down.values())), downBias.values());
     double[][] hiddenGradient = product(dout.values(), up.values());
     Buffer.assertNear(hidden, z.values(), SHARE, "z");
@@ -176,12 +165,12 @@ class Bfloat16Test {
     Rounded a = Rounded.random(random, 2, 4);
     Buffer b = Buffer.random(random, 5, 2);
     Buffer s = Buffer.poisoned(3, 2);
-    try (Linear linear = new Linear(CPU, w.matrix(), null)) {
-      LinearBranch branch = new LinearBranch(a.matrix(), b.matrix(), 1, 0, 0, s.matrix());
+    try (Linear linear = new Linear(context, w.matrix(), null)) {
+      LoraPass pass = new LoraPass(new LoraModule<>(a.matrix(), b.matrix(), 1), s.matrix());
       IllegalArgumentException refused =
           assertThrows(
               IllegalArgumentException.class,
-              () -> linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace));
+              () -> linear.forward(context, x.matrix(), List.of(pass), y.matrix()));
       assertTrue(refused.getMessage().contains("a must be FLOAT32 [2, 4], got BFLOAT16"));
     }
   }

@@ -1,9 +1,7 @@
 package org.prunepeft.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -17,6 +15,7 @@ import org.bytedeco.javacpp.IntPointer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 /** On a CUDA device; in the build, the emulator stands in for one. */
 @Tag("device")
@@ -26,7 +25,7 @@ class DeviceGraphTest {
   private static final int N = 24;
   private static final int R = 8;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeEach
   void needsADevice() {
@@ -44,16 +43,15 @@ class DeviceGraphTest {
 
   /** S = x Aᵀ and y += S Bᵀ. */
   private final class Lora implements AutoCloseable {
-    final Device device;
     final DeviceBuffer x;
     final DeviceBuffer a;
     final DeviceBuffer b;
     final DeviceBuffer s;
     final DeviceBuffer y;
-    final Workspace workspace = new Workspace();
+    final Context context;
 
     Lora(Device device, float[] a, float[] b) {
-      this.device = device;
+      context = new Context(device);
       x = new DeviceBuffer(device, 4 * M * K);
       this.a = DeviceBuffer.of(device, a);
       this.b = DeviceBuffer.of(device, b);
@@ -62,14 +60,15 @@ class DeviceGraphTest {
     }
 
     void enqueue() {
-      LoraBranch branch = new LoraBranch(a.matrix(R, K), 1, 0, s.matrix(M, R), null);
-      LoraKernels.down(device, x.matrix(M, K), List.of(branch), null, null, workspace);
-      LoraKernels.up(device, s.matrix(M, R), b.matrix(N, R), y.matrix(M, N), workspace);
+      LoraModule<Matrix> module = new LoraModule<>(a.matrix(R, K), b.matrix(N, R), 1);
+      List<LoraPass> passes = List.of(new LoraPass(module, s.matrix(M, R)));
+      Linear.down(context, x.matrix(M, K), passes);
+      Linear.up(context, passes, y.matrix(M, N));
     }
 
     @Override
     public void close() {
-      workspace.close();
+      context.close();
       for (DeviceBuffer buffer : List.of(x, a, b, s, y)) {
         buffer.close();
       }
@@ -87,7 +86,7 @@ class DeviceGraphTest {
       float[] first = values(M * K);
       recorded.x.put(first);
       direct.x.put(first);
-      recorded.enqueue(); // the workspace grows
+      recorded.enqueue(); // the scratch memory grows
       direct.enqueue();
       try (DeviceGraph graph = DeviceGraph.record(stream, recorded::enqueue)) {
         stream.synchronize();
@@ -109,17 +108,16 @@ class DeviceGraphTest {
 
   /** A LoRA's forward and backward pass: S, dS, dB, dA and dX += its part. */
   private final class Step implements AutoCloseable {
-    final Device device;
     final DeviceBuffer x;
     final DeviceBuffer dy;
     final DeviceBuffer a;
     final DeviceBuffer b;
     final DeviceBuffer results;
-    final Workspace workspace = new Workspace();
+    final Context context;
     private static final int RESULTS = M * R + M * R + N * R + R * K + M * K;
 
     Step(Device device, float[] x, float[] dy, float[] a, float[] b) {
-      this.device = device;
+      context = new Context(device);
       this.x = DeviceBuffer.of(device, x);
       this.dy = DeviceBuffer.of(device, dy);
       this.a = DeviceBuffer.of(device, a);
@@ -137,12 +135,13 @@ class DeviceGraphTest {
       Matrix db = result(2 * M * R, N, R);
       Matrix da = result(2 * M * R + N * R, R, K);
       Matrix dx = result(2 * M * R + N * R + R * K, M, K);
-      LoraBranch forward = new LoraBranch(a.matrix(R, K), 2, 0, s, null);
-      LoraBranch backward = new LoraBranch(a.matrix(R, K), 2, 0, ds, da);
-      LoraKernels.down(device, x.matrix(M, K), List.of(forward), dropout, null, workspace);
-      LoraKernels.gradUp(device, dy.matrix(M, N), b.matrix(N, R), s, 2, ds, db, false, workspace);
-      LoraKernels.gradDown(device, x.matrix(M, K), List.of(backward), dropout, false, workspace);
-      LoraKernels.gradInput(device, List.of(backward), dropout, dx, workspace);
+      LoraModule<Matrix> module =
+          new LoraModule<>(a.matrix(R, K), b.matrix(N, R), 0, null, 2, dropout);
+      List<LoraPass> passes = List.of(new LoraPass(module, s, ds, da, db));
+      Linear.down(context, x.matrix(M, K), passes);
+      Linear.gradUp(context, dy.matrix(M, N), passes, false);
+      Linear.gradDown(context, x.matrix(M, K), passes, false);
+      Linear.addGradInput(context, passes, dx);
     }
 
     float[] results() {
@@ -151,7 +150,7 @@ class DeviceGraphTest {
 
     @Override
     public void close() {
-      workspace.close();
+      context.close();
       for (DeviceBuffer buffer : List.of(x, dy, a, b, results)) {
         buffer.close();
       }
@@ -170,11 +169,11 @@ class DeviceGraphTest {
         IntPointer host = new IntPointer(2);
         Step recorded = new Step(stream, x, dy, a, b);
         Step direct = new Step(plain, x, dy, a, b)) {
-      Dropout inMemory = new Dropout(0.25f, 7, -1, 65535, counter.pointer());
+      Dropout inMemory = new Dropout(0.25f, 7, 0, -1, 65535, counter.pointer());
       host.put(0, 0).put(1, 0);
       counter.put(host, 8);
-      recorded.enqueue(inMemory); // the workspace grows
-      direct.enqueue(new Dropout(0.25f, 7, 0, 0));
+      recorded.enqueue(inMemory); // the scratch memory grows
+      direct.enqueue(new Dropout(0.25f, 7, 0, 0, 0));
       stream.synchronize();
       assertArrayEquals(direct.results(), recorded.results());
       try (DeviceGraph graph = DeviceGraph.record(stream, () -> recorded.enqueue(inMemory))) {
@@ -183,7 +182,7 @@ class DeviceGraphTest {
           host.put(0, turn[0]).put(1, turn[1]);
           counter.put(host, 8);
           graph.launch(stream);
-          direct.enqueue(new Dropout(0.25f, 7, turn[0], turn[1]));
+          direct.enqueue(new Dropout(0.25f, 7, 0, turn[0], turn[1]));
           stream.synchronize();
           assertArrayEquals(direct.results(), recorded.results());
           assertFalse(
@@ -218,23 +217,6 @@ class DeviceGraphTest {
       lora.enqueue();
       DeviceGraph.record(stream, lora::enqueue).close();
       stream.synchronize();
-    }
-  }
-
-  @Test
-  void aWorkspaceHoldsABlockForEachStream() {
-    try (Device plain = Device.cuda(0, null);
-        Device again = Device.cuda(0, null);
-        Device stream = Device.cudaWithOwnStream(0);
-        Workspace workspace = new Workspace()) {
-      long first = workspace.atLeast(plain, 10_000).address();
-      long other = workspace.atLeast(stream, 20_000).address();
-      assertNotEquals(first, other);
-      assertEquals(first, workspace.atLeast(again, 5_000).address());
-      assertEquals(other, workspace.atLeast(stream, 20_000).address());
-      assertEquals(30_000, workspace.bytes());
-      workspace.atLeast(Device.cpu(), 7_000);
-      assertEquals(37_000, workspace.bytes());
     }
   }
 

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.ImportancePlan.Segment;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * The same calls on a CUDA device as on the CPU. It runs where the loaded library has a device: in
@@ -28,7 +29,7 @@ class DeviceParityTest {
   private static final int N = 56;
   private static final int R = 8;
 
-  private final long seed = new Random().nextLong();
+  private final long seed = TestSeed.draw();
 
   @BeforeEach
   void needsADevice() {
@@ -39,7 +40,7 @@ class DeviceParityTest {
   /** The buffers and results of a case on one device. */
   private static final class Run implements AutoCloseable {
     final Device device;
-    final Workspace workspace = new Workspace();
+    final Context context;
     final List<Runnable> reads = new ArrayList<>();
     final List<float[]> results = new ArrayList<>();
     private final List<DeviceBuffer> buffers = new ArrayList<>();
@@ -47,6 +48,7 @@ class DeviceParityTest {
 
     Run(Device device, long seed) {
       this.device = device;
+      context = new Context(device);
       random = new Random(seed);
     }
 
@@ -85,7 +87,7 @@ class DeviceParityTest {
 
     @Override
     public void close() {
-      workspace.close();
+      context.close();
       buffers.forEach(DeviceBuffer::close);
     }
   }
@@ -114,107 +116,92 @@ class DeviceParityTest {
     }
   }
 
+  private void calls(Run run, List<LoraPass> passes, boolean accumulate) {
+    Matrix x = run.random(M, K);
+    Linear.down(run.context, x, passes);
+    Linear.up(run.context, passes, run.result(M, N, 1));
+    Linear.gradUp(run.context, run.random(M, N), passes, accumulate);
+    Linear.gradDown(run.context, x, passes, accumulate);
+    Linear.addGradInput(run.context, passes, run.result(M, K, 1));
+  }
+
   @Test
   void loraForwardAndBackward() {
-    Dropout dropout = new Dropout(0.3f, seed, 5, 1);
+    Dropout dropout = new Dropout(0.3f, seed, 3, 5, 1);
     assertSame(
         run -> {
-          Matrix x = run.random(M, K);
-          Matrix dy = run.random(M, N);
-          Matrix a = run.random(R, K);
-          Matrix b = run.random(N, R);
-          Matrix s = run.result(M, R);
-          Matrix ds = run.result(M, R);
-          Matrix db = run.result(N, R);
-          LoraBranch branch = new LoraBranch(a, 2, 3, s, null);
-          LoraKernels.down(
-              run.device, x, List.of(branch), dropout, run.result(M, K), run.workspace);
-          Matrix y = run.result(M, N, 0);
-          LoraKernels.up(run.device, s, b, y, run.workspace);
-          LoraKernels.gradUp(run.device, dy, b, s, 2, ds, db, false, run.workspace);
-          LoraBranch back = new LoraBranch(a, 2, 3, ds, run.result(R, K));
-          LoraKernels.gradDown(run.device, x, List.of(back), dropout, false, run.workspace);
-          Matrix dx = run.result(M, K, 1);
-          LoraKernels.gradInput(run.device, List.of(back), dropout, dx, run.workspace);
+          LoraModule<Matrix> module =
+              new LoraModule<>(run.random(R, K), run.random(N, R), 0, null, 2, dropout);
+          LoraPass pass =
+              new LoraPass(
+                  module, run.result(M, R), run.result(M, R), run.result(R, K), run.result(N, R));
+          calls(run, List.of(pass), false);
           return run.read();
         });
   }
 
   @Test
-  void loraOfSeveralAdapters() {
-    Dropout dropout = new Dropout(0.3f, seed, 5, 1);
+  void modulesWithDropoutsOfTheirOwn() {
     assertSame(
         run -> {
-          Matrix x = run.random(M, K);
-          Matrix dy = run.random(M, N);
-          List<LoraAdapter> adapters = new ArrayList<>();
-          for (int rank : new int[] {R, 3, 20}) {
-            adapters.add(
-                new LoraAdapter(
-                    rank,
-                    run.random(rank, K),
-                    run.random(N, rank),
-                    0.5f * rank,
-                    rank,
-                    run.result(rank, K, 0),
-                    run.result(N, rank, 0)));
+          List<LoraPass> passes = new ArrayList<>();
+          Matrix s = run.result(M, 3 * R);
+          Matrix ds = run.result(M, 3 * R);
+          for (int i = 0; i < 3; i++) {
+            Dropout dropout = i == 0 ? null : new Dropout(0.2f * i, seed, i, 5, 1);
+            passes.add(
+                new LoraPass(
+                    new LoraModule<>(run.random(R, K), run.random(16, R), 16 * i, null, 2, dropout),
+                    s.part(0, i * R, M, R),
+                    ds.part(0, i * R, M, R),
+                    run.result(R, K),
+                    run.result(16, R)));
           }
-          List<LoraSegment> segments =
-              List.of(
-                  new LoraSegment(1, 9, 2, dropout),
-                  new LoraSegment(10, 0, 1, dropout),
-                  new LoraSegment(12, M - 12, 0, null));
+          calls(run, passes, false);
+          return run.read();
+        });
+  }
+
+  @Test
+  void modulesOnRowsOfTheirOwn() {
+    int[] ranks = {20, 3, R};
+    assertSame(
+        run -> {
+          List<LoraPass> passes = new ArrayList<>();
+          Rows[] rows = {new Rows(1, 9), new Rows(10, 0), new Rows(12, M - 12)};
           Matrix s = run.result(M, 20, 0);
           Matrix ds = run.result(M, 20, 0);
-          MultiLoraKernels.down(run.device, x, adapters, segments, s, run.workspace);
-          MultiLoraKernels.up(
-              run.device, adapters, segments, s, run.result(M, N, 1), run.workspace);
-          MultiLoraKernels.gradUp(run.device, dy, adapters, segments, s, ds, true, run.workspace);
-          MultiLoraKernels.gradDown(run.device, x, adapters, segments, ds, false, run.workspace);
-          MultiLoraKernels.gradInput(
-              run.device, adapters, segments, ds, run.result(M, K, 1), run.workspace);
+          for (int i = 0; i < ranks.length; i++) {
+            Dropout dropout = i == 2 ? null : new Dropout(0.3f, seed, i, 5, 1);
+            passes.add(
+                new LoraPass(
+                    new LoraModule<>(
+                        run.random(ranks[i], K), run.random(N, ranks[i]), 0, rows[i], 2, dropout),
+                    s.part(0, 0, M, ranks[i]),
+                    ds.part(0, 0, M, ranks[i]),
+                    run.result(ranks[i], K, 0),
+                    run.result(N, ranks[i], 0)));
+          }
+          calls(run, passes, true);
           return run.read();
         });
   }
 
   @Test
   void fusedLinear() {
-    Dropout dropout = new Dropout(0.2f, seed, 1, 0);
+    Dropout dropout = new Dropout(0.2f, seed, 2, 1, 0);
     assertSame(
         run -> {
-          Matrix x = run.random(M, K);
-          Matrix w = run.random(N, K);
-          Matrix bias = run.random(1, N);
-          Matrix dy = run.random(M, N);
           Matrix s = run.result(M, R);
-          LinearBranch branch =
-              new LinearBranch(run.random(R, K), run.random(16, R), 0.5f, 2, 8, s);
-          try (Linear linear = new Linear(run.device, w, bias)) {
-            linear.forward(
-                run.device, x, List.of(branch), dropout, run.result(M, N), run.workspace);
-            linear.gradInput(
-                run.device, dy, List.of(branch), dropout, run.result(M, K), run.workspace);
+          LoraModule<Matrix> module =
+              new LoraModule<>(run.random(R, K), run.random(16, R), 8, null, 0.5f, dropout);
+          List<LoraPass> passes = List.of(new LoraPass(module, s, s, null, null));
+          try (Linear linear = new Linear(run.context, run.random(N, K), run.random(1, N))) {
+            linear.forward(run.context, run.random(M, K), passes, run.result(M, N));
+            linear.gradInput(run.context, run.random(M, N), passes, run.result(M, K));
             return run.read();
           }
         });
-  }
-
-  /** Products by the frozen linear's own kernels, which every device has. */
-  private static void multiply(
-      Device device,
-      Matrix left,
-      Matrix right,
-      boolean transposed,
-      Matrix out,
-      Workspace workspace) {
-    try (Linear linear = new Linear(device, right, null)) {
-      if (transposed) {
-        linear.forward(device, left, List.of(), null, out, workspace);
-      } else {
-        linear.gradInput(device, left, List.of(), null, out, workspace);
-      }
-      device.synchronize();
-    }
   }
 
   /** On the CPU by our own product, on the device by the path. */
@@ -222,50 +209,48 @@ class DeviceParityTest {
   @CsvSource({
     "SPLIT, 0",
     "SPLIT, 0.2",
-    "BORDERED, 0",
     "FUSED, 0",
     "FUSED, 0.2",
     // Null: by the path that the device's properties choose.
     ", 0",
     ", 0.2"
   })
-  void loraLinearAndItsOptimizerStep(LoraPath path, float p) {
-    Dropout used = p == 0 ? null : new Dropout(p, seed, 1, 0);
+  void loraLinear(Linear.Path path, float p) {
+    Dropout dropout = p == 0 ? null : new Dropout(p, seed, 4, 1, 0);
     assertSame(
         run -> {
-          Matrix g = run.random(N + R, K + R);
-          LoraLinear linear = new LoraLinear(DeviceParityTest::multiply, g, R, 0.5f, 4);
-          LoraPath.Both chosen = linear.paths(run.device, M, used);
-          LoraPath forward = path == null ? chosen.forward() : path;
-          LoraPath backward = path == null ? chosen.backward() : path;
-          Matrix weights = run.random(1, R * K + N * R);
-          List<WeightCopy> copies =
-              List.of(new WeightCopy(0, linear.a()), new WeightCopy(R * K, linear.b()));
-          long length = weights.cols();
-          try (AdamW adamw = new AdamW(run.device, DType.FLOAT32, length, copies)) {
-            adamw.refresh(run.device, weights);
-            Matrix x = run.random(M, K + R);
-            Matrix dy = run.random(M, N + R);
-            Matrix gradients = run.result(1, (int) length, 0);
-            Matrix da = gradients.part(0, 0, 1, R * K);
-            Matrix db = gradients.part(0, R * K, 1, N * R);
-            linear.forward(forward, run.device, x, used, run.result(M, N), run.workspace);
-            linear.backward(
-                backward,
-                run.device,
-                x,
-                dy,
-                used,
-                run.result(M, K),
-                new Matrix(da.data(), DType.FLOAT32, R, K, K),
-                new Matrix(db.data(), DType.FLOAT32, N, R, R),
-                false,
-                run.workspace);
-            Matrix mean = run.result(1, (int) length, 0);
-            Matrix square = run.result(1, (int) length, 0);
-            adamw.step(
-                run.device, AdamW.Settings.of(0.01f, 0.1f, 1), weights, gradients, mean, square);
-            linear.forward(run.device, x, used, run.result(M, N), run.workspace);
+          Linear.Paths chosen =
+              path != null
+                  ? new Linear.Paths(path, path)
+                  : Linear.choosePaths(
+                      run.device, new Linear.Shape(DType.FLOAT32, M, K, N, R, p > 0));
+          LoraModule<Matrix> module =
+              new LoraModule<>(run.random(R, K), run.random(N, R), 0, null, 0.5f, dropout);
+          LoraPass pass =
+              new LoraPass(
+                  module, run.result(M, R), run.result(M, R), run.result(R, K), run.result(N, R));
+          List<LoraPass> passes = List.of(pass);
+          Matrix x = run.random(M, K);
+          Matrix dy = run.random(M, N);
+          Matrix y = run.result(M, N);
+          Matrix dx = run.result(M, K);
+          // The frozen linear's own product in place of a library's: every device has it.
+          try (Linear linear = new Linear(run.context, run.random(N, K), null)) {
+            if (chosen.forward() == Linear.Path.FUSED) {
+              linear.forward(run.context, x, passes, y);
+            } else {
+              linear.forward(run.context, x, List.of(), y);
+              Linear.down(run.context, x, passes);
+              Linear.up(run.context, passes, y);
+            }
+            Linear.gradUp(run.context, dy, passes, false);
+            if (chosen.backward() == Linear.Path.FUSED) {
+              linear.gradInput(run.context, dy, passes, dx);
+            } else {
+              linear.gradInput(run.context, dy, List.of(), dx);
+              Linear.addGradInput(run.context, passes, dx);
+            }
+            Linear.gradDown(run.context, x, passes, false);
             return run.read();
           }
         });
@@ -276,29 +261,19 @@ class DeviceParityTest {
     assertSame(
         run -> {
           Matrix v = run.random(M, K);
-          AdapterKernels.Weights weights =
-              new AdapterKernels.Weights(
+          Adapter.Weights weights =
+              new Adapter.Weights(
                   run.random(16, K),
                   run.random(1, 16),
                   run.random(K, 16),
                   run.random(1, K),
                   Activation.GELU);
-          Matrix z = run.result(M, 16);
-          AdapterKernels.forward(
-              run.device, v, run.random(M, K), weights, z, run.result(M, K), run.workspace);
-          AdapterKernels.Gradients gradients =
-              new AdapterKernels.Gradients(
+          Adapter.Pass pass = new Adapter.Pass(weights, v, run.result(M, 16));
+          Adapter.forward(run.context, pass, run.random(M, K), run.result(M, K));
+          Adapter.Gradients gradients =
+              new Adapter.Gradients(
                   run.result(16, K), run.result(1, 16), run.result(K, 16), run.result(1, K));
-          AdapterKernels.backward(
-              run.device,
-              run.random(M, K),
-              v,
-              z,
-              weights,
-              gradients,
-              false,
-              run.result(M, K),
-              run.workspace);
+          Adapter.backward(run.context, pass, run.random(M, K), gradients, false, run.result(M, K));
           return run.read();
         });
   }
@@ -321,15 +296,10 @@ class DeviceParityTest {
               results.add(new float[] {(float) row.sumW2(), (float) row.sumAbsWg()});
               results.add(new float[] {(float) row.sumWg2(), (float) row.sumG2()});
             }
-            double magnitude =
-                ImportancePlan.outputMagnitude(
-                    run.device,
-                    run.random(M, R),
-                    Activation.RELU,
-                    run.random(N, R),
-                    run.random(1, N),
-                    null,
-                    run.workspace);
+            ModuleOutput output =
+                new ModuleOutput(
+                    run.random(M, R), Activation.RELU, run.random(N, R), run.random(1, N));
+            double magnitude = output.magnitude(run.context, null);
             results.add(new float[] {(float) magnitude});
             return results;
           }

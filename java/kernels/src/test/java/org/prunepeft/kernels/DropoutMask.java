@@ -10,7 +10,7 @@ final class DropoutMask {
    * What a kept element of x [m,k] is multiplied by, 0 where it is dropped: D(1), by way of an
    * identity. All ones without dropout.
    */
-  static double[][] mask(int m, int k, Dropout dropout, int module) {
+  static double[][] mask(int m, int k, Dropout dropout) {
     if (m == 0) {
       return new double[0][k];
     }
@@ -19,10 +19,11 @@ final class DropoutMask {
       identity[i][i] = 1;
     }
     Buffer s = Buffer.poisoned(m, k);
-    LoraBranch branch = new LoraBranch(Buffer.of(identity).matrix(), 1, module, s.matrix(), null);
+    LoraModule<Matrix> module =
+        new LoraModule<>(Buffer.of(identity).matrix(), null, 0, null, 1, dropout);
     Matrix ones = Buffer.filled(1, m, k, k).matrix();
-    try (Workspace workspace = new Workspace()) {
-      LoraKernels.down(Device.cpu(), ones, List.of(branch), dropout, null, workspace);
+    try (Context context = new Context(Device.cpu())) {
+      Linear.down(context, ones, List.of(new LoraPass(module, s.matrix())));
     }
     return s.values();
   }

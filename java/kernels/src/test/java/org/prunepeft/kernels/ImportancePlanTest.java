@@ -12,11 +12,12 @@ import org.bytedeco.javacpp.BytePointer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.testing.TestSeed;
 
 class ImportancePlanTest {
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @Test
   void statisticsOfEachModuleAreSummedOverItsSegments() {
@@ -119,18 +120,11 @@ class ImportancePlanTest {
       masked += mask[i] == 0 ? 0 : row;
     }
 
-    try (Workspace workspace = new Workspace();
+    ModuleOutput output = new ModuleOutput(p.matrix(), activation, q.matrix(), bias.matrix());
+    try (Context context = new Context(CPU);
         BytePointer rows = new BytePointer(mask)) {
-      assertEquals(
-          masked,
-          ImportancePlan.outputMagnitude(
-              CPU, p.matrix(), activation, q.matrix(), bias.matrix(), rows, workspace),
-          1e-5 * masked);
-      assertEquals(
-          all,
-          ImportancePlan.outputMagnitude(
-              CPU, p.matrix(), activation, q.matrix(), bias.matrix(), null, workspace),
-          1e-5 * all);
+      assertEquals(masked, output.magnitude(context, rows), 1e-5 * masked);
+      assertEquals(all, output.magnitude(context, null), 1e-5 * all);
     }
   }
 
@@ -138,14 +132,11 @@ class ImportancePlanTest {
   void maskWithFewerBytesThanRowsIsRefused() {
     Matrix p = Buffer.random(random, 5, 2).matrix();
     Matrix q = Buffer.random(random, 3, 2).matrix();
-    try (Workspace workspace = new Workspace();
+    ModuleOutput output = new ModuleOutput(p, Activation.IDENTITY, q, null);
+    try (Context context = new Context(CPU);
         BytePointer rows = new BytePointer(new byte[4])) {
       IllegalArgumentException e =
-          assertThrows(
-              IllegalArgumentException.class,
-              () ->
-                  ImportancePlan.outputMagnitude(
-                      CPU, p, Activation.IDENTITY, q, null, rows, workspace));
+          assertThrows(IllegalArgumentException.class, () -> output.magnitude(context, rows));
       assertEquals("rowMask must have 5 bytes, got 4", e.getMessage());
     }
   }
@@ -215,7 +206,7 @@ class ImportancePlanTest {
     return sizes[(int) Math.floor(q * (sizes.length - 1))];
   }
 
-  /** In the order of {@link Statistics}. */
+  /** In the order of {@code pp_statistic}. */
   private static double[] reference(double[] w, double[] g, double threshold) {
     double[] row = new double[10];
     for (int i = 0; i < w.length; i++) {
@@ -242,11 +233,16 @@ class ImportancePlanTest {
     return c;
   }
 
-  private static void assertNear(double[] expected, Statistics row) {
-    double[] actual = {
+  /** In the order of {@link #reference}. */
+  static double[] row(Statistics row) {
+    return new double[] {
       row.count(), row.sumW2(), row.sumAbsW(), row.nonZero(), row.below(),
       row.sumG2(), row.sumAbsG(), row.sumWg(), row.sumAbsWg(), row.sumWg2()
     };
+  }
+
+  private static void assertNear(double[] expected, Statistics statistics) {
+    double[] actual = row(statistics);
     for (int i = 0; i < actual.length; i++) {
       boolean count = i == 0 || i == 3 || i == 4;
       // Σ w·g cancels, so it is held to the size of what is summed.

@@ -15,16 +15,17 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.TestSeed;
 
 class LinearTest {
   private static final Device CPU = Device.cpu();
 
-  private final Random random = new Random();
-  private final Workspace workspace = new Workspace();
+  private final Random random = TestSeed.random();
+  private final Context context = new Context(CPU);
 
   @AfterEach
-  void closeWorkspace() {
-    workspace.close();
+  void closeContext() {
+    context.close();
   }
 
   @ParameterizedTest
@@ -39,23 +40,23 @@ class LinearTest {
     Buffer y = Buffer.poisoned(m, n, n + gap);
     double[][] frozen = plusRow(product(x.values(), transposed(w.values())), bias.values());
     double[][] rank = scaled(0.5, product(x.values(), transposed(a.values())));
-    try (Linear linear = new Linear(CPU, w.matrix(), bias.matrix())) {
-      assertEquals(n, linear.rows());
-      assertEquals(k, linear.cols());
+    try (Linear linear = new Linear(context, w.matrix(), bias.matrix())) {
+      assertEquals(n, linear.outputs());
+      assertEquals(k, linear.inputs());
 
-      linear.forward(CPU, x.matrix(), List.of(), null, y.matrix(), workspace);
+      linear.forward(context, x.matrix(), List.of(), y.matrix());
       y.assertEqualTo(frozen, "y without modules");
 
-      LinearBranch branch = new LinearBranch(a.matrix(), b.matrix(), 0.5f, 0, 0, s.matrix());
-      linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace);
+      LoraModule<Matrix> module = new LoraModule<>(a.matrix(), b.matrix(), 0.5f);
+      linear.forward(context, x.matrix(), List.of(new LoraPass(module, s.matrix())), y.matrix());
       s.assertEqualTo(rank, "s");
       y.assertEqualTo(sum(frozen, product(rank, transposed(b.values()))), "y");
 
       Buffer dy = Buffer.random(random, m, n, n + gap);
       Buffer ds = Buffer.random(random, m, r, r + gap);
       Buffer dx = Buffer.poisoned(m, k, k + gap);
-      LinearBranch back = new LinearBranch(a.matrix(), null, 0.5f, 0, 0, ds.matrix());
-      linear.gradInput(CPU, dy.matrix(), List.of(back), null, dx.matrix(), workspace);
+      LoraPass back = new LoraPass(module, null, ds.matrix(), null, null);
+      linear.gradInput(context, dy.matrix(), List.of(back), dx.matrix());
       dx.assertEqualTo(
           sum(product(dy.values(), w.values()), product(ds.values(), a.values())), "dx");
     }
@@ -69,9 +70,9 @@ class LinearTest {
     Buffer b = Buffer.random(random, 7, 4, 4);
     Buffer s = Buffer.poisoned(9, 4, 4);
     Buffer y = Buffer.poisoned(9, 30, 30);
-    try (Linear linear = new Linear(CPU, w.matrix(), null)) {
-      LinearBranch branch = new LinearBranch(a.matrix(), b.matrix(), 1, 0, 21, s.matrix());
-      linear.forward(CPU, x.matrix(), List.of(branch), null, y.matrix(), workspace);
+    try (Linear linear = new Linear(context, w.matrix(), null)) {
+      LoraModule<Matrix> module = new LoraModule<>(a.matrix(), b.matrix(), 21, null, 1, null);
+      linear.forward(context, x.matrix(), List.of(new LoraPass(module, s.matrix())), y.matrix());
     }
     double[][] expected = product(x.values(), transposed(w.values()));
     double[][] delta = product(product(x.values(), transposed(a.values())), transposed(b.values()));
@@ -91,28 +92,35 @@ class LinearTest {
     Buffer y = Buffer.poisoned(2, 6, 6);
     IllegalArgumentException wrongBias =
         assertThrows(
-            IllegalArgumentException.class, () -> new Linear(CPU, w.matrix(), bias.matrix()));
+            IllegalArgumentException.class, () -> new Linear(context, w.matrix(), bias.matrix()));
     assertTrue(wrongBias.getMessage().contains("bias must be FLOAT32 [1, 6], got FLOAT32 [1, 5]"));
-    Linear linear = new Linear(CPU, w.matrix(), null);
+    Linear linear = new Linear(context, w.matrix(), null);
     IllegalArgumentException wrongX =
         assertThrows(
             IllegalArgumentException.class,
-            () -> linear.forward(CPU, x.matrix(), List.of(), null, y.matrix(), workspace));
+            () -> linear.forward(context, x.matrix(), List.of(), y.matrix()));
     assertTrue(wrongX.getMessage().contains("x must be FLOAT32 [2, 5], got FLOAT32 [2, 4]"));
     linear.close();
     linear.close();
     Buffer good = Buffer.random(random, 2, 5, 5);
     assertThrows(
         IllegalStateException.class,
-        () -> linear.forward(CPU, good.matrix(), List.of(), null, y.matrix(), workspace));
+        () -> linear.forward(context, good.matrix(), List.of(), y.matrix()));
   }
 
   @Test
   void aDeviceThatIsNotThereIsRefusedWithTheReason() {
-    Buffer w = Buffer.random(random, 6, 5, 5);
     KernelException none =
-        assertThrows(
-            KernelException.class, () -> new Linear(Device.cuda(0, null), w.matrix(), null));
+        assertThrows(KernelException.class, () -> new Context(Device.cuda(0, null)));
     assertTrue(none.getMessage().contains("CUDA"), none.getMessage());
+  }
+
+  @Test
+  void onTheCpuThePathIsOurOwn() {
+    Linear.Paths own = new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED);
+    for (boolean dropout : new boolean[] {false, true}) {
+      Linear.Shape shape = new Linear.Shape(DType.FLOAT32, 100, 46, 36, 4, dropout);
+      assertEquals(own, Linear.choosePaths(CPU, shape));
+    }
   }
 }

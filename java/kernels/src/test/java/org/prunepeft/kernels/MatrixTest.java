@@ -76,4 +76,12 @@ class MatrixTest {
     assertThrows(
         IllegalArgumentException.class, () -> Matrix.of(new FloatPointer(6), Long.MAX_VALUE, 3));
   }
+
+  @Test
+  void aPartThatLiesOutsideIsNamed() {
+    Matrix matrix = Buffer.filled(0, 3, 4, 4).matrix();
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> matrix.part(1, 2, 2, 3));
+    assertEquals("a part of 2 x 3 from (1, 2) lies outside of 3 x 4", e.getMessage());
+  }
 }

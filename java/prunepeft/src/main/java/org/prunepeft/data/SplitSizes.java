@@ -11,8 +11,17 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
   /** The task decides on all parts. */
   public static final SplitSizes UNSPECIFIED = new SplitSizes(null, null, null);
 
-  /** 4,000 to train, 1,000 to validate, 2,000 to test. */
-  public static final SplitSizes DEFAULT = new SplitSizes(4000, 1000, 2000);
+  /** Examples to train on, where a task has more. */
+  public static final int TRAIN = 4000;
+
+  /** Examples to validate on, likewise. */
+  public static final int VALIDATION = 1000;
+
+  /** Examples to test on, likewise. */
+  public static final int TEST = 2000;
+
+  /** What tasks take unless they are told otherwise. */
+  public static final SplitSizes DEFAULT = new SplitSizes(TRAIN, VALIDATION, TEST);
 
   /**
    * Checks the values.

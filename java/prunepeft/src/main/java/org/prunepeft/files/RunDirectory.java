@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.RunDirectoryException;
@@ -43,6 +44,21 @@ import org.prunepeft.text.Reason;
 public final class RunDirectory {
   /** The file that tells that a run isn't finished; its text says since when, or why. */
   public static final String INCOMPLETE = "INCOMPLETE";
+
+  /**
+   * What the members of {@value #CONFIG} and {@value #RESULT} mean, as a number. It grows when an
+   * older reader would take them for something else; files of before there was a number are of the
+   * first format.
+   */
+  public static final int FORMAT = 1;
+
+  /** What was asked for. */
+  public static final String CONFIG = "config.json";
+
+  /** What was measured. */
+  public static final String RESULT = "result.json";
+
+  private static final String FORMAT_MEMBER = "format";
 
   /** Far more than any object of these files has. */
   private static final long MOST = 100_000_000;
@@ -140,6 +156,16 @@ public final class RunDirectory {
     return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
   }
 
+  /**
+   * {@return an object for {@value #CONFIG} or {@value #RESULT}, with the format as its first
+   * member}
+   */
+  public static Map<String, Object> formatted() {
+    Map<String, Object> object = new LinkedHashMap<>();
+    object.put(FORMAT_MEMBER, FORMAT);
+    return object;
+  }
+
   /** The directory. */
   public Path path() {
     return directory;
@@ -232,11 +258,21 @@ public final class RunDirectory {
    * Boolean, List, Map or null.
    *
    * @throws RunDirectoryException if it is absent, can't be read, or is no JSON object; names file,
-   *     line and column
+   *     line and column; or if it is {@value #CONFIG} or {@value #RESULT} of a newer {@link
+   *     #FORMAT}
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public Map<String, Object> readJson(String name) {
-    return parse(file(name));
+    Map<String, Object> object = parse(file(name));
+    boolean numbered = name.equals(CONFIG) || name.equals(RESULT);
+    if (numbered
+        && object.get(FORMAT_MEMBER) instanceof Number format
+        && format.doubleValue() > FORMAT) {
+      throw new RunDirectoryException(
+          "%s has format %s, but this version of PrunePEFT reads up to %d; take the version that wrote it"
+              .formatted(file(name), format, FORMAT));
+    }
+    return object;
   }
 
   /** The JSON object in a file. */

@@ -13,12 +13,12 @@ import java.util.TreeSet;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Architecture;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.NonLinearity;
 
 /**
@@ -143,8 +143,8 @@ public final class AdapterHubFormat implements AdapterFormat {
   }
 
   /** What holds a layer's adapters, without the model's prefix. */
-  static String container(Architecture architecture, int layer, Place place) {
-    return architecture.adaptersPath(layer, place == Place.ATTENTION);
+  static String container(Architecture architecture, int layer, Block place) {
+    return architecture.adaptersPath(layer, place);
   }
 
   private static List<Map<String, Object>> configs(TrainedAdapter adapter) {
@@ -176,11 +176,11 @@ public final class AdapterHubFormat implements AdapterFormat {
 
   /** What the bottlenecks of a layer share that are one configuration. */
   private record BottleneckKind(
-      Set<Place> places, Input input, double scaling, String nonLinearity, int size) {
+      Set<Block> places, Input input, double scaling, String nonLinearity, int size) {
     Map<String, Object> config(int hidden, List<Integer> leaveOut) {
       Map<String, Object> config = new TreeMap<>();
-      config.put("mh_adapter", places.contains(Place.ATTENTION));
-      config.put("output_adapter", places.contains(Place.FEED_FORWARD));
+      config.put("mh_adapter", places.contains(Block.ATTENTION));
+      config.put("output_adapter", places.contains(Block.FEED_FORWARD));
       config.put("reduction_factor", reductionFactor(hidden, size));
       config.put("non_linearity", nonLinearity);
       config.put("original_ln_before", input == Input.NORMED_SUM);
@@ -218,15 +218,15 @@ public final class AdapterHubFormat implements AdapterFormat {
     Map<BottleneckKind, Set<Integer>> kinds = new LinkedHashMap<>();
     byLayer.forEach(
         (layer, own) -> {
-          Map<BottleneckKind, Set<Place>> places = new LinkedHashMap<>();
-          Set<Place> taken = EnumSet.noneOf(Place.class);
+          Map<BottleneckKind, Set<Block>> places = new LinkedHashMap<>();
+          Set<Block> taken = EnumSet.noneOf(Block.class);
           for (Bottleneck one : own) {
             if (!taken.add(one.place())) {
               throw new IllegalArgumentException(
                   "AdapterHub takes one adapter at a place, but layer "
                       + layer
                       + " has two behind its "
-                      + (one.place() == Place.ATTENTION ? "attention" : "feed-forward block")
+                      + (one.place() == Block.ATTENTION ? "attention" : "feed-forward block")
                       + "; search or train with one kind of bottleneck");
             }
             BottleneckKind kind =
@@ -236,7 +236,7 @@ public final class AdapterHubFormat implements AdapterFormat {
                     one.scaling(),
                     NonLinearity.name(one.activation()),
                     one.size());
-            places.computeIfAbsent(kind, k -> EnumSet.noneOf(Place.class)).add(one.place());
+            places.computeIfAbsent(kind, k -> EnumSet.noneOf(Block.class)).add(one.place());
           }
           places.forEach(
               (kind, at) ->

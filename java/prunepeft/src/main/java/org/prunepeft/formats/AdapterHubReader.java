@@ -10,13 +10,13 @@ import java.util.regex.Pattern;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.NonLinearity;
 
 /** Reads an adapter that AdapterHub's library saved: its configurations say where tensors are. */
@@ -117,8 +117,8 @@ final class AdapterHubReader {
     List<Integer> layers = layers(config);
     config.finish();
     for (int layer : layers) {
-      for (Place place : Place.values()) {
-        if (place == Place.ATTENTION ? attention : feedForward) {
+      for (Block place : Block.values()) {
+        if (place == Block.ATTENTION ? attention : feedForward) {
           parts.add(bottleneck(layer, place, input, scaling, activation));
         }
       }
@@ -126,7 +126,7 @@ final class AdapterHubReader {
   }
 
   private Bottleneck bottleneck(
-      int layer, Place place, Input input, double scaling, Activation activation)
+      int layer, Block place, Input input, double scaling, Activation activation)
       throws IOException {
     String key =
         "%s.%s.adapters.%s."

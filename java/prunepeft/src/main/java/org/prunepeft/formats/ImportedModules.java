@@ -11,13 +11,13 @@ import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.LoraConfig;
 
 /**
@@ -68,20 +68,22 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
         alphas.put(update.path(), update.alpha());
       }
     }
-    return new LoraConfig(
-        rank,
-        alpha,
-        common(updates, LowRank::dropout, "dropout"),
-        List.copyOf(targets),
-        common(updates, LowRank::rsLora, "use_rslora"),
-        common(updates, update -> update.magnitude() != null, "use_dora"),
-        true,
-        ranks,
-        alphas,
-        common(
-            updates,
-            update -> update.singular() == null ? null : update.singular().config(),
-            "AdaLoRA configuration"));
+    return LoraConfig.builder()
+        .rank(rank)
+        .alpha(alpha)
+        .dropout(common(updates, LowRank::dropout, "dropout"))
+        .targets(List.copyOf(targets))
+        .rsLora(common(updates, LowRank::rsLora, "use_rslora"))
+        .dora(common(updates, update -> update.magnitude() != null, "use_dora"))
+        .perProjection(true)
+        .rankPattern(ranks)
+        .alphaPattern(alphas)
+        .adaLora(
+            common(
+                updates,
+                update -> update.singular() == null ? null : update.singular().config(),
+                "AdaLoRA configuration"))
+        .build();
   }
 
   private static AdapterConfig adapter(List<Bottleneck> bottlenecks, EncoderConfig encoder) {
@@ -91,9 +93,9 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
           case OUTPUT -> AdapterConfig.Style.HOULSBY;
           case RESIDUAL -> AdapterConfig.Style.PARALLEL;
         };
-    Set<Place> places = EnumSet.noneOf(Place.class);
+    Set<Block> places = EnumSet.noneOf(Block.class);
     bottlenecks.forEach(bottleneck -> places.add(bottleneck.place()));
-    if (style != AdapterConfig.Style.HOULSBY && places.contains(Place.ATTENTION)) {
+    if (style != AdapterConfig.Style.HOULSBY && places.contains(Block.ATTENTION)) {
       throw new IllegalArgumentException(
           "adapters at attention (mh_adapter) that are parallel or see the normalised sum"
               + " (is_parallel, original_ln_before) are not supported; only Houlsby's are");

@@ -158,10 +158,12 @@ public enum Architecture {
    * {@return what holds a layer's adapters in AdapterHub's library}
    *
    * @param layer 0-based
-   * @param attention whether they sit after attention; else after the feed-forward block
+   * @param block behind which they sit
    */
-  public String adaptersPath(int layer, boolean attention) {
-    return layerPath(layer) + "." + (attention ? layout.attentionAdapters : layout.outputAdapters);
+  public String adaptersPath(int layer, Block block) {
+    return layerPath(layer)
+        + "."
+        + (block == Block.ATTENTION ? layout.attentionAdapters : layout.outputAdapters);
   }
 
   /**

@@ -149,8 +149,8 @@ final class Deberta implements SelfAttention {
     if (own.shared != null) {
       Tensor qk =
           Precision.FLOAT32.of(
-              insertions.linearOfPositions(
-                  own.shared, own.shared.cast(table.get().narrow(0, first, count))));
+              own.shared.apply(
+                  insertions, own.shared.cast(table.get().narrow(0, first, count)), false));
       positionQuery = byHead(qk.narrow(1, 0, hidden));
       positionKey = byHead(qk.narrow(1, hidden, hidden));
     }

@@ -2,7 +2,10 @@ package org.prunepeft.model;
 
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.torch.FrozenWeight;
+import org.prunepeft.torch.LinearOp;
 
 /**
  * A linear of the pre-trained model, y = x Wᵀ + b. Several projections of one input may be stacked
@@ -46,6 +49,24 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
   /** {@return b [N]; owned by the model} */
   public Tensor bias() {
     return frozen.bias();
+  }
+
+  /**
+   * Computes it, with what sits on it.
+   *
+   * @param insertions say what that is
+   * @param x [M,K], dense
+   * @param tokens whether the rows of x are tokens; else they are relative positions
+   * @return [M,N]
+   */
+  Tensor apply(Insertions insertions, Tensor x, boolean tokens) {
+    if (insertions.tape() == null || weight().requires_grad()) {
+      // Trained itself, and so LibTorch's.
+      return insertions.afterLinear(this, x, torch.linear(x, weight(), new TensorOptional(bias())));
+    }
+    Insertions.OnLinear own = insertions.on(this, tokens);
+    Tensor y = LinearOp.apply(insertions.tape(), x, frozen, own.modules(), own.observer());
+    return own.modules().isEmpty() ? y : insertions.afterLinear(this, x, y);
   }
 
   /** An input in the weight's type: itself if it is so already. */

@@ -1,77 +1,69 @@
 package org.prunepeft.model;
 
+import java.util.List;
+import java.util.function.ObjIntConsumer;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.kernels.ModuleOutput;
+import org.prunepeft.torch.Tape;
 
 /**
- * What a fine-tuning method puts into an encoder, seen from the encoder. The defaults put in
- * nothing.
+ * What a fine-tuning method puts into an encoder, place by place. The encoder computes: it asks at
+ * each place what is there. The defaults put in nothing.
  */
 public interface Insertions {
-  /** Nothing inserted: the frozen encoder. */
+  /** Nothing inserted: the frozen encoder, by LibTorch's operations. */
   Insertions NONE = new Insertions() {};
 
   /**
-   * Computes a frozen linear, with whatever sits on it.
+   * What sits on a linear.
+   *
+   * @param modules may be empty
+   * @param observer is given each module's output, with the module's index, when it is computed;
+   *     null: none
+   */
+  record OnLinear(List<LoraModule<Tensor>> modules, ObjIntConsumer<ModuleOutput> observer) {
+    private static final OnLinear NOTHING = new OnLinear(List.of(), null);
+  }
+
+  /** {@return records our own operations; null: the encoder takes LibTorch's} */
+  default Tape tape() {
+    return null;
+  }
+
+  /**
+   * {@return the LoRA modules on a linear}
    *
    * @param linear one of the encoder's, with its layer and projections
-   * @param x [M,K], dense
-   * @return [M,N]
+   * @param tokens whether the rows are tokens; else they are relative positions, which DeBERTa
+   *     sends through the projections of the content
    */
-  default Tensor linear(FrozenLinear linear, Tensor x) {
-    return torch.linear(x, linear.weight(), new TensorOptional(linear.bias()));
+  default OnLinear on(FrozenLinear linear, boolean tokens) {
+    return OnLinear.NOTHING;
   }
 
   /**
-   * Computes a frozen linear of relative positions, which DeBERTa sends through the projections of
-   * the content: as {@link #linear}, but the rows are no tokens.
+   * {@return what becomes of a linear's output, [M,N]} Not asked for where our own operation gave
+   * it and no LoRA module sits on it.
    *
-   * @param linear one of the encoder's, with its layer and projections
-   * @param x [positions,K], dense
-   * @return [positions,N]
+   * @param linear as in {@link #on}
+   * @param x [M,K]
+   * @param y [M,N], what it gives with its LoRA modules
    */
-  default Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
-    return linear(linear, x);
+  default Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
+    return y;
   }
 
   /**
-   * Computes scaled dot-product attention between a layer's projections.
-   *
-   * @param qkv query, key and value of all heads, [B·T, 3·hidden], dense
-   * @param input the batch that qkv comes from
-   * @param heads num_attention_heads, of which hidden is a multiple
-   * @return the context, [B·T, hidden], in float32 or in the type of qkv
-   */
-  default Tensor attention(Tensor qkv, EncoderInput input, long heads) {
-    return SelfAttention.byLibTorch(qkv, input, heads);
-  }
-
-  /**
-   * What the layer adds to its residual after attention. A post-norm layer goes on with norm(result
-   * + input).
+   * {@return what the layer adds to its residual after a block, [M,K]} A post-norm layer goes on
+   * with norm(result + input).
    *
    * @param layer 0-based
-   * @param h [M,K], the attention block's output
+   * @param h [M,K], the block's output
    * @param input [M,K], its residual input
-   * @param norm the normalisation after attention
-   * @return [M,K]
+   * @param norm the normalisation after the block
    */
-  default Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
-    return h;
-  }
-
-  /**
-   * What the layer adds to its residual after the feed-forward block. A post-norm layer's output is
-   * norm(result + input).
-   *
-   * @param layer 0-based
-   * @param h [M,K], the feed-forward block's output
-   * @param input [M,K], its residual input
-   * @param norm the layer's last normalisation
-   * @return [M,K]
-   */
-  default Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+  default Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     return h;
   }
 }

@@ -154,15 +154,17 @@ public final class PostNormEncoder implements Encoder {
     Tensor embedded = x;
     for (int i = from; i < to; i++) {
       Layer layer = layers.get(i);
-      Tensor qkv = insertions.linear(layer.attentionInput, x);
+      Tensor qkv = layer.attentionInput.apply(insertions, x, true);
       Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
-      Tensor attended = insertions.linear(layer.attentionOutput, context);
+      Tensor attended = layer.attentionOutput.apply(insertions, context, true);
       x =
           layer.attentionNorm.apply(
-              insertions.afterAttention(i, attended, x, layer.attentionNorm).add(x));
-      Tensor middle = config.activation().apply(insertions.linear(layer.intermediate, x));
-      Tensor h = insertions.linear(layer.output, middle);
-      x = layer.outputNorm.apply(insertions.afterFeedForward(i, h, x, layer.outputNorm).add(x));
+              insertions.afterBlock(Block.ATTENTION, i, attended, x, layer.attentionNorm).add(x));
+      Tensor middle = config.activation().apply(layer.intermediate.apply(insertions, x, true));
+      Tensor h = layer.output.apply(insertions, middle, true);
+      x =
+          layer.outputNorm.apply(
+              insertions.afterBlock(Block.FEED_FORWARD, i, h, x, layer.outputNorm).add(x));
       if (i == 0 && convolution != null) {
         x = precision.of(convolution.apply(embedded, x, input));
       }

@@ -2,11 +2,15 @@ package org.prunepeft.model;
 
 import static org.prunepeft.torch.Torch.none;
 
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Attention;
+import org.prunepeft.torch.AttentionOp;
+import org.prunepeft.torch.Tape;
 
 /** Softmax attention over all heads, between a layer's projections. */
 interface SelfAttention {
@@ -27,7 +31,23 @@ interface SelfAttention {
 
   /** Scaled dot-product attention (Vaswani et al. 2017). */
   static SelfAttention scaledDotProduct(long heads) {
-    return (layer, qkv, input, insertions) -> insertions.attention(qkv, input, heads);
+    return (layer, qkv, input, insertions) ->
+        insertions.tape() == null || qkv.is_cuda()
+            ? byLibTorch(qkv, input, heads)
+            : byKernels(insertions.tape(), qkv, input, heads);
+  }
+
+  /** The same by our kernels, on a CPU. */
+  static Tensor byKernels(Tape tape, Tensor qkv, EncoderInput input, long heads) {
+    return AttentionOp.apply(
+        tape,
+        qkv,
+        new Attention(
+            input.rows(),
+            input.length(),
+            heads,
+            qkv.size(1) / 3 / heads,
+            input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null));
   }
 
   /** The same by LibTorch; on a CPU in float32, since in bfloat16 it is several times slower. */

@@ -1,5 +1,7 @@
 package org.prunepeft.peft;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
+
 /**
  * AdaLoRA (Zhang et al. 2023, arXiv 2303.10512), in PEFT's names: each update is P·Λ·Q, and the
  * singular values of all updates share a budget that shrinks in training.
@@ -15,6 +17,7 @@ package org.prunepeft.peft;
  *     above 0
  * @param totalStep total_step: steps of the whole training; 0: not known yet
  */
+@RecordBuilder
 public record AdaLoraConfig(
     int initR,
     int targetR,
@@ -24,9 +27,18 @@ public record AdaLoraConfig(
     double beta1,
     double beta2,
     double orthRegWeight,
-    int totalStep) {
+    int totalStep)
+    implements AdaLoraConfigBuilder.With {
   /** PEFT's defaults: ranks from 12 to 8, β 0.85, orthogonality 0.5. */
-  public static final AdaLoraConfig DEFAULT = new AdaLoraConfig(12, 8, 0, 0, 1, 0.85, 0.85, 0.5, 0);
+  public static final AdaLoraConfig DEFAULT =
+      AdaLoraConfigBuilder.builder()
+          .initR(12)
+          .targetR(8)
+          .deltaT(1)
+          .beta1(0.85)
+          .beta2(0.85)
+          .orthRegWeight(0.5)
+          .build();
 
   /** PEFT's guard against a division by zero, which is in every scale. */
   private static final double EPSILON = 1e-5;
@@ -59,15 +71,9 @@ public record AdaLoraConfig(
     }
   }
 
-  /**
-   * For a training of so many steps.
-   *
-   * @param steps of the optimiser, over all epochs; 1 or more
-   * @return the settings with that total_step
-   */
-  public AdaLoraConfig withTotalStep(int steps) {
-    return new AdaLoraConfig(
-        initR, targetR, tinit, tfinal, deltaT, beta1, beta2, orthRegWeight, steps);
+  /** {@return a builder that begins with the defaults} */
+  public static AdaLoraConfigBuilder builder() {
+    return AdaLoraConfigBuilder.builder(DEFAULT);
   }
 
   /** {@return the first step whose choice is the last} */

@@ -1,10 +1,12 @@
 package org.prunepeft.peft;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.text.Spelling;
 
@@ -18,14 +20,21 @@ import org.prunepeft.text.Spelling;
  * @param bottleneckPattern other sizes of some modules, by the last parts of their names, such as
  *     encoder.layer.0.output.adapter
  */
+@RecordBuilder
 public record AdapterConfig(
     int bottleneck,
     Activation nonLinearity,
     Style style,
     Double scaling,
-    Map<String, Integer> bottleneckPattern) {
+    Map<String, Integer> bottleneckPattern)
+    implements AdapterConfigBuilder.With {
   /** A bottleneck of 128 with ReLU, after the feed-forward block. */
-  public static final AdapterConfig DEFAULT = new AdapterConfig(128, Activation.RELU);
+  public static final AdapterConfig DEFAULT =
+      AdapterConfigBuilder.builder()
+          .bottleneck(128)
+          .nonLinearity(Activation.RELU)
+          .style(Style.PFEIFFER)
+          .build();
 
   /** Where adapters sit in a layer, and what they compute on; AdapterHub's names. */
   public enum Style {
@@ -92,14 +101,30 @@ public record AdapterConfig(
     }
   }
 
-  /** A style's, with its own scaling. */
-  public AdapterConfig(int bottleneck, Activation nonLinearity, Style style) {
-    this(bottleneck, nonLinearity, style, null, Map.of());
+  /** {@return a builder that begins with the defaults, but for the scaling: the style's} */
+  public static AdapterConfigBuilder builder() {
+    return AdapterConfigBuilder.builder(DEFAULT).scaling(null);
   }
 
-  /** Serial adapters after the feed-forward block. */
-  public AdapterConfig(int bottleneck, Activation nonLinearity) {
-    this(bottleneck, nonLinearity, Style.PFEIFFER);
+  /**
+   * {@return adapters of a style, with its own scaling}
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   * @param style where they sit; null: {@link Style#PFEIFFER}
+   */
+  public static AdapterConfig of(int bottleneck, Activation nonLinearity, Style style) {
+    return builder().bottleneck(bottleneck).nonLinearity(nonLinearity).style(style).build();
+  }
+
+  /**
+   * {@return serial adapters after the feed-forward block}
+   *
+   * @param bottleneck m, 1 or more
+   * @param nonLinearity σ
+   */
+  public static AdapterConfig of(int bottleneck, Activation nonLinearity) {
+    return of(bottleneck, nonLinearity, Style.PFEIFFER);
   }
 
   /**
@@ -125,15 +150,15 @@ public record AdapterConfig(
    * @param layer from 0
    * @param place after attention or after the feed-forward block
    */
-  public static String path(EncoderConfig encoder, int layer, AdapterPart.Place place) {
+  public static String path(EncoderConfig encoder, int layer, Block place) {
     return encoder.architecture().layerPath(layer)
-        + (place == AdapterPart.Place.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
+        + (place == Block.ATTENTION ? ".attention.output.adapter" : ".output.adapter");
   }
 
   /**
    * {@return the size of a module}
    *
-   * @param path of {@link #path(EncoderConfig, int, AdapterPart.Place)}
+   * @param path of {@link #path(EncoderConfig, int, Block)}
    */
   public int size(String path) {
     for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {

@@ -2,6 +2,7 @@ package org.prunepeft.peft;
 
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 
 /**
  * A piece of a trained module as adapter files know it. Every kind of module says which pieces it
@@ -66,14 +67,6 @@ public sealed interface AdapterPart {
    */
   record SingularValues(Tensor values, AdaLoraConfig config) {}
 
-  /** Behind which block of a layer a bottleneck sits. */
-  enum Place {
-    /** The self-attention block, behind its output projection. */
-    ATTENTION,
-    /** The feed-forward block. */
-    FEED_FORWARD
-  }
-
   /**
    * A bottleneck adapter: h + s·(σ(v Dᵀ + d) Uᵀ + u), with h the output of the block.
    *
@@ -88,7 +81,7 @@ public sealed interface AdapterPart {
    */
   record Bottleneck(
       int layer,
-      Place place,
+      Block place,
       Input input,
       double scaling,
       Activation activation,

@@ -2,32 +2,34 @@ package org.prunepeft.peft;
 
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.ModuleOutput;
 import org.prunepeft.torch.Tape;
 
 /**
  * What a forward pass of the modules needs beside the encoder's tensors.
  *
  * @param tape records the operations
- * @param training whether modules drop inputs
- * @param seed of the dropout masks
- * @param step training step, names the masks; 0 with a counter
- * @param microBatch within the step, names them too, 0 to 65535; 0 with a counter
- * @param magnitudes null: the modules' outputs are not measured
- * @param rowMask [B,T], uint8, 0 for padding
- * @param tokens how many rows are real
- * @param counter [2] int32 on the device: step and micro-batch, in place of the two numbers, for a
- *     pass that is recorded and launched again in other steps; null: the numbers
+ * @param masks names the dropout masks of a training step; null: modules drop nothing
+ * @param measurement null: the modules' outputs are not measured
  */
-public record ForwardPass(
-    Tape tape,
-    boolean training,
-    long seed,
-    int step,
-    int microBatch,
-    OutputMagnitudes magnitudes,
-    Tensor rowMask,
-    long tokens,
-    Tensor counter) {
+public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
+  /**
+   * Names the dropout masks of a pass.
+   *
+   * @param step training step; 0 with a counter
+   * @param microBatch within the step, 0 to 65535; 0 with a counter
+   * @param counter [2] int32 on the device: step and micro-batch, in place of the two numbers, for
+   *     a pass that is recorded and launched again in other steps; null: the numbers
+   */
+  public record Masks(long seed, int step, int microBatch, Tensor counter) {}
+
+  /**
+   * What the sizes of the modules' outputs are added to.
+   *
+   * @param rowMask [B,T], uint8, 0 for padding
+   * @param tokens how many rows are real
+   */
+  public record Measurement(OutputMagnitudes magnitudes, Tensor rowMask, long tokens) {}
 
   /**
    * {@return a pass without dropout and measurement}
@@ -35,19 +37,49 @@ public record ForwardPass(
    * @param tape for the operations; need not be kept
    */
   public static ForwardPass evaluation(Tape tape) {
-    return new ForwardPass(tape, false, 0, 0, 0, null, null, 0, null);
+    return new ForwardPass(tape, null, null);
   }
 
   /**
-   * {@return the dropout of modules in this pass; null: they drop nothing}
+   * {@return the dropout of a module in this pass; null: it drops nothing}
    *
    * @param p probability that an input is dropped, in [0, 1)
-   * @param seed of the masks, such as {@link #seed()}
+   * @param mask names the module's masks
    */
-  public Dropout dropout(float p, long seed) {
-    if (!training || p == 0) {
+  public Dropout dropout(float p, int mask) {
+    if (masks == null || p == 0) {
       return null;
     }
-    return new Dropout(p, seed, step, microBatch, counter == null ? null : counter.data_ptr());
+    return new Dropout(
+        p,
+        masks.seed,
+        mask,
+        masks.step,
+        masks.microBatch,
+        masks.counter == null ? null : masks.counter.data_ptr());
+  }
+
+  /**
+   * Adds the size of a module's output to what this pass measures, if it does.
+   *
+   * @param module the module's name
+   * @param output on this pass's rows
+   */
+  public void measure(String module, ModuleOutput output) {
+    if (measurement != null) {
+      measurement.magnitudes.measure(module, this, output);
+    }
+  }
+
+  /**
+   * The same for an output that is stored.
+   *
+   * @param module the module's name
+   * @param output [B·T,N]
+   */
+  public void measure(String module, Tensor output) {
+    if (measurement != null) {
+      measurement.magnitudes.measure(module, measurement, output);
+    }
   }
 }

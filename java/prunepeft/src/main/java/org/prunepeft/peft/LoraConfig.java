@@ -1,5 +1,6 @@
 package org.prunepeft.peft;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -20,6 +21,7 @@ import java.util.TreeMap;
  * @param alphaPattern alpha_pattern: other alphas, likewise
  * @param adaLora AdaLoRA, whose init_r is the rank; null: another kind
  */
+@RecordBuilder
 public record LoraConfig(
     int rank,
     double alpha,
@@ -30,9 +32,16 @@ public record LoraConfig(
     boolean perProjection,
     Map<String, Integer> rankPattern,
     Map<String, Double> alphaPattern,
-    AdaLoraConfig adaLora) {
+    AdaLoraConfig adaLora)
+    implements LoraConfigBuilder.With {
   /** Rank 32, alpha 32, dropout 0.1, on query and value. */
-  public static final LoraConfig DEFAULT = new LoraConfig(32, 32, 0.1, List.of("query", "value"));
+  public static final LoraConfig DEFAULT =
+      LoraConfigBuilder.builder()
+          .rank(32)
+          .alpha(32)
+          .dropout(0.1)
+          .targets(List.of("query", "value"))
+          .build();
 
   /**
    * Checks the values.
@@ -77,28 +86,9 @@ public record LoraConfig(
     }
   }
 
-  /** Without AdaLoRA. */
-  public LoraConfig(
-      int rank,
-      double alpha,
-      double dropout,
-      List<String> targets,
-      boolean rsLora,
-      boolean dora,
-      boolean perProjection,
-      Map<String, Integer> rankPattern,
-      Map<String, Double> alphaPattern) {
-    this(
-        rank,
-        alpha,
-        dropout,
-        targets,
-        rsLora,
-        dora,
-        perProjection,
-        rankPattern,
-        alphaPattern,
-        null);
+  /** {@return a builder that begins with the defaults} */
+  public static LoraConfigBuilder builder() {
+    return LoraConfigBuilder.builder(DEFAULT);
   }
 
   /**
@@ -115,23 +105,21 @@ public record LoraConfig(
    *
    * @param config initial and final rank, and when ranks are shared out
    */
+  @Override
   public LoraConfig withAdaLora(AdaLoraConfig config) {
-    return new LoraConfig(
-        config.initR(),
-        alpha,
-        dropout,
-        targets,
-        rsLora,
-        dora,
-        perProjection,
-        rankPattern,
-        alphaPattern,
-        config);
+    return with().rank(config.initR()).adaLora(config).build();
   }
 
-  /** Plain LoRA, one module a layer. */
-  public LoraConfig(int rank, double alpha, double dropout, List<String> targets) {
-    this(rank, alpha, dropout, targets, false, false, false, Map.of(), Map.of());
+  /**
+   * {@return plain LoRA, one module a layer}
+   *
+   * @param rank r, 1 or more
+   * @param alpha lora_alpha, above 0
+   * @param dropout lora_dropout, in [0, 1)
+   * @param targets target_modules: the last part of the names of the projections that get one
+   */
+  public static LoraConfig of(int rank, double alpha, double dropout, List<String> targets) {
+    return builder().rank(rank).alpha(alpha).dropout(dropout).targets(targets).build();
   }
 
   /**

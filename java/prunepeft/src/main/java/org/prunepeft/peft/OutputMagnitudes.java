@@ -8,9 +8,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.kernels.Activation;
-import org.prunepeft.kernels.ImportancePlan;
-import org.prunepeft.kernels.Matrix;
+import org.prunepeft.kernels.ModuleOutput;
 import org.prunepeft.torch.ComputeDevice;
 
 /**
@@ -39,47 +37,27 @@ public final class OutputMagnitudes implements AutoCloseable {
     }
   }
 
-  /**
-   * Adds the size of σ(p) Qᵀ + bias, a module's output for the pass's tokens.
-   *
-   * @param module the module's name
-   * @param pass that computes it; says which rows are tokens
-   * @param p [B·T,r]
-   * @param activation σ
-   * @param q [N,r]
-   * @param bias [N]; null: none
-   */
-  public void measure(
-      String module, ForwardPass pass, Matrix p, Activation activation, Matrix q, Matrix bias) {
-    ComputeDevice device = ComputeDevice.of(pass.rowMask());
+  /** Adds the size of a module's output for the pass's tokens. */
+  void measure(String module, ForwardPass pass, ModuleOutput output) {
+    ForwardPass.Measurement rows = pass.measurement();
+    ComputeDevice device = ComputeDevice.of(rows.rowMask());
     try (PointerScope temporary = new PointerScope()) {
       Tensor sum = torch.zeros(new long[] {1}, device.options(torch.ScalarType.Double));
-      ImportancePlan.outputMagnitude(
-          device.kernels(),
-          p,
-          activation,
-          q,
-          bias,
-          new BytePointer(pass.rowMask().data_ptr()),
-          sum.data_ptr(),
-          pass.tape().workspace());
-      add(module, sum, pass.tokens() * q.rows());
+      output.magnitude(
+          pass.tape().context(device.kernels()),
+          new BytePointer(rows.rowMask().data_ptr()),
+          sum.data_ptr());
+      add(module, sum, rows.tokens() * output.q().rows());
     }
   }
 
-  /**
-   * Adds the size of a module's output for the pass's tokens.
-   *
-   * @param module the module's name
-   * @param pass that computes it; says which rows are tokens
-   * @param f [B·T,N]
-   */
-  public void measure(String module, ForwardPass pass, Tensor f) {
+  /** The same of one that is stored, f [B·T,N]. */
+  void measure(String module, ForwardPass.Measurement rows, Tensor f) {
     try (PointerScope temporary = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
-      Tensor real = pass.rowMask().view(-1, 1).to(torch.ScalarType.Double);
+      Tensor real = rows.rowMask().view(-1, 1).to(torch.ScalarType.Double);
       Tensor sum = f.detach().to(torch.ScalarType.Double).abs().mul(real).sum().view(1);
-      add(module, sum, pass.tokens() * f.size(1));
+      add(module, sum, rows.tokens() * f.size(1));
     }
   }
 

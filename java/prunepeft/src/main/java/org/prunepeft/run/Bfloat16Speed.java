@@ -5,13 +5,13 @@ import java.util.Locale;
 import java.util.Optional;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Isa;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.kernels.Linear;
 import org.prunepeft.kernels.Matrix;
-import org.prunepeft.kernels.Workspace;
 import org.prunepeft.model.Precision;
 
 /** Whether this processor is fast in bfloat16. */
@@ -39,13 +39,13 @@ final class Bfloat16Speed {
   private static double productSeconds(DType dtype) {
     long best = Long.MAX_VALUE;
     try (PointerScope scope = new PointerScope();
-        Workspace workspace = new Workspace()) {
+        Context context = new Context(Device.cpu())) {
       Matrix x = zeros(dtype);
       Matrix y = zeros(dtype);
-      try (Linear linear = new Linear(Device.cpu(), zeros(dtype), null)) {
+      try (Linear linear = new Linear(context, zeros(dtype), null)) {
         for (int i = 0; i < TRIES; i++) {
           long start = System.nanoTime();
-          linear.forward(Device.cpu(), x, List.of(), null, y, workspace);
+          linear.forward(context, x, List.of(), y);
           best = Math.min(best, System.nanoTime() - start);
         }
       }

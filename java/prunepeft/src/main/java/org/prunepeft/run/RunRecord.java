@@ -100,7 +100,7 @@ public final class RunRecord {
   }
 
   private static Map<String, Object> common(String command, Session session) {
-    Map<String, Object> config = new LinkedHashMap<>();
+    Map<String, Object> config = RunDirectory.formatted();
     config.put("command", command);
     config.put("versions", Environment.versions());
     config.put("setup", session.setup);
@@ -196,7 +196,7 @@ public final class RunRecord {
   }
 
   private static Map<String, Object> result(TrainOutcome outcome) {
-    Map<String, Object> result = new LinkedHashMap<>();
+    Map<String, Object> result = RunDirectory.formatted();
     result.put("test", metrics(outcome.test()));
     result.put("validation", metrics(outcome.validation()));
     result.put("head_alone_test", metrics(outcome.head()));

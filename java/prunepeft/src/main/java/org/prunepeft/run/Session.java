@@ -137,7 +137,7 @@ public final class Session implements AutoCloseable {
     long perStep =
         (long) setup.training().batchSize() * setup.training().gradientAccumulationSteps();
     long steps = setup.epochs() * ((examples + perStep - 1) / perStep);
-    return setup.toBuilder().lora(setup.lora().withSteps(steps)).build();
+    return setup.withLora(setup.lora().withSteps(steps));
   }
 
   private static void requireLength(int maxLength, int maxTokens) {

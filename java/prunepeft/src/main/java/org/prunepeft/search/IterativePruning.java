@@ -79,7 +79,12 @@ public final class IterativePruning {
       Stage stage, long target, List<Candidate> modules, Observation observation) {
     Scoreboard scoreboard =
         new Scoreboard(
-            modules, criteria, observation, stage, settings.selection(), partitions::get);
+            modules,
+            criteria,
+            observation,
+            stage,
+            Scoreboard.Rule.of(settings.selection()),
+            partitions::get);
     Map<Partition, List<Candidate>> members =
         new TreeMap<>(Scoreboard.grouped(modules, partitions::get));
     Map<Partition, Panel> panels = new TreeMap<>();

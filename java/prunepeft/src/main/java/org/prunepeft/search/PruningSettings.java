@@ -1,5 +1,7 @@
 package org.prunepeft.search;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
+
 /**
  * How iterative pruning goes.
  *
@@ -11,15 +13,15 @@ package org.prunepeft.search;
  *     trained ones
  * @param seed decides between modules that are alike in all else
  */
+@RecordBuilder
 public record PruningSettings(
     int rounds,
     long budget,
     Selection selection,
     Weights weights,
     boolean reinitialise,
-    long seed) {
-  /** The rounds of the paper's experiments. */
-  public static final int DEFAULT_ROUNDS = 3;
+    long seed)
+    implements PruningSettingsBuilder.With {
 
   /** Over which modules the pruning probability is shared out. */
   public enum Selection {
@@ -54,32 +56,13 @@ public record PruningSettings(
    * {@return the defaults for a budget: 3 rounds, hybrid, criteria alike, re-initialised, seed 0}
    */
   public static PruningSettings of(long budget) {
-    return new PruningSettings(DEFAULT_ROUNDS, budget, Selection.HYBRID, Weights.ALIKE, true, 0);
-  }
-
-  /** {@return these settings with another number of rounds} */
-  public PruningSettings withRounds(int rounds) {
-    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
-  }
-
-  /** {@return these settings with another selection} */
-  public PruningSettings withSelection(Selection selection) {
-    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
-  }
-
-  /** {@return these settings with another weighing of criteria} */
-  public PruningSettings withWeights(Weights weights) {
-    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
-  }
-
-  /** {@return these settings with rounds that start anew, or go on from the trained weights} */
-  public PruningSettings withReinitialise(boolean reinitialise) {
-    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
-  }
-
-  /** {@return these settings with another seed} */
-  public PruningSettings withSeed(long seed) {
-    return new PruningSettings(rounds, budget, selection, weights, reinitialise, seed);
+    return PruningSettingsBuilder.builder()
+        .rounds(3)
+        .budget(budget)
+        .selection(Selection.HYBRID)
+        .weights(Weights.ALIKE)
+        .reinitialise(true)
+        .build();
   }
 
   /**

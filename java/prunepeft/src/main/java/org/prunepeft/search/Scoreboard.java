@@ -16,11 +16,19 @@ final class Scoreboard {
   /** Fewer modules are too few to tell agreement from chance: two agree or disagree by a coin. */
   private static final int FEWEST_FOR_RELIABILITY = 3;
 
-  /** The paper's c of k = sigmoid(c − rank), by which first ranks count more. */
-  private static final double C = 3;
-
-  /** The least spread of a criterion's scores, relative to their mean, with which it counts. */
-  private static final double LEAST_SPREAD = 0.01;
+  /**
+   * How scores become probabilities.
+   *
+   * @param selection over which modules they compete
+   * @param c of k = sigmoid(c − rank)
+   * @param spreadThreshold the least spread, relative to the mean, with which a criterion counts
+   */
+  record Rule(Selection selection, double c, double spreadThreshold) {
+    /** The paper's c, and the least spread that there is by default. */
+    static Rule of(Selection selection) {
+      return new Rule(selection, WarmUpSettings.DEFAULT_C, WarmUpSettings.DEFAULT_SPREAD_THRESHOLD);
+    }
+  }
 
   private final Map<String, Map<Candidate, Score>> scores = new LinkedHashMap<>();
   private final Map<String, Map<String, Reading>> readings = new LinkedHashMap<>();
@@ -28,7 +36,6 @@ final class Scoreboard {
   /**
    * @param modules those that are left, sorted
    * @param criteria those that score, sorted
-   * @param selection over which modules the probability is shared out
    * @param partitionOf where each module sits
    * @throws IllegalStateException if statistics of a module are missing
    * @throws ArithmeticException if a score is not finite
@@ -38,7 +45,7 @@ final class Scoreboard {
       List<Criterion> criteria,
       Observation observation,
       Stage stage,
-      Selection selection,
+      Rule rule,
       Function<Candidate, Partition> partitionOf) {
     Map<String, List<Candidate>> byType = grouped(modules, Candidate::type);
     for (Criterion criterion : criteria) {
@@ -47,8 +54,8 @@ final class Scoreboard {
       byType.forEach(
           (type, peers) -> {
             double[] raw = raw(criterion, peers, observation.whole(), stage, "");
-            ofTypes.put(type, reading(criterion, type, peers, raw, observation, stage, selection));
-            ofCriterion.putAll(judge(criterion, peers, raw, selection, partitionOf));
+            ofTypes.put(type, reading(criterion, type, peers, raw, observation, stage, rule));
+            ofCriterion.putAll(judge(criterion, peers, raw, rule, partitionOf));
           });
       scores.put(criterion.name(), ofCriterion);
       readings.put(criterion.name(), ofTypes);
@@ -132,7 +139,7 @@ final class Scoreboard {
       double[] raw,
       Observation observation,
       Stage stage,
-      Selection selection) {
+      Rule rule) {
     double range = Ranking.max(raw) - Ranking.min(raw);
     double meanAbs = 0;
     for (double score : raw) {
@@ -143,7 +150,7 @@ final class Scoreboard {
       leftOut = Optional.of(LeftOut.ONE_MODULE);
     } else if (range == 0) {
       leftOut = Optional.of(LeftOut.TIED);
-    } else if (range < LEAST_SPREAD * meanAbs) {
+    } else if (range < rule.spreadThreshold() * meanAbs) {
       leftOut = Optional.of(LeftOut.NEARLY_TIED);
     }
     OptionalDouble reliability = OptionalDouble.empty();
@@ -162,7 +169,7 @@ final class Scoreboard {
       Criterion criterion,
       List<Candidate> peers,
       double[] raw,
-      Selection selection,
+      Rule rule,
       Function<Candidate, Partition> partitionOf) {
     int n = raw.length;
     double min = Ranking.min(raw);
@@ -178,11 +185,11 @@ final class Scoreboard {
     Map<Candidate, Double> weights = new LinkedHashMap<>();
     for (int i = 0; i < n; i++) {
       // k·Θ is in [0, 1], so exp needs no shift. StrictMath: the same bits on every machine.
-      double k = 1 / (1 + StrictMath.exp(ranks[i] - C));
+      double k = 1 / (1 + StrictMath.exp(ranks[i] - rule.c()));
       weights.put(peers.get(i), StrictMath.exp(k * scaled[i]));
     }
     Map<Candidate, Double> probabilities =
-        selection == Selection.HYBRID
+        rule.selection() == Selection.HYBRID
             ? shares(peers, weights, n)
             : sharesWithin(grouped(peers, partitionOf), weights);
     Map<Candidate, Score> judged = new LinkedHashMap<>();

@@ -89,7 +89,7 @@ public final class WarmUp {
     Map<String, Map<Partition, Integer>> tallies = tallies(history);
     WarmUpRecord record =
         new WarmUpRecord(
-            space.layers(), WarmUpSettings.removedPerTurn(space), trainings, tallies, history);
+            space.layers(), settings.removedPerTurn(space), trainings, tallies, history);
     return new Strategy(
         Strategy.Origin.WARM_UP,
         settings.partitioning(),
@@ -117,6 +117,8 @@ public final class WarmUp {
 
   private Map<Criterion, WarmUpTurn> turn(int turn, Map<List<Candidate>, List<Criterion>> sharing) {
     Stage stage = new Stage(Stage.Kind.WARM_UP, turn, true);
+    Scoreboard.Rule rule =
+        new Scoreboard.Rule(Selection.HYBRID, settings.c(), settings.spreadThreshold());
     Map<Criterion, WarmUpTurn> chains = new LinkedHashMap<>();
     sharing.forEach(
         (modules, sharers) -> {
@@ -127,12 +129,7 @@ public final class WarmUp {
           Observation observation = trained.observation();
           Scoreboard scoreboard =
               new Scoreboard(
-                  modules,
-                  sharers,
-                  observation,
-                  trained.stage(),
-                  Selection.HYBRID,
-                  partitions::get);
+                  modules, sharers, observation, trained.stage(), rule, partitions::get);
           for (Criterion criterion : sharers) {
             chains.put(criterion, chain(turn, criterion, modules, scoreboard, observation));
           }
@@ -158,7 +155,7 @@ public final class WarmUp {
     // What was seen of a training that learnt nothing is no vote.
     int most =
         observation.healthy()
-            ? Math.min(WarmUpSettings.removedPerTurn(space), modules.size() - 1)
+            ? Math.min(settings.removedPerTurn(space), modules.size() - 1)
             : 0;
     List<String> removed =
         modules.stream()

@@ -1,5 +1,6 @@
 package org.prunepeft.settings;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.data.SplitSizes;
@@ -35,6 +36,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param threads of all native pools, 1 or more
  * @param output the run directory to be made; null: nothing is written
  */
+@RecordBuilder
 public record Setup(
     String model,
     String task,
@@ -50,9 +52,22 @@ public record Setup(
     Precision precision,
     String device,
     int threads,
-    Path output) {
+    Path output)
+    implements SetupBuilder.With {
   /** MiniLM on WordNet supersenses, a LoRA module and an adapter in each layer. */
-  public static final Setup DEFAULT = builder().build();
+  public static final Setup DEFAULT =
+      SetupBuilder.builder()
+          .model("minilm")
+          .task("wordnet")
+          .sizes(SplitSizes.UNSPECIFIED)
+          .lora(LoraConfig.DEFAULT)
+          .adapter(AdapterConfig.DEFAULT)
+          .training(TrainingSettings.DEFAULT)
+          .epochs(8)
+          .precision(Precision.FLOAT32)
+          .device("cpu")
+          .threads(Runtime.getRuntime().availableProcessors())
+          .build();
 
   /**
    * @param model a name in {@link org.prunepeft.model.Models}
@@ -75,6 +90,7 @@ public record Setup(
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Setup {
+    task = files == null ? task : files.name();
     // Runs of before there was a choice.
     precision = precision == null ? Precision.FLOAT32 : precision;
     device = device == null ? "cpu" : device;
@@ -124,209 +140,8 @@ public record Setup(
     return RunDirectory.open(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
   }
 
-  /**
-   * Begins with the defaults.
-   *
-   * @return a new builder
-   */
-  public static Builder builder() {
-    return new Builder();
-  }
-
-  /**
-   * Begins with these settings.
-   *
-   * @return a new builder
-   */
-  public Builder toBuilder() {
-    Builder builder = new Builder();
-    builder.model = model;
-    builder.task = task;
-    builder.files = files;
-    builder.data = data;
-    builder.sizes = sizes;
-    builder.lora = lora;
-    builder.adapter = adapter;
-    builder.modules = modules;
-    builder.training = training;
-    builder.epochs = epochs;
-    builder.seed = seed;
-    builder.precision = precision;
-    builder.device = device;
-    builder.threads = threads;
-    builder.output = output;
-    return builder;
-  }
-
-  /** Puts a setup together; its values are described at {@link Setup}. */
-  public static final class Builder {
-    private String model = "minilm";
-    private String task = "wordnet";
-    private DataFiles files;
-    private Path data;
-    private SplitSizes sizes = SplitSizes.UNSPECIFIED;
-    private LoraConfig lora = LoraConfig.DEFAULT;
-    private AdapterConfig adapter = AdapterConfig.DEFAULT;
-    private List<String> modules = List.of();
-    private TrainingSettings training = TrainingSettings.DEFAULT;
-    private int epochs = 8;
-    private long seed;
-    private Precision precision = Precision.FLOAT32;
-    private String device = "cpu";
-    private int threads = Runtime.getRuntime().availableProcessors();
-    private Path output;
-
-    private Builder() {}
-
-    /**
-     * @param value a name in {@link org.prunepeft.model.Models}
-     * @return this
-     */
-    public Builder model(String value) {
-      model = value;
-      return this;
-    }
-
-    /**
-     * @param value a name in {@link org.prunepeft.data.task.Tasks}; of own files their {@link
-     *     DataFiles#name}
-     * @return this
-     */
-    public Builder task(String value) {
-      task = value;
-      return this;
-    }
-
-    /**
-     * Own files; the task is then called after them.
-     *
-     * @param value null: the data of the task that is named
-     * @return this
-     */
-    public Builder files(DataFiles value) {
-      files = value;
-      task = value == null ? task : value.name();
-      return this;
-    }
-
-    /**
-     * @param value directory of the named task's data, such as GLUE's; null: it comes with the
-     *     program
-     * @return this
-     */
-    public Builder data(Path value) {
-      data = value;
-      return this;
-    }
-
-    /**
-     * @param value examples for training, validation and test, 1 or more each, or as suits the task
-     * @return this
-     */
-    public Builder sizes(SplitSizes value) {
-      sizes = value;
-      return this;
-    }
-
-    /**
-     * @param value LoRA candidates; null: none
-     * @return this
-     */
-    public Builder lora(LoraConfig value) {
-      lora = value;
-      return this;
-    }
-
-    /**
-     * @param value adapter candidates; null: none
-     * @return this
-     */
-    public Builder adapter(AdapterConfig value) {
-      adapter = value;
-      return this;
-    }
-
-    /**
-     * @param value further types of candidates, by their names in {@link
-     *     org.prunepeft.peft.ModuleTypes}; null: none
-     * @return this
-     */
-    public Builder modules(List<String> value) {
-      modules = value;
-      return this;
-    }
-
-    /**
-     * @param value how a training goes
-     * @return this
-     */
-    public Builder training(TrainingSettings value) {
-      training = value;
-      return this;
-    }
-
-    /**
-     * @param value of the (re)training whose result is kept, 1 or more
-     * @return this
-     */
-    public Builder epochs(int value) {
-      epochs = value;
-      return this;
-    }
-
-    /**
-     * @param value of everything that is drawn
-     * @return this
-     */
-    public Builder seed(long value) {
-      seed = value;
-      return this;
-    }
-
-    /**
-     * @param value of frozen weights and activations; null: float32
-     * @return this
-     */
-    public Builder precision(Precision value) {
-      precision = value;
-      return this;
-    }
-
-    /**
-     * @param value where it is computed: cpu, cuda, cuda:N or auto; null: cpu
-     * @return this
-     */
-    public Builder device(String value) {
-      device = value;
-      return this;
-    }
-
-    /**
-     * @param value of all native pools, 1 or more
-     * @return this
-     */
-    public Builder threads(int value) {
-      threads = value;
-      return this;
-    }
-
-    /**
-     * @param value the run directory to be made; null: nothing is written
-     * @return this
-     */
-    public Builder output(Path value) {
-      output = value;
-      return this;
-    }
-
-    /**
-     * @return the setup
-     * @throws IllegalArgumentException if a value is out of its range
-     */
-    public Setup build() {
-      return new Setup(
-          model, task, files, data, sizes, lora, adapter, modules, training, epochs, seed,
-          precision, device, threads, output);
-    }
+  /** {@return a builder that begins with the defaults} */
+  public static SetupBuilder builder() {
+    return SetupBuilder.builder(DEFAULT);
   }
 }

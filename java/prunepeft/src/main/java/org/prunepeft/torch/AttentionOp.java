@@ -4,7 +4,8 @@ import java.util.List;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.kernels.AttentionKernels;
+import org.prunepeft.kernels.Attention;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Device;
 
 /**
@@ -17,40 +18,34 @@ public final class AttentionOp {
   /**
    * @param qkv query, key and value side by side, each head by head, [M, 3·hidden], dense, float32
    *     or bfloat16
-   * @param extents whose mask, if any, stays valid until the backward pass is over
+   * @param attention whose mask, if any, stays valid until the backward pass is over
    * @return the context [M, hidden], of the same type
    */
-  public static Tensor apply(Tape tape, Tensor qkv, AttentionKernels.Extents extents) {
+  public static Tensor apply(Tape tape, Tensor qkv, Attention attention) {
+    Context cpu = tape.context(Device.cpu());
     Tensor input = qkv.detach();
-    Tensor context;
+    Tensor values;
     Tensor logSums;
     torch.ScalarType type = input.scalar_type().intern();
     try (NoGradGuard guard = new NoGradGuard()) {
-      context = ComputeDevice.CPU.emptyMatrix(qkv.size(0), qkv.size(1) / 3, type);
+      values = ComputeDevice.CPU.emptyMatrix(qkv.size(0), qkv.size(1) / 3, type);
       logSums =
-          ComputeDevice.CPU.emptyMatrix(extents.sequences() * extents.heads(), extents.tokens());
-      AttentionKernels.forward(
-          Device.cpu(),
-          extents,
-          Torch.matrix(input),
-          Torch.matrix(context),
-          Torch.matrix(logSums),
-          tape.workspace());
+          ComputeDevice.CPU.emptyMatrix(
+              attention.sequences() * attention.heads(), attention.tokens());
+      attention.forward(cpu, Torch.matrix(input), Torch.matrix(values), Torch.matrix(logSums));
     }
     return tape.record(
-        context,
+        values,
         List.of(qkv),
         List.of(qkv, logSums),
         gradient -> {
           Tensor dqkv = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
-          AttentionKernels.backward(
-              Device.cpu(),
-              extents,
+          attention.backward(
+              cpu,
               Torch.matrix(gradient.contiguous()),
               Torch.matrix(input),
               Torch.matrix(logSums),
-              Torch.matrix(dqkv),
-              tape.workspace());
+              Torch.matrix(dqkv));
           return new Tensor[] {dqkv};
         });
   }

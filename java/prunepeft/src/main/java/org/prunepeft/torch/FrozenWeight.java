@@ -1,6 +1,7 @@
 package org.prunepeft.torch;
 
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Linear;
 
 /**
@@ -40,9 +41,10 @@ public final class FrozenWeight implements AutoCloseable {
   /**
    * For the kernels; valid until the weight is changed or this is closed.
    *
+   * @param context of the device that the weight lies on
    * @return the linear, owned by this
    */
-  public synchronized Linear prepared() {
+  public synchronized Linear prepared(Context context) {
     long current = weight._version() + (bias == null ? 0 : bias._version());
     if (prepared == null || version != current) {
       close();
@@ -51,9 +53,7 @@ public final class FrozenWeight implements AutoCloseable {
       dense.retainReference();
       prepared =
           new Linear(
-              ComputeDevice.of(dense).kernels(),
-              Torch.matrix(dense),
-              bias == null ? null : Torch.matrix(bias.detach()));
+              context, Torch.matrix(dense), bias == null ? null : Torch.matrix(bias.detach()));
       version = current;
     }
     return prepared;

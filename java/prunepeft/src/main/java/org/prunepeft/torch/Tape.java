@@ -16,7 +16,8 @@ import org.bytedeco.pytorch.Node;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.kernels.Workspace;
+import org.prunepeft.kernels.Context;
+import org.prunepeft.kernels.Device;
 
 /**
  * Records our own differentiable operations in LibTorch's autograd graph, and keeps what their
@@ -50,7 +51,8 @@ public final class Tape implements AutoCloseable {
   /** Weights by what they belong to, as the kernels take them; null: not copied yet. */
   private final Map<FlatParameters, Map<Tensor, Tensor>> staged = new IdentityHashMap<>();
 
-  private final Workspace workspace = new Workspace();
+  /** One for each device and stream, which is one object. */
+  private final Map<Device, Context> contexts = new IdentityHashMap<>();
 
   /** Empty; for one encoder and one thread. */
   public Tape() {}
@@ -111,9 +113,13 @@ public final class Tape implements AutoCloseable {
     return operations.size();
   }
 
-  /** {@return scratch memory for the kernels of one operation at a time} */
-  public Workspace workspace() {
-    return workspace;
+  /**
+   * {@return in which the kernels of one operation at a time run}
+   *
+   * @param device where its tensors lie
+   */
+  public Context context(Device device) {
+    return contexts.computeIfAbsent(device, Context::new);
   }
 
   /** Lets go of everything that was recorded. A backward pass through it is an error afterwards. */
@@ -126,7 +132,8 @@ public final class Tape implements AutoCloseable {
   @Override
   public void close() {
     clear();
-    workspace.close();
+    contexts.values().forEach(Context::close);
+    contexts.clear();
   }
 
   private static final class Operation {

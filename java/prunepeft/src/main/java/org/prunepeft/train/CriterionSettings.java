@@ -1,5 +1,6 @@
 package org.prunepeft.train;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import org.prunepeft.kernels.DType;
 
 /**
@@ -11,11 +12,20 @@ import org.prunepeft.kernels.DType;
  * @param fixedThreshold a fixed t instead; null: the quantile
  * @param activationBatches from how many batches of a round the size of outputs is taken, 2 or more
  */
+@RecordBuilder
 public record CriterionSettings(
-    DType zeroType, double thresholdQuantile, Double fixedThreshold, int activationBatches) {
+    DType zeroType, double thresholdQuantile, Double fixedThreshold, int activationBatches)
+    implements CriterionSettingsBuilder.With {
+  /** The quantile of |w| that the threshold is by default. */
+  public static final double DEFAULT_QUANTILE = 0.1;
+
   /** Zeros in float16, the 10 % quantile as threshold, magnitudes of 8 batches. */
   public static final CriterionSettings DEFAULT =
-      new CriterionSettings(DType.FLOAT16, 0.1, null, 8);
+      CriterionSettingsBuilder.builder()
+          .zeroType(DType.FLOAT16)
+          .thresholdQuantile(DEFAULT_QUANTILE)
+          .activationBatches(8)
+          .build();
 
   /**
    * Checks the values.
@@ -35,5 +45,10 @@ public record CriterionSettings(
       throw new IllegalArgumentException(
           "activation batches must be at least 2, got " + activationBatches);
     }
+  }
+
+  /** {@return a builder that begins with the defaults} */
+  public static CriterionSettingsBuilder builder() {
+    return CriterionSettingsBuilder.builder(DEFAULT);
   }
 }

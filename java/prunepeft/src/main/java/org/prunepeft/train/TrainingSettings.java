@@ -1,5 +1,7 @@
 package org.prunepeft.train;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
+
 /**
  * How modules and head are trained. Learning rates are the peaks of the schedule.
  *
@@ -28,6 +30,7 @@ package org.prunepeft.train;
  *     kept from epoch to epoch, for each data set; 0: they are computed each time
  * @param activationCacheHalf whether they are kept as float16
  */
+@RecordBuilder
 public record TrainingSettings(
     int batchSize,
     int gradientAccumulationSteps,
@@ -45,38 +48,31 @@ public record TrainingSettings(
     int earlyStoppingPatience,
     int maxLength,
     int activationCacheMegabytes,
-    boolean activationCacheHalf) {
-  /** What {@link #builder} begins with. */
-  public static final TrainingSettings DEFAULT = builder().build();
+    boolean activationCacheHalf)
+    implements TrainingSettingsBuilder.With {
+  /** What {@link #builder} begins with; what is not set here is 0 or false. */
+  public static final TrainingSettings DEFAULT =
+      TrainingSettingsBuilder.builder()
+          .batchSize(32)
+          .gradientAccumulationSteps(1)
+          .optimizer(OptimizerType.ADAMW)
+          .loraLearningRate(1e-3)
+          .adapterLearningRate(1e-3)
+          .headLearningRate(1e-3)
+          .encoderLearningRate(2e-5)
+          .weightDecay(0.01)
+          .warmupRatio(0.06)
+          .schedule(Schedule.LINEAR)
+          .maxLength(128)
+          .activationCacheMegabytes(1024)
+          .build();
 
   /** Dropout masks carry the number of the batch within its step in 16 bits. */
   private static final int MOST_ACCUMULATION_STEPS = 1 << 16;
 
   /**
-   * @param batchSize examples that are computed at once, 1 or more; Hugging Face's {@code
-   *     per_device_train_batch_size}
-   * @param gradientAccumulationSteps batches whose gradients make one step of the optimiser, 1 to
-   *     65536
-   * @param optimizer the rule by which weights are updated
-   * @param loraLearningRate of LoRA modules, above 0
-   * @param adapterLearningRate of serial adapters, and of any other kind of module; above 0
-   * @param headLearningRate of the task head, which is fitted before, in the training; above 0
-   * @param encoderLearningRate of the encoder's own weights, in full fine-tuning; above 0
-   * @param weightDecay decoupled from the gradient: each step takes off this share of every trained
-   *     weight, times the learning rate; 0 or more
-   * @param maxGradNorm a step's gradient over all trained weights is scaled down to this Euclidean
-   *     norm where it is larger; 0: never
-   * @param labelSmoothing share of each label that is spread evenly over all classes, in [0, 1)
-   * @param warmupRatio share of the steps over which the rate rises, in [0, 1); of a short training
-   *     20 steps, or a third of them, unless it is 0
-   * @param warmupSteps steps over which the rate rises, instead of a share; 0: the share holds
-   * @param schedule how the rate goes afterwards
-   * @param earlyStoppingPatience epochs without a better validation result after which a training
-   *     ends; 0: it never ends early
-   * @param maxLength longest sequence in tokens, 8 or more; longer texts are cut
-   * @param activationCacheMegabytes memory in which the outputs of layers below the lowest module
-   *     are kept from epoch to epoch, for each data set; 0: they are computed each time
-   * @param activationCacheHalf whether they are kept as float16
+   * Checks the values.
+   *
    * @throws IllegalArgumentException if a value is out of its range
    */
   public TrainingSettings {
@@ -171,245 +167,8 @@ public record TrainingSettings(
     return Math.max(share, Math.min(LEAST_WARMUP_STEPS, (steps + 2) / 3));
   }
 
-  /**
-   * Begins with the defaults.
-   *
-   * @return a new builder
-   */
-  public static Builder builder() {
-    return new Builder();
-  }
-
-  /**
-   * Begins with these settings.
-   *
-   * @return a new builder
-   */
-  public Builder toBuilder() {
-    Builder builder = new Builder();
-    builder.batchSize = batchSize;
-    builder.gradientAccumulationSteps = gradientAccumulationSteps;
-    builder.optimizer = optimizer;
-    builder.loraLearningRate = loraLearningRate;
-    builder.adapterLearningRate = adapterLearningRate;
-    builder.headLearningRate = headLearningRate;
-    builder.encoderLearningRate = encoderLearningRate;
-    builder.weightDecay = weightDecay;
-    builder.maxGradNorm = maxGradNorm;
-    builder.labelSmoothing = labelSmoothing;
-    builder.warmupRatio = warmupRatio;
-    builder.warmupSteps = warmupSteps;
-    builder.schedule = schedule;
-    builder.earlyStoppingPatience = earlyStoppingPatience;
-    builder.maxLength = maxLength;
-    builder.activationCacheMegabytes = activationCacheMegabytes;
-    builder.activationCacheHalf = activationCacheHalf;
-    return builder;
-  }
-
-  /** Puts settings together; each is described at {@link TrainingSettings}. */
-  public static final class Builder {
-    private int batchSize = 32;
-    private int gradientAccumulationSteps = 1;
-    private OptimizerType optimizer = OptimizerType.ADAMW;
-    private double loraLearningRate = 1e-3;
-    private double adapterLearningRate = 1e-3;
-    private double headLearningRate = 1e-3;
-    private double encoderLearningRate = 2e-5;
-    private double weightDecay = 0.01;
-    private double maxGradNorm;
-    private double labelSmoothing;
-    private double warmupRatio = 0.06;
-    private int warmupSteps;
-    private Schedule schedule = Schedule.LINEAR;
-    private int earlyStoppingPatience;
-    private int maxLength = 128;
-    private int activationCacheMegabytes = 1024;
-    private boolean activationCacheHalf;
-
-    private Builder() {}
-
-    /**
-     * @param value examples that are computed at once, 1 or more; Hugging Face's {@code
-     *     per_device_train_batch_size}
-     * @return this
-     */
-    public Builder batchSize(int value) {
-      batchSize = value;
-      return this;
-    }
-
-    /**
-     * @param value batches whose gradients make one step of the optimiser, 1 to 65536
-     * @return this
-     */
-    public Builder gradientAccumulationSteps(int value) {
-      gradientAccumulationSteps = value;
-      return this;
-    }
-
-    /**
-     * @param value the rule by which weights are updated
-     * @return this
-     */
-    public Builder optimizer(OptimizerType value) {
-      optimizer = value;
-      return this;
-    }
-
-    /**
-     * @param value of LoRA modules, above 0
-     * @return this
-     */
-    public Builder loraLearningRate(double value) {
-      loraLearningRate = value;
-      return this;
-    }
-
-    /**
-     * @param value of serial adapters, and of any other kind of module; above 0
-     * @return this
-     */
-    public Builder adapterLearningRate(double value) {
-      adapterLearningRate = value;
-      return this;
-    }
-
-    /**
-     * @param value of the task head, above 0
-     * @return this
-     */
-    public Builder headLearningRate(double value) {
-      headLearningRate = value;
-      return this;
-    }
-
-    /**
-     * @param value of the encoder's own weights, in full fine-tuning; above 0
-     * @return this
-     */
-    public Builder encoderLearningRate(double value) {
-      encoderLearningRate = value;
-      return this;
-    }
-
-    /**
-     * @param value decoupled from the gradient: each step takes off this share of every trained
-     *     weight, times the learning rate; 0 or more
-     * @return this
-     */
-    public Builder weightDecay(double value) {
-      weightDecay = value;
-      return this;
-    }
-
-    /**
-     * @param value a step's gradient over all trained weights is scaled down to this Euclidean norm
-     *     where it is larger; 0: never
-     * @return this
-     */
-    public Builder maxGradNorm(double value) {
-      maxGradNorm = value;
-      return this;
-    }
-
-    /**
-     * @param value share of each label that is spread evenly over all classes, in [0, 1)
-     * @return this
-     */
-    public Builder labelSmoothing(double value) {
-      labelSmoothing = value;
-      return this;
-    }
-
-    /**
-     * @param value share of the steps over which the rate rises, in [0, 1)
-     * @return this
-     */
-    public Builder warmupRatio(double value) {
-      warmupRatio = value;
-      return this;
-    }
-
-    /**
-     * @param value steps over which the rate rises, instead of a share; 0: the share holds
-     * @return this
-     */
-    public Builder warmupSteps(int value) {
-      warmupSteps = value;
-      return this;
-    }
-
-    /**
-     * @param value how the rate goes afterwards
-     * @return this
-     */
-    public Builder schedule(Schedule value) {
-      schedule = value;
-      return this;
-    }
-
-    /**
-     * @param value epochs without a better validation result after which a training ends; 0: it
-     *     never ends early
-     * @return this
-     */
-    public Builder earlyStoppingPatience(int value) {
-      earlyStoppingPatience = value;
-      return this;
-    }
-
-    /**
-     * @param value longest sequence in tokens, 8 or more; longer texts are cut
-     * @return this
-     */
-    public Builder maxLength(int value) {
-      maxLength = value;
-      return this;
-    }
-
-    /**
-     * @param value memory in which the outputs of layers below the lowest module are kept from
-     *     epoch to epoch, for each data set; 0: they are computed each time
-     * @return this
-     */
-    public Builder activationCacheMegabytes(int value) {
-      activationCacheMegabytes = value;
-      return this;
-    }
-
-    /**
-     * @param value whether they are kept as float16
-     * @return this
-     */
-    public Builder activationCacheHalf(boolean value) {
-      activationCacheHalf = value;
-      return this;
-    }
-
-    /**
-     * @return the settings
-     * @throws IllegalArgumentException if a value is out of its range
-     */
-    public TrainingSettings build() {
-      return new TrainingSettings(
-          batchSize,
-          gradientAccumulationSteps,
-          optimizer,
-          loraLearningRate,
-          adapterLearningRate,
-          headLearningRate,
-          encoderLearningRate,
-          weightDecay,
-          maxGradNorm,
-          labelSmoothing,
-          warmupRatio,
-          warmupSteps,
-          schedule,
-          earlyStoppingPatience,
-          maxLength,
-          activationCacheMegabytes,
-          activationCacheHalf);
-    }
+  /** {@return a builder that begins with the defaults} */
+  public static TrainingSettingsBuilder builder() {
+    return TrainingSettingsBuilder.builder(DEFAULT);
   }
 }

@@ -23,6 +23,7 @@ import java.util.TreeMap;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.testing.TestSeed;
 
 /** Indexes written here by the description of the format, with keys that share beginnings. */
 class TensorFlowBertTest {
@@ -110,7 +111,7 @@ class TensorFlowBertTest {
       assertThrows(
           FormatException.class, () -> new TensorFlowBert(cut, data.toByteArray(), "a test"));
     }
-    Random random = new Random();
+    Random random = TestSeed.random();
     int refused = 0;
     for (int i = 0; i < 20_000; i++) {
       byte[] bad = good.clone();

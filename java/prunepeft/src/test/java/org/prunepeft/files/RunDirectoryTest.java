@@ -273,6 +273,32 @@ class RunDirectoryTest {
     assertThrows(IllegalArgumentException.class, () -> run.writeJson("x.json", new Object()));
   }
 
+  @Test
+  void filesOfANewerFormatAreRefused() {
+    var run = RunDirectory.create(directory);
+    for (String name : List.of(RunDirectory.CONFIG, RunDirectory.RESULT)) {
+      run.writeJson(name, RunDirectory.formatted());
+      assertEquals(Map.of("format", 1), run.readJson(name));
+      run.writeJson(name, Map.of("format", 2, "setup", "x"));
+      var e =
+          assertThrows(
+              RunDirectoryException.class, () -> run.readJson(name, "setup", String.class));
+      assertEquals(
+          run.file(name)
+              + " has format 2, but this version of PrunePEFT reads up to 1; take the version that wrote it",
+          e.getMessage());
+    }
+  }
+
+  @Test
+  void filesOfBeforeThereWasAFormatAndThoseOfOthersAreRead() {
+    var run = RunDirectory.create(directory);
+    run.writeJson(RunDirectory.CONFIG, Map.of("setup", "x"));
+    assertEquals("x", run.readJson(RunDirectory.CONFIG, "setup", String.class));
+    run.writeJson("adapter_config.json", Map.of("format", 2));
+    assertEquals(Map.of("format", 2), run.readJson("adapter_config.json"));
+  }
+
   private static void assertPlace(RunDirectory run, String start) {
     var e = assertThrows(RunDirectoryException.class, () -> run.readJson("bad.json"));
     assertTrue(e.getMessage().startsWith(start), e.getMessage());

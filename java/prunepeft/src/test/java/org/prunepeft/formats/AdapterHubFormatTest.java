@@ -22,13 +22,13 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Architecture;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 
 class AdapterHubFormatTest {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -45,7 +45,7 @@ class AdapterHubFormatTest {
   }
 
   private static Bottleneck serial(int layer, int size) {
-    return Parts.bottleneck(layer, Place.FEED_FORWARD, Input.NORMED_SUM, size);
+    return Parts.bottleneck(layer, Block.FEED_FORWARD, Input.NORMED_SUM, size);
   }
 
   @Test
@@ -104,8 +104,8 @@ class AdapterHubFormatTest {
               null,
               null));
     }
-    parts.add(Parts.bottleneck(1, Place.ATTENTION, Input.OUTPUT, 6));
-    parts.add(Parts.bottleneck(1, Place.FEED_FORWARD, Input.OUTPUT, 6));
+    parts.add(Parts.bottleneck(1, Block.ATTENTION, Input.OUTPUT, 6));
+    parts.add(Parts.bottleneck(1, Block.FEED_FORWARD, Input.OUTPUT, 6));
     RunDirectory target = RunDirectory.create(temporary.resolve("adapter"));
     TrainedAdapter adapter =
         new TrainedAdapter(
@@ -140,9 +140,9 @@ class AdapterHubFormatTest {
   void placesAndKindsOfBottlenecksHaveTheirFields() throws IOException {
     Path directory =
         write(
-            Parts.bottleneck(0, Place.ATTENTION, Input.OUTPUT, 6),
-            Parts.bottleneck(0, Place.FEED_FORWARD, Input.OUTPUT, 6),
-            Parts.bottleneck(1, Place.FEED_FORWARD, Input.RESIDUAL, 6));
+            Parts.bottleneck(0, Block.ATTENTION, Input.OUTPUT, 6),
+            Parts.bottleneck(0, Block.FEED_FORWARD, Input.OUTPUT, 6),
+            Parts.bottleneck(1, Block.FEED_FORWARD, Input.RESIDUAL, 6));
     JsonNode configs =
         JSON.readTree(directory.resolve("adapter_config.json").toFile()).at("/config/configs");
     assertEquals(2, configs.size());
@@ -185,7 +185,7 @@ class AdapterHubFormatTest {
     assertRefused(
         "layer 0 has two behind its feed-forward block",
         serial(0, 7),
-        Parts.bottleneck(0, Place.FEED_FORWARD, Input.RESIDUAL, 7));
+        Parts.bottleneck(0, Block.FEED_FORWARD, Input.RESIDUAL, 7));
     assertRefused(
         "no DoRA",
         new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null));

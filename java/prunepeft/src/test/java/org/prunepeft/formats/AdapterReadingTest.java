@@ -21,12 +21,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 
 /** What a format writes it reads back; what others write is read or refused by name. */
 class AdapterReadingTest {
@@ -83,8 +83,8 @@ class AdapterReadingTest {
             List.of(
                 with(Parts.lora(0, "attention.self.query", 4, 16), true, false),
                 Parts.lora(1, "output.dense", 3, 16),
-                Parts.bottleneck(0, Place.FEED_FORWARD, Input.NORMED_SUM, 7),
-                Parts.bottleneck(2, Place.FEED_FORWARD, Input.NORMED_SUM, 5)));
+                Parts.bottleneck(0, Block.FEED_FORWARD, Input.NORMED_SUM, 7),
+                Parts.bottleneck(2, Block.FEED_FORWARD, Input.NORMED_SUM, 5)));
     Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
   }
 
@@ -92,7 +92,7 @@ class AdapterReadingTest {
   @Test
   void adaptersWithStochasticDepthAreRead() throws IOException {
     TrainedAdapter adapter =
-        Parts.adapter(List.of(Parts.bottleneck(0, Place.FEED_FORWARD, Input.NORMED_SUM, 7)));
+        Parts.adapter(List.of(Parts.bottleneck(0, Block.FEED_FORWARD, Input.NORMED_SUM, 7)));
     Path directory = write(new AdapterHubFormat(), adapter);
     change(
         directory.resolve("adapter_config.json"),
@@ -102,7 +102,7 @@ class AdapterReadingTest {
 
   @ParameterizedTest
   @CsvSource({"OUTPUT,ATTENTION", "OUTPUT,FEED_FORWARD", "RESIDUAL,FEED_FORWARD"})
-  void otherPlacesAreReadBack(Input input, Place place) throws IOException {
+  void otherPlacesAreReadBack(Input input, Block place) throws IOException {
     TrainedAdapter adapter = Parts.adapter(List.of(Parts.bottleneck(1, place, input, 6)));
     Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
   }
@@ -114,8 +114,8 @@ class AdapterReadingTest {
     TrainedAdapter adapter =
         Parts.adapter(
             List.of(
-                Parts.bottleneck(1, Place.ATTENTION, Input.OUTPUT, 6),
-                Parts.bottleneck(1, Place.FEED_FORWARD, Input.OUTPUT, 6)));
+                Parts.bottleneck(1, Block.ATTENTION, Input.OUTPUT, 6),
+                Parts.bottleneck(1, Block.FEED_FORWARD, Input.OUTPUT, 6)));
     Path directory = write(new AdapterHubFormat(), adapter);
     Path config = directory.resolve("adapter_config.json");
     change(config, json -> ((ObjectNode) json.get("config")).put("non_linearity", name));
@@ -235,7 +235,7 @@ class AdapterReadingTest {
     Path directory =
         write(
             new AdapterHubFormat(),
-            Parts.adapter(List.of(Parts.bottleneck(1, Place.FEED_FORWARD, Input.NORMED_SUM, 7))));
+            Parts.adapter(List.of(Parts.bottleneck(1, Block.FEED_FORWARD, Input.NORMED_SUM, 7))));
     change(
         directory.resolve("adapter_config.json"),
         json -> ((ObjectNode) json.get("config")).set(field, tree(value)));

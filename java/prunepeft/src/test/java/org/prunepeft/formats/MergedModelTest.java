@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -37,19 +38,22 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 class MergedModelTest {
   private static final byte[] TOKENIZER = {'{', '}'};
   private static final LoraConfig LORA =
-      new LoraConfig(
+      LoraConfig.of(
           3, 5, 0, java.util.Arrays.stream(Projection.values()).map(Projection::target).toList());
 
   @TempDir Path temporary;
@@ -81,7 +85,12 @@ class MergedModelTest {
   }
 
   private static LoraConfig dora() {
-    return new LoraConfig(3, 5, 0, LORA.targets(), true, true, true, Map.of(), Map.of());
+    return LoraConfig.of(3, 5, 0, LORA.targets())
+        .with()
+        .rsLora(true)
+        .dora(true)
+        .perProjection(true)
+        .build();
   }
 
   @ParameterizedTest
@@ -104,7 +113,7 @@ class MergedModelTest {
   }
 
   private void assertComputesTheSame(EncoderConfig config, LoraConfig lora) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
@@ -117,7 +126,7 @@ class MergedModelTest {
         Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("base", tensors));
         PeftModules modules = new PeftModules(peft, config, peft.space(config).candidates())) {
       for (FlatParameters group : modules.groups().values()) {
-        group.values().normal_(0, 0.2, new org.bytedeco.pytorch.GeneratorOptional());
+        group.values().normal_(0, 0.2, RandomTensors.generator());
       }
       EncoderInput input = EncoderInput.of(ids, new long[2 * length], mask, 2, length);
       modules.begin(ForwardPass.evaluation(tape));
@@ -151,7 +160,7 @@ class MergedModelTest {
   @Test
   void ranksScalesAndMagnitudesAreThoseOfEachUpdate() throws IOException {
     Map<String, SafeTensors.Tensor> tensors =
-        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
     LowRank plain = Parts.lora(0, "output.dense", 5, 3);
     LowRank query = Parts.lora(1, "attention.self.query", 4, 16);
     LowRank stabilised =
@@ -207,13 +216,13 @@ class MergedModelTest {
     AdapterPart lora = Parts.lora(0, "attention.self.query", 4, 16);
     TrainedAdapter mixed =
         Parts.adapter(
-            List.of(lora, Parts.bottleneck(1, Place.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
+            List.of(lora, Parts.bottleneck(1, Block.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
     String message =
         assertThrows(IllegalArgumentException.class, () -> MergedModel.require(mixed)).getMessage();
     assertTrue(message.contains("not linear"), message);
     assertTrue(message.contains("--format adapters"), message);
     Map<String, SafeTensors.Tensor> tensors =
-        RandomCheckpoint.tensors(SmallBert.CONFIG, new Random());
+        RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random());
     tensors.put("encoder.layer.0.attention.self.query.weight", Parts.random(24, 25));
     message =
         assertThrows(IOException.class, () -> write(Parts.adapter(List.of(lora)), tensors))

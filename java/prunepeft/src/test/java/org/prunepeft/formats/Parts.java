@@ -15,24 +15,23 @@ import java.util.TreeMap;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Architecture;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 
 /** Adapters with fresh random weights for the small BERT. */
 final class Parts {
-  private static final Random RANDOM = new Random();
-
   private Parts() {}
 
   static SafeTensors.Tensor random(long... shape) {
@@ -40,9 +39,10 @@ final class Parts {
     for (long extent : shape) {
       count *= (int) extent;
     }
+    Random random = TestSeed.random();
     float[] values = new float[count];
     for (int i = 0; i < count; i++) {
-      values[i] = (float) (0.3 * RANDOM.nextGaussian());
+      values[i] = (float) (0.3 * random.nextGaussian());
     }
     return new SafeTensors.Tensor(shape, values);
   }
@@ -82,7 +82,7 @@ final class Parts {
         null);
   }
 
-  static Bottleneck bottleneck(int layer, Place place, Bottleneck.Input input, int size) {
+  static Bottleneck bottleneck(int layer, Block place, Bottleneck.Input input, int size) {
     long hidden = SmallBert.CONFIG.hidden();
     return new Bottleneck(
         layer,

@@ -31,6 +31,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Architecture;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
@@ -42,13 +43,16 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.AdapterPart.SingularValues;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -261,7 +265,7 @@ class PeftFormatTest {
     LowRank lora = Parts.lora(0, "attention.self.query", 4, 16);
     TrainedAdapter mixed =
         Parts.adapter(
-            List.of(lora, Parts.bottleneck(1, Place.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
+            List.of(lora, Parts.bottleneck(1, Block.FEED_FORWARD, Bottleneck.Input.NORMED_SUM, 5)));
     String message = assertThrows(IllegalArgumentException.class, () -> write(mixed)).getMessage();
     assertTrue(message.contains("PEFT has no bottleneck adapters"), message);
     assertTrue(message.contains("--format adapters"), message);
@@ -310,7 +314,7 @@ class PeftFormatTest {
     }
 
     @Override
-    public Tensor linear(FrozenLinear linear, Tensor x) {
+    public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
       TensorVector rows = new TensorVector();
       for (FrozenLinear.Part part : linear.parts()) {
         Tensor own =
@@ -327,7 +331,7 @@ class PeftFormatTest {
   void aModelWithTheExportedUpdatesGivesTheSameHiddenStates() throws IOException {
     Torch.load();
     PeftConfig config =
-        PeftConfig.of(new LoraConfig(5, 7, 0.2, List.of("query", "value", "output.dense")), null);
+        PeftConfig.of(LoraConfig.of(5, 7, 0.2, List.of("query", "value", "output.dense")), null);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
         Encoder encoder = SmallBert.create();
@@ -340,7 +344,7 @@ class PeftFormatTest {
                     .filter(module -> module.layer() != 1)
                     .toList())) {
       for (FlatParameters group : modules.groups().values()) {
-        group.values().normal_(0, 0.3, new org.bytedeco.pytorch.GeneratorOptional());
+        group.values().normal_(0, 0.3, RandomTensors.generator());
       }
       Path directory = write(Parts.adapter(new ArrayList<>(Parts.of(config, modules))));
       EncoderInput input = input();
@@ -354,7 +358,7 @@ class PeftFormatTest {
   }
 
   static EncoderInput input() {
-    Random random = new Random();
+    Random random = TestSeed.random();
     long[] ids = random.longs(3 * 11, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[3 * 11];
     java.util.Arrays.fill(mask, (byte) 1);

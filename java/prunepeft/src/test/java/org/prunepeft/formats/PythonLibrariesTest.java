@@ -20,7 +20,6 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
@@ -47,7 +46,9 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.Head;
@@ -65,7 +66,7 @@ class PythonLibrariesTest {
       List.of("query", "key", "value", "intermediate.dense", "output.dense");
 
   @TempDir Path temporary;
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {
@@ -81,16 +82,21 @@ class PythonLibrariesTest {
   }
 
   private static LoraConfig lora(boolean rsLora, boolean dora) {
-    return new LoraConfig(
-        5, 7, 0.1, TARGETS, rsLora, dora, true, Map.of("1.output.dense", 2), Map.of("key", 3.0));
+    return LoraConfig.of(5, 7, 0.1, TARGETS)
+        .with()
+        .rsLora(rsLora)
+        .dora(dora)
+        .perProjection(true)
+        .rankPattern(Map.of("1.output.dense", 2))
+        .alphaPattern(Map.of("key", 3.0))
+        .build();
   }
 
   static Stream<Case> cases() {
     LoraConfig adaLora =
-        new LoraConfig(4, 7, 0, TARGETS)
+        LoraConfig.of(4, 7, 0, TARGETS)
             .withAdaLora(new AdaLoraConfig(4, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9));
-    LoraConfig attention =
-        new LoraConfig(5, 7, 0, List.of("query", "value"), true, false, false, Map.of(), Map.of());
+    LoraConfig attention = LoraConfig.of(5, 7, 0, List.of("query", "value")).withRsLora(true);
     return Stream.of(
         new Case("transformers", "none", null),
         new Case("peft", "LoRA", PeftConfig.of(lora(false, false), null)),
@@ -100,17 +106,16 @@ class PythonLibrariesTest {
         new Case(
             "adapters",
             "LoRA and serial",
-            PeftConfig.of(attention, new AdapterConfig(5, Activation.GELU))),
+            PeftConfig.of(attention, AdapterConfig.of(5, Activation.GELU))),
         new Case(
             "adapters",
             "Houlsby",
-            PeftConfig.of(
-                null, new AdapterConfig(5, Activation.SILU, AdapterConfig.Style.HOULSBY))),
+            PeftConfig.of(null, AdapterConfig.of(5, Activation.SILU, AdapterConfig.Style.HOULSBY))),
         new Case(
             "adapters",
             "parallel",
             PeftConfig.of(
-                null, new AdapterConfig(5, Activation.RELU, AdapterConfig.Style.PARALLEL))),
+                null, AdapterConfig.of(5, Activation.RELU, AdapterConfig.Style.PARALLEL))),
         new Case("merged", "DoRA", PeftConfig.of(lora(true, true), null)));
   }
 
@@ -183,7 +188,7 @@ class PythonLibrariesTest {
               .toList();
       try (PeftModules modules = new PeftModules(one.config, config, kept)) {
         for (FlatParameters group : modules.groups().values()) {
-          group.values().normal_(0, 0.2, new GeneratorOptional());
+          group.values().normal_(0, 0.2, RandomTensors.generator());
           for (String name : group.names()) {
             if (name.endsWith(".lora_E")) {
               group.get(name).narrow(0, random.nextInt(4), 1).zero_();

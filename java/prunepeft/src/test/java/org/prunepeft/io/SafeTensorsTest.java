@@ -29,6 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.io.SafeTensors.DType;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.testing.TestSeed;
 
 class SafeTensorsTest {
   @TempDir Path directory;
@@ -41,7 +42,7 @@ class SafeTensorsTest {
 
   @Test
   void whatIsWrittenIsReadBack() throws IOException {
-    var random = new Random();
+    var random = TestSeed.random();
     var large = new float[300_007];
     for (int i = 0; i < large.length; i++) {
       large[i] = (float) random.nextGaussian();
@@ -233,7 +234,7 @@ class SafeTensorsTest {
 
   @Test
   void everyTypeIsWrittenAlignedWithItsMetadata() throws IOException {
-    var random = new Random();
+    var random = TestSeed.random();
     var stored = new TreeMap<String, byte[]>();
     var sources = new TreeMap<String, SafeTensors.Source>();
     for (DType dtype : DType.values()) {
@@ -319,7 +320,7 @@ class SafeTensorsTest {
 
   @Test
   void partsOfATensorAreConvertedFromTheirPlace() throws IOException {
-    var random = new Random();
+    var random = TestSeed.random();
     var data = ByteBuffer.allocate(2 * 700_001).order(ByteOrder.LITTLE_ENDIAN);
     var expected = new float[700_001];
     for (int i = 0; i < expected.length; i++) {

@@ -17,7 +17,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
 public class ArchitecturesTest {
@@ -108,7 +110,7 @@ public class ArchitecturesTest {
   @ParameterizedTest
   @MethodSource("configurations")
   void hiddenStatesAgreeWithFloat64(EncoderConfig config) throws IOException {
-    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, new Random());
+    Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, TestSeed.random());
     try (Encoder encoder = new PostNormEncoder(config, new MapCheckpoint("random", tensors))) {
       agree(encoder, ReferenceConfig.of(config), tensors);
     }
@@ -117,7 +119,7 @@ public class ArchitecturesTest {
   /** Hidden states of a padded batch are those of the reference, sequence by sequence. */
   static void agree(
       Encoder encoder, ReferenceConfig config, Map<String, SafeTensors.Tensor> tensors) {
-    Random random = new Random();
+    Random random = TestSeed.random();
     int rows = 4;
     int length = config.maxTokens() - random.nextInt(3);
     long[] ids = new long[rows * length];
@@ -165,7 +167,7 @@ public class ArchitecturesTest {
     try (PointerScope scope = new PointerScope()) {
       Deberta attention =
           Deberta.read(
-              new EncoderWeights(RandomCheckpoint.of(config, new Random()), config), config);
+              new EncoderWeights(RandomCheckpoint.of(config, TestSeed.random()), config), config);
       // By float32 arithmetic, as the library computes them.
       for (int distance = -511; distance < 512; distance++) {
         float size = Math.abs(distance) / 128f;
@@ -182,7 +184,8 @@ public class ArchitecturesTest {
   void aSequenceThatIsTooLongAndAnIdThatIsTooLargeAreRefused() throws IOException {
     EncoderConfig config = config(Architecture.ROBERTA, HiddenActivation.GELU, 1);
     assertEquals(32, config.maxTokens());
-    try (Encoder encoder = new PostNormEncoder(config, RandomCheckpoint.of(config, new Random()));
+    try (Encoder encoder =
+            new PostNormEncoder(config, RandomCheckpoint.of(config, TestSeed.random()));
         PointerScope scope = new PointerScope()) {
       for (List<Integer> sizes : List.of(List.of(33, 5), List.of(4, VOCABULARY))) {
         int length = sizes.get(0);

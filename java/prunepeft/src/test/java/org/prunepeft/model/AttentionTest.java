@@ -3,17 +3,16 @@ package org.prunepeft.model;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
-import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.kernels.AttentionKernels;
-import org.prunepeft.torch.AttentionOp;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -22,7 +21,7 @@ class AttentionTest {
   private static final int HEADS = 3;
   private static final int HEAD_SIZE = 20;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {
@@ -53,24 +52,15 @@ class AttentionTest {
         Tape tape = new Tape()) {
       EncoderInput input = input(rows, length, padded);
       long hidden = HEADS * HEAD_SIZE;
-      Tensor values = precision.of(torch.randn((long) rows * length, 3 * hidden));
-      Tensor gradient = precision.of(torch.randn((long) rows * length, hidden));
+      Tensor values = precision.of(RandomTensors.normal((long) rows * length, 3 * hidden));
+      Tensor gradient = precision.of(RandomTensors.normal((long) rows * length, hidden));
 
       Tensor expectedIn = Precision.FLOAT32.of(values).detach().clone().requires_grad_(true);
-      Tensor expected = Insertions.NONE.attention(expectedIn, input, HEADS);
+      Tensor expected = SelfAttention.byLibTorch(expectedIn, input, HEADS);
       backward(expected, Precision.FLOAT32.of(gradient));
 
       Tensor in = values.detach().clone().requires_grad_(true);
-      Tensor seen =
-          AttentionOp.apply(
-              tape,
-              in,
-              new AttentionKernels.Extents(
-                  rows,
-                  length,
-                  HEADS,
-                  HEAD_SIZE,
-                  padded ? new BytePointer(input.rowMask().data_ptr()) : null));
+      Tensor seen = SelfAttention.byKernels(tape, in, input, HEADS);
       backward(seen, gradient);
 
       assertNear(expected, seen, tolerance);

@@ -10,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -20,7 +19,10 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.model.internal.HuggingFaceConfig;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** The config.json of models on Hugging Face's hub, with all the fields that they have. */
 class HubConfigsTest {
@@ -166,7 +168,7 @@ class HubConfigsTest {
           }
         });
     ReferenceConfig config = ReferenceConfig.read(json);
-    Map<String, Tensor> tensors = RandomCheckpoint.tensors(config, new Random());
+    Map<String, Tensor> tensors = RandomCheckpoint.tensors(config, TestSeed.random());
     Map<String, Tensor> stored = new TreeMap<>();
     tensors.forEach(
         (tensor, values) -> stored.put(expected.architecture().prefix() + "." + tensor, values));

@@ -36,7 +36,12 @@ import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.io.internal.HuggingFaceDirectory;
+import org.prunepeft.io.internal.WordPieceVocabulary;
+import org.prunepeft.model.internal.HuggingFaceConfig;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 
 /** Models in directories as Hugging Face's library saves them, in all forms that these take. */
 class HuggingFaceDirectoryTest {
@@ -45,7 +50,7 @@ class HuggingFaceDirectoryTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @TempDir Path directory;
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private Map<String, Tensor> tensors;
 
   @BeforeAll

@@ -11,10 +11,11 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.internal.HuggingFaceConfig;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * How the peak resident size of a process that loads a model grows with the model: by little more
@@ -74,7 +75,7 @@ class LoadingMemoryTest {
    */
   private static long zeros(Path file, EncoderConfig config, EncoderConfig small, String dtype)
       throws IOException {
-    Map<String, SafeTensors.Tensor> names = RandomCheckpoint.tensors(small, new Random());
+    Map<String, SafeTensors.Tensor> names = RandomCheckpoint.tensors(small, TestSeed.random());
     ObjectNode header = JSON.createObjectNode();
     long values = 0;
     int width = dtype.equals("F32") ? 4 : 2;

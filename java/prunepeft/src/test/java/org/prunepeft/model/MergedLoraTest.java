@@ -18,8 +18,11 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -30,7 +33,7 @@ import org.prunepeft.torch.Torch;
  */
 class MergedLoraTest {
   private static final LoraConfig LORA =
-      new LoraConfig(
+      LoraConfig.of(
           3,
           5,
           0,
@@ -50,7 +53,7 @@ class MergedLoraTest {
   @ParameterizedTest
   @MethodSource("org.prunepeft.model.ArchitecturesTest#configurations")
   void modulesComputeWhatTheMergedCheckpointDoes(EncoderConfig config) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     Map<String, SafeTensors.Tensor> tensors = RandomCheckpoint.tensors(config, random);
     int length = 9;
     long[] ids = random.longs(2 * length, 2, config.vocabulary()).toArray();
@@ -89,7 +92,10 @@ class MergedLoraTest {
       // Measured, so that the rows of relative positions would be noticed among the tokens'.
       OutputMagnitudes magnitudes = new OutputMagnitudes();
       modules.begin(
-          new ForwardPass(tape, false, 0, 0, 0, magnitudes, input.rowMask(), input.tokens(), null));
+          new ForwardPass(
+              tape,
+              null,
+              new ForwardPass.Measurement(magnitudes, input.rowMask(), input.tokens())));
       float[] ours = Torch.toFloats(encoder.forward(input, modules));
       try (Encoder whole = new PostNormEncoder(config, new MapCheckpoint("merged", folded))) {
         float[] expected = Torch.toFloats(whole.forward(input, Insertions.NONE));

@@ -3,6 +3,8 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Random;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 
 /** A small BERT with random weights, for tests. */
@@ -12,7 +14,7 @@ public final class SmallBert {
   private SmallBert() {}
 
   public static Encoder create() {
-    return create(new Random().nextLong(), Precision.FLOAT32);
+    return create(TestSeed.draw(), Precision.FLOAT32);
   }
 
   /** The same weights for the same seed. */
@@ -25,6 +27,26 @@ public final class SmallBert {
     try {
       return new PostNormEncoder(
           CONFIG, RandomCheckpoint.of(CONFIG, new Random(seed)), precision, device);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** As {@link #create(long, Precision)}, but each weight is off by up to a share of itself. */
+  public static Encoder perturbed(long seed, double share, Random random) {
+    var tensors = RandomCheckpoint.tensors(CONFIG, new Random(seed));
+    for (var tensor : tensors.values()) {
+      float[] values = tensor.values();
+      for (int i = 0; i < values.length; i++) {
+        values[i] *= (float) (1 + share * (2 * random.nextDouble() - 1));
+      }
+    }
+    try {
+      return new PostNormEncoder(
+          CONFIG,
+          new MapCheckpoint("a perturbed checkpoint", tensors),
+          Precision.FLOAT32,
+          ComputeDevice.CPU);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -22,8 +22,11 @@ import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -33,7 +36,7 @@ class TrainableEncoderTest {
   private static final double STEP = 1e-3;
   private static final int SAMPLES = 3;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {

@@ -44,7 +44,7 @@ class OrderIndependenceTest {
         WarmUp.run(
             space,
             criteria,
-            WarmUpSettings.defaults(),
+            WarmUpSettings.DEFAULT,
             OrderIndependenceTest::train,
             SearchListener.NONE);
     Map<Partition, List<String>> assignment = new LinkedHashMap<>();

@@ -85,7 +85,7 @@ class StrategyTest {
         WarmUp.run(
             Scores.space(6),
             Criteria.six(),
-            WarmUpSettings.defaults().withPartitioning(Partitioning.QUANTILE),
+            WarmUpSettings.DEFAULT.withPartitioning(Partitioning.QUANTILE),
             scores,
             SearchListener.NONE);
     for (Strategy strategy :
@@ -179,7 +179,7 @@ class StrategyTest {
             WarmUp.run(
                     Scores.space(6),
                     Criteria.six(),
-                    WarmUpSettings.defaults().withTurns(1),
+                    WarmUpSettings.DEFAULT.withTurns(1),
                     new Scores(),
                     SearchListener.NONE)
                 .toMap());

@@ -11,6 +11,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.Test;
 
@@ -44,7 +45,7 @@ class WarmUpTest {
 
   private static Strategy run(Scores scores) {
     return WarmUp.run(
-        Scores.space(6), Criteria.six(), WarmUpSettings.defaults(), scores, SearchListener.NONE);
+        Scores.space(6), Criteria.six(), WarmUpSettings.DEFAULT, scores, SearchListener.NONE);
   }
 
   private static Map<Partition, Integer> tally(Object... pairs) {
@@ -169,13 +170,19 @@ class WarmUpTest {
     assertTrue(strategy.warmUp().get().turns().stream().allMatch(turn -> turn.removed().isEmpty()));
   }
 
+  private static WarmUpSettings removing(int modules) {
+    return new WarmUpSettings(3, OptionalInt.of(modules), Partitioning.SPINDLE, 0.01, 3, 0);
+  }
+
   @Test
   void aSixteenthOfTheModulesGoesEachTurn() {
+    WarmUpSettings settings = WarmUpSettings.DEFAULT;
     // 48, 24 and 12 modules: 3, 1.5 rounded up, 0.75 rounded up; 2 modules: at least 1.
-    assertEquals(3, WarmUpSettings.removedPerTurn(Scores.space(24)));
-    assertEquals(2, WarmUpSettings.removedPerTurn(Scores.space(12)));
-    assertEquals(1, WarmUpSettings.removedPerTurn(Scores.space(6)));
-    assertEquals(1, WarmUpSettings.removedPerTurn(Scores.space(1)));
+    assertEquals(3, settings.removedPerTurn(Scores.space(24)));
+    assertEquals(2, settings.removedPerTurn(Scores.space(12)));
+    assertEquals(1, settings.removedPerTurn(Scores.space(6)));
+    assertEquals(1, settings.removedPerTurn(Scores.space(1)));
+    assertEquals(5, removing(5).removedPerTurn(Scores.space(24)));
   }
 
   @Test
@@ -183,13 +190,9 @@ class WarmUpTest {
     Scores scores = new Scores().set("weight", "lora", 1, 2, 3);
     Strategy strategy =
         WarmUp.run(
-            Scores.loraOnly(3),
-            List.of(Criteria.WEIGHT),
-            WarmUpSettings.defaults(),
-            scores,
-            SearchListener.NONE);
+            Scores.loraOnly(3), List.of(Criteria.WEIGHT), removing(5), scores, SearchListener.NONE);
     assertEquals(
-        List.of(List.of("lora.0"), List.of("lora.1"), List.of()),
+        List.of(List.of("lora.0", "lora.1"), List.of()),
         strategy.warmUp().get().turns().stream().map(WarmUpTurn::removed).toList());
   }
 
@@ -231,14 +234,23 @@ class WarmUpTest {
         CancellationException.class,
         () ->
             WarmUp.run(
-                Scores.space(6), Criteria.six(), WarmUpSettings.defaults(), trainer(), listener));
+                Scores.space(6), Criteria.six(), WarmUpSettings.DEFAULT, trainer(), listener));
     assertEquals(List.of("1/3: 1", "1 done by 6", "2/3: 4"), heard);
   }
 
   @Test
   void wrongSettingsAreRefused() {
-    WarmUpSettings settings = WarmUpSettings.defaults();
+    WarmUpSettings settings = WarmUpSettings.DEFAULT;
     assertIllegal(() -> settings.withTurns(0), "turns must be at least 1, got 0");
+    assertIllegal(() -> removing(0), "modules removed in a turn must be at least 1, got 0");
+    assertIllegal(
+        () -> new WarmUpSettings(3, OptionalInt.empty(), Partitioning.SPINDLE, Double.NaN, 3, 0),
+        "the spread threshold must be at least 0 and below 1, got NaN");
+    assertIllegal(
+        () ->
+            new WarmUpSettings(
+                3, OptionalInt.empty(), Partitioning.SPINDLE, 0.01, Double.POSITIVE_INFINITY, 0),
+        "c must be a finite number, got Infinity");
     assertIllegalMentions(
         () -> WarmUp.run(Scores.space(2), List.of(), settings, new Scores(), SearchListener.NONE),
         "at least one criterion");

@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
+import org.prunepeft.kernels.LoraModule;
 
 /** Our operations in LibTorch's graph against LibTorch's autograd over plain operations. */
 class TapeTest {
@@ -24,7 +25,7 @@ class TapeTest {
   }
 
   static Tensor random(long... shape) {
-    return torch.randn(shape);
+    return RandomTensors.normal(shape);
   }
 
   static Tensor parameter(long... shape) {
@@ -43,7 +44,7 @@ class TapeTest {
     return gradient;
   }
 
-  /** x, W, b and two LoRA branches on different columns, and what autograd says of them. */
+  /** x, W, b and two LoRA modules on different columns, and what autograd says of them. */
   private static final class LoraCase {
     final Tensor x = parameter(37, 24);
     final Tensor w = random(40, 24);
@@ -54,13 +55,14 @@ class TapeTest {
     final Tensor a2 = parameter(3, 24);
     final Tensor b2 = parameter(11, 3);
 
-    List<LoraLinear.Branch> branches() {
+    List<LoraModule<Tensor>> modules() {
       return List.of(
-          new LoraLinear.Branch(a1, b1, 0.5f, 1, 0), new LoraLinear.Branch(a2, b2, 2f, 2, 29));
+          new LoraModule<>(a1, b1, 0, null, 0.5f, null),
+          new LoraModule<>(a2, b2, 29, null, 2f, null));
     }
 
     Tensor fused(Tape tape) {
-      return LoraLinear.apply(tape, x, linear, branches(), null, null);
+      return LinearOp.apply(tape, x, linear, modules(), null);
     }
 
     Tensor plain() {
@@ -143,7 +145,7 @@ class TapeTest {
       Tensor direction = random(37, 40);
       lora.plain().mul(direction).sum().backward();
       List<Tensor> expected = lora.gradients();
-      Tensor y = LoraLinear.apply(tape, lora.x.detach(), lora.linear, lora.branches(), null, null);
+      Tensor y = LinearOp.apply(tape, lora.x.detach(), lora.linear, lora.modules(), null);
       y.mul(direction).sum().backward();
       assertClose("A", expected.get(1), takeGradient(lora.a1));
       assertClose("B", expected.get(4), takeGradient(lora.b2));
@@ -199,12 +201,8 @@ class TapeTest {
         List<Tensor> leaves = List.of(v, h, down, downBias, up, upBias);
         List<Tensor> expected = leaves.stream().map(TapeTest::takeGradient).toList();
         Tensor fused =
-            SerialAdapterOp.apply(
-                tape,
-                v,
-                h,
-                new SerialAdapterOp.Weights(down, downBias, up, upBias, activation),
-                null);
+            AdapterOp.apply(
+                tape, v, h, new AdapterOp.Weights(down, downBias, up, upBias, activation), null);
         assertClose(activation + " out", plain, fused);
         fused.mul(direction).sum().backward();
         assertSame(expected, leaves.stream().map(TapeTest::takeGradient).toList());

@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Kernels;
+import org.prunepeft.kernels.LoraModule;
 
 /**
  * That one setting bounds LibTorch's threads, OpenBLAS's and ours, by counting those that were
@@ -60,16 +61,15 @@ class ThreadsTest {
     Map<String, Long> before = ticks();
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape();
-        Tensor w = torch.randn(512, 512);
+        Tensor w = RandomTensors.normal(512, 512);
         FrozenWeight linear = new FrozenWeight(w, null)) {
-      Tensor x = torch.randn(1024, 512);
-      Tensor a = torch.randn(16, 512).set_requires_grad(true);
-      Tensor b = torch.randn(512, 16).set_requires_grad(true);
+      Tensor x = RandomTensors.normal(1024, 512);
+      Tensor a = RandomTensors.normal(16, 512).set_requires_grad(true);
+      Tensor b = RandomTensors.normal(512, 16).set_requires_grad(true);
       for (int i = 0; i < 60; i++) {
         try (PointerScope step = new PointerScope()) {
           torch.gelu(torch.matmul(x, w));
-          LoraLinear.apply(
-                  tape, x, linear, List.of(new LoraLinear.Branch(a, b, 1, 0, 0)), null, null)
+          LinearOp.apply(tape, x, linear, List.of(new LoraModule<>(a, b, 1)), null)
               .sum()
               .backward();
         }

@@ -15,13 +15,16 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
+import org.prunepeft.train.internal.Metrics;
 
 /** Evaluations against formulas that count and average in another way, and against LibTorch. */
 class EvaluationTest {
   private static final double EXACT = 1e-12;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   private static Schema schema(int classes, Metric... metrics) {
     return new Schema(
@@ -140,14 +143,24 @@ class EvaluationTest {
 
   @Test
   void correlationsAgreeWithMomentsAndWithSquaredDifferencesOfRanks() {
+    int n = 157;
+    correlationsAgree(outputs(n));
+    float[] tied = outputs(n);
+    for (int i = 0; i < n; i++) {
+      tied[i] = Math.round(tied[i]);
+    }
+    correlationsAgree(tied);
+  }
+
+  private void correlationsAgree(float[] outputs) {
     Schema schema =
         new Schema(
             TaskKind.REGRESSION,
             1,
             List.of(),
             List.of(Metric.PEARSON_AND_SPEARMAN, Metric.PEARSON, Metric.SPEARMAN));
-    int n = 157;
-    Predictions predictions = new Predictions(schema, outputs(n));
+    int n = outputs.length;
+    Predictions predictions = new Predictions(schema, outputs);
     double[] y = predictions.values();
     double[] x = Arrays.stream(y).map(value -> value + 2 * random.nextGaussian()).toArray();
     Evaluation evaluation = Evaluation.of(predictions, x);
@@ -157,6 +170,8 @@ class EvaluationTest {
     double sxx = 0;
     double syy = 0;
     double sxy = 0;
+    double[] rankX = ranks(x);
+    double[] rankY = ranks(y);
     double d2 = 0;
     double squares = 0;
     for (int i = 0; i < n; i++) {
@@ -165,22 +180,41 @@ class EvaluationTest {
       sxx += x[i] * x[i];
       syy += y[i] * y[i];
       sxy += x[i] * y[i];
-      double d = rank(x, i) - rank(y, i);
+      double d = rankX[i] - rankY[i];
       d2 += d * d;
       squares += (x[i] - y[i]) * (x[i] - y[i]);
     }
     double pearson =
         (n * sxy - sx * sy) / Math.sqrt(n * sxx - sx * sx) / Math.sqrt(n * syy - sy * sy);
-    // Without ties.
-    double spearman = 1 - 6 * d2 / (n * (n * (double) n - 1));
+    // Kendall's formula, with what ties take from each sum of squares: outputs are floats, of which
+    // two may be the same.
+    double cube = n * (n * (double) n - 1) / 12;
+    double squaresX = cube - lostToTies(x);
+    double squaresY = cube - lostToTies(y);
+    double spearman = (squaresX + squaresY - d2) / (2 * Math.sqrt(squaresX * squaresY));
     assertEquals(pearson, evaluation.metrics().get(Metric.PEARSON), 1e-10);
     assertEquals(spearman, evaluation.metrics().get(Metric.SPEARMAN), 1e-10);
     assertEquals((pearson + spearman) / 2, evaluation.primary(), 1e-10);
     assertEquals(squares / n, evaluation.loss(), 1e-10);
   }
 
-  private static double rank(double[] values, int i) {
-    return Arrays.stream(values).filter(value -> value < values[i]).count();
+  /** How many are smaller and half of how many others are the same: ties share their mean rank. */
+  private static double[] ranks(double[] values) {
+    return Arrays.stream(values)
+        .map(
+            own ->
+                Arrays.stream(values).map(other -> other < own ? 1 : other == own ? 0.5 : 0).sum()
+                    - 0.5)
+        .toArray();
+  }
+
+  /** (t³ - t) / 12 over each group of t equal values. */
+  private static double lostToTies(double[] values) {
+    // Each of a group's t members has t² - 1.
+    return Arrays.stream(values)
+            .map(own -> Math.pow(Arrays.stream(values).filter(v -> v == own).count(), 2) - 1)
+            .sum()
+        / 12;
   }
 
   @Test

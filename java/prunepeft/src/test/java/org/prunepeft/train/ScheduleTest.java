@@ -46,7 +46,7 @@ class ScheduleTest {
   @Test
   void warmUpStepsStandBeforeTheWarmUpRatio() {
     TrainingSettings ratio = TrainingSettings.builder().warmupRatio(0.25).build();
-    TrainingSettings steps = ratio.toBuilder().warmupSteps(2).build();
+    TrainingSettings steps = ratio.with().warmupSteps(2).build();
     // A quarter of 99 steps, rounded up, is 25.
     assertEquals(1.0 / 25, ratio.rateFactor(0, 99), EXACT);
     assertEquals(1, ratio.rateFactor(24, 99), EXACT);
@@ -63,7 +63,7 @@ class ScheduleTest {
     assertEquals(1.0 / 20, usual.rateFactor(0, 200), EXACT);
     assertEquals(1.0 / 60, usual.rateFactor(0, 1000), EXACT);
     assertEquals(1, usual.rateFactor(0, 1), EXACT);
-    assertEquals(1, usual.toBuilder().warmupRatio(0).build().rateFactor(0, 10), EXACT);
+    assertEquals(1, usual.with().warmupRatio(0).build().rateFactor(0, 10), EXACT);
   }
 
   @Test

@@ -35,14 +35,14 @@ class TrainingSettingsTest {
   }
 
   private static Arguments setting(
-      String name, String value, Consumer<TrainingSettings.Builder> change) {
+      String name, String value, Consumer<TrainingSettingsBuilder> change) {
     return Arguments.of(name, value, change);
   }
 
   @ParameterizedTest(name = "{0} {1}")
   @MethodSource
-  void outOfRange(String name, String value, Consumer<TrainingSettings.Builder> change) {
-    TrainingSettings.Builder builder = TrainingSettings.builder();
+  void outOfRange(String name, String value, Consumer<TrainingSettingsBuilder> change) {
+    TrainingSettingsBuilder builder = TrainingSettings.builder();
     change.accept(builder);
     String message = assertThrows(IllegalArgumentException.class, builder::build).getMessage();
     assertTrue(message.contains(name) && message.endsWith("got " + value), message);
@@ -69,6 +69,6 @@ class TrainingSettingsTest {
             11,
             10,
             true);
-    assertEquals(settings, settings.toBuilder().build());
+    assertEquals(settings, settings.with().build());
   }
 }

@@ -1,4 +1,3 @@
-# SPDX-License-Identifier: Apache-2.0
 """What Hugging Face's libraries compute from exported files.
 
     python3 logits.py REQUESTS.json RESULTS.json

@@ -12,15 +12,12 @@ import org.bytedeco.javacpp.tools.InfoMapper;
         @Platform(
             cinclude = {
               "prunepeft/status.h",
+              "prunepeft/tensor.h",
               "prunepeft/device.h",
               "prunepeft/graph.h",
-              "prunepeft/lora.h",
-              "prunepeft/multi_lora.h",
               "prunepeft/linear.h",
-              "prunepeft/lora_path.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
-              "prunepeft/adamw.h",
               "prunepeft/importance.h"
             },
             link = "prunepeft"),
@@ -30,20 +27,17 @@ public class PrunePeftPresets implements InfoMapper {
   @Override
   public void map(InfoMap infoMap) {
     infoMap.put(new Info("PP_API").cppTypes().annotations());
+    infoMap.put(new Info("pp_matrix").pointerTypes("MatrixStruct"));
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
+    infoMap.put(new Info("pp_context").pointerTypes("ContextStruct"));
+    infoMap.put(new Info("pp_workspace").pointerTypes("WorkspaceHandle"));
     infoMap.put(new Info("pp_graph").pointerTypes("GraphHandle"));
     infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
-    infoMap.put(new Info("pp_lora_branch").pointerTypes("LoraBranchStruct"));
-    infoMap.put(new Info("pp_lora_adapter").pointerTypes("LoraAdapterStruct"));
-    infoMap.put(new Info("pp_lora_segment").pointerTypes("LoraSegmentStruct"));
-    infoMap.put(new Info("pp_multi_lora").pointerTypes("MultiLoraStruct"));
-    infoMap.put(new Info("pp_linear_branch").pointerTypes("LinearBranchStruct"));
+    infoMap.put(new Info("pp_lora_module").pointerTypes("LoraModuleStruct"));
     infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
+    infoMap.put(new Info("pp_linear_shape").pointerTypes("LinearShapeStruct"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
-    infoMap.put(new Info("pp_weight_copy").pointerTypes("WeightCopyStruct"));
-    infoMap.put(new Info("pp_adamw_settings").pointerTypes("AdamWSettingsStruct"));
-    infoMap.put(new Info("pp_adamw").pointerTypes("AdamWHandle"));
     infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
     infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));

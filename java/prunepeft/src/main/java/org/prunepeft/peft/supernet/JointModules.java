@@ -2,17 +2,18 @@ package org.prunepeft.peft.supernet;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.function.Consumer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.model.EncoderInput;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.kernels.ModuleOutput;
+import org.prunepeft.kernels.Rows;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
-import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.LoraLinear;
-import org.prunepeft.torch.MultiLoraLinear;
 import org.prunepeft.torch.Tape;
 
 /**
@@ -36,42 +37,8 @@ public final class JointModules implements Insertions {
   }
 
   @Override
-  public Tensor linear(FrozenLinear linear, Tensor x) {
-    List<PeftModules.LoraAt> loraAt =
-        members.stream().map(member -> member.loraAt(linear)).toList();
-    if (loraAt.stream().allMatch(own -> own.branches().isEmpty())) {
-      return frozen(linear, x);
-    }
-    if (!ComputeDevice.of(x).kernels().isCuda()) {
-      return byMember(x, (member, own) -> members.get(member).linear(linear, own));
-    }
-    List<MultiLoraLinear.Segment> segments = new ArrayList<>();
-    boolean measured = false;
-    long first = 0;
-    for (int i = 0; i < rows.length; i++) {
-      ForwardPass pass = members.get(i).pass();
-      measured |= pass.magnitudes() != null;
-      segments.add(
-          new MultiLoraLinear.Segment(
-              first,
-              rows[i],
-              loraAt.get(i).branches(),
-              pass.dropout(loraAt.get(i).dropped(), pass.seed())));
-      first += rows[i];
-    }
-    MultiLoraLinear.Observer observer =
-        (segment, branch, s, b) -> {
-          if (members.get(segment).pass().magnitudes() != null) {
-            members.get(segment).measure(loraAt.get(segment).owners().get(branch), s, b);
-          }
-        };
-    Tensor y =
-        MultiLoraLinear.apply(tape, x, linear.frozen(), segments, measured ? observer : null);
-    return byMember(y, (member, own) -> members.get(member).scaled(linear, own));
-  }
-
-  private Tensor frozen(FrozenLinear linear, Tensor x) {
-    return LoraLinear.apply(tape, x, linear.frozen(), List.of(), null, null);
+  public Tape tape() {
+    return tape;
   }
 
   /**
@@ -80,30 +47,48 @@ public final class JointModules implements Insertions {
    * @throws IllegalStateException if something does
    */
   @Override
-  public Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
-    if (members.stream().anyMatch(member -> !member.loraAt(linear).branches().isEmpty())) {
+  public OnLinear on(FrozenLinear linear, boolean tokens) {
+    List<LoraModule<Tensor>> modules = new ArrayList<>();
+    List<Consumer<ModuleOutput>> observers = new ArrayList<>();
+    long first = 0;
+    for (int i = 0; i < rows.length; i++) {
+      OnLinear own = members.get(i).on(linear, tokens);
+      Rows ownRows = new Rows(first, rows[i]);
+      for (int j = 0; j < own.modules().size(); j++) {
+        int index = j;
+        modules.add(own.modules().get(j).on(ownRows));
+        observers.add(
+            own.observer() == null ? null : output -> own.observer().accept(output, index));
+      }
+      first += rows[i];
+    }
+    if (!tokens && !modules.isEmpty()) {
       throw new IllegalStateException(
           "modules on the projections of relative positions cannot be trained together");
     }
-    return frozen(linear, x);
+    if (observers.stream().allMatch(Objects::isNull)) {
+      return new OnLinear(modules, null);
+    }
+    return new OnLinear(
+        modules,
+        (output, i) -> {
+          if (observers.get(i) != null) {
+            observers.get(i).accept(output);
+          }
+        });
   }
 
   @Override
-  public Tensor attention(Tensor qkv, EncoderInput input, long heads) {
-    return members.get(0).attention(qkv, input, heads);
+  public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
+    TensorVector inputs = split(x);
+    return byMember(y, (i, own) -> members.get(i).afterLinear(linear, inputs.get(i), own));
   }
 
   @Override
-  public Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
-    TensorVector inputs = split(input);
-    return byMember(h, (i, own) -> members.get(i).afterAttention(layer, own, inputs.get(i), norm));
-  }
-
-  @Override
-  public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
+  public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     TensorVector inputs = split(input);
     return byMember(
-        h, (i, own) -> members.get(i).afterFeedForward(layer, own, inputs.get(i), norm));
+        h, (i, own) -> members.get(i).afterBlock(block, layer, own, inputs.get(i), norm));
   }
 
   private TensorVector split(Tensor x) {

@@ -6,17 +6,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.kernels.Activation;
-import org.prunepeft.kernels.AttentionKernels;
-import org.prunepeft.kernels.Dropout;
-import org.prunepeft.kernels.Matrix;
+import org.prunepeft.kernels.LoraModule;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.LayerNorm;
@@ -25,10 +21,9 @@ import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.search.Candidate;
-import org.prunepeft.torch.AttentionOp;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.LoraLinear;
+import org.prunepeft.torch.Tape;
 
 /**
  * The modules that sit in an encoder: the supernet, or what pruning left of it. Owns their weights
@@ -156,78 +151,43 @@ public final class PeftModules implements Insertions, AutoCloseable {
   }
 
   @Override
-  public Tensor linear(FrozenLinear linear, Tensor x) {
-    return linear(linear, x, true);
+  public Tape tape() {
+    return pass.tape();
   }
 
   @Override
-  public Tensor linearOfPositions(FrozenLinear linear, Tensor x) {
-    return linear(linear, x, false);
-  }
-
-  /**
-   * @param tokens whether the rows of x are tokens, which alone are measured
-   */
-  private Tensor linear(FrozenLinear linear, Tensor x, boolean tokens) {
-    if (linear.weight().requires_grad()) {
-      // Trained itself, and so LibTorch's.
-      return Insertions.super.linear(linear, x);
-    }
-    LoraAt loraAt = loraAt(linear);
-    long seed = tokens ? pass.seed() : Seeds.derive(pass.seed(), "positions");
-    Dropout dropout = pass.dropout(loraAt.dropped, seed);
-    LoraLinear.Observer observer =
-        tokens && pass.magnitudes() != null
-            ? (branch, s, b) -> measure(loraAt.owners.get(branch), s, b)
-            : null;
-    Tensor y =
-        LoraLinear.apply(pass.tape(), x, linear.frozen(), loraAt.branches, dropout, observer);
-    return loraAt.branches.isEmpty() ? y : scaled(linear, y);
-  }
-
-  /**
-   * What sits on a linear.
-   *
-   * @param owners the branches' modules, in the same order
-   * @param dropped probability with which the branches' inputs are dropped in training
-   */
-  record LoraAt(List<LoraLinear.Branch> branches, List<String> owners, float dropped) {}
-
-  LoraAt loraAt(FrozenLinear linear) {
-    List<LoraLinear.Branch> branches = new ArrayList<>();
+  public OnLinear on(FrozenLinear linear, boolean tokens) {
+    ForwardPass own = tokens ? pass : overPositions();
+    List<LoraModule<Tensor>> modules = new ArrayList<>();
     List<String> owners = new ArrayList<>();
-    float dropped = 0;
     for (FrozenLinear.Part part : linear.parts()) {
       for (Map.Entry<String, PeftModule> entry :
           layers.getOrDefault(part.layer(), Map.of()).entrySet()) {
-        LoraLinear.Branch branch = entry.getValue().branch(part);
-        if (branch != null) {
-          branches.add(branch);
+        LoraModule<Tensor> module = entry.getValue().lora(own, part);
+        if (module != null) {
+          modules.add(module);
           owners.add(entry.getKey());
-          dropped = entry.getValue().dropout();
         }
       }
     }
-    return new LoraAt(branches, owners, dropped);
+    return new OnLinear(
+        modules,
+        own.measurement() == null ? null : (output, i) -> own.measure(owners.get(i), output));
   }
 
-  /** What the next forward passes are for. */
-  ForwardPass pass() {
-    return pass;
+  /** The same pass for rows that are no tokens, which alone are measured. */
+  private ForwardPass overPositions() {
+    ForwardPass.Masks masks = pass.masks();
+    if (masks != null) {
+      long seed = Seeds.derive(masks.seed(), "positions");
+      masks = new ForwardPass.Masks(seed, masks.step(), masks.microBatch(), masks.counter());
+    }
+    return new ForwardPass(pass.tape(), masks, null);
   }
 
-  /** Adds the size of a module's output, s Bᵀ, to what the pass measures. */
-  void measure(String owner, Matrix s, Matrix b) {
-    pass.magnitudes().measure(owner, pass, s, Activation.IDENTITY, b, null);
-  }
-
-  /**
-   * Multiplies by the modules' gains.
-   *
-   * @param y what the linear gives with the modules' branches, [M,N]
-   * @return y itself if there are none
-   */
-  Tensor scaled(FrozenLinear linear, Tensor y) {
+  /** Multiplies by the modules' gains; y itself if there are none. */
+  @Override
+  public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
     List<Tensor> gains = new ArrayList<>();
     linear.parts().forEach(part -> gains.add(gain(linear, part)));
     if (gains.stream().allMatch(Objects::isNull)) {
@@ -256,35 +216,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
   }
 
   @Override
-  public Tensor afterAttention(int layer, Tensor h, Tensor input, LayerNorm norm) {
+  public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     Tensor out = h;
     for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
-      out = module.afterAttention(pass, out, input, norm);
-    }
-    return out;
-  }
-
-  @Override
-  public Tensor attention(Tensor qkv, EncoderInput input, long heads) {
-    if (qkv.is_cuda()) {
-      return Insertions.super.attention(qkv, input, heads);
-    }
-    return AttentionOp.apply(
-        pass.tape(),
-        qkv,
-        new AttentionKernels.Extents(
-            input.rows(),
-            input.length(),
-            heads,
-            qkv.size(1) / 3 / heads,
-            input.padded() ? new BytePointer(input.rowMask().data_ptr()) : null));
-  }
-
-  @Override
-  public Tensor afterFeedForward(int layer, Tensor h, Tensor input, LayerNorm norm) {
-    Tensor out = h;
-    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
-      out = module.afterFeedForward(pass, out, input, norm);
+      out = module.afterBlock(pass, block, out, input, norm);
     }
     return out;
   }

@@ -4,6 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
@@ -11,7 +13,6 @@ import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.LoraLinear;
 
 /**
  * AdaLoRA (Zhang et al. 2023): W + s·P·Λ·Q, with Q [r,K] in lora_A, the diagonal of Λ [r,1] in
@@ -40,12 +41,7 @@ final class AdaLora extends LowRankType {
   @Override
   Update update(String path, List<Tensor> tensors) {
     return new AdaLoraUpdate(
-        path,
-        tensors.get(0),
-        tensors.get(1),
-        tensors.get(2),
-        (float) config.scale(path),
-        maskNumber(path));
+        path, tensors.get(0), tensors.get(1), tensors.get(2), (float) config.scale(path));
   }
 
   @Override
@@ -88,11 +84,11 @@ final class AdaLora extends LowRankType {
    */
   record Triplet(String q, String lambda, String p) {}
 
-  private record AdaLoraUpdate(
-      String path, Tensor q, Tensor lambda, Tensor p, float scale, int mask) implements Update {
+  private record AdaLoraUpdate(String path, Tensor q, Tensor lambda, Tensor p, float scale)
+      implements Update {
     @Override
-    public LoraLinear.Branch branch(long firstRow) {
-      return new LoraLinear.Branch(q.mul(lambda), p, scale, mask, firstRow);
+    public LoraModule<Tensor> lora(Dropout dropout, long firstRow) {
+      return new LoraModule<>(q.mul(lambda), p, firstRow, null, scale, dropout);
     }
   }
 }

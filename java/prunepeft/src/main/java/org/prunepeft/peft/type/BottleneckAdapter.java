@@ -4,18 +4,18 @@ import java.util.List;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.LayerNorm;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.Bottleneck.Input;
-import org.prunepeft.peft.AdapterPart.Place;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
-import org.prunepeft.torch.SerialAdapterOp;
+import org.prunepeft.torch.AdapterOp;
 
 /**
  * A bottleneck adapter behind a block of the layer: h + s·(σ(v Dᵀ + d) Uᵀ + u), with h the block's
@@ -29,10 +29,10 @@ final class BottleneckAdapter implements ModuleType {
 
   final AdapterConfig config;
   private final String name;
-  private final Place place;
+  private final Block place;
   private final Input input;
 
-  private BottleneckAdapter(AdapterConfig config, String name, Place place, Input input) {
+  private BottleneckAdapter(AdapterConfig config, String name, Block place, Input input) {
     this.config = config;
     this.name = name;
     this.place = place;
@@ -43,13 +43,13 @@ final class BottleneckAdapter implements ModuleType {
   static List<ModuleType> of(AdapterConfig config) {
     return switch (config.style()) {
       case PFEIFFER ->
-          List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.NORMED_SUM));
+          List.of(new BottleneckAdapter(config, KIND, Block.FEED_FORWARD, Input.NORMED_SUM));
       case HOULSBY ->
           List.of(
-              new BottleneckAdapter(config, KIND + ".attention", Place.ATTENTION, Input.OUTPUT),
-              new BottleneckAdapter(config, KIND + ".output", Place.FEED_FORWARD, Input.OUTPUT));
+              new BottleneckAdapter(config, KIND + ".attention", Block.ATTENTION, Input.OUTPUT),
+              new BottleneckAdapter(config, KIND + ".output", Block.FEED_FORWARD, Input.OUTPUT));
       case PARALLEL ->
-          List.of(new BottleneckAdapter(config, KIND, Place.FEED_FORWARD, Input.RESIDUAL));
+          List.of(new BottleneckAdapter(config, KIND, Block.FEED_FORWARD, Input.RESIDUAL));
     };
   }
 
@@ -81,8 +81,8 @@ final class BottleneckAdapter implements ModuleType {
 
   @Override
   public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
-    SerialAdapterOp.Weights weights =
-        new SerialAdapterOp.Weights(
+    AdapterOp.Weights weights =
+        new AdapterOp.Weights(
             tensors.get(0), tensors.get(1), tensors.get(2), tensors.get(3), config.nonLinearity());
     return new AdapterModule(moduleName(layer), place, input, config.scaling(), weights);
   }
@@ -115,49 +115,40 @@ final class BottleneckAdapter implements ModuleType {
   }
 
   private record AdapterModule(
-      String name, Place place, Input input, double scaling, SerialAdapterOp.Weights weights)
+      String name, Block place, Input input, double scaling, AdapterOp.Weights weights)
       implements PeftModule {
     @Override
-    public Tensor afterAttention(ForwardPass pass, Tensor h, Tensor residual, LayerNorm norm) {
-      return place == Place.ATTENTION ? apply(pass, h, residual, norm) : h;
-    }
-
-    @Override
-    public Tensor afterFeedForward(ForwardPass pass, Tensor h, Tensor residual, LayerNorm norm) {
-      return place == Place.FEED_FORWARD ? apply(pass, h, residual, norm) : h;
-    }
-
-    private Tensor apply(ForwardPass pass, Tensor h, Tensor residual, LayerNorm norm) {
+    public Tensor afterBlock(
+        ForwardPass pass, Block block, Tensor h, Tensor residual, LayerNorm norm) {
+      if (block != place) {
+        return h;
+      }
       Tensor v =
           switch (input) {
             case NORMED_SUM -> norm.apply(h.add(residual));
             case OUTPUT -> h;
             case RESIDUAL -> residual;
           };
-      return SerialAdapterOp.apply(pass.tape(), v, h, scaled(), observer(pass));
+      return AdapterOp.apply(
+          pass.tape(),
+          v,
+          h,
+          scaled(),
+          pass.measurement() == null ? null : output -> pass.measure(name, output));
     }
 
     /** s in U and u: m·K products instead of as many a token. */
-    private SerialAdapterOp.Weights scaled() {
+    private AdapterOp.Weights scaled() {
       if (scaling == 1) {
         return weights;
       }
       Scalar s = new Scalar(scaling);
-      return new SerialAdapterOp.Weights(
+      return new AdapterOp.Weights(
           weights.down(),
           weights.downBias(),
           weights.up().mul(s),
           weights.upBias().mul(s),
           weights.activation());
-    }
-
-    private SerialAdapterOp.Observer observer(ForwardPass pass) {
-      if (pass.magnitudes() == null) {
-        return null;
-      }
-      return (z, matrices) ->
-          pass.magnitudes()
-              .measure(name, pass, z, matrices.activation(), matrices.up(), matrices.upBias());
     }
   }
 }

@@ -7,6 +7,8 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Precision;
@@ -14,7 +16,6 @@ import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.torch.LoraLinear;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -43,12 +44,7 @@ final class Dora extends LowRankType {
   @Override
   Update update(String path, List<Tensor> tensors) {
     return new DoraUpdate(
-        path,
-        tensors.get(0),
-        tensors.get(1),
-        tensors.get(2),
-        (float) config.scale(path),
-        maskNumber(path));
+        path, tensors.get(0), tensors.get(1), tensors.get(2), (float) config.scale(path));
   }
 
   @Override
@@ -93,11 +89,11 @@ final class Dora extends LowRankType {
     return v.to(torch.ScalarType.Double).square().sum(1L).sqrt().to(torch.ScalarType.Float);
   }
 
-  private record DoraUpdate(String path, Tensor a, Tensor b, Tensor change, float scale, int mask)
+  private record DoraUpdate(String path, Tensor a, Tensor b, Tensor change, float scale)
       implements Update {
     @Override
-    public LoraLinear.Branch branch(long firstRow) {
-      return new LoraLinear.Branch(a, b, scale, mask, firstRow);
+    public LoraModule<Tensor> lora(Dropout dropout, long firstRow) {
+      return new LoraModule<>(a, b, firstRow, null, scale, dropout);
     }
 
     @Override

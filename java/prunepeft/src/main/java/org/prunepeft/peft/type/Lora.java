@@ -3,12 +3,13 @@ package org.prunepeft.peft.type;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.torch.LoraLinear;
 
 /** LoRA (Hu et al. 2022): W + s·B·A. Starts without effect, B = 0. */
 final class Lora extends LowRankType {
@@ -35,8 +36,7 @@ final class Lora extends LowRankType {
 
   @Override
   Update update(String path, List<Tensor> tensors) {
-    return new LoraUpdate(
-        path, tensors.get(0), tensors.get(1), (float) config.scale(path), maskNumber(path));
+    return new LoraUpdate(path, tensors.get(0), tensors.get(1), (float) config.scale(path));
   }
 
   @Override
@@ -58,11 +58,10 @@ final class Lora extends LowRankType {
     return List.of(part.a(), part.b());
   }
 
-  private record LoraUpdate(String path, Tensor a, Tensor b, float scale, int mask)
-      implements Update {
+  private record LoraUpdate(String path, Tensor a, Tensor b, float scale) implements Update {
     @Override
-    public LoraLinear.Branch branch(long firstRow) {
-      return new LoraLinear.Branch(a, b, scale, mask, firstRow);
+    public LoraModule<Tensor> lora(Dropout dropout, long firstRow) {
+      return new LoraModule<>(a, b, firstRow, null, scale, dropout);
     }
   }
 }

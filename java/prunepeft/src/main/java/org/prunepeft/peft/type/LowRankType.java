@@ -6,16 +6,18 @@ import java.util.List;
 import java.util.zip.CRC32;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.kernels.Dropout;
+import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.BaseWeights;
+import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
-import org.prunepeft.torch.LoraLinear;
 
 /**
  * What LoRA and its variants share: low-rank updates of some projections of a layer are one module.
@@ -61,7 +63,13 @@ abstract class LowRankType implements ModuleType {
   interface Update {
     String path();
 
-    LoraLinear.Branch branch(long firstRow);
+    /**
+     * What it adds to its projection.
+     *
+     * @param dropout null: none
+     * @param firstRow where the projection's rows begin in a stacked weight
+     */
+    LoraModule<Tensor> lora(Dropout dropout, long firstRow);
 
     /** See {@link PeftModule#gain}. */
     default Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
@@ -136,9 +144,11 @@ abstract class LowRankType implements ModuleType {
     }
 
     @Override
-    public LoraLinear.Branch branch(FrozenLinear.Part part) {
+    public LoraModule<Tensor> lora(ForwardPass pass, FrozenLinear.Part part) {
       Update update = on(part);
-      return update == null ? null : update.branch(part.firstRow());
+      return update == null
+          ? null
+          : update.lora(pass.dropout(dropout, maskNumber(part.path())), part.firstRow());
     }
 
     @Override

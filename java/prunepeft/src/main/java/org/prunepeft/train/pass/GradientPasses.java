@@ -17,6 +17,8 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.ForwardPass.Masks;
+import org.prunepeft.peft.ForwardPass.Measurement;
 import org.prunepeft.peft.OutputMagnitudes;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.supernet.JointModules;
@@ -297,14 +299,15 @@ public final class GradientPasses implements AutoCloseable {
             .begin(
                 new ForwardPass(
                     tape,
-                    true,
-                    part.member.run.seed(),
-                    counters == null ? part.step : 0,
-                    counters == null ? part.microBatch : 0,
-                    part.magnitudes,
-                    input.rowMask().narrow(0, first, part.batch.rows()),
-                    part.batch.tokens(),
-                    counters == null ? null : counters.select(0, i)));
+                    counters == null
+                        ? new Masks(part.member.run.seed(), part.step, part.microBatch, null)
+                        : new Masks(part.member.run.seed(), 0, 0, counters.select(0, i)),
+                    part.magnitudes == null
+                        ? null
+                        : new Measurement(
+                            part.magnitudes,
+                            input.rowMask().narrow(0, first, part.batch.rows()),
+                            part.batch.tokens())));
         first += part.batch.rows();
       }
     }

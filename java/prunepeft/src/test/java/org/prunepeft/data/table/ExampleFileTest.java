@@ -21,7 +21,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.internal.ExampleFile.Row;
 import org.prunepeft.data.table.ExampleFile.Row;
+import org.prunepeft.testing.TestSeed;
 
 class ExampleFileTest {
   private static final Columns PAIRS = new Columns("premise", "hypothesis", "label", true);
@@ -31,7 +33,7 @@ class ExampleFileTest {
   @ParameterizedTest
   @EnumSource(value = TableFormat.class, mode = EnumSource.Mode.EXCLUDE, names = "PARQUET")
   void whatIsWrittenIsReadBackByNameAndByNumber(TableFormat format) throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     List<String> lines = new ArrayList<>();
     List<List<String>> expected = new ArrayList<>();
     lines.add(line(format, List.of("id", "label", "hypothesis", "premise")));
@@ -154,7 +156,7 @@ class ExampleFileTest {
 
   @Test
   void bytesThatAreNotUtf8AndNulsAreNamedWithTheExactLine() throws IOException {
-    Random random = new Random();
+    Random random = TestSeed.random();
     for (byte[] bad :
         List.of(
             new byte[] {(byte) 0xE9},

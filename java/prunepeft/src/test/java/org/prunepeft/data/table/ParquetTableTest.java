@@ -39,6 +39,7 @@ import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.FileTask;
+import org.prunepeft.testing.TestSeed;
 
 class ParquetTableTest {
   private static final MessageType SCHEMA =
@@ -56,7 +57,7 @@ class ParquetTableTest {
 
   @TempDir Path temporary;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   private Group row(String first, String second, long label) {
     Group row = new SimpleGroupFactory(SCHEMA).newGroup();

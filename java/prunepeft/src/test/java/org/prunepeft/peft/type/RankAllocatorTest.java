@@ -21,8 +21,11 @@ import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.TrainingSettings;
@@ -33,7 +36,7 @@ import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
 
 class RankAllocatorTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   @BeforeAll
   static void load() {
@@ -43,7 +46,7 @@ class RankAllocatorTest {
   private static PeftModules modules(AdaLoraConfig config) {
     PeftConfig peft =
         PeftConfig.of(
-            new LoraConfig(8, 16, 0, List.of("query", "output.dense")).withAdaLora(config), null);
+            LoraConfig.of(8, 16, 0, List.of("query", "output.dense")).withAdaLora(config), null);
     return new PeftModules(peft, SmallBert.CONFIG, peft.space(SmallBert.CONFIG).candidates());
   }
 
@@ -291,7 +294,7 @@ class RankAllocatorTest {
 
   @Test
   void otherModulesHaveNoHook() {
-    PeftConfig plain = PeftConfig.of(new LoraConfig(2, 4, 0, List.of("query")), null);
+    PeftConfig plain = PeftConfig.of(LoraConfig.of(2, 4, 0, List.of("query")), null);
     try (PeftModules modules =
         new PeftModules(plain, SmallBert.CONFIG, plain.space(SmallBert.CONFIG).candidates())) {
       assertEquals(List.of(), modules.trainingHooks(5, false));

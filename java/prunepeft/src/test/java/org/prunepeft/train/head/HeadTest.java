@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Schema;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -18,7 +19,7 @@ import org.prunepeft.train.Evaluation;
 class HeadTest {
   private static final int HIDDEN = 7;
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   private float[] normal(int n) {
     float[] values = new float[n];

@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -28,8 +27,11 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.AdapterConfig.Style;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
@@ -56,12 +58,12 @@ class DeviceTrainingTest {
 
   private static final double BF16_DIFFERENCE = 1e-1;
 
-  private static final LoraConfig LORA = new LoraConfig(3, 5, 0.1, List.of("query", "value"));
+  private static final LoraConfig LORA = LoraConfig.of(3, 5, 0.1, List.of("query", "value"));
 
   private static ComputeDevice device;
 
   private final List<AutoCloseable> open = new ArrayList<>();
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private final long weights = random.nextLong();
   private final long examples = random.nextLong();
 
@@ -69,11 +71,15 @@ class DeviceTrainingTest {
   private enum Kind {
     LORA_AND_ADAPTERS(LORA, Style.PFEIFFER),
     /** Adapters on outputs, and LoRA without dropout. */
-    HOULSBY(new LoraConfig(3, 5, 0, List.of("key", "output.dense")), Style.HOULSBY),
+    HOULSBY(LoraConfig.of(3, 5, 0, List.of("key", "output.dense")), Style.HOULSBY),
     /** Its weights are scaled. */
     PARALLEL(null, Style.PARALLEL),
     DORA(
-        new LoraConfig(3, 5, 0.1, List.of("key", "value"), false, true, true, Map.of(), Map.of()),
+        LoraConfig.of(3, 5, 0.1, List.of("key", "value"))
+            .with()
+            .dora(true)
+            .perProjection(true)
+            .build(),
         null),
     /** With its penalty, and choices from step to step. */
     ADALORA(LORA.withAdaLora(new AdaLoraConfig(4, 2, 3, 4, 2, 0.85, 0.85, 0.5, 0)), null);
@@ -82,7 +88,7 @@ class DeviceTrainingTest {
 
     Kind(LoraConfig lora, Style style) {
       config =
-          PeftConfig.of(lora, style == null ? null : new AdapterConfig(7, Activation.GELU, style));
+          PeftConfig.of(lora, style == null ? null : AdapterConfig.of(7, Activation.GELU, style));
     }
   }
 

@@ -3,7 +3,6 @@ package org.prunepeft.train.loop;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -22,9 +21,13 @@ import org.prunepeft.model.Insertions;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.torch.internal.Torch;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.FrozenPrefix;
@@ -33,8 +36,8 @@ import org.prunepeft.train.pass.TrainingRun;
 class FrozenPrefixTest {
   private static final int HIDDEN = SmallBert.CONFIG.hidden();
 
-  private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
-  private final EncodedDataset validation = SmallTask.draw(21, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(37, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(21, TestSeed.draw());
   private Counting encoder;
 
   /** An encoder that counts the rows that go through its lower layers. */
@@ -130,8 +133,8 @@ class FrozenPrefixTest {
           TrainingSettings.builder().batchSize(4).activationCacheMegabytes(with).build();
       PeftConfig config =
           PeftConfig.of(
-              new LoraConfig(3, 5, 0.1, java.util.List.of("query", "value")),
-              new AdapterConfig(7, Activation.GELU));
+              LoraConfig.of(3, 5, 0.1, java.util.List.of("query", "value")),
+              AdapterConfig.of(7, Activation.GELU));
       try (Trainer trainer = new Trainer(encoder, settings);
           PeftModules modules =
               new PeftModules(

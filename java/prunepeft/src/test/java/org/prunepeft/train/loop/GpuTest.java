@@ -26,8 +26,11 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RecordedWork;
@@ -62,7 +65,7 @@ class GpuTest {
   /** Between two roundings in 16 bits, as a multiple of one's distance from float32. */
   private static final double MOST_ROUNDINGS = 2;
 
-  private final long seed = new Random().nextLong();
+  private final long seed = TestSeed.draw();
   private final List<AutoCloseable> open = new ArrayList<>();
   private ComputeDevice gpu;
 
@@ -129,8 +132,8 @@ class GpuTest {
   private TrainingRun run(int member, ComputeDevice device) {
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3 + member, 5, 0.1, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3 + member, 5, 0.1, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
     PeftModules modules =
         keep(
             new PeftModules(

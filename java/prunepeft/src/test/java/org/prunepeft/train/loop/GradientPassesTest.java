@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
@@ -35,6 +34,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
@@ -56,8 +56,8 @@ class GradientPassesTest {
   /** There a step takes a hundred times as long. */
   private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
 
-  private final EncodedDataset data = SmallTask.draw(37, new Random().nextLong());
-  private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(37, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
   private final RecorderStandIn recorder = new RecorderStandIn();
   private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder encoder;
@@ -91,8 +91,8 @@ class GradientPassesTest {
   private TrainingRun run(double dropout, int firstLayer, int epochs, EncodedDataset validation) {
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3, 5, dropout, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3, 5, dropout, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
     return run(config, firstLayer, epochs, validation);
   }
 
@@ -173,10 +173,8 @@ class GradientPassesTest {
         null,
         Precision.FLOAT32),
     HOULSBY(
-        null,
-        new AdapterConfig(7, Activation.GELU, AdapterConfig.Style.HOULSBY),
-        Precision.FLOAT32),
-    BFLOAT16(lora(true, false, null), new AdapterConfig(7, Activation.RELU), Precision.BF16);
+        null, AdapterConfig.of(7, Activation.GELU, AdapterConfig.Style.HOULSBY), Precision.FLOAT32),
+    BFLOAT16(lora(true, false, null), AdapterConfig.of(7, Activation.RELU), Precision.BF16);
 
     final LoraConfig lora;
     final AdapterConfig adapter;
@@ -190,8 +188,11 @@ class GradientPassesTest {
 
     private static LoraConfig lora(boolean rsLora, boolean dora, AdaLoraConfig adaLora) {
       LoraConfig config =
-          new LoraConfig(
-              3, 5, 0.2, List.of("query", "value"), rsLora, dora, false, Map.of(), Map.of());
+          LoraConfig.of(3, 5, 0.2, List.of("query", "value"))
+              .with()
+              .rsLora(rsLora)
+              .dora(dora)
+              .build();
       return adaLora == null ? config : config.withAdaLora(adaLora);
     }
   }

@@ -30,6 +30,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -43,10 +44,10 @@ class PrecisionTest {
   private static final long SEED = 5;
   private static final PeftConfig CONFIG =
       PeftConfig.of(
-          new LoraConfig(3, 5, 0.1, List.of("query", "value")),
-          new AdapterConfig(7, Activation.RELU));
+          LoraConfig.of(3, 5, 0.1, List.of("query", "value")),
+          AdapterConfig.of(7, Activation.RELU));
 
-  private final EncodedDataset data = SmallTask.draw(40, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(40, TestSeed.draw());
   private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder exact;
   private Encoder rounded;
@@ -54,7 +55,7 @@ class PrecisionTest {
   @BeforeEach
   void makeEncoders() {
     Torch.load();
-    long weights = new Random().nextLong();
+    long weights = TestSeed.draw();
     exact = opened(SmallBert.create(weights, Precision.FLOAT32));
     rounded = opened(SmallBert.create(weights, Precision.BF16));
   }

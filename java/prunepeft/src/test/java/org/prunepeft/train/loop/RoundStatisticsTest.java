@@ -22,6 +22,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
@@ -38,9 +39,9 @@ class RoundStatisticsTest {
     Torch.load();
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3, 5, 0.2, List.of("query", "value")),
-            new AdapterConfig(7, Activation.GELU));
-    EncodedDataset data = SmallTask.draw(6 * STEPS, new Random().nextLong());
+            LoraConfig.of(3, 5, 0.2, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.GELU));
+    EncodedDataset data = SmallTask.draw(6 * STEPS, TestSeed.draw());
     TrainingSettings settings = TrainingSettings.builder().batchSize(6).build();
     try (Encoder encoder = SmallBert.create();
         Trainer trainer = new Trainer(encoder, settings);
@@ -52,7 +53,7 @@ class RoundStatisticsTest {
                 modules,
                 new CriterionSettings(org.prunepeft.kernels.DType.FLOAT16, 0.1, 0.05, 2),
                 STEPS)) {
-      Random random = new Random();
+      Random random = TestSeed.random();
       for (FlatParameters group : groups(modules, head)) {
         for (String name : group.names()) {
           float[] values = new float[(int) group.get(name).numel()];

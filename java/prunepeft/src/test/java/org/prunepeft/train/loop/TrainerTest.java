@@ -27,8 +27,11 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.internal.PeftConfig;
+import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -36,14 +39,15 @@ import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.TrainingSettingsBuilder;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
 
 class TrainerTest {
   private static final long SEED = 3;
 
-  private final EncodedDataset data = SmallTask.draw(29, new Random().nextLong());
-  private final EncodedDataset validation = SmallTask.draw(23, new Random().nextLong());
+  private final EncodedDataset data = SmallTask.draw(29, TestSeed.draw());
+  private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
   private Encoder encoder;
   private final List<AutoCloseable> open = new ArrayList<>();
 
@@ -61,7 +65,7 @@ class TrainerTest {
     encoder.close();
   }
 
-  private Trainer trainer(TrainingSettings.Builder settings) {
+  private Trainer trainer(TrainingSettingsBuilder settings) {
     Trainer trainer = new Trainer(encoder, settings.build());
     open.add(trainer);
     return trainer;
@@ -71,8 +75,8 @@ class TrainerTest {
   private TrainingRun run(EncodedDataset examples, int epochs, double dropout) {
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(3, 5, dropout, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3, 5, dropout, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
     PeftModules modules =
         new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
     open.add(modules);
@@ -157,7 +161,7 @@ class TrainerTest {
     }
   }
 
-  private List<Double> losses(TrainingSettings.Builder settings) {
+  private List<Double> losses(TrainingSettingsBuilder settings) {
     Trainer trainer = trainer(settings);
     TrainingRun run = run(data, 2, 0);
     assertEquals(6, trainer.steps(run));
@@ -199,7 +203,7 @@ class TrainerTest {
   @ParameterizedTest
   @ValueSource(doubles = {0, 0.15})
   void lossIsCrossEntropyWithTheSmoothedLabels(double smoothing) {
-    Random random = new Random();
+    Random random = TestSeed.random();
     float[] logits = new float[5 * 3];
     double[] labels = random.ints(5, 0, 3).asDoubleStream().toArray();
     for (int i = 0; i < logits.length; i++) {
@@ -227,7 +231,7 @@ class TrainerTest {
   @Test
   void trainingEndsAfterSoManyEpochsWithoutABetterOne() {
     // Rates so small that the validation result never changes: the first epoch stays the best.
-    TrainingSettings.Builder still =
+    TrainingSettingsBuilder still =
         TrainingSettings.builder()
             .loraLearningRate(1e-12)
             .adapterLearningRate(1e-12)

@@ -46,8 +46,8 @@ class TrainingMemoryTest {
     Torch.load();
     PeftConfig config =
         PeftConfig.of(
-            new LoraConfig(4, 4, 0.1, List.of("query", "value")),
-            new AdapterConfig(8, Activation.RELU));
+            LoraConfig.of(4, 4, 0.1, List.of("query", "value")),
+            AdapterConfig.of(8, Activation.RELU));
     try (Encoder encoder = SmallBert.create();
         PeftModules modules =
             new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
@@ -72,8 +72,7 @@ class TrainingMemoryTest {
                   mask,
                   rows,
                   length);
-          modules.begin(
-              new ForwardPass(tape, true, 1, step, 0, null, input.rowMask(), input.tokens(), null));
+          modules.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step, 0, null), null));
           head.loss(
                   head.logits(Head.pool(encoder.forward(input, modules), input)),
                   head.targets(random.ints(rows, 0, 3).asDoubleStream().toArray()))

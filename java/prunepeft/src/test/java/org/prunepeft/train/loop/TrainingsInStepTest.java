@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
@@ -35,6 +34,7 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
@@ -58,7 +58,7 @@ class TrainingsInStepTest {
   /** To a multiple of so many tokens batches are padded. */
   private int multiple = LENGTH;
 
-  private final long dataSeed = new Random().nextLong();
+  private final long dataSeed = TestSeed.draw();
   private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder encoder;
 
@@ -86,25 +86,23 @@ class TrainingsInStepTest {
       @Override
       PeftConfig config(int member) {
         return PeftConfig.of(
-            new LoraConfig(3 + member, 5, 0.1, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3 + member, 5, 0.1, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
       }
     },
     WITHOUT_DROPOUT {
       @Override
       PeftConfig config(int member) {
         return PeftConfig.of(
-            new LoraConfig(3 + member, 5, 0, List.of("query", "value")),
-            new AdapterConfig(7, Activation.RELU));
+            LoraConfig.of(3 + member, 5, 0, List.of("query", "value")),
+            AdapterConfig.of(7, Activation.RELU));
       }
     },
     DORA {
       @Override
       PeftConfig config(int member) {
         return PeftConfig.of(
-            new LoraConfig(
-                3, 5, 0.2, List.of("key", "value"), false, true, false, Map.of(), Map.of()),
-            null);
+            LoraConfig.of(3, 5, 0.2, List.of("key", "value")).withDora(true), null);
       }
     };
 

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
@@ -33,7 +34,7 @@ class OptimizerTest {
   private static final int STEPS = 9;
   private static final double[] RATES = {1e-2, 3e-3};
 
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
   private PointerScope scope;
   private List<ParameterGroup> groups;
 

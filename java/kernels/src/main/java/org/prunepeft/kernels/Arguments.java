@@ -1,0 +1,194 @@
+package org.prunepeft.kernels;
+
+import java.nio.ByteBuffer;
+import java.util.List;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
+import org.prunepeft.kernels.binding.AdapterGradientsStruct;
+import org.prunepeft.kernels.binding.AdapterStruct;
+import org.prunepeft.kernels.binding.AttentionStruct;
+import org.prunepeft.kernels.binding.ContextStruct;
+import org.prunepeft.kernels.binding.DropoutStruct;
+import org.prunepeft.kernels.binding.LibPrunePeft;
+import org.prunepeft.kernels.binding.LoraModuleStruct;
+import org.prunepeft.kernels.binding.MatrixStruct;
+
+/**
+ * The structs of a context's calls. They are allocated once and written again by each call, through
+ * a buffer over their memory: at small shapes, allocations and a native call for each member took
+ * longer than the kernel. What a call was given is kept until the next one, so that memory which
+ * JavaCPP frees by the collector outlives the call.
+ */
+final class Arguments implements AutoCloseable {
+  private static final int MATRICES = 4;
+
+  static {
+    // Loader knows the offsets from then on.
+    Loader.load(LibPrunePeft.class);
+  }
+
+  private static final int DATA = Loader.offsetof(MatrixStruct.class, "data");
+  private static final int ROWS = Loader.offsetof(MatrixStruct.class, "rows");
+  private static final int COLS = Loader.offsetof(MatrixStruct.class, "cols");
+  private static final int LD = Loader.offsetof(MatrixStruct.class, "ld");
+  private static final int DTYPE = Loader.offsetof(MatrixStruct.class, "dtype");
+
+  /** The members of a module. */
+  private static final class Of {
+    static final int SIZE = Loader.sizeof(LoraModuleStruct.class);
+    static final int A = offset("a");
+    static final int B = offset("b");
+    static final int FIRST_COLUMN = offset("first_column");
+    static final int FIRST_ROW = offset("first_row");
+    static final int ROWS = offset("rows");
+    static final int SCALE = offset("scale");
+    static final int MASK = offset("mask");
+    static final int DROPOUT = offset("dropout");
+    static final int S = offset("s");
+    static final int DS = offset("ds");
+    static final int DA = offset("da");
+    static final int DB = offset("db");
+
+    private static int offset(String member) {
+      return Loader.offsetof(LoraModuleStruct.class, member);
+    }
+  }
+
+  private final ContextStruct context = kept(new ContextStruct());
+  private final MatrixStruct matrices = kept(new MatrixStruct(MATRICES));
+  private final MatrixStruct[] matrix = new MatrixStruct[MATRICES];
+  private final ByteBuffer matrixMemory = matrices.asByteBuffer();
+  private final AdapterStruct adapter = kept(new AdapterStruct());
+  private final ByteBuffer adapterMemory = adapter.asByteBuffer();
+  private final AdapterGradientsStruct gradients = kept(new AdapterGradientsStruct());
+  private final ByteBuffer gradientsMemory = gradients.asByteBuffer();
+  private final AttentionStruct attention = kept(new AttentionStruct());
+
+  private LoraModuleStruct modules;
+  private ByteBuffer moduleMemory;
+  private DropoutStruct dropouts;
+
+  private final Object[] reachable = new Object[MATRICES + 2];
+
+  Arguments() {
+    for (int i = 0; i < MATRICES; i++) {
+      matrix[i] = matrices.getPointer(i);
+    }
+  }
+
+  /** No PointerScope of a caller may free it. */
+  private static <P extends Pointer> P kept(P struct) {
+    struct.retainReference();
+    return struct;
+  }
+
+  ContextStruct context() {
+    return context;
+  }
+
+  /**
+   * A matrix as an argument.
+   *
+   * @param place which of the call's, from 0
+   * @param value null: the argument is null
+   */
+  MatrixStruct matrix(int place, Matrix value) {
+    reachable[place] = value;
+    if (value == null) {
+      return null;
+    }
+    write(matrixMemory, place * matrices.sizeof(), value);
+    return matrix[place];
+  }
+
+  AdapterStruct adapter(Adapter.Weights weights) {
+    reachable[MATRICES] = weights;
+    int size = matrices.sizeof();
+    write(adapterMemory, 0, weights.down());
+    write(adapterMemory, size, weights.downBias());
+    write(adapterMemory, 2 * size, weights.up());
+    write(adapterMemory, 3 * size, weights.upBias());
+    adapterMemory.putInt(4 * size, weights.activation().ordinal());
+    return adapter;
+  }
+
+  AdapterGradientsStruct gradients(Adapter.Gradients values) {
+    reachable[MATRICES + 1] = values;
+    int size = matrices.sizeof();
+    write(gradientsMemory, 0, values.down());
+    write(gradientsMemory, size, values.downBias());
+    write(gradientsMemory, 2 * size, values.up());
+    write(gradientsMemory, 3 * size, values.upBias());
+    return gradients;
+  }
+
+  AttentionStruct attention() {
+    return attention;
+  }
+
+  /**
+   * The modules of a call.
+   *
+   * @param rows M, of modules that serve all
+   */
+  LoraModuleStruct modules(List<LoraPass> passes, long rows) {
+    reachable[MATRICES] = passes;
+    int count = passes.size();
+    if (modules == null || modules.capacity() < count) {
+      release(modules, dropouts);
+      modules = kept(new LoraModuleStruct(Math.max(8, count)));
+      dropouts = kept(new DropoutStruct(modules.capacity()));
+      moduleMemory = modules.asByteBuffer();
+    }
+    for (int i = 0; i < count; i++) {
+      LoraPass pass = passes.get(i);
+      LoraModule<Matrix> module = pass.module();
+      int at = i * Of.SIZE;
+      write(moduleMemory, at + Of.A, module.a());
+      write(moduleMemory, at + Of.B, module.b());
+      write(moduleMemory, at + Of.S, pass.s());
+      write(moduleMemory, at + Of.DS, pass.ds());
+      write(moduleMemory, at + Of.DA, pass.da());
+      write(moduleMemory, at + Of.DB, pass.db());
+      moduleMemory.putLong(at + Of.FIRST_COLUMN, module.firstColumn());
+      moduleMemory.putLong(at + Of.FIRST_ROW, module.rows() == null ? 0 : module.rows().first());
+      moduleMemory.putLong(at + Of.ROWS, module.rows() == null ? rows : module.rows().count());
+      moduleMemory.putFloat(at + Of.SCALE, module.scale());
+      moduleMemory.putInt(at + Of.MASK, module.dropout() == null ? 0 : module.dropout().mask());
+      moduleMemory.putLong(at + Of.DROPOUT, dropout(i, module.dropout()));
+    }
+    return modules;
+  }
+
+  /** The address of a module's dropout; 0 if it drops nothing. */
+  private long dropout(int i, Dropout dropout) {
+    if (dropout == null || dropout.p() == 0) {
+      return 0;
+    }
+    DropoutStruct struct = dropouts.position(i);
+    dropout.write(struct);
+    return dropouts.address() + (long) i * dropouts.sizeof();
+  }
+
+  private static void write(ByteBuffer memory, int at, Matrix value) {
+    boolean given = value != null;
+    memory.putLong(at + DATA, given && value.data() != null ? value.data().address() : 0);
+    memory.putLong(at + ROWS, given ? value.rows() : 0);
+    memory.putLong(at + COLS, given ? value.cols() : 0);
+    memory.putLong(at + LD, given ? value.ld() : 0);
+    memory.putInt(at + DTYPE, given ? value.dtype().ordinal() : 0);
+  }
+
+  private static void release(Pointer... structs) {
+    for (Pointer struct : structs) {
+      if (struct != null) {
+        struct.releaseReference();
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    release(context, matrices, adapter, gradients, attention, modules, dropouts);
+  }
+}

@@ -1,0 +1,67 @@
+package org.prunepeft.kernels;
+
+import java.lang.ref.Cleaner;
+import java.util.function.Consumer;
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * A native object that is freed once, by {@link #close()} or else when its owner was forgotten.
+ *
+ * @param <P> the handle's type
+ */
+final class NativeObject<P extends Pointer> implements AutoCloseable {
+  private static final Cleaner CLEANER = Cleaner.create();
+
+  private final String name;
+  private final State<P> state;
+  private final Cleaner.Cleanable cleanable;
+
+  /** Apart from the owner, which the cleaner must not keep alive. */
+  private static final class State<P extends Pointer> implements Runnable {
+    private final Consumer<P> free;
+    private P handle;
+
+    State(P handle, Consumer<P> free) {
+      this.handle = handle;
+      this.free = free;
+    }
+
+    @Override
+    public synchronized void run() {
+      if (handle != null) {
+        free.accept(handle);
+        handle.setNull();
+        handle = null;
+      }
+    }
+
+    synchronized P handle() {
+      return handle;
+    }
+  }
+
+  /**
+   * @param owner whose end is the object's
+   * @param handle as the native library gave it
+   * @param free must not know the owner
+   */
+  NativeObject(Object owner, P handle, Consumer<P> free) {
+    name = owner.getClass().getSimpleName();
+    state = new State<>(handle, free);
+    cleanable = CLEANER.register(owner, state);
+  }
+
+  /** The handle; throws {@link IllegalStateException} after {@link #close()}. */
+  P open() {
+    P handle = state.handle();
+    if (handle == null) {
+      throw new IllegalStateException("this " + name + " is closed");
+    }
+    return handle;
+  }
+
+  @Override
+  public void close() {
+    cleanable.clean();
+  }
+}

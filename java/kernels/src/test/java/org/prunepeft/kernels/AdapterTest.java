@@ -1,0 +1,124 @@
+package org.prunepeft.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.prunepeft.kernels.Reference.columnSums;
+import static org.prunepeft.kernels.Reference.elementwise;
+import static org.prunepeft.kernels.Reference.map;
+import static org.prunepeft.kernels.Reference.plusRow;
+import static org.prunepeft.kernels.Reference.product;
+import static org.prunepeft.kernels.Reference.scaled;
+import static org.prunepeft.kernels.Reference.sum;
+import static org.prunepeft.kernels.Reference.transposed;
+
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.testing.TestSeed;
+
+class AdapterTest {
+  private static final Device CPU = Device.cpu();
+
+  private final Random random = TestSeed.random();
+  private final Context context = new Context(CPU);
+
+  @AfterEach
+  void closeContext() {
+    context.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 1, 1, RELU, 0",
+    "19, 99, 5, GELU, 3",
+    "67, 131, 33, RELU, 2",
+    "7, 24, 8, IDENTITY, 1",
+    "35, 67, 19, SILU, 1"
+  })
+  void forwardAndBackwardAgreeWithFloat64(int rows, int k, int m, Activation activation, int gap) {
+    Buffer v = Buffer.random(random, rows, k, k + gap);
+    Buffer h = Buffer.random(random, rows, k, k + 2 * gap);
+    Buffer down = Buffer.random(random, m, k, k + gap);
+    Buffer downBias = Buffer.random(random, 1, m);
+    Buffer up = Buffer.random(random, k, m, m + gap);
+    Buffer upBias = Buffer.random(random, 1, k);
+    Adapter.Weights weights =
+        new Adapter.Weights(
+            down.matrix(), downBias.matrix(), up.matrix(), upBias.matrix(), activation);
+    Buffer z = Buffer.poisoned(rows, m, m + gap);
+    Buffer out = Buffer.poisoned(rows, k, k + gap);
+
+    Adapter.Pass pass = new Adapter.Pass(weights, v.matrix(), z.matrix());
+    Adapter.forward(context, pass, h.matrix(), out.matrix());
+
+    double[][] expectedZ =
+        plusRow(product(v.values(), transposed(down.values())), downBias.values());
+    z.assertEqualTo(expectedZ, "z");
+    double[][] activated = map(expectedZ, x -> Reference.apply(activation, x));
+    out.assertEqualTo(
+        sum(h.values(), plusRow(product(activated, transposed(up.values())), upBias.values())),
+        "out");
+
+    Buffer dout = Buffer.random(random, rows, k, k + gap);
+    Buffer dv = Buffer.poisoned(rows, k, k + 2 * gap);
+    Buffer dDown = Buffer.poisoned(m, k, k + gap);
+    Buffer dDownBias = Buffer.poisoned(1, m);
+    Buffer dUp = Buffer.poisoned(k, m, m + gap);
+    Buffer dUpBias = Buffer.poisoned(1, k);
+    Adapter.Gradients gradients =
+        new Adapter.Gradients(dDown.matrix(), dDownBias.matrix(), dUp.matrix(), dUpBias.matrix());
+    // From z as it was written: at a kink the reference must not stand on the other side.
+    double[][] slope = map(z.values(), x -> Reference.derivative(activation, x));
+    double[][] dz = elementwise(product(dout.values(), up.values()), slope);
+    double[][] expectedDown = product(transposed(dz), v.values());
+
+    Adapter.backward(context, pass, dout.matrix(), gradients, false, dv.matrix());
+
+    dDown.assertEqualTo(expectedDown, "gradient of down");
+    dDownBias.assertEqualTo(columnSums(dz), "gradient of downBias");
+    dUp.assertEqualTo(product(transposed(dout.values()), activated), "gradient of up");
+    dUpBias.assertEqualTo(columnSums(dout.values()), "gradient of upBias");
+    dv.assertEqualTo(product(dz, down.values()), "dv");
+
+    Adapter.backward(context, pass, dout.matrix(), gradients, true, null);
+
+    dDown.assertEqualTo(scaled(2, expectedDown), "gradient of down, accumulated");
+    dDownBias.assertEqualTo(scaled(2, columnSums(dz)), "gradient of downBias, accumulated");
+  }
+
+  @Test
+  void outMayBeTheBufferOfTheResidual() {
+    Buffer v = Buffer.random(random, 9, 21);
+    Buffer h = Buffer.random(random, 9, 21);
+    Buffer apart = Buffer.poisoned(9, 21);
+    Buffer z = Buffer.poisoned(9, 4);
+    Adapter.Pass pass = new Adapter.Pass(weights(4, 21), v.matrix(), z.matrix());
+
+    Adapter.forward(context, pass, h.matrix(), apart.matrix());
+    Adapter.forward(context, pass, h.matrix(), h.matrix());
+
+    Buffer.assertNear(apart.values(), h.values(), 0, "out");
+  }
+
+  @Test
+  void weightsThatDoNotFitAreNamed() {
+    Matrix v = Buffer.random(random, 3, 20).matrix();
+    Matrix z = Buffer.poisoned(3, 4).matrix();
+    IllegalArgumentException e =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> Adapter.forward(context, new Adapter.Pass(weights(4, 21), v, z), v, v));
+    assertEquals("down must be FLOAT32 [4, 20], got FLOAT32 [4, 21]", e.getMessage());
+  }
+
+  private Adapter.Weights weights(int m, int k) {
+    return new Adapter.Weights(
+        Buffer.random(random, m, k).matrix(),
+        Buffer.random(random, 1, m).matrix(),
+        Buffer.random(random, k, m).matrix(),
+        Buffer.random(random, 1, k).matrix(),
+        Activation.RELU);
+  }
+}

@@ -1,0 +1,97 @@
+package org.prunepeft.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.prunepeft.kernels.Reference.product;
+import static org.prunepeft.kernels.Reference.transposed;
+
+import java.util.Random;
+import org.bytedeco.javacpp.FloatPointer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.kernels.CublasProduct.Layout;
+import org.prunepeft.kernels.CublasProduct.Product;
+
+/** What cuBLASLt is told of the operands, without it. */
+class ProductLayoutTest {
+  private final Random random = new Random();
+
+  /** Element (i, j) as BLAS defines it: its columns lie ld elements apart. */
+  private static long place(Layout layout, long i, long j) {
+    if (i >= layout.rows() || j >= layout.cols()) {
+      throw new IndexOutOfBoundsException("(" + i + ", " + j + ") of " + layout);
+    }
+    return i + j * layout.ld();
+  }
+
+  /** C = op(A) B by a library's own definition, from the description alone. */
+  private static void columnMajor(Product product, FloatPointer a, FloatPointer b, FloatPointer c) {
+    long inner = product.transposeA() ? product.a().rows() : product.a().cols();
+    assertEquals(inner, product.b().rows());
+    for (long i = 0; i < product.c().rows(); i++) {
+      for (long j = 0; j < product.c().cols(); j++) {
+        double sum = 0;
+        for (long l = 0; l < inner; l++) {
+          long of = product.transposeA() ? place(product.a(), l, i) : place(product.a(), i, l);
+          sum += (double) a.get(of) * b.get(place(product.b(), l, j));
+        }
+        c.put(place(product.c(), i, j), (float) sum);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1, 1, 0", "7, 5, 3, 0", "7, 5, 3, 2", "4, 9, 6, 5"})
+  void describesTheRowMajorProductToALibraryThatCountsColumnsFirst(int m, int k, int n, int gap) {
+    for (boolean transposed : new boolean[] {true, false}) {
+      Buffer left = Buffer.random(random, m, k, k + gap);
+      Buffer right =
+          transposed ? Buffer.random(random, n, k, k + gap) : Buffer.random(random, k, n, n + gap);
+      Buffer out = Buffer.poisoned(m, n, n + gap);
+      Product described = Product.of(left.matrix(), right.matrix(), transposed, out.matrix());
+      columnMajor(
+          described,
+          new FloatPointer(right.matrix().data()),
+          new FloatPointer(left.matrix().data()),
+          new FloatPointer(out.matrix().data()));
+      double[][] factor = transposed ? transposed(right.values()) : right.values();
+      out.assertEqualTo(product(left.values(), factor), "out");
+    }
+  }
+
+  @Test
+  void alignmentIsTheLargestPowerOfTwoUpTo256() {
+    assertEquals(256, Layout.alignment(1 << 12));
+    assertEquals(256, Layout.alignment(3 * 256));
+    assertEquals(128, Layout.alignment(256 + 128));
+    assertEquals(2, Layout.alignment(4096 + 6));
+    assertEquals(1, Layout.alignment(4097));
+  }
+
+  @Test
+  void anotherPlaceOfTheSameAlignmentIsTheSameProduct() {
+    FloatPointer memory = new FloatPointer(4096);
+    long misaligned = memory.address() % 256 / 4;
+    FloatPointer base = new FloatPointer(memory).position(64 - misaligned);
+    Matrix x = Matrix.of(base, 4, 8);
+    Matrix later = Matrix.of(new FloatPointer(base).position(64 - misaligned + 128), 4, 8);
+    Matrix odd = Matrix.of(new FloatPointer(base).position(64 - misaligned + 129), 4, 8);
+    Matrix w = Matrix.of(new FloatPointer(base).position(64 - misaligned + 256), 6, 8);
+    Matrix y = Matrix.of(new FloatPointer(base).position(64 - misaligned + 512), 4, 6);
+    Product product = Product.of(x, w, true, y);
+    assertEquals(product, Product.of(later, w, true, y));
+    assertNotEquals(product, Product.of(odd, w, true, y));
+  }
+
+  @Test
+  void shapesThatDisagreeAreNamed() {
+    Matrix x = Buffer.random(random, 4, 8).matrix();
+    Matrix w = Buffer.random(random, 6, 7).matrix();
+    Matrix y = Buffer.poisoned(4, 6).matrix();
+    IllegalArgumentException wrong =
+        assertThrows(IllegalArgumentException.class, () -> Product.of(x, w, true, y));
+    assertEquals("w must be FLOAT32 [6, 8], got FLOAT32 [6, 7]", wrong.getMessage());
+  }
+}

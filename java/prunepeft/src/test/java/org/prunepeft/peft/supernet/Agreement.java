@@ -1,0 +1,185 @@
+package org.prunepeft.peft.supernet;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.Block;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/**
+ * Whether the modules in a small whole model give the hidden states and the gradients that plain
+ * operations of LibTorch do.
+ *
+ * <p>What may differ is rounding. A sum of n products in float32 is off by up to n roundings of the
+ * sum of their absolute values (Higham 2002, section 3.1). So how far rounding moves a result is
+ * measured: by the plain operations, with outputs of linears that are off so far, each element by
+ * its own share, and with weights that are. A gradient that is small beside the terms that cancel
+ * in it moves by more of itself, and has the larger limit.
+ */
+public final class Agreement {
+  /** The longest sums: over intermediate columns, or over tokens. */
+  private static final int LONGEST = 40;
+
+  private static final double SHARE = LONGEST * 0x1p-24;
+  private static final int PERTURBATIONS = 4;
+
+  /** Where ReLU's argument is nearer to 0, rounding chooses between two gradients. */
+  private static final double KINK = 1e-4;
+
+  /** Plain operations in the modules' places. */
+  public interface Plain extends Insertions {
+    /** The smallest |z| that ReLU has met; infinite without one. */
+    double nearestKink();
+  }
+
+  /** Makes plain operations over modules. */
+  public interface PlainOf {
+    Plain of(PeftModules modules);
+  }
+
+  /** The plain operations, whose results are off as float32's may be. */
+  private record Rounded(Plain plain) implements Insertions {
+    private static Tensor share(Tensor like) {
+      return torch
+          .empty(like.sizes().vec().get())
+          .uniform_(-SHARE, SHARE, RandomTensors.generator());
+    }
+
+    /** Off by a share of the value, and so is what flows back. */
+    private static Tensor off(Tensor value) {
+      return value.mul(share(value).add(new Scalar(1)));
+    }
+
+    @Override
+    public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
+      Tensor terms =
+          torch.linear(
+              x.detach().abs(), linear.weight().abs(), new TensorOptional(linear.bias().abs()));
+      return off(plain.afterLinear(linear, x, y)).add(share(terms).mul(terms));
+    }
+
+    @Override
+    public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+      return off(plain.afterBlock(block, layer, h, input, norm));
+    }
+  }
+
+  private final PeftModules modules;
+  private final PlainOf plain;
+  private final EncoderInput input;
+  private final Tensor weights;
+
+  private Agreement(PeftModules modules, PlainOf plain, EncoderInput input) {
+    this.modules = modules;
+    this.plain = plain;
+    this.input = input;
+    int tokens = input.rows() * input.length();
+    weights =
+        RandomTensors.normal(tokens, SmallBert.CONFIG.hidden()).mul(input.mask().view(tokens, 1));
+  }
+
+  /** Draws weights of this deviation until no ReLU is at its kink, and compares. */
+  public static void check(PeftModules modules, PlainOf plain, EncoderInput input, double deviation) {
+    long seed = TestSeed.draw();
+    try (PointerScope scope = new PointerScope();
+        Encoder encoder = SmallBert.create(seed, Precision.FLOAT32);
+        Tape tape = new Tape()) {
+      Agreement agreement = new Agreement(modules, plain, input);
+      modules.begin(ForwardPass.evaluation(tape));
+      Map<String, float[]> expected;
+      Plain operations;
+      do {
+        try (NoGradGuard guard = new NoGradGuard()) {
+          for (FlatParameters group : modules.groups().values()) {
+            group.values().normal_(0, deviation, RandomTensors.generator());
+          }
+        }
+        operations = plain.of(modules);
+        expected = agreement.run(encoder, operations);
+      } while (operations.nearestKink() < KINK);
+      Map<String, float[]> actual = agreement.run(encoder, modules);
+      Map<String, Double> limits = agreement.limits(seed, expected);
+      for (String name : expected.keySet()) {
+        double error = distance(expected.get(name), actual.get(name));
+        // Both computations round.
+        double limit = 2 * limits.get(name);
+        assertTrue(
+            error <= limit,
+            () -> "%s: off by %.3g, by rounding %.3g at most".formatted(name, error, limit));
+      }
+    }
+  }
+
+  /** The hidden states, weighted, and the gradient of their sum in each parameter. */
+  private Map<String, float[]> run(Encoder encoder, Insertions insertions) {
+    Map<String, float[]> results = new HashMap<>();
+    Tensor weighted = encoder.forward(input, insertions).mul(weights);
+    weighted.sum().backward();
+    results.put("hidden states", Torch.toFloats(weighted.detach()));
+    for (FlatParameters group : modules.groups().values()) {
+      group.names().forEach(name -> results.put(name, Torch.toFloats(group.gradient(name))));
+      group.clearGradients();
+    }
+    return results;
+  }
+
+  /** How far each result moves, by its norm, where weights are off as far as rounding counts. */
+  private Map<String, Double> limits(long seed, Map<String, float[]> expected) {
+    Map<String, Double> limits = new HashMap<>();
+    Random random = TestSeed.random();
+    for (int i = 0; i < PERTURBATIONS; i++) {
+      Map<FlatParameters, Tensor> kept = new HashMap<>();
+      try (Encoder off = SmallBert.perturbed(seed, SHARE, random)) {
+        try (NoGradGuard guard = new NoGradGuard()) {
+          for (FlatParameters group : modules.groups().values()) {
+            Tensor values = group.values();
+            kept.put(group, values.clone());
+            Tensor change =
+                torch
+                    .empty(values.numel())
+                    .uniform_(1 - SHARE, 1 + SHARE, RandomTensors.generator());
+            values.mul_(change);
+          }
+        }
+        run(off, new Rounded(plain.of(modules)))
+            .forEach(
+                (name, moved) ->
+                    limits.merge(name, distance(expected.get(name), moved), Math::max));
+      } finally {
+        try (NoGradGuard guard = new NoGradGuard()) {
+          kept.forEach((group, values) -> group.values().copy_(values));
+        }
+      }
+    }
+    return limits;
+  }
+
+  private static double distance(float[] a, float[] b) {
+    assertTrue(a.length == b.length, () -> a.length + " values and " + b.length);
+    double squares = 0;
+    for (int i = 0; i < a.length; i++) {
+      squares += Math.pow((double) a[i] - b[i], 2);
+    }
+    return Math.sqrt(squares);
+  }
+}

@@ -1,0 +1,238 @@
+package org.prunepeft.testing;
+
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectUniqueId;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Pattern;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.engine.support.descriptor.MethodSource;
+import org.junit.platform.launcher.Launcher;
+import org.junit.platform.launcher.LauncherDiscoveryRequest;
+import org.junit.platform.launcher.TagFilter;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+
+/**
+ * Runs each random test of a module again and again in this JVM, with a new seed each time; the
+ * script {@code java/repeat-random-tests} starts it. Which tests are random shows in their first
+ * run: those that draw from {@link TestSeed}, or whose class does before all of its tests.
+ *
+ * <p>Each run is a line of the log: {@code suite}, {@code Class#method}, seed, {@code ok}, {@code
+ * FAILED} or {@code skipped}, milliseconds, and for a failure what runs it again, with tabs
+ * between. What the log has already counts. Failures' stack traces go to the log's name with {@code
+ * .failures} behind it.
+ */
+public final class Repeat {
+  private final Path log;
+  private final String suite;
+  private final int times;
+  private final long budget;
+  private final Launcher launcher = LauncherFactory.create();
+  private final SecureRandom seeds = new SecureRandom();
+  private final Map<String, Integer> done = new HashMap<>();
+
+  private Repeat(Path log, String suite, int times, double seconds) throws IOException {
+    this.log = log;
+    this.suite = suite;
+    this.times = times;
+    budget = (long) (1e9 * seconds);
+    if (Files.exists(log)) {
+      for (String line : Files.readAllLines(log)) {
+        String[] fields = line.split("\t");
+        if (fields.length >= 5 && fields[0].equals(suite) && !fields[3].equals("skipped")) {
+          done.merge(fields[1], 1, Integer::sum);
+        }
+      }
+    }
+  }
+
+  /**
+   * Options: {@code log}, {@code suite}, {@code classes} (a folder), {@code times}, {@code seconds}
+   * (a test's share), {@code only} (a pattern found in Class#method), {@code tags} and {@code
+   * without} (JUnit's), {@code share} and {@code shares} (which classes, counted).
+   *
+   * @param args each as name=value
+   * @throws IOException if the log can't be read or written
+   */
+  public static void main(String[] args) throws IOException {
+    Map<String, String> options = new HashMap<>();
+    for (String arg : args) {
+      int at = arg.indexOf('=');
+      options.put(arg.substring(0, at), arg.substring(at + 1));
+    }
+    Repeat repeat =
+        new Repeat(
+            Path.of(options.get("log")),
+            options.get("suite"),
+            Integer.parseInt(options.getOrDefault("times", "1000")),
+            Double.parseDouble(options.getOrDefault("seconds", "1e6")));
+    LauncherDiscoveryRequestBuilder request =
+        LauncherDiscoveryRequestBuilder.request()
+            .selectors(selectClasspathRoots(Set.of(Path.of(options.get("classes")))));
+    if (options.containsKey("tags")) {
+      request.filters(TagFilter.includeTags(options.get("tags")));
+    }
+    if (options.containsKey("without")) {
+      request.filters(TagFilter.excludeTags(options.get("without")));
+    }
+    Pattern only = Pattern.compile(options.getOrDefault("only", ""));
+    int share = Integer.parseInt(options.getOrDefault("share", "0"));
+    int shares = Integer.parseInt(options.getOrDefault("shares", "1"));
+    int index = 0;
+    for (var type : repeat.classes(request.build(), only).entrySet()) {
+      if (index++ % shares == share) {
+        repeat.repeat(type.getKey(), type.getValue());
+      }
+    }
+    System.exit(0);
+  }
+
+  /** Unique ids of the methods of each class, with their names. */
+  private Map<String, Map<String, String>> classes(LauncherDiscoveryRequest request, Pattern only) {
+    Map<String, Map<String, String>> classes = new TreeMap<>();
+    var plan = launcher.discover(request);
+    for (TestIdentifier root : plan.getRoots()) {
+      for (TestIdentifier test : plan.getDescendants(root)) {
+        if (test.getSource().orElse(null) instanceof MethodSource source) {
+          String type = source.getClassName();
+          String name = type.substring(type.lastIndexOf('.') + 1) + "#" + source.getMethodName();
+          if (only.matcher(name).find()) {
+            classes.computeIfAbsent(type, t -> new LinkedHashMap<>()).put(test.getUniqueId(), name);
+          }
+        }
+      }
+    }
+    return classes;
+  }
+
+  /** What happened to a test with one seed. */
+  private static final class Outcome {
+    long nanoseconds;
+    boolean ran;
+    Throwable failure;
+  }
+
+  private void repeat(String type, Map<String, String> methods) throws IOException {
+    Map<String, String> left = new LinkedHashMap<>(methods);
+    Map<String, Long> spent = new HashMap<>();
+    left.values().removeIf(name -> done.getOrDefault(name, 0) >= times);
+    for (boolean first = true; !left.isEmpty(); first = false) {
+      long seed = seeds.nextLong() >>> 16;
+      SeedExtension.DREW.clear();
+      Map<String, Outcome> outcomes = run(left.keySet(), seed);
+      if (first) {
+        left.keySet().removeIf(id -> !drew(id) && outcomes.get(id).failure == null);
+      }
+      StringBuilder lines = new StringBuilder();
+      for (var method : left.entrySet()) {
+        Outcome outcome = outcomes.get(method.getKey());
+        String name = method.getValue();
+        String state = outcome.failure != null ? "FAILED" : outcome.ran ? "ok" : "skipped";
+        lines.append(
+            String.join(
+                "\t",
+                suite,
+                name,
+                Long.toString(seed),
+                state,
+                Long.toString(outcome.nanoseconds / 1_000_000)));
+        if (outcome.failure != null) {
+          lines.append('\t').append(SeedExtension.command(name, seed));
+          report(name, seed, outcome.failure);
+        }
+        lines.append('\n');
+        done.merge(name, 1, Integer::sum);
+        spent.merge(name, outcome.nanoseconds, Long::sum);
+      }
+      append(log, lines.toString());
+      left.entrySet()
+          .removeIf(
+              method ->
+                  !outcomes.get(method.getKey()).ran
+                      || done.get(method.getValue()) >= times
+                      || spent.get(method.getValue()) >= budget);
+    }
+  }
+
+  private static boolean drew(String id) {
+    String type = id.substring(0, id.lastIndexOf("/["));
+    return SeedExtension.DREW.stream().anyMatch(d -> d.startsWith(id) || d.equals(type));
+  }
+
+  private Map<String, Outcome> run(Set<String> ids, long seed) {
+    Map<String, Outcome> outcomes = new LinkedHashMap<>();
+    ids.forEach(id -> outcomes.put(id, new Outcome()));
+    LauncherDiscoveryRequest request =
+        LauncherDiscoveryRequestBuilder.request()
+            .selectors(ids.stream().map(id -> selectUniqueId(id)).toList())
+            .configurationParameter(TestSeed.PROPERTY, Long.toString(seed))
+            .build();
+    launcher.execute(
+        request,
+        new TestExecutionListener() {
+          private final Map<String, Long> starts = new HashMap<>();
+
+          private List<Outcome> of(TestIdentifier test) {
+            List<Outcome> own = new ArrayList<>();
+            String id = test.getUniqueId();
+            outcomes.forEach(
+                (method, outcome) -> {
+                  // An invocation of the method, the method, or the class of all.
+                  if (id.equals(method) || id.startsWith(method + "/") || method.startsWith(id)) {
+                    own.add(outcome);
+                  }
+                });
+            return own;
+          }
+
+          @Override
+          public void executionStarted(TestIdentifier test) {
+            starts.put(test.getUniqueId(), System.nanoTime());
+          }
+
+          @Override
+          public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+            for (Outcome outcome : of(test)) {
+              if (result.getStatus() == TestExecutionResult.Status.FAILED
+                  && outcome.failure == null) {
+                outcome.failure = result.getThrowable().orElseGet(AssertionError::new);
+                outcome.ran = true;
+              }
+              if (test.isTest()) {
+                outcome.nanoseconds += System.nanoTime() - starts.get(test.getUniqueId());
+                outcome.ran |= result.getStatus() == TestExecutionResult.Status.SUCCESSFUL;
+              }
+            }
+          }
+        });
+    return outcomes;
+  }
+
+  private void report(String name, long seed, Throwable failure) throws IOException {
+    StringWriter text = new StringWriter();
+    failure.printStackTrace(new PrintWriter(text, true));
+    append(
+        log.resolveSibling(log.getFileName() + ".failures"),
+        "%s %s, seed %d%n%s%n".formatted(suite, name, seed, text));
+  }
+
+  private static void append(Path file, String text) throws IOException {
+    Files.writeString(file, text, StandardOpenOption.CREATE, StandardOpenOption.APPEND);
+  }
+}

@@ -1,0 +1,180 @@
+package org.prunepeft.testing;
+
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.junit.jupiter.api.extension.BeforeAllCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
+import org.junit.jupiter.api.extension.InvocationInterceptor;
+import org.junit.jupiter.api.extension.ReflectiveInvocationContext;
+import org.junit.jupiter.api.extension.TestInstanceFactoryContext;
+import org.junit.jupiter.api.extension.TestInstancePreConstructCallback;
+import org.opentest4j.IncompleteExecutionException;
+
+/**
+ * Gives each test its seed ({@link TestSeed}), and to a failure of one that has drawn numbers the
+ * line that runs it again. JUnit finds it by itself, so it holds for every test.
+ */
+public final class SeedExtension
+    implements BeforeAllCallback, TestInstancePreConstructCallback, InvocationInterceptor {
+  /** The tests, and classes before all of their tests, that have drawn numbers: JUnit's ids. */
+  static final Set<String> DREW = ConcurrentHashMap.newKeySet();
+
+  /** A suppressed exception: every report of a failure shows it. */
+  private static final class RunAgain extends Exception {
+    private static final long serialVersionUID = 1;
+
+    RunAgain(String line) {
+      super(line, null, false, false);
+    }
+
+    @Override
+    public String toString() {
+      return getMessage();
+    }
+  }
+
+  @Override
+  public ExtensionContextScope getTestInstantiationExtensionContextScope(ExtensionContext root) {
+    return ExtensionContextScope.TEST_METHOD;
+  }
+
+  @Override
+  public void beforeAll(ExtensionContext context) {
+    enter(context);
+  }
+
+  @Override
+  public void preConstructTestInstance(
+      TestInstanceFactoryContext factory, ExtensionContext context) {
+    enter(context);
+  }
+
+  private static void enter(ExtensionContext context) {
+    String id = context.getUniqueId();
+    TestSeed.enter(seed(context), id.substring(id.indexOf("[class:")));
+    context
+        .getStore(Namespace.create(SeedExtension.class))
+        .put(
+            id,
+            (AutoCloseable)
+                () -> {
+                  if (TestSeed.hasDrawn()) {
+                    DREW.add(id);
+                  }
+                  TestSeed.leave();
+                });
+  }
+
+  private static long seed(ExtensionContext context) {
+    return TestSeed.parse(context.getConfigurationParameter(TestSeed.PROPERTY).orElse(null));
+  }
+
+  private static <T> T intercept(Invocation<T> invocation, ExtensionContext context)
+      throws Throwable {
+    try {
+      return invocation.proceed();
+    } catch (Throwable e) {
+      boolean known = e instanceof IncompleteExecutionException;
+      for (Throwable suppressed : e.getSuppressed()) {
+        known |= suppressed instanceof RunAgain;
+      }
+      if (!known && TestSeed.anyDrawn()) {
+        e.addSuppressed(new RunAgain("run again: " + command(context)));
+      }
+      throw e;
+    }
+  }
+
+  /** What runs the test again with the same numbers, from the repository's root. */
+  static String command(ExtensionContext context) {
+    Class<?> type = context.getRequiredTestClass();
+    String test =
+        type.getName().substring(type.getPackageName().length() + 1)
+            + context.getTestMethod().map(method -> "#" + method.getName()).orElse("");
+    return command(test, seed(context));
+  }
+
+  static String command(String test, long seed) {
+    Path module = Path.of(System.getProperty("basedir", "")).toAbsolutePath();
+    Path root = module;
+    for (Path above = root; above != null; above = above.getParent()) {
+      if (Files.exists(above.resolve("pom.xml"))) {
+        root = above;
+      }
+    }
+    String command =
+        ("mvn -B test -pl %s -am -Dtest='%s' -Dtests.seed=%d"
+                + " -Dsurefire.failIfNoSpecifiedTests=false -DskipNativeTests=true")
+            .formatted(root.relativize(module), test, seed);
+    // java/prunepeft's pom.xml has it left out where single tests are asked for.
+    return Boolean.getBoolean("prunepeft.emulated-device") ? command + " -Pdevice-tests" : command;
+  }
+
+  @Override
+  public <T> T interceptTestClassConstructor(
+      Invocation<T> invocation,
+      ReflectiveInvocationContext<Constructor<T>> what,
+      ExtensionContext context)
+      throws Throwable {
+    return intercept(invocation, context);
+  }
+
+  @Override
+  public void interceptBeforeAllMethod(
+      Invocation<Void> invocation,
+      ReflectiveInvocationContext<Method> what,
+      ExtensionContext context)
+      throws Throwable {
+    intercept(invocation, context);
+  }
+
+  @Override
+  public void interceptBeforeEachMethod(
+      Invocation<Void> invocation,
+      ReflectiveInvocationContext<Method> what,
+      ExtensionContext context)
+      throws Throwable {
+    intercept(invocation, context);
+  }
+
+  @Override
+  public void interceptTestMethod(
+      Invocation<Void> invocation,
+      ReflectiveInvocationContext<Method> what,
+      ExtensionContext context)
+      throws Throwable {
+    intercept(invocation, context);
+  }
+
+  @Override
+  public void interceptTestTemplateMethod(
+      Invocation<Void> invocation,
+      ReflectiveInvocationContext<Method> what,
+      ExtensionContext context)
+      throws Throwable {
+    intercept(invocation, context);
+  }
+
+  @Override
+  public void interceptAfterEachMethod(
+      Invocation<Void> invocation,
+      ReflectiveInvocationContext<Method> what,
+      ExtensionContext context)
+      throws Throwable {
+    intercept(invocation, context);
+  }
+
+  @Override
+  public void interceptAfterAllMethod(
+      Invocation<Void> invocation,
+      ReflectiveInvocationContext<Method> what,
+      ExtensionContext context)
+      throws Throwable {
+    intercept(invocation, context);
+  }
+}

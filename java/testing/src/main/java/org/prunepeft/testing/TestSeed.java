@@ -1,0 +1,102 @@
+package org.prunepeft.testing;
+
+import java.nio.charset.StandardCharsets;
+import java.security.SecureRandom;
+import java.util.Random;
+
+/**
+ * Where tests have all their random numbers from. They follow from the seed of the run ({@code
+ * tests.seed}), from the test's class, method and invocation, and from how many sources the test
+ * has asked for before; so a test that runs alone, or in another order, draws the same.
+ */
+public final class TestSeed {
+  /** A number, or {@code random} for a new one. */
+  public static final String PROPERTY = "tests.seed";
+
+  private static final long DEFAULT = 1;
+  private static final long FRESH = new SecureRandom().nextLong() >>> 16;
+  private static final ThreadLocal<TestSeed> CURRENT = new ThreadLocal<>();
+
+  private final long seed;
+  private final TestSeed enclosing;
+  private int drawn;
+
+  private TestSeed(long seed, TestSeed enclosing) {
+    this.seed = seed;
+    this.enclosing = enclosing;
+  }
+
+  /**
+   * A new source for the test that runs, or for its class in what runs before all of its tests.
+   *
+   * @throws IllegalStateException on a thread that runs no test: other threads take a source, or a
+   *     seed, from the test's own thread
+   */
+  public static Random random() {
+    return new Random(draw());
+  }
+
+  /**
+   * A seed, as {@link #random()} draws it.
+   *
+   * @throws IllegalStateException as there
+   */
+  public static long draw() {
+    TestSeed current = CURRENT.get();
+    if (current == null) {
+      throw new IllegalStateException(
+          "no test runs on thread " + Thread.currentThread().getName() + ", so it has no seed");
+    }
+    return mix(current.seed + 0x9E3779B97F4A7C15L * ++current.drawn);
+  }
+
+  /** The seed that a value of {@link #PROPERTY} means; null is the build's own. */
+  static long parse(String value) {
+    if (value == null || value.isBlank()) {
+      return DEFAULT;
+    }
+    return value.equals("random") ? FRESH : Long.parseLong(value);
+  }
+
+  /** From here on, this thread's draws are those of a test. */
+  static void enter(long runSeed, String test) {
+    // FNV-1a: names are as many as there are tests, and their hashes must not change with the JVM.
+    long hash = 0xCBF29CE484222325L;
+    for (byte b : test.getBytes(StandardCharsets.UTF_8)) {
+      hash = (hash ^ b) * 0x100000001B3L;
+    }
+    CURRENT.set(new TestSeed(mix(mix(runSeed) ^ hash), CURRENT.get()));
+  }
+
+  /** Ends what the last {@link #enter} began. */
+  static void leave() {
+    TestSeed enclosing = CURRENT.get().enclosing;
+    if (enclosing == null) {
+      CURRENT.remove();
+    } else {
+      CURRENT.set(enclosing);
+    }
+  }
+
+  /** Whether anything was drawn since {@link #enter}. */
+  static boolean hasDrawn() {
+    return CURRENT.get().drawn > 0;
+  }
+
+  /** Whether anything was drawn since {@link #enter} or around it. */
+  static boolean anyDrawn() {
+    for (TestSeed at = CURRENT.get(); at != null; at = at.enclosing) {
+      if (at.drawn > 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The finaliser of SplitMix64. */
+  private static long mix(long z) {
+    z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
+    z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
+    return z ^ (z >>> 31);
+  }
+}

@@ -1,0 +1,157 @@
+package org.prunepeft.testing;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectMethod;
+
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.platform.engine.DiscoverySelector;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+
+class TestSeedTest {
+  /** What each place of {@link Drawing} drew, and each failure. */
+  private static final Map<String, Long> DRAWN = new HashMap<>();
+
+  private static final Map<String, Throwable> FAILURES = new HashMap<>();
+
+  /** Draws at every place. */
+  static class Drawing {
+    private final long field = TestSeed.draw();
+
+    @BeforeAll
+    static void all() {
+      DRAWN.put("all", TestSeed.draw());
+    }
+
+    @BeforeEach
+    void each(TestInfo test) {
+      DRAWN.put("field of " + test.getDisplayName(), field);
+      DRAWN.put("each of " + test.getDisplayName(), TestSeed.draw());
+    }
+
+    @Test
+    void first(TestInfo test) {
+      DRAWN.put(test.getDisplayName(), TestSeed.draw());
+      DRAWN.put(test.getDisplayName() + " again", TestSeed.draw());
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {3, 4})
+    void second(int parameter, TestInfo test) {
+      DRAWN.put(test.getDisplayName(), TestSeed.draw());
+    }
+  }
+
+  /** Fails. */
+  static class Failing {
+    @Test
+    void having() {
+      assertEquals(0, TestSeed.draw());
+    }
+
+    @Test
+    void notHaving() {
+      assertEquals(0, 1);
+    }
+  }
+
+  /** Fails before a test has begun. */
+  static class FailingInAField {
+    private final int field = Integer.parseInt("x" + TestSeed.draw());
+
+    @Test
+    void test() {
+      assertEquals(0, field);
+    }
+  }
+
+  private static Map<String, Long> run(String seed, DiscoverySelector selector) {
+    DRAWN.clear();
+    FAILURES.clear();
+    LauncherFactory.create()
+        .execute(
+            LauncherDiscoveryRequestBuilder.request()
+                .selectors(selector)
+                .configurationParameter(TestSeed.PROPERTY, seed)
+                .build(),
+            new TestExecutionListener() {
+              @Override
+              public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+                result.getThrowable().ifPresent(e -> FAILURES.put(test.getDisplayName(), e));
+              }
+            });
+    return new HashMap<>(DRAWN);
+  }
+
+  @Test
+  void eachPlaceDrawsItsOwnAndTheSameAgain() {
+    Map<String, Long> drawn = run("17", selectClass(Drawing.class));
+    assertEquals(Map.of(), FAILURES);
+    assertEquals(1 + 4 + 2 * 3, drawn.size(), drawn::toString);
+    assertEquals(drawn.size(), new HashSet<>(drawn.values()).size(), drawn::toString);
+    assertEquals(drawn, run("17", selectClass(Drawing.class)));
+    Map<String, Long> others = run("18", selectClass(Drawing.class));
+    drawn.forEach((place, value) -> assertNotEquals(value, others.get(place), place));
+  }
+
+  @Test
+  void aTestAloneDrawsTheSame() {
+    Map<String, Long> drawn = run("17", selectClass(Drawing.class));
+    Map<String, Long> alone =
+        run("17", selectMethod(Drawing.class, "second", "int, org.junit.jupiter.api.TestInfo"));
+    assertEquals(1 + 3 * 2, alone.size(), alone::toString);
+    alone.forEach((place, value) -> assertEquals(drawn.get(place), value, place));
+  }
+
+  private static String suppressed(String test) {
+    Throwable[] suppressed = FAILURES.get(test).getSuppressed();
+    return suppressed.length == 1 ? suppressed[0].toString() : suppressed.length + " suppressed";
+  }
+
+  @Test
+  void aFailureNamesTheLineThatRunsItAgain() {
+    run("17", selectClass(Failing.class));
+    assertEquals(
+        "run again: mvn -B test -pl java/testing -am -Dtest='TestSeedTest$Failing#having'"
+            + " -Dtests.seed=17 -Dsurefire.failIfNoSpecifiedTests=false -DskipNativeTests=true",
+        suppressed("having()"));
+    assertEquals("0 suppressed", suppressed("notHaving()"));
+    run("17", selectClass(FailingInAField.class));
+    assertTrue(suppressed("test()").startsWith("run again: "), suppressed("test()"));
+  }
+
+  @Test
+  void aThreadWithoutATestIsRefused() throws InterruptedException {
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    Thread thread =
+        new Thread(() -> thrown.set(assertThrows(IllegalStateException.class, TestSeed::draw)));
+    thread.start();
+    thread.join();
+    assertFalse(thrown.get() == null);
+  }
+
+  @Test
+  void theBuildsSeedIsFixedAndRandomIsNewOnEachRun() {
+    assertEquals(1, TestSeed.parse(null));
+    assertEquals(23, TestSeed.parse("23"));
+    assertNotEquals(1, TestSeed.parse("random"));
+    assertEquals(TestSeed.parse("random"), TestSeed.parse("random"));
+  }
+}

@@ -1,0 +1,129 @@
+// Adapters on CUDA, made of skinny products. Forward: z by a down product with bias, out by an up product that applies σ as it
+// reads z and adds u and h as it writes. Backward: dz, dU and du from one read of dout; dD from one read of v; dd as column
+// sums of dz; dv by an up product.
+#include "adapter/cuda/adapter_cuda.h"
+
+#include "cuda/device.h"
+#include "linear/cuda/skinny.h"
+
+namespace prunepeft::cuda {
+namespace {
+/** Parts of the backward pass's workspace; the column slots serve three products in turn. */
+struct BackwardParts {
+  char* dz;  // [M,m], of the call's dtype
+  float* row_slots;
+  float* column_slots;
+  BackwardParts(pp_dtype dtype, int64_t M, int64_t K, int64_t m, Workspace& workspace)
+      : dz(workspace.take<char>(M * m * static_cast<int64_t>(pp_dtype_size(dtype)))),
+        row_slots(workspace.take<float>(grad_row_slots(M, K, m))),
+        column_slots(workspace.take<float>(largest_column_slots(dtype, M, K, m))) {}
+
+ private:
+  static int64_t largest_column_slots(pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
+    const int64_t up = grad_column_slots(dtype, M, K, m + 1), bias = grad_column_slots(dtype, M, m, 1);
+    return up > bias ? up : bias;
+  }
+};
+
+/** P is [M,rank]; A or B is `weights`, and the gradient is theirs: null where a product has none. */
+Branch narrow(const pp_matrix& p, const pp_matrix* weights, const pp_matrix* gradient) {
+  Branch branch = {};
+  branch.s = p.data;
+  branch.lds = p.ld;
+  branch.scale = 1;
+  branch.rank = static_cast<int32_t>(p.cols);
+  if (weights != nullptr) {
+    branch.a = weights->data;
+    branch.lda = weights->ld;
+  }
+  if (gradient != nullptr) {
+    branch.gradient = static_cast<float*>(gradient->data);
+    branch.ldg = gradient->ld;
+  }
+  return branch;
+}
+
+/** A branch whose gradient is the column sums. */
+Branch ones(const pp_matrix& sums) {
+  Branch branch = {};
+  branch.gradient = static_cast<float*>(sums.data);
+  branch.ldg = 1;
+  branch.scale = 1;
+  branch.rank = 1;
+  return branch;
+}
+}  // namespace
+
+size_t adapter_forward_workspace(int64_t M, int64_t K, int64_t m) {
+  Workspace workspace(nullptr);
+  workspace.take<float>(down_slots(M, K, m));
+  return workspace.bytes();
+}
+
+pp_status adapter_forward(const pp_device& device, const pp_matrix& v, const pp_matrix& h, const pp_adapter& adapter,
+                          const pp_matrix& z, const pp_matrix& out, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const cudaStream_t stream = stream_of(device);
+  DownCall down = {v.dtype, v.rows, v.cols, v.data, v.ld, {}, kNoDropout, adapter.down_bias.data};
+  down.stack.add(narrow(z, &adapter.down, nullptr));
+  cudaError_t error = run_down(down, Workspace(workspace).take<float>(down_slots(v.rows, v.cols, z.cols)), stream);
+  if (error == cudaSuccess) {
+    UpCall up = up_call(out, false);
+    up.stack.add(narrow(z, &adapter.up, nullptr));
+    up.activation = adapter.activation;
+    up.base = h.data;
+    up.ldbase = h.ld;
+    up.bias = adapter.up_bias.data;
+    error = run_up(up, nullptr, stream);
+  }
+  return to_status(error, "pp_adapter_forward");
+}
+
+size_t adapter_backward_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
+  Workspace workspace(nullptr);
+  BackwardParts(dtype, M, K, m, workspace);
+  return workspace.bytes();
+}
+
+pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& call, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const cudaStream_t stream = stream_of(device);
+  const pp_matrix &dout = call.dout, &z = call.z;
+  const pp_adapter_gradients& gradients = call.gradients;
+  Workspace space(workspace);
+  const BackwardParts parts(dout.dtype, dout.rows, dout.cols, z.cols, space);
+  const pp_matrix dz = {parts.dz, dout.rows, z.cols, z.cols, dout.dtype};
+
+  GradCall up = grad_call(dout, call.accumulate);
+  up.stack.add(narrow(z, &call.adapter.up, &gradients.up));
+  up.stack.add(ones(gradients.up_bias));
+  up.activation = call.adapter.activation;
+  up.rows = dz.data;
+  up.ldrows = dz.ld;
+  up.row_scale = 1;
+  up.z = z.data;
+  up.ldz = z.ld;
+  cudaError_t error = run_grad(up, parts.column_slots, parts.row_slots, stream);
+
+  if (error == cudaSuccess) {
+    GradCall down = grad_call(call.v, call.accumulate);
+    down.stack.add(narrow(dz, nullptr, &gradients.down));
+    down.rank_major = true;
+    error = run_grad(down, parts.column_slots, nullptr, stream);
+  }
+  if (error == cudaSuccess) {
+    GradCall bias = grad_call(dz, call.accumulate);
+    bias.stack.add(ones(gradients.down_bias));
+    error = run_grad(bias, parts.column_slots, nullptr, stream);
+  }
+  if (error == cudaSuccess && call.dv != nullptr) {
+    UpCall input = up_call(*call.dv, false);
+    input.stack.add(narrow(dz, &call.adapter.down, nullptr));
+    input.rank_major = true;
+    error = run_up(input, nullptr, stream);
+  }
+  return to_status(error, "pp_adapter_backward");
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,281 @@
+// A frozen linear with LoRA on the CPU, bfloat16; compiled once for each instruction set.
+//
+//   forward     S = s·D(x) Aᵀ; y = x Wᵀ + b + S Bᵀ
+//   grad_input  dX = dY W + Σ Dᵀ(dS A)
+//
+// Activations, W and b are bfloat16; A, B and S are the trained weights' float32, rounded as they are packed. A block of rows
+// makes a strip of y at a time: all sums of the strip, W's and the branches', add up in a float32 block that stays in the
+// nearest caches, and each element of y is rounded once. B and A are packed by the strips of the result, so that a branch's
+// part is a product of the same kind with a short inner dimension.
+//
+// Limit: one multiply-add of pairs a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them. With AMX, one
+// multiplication of tile registers in 16 cycles.
+#include "core/tiles.h"
+#include "core/workspace.h"
+#include "linear/cpu/linear_rows.h"
+#include "linear/plan.h"
+#include "linear/cpu/lora_pair_rows.h"
+
+namespace prunepeft {
+namespace PRUNEPEFT_ISA {
+namespace {
+
+/** The inner dimension of one pass over a strip, in pairs: its part of W stays in the second cache. With tiles half of it, 32
+ * columns, stays in the first.
+ */
+constexpr int64_t kRun = kTiles ? 256 : 384;
+/** The pairs of a rank are padded with zeros to a multiple of it. */
+constexpr int64_t kPairStep = kTiles ? kWidestPairs : 1;
+
+/** Sums of one item's rows in a strip. */
+struct Block {
+  alignas(kCacheLine) float sums[kMostRows * kStrip];
+};
+
+/** sums += rows·strip, or = where nothing was added yet; the inner dimension counts pairs. */
+template <class Large>
+void add_product(int64_t rows, const Large& large, int64_t depth, const float* strip, int64_t step, int64_t width, Block& block,
+                 bool adds) {
+  for (int64_t first = 0; first < depth; first += kRun) {
+    times_wide_strip(rows, large.skip(first), least(kRun, depth - first), strip + first * step, step, 0, width,
+                     AddTo{block.sums, kStrip, adds || first > 0});
+  }
+}
+
+/** The product with W, the first of a strip's sums. */
+void start_strip(int64_t rows, const Bfloat16* large, int64_t ld, int64_t depth, const float* packed, int64_t column,
+                 int64_t width, Block& block) {
+  with_pair_rows(large, ld, depth, [&](const auto& pairs_of) {
+    add_product(rows, pairs_of, pairs(depth), packed + column * pairs(depth), width, width, block, false);
+  });
+}
+
+/** Rounds a strip into the result, plus a bias if there is one. */
+void finish_strip(int64_t rows, int64_t columns, const Block& block, const float* bias, Bfloat16* to, int64_t ld) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; j += kWidth) {
+      Vec sum = load(block.sums + i * kStrip + j);
+      if (bias != nullptr) sum += load(bias + j);
+      store(to + i * ld + j, sum, columns - j);
+    }
+  }
+}
+
+int64_t strip_width(int64_t columns, int64_t column) {
+  return round_up(least(kStrip, columns - column), kWidestVector);
+}
+
+/** What the workspace holds of a branch. */
+struct Branch {
+  const LoraBranch* given;
+  int64_t rank_pairs;
+  /** Forward: A in panels. */
+  Panels a;
+  float* a_floats;
+  /** B or A by strips of the result, from strip number `first_strip` on. */
+  float* strips;
+  int64_t first_strip, strip_count;
+  /** S or dS, rounded, in rows of 2·rank_pairs. */
+  Bfloat16* s;
+
+  const float* strip(int64_t number) const {
+    return number < first_strip || number >= first_strip + strip_count ? nullptr
+                                                                       : strips + (number - first_strip) * kStrip * rank_pairs;
+  }
+  PairRows rounded(int64_t row) const { return {s + row * 2 * rank_pairs, 2 * rank_pairs}; }
+};
+
+int64_t rank_pairs(int64_t rank) {
+  return round_up(pairs(rank), kPairStep);
+}
+
+/** Rounds rows of S or dS into the branch's, from row number `row` on. */
+void round_branch(const Branch& branch, int64_t row, int64_t rows, const float* s) {
+  const int64_t rank = branch.given->rank, step = 2 * branch.rank_pairs;
+  Bfloat16* to = branch.s + row * step;
+  round_rows(rows, rank, s, branch.given->lds, to, step);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 2 * pairs(rank); j < step; ++j) to[i * step + j] = 0;
+  }
+}
+
+/** Fills a strip whose element (k, j) is value(k, column + j), 0 where the column or k does not exist. */
+template <class Value>
+void pack_strip(int64_t column, int64_t columns, int64_t depth, float* to, const Value& value) {
+  for (int64_t k = 0; k < 2 * rank_pairs(depth); k += 2) {
+    for (int64_t j = 0; j < kStrip; j += kWidth, to += kWidth) {
+      Vec low = {}, high = {};
+      for (int64_t lane = 0; lane < kWidth; ++lane) {
+        const int64_t at = column + j + lane;
+        if (at < 0 || at >= columns || k >= depth) continue;
+        low[lane] = value(k, at);
+        if (k + 1 < depth) high[lane] = value(k + 1, at);
+      }
+      store(to, pair(low, high));
+    }
+  }
+}
+
+/** S of a row group, in float32 and rounded. */
+void down_rows(const LinearForward& c, const Branch& branch, int64_t row, int64_t rows) {
+  const LoraBranch& given = *branch.given;
+  const int64_t K = c.linear->K;
+  const Bfloat16* x = static_cast<const Bfloat16*>(c.x);
+  float* s = static_cast<float*>(given.s) + row * given.lds;
+  alignas(kCacheLine) uint16_t masked[kRowGroup * kDepth];
+  for (int64_t first = 0; first < K; first += kDepth) {
+    const int64_t depth = least(kDepth, K - first);
+    const bool ends = first + depth == K;
+    const AddTo to{s, given.lds, first > 0, ends ? given.scale * given.mask.keep_scale : 1.0f};
+    const auto product = [&](const auto& large) {
+      times_panels(rows, large, first / 2, pairs(depth), branch.a, 0, given.rank, to);
+    };
+    if (given.mask.threshold != 0) {
+      mask_rows(given.mask, given.module, K, row, rows, first, depth, x, c.ldx, masked);
+      product(PairRows{masked, kDepth});
+    } else {
+      with_pair_rows(x + row * c.ldx + first, c.ldx, depth, product);
+    }
+  }
+  round_branch(branch, row, rows, s);
+}
+
+void forward(const LinearForward& c) {
+  const int64_t N = c.linear->N, K = c.linear->K;
+  WorkspacePieces pieces(c.workspace);
+  Branch branches[kMostBranches];
+  int64_t a_items = 0, b_items = 0;
+  for (int32_t n = 0; n < c.branch_count; ++n) {
+    const LoraBranch& given = c.branches[n];
+    Branch& branch = branches[n];
+    branch.given = &given;
+    branch.rank_pairs = rank_pairs(given.rank);
+    branch.a_floats = pieces.floats(pairs(K), round_up(given.rank, kWidestVector));
+    branch.a = {branch.a_floats, pairs(K), given.rank};
+    branch.first_strip = given.first_column / kStrip;
+    branch.strip_count = (given.first_column + given.columns - 1) / kStrip - branch.first_strip + 1;
+    branch.strips = pieces.floats((given.columns + 2 * kStrip - 2) / kStrip * kStrip, branch.rank_pairs);
+    branch.s = static_cast<Bfloat16*>(pieces.bytes(c.M, branch.rank_pairs, 2 * sizeof(Bfloat16)));
+    a_items += pack_items(pairs(K), given.rank);
+    b_items += branch.strip_count;
+  }
+  const auto pack_a = [&](int64_t item) {
+    const Branch* branch = branches;
+    for (int64_t own; item >= (own = pack_items(branch->a.depth, branch->a.columns)); ++branch) item -= own;
+    pack_pairs_transposed(item, static_cast<const float*>(branch->given->a), branch->given->lda, K, branch->given->rank,
+                          branch->a_floats);
+  };
+  const auto pack_b = [&](int64_t item) {
+    const Branch* branch = branches;
+    for (; item >= branch->strip_count; ++branch) item -= branch->strip_count;
+    const LoraBranch& given = *branch->given;
+    const float* b = static_cast<const float*>(given.b);
+    pack_strip((branch->first_strip + item) * kStrip - given.first_column, given.columns, given.rank,
+               branch->strips + item * kStrip * branch->rank_pairs,
+               [&](int64_t k, int64_t column) { return load_one(b + column * given.ldb + k); });
+  };
+  const int64_t rows_of_item = item_rows(c.M);
+  const auto work = [&](int64_t item) {
+    const TileRegisters registers;
+    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+    for (int64_t row = begin; row < begin + rows; row += kRowGroup) {
+      for (int32_t n = 0; n < c.branch_count; ++n) down_rows(c, branches[n], row, least(kRowGroup, begin + rows - row));
+    }
+    const Bfloat16* x = static_cast<const Bfloat16*>(c.x) + begin * c.ldx;
+    Bfloat16* y = static_cast<Bfloat16*>(c.y) + begin * c.ldy;
+    Block block;
+    for (int64_t column = 0; column < N; column += kStrip) {
+      const int64_t width = strip_width(N, column);
+      start_strip(rows, x, c.ldx, K, c.linear->forward, column, width, block);
+      for (int32_t n = 0; n < c.branch_count; ++n) {
+        const float* strip = branches[n].strip(column / kStrip);
+        if (strip == nullptr) continue;
+        add_product(rows, branches[n].rounded(begin), branches[n].rank_pairs, strip, kStrip, width, block, true);
+      }
+      finish_strip(rows, least(kStrip, N - column), block, c.linear->padded_bias + column, y + column, c.ldy);
+    }
+  };
+  run_phases(operations(c.M, N, K), phase(a_items, pack_a), phase(b_items, pack_b),
+             phase((c.M + rows_of_item - 1) / rows_of_item, work));
+}
+
+/** A block of rows' masks of one branch, kDepth columns of them. */
+struct ItemMask {
+  MaskBlock groups[kMostRows / kRowGroup];
+
+  void draw(const DropoutMask& mask, uint32_t module, int64_t K, int64_t row, int64_t rows, int64_t column) {
+    for (int64_t i = 0; i < rows; i += kRowGroup) {
+      groups[i / kRowGroup].draw(mask, module, K, row + i, least(kRowGroup, rows - i), column, least(kDepth, K - column));
+    }
+  }
+};
+
+void grad_input(const LinearGradInput& c) {
+  static_assert(kDepth % kStrip == 0, "a drawn mask holds whole strips");
+  const int64_t N = c.linear->N, K = c.linear->K;
+  WorkspacePieces pieces(c.workspace);
+  Branch branches[kMostBranches];
+  const int64_t strip_count = (K + kStrip - 1) / kStrip;
+  for (int32_t n = 0; n < c.branch_count; ++n) {
+    Branch& branch = branches[n];
+    branch.given = c.branches + n;
+    branch.rank_pairs = rank_pairs(branch.given->rank);
+    branch.first_strip = 0;
+    branch.strip_count = strip_count;
+    branch.strips = pieces.floats(strip_count * kStrip, branch.rank_pairs);
+    branch.s = static_cast<Bfloat16*>(pieces.bytes(c.M, branch.rank_pairs, 2 * sizeof(Bfloat16)));
+  }
+  const auto pack = [&](int64_t item) {
+    const Branch& branch = branches[item / strip_count];
+    const int64_t number = item % strip_count;
+    const float* a = static_cast<const float*>(branch.given->a);
+    pack_strip(number * kStrip, K, branch.given->rank, branch.strips + number * kStrip * branch.rank_pairs,
+               [&](int64_t k, int64_t column) { return load_one(a + k * branch.given->lda + column); });
+  };
+  const int64_t rows_of_item = item_rows(c.M);
+  const auto work = [&](int64_t item) {
+    const TileRegisters registers;
+    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+    for (int32_t n = 0; n < c.branch_count; ++n) {
+      const LoraBranch& given = *branches[n].given;
+      round_branch(branches[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
+    }
+    const Bfloat16* dy = static_cast<const Bfloat16*>(c.dy) + begin * c.lddy;
+    Bfloat16* dx = static_cast<Bfloat16*>(c.dx) + begin * c.lddx;
+    Block block;
+    ItemMask drawn[kMostBranches];
+    for (int64_t column = 0; column < K; column += kStrip) {
+      const int64_t width = strip_width(K, column), in_mask = column % kDepth;
+      start_strip(rows, dy, c.lddy, N, c.linear->backward, column, width, block);
+      for (int32_t n = 0; n < c.branch_count; ++n) {
+        const Branch& branch = branches[n];
+        const float* strip = branch.strip(column / kStrip);
+        const DropoutMask& mask = branch.given->mask;
+        if (mask.threshold == 0) {
+          add_product(rows, branch.rounded(begin), branch.rank_pairs, strip, kStrip, width, block, true);
+          continue;
+        }
+        if (in_mask == 0) drawn[n].draw(mask, branch.given->module, K, begin, rows, column);
+        for (int64_t i = 0; i < rows; i += kRowGroup) {
+          const AddTo to{block.sums + i * kStrip, kStrip, true};
+          for (int64_t first = 0; first < branch.rank_pairs; first += kRun) {
+            times_wide_strip(least(kRowGroup, rows - i), branch.rounded(begin + i).skip(first),
+                             least(kRun, branch.rank_pairs - first), strip + first * kStrip, kStrip, 0, width,
+                             AddMaskedTo{to, drawn[n].groups[i / kRowGroup].bits, -in_mask, mask.keep_scale});
+          }
+        }
+      }
+      finish_strip(rows, least(kStrip, K - column), block, nullptr, dx + column, c.lddx);
+    }
+  };
+  run_phases(operations(c.M, N, K), phase(strip_count * c.branch_count, pack),
+             phase((c.M + rows_of_item - 1) / rows_of_item, work));
+}
+
+}  // namespace
+
+extern const LinearKernels linear_bf16_kernels;
+const LinearKernels linear_bf16_kernels = {forward, grad_input};
+
+}  // namespace PRUNEPEFT_ISA
+}  // namespace prunepeft

@@ -1,0 +1,166 @@
+#include "linear/cpu/linear_cpu.h"
+
+#include <cstring>
+#include <initializer_list>
+#include <new>
+
+#include "core/isa.h"
+#include "core/threads.h"
+#include "core/workspace.h"
+#include "linear/plan.h"
+
+namespace prunepeft {
+
+PP_KERNEL_TABLES(LinearKernels, linear_kernels)
+PP_AMX_KERNEL_TABLES(LinearKernels, linear_bf16_kernels)
+
+namespace {
+
+constexpr std::align_val_t kAlignment{kCacheLine};
+
+float* allocate(int64_t floats) {
+  return static_cast<float*>(::operator new(static_cast<size_t>(floats) * sizeof(float), kAlignment, std::nothrow));
+}
+
+int64_t strips(int64_t columns) {
+  return (columns + kStrip - 1) / kStrip;
+}
+
+int64_t strip_width(int64_t columns, int64_t first) {
+  return widest_padded(columns - first < kStrip ? columns - first : kStrip);
+}
+
+/** A rank's pairs, whole steps of any instruction set. */
+int64_t rank_pairs(int64_t rank) {
+  return ((rank + 1) / 2 + kWidestPairs - 1) / kWidestPairs * kWidestPairs;
+}
+
+/** Element (k, j) at w[k * row_step + j * column_step]; it may lie at any address. */
+struct Source {
+  const void* w;
+  int64_t row_step, column_step;
+
+  template <class Element>
+  void read(int64_t k, int64_t j, Element* to) const {
+    std::memcpy(to, static_cast<const Element*>(w) + k * row_step + j * column_step, sizeof(Element));
+  }
+};
+
+/** Packs a strip of a matrix of `depth` x `columns`; a float of it is one element, or two of bfloat16. */
+void pack_strip(const Source& source, bool pairs, int64_t depth, int64_t columns, int64_t strip, float* packed) {
+  const int64_t first = strip * kStrip, width = strip_width(columns, first), rows = pairs ? (depth + 1) / 2 : depth;
+  float* to = packed + first * rows;
+  for (int64_t k = 0; k < rows; ++k) {
+    for (int64_t j = 0; j < width; ++j, ++to) {
+      *to = 0.0f;
+      if (first + j >= columns) continue;
+      if (pairs) {
+        uint16_t pair[2] = {0, 0};
+        source.read(2 * k, first + j, &pair[0]);
+        if (2 * k + 1 < depth) source.read(2 * k + 1, first + j, &pair[1]);
+        std::memcpy(to, pair, sizeof pair);
+      } else {
+        source.read(k, first + j, to);
+      }
+    }
+  }
+}
+
+float widen(uint16_t bfloat16) {
+  const uint32_t bits = static_cast<uint32_t>(bfloat16) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+void copy_bias(const pp_linear& linear) {
+  std::memset(linear.padded_bias, 0, static_cast<size_t>(widest_padded(linear.N)) * sizeof(float));
+  if (linear.bias == nullptr) return;
+  const Source bias{linear.bias, 0, 1};
+  for (int64_t n = 0; n < linear.N; ++n) {
+    uint16_t bits;
+    if (linear.dtype == PP_FLOAT32) {
+      bias.read(0, n, linear.padded_bias + n);
+    } else {
+      bias.read(0, n, &bits);
+      linear.padded_bias[n] = widen(bits);
+    }
+  }
+}
+
+}  // namespace
+
+const LinearKernels& linear_cpu(pp_dtype dtype) {
+  if (dtype == PP_BFLOAT16) {
+    return table_in_use(portable::linear_bf16_kernels, avx2::linear_bf16_kernels, avx512::linear_bf16_kernels,
+                        avx512_bf16::linear_bf16_kernels, amx::linear_bf16_kernels);
+  }
+  return table_in_use(portable::linear_kernels, avx2::linear_kernels, avx512::linear_kernels);
+}
+
+bool linear_cpu_prepare(pp_linear& linear) {
+  const int64_t N = linear.N, K = linear.K;
+  const bool pairs = linear.dtype == PP_BFLOAT16;
+  linear.forward = allocate((pairs ? (K + 1) / 2 : K) * widest_padded(N));
+  linear.backward = allocate((pairs ? (N + 1) / 2 : N) * widest_padded(K));
+  linear.padded_bias = allocate(widest_padded(N));
+  if (linear.forward == nullptr || linear.backward == nullptr || linear.padded_bias == nullptr) {
+    linear_cpu_release(linear);
+    return false;
+  }
+  copy_bias(linear);
+  const auto pack = [&](int64_t item) {
+    if (item < strips(N)) {
+      pack_strip({linear.w, 1, linear.ldw}, pairs, K, N, item, linear.forward);
+    } else {
+      pack_strip({linear.w, linear.ldw, 1}, pairs, N, K, item - strips(N), linear.backward);
+    }
+  };
+  run_phases(2.0 * static_cast<double>(N) * static_cast<double>(K), phase(strips(N) + strips(K), pack));
+  return true;
+}
+
+void linear_cpu_release(pp_linear& linear) {
+  for (float* packed : {linear.forward, linear.backward, linear.padded_bias}) ::operator delete(packed, kAlignment);
+}
+
+// Each size mirrors what the kernel of its name carves from the workspace.
+
+size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count) {
+  WorkspaceSize size;
+  const int64_t K = linear.K;
+  if (linear.dtype == PP_BFLOAT16) {
+    for (int32_t n = 0; n < branch_count; ++n) {
+      const LoraBranch& branch = branches[n];
+      size.floats((K + 1) / 2, widest_padded(branch.rank));                                // A packed
+      size.floats(strips(branch.columns + kStrip - 1) * kStrip, rank_pairs(branch.rank));  // B packed by y's strips
+      size.bytes(M, rank_pairs(branch.rank), 2 * sizeof(uint16_t));                        // S rounded
+    }
+    return size.total();
+  }
+  int64_t ranks = 0;
+  for (int32_t n = 0; n < branch_count; ++n) ranks += widest_padded(branches[n].rank);
+  size.floats(K, ranks);  // A of all branches, packed
+  for (int32_t n = 0; n < branch_count; ++n) {
+    size.floats(widest_padded(branches[n].columns), branches[n].rank);  // B of each branch, packed
+  }
+  return size.total();
+}
+
+size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count) {
+  WorkspaceSize size;
+  const int64_t K = linear.K;
+  if (linear.dtype == PP_BFLOAT16) {
+    for (int32_t n = 0; n < branch_count; ++n) {
+      size.floats(strips(K) * kStrip, rank_pairs(branches[n].rank));      // A packed by dX's strips
+      size.bytes(M, rank_pairs(branches[n].rank), 2 * sizeof(uint16_t));  // dS rounded
+    }
+    return size.total();
+  }
+  int64_t ranks = 0;
+  for (int32_t n = 0; n < branch_count; ++n) ranks += branches[n].rank;
+  size.floats(widest_padded(K), ranks);  // A of all branches, packed
+  return size.total();
+}
+
+}  // namespace prunepeft

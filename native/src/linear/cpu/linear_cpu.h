@@ -1,0 +1,56 @@
+// The CPU side of the fused linear, behind linear.cpp, which has checked the arguments. float32 and bfloat16.
+//
+// Packed weights. A matrix of `depth` x `columns` lies in strips of kStrip columns, one after the other; the inner dimension
+// runs down a strip, whose rows are padded with zeros to whole vectors of any instruction set. So a kernel of whichever vector
+// width reads it in order, and a plan outlives a change of instruction set. Of bfloat16, pairs of neighbours along the inner
+// dimension take the place of an element (core/pairs.h).
+#pragma once
+
+#include "linear/cpu/lora_cpu.h"
+
+namespace prunepeft {
+
+/** Columns of a strip of packed weights; the last one may be narrower. */
+constexpr int64_t kStrip = 64;
+
+struct LinearForward {
+  const pp_linear* linear;
+  int64_t M;
+  const void* x;
+  int64_t ldx;
+  const LoraBranch* branches;
+  int32_t branch_count;
+  void* y;
+  int64_t ldy;
+  void* workspace;
+};
+
+struct LinearGradInput {
+  const pp_linear* linear;
+  int64_t M;
+  const void* dy;
+  int64_t lddy;
+  const LoraBranch* branches;
+  int32_t branch_count;
+  void* dx;
+  int64_t lddx;
+  void* workspace;
+};
+
+/** The kernels of one instruction set. */
+struct LinearKernels {
+  void (*forward)(const LinearForward& call);
+  void (*grad_input)(const LinearGradInput& call);
+};
+
+/** The kernels of the instruction set in use, for a plan's dtype. */
+const LinearKernels& linear_cpu(pp_dtype dtype);
+
+/** Packs the W and bias that the plan names; false if there is no memory for it. */
+bool linear_cpu_prepare(pp_linear& linear);
+void linear_cpu_release(pp_linear& linear);
+
+size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count);
+size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count);
+
+}  // namespace prunepeft

@@ -1,0 +1,139 @@
+// A frozen linear with LoRA on the CPU, float32; compiled once for each instruction set.
+//
+//   forward     S = s·D(x) Aᵀ; y = x Wᵀ + b + S Bᵀ
+//   grad_input  dX = dY W + Σ Dᵀ(dS A)
+//
+// A block of rows is one item of work from its first product to its last: S of the rows, then y strip by strip against W, which
+// was packed once, then S Bᵀ while the rows of y are still in the caches. x and y go through memory once. The inner dimension
+// is cut into runs of kRun, for which a strip's part of W stays in the second cache while all tiles of the block's rows pass
+// it; tiles are as wide as registers allow (6 rows x 4 vectors), which takes fewest loads for a multiply-add.
+//
+// There is one way for every shape: products by a library, over panels of rows or of W and B side by side, were timed beside it
+// and lose at all shapes (benchmarks/NOTES.md), so that nothing is left to choose.
+//
+// Limit: two fused multiply-adds a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them (AVX-512).
+#include "linear/cpu/linear_cpu.h"
+
+#include "core/product.h"
+#include "core/workspace.h"
+#include "linear/cpu/linear_rows.h"
+#include "linear/plan.h"
+#include "linear/cpu/lora_rows.h"
+
+namespace prunepeft {
+namespace PRUNEPEFT_ISA {
+namespace {
+
+/** The inner dimension of one pass over a strip. */
+constexpr int64_t kRun = 384;
+/** Columns of y that all runs of the inner dimension are finished for before the next ones start. */
+constexpr int64_t kBlockColumns = 6 * kStrip;
+/** result = sum + bias in the first run, result + sum in the others. */
+struct AddBias {
+  float* result;
+  int64_t ld;
+  /** Null after the first run. */
+  const float* bias;
+  PP_INLINE void operator()(int64_t i, int64_t j, int64_t n, Vec sum) const {
+    float* to = result + i * ld + j;
+    store(to, sum + (bias != nullptr ? load(bias + j) : load(to, n)), n);
+  }
+};
+
+/** rows of (large · packed weights), `packed` being depth x columns; `finish_run(first)` gives a run's finish. */
+template <class FinishRun>
+void times_packed(int64_t rows, const float* large, int64_t ld, const float* packed, int64_t depth, int64_t columns,
+                  const FinishRun& finish_run) {
+  for (int64_t block = 0; block < columns; block += kBlockColumns) {
+    for (int64_t first = 0; first < depth; first += kRun) {
+      for (int64_t column = block; column < least(block + kBlockColumns, columns); column += kStrip) {
+        const int64_t width = round_up(least(kStrip, columns - column), kWidestVector);
+        times_wide_strip(rows, Rows{large + first, ld}, least(kRun, depth - first), packed + column * depth + first * width,
+                         width, column, least(kStrip, columns - column), finish_run(first));
+      }
+    }
+  }
+}
+
+/** Packs item number `item` of all branches' A. */
+void pack_a(const BranchPanels& panels, const LoraBranch* branches, int64_t K, bool down, int64_t item) {
+  const int32_t n = branch_of(panels, item);
+  const float* a = static_cast<const float*>(branches[n].a);
+  if (down) {
+    pack_transposed(item, a, branches[n].lda, K, branches[n].rank, panels.floats[n]);
+  } else {
+    pack_straight(item, a, branches[n].lda, branches[n].rank, K, panels.floats[n]);
+  }
+}
+
+void forward(const LinearForward& c) {
+  const int64_t N = c.linear->N, K = c.linear->K;
+  const float* x = static_cast<const float*>(c.x);
+  WorkspacePieces pieces(c.workspace);
+  const LoraDown down{c.M, K, x, c.ldx, c.branches, c.branch_count, nullptr};
+  int64_t ranks = 0;
+  for (int32_t n = 0; n < c.branch_count; ++n) ranks += round_up(c.branches[n].rank, kWidestVector);
+  const BranchPanels a = carve_panels(pieces.floats(K, ranks), c.branches, c.branch_count, K, true);
+  BranchPanels b;
+  for (int32_t n = 0; n < c.branch_count; ++n) {
+    b.floats[n] = pieces.floats(round_up(c.branches[n].columns, kWidestVector), c.branches[n].rank);
+    b.of[n] = {b.floats[n], c.branches[n].rank, c.branches[n].columns};
+    b.items += pack_items(c.branches[n].rank, c.branches[n].columns);
+  }
+  const auto pack = [&](int64_t item) {
+    if (item < a.items) return pack_a(a, c.branches, K, true, item);
+    item -= a.items;
+    const int32_t n = branch_of(b, item);
+    const LoraBranch& branch = c.branches[n];
+    pack_transposed(item, static_cast<const float*>(branch.b), branch.ldb, branch.rank, branch.columns, b.floats[n]);
+  };
+  const int64_t rows_of_item = item_rows(c.M);
+  const auto block = [&](int64_t item) {
+    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+    for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
+      down_rows(down, a, row, least(kRowGroup, begin + rows - row));
+    }
+    float* y = static_cast<float*>(c.y) + begin * c.ldy;
+    times_packed(rows, x + begin * c.ldx, c.ldx, c.linear->forward, K, N, [&](int64_t first) {
+      return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
+    });
+    for (int32_t n = 0; n < c.branch_count; ++n) {
+      const LoraBranch& branch = c.branches[n];
+      const float* s = static_cast<const float*>(branch.s) + begin * branch.lds;
+      for (int64_t first = 0; first < branch.rank; first += kDepth) {
+        times_panels(rows, Rows{s + first, branch.lds}, first, least(kDepth, branch.rank - first), b.of[n], 0, branch.columns,
+                     AddTo{y + branch.first_column, c.ldy, true});
+      }
+    }
+  };
+  run_phases(operations(c.M, N, K), phase(a.items + b.items, pack), phase((c.M + rows_of_item - 1) / rows_of_item, block));
+}
+
+void grad_input(const LinearGradInput& c) {
+  const int64_t N = c.linear->N, K = c.linear->K;
+  const float* dy = static_cast<const float*>(c.dy);
+  float* all_dx = static_cast<float*>(c.dx);
+  const LoraGradInput rest{c.M, K, c.branches, c.branch_count, all_dx, c.lddx, true, nullptr};
+  const BranchPanels a = carve_panels(c.workspace, c.branches, c.branch_count, K, false);
+  const auto pack = [&](int64_t item) { pack_a(a, c.branches, K, false, item); };
+  const int64_t rows_of_item = item_rows(c.M);
+  const auto block = [&](int64_t item) {
+    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+    float* dx = all_dx + begin * c.lddx;
+    times_packed(rows, dy + begin * c.lddy, c.lddy, c.linear->backward, N, K, [&](int64_t first) {
+      return AddTo{dx, c.lddx, first > 0};
+    });
+    for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
+      grad_input_rows(rest, a, row, least(kRowGroup, begin + rows - row));
+    }
+  };
+  run_phases(operations(c.M, N, K), phase(a.items, pack), phase((c.M + rows_of_item - 1) / rows_of_item, block));
+}
+
+}  // namespace
+
+extern const LinearKernels linear_kernels;
+const LinearKernels linear_kernels = {forward, grad_input};
+
+}  // namespace PRUNEPEFT_ISA
+}  // namespace prunepeft

@@ -1,0 +1,127 @@
+// Which kernel a fused linear takes on which device.
+//
+// The device's properties decide. A device is known by its compute capability and by what it has, never by its name. Every path
+// gives results within the same tolerance; the two tiles of sm_80 give the same bits, and so do the path by warpgroups and its
+// clusters.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "linear/cuda/path.h"
+
+namespace prunepeft::cuda {
+/** Properties of a device, as the CUDA runtime gives them. */
+struct DeviceTraits {
+  int compute_major = 0;
+  int multiprocessors = 0;
+  /** Most that one block may ask for. */
+  int64_t shared_bytes_per_block = 0;
+  int64_t l2_bytes = 0;
+  int compute_minor = 0;
+};
+
+enum class LinearDirection { kForward, kGradInput };
+
+struct LinearShape {
+  int64_t M;
+  /** Columns of the result and length of the inner product: N and K forward, K and N for dX. */
+  int64_t columns;
+  int64_t inner;
+  int64_t element_bytes;
+  /** Whether the copy engine of compute capability 9.0 can bring all operands (linear_warpgroup.h). */
+  bool copied_in_bulk = false;
+  LinearDirection direction = LinearDirection::kForward;
+  /** Whether blocks by warpgroups may work in clusters. */
+  bool in_clusters = true;
+};
+
+struct LinearChoice {
+  LinearPath path;
+  /** Row tiles that are worked on together, see order.h. */
+  int64_t group_rows;
+};
+
+/** Rows and columns of a path's tile. */
+struct TileSize {
+  int64_t rows;
+  int64_t columns;
+};
+constexpr bool is_by_warpgroups(LinearPath path) {
+  return path == LinearPath::kWarpgroup || path == LinearPath::kWarpgroupClusters;
+}
+constexpr TileSize tile_size(LinearPath path, int64_t element_bytes) {
+  if (is_by_warpgroups(path)) return {128, 256};
+  return path == LinearPath::kSmallTile ? TileSize{64, 64} : TileSize{128, element_bytes == 2 ? 128 : 64};
+}
+
+constexpr int64_t tile_count(const LinearShape& shape, const TileSize& tile) {
+  return (shape.M + tile.rows - 1) / tile.rows * ((shape.columns + tile.columns - 1) / tile.columns);
+}
+
+/** Shared memory that a block of linear_warpgroup.cuh is taken to need, its barriers included. */
+constexpr int64_t kWarpgroupSharedBytes = 212 * 1024;
+
+/** Up to so many rows the forward product by warpgroups is two launches, since S is then made without shares of K. */
+constexpr int64_t kMostRowsInTwoLaunches = 4096;
+
+/** Only compute capability 9.0 has warpgroups' products in this form: what comes after it has others. */
+inline bool has_warpgroup_path(const DeviceTraits& device, const LinearShape& shape) {
+  return device.compute_major == 9 && device.shared_bytes_per_block >= kWarpgroupSharedBytes && shape.copied_in_bulk;
+}
+
+/** Blocks of a cluster, side by side along the rows: linear_warpgroup.cuh. */
+constexpr int64_t kClusterBlocks = 2;
+
+inline bool has_cluster_path(const DeviceTraits& device, const LinearShape& shape) {
+  return has_warpgroup_path(device, shape) && device.multiprocessors >= kClusterBlocks && shape.in_clusters;
+}
+
+/**
+ * Whether clusters are expected to win: they read a third less, which is taken to be an eighth of the time, but the row tiles
+ * of a cluster go together, so that where they are odd in number the last has one without rows. Times are in rounds of tiles
+ * over all multiprocessors; a single row of tiles has none to share with.
+ */
+inline bool clusters_pay(const DeviceTraits& device, const LinearShape& shape) {
+  const auto divide_up = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  const TileSize tile = tile_size(LinearPath::kWarpgroupClusters, shape.element_bytes);
+  const int64_t row_tiles = divide_up(shape.M, tile.rows), column_tiles = divide_up(shape.columns, tile.columns);
+  const int64_t alone = divide_up(row_tiles * column_tiles, device.multiprocessors);
+  const int64_t side_by_side =
+      divide_up(divide_up(row_tiles, kClusterBlocks) * column_tiles, device.multiprocessors / kClusterBlocks);
+  return row_tiles > 1 && 8 * side_by_side <= 9 * alone;
+}
+
+/** Whether a call can take the path at all. */
+inline bool has_path(const DeviceTraits& device, const LinearShape& shape, LinearPath path) {
+  if (path == LinearPath::kWarpgroupClusters) return has_cluster_path(device, shape);
+  return path != LinearPath::kWarpgroup || has_warpgroup_path(device, shape);
+}
+
+/**
+ * The path by warpgroups where its tiles give three of four multiprocessors work: mma.sync reaches some 0.6 of the rate of
+ * wgmma, so that with less the paths of sm_80, whose tiles are smaller, can be level. Of those, the large tile reads half as
+ * much for each product as the small one, so it wins unless it leaves multiprocessors without work.
+ */
+inline LinearPath default_path(const DeviceTraits& device, const LinearShape& shape) {
+  if (has_warpgroup_path(device, shape) &&
+      4 * tile_count(shape, tile_size(LinearPath::kWarpgroup, shape.element_bytes)) >= 3 * int64_t{device.multiprocessors})
+    return has_cluster_path(device, shape) && clusters_pay(device, shape) ? LinearPath::kWarpgroupClusters
+                                                                          : LinearPath::kWarpgroup;
+  const int64_t tiles = tile_count(shape, tile_size(LinearPath::kLargeTile, shape.element_bytes));
+  return tiles >= device.multiprocessors ? LinearPath::kLargeTile : LinearPath::kSmallTile;
+}
+
+/** As many row tiles as have column tiles beside them at once, while a group's rows of x fill at most half of the L2 cache. */
+inline int64_t default_group_rows(const DeviceTraits& device, const LinearShape& shape, const TileSize& tile) {
+  int64_t square = 1;
+  while (square * square < device.multiprocessors) square++;
+  const int64_t fitting = device.l2_bytes / 2 / (tile.rows * shape.inner * shape.element_bytes);
+  return std::max<int64_t>(std::min(square, fitting), 1);
+}
+
+inline LinearChoice choose_linear(const DeviceTraits& device, const LinearShape& shape) {
+  const LinearPath path = default_path(device, shape);
+  return {path, default_group_rows(device, shape, tile_size(path, shape.element_bytes))};
+}
+}  // namespace prunepeft::cuda

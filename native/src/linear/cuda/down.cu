@@ -1,0 +1,35 @@
+// Launches of the down product.
+#include "linear/cuda/down.cuh"
+
+#include "linear/cuda/down_call.cuh"
+#include "linear/cuda/skinny.h"
+
+namespace prunepeft::cuda {
+namespace {
+template <class T>
+cudaError_t launch_down(const DownCall& call, float* slots, cudaStream_t stream) {
+  const Split columns = slots == nullptr ? split(call.K, Down::kColumns, 1) : split_columns(call.M, call.K);
+  const bool direct = columns.shares == 1;
+  const DownArguments<T> arguments = down_arguments<T>(call, columns, slots);
+  const dim3 grid(static_cast<unsigned>(gpu::divide_up(call.M, Down::kRows)), static_cast<unsigned>(columns.shares),
+                  static_cast<unsigned>(call.stack.chunks()));
+  const size_t shared = Down::shared_bytes<T>(call.stack.chunk_tiles(), call.dropout.threshold != 0);
+  const cudaError_t error = gpu::launch(down<T>, grid, Down::kThreads, shared, stream, arguments);
+  if (error != cudaSuccess || direct) return error;
+  const FinishRowsArguments<T> finish = {
+      slots, static_cast<int>(columns.shares), call.M, call.stack, arguments.bias, nullptr, 0, PP_IDENTITY};
+  return gpu::launch(finish_rows<T>, blocks_for(call.M * call.stack.columns), kFinishThreads, 0, stream, finish);
+}
+
+}  // namespace
+
+int64_t down_slots(int64_t M, int64_t K, int64_t columns) {
+  if (M == 0) return 0;
+  const int64_t shares = split_columns(M, K).shares;
+  return shares == 1 ? 0 : shares * M * columns;
+}
+
+cudaError_t run_down(const DownCall& call, float* slots, cudaStream_t stream) {
+  return dispatch(call.dtype, [&](auto element) { return launch_down<decltype(element)>(call, slots, stream); });
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,52 @@
+// Second stage of row products: partial sums in slots are added in the order of their index, and what depends on the whole sum
+// (scale, bias, activation, rounding) is done then.
+//
+// Tiling: a thread an output element, neighbours side by side in the slots. Limit: the bytes of the slots, from L2.
+#pragma once
+
+#include "linear/cuda/stack.cuh"
+#include "linear/cuda/tile.cuh"
+
+namespace prunepeft::cuda {
+constexpr int kFinishThreads = 256;
+
+GPU_INLINE float add_slots(const float* slots, int count, int64_t stride) {
+  float sum = 0;
+  for (int i = 0; i < count; i++) sum += slots[i * stride];
+  return sum;
+}
+
+template <class T, class S = Stack>
+struct FinishRowsArguments {
+  const float* slots;  // [count, M, stack.columns]
+  int count;
+  int64_t M;
+  S stack;        // s, rank, scale
+  const T* bias;  // [stack.columns], or null
+  const T* z;     // where the sum is a gradient by σ(z): z [M,stack.columns], so that σ'(z) enters; or null
+  int64_t ldz;
+  pp_activation activation;
+};
+
+/** Element i of the M x stack.columns sums. */
+template <class T, class S>
+GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, int64_t i) {
+  const int columns = arguments.stack.columns;
+  const int64_t m = i / columns;
+  const int column = static_cast<int>(i % columns);
+  const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
+  float v = add_slots(arguments.slots + i, arguments.count, arguments.M * columns) * branch.scale;
+  if (arguments.bias != nullptr) v += gpu::to_float(arguments.bias[column]);
+  if (arguments.z != nullptr)
+    v *= activation_slope(arguments.activation, gpu::to_float(arguments.z[m * arguments.ldz + column]));
+  static_cast<T*>(branch.s)[m * branch.lds + column - branch.first_column] = gpu::from_float<T>(v);
+}
+
+// CUDA kernels
+
+template <class T>
+__global__ void __launch_bounds__(kFinishThreads) finish_rows(const __grid_constant__ FinishRowsArguments<T> arguments) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
+  if (i < arguments.M * arguments.stack.columns) finish_row_element(arguments, i);
+}
+}  // namespace prunepeft::cuda

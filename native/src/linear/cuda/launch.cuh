@@ -1,0 +1,45 @@
+// What the launchers of the skinny products share: shares of a dimension, and which operands allow 16-byte access.
+#pragma once
+
+#include <algorithm>
+
+#include "linear/cuda/finish.cuh"
+#include "linear/cuda/skinny.h"
+#include "linear/cuda/tile.cuh"
+
+namespace prunepeft::cuda {
+/** A dimension in equal shares, each a multiple of the tile. */
+struct Split {
+  int64_t shares;
+  int64_t length;
+};
+
+inline Split split(int64_t length, int64_t tile, int64_t most_shares) {
+  const int64_t share = gpu::round_up(gpu::divide_up(length, std::max<int64_t>(most_shares, 1)), tile);
+  return {gpu::divide_up(length, share), share};
+}
+
+inline dim3 blocks_for(int64_t elements) {
+  return dim3(static_cast<unsigned>(gpu::divide_up(elements, kFinishThreads)));
+}
+
+/** Whether all A's of a stack have aligned rows. */
+template <class T>
+bool a_aligned(const Stack& stack) {
+  return std::all_of(stack.branches, stack.branches + stack.count,
+                     [](const Branch& branch) { return gpu::rows_aligned<T>(branch.a, branch.lda); });
+}
+
+/** Whether all S's of a stack have aligned rows. */
+template <class T>
+bool s_aligned(const Stack& stack) {
+  return std::all_of(stack.branches, stack.branches + stack.count,
+                     [](const Branch& branch) { return gpu::rows_aligned<T>(branch.s, branch.lds); });
+}
+
+template <class T>
+Source<T> source(const void* data, int64_t ld, int64_t rows, int64_t columns) {
+  return {static_cast<const T*>(data), ld, rows, columns, gpu::rows_aligned<T>(data, ld)};
+}
+
+}  // namespace prunepeft::cuda

@@ -1,0 +1,214 @@
+// Launches of the fused linear.
+#include "linear/cuda/linear_cuda.h"
+
+#include "core/dropout.h"
+#include "linear/cuda/branch_stack.h"
+#include "linear/cuda/choice.h"
+#include "linear/cuda/linear.cuh"
+#include "linear/cuda/linear_warpgroup.h"
+#include "linear/plan.h"
+#include "linear/cuda/down_call.cuh"
+
+namespace prunepeft::cuda {
+namespace {
+cudaError_t read_traits(int device, DeviceTraits* traits) {
+  const auto read = [device](cudaDeviceAttr attribute, auto* value) {
+    int number = 0;
+    const cudaError_t error = cudaDeviceGetAttribute(&number, attribute, device);
+    *value = number;
+    return error;
+  };
+  cudaError_t error = read(cudaDevAttrComputeCapabilityMajor, &traits->compute_major);
+  if (error == cudaSuccess) error = read(cudaDevAttrComputeCapabilityMinor, &traits->compute_minor);
+  if (error == cudaSuccess) error = read(cudaDevAttrMultiProcessorCount, &traits->multiprocessors);
+  if (error == cudaSuccess) error = read(cudaDevAttrMaxSharedMemoryPerBlockOptin, &traits->shared_bytes_per_block);
+  if (error == cudaSuccess) error = read(cudaDevAttrL2CacheSize, &traits->l2_bytes);
+  return error;
+}
+
+/** Either direction of a linear. */
+struct ProductCall {
+  const pp_linear& linear;
+  const pp_matrix& left;
+  const LoraBranch* branches;
+  int32_t branch_count;
+  const pp_matrix& out;
+  cudaStream_t stream;
+  DropoutSpec dropout = make_spec(branch_count > 0 ? branches[0].dropout : nullptr);
+};
+
+template <class T>
+LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
+  const pp_linear& linear = call.linear;
+  LinearArguments<T> arguments = {};
+  arguments.columns = forward ? linear.N : linear.K;
+  arguments.left = source<T>(call.left.data, call.left.ld, call.left.rows, call.left.cols);
+  arguments.right = source<T>(linear.w, linear.ldw, linear.N, linear.K);
+  arguments.bias = forward ? static_cast<const T*>(linear.bias) : nullptr;
+  arguments.out = static_cast<T*>(call.out.data);
+  arguments.ldout = call.out.ld;
+  arguments.out_aligned = gpu::rows_aligned<T>(call.out.data, call.out.ld);
+  arguments.dropout = call.dropout;
+  for (int32_t i = 0; i < call.branch_count; i++) {
+    const LoraBranch& branch = call.branches[i];
+    RankSlab& slab = arguments.slabs[arguments.slab_count++];
+    slab.left = branch.s;
+    slab.ld_left = branch.lds;
+    slab.right = forward ? branch.b : branch.a;
+    slab.ld_right = forward ? branch.ldb : branch.lda;
+    slab.rank = branch.rank;
+    slab.first_column = forward ? branch.first_column : 0;
+    slab.columns = forward ? branch.columns : linear.K;
+    slab.module = branch.module;
+    slab.left_aligned = gpu::rows_aligned<T>(slab.left, slab.ld_left);
+    slab.right_aligned = gpu::rows_aligned<T>(slab.right, slab.ld_right);
+  }
+  return arguments;
+}
+
+template <class Tile, class T>
+LinearOrder tile_order(const LinearArguments<T>& arguments, int64_t group_rows) {
+  LinearOrder order = {};
+  order.row_tiles = gpu::divide_up(arguments.left.rows, Tile::kRows);
+  order.column_tiles = gpu::divide_up(arguments.columns, Tile::kColumns);
+  order.group_rows = group_rows;
+  order.s_blocks_per_tile = Tile::kRows / Down::kRows;
+  return order;
+}
+
+struct Choice {
+  LinearPath path;
+  int64_t group_rows;
+  int multiprocessors;
+};
+
+/** What suits the device and the shape, or the path that a test has forced. */
+template <class T>
+cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward, Choice* choice) {
+  DeviceTraits traits;
+  const cudaError_t error = read_traits(device, &traits);
+  if (error != cudaSuccess) return error;
+  const int forced = pp_internal_forced_linear_path();
+  const LinearShape shape = {arguments.left.rows,
+                             arguments.columns,
+                             arguments.left.columns,
+                             int64_t{sizeof(T)},
+                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward),
+                             forward ? LinearDirection::kForward : LinearDirection::kGradInput,
+                             forced != kChosenWithoutClusters};
+  const LinearChoice chosen = choose_linear(traits, shape);
+  *choice = {chosen.path, chosen.group_rows, traits.multiprocessors};
+  if (forced < 0) return cudaSuccess;
+  choice->path = static_cast<LinearPath>(forced);
+  choice->group_rows = default_group_rows(traits, shape, tile_size(choice->path, shape.element_bytes));
+  return has_path(traits, shape, choice->path) ? cudaSuccess : cudaErrorNotSupported;
+}
+
+dim3 work_blocks(const LinearOrder& order) {
+  return dim3(static_cast<unsigned>(linear_works(order)));
+}
+
+int64_t counter_count(int64_t M) {
+  return 1 + gpu::divide_up(M, Down::kRows);
+}
+
+template <class T>
+cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counters, float* slots) {
+  LinearForwardArguments<T> arguments = {};
+  arguments.product = product_arguments<T>(call, true);
+  Choice choice;
+  cudaError_t error = choose(device, arguments.product, true, &choice);
+  if (error != cudaSuccess) return error;
+  const int64_t M = call.left.rows, K = call.left.cols;
+  const Stack stack = make_stack(call.branches, call.branch_count, call.dropout.keep_scale, true);
+  const DownCall down = {call.linear.dtype, M, K, call.left.data, call.left.ld, stack, call.dropout, nullptr};
+  if (is_by_warpgroups(choice.path)) {
+    if (call.branch_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
+    if (error != cudaSuccess) return error;
+    arguments.product.order.group_rows = choice.group_rows;
+    return run_linear_forward_warpgroup(arguments.product, choice.path == LinearPath::kWarpgroupClusters,
+                                        choice.multiprocessors, call.stream);
+  }
+  size_t shared = 0;
+  if (call.branch_count > 0) {
+    const Split columns = split_columns(M, K);
+    arguments.down = down_arguments<T>(down, columns, slots);
+    arguments.finish = {slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY};
+    arguments.counters = counters;
+    shared = Down::shared_bytes<T>(stack.chunk_tiles(), call.dropout.threshold != 0);
+    error = cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(M)) * sizeof(unsigned), call.stream);
+    if (error != cudaSuccess) return error;
+  }
+  const auto launch = [&](auto tile) {
+    using Tile = decltype(tile);
+    LinearOrder& order = arguments.product.order;
+    order = tile_order<Tile>(arguments.product, choice.group_rows);
+    if (call.branch_count > 0) {
+      order.s_row_blocks = gpu::divide_up(M, Down::kRows);
+      order.s_parts = arguments.finish.count * stack.chunks();
+    }
+    return gpu::launch(linear_forward_kernel<T, Tile>, work_blocks(order), Tile::kThreads,
+                       std::max(shared, LinearRing<T, Tile, Inner::kAlongRow>::kBytes), call.stream, arguments);
+  };
+  return choice.path == LinearPath::kLargeTile ? launch(LargeTile<T>{}) : launch(SmallTile<T>{});
+}
+
+template <class Tile, bool kMasked, class T>
+cudaError_t launch_grad_input_tile(LinearArguments<T>& arguments, int64_t group_rows, cudaStream_t stream) {
+  using Ring = LinearRing<T, Tile, Inner::kAlongColumn>;
+  arguments.order = tile_order<Tile>(arguments, group_rows);
+  return gpu::launch(linear_grad_input_kernel<T, Tile, kMasked>, work_blocks(arguments.order), Tile::kThreads,
+                     Ring::kBytes + (kMasked ? Ring::kMaskBytes : 0), stream, arguments);
+}
+
+template <class T>
+cudaError_t launch_grad_input(const ProductCall& call, int device) {
+  LinearArguments<T> arguments = product_arguments<T>(call, false);
+  Choice choice;
+  const cudaError_t error = choose(device, arguments, false, &choice);
+  if (error != cudaSuccess) return error;
+  if (is_by_warpgroups(choice.path)) {
+    arguments.order.group_rows = choice.group_rows;
+    return run_linear_grad_input_warpgroup(arguments, choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors,
+                                           call.stream);
+  }
+  const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.branch_count > 0;
+  const auto run =
+      large ? (masked ? launch_grad_input_tile<LargeMaskedTile<T>, true, T> : launch_grad_input_tile<LargeTile<T>, false, T>)
+            : (masked ? launch_grad_input_tile<SmallTile<T>, true, T> : launch_grad_input_tile<SmallTile<T>, false, T>);
+  return run(arguments, choice.group_rows, call.stream);
+}
+}  // namespace
+
+size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t count) {
+  if (count == 0) return 0;
+  Workspace workspace(nullptr);
+  workspace.take<unsigned>(counter_count(M));
+  workspace.take<float>(down_slots(M, linear.K, make_stack(branches, count, 1.0f, true).columns));
+  return workspace.bytes();
+}
+
+pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraBranch* branches,
+                         int32_t count, const pp_matrix& y, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const ProductCall call = {linear, x, branches, count, y, stream_of(device)};
+  Workspace parts(workspace);
+  unsigned* counters = count > 0 ? parts.take<unsigned>(counter_count(x.rows)) : nullptr;
+  float* slots = count > 0 ? parts.take<float>(0) : nullptr;
+  return to_status(
+      dispatch(linear.dtype,
+               [&](auto element) { return launch_forward<decltype(element)>(call, device.index, counters, slots); }),
+      "pp_linear_forward");
+}
+
+pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraBranch* branches,
+                            int32_t count, const pp_matrix& dx) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const ProductCall call = {linear, dy, branches, count, dx, stream_of(device)};
+  return to_status(
+      dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index); }),
+      "pp_linear_grad_input");
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,99 @@
+// LoRA on CUDA: each function is one skinny product.
+#include "linear/cuda/lora_cuda.h"
+
+#include "core/dropout.h"
+#include "cuda/device.h"
+#include "linear/cuda/branch_stack.h"
+
+namespace prunepeft::cuda {
+namespace {
+/** S [M,r] and B [N,r] in the place of a product's operands. */
+Branch up_branch(const LoraBranch& from) {
+  Branch branch = {};
+  branch.a = from.b;
+  branch.lda = from.ldb;
+  branch.s = from.s;
+  branch.lds = from.lds;
+  branch.gradient = from.db;
+  branch.ldg = from.lddb;
+  branch.scale = 1;
+  branch.rank = static_cast<int32_t>(from.rank);
+  return branch;
+}
+}  // namespace
+
+size_t lora_down_workspace(const pp_matrix& x, int64_t ranks) {
+  Workspace workspace(nullptr);
+  workspace.take<float>(down_slots(x.rows, x.cols, ranks));
+  return workspace.bytes();
+}
+
+pp_status lora_down(const pp_device& device, const pp_matrix& x, const LoraBranch* branches, int32_t count, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  const DropoutSpec dropout = make_spec(branches[0].dropout);
+  const Stack stack = make_stack(branches, count, dropout.keep_scale, true);
+  float* slots = Workspace(workspace).take<float>(down_slots(x.rows, x.cols, stack.columns));
+  const DownCall call = {x.dtype, x.rows, x.cols, x.data, x.ld, stack, dropout, nullptr};
+  return to_status(run_down(call, slots, stream_of(device)), "pp_lora_down");
+}
+
+pp_status lora_up(const pp_device& device, const LoraBranch& branch, const pp_matrix& y, bool accumulate) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  UpCall call = up_call(y, accumulate);
+  call.stack.add(up_branch(branch));
+  return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_up");
+}
+
+size_t lora_grad_up_workspace(const pp_matrix& dy, int64_t rank) {
+  Workspace workspace(nullptr);
+  workspace.take<float>(grad_column_slots(dy.dtype, dy.rows, dy.cols, rank));
+  workspace.take<float>(grad_row_slots(dy.rows, dy.cols, rank));
+  return workspace.bytes();
+}
+
+pp_status lora_grad_up(const pp_device& device, const pp_matrix& dy, const LoraBranch& branch, bool accumulate,
+                       void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  GradCall call = grad_call(dy, accumulate);
+  call.stack.add(up_branch(branch));
+  call.rows = branch.ds;
+  call.ldrows = branch.ldds;
+  call.row_scale = branch.scale;
+  Workspace space(workspace);
+  float* column_slots = space.take<float>(grad_column_slots(dy.dtype, dy.rows, dy.cols, branch.rank));
+  float* row_slots = space.take<float>(grad_row_slots(dy.rows, dy.cols, branch.rank));
+  return to_status(run_grad(call, column_slots, row_slots, stream_of(device)), "pp_lora_grad_up");
+}
+
+size_t lora_grad_down_workspace(const pp_matrix& x, int64_t ranks) {
+  Workspace workspace(nullptr);
+  workspace.take<float>(grad_column_slots(x.dtype, x.rows, x.cols, ranks));
+  return workspace.bytes();
+}
+
+pp_status lora_grad_down(const pp_device& device, const pp_matrix& x, const LoraBranch* branches, int32_t count,
+                         bool accumulate, void* workspace) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  GradCall call = grad_call(x, accumulate);
+  call.dropout = make_spec(branches[0].dropout);
+  call.stack = make_stack(branches, count, call.dropout.keep_scale, false);
+  call.rank_major = true;
+  float* slots = Workspace(workspace).take<float>(grad_column_slots(x.dtype, x.rows, x.cols, call.stack.columns));
+  return to_status(run_grad(call, slots, nullptr, stream_of(device)), "pp_lora_grad_down");
+}
+
+pp_status lora_grad_input(const pp_device& device, const LoraBranch* branches, int32_t count, const pp_matrix& dx,
+                          bool accumulate) {
+  const CurrentDevice current(device);
+  if (current.status() != PP_OK) return current.status();
+  UpCall call = up_call(dx, accumulate);
+  call.stack = make_stack(branches, count, 1.0f, false);
+  call.rank_major = true;
+  call.dropout = make_spec(branches[0].dropout);
+  return to_status(run_up(call, nullptr, stream_of(device)), "pp_lora_grad_input");
+}
+}  // namespace prunepeft::cuda

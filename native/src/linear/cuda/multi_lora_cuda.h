@@ -1,0 +1,40 @@
+// LoRA of modules on different rows, as one launch for all. Arguments have been checked.
+#pragma once
+
+#include "linear/branch.h"
+
+namespace prunepeft::cuda {
+/** Segments of a call are at most as many. */
+constexpr int32_t kMostSegments = 32;
+
+/**
+ * Rows of a batch that go through a module. Segments with the same `adapter` are one module: their gradients are those of the
+ * calls one after the other.
+ */
+struct LoraSegment {
+  int64_t first_row;
+  int64_t rows;
+  int32_t adapter;
+  LoraBranch branch;
+};
+
+/**
+ * 1 to kMostSegments, in rising order of rows, none overlapping; numbers of adapters are less than kMostSegments. Branches
+ * begin at the batch's first row, and S of all lie in one matrix, as do dS.
+ */
+struct MultiLora {
+  LoraSegment segments[kMostSegments];
+  int32_t count;
+};
+
+size_t multi_lora_down_workspace(const pp_matrix& x, const MultiLora& multi);
+pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, void* workspace);
+pp_status multi_lora_up(const pp_device& device, const MultiLora& multi, const pp_matrix& y);
+size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const MultiLora& multi);
+pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const MultiLora& multi, bool accumulate,
+                             void* workspace);
+size_t multi_lora_grad_down_workspace(const pp_matrix& x, const MultiLora& multi);
+pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, bool accumulate,
+                               void* workspace);
+pp_status multi_lora_grad_input(const pp_device& device, const MultiLora& multi, const pp_matrix& dx);
+}  // namespace prunepeft::cuda

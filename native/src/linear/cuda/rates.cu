@@ -1,0 +1,28 @@
+#include "linear/cuda/rates.h"
+
+#include "cuda/device.h"
+
+namespace prunepeft::cuda {
+pp_status read_rates(int32_t device_index, DeviceRates* rates) {
+  constexpr double kKilohertzPerMegahertz = 1e3, kBitsPerByte = 8, kTransfersAClock = 2;
+  int kilohertz = 0, memory_kilohertz = 0, bus_bits = 0, shared_bytes = 0;
+  const struct {
+    cudaDeviceAttr attribute;
+    int* value;
+  } wanted[] = {{cudaDevAttrComputeCapabilityMajor, &rates->compute_major},
+                {cudaDevAttrComputeCapabilityMinor, &rates->compute_minor},
+                {cudaDevAttrMultiProcessorCount, &rates->multiprocessors},
+                {cudaDevAttrClockRate, &kilohertz},
+                {cudaDevAttrMemoryClockRate, &memory_kilohertz},
+                {cudaDevAttrGlobalMemoryBusWidth, &bus_bits},
+                {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared_bytes}};
+  for (const auto& [attribute, value] : wanted) {
+    const cudaError_t error = cudaDeviceGetAttribute(value, attribute, device_index);
+    if (error != cudaSuccess) return to_status(error, "reading a device's properties");
+  }
+  rates->megahertz = kilohertz / kKilohertzPerMegahertz;
+  rates->memory_bytes = kTransfersAClock * memory_kilohertz / kKilohertzPerMegahertz * bus_bits / kBitsPerByte;
+  rates->shared_bytes_per_block = shared_bytes;
+  return PP_OK;
+}
+}  // namespace prunepeft::cuda

@@ -1,0 +1,9 @@
+// A CUDA device's properties, for the choice of a path.
+#pragma once
+
+#include "linear/cuda/path_choice.h"
+
+namespace prunepeft::cuda {
+/** Asks the driver, which asks the device for its clocks: a matter of milliseconds. */
+pp_status read_rates(int32_t device_index, DeviceRates* rates);
+}  // namespace prunepeft::cuda

@@ -1,0 +1,62 @@
+// The door of pp_linear_choose_paths.
+#include "prunepeft/linear.h"
+
+#include <map>
+#include <mutex>
+
+#include "core/arguments.h"
+#include "cuda/availability.h"
+#include "linear/cuda/rates.h"
+
+namespace prunepeft {
+namespace {
+/** Of a CUDA device, asked for once. */
+pp_status known_rates(int32_t device_index, cuda::DeviceRates* rates) {
+  static std::mutex mutex;
+  static std::map<int32_t, cuda::DeviceRates> known;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = known.find(device_index);
+  if (found != known.end()) {
+    *rates = found->second;
+    return PP_OK;
+  }
+  pp_status status = PP_NO_DEVICE;
+  if constexpr (kCuda) status = cuda::read_rates(device_index, rates);
+  if (status == PP_OK) known[device_index] = *rates;
+  return status;
+}
+
+}  // namespace
+}  // namespace prunepeft
+
+using namespace prunepeft;
+
+pp_status pp_linear_choose_paths(const pp_device* device, const pp_linear_shape* shape, pp_linear_path* forward,
+                                 pp_linear_path* backward) {
+  Arguments arguments;
+  arguments.not_null("shape", shape);
+  if (arguments.failed()) return arguments.status();
+  arguments.target(device, shape->dtype);
+  arguments.at_least("shape->M", shape->M, 0);
+  arguments.at_least("shape->K", shape->K, 1);
+  arguments.at_least("shape->N", shape->N, 1);
+  arguments.at_least("shape->ranks", shape->ranks, 0);
+  arguments.not_null("forward", forward);
+  arguments.not_null("backward", backward);
+  if (arguments.failed()) return arguments.status();
+  const pp_status supported = check_trainable(device, shape->dtype);
+  if (supported != PP_OK) return supported;
+  cuda::LinearPaths paths = {PP_FUSED, PP_FUSED};
+  if constexpr (kCuda) {
+    if (is_cuda(device)) {
+      cuda::DeviceRates rates;
+      const pp_status status = known_rates(device->index, &rates);
+      if (status != PP_OK) return status;
+      paths = cuda::choose_paths(rates, {shape->M, shape->K, shape->N, shape->ranks,
+                                         static_cast<int64_t>(pp_dtype_size(shape->dtype)), shape->dropout != 0});
+    }
+  }
+  *forward = paths.forward;
+  *backward = paths.backward;
+  return PP_OK;
+}

@@ -1,9 +1,0 @@
-// A CUDA device's properties, for the choice of a path. SPDX-License-Identifier: Apache-2.0
-#pragma once
-
-#include "lora_path/choice.h"
-
-namespace prunepeft::cuda {
-/** Asks the driver, which asks the device for its clocks: a matter of milliseconds. */
-pp_status read_rates(int32_t device_index, DeviceRates* rates);
-}  // namespace prunepeft::cuda

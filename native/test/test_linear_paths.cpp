@@ -1,0 +1,169 @@
+// Which path a LoRA linear takes: rules of the host, with devices that are made up, and what the call says where there is none.
+#include <cmath>
+
+#include "check.h"
+#include "linear/cuda/path_choice.h"
+
+namespace {
+
+using namespace prunepeft::cuda;
+
+constexpr pp_linear_path kPaths[] = {PP_SPLIT, PP_FUSED};
+
+/** Large, of the compute capability, with a product rate and a bandwidth in the proportion of the real ones. */
+DeviceRates device_of(int major, int minor, double bytes_a_clock) {
+  const DeviceRates device = {major, minor, 100, 1500, bytes_a_clock * 100 * 1500, 227 * 1024};
+  return device;
+}
+
+LoraShape random_shape() {
+  return {check::pick(1, 20000), check::pick(8, 9000),  check::pick(8, 9000),
+          check::pick(1, 160),   2 * check::pick(1, 2), check::pick(0, 1) == 1};
+}
+
+DeviceRates random_device() {
+  const int majors[] = {8, 8, 9, 10, 12, 17};
+  return {majors[check::pick(0, 5)],
+          static_cast<int>(check::pick(0, 9)),
+          static_cast<int>(check::pick(1, 300)),
+          static_cast<double>(check::pick(500, 3000)),
+          1e5 * static_cast<double>(check::pick(0, 90)),
+          check::pick(99, 227) * 1024};
+}
+
+Costs costs_of(const LoraShape& shape) {
+  return {static_cast<double>(shape.M),
+          static_cast<double>(shape.K),
+          static_cast<double>(shape.N),
+          static_cast<double>(shape.rank),
+          static_cast<double>(shape.element_bytes),
+          shape.dropout};
+}
+
+TEST(no_path_is_predicted_to_be_faster_than_the_chosen) {
+  for (int turn = 0; turn < 2000; ++turn) {
+    const DeviceRates device = random_device();
+    const LoraShape shape = random_shape();
+    const Ceilings ceilings = assumed_ceilings(device, shape.element_bytes);
+    const LinearPaths chosen = choose_paths(device, shape);
+    const LinearPath there = fused_kernel(device, shape, LinearDirection::kForward);
+    const LinearPath back = fused_kernel(device, shape, LinearDirection::kGradInput);
+    const double forward = predict_forward(ceilings, costs_of(shape), chosen.forward, there);
+    const double backward = predict_backward(ceilings, costs_of(shape), chosen.backward, back);
+    CHECK(std::isfinite(forward) && std::isfinite(backward) && forward > 0 && backward > 0);
+    for (pp_linear_path path : kPaths) {
+      CHECK(forward <= predict_forward(ceilings, costs_of(shape), path, there));
+      CHECK(backward <= predict_backward(ceilings, costs_of(shape), path, back));
+    }
+  }
+}
+
+TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
+  const LoraShape shape = {4096, 1024, 1024, 16, 2, true};
+  const auto kernel = [](const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
+    return fused_kernel(device, shape, direction);
+  };
+  CHECK(kernel(device_of(9, 0, 14), shape, LinearDirection::kForward) == LinearPath::kWarpgroupClusters);
+  // Three row tiles are two clusters' as soon as four are.
+  CHECK(kernel(device_of(9, 0, 14), {384, 1024, 8192, 16, 2, true}, LinearDirection::kForward) == LinearPath::kWarpgroup);
+  CHECK(kernel(device_of(8, 0, 14), shape, LinearDirection::kForward) == LinearPath::kLargeTile);
+  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, LinearDirection::kForward)));
+  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, LinearDirection::kForward)));
+  CHECK(is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kForward)));
+  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kGradInput)));
+  DeviceRates little = device_of(9, 0, 14);
+  little.shared_bytes_per_block = kWarpgroupSharedBytes - 1;
+  CHECK(!is_by_warpgroups(kernel(little, shape, LinearDirection::kForward)));
+}
+
+TEST(by_warpgroups_the_forward_product_is_two_launches_up_to_4096_rows) {
+  const auto launches = [](double M, double K) {
+    const Costs cost = {M, K, 1024, 16, 2};
+    return cost.fused_forward(LinearPath::kWarpgroup).launches;
+  };
+  CHECK_EQUAL(launches(4096, 1024), 2);
+  CHECK_EQUAL(launches(4097, 1024), 3);
+  CHECK_EQUAL(launches(4097, 384), 2);
+}
+
+TEST(clusters_are_predicted_to_be_the_faster_form_of_the_same_products) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  const Costs cost = {8192, 4096, 4096, 16, 2};
+  const auto forward = [&](LinearPath path) { return predict_forward(ceilings, cost, PP_FUSED, path); };
+  const auto backward = [&](LinearPath path) { return predict_backward(ceilings, cost, PP_FUSED, path); };
+  CHECK(forward(LinearPath::kWarpgroupClusters) < forward(LinearPath::kWarpgroup));
+  CHECK(backward(LinearPath::kWarpgroupClusters) < backward(LinearPath::kWarpgroup));
+  CHECK_EQUAL(cost.fused_forward(LinearPath::kWarpgroupClusters).launches, 3);
+  CHECK_EQUAL(cost.fused_grad_input(LinearPath::kWarpgroupClusters).launches, 1);
+}
+
+TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {
+  const Ceilings ceilings = assumed_ceilings(device_of(9, 0, 14), 2);
+  const Costs large = {8192, 4096, 4096, 16, 2};
+  const double read = 2.0 * 8192 * 4096 / ceilings.copy_bytes;
+  const auto close = [](double a, double b) { return std::abs(a - b) <= 1e-9 * b; };
+  CHECK(close(predict_forward_ranks_first(ceilings, large) + read, predict_forward(ceilings, large, PP_SPLIT)));
+  CHECK(close(predict_backward_ranks_first(ceilings, large) + read, predict_backward(ceilings, large, PP_SPLIT)));
+  // Where the product is bound by what it moves, the read counts there.
+  const Costs narrow = {8192, 64, 64, 16, 2};
+  const double products = predict(ceilings, narrow.frozen()) - ceilings.launch;
+  const double moved = 2.0 * (3 * 8192 * 64 + 64 * 64) / ceilings.copy_bytes;
+  CHECK(moved > products);
+  CHECK(close(predict(ceilings, narrow.frozen_adding(64)), moved + ceilings.launch));
+}
+
+TEST(a_frozen_linear_goes_to_the_library_where_its_product_is_faster) {
+  const LinearPaths chosen = choose_paths(device_of(9, 0, 14), {8192, 4096, 4096, 0, 2, false});
+  CHECK(chosen.forward == PP_SPLIT && chosen.backward == PP_SPLIT);
+}
+
+TEST(bandwidth_decides_between_reading_y_again_and_multiplying_by_own_products) {
+  // On compute capability 8, own products are nearly the library's: the less bandwidth, the more a second pass over y costs.
+  const LoraShape shape = {8192, 1024, 1024, 16, 2, true};
+  const auto backward = [&](double bytes_a_clock) { return choose_paths(device_of(8, 0, bytes_a_clock), shape).backward; };
+  CHECK(backward(1) == PP_FUSED);
+  CHECK(backward(1000) == PP_SPLIT);
+}
+
+TEST(where_the_driver_does_not_tell_the_bandwidth_it_is_taken_from_the_multiprocessors) {
+  const DeviceRates unknown = device_of(9, 0, 0);
+  CHECK_EQUAL(assumed_ceilings(unknown, 2).copy_bytes, assumed_ceilings(device_of(9, 0, 12), 2).copy_bytes);
+}
+
+TEST(ceilings_follow_the_architecture_and_the_type) {
+  const auto library = [](int major, int minor, int64_t bytes) {
+    return assumed_ceilings(device_of(major, minor, 10), bytes).library_flops;
+  };
+  CHECK(library(9, 0, 2) > library(8, 0, 2));
+  CHECK(library(8, 0, 2) > library(8, 6, 2));
+  CHECK(library(8, 6, 4) > library(8, 0, 4));
+  CHECK(library(10, 0, 2) > library(9, 0, 2));
+  CHECK_EQUAL(library(17, 3, 2), library(9, 0, 2));  // one that is not known yet
+}
+
+TEST(the_cpu_takes_its_own_product) {
+  const pp_device cpu = {PP_CPU, 0, nullptr};
+  const pp_linear_shape shape = {PP_BFLOAT16, 100, 64, 32, 8, 1};
+  pp_linear_path forward = PP_SPLIT, backward = PP_SPLIT;
+  CHECK_EQUAL(pp_linear_choose_paths(&cpu, &shape, &forward, &backward), PP_OK);
+  CHECK(forward == PP_FUSED && backward == PP_FUSED);
+}
+
+TEST(wrong_arguments_are_named) {
+  const pp_device cpu = {PP_CPU, 0, nullptr}, cuda = {PP_CUDA, 0, nullptr};
+  pp_linear_path path = PP_SPLIT;
+  const auto choose = [&](const pp_linear_shape& shape) { return pp_linear_choose_paths(&cpu, &shape, &path, &path); };
+  const pp_linear_shape good = {PP_FLOAT32, 1, 64, 32, 8, 0};
+  CHECK_FAILS(choose({PP_FLOAT32, -1, 64, 32, 8, 0}), PP_INVALID_ARGUMENT, "shape->M must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT32, 1, 64, 32, -1, 0}), PP_INVALID_ARGUMENT, "shape->ranks must be at least 0, got -1");
+  CHECK_FAILS(choose({PP_FLOAT16, 1, 64, 32, 8, 0}), PP_UNSUPPORTED, "float16");
+  CHECK_FAILS(pp_linear_choose_paths(&cpu, &good, nullptr, &path), PP_INVALID_ARGUMENT, "forward must not be null");
+  CHECK_FAILS(pp_linear_choose_paths(&cpu, nullptr, &path, &path), PP_INVALID_ARGUMENT, "shape must not be null");
+  // A build without CUDA says so; one with CUDA has no device here.
+  const pp_status status = pp_linear_choose_paths(&cuda, &good, &path, &path);
+  int32_t devices = 0;
+  pp_device_count(PP_CUDA, &devices);
+  CHECK((status == PP_OK) == (devices > 0));
+}
+
+}  // namespace
