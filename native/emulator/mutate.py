@@ -28,8 +28,7 @@ import threading
 
 LEAST_KILLED = 0.9
 SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src"
-LORA, MULTI_LORA, ADAPTER, IMPORTANCE, LINEAR = (
-    f"{name}_cuda_emulated" for name in ("lora", "multi_lora", "adapter", "importance", "linear"))
+LORA, ADAPTER, IMPORTANCE, LINEAR = (f"{name}_cuda_emulated" for name in ("lora", "adapter", "importance", "linear"))
 # Source with kernels or launchers: the tests that run it, the quickest first.
 UNITS = {
     "linear/cuda/linear_cuda.cu": [LINEAR],
@@ -40,10 +39,10 @@ UNITS = {
     "importance/cuda/importance_cuda.cu": [IMPORTANCE],
     "importance/cuda/magnitude_cuda.cu": [IMPORTANCE],
     "linear/cuda/lora_cuda.cu": [LORA],
-    "linear/cuda/multi_lora_cuda.cu": [MULTI_LORA],
+    "linear/cuda/multi_lora_cuda.cu": [LORA],
     "adapter/cuda/adapter_cuda.cu": [ADAPTER],
 }
-TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA, MULTI_LORA]
+TESTS = [LINEAR, ADAPTER, IMPORTANCE, LORA]
 # What every kernel file includes, and launchers: no kernels.
 NOT_KERNELS = {"cuda/gpu.cuh", "cuda/ptx.cuh", "linear/cuda/launch.cuh"}
 SWAPS = [(" < ", " <= "), (" <= ", " < "), (" > ", " >= "), (" >= ", " > "), (" + ", " - "), (" - ", " + "), (" * ", " + "),
@@ -58,7 +57,7 @@ STATEMENT = re.compile(r"\s*(__sync|ptx::|if |for |fetch|draw|load_|multiply|cop
 def includes(path):
     """Names of the source's own headers that a file includes, directly or not."""
     found = set()
-    for name in re.findall(r'#include "(\w+/\w+\.(?:h|cuh))"', path.read_text()):
+    for name in re.findall(r'#include "((?:\w+/)+\w+\.(?:h|cuh))"', path.read_text()):
         if (SOURCE / name).exists():
             found |= {name} | includes(SOURCE / name)
     return found

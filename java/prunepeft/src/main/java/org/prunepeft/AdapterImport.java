@@ -29,6 +29,7 @@ import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.settings.SetupBuilder;
 import org.prunepeft.train.head.Head;
 
 /** Reads adapter files of other libraries into a run directory. */

@@ -1,8 +1,7 @@
 package org.prunepeft.cli;
 
-import org.prunepeft.Budget;
-import org.prunepeft.SearchSettings;
 import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.SearchSettings;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 

@@ -1,8 +1,8 @@
 package org.prunepeft.cli;
 
 import java.nio.file.Path;
-import org.prunepeft.Setup;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Option;
 

@@ -1,7 +1,7 @@
 package org.prunepeft.cli;
 
-import org.prunepeft.Setup;
 import org.prunepeft.model.Precision;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;

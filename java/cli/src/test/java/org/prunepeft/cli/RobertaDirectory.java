@@ -14,7 +14,6 @@ import java.util.TreeMap;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
 import org.prunepeft.testing.TestSeed;
 
 /**

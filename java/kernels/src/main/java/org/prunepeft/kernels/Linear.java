@@ -177,7 +177,7 @@ public final class Linear implements AutoCloseable {
    * S = s·D(x) Aᵀ.
    *
    * @param x [M,K]
-   * @param modules one or more; s is written
+   * @param modules may be empty; s is written
    */
   public static void down(Context context, Matrix x, List<LoraPass> modules) {
     for (LoraPass pass : modules) {
@@ -193,7 +193,7 @@ public final class Linear implements AutoCloseable {
   /**
    * y += S Bᵀ.
    *
-   * @param modules one or more; s is read
+   * @param modules may be empty; s is read
    * @param y [M,N], read and written
    */
   public static void up(Context context, List<LoraPass> modules, Matrix y) {
@@ -216,7 +216,7 @@ public final class Linear implements AutoCloseable {
    * dS = s·dY B and dB = dYᵀ S, from one reading of dY.
    *
    * @param dy [M,N]
-   * @param modules one or more; s is read, ds, unless it is null, and db are written
+   * @param modules may be empty; s is read, ds, unless it is null, and db are written
    * @param accumulate whether db is added to what is there; else it replaces it
    */
   public static void gradUp(
@@ -245,7 +245,7 @@ public final class Linear implements AutoCloseable {
    * dA = dSᵀ D(x).
    *
    * @param x [M,K]
-   * @param modules one or more; ds is read, da is written
+   * @param modules may be empty; ds is read, da is written
    * @param accumulate whether da is added to what is there; else it replaces it
    */
   public static void gradDown(
@@ -269,7 +269,7 @@ public final class Linear implements AutoCloseable {
   /**
    * dX += Dᵀ(dS A).
    *
-   * @param modules one or more; ds is read
+   * @param modules may be empty; ds is read
    * @param dx [M,K], read and written
    */
   public static void addGradInput(Context context, List<LoraPass> modules, Matrix dx) {

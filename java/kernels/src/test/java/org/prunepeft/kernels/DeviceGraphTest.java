@@ -202,7 +202,16 @@ class DeviceGraphTest {
       lora.x.put(values(M * K));
       KernelException growing =
           assertThrows(KernelException.class, () -> DeviceGraph.record(stream, lora::enqueue));
-      assertTrue(growing.getMessage().contains("allocating device memory"), growing.getMessage());
+      assertTrue(
+          growing.getMessage().contains("would have to grow to")
+              && growing.getMessage().contains("while a graph is recorded"),
+          growing.getMessage());
+      KernelException allocating =
+          assertThrows(
+              KernelException.class,
+              () -> DeviceGraph.record(stream, () -> new DeviceBuffer(stream, 8).close()));
+      assertTrue(
+          allocating.getMessage().contains("allocating device memory"), allocating.getMessage());
       IllegalStateException thrown = new IllegalStateException();
       assertSame(
           thrown,

@@ -11,6 +11,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.testing.TestSeed;
 
 /**
  * A whole LoRA linear by each path, in each type that the device has, against float64: what may

@@ -15,12 +15,7 @@ import io.soabase.recordbuilder.core.RecordBuilder;
  */
 @RecordBuilder
 public record PruningSettings(
-    int rounds,
-    long budget,
-    Selection selection,
-    Weights weights,
-    boolean reinitialise,
-    long seed)
+    int rounds, long budget, Selection selection, Weights weights, boolean reinitialise, long seed)
     implements PruningSettingsBuilder.With {
 
   /** Over which modules the pruning probability is shared out. */

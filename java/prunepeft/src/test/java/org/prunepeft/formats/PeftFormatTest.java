@@ -46,8 +46,6 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.AdapterPart.SingularValues;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;

@@ -19,7 +19,6 @@ import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.torch.internal.Torch;
 
 /** Each architecture on random weights and padded batches, against float64 without padding. */
 public class ArchitecturesTest {

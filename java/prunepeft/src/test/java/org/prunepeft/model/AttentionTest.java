@@ -10,7 +10,6 @@ import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.kernels.AttentionKernels;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;

@@ -19,10 +19,8 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.torch.internal.Torch;
 
 /** The config.json of models on Hugging Face's hub, with all the fields that they have. */
 class HubConfigsTest {

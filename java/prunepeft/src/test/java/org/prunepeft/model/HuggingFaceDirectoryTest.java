@@ -36,12 +36,8 @@ import org.prunepeft.checkpoint.WordPieceVocabulary;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.io.internal.HuggingFaceDirectory;
-import org.prunepeft.io.internal.WordPieceVocabulary;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.torch.internal.Torch;
 
 /** Models in directories as Hugging Face's library saves them, in all forms that these take. */
 class HuggingFaceDirectoryTest {

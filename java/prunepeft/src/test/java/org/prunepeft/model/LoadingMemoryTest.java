@@ -14,7 +14,6 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.model.internal.HuggingFaceConfig;
 import org.prunepeft.testing.TestSeed;
 
 /**

@@ -18,8 +18,6 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.OutputMagnitudes;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;

@@ -22,8 +22,6 @@ import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;

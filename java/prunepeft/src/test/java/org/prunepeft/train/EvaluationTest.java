@@ -17,8 +17,6 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.torch.internal.Torch;
-import org.prunepeft.train.internal.Metrics;
 
 /** Evaluations against formulas that count and average in another way, and against LibTorch. */
 class EvaluationTest {

@@ -12,6 +12,7 @@ import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +47,7 @@ public final class Repeat {
   private final Launcher launcher = LauncherFactory.create();
   private final SecureRandom seeds = new SecureRandom();
   private final Map<String, Integer> done = new HashMap<>();
+  private long collected = System.nanoTime();
 
   private Repeat(Path log, String suite, int times, double seconds) throws IOException {
     this.log = log;
@@ -133,12 +135,17 @@ public final class Repeat {
     Map<String, Long> spent = new HashMap<>();
     left.values().removeIf(name -> done.getOrDefault(name, 0) >= times);
     for (boolean first = true; !left.isEmpty(); first = false) {
+      if (System.nanoTime() - collected > 1_000_000_000) {
+        // LibTorch's memory that nothing refers to is freed when the collector finds that out.
+        System.gc();
+        collected = System.nanoTime();
+      }
       long seed = seeds.nextLong() >>> 16;
       SeedExtension.DREW.clear();
       Map<String, Outcome> outcomes = run(left.keySet(), seed);
-      if (first) {
-        left.keySet().removeIf(id -> !drew(id) && outcomes.get(id).failure == null);
-      }
+      Set<String> fixed = new HashSet<>(first ? left.keySet() : Set.of());
+      fixed.removeIf(Repeat::drew);
+      left.keySet().removeIf(id -> fixed.contains(id) && outcomes.get(id).failure == null);
       StringBuilder lines = new StringBuilder();
       for (var method : left.entrySet()) {
         Outcome outcome = outcomes.get(method.getKey());
@@ -165,6 +172,7 @@ public final class Repeat {
           .removeIf(
               method ->
                   !outcomes.get(method.getKey()).ran
+                      || fixed.contains(method.getKey())
                       || done.get(method.getValue()) >= times
                       || spent.get(method.getValue()) >= budget);
     }

@@ -21,7 +21,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
-import org.prunepeft.data.internal.ExampleFile.Row;
 import org.prunepeft.data.table.ExampleFile.Row;
 import org.prunepeft.testing.TestSeed;
 

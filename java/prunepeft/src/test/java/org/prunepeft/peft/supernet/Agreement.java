@@ -11,8 +11,8 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
-import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Block;
+import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
@@ -99,7 +99,8 @@ public final class Agreement {
   }
 
   /** Draws weights of this deviation until no ReLU is at its kink, and compares. */
-  public static void check(PeftModules modules, PlainOf plain, EncoderInput input, double deviation) {
+  public static void check(
+      PeftModules modules, PlainOf plain, EncoderInput input, double deviation) {
     long seed = TestSeed.draw();
     try (PointerScope scope = new PointerScope();
         Encoder encoder = SmallBert.create(seed, Precision.FLOAT32);

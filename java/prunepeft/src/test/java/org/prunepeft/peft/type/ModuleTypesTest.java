@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -256,7 +255,7 @@ class ModuleTypesTest {
   }
 
   private static ModuleType typeOn(String projection, double dropout, boolean dora, boolean ada) {
-    LoraConfig config = new LoraConfig(5, 7, dropout, SOME, false, dora, false, Map.of(), Map.of());
+    LoraConfig config = LoraConfig.of(5, 7, dropout, SOME).with().dora(dora).build();
     String name = "lora." + projection;
     List<String> targets = List.of(projection);
     if (ada) {

@@ -21,8 +21,6 @@ import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;

@@ -27,8 +27,6 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
-import org.prunepeft.peft.internal.PeftConfig;
-import org.prunepeft.peft.internal.PeftModules;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
