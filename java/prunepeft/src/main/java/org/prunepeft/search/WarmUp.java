@@ -128,8 +128,7 @@ public final class WarmUp {
           TrainedStage trained = TrainedStage.of(trainer, stage, modules);
           Observation observation = trained.observation();
           Scoreboard scoreboard =
-              new Scoreboard(
-                  modules, sharers, observation, trained.stage(), rule, partitions::get);
+              new Scoreboard(modules, sharers, observation, trained.stage(), rule, partitions::get);
           for (Criterion criterion : sharers) {
             chains.put(criterion, chain(turn, criterion, modules, scoreboard, observation));
           }
@@ -154,9 +153,7 @@ public final class WarmUp {
             .toList();
     // What was seen of a training that learnt nothing is no vote.
     int most =
-        observation.healthy()
-            ? Math.min(settings.removedPerTurn(space), modules.size() - 1)
-            : 0;
+        observation.healthy() ? Math.min(settings.removedPerTurn(space), modules.size() - 1) : 0;
     List<String> removed =
         modules.stream()
             .filter(module -> scoreboard.reading(name, module.type()).informative())

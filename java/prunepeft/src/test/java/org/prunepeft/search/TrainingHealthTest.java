@@ -37,7 +37,7 @@ class TrainingHealthTest {
 
   private static Strategy warmUp(Scores scores) {
     return WarmUp.run(
-        Scores.space(6), Criteria.six(), WarmUpSettings.defaults(), scores, SearchListener.NONE);
+        Scores.space(6), Criteria.six(), WarmUpSettings.DEFAULT, scores, SearchListener.NONE);
   }
 
   @Test

@@ -12,6 +12,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Schema;
+import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -20,8 +21,7 @@ import org.prunepeft.train.head.HeadFit.Examples;
 class HeadFitTest {
   private static final Examples NONE = new Examples(new float[0], new double[0]);
 
-  private final long seed = new Random().nextLong();
-  private final Random random = new Random(seed);
+  private final Random random = TestSeed.random();
 
   private float[] normal(int n) {
     float[] values = new float[n];
@@ -127,7 +127,7 @@ class HeadFitTest {
               (loss(x, t, up, n, d, outputs, softmax, 0.03)
                       - loss(x, t, down, n, d, outputs, softmax, 0.03))
                   / (2 * h);
-          assertEquals(0, slope, 1e-6, "slope " + i + ", seed " + seed);
+          assertEquals(0, slope, 1e-6, "slope " + i);
         }
       }
     }
@@ -179,7 +179,7 @@ class HeadFitTest {
       PenalisedLoss loss =
           new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, 1), false, strength);
       Lbfgs.Result result = HeadFit.minimise(loss, new double[d + 1], 1e-9);
-      assertArrayEquals(expected, result.x(), 1e-7, "seed " + seed);
+      assertArrayEquals(expected, result.x(), 1e-7);
     }
   }
 
@@ -240,7 +240,7 @@ class HeadFitTest {
     Examples train = new Examples(normal(n * hidden), targets);
     try (Head head = fit(train, NONE, classes(2))) {
       Evaluation evaluation = HeadFit.evaluate(head, train);
-      assertTrue(evaluation.loss() > 0.3, evaluation.loss() + ", seed " + seed);
+      assertTrue(evaluation.loss() > 0.3, "loss " + evaluation.loss());
     }
   }
 
@@ -253,7 +253,7 @@ class HeadFitTest {
     try (Head head = fit(train, validation, classes(77))) {
       assertFinite(head);
       double accuracy = HeadFit.evaluate(head, validation).primary();
-      assertTrue(accuracy > 0.98, accuracy + ", seed " + seed);
+      assertTrue(accuracy > 0.98, "accuracy " + accuracy);
     }
   }
 

@@ -6,9 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
 
 class LbfgsTest {
-  private final Random random = new Random();
+  private final Random random = TestSeed.random();
 
   private double[] normal(int n) {
     return random.doubles(n, -2, 2).toArray();

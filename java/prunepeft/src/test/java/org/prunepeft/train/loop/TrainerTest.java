@@ -248,7 +248,7 @@ class TrainerTest {
 
   @Test
   void headAloneIsKeptWhereNoEpochIsBetter() {
-    TrainingSettings.Builder wild =
+    TrainingSettingsBuilder wild =
         TrainingSettings.builder()
             .loraLearningRate(0.5)
             .adapterLearningRate(0.5)
