@@ -219,7 +219,7 @@ class HeadFitTest {
       assertFinite(head);
       float[] weight = Torch.toFloats(head.parameters().get(Head.WEIGHT));
       for (int k = 0; k < 3; k++) {
-        assertEquals(0, weight[k * 4 + 2]);
+        assertTrue(weight[k * 4 + 2] == 0, "weight " + weight[k * 4 + 2]);
       }
     }
   }
