@@ -82,8 +82,8 @@ pp_status take_workspace(const pp_context& context, size_t bytes, void** memory)
   if (arguments.failed()) return arguments.status();
   const bool guarded = exact && device.type == PP_CPU;
   const size_t before = guarded ? kBefore : exact ? 1 : 0;
-  const pp_status status = exact ? add_block(*workspace, before + bytes + (guarded ? kAfter : 0), device)
-                                 : grow(*workspace, bytes, device);
+  const pp_status status =
+      exact ? add_block(*workspace, before + bytes + (guarded ? kAfter : 0), device) : grow(*workspace, bytes, device);
   if (status != PP_OK) return status;
   const pp_workspace::Block& block = workspace->blocks.back();
   if (guarded) std::memset(block.memory, kPoison, block.bytes);
