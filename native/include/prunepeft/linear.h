@@ -24,9 +24,10 @@
 // takes them; pp_lora_down, _up and _grad_input have float32 alone there. dA and dB are float32 everywhere.
 //
 // Rows. Modules whose rows are the same share one reading of x; on CUDA modules on different rows that add to the same columns,
-// and whose S lie in one matrix, are one launch, whatever their number. A module's results are bit for bit those of a call with
-// its rows alone: neither neighbours nor its place in the batch change them. Rows that no module covers keep what the ranks'
-// part would have added to; so do gradients of modules without rows.
+// and whose S lie in one matrix, are one launch, whatever their number. A module's S, dS, dA and dB are bit for bit those of a
+// call with its rows alone: neither neighbours nor its place in the batch change them; on the CPU so are y and dX. On CUDA y
+// and dX of rows with several modules, or in a batch whose modules are on different rows, are rounded launch by launch. Rows
+// that no module covers keep what the ranks' part would have added to; so do gradients of modules without rows.
 //
 // Dropout. The mask is never stored: forward and backward draw it again from Philox4x32-10 (Salmon et al., "Parallel random
 // numbers: as easy as 1, 2, 3", SC11). The key is `seed` (low word first). Elements come in groups of eight along a row: group
