@@ -268,8 +268,7 @@ public final class Session implements AutoCloseable {
               setup.epochs(),
               Seeds.derive(setup.seed(), "final"),
               validation,
-              // Of full fine-tuning the weights are wanted, whatever the head alone gives.
-              own == null ? headValidation : null,
+              headValidation,
               1,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
