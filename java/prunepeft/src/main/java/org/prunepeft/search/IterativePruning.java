@@ -66,8 +66,7 @@ public final class IterativePruning {
       long target = settings.target(i, space.totalParameters());
       listener.roundStarted(i, settings.rounds(), modules, target);
       Stage stage = new Stage(Stage.Kind.ROUND, i, i == 1 || settings.reinitialise());
-      TrainedStage trained = TrainedStage.of(trainer, stage, modules);
-      PruningRound round = round(trained.stage(), target, modules, trained.observation());
+      PruningRound round = round(stage, target, modules, trainer.train(stage, modules));
       rounds.add(round);
       listener.roundFinished(round, settings.rounds());
       modules = round.survivors();
@@ -113,8 +112,7 @@ public final class IterativePruning {
         removals(fill.removed(), verdicts, Candidate.total(modules)),
         fill.spared(),
         fill.kept(),
-        observation.healthy() ? information(panels.values(), scoreboard) : Information.NONE,
-        observation.health());
+        information(panels.values(), scoreboard));
   }
 
   /**
