@@ -1,5 +1,6 @@
 package org.prunepeft.run;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
@@ -48,6 +49,7 @@ public final class Session implements AutoCloseable {
   public final Trainer trainer;
   public final Head head;
   final Evaluation headTest;
+  private final Evaluation headValidation;
   final double preparationSeconds;
 
   /** Whose the encoder is; null: this session's. */
@@ -98,17 +100,18 @@ public final class Session implements AutoCloseable {
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
       trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
-      float[][] pooled = poolFrozen(List.of(train, test));
+      List<HeadFit.Examples> pooled = poolFrozen(List.of(train, validation, test));
       progress.started("fit the head", "", 0);
       head =
           HeadFit.fit(
-              pooled[0],
-              train.targets(),
+              pooled.get(0),
+              pooled.get(1),
               dataset.schema(),
               encoder.device(),
-              setup.training(),
+              setup.training().labelSmoothing(),
               Seeds.derive(setup.seed(), "head"));
-      headTest = HeadFit.evaluate(head, pooled[1], test.targets());
+      headValidation = validation.size() == 0 ? null : HeadFit.evaluate(head, pooled.get(1));
+      headTest = HeadFit.evaluate(head, pooled.get(2));
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
       closeEncoder();
@@ -148,23 +151,24 @@ public final class Session implements AutoCloseable {
   }
 
   /** The frozen encoder's pooled outputs, computed once a data set. */
-  private float[][] poolFrozen(List<EncodedDataset> sets) {
+  private List<HeadFit.Examples> poolFrozen(List<EncodedDataset> sets) {
     long total = sets.stream().mapToLong(EncodedDataset::size).sum();
     progress.started("frozen encoder", "examples", total);
-    float[][] pooled = new float[sets.size()][];
+    List<HeadFit.Examples> pooled = new ArrayList<>();
     try (PeftModules none = modules(List.of())) {
       long before = 0;
-      for (int i = 0; i < pooled.length; i++) {
+      for (EncodedDataset set : sets) {
         long done = before;
-        pooled[i] =
+        float[] outputs =
             trainer.pooled(
                 none,
-                sets.get(i),
+                set,
                 count -> {
                   requireNotCancelled();
                   progress.progress(done + count, "");
                 });
-        before += sets.get(i).size();
+        pooled.add(new HeadFit.Examples(outputs, set.targets()));
+        before += set.size();
       }
     }
     return pooled;
@@ -264,6 +268,8 @@ public final class Session implements AutoCloseable {
               setup.epochs(),
               Seeds.derive(setup.seed(), "final"),
               validation,
+              headValidation,
+              1,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
     } catch (RuntimeException | Error e) {
@@ -282,7 +288,18 @@ public final class Session implements AutoCloseable {
               "stopped early, after epoch %d of %d: none was better than epoch %d",
               result.epochs(), setup.epochs(), result.bestEpoch()));
     }
+    if (result.bestEpoch() == 0) {
+      progress.message(
+          "no epoch was better than the head alone, "
+              + headValidation.primaryText()
+              + " on validation data, which is kept; lower the learning rates, or train on more");
+    }
     progress.started("test", "", 0);
+    // The head's own result came from larger batches: its last bits may be others.
+    Evaluation validated =
+        result.bestEpoch() == 0
+            ? trainer.evaluate(run.modules(), run.head(), validation)
+            : result.validation();
     Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
     boolean full = run.encoder() != null;
     return new TrainOutcome(
@@ -291,7 +308,7 @@ public final class Session implements AutoCloseable {
         full,
         space.totalParameters(),
         headTest,
-        result.validation(),
+        validated,
         tested,
         result.bestEpoch(),
         result.epochs(),

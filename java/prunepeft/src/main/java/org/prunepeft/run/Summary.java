@@ -13,6 +13,8 @@ import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.Reading;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.WarmUpRecord;
+import org.prunepeft.search.WarmUpTurn;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 
@@ -111,7 +113,26 @@ final class Summary {
     for (Partition partition : strategy.partitioning().partitions(space)) {
       line("- %s: %s", partition, String.join(", ", strategy.criteriaOf(partition)));
     }
+    strategy.warmUp().ifPresent(this::warmUp);
     line("");
+  }
+
+  /** Says which trainings of the warm-up had no vote. */
+  private void warmUp(WarmUpRecord record) {
+    List<WarmUpTurn> sick =
+        record.turns().stream()
+            .filter(turn -> turn.training().map(health -> !health.healthy()).orElse(false))
+            .toList();
+    if (!sick.isEmpty()) {
+      line("");
+      line(
+          "%d of %d turns of the warm-up had no vote, since their trainings learnt nothing: %s",
+          sick.size(),
+          record.turns().size(),
+          sick.stream()
+              .map(turn -> turn.criterion() + " " + turn.turn())
+              .collect(Collectors.joining(", ")));
+    }
   }
 
   private void round(PruningRound round) {
@@ -130,8 +151,21 @@ final class Summary {
         round.parameters(),
         round.target());
     line(
-        "information in the scores: %s",
-        round.information().name().toLowerCase(java.util.Locale.ROOT));
+        "information in the scores: %s%s  ",
+        round.information().name().toLowerCase(java.util.Locale.ROOT),
+        round.sickness().map(what -> ", the training of this round " + what).orElse(""));
+    round
+        .training()
+        .ifPresent(
+            training ->
+                line(
+                    "training loss%s: head alone %.3f, at the end %s",
+                    round.stage().rate() < 1 ? ", second attempt at half the learning rates" : "",
+                    training.headAlone(),
+                    training.trained().isPresent()
+                        ? String.format(
+                            java.util.Locale.ROOT, "%.3f", training.trained().getAsDouble())
+                        : "not finite"));
     line("");
     line(
         "| %-18s | %-8s | %7s | %11s | %s |",

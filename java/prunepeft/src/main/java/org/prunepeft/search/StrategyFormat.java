@@ -3,6 +3,7 @@ package org.prunepeft.search;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -25,7 +26,8 @@ import org.prunepeft.text.Spelling;
  *   layers, removedPerTurn, trainings: integers
  *   tallies: {name: {TYPE/BLOCK: integer, ...}, ...}
  *   turns: [{turn, criterion, removed: [module, ...],
- *            readings: [{type, spread, reliability?, leftOut?}, ...]}, ...]
+ *            readings: [{type, spread, reliability?, leftOut?}, ...],
+ *            training?: {headAlone, trained?, state}}, ...]
  * </pre>
  */
 final class StrategyFormat {
@@ -96,6 +98,15 @@ final class StrategyFormat {
     map.put("criterion", turn.criterion());
     map.put("removed", turn.removed());
     map.put("readings", turn.readings().stream().map(StrategyFormat::write).toList());
+    turn.training().ifPresent(health -> map.put("training", write(health)));
+    return map;
+  }
+
+  private static Map<String, Object> write(TrainingHealth health) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("headAlone", health.headAlone());
+    health.trained().ifPresent(loss -> map.put("trained", loss));
+    map.put("state", health.state().name().toLowerCase(Locale.ROOT).replace('_', '-'));
     return map;
   }
 
@@ -133,7 +144,7 @@ final class StrategyFormat {
   }
 
   private static WarmUpTurn readTurn(Node node, List<String> criteria) {
-    node.allow("turn", "criterion", "removed", "readings");
+    node.allow("turn", "criterion", "removed", "readings", "training");
     String criterion = criterion(node.get("criterion"), criteria);
     return new WarmUpTurn(
         node.get("turn").atLeast(1),
@@ -141,7 +152,16 @@ final class StrategyFormat {
         node.get("readings").items().stream()
             .map(reading -> readReading(reading, criterion))
             .toList(),
-        node.get("removed").items().stream().map(Node::text).toList());
+        node.get("removed").items().stream().map(Node::text).toList(),
+        node.optional("training").map(StrategyFormat::readHealth));
+  }
+
+  /** The state follows from the losses; it is there for a reader of the file. */
+  private static TrainingHealth readHealth(Node node) {
+    node.allow("headAlone", "trained", "state");
+    return TrainingHealth.of(
+        node.get("headAlone").number(),
+        node.optional("trained").map(Node::number).orElse(Double.NaN));
   }
 
   private static Reading readReading(Node node, String criterion) {

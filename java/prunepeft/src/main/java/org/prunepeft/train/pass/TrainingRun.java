@@ -3,6 +3,7 @@ package org.prunepeft.train.pass;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 
 /**
@@ -15,6 +16,9 @@ import org.prunepeft.train.head.Head;
  * @param seed of the order of examples and of dropout
  * @param validation null: the last epoch's weights stay; else those of the epoch with the best
  *     primary metric, the earlier one of two
+ * @param headAlone validation result of what it begins with: if no epoch is better, that stays;
+ *     null: it is not compared
+ * @param rate of the settings' learning rates: 1, or less for a gentler training
  * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
  */
 public record TrainingRun(
@@ -24,6 +28,8 @@ public record TrainingRun(
     int epochs,
     long seed,
     EncodedDataset validation,
+    Evaluation headAlone,
+    double rate,
     FlatParameters encoder) {
   public TrainingRun {
     if (epochs < 1) {
@@ -39,6 +45,6 @@ public record TrainingRun(
       int epochs,
       long seed,
       EncodedDataset validation) {
-    this(modules, head, data, epochs, seed, validation, null);
+    this(modules, head, data, epochs, seed, validation, null, 1, null);
   }
 }
