@@ -268,7 +268,8 @@ public final class Session implements AutoCloseable {
               setup.epochs(),
               Seeds.derive(setup.seed(), "final"),
               validation,
-              headValidation,
+              // Of full fine-tuning the weights are wanted, whatever the head alone gives.
+              own == null ? headValidation : null,
               1,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
