@@ -271,6 +271,7 @@ public final class Session implements AutoCloseable {
               // Of full fine-tuning the weights are wanted, whatever the head alone gives.
               own == null ? headValidation : null,
               1,
+              null,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
     } catch (RuntimeException | Error e) {

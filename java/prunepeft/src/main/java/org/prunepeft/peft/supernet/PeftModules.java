@@ -1,6 +1,7 @@
 package org.prunepeft.peft.supernet;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,6 +36,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
   private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
   private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
   private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
+
+  /** Those that compute, by layer: all, or the subset of {@link #activate}. */
+  private Map<Integer, Map<String, PeftModule>> active = layers;
 
   /** One of each kind. */
   private final Map<String, ModuleType> types = new LinkedHashMap<>();
@@ -144,6 +148,38 @@ public final class PeftModules implements Insertions, AutoCloseable {
     }
   }
 
+  /**
+   * Switches modules on and off: the next forward passes compute as if the others were not there,
+   * and leave their gradients alone. Weights stay.
+   *
+   * @param subset modules of these, in any order; null: all of them
+   * @throws IllegalArgumentException if one is not among these
+   */
+  public void activate(Collection<Candidate> subset) {
+    if (subset == null) {
+      active = layers;
+      return;
+    }
+    Map<Integer, Map<String, PeftModule>> chosen = new LinkedHashMap<>();
+    for (Candidate candidate : subset.stream().sorted(Candidate.CANONICAL).toList()) {
+      PeftModule module =
+          layers.getOrDefault(candidate.layer(), Map.of()).get(candidate.name());
+      if (module == null) {
+        throw new IllegalArgumentException(
+            "only a module of the supernet can be switched on, got " + candidate.name());
+      }
+      chosen
+          .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
+          .put(candidate.name(), module);
+    }
+    active = chosen;
+  }
+
+  /** Whether {@link #activate} chose a subset. */
+  public boolean partlyActive() {
+    return active != layers;
+  }
+
   /** Says what the next forward passes are for. */
   public void begin(ForwardPass next) {
     pass = next;
@@ -162,7 +198,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
     List<String> owners = new ArrayList<>();
     for (FrozenLinear.Part part : linear.parts()) {
       for (Map.Entry<String, PeftModule> entry :
-          layers.getOrDefault(part.layer(), Map.of()).entrySet()) {
+          active.getOrDefault(part.layer(), Map.of()).entrySet()) {
         LoraModule<Tensor> module = entry.getValue().lora(own, part);
         if (module != null) {
           modules.add(module);
@@ -206,7 +242,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   /** That of the first module that has one; null: none has. */
   private Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
-    for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+    for (PeftModule module : active.getOrDefault(part.layer(), Map.of()).values()) {
       Tensor gain = module.gain(linear, part);
       if (gain != null) {
         return gain;
@@ -218,7 +254,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
   @Override
   public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     Tensor out = h;
-    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+    for (PeftModule module : active.getOrDefault(layer, Map.of()).values()) {
       out = module.afterBlock(pass, block, out, input, norm);
     }
     return out;

@@ -118,6 +118,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
               null,
               null,
               stage.rate(),
+              null,
               null);
       Probe probe = probe(fidelity);
       int steps = trainer.steps(run);

@@ -143,6 +143,7 @@ final class Training implements AutoCloseable {
       }
       factor = run.rate() * settings.rateFactor(step, steps);
       batch = left.next();
+      run.modules().activate(run.subsets() == null ? null : run.subsets().apply(step));
       return true;
     } catch (RuntimeException e) {
       outcome = new Trainer.Outcome(null, e);
@@ -196,6 +197,7 @@ final class Training implements AutoCloseable {
 
   private void endEpoch() {
     read();
+    run.modules().activate(null);
     Evaluation validation = null;
     if (run.validation() != null) {
       validation =
