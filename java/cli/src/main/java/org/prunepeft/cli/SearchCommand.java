@@ -57,12 +57,14 @@ final class SearchCommand implements Callable<Integer> {
 
   @OptionsOf({SearchSettings.class, WarmUpSettings.class, CriterionSettings.class})
   static final class Search {
+    private static final String MEASURED = "measured";
+
     @Option(
         names = "--strategy",
         defaultValue = "warm-up",
         paramLabel = "S",
         description =
-            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file (default: ${DEFAULT-VALUE}).")
+            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file; or measured: modules are not pruned by criteria, subsets of them are measured (default: ${DEFAULT-VALUE}).")
     String strategyName;
 
     @Option(
@@ -155,6 +157,9 @@ final class SearchCommand implements Callable<Integer> {
                 + " quantile of |w|).")
     Double fixedThreshold;
 
+    @ArgGroup(validate = false, heading = "%nWith --strategy measured:%n")
+    private MeasuringOptions measuring = new MeasuringOptions();
+
     SearchSettings settings(Budget within) {
       Partitioning cut = Partitioning.byName(partitioning);
       SearchSettingsBuilder settings =
@@ -162,13 +167,14 @@ final class SearchCommand implements Callable<Integer> {
               .strategy(strategy(cut))
               .warmUp(RecordOptions.fill(WarmUpSettings.builder(), this).build())
               .reinitialise(!keepWeights)
-              .criteria(RecordOptions.fill(CriterionSettings.builder(), this).build());
+              .criteria(RecordOptions.fill(CriterionSettings.builder(), this).build())
+              .measured(strategyName.equals(MEASURED) ? measuring.settings() : null);
       within.parameters().ifPresentOrElse(settings::budget, () -> settings.keep(within.share()));
       return settings.build();
     }
 
     private Strategy strategy(Partitioning cut) {
-      if (strategyName.equals("warm-up")) {
+      if (strategyName.equals("warm-up") || strategyName.equals(MEASURED)) {
         return null;
       }
       Path path = Path.of(strategyName).toAbsolutePath();

@@ -1,6 +1,7 @@
 package org.prunepeft.run;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -31,13 +32,22 @@ final class Summary {
     summary.line("");
     summary.result(outcome.retrained());
     summary.line(
-        "search %.1f s (warm-up %.1f s, rounds %.1f s), retraining %.1f s: ratio %.2f",
+        "search %.1f s%s, retraining %.1f s: ratio %.2f",
         outcome.searchSeconds(),
-        outcome.warmUpSeconds(),
-        outcome.roundSeconds(),
+        pruning == null
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                " (warm-up %.1f s, rounds %.1f s)",
+                outcome.warmUpSeconds(),
+                outcome.roundSeconds()),
         outcome.retrained().trainingSeconds(),
         outcome.costRatio());
     summary.line("");
+    if (pruning == null) {
+      MeasuredSummary.of(outcome.measured()).forEach(line -> summary.line("%s", line));
+      return summary.text.toString();
+    }
     summary.line("## Modules: kept, or the round in which they went");
     summary.line("");
     summary.modules(
@@ -152,7 +162,7 @@ final class Summary {
         round.target());
     line(
         "information in the scores: %s%s  ",
-        round.information().name().toLowerCase(java.util.Locale.ROOT),
+        round.information().name().toLowerCase(Locale.ROOT),
         round.sickness().map(what -> ", the training of this round " + what).orElse(""));
     round
         .training()
@@ -164,7 +174,7 @@ final class Summary {
                     training.headAlone(),
                     training.trained().isPresent()
                         ? String.format(
-                            java.util.Locale.ROOT, "%.3f", training.trained().getAsDouble())
+                            Locale.ROOT, "%.3f", training.trained().getAsDouble())
                         : "not finite"));
     line("");
     line(
@@ -186,6 +196,6 @@ final class Summary {
   }
 
   private void line(String format, Object... values) {
-    text.append(String.format(java.util.Locale.ROOT, format, values)).append('\n');
+    text.append(String.format(Locale.ROOT, format, values)).append('\n');
   }
 }

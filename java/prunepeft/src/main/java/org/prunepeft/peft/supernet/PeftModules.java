@@ -6,7 +6,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -160,17 +162,21 @@ public final class PeftModules implements Insertions, AutoCloseable {
       active = layers;
       return;
     }
+    Set<String> names = subset.stream().map(Candidate::name).collect(Collectors.toSet());
     Map<Integer, Map<String, PeftModule>> chosen = new LinkedHashMap<>();
-    for (Candidate candidate : subset.stream().sorted(Candidate.CANONICAL).toList()) {
-      PeftModule module =
-          layers.getOrDefault(candidate.layer(), Map.of()).get(candidate.name());
-      if (module == null) {
-        throw new IllegalArgumentException(
-            "only a module of the supernet can be switched on, got " + candidate.name());
-      }
-      chosen
-          .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
-          .put(candidate.name(), module);
+    layers.forEach(
+        (layer, modules) ->
+            modules.forEach(
+                (name, module) -> {
+                  if (names.remove(name)) {
+                    chosen
+                        .computeIfAbsent(layer, key -> new LinkedHashMap<>())
+                        .put(name, module);
+                  }
+                }));
+    if (!names.isEmpty()) {
+      throw new IllegalArgumentException(
+          "only modules of the supernet can be switched on, got " + names);
     }
     active = chosen;
   }
