@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
@@ -38,7 +39,11 @@ public final class MeasuredSearch {
   /** Cheap subsets that are measured, lest the cheapest turn out to be worse. */
   private static final int CHEAP = 4;
 
-  private static final double CLEAR = 1.96;
+  /**
+   * So many standard deviations below the best a subset is measurably worse. The best was chosen
+   * from hundreds: by chance alone it is more than two above an ordinary one.
+   */
+  private static final double CLEAR = 3;
 
   private static final int MORE_RANDOM = 512;
 
@@ -112,7 +117,7 @@ public final class MeasuredSearch {
       kept = tolerated.get();
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      kept = cheapest(best, model);
+      kept = cheapest(best, model, draws);
       choice = Choice.CHEAPEST;
     }
     return new MeasuredResult(
@@ -282,12 +287,16 @@ public final class MeasuredSearch {
     return subsets.stream().min(byCost()).orElseThrow();
   }
 
-  /** The cheapest measured subset that fills the budget and is not measurably worse. */
-  private BitSet cheapest(BitSet best, MetricModel model) {
+  /**
+   * The cheapest measured subset that fills the budget and is not measurably worse, than the best
+   * or than random ones.
+   */
+  private BitSet cheapest(BitSet best, MetricModel model, Shift draws) {
     return Arrays.stream(chooseable())
         .mapToObj(archive::subset)
         .filter(subset -> pool.fills(subset, settings.budget()))
         .filter(subset -> !worse(subset, best, model))
+        .filter(subset -> againstRandom(subset, archive::search, draws).high() >= 0)
         .min(byCost())
         .orElse(best);
   }
@@ -331,12 +340,9 @@ public final class MeasuredSearch {
 
   private List<Comparison> comparisons(BitSet subset, Shift draws) {
     double[] own = archive.confirmation(archive.row(subset));
-    double[][] drawn =
-        randomSubsets.stream()
-            .map(each -> archive.confirmation(archive.row(each)))
-            .toArray(double[][]::new);
     List<Comparison> comparisons = new ArrayList<>();
-    comparisons.add(new Comparison(Rival.RANDOM, Statistics.againstRandom(own, drawn, draws)));
+    comparisons.add(
+        new Comparison(Rival.RANDOM, againstRandom(subset, archive::confirmation, draws)));
     rivals.forEach(
         (rival, other) -> {
           if (!other.equals(subset)) {
@@ -345,6 +351,14 @@ public final class MeasuredSearch {
           }
         });
     return comparisons;
+  }
+
+  private Estimate againstRandom(BitSet subset, IntFunction<double[]> values, Shift draws) {
+    double[][] drawn =
+        randomSubsets.stream()
+            .map(each -> values.apply(archive.row(each)))
+            .toArray(double[][]::new);
+    return Statistics.againstRandom(values.apply(archive.row(subset)), drawn, draws);
   }
 
   private List<ModuleValue> values(MetricModel learnt, BitSet kept) {

@@ -68,6 +68,20 @@ final class MadeUpWorld implements SubsetMeasurer {
     }
   }
 
+  /** With layers of a LoRA module and an adapter each, and examples as different as usual. */
+  static MadeUpWorld of(
+      int layers, ToDoubleArray worth, int examples, boolean answers, Random random) {
+    SearchSpace space = space(layers);
+    return new MadeUpWorld(
+        space, worth.of(space.candidates()), examples, 0.2, 0.3, answers, random);
+  }
+
+  /** What modules are worth. */
+  @FunctionalInterface
+  interface ToDoubleArray {
+    double[] of(List<Candidate> modules);
+  }
+
   /** Layers with a LoRA module of 10 parameters and an adapter of 20 each. */
   static SearchSpace space(int layers) {
     List<Candidate> modules = new ArrayList<>();
