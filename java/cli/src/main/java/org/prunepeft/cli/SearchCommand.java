@@ -55,6 +55,9 @@ final class SearchCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nSearch:%n")
   private Search search = new Search();
 
+  @ArgGroup(validate = false, heading = "%nSearch with --strategy measured:%n")
+  private MeasuringOptions measuring = new MeasuringOptions();
+
   @OptionsOf({SearchSettings.class, WarmUpSettings.class, CriterionSettings.class})
   static final class Search {
     private static final String MEASURED = "measured";
@@ -157,10 +160,7 @@ final class SearchCommand implements Callable<Integer> {
                 + " quantile of |w|).")
     Double fixedThreshold;
 
-    @ArgGroup(validate = false, heading = "%nWith --strategy measured:%n")
-    private MeasuringOptions measuring = new MeasuringOptions();
-
-    SearchSettings settings(Budget within) {
+    SearchSettings settings(Budget within, MeasuringOptions measuring) {
       Partitioning cut = Partitioning.byName(partitioning);
       SearchSettingsBuilder settings =
           RecordOptions.fill(SearchSettings.builder(), this)
@@ -188,7 +188,7 @@ final class SearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    SearchSettings settings = search.settings(budget.settle(spec));
+    SearchSettings settings = search.settings(budget.settle(spec), measuring);
     new Runs<>(
             spec,
             options,

@@ -136,6 +136,16 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * @param stage names the draw: other stages of the same run get other weights
    */
   public void initialise(long seed, String stage) {
+    initialise(seed, stage, false);
+  }
+
+  /**
+   * Draws fresh weights.
+   *
+   * @param withoutEffect whether each module begins without effect on the encoder, where its type
+   *     says how
+   */
+  public void initialise(long seed, String stage, boolean withoutEffect) {
     Map<String, float[]> drawn = new ConcurrentHashMap<>();
     parameters.values().parallelStream()
         .flatMap(List::stream)
@@ -144,7 +154,8 @@ public final class PeftModules implements Insertions, AutoCloseable {
                 drawn.put(
                     parameter.name(),
                     InitialWeights.draw(
-                        parameter.count(), seed, stage, parameter.name(), parameter.deviation())));
+                        parameter.count(), seed, stage, parameter.name(),
+                        withoutEffect && parameter.output() ? 0 : parameter.deviation())));
     for (FlatParameters group : groups.values()) {
       group.names().forEach(name -> InitialWeights.fill(group.get(name), drawn.get(name)));
     }

@@ -61,7 +61,9 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     this.head = head.copy();
     this.plan = plan;
     this.progress = progress;
-    modules.initialise(plan.seed, NAME);
+    // Each module is to be judged by what it has learnt: with random weights it would do harm until
+    // it has unlearnt them.
+    modules.initialise(plan.seed, NAME, true);
   }
 
   /**
