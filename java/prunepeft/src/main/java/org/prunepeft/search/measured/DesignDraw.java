@@ -2,8 +2,10 @@ package org.prunepeft.search.measured;
 
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 
 /**
@@ -31,10 +33,10 @@ final class DesignDraw {
 
   /** At most so many different subsets, none of them excluded; fewer in a small space. */
   static List<BitSet> draw(
-      Pool pool, long budget, int count, java.util.Set<BitSet> excluded, SplittableRandom random) {
+      Pool pool, long budget, int count, Set<BitSet> excluded, SplittableRandom random) {
     DesignDraw draw = new DesignDraw(pool, random);
     List<BitSet> subsets = new ArrayList<>();
-    java.util.Set<BitSet> seen = new java.util.HashSet<>(excluded);
+    Set<BitSet> seen = new HashSet<>(excluded);
     for (int attempt = 0; subsets.size() < count && attempt < 4 * count; attempt++) {
       // A sequence without gaps, so that any beginning of the design has all sizes.
       double at = (0.5 + attempt * 0.6180339887498949) % 1;
@@ -48,7 +50,7 @@ final class DesignDraw {
   }
 
   private double target(long budget, double at) {
-    // All modules but one half of the smallest: the supernet itself tells nothing of a single one.
+    // Where the budget is near the whole, not all subsets may be the supernet.
     double most = Math.min(MOST * budget, 0.95 * pool.space().totalParameters());
     double least = Math.min(LEAST * budget, most);
     return least + at * (most - least);

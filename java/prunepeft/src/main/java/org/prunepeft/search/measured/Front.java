@@ -1,8 +1,10 @@
 package org.prunepeft.search.measured;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -84,7 +86,7 @@ final class Front {
     }
     for (Cost cost : settings.costs()) {
       double[] alone = alone(cost);
-      double sum = java.util.Arrays.stream(alone).sum();
+      double sum = Arrays.stream(alone).sum();
       for (double price : PRICES) {
         double[] values = surface.values().clone();
         for (int i = 0; i < values.length; i++) {
@@ -114,7 +116,7 @@ final class Front {
   /** Those that no other beats, by the first cost and then by the metric, the highest first. */
   List<BitSet> undominated(Iterable<BitSet> subsets, MetricModel model) {
     List<BitSet> order = new ArrayList<>();
-    Map<BitSet, double[]> scores = new java.util.HashMap<>();
+    Map<BitSet, double[]> scores = new HashMap<>();
     for (BitSet subset : subsets) {
       if (!scores.containsKey(subset)) {
         order.add(subset);

@@ -1,6 +1,7 @@
 package org.prunepeft.search.measured;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 
@@ -125,7 +126,7 @@ final class Terms {
 
   /** The sum with these weights, up to a constant, as a function that is quick to maximise. */
   Surface surface(double[] weights) {
-    double[] values = java.util.Arrays.copyOf(weights, presence.length);
+    double[] values = Arrays.copyOf(weights, presence.length);
     double[] joint = new double[pairs.size()];
     for (int k = 0; k < joint.length; k++) {
       Pair pair = pairs.get(k);
