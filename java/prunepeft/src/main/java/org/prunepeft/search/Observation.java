@@ -80,6 +80,11 @@ public record Observation(
     return health.map(TrainingHealth::healthy).orElse(true);
   }
 
+  /** {@return whether the training's loss rose, or was no number} */
+  public boolean diverged() {
+    return health.map(h -> h.state() == TrainingHealth.State.DIVERGED).orElse(false);
+  }
+
   /** {@return whether all statistics are finite} */
   public boolean isFinite() {
     return List.of(whole, firstHalf, secondHalf).stream()

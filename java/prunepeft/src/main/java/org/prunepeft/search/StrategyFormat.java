@@ -1,6 +1,7 @@
 package org.prunepeft.search;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -106,7 +107,7 @@ final class StrategyFormat {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("headAlone", health.headAlone());
     health.trained().ifPresent(loss -> map.put("trained", loss));
-    map.put("state", health.state().name().toLowerCase(Locale.ROOT).replace('_', '-'));
+    map.put("state", word(health.state()));
     return map;
   }
 
@@ -156,12 +157,21 @@ final class StrategyFormat {
         node.optional("training").map(StrategyFormat::readHealth));
   }
 
-  /** The state follows from the losses; it is there for a reader of the file. */
   private static TrainingHealth readHealth(Node node) {
     node.allow("headAlone", "trained", "state");
-    return TrainingHealth.of(
+    Node state = node.get("state");
+    return new TrainingHealth(
         node.get("headAlone").number(),
-        node.optional("trained").map(Node::number).orElse(Double.NaN));
+        node.optional("trained").map(Node::number).map(OptionalDouble::of).orElse(OptionalDouble.empty()),
+        Arrays.stream(TrainingHealth.State.values())
+            .filter(value -> word(value).equals(state.text()))
+            .findFirst()
+            .orElseThrow(
+() -> state.wrong("must be healthy, no-gain or diverged")));
+  }
+
+  private static String word(TrainingHealth.State state) {
+    return state.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static Reading readReading(Node node, String criterion) {

@@ -3,12 +3,13 @@ package org.prunepeft.search;
 import java.util.OptionalDouble;
 
 /**
- * How a training of the supernet went: its mean loss beside that of the head alone, which it began
- * with, on the same training examples and without dropout.
+ * How a training of the supernet went: its mean loss beside that of the head alone, on the same
+ * training examples and without dropout. Modules with their first weights may do some harm, which a
+ * training of few steps does not make good: that is no gain, but it has not diverged.
  *
  * @param headAlone mean loss before the training, when only the head was fitted
  * @param trained mean loss after it; empty if it is not finite, or was not at a step
- * @param state what follows from the two
+ * @param state what follows from the two, and from where the training began
  */
 public record TrainingHealth(double headAlone, OptionalDouble trained, State state) {
   /** So much of the loss must have gone, for a training to have learnt anything. */
@@ -18,7 +19,7 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
   public enum State {
     /** The loss fell. */
     HEALTHY("learnt"),
-    /** The loss is that of the head alone, as far as can be told: the modules do nothing. */
+    /** The loss is that of the head alone, or no higher than where the training began. */
     NO_GAIN("ended no better than the head alone"),
     /** The loss rose, or was no number. */
     DIVERGED("diverged");
@@ -36,12 +37,23 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
   }
 
   /**
-   * {@return the verdict over two losses}
+   * {@return the verdict over two losses, of a training that began with that of the head alone}
    *
-   * @param headAlone mean loss before the training
-   * @param trained mean loss after it; may be no number
+   * @param headAlone mean loss of the head alone
+   * @param trained mean loss after the training; may be no number
    */
   public static TrainingHealth of(double headAlone, double trained) {
+    return of(headAlone, headAlone, trained);
+  }
+
+  /**
+   * {@return the verdict over three losses}
+   *
+   * @param headAlone mean loss of the head alone
+   * @param began mean loss before the training, with the modules' first weights
+   * @param trained mean loss after it; may be no number
+   */
+  public static TrainingHealth of(double headAlone, double began, double trained) {
     if (!Double.isFinite(trained)) {
       return new TrainingHealth(headAlone, OptionalDouble.empty(), State.DIVERGED);
     }
@@ -49,7 +61,7 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
     State state =
         trained < headAlone - least
             ? State.HEALTHY
-            : trained > headAlone + least ? State.DIVERGED : State.NO_GAIN;
+            : trained > Math.max(headAlone, began) + least ? State.DIVERGED : State.NO_GAIN;
     return new TrainingHealth(headAlone, OptionalDouble.of(trained), state);
   }
 

@@ -46,7 +46,7 @@ public final class WarmUp {
    * criterion that tells no modules of a type apart in a turn removes none of that type then. If
    * that goes for all types it removes none at all, so its tally never counts a choice by chance,
    * and its further turns, which would cost a training each, are left out. So it is where the
-   * training was not healthy, at half the learning rates either.
+   * training was not healthy, after a second attempt at half the rates if it diverged.
    *
    * @param space all modules that there are
    * @param criteria registered ones, usually {@link Criteria#six}

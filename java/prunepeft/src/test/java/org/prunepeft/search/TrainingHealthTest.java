@@ -47,6 +47,12 @@ class TrainingHealthTest {
     assertEquals(State.NO_GAIN, TrainingHealth.of(0.7, 0.696).state());
     assertEquals(State.NO_GAIN, TrainingHealth.of(0, 0).state());
     assertEquals(State.DIVERGED, TrainingHealth.of(0.7, 0.72).state());
+    // New modules may do harm at first: few steps don't make it good, but have not diverged.
+    assertEquals(State.NO_GAIN, TrainingHealth.of(0.7, 0.8, 0.75).state());
+    assertEquals(State.NO_GAIN, TrainingHealth.of(0.7, 0.8, 0.7).state());
+    assertEquals(State.HEALTHY, TrainingHealth.of(0.7, 0.8, 0.6).state());
+    assertEquals(State.DIVERGED, TrainingHealth.of(0.7, 0.8, 0.82).state());
+    assertEquals(State.DIVERGED, TrainingHealth.of(0.7, 0.6, 0.72).state());
     for (double none : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
       assertEquals(
           new TrainingHealth(0.7, OptionalDouble.empty(), State.DIVERGED),
@@ -80,6 +86,18 @@ class TrainingHealthTest {
     assertEquals(0.5, rounds.get(1).stage().rate());
     assertEquals(Information.RELIABLE, rounds.get(1).information());
     assertEquals(Optional.empty(), rounds.get(1).sickness());
+  }
+
+  @Test
+  void trainingThatStaysWhereItBeganIsNotMadeAgainAndHasNoInformation() {
+    TrainingHealth still = TrainingHealth.of(1, 1);
+    Scores scores = reliable().setHealth(stage -> still);
+    List<PruningRound> rounds = rounds(scores);
+    assertEquals(3, scores.stages.size());
+    for (PruningRound round : rounds) {
+      assertEquals(Information.NONE, round.information());
+      assertEquals(Optional.of("ended no better than the head alone"), round.sickness());
+    }
   }
 
   @Test

@@ -21,7 +21,7 @@ import org.prunepeft.train.Predictions;
  * are judged while the head is still learning are judged by how they stand in for it.
  *
  * <p>It is logistic regression, or ridge regression for numbers: convex, solved by L-BFGS in
- * float64 on standardised features. The penalty is the one with the lowest loss on held-out
+ * float32 on standardised features. The penalty is the one with the lowest loss on held-out
  * examples, so that the loss on the training examples is not driven to nothing, which would leave
  * the modules no gradient.
  */
@@ -29,11 +29,20 @@ public final class HeadFit {
   /** More examples than these hardly change a linear layer; they bound time and memory. */
   private static final int MOST_EXAMPLES = 20_000;
 
+  /**
+   * Of training and of held-out examples, so many choose the penalty: the best strength goes with
+   * one over the number of examples, as that of a prior does.
+   */
+  private static final int MOST_TO_CHOOSE_BY = 2000;
+
   private static final int FOLDS = 5;
 
-  /** Of the penalty, from the strongest: 10 to 1e-5 in half decades. */
+  /** Held-out examples that are enough to choose a penalty by: no more folds are made. */
+  private static final int ENOUGH_HELD_OUT = 1000;
+
+  /** Of the penalty, from the strongest: 4 to 6e-5, each a quarter of the one before. */
   private static final double[] STRENGTHS =
-      IntStream.range(0, 13).mapToDouble(i -> StrictMath.pow(10, 1 - i / 2.0)).toArray();
+      IntStream.range(0, 9).mapToDouble(i -> StrictMath.pow(4, 1 - i)).toArray();
 
   /** Where there is nothing to choose it by. */
   private static final double USUAL_STRENGTH = 0.1;
@@ -41,9 +50,16 @@ public final class HeadFit {
   /** So many weaker penalties in turn that lose on held-out examples end the search. */
   private static final int PATIENCE = 2;
 
-  private static final double ROUGH = 1e-4;
-  private static final double EXACT = 1e-6;
-  private static final int MOST_ITERATIONS = 1000;
+  /** So does a single one that loses this share. */
+  private static final double CLEARLY_WORSE = 0.01;
+
+  /** Of the gradient at zero, what may be left of it. Held-out losses are then right to a percent. */
+  private static final double TOLERANCE = 1e-2;
+
+  private static final int MOST_ITERATIONS = 300;
+
+  /** Their decomposition takes the cube of the features; beyond it costs more than it saves. */
+  private static final int MOST_ROTATED = 1024;
 
   /** A feature that varies by less, relative to its mean, is constant: the rest is rounding. */
   private static final double LEAST_DEVIATION = 1e-5;
@@ -59,7 +75,11 @@ public final class HeadFit {
   public record Examples(float[] pooled, double[] targets) {}
 
   /** What is fitted on, and what it is judged on. */
-  private record Split(PenalisedLoss train, PenalisedLoss heldOut) {}
+  private record Split(PenalisedLoss train, PenalisedLoss heldOut, double[] slopes) {
+    Split(PenalisedLoss train, PenalisedLoss heldOut) {
+      this(train, heldOut, HeadFit.slopes(train));
+    }
+  }
 
   /**
    * @param train 1 or more
@@ -76,61 +96,108 @@ public final class HeadFit {
       ComputeDevice device,
       double labelSmoothing,
       long seed) {
-    Examples used = atMost(train, seed);
+    Examples used = atMost(MOST_EXAMPLES, train, seed);
     Head head = new Head(schema, used.pooled.length / used.targets.length, device);
     head.standardise(train.targets);
     Standard standard = Standard.of(used);
     try (PointerScope scope = new PointerScope()) {
       double smoothing = smoothing(used.targets, schema, labelSmoothing);
       PenalisedLoss straight = loss(used, head, standard, smoothing);
-      Tensor axes = straight.axes();
-      PenalisedLoss all = straight.along(axes);
+      Tensor axes = straight.features().size(1) <= MOST_ROTATED ? straight.axes() : null;
+      PenalisedLoss all = along(straight, axes);
+      Examples few = atMost(MOST_TO_CHOOSE_BY, used, seed);
+      PenalisedLoss ofFew =
+          few == used ? all : along(loss(few, head, standard, smoothing), axes);
+      Examples heldOut = atMost(MOST_TO_CHOOSE_BY, validation, seed);
       List<Split> splits =
-          validation.targets.length > 0
-              ? List.of(new Split(all, loss(validation, head, standard, smoothing).along(axes)))
-              : folds(used, all, seed);
-      standard.write(head, all.back(fit(all, splits), axes));
+          heldOut.targets.length > 0
+              ? List.of(new Split(ofFew, along(loss(heldOut, head, standard, smoothing), axes)))
+              : folds(few, ofFew, seed);
+      Choice choice = choose(ofFew.size(), splits);
+      PenalisedLoss chosen =
+          all.with(choice.strength * few.targets.length / used.targets.length);
+      double[] weights = minimise(chosen, slopes(all), choice.weights, TOLERANCE).x();
+      standard.write(head, axes == null ? weights : all.back(weights, axes));
     }
     return head;
   }
 
-  /** Weight and bias with the penalty that is best on what is held out. */
-  private static double[] fit(PenalisedLoss all, List<Split> splits) {
-    double[][] weights = new double[splits.size()][all.size()];
+  private static PenalisedLoss along(PenalisedLoss loss, Tensor axes) {
+    return axes == null ? loss : loss.along(axes);
+  }
+
+  /** A penalty, and weight and bias with it on the first split. */
+  private record Choice(double strength, double[] weights) {}
+
+  /** The penalty that is best on what is held out. */
+  private static Choice choose(int size, List<Split> splits) {
+    double[][] weights = new double[splits.size()][size];
     double best = Double.POSITIVE_INFINITY;
-    double[] start = new double[all.size()];
-    double chosen = USUAL_STRENGTH;
+    Choice choice = new Choice(USUAL_STRENGTH, new double[size]);
     int worse = 0;
     for (int s = 0; s < STRENGTHS.length && worse < PATIENCE && !splits.isEmpty(); s++) {
       double sum = 0;
       for (int i = 0; i < weights.length; i++) {
         Split split = splits.get(i);
-        weights[i] = minimise(split.train.with(STRENGTHS[s]), weights[i], ROUGH).x();
+        PenalisedLoss loss = split.train.with(STRENGTHS[s]);
+        weights[i] = minimise(loss, split.slopes, weights[i], TOLERANCE).x();
         sum += split.heldOut.unpenalised(weights[i]);
       }
-      worse = sum < best ? 0 : worse + 1;
-      if (worse == 0) {
+      if (sum < best) {
         best = sum;
-        chosen = STRENGTHS[s];
-        start = weights[0];
+        choice = new Choice(STRENGTHS[s], weights[0]);
+        worse = 0;
+      } else {
+        worse += sum > (1 + CLEARLY_WORSE) * best ? PATIENCE : 1;
       }
     }
-    return minimise(all.with(chosen), start, EXACT).x();
+    return choice;
+  }
+
+  /** The gradient at weights of zero, where the penalty has none. */
+  private static double[] slopes(PenalisedLoss loss) {
+    double[] slopes = new double[loss.size()];
+    loss.at(new double[loss.size()], slopes);
+    return slopes;
+  }
+
+  /**
+   * Down to a share of the gradient at zero.
+   *
+   * @param slopes that gradient
+   */
+  private static Lbfgs.Result minimise(
+      PenalisedLoss loss, double[] slopes, double[] start, double share) {
+    double[] scales = loss.scales();
+    double most = 0;
+    for (int i = 0; i < slopes.length; i++) {
+      most = Math.max(most, Math.abs(slopes[i]) / scales[i]);
+    }
+    return minimise(loss, scales, start, share * most, MOST_ITERATIONS);
+  }
+
+  /**
+   * Down to a gradient.
+   *
+   * @param tolerance of each element of the gradient by the weights
+   */
+  static Lbfgs.Result minimise(PenalisedLoss loss, double[] start, double tolerance) {
+    double[] scales = loss.scales();
+    double largest = Arrays.stream(scales).max().orElseThrow();
+    return minimise(loss, scales, start, tolerance / largest, 10 * MOST_ITERATIONS);
   }
 
   /**
    * In coordinates in which the curvature is about 1 everywhere: pooled outputs have few directions
    * of large variance and many of little, which would cost hundreds of iterations.
    *
-   * @param tolerance of each element of the gradient by the weights
+   * @param tolerance of each element of the gradient in these coordinates
    */
-  static Lbfgs.Result minimise(PenalisedLoss loss, double[] start, double tolerance) {
-    double[] scales = loss.scales();
+  private static Lbfgs.Result minimise(
+      PenalisedLoss loss, double[] scales, double[] start, double tolerance, int iterations) {
     double[] scaled = new double[start.length];
-    double largest = 1;
     for (int i = 0; i < start.length; i++) {
       scaled[i] = start[i] * scales[i];
-      largest = Math.max(largest, scales[i]);
     }
     Lbfgs.Result result =
         Lbfgs.minimise(
@@ -140,8 +207,9 @@ public final class HeadFit {
               return value;
             },
             scaled,
-            tolerance / largest,
-            MOST_ITERATIONS);
+            tolerance,
+            iterations);
+    double largest = Arrays.stream(scales).max().orElseThrow();
     return new Lbfgs.Result(
         divided(result.x(), scales),
         result.value(),
@@ -173,17 +241,17 @@ public final class HeadFit {
     int n = examples.targets.length;
     int outputs = head.schema().outputs();
     boolean classes = head.schema().kind() == TaskKind.CLASSIFICATION;
-    double[] targets = new double[n * outputs];
+    float[] targets = new float[n * outputs];
     for (int i = 0; i < n; i++) {
       if (classes) {
-        Arrays.fill(targets, i * outputs, (i + 1) * outputs, smoothing / outputs);
-        targets[i * outputs + (int) examples.targets[i]] += 1 - smoothing;
+        Arrays.fill(targets, i * outputs, (i + 1) * outputs, (float) (smoothing / outputs));
+        targets[i * outputs + (int) examples.targets[i]] += (float) (1 - smoothing);
       } else {
-        targets[i] = head.standard(examples.targets[i]);
+        targets[i] = (float) head.standard(examples.targets[i]);
       }
     }
     return new PenalisedLoss(
-        standard.features(examples), Tensor.create(targets, n, outputs), classes, 0);
+        standard.features(examples), Torch.floats(targets, n, outputs), classes, 0);
   }
 
   /** Each has a share of each class, or of each range of numbers. */
@@ -191,7 +259,9 @@ public final class HeadFit {
     int[] order = order(examples.targets, seed);
     int folds = Math.min(FOLDS, order.length);
     List<Split> splits = new ArrayList<>();
-    for (int fold = 0; folds > 1 && fold < folds; fold++) {
+    // A fold holds a share of the examples out: of many, one or two folds are enough.
+    int made = Math.min(folds, (ENOUGH_HELD_OUT * folds + order.length - 1) / order.length);
+    for (int fold = 0; folds > 1 && fold < made; fold++) {
       int own = fold;
       long[] in =
           IntStream.range(0, order.length)
@@ -230,17 +300,17 @@ public final class HeadFit {
   }
 
   /** All, or so many of them with the same distribution of targets. */
-  private static Examples atMost(Examples all, long seed) {
+  private static Examples atMost(int most, Examples all, long seed) {
     int n = all.targets.length;
-    if (n <= MOST_EXAMPLES) {
+    if (n <= most) {
       return all;
     }
     int[] order = order(all.targets, seed);
     int hidden = all.pooled.length / n;
-    float[] pooled = new float[MOST_EXAMPLES * hidden];
-    double[] targets = new double[MOST_EXAMPLES];
-    for (int i = 0; i < MOST_EXAMPLES; i++) {
-      int from = order[(int) ((long) i * n / MOST_EXAMPLES)];
+    float[] pooled = new float[most * hidden];
+    double[] targets = new double[most];
+    for (int i = 0; i < most; i++) {
+      int from = order[(int) ((long) i * n / most)];
       targets[i] = all.targets[from];
       System.arraycopy(all.pooled, from * hidden, pooled, i * hidden, hidden);
     }
@@ -254,12 +324,16 @@ public final class HeadFit {
       int hidden = examples.pooled.length / n;
       double[] mean = new double[hidden];
       double[] deviation = new double[hidden];
-      for (int i = 0; i < examples.pooled.length; i++) {
-        mean[i % hidden] += examples.pooled[i] / (double) n;
+      for (int from = 0; from < examples.pooled.length; from += hidden) {
+        for (int j = 0; j < hidden; j++) {
+          mean[j] += examples.pooled[from + j] / (double) n;
+        }
       }
-      for (int i = 0; i < examples.pooled.length; i++) {
-        double difference = examples.pooled[i] - mean[i % hidden];
-        deviation[i % hidden] += difference * difference / n;
+      for (int from = 0; from < examples.pooled.length; from += hidden) {
+        for (int j = 0; j < hidden; j++) {
+          double difference = examples.pooled[from + j] - mean[j];
+          deviation[j] += difference * difference / n;
+        }
       }
       for (int j = 0; j < hidden; j++) {
         double root = Math.sqrt(deviation[j]);
@@ -270,11 +344,13 @@ public final class HeadFit {
 
     Tensor features(Examples examples) {
       int hidden = mean.length;
-      double[] features = new double[examples.pooled.length];
-      for (int i = 0; i < features.length; i++) {
-        features[i] = (examples.pooled[i] - mean[i % hidden]) / deviation[i % hidden];
+      float[] features = new float[examples.pooled.length];
+      for (int from = 0; from < features.length; from += hidden) {
+        for (int j = 0; j < hidden; j++) {
+          features[from + j] = (float) ((examples.pooled[from + j] - mean[j]) / deviation[j]);
+        }
       }
-      return Tensor.create(features, examples.targets.length, hidden);
+      return Torch.floats(features, examples.targets.length, hidden);
     }
 
     /** Into a head that takes features as they are. */

@@ -6,7 +6,7 @@ package org.prunepeft.train.head;
  * arithmetic: the same function gives the same bits.
  */
 final class Lbfgs {
-  private static final int MEMORY = 20;
+  private static final int MEMORY = 10;
   private static final double SUFFICIENT_DECREASE = 1e-4;
   private static final double CURVATURE = 0.9;
   private static final int MOST_TRIALS = 30;

@@ -4,16 +4,17 @@ import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /**
  * Mean loss of a linear layer on fixed features, with an L2 penalty on its weight but not on its
- * bias: convex in both. In float64.
+ * bias: convex in both. Computed in the features' type, summed in float64.
  *
- * @param features [n, d] float64
- * @param targets [n, outputs] float64: probabilities of the classes, or a number
+ * @param features [n, d] float32 or float64
+ * @param targets [n, outputs] of the same type: probabilities of the classes, or a number
  * @param classes cross-entropy of the softmax; else half the squared error
  * @param strength λ of the penalty λ/2·‖W‖²
  */
@@ -44,7 +45,8 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
     double[] back = weights.clone();
     try (PointerScope scope = new PointerScope()) {
       Tensor along = Tensor.create(weights, weights.length).narrow(0, 0, size);
-      copy(along.view(outputs, axes.size(0)).mm(axes.t()).contiguous(), back, 0);
+      Tensor to = axes.to(torch.ScalarType.Double).t();
+      copy(along.view(outputs, axes.size(0)).mm(to), back, 0);
     }
     return back;
   }
@@ -54,7 +56,7 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
     int outputs = Math.toIntExact(targets.size(1));
     double[] squares = new double[Math.toIntExact(features.size(1))];
     try (PointerScope scope = new PointerScope()) {
-      copy(features.square().mean(0).contiguous(), squares, 0);
+      copy(features.square().mean(0L), squares, 0);
     }
     // p(1 − p) of a class among equals.
     double curvature = classes ? (outputs - 1.0) / outputs / outputs : 1;
@@ -84,40 +86,54 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
   }
 
   private double value(double[] weights, double[] gradient, double penalty) {
+    int size = Math.toIntExact(targets.size(1) * features.size(1));
+    double squares = 0;
+    for (int i = 0; i < size; i++) {
+      squares += weights[i] * weights[i];
+    }
+    double loss = loss(weights, gradient) + penalty / 2 * squares;
+    for (int i = 0; gradient != null && i < size; i++) {
+      gradient[i] += penalty * weights[i];
+    }
+    return loss;
+  }
+
+  private double loss(double[] weights, double[] gradient) {
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {
       long n = features.size(0);
       long outputs = targets.size(1);
       long size = outputs * features.size(1);
-      Tensor all = Tensor.create(weights, weights.length);
+      Tensor all = Tensor.create(weights, weights.length).to(features.scalar_type().intern());
       Tensor weight = all.narrow(0, 0, size).view(outputs, features.size(1));
       Tensor bias = all.narrow(0, size, outputs);
       Tensor scores = torch.linear(features, weight, new TensorOptional(bias));
-      Tensor error;
       double loss;
+      Tensor error;
       if (classes) {
         Tensor logs = scores.log_softmax(1);
-        loss = -logs.mul(targets).sum().item_double() / n;
-        error = gradient == null ? null : logs.exp().sub(targets);
+        loss = -sum(logs.mul(targets)) / n;
+        error = gradient == null ? null : logs.exp_().sub_(targets);
       } else {
-        error = scores.sub(targets);
-        loss = error.square().sum().item_double() / (2 * n);
-      }
-      if (penalty > 0) {
-        loss += penalty / 2 * weight.square().sum().item_double();
+        error = scores.sub_(targets);
+        loss = sum(error.square()) / (2 * n);
       }
       if (gradient != null) {
         error.div_(new Scalar((double) n));
-        Tensor ofWeight = error.t().mm(features).add_(weight, new Scalar(penalty));
-        copy(ofWeight.contiguous(), gradient, 0);
-        copy(error.sum(0).contiguous(), gradient, Math.toIntExact(size));
+        copy(error.t().mm(features), gradient, 0);
+        copy(error.sum(0L), gradient, Math.toIntExact(size));
       }
       return loss;
     }
   }
 
+  private static double sum(Tensor values) {
+    return values.sum(new ScalarTypeOptional(torch.ScalarType.Double)).item_double();
+  }
+
   private static void copy(Tensor from, double[] to, int offset) {
-    try (DoublePointer data = from.data_ptr_double()) {
+    try (DoublePointer data =
+        from.to(torch.ScalarType.Double).contiguous().data_ptr_double()) {
       data.get(to, offset, Math.toIntExact(from.numel()));
     }
   }

@@ -98,7 +98,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   @Override
   public Observation train(Stage stage, List<Candidate> candidates) {
     Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? plan.warmUp : plan.round;
-    String name = stage.kind().name() + "/" + stage.index();
+    String name = name(stage);
     PeftModules modules =
         new PeftModules(config, trainer.encoder().config(), candidates, head.device());
     if (stage.fresh() || trained == null) {
@@ -126,7 +126,8 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
         Observation observation = statistics.observe();
         double loss = trainer.evaluate(modules, own, probe.examples).loss();
-        TrainingHealth health = TrainingHealth.of(probe.headAlone, loss);
+        double began = loss > probe.headAlone ? began(stage, candidates, probe) : probe.headAlone;
+        TrainingHealth health = TrainingHealth.of(probe.headAlone, began, loss);
         return observation.isFinite()
             ? observation.with(health)
             : Observation.blank(candidates, health);
@@ -134,6 +135,22 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
         return Observation.blank(candidates, TrainingHealth.of(probe.headAlone, Double.NaN));
       }
     }
+  }
+
+  /** The loss that a training from new weights begins with; asked for only where one looks sick. */
+  private double began(Stage stage, List<Candidate> candidates, Probe probe) {
+    if (!stage.fresh()) {
+      return probe.headAlone;
+    }
+    try (PeftModules fresh =
+        new PeftModules(config, trainer.encoder().config(), candidates, head.device())) {
+      fresh.initialise(plan.seed, name(stage));
+      return trainer.evaluate(fresh, head, probe.examples).loss();
+    }
+  }
+
+  private static String name(Stage stage) {
+    return stage.kind().name() + "/" + stage.index();
   }
 
   private void keep(PeftModules modules) {
