@@ -25,7 +25,8 @@ final class MeasuringOptions {
   @Option(
       names = "--measured-examples",
       paramLabel = "N",
-      description = "Other training examples that subsets are measured on (default: ${DEFAULT-VALUE}).")
+      description =
+          "Other training examples that subsets are measured on (default: ${DEFAULT-VALUE}).")
   int measuredExamples;
 
   @Option(

@@ -81,8 +81,7 @@ public final class MeasuredRun {
     }
   }
 
-  private static List<Cost> costs(
-      Session session, MeasuringSettings settings) {
+  private static List<Cost> costs(Session session, MeasuringSettings settings) {
     TrainingSettings training = session.setup.training();
     return ConfigurationCosts.of(
         settings.objectives(),

@@ -62,8 +62,7 @@ final class MeasuredSummary {
     line("");
     line(
         "%d subsets were measured in one supernet. Modules and subsets were chosen on %d examples, the differences below come from %d others."
-            .formatted(
-                result.measured().size(), result.examples(), result.confirmationExamples()));
+            .formatted(result.measured().size(), result.examples(), result.confirmationExamples()));
     line("");
   }
 
@@ -104,7 +103,8 @@ final class MeasuredSummary {
     line("## What each module is worth, in points");
     line("");
     line("| layer | " + String.join(" | ", types) + " |");
-    line("| ----: | " + types.stream().map(type -> "---").collect(Collectors.joining(" | ")) + " |");
+    line(
+        "| ----: | " + types.stream().map(type -> "---").collect(Collectors.joining(" | ")) + " |");
     rows.forEach(
         (layer, cells) ->
             line(
@@ -122,7 +122,10 @@ final class MeasuredSummary {
     line("## Cheaper and dearer configurations");
     line("");
     line("| " + String.join(" | ", costs) + " | predicted below all modules, points | modules |");
-    line("| " + costs.stream().map(cost -> "---:").collect(Collectors.joining(" | ")) + " | ---: | --- |");
+    line(
+        "| "
+            + costs.stream().map(cost -> "---:").collect(Collectors.joining(" | "))
+            + " | ---: | --- |");
     for (Configuration configuration : result.front()) {
       line(
           "| %s | %.2f (%s) | %s |"
@@ -147,8 +150,7 @@ final class MeasuredSummary {
   }
 
   private static String interval(Estimate estimate) {
-    return String.format(
-        Locale.ROOT, "%.2f to %.2f", 100 * estimate.low(), 100 * estimate.high());
+    return String.format(Locale.ROOT, "%.2f to %.2f", 100 * estimate.low(), 100 * estimate.high());
   }
 
   private void line(String text) {

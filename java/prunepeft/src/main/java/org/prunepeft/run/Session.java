@@ -1,7 +1,6 @@
 package org.prunepeft.run;
 
 import java.util.ArrayList;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;

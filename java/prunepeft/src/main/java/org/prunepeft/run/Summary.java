@@ -173,8 +173,7 @@ final class Summary {
                     round.stage().rate() < 1 ? ", second attempt at half the learning rates" : "",
                     training.headAlone(),
                     training.trained().isPresent()
-                        ? String.format(
-                            Locale.ROOT, "%.3f", training.trained().getAsDouble())
+                        ? String.format(Locale.ROOT, "%.3f", training.trained().getAsDouble())
                         : "not finite"));
     line("");
     line(

@@ -162,12 +162,14 @@ final class StrategyFormat {
     Node state = node.get("state");
     return new TrainingHealth(
         node.get("headAlone").number(),
-        node.optional("trained").map(Node::number).map(OptionalDouble::of).orElse(OptionalDouble.empty()),
+        node.optional("trained")
+            .map(Node::number)
+            .map(OptionalDouble::of)
+            .orElse(OptionalDouble.empty()),
         Arrays.stream(TrainingHealth.State.values())
             .filter(value -> word(value).equals(state.text()))
             .findFirst()
-            .orElseThrow(
-() -> state.wrong("must be healthy, no-gain or diverged")));
+            .orElseThrow(() -> state.wrong("must be healthy, no-gain or diverged")));
   }
 
   private static String word(TrainingHealth.State state) {

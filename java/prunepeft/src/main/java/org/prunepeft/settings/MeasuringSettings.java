@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.OptionalDouble;
 
 /**
- * How a search measures modules: one supernet is trained with a random subset of its modules at each
- * step, then subsets are measured on training examples that it has not seen.
+ * How a search measures modules: one supernet is trained with a random subset of its modules at
+ * each step, then subsets are measured on training examples that it has not seen.
  *
  * @param supernetExamples training examples of the supernet, 1 or more; at most three quarters of
  *     all, the others are measured on

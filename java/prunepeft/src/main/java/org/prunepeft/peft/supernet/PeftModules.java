@@ -154,7 +154,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
                 drawn.put(
                     parameter.name(),
                     InitialWeights.draw(
-                        parameter.count(), seed, stage, parameter.name(),
+                        parameter.count(),
+                        seed,
+                        stage,
+                        parameter.name(),
                         withoutEffect && parameter.output() ? 0 : parameter.deviation())));
     for (FlatParameters group : groups.values()) {
       group.names().forEach(name -> InitialWeights.fill(group.get(name), drawn.get(name)));
@@ -180,9 +183,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
             modules.forEach(
                 (name, module) -> {
                   if (names.remove(name)) {
-                    chosen
-                        .computeIfAbsent(layer, key -> new LinkedHashMap<>())
-                        .put(name, module);
+                    chosen.computeIfAbsent(layer, key -> new LinkedHashMap<>()).put(name, module);
                   }
                 }));
     if (!names.isEmpty()) {

@@ -53,7 +53,9 @@ public final class HeadFit {
   /** So does a single one that loses this share. */
   private static final double CLEARLY_WORSE = 0.01;
 
-  /** Of the gradient at zero, what may be left of it. Held-out losses are then right to a percent. */
+  /**
+   * Of the gradient at zero, what may be left of it. Held-out losses are then right to a percent.
+   */
   private static final double TOLERANCE = 1e-2;
 
   private static final int MOST_ITERATIONS = 300;
@@ -106,16 +108,14 @@ public final class HeadFit {
       Tensor axes = straight.features().size(1) <= MOST_ROTATED ? straight.axes() : null;
       PenalisedLoss all = along(straight, axes);
       Examples few = atMost(MOST_TO_CHOOSE_BY, used, seed);
-      PenalisedLoss ofFew =
-          few == used ? all : along(loss(few, head, standard, smoothing), axes);
+      PenalisedLoss ofFew = few == used ? all : along(loss(few, head, standard, smoothing), axes);
       Examples heldOut = atMost(MOST_TO_CHOOSE_BY, validation, seed);
       List<Split> splits =
           heldOut.targets.length > 0
               ? List.of(new Split(ofFew, along(loss(heldOut, head, standard, smoothing), axes)))
               : folds(few, ofFew, seed);
       Choice choice = choose(ofFew.size(), splits);
-      PenalisedLoss chosen =
-          all.with(choice.strength * few.targets.length / used.targets.length);
+      PenalisedLoss chosen = all.with(choice.strength * few.targets.length / used.targets.length);
       double[] weights = minimise(chosen, slopes(all), choice.weights, TOLERANCE).x();
       standard.write(head, axes == null ? weights : all.back(weights, axes));
     }

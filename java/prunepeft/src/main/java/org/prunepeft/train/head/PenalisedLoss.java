@@ -132,8 +132,7 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
   }
 
   private static void copy(Tensor from, double[] to, int offset) {
-    try (DoublePointer data =
-        from.to(torch.ScalarType.Double).contiguous().data_ptr_double()) {
+    try (DoublePointer data = from.to(torch.ScalarType.Double).contiguous().data_ptr_double()) {
       data.get(to, offset, Math.toIntExact(from.numel()));
     }
   }

@@ -232,8 +232,7 @@ public final class Trainer implements AutoCloseable {
   }
 
   /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
-  public float[] pooled(
-      PeftModules modules, EncodedDataset data, IntConsumer progress) {
+  public float[] pooled(PeftModules modules, EncodedDataset data, IntConsumer progress) {
     int hidden = encoder.config().hidden();
     float[] pooled = new float[data.size() * hidden];
     modules.begin(ForwardPass.evaluation(tape));

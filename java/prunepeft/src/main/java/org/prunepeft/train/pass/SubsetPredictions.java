@@ -26,8 +26,8 @@ import org.prunepeft.train.head.Head;
 
 /**
  * What a supernet predicts with all but a subset of its modules switched off, for many subsets at
- * once. Subsets that agree up to a layer share the pass up to it: a batch goes through the layers as
- * through a tree, whose branches are the choices that occur.
+ * once. Subsets that agree up to a layer share the pass up to it: a batch goes through the layers
+ * as through a tree, whose branches are the choices that occur.
  */
 public final class SubsetPredictions {
   private static final int BATCH = 64;
@@ -139,8 +139,7 @@ public final class SubsetPredictions {
       int width = head.schema().outputs();
       for (int subset : group) {
         for (int i = 0; i < batch.rows(); i++) {
-          System.arraycopy(
-              logits, i * width, outputs[subset], batch.indices()[i] * width, width);
+          System.arraycopy(logits, i * width, outputs[subset], batch.indices()[i] * width, width);
         }
       }
     }

@@ -22,8 +22,8 @@ import org.prunepeft.train.head.Head;
  * @param headAlone validation result of what it begins with: if no epoch is better, that stays;
  *     null: it is not compared
  * @param rate of the settings' learning rates: 1, or less for a gentler training
- * @param subsets which modules compute at a step, 0-based; the others are as if they were not there;
- *     null: all, always
+ * @param subsets which modules compute at a step, 0-based; the others are as if they were not
+ *     there; null: all, always
  * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
  */
 public record TrainingRun(

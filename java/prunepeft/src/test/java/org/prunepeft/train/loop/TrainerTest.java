@@ -263,7 +263,8 @@ class TrainerTest {
     Evaluation unbeaten = Evaluation.of(new Predictions(SmallTask.SCHEMA, right), targets);
     float[] before = Torch.toFloats(run.head().parameters().values());
     TrainingRun compared =
-        new TrainingRun(run.modules(), run.head(), data, 2, SEED, validation, unbeaten, 1, null, null);
+        new TrainingRun(
+            run.modules(), run.head(), data, 2, SEED, validation, unbeaten, 1, null, null);
     Trainer.Result result = trainer(wild).train(compared, StepListener.NONE);
     assertEquals(new Trainer.Result(unbeaten, 0, 2), result);
     assertArrayEquals(before, Torch.toFloats(run.head().parameters().values()));
