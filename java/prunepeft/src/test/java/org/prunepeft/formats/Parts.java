@@ -17,7 +17,6 @@ import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.model.HiddenActivation;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
@@ -49,22 +48,13 @@ final class Parts {
 
   /** A small one: 2 layers, hidden size 24, intermediate size 35. */
   static EncoderConfig encoder(Architecture architecture) {
-    return new EncoderConfig(
-        architecture,
-        2,
-        24,
-        3,
-        35,
-        53,
-        34,
-        1,
-        1e-5,
-        24,
-        HiddenActivation.GELU,
-        1,
-        true,
-        null,
-        null);
+    return EncoderConfig.bert(2, 24, 3, 35, 53, 34)
+        .with()
+        .architecture(architecture)
+        .types(1)
+        .layerNormEpsilon(1e-5)
+        .padding(1)
+        .build();
   }
 
   static LowRank lora(int layer, String target, int rank, double alpha) {

@@ -107,7 +107,7 @@ class DeviceTrainingTest {
     List<EncoderConfig> encoders = ArchitecturesTest.configurations().toList();
     encoders.forEach(e -> cases.add(new Case(e, Precision.FLOAT32, Kind.LORA_AND_ADAPTERS)));
     // Heads of 32, which a GPU's own attention kernels take.
-    EncoderConfig aligned = new EncoderConfig(2, 64, 2, 96, 53, 34, 2, 1e-12);
+    EncoderConfig aligned = EncoderConfig.bert(2, 64, 2, 96, 53, 34);
     for (Precision precision : Precision.values()) {
       for (Kind kind : Kind.values()) {
         cases.add(new Case(aligned, precision, kind));
