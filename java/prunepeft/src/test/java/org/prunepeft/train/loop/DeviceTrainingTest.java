@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,7 +31,6 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.RecordedWork;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
@@ -45,7 +43,7 @@ import org.prunepeft.train.pass.TrainingRun;
  * kernels. So a number that a recording must not keep is found in either.
  */
 @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
-class DeviceTrainingTest {
+class DeviceTrainingTest extends TrainingTest {
   private static final int EPOCHS = 4;
 
   /** 16 positions give lengths of 6, 12 and 18. */
@@ -60,7 +58,6 @@ class DeviceTrainingTest {
 
   private static ComputeDevice device;
 
-  private final List<AutoCloseable> open = new ArrayList<>();
   private final Random random = TestSeed.random();
   private final long weights = random.nextLong();
   private final long examples = random.nextLong();
@@ -124,20 +121,7 @@ class DeviceTrainingTest {
 
   @BeforeAll
   static void chooseDevice() {
-    Torch.load();
     device = ComputeDevice.parse("auto");
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    for (int i = open.size() - 1; i >= 0; i--) {
-      open.get(i).close();
-    }
-  }
-
-  private <T extends AutoCloseable> T keep(T resource) {
-    open.add(resource);
-    return resource;
   }
 
   /** The losses of a training's steps; the same weights, examples and masks each time. */
