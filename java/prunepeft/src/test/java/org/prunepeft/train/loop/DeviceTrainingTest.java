@@ -125,7 +125,8 @@ class DeviceTrainingTest extends TrainingTest {
   }
 
   /** The losses of a training's steps; the same weights, examples and masks each time. */
-  private List<Double> losses(Case one, ComputeDevice place, Watched recorder) throws IOException {
+  private List<Double> losses(Case one, ComputeDevice place, WatchedRecorder recorder)
+      throws IOException {
     EncoderConfig config = one.encoder;
     MapCheckpoint checkpoint =
         new MapCheckpoint("random", RandomCheckpoint.tensors(config, new Random(weights)));
@@ -171,7 +172,8 @@ class DeviceTrainingTest extends TrainingTest {
   @MethodSource("cases")
   void recordedTrainingsAreThoseOfTheCpu(Case one) throws IOException {
     List<Double> expected = losses(one, ComputeDevice.CPU, null);
-    Watched recorder = new Watched(RecordedWork.recorder(device).orElseGet(RecorderStandIn::new));
+    WatchedRecorder recorder =
+        new WatchedRecorder(RecordedWork.recorder(device).orElseGet(RecorderStandIn::new));
     List<Double> recorded = losses(one, device, recorder);
     assertTrue(recorder.launches > 0, "nothing was launched");
     assertEquals(List.of(), recorder.failures);
@@ -189,51 +191,6 @@ class DeviceTrainingTest extends TrainingTest {
     for (int i = 0; i < expected.size(); i++) {
       double most = difference * Math.max(expected.get(i), 0.1);
       assertEquals(expected.get(i), actual.get(i), most, "loss of step " + (i + 1));
-    }
-  }
-
-  /** Notes what goes wrong with another one's recordings. */
-  private static final class Watched implements RecordedWork.Recorder {
-    private final RecordedWork.Recorder recorder;
-    private final List<String> failures = new ArrayList<>();
-    private int launches;
-
-    /** From then on recordings are closed for a good reason. */
-    private boolean over;
-
-    Watched(RecordedWork.Recorder recorder) {
-      this.recorder = recorder;
-    }
-
-    @Override
-    public void rehearse(Runnable work) {
-      recorder.rehearse(work);
-    }
-
-    @Override
-    public RecordedWork.Recording record(Runnable work) {
-      RecordedWork.Recording recording;
-      try {
-        recording = recorder.record(work);
-      } catch (RuntimeException e) {
-        failures.add("not recorded: " + e.getMessage());
-        throw e;
-      }
-      return new RecordedWork.Recording() {
-        @Override
-        public void launch() {
-          launches++;
-          recording.launch();
-        }
-
-        @Override
-        public void close() {
-          if (!over) {
-            failures.add("its launch differs from its calls");
-          }
-          recording.close();
-        }
-      };
     }
   }
 }

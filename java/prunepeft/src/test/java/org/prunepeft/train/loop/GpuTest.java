@@ -61,38 +61,8 @@ class GpuTest extends TrainingTest {
   private final long seed = TestSeed.draw();
   private ComputeDevice gpu;
 
-  /** Ours, with what it was asked to do. */
-  private static final class CountingRecorder implements RecordedWork.Recorder {
-    private final RecordedWork.Recorder recorder;
-    private int recordings;
-    private int launches;
-
-    CountingRecorder(ComputeDevice device) {
-      recorder = RecordedWork.recorder(device).orElseThrow();
-    }
-
-    @Override
-    public void rehearse(Runnable work) {
-      recorder.rehearse(work);
-    }
-
-    @Override
-    public RecordedWork.Recording record(Runnable work) {
-      RecordedWork.Recording recording = recorder.record(work);
-      recordings++;
-      return new RecordedWork.Recording() {
-        @Override
-        public void launch() {
-          launches++;
-          recording.launch();
-        }
-
-        @Override
-        public void close() {
-          recording.close();
-        }
-      };
-    }
+  private static WatchedRecorder recorder(ComputeDevice device) {
+    return new WatchedRecorder(RecordedWork.recorder(device).orElseThrow());
   }
 
   @BeforeEach
@@ -194,7 +164,7 @@ class GpuTest extends TrainingTest {
 
     Encoder encoder = encoder(precision, gpu);
     TrainingRun recorded = run(0, gpu);
-    CountingRecorder recorder = new CountingRecorder(gpu);
+    WatchedRecorder recorder = recorder(gpu);
     Trainer trainer =
         keep(new Trainer(encoder, SETTINGS, null, new GradientPasses.Mode(recorder, LENGTH, 5, 0)));
     trainer.train(recorded, StepListener.NONE);
@@ -219,7 +189,7 @@ class GpuTest extends TrainingTest {
     Map<String, float[]> first = weights(run(0, ComputeDevice.CPU));
     double most = mostDistance(precision, trainOnCpu(0, precision), first);
     Encoder encoder = encoder(precision, gpu);
-    CountingRecorder recorder = new CountingRecorder(gpu);
+    WatchedRecorder recorder = recorder(gpu);
     List<TrainingRun> runs = new ArrayList<>();
     for (int member = 0; member < MEMBERS; member++) {
       runs.add(run(member, gpu));
@@ -291,7 +261,7 @@ class GpuTest extends TrainingTest {
       }
       gradients.add(gradient);
     }
-    CountingRecorder recorder = new CountingRecorder(gpu);
+    WatchedRecorder recorder = recorder(gpu);
     for (ComputeDevice device : List.of(ComputeDevice.CPU, gpu)) {
       FlatParameters parameters =
           keep(new FlatParameters(device, Map.of("weight", new long[] {20, 15})));
