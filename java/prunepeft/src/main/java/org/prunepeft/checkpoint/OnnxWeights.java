@@ -302,9 +302,8 @@ public final class OnnxWeights implements Checkpoint {
       }
       if (external) {
         throw new FormatException(
-            "the ONNX model keeps "
-                + name
-                + " in another file; save it with its weights inside (below 2 GiB)");
+            "the ONNX model keeps %s in another file; save it with its weights inside (below 2 GiB)"
+                .formatted(name));
       }
       if (!floats.isEmpty()) {
         var buffer = ByteBuffer.allocate(floats.size() * Float.BYTES);
