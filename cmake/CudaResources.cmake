@@ -1,6 +1,6 @@
-# Compiles the kernel sources for each architecture and writes what each kernel takes of a processor: registers, static shared
-# memory and stack. Compares it with the file under version control, or with UPDATE writes that file. Numbers differ between
-# compilers, so they are compared only for the compiler that the file names.
+# Compiles the kernel sources for each architecture and writes what each kernel takes of a processor, a kernel a line: registers,
+# bytes of static shared memory and bytes of stack. Compares it with the file under version control, or with UPDATE writes that
+# file. Numbers differ between compilers, so they are compared only for the compiler that the file names.
 #
 #   cmake -DNVCC= -DVERSION= -DROOT= -DSOURCES=a.cu,b.cu -DARCHITECTURES=80,90a -DKEPT= -DOUTPUT= [-DUPDATE=ON] -P CudaResources.cmake
 
@@ -50,7 +50,7 @@ function(kernel_name mangled result)
   set(${result} "${name}" PARENT_SCOPE)
 endfunction()
 
-set(lines "")
+set(names "")
 foreach(architecture IN LISTS ARCHITECTURES)
   foreach(source IN LISTS SOURCES)
     execute_process(
@@ -82,19 +82,25 @@ foreach(architecture IN LISTS ARCHITECTURES)
       if(kernel MATCHES "([0-9]+) bytes smem")
         set(shared "${CMAKE_MATCH_1}")
       endif()
-      list(APPEND lines "sm_${architecture} ${name}: ${registers} registers, ${shared} bytes shared, ${stack} bytes stack")
+      set(taken "  sm_${architecture} ${registers}/${shared}/${stack}")
+      list(APPEND names "${name}")
+      if(NOT "${of_${name}} " MATCHES "${taken} ")
+        string(APPEND "of_${name}" "${taken}")
+      endif()
     endforeach()
   endforeach()
 endforeach()
 file(REMOVE ${bin}/resources.cubin)
-list(LENGTH lines count)
+list(REMOVE_DUPLICATES names)
+list(LENGTH names count)
 if(count EQUAL 0)
   message(FATAL_ERROR "no kernel found in the compiler's report")
 endif()
-list(REMOVE_DUPLICATES lines)
-list(SORT lines COMPARE NATURAL)
-list(PREPEND lines "nvcc ${VERSION}")
-string(REPLACE ";" "\n" text "${lines}\n")
+list(SORT names COMPARE NATURAL)
+set(text "nvcc ${VERSION}\n")
+foreach(name IN LISTS names)
+  string(APPEND text "${name}:${of_${name}}\n")
+endforeach()
 
 if(UPDATE)
   file(WRITE ${KEPT} "${text}")

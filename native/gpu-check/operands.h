@@ -84,92 +84,47 @@ class Operands {
   std::vector<Call> pure_calls() {
     std::vector<Call> calls;
     const double x_bytes = static_cast<double>(x_.bytes()), y_bytes = static_cast<double>(y_.bytes());
-    const double x_flops = flops(M_, K_, r_), y_flops = flops(M_, N_, r_);
-    add_lora(&calls, {"lora_down",
-                      true,
-                      true,
-                      &s_out_,
-                      nullptr,
-                      [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_down(c, x_, m, n); },
-                      {&s_out_},
-                      {&s_out_},
-                      x_bytes,
-                      x_flops,
-                      [](const Costs& costs) { return costs.down(); }});
-    add_lora(&calls,
-             {"lora_grad_up",
-              false,
-              true,
-              &s_,
-              &ds_,
-              [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_grad_up(c, dy_, m, n, 0); },
-              {&ds_, &db_},
-              {&ds_, &all_db_},
-              y_bytes,
-              2 * y_flops,
-              [](const Costs& costs) { return costs.grad_up(); }});
-    add_lora(&calls,
-             {"lora_grad_down",
-              true,
-              true,
-              nullptr,
-              &s_,
-              [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_grad_down(c, x_, m, n, 0); },
-              {&da_},
-              {&all_da_},
-              x_bytes,
-              x_flops,
-              [](const Costs& costs) { return costs.grad_down(); }});
-    add_lora(&calls,
-             {"lora_up, overwriting",
-              false,
-              false,
-              &s_,
-              nullptr,
-              [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_up(c, m, n, wide_out_, 0); },
-              {&wide_out_},
-              {},
-              y_bytes,
-              y_flops,
-              [](const Costs& costs) { return costs.up(false); }});
-    add_lora(&calls,
-             {"lora_grad_input, overwriting",
-              true,
-              false,
-              nullptr,
-              &s_,
-              [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_grad_input(c, m, n, out_, 0); },
-              {&out_},
-              {},
-              x_bytes,
-              x_flops,
-              [](const Costs& costs) { return costs.grad_input(false); }});
-    add_lora(&calls, {"linear_forward",
-                      true,
-                      false,
-                      &s_out_,
-                      nullptr,
-                      [this](const pp_context* c, const pp_lora_module* m, int32_t n) {
-                        return pp_linear_forward(c, linear_, x_, m, n, wide_out_);
-                      },
-                      {&s_out_, &wide_out_},
-                      {},
-                      0,
-                      flops(M_, K_, N_) + x_flops + y_flops,
-                      [this](const Costs& costs) { return costs.fused_forward(path(LinearDirection::kForward)); }});
-    add_lora(&calls, {"linear_grad_input",
-                      true,
-                      false,
-                      nullptr,
-                      &s_,
-                      [this](const pp_context* c, const pp_lora_module* m, int32_t n) {
-                        return pp_linear_grad_input(c, linear_, dy_, m, n, out_);
-                      },
-                      {&out_},
-                      {},
-                      0,
-                      flops(M_, K_, N_) + x_flops,
-                      [this](const Costs& costs) { return costs.fused_grad_input(path(LinearDirection::kGradInput)); }});
+    const double x_flops = flops(M_, K_, r_), y_flops = flops(M_, N_, r_), w_flops = flops(M_, K_, N_);
+    const auto down = [this](auto c, auto m, auto n) { return pp_lora_down(c, x_, m, n); };
+    add(&calls, {"lora_down", true, true, &s_out_, nullptr, {&s_out_}, {&s_out_}, x_bytes, x_flops, down, &Costs::down});
+    const auto grad_up = [this](auto c, auto m, auto n) { return pp_lora_grad_up(c, dy_, m, n, 0); };
+    add(&calls, {"lora_grad_up",
+                 false,
+                 true,
+                 &s_,
+                 &ds_,
+                 {&ds_, &db_},
+                 {&ds_, &all_db_},
+                 y_bytes,
+                 2 * y_flops,
+                 grad_up,
+                 &Costs::grad_up});
+    const auto grad_down = [this](auto c, auto m, auto n) { return pp_lora_grad_down(c, x_, m, n, 0); };
+    add(&calls,
+        {"lora_grad_down", true, true, nullptr, &s_, {&da_}, {&all_da_}, x_bytes, x_flops, grad_down, &Costs::grad_down});
+    const auto up = [this](auto c, auto m, auto n) { return pp_lora_up(c, m, n, wide_out_, 0); };
+    const auto up_cost = [](const Costs& c) { return c.up(false); };
+    add(&calls, {"lora_up, overwriting", false, false, &s_, nullptr, {&wide_out_}, {}, y_bytes, y_flops, up, up_cost});
+    const auto grad_input = [this](auto c, auto m, auto n) { return pp_lora_grad_input(c, m, n, out_, 0); };
+    const auto input_cost = [](const Costs& c) { return c.grad_input(false); };
+    add(&calls,
+        {"lora_grad_input, overwriting", true, false, nullptr, &s_, {&out_}, {}, x_bytes, x_flops, grad_input, input_cost});
+    const auto forward = [this](auto c, auto m, auto n) { return pp_linear_forward(c, linear_, x_, m, n, wide_out_); };
+    const auto y_cost = [this](const Costs& c) { return c.fused_forward(path(LinearDirection::kForward)); };
+    add(&calls, {"linear_forward",
+                 true,
+                 false,
+                 &s_out_,
+                 nullptr,
+                 {&s_out_, &wide_out_},
+                 {},
+                 0,
+                 w_flops + x_flops + y_flops,
+                 forward,
+                 y_cost});
+    const auto dx = [this](auto c, auto m, auto n) { return pp_linear_grad_input(c, linear_, dy_, m, n, out_); };
+    const auto dx_cost = [this](const Costs& c) { return c.fused_grad_input(path(LinearDirection::kGradInput)); };
+    add(&calls, {"linear_grad_input", true, false, nullptr, &s_, {&out_}, {}, 0, w_flops + x_flops, dx, dx_cost});
     const Costs costs = this->costs(false, M_);
     const pp_adapter adapter = {a_.view(), down_bias_.view(), u_.view(), up_bias_.view(), PP_GELU};
     calls.push_back({"adapter_forward",
@@ -206,29 +161,32 @@ class Operands {
   /** Calls that add to what is there. */
   std::vector<Call> adding_calls() {
     std::vector<Call> calls;
-    add_lora(&calls, {"lora_up",
-                      false,
-                      true,
-                      &s_,
-                      nullptr,
-                      [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_up(c, m, n, y_, 1); },
-                      {&y_},
-                      {&y_},
-                      2.0 * static_cast<double>(y_.bytes()),
-                      flops(M_, N_, r_),
-                      [](const Costs& costs) { return costs.up(); }});
-    add_lora(&calls,
-             {"lora_grad_input",
-              true,
-              true,
-              nullptr,
-              &s_,
-              [this](const pp_context* c, const pp_lora_module* m, int32_t n) { return pp_lora_grad_input(c, m, n, dx_, 1); },
-              {&dx_},
-              {&dx_},
-              2.0 * static_cast<double>(x_.bytes()),
-              flops(M_, K_, r_),
-              [](const Costs& costs) { return costs.grad_input(); }});
+    const auto up = [this](auto c, auto m, auto n) { return pp_lora_up(c, m, n, y_, 1); };
+    const auto up_cost = [](const Costs& c) { return c.up(); };
+    add(&calls, {"lora_up",
+                 false,
+                 true,
+                 &s_,
+                 nullptr,
+                 {&y_},
+                 {&y_},
+                 2.0 * static_cast<double>(y_.bytes()),
+                 flops(M_, N_, r_),
+                 up,
+                 up_cost});
+    const auto grad_input = [this](auto c, auto m, auto n) { return pp_lora_grad_input(c, m, n, dx_, 1); };
+    const auto input_cost = [](const Costs& c) { return c.grad_input(); };
+    add(&calls, {"lora_grad_input",
+                 true,
+                 true,
+                 nullptr,
+                 &s_,
+                 {&dx_},
+                 {&dx_},
+                 2.0 * static_cast<double>(x_.bytes()),
+                 flops(M_, K_, r_),
+                 grad_input,
+                 input_cost});
     return calls;
   }
 
@@ -242,9 +200,9 @@ class Operands {
     bool several;     // also with several modules, in one call and in a call for each
     const Matrix* s;  // of its modules
     const Matrix* ds;
-    std::function<pp_status(const pp_context*, const pp_lora_module*, int32_t)> run;
     std::vector<Memory*> outputs, outputs_of_several;
     double bytes, flops;
+    std::function<pp_status(const pp_context*, const pp_lora_module*, int32_t)> run;
     std::function<Cost(const Costs&)> cost;
   };
 
@@ -262,7 +220,7 @@ class Operands {
   LinearPath path(LinearDirection direction) const { return chosen_path(linear_shape(dtype_, M_, K_, N_, r_, direction)); }
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */
-  void add_lora(std::vector<Call>* calls, const Function& f) {
+  void add(std::vector<Call>* calls, const Function& f) {
     for (const bool drops : {false, true})
       if (!drops || f.drops)
         add_call(calls, f, f.name + (drops ? ", dropout" : ""), {module_of(f, drops)}, false, f.cost(costs(drops, M_)));

@@ -10,6 +10,7 @@
 #include "check.h"
 #include "core/context.h"
 #include "prunepeft/device.h"
+#include "reference.h"
 
 constexpr pp_device kCpu{PP_CPU, 0, nullptr};
 
@@ -128,36 +129,6 @@ class Context {
 
  private:
   pp_context context_;
-};
-
-/** A float64 sum that also knows how large it would be if its terms were independent: the root of the sum of their squares. */
-class Sum {
- public:
-  Sum(double value = 0.0) : value_(value), squares_(value * value) {}
-  Sum& operator+=(double term) {
-    value_ += term;
-    squares_ += term * term;
-    return *this;
-  }
-  /** Adds factor·sum, which is as uncertain as the sum's terms, or as what it is rounded to on the way. */
-  void add(double factor, const Sum& sum) {
-    value_ += factor * sum.value_;
-    squares_ += factor * factor * std::max(sum.squares_, sum.value_ * sum.value_);
-  }
-  operator double() const { return value_; }
-  double squares() const { return squares_; }
-
- private:
-  double value_, squares_;
-};
-
-/** A float64 reference of a matrix. */
-struct Reference {
-  Reference(int64_t rows, int64_t columns) : columns(columns), values(rows * columns) {}
-  Sum& operator()(int64_t i, int64_t j) { return values[i * columns + j]; }
-  const Sum& operator()(int64_t i, int64_t j) const { return values[i * columns + j]; }
-  int64_t columns;
-  std::vector<Sum> values;
 };
 
 /**

@@ -1,24 +1,8 @@
 #include "prunepeft/adapter.h"
 
-#include "buffers.h"
+#include "refusals.h"
 
 namespace {
-
-double activate(pp_activation activation, double z) {
-  if (activation == PP_RELU) return z > 0 ? z : 0;
-  if (activation == PP_GELU) return z * 0.5 * std::erfc(-z / std::sqrt(2.0));
-  if (activation == PP_SILU) return z / (1 + std::exp(-z));
-  return z;
-}
-
-double slope(pp_activation activation, double z) {
-  if (activation == PP_RELU) return z > 0 ? 1 : 0;
-  if (activation == PP_SILU) return 1 / (1 + std::exp(-z)) * (1 + z / (1 + std::exp(z)));
-  if (activation == PP_GELU) {
-    return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) / std::sqrt(2 * std::acos(-1.0));
-  }
-  return 1;
-}
 
 struct Problem {
   pp_dtype dtype;
@@ -190,7 +174,7 @@ TEST(gelu_and_silu_hold_in_their_tails) {
 
 namespace {
 
-struct Calls {
+struct Calls : CallsInContext {
   Matrix v_matrix{6, 10, 10, 0}, h_matrix{6, 12, 12, 0}, z_matrix{6, 4, 4, 0}, out_matrix{6, 12, 12, 0}, weights{10, 10, 10, 0},
       sums{40, 10, 10, 0};
   pp_matrix v = v_matrix.view(), h = first(h_matrix, 6, 10), z = z_matrix.view(), out = first(out_matrix, 6, 10), dv = out;
@@ -199,43 +183,17 @@ struct Calls {
                                        first(sums, 1, 10, 30)};
   const pp_adapter* adapter = &weights_table;
   const pp_adapter_gradients* gradients = &gradients_table;
-  pp_context context{kCpu, nullptr};
-  pp_workspace* workspace = nullptr;
 
-  Calls() {
-    pp_workspace_create(&kCpu, &workspace);
-    context.workspace = workspace;
-  }
-  ~Calls() { pp_workspace_destroy(workspace); }
-  /** On a device of the type, with a workspace of its own if it can be had. */
-  void go_to(pp_device_type type) {
-    context.device.type = type;
-    pp_workspace_destroy(workspace);
-    context.workspace = workspace = nullptr;
-    pp_workspace_create(&context.device, &workspace);
-    context.workspace = workspace;
-  }
   static pp_matrix first(Matrix& matrix, int64_t rows, int64_t cols, int64_t row = 0) {
     return {matrix.data() + row * matrix.ld(), rows, cols, matrix.ld(), PP_FLOAT32};
   }
 
   pp_status forward() { return pp_adapter_forward(&context, &v, &h, adapter, &z, &out); }
   pp_status backward() { return pp_adapter_backward(&context, &h, &v, &z, adapter, gradients, 0, &dv); }
+  std::vector<Matrix> outputs() const { return {out_matrix, z_matrix, sums}; }
 };
 
-using Spoil = std::function<void(Calls&)>;
 using Call = pp_status (Calls::*)();
-
-void check_refused(const std::vector<Call>& calls, const Spoil& spoil, pp_status status, const char* part) {
-  for (const Call call : calls) {
-    Calls c;
-    spoil(c);
-    const Matrix out = c.out_matrix, z = c.z_matrix, gradients = c.sums;
-    check::context() = std::string("spoiled argument: ") + part;
-    CHECK_FAILS((c.*call)(), status, part);
-    CHECK(c.out_matrix == out && c.z_matrix == z && c.sums == gradients);
-  }
-}
 
 }  // namespace
 
@@ -250,101 +208,59 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
     CHECK_EQUAL((empty.*call)(), PP_OK);
     CHECK(empty.sums == before);
   }
-  const pp_status bad = PP_INVALID_ARGUMENT;
-  const auto refused = [&](const std::vector<Call>& calls, const Spoil& spoil, const char* part) {
-    check_refused(calls, spoil, bad, part);
-  };
-  refused(
-      forward, [](Calls& c) { c.v.rows = -1; }, "v must be float32 [0, 10], got float32 [-1, 10]");
-  refused(
-      forward, [](Calls& c) { c.v.cols = 0; }, "v must be float32 [6, 1], got float32 [6, 0]");
-  refused(
-      both, [](Calls& c) { c.z.cols = 0; }, "z must be float32 [6, 1], got float32 [6, 0]");
-  refused(
-      both, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(2); }, "device->type");
-  refused(
-      both, [](Calls& c) { c.v.dtype = c.h.dtype = static_cast<pp_dtype>(-1); }, "dtype must be");
-  check_refused(
-      both, [](Calls& c) { c.v.dtype = c.h.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
-  refused(
-      both, [](Calls& c) { c.v.data = nullptr; }, "v.data must not be null");
-  refused(
-      both, [](Calls& c) { c.z.data = nullptr; }, "z.data must not be null");
-  refused(
-      both, [](Calls& c) { c.v.ld = 9; }, "v.ld must be at least the row's 10 elements, got 9");
-  refused(
-      both, [](Calls& c) { c.z.ld = 3; }, "z.ld");
-  refused(
-      both, [](Calls& c) { c.z.dtype = PP_BFLOAT16; }, "z must be float32 [6, 4], got bfloat16 [6, 4]");
-  refused(
-      forward, [](Calls& c) { c.h.data = nullptr; }, "h.data must not be null");
-  refused(
-      forward, [](Calls& c) { c.h.rows = 5; }, "h must be float32 [6, 10], got float32 [5, 10]");
-  refused(
-      forward, [](Calls& c) { c.h.ld = 1; }, "h.ld");
-  refused(
-      forward, [](Calls& c) { c.out.data = nullptr; }, "out.data must not be null");
-  refused(
-      forward, [](Calls& c) { c.out.ld = 0; }, "out.ld");
-  refused(
-      forward,
-      [](Calls& c) {
-        c.out.data = c.v.data;
-        c.out.ld = 10;
-      },
-      "out must not be the buffer of v");
-  refused(
-      forward,
-      [](Calls& c) {
-        c.out.data = c.h.data;
-        c.out.ld = 11;
-      },
-      "out.ld must be h.ld = 12");
-  refused(
-      backward, [](Calls& c) { c.h.data = nullptr; }, "dout.data must not be null");
-  refused(
-      backward, [](Calls& c) { c.h.ld = 1; }, "dout.ld");
-  refused(
-      backward, [](Calls& c) { c.dv.ld = 1; }, "dv.ld");
-  refused(
-      backward, [](Calls& c) { c.dv.data = c.h.data; }, "dv must not be the buffer of dout");
-  refused(
-      both, [](Calls& c) { c.adapter = nullptr; }, "adapter must not be null");
-  refused(
-      both, [](Calls& c) { c.weights_table.down.ld = 9; }, "adapter->down.ld");
-  refused(
-      both, [](Calls& c) { c.weights_table.up.ld = 3; }, "adapter->up.ld");
-  refused(
-      both, [](Calls& c) { c.weights_table.down.data = nullptr; }, "adapter->down.data");
-  refused(
-      both, [](Calls& c) { c.weights_table.down_bias.data = nullptr; }, "adapter->down_bias.data");
-  refused(
-      both, [](Calls& c) { c.weights_table.up.data = nullptr; }, "adapter->up.data");
-  refused(
-      both, [](Calls& c) { c.weights_table.up_bias.data = nullptr; }, "adapter->up_bias.data");
-  refused(
-      both, [](Calls& c) { c.weights_table.up_bias.cols = 9; }, "adapter->up_bias must be float32 [1, 10]");
-  refused(
-      both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, "adapter->activation");
-  refused(
-      backward, [](Calls& c) { c.gradients = nullptr; }, "gradients must not be null");
-  refused(
-      backward, [](Calls& c) { c.gradients_table.down.ld = 9; }, "gradients->down.ld");
-  refused(
-      backward, [](Calls& c) { c.gradients_table.up.ld = 3; }, "gradients->up.ld");
-  refused(
-      backward, [](Calls& c) { c.gradients_table.down.data = nullptr; }, "gradients->down.data");
-  refused(
-      backward, [](Calls& c) { c.gradients_table.down_bias.data = nullptr; }, "gradients->down_bias.data");
-  refused(
-      backward, [](Calls& c) { c.gradients_table.up.data = nullptr; }, "gradients->up.data");
-  refused(
-      backward, [](Calls& c) { c.gradients_table.up_bias.dtype = PP_BFLOAT16; }, "gradients->up_bias must be float32");
-  refused(
-      both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null");
-  int32_t gpus = 0;
-  pp_device_count(PP_CUDA, &gpus);
-  if (gpus == 0)
-    check_refused(
-        both, [](Calls& c) { c.go_to(PP_CUDA); }, PP_NO_DEVICE, "CUDA");
+  check_refused<Calls>({
+      {forward, [](Calls& c) { c.v.rows = -1; }, "v must be float32 [0, 10], got float32 [-1, 10]"},
+      {forward, [](Calls& c) { c.v.cols = 0; }, "v must be float32 [6, 1], got float32 [6, 0]"},
+      {both, [](Calls& c) { c.z.cols = 0; }, "z must be float32 [6, 1], got float32 [6, 0]"},
+      {both, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(2); }, "device->type"},
+      {both, [](Calls& c) { c.v.dtype = c.h.dtype = static_cast<pp_dtype>(-1); }, "dtype must be"},
+      {both, [](Calls& c) { c.v.dtype = c.h.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
+      {both, [](Calls& c) { c.v.data = nullptr; }, "v.data must not be null"},
+      {both, [](Calls& c) { c.z.data = nullptr; }, "z.data must not be null"},
+      {both, [](Calls& c) { c.v.ld = 9; }, "v.ld must be at least the row's 10 elements, got 9"},
+      {both, [](Calls& c) { c.z.ld = 3; }, "z.ld"},
+      {both, [](Calls& c) { c.z.dtype = PP_BFLOAT16; }, "z must be float32 [6, 4], got bfloat16 [6, 4]"},
+      {forward, [](Calls& c) { c.h.data = nullptr; }, "h.data must not be null"},
+      {forward, [](Calls& c) { c.h.rows = 5; }, "h must be float32 [6, 10], got float32 [5, 10]"},
+      {forward, [](Calls& c) { c.h.ld = 1; }, "h.ld"},
+      {forward, [](Calls& c) { c.out.data = nullptr; }, "out.data must not be null"},
+      {forward, [](Calls& c) { c.out.ld = 0; }, "out.ld"},
+      {forward,
+       [](Calls& c) {
+         c.out.data = c.v.data;
+         c.out.ld = 10;
+       },
+       "out must not be the buffer of v"},
+      {forward,
+       [](Calls& c) {
+         c.out.data = c.h.data;
+         c.out.ld = 11;
+       },
+       "out.ld must be h.ld = 12"},
+      {backward, [](Calls& c) { c.h.data = nullptr; }, "dout.data must not be null"},
+      {backward, [](Calls& c) { c.h.ld = 1; }, "dout.ld"},
+      {backward, [](Calls& c) { c.dv.ld = 1; }, "dv.ld"},
+      {backward, [](Calls& c) { c.dv.data = c.h.data; }, "dv must not be the buffer of dout"},
+      {both, [](Calls& c) { c.adapter = nullptr; }, "adapter must not be null"},
+      {both, [](Calls& c) { c.weights_table.down.ld = 9; }, "adapter->down.ld"},
+      {both, [](Calls& c) { c.weights_table.up.ld = 3; }, "adapter->up.ld"},
+      {both, [](Calls& c) { c.weights_table.down.data = nullptr; }, "adapter->down.data"},
+      {both, [](Calls& c) { c.weights_table.down_bias.data = nullptr; }, "adapter->down_bias.data"},
+      {both, [](Calls& c) { c.weights_table.up.data = nullptr; }, "adapter->up.data"},
+      {both, [](Calls& c) { c.weights_table.up_bias.data = nullptr; }, "adapter->up_bias.data"},
+      {both, [](Calls& c) { c.weights_table.up_bias.cols = 9; }, "adapter->up_bias must be float32 [1, 10]"},
+      {both, [](Calls& c) { c.weights_table.activation = static_cast<pp_activation>(4); }, "adapter->activation"},
+      {backward, [](Calls& c) { c.gradients = nullptr; }, "gradients must not be null"},
+      {backward, [](Calls& c) { c.gradients_table.down.ld = 9; }, "gradients->down.ld"},
+      {backward, [](Calls& c) { c.gradients_table.up.ld = 3; }, "gradients->up.ld"},
+      {backward, [](Calls& c) { c.gradients_table.down.data = nullptr; }, "gradients->down.data"},
+      {backward, [](Calls& c) { c.gradients_table.down_bias.data = nullptr; }, "gradients->down_bias.data"},
+      {backward, [](Calls& c) { c.gradients_table.up.data = nullptr; }, "gradients->up.data"},
+      {backward, [](Calls& c) { c.gradients_table.up_bias.dtype = PP_BFLOAT16; }, "gradients->up_bias must be float32"},
+      {both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null"},
+  });
+  if (!has_gpu())
+    check_refused<Calls>({
+        {both, [](Calls& c) { c.go_to(PP_CUDA); }, "CUDA", PP_NO_DEVICE},
+    });
 }

@@ -1,6 +1,6 @@
 #include "prunepeft/attention.h"
 
-#include "buffers.h"
+#include "refusals.h"
 
 namespace {
 
@@ -170,38 +170,19 @@ TEST(large_scores_and_nan_come_through) {
 
 namespace {
 
-struct Calls {
+struct Calls : CallsInContext {
   Matrix qkv_matrix{6, 24, 24, 0}, dqkv_matrix{6, 24, 24, 0}, values_matrix{6, 8, 8, 0}, log_sums{4, 3, 3, 0};
   pp_matrix qkv = qkv_matrix.view(), dqkv = dqkv_matrix.view(), values = values_matrix.view();
   pp_attention extents{2, 3, 2, 4, 0.5f, nullptr};
   const pp_attention* attention = &extents;
   float* plog_sums = log_sums.data();
-  pp_context context{kCpu, nullptr};
-  pp_workspace* workspace = nullptr;
-
-  Calls() {
-    pp_workspace_create(&kCpu, &workspace);
-    context.workspace = workspace;
-  }
-  ~Calls() { pp_workspace_destroy(workspace); }
 
   pp_status forward() { return pp_attention_forward(&context, attention, &qkv, &values, plog_sums); }
   pp_status backward() { return pp_attention_backward(&context, attention, &values, &qkv, plog_sums, &dqkv); }
+  std::vector<Matrix> outputs() const { return {values_matrix, dqkv_matrix}; }
 };
 
 using Call = pp_status (Calls::*)();
-
-void check_refused(const std::vector<Call>& calls, const std::function<void(Calls&)>& spoil, pp_status status,
-                   const char* part) {
-  for (const Call call : calls) {
-    Calls c;
-    spoil(c);
-    const Matrix values = c.values_matrix, dqkv = c.dqkv_matrix;
-    check::context() = std::string("spoiled argument: ") + part;
-    CHECK_FAILS((c.*call)(), status, part);
-    CHECK(c.values_matrix == values && c.dqkv_matrix == dqkv);
-  }
-}
 
 }  // namespace
 
@@ -216,39 +197,23 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
     CHECK_EQUAL((empty.*call)(), PP_OK);
     CHECK(empty.values_matrix == before);
   }
-  const pp_status bad = PP_INVALID_ARGUMENT;
-  check_refused(
-      both, [](Calls& c) { c.attention = nullptr; }, bad, "attention must not be null");
-  check_refused(
-      both, [](Calls& c) { c.extents.sequences = -1; }, bad, "attention->sequences must be at least 0, got -1");
-  check_refused(
-      both, [](Calls& c) { c.extents.tokens = 0; }, bad, "attention->tokens must be at least 1, got 0");
-  check_refused(
-      both, [](Calls& c) { c.extents.heads = 0; }, bad, "attention->heads must be at least 1, got 0");
-  check_refused(
-      both, [](Calls& c) { c.extents.head_size = 0; }, bad, "attention->head_size must be at least 1, got 0");
-  check_refused(
-      both, [](Calls& c) { c.qkv.ld = 23; }, bad, "qkv.ld must be at least the row's 24 elements, got 23");
-  check_refused(
-      both, [](Calls& c) { c.values.ld = 7; }, bad, "values.ld must be at least the row's 8 elements, got 7");
-  check_refused(
-      both, [](Calls& c) { c.qkv.cols = 23; }, bad, "qkv must be float32 [6, 24], got float32 [6, 23]");
-  check_refused(
-      both, [](Calls& c) { c.qkv.data = nullptr; }, bad, "qkv.data must not be null");
-  check_refused(
-      both, [](Calls& c) { c.values.data = nullptr; }, bad, "values.data must not be null");
-  check_refused(
-      both, [](Calls& c) { c.plog_sums = nullptr; }, bad, "log_sums must not be null");
-  check_refused(
-      backward, [](Calls& c) { c.dqkv.data = nullptr; }, bad, "dqkv.data must not be null");
-  check_refused(
-      backward, [](Calls& c) { c.dqkv.data = c.qkv.data; }, bad, "dqkv must not be the buffer of qkv");
-  check_refused(
-      backward, [](Calls& c) { c.dqkv.ld = 5; }, bad, "dqkv.ld");
-  check_refused(
-      both, [](Calls& c) { c.context.workspace = nullptr; }, bad, "context->workspace must not be null");
-  check_refused(
-      both, [](Calls& c) { c.qkv.dtype = c.dqkv.dtype = c.values.dtype = PP_FLOAT16; }, PP_UNSUPPORTED, "float16");
-  check_refused(
-      both, [](Calls& c) { c.context.device.type = PP_CUDA; }, PP_UNSUPPORTED, "CUDA");
+  check_refused<Calls>({
+      {both, [](Calls& c) { c.attention = nullptr; }, "attention must not be null"},
+      {both, [](Calls& c) { c.extents.sequences = -1; }, "attention->sequences must be at least 0, got -1"},
+      {both, [](Calls& c) { c.extents.tokens = 0; }, "attention->tokens must be at least 1, got 0"},
+      {both, [](Calls& c) { c.extents.heads = 0; }, "attention->heads must be at least 1, got 0"},
+      {both, [](Calls& c) { c.extents.head_size = 0; }, "attention->head_size must be at least 1, got 0"},
+      {both, [](Calls& c) { c.qkv.ld = 23; }, "qkv.ld must be at least the row's 24 elements, got 23"},
+      {both, [](Calls& c) { c.values.ld = 7; }, "values.ld must be at least the row's 8 elements, got 7"},
+      {both, [](Calls& c) { c.qkv.cols = 23; }, "qkv must be float32 [6, 24], got float32 [6, 23]"},
+      {both, [](Calls& c) { c.qkv.data = nullptr; }, "qkv.data must not be null"},
+      {both, [](Calls& c) { c.values.data = nullptr; }, "values.data must not be null"},
+      {both, [](Calls& c) { c.plog_sums = nullptr; }, "log_sums must not be null"},
+      {backward, [](Calls& c) { c.dqkv.data = nullptr; }, "dqkv.data must not be null"},
+      {backward, [](Calls& c) { c.dqkv.data = c.qkv.data; }, "dqkv must not be the buffer of qkv"},
+      {backward, [](Calls& c) { c.dqkv.ld = 5; }, "dqkv.ld"},
+      {both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null"},
+      {both, [](Calls& c) { c.qkv.dtype = c.dqkv.dtype = c.values.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
+      {both, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_UNSUPPORTED},
+  });
 }

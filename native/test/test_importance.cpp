@@ -234,11 +234,7 @@ TEST(output_magnitude_sums_what_is_never_stored) {
       if (masked && mask[i] == 0) continue;
       std::vector<double> a(r);
       for (int64_t j = 0; j < r; ++j) {
-        const double z = p(i, j);
-        a[j] = activation == PP_RELU   ? std::max(z, 0.0)
-               : activation == PP_GELU ? z * 0.5 * std::erfc(-z / std::sqrt(2.0))
-               : activation == PP_SILU ? z / (1 + std::exp(-z))
-                                       : z;
+        a[j] = activate(activation, p(i, j));
       }
       for (int64_t k = 0; k < N; ++k) {
         double sum = has_bias ? static_cast<double>(bias(0, k)) : 0.0;

@@ -1,8 +1,8 @@
 #include "prunepeft/linear.h"
 
-#include "buffers.h"
 #include "given_dropout.h"
 #include "naive_philox.h"
+#include "refusals.h"
 
 namespace {
 
@@ -522,8 +522,7 @@ TEST(a_module_on_several_runs_of_rows_adds_its_gradients_up_in_their_order) {
 namespace {
 
 /** One call of each function with good arguments; a test spoils one of them. */
-struct Calls {
-  pp_dtype dtype = PP_FLOAT32;
+struct Calls : CallsInContext {
   Problem problem{PP_FLOAT32, 6, 12, 10, {4, 3}, 0.5};
   Plan plan{problem};
   pp_linear* linear = plan.linear;
@@ -532,25 +531,11 @@ struct Calls {
   pp_matrix x = x_matrix.view(), y = y_matrix.view();
   pp_dropout dropout = problem.modules[0].dropout;
   std::vector<pp_lora_module>& modules = given.table;
-  const pp_lora_module* table = nullptr;
   int32_t count = 2;
-  pp_workspace* workspace = nullptr;
-  pp_context context{kCpu, nullptr};
   bool shows_table = true;
 
   Calls() {
-    pp_workspace_create(&kCpu, &workspace);
-    context.workspace = workspace;
     for (pp_lora_module& module : modules) module.dropout = &dropout;
-  }
-  ~Calls() { pp_workspace_destroy(workspace); }
-  /** On a device of the type, with a workspace of its own if it can be had. */
-  void go_to(pp_device_type type) {
-    context.device.type = type;
-    pp_workspace_destroy(workspace);
-    context.workspace = workspace = nullptr;
-    pp_workspace_create(&context.device, &workspace);
-    context.workspace = workspace;
   }
   const pp_lora_module* shown() const { return shows_table ? modules.data() : nullptr; }
 
@@ -561,29 +546,20 @@ struct Calls {
   pp_status grad_up() { return pp_lora_grad_up(&context, &y, shown(), count, 0); }
   pp_status grad_down() { return pp_lora_grad_down(&context, &x, shown(), count, 0); }
   pp_status lora_grad_input() { return pp_lora_grad_input(&context, shown(), count, &x, 1); }
+
+  std::vector<Matrix> outputs() const {
+    std::vector<Matrix> all{x_matrix, y_matrix};
+    for (Matrix Module::*matrix : {&Module::s, &Module::ds, &Module::da, &Module::db}) {
+      for (const Matrix& one : given.all(matrix)) all.push_back(one);
+    }
+    return all;
+  }
 };
 
 using Call = pp_status (Calls::*)();
-using Spoil = std::function<void(Calls&)>;
 const std::vector<Call> kAll{&Calls::forward, &Calls::grad_input, &Calls::down,           &Calls::up,
                              &Calls::grad_up, &Calls::grad_down,  &Calls::lora_grad_input};
 const std::vector<Call> kWhole{&Calls::forward, &Calls::grad_input};
-
-void check_refused(const std::vector<Call>& calls, const Spoil& spoil, const char* part,
-                   pp_status status = PP_INVALID_ARGUMENT) {
-  for (const Call call : calls) {
-    Calls c;
-    spoil(c);
-    const Matrix x = c.x_matrix, y = c.y_matrix;
-    const auto outputs = c.given.all(&Module::s), sums = c.given.all(&Module::ds), da = c.given.all(&Module::da),
-               db = c.given.all(&Module::db);
-    check::context() = std::string("spoiled argument: ") + part;
-    CHECK_FAILS((c.*call)(), status, part);
-    CHECK(c.x_matrix == x && c.y_matrix == y);
-    CHECK(c.given.all(&Module::s) == outputs && c.given.all(&Module::ds) == sums);
-    CHECK(c.given.all(&Module::da) == da && c.given.all(&Module::db) == db);
-  }
-}
 
 }  // namespace
 
@@ -598,123 +574,77 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       takes_s{&Calls::forward, &Calls::down, &Calls::up, &Calls::grad_up},
       takes_ds{&Calls::grad_input, &Calls::grad_down, &Calls::lora_grad_input},
       drops{&Calls::forward, &Calls::grad_input, &Calls::down, &Calls::grad_down, &Calls::lora_grad_input};
-  check_refused(
-      kWhole, [](Calls& c) { c.linear = nullptr; }, "linear must not be null");
-  check_refused(
-      kWhole, [](Calls& c) { c.context.device.type = PP_CUDA; }, "context->device must be the plan's");
-  check_refused(
-      kAll, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(5); }, "device->type");
-  check_refused(
-      kAll, [](Calls& c) { c.x.dtype = c.y.dtype = static_cast<pp_dtype>(11); }, "dtype must be 0 (float32)");
-  check_refused(
-      {&Calls::down, &Calls::up, &Calls::lora_grad_input}, [](Calls& c) { c.x.dtype = c.y.dtype = PP_BFLOAT16; }, "bfloat16",
-      PP_UNSUPPORTED);
-  check_refused(
-      {&Calls::grad_up, &Calls::grad_down}, [](Calls& c) { c.x.dtype = c.y.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED);
-  check_refused(
-      kWhole, [](Calls& c) { c.x.dtype = PP_BFLOAT16; }, "must be float32 [6, 10], got bfloat16 [6, 10]");
-  check_refused(
-      {&Calls::forward, &Calls::down, &Calls::grad_down}, [](Calls& c) { c.x.data = nullptr; }, "x.data must not be null");
-  check_refused(
-      kWhole, [](Calls& c) { c.y.data = nullptr; }, "y.data must not be null");
-  check_refused(
-      {&Calls::grad_input, &Calls::lora_grad_input}, [](Calls& c) { c.x.data = nullptr; }, "dx.data must not be null");
-  check_refused(
-      with_x, [](Calls& c) { c.x.ld = 9; }, "x.ld must be at least the row's 10 elements, got 9");
-  check_refused(
-      with_y, [](Calls& c) { c.y.ld = 11; }, "y.ld must be at least the row's 12 elements, got 11");
-  check_refused(
-      with_x, [](Calls& c) { c.x.rows = -3; }, "x must be float32 [0, 10], got float32 [-3, 10]");
-  check_refused(
-      with_y, [](Calls& c) { c.y.cols = 0; }, "y must be float32 [6, 1], got float32 [6, 0]");
-  check_refused(
-      {&Calls::forward}, [](Calls& c) { c.x.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]");
-  check_refused(
-      with_x, [](Calls& c) { c.x.rows = INT64_MAX / 4; }, "more bytes than memory");
-  check_refused(
-      kAll, [](Calls& c) { c.count = -1; }, "count must be at least 0, got -1");
-  check_refused(
-      kAll, [](Calls& c) { c.count = 513; }, "count must be at most 512, got 513");
-  check_refused(
-      kAll, [](Calls& c) { c.shows_table = false; }, "modules must not be null");
-  check_refused(
-      kAll,
-      [](Calls& c) {
-        c.modules.resize(17, c.modules[0]);
-        c.count = 17;
-      },
-      "at most 16 modules may be on the same rows, got 17");
-  check_refused(
-      takes_s, [](Calls& c) { c.modules[1].s.cols = 0; }, "modules[1].s.cols must be at least 1, got 0");
-  check_refused(
-      takes_s, [](Calls& c) { c.modules[0].s.ld = 3; }, "modules[0].s.ld");
-  check_refused(
-      takes_s, [](Calls& c) { c.modules[1].s.data = nullptr; }, "modules[1].s.data must not be null");
-  check_refused(
-      takes_s, [](Calls& c) { c.modules[0].s.rows = 5; }, "modules[0].s must be float32 [6, 4], got float32 [5, 4]");
-  check_refused(
-      takes_s, [](Calls& c) { c.modules[0].s.dtype = PP_BFLOAT16; }, "modules[0].s must be float32");
-  check_refused(
-      takes_ds, [](Calls& c) { c.modules[0].ds.data = nullptr; }, "modules[0].ds.data must not be null");
-  check_refused(
-      takes_ds, [](Calls& c) { c.modules[1].ds.cols = 0; }, "modules[1].ds.cols must be at least 1, got 0");
-  check_refused(
-      {&Calls::grad_up}, [](Calls& c) { c.modules[1].ds.ld = 2; }, "modules[1].ds.ld");
-  check_refused(
-      reads_a, [](Calls& c) { c.modules[1].a.data = nullptr; }, "modules[1].a.data must not be null");
-  check_refused(
-      reads_a, [](Calls& c) { c.modules[1].a.cols = 9; }, "modules[1].a must be float32 [3, 10], got float32 [3, 9]");
-  check_refused(
-      reads_a, [](Calls& c) { c.modules[1].a.ld = 9; }, "modules[1].a.ld");
-  check_refused(
-      reads_b, [](Calls& c) { c.modules[1].b.data = nullptr; }, "modules[1].b.data must not be null");
-  check_refused(
-      reads_b, [](Calls& c) { c.modules[1].b.ld = 2; }, "modules[1].b.ld");
-  check_refused(
-      reads_b, [](Calls& c) { c.modules[0].b.rows = c.modules[0].db.rows = 13; },
-      "modules[0].b.rows must be at most 12, got 13");
-  check_refused(
-      reads_b,
-      [](Calls& c) {
-        c.modules[0].b.rows = c.modules[0].db.rows = 5;
-        c.modules[0].first_column = 8;
-      },
-      "modules[0].first_column must be at most 7, got 8");
-  check_refused(
-      {&Calls::grad_up}, [](Calls& c) { c.modules[1].db.data = nullptr; }, "modules[1].db.data");
-  check_refused(
-      {&Calls::grad_down}, [](Calls& c) { c.modules[1].da.ld = 9; }, "modules[1].da.ld");
-  check_refused(
-      {&Calls::grad_down}, [](Calls& c) { c.modules[1].da.dtype = PP_BFLOAT16; }, "modules[1].da must be float32");
-  check_refused(
-      kAll, [](Calls& c) { c.modules[1].rows = 7; }, "modules[1].rows must be at most 6, got 7");
-  check_refused(
-      kAll, [](Calls& c) { c.modules[1].rows = -1; }, "modules[1].rows must be at least 0, got -1");
-  check_refused(
-      kAll, [](Calls& c) { c.modules[0].first_row = 1; }, "modules[0].first_row must be at most 0, got 1");
-  check_refused(
-      kAll, [](Calls& c) { c.modules[0].rows = 4; },
-      "modules[0] and modules[1] must have the same rows or none in common, got 0+4 and 0+6");
-  check_refused(
-      drops, [](Calls& c) { c.dropout.p = 1.0f; }, "dropout->p must be in [0, 1), got 1");
-  check_refused(
-      drops, [](Calls& c) { c.dropout.p = -0.5f; }, "got -0.5");
-  check_refused(
-      drops, [](Calls& c) { c.dropout.p = NAN; }, "nan");
-  check_refused(
-      drops, [](Calls& c) { c.dropout.p = 0.99999994f; }, "1/65536");
-  check_refused(
-      drops, [](Calls& c) { c.dropout.micro_batch = 65536; }, "micro_batch must be at most 65535, got 65536");
-  check_refused(
-      drops, [](Calls& c) { c.dropout.counter = reinterpret_cast<const uint32_t*>(c.x_matrix.data()) + 1; },
-      "counter must be at a multiple of 8 bytes");
-  check_refused(
-      kAll, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null");
-  int32_t gpus = 0;
-  pp_device_count(PP_CUDA, &gpus);
-  if (gpus == 0)
-    check_refused(
-        {&Calls::down, &Calls::grad_up}, [](Calls& c) { c.go_to(PP_CUDA); }, "CUDA", PP_NO_DEVICE);
+  check_refused<Calls>({
+      {kWhole, [](Calls& c) { c.linear = nullptr; }, "linear must not be null"},
+      {kWhole, [](Calls& c) { c.context.device.type = PP_CUDA; }, "context->device must be the plan's"},
+      {kAll, [](Calls& c) { c.context.device.type = static_cast<pp_device_type>(5); }, "device->type"},
+      {kAll, [](Calls& c) { c.x.dtype = c.y.dtype = static_cast<pp_dtype>(11); }, "dtype must be 0 (float32)"},
+      {{&Calls::down, &Calls::up, &Calls::lora_grad_input},
+       [](Calls& c) { c.x.dtype = c.y.dtype = PP_BFLOAT16; },
+       "bfloat16",
+       PP_UNSUPPORTED},
+      {{&Calls::grad_up, &Calls::grad_down}, [](Calls& c) { c.x.dtype = c.y.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
+      {kWhole, [](Calls& c) { c.x.dtype = PP_BFLOAT16; }, "must be float32 [6, 10], got bfloat16 [6, 10]"},
+      {{&Calls::forward, &Calls::down, &Calls::grad_down}, [](Calls& c) { c.x.data = nullptr; }, "x.data must not be null"},
+      {kWhole, [](Calls& c) { c.y.data = nullptr; }, "y.data must not be null"},
+      {{&Calls::grad_input, &Calls::lora_grad_input}, [](Calls& c) { c.x.data = nullptr; }, "dx.data must not be null"},
+      {with_x, [](Calls& c) { c.x.ld = 9; }, "x.ld must be at least the row's 10 elements, got 9"},
+      {with_y, [](Calls& c) { c.y.ld = 11; }, "y.ld must be at least the row's 12 elements, got 11"},
+      {with_x, [](Calls& c) { c.x.rows = -3; }, "x must be float32 [0, 10], got float32 [-3, 10]"},
+      {with_y, [](Calls& c) { c.y.cols = 0; }, "y must be float32 [6, 1], got float32 [6, 0]"},
+      {{&Calls::forward}, [](Calls& c) { c.x.cols = 9; }, "x must be float32 [6, 10], got float32 [6, 9]"},
+      {with_x, [](Calls& c) { c.x.rows = INT64_MAX / 4; }, "more bytes than memory"},
+      {kAll, [](Calls& c) { c.count = -1; }, "count must be at least 0, got -1"},
+      {kAll, [](Calls& c) { c.count = 513; }, "count must be at most 512, got 513"},
+      {kAll, [](Calls& c) { c.shows_table = false; }, "modules must not be null"},
+      {kAll,
+       [](Calls& c) {
+         c.modules.resize(17, c.modules[0]);
+         c.count = 17;
+       },
+       "at most 16 modules may be on the same rows, got 17"},
+      {takes_s, [](Calls& c) { c.modules[1].s.cols = 0; }, "modules[1].s.cols must be at least 1, got 0"},
+      {takes_s, [](Calls& c) { c.modules[0].s.ld = 3; }, "modules[0].s.ld"},
+      {takes_s, [](Calls& c) { c.modules[1].s.data = nullptr; }, "modules[1].s.data must not be null"},
+      {takes_s, [](Calls& c) { c.modules[0].s.rows = 5; }, "modules[0].s must be float32 [6, 4], got float32 [5, 4]"},
+      {takes_s, [](Calls& c) { c.modules[0].s.dtype = PP_BFLOAT16; }, "modules[0].s must be float32"},
+      {takes_ds, [](Calls& c) { c.modules[0].ds.data = nullptr; }, "modules[0].ds.data must not be null"},
+      {takes_ds, [](Calls& c) { c.modules[1].ds.cols = 0; }, "modules[1].ds.cols must be at least 1, got 0"},
+      {{&Calls::grad_up}, [](Calls& c) { c.modules[1].ds.ld = 2; }, "modules[1].ds.ld"},
+      {reads_a, [](Calls& c) { c.modules[1].a.data = nullptr; }, "modules[1].a.data must not be null"},
+      {reads_a, [](Calls& c) { c.modules[1].a.cols = 9; }, "modules[1].a must be float32 [3, 10], got float32 [3, 9]"},
+      {reads_a, [](Calls& c) { c.modules[1].a.ld = 9; }, "modules[1].a.ld"},
+      {reads_b, [](Calls& c) { c.modules[1].b.data = nullptr; }, "modules[1].b.data must not be null"},
+      {reads_b, [](Calls& c) { c.modules[1].b.ld = 2; }, "modules[1].b.ld"},
+      {reads_b, [](Calls& c) { c.modules[0].b.rows = c.modules[0].db.rows = 13; },
+       "modules[0].b.rows must be at most 12, got 13"},
+      {reads_b,
+       [](Calls& c) {
+         c.modules[0].b.rows = c.modules[0].db.rows = 5;
+         c.modules[0].first_column = 8;
+       },
+       "modules[0].first_column must be at most 7, got 8"},
+      {{&Calls::grad_up}, [](Calls& c) { c.modules[1].db.data = nullptr; }, "modules[1].db.data"},
+      {{&Calls::grad_down}, [](Calls& c) { c.modules[1].da.ld = 9; }, "modules[1].da.ld"},
+      {{&Calls::grad_down}, [](Calls& c) { c.modules[1].da.dtype = PP_BFLOAT16; }, "modules[1].da must be float32"},
+      {kAll, [](Calls& c) { c.modules[1].rows = 7; }, "modules[1].rows must be at most 6, got 7"},
+      {kAll, [](Calls& c) { c.modules[1].rows = -1; }, "modules[1].rows must be at least 0, got -1"},
+      {kAll, [](Calls& c) { c.modules[0].first_row = 1; }, "modules[0].first_row must be at most 0, got 1"},
+      {kAll, [](Calls& c) { c.modules[0].rows = 4; },
+       "modules[0] and modules[1] must have the same rows or none in common, got 0+4 and 0+6"},
+      {drops, [](Calls& c) { c.dropout.p = 1.0f; }, "dropout->p must be in [0, 1), got 1"},
+      {drops, [](Calls& c) { c.dropout.p = -0.5f; }, "got -0.5"},
+      {drops, [](Calls& c) { c.dropout.p = NAN; }, "nan"},
+      {drops, [](Calls& c) { c.dropout.p = 0.99999994f; }, "1/65536"},
+      {drops, [](Calls& c) { c.dropout.micro_batch = 65536; }, "micro_batch must be at most 65535, got 65536"},
+      {drops, [](Calls& c) { c.dropout.counter = reinterpret_cast<const uint32_t*>(c.x_matrix.data()) + 1; },
+       "counter must be at a multiple of 8 bytes"},
+      {kAll, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null"},
+  });
+  if (!has_gpu())
+    check_refused<Calls>({
+        {{&Calls::down, &Calls::grad_up}, [](Calls& c) { c.go_to(PP_CUDA); }, "CUDA", PP_NO_DEVICE},
+    });
   Calls c;
   CHECK_FAILS(pp_lora_down(nullptr, &c.x, c.shown(), 2), PP_INVALID_ARGUMENT, "context must not be null");
   CHECK_FAILS(pp_lora_down(&c.context, nullptr, c.shown(), 2), PP_INVALID_ARGUMENT, "x must not be null");

@@ -112,10 +112,11 @@ void pp_workspace_destroy(pp_workspace* workspace) {
   delete workspace;
 }
 
-pp_status pp_workspace_reserve(pp_workspace* workspace, size_t bytes) {
+pp_status pp_workspace_reserve(const pp_context* context, size_t bytes) {
   Arguments arguments;
-  arguments.not_null("workspace", workspace);
-  return arguments.failed() ? arguments.status() : grow(*workspace, bytes, workspace->device);
+  arguments.not_null("context", context);
+  void* memory;
+  return arguments.failed() ? arguments.status() : take_workspace(*context, bytes, &memory);
 }
 
 size_t pp_workspace_bytes(const pp_workspace* workspace) {

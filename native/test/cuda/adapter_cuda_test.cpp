@@ -22,20 +22,6 @@ std::string describe(const char* what, pp_dtype dtype, const Case& c) {
          " padding=" + std::to_string(c.placement.padding) + " activation=" + std::to_string(c.activation);
 }
 
-double sigma(pp_activation activation, double z) {
-  if (activation == PP_RELU) return z > 0 ? z : 0;
-  if (activation == PP_GELU) return 0.5 * z * std::erfc(-z / std::sqrt(2.0));
-  if (activation == PP_SILU) return z / (1 + std::exp(-z));
-  return z;
-}
-
-double slope(pp_activation activation, double z) {
-  if (activation == PP_RELU) return z > 0;
-  if (activation == PP_SILU) return 1 / (1 + std::exp(-z)) * (1 + z / (1 + std::exp(z)));
-  if (activation == PP_GELU) return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) / std::sqrt(2 * M_PI);
-  return 1;
-}
-
 struct Weights {
   Matrix down, down_bias, up, up_bias;
   pp_adapter adapter;
@@ -79,7 +65,7 @@ void test_forward(pp_dtype dtype, const Case& c, bool in_place, bool shared) {
              for (int64_t i = 0; i < c.M; i++)
                for (int64_t k = 0; k < c.K; k++) {
                  expected_out(i, k) = residual[static_cast<size_t>(i * c.K + k)] + w.up_bias(0, k);
-                 for (int64_t j = 0; j < c.m; j++) expected_out(i, k) += sigma(c.activation, z(i, j)) * w.up(k, j);
+                 for (int64_t j = 0; j < c.m; j++) expected_out(i, k) += activate(c.activation, z(i, j)) * w.up(k, j);
                }
              expect_close("out", out, expected_out, tolerance(dtype));
              std::vector<unsigned char> bytes;
@@ -113,7 +99,7 @@ void test_backward(pp_dtype dtype, const Case& c, bool accumulate, bool with_dv)
         double da = 0;
         for (int64_t k = 0; k < c.K; k++) {
           da += dout(i, k) * w.up(k, j);
-          expected_up(k, j) += dout(i, k) * sigma(c.activation, z(i, j));
+          expected_up(k, j) += dout(i, k) * activate(c.activation, z(i, j));
         }
         dz(i, j) = da * slope(c.activation, z(i, j));
         expected_down_bias(0, j) += dz(i, j);

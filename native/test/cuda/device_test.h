@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "../given_dropout.h"
+#include "../reference.h"
 #include "../seed.h"
 #include "core/context.h"
 #include "float16.h"
@@ -83,31 +84,6 @@ inline double tolerance(pp_dtype dtype) {
 }
 
 inline std::mt19937_64 random_bits;
-
-/** A sum in float64, and how large it would be were its terms independent: what cancels leaves the terms' roundings. */
-class Sum {
- public:
-  Sum(double value = 0) : value_(value), squares_(value * value) {}
-  Sum& operator+=(double term) {
-    value_ += term;
-    squares_ += term * term;
-    return *this;
-  }
-  operator double() const { return value_; }
-  double squared_size() const { return std::max(value_ * value_, squares_); }
-
- private:
-  double value_, squares_;
-};
-
-/** A matrix in float64. */
-struct Reference {
-  int64_t rows, columns;
-  std::vector<Sum> values;
-  Reference(int64_t r, int64_t c) : rows(r), columns(c), values(static_cast<size_t>(r * c)) {}
-  Sum& operator()(int64_t i, int64_t j) { return values[static_cast<size_t>(i * columns + j)]; }
-  const Sum& operator()(int64_t i, int64_t j) const { return values[static_cast<size_t>(i * columns + j)]; }
-};
 
 enum class Content { kRandom, kUnwritten };
 
@@ -269,7 +245,7 @@ inline void expect_close(const char* what, const Matrix& got, const Reference& r
     for (int64_t j = 0; j < columns; j++) {
       const double difference = got(i, j) - reference(i, j);
       error += difference * difference;
-      norm += reference(i, j).squared_size();
+      norm += std::max(reference(i, j) * reference(i, j), reference(i, j).squares());
     }
   error = std::sqrt(error) / std::sqrt(norm > 0 ? norm : 1);
   if (!(error <= limit)) report("%s is %.3g from its reference, at most %.3g is allowed", what, error, limit);

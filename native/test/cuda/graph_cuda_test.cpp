@@ -53,7 +53,7 @@ struct Twins {
 /** The workspace that a step needs is made beforehand. */
 void make_room(const Context& context) {
   constexpr size_t kEnough = size_t{1} << 20;
-  expect_ok(pp_workspace_reserve(context.workspace(), kEnough));
+  expect_ok(pp_workspace_reserve(context, kEnough));
 }
 
 pp_graph* record(const pp_device& device, const Context& context, Step* step) {
@@ -136,7 +136,7 @@ void test_a_workspace_grows_under_a_graph() {
     expect(strstr(pp_last_error(), "make the call, or pp_workspace_reserve, once before") != nullptr, pp_last_error());
   };
   refused(steps.launched.run(context));
-  refused(pp_workspace_reserve(context.workspace(), 1));
+  refused(pp_workspace_reserve(context, 1));
   expect_ok(pp_graph_end(&stream.device, &graph));  // the refusal does not spoil the recording
   pp_graph_destroy(graph);
   expect_ok(steps.launched.run(context));
@@ -145,7 +145,7 @@ void test_a_workspace_grows_under_a_graph() {
   expect(bytes > 0, "a call takes what it needs");
   graph = record(stream.device, context, &steps.launched);
   expect(pp_workspace_bytes(context.workspace()) == bytes, "a call again needs no more");
-  expect_ok(pp_workspace_reserve(context.workspace(), bytes + 1));
+  expect_ok(pp_workspace_reserve(context, bytes + 1));
   expect(pp_workspace_bytes(context.workspace()) > 2 * bytes, "what was there is kept");
   expect_ok(pp_graph_launch(&stream.device, graph));
   expect_ok(steps.direct.run(of_direct));

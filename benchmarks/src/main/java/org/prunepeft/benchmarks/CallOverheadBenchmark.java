@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
@@ -26,7 +25,6 @@ import org.prunepeft.kernels.Matrix;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LinearOp;
-import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -40,8 +38,6 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   private static final int COLS = 8;
   private static final int RANK = 1;
 
-  private PointerScope scope;
-  private Tape tape;
   private Context context;
   private Tensor x;
   private FrozenWeight linear;
@@ -55,8 +51,6 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   @Setup
   public void setUp() {
     begin();
-    scope = new PointerScope();
-    tape = new Tape();
     context = new Context(Device.cpu());
     x = random(1, ROWS, COLS);
     linear = new FrozenWeight(random(1, COLS, COLS), null);
@@ -75,8 +69,7 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   @TearDown
   public void tearDown() {
     context.close();
-    tape.close();
-    scope.close();
+    end();
   }
 
   /** Into the native library and back. */
@@ -103,19 +96,14 @@ public class CallOverheadBenchmark extends TorchBenchmark {
   /** A whole LoRA linear, unrecorded. */
   @Benchmark
   public long fusedOperation() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      return LinearOp.apply(tape, x, linear, List.of(new LoraModule<>(a, b, 1)), null).address();
-    }
+    return unrecorded(
+        () -> LinearOp.apply(tape, x, linear, List.of(new LoraModule<>(a, b, 1)), null));
   }
 
   /** An addition. */
   @Benchmark
   public long libTorchOperation() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      return x.add(x).address();
-    }
+    return unrecorded(() -> x.add(x));
   }
 
   /** No call, but what a training step waits for too: 32 x 128 tokens are put together. */

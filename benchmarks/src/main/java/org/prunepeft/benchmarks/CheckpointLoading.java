@@ -27,8 +27,7 @@ import org.prunepeft.torch.Torch;
  * before the first round; each round measures both, and the next begins with the other one.
  */
 public final class CheckpointLoading {
-  private static final EncoderConfig BERT_BASE =
-      new EncoderConfig(12, 768, 12, 3072, 30522, 512, 2, 1e-12);
+  private static final EncoderConfig BERT_BASE = EncoderConfig.bert(12, 768, 12, 3072, 30522, 512);
 
   private CheckpointLoading() {}
 

@@ -70,13 +70,11 @@ public class ImportanceBenchmark extends TorchBenchmark {
   private record Copy(Tensor w, Tensor g, List<Tensor> ws, List<Tensor> gs, ImportancePlan plan) {}
 
   private final List<Copy> copies = new ArrayList<>();
-  private PointerScope scope;
   private int next;
 
   @Setup
   public void setUp() {
     begin();
-    scope = new PointerScope();
     long[] lengths = lengths(tensors);
     long total = elements(tensors);
     long count =
@@ -133,7 +131,7 @@ public class ImportanceBenchmark extends TorchBenchmark {
   @TearDown
   public void tearDown() {
     copies.forEach(copy -> copy.plan.close());
-    scope.close();
+    end();
   }
 
   private Copy nextCopy() {

@@ -20,7 +20,6 @@ import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LinearOp;
-import org.prunepeft.torch.Tape;
 
 /**
  * What does LoRA cost on a frozen linear? {@code frozen} is the linear alone, the baseline; {@code
@@ -69,8 +68,6 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     }
   }
 
-  private PointerScope scope;
-  private Tape tape;
   private Tensor x;
   private Tensor weight;
   private Tensor bias;
@@ -89,8 +86,6 @@ public class LoraLinearBenchmark extends TorchBenchmark {
   @Setup
   public void setUp() {
     begin();
-    scope = new PointerScope();
-    tape = new Tape();
     Shape size = Shape.parse(shape);
     x = parameter(1, size.m, size.k);
     weight = random(1 / Math.sqrt(size.k), size.n, size.k);
@@ -111,10 +106,9 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @TearDown
   public void tearDown() {
-    tape.close();
     linear.close();
     linearRounded.close();
-    scope.close();
+    end();
   }
 
   /** All three ways with one mask. */
@@ -192,20 +186,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @Benchmark
   public long frozenForward() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      return frozen().address();
-    }
+    return unrecorded(this::frozen);
   }
 
   @Benchmark
   public long frozenBoth() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor y = frozen();
-      backward(y, dy);
-      dropGradients(x);
-      return y.address();
-    }
+    return both(this::frozen, dy, x);
   }
 
   private Tensor frozen() {
@@ -216,23 +202,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @Benchmark
   public long oursFrozenForward() {
-    try (PointerScope call = new PointerScope()) {
-      return oursFrozen().address();
-    } finally {
-      tape.clear();
-    }
+    return forward(this::oursFrozen);
   }
 
   @Benchmark
   public long oursFrozenBoth() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor y = oursFrozen();
-      backward(y, dy);
-      dropGradients(x);
-      return y.address();
-    } finally {
-      tape.clear();
-    }
+    return both(this::oursFrozen, dy, x);
   }
 
   private Tensor oursFrozen() {
@@ -241,26 +216,14 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   // Ours.
 
-  /** With recording, as in training. */
   @Benchmark
   public long oursForward() {
-    try (PointerScope call = new PointerScope()) {
-      return ours().address();
-    } finally {
-      tape.clear();
-    }
+    return forward(this::ours);
   }
 
   @Benchmark
   public long oursBoth() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor y = ours();
-      backward(y, dy);
-      dropGradients(x, a, b);
-      return y.address();
-    } finally {
-      tape.clear();
-    }
+    return both(this::ours, dy, x, a, b);
   }
 
   private Tensor ours() {
@@ -271,23 +234,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @Benchmark
   public long oursBf16Forward() {
-    try (PointerScope call = new PointerScope()) {
-      return oursBf16().address();
-    } finally {
-      tape.clear();
-    }
+    return forward(this::oursBf16);
   }
 
   @Benchmark
   public long oursBf16Both() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor y = oursBf16();
-      backward(y, dyRounded);
-      dropGradients(xRounded, a, b);
-      return y.address();
-    } finally {
-      tape.clear();
-    }
+    return both(this::oursBf16, dyRounded, xRounded, a, b);
   }
 
   private Tensor oursBf16() {
@@ -298,19 +250,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @Benchmark
   public long eagerForward() {
-    try (PointerScope call = new PointerScope()) {
-      return eager(this::drop).address();
-    }
+    return forward(() -> eager(this::drop));
   }
 
   @Benchmark
   public long eagerBoth() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor y = eager(this::drop);
-      backward(y, dy);
-      dropGradients(x, a, b);
-      return y.address();
-    }
+    return both(() -> eager(this::drop), dy, x, a, b);
   }
 
   private Tensor drop(Tensor input) {
@@ -333,19 +278,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @Benchmark
   public long addmmForward() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      return addmm(dropNative()).y.address();
-    }
+    return unrecorded(() -> addmm(dropNative()).y);
   }
 
   @Benchmark
   public long addmmBoth() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      Dropped dropped = dropNative();
-      return addmmBackward(dropped, addmm(dropped))[0].address();
-    }
+    return unrecorded(() -> addmmBoth(dropNative()));
   }
 
   private Dropped dropNative() {
@@ -362,6 +300,10 @@ public class LoraLinearBenchmark extends TorchBenchmark {
     Tensor s = dropped.x.mm(a.t()).mul_(new Scalar(SCALE));
     y.addmm_(s, b.t());
     return new Forward(y, s);
+  }
+
+  private Tensor addmmBoth(Dropped dropped) {
+    return addmmBackward(dropped, addmm(dropped))[0];
   }
 
   /** dX, dA and dB. */
@@ -389,19 +331,12 @@ public class LoraLinearBenchmark extends TorchBenchmark {
 
   @Benchmark
   public long panelsForward() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      return panels(dropNative()).y.address();
-    }
+    return unrecorded(() -> panels(dropNative()).y);
   }
 
   @Benchmark
   public long panelsBoth() {
-    try (PointerScope call = new PointerScope();
-        NoGradGuard guard = new NoGradGuard()) {
-      Dropped dropped = dropNative();
-      return panelsBackward(dropped, panels(dropped))[0].address();
-    }
+    return unrecorded(() -> panelsBoth(dropNative()));
   }
 
   private Forward panels(Dropped dropped) {
@@ -417,6 +352,10 @@ public class LoraLinearBenchmark extends TorchBenchmark {
       to.addmm_(part, b.t());
     }
     return new Forward(y, s);
+  }
+
+  private Tensor panelsBoth(Dropped dropped) {
+    return panelsBackward(dropped, panels(dropped))[0];
   }
 
   private Tensor[] panelsBackward(Dropped dropped, Forward forward) {

@@ -23,7 +23,6 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
-import org.prunepeft.torch.Tape;
 import org.prunepeft.train.head.Head;
 
 /**
@@ -46,7 +45,6 @@ public class ScalingBenchmark extends TorchBenchmark {
   @Param({"1", "2", "4", "8"})
   public int times;
 
-  private Tape tape;
   private Encoder encoder;
   private PeftModules modules;
   private Head head;
@@ -57,7 +55,6 @@ public class ScalingBenchmark extends TorchBenchmark {
   @Setup
   public void setUp() {
     begin();
-    tape = new Tape();
     encoder = Models.byName("bge-small").loader().load().encoder();
     layers = of.equals("layers") ? times : of.equals("examples") ? 4 : 8;
     rows = of.equals("examples") ? 16 * times : 32;
@@ -80,10 +77,10 @@ public class ScalingBenchmark extends TorchBenchmark {
 
   @TearDown
   public void tearDown() {
-    tape.close();
     modules.close();
     head.close();
     encoder.close();
+    end();
   }
 
   /** Forward and backward; gradients add up. */

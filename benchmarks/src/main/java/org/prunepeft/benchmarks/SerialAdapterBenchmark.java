@@ -13,7 +13,6 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.torch.AdapterOp;
-import org.prunepeft.torch.Tape;
 
 /**
  * How fast is a serial bottleneck adapter, out = h + relu(v Dᵀ + d) Uᵀ + u? {@code products} are
@@ -41,8 +40,6 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
     }
   }
 
-  private PointerScope scope;
-  private Tape tape;
   private Tensor v;
   private Tensor h;
   private Tensor down;
@@ -56,8 +53,6 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
   @Setup
   public void setUp() {
     begin();
-    scope = new PointerScope();
-    tape = new Tape();
     Size shape = Size.parse(size);
     v = parameter(1, shape.rows, shape.hidden);
     h = parameter(1, shape.rows, shape.hidden);
@@ -73,8 +68,7 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
 
   @TearDown
   public void tearDown() {
-    tape.close();
-    scope.close();
+    end();
   }
 
   private Tensor[] leaves() {
@@ -119,43 +113,24 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
     }
   }
 
-  /** With recording, as in training. */
   @Benchmark
   public long oursForward() {
-    try (PointerScope call = new PointerScope()) {
-      return ours().address();
-    } finally {
-      tape.clear();
-    }
+    return forward(this::ours);
   }
 
   @Benchmark
   public long oursBoth() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor out = ours();
-      backward(out, dout);
-      dropGradients(leaves());
-      return out.address();
-    } finally {
-      tape.clear();
-    }
+    return both(this::ours, dout, leaves());
   }
 
   @Benchmark
   public long eagerForward() {
-    try (PointerScope call = new PointerScope()) {
-      return eager().address();
-    }
+    return forward(this::eager);
   }
 
   @Benchmark
   public long eagerBoth() {
-    try (PointerScope call = new PointerScope()) {
-      Tensor out = eager();
-      backward(out, dout);
-      dropGradients(leaves());
-      return out.address();
-    }
+    return both(this::eager, dout, leaves());
   }
 
   private Tensor ours() {

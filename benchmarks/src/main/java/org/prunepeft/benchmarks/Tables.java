@@ -2,13 +2,16 @@ package org.prunepeft.benchmarks;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.StringJoiner;
 import java.util.function.Function;
 import org.bytedeco.javacpp.Loader;
 
@@ -44,8 +47,8 @@ public final class Tables {
       String[] name = run.get("benchmark").asText().split("\\.");
       Map<String, String> parameters = new LinkedHashMap<>();
       run.path("params")
-          .fields()
-          .forEachRemaining(entry -> parameters.put(entry.getKey(), entry.getValue().asText()));
+          .properties()
+          .forEach(entry -> parameters.put(entry.getKey(), entry.getValue().asText()));
       JsonNode metric = run.get("primaryMetric");
       // A single iteration has no interval: "NaN".
       Score score =
@@ -62,12 +65,17 @@ public final class Tables {
 
   /**
    * @param arguments JMH's result file, then what the heading is to say of the machine and the
-   *     command, a line each
+   *     command, a line each; or --compact, JMH's result file and the file to keep
    */
   public static void main(String[] arguments) throws IOException {
     if (arguments.length == 0) {
-      System.err.println("usage: Tables RESULT.json [LINE...]");
+      System.err.println(
+          "usage: Tables RESULT.json [LINE...] | Tables --compact RESULT.json KEPT.json");
       System.exit(2);
+    }
+    if (arguments[0].equals("--compact")) {
+      compact(Path.of(arguments[1]), Path.of(arguments[2]));
+      return;
     }
     JsonNode json = new ObjectMapper().readTree(Path.of(arguments[0]).toFile());
     Tables tables = new Tables(json);
@@ -80,6 +88,19 @@ public final class Tables {
     tables.products();
     tables.calls();
     System.out.print(tables.out);
+  }
+
+  /** A result a line, without what follows from the raw data. */
+  private static void compact(Path from, Path to) throws IOException {
+    ObjectMapper mapper = new ObjectMapper();
+    StringJoiner lines = new StringJoiner(",\n", "[\n", "\n]\n");
+    for (JsonNode run : mapper.readTree(from.toFile())) {
+      for (JsonNode parent : run.findParents("scorePercentiles")) {
+        ((ObjectNode) parent).remove(List.of("scorePercentiles", "scoreConfidence"));
+      }
+      lines.add(mapper.writeValueAsString(run));
+    }
+    Files.writeString(to, lines.toString());
   }
 
   private void heading(List<String> lines) throws IOException {

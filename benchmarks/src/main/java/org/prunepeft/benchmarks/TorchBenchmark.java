@@ -1,7 +1,10 @@
 package org.prunepeft.benchmarks;
 
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorArrayRefOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -11,6 +14,7 @@ import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Warmup;
+import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -52,13 +56,54 @@ public abstract class TorchBenchmark {
   /** In bfloat16, each of a chain of operations rounds to 8 bits. */
   static final double ROUNDED = 3e-2;
 
+  /** Frees what was made since {@link #begin}. */
+  private PointerScope scope;
+
+  Tape tape;
+
   /**
    * All pools get all processors; random numbers repeat. To be called before any other use of
    * LibTorch.
    */
-  static void begin() {
+  void begin() {
     Torch.setThreads(Runtime.getRuntime().availableProcessors());
     torch.manual_seed(1);
+    scope = new PointerScope();
+    tape = new Tape();
+  }
+
+  /** The last that is called. */
+  void end() {
+    tape.close();
+    scope.close();
+  }
+
+  /** A forward pass that records, as in training. */
+  long forward(Supplier<Tensor> pass) {
+    try (PointerScope call = new PointerScope()) {
+      return pass.get().address();
+    } finally {
+      tape.clear();
+    }
+  }
+
+  /** The same and the backward pass from this gradient to these leaves. */
+  long both(Supplier<Tensor> pass, Tensor gradient, Tensor... leaves) {
+    return forward(
+        () -> {
+          Tensor output = pass.get();
+          backward(output, gradient);
+          dropGradients(leaves);
+          return output;
+        });
+  }
+
+  /** Without recording. */
+  static long unrecorded(Supplier<Tensor> work) {
+    try (PointerScope call = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      return work.get().address();
+    }
   }
 
   /** A normal tensor of a size that keeps products near 1; the caller frees it. */

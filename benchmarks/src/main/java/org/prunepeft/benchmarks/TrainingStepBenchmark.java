@@ -46,7 +46,6 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Tape;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.FrozenPrefix;
 
@@ -100,8 +99,6 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     }
   }
 
-  private PointerScope scope;
-  private Tape tape;
   private Encoder encoder;
   private Encoder rounded;
   private PeftModules ours;
@@ -117,8 +114,6 @@ public class TrainingStepBenchmark extends TorchBenchmark {
   @Setup
   public void setUp() {
     begin();
-    scope = new PointerScope();
-    tape = new Tape();
     Models.LoadedModel model = Models.byName("minilm").loader().load();
     encoder = model.encoder();
     rounded = Models.byName("minilm").loader().load(Precision.BF16, ComputeDevice.CPU).encoder();
@@ -244,7 +239,6 @@ public class TrainingStepBenchmark extends TorchBenchmark {
 
   @TearDown
   public void tearDown() {
-    tape.close();
     if (prefix != null) {
       prefix.close();
     }
@@ -253,7 +247,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     eagerHead.close();
     encoder.close();
     rounded.close();
-    scope.close();
+    end();
   }
 
   @Benchmark

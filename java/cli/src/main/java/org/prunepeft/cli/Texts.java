@@ -14,22 +14,22 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.files.Utf8Reader;
-import org.prunepeft.io.FormatException;
-import org.prunepeft.text.Reason;
 
 /** Texts to predict the labels of, in their order; read once, as they are asked for. */
 final class Texts implements Closeable {
   /** One after the other. */
-  private interface Source extends Closeable {
+  private interface Source {
     Optional<Example> next() throws IOException;
   }
 
   private final String name;
   private final Source source;
+  private final Closeable opened;
 
-  private Texts(String name, Source source) {
+  private Texts(String name, Source source, Closeable opened) {
     this.name = name;
     this.source = source;
+    this.opened = opened;
   }
 
   /** Texts of a file, one a line; an empty line is an empty text. {@code -} is standard input. */
@@ -40,41 +40,22 @@ final class Texts implements Closeable {
     try {
       in = standard ? System.in : Files.newInputStream(file);
     } catch (IOException e) {
-      throw unreadable(name, e);
+      throw DataException.unreadable(name, e);
     }
     BufferedReader reader = new BufferedReader(new Utf8Reader(in, name));
     return new Texts(
         name,
-        new Source() {
-          @Override
-          public Optional<Example> next() throws IOException {
-            return Optional.ofNullable(reader.readLine())
-                .map(line -> new Example(line, null, Example.UNLABELLED));
-          }
-
-          @Override
-          public void close() throws IOException {
-            reader.close();
-          }
-        });
+        () ->
+            Optional.ofNullable(reader.readLine())
+                .map(line -> new Example(line, null, Example.UNLABELLED)),
+        reader);
   }
 
   /** Texts in columns of a file; labels need not be there. */
   static Texts table(Path file, Columns columns) {
     ExampleFile rows = ExampleFile.open(file, columns, false);
     return new Texts(
-        file.toString(),
-        new Source() {
-          @Override
-          public Optional<Example> next() {
-            return rows.next().map(ExampleFile.Row::unlabelled);
-          }
-
-          @Override
-          public void close() {
-            rows.close();
-          }
-        });
+        file.toString(), () -> rows.next().map(ExampleFile.Row::unlabelled), rows::close);
   }
 
   /** At most so many of those that are left. */
@@ -87,21 +68,13 @@ final class Texts implements Closeable {
         text = texts.size() < limit ? source.next() : Optional.empty();
       }
     } catch (IOException e) {
-      throw unreadable(name, e);
+      throw DataException.unreadable(name, e);
     }
     return texts;
   }
 
-  private static DataException unreadable(String name, IOException e) {
-    return new DataException(
-        e instanceof FormatException
-            ? e.getMessage()
-            : "can't read %s: %s".formatted(name, Reason.of(name, e)),
-        e);
-  }
-
   @Override
   public void close() throws IOException {
-    source.close();
+    opened.close();
   }
 }

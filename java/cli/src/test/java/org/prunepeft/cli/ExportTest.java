@@ -3,16 +3,13 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,37 +31,20 @@ class ExportTest {
 
   private static Path train(String name, String... options) {
     Path output = temporary.resolve(name);
-    List<String> arguments =
-        new java.util.ArrayList<>(
-            List.of(
-                "train",
-                "--modules=random",
-                "--train-examples=64",
-                "--validation-examples=32",
-                "--test-examples=32",
-                "--epochs=1",
-                "--max-seq-length=32",
-                "--threads=2",
-                "--output=" + output));
-    arguments.addAll(List.of(options));
-    Call.of(arguments.toArray(String[]::new)).exits(0);
+    Call.of("train", "--modules=random", Small.examples(32), "--output=" + output, options)
+        .exits(0);
     return output;
-  }
-
-  private static Set<String> names(Path directory) throws IOException {
-    try (var files = Files.list(directory)) {
-      return files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
-    }
   }
 
   @Test
   void peftFilesHoldTheTrainedWeightsUnderPeftsKeys() throws IOException {
     Path adapter = temporary.resolve("peft");
-    Call call = Call.of("export", lora.toString(), "--format=peft", "--output=" + adapter).exits(0);
-    assertTrue(call.out().contains(adapter.toString()), call.out());
+    Call.of("export", lora, "--format=peft", "--output=" + adapter)
+        .exits(0)
+        .prints(adapter.toString());
     assertEquals(
         Set.of("adapter_config.json", "adapter_model.safetensors", "prunepeft.json"),
-        names(adapter));
+        Small.names(adapter));
     var config = RunDirectory.open(adapter).readJson("adapter_config.json");
     assertEquals(4, config.get("r"));
     assertEquals(12, config.get("lora_alpha"));
@@ -88,7 +68,7 @@ class ExportTest {
   @Test
   void adaptersFilesHoldLoraAndSerialAdaptersTogether() throws IOException {
     Path adapter = temporary.resolve("adapters");
-    Call.of("export", both.toString(), "--format=adapters", "--output=" + adapter).exits(0);
+    Call.of("export", both, "--format=adapters", "--output=" + adapter).exits(0);
     assertEquals(
         Set.of(
             "adapter_config.json",
@@ -96,7 +76,7 @@ class ExportTest {
             "head_config.json",
             "model_head.safetensors",
             "prunepeft.json"),
-        names(adapter));
+        Small.names(adapter));
     try (SafeTensors ours = SafeTensors.open(both.resolve("adapter.safetensors"));
         SafeTensors theirs = SafeTensors.open(adapter.resolve("adapter.safetensors"))) {
       for (String name : ours.names()) {
@@ -113,7 +93,7 @@ class ExportTest {
   @Test
   void aMergedModelIsAPlainDirectoryThatTrainsOn() throws IOException {
     Path model = temporary.resolve("merged");
-    Call.of("export", lora.toString(), "--merge", "--output=" + model).exits(0);
+    Call.of("export", lora, "--merge", "--output=" + model).exits(0);
     assertEquals(
         Set.of(
             "config.json",
@@ -122,46 +102,34 @@ class ExportTest {
             "tokenizer_config.json",
             "head.safetensors",
             "prunepeft.json"),
-        names(model));
+        Small.names(model));
     // The frozen encoder now gives what the modules had learned.
     Path head = temporary.resolve("merged-head");
-    Call.of(
-            "train",
-            "--model=" + model,
-            "--modules=head",
-            "--train-examples=64",
-            "--validation-examples=32",
-            "--test-examples=32",
-            "--epochs=1",
-            "--max-seq-length=32",
-            "--threads=2",
-            "--output=" + head)
+    Call.of("train", "--model=" + model, "--modules=head", Small.examples(32), "--output=" + head)
         .exits(0);
     Path refused = temporary.resolve("unmerged");
-    Call call = Call.of("export", both.toString(), "--merge", "--output=" + refused).exits(2);
-    assertTrue(call.err().contains("are not linear"), call.err());
-    assertTrue(call.err().contains("search with --adapter-size 0"), call.err());
+    Call.of("export", both, "--merge", "--output=" + refused)
+        .exits(2, "are not linear", "search with --adapter-size 0");
     assertFalse(Files.exists(refused));
-    call = Call.of("export", lora.toString(), "--output=" + refused).exits(2);
-    assertTrue(call.err().contains("--format=FORMAT | --merge"), call.err());
+    Call.of("export", lora, "--output=" + refused).exits(2, "--format=FORMAT | --merge");
   }
 
   @Test
   void whatAFormatCannotHoldIsRefusedAndNothingIsWritten() {
     Path adapter = temporary.resolve("refused");
-    Call call = Call.of("export", both.toString(), "--format=peft", "--output=" + adapter).exits(2);
-    assertTrue(call.err().contains("--format adapters holds both"), call.err());
+    Call.of("export", both, "--format=peft", "--output=" + adapter)
+        .exits(2, "--format adapters holds both");
     assertFalse(Files.exists(adapter));
   }
 
   @Test
   void unknownFormatsAndRunsAreRefused() {
     Path adapter = temporary.resolve("unknown");
-    Call call = Call.of("export", lora.toString(), "--format=zip", "--output=" + adapter).exits(2);
-    assertTrue(call.err().contains("unknown format 'zip'; there are [peft"), call.err());
+    Call.of("export", lora, "--format=zip", "--output=" + adapter)
+        .exits(2, "unknown format 'zip'; there are [peft");
     Path none = temporary.resolve("none");
-    call = Call.of("export", none.toString(), "--format=peft", "--output=" + adapter).exits(1);
-    assertTrue(call.err().contains(none + " does not exist"), call.err());
+    Call.of("export", none, "--format=peft", "--output=" + adapter)
+        .exits(1, none + " does not exist");
     assertFalse(Files.exists(adapter));
   }
 }

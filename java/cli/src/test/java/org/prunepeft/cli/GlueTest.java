@@ -11,7 +11,6 @@ import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -31,8 +30,7 @@ class GlueTest {
 
   @BeforeAll
   static void write() throws IOException {
-    model = temporary.resolve("tiny-roberta");
-    RobertaDirectory.write(model);
+    model = Small.model(temporary);
     glue = temporary.resolve("glue");
     GlueFiles.write(glue);
   }
@@ -57,16 +55,16 @@ class GlueTest {
     Map<String, Object> config = RunDirectory.open(run).readJson("config.json");
     List<String> expected = labels == null ? List.of() : List.of(labels.split(","));
     assertEquals(expected, config.get("labels"));
-    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    Map<?, ?> test = Small.test(run);
     assertEquals(GlueFiles.DEVELOPMENT, test.get("examples"));
     assertEquals(List.of(("examples,loss," + metrics).split(",")), List.copyOf(test.keySet()));
 
     Path sent = temporary.resolve("sent-" + task);
-    Call predicted = Call.of("predict", run.toString(), "--submission=" + sent).exits(0);
+    Call predicted = Call.of("predict", run, "--submission=" + sent).exits(0);
     assertTrue(predicted.out().startsWith("wrote " + sent), predicted.out());
     assertEquals(
         task.equals("mnli") ? Set.of("MNLI-m.tsv", "MNLI-mm.tsv", "AX.tsv") : Set.of(name + ".tsv"),
-        names(sent));
+        Small.names(sent));
     List<String> lines = Files.readAllLines(sent.resolve(name + ".tsv"));
     assertEquals("index\tprediction", lines.get(0));
     assertEquals(GlueFiles.TEST + 1, lines.size());
@@ -84,8 +82,7 @@ class GlueTest {
     if (labels != null) {
       Path file = glue.resolve(name.replaceFirst("-m$", ""));
       file = file.resolve(task.equals("mnli") ? "test_matched.tsv" : "test.tsv");
-      List<String> said =
-          Call.of("predict", run.toString(), file.toString()).exits(0).out().lines().toList();
+      List<String> said = Call.of("predict", run, file).exits(0).out().lines().toList();
       for (int i = 1; i < lines.size(); i++) {
         assertEquals(said.get(i).split("\t")[0], lines.get(i).split("\t")[1]);
       }
@@ -104,10 +101,10 @@ class GlueTest {
             "--rounds=1",
             "--round-examples=16")
         .exits(0);
-    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    Map<?, ?> test = Small.test(run);
     assertTrue(test.containsKey("matthews_correlation"), test.toString());
     Path sent = temporary.resolve("sent-cola");
-    Call predicted = Call.of("predict", run.toString(), "--submission=" + sent).exits(0);
+    Call predicted = Call.of("predict", run, "--submission=" + sent).exits(0);
     assertTrue(predicted.out().startsWith("wrote " + sent), predicted.out());
     assertEquals(GlueFiles.TEST + 1, Files.readAllLines(sent.resolve("CoLA.tsv")).size());
     Path again = temporary.resolve("cola-again");
@@ -119,16 +116,15 @@ class GlueTest {
   void mnliIsEvaluatedOnTheOtherGenres() {
     Path run = temporary.resolve("mnli-genres");
     call("train", run, "--task=mnli", "--data=" + glue, "--modules=head").exits(0);
-    Call call = Call.of("evaluate", run.toString(), "--task=mnli_mismatched").exits(0);
+    Call call = Call.of("evaluate", run, "--task=mnli_mismatched").exits(0);
     assertTrue(
         call.out()
             .startsWith(
                 "test of mnli_mismatched, %d examples".formatted(GlueFiles.DEVELOPMENT + 3)),
         call.out());
-    call = Call.of("evaluate", run.toString(), "--task=rte").exits(2);
-    assertTrue(call.err().contains("but task rte is a classification"), call.err());
-    call = Call.of("evaluate", run.toString(), "--data=" + temporary.resolve("moved")).exits(1);
-    assertTrue(call.err().contains("there is no train.tsv in"), call.err());
+    Call.of("evaluate", run, "--task=rte").exits(2, "but task rte is a classification");
+    Call.of("evaluate", run, "--data=" + temporary.resolve("moved"))
+        .exits(1, "there is no train.tsv in");
   }
 
   @Test
@@ -140,15 +136,14 @@ class GlueTest {
     Files.writeString(
         damaged.resolve("MNLI/test_mismatched.tsv"), "99\n", StandardOpenOption.APPEND);
     Path sent = temporary.resolve("never").resolve("sent");
-    Call call = Call.of("predict", run.toString(), "--submission=" + sent).exits(1);
-    assertTrue(
-        call.err().contains("test_mismatched.tsv, line " + (GlueFiles.TEST + 2)), call.err());
+    Call.of("predict", run, "--submission=" + sent)
+        .exits(1, "test_mismatched.tsv, line " + (GlueFiles.TEST + 2));
     assertFalse(Files.exists(sent.getParent()));
 
     Path earlier = Files.createDirectories(temporary.resolve("sent-earlier"));
     Files.writeString(earlier.resolve("MNLI-m.tsv"), "earlier");
-    Call.of("predict", run.toString(), "--submission=" + earlier).exits(1);
-    assertEquals(Set.of("MNLI-m.tsv"), names(earlier));
+    Call.of("predict", run, "--submission=" + earlier).exits(1);
+    assertEquals(Set.of("MNLI-m.tsv"), Small.names(earlier));
     assertEquals("earlier", Files.readString(earlier.resolve("MNLI-m.tsv")));
   }
 
@@ -183,13 +178,11 @@ class GlueTest {
             .sum());
     Files.writeString(broken.resolve("RTE/train.tsv"), "99\t1\t2\n", StandardOpenOption.APPEND);
     Path run = temporary.resolve("never");
-    Call call = call("search", run, "--task=rte", "--data=" + broken).exits(1);
-    assertTrue(
-        call.err()
-            .contains(
-                "train.tsv, line %d: a row must have as many columns as the first, 4, got 3"
-                    .formatted(GlueFiles.TRAIN + 2)),
-        call.err());
+    call("search", run, "--task=rte", "--data=" + broken)
+        .exits(
+            1,
+            "train.tsv, line %d: a row must have as many columns as the first, 4, got 3"
+                .formatted(GlueFiles.TRAIN + 2));
     assertFalse(Files.exists(run));
   }
 
@@ -215,7 +208,7 @@ class GlueTest {
                     .toArray(String[]::new))
             : Call.of(words);
     call.exits(2);
-    assertTrue(call.err().contains(message), call.err());
+    call.says(message);
     assertFalse(Files.exists(run));
   }
 
@@ -223,24 +216,7 @@ class GlueTest {
     return Tasks.byName(task).at(glue).load(SplitSizes.UNSPECIFIED, 0);
   }
 
-  private static Set<String> names(Path directory) throws IOException {
-    try (var files = Files.list(directory)) {
-      return files.map(file -> file.getFileName().toString()).collect(Collectors.toSet());
-    }
-  }
-
   private static Call call(String command, Path output, String... options) {
-    Stream<String> start =
-        Stream.of(
-            command,
-            "--model=" + model,
-            "--output=" + output,
-            "--epochs=1",
-            "--max-seq-length=24",
-            "--threads=2",
-            "--lora-r=2",
-            "--adapter-size=2",
-            "--batch-size=8");
-    return Call.of(Stream.concat(start, Stream.of(options)).toArray(String[]::new));
+    return Call.of(command, "--model=" + model, "--output=" + output, Small.modules(), options);
   }
 }

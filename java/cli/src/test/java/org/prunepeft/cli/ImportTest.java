@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -25,29 +24,26 @@ class ImportTest {
 
   @BeforeAll
   static void write() throws IOException {
-    model = temporary.resolve("tiny-roberta");
-    RobertaDirectory.write(model);
+    model = Small.model(temporary);
   }
 
   private static Path train(String name, String... options) {
     Path output = temporary.resolve(name);
-    List<String> arguments =
-        new ArrayList<>(
-            List.of(
-                "train",
-                "--model=" + model,
-                "--modules=random",
-                "--keep=0.7",
-                "--train-examples=64",
-                "--validation-examples=32",
-                "--test-examples=96",
-                "--epochs=1",
-                "--max-seq-length=32",
-                "--learning-rate=0.02",
-                "--threads=2",
-                "--output=" + output));
-    arguments.addAll(List.of(options));
-    Call.of(arguments.toArray(String[]::new)).exits(0);
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--modules=random",
+            "--keep=0.7",
+            "--train-examples=64",
+            "--validation-examples=32",
+            "--test-examples=96",
+            "--epochs=1",
+            "--max-seq-length=32",
+            "--learning-rate=0.02",
+            "--threads=2",
+            "--output=" + output,
+            options)
+        .exits(0);
     return output;
   }
 
@@ -74,19 +70,18 @@ class ImportTest {
     String name = format + options.hashCode();
     Path run = train(name, options.split(" "));
     Path adapter = temporary.resolve(name + "-adapter");
-    Call.of("export", run.toString(), "--format=" + format, "--output=" + adapter).exits(0);
+    Call.of("export", run, "--format=" + format, "--output=" + adapter).exits(0);
     Path imported = temporary.resolve(name + "-imported");
-    Call.of("import", adapter.toString(), "--output=" + imported).exits(0);
+    Call.of("import", adapter, "--output=" + imported).exits(0);
     Evaluation expected = evaluate(run);
     Evaluation actual = evaluate(imported);
     assertEquals(expected.metrics(), actual.metrics());
     assertEquals(expected.loss(), actual.loss());
     assertEquals(
-        Call.of("evaluate", run.toString()).exits(0).out(),
-        Call.of("evaluate", imported.toString()).exits(0).out());
+        Call.of("evaluate", run).exits(0).out(), Call.of("evaluate", imported).exits(0).out());
     // And again: what was imported exports the same.
     Path again = temporary.resolve(name + "-again");
-    Call.of("export", imported.toString(), "--format=" + format, "--output=" + again).exits(0);
+    Call.of("export", imported, "--format=" + format, "--output=" + again).exits(0);
     for (String file :
         format.equals("peft")
             ? List.of("adapter_config.json", "adapter_model.safetensors")
@@ -103,18 +98,17 @@ class ImportTest {
   void filesThatSayTooLittleAreRefusedWithTheOptionThatSaysIt() throws IOException {
     Path run = train("little", "--adapter-size=0", "--lora-r=2");
     Path adapter = temporary.resolve("little-adapter");
-    Call.of("export", run.toString(), "--format=peft", "--output=" + adapter).exits(0);
+    Call.of("export", run, "--format=peft", "--output=" + adapter).exits(0);
     Files.delete(adapter.resolve("prunepeft.json"));
     Path never = temporary.resolve("never");
-    List<String> arguments = List.of("import", adapter.toString(), "--output=" + never);
-    assertTrue(call(arguments).exits(2).err().contains("say --mean-pooled"));
-    assertTrue(call(arguments, "--mean-pooled").exits(2).err().contains("name one with --task"));
+    List<Object> arguments = List.of("import", adapter, "--output=" + never);
+    assertTrue(Call.of(arguments).exits(2).err().contains("say --mean-pooled"));
+    assertTrue(Call.of(arguments, "--mean-pooled").exits(2).err().contains("name one with --task"));
     assertFalse(Files.exists(never));
-    call(arguments, "--mean-pooled", "--task=wordnet", "--max-seq-length=32").exits(0);
-    Call evaluated = Call.of("evaluate", never.toString()).exits(0);
-    assertTrue(evaluated.out().contains("2,000 examples"), evaluated.out());
+    Call.of(arguments, "--mean-pooled", "--task=wordnet", "--max-seq-length=32").exits(0);
+    Call.of("evaluate", never.toString()).exits(0).prints("2,000 examples");
     assertTrue(
-        Call.of("import", temporary.toString(), "--output=" + never)
+        Call.of("import", temporary, "--output=" + never)
             .exits(2)
             .err()
             .contains("is no adapter directory"));
@@ -138,16 +132,11 @@ class ImportTest {
             "--strategy=authors",
             "--rounds=2",
             "--round-examples=32",
-            "--train-examples=64",
-            "--validation-examples=32",
-            "--test-examples=32",
-            "--epochs=1",
-            "--max-seq-length=32",
-            "--threads=2",
+            Small.examples(32),
             "--output=" + run)
         .exits(0);
     Path adapter = temporary.resolve("searched-adapter");
-    Call.of("export", run.toString(), "--format=peft", "--output=" + adapter).exits(0);
+    Call.of("export", run, "--format=peft", "--output=" + adapter).exits(0);
     int updates = 0;
     long left = 0;
     try (SafeTensors tensors = SafeTensors.open(adapter.resolve("adapter_model.safetensors"))) {
@@ -162,13 +151,7 @@ class ImportTest {
     assertEquals(4, updates);
     assertEquals(2 * updates, left);
     Path imported = temporary.resolve("searched-imported");
-    Call.of("import", adapter.toString(), "--output=" + imported).exits(0);
+    Call.of("import", adapter, "--output=" + imported).exits(0);
     assertEquals(evaluate(run).metrics(), evaluate(imported).metrics());
-  }
-
-  private static Call call(List<String> arguments, String... more) {
-    List<String> all = new ArrayList<>(arguments);
-    all.addAll(List.of(more));
-    return Call.of(all.toArray(String[]::new));
   }
 }

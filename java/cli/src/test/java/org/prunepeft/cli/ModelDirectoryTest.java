@@ -27,8 +27,7 @@ class ModelDirectoryTest {
 
   @BeforeAll
   static void write() throws IOException {
-    model = temporary.resolve("tiny-roberta");
-    RobertaDirectory.write(model);
+    model = Small.model(temporary);
   }
 
   @Test
@@ -49,26 +48,20 @@ class ModelDirectoryTest {
   @Test
   void searchRunsOnADirectory() throws IOException {
     Path output = temporary.resolve("run");
-    Call call =
-        Call.of(
-                "search",
-                "--model=" + model,
-                "--train-examples=64",
-                "--validation-examples=32",
-                "--test-examples=32",
-                "--epochs=1",
-                "--max-seq-length=48",
-                "--threads=2",
-                "--lora-r=4",
-                "--adapter-size=4",
-                "--warm-up-turns=1",
-                "--warm-up-examples=16",
-                "--warm-up-epochs=1",
-                "--rounds=2",
-                "--round-examples=32",
-                "--output=" + output)
-            .exits(0);
-    assertTrue(call.out().contains("test accuracy"), call.out());
+    Call.of(
+            "search",
+            "--model=" + model,
+            Small.examples(48),
+            "--lora-r=4",
+            "--adapter-size=4",
+            "--warm-up-turns=1",
+            "--warm-up-examples=16",
+            "--warm-up-epochs=1",
+            "--rounds=2",
+            "--round-examples=32",
+            "--output=" + output)
+        .exits(0)
+        .prints("test accuracy");
     assertTrue(Files.exists(output.resolve("result.json")));
     assertTrue(!Files.exists(output.resolve("INCOMPLETE")));
     Set<String> kinds = new TreeSet<>();
@@ -122,20 +115,20 @@ class ModelDirectoryTest {
                 "--round-examples=64",
                 "--output=" + run)
             .exits(0);
-    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    Map<?, ?> test = Small.test(run);
     double metric = (Double) test.get("matthews_correlation");
     assertTrue(metric > 0.1, "nothing was learnt: " + metric);
     String printed = "test Matthews correlation %.4f".formatted(metric);
     assertTrue(search.out().lines().anyMatch(printed::equals), search.out());
     Path adapter = temporary.resolve("cola-adapter");
-    Call.of("export", run.toString(), "--format=adapters", "--output=" + adapter).exits(0);
+    Call.of("export", run, "--format=adapters", "--output=" + adapter).exits(0);
     Path imported = temporary.resolve("cola-imported");
-    Call.of("import", adapter.toString(), "--output=" + imported).exits(0);
-    Call evaluated = Call.of("evaluate", imported.toString()).exits(0);
+    Call.of("import", adapter, "--output=" + imported).exits(0);
+    Call evaluated = Call.of("evaluate", imported).exits(0);
     assertTrue(
         evaluated.out().lines().anyMatch(line -> line.startsWith(printed + ", ")),
         printed + " / " + evaluated.out());
-    assertEquals(Call.of("evaluate", run.toString()).exits(0).out(), evaluated.out());
+    assertEquals(Call.of("evaluate", run).exits(0).out(), evaluated.out());
   }
 
   @Test
@@ -144,12 +137,7 @@ class ModelDirectoryTest {
     Call.of(
             "search",
             "--model=" + model,
-            "--train-examples=64",
-            "--validation-examples=32",
-            "--test-examples=32",
-            "--epochs=1",
-            "--max-seq-length=48",
-            "--threads=2",
+            Small.examples(48),
             "--lora-r=4",
             "--module-per-projection",
             "--use-dora",
@@ -184,12 +172,7 @@ class ModelDirectoryTest {
     Call.of(
             "search",
             "--model=" + model,
-            "--train-examples=64",
-            "--validation-examples=32",
-            "--test-examples=32",
-            "--epochs=1",
-            "--max-seq-length=48",
-            "--threads=2",
+            Small.examples(48),
             "--lora-r=0",
             "--adapter-size=4",
             "--adapter-config=parallel",
@@ -206,25 +189,21 @@ class ModelDirectoryTest {
 
   @Test
   void sequencesLongerThanThePositionsAreRefused() {
-    Call call =
-        Call.of(
-                "search",
-                "--model=" + model,
-                "--max-seq-length=65",
-                "--output=" + temporary.resolve("never"))
-            .exits(2);
-    assertTrue(call.err().contains("64 tokens, got 65"), call.err());
+    Call.of(
+            "search",
+            "--model=" + model,
+            "--max-seq-length=65",
+            "--output=" + temporary.resolve("never"))
+        .exits(2, "64 tokens, got 65");
     assertTrue(Files.notExists(temporary.resolve("never")));
   }
 
   @Test
   void aDirectoryWithoutAModelIsRefused() {
-    Call call =
-        Call.of("search", "--model=" + temporary, "--output=" + temporary.resolve("never"))
-            .exits(1);
-    assertTrue(call.err().contains("no config.json"), call.err());
-    call = Call.of("search", "--model=" + temporary.resolve("absent")).exits(2);
-    assertTrue(call.err().contains("or a directory with config.json"), call.err());
+    Call.of("search", "--model=" + temporary, "--output=" + temporary.resolve("never"))
+        .exits(1, "no config.json");
+    Call.of("search", "--model=" + temporary.resolve("absent"))
+        .exits(2, "or a directory with config.json");
     assertTrue(Files.notExists(temporary.resolve("never")));
   }
 
@@ -232,7 +211,7 @@ class ModelDirectoryTest {
   void modelsAreListedWithWhatAFetchTakes() {
     Call call = Call.of("models").exits(0);
     for (String name : new String[] {"minilm", "bge-small", "bert-base"}) {
-      assertTrue(call.out().contains(name + System.lineSeparator()), call.out());
+      call.prints(name + System.lineSeparator());
     }
     assertEquals(
         "minilm comes with the program" + System.lineSeparator(),

@@ -13,7 +13,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,22 +20,12 @@ import org.prunepeft.files.RunDirectory;
 
 /** Searches, trainings, evaluations and predictions on the user's own files, with a tiny model. */
 class OwnFilesTest {
-  private static final List<String> SMALL =
-      List.of(
-          "--epochs=1",
-          "--max-seq-length=24",
-          "--threads=2",
-          "--lora-r=2",
-          "--adapter-size=2",
-          "--batch-size=8");
-
   @TempDir static Path temporary;
   private static Path model;
 
   @BeforeAll
   static void write() throws IOException {
-    model = temporary.resolve("tiny-roberta");
-    RobertaDirectory.write(model);
+    model = Small.model(temporary);
   }
 
   @Test
@@ -63,17 +52,15 @@ class OwnFilesTest {
     assertEquals(List.of("contradiction", "entailment", "neutral"), config.get("labels"));
     assertEquals(2, config.get("text_columns"));
     assertEquals(List.of("matthews_correlation", "accuracy"), config.get("metrics"));
-    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    Map<?, ?> test = Small.test(run);
     assertEquals(6, test.get("examples"));
 
     Path options = Files.writeString(temporary.resolve("evaluate.yaml"), "split: validation\n");
-    Call validation = Call.of("evaluate", run.toString(), "--config=" + options).exits(0);
+    Call validation = Call.of("evaluate", run, "--config=" + options).exits(0);
     assertTrue(validation.out().startsWith("validation of nli, 6 examples"), validation.out());
-    Call own = Call.of("evaluate", run.toString()).exits(0);
+    Call own = Call.of("evaluate", run).exits(0);
     assertTrue(own.out().startsWith("test of nli, 6 examples"), own.out());
-    assertTrue(
-        own.out().contains("Matthews correlation %.4f".formatted(test.get("matthews_correlation"))),
-        own.out());
+    own.prints("Matthews correlation %.4f".formatted(test.get("matthews_correlation")));
     // Other files and columns with the labels of the run.
     Path other = temporary.resolve("other.jsonl");
     Files.writeString(
@@ -82,22 +69,20 @@ class OwnFilesTest {
     Call call =
         Call.of(
                 "evaluate",
-                run.toString(),
+                run,
                 "--test-file=" + other,
                 "--text-pair-column=b",
                 "--label-column=gold")
             .exits(0);
     assertTrue(call.out().startsWith("test of " + other + ", 9 examples"), call.out());
     Path predicted = temporary.resolve("predicted.tsv");
-    Call.of("predict", run.toString(), file.toString(), "-o", predicted.toString()).exits(0);
+    Call.of("predict", run, file, "-o", predicted).exits(0);
     assertEquals(61, Files.readAllLines(predicted).size());
     assertTrue(Files.readAllLines(predicted).get(0).endsWith("contradiction\tentailment\tneutral"));
 
-    call = Call.of("predict", run.toString(), other.toString()).exits(2);
-    assertTrue(call.err().contains("line 1: unknown column 'hypothesis'"), call.err());
+    Call.of("predict", run, other).exits(2, "line 1: unknown column 'hypothesis'");
     Path lines = Files.writeString(temporary.resolve("lines.txt"), "a text\n");
-    call = Call.of("predict", run.toString(), lines.toString()).exits(2);
-    assertTrue(call.err().contains("the run predicts from pairs of texts"), call.err());
+    Call.of("predict", run, lines).exits(2, "the run predicts from pairs of texts");
   }
 
   @Test
@@ -118,10 +103,9 @@ class OwnFilesTest {
     assertEquals(12, ((Map<?, ?>) result.get("validation")).get("examples"));
     // Its test labels are kept back, so that a tenth of the training file is the test.
     assertEquals(6, ((Map<?, ?>) result.get("test")).get("examples"));
-    assertTrue(Call.of("evaluate", run.toString()).exits(0).out().startsWith("test of hub-set, 6"));
-    Call refused =
-        call("train", temporary.resolve("never-hub"), "--dataset-config-name=cola").exits(2);
-    assertTrue(refused.err().contains("needs --dataset-name"), refused.err());
+    assertTrue(Call.of("evaluate", run).exits(0).out().startsWith("test of hub-set, 6"));
+    call("train", temporary.resolve("never-hub"), "--dataset-config-name=cola")
+        .exits(2, "needs --dataset-name");
   }
 
   @Test
@@ -149,8 +133,7 @@ class OwnFilesTest {
     Call.of("train", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);
     assertEquals(result.get("test"), RunDirectory.open(again).readJson("result.json").get("test"));
     Path texts = Files.writeString(temporary.resolve("texts.txt"), "the\n\nthing\n");
-    List<String> lines =
-        Call.of("predict", run.toString(), texts.toString()).exits(0).out().lines().toList();
+    List<String> lines = Call.of("predict", run, texts).exits(0).out().lines().toList();
     assertEquals("value", lines.get(0));
     assertEquals(4, lines.size());
     lines.stream().skip(1).forEach(Double::parseDouble);
@@ -171,29 +154,25 @@ class OwnFilesTest {
 
     String again = "--config=" + run.resolve("config.yaml");
     String message = file + " is not what the run " + run + " read";
-    Call call = Call.of("evaluate", run.toString()).exits(0);
+    Call call = Call.of("evaluate", run).exits(0);
     assertFalse(call.err().contains("is not what"), call.err());
     call = Call.of("train", again, "--output=" + temporary.resolve("unchanged")).exits(0);
     assertFalse(call.err().contains("is not what"), call.err());
 
     Files.writeString(file, Files.readString(file).replace("the 7", "the 8"));
-    call = Call.of("evaluate", run.toString()).exits(0);
-    assertTrue(call.err().contains(message), call.err());
-    call = Call.of("train", again, "--output=" + temporary.resolve("changed")).exits(0);
-    assertTrue(call.err().contains(message), call.err());
+    Call.of("evaluate", run).exits(0, message);
+    Call.of("train", again, "--output=" + temporary.resolve("changed")).exits(0, message);
   }
 
   @Test
   void filesAndTasksAreNotMixed() {
-    Call call = call("search", temporary.resolve("no"), "--test-file=x.csv").exits(2);
-    assertTrue(call.err().contains("need --train-file"), call.err());
-    call = call("search", temporary.resolve("no"), "--train-file=x.csv", "--task=wordnet").exits(2);
-    assertTrue(call.err().contains("leave out --task wordnet or --train-file"), call.err());
-    call = call("search", temporary.resolve("no"), "--train-file=x.csv", "--metric=acc").exits(2);
-    assertTrue(call.err().contains("unknown metric 'acc'"), call.err());
-    call =
-        call("train", temporary.resolve("no"), "--train-file=x.csv", "--metric=pearson").exits(2);
-    assertTrue(call.err().contains("does not measure a single_label_classification"), call.err());
+    call("search", temporary.resolve("no"), "--test-file=x.csv").exits(2, "need --train-file");
+    call("search", temporary.resolve("no"), "--train-file=x.csv", "--task=wordnet")
+        .exits(2, "leave out --task wordnet or --train-file");
+    call("search", temporary.resolve("no"), "--train-file=x.csv", "--metric=acc")
+        .exits(2, "unknown metric 'acc'");
+    call("train", temporary.resolve("no"), "--train-file=x.csv", "--metric=pearson")
+        .exits(2, "does not measure a single_label_classification");
     assertFalse(Files.exists(temporary.resolve("no")));
   }
 
@@ -206,10 +185,6 @@ class OwnFilesTest {
   }
 
   private static Call call(String command, Path output, String... options) {
-    Stream<String> start = Stream.of(command, "--model=" + model, "--output=" + output);
-    return Call.of(
-        Stream.of(start, SMALL.stream(), Stream.of(options))
-            .flatMap(stream -> stream)
-            .toArray(String[]::new));
+    return Call.of(command, "--model=" + model, "--output=" + output, Small.modules(), options);
   }
 }

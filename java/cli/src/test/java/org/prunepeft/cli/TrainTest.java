@@ -44,27 +44,16 @@ class TrainTest {
 
   @BeforeAll
   static void write() throws IOException {
-    model = temporary.resolve("tiny-roberta");
-    RobertaDirectory.write(model);
+    model = Small.model(temporary);
   }
 
   private static Call train(Path output, String... options) {
-    List<String> arguments =
-        new ArrayList<>(
-            List.of(
-                "train",
-                "--model=" + model,
-                "--train-examples=64",
-                "--validation-examples=32",
-                "--test-examples=32",
-                "--epochs=1",
-                "--max-seq-length=48",
-                "--threads=2",
-                "--lora-r=4",
-                "--adapter-size=5",
-                "--output=" + output));
-    arguments.addAll(List.of(options));
-    return Call.of(arguments.toArray(String[]::new));
+    return train(output, List.of("--lora-r=4", "--adapter-size=5"), options);
+  }
+
+  private static Call train(Path output, List<String> modules, String... options) {
+    return Call.of(
+        "train", "--model=" + model, Small.examples(48), modules, "--output=" + output, options);
   }
 
   private static TrainOutcome train(ModuleChoice selection) {
@@ -108,9 +97,7 @@ class TrainTest {
     long parameters =
         RunDirectory.open(output).readJson("result.json", "trainable_parameters", Long.class);
     assertTrue(parameters > 0 && parameters <= 2000, parameters + " parameters");
-    assertTrue(
-        call.out().contains("trainable parameters %,d of the supernet's".formatted(parameters)),
-        call.out());
+    call.prints("trainable parameters %,d of the supernet's".formatted(parameters));
     String config = Files.readString(output.resolve("config.yaml"));
     assertTrue(config.contains("\nbudget: 2000\n") && !config.contains("keep:"), config);
     // What is on the command line goes before the file's budget.
@@ -136,14 +123,9 @@ class TrainTest {
     for (String option : List.of("--keep=0.5", "--budget=2000")) {
       Call call = train(output, "--modules=" + modules, option).exits(2);
       String name = option.split("=")[0];
-      assertTrue(
-          call.err()
-              .contains(
-                  name
-                      + " is for --modules random and depth, and for search, but --modules is "
-                      + modules),
-          call.err());
-      assertTrue(call.err().contains("leave " + name + " out"), call.err());
+      call.says(
+          name + " is for --modules random and depth, and for search, but --modules is " + modules);
+      call.says("leave " + name + " out");
       assertFalse(Files.exists(output));
     }
   }
@@ -157,11 +139,8 @@ class TrainTest {
       if (command.equals("train")) {
         arguments.add("--modules=depth");
       }
-      Call call = Call.of(arguments.toArray(String[]::new)).exits(2);
-      assertTrue(
-          call.err()
-              .contains("--keep 0.3 and --budget 2000 both say how much to keep; leave one out"),
-          call.err());
+      Call.of(arguments.toArray(String[]::new))
+          .exits(2, "--keep 0.3 and --budget 2000 both say how much to keep; leave one out");
     }
     assertFalse(Files.exists(output));
   }
@@ -178,9 +157,10 @@ class TrainTest {
       Path again = temporary.resolve("unbudgeted-" + more.length());
       Call.of("train", "--config=" + file, "--output=" + again).exits(0);
       assertEquals(config, Files.readString(again.resolve("config.yaml")));
-      assertArrayEquals(
-          Files.readAllBytes(first.resolve("adapter.safetensors")),
-          Files.readAllBytes(again.resolve("adapter.safetensors")));
+      assertEquals(
+          -1,
+          Files.mismatch(
+              first.resolve("adapter.safetensors"), again.resolve("adapter.safetensors")));
     }
   }
 
@@ -251,17 +231,17 @@ class TrainTest {
   @Test
   void typesThatTheSupernetLacksAreRefused() {
     assertEquals(Set.of("lora"), types(train(ModuleChoice.type("lora"))));
-    Call call = train(temporary.resolve("none"), "--modules=adapter", "--adapter-size=0").exits(2);
-    assertTrue(call.err().contains("no modules of type 'adapter'; it has [lora]"), call.err());
+    train(temporary.resolve("none"), "--modules=adapter", "--adapter-size=0")
+        .exits(2, "no modules of type 'adapter'; it has [lora]");
     assertFalse(Files.exists(temporary.resolve("none")));
   }
 
   @Test
   void fullFineTuningChangesEveryWeightAndIsKept() throws IOException {
     Path output = temporary.resolve("full");
-    Call call =
-        train(output, "--modules=full", "--encoder-learning-rate=1e-3", "--epochs=2").exits(0);
-    assertTrue(call.out().contains("all of the encoder's own"), call.out());
+    train(output, "--modules=full", "--encoder-learning-rate=1e-3", "--epochs=2")
+        .exits(0)
+        .prints("all of the encoder's own");
     Set<String> changed = new TreeSet<>();
     long parameters = 0;
     try (SafeTensors before = SafeTensors.open(model.resolve("model.safetensors"));
@@ -282,17 +262,14 @@ class TrainTest {
         parameters,
         RunDirectory.open(output).readJson("result.json", "trainable_parameters", Long.class));
 
-    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(output).readJson("result.json").get("test");
+    Map<?, ?> test = Small.test(output);
     try (TrainedModel trained = TrainedModel.load(output)) {
       assertEquals(test.get("loss"), trained.evaluate(trained.dataset().test()).loss());
       assertEquals(16, trained.predict(trained.dataset().test().subList(0, 16)).size());
     }
-    call = Call.of("evaluate", output.toString()).exits(0);
-    assertTrue(
-        call.out()
-            .contains(
-                "accuracy %.2f %%".formatted(100 * ((Number) test.get("accuracy")).doubleValue())),
-        call.out());
+    Call.of("evaluate", output)
+        .exits(0)
+        .prints("accuracy %.2f %%".formatted(100 * ((Number) test.get("accuracy")).doubleValue()));
   }
 
   @Test
@@ -300,12 +277,12 @@ class TrainTest {
     Path full = temporary.resolve("to-export");
     train(full, "--modules=full", "--encoder-learning-rate=1e-3").exits(0);
     Path refused = temporary.resolve("refused");
-    Call call = Call.of("export", full.toString(), "--format=peft", "--output=" + refused).exits(2);
-    assertTrue(call.err().contains("merged, it is a plain model"), call.err());
+    Call.of("export", full, "--format=peft", "--output=" + refused)
+        .exits(2, "merged, it is a plain model");
     assertFalse(Files.exists(refused));
 
     Path merged = temporary.resolve("merged");
-    Call.of("export", full.toString(), "--merge", "--output=" + merged).exits(0);
+    Call.of("export", full, "--merge", "--output=" + merged).exits(0);
     try (SafeTensors run = SafeTensors.open(full.resolve("encoder.safetensors"));
         SafeTensors plain = SafeTensors.open(merged.resolve("model.safetensors"))) {
       assertEquals(run.names(), plain.names());
@@ -316,9 +293,9 @@ class TrainTest {
     // The configuration of that run is full fine-tuning.
     Path again = temporary.resolve("again");
     train(again, "--modules=" + full, "--encoder-learning-rate=1e-3").exits(0);
-    assertArrayEquals(
-        Files.readAllBytes(full.resolve("encoder.safetensors")),
-        Files.readAllBytes(again.resolve("encoder.safetensors")));
+    assertEquals(
+        -1,
+        Files.mismatch(full.resolve("encoder.safetensors"), again.resolve("encoder.safetensors")));
   }
 
   @Test
@@ -332,23 +309,11 @@ class TrainTest {
             "--non_linearity=silu",
             "--reduction_factor=3")
         .exits(0);
-    List<String> small =
-        List.of(
-            "train",
-            "--model=" + model,
-            "--train-examples=64",
-            "--validation-examples=32",
-            "--test-examples=32",
-            "--epochs=1",
-            "--max-seq-length=48",
-            "--threads=2");
     Path again = temporary.resolve("houlsby-again");
-    List<String> arguments = new ArrayList<>(small);
-    arguments.addAll(List.of("--modules=" + first, "--output=" + again));
-    Call.of(arguments.toArray(String[]::new)).exits(0);
-    assertArrayEquals(
-        Files.readAllBytes(first.resolve("adapter.safetensors")),
-        Files.readAllBytes(again.resolve("adapter.safetensors")));
+    train(again, List.of(), "--modules=" + first).exits(0);
+    assertEquals(
+        -1,
+        Files.mismatch(first.resolve("adapter.safetensors"), again.resolve("adapter.safetensors")));
     // The options in effect are those of the modules, and may be named where they say the same.
     String config = Files.readString(again.resolve("config.yaml"));
     assertTrue(config.contains("lora_r: 4\nlora_alpha: 32.0\n"), config);
@@ -363,27 +328,22 @@ class TrainTest {
             "--adapter-config=double_seq_bn",
             "--output=" + third)
         .exits(0);
-    assertArrayEquals(
-        Files.readAllBytes(first.resolve("adapter.safetensors")),
-        Files.readAllBytes(third.resolve("adapter.safetensors")));
+    assertEquals(
+        -1,
+        Files.mismatch(first.resolve("adapter.safetensors"), third.resolve("adapter.safetensors")));
 
     Path never = temporary.resolve("never");
-    arguments = new ArrayList<>(small);
-    arguments.addAll(List.of("--modules=" + first, "--output=" + never, "--lora-r=8"));
-    Call call = Call.of(arguments.toArray(String[]::new)).exits(2);
-    assertTrue(
-        call.err()
-            .contains(
-                "the modules of %s have --lora-r 4, got 8; leave that option out".formatted(first)),
-        call.err());
+    train(never, List.of(), "--modules=" + first, "--lora-r=8")
+        .exits(
+            2, "the modules of %s have --lora-r 4, got 8; leave that option out".formatted(first));
     assertFalse(Files.exists(never));
   }
 
   @Test
   void fullFineTuningInBfloat16IsRefused() {
     Path output = temporary.resolve("bf16");
-    Call call = train(output, "--modules=full", "--precision=bf16").exits(2);
-    assertTrue(call.err().contains("full fine-tuning computes in float32"), call.err());
+    train(output, "--modules=full", "--precision=bf16")
+        .exits(2, "full fine-tuning computes in float32");
     assertFalse(Files.exists(output));
   }
 
@@ -394,7 +354,7 @@ class TrainTest {
     List<Double> accuracies = new ArrayList<>();
     for (int seed : List.of(3, 0, 7)) {
       Path own = output.resolve("seed-" + seed);
-      Map<?, ?> test = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
+      Map<?, ?> test = Small.test(own);
       accuracies.add((Double) test.get("accuracy"));
       String config = Files.readString(own.resolve("config.yaml"));
       assertTrue(config.contains("seed: " + seed + "\n"), config);
@@ -410,14 +370,16 @@ class TrainTest {
     }
     assertEquals(mean, (Double) accuracy.get("mean"), 1e-12);
     assertEquals(Math.sqrt(squares / 2), (Double) accuracy.get("standard_deviation"), 1e-12);
-    assertTrue(call.out().contains(String.format("| mean | %.2f %% |", 100 * mean)), call.out());
+    call.prints(String.format("| mean | %.2f %% |", 100 * mean));
 
     // One of them alone is the same run, and the file runs all of them again.
     Path alone = temporary.resolve("alone");
     train(alone, "--modules=lora", "--seed=7").exits(0);
-    assertArrayEquals(
-        Files.readAllBytes(alone.resolve("adapter.safetensors")),
-        Files.readAllBytes(output.resolve("seed-7").resolve("adapter.safetensors")));
+    assertEquals(
+        -1,
+        Files.mismatch(
+            alone.resolve("adapter.safetensors"),
+            output.resolve("seed-7").resolve("adapter.safetensors")));
     String all = Files.readString(output.resolve("config.yaml"));
     assertTrue(all.matches("(?s).*seeds:\\s*- 3\\s*- 0\\s*- 7\\s.*"), all);
   }
@@ -433,8 +395,8 @@ class TrainTest {
       String config = Files.readString(own.resolve("config.yaml"));
       assertTrue(config.contains("seed: " + seed + "\n"), config);
       assertTrue(config.contains("together: false\n"), config);
-      assertTrue(call.err().contains("seed " + seed + ": "), call.err());
-      assertTrue(call.out().contains("run directory: " + own), call.out());
+      call.says("seed " + seed + ": ");
+      call.prints("run directory: " + own);
       try (var files = Files.list(own)) {
         assertEquals(1, files.filter(file -> file.toString().contains("tfevents")).count());
       }
@@ -442,15 +404,14 @@ class TrainTest {
       train(alone, "--modules=supernet", "--seed=" + seed).exits(0);
       assertEquals(loss(alone), loss(own), 1e-3 * loss(alone));
     }
-    assertTrue(call.err().contains("(seed 3 and 1 more)"), call.err());
+    call.says("(seed 3 and 1 more)");
     String all = Files.readString(output.resolve("config.yaml"));
     assertTrue(all.contains("together: true\n"), all);
     assertTrue(Files.exists(output.resolve("seeds.json")));
   }
 
   private static double loss(Path run) {
-    Map<?, ?> test = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
-    return (Double) test.get("loss");
+    return (Double) Small.test(run).get("loss");
   }
 
   @Test
@@ -460,41 +421,35 @@ class TrainTest {
         ComputeDevice.cudaAbsence()
             .map(reason -> "device auto: cpu (" + reason + ")")
             .orElse("device auto: cuda:");
-    assertTrue(call.err().contains(expected), call.err());
+    call.says(expected);
   }
 
   @Test
   void whatCannotBeTrainedTogetherIsRefusedAndNothingIsLeft() {
     Path output = temporary.resolve("not-together");
-    Call call = train(output, "--together").exits(2);
-    assertTrue(call.err().contains("name them with --seeds"), call.err());
+    train(output, "--together").exits(2, "name them with --seeds");
     assertFalse(Files.exists(output));
     String seeds =
         IntStream.range(0, 33).mapToObj(Integer::toString).collect(Collectors.joining(","));
-    call = train(output, "--together", "--seeds=" + seeds).exits(2);
-    assertTrue(
-        call.err()
-            .contains(
-                "at most 32 seeds are trained together, got 33; name fewer, or leave out --together"),
-        call.err());
+    Call call = train(output, "--together", "--seeds=" + seeds).exits(2);
+    call.says("at most 32 seeds are trained together, got 33; name fewer, or leave out --together");
     assertFalse(call.err().contains("load "), call.err());
     assertFalse(Files.exists(output));
-    call = train(output, "--together", "--seeds=1,2", "--modules=full").exits(2);
-    assertTrue(call.err().contains("full fine-tuning changes the encoder"), call.err());
+    train(output, "--together", "--seeds=1,2", "--modules=full")
+        .exits(2, "full fine-tuning changes the encoder");
     assertFalse(Files.exists(output));
-    call = train(output, "--together", "--seeds=1,2", "--modules=random", "--budget=3").exits(2);
-    assertTrue(call.err().contains("the budget must leave room"), call.err());
+    train(output, "--together", "--seeds=1,2", "--modules=random", "--budget=3")
+        .exits(2, "the budget must leave room");
     assertFalse(Files.exists(output));
   }
 
   @Test
   void seedsThatAreWrongAreRefusedAndNothingIsLeft() {
     Path output = temporary.resolve("wrong-seeds");
-    Call call = train(output, "--seeds=1,2,1").exits(2);
-    assertTrue(call.err().contains("none of them twice, got [1, 2, 1]"), call.err());
+    train(output, "--seeds=1,2,1").exits(2, "none of them twice, got [1, 2, 1]");
     assertFalse(Files.exists(output));
-    call = train(output, "--seeds=1,2", "--modules=random", "--budget=3").exits(2);
-    assertTrue(call.err().contains("the budget must leave room"), call.err());
+    train(output, "--seeds=1,2", "--modules=random", "--budget=3")
+        .exits(2, "the budget must leave room");
     assertFalse(Files.exists(output));
   }
 

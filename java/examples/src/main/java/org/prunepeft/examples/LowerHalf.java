@@ -26,17 +26,7 @@ public final class LowerHalf implements Models.Loader {
   @Override
   public Models.LoadedModel load(Precision precision, ComputeDevice device) {
     try (Models.Pretrained whole = Models.byName("minilm").loader().open()) {
-      EncoderConfig six = whole.config();
-      EncoderConfig three =
-          new EncoderConfig(
-              six.layers() / 2,
-              six.hidden(),
-              six.heads(),
-              six.intermediate(),
-              six.vocabulary(),
-              six.positions(),
-              six.types(),
-              six.layerNormEpsilon());
+      EncoderConfig three = whole.config().withLayers(whole.config().layers() / 2);
       Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
       for (String name : whole.weights().names()) {
         if (!name.matches("encoder\\.layer\\.[3-5]\\..*")) {

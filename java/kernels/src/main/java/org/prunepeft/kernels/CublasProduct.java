@@ -88,11 +88,8 @@ public final class CublasProduct implements AutoCloseable {
       onDevice(() -> check("cublasLtCreate", cublasLtCreate(handle)));
     } catch (LinkageError e) {
       throw new LinkageError(
-          "cuBLASLt cannot be loaded; add org.bytedeco:cuda with the classifier "
-              + Loader.getPlatform()
-              + " to the class path, and CUDA's own libraries to the loader's ("
-              + e
-              + ")",
+          "cuBLASLt cannot be loaded; add org.bytedeco:cuda with the classifier %s to the class path, and CUDA's own libraries to the loader's (%s)"
+              .formatted(Loader.getPlatform(), e),
           e);
     }
     workspace = new DeviceBuffer(device, WORKSPACE);

@@ -11,24 +11,11 @@ import static org.prunepeft.kernels.Reference.scaled;
 import static org.prunepeft.kernels.Reference.sum;
 import static org.prunepeft.kernels.Reference.transposed;
 
-import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.testing.TestSeed;
 
-class AdapterTest {
-  private static final Device CPU = Device.cpu();
-
-  private final Random random = TestSeed.random();
-  private final Context context = new Context(CPU);
-
-  @AfterEach
-  void closeContext() {
-    context.close();
-  }
-
+class AdapterTest extends CpuTest {
   @ParameterizedTest
   @CsvSource({
     "1, 1, 1, RELU, 0",

@@ -12,24 +12,12 @@ import static org.prunepeft.kernels.Reference.transposed;
 import java.util.List;
 import java.util.Random;
 import org.bytedeco.javacpp.ShortPointer;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.prunepeft.testing.TestSeed;
 
 /** Calls in bfloat16 whose trained weights are float32. */
-class Bfloat16Test {
+class Bfloat16Test extends CpuTest {
   /** Of the largest value: some roundings of relative 2⁻⁹. */
   private static final double SHARE = 1e-2;
-
-  private static final Device CPU = Device.cpu();
-
-  private final Random random = TestSeed.random();
-  private final Context context = new Context(CPU);
-
-  @AfterEach
-  void closeContext() {
-    context.close();
-  }
 
   /** A dense matrix of bfloat16. */
   private record Rounded(int rows, int cols, ShortPointer memory) {

@@ -13,25 +13,12 @@ import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.testing.TestSeed;
 
 /** The products of a LoRA module that are calls of their own. */
-class LinearLoraTest {
-  private static final Device CPU = Device.cpu();
-
-  private final Random random = TestSeed.random();
-  private final Context context = new Context(CPU);
-
-  @AfterEach
-  void closeContext() {
-    context.close();
-  }
-
+class LinearLoraTest extends CpuTest {
   @Test
   void libTorchIsNotOnTheClassPath() {
     assertThrows(ClassNotFoundException.class, () -> Class.forName("org.bytedeco.pytorch.Tensor"));

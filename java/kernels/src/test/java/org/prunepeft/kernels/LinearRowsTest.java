@@ -7,22 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.prunepeft.testing.TestSeed;
 
 /** Modules of several adapters over one batch, each on rows of its own. */
-class LinearRowsTest {
-  private static final Device CPU = Device.cpu();
+class LinearRowsTest extends CpuTest {
   private static final int M = 41;
   private static final int K = 67;
   private static final int N = 33;
   private static final int[] RANKS = {4, 9, 1, 16};
   private static final int LARGEST = 16;
-
-  private final Random random = TestSeed.random();
-  private final Context context = new Context(CPU);
 
   private final Buffer x = Buffer.random(random, M, K, K + 3);
   private final Buffer dy = Buffer.random(random, M, N, N + 1);
@@ -45,11 +38,6 @@ class LinearRowsTest {
               0.5f + i,
               dropouts[i]));
     }
-  }
-
-  @AfterEach
-  void closeContext() {
-    context.close();
   }
 
   /** What the calls write. All of it starts at 2, so that what is left alone shows. */

@@ -10,24 +10,11 @@ import static org.prunepeft.kernels.Reference.sum;
 import static org.prunepeft.kernels.Reference.transposed;
 
 import java.util.List;
-import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.testing.TestSeed;
 
-class LinearTest {
-  private static final Device CPU = Device.cpu();
-
-  private final Random random = TestSeed.random();
-  private final Context context = new Context(CPU);
-
-  @AfterEach
-  void closeContext() {
-    context.close();
-  }
-
+class LinearTest extends CpuTest {
   @ParameterizedTest
   @CsvSource({"1, 1, 1, 1, 0", "5, 19, 23, 3, 2", "67, 131, 99, 32, 3", "130, 40, 200, 8, 0"})
   void forwardAndItsGradient(int m, int n, int k, int r, int gap) {

@@ -86,36 +86,14 @@ public final class OnnxWeights implements Checkpoint {
           "complex128",
           "bfloat16");
 
-  /**
-   * A float32 tensor.
-   *
-   * @param shape as in the file
-   * @param data float32, little-endian, row-major, as in the file
-   * @param transposed whether it is to be handed out with its two axes exchanged
-   */
-  private record Stored(long[] shape, byte[] data, boolean transposed) {
-    long[] outwardShape() {
-      return transposed ? new long[] {shape[1], shape[0]} : shape.clone();
-    }
-
-    /** Puts out `count` float32 values from the outward value number `first` on. */
-    void put(long first, int count, ByteBuffer target) {
-      var stored = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
-      int in = transposed ? (int) shape[0] : 1;
-      int out = transposed ? (int) shape[1] : 1;
-      for (int k = (int) first; k < first + count; k++) {
-        target.putFloat(stored.getFloat((transposed ? k % in * out + k / in : k) * Float.BYTES));
-      }
-    }
-  }
-
   private record Node(List<String> inputs, List<String> outputs, String name, String opType) {}
 
   private final String origin;
-  private final Map<String, Stored> tensors;
+  private final Map<String, StoredFloats> tensors;
   private final Map<String, String> otherTypes;
 
-  private OnnxWeights(String origin, Map<String, Stored> tensors, Map<String, String> otherTypes) {
+  private OnnxWeights(
+      String origin, Map<String, StoredFloats> tensors, Map<String, String> otherTypes) {
     this.origin = origin;
     this.tensors = tensors;
     this.otherTypes = otherTypes;
@@ -156,21 +134,14 @@ public final class OnnxWeights implements Checkpoint {
 
   @Override
   public void readFloats(String name, long first, ByteBuffer target) {
-    var found = stored(name);
-    int count = target.remaining() / Float.BYTES;
-    if (first < 0 || first > found.data.length / Float.BYTES - count) {
-      throw new IndexOutOfBoundsException(
-          "%s has %d values, can't read %d from %d on"
-              .formatted(name, found.data.length / Float.BYTES, count, first));
-    }
-    found.put(first, count, target);
+    stored(name).read(name, first, target);
   }
 
   /** Nothing is open. */
   @Override
   public void close() {}
 
-  private Stored stored(String name) {
+  private StoredFloats stored(String name) {
     var found = tensors.get(name);
     if (found == null) {
       throw new NoSuchElementException(
@@ -194,7 +165,7 @@ public final class OnnxWeights implements Checkpoint {
     private final String origin;
     private final CodedInputStream input;
     private final List<Node> nodes = new ArrayList<>();
-    private final Map<String, Stored> initialisers = new LinkedHashMap<>();
+    private final Map<String, StoredFloats> initialisers = new LinkedHashMap<>();
     private final Map<String, String> otherTypes = new HashMap<>();
 
     Parser(InputStream in, String origin) {
@@ -302,9 +273,8 @@ public final class OnnxWeights implements Checkpoint {
       }
       if (external) {
         throw new FormatException(
-            "the ONNX model keeps "
-                + name
-                + " in another file; save it with its weights inside (below 2 GiB)");
+            "the ONNX model keeps %s in another file; save it with its weights inside (below 2 GiB)"
+                .formatted(name));
       }
       if (!floats.isEmpty()) {
         var buffer = ByteBuffer.allocate(floats.size() * Float.BYTES);
@@ -314,7 +284,8 @@ public final class OnnxWeights implements Checkpoint {
       }
       long[] shape = dims.stream().mapToLong(Long::longValue).toArray();
       checkSize(name, shape, data.length);
-      if (initialisers.put(name, new Stored(shape, data, false)) != null) {
+      var values = ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN);
+      if (initialisers.put(name, new StoredFloats(shape, values, 0, false)) != null) {
         throw new FormatException("the ONNX model has two tensors named " + name);
       }
     }
@@ -357,7 +328,7 @@ public final class OnnxWeights implements Checkpoint {
     }
 
     /** Names what the nodes know the place of. */
-    private Map<String, Stored> named() throws FormatException {
+    private Map<String, StoredFloats> named() throws FormatException {
       var named = new TreeMap<>(initialisers);
       // Tensors of equal content are exported once, and shared through Identity nodes.
       for (Node node : nodes) {
@@ -368,7 +339,7 @@ public final class OnnxWeights implements Checkpoint {
           named.putIfAbsent(node.outputs.get(0), named.get(node.inputs.get(0)));
         }
       }
-      var matrices = new HashMap<String, Stored>();
+      var matrices = new HashMap<String, StoredFloats>();
       var placed = new HashSet<String>();
       for (Node node : nodes) {
         if (!node.opType.equals("MatMul") || node.inputs.size() != 2) {
@@ -377,11 +348,11 @@ public final class OnnxWeights implements Checkpoint {
         String anonymous = node.inputs.get(1);
         var matrix = named.get(anonymous);
         int end = node.name.lastIndexOf("/MatMul");
-        if (matrix == null || matrix.shape.length != 2 || !node.name.startsWith("/") || end < 1) {
+        if (matrix == null || matrix.shape().length != 2 || !node.name.startsWith("/") || end < 1) {
           continue;
         }
         String name = node.name.substring(1, end).replace('/', '.') + ".weight";
-        if (matrices.put(name, new Stored(matrix.shape, matrix.data, true)) != null) {
+        if (matrices.put(name, matrix.exchanged()) != null) {
           throw new FormatException("two matrices of the ONNX model would be named " + name);
         }
         placed.add(anonymous);

@@ -6,7 +6,6 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.LongStream;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 
@@ -27,20 +26,8 @@ import org.prunepeft.io.FormatException;
  * <p>What comes before {@code bert/} or {@code cls/} is left out.
  */
 public final class TensorFlowBert implements Checkpoint {
-  /**
-   * @param variable as it is stored
-   * @param transposed whether its two axes are to be exchanged
-   */
-  private record Stored(TensorBundle.Variable variable, boolean transposed) {
-    long[] shape() {
-      long[] shape = variable.shape();
-      return transposed ? new long[] {shape[1], shape[0]} : shape.clone();
-    }
-  }
-
   private final String origin;
-  private final ByteBuffer data;
-  private final Map<String, Stored> tensors = new TreeMap<>();
+  private final Map<String, StoredFloats> tensors = new TreeMap<>();
 
   /**
    * @param index content of variables.index
@@ -51,11 +38,13 @@ public final class TensorFlowBert implements Checkpoint {
   public TensorFlowBert(byte[] index, byte[] data, String origin) throws FormatException {
     TensorBundle bundle = new TensorBundle(index, data);
     this.origin = origin;
-    this.data = bundle.data();
+    ByteBuffer values = bundle.data();
     for (var entry : bundle.variables().entrySet()) {
-      boolean kernel = entry.getKey().endsWith("/kernel") && entry.getValue().shape().length == 2;
+      var variable = entry.getValue();
+      boolean kernel = entry.getKey().endsWith("/kernel") && variable.shape().length == 2;
       String name = name(entry.getKey());
-      if (tensors.put(name, new Stored(entry.getValue(), kernel)) != null) {
+      var stored = new StoredFloats(variable.shape(), values, variable.offset(), kernel);
+      if (tensors.put(name, stored) != null) {
         throw new FormatException("two variables of %s would be named %s".formatted(origin, name));
       }
     }
@@ -89,29 +78,16 @@ public final class TensorFlowBert implements Checkpoint {
 
   @Override
   public long[] shape(String name) {
-    return stored(name).shape();
+    return stored(name).outwardShape();
   }
 
   @Override
   public void readFloats(String name, long first, ByteBuffer target) {
-    Stored stored = stored(name);
-    long[] shape = stored.shape();
-    long total = LongStream.of(shape).reduce(1, Math::multiplyExact);
-    int count = target.remaining() / Float.BYTES;
-    if (first < 0 || first > total - count) {
-      throw new IndexOutOfBoundsException(
-          "%s has %d values, can't read %d from %d on".formatted(name, total, count, first));
-    }
-    int out = stored.transposed ? (int) shape[0] : 1;
-    int in = stored.transposed ? (int) shape[1] : 1;
-    for (int k = (int) first; k < first + count; k++) {
-      int place = stored.transposed ? k % in * out + k / in : k;
-      target.putFloat(data.getFloat(stored.variable.offset() + place * Float.BYTES));
-    }
+    stored(name).read(name, first, target);
   }
 
-  private Stored stored(String name) {
-    Stored stored = tensors.get(name);
+  private StoredFloats stored(String name) {
+    StoredFloats stored = tensors.get(name);
     if (stored == null) {
       throw new NoSuchElementException(
           "%s has no tensor %s among its %d".formatted(origin, name, tensors.size()));

@@ -37,10 +37,8 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
     }
     if (kind == TaskKind.REGRESSION ? !labels.isEmpty() : labels.size() < 2) {
       throw new IllegalArgumentException(
-          "a classification needs at least 2 classes and a regression none, got "
-              + labels.size()
-              + " for a "
-              + kind.problemType());
+          "a classification needs at least 2 classes and a regression none, got %s for a %s"
+              .formatted(labels.size(), kind.problemType()));
     }
     if (new HashSet<>(labels).size() < labels.size()) {
       throw new IllegalArgumentException("labels must differ, got " + labels);

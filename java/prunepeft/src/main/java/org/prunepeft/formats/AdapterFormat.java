@@ -85,9 +85,7 @@ public interface AdapterFormat {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "unknown format '"
-                        + name
-                        + "'; there are "
-                        + all().stream().map(AdapterFormat::name).toList()));
+                    "unknown format '%s'; there are %s"
+                        .formatted(name, all().stream().map(AdapterFormat::name).toList())));
   }
 }

@@ -223,11 +223,10 @@ public final class AdapterHubFormat implements AdapterFormat {
           for (Bottleneck one : own) {
             if (!taken.add(one.place())) {
               throw new IllegalArgumentException(
-                  "AdapterHub takes one adapter at a place, but layer "
-                      + layer
-                      + " has two behind its "
-                      + (one.place() == Block.ATTENTION ? "attention" : "feed-forward block")
-                      + "; search or train with one kind of bottleneck");
+                  "AdapterHub takes one adapter at a place, but layer %s has two behind its %s; search or train with one kind of bottleneck"
+                      .formatted(
+                          layer,
+                          one.place() == Block.ATTENTION ? "attention" : "feed-forward block"));
             }
             BottleneckKind kind =
                 new BottleneckKind(
@@ -303,10 +302,8 @@ public final class AdapterHubFormat implements AdapterFormat {
       Projection projection = projection(adapter.encoder(), update);
       if (projection == Projection.ATTENTION_OUTPUT) {
         throw new IllegalArgumentException(
-            "AdapterHub has no LoRA on "
-                + update.path()
-                + "; --format peft holds it, or train without "
-                + projection.target());
+            "AdapterHub has no LoRA on %s; --format peft holds it, or train without %s"
+                .formatted(update.path(), projection.target()));
       }
       // AdapterHub scales by alpha / r.
       double alpha = update.rsLora() ? update.scale() * update.rank() : update.alpha();
@@ -325,10 +322,8 @@ public final class AdapterHubFormat implements AdapterFormat {
                   .count()
               > 1) {
             throw new IllegalArgumentException(
-                "AdapterHub takes one rank and alpha for the query, key and value of a layer, but"
-                    + " those of layer "
-                    + layer
-                    + " differ; --format peft holds them");
+                "AdapterHub takes one rank and alpha for the query, key and value of a layer, but those of layer %s differ; --format peft holds them"
+                    .formatted(layer));
           }
           own.forEach(
               (kind, at) ->

@@ -31,10 +31,8 @@ public final class MergedModel {
     int bottlenecks = adapter.bottlenecks().size();
     if (bottlenecks > 0) {
       throw new IllegalArgumentException(
-          "bottleneck adapters are not linear and so cannot be merged into weights, and "
-              + bottlenecks
-              + " of this run's modules are some; --format adapters holds them, or search with"
-              + " --adapter-size 0 for LoRA alone");
+          "bottleneck adapters are not linear and so cannot be merged into weights, and %s of this run's modules are some; --format adapters holds them, or search with --adapter-size 0 for LoRA alone"
+              .formatted(bottlenecks));
     }
   }
 

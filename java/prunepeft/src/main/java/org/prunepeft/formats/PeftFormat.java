@@ -42,10 +42,8 @@ public final class PeftFormat implements AdapterFormat {
     int bottlenecks = adapter.bottlenecks().size();
     if (bottlenecks > 0) {
       throw new IllegalArgumentException(
-          "PEFT has no bottleneck adapters, and "
-              + bottlenecks
-              + " of this run's modules are some; --format adapters holds both kinds, or search with"
-              + " --adapter-size 0 for LoRA alone");
+          "PEFT has no bottleneck adapters, and %s of this run's modules are some; --format adapters holds both kinds, or search with --adapter-size 0 for LoRA alone"
+              .formatted(bottlenecks));
     }
     List<LowRank> updates = adapter.lowRank();
     if (updates.isEmpty()) {
@@ -55,11 +53,8 @@ public final class PeftFormat implements AdapterFormat {
     long dora = updates.stream().filter(update -> update.magnitude() != null).count();
     if (dora != 0 && dora != updates.size()) {
       throw new IllegalArgumentException(
-          "PEFT's use_dora holds for a whole adapter, but "
-              + dora
-              + " of this run's "
-              + updates.size()
-              + " low-rank updates are DoRA; train one kind of them");
+          "PEFT's use_dora holds for a whole adapter, but %s of this run's %s low-rank updates are DoRA; train one kind of them"
+              .formatted(dora, updates.size()));
     }
     common(updates, LowRank::rsLora, "use_rslora");
     common(updates, LowRank::dropout, "lora_dropout");
@@ -74,10 +69,8 @@ public final class PeftFormat implements AdapterFormat {
     List<T> values = updates.stream().map(of).distinct().toList();
     if (values.size() != 1) {
       throw new IllegalArgumentException(
-          "PEFT's "
-              + setting
-              + " holds for a whole adapter, but this run's modules have "
-              + values);
+          "PEFT's %s holds for a whole adapter, but this run's modules have %s"
+              .formatted(setting, values));
     }
     return values.get(0);
   }

@@ -5,23 +5,12 @@ package org.prunepeft.io;
  * and the cause, and the remedy where there is one.
  */
 public final class RunDirectoryException extends RuntimeException {
-  /**
-   * With a message only.
-   *
-   * @param message for the user: names what is wrong, with its value, and the remedy where there is
-   *     one
-   */
+  /** {@code message} is for the user: what is wrong, with its value, and the remedy if any. */
   public RunDirectoryException(String message) {
     super(message);
   }
 
-  /**
-   * With a message and what led to it.
-   *
-   * @param message for the user: names what is wrong, with its value, and the remedy where there is
-   *     one
-   * @param cause what led to it
-   */
+  /** The same, with what led to it. */
   public RunDirectoryException(String message, Throwable cause) {
     super(message, cause);
   }

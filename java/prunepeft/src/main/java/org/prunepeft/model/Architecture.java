@@ -58,34 +58,8 @@ public enum Architecture {
       String outputNorm,
       String attentionAdapters,
       String outputAdapters) {
-    static final Layout BERT =
-        new Layout(
-            "encoder.layer.",
-            List.of(
-                "attention.self.query",
-                "attention.self.key",
-                "attention.self.value",
-                "attention.output.dense",
-                "intermediate.dense",
-                "output.dense"),
-            "attention.output.LayerNorm",
-            "output.LayerNorm",
-            "attention.output",
-            "output");
-    static final Layout DEBERTA =
-        new Layout(
-            "encoder.layer.",
-            List.of(
-                "attention.self.query_proj",
-                "attention.self.key_proj",
-                "attention.self.value_proj",
-                "attention.output.dense",
-                "intermediate.dense",
-                "output.dense"),
-            "attention.output.LayerNorm",
-            "output.LayerNorm",
-            "attention.output",
-            "output");
+    static final Layout BERT = bert("");
+    static final Layout DEBERTA = bert("_proj");
     static final Layout DISTILBERT =
         new Layout(
             "transformer.layer.",
@@ -100,6 +74,22 @@ public enum Architecture {
             "output_layer_norm",
             "attention_adapters",
             "output_adapters");
+
+    private static Layout bert(String suffix) {
+      return new Layout(
+          "encoder.layer.",
+          List.of(
+              "attention.self.query" + suffix,
+              "attention.self.key" + suffix,
+              "attention.self.value" + suffix,
+              "attention.output.dense",
+              "intermediate.dense",
+              "output.dense"),
+          "attention.output.LayerNorm",
+          "output.LayerNorm",
+          "attention.output",
+          "output");
+    }
   }
 
   private final String modelType;

@@ -1,5 +1,7 @@
 package org.prunepeft.model;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
+
 /**
  * The shape of an encoder, in Hugging Face's names (config.json).
  *
@@ -19,6 +21,7 @@ package org.prunepeft.model;
  * @param relative null: attention knows nothing of positions; DeBERTa alone has it
  * @param convolution null: none; DeBERTa-v2 alone has it
  */
+@RecordBuilder
 public record EncoderConfig(
     Architecture architecture,
     int layers,
@@ -34,7 +37,8 @@ public record EncoderConfig(
     int padding,
     boolean absolutePositions,
     RelativeAttention relative,
-    Convolution convolution) {
+    Convolution convolution)
+    implements EncoderConfigBuilder.With {
   /**
    * Checks the values.
    *
@@ -85,32 +89,33 @@ public record EncoderConfig(
     }
   }
 
-  /** A BERT with exact GELU. */
-  public EncoderConfig(
-      int layers,
-      int hidden,
-      int heads,
-      int intermediate,
-      int vocabulary,
-      int positions,
-      int types,
-      double layerNormEpsilon) {
-    this(
-        Architecture.BERT,
-        layers,
-        hidden,
-        heads,
-        intermediate,
-        vocabulary,
-        positions,
-        types,
-        layerNormEpsilon,
-        hidden,
-        HiddenActivation.GELU,
-        0,
-        true,
-        null,
-        null);
+  /**
+   * {@return a BERT with exact GELU, two token types and layer_norm_eps 1e-12; others begin with
+   * it: {@code bert(...).with().architecture(...).build()}}
+   *
+   * @param layers num_hidden_layers
+   * @param hidden hidden_size, a multiple of heads
+   * @param heads num_attention_heads
+   * @param intermediate intermediate_size
+   * @param vocabulary vocab_size
+   * @param positions max_position_embeddings
+   */
+  public static EncoderConfig bert(
+      int layers, int hidden, int heads, int intermediate, int vocabulary, int positions) {
+    return EncoderConfigBuilder.builder()
+        .architecture(Architecture.BERT)
+        .layers(layers)
+        .hidden(hidden)
+        .heads(heads)
+        .intermediate(intermediate)
+        .vocabulary(vocabulary)
+        .positions(positions)
+        .types(2)
+        .layerNormEpsilon(1e-12)
+        .embedding(hidden)
+        .activation(HiddenActivation.GELU)
+        .absolutePositions(true)
+        .build();
   }
 
   /** {@return the longest sequence, special tokens included} */

@@ -11,18 +11,11 @@ import org.prunepeft.torch.ComputeDevice;
  * @param types token types [B,T], int64
  * @param mask 1 for a real token, 0 for padding, [B,T], float32
  * @param rowMask the same as uint8, for kernels
- * @param padded whether there is any padding
  * @param tokens how many real tokens there are
  * @param largestId the largest of the ids
  */
 public record EncoderInput(
-    Tensor ids,
-    Tensor types,
-    Tensor mask,
-    Tensor rowMask,
-    boolean padded,
-    long tokens,
-    long largestId) {
+    Tensor ids, Tensor types, Tensor mask, Tensor rowMask, long tokens, long largestId) {
 
   /**
    * @param device where the tensors are to lie
@@ -54,7 +47,6 @@ public record EncoderInput(
         device.longs(types, rows, length),
         device.floats(real, rows, length),
         device.bytes(mask, rows, length),
-        tokens < mask.length,
         tokens,
         largestId);
   }
@@ -78,6 +70,11 @@ public record EncoderInput(
     return ComputeDevice.of(ids);
   }
 
+  /** {@return whether there is any padding} */
+  public boolean padded() {
+    return tokens < ids.numel();
+  }
+
   /** {@return B} */
   public int rows() {
     return (int) ids.size(0);
@@ -93,7 +90,7 @@ public record EncoderInput(
    * nothing is padded.
    */
   Tensor attentionBias() {
-    if (!padded) {
+    if (!padded()) {
       return null;
     }
     return torch.log(mask).unsqueeze(1).unsqueeze(1);

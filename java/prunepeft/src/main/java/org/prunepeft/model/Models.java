@@ -343,15 +343,14 @@ public final class Models {
       layers++;
     }
     long[] words = checkpoint.shape(prefix + "embeddings.word_embeddings.weight");
-    return new EncoderConfig(
-        layers,
-        (int) words[1],
-        heads,
-        (int) checkpoint.shape(weight(prefix, 0, Projection.INTERMEDIATE))[0],
-        (int) words[0],
-        (int) checkpoint.shape(prefix + "embeddings.position_embeddings.weight")[0],
-        (int) checkpoint.shape(prefix + "embeddings.token_type_embeddings.weight")[0],
-        1e-12);
+    return EncoderConfig.bert(
+            layers,
+            (int) words[1],
+            heads,
+            (int) checkpoint.shape(weight(prefix, 0, Projection.INTERMEDIATE))[0],
+            (int) words[0],
+            (int) checkpoint.shape(prefix + "embeddings.position_embeddings.weight")[0])
+        .withTypes((int) checkpoint.shape(prefix + "embeddings.token_type_embeddings.weight")[0]);
   }
 
   private static String weight(String prefix, int layer, Projection projection) {

@@ -1,5 +1,6 @@
 package org.prunepeft.peft;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
@@ -26,6 +27,7 @@ public sealed interface AdapterPart {
    * @param magnitude m [N]; null: plain LoRA
    * @param singular Λ of AdaLoRA, W + s·B·Λ·A; null: another kind
    */
+  @RecordBuilder
   record LowRank(
       int layer,
       String path,
@@ -79,6 +81,7 @@ public sealed interface AdapterPart {
    * @param up U [K,m]
    * @param upBias u [K]
    */
+  @RecordBuilder
   record Bottleneck(
       int layer,
       Block place,

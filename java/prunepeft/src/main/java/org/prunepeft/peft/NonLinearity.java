@@ -41,10 +41,8 @@ public final class NonLinearity {
     Activation activation = NAMES.get(name.equals("silu") ? "swish" : name);
     if (activation == null) {
       throw new IllegalArgumentException(
-          "the adapters' non_linearity '"
-              + name
-              + "' is not supported; there are "
-              + NAMES.keySet());
+          "the adapters' non_linearity '%s' is not supported; there are %s"
+              .formatted(name, NAMES.keySet()));
     }
     return activation;
   }

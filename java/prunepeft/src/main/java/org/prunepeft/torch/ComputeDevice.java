@@ -138,11 +138,8 @@ public final class ComputeDevice {
         cause = cause.getCause();
       }
       return Optional.of(
-          "LibTorch's CUDA libraries do not load; they need "
-              + GPU_LIBRARIES
-              + " on the loader's path ("
-              + cause.getMessage()
-              + ")");
+          "LibTorch's CUDA libraries do not load; they need %s on the loader's path (%s)"
+              .formatted(GPU_LIBRARIES, cause.getMessage()));
     }
     return torch.cuda_is_available()
         ? Optional.empty()
@@ -160,9 +157,8 @@ public final class ComputeDevice {
   public static Optional<String> requiredLibraries() {
     return isGpuBuild()
         ? Optional.of(
-            "LibTorch's GPU build, which is installed, needs "
-                + GPU_LIBRARIES
-                + " on the loader's path, for the CPU too")
+            "LibTorch's GPU build, which is installed, needs %s on the loader's path, for the CPU too"
+                .formatted(GPU_LIBRARIES))
         : Optional.empty();
   }
 

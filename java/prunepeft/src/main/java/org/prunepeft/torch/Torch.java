@@ -108,11 +108,8 @@ public final class Torch {
         };
     if (dtype == null || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
       throw new IllegalArgumentException(
-          "expected a float32 or bfloat16 vector or matrix with unit stride in its last dimension, got "
-              + tensor.scalar_type()
-              + " with "
-              + dims
-              + " dimensions");
+          "expected a float32 or bfloat16 vector or matrix with unit stride in its last dimension, got %s with %s dimensions"
+              .formatted(tensor.scalar_type(), dims));
     }
     if (dims == 1) {
       return new Matrix(tensor.data_ptr(), dtype, 1, tensor.size(0), tensor.size(0));

@@ -92,30 +92,12 @@ class AdapterHubFormatTest {
     List<AdapterPart> parts = new ArrayList<>();
     for (Projection projection :
         List.of(Projection.QUERY, Projection.VALUE, Projection.INTERMEDIATE, Projection.OUTPUT)) {
-      parts.add(
-          new LowRank(
-              1,
-              encoder.path(1, projection),
-              Parts.random(4, encoder.inputs(projection)),
-              Parts.random(encoder.outputs(projection), 4),
-              8,
-              false,
-              0,
-              null,
-              null));
+      parts.add(Parts.lora(encoder, projection));
     }
     parts.add(Parts.bottleneck(1, Block.ATTENTION, Input.OUTPUT, 6));
     parts.add(Parts.bottleneck(1, Block.FEED_FORWARD, Input.OUTPUT, 6));
     RunDirectory target = RunDirectory.create(temporary.resolve("adapter"));
-    TrainedAdapter adapter =
-        new TrainedAdapter(
-            "some/model",
-            encoder,
-            parts,
-            List.of("no", "yes"),
-            Parts.random(2, 24),
-            Parts.random(2));
-    format.write(adapter, target);
+    format.write(Parts.adapter(encoder, parts), target);
     target.complete();
     Map<String, Map<String, List<Long>>> fixtures =
         JSON.readValue(Parts.resource("adapters-architectures.json"), new TypeReference<>() {});

@@ -17,11 +17,12 @@ import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Architecture;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.model.HiddenActivation;
+import org.prunepeft.model.Projection;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.Bottleneck;
 import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPartLowRankBuilder;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
@@ -49,22 +50,13 @@ final class Parts {
 
   /** A small one: 2 layers, hidden size 24, intermediate size 35. */
   static EncoderConfig encoder(Architecture architecture) {
-    return new EncoderConfig(
-        architecture,
-        2,
-        24,
-        3,
-        35,
-        53,
-        34,
-        1,
-        1e-5,
-        24,
-        HiddenActivation.GELU,
-        1,
-        true,
-        null,
-        null);
+    return EncoderConfig.bert(2, 24, 3, 35, 53, 34)
+        .with()
+        .architecture(architecture)
+        .types(1)
+        .layerNormEpsilon(1e-5)
+        .padding(1)
+        .build();
   }
 
   static LowRank lora(int layer, String target, int rank, double alpha) {
@@ -80,6 +72,23 @@ final class Parts {
         0.1,
         null,
         null);
+  }
+
+  /** On a projection of layer 1. */
+  static LowRank lora(EncoderConfig encoder, Projection projection) {
+    return AdapterPartLowRankBuilder.builder()
+        .layer(1)
+        .path(encoder.path(1, projection))
+        .a(random(4, encoder.inputs(projection)))
+        .b(random(encoder.outputs(projection), 4))
+        .alpha(8)
+        .build();
+  }
+
+  static TrainedAdapter adapter(EncoderConfig encoder, List<AdapterPart> parts) {
+    List<String> labels = List.of("no", "yes");
+    return new TrainedAdapter(
+        "some/model", encoder, parts, labels, random(2, encoder.hidden()), random(2));
   }
 
   static Bottleneck bottleneck(int layer, Block place, Bottleneck.Input input, int size) {

@@ -99,27 +99,9 @@ class PeftFormatTest {
     EncoderConfig encoder = Parts.encoder(architecture);
     List<AdapterPart> updates = new ArrayList<>();
     for (Projection projection : Projection.values()) {
-      updates.add(
-          new LowRank(
-              1,
-              encoder.path(1, projection),
-              Parts.random(4, encoder.inputs(projection)),
-              Parts.random(encoder.outputs(projection), 4),
-              8,
-              false,
-              0,
-              null,
-              null));
+      updates.add(Parts.lora(encoder, projection));
     }
-    Path directory =
-        write(
-            new TrainedAdapter(
-                "some/model",
-                encoder,
-                updates,
-                List.of("no", "yes"),
-                Parts.random(2, 24),
-                Parts.random(2)));
+    Path directory = write(Parts.adapter(encoder, updates));
     Map<String, Map<String, List<Long>>> fixtures =
         JSON.readValue(Parts.resource("peft-architectures.json"), new TypeReference<>() {});
     Map<String, List<Long>> expected = fixtures.get(architecture.modelType());

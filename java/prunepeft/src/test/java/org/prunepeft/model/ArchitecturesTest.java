@@ -30,24 +30,17 @@ public class ArchitecturesTest {
   }
 
   static EncoderConfig config(Architecture architecture, HiddenActivation activation, int types) {
-    int padding =
-        architecture == Architecture.ROBERTA || architecture == Architecture.XLM_ROBERTA ? 1 : 0;
-    return new EncoderConfig(
-        architecture,
-        2,
-        21,
-        3,
-        35,
-        VOCABULARY,
-        34,
-        types,
-        architecture == Architecture.DISTILBERT ? 1e-12 : 1e-5,
-        architecture == Architecture.ELECTRA ? 10 : 21,
-        activation,
-        padding,
-        true,
-        null,
-        null);
+    boolean roberta =
+        architecture == Architecture.ROBERTA || architecture == Architecture.XLM_ROBERTA;
+    return EncoderConfig.bert(2, 21, 3, 35, VOCABULARY, 34)
+        .with()
+        .architecture(architecture)
+        .types(types)
+        .layerNormEpsilon(architecture == Architecture.DISTILBERT ? 1e-12 : 1e-5)
+        .embedding(architecture == Architecture.ELECTRA ? 10 : 21)
+        .activation(activation)
+        .padding(roberta ? 1 : 0)
+        .build();
   }
 
   static EncoderConfig deberta(
@@ -56,22 +49,16 @@ public class ArchitecturesTest {
       boolean absolutePositions,
       RelativeAttention relative,
       Convolution convolution) {
-    return new EncoderConfig(
-        Architecture.DEBERTA_V2,
-        3,
-        24,
-        4,
-        35,
-        VOCABULARY,
-        34,
-        types,
-        1e-7,
-        embedding,
-        HiddenActivation.GELU,
-        0,
-        absolutePositions,
-        relative,
-        convolution);
+    return EncoderConfig.bert(3, 24, 4, 35, VOCABULARY, 34)
+        .with()
+        .architecture(Architecture.DEBERTA_V2)
+        .types(types)
+        .layerNormEpsilon(1e-7)
+        .embedding(embedding)
+        .absolutePositions(absolutePositions)
+        .relative(relative)
+        .convolution(convolution)
+        .build();
   }
 
   /** One of each kind and more, small. */

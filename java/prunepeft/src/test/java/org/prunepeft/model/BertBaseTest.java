@@ -56,7 +56,7 @@ class BertBaseTest {
 
   @Test
   void hasTheSizesOfBertBase() {
-    assertEquals(new EncoderConfig(12, 768, 12, 3072, 30522, 512, 2, 1e-12), encoder.config());
+    assertEquals(EncoderConfig.bert(12, 768, 12, 3072, 30522, 512), encoder.config());
   }
 
   @Test

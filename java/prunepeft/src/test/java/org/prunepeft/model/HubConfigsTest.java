@@ -60,42 +60,26 @@ class HubConfigsTest {
   private static EncoderConfig config(
       Architecture architecture, int layers, int vocabulary, int positions, int types) {
     boolean roberta = positions == 514;
-    return new EncoderConfig(
-        architecture,
-        layers,
-        768,
-        12,
-        3072,
-        vocabulary,
-        positions,
-        types,
-        roberta ? 1e-5 : 1e-12,
-        768,
-        HiddenActivation.GELU,
-        roberta ? 1 : 0,
-        true,
-        null,
-        null);
+    return EncoderConfig.bert(layers, 768, 12, 3072, vocabulary, positions)
+        .with()
+        .architecture(architecture)
+        .types(types)
+        .layerNormEpsilon(roberta ? 1e-5 : 1e-12)
+        .padding(roberta ? 1 : 0)
+        .build();
   }
 
   private static EncoderConfig deberta(
       int layers, int hidden, int heads, int intermediate, Convolution convolution) {
-    return new EncoderConfig(
-        Architecture.DEBERTA_V2,
-        layers,
-        hidden,
-        heads,
-        intermediate,
-        128100,
-        512,
-        0,
-        1e-7,
-        hidden,
-        HiddenActivation.GELU,
-        0,
-        false,
-        new RelativeAttention(256, 512, true, true, true, true),
-        convolution);
+    return EncoderConfig.bert(layers, hidden, heads, intermediate, 128100, 512)
+        .with()
+        .architecture(Architecture.DEBERTA_V2)
+        .types(0)
+        .layerNormEpsilon(1e-7)
+        .absolutePositions(false)
+        .relative(new RelativeAttention(256, 512, true, true, true, true))
+        .convolution(convolution)
+        .build();
   }
 
   /** Each model with what it is, and the modules that its checkpoint has beside the encoder. */
@@ -121,22 +105,11 @@ class HubConfigsTest {
             List.of("vocab_transform", "vocab_layer_norm", "vocab_projector")),
         Arguments.of(
             "electra-small-discriminator",
-            new EncoderConfig(
-                Architecture.ELECTRA,
-                12,
-                256,
-                4,
-                1024,
-                30522,
-                512,
-                2,
-                1e-12,
-                128,
-                HiddenActivation.GELU,
-                0,
-                true,
-                null,
-                null),
+            EncoderConfig.bert(12, 256, 4, 1024, 30522, 512)
+                .with()
+                .architecture(Architecture.ELECTRA)
+                .embedding(128)
+                .build(),
             List.of("discriminator_predictions.dense")),
         Arguments.of("deberta-v3-base", deberta, debertaHeads),
         Arguments.of(

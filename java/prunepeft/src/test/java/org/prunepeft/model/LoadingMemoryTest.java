@@ -41,11 +41,11 @@ class LoadingMemoryTest {
 
   /** Bytes of the weights in memory, and the peak resident size in bytes of loading them. */
   private long[] peak(int layers, String dtype) throws IOException, InterruptedException {
-    EncoderConfig config = new EncoderConfig(layers, 1024, 16, 4096, 97, 64, 2, 1e-12);
+    EncoderConfig config = EncoderConfig.bert(layers, 1024, 16, 4096, 97, 64);
     Path directory = Files.createDirectory(temporary.resolve(dtype + layers));
     JSON.writeValue(directory.resolve("config.json").toFile(), HuggingFaceConfig.write(config));
     Files.writeString(directory.resolve("tokenizer.json"), "{}");
-    EncoderConfig shapes = new EncoderConfig(layers, 4, 2, 4, 97, 64, 2, 1e-12);
+    EncoderConfig shapes = EncoderConfig.bert(layers, 4, 2, 4, 97, 64);
     long values = zeros(directory.resolve("model.safetensors"), config, shapes, dtype);
     Process process =
         new ProcessBuilder(

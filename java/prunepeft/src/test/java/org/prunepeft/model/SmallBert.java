@@ -9,7 +9,7 @@ import org.prunepeft.torch.ComputeDevice;
 
 /** A small BERT with random weights, for tests. */
 public final class SmallBert {
-  public static final EncoderConfig CONFIG = new EncoderConfig(3, 24, 4, 40, 50, 16, 2, 1e-12);
+  public static final EncoderConfig CONFIG = EncoderConfig.bert(3, 24, 4, 40, 50, 16);
 
   private SmallBert() {}
 

@@ -14,8 +14,6 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Schema;
 import org.prunepeft.files.Utf8Reader;
-import org.prunepeft.io.FormatException;
-import org.prunepeft.text.Reason;
 
 /**
  * A file of examples, a row each, in a {@link TableFormat}; read once, from its beginning. Texts
@@ -83,7 +81,7 @@ public final class ExampleFile implements Closeable {
       }
       in = Files.newInputStream(file);
     } catch (IOException e) {
-      throw unreadable(file.toString(), e);
+      throw DataException.unreadable(file.toString(), e);
     }
     return open(in, file.toString(), format, columns, labelled, lenient);
   }
@@ -115,7 +113,7 @@ public final class ExampleFile implements Closeable {
           ? ParquetTable.shards(file)
           : List.of(file);
     } catch (IOException e) {
-      throw unreadable(file.toString(), e);
+      throw DataException.unreadable(file.toString(), e);
     }
   }
 
@@ -151,7 +149,7 @@ public final class ExampleFile implements Closeable {
       } catch (IOException suppressed) {
         e.addSuppressed(suppressed);
       }
-      throw e instanceof IOException io ? unreadable(name, io) : (RuntimeException) e;
+      throw e instanceof IOException io ? DataException.unreadable(name, io) : (RuntimeException) e;
     }
   }
 
@@ -165,7 +163,7 @@ public final class ExampleFile implements Closeable {
     try {
       cells = reader.next();
     } catch (IOException e) {
-      throw unreadable(name, e);
+      throw DataException.unreadable(name, e);
     }
     if (cells == null) {
       return Optional.empty();
@@ -226,20 +224,12 @@ public final class ExampleFile implements Closeable {
     }
   }
 
-  private static DataException unreadable(String name, IOException e) {
-    return new DataException(
-        e instanceof FormatException
-            ? e.getMessage()
-            : "can't read %s: %s".formatted(name, Reason.of(name, e)),
-        e);
-  }
-
   @Override
   public void close() {
     try {
       reader.close();
     } catch (IOException e) {
-      throw unreadable(name, e);
+      throw DataException.unreadable(name, e);
     }
   }
 }

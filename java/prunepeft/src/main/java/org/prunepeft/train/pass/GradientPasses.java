@@ -418,7 +418,6 @@ public final class GradientPasses implements AutoCloseable {
                 input.types().clone(),
                 input.mask().clone(),
                 input.rowMask().clone(),
-                input.padded(),
                 input.tokens(),
                 input.largestId());
         ComputeDevice device = input.device();

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.FrozenLinear;
 import org.prunepeft.model.Insertions;
@@ -174,7 +175,7 @@ class PeftModulesTest {
   void countsAreThoseOfTheMethod() {
     SearchSpace miniLm =
         PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT)
-            .space(new org.prunepeft.model.EncoderConfig(6, 384, 12, 1536, 30522, 512, 2, 1e-12));
+            .space(EncoderConfig.bert(6, 384, 12, 1536, 30522, 512));
     assertEquals(12, miniLm.candidates().size());
     assertEquals(6 * (2 * 2 * 32 * 384 + 2 * 128 * 384 + 128 + 384), miniLm.totalParameters());
   }

@@ -8,7 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,7 +31,6 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.RecordedWork;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
@@ -45,7 +43,7 @@ import org.prunepeft.train.pass.TrainingRun;
  * kernels. So a number that a recording must not keep is found in either.
  */
 @DisabledIfSystemProperty(named = "prunepeft.emulated-device", matches = "true")
-class DeviceTrainingTest {
+class DeviceTrainingTest extends TrainingTest {
   private static final int EPOCHS = 4;
 
   /** 16 positions give lengths of 6, 12 and 18. */
@@ -60,7 +58,6 @@ class DeviceTrainingTest {
 
   private static ComputeDevice device;
 
-  private final List<AutoCloseable> open = new ArrayList<>();
   private final Random random = TestSeed.random();
   private final long weights = random.nextLong();
   private final long examples = random.nextLong();
@@ -107,7 +104,7 @@ class DeviceTrainingTest {
     List<EncoderConfig> encoders = ArchitecturesTest.configurations().toList();
     encoders.forEach(e -> cases.add(new Case(e, Precision.FLOAT32, Kind.LORA_AND_ADAPTERS)));
     // Heads of 32, which a GPU's own attention kernels take.
-    EncoderConfig aligned = new EncoderConfig(2, 64, 2, 96, 53, 34, 2, 1e-12);
+    EncoderConfig aligned = EncoderConfig.bert(2, 64, 2, 96, 53, 34);
     for (Precision precision : Precision.values()) {
       for (Kind kind : Kind.values()) {
         cases.add(new Case(aligned, precision, kind));
@@ -124,24 +121,12 @@ class DeviceTrainingTest {
 
   @BeforeAll
   static void chooseDevice() {
-    Torch.load();
     device = ComputeDevice.parse("auto");
   }
 
-  @AfterEach
-  void close() throws Exception {
-    for (int i = open.size() - 1; i >= 0; i--) {
-      open.get(i).close();
-    }
-  }
-
-  private <T extends AutoCloseable> T keep(T resource) {
-    open.add(resource);
-    return resource;
-  }
-
   /** The losses of a training's steps; the same weights, examples and masks each time. */
-  private List<Double> losses(Case one, ComputeDevice place, Watched recorder) throws IOException {
+  private List<Double> losses(Case one, ComputeDevice place, WatchedRecorder recorder)
+      throws IOException {
     EncoderConfig config = one.encoder;
     MapCheckpoint checkpoint =
         new MapCheckpoint("random", RandomCheckpoint.tensors(config, new Random(weights)));
@@ -187,7 +172,8 @@ class DeviceTrainingTest {
   @MethodSource("cases")
   void recordedTrainingsAreThoseOfTheCpu(Case one) throws IOException {
     List<Double> expected = losses(one, ComputeDevice.CPU, null);
-    Watched recorder = new Watched(RecordedWork.recorder(device).orElseGet(RecorderStandIn::new));
+    WatchedRecorder recorder =
+        new WatchedRecorder(RecordedWork.recorder(device).orElseGet(RecorderStandIn::new));
     List<Double> recorded = losses(one, device, recorder);
     assertTrue(recorder.launches > 0, "nothing was launched");
     assertEquals(List.of(), recorder.failures);
@@ -205,51 +191,6 @@ class DeviceTrainingTest {
     for (int i = 0; i < expected.size(); i++) {
       double most = difference * Math.max(expected.get(i), 0.1);
       assertEquals(expected.get(i), actual.get(i), most, "loss of step " + (i + 1));
-    }
-  }
-
-  /** Notes what goes wrong with another one's recordings. */
-  private static final class Watched implements RecordedWork.Recorder {
-    private final RecordedWork.Recorder recorder;
-    private final List<String> failures = new ArrayList<>();
-    private int launches;
-
-    /** From then on recordings are closed for a good reason. */
-    private boolean over;
-
-    Watched(RecordedWork.Recorder recorder) {
-      this.recorder = recorder;
-    }
-
-    @Override
-    public void rehearse(Runnable work) {
-      recorder.rehearse(work);
-    }
-
-    @Override
-    public RecordedWork.Recording record(Runnable work) {
-      RecordedWork.Recording recording;
-      try {
-        recording = recorder.record(work);
-      } catch (RuntimeException e) {
-        failures.add("not recorded: " + e.getMessage());
-        throw e;
-      }
-      return new RecordedWork.Recording() {
-        @Override
-        public void launch() {
-          launches++;
-          recording.launch();
-        }
-
-        @Override
-        public void close() {
-          if (!over) {
-            failures.add("its launch differs from its calls");
-          }
-          recording.close();
-        }
-      };
     }
   }
 }

@@ -9,7 +9,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -20,12 +19,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
-import org.prunepeft.peft.AdapterConfig;
-import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
@@ -35,7 +31,6 @@ import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.head.Head;
 import org.prunepeft.train.optimizer.Optimizer;
 import org.prunepeft.train.optimizer.ParameterGroup;
 import org.prunepeft.train.pass.GradientPasses;
@@ -49,7 +44,7 @@ import org.prunepeft.train.pass.TrainingRun;
  * length of the longest sequences, to which a GPU pads them.
  */
 @Timeout(600)
-class GpuTest {
+class GpuTest extends TrainingTest {
   private static final String GRAPHS = "prunepeft.cuda-graphs";
   private static final int LENGTH = SmallBert.CONFIG.positions();
   private static final int EPOCHS = 6;
@@ -64,62 +59,22 @@ class GpuTest {
   private static final double MOST_ROUNDINGS = 2;
 
   private final long seed = TestSeed.draw();
-  private final List<AutoCloseable> open = new ArrayList<>();
   private ComputeDevice gpu;
 
-  /** Ours, with what it was asked to do. */
-  private static final class CountingRecorder implements RecordedWork.Recorder {
-    private final RecordedWork.Recorder recorder;
-    private int recordings;
-    private int launches;
-
-    CountingRecorder(ComputeDevice device) {
-      recorder = RecordedWork.recorder(device).orElseThrow();
-    }
-
-    @Override
-    public void rehearse(Runnable work) {
-      recorder.rehearse(work);
-    }
-
-    @Override
-    public RecordedWork.Recording record(Runnable work) {
-      RecordedWork.Recording recording = recorder.record(work);
-      recordings++;
-      return new RecordedWork.Recording() {
-        @Override
-        public void launch() {
-          launches++;
-          recording.launch();
-        }
-
-        @Override
-        public void close() {
-          recording.close();
-        }
-      };
-    }
+  private static WatchedRecorder recorder(ComputeDevice device) {
+    return new WatchedRecorder(RecordedWork.recorder(device).orElseThrow());
   }
 
   @BeforeEach
   void findGpu() {
-    Torch.load();
     ComputeDevice.cudaAbsence()
         .ifPresent(reason -> assumeTrue(false, "no GPU can be used: " + reason));
     gpu = ComputeDevice.parse("cuda:0");
   }
 
   @AfterEach
-  void close() throws Exception {
+  void allowGraphs() {
     System.clearProperty(GRAPHS);
-    for (int i = open.size() - 1; i >= 0; i--) {
-      open.get(i).close();
-    }
-  }
-
-  private <T extends AutoCloseable> T keep(T resource) {
-    open.add(resource);
-    return resource;
   }
 
   private Encoder encoder(Precision precision, ComputeDevice device) {
@@ -128,31 +83,12 @@ class GpuTest {
 
   /** The same weights for the same member. */
   private TrainingRun run(int member, ComputeDevice device) {
-    PeftConfig config =
-        PeftConfig.of(
-            LoraConfig.of(3 + member, 5, 0.1, List.of("query", "value")),
-            AdapterConfig.of(7, Activation.RELU));
+    PeftConfig config = loraAndAdapters(3 + member, 0.1);
     PeftModules modules =
-        keep(
-            new PeftModules(
-                config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates(), device));
+        keep(new PeftModules(config, SmallBert.CONFIG, candidates(config), device));
     modules.initialise(seed + member, "test");
-    Head head = keep(new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden(), device));
     EncodedDataset data = SmallTask.draw(37, seed + member);
-    return new TrainingRun(modules, head, data, EPOCHS, seed + member, null);
-  }
-
-  private static Map<String, FlatParameters> parameters(TrainingRun run) {
-    Map<String, FlatParameters> parameters = new LinkedHashMap<>(run.modules().groups());
-    parameters.put("head", run.head().parameters());
-    return parameters;
-  }
-
-  private static Map<String, float[]> weights(TrainingRun run) {
-    Map<String, float[]> weights = new LinkedHashMap<>();
-    parameters(run)
-        .forEach((name, group) -> weights.put(name, Torch.toFloats(group.values().detach())));
-    return weights;
+    return new TrainingRun(modules, head(device), data, EPOCHS, seed + member, null);
   }
 
   private static void copyWeights(TrainingRun from, TrainingRun to) {
@@ -228,7 +164,7 @@ class GpuTest {
 
     Encoder encoder = encoder(precision, gpu);
     TrainingRun recorded = run(0, gpu);
-    CountingRecorder recorder = new CountingRecorder(gpu);
+    WatchedRecorder recorder = recorder(gpu);
     Trainer trainer =
         keep(new Trainer(encoder, SETTINGS, null, new GradientPasses.Mode(recorder, LENGTH, 5, 0)));
     trainer.train(recorded, StepListener.NONE);
@@ -253,7 +189,7 @@ class GpuTest {
     Map<String, float[]> first = weights(run(0, ComputeDevice.CPU));
     double most = mostDistance(precision, trainOnCpu(0, precision), first);
     Encoder encoder = encoder(precision, gpu);
-    CountingRecorder recorder = new CountingRecorder(gpu);
+    WatchedRecorder recorder = recorder(gpu);
     List<TrainingRun> runs = new ArrayList<>();
     for (int member = 0; member < MEMBERS; member++) {
       runs.add(run(member, gpu));
@@ -325,7 +261,7 @@ class GpuTest {
       }
       gradients.add(gradient);
     }
-    CountingRecorder recorder = new CountingRecorder(gpu);
+    WatchedRecorder recorder = recorder(gpu);
     for (ComputeDevice device : List.of(ComputeDevice.CPU, gpu)) {
       FlatParameters parameters =
           keep(new FlatParameters(device, Map.of("weight", new long[] {20, 15})));

@@ -7,12 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.pytorch.Tensor;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
@@ -33,19 +30,17 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
-import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
 
 /** Passes as a GPU makes them, with the work itself in place of recorded kernels. */
-class GradientPassesTest {
+class GradientPassesTest extends TrainingTest {
   private static final long SEED = 3;
 
   /** 16 positions give lengths of 6, 12 and 16. */
@@ -59,26 +54,11 @@ class GradientPassesTest {
   private final EncodedDataset data = SmallTask.draw(37, TestSeed.draw());
   private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
   private final RecorderStandIn recorder = new RecorderStandIn();
-  private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder encoder;
 
   @BeforeEach
   void makeEncoder() {
-    Torch.load();
-    encoder = SmallBert.create();
-    open.add(encoder);
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    for (int i = open.size() - 1; i >= 0; i--) {
-      open.get(i).close();
-    }
-  }
-
-  private <T extends AutoCloseable> T keep(T resource) {
-    open.add(resource);
-    return resource;
+    encoder = keep(SmallBert.create());
   }
 
   private Trainer trainer(TrainingSettings settings, RecordedWork.Recorder recorder, int losses) {
@@ -89,39 +69,20 @@ class GradientPassesTest {
 
   /** LoRA and a serial adapter in each layer; the same weights each time. */
   private TrainingRun run(double dropout, int firstLayer, int epochs, EncodedDataset validation) {
-    PeftConfig config =
-        PeftConfig.of(
-            LoraConfig.of(3, 5, dropout, List.of("query", "value")),
-            AdapterConfig.of(7, Activation.RELU));
-    return run(config, firstLayer, epochs, validation);
+    return run(loraAndAdapters(3, dropout), firstLayer, epochs, validation);
   }
 
   private TrainingRun run(
       PeftConfig config, int firstLayer, int epochs, EncodedDataset validation) {
-    List<Candidate> candidates =
-        config.space(SmallBert.CONFIG).candidates().stream()
-            .filter(candidate -> candidate.layer() >= firstLayer)
-            .toList();
-    PeftModules modules = keep(new PeftModules(config, SmallBert.CONFIG, candidates));
+    PeftModules modules =
+        modules(
+            config, candidates(config).stream().filter(one -> one.layer() >= firstLayer).toList());
     modules.initialise(SEED, "test");
-    Head head = keep(new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden()));
-    return new TrainingRun(modules, head, data, epochs, SEED, validation);
-  }
-
-  private static Map<String, float[]> weights(TrainingRun run) {
-    Map<String, float[]> weights = new LinkedHashMap<>();
-    run.modules().groups().forEach((type, group) -> weights.put(type, values(group.values())));
-    weights.put("head", values(run.head().parameters().values()));
-    return weights;
+    return new TrainingRun(modules, head(), data, epochs, SEED, validation);
   }
 
   private static float[] values(Tensor tensor) {
     return Torch.toFloats(tensor.detach());
-  }
-
-  private static void assertSame(Map<String, float[]> expected, Map<String, float[]> actual) {
-    assertEquals(expected.keySet(), actual.keySet());
-    expected.forEach((name, values) -> assertArrayEquals(values, actual.get(name), name));
   }
 
   private record Step(int number, double loss, double rate) {}

@@ -11,27 +11,22 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.Isa;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.SmallBert;
-import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -40,64 +35,35 @@ import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
 
 /** The same encoder in float32 and in bfloat16. */
-class PrecisionTest {
+class PrecisionTest extends TrainingTest {
   private static final long SEED = 5;
-  private static final PeftConfig CONFIG =
-      PeftConfig.of(
-          LoraConfig.of(3, 5, 0.1, List.of("query", "value")),
-          AdapterConfig.of(7, Activation.RELU));
+  private static final PeftConfig CONFIG = loraAndAdapters(3, 0.1);
 
   private final EncodedDataset data = SmallTask.draw(40, TestSeed.draw());
-  private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder exact;
   private Encoder rounded;
 
   @BeforeEach
   void makeEncoders() {
-    Torch.load();
     long weights = TestSeed.draw();
-    exact = opened(SmallBert.create(weights, Precision.FLOAT32));
-    rounded = opened(SmallBert.create(weights, Precision.BF16));
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    for (AutoCloseable resource : open) {
-      resource.close();
-    }
-  }
-
-  private <T extends AutoCloseable> T opened(T resource) {
-    open.add(resource);
-    return resource;
+    exact = keep(SmallBert.create(weights, Precision.FLOAT32));
+    rounded = keep(SmallBert.create(weights, Precision.BF16));
   }
 
   /** The same weights each time, none of them 0. */
   private TrainingRun run(List<Candidate> candidates, int epochs) {
-    PeftModules modules = opened(new PeftModules(CONFIG, SmallBert.CONFIG, candidates));
-    Head head = opened(new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden()));
-    Random random = new Random(SEED);
-    modules.groups().values().forEach(group -> fill(group, random));
-    fill(head.parameters(), random);
-    return new TrainingRun(modules, head, data, epochs, SEED, null);
-  }
-
-  private static void fill(FlatParameters parameters, Random random) {
-    for (String name : parameters.names()) {
-      float[] values = new float[(int) parameters.get(name).numel()];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = (float) (0.2 * random.nextGaussian());
-      }
-      parameters.put(name, values);
-    }
+    TrainingRun run =
+        new TrainingRun(modules(CONFIG, candidates), head(), data, epochs, SEED, null);
+    fill(parameters(run).values(), new Random(SEED));
+    return run;
   }
 
   private static List<Candidate> all() {
-    return CONFIG.space(SmallBert.CONFIG).candidates();
+    return candidates(CONFIG);
   }
 
   private Trainer trainer(Encoder encoder, int cacheMegabytes) {
-    return opened(
+    return keep(
         new Trainer(
             encoder,
             TrainingSettings.builder()

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
@@ -31,12 +30,11 @@ import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
 
-class RoundStatisticsTest {
+class RoundStatisticsTest extends TrainingTest {
   private static final int STEPS = 4;
 
   @Test
   void sumsAreThoseOfTheWeightsAndOfTheSummedGradients() {
-    Torch.load();
     PeftConfig config =
         PeftConfig.of(
             LoraConfig.of(3, 5, 0.2, List.of("query", "value")),
@@ -53,16 +51,7 @@ class RoundStatisticsTest {
                 modules,
                 new CriterionSettings(org.prunepeft.kernels.DType.FLOAT16, 0.1, 0.05, 2),
                 STEPS)) {
-      Random random = TestSeed.random();
-      for (FlatParameters group : groups(modules, head)) {
-        for (String name : group.names()) {
-          float[] values = new float[(int) group.get(name).numel()];
-          for (int i = 0; i < values.length; i++) {
-            values[i] = (float) (0.2 * random.nextGaussian());
-          }
-          group.put(name, values);
-        }
-      }
+      fill(groups(modules, head), TestSeed.random());
       TrainingRun run = new TrainingRun(modules, head, data, 1, 5, null);
       List<Map<String, float[]>> gradients = new ArrayList<>();
       int step = 0;

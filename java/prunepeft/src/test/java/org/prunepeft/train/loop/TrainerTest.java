@@ -13,8 +13,6 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Tensor;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,15 +20,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
-import org.prunepeft.peft.AdapterConfig;
-import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
-import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.OptimizerType;
@@ -41,61 +34,29 @@ import org.prunepeft.train.TrainingSettingsBuilder;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
 
-class TrainerTest {
+class TrainerTest extends TrainingTest {
   private static final long SEED = 3;
 
   private final EncodedDataset data = SmallTask.draw(29, TestSeed.draw());
   private final EncodedDataset validation = SmallTask.draw(23, TestSeed.draw());
   private Encoder encoder;
-  private final List<AutoCloseable> open = new ArrayList<>();
 
   @BeforeEach
   void makeEncoder() {
-    Torch.load();
-    encoder = SmallBert.create();
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    for (AutoCloseable resource : open) {
-      resource.close();
-    }
-    encoder.close();
+    encoder = keep(SmallBert.create());
   }
 
   private Trainer trainer(TrainingSettingsBuilder settings) {
-    Trainer trainer = new Trainer(encoder, settings.build());
-    open.add(trainer);
-    return trainer;
+    return keep(new Trainer(encoder, settings.build()));
   }
 
   /** Modules with the same weights each time, LoRA's B not zero, and a head that is not zero. */
   private TrainingRun run(EncodedDataset examples, int epochs, double dropout) {
-    PeftConfig config =
-        PeftConfig.of(
-            LoraConfig.of(3, 5, dropout, List.of("query", "value")),
-            AdapterConfig.of(7, Activation.RELU));
-    PeftModules modules =
-        new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
-    open.add(modules);
-    Head head = new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden());
-    open.add(head);
-    Random random = new Random(SEED);
-    modules.groups().values().forEach(group -> fill(group, random));
-    fill(head.parameters(), random);
-    return new TrainingRun(modules, head, examples, epochs, SEED, null);
-  }
-
-  private static void fill(FlatParameters parameters, Random random) {
-    for (String name : parameters.names()) {
-      try (PointerScope scope = new PointerScope()) {
-        Tensor tensor = parameters.get(name);
-        var values = tensor.detach().data_ptr_float();
-        for (long i = 0; i < tensor.numel(); i++) {
-          values.put(i, (float) (0.2 * random.nextGaussian()));
-        }
-      }
-    }
+    PeftConfig config = loraAndAdapters(3, dropout);
+    TrainingRun run =
+        new TrainingRun(modules(config, candidates(config)), head(), examples, epochs, SEED, null);
+    fill(parameters(run).values(), new Random(SEED));
+    return run;
   }
 
   private static TrainingRun validated(TrainingRun run, EncodedDataset validation) {
@@ -105,10 +66,8 @@ class TrainerTest {
 
   private static Map<String, float[]> gradients(TrainingRun run) {
     Map<String, float[]> gradients = new LinkedHashMap<>();
-    run.modules()
-        .groups()
-        .forEach((type, group) -> gradients.put(type, Torch.toFloats(group.gradients())));
-    gradients.put("head", Torch.toFloats(run.head().parameters().gradients()));
+    parameters(run)
+        .forEach((name, group) -> gradients.put(name, Torch.toFloats(group.gradients())));
     return gradients;
   }
 
@@ -164,14 +123,7 @@ class TrainerTest {
     TrainingRun run = run(data, 2, 0);
     assertEquals(6, trainer.steps(run));
     List<Double> losses = new ArrayList<>();
-    trainer.train(
-        run,
-        new StepListener() {
-          @Override
-          public void step(int step, int steps, double loss, double rate) {
-            losses.add(loss);
-          }
-        });
+    trainer.train(run, eachLoss(losses::add));
     return losses;
   }
 

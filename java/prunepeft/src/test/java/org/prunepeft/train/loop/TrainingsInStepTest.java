@@ -8,13 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -22,13 +20,11 @@ import org.junit.jupiter.api.condition.DisabledIfSystemProperty;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.kernels.Activation;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.ForwardingEncoder;
 import org.prunepeft.model.SmallBert;
-import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
@@ -36,17 +32,15 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.RecordedWork;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
 
 /** Trained together, each run becomes what it becomes alone. */
 @Timeout(300)
-class TrainingsInStepTest {
+class TrainingsInStepTest extends TrainingTest {
   private static final boolean EMULATED = Boolean.getBoolean("prunepeft.emulated-device");
 
   /**
@@ -59,25 +53,11 @@ class TrainingsInStepTest {
   private int multiple = LENGTH;
 
   private final long dataSeed = TestSeed.draw();
-  private final List<AutoCloseable> open = new ArrayList<>();
   private Encoder encoder;
 
   @BeforeEach
   void makeEncoder() {
-    Torch.load();
     encoder = keep(SmallBert.create());
-  }
-
-  @AfterEach
-  void close() throws Exception {
-    for (int i = open.size() - 1; i >= 0; i--) {
-      open.get(i).close();
-    }
-  }
-
-  private <T extends AutoCloseable> T keep(T resource) {
-    open.add(resource);
-    return resource;
   }
 
   /** What sits in the encoder of a member: other layers and kinds of each. */
@@ -85,17 +65,13 @@ class TrainingsInStepTest {
     LORA_AND_ADAPTERS {
       @Override
       PeftConfig config(int member) {
-        return PeftConfig.of(
-            LoraConfig.of(3 + member, 5, 0.1, List.of("query", "value")),
-            AdapterConfig.of(7, Activation.RELU));
+        return loraAndAdapters(3 + member, 0.1);
       }
     },
     WITHOUT_DROPOUT {
       @Override
       PeftConfig config(int member) {
-        return PeftConfig.of(
-            LoraConfig.of(3 + member, 5, 0, List.of("query", "value")),
-            AdapterConfig.of(7, Activation.RELU));
+        return loraAndAdapters(3 + member, 0);
       }
     },
     DORA {
@@ -113,31 +89,21 @@ class TrainingsInStepTest {
   private TrainingRun run(int member, Kind kind, int lowest, int epochs, int examples) {
     PeftConfig config = kind.config(member);
     List<Candidate> candidates =
-        config.space(SmallBert.CONFIG).candidates().stream()
+        candidates(config).stream()
             .filter(candidate -> candidate.layer() >= lowest)
             .filter(candidate -> (candidate.layer() + member) % 3 != 2)
             .toList();
-    PeftModules modules = keep(new PeftModules(config, SmallBert.CONFIG, candidates));
+    PeftModules modules = modules(config, candidates);
     modules.initialise(member, "test");
-    Head head = keep(new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden()));
     EncodedDataset data = SmallTask.draw(examples, dataSeed + member);
     EncodedDataset validation = SmallTask.draw(9, dataSeed - 1 - member);
-    return new TrainingRun(modules, head, data, epochs, 100 + member, validation);
+    return new TrainingRun(modules, head(), data, epochs, 100 + member, validation);
   }
 
   private Trainer trainer(
       TrainingSettings settings, TrainingsInStep inStep, RecordedWork.Recorder recorder) {
     return keep(
         new Trainer(encoder, settings, inStep, new GradientPasses.Mode(recorder, multiple, 4, 0)));
-  }
-
-  private static Map<String, float[]> weights(TrainingRun run) {
-    Map<String, float[]> weights = new LinkedHashMap<>();
-    run.modules()
-        .groups()
-        .forEach((type, group) -> weights.put(type, Torch.toFloats(group.values().detach())));
-    weights.put("head", Torch.toFloats(run.head().parameters().values().detach()));
-    return weights;
   }
 
   private static void assertNear(Map<String, float[]> expected, Map<String, float[]> actual) {
@@ -219,19 +185,12 @@ class TrainingsInStepTest {
             .build();
     int[] examples = {21, 13, 21};
     List<TrainingRun> runs = new ArrayList<>();
-    List<List<Integer>> steps = new ArrayList<>();
+    List<List<Double>> losses = new ArrayList<>();
     List<StepListener> listeners = new ArrayList<>();
     for (int member = 0; member < examples.length; member++) {
       runs.add(run(member, one.kind, one.lowest, epochs, examples[member]));
-      List<Integer> own = new ArrayList<>();
-      steps.add(own);
-      listeners.add(
-          new StepListener() {
-            @Override
-            public void step(int step, int of, double loss, double rate) {
-              own.add(step);
-            }
-          });
+      losses.add(new ArrayList<>());
+      listeners.add(eachLoss(losses.get(member)::add));
     }
     RecorderStandIn recorder = new RecorderStandIn();
     for (RuntimeException failure :
@@ -244,7 +203,7 @@ class TrainingsInStepTest {
       Trainer trainer = trainer(settings, null, null);
       trainer.train(alone, StepListener.NONE);
       assertNear(weights(alone), weights(runs.get(member)));
-      assertEquals(trainer.steps(alone), steps.get(member).size());
+      assertEquals(trainer.steps(alone), losses.get(member).size());
     }
   }
 

@@ -136,42 +136,42 @@ class OptimizerTest {
     }
   }
 
+  /** Takes the same steps; with a limit, gradients are above and below it in turn, and clipped. */
+  private void assertSameSteps(Optimizer optimizer, double weightDecay, double largest) {
+    LibTorch reference = new LibTorch(weightDecay);
+    for (int step = 0; step < STEPS; step++) {
+      drawGradients();
+      if (largest > 0) {
+        double size = (step % 2 == 0 ? 10 : 0.1) * largest / norm();
+        groups.forEach(group -> group.parameters().gradients().mul_(new Scalar(size)));
+      }
+      reference.takeGradients();
+      if (largest > 0) {
+        torch.clip_grad_norm_(new TensorVector(reference.copies.toArray(Tensor[]::new)), largest);
+      }
+      reference.step(factor(step));
+      optimizer.step(factor(step));
+      reference.assertSameWeights();
+      assertEquals(0, norm());
+    }
+  }
+
+  private static TrainingSettings settings(double weightDecay, double largest) {
+    return TrainingSettings.builder().weightDecay(weightDecay).maxGradNorm(largest).build();
+  }
+
   @ParameterizedTest
   @ValueSource(doubles = {0, 0.1})
   void adamWGivesLibTorchsWeights(double weightDecay) {
-    LibTorch reference = new LibTorch(weightDecay);
-    try (Optimizer optimizer =
-        new Optimizer(TrainingSettings.builder().weightDecay(weightDecay).build(), groups)) {
-      for (int step = 0; step < STEPS; step++) {
-        drawGradients();
-        reference.takeGradients();
-        reference.step(factor(step));
-        optimizer.step(factor(step));
-        reference.assertSameWeights();
-      }
+    try (Optimizer optimizer = new Optimizer(settings(weightDecay, 0), groups)) {
+      assertSameSteps(optimizer, weightDecay, 0);
     }
   }
 
   @Test
   void gradientsAreClippedByTheNormOverAllGroupsAsLibTorchDoes() {
-    double largest = 3;
-    LibTorch reference = new LibTorch(0);
-    try (Optimizer optimizer =
-        new Optimizer(
-            TrainingSettings.builder().weightDecay(0).maxGradNorm(largest).build(), groups)) {
-      for (int step = 0; step < STEPS; step++) {
-        drawGradients();
-        // Above and below the limit in turn.
-        double size = step % 2 == 0 ? 10 : 0.1;
-        double norm = norm();
-        groups.forEach(
-            group -> group.parameters().gradients().mul_(new Scalar(size * largest / norm)));
-        reference.takeGradients();
-        torch.clip_grad_norm_(new TensorVector(reference.copies.toArray(Tensor[]::new)), largest);
-        reference.step(1);
-        optimizer.step(1);
-        reference.assertSameWeights();
-      }
+    try (Optimizer optimizer = new Optimizer(settings(0, 3), groups)) {
+      assertSameSteps(optimizer, 0, 3);
     }
   }
 
@@ -179,26 +179,9 @@ class OptimizerTest {
   @ParameterizedTest
   @CsvSource({"0, 0", "0.1, 0", "0, 3", "0.1, 3"})
   void theUpdateOnTheDeviceGivesLibTorchsWeights(double weightDecay, double largest) {
-    LibTorch reference = new LibTorch(weightDecay);
-    TrainingSettings settings =
-        TrainingSettings.builder().weightDecay(weightDecay).maxGradNorm(largest).build();
     RecorderStandIn recorder = new RecorderStandIn();
-    try (Optimizer optimizer = new Optimizer(settings, groups, recorder)) {
-      for (int step = 0; step < STEPS; step++) {
-        drawGradients();
-        if (largest > 0) {
-          double size = (step % 2 == 0 ? 10 : 0.1) * largest / norm();
-          groups.forEach(group -> group.parameters().gradients().mul_(new Scalar(size)));
-        }
-        reference.takeGradients();
-        if (largest > 0) {
-          torch.clip_grad_norm_(new TensorVector(reference.copies.toArray(Tensor[]::new)), largest);
-        }
-        reference.step(factor(step));
-        optimizer.step(factor(step));
-        reference.assertSameWeights();
-        assertEquals(0, norm());
-      }
+    try (Optimizer optimizer = new Optimizer(settings(weightDecay, largest), groups, recorder)) {
+      assertSameSteps(optimizer, weightDecay, largest);
     }
     // Twice, and once more beside the first launch.
     assertEquals(3, recorder.count("rehearse"));
@@ -209,18 +192,10 @@ class OptimizerTest {
 
   @Test
   void anUpdateThatCannotBeRecordedIsMadeCallByCall() {
-    LibTorch reference = new LibTorch(0);
     RecorderStandIn recorder = new RecorderStandIn();
     recorder.refusal = new IllegalStateException("made up: it waits for the device");
-    try (Optimizer optimizer =
-        new Optimizer(TrainingSettings.builder().weightDecay(0).build(), groups, recorder)) {
-      for (int step = 0; step < STEPS; step++) {
-        drawGradients();
-        reference.takeGradients();
-        reference.step(factor(step));
-        optimizer.step(factor(step));
-        reference.assertSameWeights();
-      }
+    try (Optimizer optimizer = new Optimizer(settings(0, 0), groups, recorder)) {
+      assertSameSteps(optimizer, 0, 0);
     }
     assertEquals(List.of("rehearse", "rehearse", "record"), recorder.calls);
   }
