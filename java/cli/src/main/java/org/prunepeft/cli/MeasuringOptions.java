@@ -1,7 +1,6 @@
 package org.prunepeft.cli;
 
 import java.util.List;
-import java.util.OptionalDouble;
 import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.MeasuringSettingsBuilder;
 import picocli.CommandLine.Option;
@@ -10,30 +9,37 @@ import picocli.CommandLine.Option;
 @OptionsOf(MeasuringSettings.class)
 final class MeasuringOptions {
   @Option(
+      names = "--search-share",
+      paramLabel = "SHARE",
+      description =
+          "How long the search may take, as a share of the whole supernet's training with the run's epochs (default: ${DEFAULT-VALUE}). The next four follow from it where they are not given.")
+  double searchShare;
+
+  @Option(
       names = "--supernet-examples",
       paramLabel = "N",
       description =
-          "Training examples of the supernet, three quarters of all at most (default: ${DEFAULT-VALUE}).")
-  int supernetExamples;
+          "Training examples of the supernet, three quarters of all at most.")
+  Integer supernetExamples;
 
   @Option(
       names = "--supernet-epochs",
       paramLabel = "N",
-      description = "Its epochs (default: ${DEFAULT-VALUE}).")
-  int supernetEpochs;
+      description = "Epochs of the supernet.")
+  Integer supernetEpochs;
 
   @Option(
       names = "--measured-examples",
       paramLabel = "N",
       description =
-          "Other training examples that subsets are measured on (default: ${DEFAULT-VALUE}).")
-  int measuredExamples;
+          "Other training examples that subsets are measured on.")
+  Integer measuredExamples;
 
   @Option(
       names = "--subsets",
       paramLabel = "N",
-      description = "Subsets that are measured at most (default: ${DEFAULT-VALUE}).")
-  int subsets;
+      description = "Subsets that are measured at most.")
+  Integer subsets;
 
   @Option(
       names = "--objective",
@@ -48,14 +54,10 @@ final class MeasuringOptions {
       paramLabel = "POINTS",
       description =
           "Keep the cheapest configuration that is predicted to lie at most so many points (hundredths) below the supernet, instead of the best within the budget.")
-  Double tolerancePoints;
+  Double tolerance;
 
   MeasuringSettings settings() {
-    MeasuringSettingsBuilder settings =
-        RecordOptions.fill(MeasuringSettingsBuilder.builder(MeasuringSettings.DEFAULT), this);
-    if (tolerancePoints != null) {
-      settings.tolerance(OptionalDouble.of(tolerancePoints / 100));
-    }
-    return settings.build();
+    return RecordOptions.fill(MeasuringSettingsBuilder.builder(MeasuringSettings.DEFAULT), this)
+        .build();
   }
 }

@@ -2,7 +2,7 @@ package org.prunepeft.run;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.prunepeft.data.batch.EncodedDataset;
+import java.util.OptionalDouble;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.search.measured.Cost;
 import org.prunepeft.search.measured.Effort;
@@ -22,6 +22,8 @@ public final class MeasuredRun {
 
   private static final double LARGEST = 1.5;
 
+  private static final int LEAST_MEASURED = 20;
+
   private MeasuredRun() {}
 
   /**
@@ -32,31 +34,34 @@ public final class MeasuredRun {
    */
   public static MeasuredResult of(
       Session session, MeasuringSettings settings, long budget, RunRecord record) {
-    EncodedDataset all = session.train;
-    int sample = Math.min(settings.supernetExamples(), Math.max(1, all.size() * 3 / 4));
-    Session.Parts parts = session.parts("measured", sample);
-    int heldOut = Math.min(settings.measuredExamples(), parts.rest().size());
-    if (heldOut < 20) {
+    MeasuringSettings.Plan sizes =
+        settings.plan(
+            session.train.size(),
+            session.setup.epochs(),
+            session.setup.training().examplesPerStep());
+    if (sizes.measuredExamples() < LEAST_MEASURED) {
       throw new IllegalArgumentException(
-          "a measured search needs at least 20 training examples to measure on beside those that"
-              + " the supernet trains on, got "
-              + heldOut
-              + "; use more training examples or fewer for the supernet");
+          "a measured search needs at least %d training examples to measure on beside those that the supernet trains on, got %d; use more training examples, or fewer for the supernet"
+              .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
+    Session.Parts parts = session.parts("measured", sizes.supernetExamples());
     double share = (double) budget / session.space.totalParameters();
     SupernetMeasuring.Plan plan =
         new SupernetMeasuring.Plan(
             parts.sample(),
-            settings.supernetEpochs(),
-            parts.rest().subset(firstOf(heldOut)),
+            sizes.supernetEpochs(),
+            parts.rest().subset(firstOf(sizes.measuredExamples())),
             SMALLEST * share,
             Math.min(1, LARGEST * share),
             Seeds.derive(session.setup.seed(), "measured"));
     MeasuredSettings measured =
         MeasuredSettingsBuilder.builder(MeasuredSettings.of(session.space, budget))
-            .effort(Effort.ofTotal(settings.subsets()))
+            .effort(Effort.ofTotal(sizes.subsets()))
             .costs(costs(session, settings))
-            .tolerance(settings.tolerance())
+            .tolerance(
+                settings.tolerance().isPresent()
+                    ? OptionalDouble.of(settings.tolerance().getAsDouble() / 100)
+                    : OptionalDouble.empty())
             .seed(session.setup.seed())
             .build();
     try (SupernetMeasuring supernet =
@@ -76,7 +81,7 @@ public final class MeasuredRun {
                   steps,
                   record.metrics()));
       session.progress.started(
-          "measure subsets", "passes", (long) measured.effort().total() * heldOut);
+          "measure subsets", "passes", (long) measured.effort().total() * sizes.measuredExamples());
       return MeasuredSearch.run(session.space, measured, supernet, listener(session));
     }
   }

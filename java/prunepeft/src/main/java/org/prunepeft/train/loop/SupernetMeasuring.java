@@ -22,6 +22,7 @@ import org.prunepeft.train.pass.TrainingRun;
  */
 public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private static final String NAME = "measured";
+  private static final int STEPS_FOR_ONE_OF_ALL = 6;
 
   /**
    * What it is trained and measured on.
@@ -88,8 +89,14 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     trainer.train(run, listener.apply(trainer.steps(run)));
   }
 
-  /** Modules in random order, as many as fit a share of the parameters that is drawn first. */
+  /**
+   * Modules in random order, as many as fit a share of the parameters that is drawn first; at times
+   * all of them, so that the whole supernet can be measured too.
+   */
   private List<Candidate> draw(SplittableRandom random) {
+    if (random.nextInt(STEPS_FOR_ONE_OF_ALL) == 0) {
+      return modules.candidates();
+    }
     List<Candidate> order = new ArrayList<>(modules.candidates());
     for (int i = order.size() - 1; i > 0; i--) {
       int j = random.nextInt(i + 1);
