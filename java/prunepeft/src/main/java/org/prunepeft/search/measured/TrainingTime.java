@@ -1,11 +1,8 @@
 package org.prunepeft.search.measured;
 
 import java.util.Collection;
-import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToDoubleFunction;
 import org.prunepeft.search.Candidate;
 
 /**
@@ -46,35 +43,6 @@ public record TrainingTime(
     forward.forEach(time -> requireTime(time, "a layer's forward pass"));
     backward.forEach(time -> requireTime(time, "a layer's backward pass"));
     modules.forEach((name, time) -> requireTime(time, "module " + name));
-  }
-
-  /**
-   * {@return the times of a measured layer, the same for each}
-   *
-   * @param layers how many there are
-   * @param fixed what every training takes
-   * @param forward of one layer
-   * @param backward of one layer
-   * @param modules all modules
-   * @param module seconds of one module
-   * @param frozenOnce whether frozen layers are computed once
-   */
-  public static TrainingTime alike(
-      int layers,
-      double fixed,
-      double forward,
-      double backward,
-      Collection<Candidate> modules,
-      ToDoubleFunction<Candidate> module,
-      boolean frozenOnce) {
-    Map<String, Double> byName = new HashMap<>();
-    modules.forEach(each -> byName.put(each.name(), module.applyAsDouble(each)));
-    return new TrainingTime(
-        fixed,
-        Collections.nCopies(layers, forward),
-        Collections.nCopies(layers, backward),
-        byName,
-        frozenOnce);
   }
 
   @Override

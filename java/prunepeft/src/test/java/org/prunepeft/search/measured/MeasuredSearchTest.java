@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
@@ -150,7 +151,7 @@ class MeasuredSearchTest {
               400,
               random.nextBoolean(),
               random);
-      TrainingTime time = TrainingTime.alike(6, 1, 1, 2, world.space.candidates(), m -> 0.1, true);
+      TrainingTime time = trainingTime(6, world.space.candidates());
       MeasuredSettings settings =
           MeasuredSettings.of(world.space, budget(world, 0.5))
               .withEffort(new Effort(48, 12, 16, 8, 4))
@@ -193,7 +194,7 @@ class MeasuredSearchTest {
             1000,
             false,
             random);
-    TrainingTime time = TrainingTime.alike(8, 1, 1, 2, world.space.candidates(), m -> 0.1, true);
+    TrainingTime time = trainingTime(8, world.space.candidates());
     MeasuredSettings settings =
         MeasuredSettings.of(world.space, budget(world, 0.8))
             .withCosts(List.of(time, Cost.parameters()))
@@ -322,5 +323,15 @@ class MeasuredSearchTest {
     MeasuredResult result = run(world, subsets -> new float[subsets.size()][50]);
     assertEquals(false, result.placementMatters());
     assertTrue(result.against(Rival.RANDOM).isPresent());
+  }
+
+  /** Of layers that are alike; the backward pass takes twice the forward pass. */
+  private static TrainingTime trainingTime(int layers, List<Candidate> modules) {
+    return new TrainingTime(
+        1,
+        Collections.nCopies(layers, 1.0),
+        Collections.nCopies(layers, 2.0),
+        modules.stream().collect(Collectors.toMap(Candidate::name, module -> 0.1)),
+        true);
   }
 }
