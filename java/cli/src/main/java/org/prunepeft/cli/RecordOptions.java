@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -35,6 +36,8 @@ final class RecordOptions implements IDefaultValueProvider {
           OptimizerType.class, OptimizerType::byName,
           Partitioning.class, Partitioning::byName,
           Schedule.class, Schedule::byName);
+
+  private static final Set<Object> EMPTY = Set.of(OptionalInt.empty(), OptionalDouble.empty());
 
   @Override
   public String defaultValue(ArgSpec argument) {
@@ -111,20 +114,19 @@ final class RecordOptions implements IDefaultValueProvider {
         .collect(Collectors.toMap(Function.identity(), field -> component(field).orElseThrow()));
   }
 
-  /** Null where the record's default is. */
+  /** Null where the record's default is, or where it is an empty optional. */
   static Object defaultOf(RecordComponent component) {
-    return call(
-        () ->
-            component
-                .getAccessor()
-                .invoke(component.getDeclaringRecord().getField("DEFAULT").get(null)));
+    Object value =
+        call(
+            () ->
+                component
+                    .getAccessor()
+                    .invoke(component.getDeclaringRecord().getField("DEFAULT").get(null)));
+    return EMPTY.contains(value == null ? "" : value) ? null : value;
   }
 
   /** A value as it would be on the command line. */
   private static String text(Object value) {
-    if (value.equals(OptionalInt.empty()) || value.equals(OptionalDouble.empty())) {
-      return null;
-    }
     if (value instanceof Double number) {
       return number.toString().replaceFirst("\\.0(?=E|$)", "").replace('E', 'e');
     }

@@ -21,6 +21,7 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.CriterionSettings;
@@ -41,7 +42,8 @@ class RecordOptionsTest {
           AdaLoraConfig.class,
           AdapterConfig.class,
           WarmUpSettings.class,
-          CriterionSettings.class);
+          CriterionSettings.class,
+          MeasuringSettings.class);
 
   /** Why a component is not an option of its name. */
   private static final Map<String, String> REASONS =
@@ -57,6 +59,7 @@ class RecordOptionsTest {
           Map.entry("SearchSettings.strategy", "--strategy: a name, a file or a run"),
           Map.entry("SearchSettings.warmUp", "a record"),
           Map.entry("SearchSettings.criteria", "a record"),
+          Map.entry("SearchSettings.measured", "a record, with --strategy measured"),
           Map.entry("SearchSettings.reinitialise", "the opposite of --keep-weights"),
           Map.entry("LoraConfig.rankPattern", "of imported adapters"),
           Map.entry("LoraConfig.alphaPattern", "of imported adapters"),

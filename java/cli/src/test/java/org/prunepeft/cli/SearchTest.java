@@ -246,7 +246,7 @@ class SearchTest {
   void objectiveThatDoesNotExistIsRefused() throws IOException {
     Path run = temporary.resolve("no-objective");
     Call call = call(run, "search", "--strategy=measured", "--objective=latencies");
-    call.exits(1);
+    call.exits(2);
     assertTrue(call.err().contains("latencies") && call.err().contains("latency"), call.err());
     assertFalse(Files.exists(run));
   }

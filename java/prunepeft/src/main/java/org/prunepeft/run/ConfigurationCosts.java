@@ -10,27 +10,23 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Cost;
 import org.prunepeft.search.measured.TrainingTime;
-import org.prunepeft.text.Spelling;
+import org.prunepeft.settings.MeasuringSettings;
 
 /**
  * What configurations cost on an encoder, from counted multiplications: the same on each machine,
  * so that a search gives the same result again.
  */
 final class ConfigurationCosts {
-  private static final String PARAMETERS = "parameters";
   private static final String TRAINING_TIME = "training-time";
   private static final String LATENCY = "latency";
-
-  /** The objectives that can be named. */
-  static final List<String> NAMES = List.of(PARAMETERS, TRAINING_TIME, LATENCY);
 
   private ConfigurationCosts() {}
 
   /**
    * {@return the costs that are named, in that order}
    *
+   * @param names of {@link MeasuringSettings#OBJECTIVES}
    * @param frozenOnce whether layers below the lowest module are computed once a training
-   * @throws IllegalArgumentException if there is none of a name
    */
   static List<Cost> of(
       List<String> names, EncoderConfig encoder, SearchSpace space, boolean frozenOnce) {
@@ -38,13 +34,11 @@ final class ConfigurationCosts {
         .map(
             name ->
                 switch (name) {
-                  case PARAMETERS -> Cost.parameters();
+                  case "parameters" -> Cost.parameters();
                   case TRAINING_TIME ->
                       new Relative(TRAINING_TIME, trainingTime(encoder, space, frozenOnce), space);
                   case LATENCY -> new Relative(LATENCY, new Inference(encoder), space);
-                  default ->
-                      throw new IllegalArgumentException(
-                          Spelling.unknown("objective", name, NAMES));
+                  default -> throw new IllegalArgumentException("no cost is named " + name);
                 })
         .toList();
   }

@@ -4,6 +4,7 @@ import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import org.prunepeft.text.Spelling;
 
 /**
  * How a search measures modules: one supernet is trained with a random subset of its modules at
@@ -39,6 +40,9 @@ public record MeasuringSettings(
           .objectives(List.of("parameters"))
           .build();
 
+  /** The objectives that there are. */
+  public static final List<String> OBJECTIVES = List.of("parameters", "training-time", "latency");
+
   private static final int LEAST_STEPS = 60;
   private static final int LEAST_SUBSETS = 32;
   private static final int LEAST_MEASURED = 200;
@@ -47,8 +51,7 @@ public record MeasuringSettings(
   /**
    * Checks the values.
    *
-   * @throws IllegalArgumentException if a value is out of its range; the names of objectives are
-   *     checked where they are used
+   * @throws IllegalArgumentException if a value is out of its range, or no objective has a name
    */
   public MeasuringSettings {
     if (!(searchShare > 0 && searchShare <= 1)) {
@@ -63,6 +66,11 @@ public record MeasuringSettings(
     if (objectives.isEmpty()) {
       throw new IllegalArgumentException(
           "a measured search needs at least one objective, such as parameters, got none");
+    }
+    for (String objective : objectives) {
+      if (!OBJECTIVES.contains(objective)) {
+        throw new IllegalArgumentException(Spelling.unknown("objective", objective, OBJECTIVES));
+      }
     }
     if (tolerance.isPresent()
         && !(tolerance.getAsDouble() >= 0 && Double.isFinite(tolerance.getAsDouble()))) {
