@@ -33,15 +33,15 @@ public record MeasuringSettings(
     List<String> objectives,
     OptionalDouble tolerance)
     implements MeasuringSettingsBuilder.With {
+  /** The objectives that there are. */
+  public static final List<String> OBJECTIVES = List.of("parameters", "training-time", "latency");
+
   /** A quarter of the supernet's training, parameters as the objective. */
   public static final MeasuringSettings DEFAULT =
       MeasuringSettingsBuilder.builder()
           .searchShare(0.25)
           .objectives(List.of("parameters"))
           .build();
-
-  /** The objectives that there are. */
-  public static final List<String> OBJECTIVES = List.of("parameters", "training-time", "latency");
 
   private static final int LEAST_STEPS = 60;
   private static final int LEAST_SUBSETS = 32;
