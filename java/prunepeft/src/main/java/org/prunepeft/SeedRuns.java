@@ -40,7 +40,6 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   /**
    * Mean and spread of a value over the seeds.
    *
-   * @param mean arithmetic mean
    * @param deviation standard deviation of a sample (n − 1); 0 for one seed
    * @param least smallest value
    * @param most largest value

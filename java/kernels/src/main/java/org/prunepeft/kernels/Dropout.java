@@ -16,7 +16,7 @@ import org.prunepeft.kernels.binding.DropoutStruct;
  * @param p probability that an element is dropped, in [0, 1)
  * @param seed the run's seed
  * @param mask names the module's masks: modules that share a step and an input need different ones
- * @param step the training step
+ * @param step of the training; all 32 bits are used
  * @param microBatch within the step, 0 to 65535
  * @param counter two 32-bit integers in the memory of the device that the calls are for, step and
  *     micro-batch in this order, the second unchecked; aligned to 8 bytes, the caller's, and needed
@@ -44,7 +44,7 @@ public record Dropout(float p, long seed, int mask, int step, int microBatch, Po
    * @param p probability that an element is dropped, in [0, 1)
    * @param seed the run's seed
    * @param mask names the module's masks
-   * @param step the training step
+   * @param step of the training; all 32 bits are used
    * @param microBatch within the step, 0 to 65535
    * @throws IllegalArgumentException if a value is out of its range
    */

@@ -107,7 +107,7 @@ public final class Linear implements AutoCloseable {
    * CPU {@link Path#FUSED}.
    *
    * @param device where the matrices lie
-   * @param shape of the call
+   * @param shape type and extents of the call, and its modules' ranks
    * @return a path for each direction
    */
   public static Paths choosePaths(Device device, Shape shape) {

@@ -30,7 +30,7 @@ public interface Checkpoint extends Closeable {
   /**
    * Reads values, row-major.
    *
-   * @param name the tensor
+   * @param name one of {@link #names}
    * @param first number of the first value, counted from the tensor's start
    * @param target is filled with float32 in the processor's byte order; its remaining bytes must be
    *     a multiple of 4

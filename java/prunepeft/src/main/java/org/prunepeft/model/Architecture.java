@@ -44,7 +44,7 @@ public enum Architecture {
   /**
    * Where a layer's parts are.
    *
-   * @param layers the list of layers
+   * @param layers what a layer's name begins with, its number left out: encoder.layer.
    * @param projections names within a layer, in the order of {@link Projection}
    * @param attentionNorm the normalisation after attention, within a layer
    * @param outputNorm the normalisation after the feed-forward block, within a layer
@@ -166,7 +166,6 @@ public enum Architecture {
 
   /**
    * @param layer 0-based
-   * @param projection which of the layer
    * @return a projection's name: encoder.layer.3.attention.self.query
    */
   public String path(int layer, Projection projection) {

@@ -12,7 +12,7 @@ import org.prunepeft.torch.ComputeDevice;
  * @param mask 1 for a real token, 0 for padding, [B,T], float32
  * @param rowMask the same as uint8, for kernels
  * @param tokens how many real tokens there are
- * @param largestId the largest of the ids
+ * @param largestId to be checked against the vocabulary without a copy from the device
  */
 public record EncoderInput(
     Tensor ids, Tensor types, Tensor mask, Tensor rowMask, long tokens, long largestId) {
