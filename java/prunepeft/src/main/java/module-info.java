@@ -14,6 +14,7 @@ module org.prunepeft {
   requires com.fasterxml.jackson.dataformat.yaml;
   requires com.fasterxml.jackson.datatype.jdk8;
   requires com.google.protobuf;
+  requires hipparchus.core;
   requires java.xml;
   // Annotations of generated builders, for the compiler alone.
   requires static io.soabase.recordbuilder.core;
@@ -30,6 +31,7 @@ module org.prunepeft {
   exports org.prunepeft.peft;
   exports org.prunepeft.report;
   exports org.prunepeft.search;
+  exports org.prunepeft.search.measured;
   exports org.prunepeft.settings;
   exports org.prunepeft.torch;
   exports org.prunepeft.train;
@@ -63,6 +65,8 @@ module org.prunepeft {
   opens org.prunepeft.run to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.search to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.search.measured to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.settings to
       com.fasterxml.jackson.databind;

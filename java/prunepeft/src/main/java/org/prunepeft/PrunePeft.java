@@ -10,6 +10,7 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.MeasuredRun;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;
@@ -24,6 +25,7 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
+import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
@@ -90,6 +92,9 @@ public final class PrunePeft {
     Setup setup = session.setup;
     long budget = settings.budgetOf(session.space.totalParameters());
     record.configuration(session, settings, budget);
+    if (settings.measured() != null) {
+      return measured(session, settings, budget, record);
+    }
     try (SupernetTraining trainer =
         new SupernetTraining(
             Session.peft(setup),
@@ -127,10 +132,23 @@ public final class PrunePeft {
       record.pruning(pruning);
       try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {
         SearchOutcome outcome =
-            new SearchOutcome(pruning, trained.outcome(), warmUpSeconds, roundSeconds);
+            new SearchOutcome(pruning, null, trained.outcome(), warmUpSeconds, roundSeconds);
         record.complete(session, trained, outcome);
         return outcome;
       }
+    }
+  }
+
+  private static SearchOutcome measured(
+      Session session, SearchSettings settings, long budget, RunRecord record) {
+    long start = System.nanoTime();
+    MeasuredResult result = MeasuredRun.of(session, settings.measured(), budget, record);
+    double seconds = Session.seconds(start);
+    record.measured(result);
+    try (Session.Trained trained = session.train(result.kept(), false, record.metrics())) {
+      SearchOutcome outcome = new SearchOutcome(null, result, trained.outcome(), 0, seconds);
+      record.complete(session, trained, outcome);
+      return outcome;
     }
   }
 

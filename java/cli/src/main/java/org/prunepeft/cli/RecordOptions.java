@@ -10,6 +10,8 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -55,8 +57,14 @@ final class RecordOptions implements IDefaultValueProvider {
                       value instanceof String name && BY_NAME.containsKey(type)
                           ? BY_NAME.get(type).apply(name)
                           : value;
+                  Object wrapped =
+                      type == OptionalInt.class
+                          ? OptionalInt.of((Integer) typed)
+                          : type == OptionalDouble.class
+                              ? OptionalDouble.of((Double) typed)
+                              : typed;
                   Method setter = method(builder.getClass(), component.getName(), type);
-                  call(() -> setter.invoke(builder, typed));
+                  call(() -> setter.invoke(builder, wrapped));
                 }
               });
     }
@@ -114,6 +122,9 @@ final class RecordOptions implements IDefaultValueProvider {
 
   /** A value as it would be on the command line. */
   private static String text(Object value) {
+    if (value.equals(OptionalInt.empty()) || value.equals(OptionalDouble.empty())) {
+      return null;
+    }
     if (value instanceof Double number) {
       return number.toString().replaceFirst("\\.0(?=E|$)", "").replace('E', 'e');
     }

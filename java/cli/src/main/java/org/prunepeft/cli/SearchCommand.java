@@ -55,14 +55,19 @@ final class SearchCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nSearch:%n")
   private Search search = new Search();
 
+  @ArgGroup(validate = false, heading = "%nSearch with --strategy measured:%n")
+  private MeasuringOptions measuring = new MeasuringOptions();
+
   @OptionsOf({SearchSettings.class, WarmUpSettings.class, CriterionSettings.class})
   static final class Search {
+    private static final String MEASURED = "measured";
+
     @Option(
         names = "--strategy",
         defaultValue = "warm-up",
         paramLabel = "S",
         description =
-            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file (default: ${DEFAULT-VALUE}).")
+            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file; or measured: modules are not pruned by criteria, subsets of them are measured (default: ${DEFAULT-VALUE}).")
     String strategyName;
 
     @Option(
@@ -155,20 +160,21 @@ final class SearchCommand implements Callable<Integer> {
                 + " quantile of |w|).")
     Double fixedThreshold;
 
-    SearchSettings settings(Budget within) {
+    SearchSettings settings(Budget within, MeasuringOptions measuring) {
       Partitioning cut = Partitioning.byName(partitioning);
       SearchSettingsBuilder settings =
           RecordOptions.fill(SearchSettings.builder(), this)
               .strategy(strategy(cut))
               .warmUp(RecordOptions.fill(WarmUpSettings.builder(), this).build())
               .reinitialise(!keepWeights)
-              .criteria(RecordOptions.fill(CriterionSettings.builder(), this).build());
+              .criteria(RecordOptions.fill(CriterionSettings.builder(), this).build())
+              .measured(strategyName.equals(MEASURED) ? measuring.settings() : null);
       within.parameters().ifPresentOrElse(settings::budget, () -> settings.keep(within.share()));
       return settings.build();
     }
 
     private Strategy strategy(Partitioning cut) {
-      if (strategyName.equals("warm-up")) {
+      if (strategyName.equals("warm-up") || strategyName.equals(MEASURED)) {
         return null;
       }
       Path path = Path.of(strategyName).toAbsolutePath();
@@ -182,7 +188,7 @@ final class SearchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    SearchSettings settings = search.settings(budget.settle(spec));
+    SearchSettings settings = search.settings(budget.settle(spec), measuring);
     new Runs<>(
             spec,
             options,

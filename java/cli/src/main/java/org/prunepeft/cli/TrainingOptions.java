@@ -76,7 +76,8 @@ final class TrainingOptions {
   @Option(
       names = "--head-learning-rate",
       paramLabel = "RATE",
-      description = "Peak learning rate of the task head (default: ${DEFAULT-VALUE}).")
+      description =
+          "Peak learning rate of the task head in the training; before that it is fitted, which has no rate (default: ${DEFAULT-VALUE}).")
   double headLearningRate;
 
   @Option(
@@ -110,7 +111,7 @@ final class TrainingOptions {
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =
-          "Share of the steps over which the learning rate rises (default: ${DEFAULT-VALUE}).")
+          "Share of the steps over which the learning rate rises; of a short training at least 20 steps or a third, unless it is 0 (default: ${DEFAULT-VALUE}).")
   double warmupRatio;
 
   @Option(

@@ -211,6 +211,47 @@ class SearchTest {
   }
 
   @Test
+  void measuredSearchKeepsWhatFitsAndSaysHowSureItIs() throws IOException {
+    List<Path> runs = List.of(temporary.resolve("measured"), temporary.resolve("measured-again"));
+    for (Path run : runs) {
+      call(
+              run,
+              "search",
+              "--strategy=measured",
+              "--keep=0.25",
+              "--supernet-examples=32",
+              "--supernet-epochs=1",
+              "--measured-examples=32",
+              "--subsets=24",
+              "--objective=training-time,parameters,latency")
+          .exits(0);
+      Set<String> files = new java.util.HashSet<>(FILES);
+      files.removeAll(Set.of("strategy.json", "rounds.json"));
+      files.addAll(Set.of("measured.json", "config.yaml"));
+      assertEquals(files, names(run));
+    }
+    assertArrayEquals(
+        Files.readAllBytes(runs.get(0).resolve("measured.json")),
+        Files.readAllBytes(runs.get(1).resolve("measured.json")));
+    Map<String, Object> measured = RunDirectory.open(runs.get(0)).readJson("measured.json");
+    assertEquals(modules(runs.get(0)), measured.get("kept"));
+    assertEquals(12, ((List<?>) measured.get("values")).size());
+    long parameters = ((Number) measured.get("parameters")).longValue();
+    assertTrue(parameters <= outcome.retrained().supernetParameters() / 4, "" + parameters);
+    String summary = Files.readString(runs.get(0).resolve("summary.md"));
+    assertTrue(summary.contains("random subsets of the budget"), summary);
+  }
+
+  @Test
+  void objectiveThatDoesNotExistIsRefused() throws IOException {
+    Path run = temporary.resolve("no-objective");
+    Call call = call(run, "search", "--strategy=measured", "--objective=latencies");
+    call.exits(1);
+    assertTrue(call.err().contains("latencies") && call.err().contains("latency"), call.err());
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
   void configurationFileOfARunRunsItAgainWithTheSameResult() throws IOException {
     Path once = temporary.resolve("once");
     call(once, "search", "--warm-up-turns=1", "--warm-up-examples=16", "--round-examples=32")

@@ -5,6 +5,7 @@ public final class RunFiles {
   public static final String CONFIG = "config.json";
   public static final String STRATEGY = "strategy.json";
   public static final String ROUNDS = "rounds.json";
+  public static final String MEASURED = "measured.json";
   public static final String CONFIGURATION = "configuration.json";
   public static final String METRICS = "metrics.jsonl";
   public static final String RESULT = "result.json";

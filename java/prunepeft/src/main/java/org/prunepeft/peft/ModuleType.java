@@ -37,8 +37,14 @@ public interface ModuleType {
    * @param name its whole name in the model, and its key in a run's files
    * @param shape its extents
    * @param deviation standard deviation of its initial values, around 0; 0: zeros
+   * @param output whether the module has no effect while this tensor is 0
    */
-  record Parameter(String name, long[] shape, double deviation) {
+  record Parameter(String name, long[] shape, double deviation, boolean output) {
+    /** A tensor that is not known to decide whether the module has an effect. */
+    public Parameter(String name, long[] shape, double deviation) {
+      this(name, shape, deviation, false);
+    }
+
     /** {@return elements of the tensor} */
     public long count() {
       long count = 1;

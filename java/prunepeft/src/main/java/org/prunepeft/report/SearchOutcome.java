@@ -1,17 +1,30 @@
 package org.prunepeft.report;
 
+import java.util.List;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
+import org.prunepeft.search.measured.MeasuredResult;
 
 /**
  * What a search gave.
  *
- * @param pruning every round, and the modules that are left
+ * @param pruning every round, and the modules that are left; null where modules were measured
+ * @param measured what modules are worth, and which are kept; null where they were pruned
  * @param retrained the retraining of what is left, from new weights
  * @param warmUpSeconds 0 where the strategy was given
- * @param roundSeconds of all rounds together
+ * @param roundSeconds of all rounds together, or of the supernet and the measuring
  */
 public record SearchOutcome(
-    PruningResult pruning, TrainOutcome retrained, double warmUpSeconds, double roundSeconds) {
+    PruningResult pruning,
+    MeasuredResult measured,
+    TrainOutcome retrained,
+    double warmUpSeconds,
+    double roundSeconds) {
+  /** {@return the modules that are kept, sorted by layer, type and name} */
+  public List<Candidate> kept() {
+    return measured == null ? pruning.kept() : measured.kept();
+  }
+
   /** {@return Warm-up and rounds} */
   public double searchSeconds() {
     return warmUpSeconds + roundSeconds;

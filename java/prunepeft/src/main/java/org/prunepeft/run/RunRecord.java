@@ -17,6 +17,7 @@ import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
@@ -118,12 +119,16 @@ public final class RunRecord {
     json(RunFiles.ROUNDS, pruning.rounds());
   }
 
+  public void measured(MeasuredResult result) {
+    json(RunFiles.MEASURED, result.toMap());
+  }
+
   /** The last of a search; the directory is whole afterwards. */
   public void complete(Session session, Session.Trained trained, SearchOutcome outcome) {
     if (directory == null) {
       return;
     }
-    json(RunFiles.CONFIGURATION, modules(session.setup, outcome.pruning().kept()));
+    json(RunFiles.CONFIGURATION, modules(session.setup, outcome.kept()));
     Map<String, Object> result = result(trained.outcome());
     result.put("warm_up_seconds", outcome.warmUpSeconds());
     result.put("round_seconds", outcome.roundSeconds());

@@ -1,7 +1,12 @@
 package org.prunepeft.run;
 
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
@@ -48,6 +53,7 @@ public final class Session implements AutoCloseable {
   public final Trainer trainer;
   public final Head head;
   final Evaluation headTest;
+  private final Evaluation headValidation;
   final double preparationSeconds;
 
   /** Whose the encoder is; null: this session's. */
@@ -98,17 +104,18 @@ public final class Session implements AutoCloseable {
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
       trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
-      float[][] pooled = poolFrozen(List.of(train, test));
+      List<HeadFit.Examples> pooled = poolFrozen(List.of(train, validation, test));
       progress.started("fit the head", "", 0);
       head =
           HeadFit.fit(
-              pooled[0],
-              train.targets(),
+              pooled.get(0),
+              pooled.get(1),
               dataset.schema(),
               encoder.device(),
-              setup.training(),
+              setup.training().labelSmoothing(),
               Seeds.derive(setup.seed(), "head"));
-      headTest = HeadFit.evaluate(head, pooled[1], test.targets());
+      headValidation = validation.size() == 0 ? null : HeadFit.evaluate(head, pooled.get(1));
+      headTest = HeadFit.evaluate(head, pooled.get(2));
       preparationSeconds = seconds(start);
     } catch (RuntimeException | Error e) {
       closeEncoder();
@@ -148,29 +155,30 @@ public final class Session implements AutoCloseable {
   }
 
   /** The frozen encoder's pooled outputs, computed once a data set. */
-  private float[][] poolFrozen(List<EncodedDataset> sets) {
+  private List<HeadFit.Examples> poolFrozen(List<EncodedDataset> sets) {
     long total = sets.stream().mapToLong(EncodedDataset::size).sum();
     progress.started("frozen encoder", "examples", total);
-    float[][] pooled = new float[sets.size()][];
+    List<HeadFit.Examples> pooled = new ArrayList<>();
     try (PeftModules none = modules(List.of())) {
       long before = 0;
-      for (int i = 0; i < pooled.length; i++) {
+      for (EncodedDataset set : sets) {
         long done = before;
-        pooled[i] =
+        float[] outputs =
             trainer.pooled(
                 none,
-                sets.get(i),
+                set,
                 count -> {
                   requireNotCancelled();
                   progress.progress(done + count, "");
                 });
-        before += sets.get(i).size();
+        pooled.add(new HeadFit.Examples(outputs, set.targets()));
+        before += set.size();
       }
     }
     return pooled;
   }
 
-  private void requireNotCancelled() {
+  void requireNotCancelled() {
     if (progress.cancelled()) {
       throw new CancellationException("cancelled");
     }
@@ -192,6 +200,32 @@ public final class Session implements AutoCloseable {
     return train.subset(
         Stratified.sample(
             examples, dataset.schema().kind(), n, Seeds.derive(setup.seed(), "sample/" + name)));
+  }
+
+  /**
+   * A sample of the training set, and what is not in it.
+   *
+   * @param rest in random order
+   */
+  record Parts(EncodedDataset sample, EncodedDataset rest) {}
+
+  /** Draws n examples with the labels' distribution, and shuffles the others. */
+  Parts parts(String name, int n) {
+    List<Integer> drawn =
+        Stratified.sample(
+            dataset.train(),
+            dataset.schema().kind(),
+            n,
+            Seeds.derive(setup.seed(), "sample/" + name));
+    Set<Integer> in = new HashSet<>(drawn);
+    List<Integer> rest = new ArrayList<>();
+    for (int i = 0; i < train.size(); i++) {
+      if (!in.contains(i)) {
+        rest.add(i);
+      }
+    }
+    Collections.shuffle(rest, new Random(Seeds.derive(setup.seed(), "rest/" + name)));
+    return new Parts(train.subset(drawn), train.subset(rest));
   }
 
   /** Shows a training's steps. */
@@ -264,6 +298,10 @@ public final class Session implements AutoCloseable {
               setup.epochs(),
               Seeds.derive(setup.seed(), "final"),
               validation,
+              // Of full fine-tuning the weights are wanted, whatever the head alone gives.
+              own == null ? headValidation : null,
+              1,
+              null,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
     } catch (RuntimeException | Error e) {
@@ -282,7 +320,18 @@ public final class Session implements AutoCloseable {
               "stopped early, after epoch %d of %d: none was better than epoch %d",
               result.epochs(), setup.epochs(), result.bestEpoch()));
     }
+    if (result.bestEpoch() == 0) {
+      progress.message(
+          "no epoch was better than the head alone, "
+              + headValidation.primaryText()
+              + " on validation data, which is kept; lower the learning rates, or train on more");
+    }
     progress.started("test", "", 0);
+    // The head's own result came from larger batches: its last bits may be others.
+    Evaluation validated =
+        result.bestEpoch() == 0
+            ? trainer.evaluate(run.modules(), run.head(), validation)
+            : result.validation();
     Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
     boolean full = run.encoder() != null;
     return new TrainOutcome(
@@ -291,7 +340,7 @@ public final class Session implements AutoCloseable {
         full,
         space.totalParameters(),
         headTest,
-        result.validation(),
+        validated,
         tested,
         result.bestEpoch(),
         result.epochs(),

@@ -1,6 +1,7 @@
 package org.prunepeft.run;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -13,6 +14,8 @@ import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.Reading;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.WarmUpRecord;
+import org.prunepeft.search.WarmUpTurn;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 
@@ -29,13 +32,22 @@ final class Summary {
     summary.line("");
     summary.result(outcome.retrained());
     summary.line(
-        "search %.1f s (warm-up %.1f s, rounds %.1f s), retraining %.1f s: ratio %.2f",
+        "search %.1f s%s, retraining %.1f s: ratio %.2f",
         outcome.searchSeconds(),
-        outcome.warmUpSeconds(),
-        outcome.roundSeconds(),
+        pruning == null
+            ? ""
+            : String.format(
+                Locale.ROOT,
+                " (warm-up %.1f s, rounds %.1f s)",
+                outcome.warmUpSeconds(),
+                outcome.roundSeconds()),
         outcome.retrained().trainingSeconds(),
         outcome.costRatio());
     summary.line("");
+    if (pruning == null) {
+      MeasuredSummary.of(outcome.measured()).forEach(line -> summary.line("%s", line));
+      return summary.text.toString();
+    }
     summary.line("## Modules: kept, or the round in which they went");
     summary.line("");
     summary.modules(
@@ -111,7 +123,26 @@ final class Summary {
     for (Partition partition : strategy.partitioning().partitions(space)) {
       line("- %s: %s", partition, String.join(", ", strategy.criteriaOf(partition)));
     }
+    strategy.warmUp().ifPresent(this::warmUp);
     line("");
+  }
+
+  /** Says which trainings of the warm-up had no vote. */
+  private void warmUp(WarmUpRecord record) {
+    List<WarmUpTurn> sick =
+        record.turns().stream()
+            .filter(turn -> turn.training().map(health -> !health.healthy()).orElse(false))
+            .toList();
+    if (!sick.isEmpty()) {
+      line("");
+      line(
+          "%d of %d turns of the warm-up had no vote, since their trainings learnt nothing: %s",
+          sick.size(),
+          record.turns().size(),
+          sick.stream()
+              .map(turn -> turn.criterion() + " " + turn.turn())
+              .collect(Collectors.joining(", ")));
+    }
   }
 
   private void round(PruningRound round) {
@@ -130,8 +161,20 @@ final class Summary {
         round.parameters(),
         round.target());
     line(
-        "information in the scores: %s",
-        round.information().name().toLowerCase(java.util.Locale.ROOT));
+        "information in the scores: %s%s  ",
+        round.information().name().toLowerCase(Locale.ROOT),
+        round.sickness().map(what -> ", the training of this round " + what).orElse(""));
+    round
+        .training()
+        .ifPresent(
+            training ->
+                line(
+                    "training loss%s: head alone %.3f, at the end %s",
+                    round.stage().rate() < 1 ? ", second attempt at half the learning rates" : "",
+                    training.headAlone(),
+                    training.trained().isPresent()
+                        ? String.format(Locale.ROOT, "%.3f", training.trained().getAsDouble())
+                        : "not finite"));
     line("");
     line(
         "| %-18s | %-8s | %7s | %11s | %s |",
@@ -152,6 +195,6 @@ final class Summary {
   }
 
   private void line(String format, Object... values) {
-    text.append(String.format(java.util.Locale.ROOT, format, values)).append('\n');
+    text.append(String.format(Locale.ROOT, format, values)).append('\n');
   }
 }

@@ -66,7 +66,8 @@ public final class IterativePruning {
       long target = settings.target(i, space.totalParameters());
       listener.roundStarted(i, settings.rounds(), modules, target);
       Stage stage = new Stage(Stage.Kind.ROUND, i, i == 1 || settings.reinitialise());
-      PruningRound round = round(stage, target, modules, trainer.train(stage, modules));
+      TrainedStage trained = TrainedStage.of(trainer, stage, modules);
+      PruningRound round = round(trained.stage(), target, modules, trained.observation());
       rounds.add(round);
       listener.roundFinished(round, settings.rounds());
       modules = round.survivors();
@@ -112,7 +113,8 @@ public final class IterativePruning {
         removals(fill.removed(), verdicts, Candidate.total(modules)),
         fill.spared(),
         fill.kept(),
-        information(panels.values(), scoreboard));
+        observation.healthy() ? information(panels.values(), scoreboard) : Information.NONE,
+        observation.health());
   }
 
   /**

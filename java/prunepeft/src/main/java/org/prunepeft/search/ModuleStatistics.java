@@ -27,4 +27,12 @@ public record ModuleStatistics(
     double sumWg,
     double sumAbsWg,
     double sumWg2,
-    double meanAbsOutput) {}
+    double meanAbsOutput) {
+  /** {@return whether no sum has overflowed or come from what is no number} */
+  public boolean isFinite() {
+    // Squares are sums of terms that are 0 or more: they do not cancel.
+    return Double.isFinite(sumW2 + sumG2 + sumWg2 + sumAbsW + sumAbsG + sumAbsWg)
+        && Double.isFinite(sumWg)
+        && Double.isFinite(nonZero + below + meanAbsOutput);
+  }
+}

@@ -1,6 +1,9 @@
 package org.prunepeft.search;
 
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * What a training showed of each module, by module name. The halves hold the same weights as the
@@ -10,11 +13,13 @@ import java.util.Map;
  * @param whole over all batches
  * @param firstHalf over the first half of them; empty if halves were not measured
  * @param secondHalf over the second half of them; empty if halves were not measured
+ * @param health how the training went; empty if that was not measured
  */
 public record Observation(
     Map<String, ModuleStatistics> whole,
     Map<String, ModuleStatistics> firstHalf,
-    Map<String, ModuleStatistics> secondHalf) {
+    Map<String, ModuleStatistics> secondHalf,
+    Optional<TrainingHealth> health) {
   /**
    * Checks the values.
    *
@@ -32,6 +37,59 @@ public record Observation(
               + secondHalf.size()
               + " in the second");
     }
+  }
+
+  /**
+   * Of a training whose health was not measured.
+   *
+   * @param whole over all batches
+   * @param firstHalf over the first half of them
+   * @param secondHalf over the second half of them
+   */
+  public Observation(
+      Map<String, ModuleStatistics> whole,
+      Map<String, ModuleStatistics> firstHalf,
+      Map<String, ModuleStatistics> secondHalf) {
+    this(whole, firstHalf, secondHalf, Optional.empty());
+  }
+
+  /**
+   * {@return what is left to see of a training whose numbers are no numbers any more: nothing that
+   * would tell modules apart}
+   *
+   * @param modules that were trained
+   * @param health how the training went
+   */
+  public static Observation blank(List<Candidate> modules, TrainingHealth health) {
+    ModuleStatistics alike = new ModuleStatistics(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    return of(modules.stream().collect(Collectors.toMap(Candidate::name, module -> alike)))
+        .with(health);
+  }
+
+  /**
+   * {@return the same observation with the training's health}
+   *
+   * @param health how the training went
+   */
+  public Observation with(TrainingHealth health) {
+    return new Observation(whole, firstHalf, secondHalf, Optional.of(health));
+  }
+
+  /** {@return whether the training learnt something, or was not asked} */
+  public boolean healthy() {
+    return health.map(TrainingHealth::healthy).orElse(true);
+  }
+
+  /** {@return whether the training's loss rose, or was no number} */
+  public boolean diverged() {
+    return health.map(h -> h.state() == TrainingHealth.State.DIVERGED).orElse(false);
+  }
+
+  /** {@return whether all statistics are finite} */
+  public boolean isFinite() {
+    return List.of(whole, firstHalf, secondHalf).stream()
+        .flatMap(part -> part.values().stream())
+        .allMatch(ModuleStatistics::isFinite);
   }
 
   /**

@@ -1,6 +1,7 @@
 package org.prunepeft.search;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What one round of pruning saw and did.
@@ -14,6 +15,7 @@ import java.util.List;
  * @param spared modules that were due to go but were the last to fit the budget
  * @param survivors the modules that are left, by layer, type and name
  * @param information whether the scores carried any information
+ * @param training how it went; empty if that was not measured
  */
 public record PruningRound(
     Stage stage,
@@ -24,19 +26,24 @@ public record PruningRound(
     List<Removal> removals,
     List<Candidate> spared,
     List<Candidate> survivors,
-    Information information) {
+    Information information,
+    Optional<TrainingHealth> training) {
   /** The reliability from which on a criterion's scores are taken to carry information. */
   public static final double RELIABLE = 0.2;
 
   /** Whether the scores of the criteria that judged carried any information. */
   public enum Information {
-    /** At least one criterion of a partition had a reliability of {@link #RELIABLE} or more. */
+    /**
+     * The training learnt something, and at least one criterion of a partition had a reliability of
+     * {@link #RELIABLE} or more.
+     */
     RELIABLE,
     /** Criteria told modules apart, but the reliability of none of them could be measured. */
     UNMEASURED,
     /**
-     * None: no criterion of any partition told modules apart, or all whose reliability was measured
-     * were below {@link #RELIABLE}. The choice is then no better than a random one.
+     * None: the training was not healthy, no criterion of any partition told modules apart, or all
+     * whose reliability was measured were below {@link #RELIABLE}. The choice is then no better
+     * than a random one. Halves of a training that diverged agree well, which says nothing.
      */
     NONE
   }
@@ -49,6 +56,11 @@ public record PruningRound(
     removals = List.copyOf(removals);
     spared = List.copyOf(spared);
     survivors = List.copyOf(survivors);
+  }
+
+  /** {@return why the training's scores say nothing, in words; empty if it was healthy} */
+  public Optional<String> sickness() {
+    return training.filter(health -> !health.healthy()).map(health -> health.state().words());
   }
 
   /** {@return which round it is, from 1} */

@@ -8,8 +8,9 @@ package org.prunepeft.search;
  * @param fresh whether the modules start from new initial weights, drawn from the seed, this stage
  *     and each module's name, and so not depending on which others are left; if not, they go on
  *     from the weights that the stage before it left
+ * @param rate of the learning rates: 1, or 0.5 in a second attempt
  */
-public record Stage(Kind kind, int index, boolean fresh) {
+public record Stage(Kind kind, int index, boolean fresh, double rate) {
   /** What a training of the supernet is for. */
   public enum Kind {
     /** Finding which criteria suit which partition. */
@@ -25,6 +26,22 @@ public record Stage(Kind kind, int index, boolean fresh) {
     if (index < 1) {
       throw new IllegalArgumentException("a stage's index must be at least 1, got " + index);
     }
+  }
+
+  /**
+   * A first attempt.
+   *
+   * @param kind what it is for
+   * @param index from 1
+   * @param fresh whether the modules start from new initial weights
+   */
+  public Stage(Kind kind, int index, boolean fresh) {
+    this(kind, index, fresh, 1);
+  }
+
+  /** A second attempt: from new weights, at half the learning rates. */
+  Stage gentler() {
+    return new Stage(kind, index, true, rate / 2);
   }
 
   String describe() {

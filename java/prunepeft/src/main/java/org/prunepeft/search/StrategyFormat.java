@@ -1,8 +1,10 @@
 package org.prunepeft.search;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -25,7 +27,8 @@ import org.prunepeft.text.Spelling;
  *   layers, removedPerTurn, trainings: integers
  *   tallies: {name: {TYPE/BLOCK: integer, ...}, ...}
  *   turns: [{turn, criterion, removed: [module, ...],
- *            readings: [{type, spread, reliability?, leftOut?}, ...]}, ...]
+ *            readings: [{type, spread, reliability?, leftOut?}, ...],
+ *            training?: {headAlone, trained?, state}}, ...]
  * </pre>
  */
 final class StrategyFormat {
@@ -96,6 +99,15 @@ final class StrategyFormat {
     map.put("criterion", turn.criterion());
     map.put("removed", turn.removed());
     map.put("readings", turn.readings().stream().map(StrategyFormat::write).toList());
+    turn.training().ifPresent(health -> map.put("training", write(health)));
+    return map;
+  }
+
+  private static Map<String, Object> write(TrainingHealth health) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("headAlone", health.headAlone());
+    health.trained().ifPresent(loss -> map.put("trained", loss));
+    map.put("state", word(health.state()));
     return map;
   }
 
@@ -133,7 +145,7 @@ final class StrategyFormat {
   }
 
   private static WarmUpTurn readTurn(Node node, List<String> criteria) {
-    node.allow("turn", "criterion", "removed", "readings");
+    node.allow("turn", "criterion", "removed", "readings", "training");
     String criterion = criterion(node.get("criterion"), criteria);
     return new WarmUpTurn(
         node.get("turn").atLeast(1),
@@ -141,7 +153,27 @@ final class StrategyFormat {
         node.get("readings").items().stream()
             .map(reading -> readReading(reading, criterion))
             .toList(),
-        node.get("removed").items().stream().map(Node::text).toList());
+        node.get("removed").items().stream().map(Node::text).toList(),
+        node.optional("training").map(StrategyFormat::readHealth));
+  }
+
+  private static TrainingHealth readHealth(Node node) {
+    node.allow("headAlone", "trained", "state");
+    Node state = node.get("state");
+    return new TrainingHealth(
+        node.get("headAlone").number(),
+        node.optional("trained")
+            .map(Node::number)
+            .map(OptionalDouble::of)
+            .orElse(OptionalDouble.empty()),
+        Arrays.stream(TrainingHealth.State.values())
+            .filter(value -> word(value).equals(state.text()))
+            .findFirst()
+            .orElseThrow(() -> state.wrong("must be healthy, no-gain or diverged")));
+  }
+
+  private static String word(TrainingHealth.State state) {
+    return state.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   private static Reading readReading(Node node, String criterion) {

@@ -45,7 +45,8 @@ public final class WarmUp {
    * <p>Trainings are shared: the trainer is asked once for each turn and set of modules left. A
    * criterion that tells no modules of a type apart in a turn removes none of that type then. If
    * that goes for all types it removes none at all, so its tally never counts a choice by chance,
-   * and its further turns, which would cost a training each, are left out.
+   * and its further turns, which would cost a training each, are left out. So it is where the
+   * training was not healthy, after a second attempt at half the rates if it diverged.
    *
    * @param space all modules that there are
    * @param criteria registered ones, usually {@link Criteria#six}
@@ -124,18 +125,23 @@ public final class WarmUp {
           if (listener.cancelled()) {
             throw new CancellationException("cancelled in warm-up turn " + turn);
           }
+          TrainedStage trained = TrainedStage.of(trainer, stage, modules);
+          Observation observation = trained.observation();
           Scoreboard scoreboard =
-              new Scoreboard(
-                  modules, sharers, trainer.train(stage, modules), stage, rule, partitions::get);
+              new Scoreboard(modules, sharers, observation, trained.stage(), rule, partitions::get);
           for (Criterion criterion : sharers) {
-            chains.put(criterion, chain(turn, criterion, modules, scoreboard));
+            chains.put(criterion, chain(turn, criterion, modules, scoreboard, observation));
           }
         });
     return chains;
   }
 
   private WarmUpTurn chain(
-      int turn, Criterion criterion, List<Candidate> modules, Scoreboard scoreboard) {
+      int turn,
+      Criterion criterion,
+      List<Candidate> modules,
+      Scoreboard scoreboard,
+      Observation observation) {
     String name = criterion.name();
     Function<Candidate, Score> score = module -> scoreboard.score(name, module);
     List<Reading> readings =
@@ -145,7 +151,9 @@ public final class WarmUp {
             .sorted()
             .map(type -> scoreboard.reading(name, type))
             .toList();
-    int most = Math.min(settings.removedPerTurn(space), modules.size() - 1);
+    // What was seen of a training that learnt nothing is no vote.
+    int most =
+        observation.healthy() ? Math.min(settings.removedPerTurn(space), modules.size() - 1) : 0;
     List<String> removed =
         modules.stream()
             .filter(module -> scoreboard.reading(name, module.type()).informative())
@@ -158,7 +166,7 @@ public final class WarmUp {
             .limit(most)
             .map(Candidate::name)
             .toList();
-    return new WarmUpTurn(turn, name, readings, removed);
+    return new WarmUpTurn(turn, name, readings, removed, observation.health());
   }
 
   private Map<String, Map<Partition, Integer>> tallies(List<WarmUpTurn> history) {

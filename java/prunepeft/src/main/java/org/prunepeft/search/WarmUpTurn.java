@@ -1,6 +1,7 @@
 package org.prunepeft.search;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What one criterion saw and did in one turn of the warm-up.
@@ -8,9 +9,16 @@ import java.util.List;
  * @param turn from 1
  * @param criterion its name
  * @param readings how much it could tell about each type of module
- * @param removed the names of the modules it removed, in order; none if it told none apart
+ * @param removed the names of the modules it removed, in order; none if it told none apart or the
+ *     training was not healthy
+ * @param training how it went; empty if that was not measured
  */
-public record WarmUpTurn(int turn, String criterion, List<Reading> readings, List<String> removed) {
+public record WarmUpTurn(
+    int turn,
+    String criterion,
+    List<Reading> readings,
+    List<String> removed,
+    Optional<TrainingHealth> training) {
   /** Copies the lists. */
   public WarmUpTurn {
     readings = List.copyOf(readings);

@@ -29,6 +29,7 @@ import org.prunepeft.train.CriterionSettings;
  * @param weights how the criteria of a partition are weighed
  * @param reinitialise whether each round starts from new weights
  * @param criteria what the criteria's definitions leave open
+ * @param measured how modules are measured, in place of warm-up and rounds; null: they are pruned
  */
 @RecordBuilder
 public record SearchSettings(
@@ -45,7 +46,8 @@ public record SearchSettings(
     PruningSettings.Selection selection,
     PruningSettings.Weights weights,
     boolean reinitialise,
-    CriterionSettings criteria)
+    CriterionSettings criteria,
+    MeasuringSettings measured)
     implements SearchSettingsBuilder.With {
   private static final PruningSettings PRUNING = PruningSettings.of(1);
 

@@ -12,14 +12,15 @@ import io.soabase.recordbuilder.core.RecordBuilder;
  * @param optimizer the rule by which weights are updated
  * @param loraLearningRate of LoRA modules, above 0
  * @param adapterLearningRate of serial adapters, and of any other kind of module; above 0
- * @param headLearningRate of the task head, above 0
+ * @param headLearningRate of the task head, which is fitted before, in the training; above 0
  * @param encoderLearningRate of the encoder's own weights, in full fine-tuning; above 0
  * @param weightDecay decoupled from the gradient: each step takes off this share of every trained
  *     weight, times the learning rate; 0 or more
  * @param maxGradNorm a step's gradient over all trained weights is scaled down to this Euclidean
  *     norm where it is larger; 0: never
  * @param labelSmoothing share of each label that is spread evenly over all classes, in [0, 1)
- * @param warmupRatio share of the steps over which the rate rises, in [0, 1)
+ * @param warmupRatio share of the steps over which the rate rises, in [0, 1); of a short training
+ *     20 steps, or a third of them, unless it is 0
  * @param warmupSteps steps over which the rate rises, instead of a share; 0: the share holds
  * @param schedule how the rate goes afterwards
  * @param earlyStoppingPatience epochs without a better validation result after which a training
@@ -57,7 +58,7 @@ public record TrainingSettings(
           .optimizer(OptimizerType.ADAMW)
           .loraLearningRate(1e-3)
           .adapterLearningRate(1e-3)
-          .headLearningRate(1e-2)
+          .headLearningRate(1e-3)
           .encoderLearningRate(2e-5)
           .weightDecay(0.01)
           .warmupRatio(0.06)
@@ -142,14 +143,28 @@ public record TrainingSettings(
   }
 
   /**
+   * Steps that a warm-up by share has at least, as far as a third of the training goes: Adam's
+   * first steps move each weight by the whole rate whatever its gradient is, all modules at once,
+   * and a few per cent of a short training are no step at all.
+   */
+  private static final int LEAST_WARMUP_STEPS = 20;
+
+  /**
    * {@return the learning rate's share of its peak}
    *
    * @param step 0-based
    * @param steps of the whole training
    */
   public double rateFactor(int step, int steps) {
-    int warmup = warmupSteps > 0 ? warmupSteps : (int) Math.ceil(steps * warmupRatio);
-    return schedule.factor(step, steps, warmup);
+    return schedule.factor(step, steps, warmup(steps));
+  }
+
+  private int warmup(int steps) {
+    if (warmupSteps > 0 || warmupRatio == 0) {
+      return warmupSteps;
+    }
+    int share = (int) Math.ceil(steps * warmupRatio);
+    return Math.max(share, Math.min(LEAST_WARMUP_STEPS, (steps + 2) / 3));
   }
 
   /** {@return a builder that begins with the defaults} */

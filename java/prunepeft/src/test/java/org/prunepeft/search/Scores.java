@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -23,6 +24,7 @@ final class Scores implements SupernetTrainer {
 
   private final Map<String, Double> values = new HashMap<>();
   private boolean halves;
+  private Function<Stage, TrainingHealth> health;
 
   /** Layers with a LoRA module of 10 parameters and an adapter of 20 each. */
   static SearchSpace space(int layers) {
@@ -65,6 +67,12 @@ final class Scores implements SupernetTrainer {
     return set(Part.SECOND_HALF, criterion, type, second);
   }
 
+  /** How its trainings go. */
+  Scores setHealth(Function<Stage, TrainingHealth> health) {
+    this.health = health;
+    return this;
+  }
+
   private Scores set(Part part, String criterion, String type, double... byLayer) {
     for (int layer = 0; layer < byLayer.length; layer++) {
       values.put(key(part, criterion, type + "." + layer), byLayer[layer]);
@@ -77,10 +85,12 @@ final class Scores implements SupernetTrainer {
     stages.add(stage);
     trained.add(modules);
     Map<String, ModuleStatistics> none = Map.of();
-    return new Observation(
-        statistics(Part.WHOLE, modules),
-        halves ? statistics(Part.FIRST_HALF, modules) : none,
-        halves ? statistics(Part.SECOND_HALF, modules) : none);
+    Observation observation =
+        new Observation(
+            statistics(Part.WHOLE, modules),
+            halves ? statistics(Part.FIRST_HALF, modules) : none,
+            halves ? statistics(Part.SECOND_HALF, modules) : none);
+    return health == null ? observation : observation.with(health.apply(stage));
   }
 
   private Map<String, ModuleStatistics> statistics(Part part, List<Candidate> modules) {

@@ -47,11 +47,23 @@ class ScheduleTest {
   void warmUpStepsStandBeforeTheWarmUpRatio() {
     TrainingSettings ratio = TrainingSettings.builder().warmupRatio(0.25).build();
     TrainingSettings steps = ratio.with().warmupSteps(2).build();
-    // A quarter of 10 steps, rounded up, is 3.
-    assertEquals(1.0 / 3, ratio.rateFactor(0, 10), EXACT);
-    assertEquals(1, ratio.rateFactor(2, 10), EXACT);
-    assertEquals(1.0 / 2, steps.rateFactor(0, 10), EXACT);
-    assertEquals(1, steps.rateFactor(1, 10), EXACT);
+    // A quarter of 99 steps, rounded up, is 25.
+    assertEquals(1.0 / 25, ratio.rateFactor(0, 99), EXACT);
+    assertEquals(1, ratio.rateFactor(24, 99), EXACT);
+    assertEquals(1.0 / 2, steps.rateFactor(0, 99), EXACT);
+    assertEquals(1, steps.rateFactor(1, 99), EXACT);
+  }
+
+  @Test
+  void warmUpOfAShortTrainingIsTwentyStepsOrAThirdOfIt() {
+    TrainingSettings usual = TrainingSettings.DEFAULT;
+    // A third of 10 steps, rounded up, is 4.
+    assertEquals(1.0 / 4, usual.rateFactor(0, 10), EXACT);
+    assertEquals(1, usual.rateFactor(3, 10), EXACT);
+    assertEquals(1.0 / 20, usual.rateFactor(0, 200), EXACT);
+    assertEquals(1.0 / 60, usual.rateFactor(0, 1000), EXACT);
+    assertEquals(1, usual.rateFactor(0, 1), EXACT);
+    assertEquals(1, usual.with().warmupRatio(0).build().rateFactor(0, 10), EXACT);
   }
 
   @Test

@@ -1,11 +1,14 @@
 package org.prunepeft.peft.supernet;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -35,6 +38,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
   private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
   private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
   private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
+
+  /** Those that compute, by layer: all, or the subset of {@link #activate}. */
+  private Map<Integer, Map<String, PeftModule>> active = layers;
 
   /** One of each kind. */
   private final Map<String, ModuleType> types = new LinkedHashMap<>();
@@ -130,6 +136,16 @@ public final class PeftModules implements Insertions, AutoCloseable {
    * @param stage names the draw: other stages of the same run get other weights
    */
   public void initialise(long seed, String stage) {
+    initialise(seed, stage, false);
+  }
+
+  /**
+   * Draws fresh weights.
+   *
+   * @param withoutEffect whether each module begins without effect on the encoder, where its type
+   *     says how
+   */
+  public void initialise(long seed, String stage, boolean withoutEffect) {
     Map<String, float[]> drawn = new ConcurrentHashMap<>();
     parameters.values().parallelStream()
         .flatMap(List::stream)
@@ -138,10 +154,48 @@ public final class PeftModules implements Insertions, AutoCloseable {
                 drawn.put(
                     parameter.name(),
                     InitialWeights.draw(
-                        parameter.count(), seed, stage, parameter.name(), parameter.deviation())));
+                        parameter.count(),
+                        seed,
+                        stage,
+                        parameter.name(),
+                        withoutEffect && parameter.output() ? 0 : parameter.deviation())));
     for (FlatParameters group : groups.values()) {
       group.names().forEach(name -> InitialWeights.fill(group.get(name), drawn.get(name)));
     }
+  }
+
+  /**
+   * Switches modules on and off: the next forward passes compute as if the others were not there,
+   * and leave their gradients alone. Weights stay.
+   *
+   * @param subset modules of these, in any order; null: all of them
+   * @throws IllegalArgumentException if one is not among these
+   */
+  public void activate(Collection<Candidate> subset) {
+    if (subset == null) {
+      active = layers;
+      return;
+    }
+    Set<String> names = subset.stream().map(Candidate::name).collect(Collectors.toSet());
+    Map<Integer, Map<String, PeftModule>> chosen = new LinkedHashMap<>();
+    layers.forEach(
+        (layer, modules) ->
+            modules.forEach(
+                (name, module) -> {
+                  if (names.remove(name)) {
+                    chosen.computeIfAbsent(layer, key -> new LinkedHashMap<>()).put(name, module);
+                  }
+                }));
+    if (!names.isEmpty()) {
+      throw new IllegalArgumentException(
+          "only modules of the supernet can be switched on, got " + names);
+    }
+    active = chosen;
+  }
+
+  /** Whether {@link #activate} chose a subset. */
+  public boolean partlyActive() {
+    return active != layers;
   }
 
   /** Says what the next forward passes are for. */
@@ -162,7 +216,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
     List<String> owners = new ArrayList<>();
     for (FrozenLinear.Part part : linear.parts()) {
       for (Map.Entry<String, PeftModule> entry :
-          layers.getOrDefault(part.layer(), Map.of()).entrySet()) {
+          active.getOrDefault(part.layer(), Map.of()).entrySet()) {
         LoraModule<Tensor> module = entry.getValue().lora(own, part);
         if (module != null) {
           modules.add(module);
@@ -206,7 +260,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   /** That of the first module that has one; null: none has. */
   private Tensor gain(FrozenLinear linear, FrozenLinear.Part part) {
-    for (PeftModule module : layers.getOrDefault(part.layer(), Map.of()).values()) {
+    for (PeftModule module : active.getOrDefault(part.layer(), Map.of()).values()) {
       Tensor gain = module.gain(linear, part);
       if (gain != null) {
         return gain;
@@ -218,7 +272,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
   @Override
   public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     Tensor out = h;
-    for (PeftModule module : layers.getOrDefault(layer, Map.of()).values()) {
+    for (PeftModule module : active.getOrDefault(layer, Map.of()).values()) {
       out = module.afterBlock(pass, block, out, input, norm);
     }
     return out;

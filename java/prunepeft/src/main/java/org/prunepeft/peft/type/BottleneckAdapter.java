@@ -75,7 +75,8 @@ final class BottleneckAdapter implements ModuleType {
         new Parameter(
             path + ".adapter_up.weight",
             new long[] {hidden, bottleneck},
-            input == Input.NORMED_SUM ? deviation : 0),
+            input == Input.NORMED_SUM ? deviation : 0,
+            true),
         new Parameter(path + ".adapter_up.bias", new long[] {hidden}, 0));
   }
 

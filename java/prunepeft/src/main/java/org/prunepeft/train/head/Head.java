@@ -156,6 +156,11 @@ public final class Head implements AutoCloseable {
     deviation = variance > 0 ? Math.sqrt(variance) : 1;
   }
 
+  /** A target as the standardised head has it. */
+  double standard(double target) {
+    return (target - mean) / deviation;
+  }
+
   /** Writes mean and deviation into weight and bias; what the head predicts stays the same. */
   public void fold() {
     if (!standardised()) {

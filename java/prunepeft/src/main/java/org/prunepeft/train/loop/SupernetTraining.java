@@ -1,6 +1,9 @@
 package org.prunepeft.train.loop;
 
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -10,6 +13,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Observation;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.SupernetTrainer;
+import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.head.Head;
@@ -34,6 +38,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   private final Head head;
   private final Plan plan;
   private final StageListener listener;
+  private final Map<EncodedDataset, Probe> probes = new IdentityHashMap<>();
   private PeftModules trained;
 
   /** Follows the trainings of a search. */
@@ -67,10 +72,33 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     this.listener = listener;
   }
 
+  /** Training examples on which a training's loss is measured before and after it. */
+  private static final int PROBE = 256;
+
+  /** By data: what is measured on, and the head's loss there. */
+  private record Probe(EncodedDataset examples, double headAlone) {}
+
+  private Probe probe(Fidelity fidelity) {
+    return probes.computeIfAbsent(
+        fidelity.data,
+        data -> {
+          int size = Math.min(PROBE, data.size());
+          EncodedDataset examples =
+              data.subset(
+                  IntStream.range(0, size)
+                      .mapToObj(i -> (int) ((long) i * data.size() / size))
+                      .toList());
+          try (PeftModules none =
+              new PeftModules(config, trainer.encoder().config(), List.of(), head.device())) {
+            return new Probe(examples, trainer.evaluate(none, head, examples).loss());
+          }
+        });
+  }
+
   @Override
   public Observation train(Stage stage, List<Candidate> candidates) {
     Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? plan.warmUp : plan.round;
-    String name = stage.kind().name() + "/" + stage.index();
+    String name = name(stage);
     PeftModules modules =
         new PeftModules(config, trainer.encoder().config(), candidates, head.device());
     if (stage.fresh() || trained == null) {
@@ -82,13 +110,47 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     try (Head own = head.copy()) {
       TrainingRun run =
           new TrainingRun(
-              modules, own, fidelity.data, fidelity.epochs, Seeds.derive(plan.seed, name), null);
+              modules,
+              own,
+              fidelity.data,
+              fidelity.epochs,
+              Seeds.derive(plan.seed, name),
+              null,
+              null,
+              stage.rate(),
+              null,
+              null);
+      Probe probe = probe(fidelity);
       int steps = trainer.steps(run);
       try (RoundStatistics statistics = new RoundStatistics(modules, plan.criteria, steps)) {
         trainer.train(run, listener.started(stage, candidates.size(), steps), statistics);
-        return statistics.observe();
+        Observation observation = statistics.observe();
+        double loss = trainer.evaluate(modules, own, probe.examples).loss();
+        double began = loss > probe.headAlone ? began(stage, candidates, probe) : probe.headAlone;
+        TrainingHealth health = TrainingHealth.of(probe.headAlone, began, loss);
+        return observation.isFinite()
+            ? observation.with(health)
+            : Observation.blank(candidates, health);
+      } catch (DivergedException e) {
+        return Observation.blank(candidates, TrainingHealth.of(probe.headAlone, Double.NaN));
       }
     }
+  }
+
+  /** The loss that a training from new weights begins with; asked for only where one looks sick. */
+  private double began(Stage stage, List<Candidate> candidates, Probe probe) {
+    if (!stage.fresh()) {
+      return probe.headAlone;
+    }
+    try (PeftModules fresh =
+        new PeftModules(config, trainer.encoder().config(), candidates, head.device())) {
+      fresh.initialise(plan.seed, name(stage));
+      return trainer.evaluate(fresh, head, probe.examples).loss();
+    }
+  }
+
+  private static String name(Stage stage) {
+    return stage.kind().name() + "/" + stage.index();
   }
 
   private void keep(PeftModules modules) {

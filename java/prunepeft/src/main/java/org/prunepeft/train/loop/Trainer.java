@@ -3,6 +3,7 @@ package org.prunepeft.train.loop;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.function.IntConsumer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -23,6 +24,7 @@ import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.StepLosses;
+import org.prunepeft.train.pass.SubsetPredictions;
 import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
 
@@ -78,7 +80,8 @@ public final class Trainer implements AutoCloseable {
    * How a training went.
    *
    * @param validation the best result; null without validation
-   * @param bestEpoch the one whose weights are kept, 1-based; the last one without validation
+   * @param bestEpoch the one whose weights are kept, 1-based; 0: none was better than the head
+   *     alone; the last one without validation
    * @param epochs how many were trained: fewer than the run's if it ended early
    */
   public record Result(Evaluation validation, int bestEpoch, int epochs) {}
@@ -215,9 +218,21 @@ public final class Trainer implements AutoCloseable {
     return Evaluation.of(predict(modules, head, data), data.targets());
   }
 
+  /**
+   * What the supernet predicts with all but a subset of its modules switched off; see {@link
+   * SubsetPredictions#of}.
+   */
+  public List<Predictions> predict(
+      PeftModules modules,
+      Head head,
+      EncodedDataset data,
+      List<List<Candidate>> subsets,
+      IntConsumer progress) {
+    return new SubsetPredictions(encoder, modules, head, tape).of(subsets, data, progress);
+  }
+
   /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
-  public float[] pooled(
-      PeftModules modules, EncodedDataset data, java.util.function.IntConsumer progress) {
+  public float[] pooled(PeftModules modules, EncodedDataset data, IntConsumer progress) {
     int hidden = encoder.config().hidden();
     float[] pooled = new float[data.size() * hidden];
     modules.begin(ForwardPass.evaluation(tape));

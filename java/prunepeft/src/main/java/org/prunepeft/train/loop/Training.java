@@ -89,6 +89,9 @@ final class Training implements AutoCloseable {
         hooks.add(own(hook));
       }
       snapshot = own(run.validation() == null ? null : new Snapshot(groups));
+      if (run.validation() != null && settled()) {
+        best = run.headAlone();
+      }
       member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
     } catch (RuntimeException | Error e) {
       close();
@@ -138,8 +141,9 @@ final class Training implements AutoCloseable {
         read();
         throw new CancellationException("cancelled at step " + step + " of " + steps);
       }
-      factor = settings.rateFactor(step, steps);
+      factor = run.rate() * settings.rateFactor(step, steps);
       batch = left.next();
+      run.modules().activate(run.subsets() == null ? null : run.subsets().apply(step));
       return true;
     } catch (RuntimeException e) {
       outcome = new Trainer.Outcome(null, e);
@@ -181,7 +185,7 @@ final class Training implements AutoCloseable {
     for (int i = 0; i < values.length; i++) {
       Unread done = unread.get(i);
       if (!Double.isFinite(values[i])) {
-        throw new IllegalStateException(
+        throw new DivergedException(
             "the loss is " + values[i] + " at step " + done.step + "; lower the learning rates");
       }
       lossSum += values[i] * done.rows;
@@ -193,14 +197,14 @@ final class Training implements AutoCloseable {
 
   private void endEpoch() {
     read();
+    run.modules().activate(null);
     Evaluation validation = null;
     if (run.validation() != null) {
       validation =
           Evaluation.of(
               trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix),
               run.validation().targets());
-      boolean settled = hooks.stream().allMatch(hook -> hook.settled(step));
-      if (settled && (best == null || validation.primary() > best.primary())) {
+      if (settled() && (best == null || validation.primary() > best.primary())) {
         best = validation;
         bestEpoch = epoch;
         snapshot.take();
@@ -209,10 +213,15 @@ final class Training implements AutoCloseable {
     listener.epoch(epoch, run.epochs(), lossSum / run.data().size(), validation);
   }
 
+  /** Whether the weights as they are may be kept. */
+  private boolean settled() {
+    return hooks.stream().allMatch(hook -> hook.settled(step));
+  }
+
   private boolean outOfPatience() {
     return run.validation() != null
         && settings.earlyStoppingPatience() > 0
-        && epoch - bestEpoch >= settings.earlyStoppingPatience();
+        && epoch - Math.max(1, bestEpoch) >= settings.earlyStoppingPatience();
   }
 
   private void end() {

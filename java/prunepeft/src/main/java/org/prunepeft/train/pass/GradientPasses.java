@@ -39,8 +39,8 @@ import org.prunepeft.train.statistics.RoundStatistics;
  * encoder take less time than their launches; so it is recorded, once for each shape of a batch.
  * Batches are padded to few lengths, and a recording's batch lies in tensors of its own, into which
  * each batch of the shape is copied. Dropout's masks follow from the step's number, which lies
- * there too. Passes that measure the modules' outputs and those of full fine-tuning go call by
- * call.
+ * there too. Passes that measure the modules' outputs, those with some modules switched off and
+ * those of full fine-tuning go call by call.
  */
 public final class GradientPasses implements AutoCloseable {
   /**
@@ -223,7 +223,11 @@ public final class GradientPasses implements AutoCloseable {
       parts.forEach(part -> targets.add(part.member.run.head().targets(part.batch.targets())));
       boolean calls =
           parts.stream()
-              .anyMatch(part -> part.magnitudes != null || part.member.run.encoder() != null);
+              .anyMatch(
+                  part ->
+                      part.magnitudes != null
+                          || part.member.run.encoder() != null
+                          || part.member.run.modules().partlyActive());
       Recorded recorded = calls ? null : recorded(parts, x, input, targets);
       List<Tensor> losses =
           recorded == null

@@ -281,8 +281,7 @@ class RankAllocatorTest {
       modules.initialise(random.nextLong(), "final");
       Trainer.Result result =
           trainer.train(
-              new TrainingRun(
-                  modules, head, SmallTask.draw(29, 1), 4, 5, SmallTask.draw(23, 2), null),
+              new TrainingRun(modules, head, SmallTask.draw(29, 1), 4, 5, SmallTask.draw(23, 2)),
               StepListener.NONE);
       // 20 steps; the last choice is made after step 16, which is in the last epoch.
       assertEquals(4, result.bestEpoch());

@@ -15,7 +15,6 @@ import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
-import org.prunepeft.train.TrainingSettings;
 
 class HeadTest {
   private static final int HIDDEN = 7;
@@ -116,10 +115,16 @@ class HeadTest {
         targets[i] += 40_000 * weights[j] * pooled[i * HIDDEN + j];
       }
     }
+    HeadFit.Examples examples = new HeadFit.Examples(pooled, targets);
     try (Head head =
         HeadFit.fit(
-            pooled, targets, Schema.regression(), ComputeDevice.CPU, TrainingSettings.DEFAULT, 1)) {
-      Evaluation evaluation = HeadFit.evaluate(head, pooled, targets);
+            examples,
+            new HeadFit.Examples(new float[0], new double[0]),
+            Schema.regression(),
+            ComputeDevice.CPU,
+            0,
+            1)) {
+      Evaluation evaluation = HeadFit.evaluate(head, examples);
       assertTrue(evaluation.primary() > 0.999, evaluation.text());
       double mean = java.util.Arrays.stream(targets).average().orElseThrow();
       double variance =

@@ -27,6 +27,7 @@ import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.OptimizerType;
+import org.prunepeft.train.Predictions;
 import org.prunepeft.train.Schedule;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.TrainingSettingsBuilder;
@@ -195,6 +196,30 @@ class TrainerTest extends TrainingTest {
     Trainer.Result unvalidated =
         trainer(still.earlyStoppingPatience(2)).train(run(data, 7, 0), StepListener.NONE);
     assertEquals(new Trainer.Result(null, 7, 7), unvalidated);
+  }
+
+  @Test
+  void headAloneIsKeptWhereNoEpochIsBetter() {
+    TrainingSettingsBuilder wild =
+        TrainingSettings.builder()
+            .loraLearningRate(0.5)
+            .adapterLearningRate(0.5)
+            .headLearningRate(0.5);
+    TrainingRun run = run(data, 2, 0);
+    double[] targets = validation.targets();
+    int outputs = SmallTask.SCHEMA.outputs();
+    float[] right = new float[targets.length * outputs];
+    for (int i = 0; i < targets.length; i++) {
+      right[i * outputs + (int) targets[i]] = 9;
+    }
+    Evaluation unbeaten = Evaluation.of(new Predictions(SmallTask.SCHEMA, right), targets);
+    float[] before = Torch.toFloats(run.head().parameters().values());
+    TrainingRun compared =
+        new TrainingRun(
+            run.modules(), run.head(), data, 2, SEED, validation, unbeaten, 1, null, null);
+    Trainer.Result result = trainer(wild).train(compared, StepListener.NONE);
+    assertEquals(new Trainer.Result(unbeaten, 0, 2), result);
+    assertArrayEquals(before, Torch.toFloats(run.head().parameters().values()));
   }
 
   @ParameterizedTest

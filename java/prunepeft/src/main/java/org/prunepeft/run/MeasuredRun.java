@@ -1,0 +1,114 @@
+package org.prunepeft.run;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.search.measured.Cost;
+import org.prunepeft.search.measured.Effort;
+import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.search.measured.MeasuredSearch;
+import org.prunepeft.search.measured.MeasuredSettings;
+import org.prunepeft.search.measured.MeasuredSettingsBuilder;
+import org.prunepeft.search.measured.MeasuringListener;
+import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.loop.SupernetMeasuring;
+
+/** The measured way of a search: a supernet is trained so that its subsets can be measured. */
+public final class MeasuredRun {
+  /** Subsets of a step lie around the budget. */
+  private static final double SMALLEST = 0.5;
+
+  private static final double LARGEST = 1.5;
+
+  private static final int LEAST_MEASURED = 20;
+
+  private MeasuredRun() {}
+
+  /**
+   * Trains and measures.
+   *
+   * @param budget trainable parameters to be left at most
+   * @return what is kept, and why
+   */
+  public static MeasuredResult of(
+      Session session, MeasuringSettings settings, long budget, RunRecord record) {
+    MeasuringSettings.Plan sizes =
+        settings.plan(
+            session.train.size(),
+            session.setup.epochs(),
+            session.setup.training().examplesPerStep());
+    if (sizes.measuredExamples() < LEAST_MEASURED) {
+      throw new IllegalArgumentException(
+          "a measured search needs at least %d training examples to measure on beside those that the supernet trains on, got %d; use more training examples, or fewer for the supernet"
+              .formatted(LEAST_MEASURED, sizes.measuredExamples()));
+    }
+    Session.Parts parts = session.parts("measured", sizes.supernetExamples());
+    double share = (double) budget / session.space.totalParameters();
+    SupernetMeasuring.Plan plan =
+        new SupernetMeasuring.Plan(
+            parts.sample(),
+            sizes.supernetEpochs(),
+            parts.rest().subset(firstOf(sizes.measuredExamples())),
+            SMALLEST * share,
+            Math.min(1, LARGEST * share),
+            Seeds.derive(session.setup.seed(), "measured"));
+    MeasuredSettings measured =
+        MeasuredSettingsBuilder.builder(MeasuredSettings.of(session.space, budget))
+            .effort(Effort.ofTotal(sizes.subsets()))
+            .costs(costs(session, settings))
+            .tolerance(
+                settings.tolerance().isPresent()
+                    ? OptionalDouble.of(settings.tolerance().getAsDouble() / 100)
+                    : OptionalDouble.empty())
+            .seed(session.setup.seed())
+            .build();
+    try (SupernetMeasuring supernet =
+        new SupernetMeasuring(
+            session.trainer,
+            session.modules(session.space.candidates()),
+            session.head,
+            plan,
+            done -> {
+              session.requireNotCancelled();
+              session.progress.progress(done, "");
+            })) {
+      supernet.train(
+          steps ->
+              session.follow(
+                  "supernet, " + session.space.candidates().size() + " modules",
+                  steps,
+                  record.metrics()));
+      session.progress.started(
+          "measure subsets", "passes", (long) measured.effort().total() * sizes.measuredExamples());
+      return MeasuredSearch.run(session.space, measured, supernet, listener(session));
+    }
+  }
+
+  private static List<Cost> costs(Session session, MeasuringSettings settings) {
+    TrainingSettings training = session.setup.training();
+    return ConfigurationCosts.of(
+        settings.objectives(),
+        session.encoder.config(),
+        session.space,
+        training.activationCacheMegabytes() > 0 && session.setup.epochs() > 1);
+  }
+
+  private static List<Integer> firstOf(int n) {
+    List<Integer> indices = new ArrayList<>();
+    for (int i = 0; i < n; i++) {
+      indices.add(i);
+    }
+    return indices;
+  }
+
+  private static MeasuringListener listener(Session session) {
+    return new MeasuringListener() {
+      @Override
+      public boolean cancelled() {
+        return session.progress.cancelled();
+      }
+    };
+  }
+}

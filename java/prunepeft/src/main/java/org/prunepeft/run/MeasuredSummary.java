@@ -1,0 +1,159 @@
+package org.prunepeft.run;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.measured.Comparison;
+import org.prunepeft.search.measured.Configuration;
+import org.prunepeft.search.measured.Cost;
+import org.prunepeft.search.measured.Estimate;
+import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.search.measured.ModuleValue;
+
+/** What a measured search found, in Markdown. Differences are in points: hundredths. */
+final class MeasuredSummary {
+  private static final Map<Comparison.Rival, String> RIVALS =
+      Map.of(
+          Comparison.Rival.RANDOM, "random subsets of the budget",
+          Comparison.Rival.FIRST_LAYERS, "the first layers",
+          Comparison.Rival.MIDDLE_LAYERS, "the middle layers",
+          Comparison.Rival.LAST_LAYERS, "the last layers",
+          Comparison.Rival.SUPERNET, "all modules",
+          Comparison.Rival.NONE, "no module");
+
+  private final List<String> lines = new ArrayList<>();
+  private final MeasuredResult result;
+
+  private MeasuredSummary(MeasuredResult result) {
+    this.result = result;
+  }
+
+  /** {@return its lines} */
+  static List<String> of(MeasuredResult result) {
+    MeasuredSummary summary = new MeasuredSummary(result);
+    summary.choice();
+    summary.comparisons();
+    summary.values();
+    summary.front();
+    return summary.lines;
+  }
+
+  private void choice() {
+    line("## Which modules are kept, and how sure that is");
+    line("");
+    line(
+        switch (result.choice()) {
+          case BEST -> "Placement matters here: kept is the best subset of the budget.";
+          case CHEAPEST ->
+              "Which modules are kept makes no measurable difference here: kept is the cheapest"
+                  + " subset by "
+                  + result.settings().objective().name()
+                  + ".";
+          case WITHIN_TOLERANCE ->
+              "Kept is the cheapest subset by "
+                  + result.settings().objective().name()
+                  + " that is predicted to lie at most %.2f points below all modules."
+                      .formatted(100 * result.settings().tolerance().orElse(0));
+        });
+    line("");
+    line(
+        "%d subsets were measured in one supernet. Modules and subsets were chosen on %d examples, the differences below come from %d others."
+            .formatted(result.measured().size(), result.examples(), result.confirmationExamples()));
+    line("");
+  }
+
+  private void comparisons() {
+    line("| kept against | difference in points | 95 % interval |");
+    line("| --- | ---: | ---: |");
+    for (Comparison each : result.comparisons()) {
+      Estimate difference = each.difference();
+      line(
+          "| %s | %+.2f | %s%s |"
+              .formatted(
+                  RIVALS.get(each.against()),
+                  100 * difference.mean(),
+                  interval(difference),
+                  difference.holdsZero() ? ", holds zero" : ""));
+    }
+    line("");
+    line(
+        "Random subsets of the budget deviate by %.2f points beyond noise."
+            .formatted(100 * result.spread().deviation()));
+    line("");
+  }
+
+  private void values() {
+    List<String> types = result.space().types();
+    Map<Integer, Map<String, String>> rows = new TreeMap<>();
+    for (ModuleValue value : result.values()) {
+      Candidate module = value.module();
+      String text =
+          "%s%+.2f (%s)"
+              .formatted(
+                  value.kept() ? "**kept** " : "",
+                  100 * value.value().mean(),
+                  interval(value.value()));
+      rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
+          .merge(module.type(), text, (a, b) -> a + ", " + b);
+    }
+    line("## What each module is worth, in points");
+    line("");
+    line("| layer | " + String.join(" | ", types) + " |");
+    line(
+        "| ----: | " + types.stream().map(type -> "---").collect(Collectors.joining(" | ")) + " |");
+    rows.forEach(
+        (layer, cells) ->
+            line(
+                "| %5d | %s |"
+                    .formatted(
+                        layer,
+                        types.stream()
+                            .map(type -> cells.getOrDefault(type, ""))
+                            .collect(Collectors.joining(" | ")))));
+    line("");
+  }
+
+  private void front() {
+    List<String> costs = result.settings().costs().stream().map(Cost::name).toList();
+    line("## Cheaper and dearer configurations");
+    line("");
+    line("| " + String.join(" | ", costs) + " | predicted below all modules, points | modules |");
+    line(
+        "| "
+            + costs.stream().map(cost -> "---:").collect(Collectors.joining(" | "))
+            + " | ---: | --- |");
+    for (Configuration configuration : result.front()) {
+      line(
+          "| %s | %.2f (%s) | %s |"
+              .formatted(
+                  costs.stream()
+                      .map(cost -> number(configuration.costs().get(cost)))
+                      .collect(Collectors.joining(" | ")),
+                  100 * configuration.belowSupernet().mean(),
+                  interval(configuration.belowSupernet()),
+                  configuration.modules().stream()
+                      .map(Candidate::name)
+                      .map(name -> name.replace("encoder.layer.", ""))
+                      .collect(Collectors.joining(", "))));
+    }
+    line("");
+  }
+
+  private static String number(double cost) {
+    return cost == Math.rint(cost)
+        ? String.format(Locale.ROOT, "%,d", (long) cost)
+        : String.format(Locale.ROOT, "%.3f", cost);
+  }
+
+  private static String interval(Estimate estimate) {
+    return String.format(Locale.ROOT, "%.2f to %.2f", 100 * estimate.low(), 100 * estimate.high());
+  }
+
+  private void line(String text) {
+    lines.add(text);
+  }
+}

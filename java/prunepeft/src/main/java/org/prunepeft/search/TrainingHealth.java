@@ -1,0 +1,72 @@
+package org.prunepeft.search;
+
+import java.util.OptionalDouble;
+
+/**
+ * How a training of the supernet went: its mean loss beside that of the head alone, on the same
+ * training examples and without dropout. Modules with their first weights may do some harm, which a
+ * training of few steps does not make good: that is no gain, but it has not diverged.
+ *
+ * @param headAlone mean loss before the training, when only the head was fitted
+ * @param trained mean loss after it; empty if it is not finite, or was not at a step
+ * @param state what follows from the two, and from where the training began
+ */
+public record TrainingHealth(double headAlone, OptionalDouble trained, State state) {
+  /** So much of the loss must have gone, for a training to have learnt anything. */
+  public static final double LEAST_GAIN = 0.01;
+
+  /** What a training's losses say of it. */
+  public enum State {
+    /** The loss fell. */
+    HEALTHY("learnt"),
+    /** The loss is that of the head alone, or no higher than where the training began. */
+    NO_GAIN("ended no better than the head alone"),
+    /** The loss rose, or was no number. */
+    DIVERGED("diverged");
+
+    private final String words;
+
+    State(String words) {
+      this.words = words;
+    }
+
+    /** {@return what the training did, in words} */
+    public String words() {
+      return words;
+    }
+  }
+
+  /**
+   * {@return the verdict over two losses, of a training that began with that of the head alone}
+   *
+   * @param headAlone mean loss of the head alone
+   * @param trained mean loss after the training; may be no number
+   */
+  public static TrainingHealth of(double headAlone, double trained) {
+    return of(headAlone, headAlone, trained);
+  }
+
+  /**
+   * {@return the verdict over three losses}
+   *
+   * @param headAlone mean loss of the head alone
+   * @param began mean loss before the training, with the modules' first weights
+   * @param trained mean loss after it; may be no number
+   */
+  public static TrainingHealth of(double headAlone, double began, double trained) {
+    if (!Double.isFinite(trained)) {
+      return new TrainingHealth(headAlone, OptionalDouble.empty(), State.DIVERGED);
+    }
+    double least = LEAST_GAIN * headAlone;
+    State state =
+        trained < headAlone - least
+            ? State.HEALTHY
+            : trained > Math.max(headAlone, began) + least ? State.DIVERGED : State.NO_GAIN;
+    return new TrainingHealth(headAlone, OptionalDouble.of(trained), state);
+  }
+
+  /** {@return whether scores of the training's modules say anything} */
+  public boolean healthy() {
+    return state == State.HEALTHY;
+  }
+}

@@ -1,0 +1,48 @@
+package org.prunepeft.search.measured;
+
+import java.util.Collections;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import org.prunepeft.search.Candidate;
+
+/**
+ * A point of the front: no other that was found has a better metric at the same costs or less.
+ *
+ * @param modules those that are kept, sorted by layer, type and name
+ * @param metric what its metric is expected to be, from the examples that choices were made on
+ * @param belowSupernet by how much that lies below the supernet's metric; negative if above
+ * @param confirmed the same by how it was measured on the other examples; empty if it was not
+ * @param costs by name
+ */
+public record Configuration(
+    List<Candidate> modules,
+    Estimate metric,
+    Estimate belowSupernet,
+    Optional<Estimate> confirmed,
+    Map<String, Double> costs) {
+  /** Copies the collections. */
+  public Configuration {
+    modules = List.copyOf(modules);
+    costs = Collections.unmodifiableMap(new TreeMap<>(costs));
+  }
+
+  /**
+   * {@return the cheapest configuration that is expected to lie at most so much below the supernet;
+   * empty if none does}
+   *
+   * @param front configurations, with the cost in question
+   * @param cost name of the cost
+   * @param tolerance in the metric's units, at least 0
+   */
+  public static Optional<Configuration> cheapest(
+      List<Configuration> front, String cost, double tolerance) {
+    return front.stream()
+        .filter(each -> each.belowSupernet.mean() <= tolerance)
+        .min(
+            Comparator.comparingDouble((Configuration each) -> each.costs.get(cost))
+                .thenComparing(each -> each.belowSupernet.mean()));
+  }
+}

@@ -1,0 +1,384 @@
+package org.prunepeft.search.measured;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.DepthOrder.Layers;
+import org.prunepeft.search.RandomSelection;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.measured.Comparison.Rival;
+import org.prunepeft.search.measured.MeasuredResult.Choice;
+import org.prunepeft.search.measured.MeasuredSubset.Purpose;
+import org.prunepeft.search.measured.MeasuringListener.Phase;
+import org.prunepeft.search.measured.Statistics.Shift;
+
+/**
+ * Measures what the modules of a trained supernet are worth, and finds the best subset of a budget.
+ *
+ * <p>Subsets of about the budget, random ones of it and those of depth rules are measured first; a
+ * regression over them gives the modules' values. Then, batch by batch, those subsets are measured
+ * that may be the best by what is known. Last come configurations of the front. Choices are made on
+ * one part of the examples; what is said of the choice in the end is from the other part.
+ */
+public final class MeasuredSearch {
+  /** Within so many standard deviations of their difference, two subsets are as good. */
+  private static final double NEAR = 0.1;
+
+  /** Cheap subsets that are measured, lest the cheapest turn out to be worse. */
+  private static final int CHEAP = 4;
+
+  /**
+   * So many standard deviations below the best a subset is measurably worse. The best was chosen
+   * from hundreds: by chance alone it is more than two above an ordinary one.
+   */
+  private static final double CLEAR = 3;
+
+  private static final int MORE_RANDOM = 512;
+
+  private final SearchSpace space;
+  private final MeasuredSettings settings;
+  private final Pool pool;
+  private final Archive archive;
+  private final SplittableRandom random;
+  private final Map<Rival, BitSet> rivals = new EnumMap<>(Rival.class);
+  private final List<BitSet> randomSubsets = new ArrayList<>();
+
+  private MeasuredSearch(
+      SearchSpace space,
+      MeasuredSettings settings,
+      SubsetMeasurer measurer,
+      MeasuringListener listener) {
+    space.requireBudget(settings.budget());
+    this.space = space;
+    this.settings = settings;
+    pool = new Pool(space);
+    archive = new Archive(pool, settings, measurer, listener);
+    random = new SplittableRandom(settings.seed());
+  }
+
+  /**
+   * Searches.
+   *
+   * @param space all modules that there are
+   * @param settings budget, effort, costs
+   * @param measurer measures subsets
+   * @param listener hears how far it is
+   * @return the choice, with all that led to it
+   * @throws IllegalArgumentException if the budget is out of range ({@link
+   *     SearchSpace#requireBudget})
+   * @throws IllegalStateException if the measurer gives other numbers of subsets or examples than
+   *     asked for, or fewer than 20 examples
+   * @throws ArithmeticException if a measurement is not finite
+   * @throws java.util.concurrent.CancellationException if the listener cancels
+   */
+  public static MeasuredResult run(
+      SearchSpace space,
+      MeasuredSettings settings,
+      SubsetMeasurer measurer,
+      MeasuringListener listener) {
+    return new MeasuredSearch(space, settings, measurer, listener).run();
+  }
+
+  private MeasuredResult run() {
+    measureDesign();
+    int[] design = rows(Set.of(Purpose.DESIGN, Purpose.RANDOM));
+    MetricModel learnt = MetricModel.fit(pool, archive, design, settings.pairs());
+    MetricModel model = refine(learnt);
+    Front front = new Front(pool, archive, settings);
+    model = measureFront(front, model);
+
+    Refinement refinement = new Refinement(pool, archive, settings.budget());
+    BitSet best = cheapestOf(asGood(refinement.best(model), model));
+    double[][] randomValues = randomSubsets.stream().map(this::allValues).toArray(double[][]::new);
+    Spread spread = Statistics.spread(randomValues);
+    Shift draws = learnt.shift(moreRandomSubsets(), randomSubsets);
+    List<Comparison> ofBest = comparisons(best, draws);
+    boolean matters =
+        ofBest.stream()
+            .filter(each -> each.against() == Rival.RANDOM)
+            .allMatch(each -> each.difference().low() > 0);
+    List<Configuration> configurations = configurations(front, model);
+    BitSet kept = best;
+    Choice choice = Choice.BEST;
+    Optional<BitSet> tolerated = tolerated(configurations);
+    if (tolerated.isPresent()) {
+      kept = tolerated.get();
+      choice = Choice.WITHIN_TOLERANCE;
+    } else if (!matters) {
+      kept = cheapest(best, model, draws);
+      choice = Choice.CHEAPEST;
+    }
+    return new MeasuredResult(
+        space,
+        settings,
+        pool.modules(best),
+        pool.modules(kept),
+        choice,
+        matters,
+        values(learnt, kept),
+        pairs(learnt),
+        ofBest,
+        kept.equals(best) ? ofBest : comparisons(kept, draws),
+        spread,
+        learnt.explained(),
+        configurations,
+        archive.listed(),
+        archive.searchExamples(),
+        archive.confirmationExamples());
+  }
+
+  private void measureDesign() {
+    rivals.put(Rival.SUPERNET, pool.all());
+    rivals.put(Rival.NONE, new BitSet());
+    rivals.put(Rival.FIRST_LAYERS, byDepth(Layers.FIRST));
+    rivals.put(Rival.MIDDLE_LAYERS, byDepth(Layers.MIDDLE));
+    rivals.put(Rival.LAST_LAYERS, byDepth(Layers.LAST));
+    Map<BitSet, Purpose> wanted = new LinkedHashMap<>();
+    wanted.put(rivals.get(Rival.SUPERNET), Purpose.SUPERNET);
+    wanted.put(rivals.get(Rival.NONE), Purpose.NONE);
+    for (int i = 0; i < settings.effort().random(); i++) {
+      BitSet subset = pool.bits(RandomSelection.keep(space, settings.budget(), random.nextLong()));
+      randomSubsets.add(subset);
+      wanted.putIfAbsent(subset, Purpose.RANDOM);
+    }
+    for (BitSet subset :
+        DesignDraw.draw(
+            pool, settings.budget(), settings.effort().design(), wanted.keySet(), random.split())) {
+      wanted.putIfAbsent(subset, Purpose.DESIGN);
+    }
+    for (Rival rival : List.of(Rival.FIRST_LAYERS, Rival.MIDDLE_LAYERS, Rival.LAST_LAYERS)) {
+      wanted.putIfAbsent(rivals.get(rival), Purpose.DEPTH);
+    }
+    archive.measure(Phase.DESIGN, wanted);
+  }
+
+  private BitSet byDepth(Layers layers) {
+    return pool.bits(DepthOrder.keep(space, settings.budget(), layers));
+  }
+
+  private int[] rows(Set<Purpose> purposes) {
+    return IntStream.range(0, archive.size())
+        .filter(row -> purposes.contains(archive.purpose(row)))
+        .toArray();
+  }
+
+  /** All but the supernet and the empty subset, which are far from what is to be chosen. */
+  private int[] chooseable() {
+    return IntStream.range(0, archive.size())
+        .filter(row -> !archive.subset(row).isEmpty())
+        .filter(row -> archive.subset(row).cardinality() < pool.count())
+        .toArray();
+  }
+
+  private MetricModel refine(MetricModel learnt) {
+    MetricModel model = MetricModel.refit(learnt, chooseable());
+    Refinement refinement = new Refinement(pool, archive, settings.budget());
+    SplittableRandom draws = random.split();
+    int left = settings.effort().refinement();
+    while (left > 0) {
+      List<BitSet> next = refinement.next(model, Math.min(left, settings.effort().batch()), draws);
+      if (next.isEmpty()) {
+        break;
+      }
+      measure(Phase.REFINEMENT, Purpose.REFINEMENT, next);
+      left -= next.size();
+      model = MetricModel.refit(model, chooseable());
+    }
+    return model;
+  }
+
+  private void measure(Phase phase, Purpose purpose, Iterable<BitSet> subsets) {
+    Map<BitSet, Purpose> wanted = new LinkedHashMap<>();
+    subsets.forEach(subset -> wanted.put(subset, purpose));
+    archive.measure(phase, wanted);
+  }
+
+  private MetricModel measureFront(Front front, MetricModel model) {
+    int most = settings.effort().front();
+    List<BitSet> candidates = front.candidates(model.surface());
+    BitSet best = new Refinement(pool, archive, settings.budget()).best(model);
+    Set<BitSet> wanted = new LinkedHashSet<>();
+    for (BitSet cheap : cheap(front, candidates)) {
+      if (wanted.size() < Math.min(CHEAP, most)
+          && !archive.knows(cheap)
+          && !worse(cheap, best, model)) {
+        wanted.add(cheap);
+      }
+    }
+    List<BitSet> points =
+        front.undominated(candidates, model).stream()
+            .filter(subset -> !archive.knows(subset) && !wanted.contains(subset))
+            .toList();
+    wanted.addAll(Front.thinned(points, most - wanted.size()));
+    if (wanted.isEmpty()) {
+      return model;
+    }
+    measure(Phase.FRONT, Purpose.FRONT, wanted);
+    return MetricModel.refit(model, chooseable());
+  }
+
+  /** Subsets that fill the budget, the cheapest first. */
+  private List<BitSet> cheap(Front front, List<BitSet> candidates) {
+    Set<BitSet> filling = new LinkedHashSet<>();
+    for (BitSet family : front.families()) {
+      BitSet filled = new BitSet();
+      family.stream()
+          .boxed()
+          .sorted(
+              Comparator.comparingInt((Integer number) -> -pool.layer(number))
+                  .thenComparing(number -> -pool.size(number)))
+          .forEach(number -> addIfItFits(filled, number));
+      filling.add(filled);
+    }
+    filling.addAll(candidates);
+    return filling.stream()
+        .filter(subset -> pool.fills(subset, settings.budget()))
+        .sorted(byCost())
+        .toList();
+  }
+
+  private void addIfItFits(BitSet subset, int number) {
+    if (pool.size(subset) + pool.size(number) <= settings.budget()) {
+      subset.set(number);
+    }
+  }
+
+  /** By the objective; then by the lowest layer, the higher the faster in training. */
+  private Comparator<BitSet> byCost() {
+    Cost objective = settings.objective();
+    return Comparator.comparingDouble((BitSet subset) -> objective.of(pool.modules(subset)))
+        .thenComparing(subset -> -pool.lowestLayer(subset))
+        .thenComparing(BitSet::cardinality);
+  }
+
+  private static boolean worse(BitSet subset, BitSet best, MetricModel model) {
+    double loss = model.predict(best) - model.predict(subset);
+    return loss > CLEAR * Math.sqrt(model.varianceOfDifference(subset, best));
+  }
+
+  /** Those measured subsets of the budget that are nearly as good as the best. */
+  private List<BitSet> asGood(BitSet best, MetricModel model) {
+    List<BitSet> near = new ArrayList<>();
+    for (int row : chooseable()) {
+      BitSet subset = archive.subset(row);
+      if (pool.size(subset) <= settings.budget()) {
+        double loss = model.predict(best) - model.predict(subset);
+        if (loss <= NEAR * Math.sqrt(model.varianceOfDifference(subset, best))) {
+          near.add(subset);
+        }
+      }
+    }
+    return near.isEmpty() ? List.of(best) : near;
+  }
+
+  private BitSet cheapestOf(List<BitSet> subsets) {
+    return subsets.stream().min(byCost()).orElseThrow();
+  }
+
+  /**
+   * The cheapest measured subset that fills the budget and is not measurably worse, than the best
+   * or than random ones.
+   */
+  private BitSet cheapest(BitSet best, MetricModel model, Shift draws) {
+    return Arrays.stream(chooseable())
+        .mapToObj(archive::subset)
+        .filter(subset -> pool.fills(subset, settings.budget()))
+        .filter(subset -> !worse(subset, best, model))
+        .filter(subset -> againstRandom(subset, archive::search, draws).high() >= 0)
+        .min(byCost())
+        .orElse(best);
+  }
+
+  private List<Configuration> configurations(Front front, MetricModel model) {
+    List<BitSet> measured = IntStream.range(0, archive.size()).mapToObj(archive::subset).toList();
+    return front.undominated(measured, model).stream()
+        .map(subset -> front.configuration(subset, model))
+        .toList();
+  }
+
+  private Optional<BitSet> tolerated(List<Configuration> configurations) {
+    if (settings.tolerance().isEmpty()) {
+      return Optional.empty();
+    }
+    List<Configuration> affordable =
+        configurations.stream()
+            .filter(each -> !each.modules().isEmpty())
+            .filter(each -> pool.size(pool.bits(each.modules())) <= settings.budget())
+            .toList();
+    return Configuration.cheapest(
+            affordable, settings.objective().name(), settings.tolerance().getAsDouble())
+        .map(each -> pool.bits(each.modules()));
+  }
+
+  /** Not measured; the model tells what the few that are lack to the mean of all. */
+  private List<BitSet> moreRandomSubsets() {
+    SplittableRandom seeds = random.split();
+    return IntStream.range(0, MORE_RANDOM)
+        .mapToObj(i -> pool.bits(RandomSelection.keep(space, settings.budget(), seeds.nextLong())))
+        .toList();
+  }
+
+  private double[] allValues(BitSet subset) {
+    double[] search = archive.search(archive.row(subset));
+    double[] confirmation = archive.confirmation(archive.row(subset));
+    double[] all = Arrays.copyOf(search, search.length + confirmation.length);
+    System.arraycopy(confirmation, 0, all, search.length, confirmation.length);
+    return all;
+  }
+
+  private List<Comparison> comparisons(BitSet subset, Shift draws) {
+    double[] own = archive.confirmation(archive.row(subset));
+    List<Comparison> comparisons = new ArrayList<>();
+    comparisons.add(
+        new Comparison(Rival.RANDOM, againstRandom(subset, archive::confirmation, draws)));
+    rivals.forEach(
+        (rival, other) -> {
+          if (!other.equals(subset)) {
+            double[] values = archive.confirmation(archive.row(other));
+            comparisons.add(new Comparison(rival, Statistics.paired(own, values)));
+          }
+        });
+    return comparisons;
+  }
+
+  private Estimate againstRandom(BitSet subset, IntFunction<double[]> values, Shift draws) {
+    double[][] drawn =
+        randomSubsets.stream()
+            .map(each -> values.apply(archive.row(each)))
+            .toArray(double[][]::new);
+    return Statistics.againstRandom(values.apply(archive.row(subset)), drawn, draws);
+  }
+
+  private List<ModuleValue> values(MetricModel learnt, BitSet kept) {
+    List<Estimate> estimates = learnt.estimates();
+    return IntStream.range(0, pool.count())
+        .mapToObj(i -> new ModuleValue(pool.module(i), estimates.get(i), kept.get(i)))
+        .toList();
+  }
+
+  private List<PairValue> pairs(MetricModel learnt) {
+    List<Estimate> estimates = learnt.estimates();
+    return IntStream.range(0, learnt.pairs().size())
+        .mapToObj(
+            i ->
+                new PairValue(
+                    pool.module(learnt.pairs().get(i).first()),
+                    pool.module(learnt.pairs().get(i).second()),
+                    estimates.get(pool.count() + i),
+                    learnt.pairEvidence(i)))
+        .sorted(Comparator.comparingDouble(PairValue::evidence).reversed())
+        .toList();
+  }
+}

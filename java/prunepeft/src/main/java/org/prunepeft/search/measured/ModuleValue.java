@@ -1,0 +1,13 @@
+package org.prunepeft.search.measured;
+
+import org.prunepeft.search.Candidate;
+
+/**
+ * What a module is worth.
+ *
+ * @param module the module
+ * @param value by how much the metric rises on average when it is added to a random subset of about
+ *     the budget, in the metric's units
+ * @param kept whether it is part of the choice
+ */
+public record ModuleValue(Candidate module, Estimate value, boolean kept) {}

@@ -1,0 +1,114 @@
+package org.prunepeft.settings;
+
+import io.soabase.recordbuilder.core.RecordBuilder;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+
+/**
+ * How a search measures modules: one supernet is trained with a random subset of its modules at
+ * each step, then subsets are measured on training examples that it has not seen.
+ *
+ * @param searchShare how long the search may take, as a share of the training of the whole
+ *     supernet with the run's epochs, in (0, 1]; from it follows what is not given below. A small
+ *     training's search takes longer: it has 60 steps and 32 subsets on 200 examples at least
+ * @param supernetExamples training examples of the supernet, 1 or more; at most three quarters of
+ *     all, the others are measured on
+ * @param supernetEpochs of the supernet, 1 or more
+ * @param measuredExamples examples that subsets are measured on, 20 or more
+ * @param subsets that are measured at most, 24 or more
+ * @param objectives names of costs: parameters, training-time, latency; the first decides between
+ *     subsets that do not differ measurably, and all shape the front of configurations
+ * @param tolerance hundredths of the metric, such as 0.5, by which the cheapest configuration may
+ *     lie below the supernet; empty: the best within the budget is kept
+ */
+@RecordBuilder
+public record MeasuringSettings(
+    double searchShare,
+    OptionalInt supernetExamples,
+    OptionalInt supernetEpochs,
+    OptionalInt measuredExamples,
+    OptionalInt subsets,
+    List<String> objectives,
+    OptionalDouble tolerance)
+    implements MeasuringSettingsBuilder.With {
+  /** A quarter of the supernet's training, parameters as the objective. */
+  public static final MeasuringSettings DEFAULT =
+      MeasuringSettingsBuilder.builder()
+          .searchShare(0.25)
+          .objectives(List.of("parameters"))
+          .build();
+
+  private static final int LEAST_STEPS = 60;
+  private static final int LEAST_SUBSETS = 32;
+  private static final int LEAST_MEASURED = 200;
+  private static final int MOST_SUBSETS = 256;
+
+  /**
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException if a value is out of its range; the names of objectives are
+   *     checked where they are used
+   */
+  public MeasuringSettings {
+    if (!(searchShare > 0 && searchShare <= 1)) {
+      throw new IllegalArgumentException(
+          "the search's share of the supernet's training must be in (0, 1], got " + searchShare);
+    }
+    atLeast(1, supernetExamples, "the supernet's examples");
+    atLeast(1, supernetEpochs, "the supernet's epochs");
+    atLeast(20, measuredExamples, "examples to measure on");
+    atLeast(24, subsets, "subsets to measure");
+    objectives = List.copyOf(objectives);
+    if (objectives.isEmpty()) {
+      throw new IllegalArgumentException(
+          "a measured search needs at least one objective, such as parameters, got none");
+    }
+    if (tolerance.isPresent()
+        && !(tolerance.getAsDouble() >= 0 && Double.isFinite(tolerance.getAsDouble()))) {
+      throw new IllegalArgumentException(
+          "the tolerance must be a finite number of at least 0, got " + tolerance.getAsDouble());
+    }
+  }
+
+  private static void atLeast(int least, OptionalInt value, String name) {
+    if (value.isPresent() && value.getAsInt() < least) {
+      throw new IllegalArgumentException(
+          "%s must be at least %d, got %d".formatted(name, least, value.getAsInt()));
+    }
+  }
+
+  /**
+   * What a search does.
+   *
+   * @param supernetExamples that the supernet trains on
+   * @param supernetEpochs its epochs
+   * @param measuredExamples that subsets are measured on
+   * @param subsets that are measured at most
+   */
+  public record Plan(
+      int supernetExamples, int supernetEpochs, int measuredExamples, int subsets) {}
+
+  /**
+   * {@return what these settings come to, half of the share for the supernet and half for the
+   * measuring}
+   *
+   * @param examples all training examples
+   * @param epochs of the training of the configuration that is found
+   * @param batch examples of a step
+   */
+  public Plan plan(int examples, int epochs, int batch) {
+    int most = Math.max(1, examples * 3 / 4);
+    double share = searchShare / 2 * examples * epochs;
+    double trained = Math.max(share, (double) LEAST_STEPS * batch);
+    int own = Math.min(most, supernetExamples.orElse((int) Math.min(most, trained)));
+    int turns = supernetEpochs.orElse((int) Math.max(1, Math.round(trained / own)));
+    // A forward pass takes less than half of a training step, and subsets share parts of it.
+    double passes = 3 * share;
+    int chosen =
+        subsets.orElse(
+            (int) Math.max(LEAST_SUBSETS, Math.min(MOST_SUBSETS, Math.sqrt(passes / 8))));
+    int seen = measuredExamples.orElse((int) Math.max(LEAST_MEASURED, passes / chosen));
+    return new Plan(own, turns, Math.min(seen, examples - own), chosen);
+  }
+}

@@ -1,0 +1,147 @@
+package org.prunepeft.train.pass;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.head.Head;
+
+/**
+ * What a supernet predicts with all but a subset of its modules switched off, for many subsets at
+ * once. Subsets that agree up to a layer share the pass up to it: a batch goes through the layers
+ * as through a tree, whose branches are the choices that occur.
+ */
+public final class SubsetPredictions {
+  private static final int BATCH = 64;
+
+  private final Encoder encoder;
+  private final PeftModules modules;
+  private final Head head;
+  private final Tape tape;
+
+  /**
+   * @param modules the supernet; all of them are switched on again afterwards
+   * @param tape for the passes; stays the caller's
+   */
+  public SubsetPredictions(Encoder encoder, PeftModules modules, Head head, Tape tape) {
+    this.encoder = encoder;
+    this.modules = modules;
+    this.head = head;
+    this.tape = tape;
+  }
+
+  /**
+   * Predicts without dropout.
+   *
+   * @param subsets modules of the supernet; may be empty ones
+   * @param data targets are not looked at
+   * @param progress is given the number of examples that are done
+   * @return in the order of the subsets
+   */
+  public List<Predictions> of(
+      List<List<Candidate>> subsets, EncodedDataset data, IntConsumer progress) {
+    int width = head.schema().outputs();
+    float[][] outputs = new float[subsets.size()][Math.multiplyExact(data.size(), width)];
+    int[] all = IntStream.range(0, subsets.size()).toArray();
+    int done = 0;
+    try {
+      modules.begin(ForwardPass.evaluation(tape));
+      for (Batch batch : new Batches(data, BATCH).ordered()) {
+        try (NoGradGuard guard = new NoGradGuard();
+            PointerScope scope = new PointerScope()) {
+          EncoderInput input =
+              EncoderInput.of(
+                  encoder.device(),
+                  batch.ids(),
+                  batch.types(),
+                  batch.mask(),
+                  batch.rows(),
+                  batch.length());
+          new Walk(subsets, batch, input, outputs).from(0, encoder.embed(input), all);
+        }
+        done += batch.rows();
+        progress.accept(done);
+      }
+    } finally {
+      modules.activate(null);
+    }
+    List<Predictions> predictions = new ArrayList<>();
+    for (float[] own : outputs) {
+      predictions.add(new Predictions(head.schema(), own));
+    }
+    return predictions;
+  }
+
+  /** One batch's way through the tree. */
+  private final class Walk {
+    private final List<List<Candidate>> subsets;
+    private final Batch batch;
+    private final EncoderInput input;
+    private final float[][] outputs;
+
+    Walk(List<List<Candidate>> subsets, Batch batch, EncoderInput input, float[][] outputs) {
+      this.subsets = subsets;
+      this.batch = batch;
+      this.input = input;
+      this.outputs = outputs;
+    }
+
+    /**
+     * @param x what the layer takes in, the same for all of the group
+     * @param group subsets that agree below the layer
+     */
+    void from(int layer, Tensor x, int[] group) {
+      if (layer == encoder.config().layers()) {
+        finish(x, group);
+        return;
+      }
+      Map<Set<Candidate>, List<Integer>> branches = new LinkedHashMap<>();
+      for (int i : group) {
+        Set<Candidate> here = new HashSet<>();
+        for (Candidate module : subsets.get(i)) {
+          if (module.layer() == layer) {
+            here.add(module);
+          }
+        }
+        branches.computeIfAbsent(here, key -> new ArrayList<>()).add(i);
+      }
+      branches.forEach(
+          (here, members) -> {
+            // The states of a branch are freed before the next one is computed.
+            try (PointerScope scope = new PointerScope()) {
+              modules.activate(here);
+              Tensor next = encoder.layers(layer, layer + 1, x, input, modules);
+              from(layer + 1, next, members.stream().mapToInt(Integer::intValue).toArray());
+            }
+          });
+    }
+
+    private void finish(Tensor x, int[] group) {
+      float[] logits = Torch.toFloats(head.logits(Head.pool(x, input)));
+      int width = head.schema().outputs();
+      for (int subset : group) {
+        for (int i = 0; i < batch.rows(); i++) {
+          System.arraycopy(logits, i * width, outputs[subset], batch.indices()[i] * width, width);
+        }
+      }
+    }
+  }
+}

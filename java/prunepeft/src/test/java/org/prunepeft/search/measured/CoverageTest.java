@@ -1,0 +1,183 @@
+package org.prunepeft.search.measured;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.DepthOrder.Layers;
+import org.prunepeft.search.RandomSelection;
+import org.prunepeft.search.measured.Comparison.Rival;
+import org.prunepeft.search.measured.MeasuredSubset.Purpose;
+import org.prunepeft.testing.TestSeed;
+
+/** Intervals hold the truth in 95 of 100 worlds. */
+class CoverageTest {
+  private static final int WORLDS = 1000;
+  private static final double LEAST = 0.93;
+  private static final double MOST = 0.97;
+
+  /**
+   * Of 1,000 intervals so many more or fewer hold the truth by chance, three times out of 1,000.
+   */
+  private static final double CHANCE = 0.01;
+
+  /** Counts how often intervals hold what they should. */
+  private static final class Held {
+    private int held;
+    private int all;
+
+    void count(Estimate interval, double truth) {
+      all++;
+      held += interval.low() <= truth && truth <= interval.high() ? 1 : 0;
+    }
+
+    void add(Held other) {
+      held += other.held;
+      all += other.all;
+    }
+
+    double share() {
+      return (double) held / all;
+    }
+  }
+
+  /** What the modules of a world are worth. */
+  private enum Kind {
+    /** Each differently. */
+    NORMAL,
+    /** Most nothing, some much. */
+    SPARSE,
+    /** One of three values each. */
+    TIES,
+    /** Differently, and some pairs more or less than their sum. */
+    INTERACTIONS,
+    /** More around a layer. */
+    DEPTH,
+    /** All the same by parameter. */
+    EQUAL;
+
+    double[] worth(List<Candidate> modules, int layers, Random random) {
+      double scale = 0.05 * Math.pow(2, 2 * random.nextDouble() - 1);
+      double centre = random.nextInt(layers);
+      return modules.stream()
+          .mapToDouble(
+              module ->
+                  scale
+                      * switch (this) {
+                        case NORMAL, INTERACTIONS ->
+                            module.parameters() / 20.0 + random.nextGaussian();
+                        case SPARSE -> random.nextInt(6) == 0 ? 3 : 0;
+                        case TIES -> random.nextInt(3);
+                        case DEPTH -> {
+                          double off = (module.layer() - centre) / layers;
+                          yield 2 * Math.exp(-10 * off * off) + 0.2 * random.nextGaussian();
+                        }
+                        case EQUAL -> module.parameters() / 20.0;
+                      })
+          .toArray();
+    }
+  }
+
+  private static MadeUpWorld world(Kind kind, int layers, int examples, Random random) {
+    MadeUpWorld world =
+        MadeUpWorld.of(
+            layers, modules -> kind.worth(modules, layers, random), examples, false, random);
+    if (kind == Kind.INTERACTIONS) {
+      for (int i = 0; i < layers / 2; i++) {
+        int first = random.nextInt(world.worth.length - 2);
+        world.pairs.put(
+            List.of(first, first + 1 + random.nextInt(2)), random.nextBoolean() ? 0.1 : -0.1);
+      }
+    }
+    return world;
+  }
+
+  private static MeasuredSettings settings(MadeUpWorld world, double share, long seed) {
+    long budget = Math.round(share * world.space.totalParameters());
+    return MeasuredSettings.of(world.space, budget)
+        .withEffort(new Effort(48, 12, 16, 8, 4))
+        .withSeed(seed);
+  }
+
+  /** A module's worth, with half of what its pairs add where the other is there half the time. */
+  private static double marginal(MadeUpWorld world, int number, MeasuredResult result) {
+    double worth = world.worth[number];
+    for (Map.Entry<List<Integer>, Double> pair : world.pairs.entrySet()) {
+      if (pair.getKey().contains(number)) {
+        int other = pair.getKey().get(pair.getKey().get(0) == number ? 1 : 0);
+        worth += pair.getValue() * presence(world.space.candidates().get(other), result);
+      }
+    }
+    return worth;
+  }
+
+  private static double presence(Candidate module, MeasuredResult result) {
+    return result.measured().stream()
+        .filter(each -> each.purpose() == Purpose.DESIGN || each.purpose() == Purpose.RANDOM)
+        .mapToDouble(each -> each.modules().contains(module) ? 1 : 0)
+        .average()
+        .orElseThrow();
+  }
+
+  private static double truth(Rival rival, MadeUpWorld world, long budget, Random random) {
+    return switch (rival) {
+      case RANDOM ->
+          IntStream.range(0, 300)
+              .mapToDouble(
+                  i -> world.truth(RandomSelection.keep(world.space, budget, random.nextLong())))
+              .average()
+              .orElseThrow();
+      case FIRST_LAYERS -> world.truth(DepthOrder.keep(world.space, budget, Layers.FIRST));
+      case MIDDLE_LAYERS -> world.truth(DepthOrder.keep(world.space, budget, Layers.MIDDLE));
+      case LAST_LAYERS -> world.truth(DepthOrder.keep(world.space, budget));
+      case SUPERNET -> world.truth(world.space.candidates());
+      case NONE -> world.truth(List.of());
+    };
+  }
+
+  @Test
+  void intervalsHoldTheTruthIn95Of100Worlds() {
+    Random random = TestSeed.random();
+    Held values = new Held();
+    Held best = new Held();
+    Map<Rival, Held> comparisons = new EnumMap<>(Rival.class);
+    for (int i = 0; i < WORLDS; i++) {
+      MadeUpWorld world =
+          world(Kind.values()[i % Kind.values().length], 6 + random.nextInt(3), 400, random);
+      MeasuredSettings settings = settings(world, random.nextBoolean() ? 0.5 : 0.3, i);
+      MeasuredResult result =
+          MeasuredSearch.run(world.space, settings, world, MeasuringListener.NONE);
+      for (int module = 0; module < world.worth.length; module++) {
+        values.count(result.values().get(module).value(), marginal(world, module, result));
+      }
+      double kept = world.truth(result.kept());
+      for (Comparison comparison : result.comparisons()) {
+        double other = truth(comparison.against(), world, settings.budget(), random);
+        comparisons
+            .computeIfAbsent(comparison.against(), any -> new Held())
+            .count(comparison.difference(), kept - other);
+        if (comparison.against() == Rival.RANDOM) {
+          best.count(
+              result.bestComparisons().get(0).difference(), world.truth(result.best()) - other);
+        }
+      }
+    }
+    assertCovers("values", values, 0);
+    assertCovers("best against random", best, CHANCE);
+    comparisons.forEach((rival, held) -> assertCovers(rival.name(), held, CHANCE));
+    Held all = new Held();
+    comparisons.values().forEach(all::add);
+    assertCovers("comparisons", all, 0);
+  }
+
+  private static void assertCovers(String what, Held held, double chance) {
+    double share = held.share();
+    assertTrue(share >= LEAST - chance && share <= MOST + chance, what + ": " + share);
+  }
+}

@@ -1,0 +1,326 @@
+package org.prunepeft.search.measured;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.DepthOrder.Layers;
+import org.prunepeft.search.RandomSelection;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.measured.Comparison.Rival;
+import org.prunepeft.search.measured.MeasuredResult.Choice;
+import org.prunepeft.testing.TestSeed;
+
+class MeasuredSearchTest {
+  private static MadeUpWorld normal(int layers, double scale, int examples, Random random) {
+    return MadeUpWorld.of(
+        layers,
+        modules ->
+            modules.stream()
+                .mapToDouble(module -> scale * (module.parameters() / 20.0 + random.nextGaussian()))
+                .toArray(),
+        examples,
+        false,
+        random);
+  }
+
+  private static MeasuredResult search(MadeUpWorld world, double share) {
+    return search(world, MeasuredSettings.of(world.space, budget(world, share)));
+  }
+
+  private static MeasuredResult search(MadeUpWorld world, MeasuredSettings settings) {
+    return MeasuredSearch.run(world.space, settings, world, MeasuringListener.NONE);
+  }
+
+  private static long budget(MadeUpWorld world, double share) {
+    return Math.round(share * world.space.totalParameters());
+  }
+
+  private static double random(MadeUpWorld world, long budget, Random random) {
+    return IntStream.range(0, 200)
+        .mapToDouble(i -> world.truth(RandomSelection.keep(world.space, budget, random.nextLong())))
+        .average()
+        .orElseThrow();
+  }
+
+  private static double bestDepth(MadeUpWorld world, long budget) {
+    return Arrays.stream(Layers.values())
+        .mapToDouble(layers -> world.truth(DepthOrder.keep(world.space, budget, layers)))
+        .max()
+        .orElseThrow();
+  }
+
+  /** The best subset that there is, by the true values. */
+  private static double best(MadeUpWorld world, long budget) {
+    Pool pool = new Pool(world.space);
+    List<Terms.Pair> pairs = new ArrayList<>();
+    List<Double> joint = new ArrayList<>();
+    world.pairs.forEach(
+        (pair, value) -> {
+          pairs.add(new Terms.Pair(pair.get(0), pair.get(1)));
+          joint.add(value);
+        });
+    Surface truth =
+        new Surface(
+            pool,
+            world.worth,
+            pairs,
+            joint.stream().mapToDouble(Double::doubleValue).toArray(),
+            0,
+            0);
+    return world.truth(pool.modules(truth.best(pool.all(), budget)));
+  }
+
+  @Test
+  void theChoiceIsNearTheBestAndAheadOfRandomAndDepth() {
+    Random random = TestSeed.random();
+    for (int layers : new int[] {6, 16, 50}) {
+      int worlds = layers == 50 ? 3 : 20;
+      double regret = 0;
+      double gain = 0;
+      double ahead = 0;
+      for (int i = 0; i < worlds; i++) {
+        MadeUpWorld world = normal(layers, 0.05, 1000, random);
+        long budget = budget(world, i % 2 == 0 ? 0.5 : 0.25);
+        MeasuredResult result =
+            search(world, 0.01 * Math.round(100.0 * budget / world.space.totalParameters()));
+        assertTrue(result.parameters() <= budget + world.space.totalParameters() / 100);
+        double kept = world.truth(result.kept());
+        double ofRandom = random(world, budget, random);
+        regret += best(world, budget) - kept;
+        gain += best(world, budget) - ofRandom;
+        ahead += kept - bestDepth(world, budget);
+      }
+      assertTrue(regret <= 0.15 * gain, layers + " layers: " + regret + " of " + gain);
+      assertTrue(ahead > 0, layers + " layers: " + ahead);
+    }
+  }
+
+  @Test
+  void interactionsAreFoundAndUsed() {
+    Random random = TestSeed.random();
+    double regret = 0;
+    double gain = 0;
+    for (int i = 0; i < 10; i++) {
+      MadeUpWorld world = normal(6, 0.03, 1000, random);
+      world.pairs.put(List.of(2, 4), 0.15);
+      world.pairs.put(List.of(7, 8), -0.15);
+      MeasuredResult result = search(world, 0.5);
+      List<List<String>> pairs =
+          result.pairs().stream()
+              .map(pair -> List.of(pair.first().name(), pair.second().name()))
+              .toList();
+      assertTrue(pairs.contains(List.of("adapter.1", "adapter.2")), pairs::toString);
+      assertTrue(pairs.contains(List.of("lora.3", "adapter.4")), pairs::toString);
+      long budget = budget(world, 0.5);
+      regret += best(world, budget) - world.truth(result.kept());
+      gain += best(world, budget) - random(world, budget, random);
+    }
+    assertTrue(regret <= 0.15 * gain, regret + " of " + gain);
+  }
+
+  @Test
+  void whereNothingDiffersItSaysSoAndTakesTheCheapest() {
+    Random random = TestSeed.random();
+    int worlds = 60;
+    int told = 0;
+    int cheap = 0;
+    for (int i = 0; i < worlds; i++) {
+      double worth = 0.002 * random.nextInt(3);
+      MadeUpWorld world =
+          MadeUpWorld.of(
+              6,
+              modules -> modules.stream().mapToDouble(m -> worth * m.parameters()).toArray(),
+              400,
+              random.nextBoolean(),
+              random);
+      TrainingTime time = TrainingTime.alike(6, 1, 1, 2, world.space.candidates(), m -> 0.1, true);
+      MeasuredSettings settings =
+          MeasuredSettings.of(world.space, budget(world, 0.5))
+              .withEffort(new Effort(48, 12, 16, 8, 4))
+              .withCosts(List.of(time, Cost.parameters()))
+              .withSeed(i);
+      MeasuredResult result = search(world, settings);
+      if (!result.placementMatters()) {
+        told++;
+        assertEquals(Choice.CHEAPEST, result.choice());
+        cheap += result.kept().get(0).layer() == 3 ? 1 : 0;
+      }
+    }
+    assertTrue(cheap >= 0.9 * told, cheap + " of " + told);
+    assertTrue(told >= 0.9 * worlds, told + " of " + worlds);
+  }
+
+  @Test
+  void theSpreadOfRandomSubsetsIsToldFromNoise() {
+    Random random = TestSeed.random();
+    MadeUpWorld nothing = normal(12, 0, 1000, random);
+    Spread noise = search(nothing, 0.5).spread();
+    assertTrue(noise.beyond().low() == 0, noise::toString);
+    MadeUpWorld much = normal(12, 0.1, 1000, random);
+    Spread real = search(much, 0.5).spread();
+    assertTrue(real.beyond().low() > 0.5, real::toString);
+    assertEquals(
+        real.observed() * real.observed(),
+        real.deviation() * real.deviation() + real.noise() * real.noise(),
+        1e-9);
+  }
+
+  @Test
+  void theCheapestWithinTheToleranceIsKept() {
+    Random random = TestSeed.random();
+    // Only the upper half is worth anything, so that it is enough.
+    MadeUpWorld world =
+        MadeUpWorld.of(
+            8,
+            modules -> modules.stream().mapToDouble(m -> m.layer() < 4 ? 0 : 0.1).toArray(),
+            1000,
+            false,
+            random);
+    TrainingTime time = TrainingTime.alike(8, 1, 1, 2, world.space.candidates(), m -> 0.1, true);
+    MeasuredSettings settings =
+        MeasuredSettings.of(world.space, budget(world, 0.8))
+            .withCosts(List.of(time, Cost.parameters()))
+            .withTolerance(OptionalDouble.of(0.05));
+    MeasuredResult result = search(world, settings);
+    assertEquals(Choice.WITHIN_TOLERANCE, result.choice());
+    assertEquals(4, result.kept().get(0).layer(), result.kept()::toString);
+    assertTrue(result.kept().size() >= 7, result.kept()::toString);
+    for (Configuration one : result.front()) {
+      for (Configuration other : result.front()) {
+        boolean beats =
+            one != other
+                && one.metric().mean() >= other.metric().mean()
+                && one.costs().get("parameters") <= other.costs().get("parameters")
+                && one.costs().get("training-seconds") < other.costs().get("training-seconds");
+        assertTrue(!beats, () -> one + " beats " + other);
+      }
+    }
+    double far = 1.0;
+    Configuration cheaper =
+        Configuration.cheapest(result.front(), "training-seconds", far).orElseThrow();
+    assertTrue(cheaper.costs().get("training-seconds") < time.of(result.kept()));
+  }
+
+  @Test
+  void theSameSeedGivesTheSameInAnyOrderOfModules() throws Exception {
+    Random random = TestSeed.random();
+    MadeUpWorld world = normal(6, 0.05, 300, random);
+    MeasuredSettings settings = MeasuredSettings.of(world.space, budget(world, 0.5)).withSeed(3);
+    MeasuredResult first = search(world, settings);
+    List<Candidate> shuffled = new ArrayList<>(world.space.candidates());
+    Collections.shuffle(shuffled, random);
+    MeasuredResult again =
+        MeasuredSearch.run(new SearchSpace(6, shuffled), settings, world, MeasuringListener.NONE);
+    assertEquals(first, again);
+    ObjectMapper json = new ObjectMapper();
+    assertEquals(json.writeValueAsString(first.toMap()), json.writeValueAsString(again.toMap()));
+    assertNotEquals(first.measured(), search(world, settings.withSeed(4)).measured());
+  }
+
+  @Test
+  void noSubsetIsMeasuredTwiceAndTheEffortIsTheMost() {
+    Random random = TestSeed.random();
+    for (int layers : new int[] {1, 2, 6}) {
+      MadeUpWorld world = normal(layers, 0.05, 50, random);
+      Effort effort = Effort.ofTotal(60);
+      assertEquals(60, effort.total());
+      List<Integer> counts = new ArrayList<>();
+      MeasuringListener listener =
+          new MeasuringListener() {
+            @Override
+            public void measured(Phase phase, int measured, int total) {
+              counts.add(measured);
+            }
+          };
+      MeasuredSettings settings =
+          MeasuredSettings.of(world.space, Math.max(10, budget(world, 0.5))).withEffort(effort);
+      MeasuredResult result = MeasuredSearch.run(world.space, settings, world, listener);
+      assertEquals(world.asked.size(), new HashSet<>(world.asked).size());
+      assertEquals(world.asked.size(), counts.get(counts.size() - 1));
+      assertTrue(world.asked.size() <= 60, () -> "" + world.asked.size());
+      assertTrue(result.parameters() <= settings.budget());
+    }
+  }
+
+  @Test
+  void threeHundredModulesTakeSeconds() {
+    Random random = TestSeed.random();
+    MadeUpWorld world = normal(150, 0.02, 2000, random);
+    MeasuredSettings settings =
+        MeasuredSettings.of(world.space, budget(world, 0.25)).withEffort(Effort.ofTotal(400));
+    MeasuredResult result =
+        Assertions.assertTimeout(Duration.ofSeconds(60), () -> search(world, settings));
+    double ofRandom = random(world, settings.budget(), random);
+    assertTrue(world.truth(result.kept()) > ofRandom);
+  }
+
+  @Test
+  void aListenerMayCancel() {
+    MadeUpWorld world = normal(6, 0.05, 50, TestSeed.random());
+    MeasuringListener listener =
+        new MeasuringListener() {
+          @Override
+          public boolean cancelled() {
+            return world.asked.size() > 0;
+          }
+        };
+    assertThrows(
+        CancellationException.class,
+        () ->
+            MeasuredSearch.run(world.space, MeasuredSettings.of(world.space, 90), world, listener));
+  }
+
+  @Test
+  void wrongMeasurementsAreRefused() {
+    MadeUpWorld world = normal(6, 0.05, 50, TestSeed.random());
+    MeasuredSettings settings = MeasuredSettings.of(world.space, 90);
+    assertEquals(
+        "a measured search needs at least 20 held-out examples, got 3",
+        assertThrows(IllegalStateException.class, () -> run(world, s -> new float[s.size()][3]))
+            .getMessage());
+    assertThrows(IllegalStateException.class, () -> run(world, s -> new float[1][50]));
+    assertThrows(
+        ArithmeticException.class,
+        () ->
+            run(
+                world,
+                s -> {
+                  float[][] values = new float[s.size()][50];
+                  values[2][7] = Float.NaN;
+                  return values;
+                }));
+    assertThrows(IllegalArgumentException.class, () -> settings.withBudget(0));
+    assertThrows(IllegalArgumentException.class, () -> settings.withCosts(List.of()));
+    assertThrows(IllegalArgumentException.class, () -> settings.withConfirmation(0.1));
+  }
+
+  private static MeasuredResult run(MadeUpWorld world, SubsetMeasurer measurer) {
+    return MeasuredSearch.run(
+        world.space, MeasuredSettings.of(world.space, 90), measurer, MeasuringListener.NONE);
+  }
+
+  @Test
+  void subsetsThatAreAllTheSameDoNoHarm() {
+    MadeUpWorld world = normal(6, 0.05, 50, TestSeed.random());
+    MeasuredResult result = run(world, subsets -> new float[subsets.size()][50]);
+    assertEquals(false, result.placementMatters());
+    assertTrue(result.against(Rival.RANDOM).isPresent());
+  }
+}

@@ -1,0 +1,218 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.batch.Batch;
+import org.prunepeft.data.batch.Batches;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.TrainingRun;
+
+class SupernetMeasuringTest {
+  private static final PeftConfig CONFIG =
+      PeftConfig.of(
+          LoraConfig.of(3, 5, 0, List.of("query", "value")), AdapterConfig.of(7, Activation.RELU));
+  private static final List<Candidate> ALL = CONFIG.space(SmallBert.CONFIG).candidates();
+
+  private final Random random = new Random(TestSeed.draw());
+  private final EncodedDataset data = SmallTask.draw(71, random.nextLong());
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private Trainer trainer;
+  private PeftModules supernet;
+  private Head head;
+
+  @BeforeEach
+  void make() {
+    Torch.load();
+    Encoder encoder = SmallBert.create();
+    open.add(encoder);
+    trainer = new Trainer(encoder, TrainingSettings.DEFAULT);
+    open.add(trainer);
+    supernet = modules(ALL);
+    head = new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden());
+    open.add(head);
+    supernet.groups().values().forEach(this::fill);
+    fill(head.parameters());
+  }
+
+  @AfterEach
+  void close() throws Exception {
+    for (int i = open.size() - 1; i >= 0; i--) {
+      open.get(i).close();
+    }
+  }
+
+  private PeftModules modules(List<Candidate> candidates) {
+    PeftModules modules = new PeftModules(CONFIG, SmallBert.CONFIG, candidates);
+    open.add(modules);
+    return modules;
+  }
+
+  private void fill(FlatParameters parameters) {
+    for (String name : parameters.names()) {
+      var tensor = parameters.get(name).detach();
+      var values = tensor.data_ptr_float();
+      for (long i = 0; i < tensor.numel(); i++) {
+        values.put(i, (float) (0.2 * random.nextGaussian()));
+      }
+    }
+  }
+
+  private List<Candidate> subset() {
+    return ALL.stream().filter(module -> random.nextBoolean()).toList();
+  }
+
+  /** The same weights in a supernet that holds no other modules. */
+  private PeftModules alone(List<Candidate> subset) {
+    PeftModules alone = modules(subset);
+    try (NoGradGuard guard = new NoGradGuard()) {
+      alone
+          .groups()
+          .forEach(
+              (kind, group) ->
+                  group
+                      .names()
+                      .forEach(
+                          name -> group.get(name).copy_(supernet.groups().get(kind).get(name))));
+    }
+    return alone;
+  }
+
+  private static float[] outputs(Predictions predictions) {
+    int classes = predictions.schema().outputs();
+    float[] outputs = new float[predictions.size() * classes];
+    for (int i = 0; i < predictions.size(); i++) {
+      double[] own = predictions.probabilities(i);
+      for (int k = 0; k < classes; k++) {
+        outputs[i * classes + k] = (float) own[k];
+      }
+    }
+    return outputs;
+  }
+
+  @Test
+  void subsetsPredictAsSupernetsOfTheirOwn() {
+    List<List<Candidate>> subsets = new ArrayList<>(List.of(List.of(), ALL));
+    for (int i = 0; i < 6; i++) {
+      subsets.add(subset());
+    }
+    List<Integer> done = new ArrayList<>();
+    List<Predictions> together = trainer.predict(supernet, head, data, subsets, done::add);
+    assertEquals(data.size(), done.get(done.size() - 1));
+    for (int i = 0; i < subsets.size(); i++) {
+      assertArrayEquals(
+          outputs(trainer.predict(alone(subsets.get(i)), head, data)),
+          outputs(together.get(i)),
+          2e-5f,
+          "subset " + subsets.get(i));
+    }
+    assertFalse(supernet.partlyActive());
+  }
+
+  @Test
+  void modulesThatAreOffGetNoGradientAndTheOthersTheirOwn() {
+    List<Candidate> subset = subset();
+    Batch batch = new Batches(data, 16).ordered().iterator().next();
+    PeftModules alone = alone(subset);
+    supernet.activate(subset);
+    trainer.step(run(supernet), batch, 0, null, null);
+    trainer.step(run(alone), batch, 0, null, null);
+    for (Candidate module : ALL) {
+      FlatParameters group = supernet.groups().get(module.type());
+      for (String name : supernet.parameterNames(module)) {
+        float[] gradient = Torch.toFloats(group.gradient(name));
+        if (subset.contains(module)) {
+          float[] own = Torch.toFloats(alone.groups().get(module.type()).gradient(name));
+          assertArrayEquals(own, gradient, 1e-5f * (1 + norm(own)), name);
+        } else {
+          assertArrayEquals(new float[gradient.length], gradient, name);
+        }
+      }
+    }
+  }
+
+  private static float norm(float[] values) {
+    double sum = 0;
+    for (float value : values) {
+      sum += (double) value * value;
+    }
+    return (float) Math.sqrt(sum);
+  }
+
+  private TrainingRun run(PeftModules modules) {
+    Head own = head.copy();
+    open.add(own);
+    return new TrainingRun(modules, own, data, 1, 3, null);
+  }
+
+  @Test
+  void onlyModulesOfTheSupernetCanBeSwitchedOn() {
+    Candidate other = new Candidate("encoder.layer.0.other", 0, Candidate.LORA, 5);
+    IllegalArgumentException refused =
+        assertThrows(
+            IllegalArgumentException.class, () -> supernet.activate(List.of(ALL.get(0), other)));
+    assertTrue(refused.getMessage().contains(other.name()), refused.getMessage());
+  }
+
+  private SupernetMeasuring measuring(int epochs) {
+    SupernetMeasuring measuring =
+        new SupernetMeasuring(
+            trainer,
+            new PeftModules(CONFIG, SmallBert.CONFIG, ALL),
+            head,
+            new SupernetMeasuring.Plan(data, epochs, SmallTask.draw(40, 5), 0.2, 0.9, 8),
+            done -> {});
+    open.add(measuring);
+    return measuring;
+  }
+
+  @Test
+  void modulesBeginWithoutEffect() {
+    float[][] values = measuring(1).measure(List.of(List.of(), ALL, subset()));
+    assertArrayEquals(values[0], values[1], 2e-5f);
+    assertArrayEquals(values[0], values[2], 2e-5f);
+  }
+
+  @Test
+  void trainedModulesAreWorthSomethingAndTheSameAgain() {
+    List<List<Candidate>> subsets = List.of(List.of(), ALL, subset());
+    float[][][] values = new float[2][][];
+    for (int i = 0; i < 2; i++) {
+      SupernetMeasuring measuring = measuring(3);
+      measuring.train(steps -> StepListener.NONE);
+      values[i] = measuring.measure(subsets);
+    }
+    for (int i = 0; i < subsets.size(); i++) {
+      assertArrayEquals(values[0][i], values[1][i]);
+      for (float value : values[0][i]) {
+        assertTrue(value >= 0 && value <= 1, "a probability, got " + value);
+      }
+    }
+    assertFalse(Arrays.equals(values[0][0], values[0][1]));
+  }
+}
