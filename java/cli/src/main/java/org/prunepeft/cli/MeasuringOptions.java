@@ -18,27 +18,19 @@ final class MeasuringOptions {
   @Option(
       names = "--supernet-examples",
       paramLabel = "N",
-      description =
-          "Training examples of the supernet, three quarters of all at most.")
+      description = "Training examples of the supernet, three quarters of all at most.")
   Integer supernetExamples;
 
-  @Option(
-      names = "--supernet-epochs",
-      paramLabel = "N",
-      description = "Epochs of the supernet.")
+  @Option(names = "--supernet-epochs", paramLabel = "N", description = "Epochs of the supernet.")
   Integer supernetEpochs;
 
   @Option(
       names = "--measured-examples",
       paramLabel = "N",
-      description =
-          "Other training examples that subsets are measured on.")
+      description = "Other training examples that subsets are measured on.")
   Integer measuredExamples;
 
-  @Option(
-      names = "--subsets",
-      paramLabel = "N",
-      description = "Subsets that are measured at most.")
+  @Option(names = "--subsets", paramLabel = "N", description = "Subsets that are measured at most.")
   Integer subsets;
 
   @Option(

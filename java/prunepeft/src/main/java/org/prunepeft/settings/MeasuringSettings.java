@@ -9,9 +9,9 @@ import java.util.OptionalInt;
  * How a search measures modules: one supernet is trained with a random subset of its modules at
  * each step, then subsets are measured on training examples that it has not seen.
  *
- * @param searchShare how long the search may take, as a share of the training of the whole
- *     supernet with the run's epochs, in (0, 1]; from it follows what is not given below. A small
- *     training's search takes longer: it has 60 steps and 32 subsets on 200 examples at least
+ * @param searchShare how long the search may take, as a share of the training of the whole supernet
+ *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
+ *     search takes longer: it has 60 steps and 32 subsets on 200 examples at least
  * @param supernetExamples training examples of the supernet, 1 or more; at most three quarters of
  *     all, the others are measured on
  * @param supernetEpochs of the supernet, 1 or more
@@ -86,8 +86,7 @@ public record MeasuringSettings(
    * @param measuredExamples that subsets are measured on
    * @param subsets that are measured at most
    */
-  public record Plan(
-      int supernetExamples, int supernetEpochs, int measuredExamples, int subsets) {}
+  public record Plan(int supernetExamples, int supernetEpochs, int measuredExamples, int subsets) {}
 
   /**
    * {@return what these settings come to, half of the share for the supernet and half for the
