@@ -34,7 +34,6 @@ struct Plan {
   pp_matrix pp_lora_module::*narrow;
   /** The gradient that is written, by which one module on several runs is known; null: none. */
   pp_matrix pp_lora_module::*gradient = nullptr;
-  bool accumulate = false;
   /** Whether the modules' columns matter, and a call of the kernels takes one module. */
   bool by_columns = false;
 };
@@ -61,10 +60,10 @@ pp_status for_batches(const pp_device& device, const Runs& runs, const Plan& pla
   for (int32_t r = 0; r < runs.count; ++r) {
     const Run& run = runs.of[r];
     for (int32_t i = 0; i < run.count;) {
-      Batch batch{run, {}, 0, plan.accumulate};
+      Batch batch{run, {}};
       for (; i < run.count; ++i) {
         const pp_lora_module& module = *run.of[i];
-        const bool added = plan.accumulate || written.has(gradient_of(plan, module));
+        const bool added = written.has(gradient_of(plan, module));
         const bool joins = !plan.by_columns && added == batch.accumulate &&
                            (device.type == PP_CPU || drop_alike(module.dropout, batch.branches[0].dropout));
         if (batch.count > 0 && !joins) break;
@@ -121,7 +120,7 @@ pp_status for_groups(const Runs& runs, const Plan& plan, Call call) {
     for (int32_t i = 0; i < count; ++i) {
       const pp_lora_module& module = *left[i];
       const void* gradient = gradient_of(plan, module);
-      const bool accumulate = plan.accumulate || written.has(gradient);
+      const bool accumulate = written.has(gradient);
       if (!fits(plan, group, module) || (group.first != nullptr && accumulate != group.accumulate)) {
         left[kept++] = &module;
         continue;
@@ -228,7 +227,7 @@ pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int3
                   bool accumulate) {
   const pp_device& device = context.device;
   const Runs runs(modules, count);
-  const Plan plan{&pp_lora_module::s, nullptr, accumulate, true};
+  const Plan plan{&pp_lora_module::s, nullptr, true};
   if constexpr (kCuda) {
     if (takes_groups(device, runs) && accumulate) {
       return for_groups(runs, plan,
@@ -290,13 +289,12 @@ pp_status pp_lora_up(const pp_context* context, const pp_lora_module* modules, i
   return status != PP_OK ? status : lora_up(*context, modules, count, *y, accumulate != 0);
 }
 
-pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count,
-                          int32_t accumulate) {
+pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count) {
   const pp_status status = check_call(context, "dy", dy, modules, count, kReadsB | kTakesS | kTakesDs | kWritesDb);
   if (status != PP_OK) return status;
   const pp_device& device = context->device;
   const Runs runs(modules, count);
-  const Plan plan{&pp_lora_module::s, &pp_lora_module::db, accumulate != 0, true};
+  const Plan plan{&pp_lora_module::s, &pp_lora_module::db, true};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
@@ -326,13 +324,12 @@ pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const 
   });
 }
 
-pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count,
-                            int32_t accumulate) {
+pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
   const pp_status status = check_call(context, "x", x, modules, count, kTakesDs | kWritesDa | kDrops);
   if (status != PP_OK) return status;
   const pp_device& device = context->device;
   const Runs runs(modules, count);
-  const Plan plan{&pp_lora_module::ds, &pp_lora_module::da, accumulate != 0};
+  const Plan plan{&pp_lora_module::ds, &pp_lora_module::da};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {

@@ -96,7 +96,6 @@ public final class AdapterOp {
         Torch.matrix(dout),
         new Adapter.Gradients(
             Torch.matrix(down), Torch.matrix(downBias), Torch.matrix(up), Torch.matrix(upBias)),
-        false,
         dv == null ? null : Torch.matrix(dv));
     return new Tensor[] {dv, dout, down, downBias, up, upBias};
   }
