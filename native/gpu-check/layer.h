@@ -147,9 +147,9 @@ class Layer {
   void frozen_backward(bool adds) { cublas_.backward(dy_.view(), w_.view(), dx_.view(), adds); }
   void down(const pp_lora_module* module) { check(pp_lora_down(&context_, x_, module, 1)); }
   void up(const pp_lora_module* module, bool adds) { check(pp_lora_up(&context_, module, 1, y_, adds)); }
-  void grad_up(const pp_lora_module* module) { check(pp_lora_grad_up(&context_, dy_, module, 1, 0)); }
+  void grad_up(const pp_lora_module* module) { check(pp_lora_grad_up(&context_, dy_, module, 1)); }
   void grad_input(const pp_lora_module* module, bool adds) { check(pp_lora_grad_input(&context_, module, 1, dx_, adds)); }
-  void grad_down(const pp_lora_module* module) { check(pp_lora_grad_down(&context_, x_, module, 1, 0)); }
+  void grad_down(const pp_lora_module* module) { check(pp_lora_grad_down(&context_, x_, module, 1)); }
 
   static constexpr float kScale = 2, kWeightSize = 0.1f;
   static constexpr uint32_t kMask = 9;

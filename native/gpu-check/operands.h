@@ -87,7 +87,7 @@ class Operands {
     const double x_flops = flops(M_, K_, r_), y_flops = flops(M_, N_, r_), w_flops = flops(M_, K_, N_);
     const auto down = [this](auto c, auto m, auto n) { return pp_lora_down(c, x_, m, n); };
     add(&calls, {"lora_down", true, true, &s_out_, nullptr, {&s_out_}, {&s_out_}, x_bytes, x_flops, down, &Costs::down});
-    const auto grad_up = [this](auto c, auto m, auto n) { return pp_lora_grad_up(c, dy_, m, n, 0); };
+    const auto grad_up = [this](auto c, auto m, auto n) { return pp_lora_grad_up(c, dy_, m, n); };
     add(&calls, {"lora_grad_up",
                  false,
                  true,
@@ -99,7 +99,7 @@ class Operands {
                  2 * y_flops,
                  grad_up,
                  &Costs::grad_up});
-    const auto grad_down = [this](auto c, auto m, auto n) { return pp_lora_grad_down(c, x_, m, n, 0); };
+    const auto grad_down = [this](auto c, auto m, auto n) { return pp_lora_grad_down(c, x_, m, n); };
     add(&calls,
         {"lora_grad_down", true, true, nullptr, &s_, {&da_}, {&all_da_}, x_bytes, x_flops, grad_down, &Costs::grad_down});
     const auto up = [this](auto c, auto m, auto n) { return pp_lora_up(c, m, n, wide_out_, 0); };
@@ -140,7 +140,7 @@ class Operands {
     calls.push_back({"adapter_backward",
                      [this, adapter, gradients](const pp_device& device) {
                        const pp_context context = workspace_.on(device);
-                       check(pp_adapter_backward(&context, dx_, x_, s_, &adapter, &gradients, 0, out_));
+                       check(pp_adapter_backward(&context, dx_, x_, s_, &adapter, &gradients, out_));
                      },
                      {&out_, &da_, &dd_bias_, &du_, &du_bias_},
                      3 * x_bytes,

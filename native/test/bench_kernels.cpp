@@ -119,10 +119,10 @@ void lora(int64_t M, int64_t K, int64_t N, int64_t r, int count, float p) {
   if (count == 1 && p == 0) {
     time("lora_up" + of, flops * N, 8.0 * M * N, gemm, [&] { check(pp_lora_up(&context, modules.data(), 1, &y, 1)); });
     time("lora_grad_up" + of, 2 * flops * N, 4.0 * M * N, gemm,
-         [&] { check(pp_lora_grad_up(&context, &y, modules.data(), 1, 0)); });
+         [&] { check(pp_lora_grad_up(&context, &y, modules.data(), 1)); });
   }
   time("lora_grad_down" + of, flops * K * count, 4.0 * M * K, gemm,
-       [&] { check(pp_lora_grad_down(&context, &x, modules.data(), count, 0)); });
+       [&] { check(pp_lora_grad_down(&context, &x, modules.data(), count)); });
   time("lora_grad_input" + of, flops * K * count, 8.0 * M * K, gemm,
        [&] { check(pp_lora_grad_input(&context, modules.data(), count, &x, 1)); });
 }
@@ -160,8 +160,8 @@ void linear(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r, float p)
   }
   pp_linear_destroy(plan);
   if (dtype == PP_FLOAT32) return;  // lora() times them
-  time("linear_grad_up " + of, 2 * rank * N, width * M * N, gemm, [&] { check(pp_lora_grad_up(&context, &y, &module, 1, 0)); });
-  time("linear_grad_down " + of, rank * K, width * M * K, gemm, [&] { check(pp_lora_grad_down(&context, &x, &module, 1, 0)); });
+  time("linear_grad_up " + of, 2 * rank * N, width * M * N, gemm, [&] { check(pp_lora_grad_up(&context, &y, &module, 1)); });
+  time("linear_grad_down " + of, rank * K, width * M * K, gemm, [&] { check(pp_lora_grad_down(&context, &x, &module, 1)); });
 }
 
 void adapter(pp_dtype dtype, int64_t M, int64_t K, int64_t m, pp_activation activation, const char* name) {
@@ -178,7 +178,7 @@ void adapter(pp_dtype dtype, int64_t M, int64_t K, int64_t m, pp_activation acti
   time("adapter_forward" + of, 4.0 * M * K * m, bytes, 0,
        [&] { check(pp_adapter_forward(&context, &v, &h, &weights, &z, &out)); });
   time("adapter_backward" + of, 8.0 * M * K * m, bytes, 0,
-       [&] { check(pp_adapter_backward(&context, &h, &v, &z, &weights, &to, 0, &out)); });
+       [&] { check(pp_adapter_backward(&context, &h, &v, &z, &weights, &to, &out)); });
 }
 
 void attention(pp_dtype dtype, int64_t B, int64_t T, int64_t heads, int64_t d) {

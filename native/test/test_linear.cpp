@@ -316,12 +316,12 @@ TEST(up_adds_to_what_is_there_or_overwrites) {
 
 TEST(grad_up_gives_both_products_of_one_reading) {
   for (const Problem& problem : problems(kBoth)) {
-    const bool accumulate = check::pick(0, 1) == 1, wants_ds = check::pick(0, 3) > 0;
+    const bool wants_ds = check::pick(0, 3) > 0;
     std::vector<Reference> ds, db;
     for (const Module& module : problem.modules) {
       ds.emplace_back(problem.M, module.rank);
       // Without rows nothing is written.
-      db.push_back(start_of(module.db, accumulate || module.rows == 0));
+      db.push_back(start_of(module.db, module.rows == 0));
       for (int64_t i = module.first_row; i < module.end_row(); ++i) {
         for (int64_t n = 0; n < module.columns; ++n) {
           const double dy = problem.dy(i, module.first_column + n);
@@ -339,7 +339,7 @@ TEST(grad_up_gives_both_products_of_one_reading) {
         if (!wants_ds) module.ds = {};
       }
       const pp_matrix dy = problem.dy.view();
-      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, given.table.data(), given.count(), accumulate), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, given.table.data(), given.count()), PP_OK);
       for (size_t n = 0; n < ds.size(); ++n) {
         if (wants_ds) check_rows(problem.dtype, given.own[n], given.own[n].ds, ds[n]);
         CHECK_OUTPUT_OF(problem.dtype, given.own[n].db, db[n]);
@@ -353,10 +353,9 @@ TEST(grad_up_gives_both_products_of_one_reading) {
 
 TEST(grad_down_is_the_product_with_the_same_mask) {
   for (const Problem& problem : problems(kBoth)) {
-    const bool accumulate = check::pick(0, 1) == 1;
     std::vector<Reference> da;
     for (const Module& module : problem.modules) {
-      da.push_back(start_of(module.da, accumulate || module.rows == 0));
+      da.push_back(start_of(module.da, module.rows == 0));
       for (int64_t i = module.first_row; i < module.end_row(); ++i) {
         for (int64_t k = 0; k < problem.K; ++k) {
           const double x = problem.x(i, k) * module.factor(problem.K, i, k);
@@ -367,7 +366,7 @@ TEST(grad_down_is_the_product_with_the_same_mask) {
     on_all_settings("grad_down, " + problem.text(), [&] {
       Given given(problem);
       const pp_matrix x = problem.x.view();
-      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, given.table.data(), given.count(), accumulate), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, given.table.data(), given.count()), PP_OK);
       for (size_t n = 0; n < da.size(); ++n) CHECK_OUTPUT_OF(problem.dtype, given.own[n].da, da[n]);
       return dense(given.all(&Module::da));
     });
@@ -399,14 +398,13 @@ TEST(lora_grad_input_adds_the_masked_products_or_overwrites) {
 namespace {
 
 /** All seven functions on a problem; what they write, by name. */
-std::vector<Matrix> run_all(const Problem& problem, const Plan& plan, std::vector<pp_lora_module>& table, Given& outputs,
-                            bool accumulate) {
+std::vector<Matrix> run_all(const Problem& problem, const Plan& plan, std::vector<pp_lora_module>& table, Given& outputs) {
   const int32_t count = static_cast<int32_t>(table.size());
   Matrix y = Matrix(problem.M, problem.N, problem.N, 0, problem.dtype), dx(problem.M, problem.K, problem.K, 0, problem.dtype);
   const pp_matrix x = problem.x.view(), dy = problem.dy.view(), y_view = y.view(), dx_view = dx.view();
   CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, table.data(), count, &y_view), PP_OK);
-  CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, table.data(), count, accumulate), PP_OK);
-  CHECK_EQUAL(pp_lora_grad_down(Context(), &x, table.data(), count, accumulate), PP_OK);
+  CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, table.data(), count), PP_OK);
+  CHECK_EQUAL(pp_lora_grad_down(Context(), &x, table.data(), count), PP_OK);
   CHECK_EQUAL(pp_linear_grad_input(Context(), plan.linear, &dy, table.data(), count, &dx_view), PP_OK);
   std::vector<Matrix> seen{y, dx};
   if (problem.dtype == PP_FLOAT32) {
@@ -436,6 +434,13 @@ pp_matrix rows_of(pp_matrix matrix, int64_t first, int64_t count) {
   return matrix;
 }
 
+/** Adds a matrix to another, in float32. */
+void add(const Matrix& from, Matrix& to) {
+  for (int64_t i = 0; i < to.rows(); ++i) {
+    for (int64_t j = 0; j < to.columns(); ++j) to.set(i, j, from(i, j) + to(i, j));
+  }
+}
+
 }  // namespace
 
 TEST(rows_of_many_give_the_bits_of_calls_for_each_run_of_rows) {
@@ -447,9 +452,8 @@ TEST(rows_of_many_give_the_bits_of_calls_for_each_run_of_rows) {
     Given together(problem), singly(problem);
     singly.dropouts.clear();
     for (size_t n = 0; n < together.table.size(); ++n) singly.table[n].dropout = together.table[n].dropout;
-    const bool accumulate = check::pick(0, 1) == 1;
     check::context() = problem.text();
-    std::vector<Matrix> expected = run_all(problem, plan, together.table, together, accumulate);
+    std::vector<Matrix> expected = run_all(problem, plan, together.table, together);
     // The same, a run of rows at a time: its matrices begin at its first row.
     std::vector<std::pair<int64_t, int64_t>> runs;
     for (int64_t row = 0; row < problem.M;) {
@@ -476,8 +480,8 @@ TEST(rows_of_many_give_the_bits_of_calls_for_each_run_of_rows) {
       const pp_matrix x = rows_of(problem.x.view(), first, rows), dy = rows_of(problem.dy.view(), first, rows),
                       y_view = rows_of(y.view(), first, rows), dx_view = rows_of(dx.view(), first, rows);
       CHECK_EQUAL(pp_linear_forward(Context(), plan.linear, &x, own.data(), count, &y_view), PP_OK);
-      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, own.data(), count, accumulate), PP_OK);
-      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, own.data(), count, accumulate), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, own.data(), count), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, own.data(), count), PP_OK);
       CHECK_EQUAL(pp_linear_grad_input(Context(), plan.linear, &dy, own.data(), count, &dx_view), PP_OK);
     }
     CHECK(expected[0] == y && expected[1] == dx);
@@ -496,7 +500,6 @@ TEST(a_module_on_several_runs_of_rows_adds_its_gradients_up_in_their_order) {
     problem.add(pick_rank(), 0, cut, dropout);
     Problem singly = problem;
     check::context() = problem.text();
-    const bool accumulate = check::pick(0, 1) == 1;
     const auto two = [&](Problem& of) {
       Given given(of);
       std::vector<pp_lora_module> table(2, given.table[0]);
@@ -508,12 +511,16 @@ TEST(a_module_on_several_runs_of_rows_adds_its_gradients_up_in_their_order) {
     auto [together, both] = two(problem);
     auto [apart, one_by_one] = two(singly);
     const pp_matrix x = problem.x.view(), dy = problem.dy.view();
-    CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, both.data(), 2, accumulate), PP_OK);
-    CHECK_EQUAL(pp_lora_grad_down(Context(), &x, both.data(), 2, accumulate), PP_OK);
+    CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, both.data(), 2), PP_OK);
+    CHECK_EQUAL(pp_lora_grad_down(Context(), &x, both.data(), 2), PP_OK);
+    std::vector<Matrix> first;
     for (int n = 0; n < 2; ++n) {
-      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, &one_by_one[n], 1, accumulate || n > 0), PP_OK);
-      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, &one_by_one[n], 1, accumulate || n > 0), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_up(Context(), &dy, &one_by_one[n], 1), PP_OK);
+      CHECK_EQUAL(pp_lora_grad_down(Context(), &x, &one_by_one[n], 1), PP_OK);
+      if (n == 0) first = {apart.own[0].da, apart.own[0].db};
     }
+    add(first[0], apart.own[0].da);
+    add(first[1], apart.own[0].db);
     CHECK(together.own[0].da == apart.own[0].da && together.own[0].db == apart.own[0].db);
     CHECK(together.own[0].ds == apart.own[0].ds);
   }
@@ -543,8 +550,8 @@ struct Calls : CallsInContext {
   pp_status grad_input() { return pp_linear_grad_input(&context, linear, &y, shown(), count, &x); }
   pp_status down() { return pp_lora_down(&context, &x, shown(), count); }
   pp_status up() { return pp_lora_up(&context, shown(), count, &y, 1); }
-  pp_status grad_up() { return pp_lora_grad_up(&context, &y, shown(), count, 0); }
-  pp_status grad_down() { return pp_lora_grad_down(&context, &x, shown(), count, 0); }
+  pp_status grad_up() { return pp_lora_grad_up(&context, &y, shown(), count); }
+  pp_status grad_down() { return pp_lora_grad_down(&context, &x, shown(), count); }
   pp_status lora_grad_input() { return pp_lora_grad_input(&context, shown(), count, &x, 1); }
 
   std::vector<Matrix> outputs() const {

@@ -40,12 +40,11 @@ PP_API pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* 
                                     const pp_adapter* adapter, const pp_matrix* z, const pp_matrix* out);
 
 /**
- * From dout [M,K], v and z: the gradients of the weights (added to what is there if `accumulate` is not 0) and dv [M,K]
+ * From dout [M,K], v and z: the gradients of the weights (overwritten; without rows they keep what they hold) and dv [M,K]
  * (overwritten; null where it is not wanted). dv may not be the buffer of dout.
  */
 PP_API pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, const pp_matrix* v, const pp_matrix* z,
-                                     const pp_adapter* adapter, const pp_adapter_gradients* gradients, int32_t accumulate,
-                                     const pp_matrix* dv);
+                                     const pp_adapter* adapter, const pp_adapter_gradients* gradients, const pp_matrix* dv);
 
 #ifdef __cplusplus
 }

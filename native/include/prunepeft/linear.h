@@ -122,15 +122,13 @@ PP_API pp_status pp_lora_up(const pp_context* context, const pp_lora_module* mod
                             int32_t accumulate);
 
 /**
- * dS = s·dY B and dB = dYᵀ S from one read of dY [M,N]. Reads b and s, writes ds, unless its data is null, and db, which is
- * added to if `accumulate` is not 0, else overwritten.
+ * dS = s·dY B and dB = dYᵀ S from one read of dY [M,N]. Reads b and s, writes ds, unless its data is null, and db,
+ * which is overwritten.
  */
-PP_API pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count,
-                                 int32_t accumulate);
+PP_API pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count);
 
-/** dA = dSᵀ D(x), x being read once for modules on the same rows. Reads ds, writes da, or adds to it as above. */
-PP_API pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count,
-                                   int32_t accumulate);
+/** dA = dSᵀ D(x), x being read once for modules on the same rows. Reads ds, writes da. */
+PP_API pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count);
 
 /** dX += Dᵀ(dS A), summed over the modules. Reads a and ds. With `accumulate` 0 as pp_lora_up. */
 PP_API pp_status pp_lora_grad_input(const pp_context* context, const pp_lora_module* modules, int32_t count,

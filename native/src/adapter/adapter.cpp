@@ -75,8 +75,7 @@ pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, cons
 }
 
 pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, const pp_matrix* v, const pp_matrix* z,
-                              const pp_adapter* adapter, const pp_adapter_gradients* gradients, int32_t accumulate,
-                              const pp_matrix* dv) {
+                              const pp_adapter* adapter, const pp_adapter_gradients* gradients, const pp_matrix* dv) {
   Arguments arguments;
   if (!arguments.first(context, "dout", dout)) return arguments.status();
   const pp_device& device = context->device;
@@ -98,7 +97,7 @@ pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, 
     if (is_cuda(&device)) {
       const pp_status status = take_workspace(*context, cuda::adapter_backward_workspace(dtype, M, K, m), &memory);
       if (status != PP_OK) return status;
-      return cuda::adapter_backward(device, {*dout, *v, *z, *adapter, *gradients, accumulate != 0, dv}, memory);
+      return cuda::adapter_backward(device, {*dout, *v, *z, *adapter, *gradients, dv}, memory);
     }
   }
   const pp_status status = take_workspace(*context, adapter_backward_cpu_workspace(dtype, M, K, m), &memory);
@@ -106,6 +105,6 @@ pp_status pp_adapter_backward(const pp_context* context, const pp_matrix* dout, 
   void* const to = dv == nullptr ? nullptr : dv->data;
   const int64_t ld_to = dv == nullptr ? 0 : dv->ld;
   adapter_cpu(dtype).backward({M, K, m, dout->data, dout->ld, v->data, v->ld, static_cast<const float*>(z->data), z->ld,
-                               *adapter, *gradients, accumulate != 0, to, ld_to, memory});
+                               *adapter, *gradients, to, ld_to, memory});
   return PP_OK;
 }

@@ -101,9 +101,9 @@ inline pp_status make_call(Call call, const pp_context* context, const pp_linear
       for (pp_lora_module& module : modules) module.ds.data = nullptr;
       [[fallthrough]];
     case Call::kGradUp:
-      return pp_lora_grad_up(context, &wide.dy, all, count, accumulate);
+      return pp_lora_grad_up(context, &wide.dy, all, count);
     case Call::kGradDown:
-      return pp_lora_grad_down(context, &wide.x, all, count, accumulate);
+      return pp_lora_grad_down(context, &wide.x, all, count);
     case Call::kGradInput:
       return pp_lora_grad_input(context, all, count, &wide.dx, accumulate);
     case Call::kForward:
@@ -125,7 +125,7 @@ struct Operands {
   const Case c;
   const pp_dtype dtype;
   const Call call;
-  const bool accumulate;
+  const bool accumulate;  // of kUp and kGradInput
   Matrix x, dy, y, dx, w, bias;
   std::vector<std::unique_ptr<Matrix>> s, ds, a, b, da, db;  // null where another module's are taken
   std::vector<pp_dropout> dropouts, given;
@@ -155,9 +155,7 @@ struct Operands {
       const bool has_weights = m.same_as < 0, has_narrow = m.narrow_as < 0;
       const int64_t narrow_columns = columns_of_narrow(n);
       const bool own = c.is_whole() && narrow_columns == m.rank;
-      const auto gradient = [&](Call of_b, Call also) {
-        return overwritten((call == of_b || call == also) && !accumulate && has_rows(n));
-      };
+      const auto gradient = [&](Call of_b, Call also) { return overwritten((call == of_b || call == also) && has_rows(n)); };
       make(&s, has_narrow, dtype, c.M, narrow_columns, c.narrow,
            overwritten(own && (call == Call::kDown || call == Call::kForward)));
       make(&ds, has_narrow, dtype, c.M, narrow_columns, c.narrow, overwritten(own && call == Call::kGradUp));
@@ -283,24 +281,39 @@ struct Operands {
     return false;
   }
 
+  bool is_on_several_runs(size_t weights) const {
+    int runs = 0;
+    for (size_t n = 0; n < c.modules.size(); n++) runs += c.weights_of(n) == weights && c.modules[n].rows > 0;
+    return runs > 1;
+  }
+
   void run_apart(const pp_context* context, Call what, bool adds) {
-    std::vector<bool> seen(c.modules.size()), done(c.modules.size());
+    std::vector<bool> done(c.modules.size());
     for (size_t n = 0; n < c.modules.size(); n++) {
       const ModuleCase& m = c.modules[n];
       if (done[n] || m.rows == 0) continue;
       std::vector<pp_lora_module> run;
+      // A gradient is overwritten, so that its module's runs of rows are one call.
+      const bool writes_gradient = what == Call::kGradUp || what == Call::kGradUpAlone || what == Call::kGradDown;
+      if (writes_gradient && is_on_several_runs(c.weights_of(n))) {
+        for (size_t i = n; i < c.modules.size(); i++) {
+          if (c.weights_of(i) != c.weights_of(n)) continue;
+          done[i] = true;
+          run.push_back(modules[i]);
+        }
+        expect_ok(make_call(what, context, linear, wide(), run, adds));
+        continue;
+      }
       for (size_t i = n; i < c.modules.size(); i++) {
         if (c.modules[i].first_row != m.first_row || c.modules[i].rows == 0) continue;
+        if (writes_gradient && is_on_several_runs(c.weights_of(i))) continue;
         done[i] = true;
         run.push_back(modules[i]);
         run.back().first_row = 0;
         run.back().s = rows_of(modules[i].s, m.first_row, m.rows);
         run.back().ds = rows_of(modules[i].ds, m.first_row, m.rows);
       }
-      const bool writes_gradient = what != Call::kUp && what != Call::kGradInput;
-      const bool adds_now = adds || (writes_gradient && seen[c.weights_of(n)]);
-      seen[c.weights_of(n)] = true;
-      expect_ok(make_call(what, context, linear, wide().rows(m.first_row, m.rows), run, adds_now));
+      expect_ok(make_call(what, context, linear, wide().rows(m.first_row, m.rows), run, adds));
     }
   }
 
@@ -315,9 +328,8 @@ struct Operands {
     const auto zero_all = [](Reference* reference) { *reference = Reference(reference->rows, reference->columns); };
     if (call == Call::kDown || call == Call::kForward) zero(&e->s[c.narrow_of(n)], 0, m.rank);
     if (call == Call::kGradUp) zero(&e->ds[c.narrow_of(n)], 0, m.rank);
-    if (accumulate) return;
-    if (call == Call::kUp) zero(&e->y, m.first_column, m.columns);
-    if (call == Call::kGradInput) zero(&e->dx, 0, c.K);
+    if (call == Call::kUp && !accumulate) zero(&e->y, m.first_column, m.columns);
+    if (call == Call::kGradInput && !accumulate) zero(&e->dx, 0, c.K);
     if (call == Call::kGradUp || call == Call::kGradUpAlone) zero_all(&e->db[c.weights_of(n)]);
     if (call == Call::kGradDown) zero_all(&e->da[c.weights_of(n)]);
   }

@@ -29,7 +29,6 @@ struct AdapterBackward {
   int64_t ldz;
   const pp_adapter& adapter;
   const pp_adapter_gradients& gradients;
-  bool accumulate;
   void* dv;
   int64_t lddv;
   void* workspace;

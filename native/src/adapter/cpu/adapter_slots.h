@@ -51,13 +51,13 @@ static inline int64_t sum_items(int64_t K) {
   return (K + kSumRows - 1) / kSumRows;
 }
 
-/** Adds item number `item` of all slots to the gradients. */
+/** Writes item number `item` of the gradients, the sums over all slots. */
 static inline void add_slots(const AdapterBackward& c, const Slots& slots, int64_t count, int64_t item) {
   const pp_adapter_gradients& g = c.gradients;
   const auto floats = [](const pp_matrix& of, int64_t from) { return static_cast<float*>(of.data) + from; };
   const Slot first = slots.of(0);
-  const SlotSum weights{slots.weight_floats(), count, c.accumulate};
-  const SlotSum biases{slots.bias_step, count, c.accumulate};
+  const SlotSum weights{slots.weight_floats(), count, false};
+  const SlotSum biases{slots.bias_step, count, false};
   const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
   weights.add_rows(first.up + k * slots.step, slots.step, rows, c.m, floats(g.up, k * g.up.ld), g.up.ld);
   weights.add_transposed(first.down + k * slots.step, slots.step, rows, c.m, floats(g.down, k), g.down.ld);

@@ -96,7 +96,7 @@ pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& c
   const BackwardParts parts(dout.dtype, dout.rows, dout.cols, z.cols, space);
   const pp_matrix dz = {parts.dz, dout.rows, z.cols, z.cols, dout.dtype};
 
-  GradCall up = grad_call(dout, call.accumulate);
+  GradCall up = grad_call(dout, false);
   up.stack.add(narrow(z, &call.adapter.up, &gradients.up));
   up.stack.add(ones(gradients.up_bias));
   up.activation = call.adapter.activation;
@@ -108,13 +108,13 @@ pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& c
   cudaError_t error = run_grad(up, parts.column_slots, parts.row_slots, stream);
 
   if (error == cudaSuccess) {
-    GradCall down = grad_call(call.v, call.accumulate);
+    GradCall down = grad_call(call.v, false);
     down.stack.add(narrow(dz, nullptr, &gradients.down));
     down.rank_major = true;
     error = run_grad(down, parts.column_slots, nullptr, stream);
   }
   if (error == cudaSuccess) {
-    GradCall bias = grad_call(dz, call.accumulate);
+    GradCall bias = grad_call(dz, false);
     bias.stack.add(ones(gradients.down_bias));
     error = run_grad(bias, parts.column_slots, nullptr, stream);
   }

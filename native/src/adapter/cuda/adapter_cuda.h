@@ -16,7 +16,6 @@ struct AdapterBackwardCall {
   const pp_matrix& z;
   const pp_adapter& adapter;
   const pp_adapter_gradients& gradients;
-  bool accumulate;
   const pp_matrix* dv;
 };
 size_t adapter_backward_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t m);

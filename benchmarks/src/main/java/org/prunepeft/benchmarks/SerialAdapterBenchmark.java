@@ -48,7 +48,7 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
   private Tensor upBias;
   private Tensor dout;
   private Tensor hidden;
-  private AdapterOp.Weights weights;
+  private AdapterOp.Parameters weights;
 
   @Setup
   public void setUp() {
@@ -62,7 +62,7 @@ public class SerialAdapterBenchmark extends TorchBenchmark {
     upBias = parameter(1, shape.hidden);
     dout = random(1, shape.rows, shape.hidden);
     hidden = random(1, shape.rows, shape.bottleneck);
-    weights = new AdapterOp.Weights(down, downBias, up, upBias, Activation.RELU);
+    weights = new AdapterOp.Parameters(down, downBias, up, upBias, Activation.RELU);
     check();
   }
 

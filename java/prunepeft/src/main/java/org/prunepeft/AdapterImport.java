@@ -45,10 +45,7 @@ public final class AdapterImport {
    * @param meanPooled whether the head is a linear layer over the mean of the last hidden states,
    *     which ours are
    */
-  public record Source(String model, String task, Integer maxLength, boolean meanPooled) {
-    /** Everything as the export says. */
-    public static final Source EXPORT = new Source(null, null, null, false);
-  }
+  public record Options(String model, String task, Integer maxLength, boolean meanPooled) {}
 
   /** What makes an adapter a run. */
   private record Context(Setup setup, Schema schema) {}
@@ -60,7 +57,7 @@ public final class AdapterImport {
    * Imports an adapter.
    *
    * @param adapter the directory of its files
-   * @param source what the files do not say themselves
+   * @param options what the files do not say themselves
    * @param output the run directory: absent or empty
    * @return the modules
    * @throws IllegalArgumentException if a setting of the files is not supported, or something is
@@ -69,7 +66,7 @@ public final class AdapterImport {
    * @throws org.prunepeft.io.RunDirectoryException if there are no such files, or the output cannot
    *     be written
    */
-  public static List<Candidate> read(Path adapter, Source source, Path output) {
+  public static List<Candidate> read(Path adapter, Options options, Path output) {
     RunDirectory files = RunDirectory.open(adapter);
     if (!Files.exists(files.file(AdapterFormat.CONFIG))) {
       throw new IllegalArgumentException(
@@ -77,7 +74,7 @@ public final class AdapterImport {
     }
     Map<String, Object> config = files.readJson(AdapterFormat.CONFIG);
     AdapterFormat format = AdapterFormat.of(adapter, config);
-    Context context = context(files, source, config);
+    Context context = context(files, options, config);
     try (StoredWeights base = new StoredWeights(context.setup.model())) {
       EncoderConfig encoder = base.config();
       TrainedAdapter trained = format.read(adapter, config, encoder, context.schema.labels());
@@ -99,9 +96,9 @@ public final class AdapterImport {
     }
   }
 
-  private static Context context(RunDirectory files, Source source, Map<String, Object> config) {
+  private static Context context(RunDirectory files, Options options, Map<String, Object> config) {
     boolean exported = Files.exists(files.file(AdapterExport.ORIGIN));
-    if (!exported && !source.meanPooled()) {
+    if (!exported && !options.meanPooled()) {
       throw new IllegalArgumentException(
           files.path()
               + " does not say what its head looks at; if it is a linear layer over the mean of the"
@@ -110,21 +107,21 @@ public final class AdapterImport {
     SetupBuilder setup =
         (exported ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class) : Setup.DEFAULT)
             .with();
-    if (source.model() != null || !exported) {
-      setup.model(source.model() == null ? namedModel(files, config) : source.model());
+    if (options.model() != null || !exported) {
+      setup.model(options.model() == null ? namedModel(files, config) : options.model());
     }
-    if (source.task() != null) {
-      setup.files(null).data(null).task(source.task());
+    if (options.task() != null) {
+      setup.files(null).data(null).task(options.task());
     } else if (!exported) {
       throw new IllegalArgumentException(
           files.path() + " does not say what task it is for; name one with --task");
     }
     Setup known = setup.build();
-    if (source.maxLength() != null) {
-      known = known.withTraining(known.training().withMaxLength(source.maxLength()));
+    if (options.maxLength() != null) {
+      known = known.withTraining(known.training().withMaxLength(options.maxLength()));
     }
     Map<String, Object> origin =
-        exported && source.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();
+        exported && options.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();
     Schema schema =
         origin.containsKey("metrics")
             ? Schema.fromMap(origin)

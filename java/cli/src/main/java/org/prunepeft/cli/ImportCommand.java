@@ -68,7 +68,7 @@ final class ImportCommand implements Callable<Integer> {
   public Integer call() {
     List<Candidate> modules =
         AdapterImport.read(
-            adapter, new AdapterImport.Source(model, task, maxLength, meanPooled), output);
+            adapter, new AdapterImport.Options(model, task, maxLength, meanPooled), output);
     System.out.printf(
         "wrote %s: %d modules, %,d parameters%n", output, modules.size(), Candidate.total(modules));
     return 0;

@@ -133,7 +133,7 @@ final class SearchCommand implements Callable<Integer> {
         paramLabel = "W",
         description =
             "How a partition's criteria are weighed: alike or reliability (default: ${DEFAULT-VALUE}).")
-    PruningSettings.Weights weights;
+    PruningSettings.Weighting weights;
 
     @Option(
         names = "--keep-weights",

@@ -52,14 +52,14 @@ public final class KernelsOnBuffers {
         Linear.down(context, x.matrix(2, 3), lora);
         Linear.up(context, lora, y.matrix(2, 2));
       }
-      Linear.gradUp(context, dy.matrix(2, 2), lora, false);
+      Linear.gradUp(context, dy.matrix(2, 2), lora);
       if (paths.backward() == Linear.Path.FUSED) {
         linear.gradInput(context, dy.matrix(2, 2), lora, dx.matrix(2, 3));
       } else {
         library.gradInput(dy.matrix(2, 2), w.matrix(2, 3), dx.matrix(2, 3));
         Linear.addGradInput(context, lora, dx.matrix(2, 3));
       }
-      Linear.gradDown(context, x.matrix(2, 3), lora, false);
+      Linear.gradDown(context, x.matrix(2, 3), lora);
       device.synchronize();
       print("y", y.floats(4));
       print("dX", dx.floats(6));

@@ -84,12 +84,11 @@ public final class Adapter {
    *
    * @param pass as {@link #forward} left it
    * @param dout [M,K]
-   * @param gradients written, or added to if {@code accumulate}
-   * @param accumulate whether gradients are added to what is there; else they replace it
+   * @param gradients written, unless v has no rows
    * @param dv [M,K], written; null where it is not wanted
    */
   public static void backward(
-      Context context, Pass pass, Matrix dout, Gradients gradients, boolean accumulate, Matrix dv) {
+      Context context, Pass pass, Matrix dout, Gradients gradients, Matrix dv) {
     Matrix v = pass.v;
     pass.require(context);
     gradients.require(pass.weights.down.rows(), v.cols());
@@ -106,7 +105,6 @@ public final class Adapter {
             call.matrix(2, pass.z),
             call.adapter(pass.weights),
             call.gradients(gradients),
-            accumulate ? 1 : 0,
             call.matrix(3, dv)));
   }
 }

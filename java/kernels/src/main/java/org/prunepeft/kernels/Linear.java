@@ -217,10 +217,8 @@ public final class Linear implements AutoCloseable {
    *
    * @param dy [M,N]
    * @param modules may be empty; s is read, ds, unless it is null, and db are written
-   * @param accumulate whether db is added to what is there; else it replaces it
    */
-  public static void gradUp(
-      Context context, Matrix dy, List<LoraPass> modules, boolean accumulate) {
+  public static void gradUp(Context context, Matrix dy, List<LoraPass> modules) {
     DType trained = context.device().trainedType(dy.dtype());
     for (LoraPass pass : modules) {
       Matrix b = Matrix.given("b", pass.module().b());
@@ -237,8 +235,7 @@ public final class Linear implements AutoCloseable {
             context.struct(),
             call.matrix(0, dy),
             call.modules(modules, dy.rows()),
-            modules.size(),
-            accumulate ? 1 : 0));
+            modules.size()));
   }
 
   /**
@@ -246,10 +243,8 @@ public final class Linear implements AutoCloseable {
    *
    * @param x [M,K]
    * @param modules may be empty; ds is read, da is written
-   * @param accumulate whether da is added to what is there; else it replaces it
    */
-  public static void gradDown(
-      Context context, Matrix x, List<LoraPass> modules, boolean accumulate) {
+  public static void gradDown(Context context, Matrix x, List<LoraPass> modules) {
     DType trained = context.device().trainedType(x.dtype());
     for (LoraPass pass : modules) {
       Matrix ds = Matrix.given("ds", pass.ds());
@@ -259,11 +254,7 @@ public final class Linear implements AutoCloseable {
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_lora_grad_down(
-            context.struct(),
-            call.matrix(0, x),
-            call.modules(modules, x.rows()),
-            modules.size(),
-            accumulate ? 1 : 0));
+            context.struct(), call.matrix(0, x), call.modules(modules, x.rows()), modules.size()));
   }
 
   /**

@@ -76,8 +76,8 @@ class Bfloat16Test extends CpuTest {
     List<LoraPass> passes = List.of(pass);
     try (Linear linear = new Linear(context, w.matrix(), bias.matrix())) {
       linear.forward(context, x.matrix(), passes, y.matrix());
-      Linear.gradUp(context, dy.matrix(), passes, false);
-      Linear.gradDown(context, x.matrix(), passes, false);
+      Linear.gradUp(context, dy.matrix(), passes);
+      Linear.gradDown(context, x.matrix(), passes);
       linear.gradInput(context, dy.matrix(), passes, dx.matrix());
     }
     double[][] rank = scaled(0.5, product(x.values(), transposed(a.values())));
@@ -129,7 +129,6 @@ class Bfloat16Test extends CpuTest {
             gradients[1].matrix(),
             gradients[2].matrix(),
             gradients[3].matrix()),
-        false,
         dv.matrix());
     double[][] hidden = plusRow(product(v.values(), transposed(down.values())), downBias.values());
     double[][] hiddenGradient = product(dout.values(), up.values());

@@ -139,8 +139,8 @@ class DeviceGraphTest {
           new LoraModule<>(a.matrix(R, K), b.matrix(N, R), 0, null, 2, dropout);
       List<LoraPass> passes = List.of(new LoraPass(module, s, ds, da, db));
       Linear.down(context, x.matrix(M, K), passes);
-      Linear.gradUp(context, dy.matrix(M, N), passes, false);
-      Linear.gradDown(context, x.matrix(M, K), passes, false);
+      Linear.gradUp(context, dy.matrix(M, N), passes);
+      Linear.gradDown(context, x.matrix(M, K), passes);
       Linear.addGradInput(context, passes, dx);
     }
 

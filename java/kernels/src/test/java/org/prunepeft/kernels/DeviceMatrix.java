@@ -53,7 +53,7 @@ final class DeviceMatrix implements AutoCloseable {
     return new DeviceMatrix(device, type, rows, cols, gap, values);
   }
 
-  static double[][] randomValues(Random random, int rows, int cols) {
+  private static double[][] randomValues(Random random, int rows, int cols) {
     double[][] values = new double[rows][cols];
     for (double[] row : values) {
       Arrays.setAll(row, j -> 2 * random.nextDouble() - 1);
@@ -71,10 +71,6 @@ final class DeviceMatrix implements AutoCloseable {
 
   double[][] values() {
     return read(device, matrix());
-  }
-
-  void put(double[][] values) {
-    write(device, matrix(), values);
   }
 
   /** Checks each value by its bound, and that the gaps between rows are as they were. */

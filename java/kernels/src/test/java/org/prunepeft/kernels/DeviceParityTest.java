@@ -116,12 +116,12 @@ class DeviceParityTest {
     }
   }
 
-  private void calls(Run run, List<LoraPass> passes, boolean accumulate) {
+  private void calls(Run run, List<LoraPass> passes) {
     Matrix x = run.random(M, K);
     Linear.down(run.context, x, passes);
     Linear.up(run.context, passes, run.result(M, N, 1));
-    Linear.gradUp(run.context, run.random(M, N), passes, accumulate);
-    Linear.gradDown(run.context, x, passes, accumulate);
+    Linear.gradUp(run.context, run.random(M, N), passes);
+    Linear.gradDown(run.context, x, passes);
     Linear.addGradInput(run.context, passes, run.result(M, K, 1));
   }
 
@@ -135,7 +135,7 @@ class DeviceParityTest {
           LoraPass pass =
               new LoraPass(
                   module, run.result(M, R), run.result(M, R), run.result(R, K), run.result(N, R));
-          calls(run, List.of(pass), false);
+          calls(run, List.of(pass));
           return run.read();
         });
   }
@@ -157,7 +157,7 @@ class DeviceParityTest {
                     run.result(R, K),
                     run.result(16, R)));
           }
-          calls(run, passes, false);
+          calls(run, passes);
           return run.read();
         });
   }
@@ -182,7 +182,7 @@ class DeviceParityTest {
                     run.result(ranks[i], K, 0),
                     run.result(N, ranks[i], 0)));
           }
-          calls(run, passes, true);
+          calls(run, passes);
           return run.read();
         });
   }
@@ -243,14 +243,14 @@ class DeviceParityTest {
               Linear.down(run.context, x, passes);
               Linear.up(run.context, passes, y);
             }
-            Linear.gradUp(run.context, dy, passes, false);
+            Linear.gradUp(run.context, dy, passes);
             if (chosen.backward() == Linear.Path.FUSED) {
               linear.gradInput(run.context, dy, passes, dx);
             } else {
               linear.gradInput(run.context, dy, List.of(), dx);
               Linear.addGradInput(run.context, passes, dx);
             }
-            Linear.gradDown(run.context, x, passes, false);
+            Linear.gradDown(run.context, x, passes);
             return run.read();
           }
         });
@@ -273,7 +273,7 @@ class DeviceParityTest {
           Adapter.Gradients gradients =
               new Adapter.Gradients(
                   run.result(16, K), run.result(1, 16), run.result(K, 16), run.result(1, K));
-          Adapter.backward(run.context, pass, run.random(M, K), gradients, false, run.result(M, K));
+          Adapter.backward(run.context, pass, run.random(M, K), gradients, run.result(M, K));
           return run.read();
         });
   }

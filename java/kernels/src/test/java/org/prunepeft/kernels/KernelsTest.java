@@ -164,12 +164,12 @@ class KernelsTest {
             List.of(new LoraPass(module, s.matrix(), ds.matrix(), da.matrix(), db.matrix()));
         Linear.down(context, x.matrix(), passes);
         Linear.up(context, passes, y.matrix());
-        Linear.gradUp(context, y.matrix(), passes, false);
-        Linear.gradDown(context, x.matrix(), passes, false);
+        Linear.gradUp(context, y.matrix(), passes);
+        Linear.gradDown(context, x.matrix(), passes);
         Linear.addGradInput(context, passes, dx.matrix());
         Adapter.Pass pass = new Adapter.Pass(weights, x.matrix(), z.matrix());
         Adapter.forward(context, pass, x.matrix(), out.matrix());
-        Adapter.backward(context, pass, out.matrix(), gradients, false, dv.matrix());
+        Adapter.backward(context, pass, out.matrix(), gradients, dv.matrix());
         magnitude =
             new ModuleOutput(s.matrix(), Activation.IDENTITY, b.matrix(), null)
                 .magnitude(context, null);

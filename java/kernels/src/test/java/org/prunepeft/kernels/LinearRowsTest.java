@@ -88,8 +88,8 @@ class LinearRowsTest extends CpuTest {
     Results together = new Results();
     Linear.down(context, x.matrix(), together.passes);
     Linear.up(context, together.passes, together.y.matrix());
-    Linear.gradUp(context, dy.matrix(), together.passes, true);
-    Linear.gradDown(context, x.matrix(), together.passes, false);
+    Linear.gradUp(context, dy.matrix(), together.passes);
+    Linear.gradDown(context, x.matrix(), together.passes);
     Linear.addGradInput(context, together.passes, together.dx.matrix());
 
     Results singly = new Results();
@@ -99,8 +99,8 @@ class LinearRowsTest extends CpuTest {
         List<LoraPass> alone = List.of(alone(pass));
         Linear.down(context, rows(x.matrix(), rows), alone);
         Linear.up(context, alone, rows(singly.y.matrix(), rows));
-        Linear.gradUp(context, rows(dy.matrix(), rows), alone, true);
-        Linear.gradDown(context, rows(x.matrix(), rows), alone, false);
+        Linear.gradUp(context, rows(dy.matrix(), rows), alone);
+        Linear.gradDown(context, rows(x.matrix(), rows), alone);
         Linear.addGradInput(context, alone, rows(singly.dx.matrix(), rows));
       }
     }
@@ -113,9 +113,9 @@ class LinearRowsTest extends CpuTest {
     Results singly = new Results();
     try (Linear linear = new Linear(context, w.matrix(), null)) {
       linear.forward(context, x.matrix(), together.passes, together.y.matrix());
-      Linear.gradUp(context, dy.matrix(), together.passes, false);
+      Linear.gradUp(context, dy.matrix(), together.passes);
       linear.gradInput(context, dy.matrix(), together.passes, together.dx.matrix());
-      Linear.gradDown(context, x.matrix(), together.passes, true);
+      Linear.gradDown(context, x.matrix(), together.passes);
 
       Rows without = new Rows(30, 5);
       linear.forward(
@@ -127,9 +127,9 @@ class LinearRowsTest extends CpuTest {
         if (rows.count() > 0) {
           List<LoraPass> alone = List.of(alone(pass));
           linear.forward(context, rows(x.matrix(), rows), alone, rows(singly.y.matrix(), rows));
-          Linear.gradUp(context, rows(dy.matrix(), rows), alone, false);
+          Linear.gradUp(context, rows(dy.matrix(), rows), alone);
           linear.gradInput(context, rows(dy.matrix(), rows), alone, rows(singly.dx.matrix(), rows));
-          Linear.gradDown(context, rows(x.matrix(), rows), alone, true);
+          Linear.gradDown(context, rows(x.matrix(), rows), alone);
         }
       }
     }

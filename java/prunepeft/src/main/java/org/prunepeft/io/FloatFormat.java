@@ -1,7 +1,7 @@
 package org.prunepeft.io;
 
 import java.nio.ByteBuffer;
-import org.prunepeft.io.SafeTensors.DType;
+import org.prunepeft.io.SafeTensors.StoredType;
 
 /** Floating-point formats as float32. All values of 16 and 8 bits are exact. */
 final class FloatFormat {
@@ -18,7 +18,7 @@ final class FloatFormat {
    * @param source little-endian
    * @param target float32 in its own byte order
    */
-  static void convert(DType dtype, ByteBuffer source, ByteBuffer target) {
+  static void convert(StoredType dtype, ByteBuffer source, ByteBuffer target) {
     while (source.hasRemaining()) {
       target.putFloat(
           switch (dtype) {

@@ -61,7 +61,7 @@ public final class SafeTensors implements Checkpoint {
   private static final Map<String, String> PYTORCH = Map.of("format", "pt");
 
   /** The type of a tensor's elements. */
-  public enum DType {
+  public enum StoredType {
     /** A truth value in a byte. */
     BOOL(8),
     /** Unsigned. */
@@ -109,7 +109,7 @@ public final class SafeTensors implements Checkpoint {
 
     private final int bits;
 
-    DType(int bits) {
+    StoredType(int bits) {
       this.bits = bits;
     }
 
@@ -158,7 +158,7 @@ public final class SafeTensors implements Checkpoint {
   /** A tensor to write, whose bytes are taken in parts. */
   public interface Source {
     /** {@return the type of its elements} */
-    DType dtype();
+    StoredType dtype();
 
     /** {@return its sizes; [] for a single value} */
     long[] shape();
@@ -181,7 +181,7 @@ public final class SafeTensors implements Checkpoint {
    * @param begin the offset of its first byte in the data section
    * @param end the offset of the byte behind its last
    */
-  public record Entry(DType dtype, long[] shape, long begin, long end) {
+  public record Entry(StoredType dtype, long[] shape, long begin, long end) {
     /** {@return its size in bytes} */
     public long bytes() {
       return end - begin;
@@ -234,8 +234,8 @@ public final class SafeTensors implements Checkpoint {
   private static Source floats(Checkpoint tensors, String name) {
     return new Source() {
       @Override
-      public DType dtype() {
-        return DType.F32;
+      public StoredType dtype() {
+        return StoredType.F32;
       }
 
       @Override
@@ -273,7 +273,7 @@ public final class SafeTensors implements Checkpoint {
     var entries = new LinkedHashMap<String, Entry>();
     long end = 0;
     for (var source : sources) {
-      DType dtype = source.getValue().dtype();
+      StoredType dtype = source.getValue().dtype();
       long[] shape = source.getValue().shape();
       long bits = LongStream.of(shape).reduce(dtype.bits(), Math::multiplyExact);
       if (bits % Byte.SIZE != 0) {
@@ -395,7 +395,7 @@ public final class SafeTensors implements Checkpoint {
     Entry entry = entry(name);
     return new Source() {
       @Override
-      public DType dtype() {
+      public StoredType dtype() {
         return entry.dtype();
       }
 
@@ -467,7 +467,7 @@ public final class SafeTensors implements Checkpoint {
       throw new IndexOutOfBoundsException(
           "%s has %d values, can't read %d from %d on".formatted(name, total, count, first));
     }
-    if (entry.dtype == DType.F32 && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN) {
+    if (entry.dtype == StoredType.F32 && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN) {
       read(name, first * width, target);
       return;
     }

@@ -19,8 +19,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
-import org.prunepeft.io.SafeTensors.DType;
 import org.prunepeft.io.SafeTensors.Entry;
+import org.prunepeft.io.SafeTensors.StoredType;
 
 /** The header of a safetensors file, as {@link SafeTensors} describes it. */
 final class SafeTensorsHeader {
@@ -88,7 +88,7 @@ final class SafeTensorsHeader {
 
   private static Entry entry(JsonParser json, String name) throws IOException {
     expect(json, JsonToken.START_OBJECT, name);
-    DType dtype = null;
+    StoredType dtype = null;
     long[] shape = null;
     long[] offsets = null;
     while (json.nextToken() != JsonToken.END_OBJECT) {
@@ -124,10 +124,10 @@ final class SafeTensorsHeader {
     return new Entry(dtype, shape, offsets[0], offsets[1]);
   }
 
-  private static DType dtype(JsonParser json, String name) throws IOException {
+  private static StoredType dtype(JsonParser json, String name) throws IOException {
     expect(json, JsonToken.VALUE_STRING, name);
     try {
-      return DType.valueOf(json.getText());
+      return StoredType.valueOf(json.getText());
     } catch (IllegalArgumentException e) {
       throw new FormatException("%s has unknown dtype %s".formatted(name, json.getText()), e);
     }

@@ -10,7 +10,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Function;
 import org.prunepeft.search.PruningRound.Information;
 import org.prunepeft.search.PruningSettings.Selection;
-import org.prunepeft.search.PruningSettings.Weights;
+import org.prunepeft.search.PruningSettings.Weighting;
 
 /** Algorithm 1 of the paper: train, judge and remove, round by round, until the budget is met. */
 public final class IterativePruning {
@@ -140,7 +140,7 @@ public final class IterativePruning {
       List<String> judges, Function<String, OptionalDouble> reliability) {
     Map<String, Double> weights = new LinkedHashMap<>();
     judges.forEach(name -> weights.put(name, 1.0));
-    if (settings.weights() == Weights.RELIABILITY) {
+    if (settings.weights() == Weighting.RELIABILITY) {
       double[] measured =
           judges.stream()
               .map(reliability)

@@ -15,7 +15,12 @@ import io.soabase.recordbuilder.core.RecordBuilder;
  */
 @RecordBuilder
 public record PruningSettings(
-    int rounds, long budget, Selection selection, Weights weights, boolean reinitialise, long seed)
+    int rounds,
+    long budget,
+    Selection selection,
+    Weighting weights,
+    boolean reinitialise,
+    long seed)
     implements PruningSettingsBuilder.With {
 
   /** Over which modules the pruning probability is shared out. */
@@ -30,7 +35,7 @@ public record PruningSettings(
   }
 
   /** How the criteria of a partition are weighed. */
-  public enum Weights {
+  public enum Weighting {
     /** All the same. */
     ALIKE,
     /** By their reliability, clipped at 0. */
@@ -55,7 +60,7 @@ public record PruningSettings(
         .rounds(3)
         .budget(budget)
         .selection(Selection.HYBRID)
-        .weights(Weights.ALIKE)
+        .weights(Weighting.ALIKE)
         .reinitialise(true)
         .build();
   }

@@ -44,7 +44,7 @@ public record SearchSettings(
     int roundExamples,
     int roundEpochs,
     PruningSettings.Selection selection,
-    PruningSettings.Weights weights,
+    PruningSettings.Weighting weights,
     boolean reinitialise,
     CriterionSettings criteria,
     MeasuringSettings measured)

@@ -22,10 +22,10 @@ public final class AdapterOp {
    * @param up U [K,m]
    * @param upBias u [K]
    */
-  public record Weights(
+  public record Parameters(
       Tensor down, Tensor downBias, Tensor up, Tensor upBias, Activation activation) {
-    private Weights staged(Tape tape, torch.ScalarType type) {
-      return new Weights(
+    private Parameters staged(Tape tape, torch.ScalarType type) {
+      return new Parameters(
           tape.staged(down, type),
           tape.staged(downBias, type),
           tape.staged(up, type),
@@ -53,13 +53,13 @@ public final class AdapterOp {
    * @return out [M,K], of v's type
    */
   public static Tensor apply(
-      Tape tape, Tensor v, Tensor h, Weights weights, Consumer<ModuleOutput> observer) {
+      Tape tape, Tensor v, Tensor h, Parameters weights, Consumer<ModuleOutput> observer) {
     Tensor input = v.detach();
     Tensor out;
     Tensor z;
     ComputeDevice place = ComputeDevice.of(input);
     torch.ScalarType type = input.scalar_type().intern();
-    Weights staged;
+    Parameters staged;
     try (NoGradGuard guard = new NoGradGuard()) {
       staged = weights.staged(tape, type);
       out = place.emptyMatrix(v.size(0), v.size(1), type);
@@ -81,7 +81,7 @@ public final class AdapterOp {
   }
 
   private static Tensor[] backward(
-      Tape tape, Tensor dout, Tensor v, Tensor z, Weights weights, boolean needsInput) {
+      Tape tape, Tensor dout, Tensor v, Tensor z, Parameters weights, boolean needsInput) {
     long m = weights.down.size(0);
     long k = weights.down.size(1);
     ComputeDevice place = ComputeDevice.of(v);
@@ -96,7 +96,6 @@ public final class AdapterOp {
         Torch.matrix(dout),
         new Adapter.Gradients(
             Torch.matrix(down), Torch.matrix(downBias), Torch.matrix(up), Torch.matrix(upBias)),
-        false,
         dv == null ? null : Torch.matrix(dv));
     return new Tensor[] {dv, dout, down, downBias, up, upBias};
   }

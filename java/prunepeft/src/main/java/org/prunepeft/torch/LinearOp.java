@@ -231,8 +231,8 @@ public final class LinearOp {
         gradients[2 + 2 * i] = db;
       }
       if (!passes.isEmpty()) {
-        Linear.gradUp(context, Torch.matrix(dy), passes, false);
-        Linear.gradDown(context, Torch.matrix(x), passes, false);
+        Linear.gradUp(context, Torch.matrix(dy), passes);
+        Linear.gradDown(context, Torch.matrix(x), passes);
       }
       if (needsInput) {
         gradients[0] = gradInput(path, dy, passes);

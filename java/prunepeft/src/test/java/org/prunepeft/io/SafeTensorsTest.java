@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.io.SafeTensors.DType;
+import org.prunepeft.io.SafeTensors.StoredType;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.testing.TestSeed;
 
@@ -126,10 +126,10 @@ class SafeTensorsTest {
 
   @Test
   void everyTypeIsReadInAnyOrderOfTheData() throws IOException {
-    int size = Arrays.stream(DType.values()).mapToInt(DType::bits).sum();
+    int size = Arrays.stream(StoredType.values()).mapToInt(StoredType::bits).sum();
     var members = new ArrayList<String>();
     int end = size;
-    for (DType dtype : DType.values()) {
+    for (StoredType dtype : StoredType.values()) {
       // Eight elements, so as many bytes as one has bits.
       int begin = end - dtype.bits();
       members.add(tensor(dtype.name(), dtype.name(), "[2,4]", begin + "," + end));
@@ -139,7 +139,7 @@ class SafeTensorsTest {
     new Random(1).nextBytes(data);
     write("{" + String.join(",", members) + "}", data);
     try (var tensors = SafeTensors.open(file)) {
-      for (DType dtype : DType.values()) {
+      for (StoredType dtype : StoredType.values()) {
         var entry = tensors.entry(dtype.name());
         assertEquals(dtype, entry.dtype());
         assertArrayEquals(
@@ -237,7 +237,7 @@ class SafeTensorsTest {
     var random = TestSeed.random();
     var stored = new TreeMap<String, byte[]>();
     var sources = new TreeMap<String, SafeTensors.Source>();
-    for (DType dtype : DType.values()) {
+    for (StoredType dtype : StoredType.values()) {
       // An odd number of elements where they are whole bytes; four of 6 bits are three bytes.
       int count = dtype.bits() % 8 == 0 ? 3 : 4;
       byte[] bytes = new byte[count * dtype.bits() / 8];
@@ -272,21 +272,21 @@ class SafeTensorsTest {
 
   @Test
   void whatTheFormatCannotHoldIsNotWritten() {
-    var half = source(DType.F4, new byte[2], 3);
+    var half = source(StoredType.F4, new byte[2], 3);
     var e =
         assertThrows(
             IllegalArgumentException.class,
             () -> SafeTensors.write(file, Map.of("x", half), Map.of()));
     assertTrue(e.getMessage().contains("x of type F4 and shape [3] has 12 bits"), e.getMessage());
-    var named = Map.of("__metadata__", source(DType.U8, new byte[1], 1));
+    var named = Map.of("__metadata__", source(StoredType.U8, new byte[1], 1));
     assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(file, named, Map.of()));
     assertFalse(Files.exists(file));
   }
 
-  private static SafeTensors.Source source(DType dtype, byte[] bytes, long... shape) {
+  private static SafeTensors.Source source(StoredType dtype, byte[] bytes, long... shape) {
     return new SafeTensors.Source() {
       @Override
-      public DType dtype() {
+      public StoredType dtype() {
         return dtype;
       }
 
@@ -312,7 +312,7 @@ class SafeTensorsTest {
       SafeTensors.write(copy, half);
     }
     try (var tensors = SafeTensors.open(copy)) {
-      assertEquals(DType.F32, tensors.entry("half").dtype());
+      assertEquals(StoredType.F32, tensors.entry("half").dtype());
       assertArrayEquals(new long[] {3, 1}, tensors.shape("half"));
       assertArrayEquals(new float[] {1, -2, Float.POSITIVE_INFINITY}, tensors.floats("half"));
     }

@@ -23,7 +23,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.PruningRound.Information;
 import org.prunepeft.search.PruningSettings.Selection;
-import org.prunepeft.search.PruningSettings.Weights;
+import org.prunepeft.search.PruningSettings.Weighting;
 import org.prunepeft.search.Reading.LeftOut;
 
 /**
@@ -363,7 +363,7 @@ class IterativePruningTest {
             List.of(criteria),
             Map.of(),
             Optional.empty());
-    PruningSettings settings = PruningSettings.of(1).withWeights(Weights.RELIABILITY);
+    PruningSettings settings = PruningSettings.of(1).withWeights(Weighting.RELIABILITY);
     return panel(oneRound(Scores.loraOnly(3), strategy, settings, scores), "lora/1").weights();
   }
 
@@ -404,7 +404,7 @@ class IterativePruningTest {
         oneRound(
             Scores.loraOnly(3),
             Strategy.all(),
-            PruningSettings.of(1).withWeights(Weights.RELIABILITY),
+            PruningSettings.of(1).withWeights(Weighting.RELIABILITY),
             halves(true, true).set("weight", "lora", 1, 1, 1));
     assertArrayEquals(
         new double[] {
@@ -550,7 +550,7 @@ class IterativePruningTest {
 
   @Test
   void aModuleWithoutStatisticsIsNamed() {
-    SupernetTrainer forgetful = (stage, modules) -> Observation.of(Map.of());
+    SupernetTrainer forgetful = (stage, modules) -> new Observation(Map.of(), Map.of(), Map.of());
     assertEquals(
         "the trainer must report statistics of every module that is left, got none of lora.0 in"
             + " round 1",

@@ -13,7 +13,7 @@ import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.search.PruningSettings.Selection;
-import org.prunepeft.search.PruningSettings.Weights;
+import org.prunepeft.search.PruningSettings.Weighting;
 
 /** Nothing depends on the order in which modules, criteria, partitions or statistics come. */
 class OrderIndependenceTest {
@@ -70,7 +70,7 @@ class OrderIndependenceTest {
     List<Candidate> modules = new ArrayList<>(Scores.space(LAYERS).candidates());
     List<Criterion> criteria = new ArrayList<>(Criteria.six());
     for (Selection selection : Selection.values()) {
-      for (Weights weights : Weights.values()) {
+      for (Weighting weights : Weighting.values()) {
         PruningSettings settings =
             PruningSettings.of(300).withSelection(selection).withWeights(weights).withSeed(5);
         PruningResult first = search(modules, criteria, settings, random);

@@ -202,7 +202,7 @@ class TapeTest {
         List<Tensor> expected = leaves.stream().map(TapeTest::takeGradient).toList();
         Tensor fused =
             AdapterOp.apply(
-                tape, v, h, new AdapterOp.Weights(down, downBias, up, upBias, activation), null);
+                tape, v, h, new AdapterOp.Parameters(down, downBias, up, upBias, activation), null);
         assertClose(activation + " out", plain, fused);
         fused.mul(direction).sum().backward();
         assertSame(expected, leaves.stream().map(TapeTest::takeGradient).toList());

@@ -82,8 +82,8 @@ final class BottleneckAdapter implements ModuleType {
 
   @Override
   public PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
-    AdapterOp.Weights weights =
-        new AdapterOp.Weights(
+    AdapterOp.Parameters weights =
+        new AdapterOp.Parameters(
             tensors.get(0), tensors.get(1), tensors.get(2), tensors.get(3), config.nonLinearity());
     return new AdapterModule(moduleName(layer), place, input, config.scaling(), weights);
   }
@@ -116,7 +116,7 @@ final class BottleneckAdapter implements ModuleType {
   }
 
   private record AdapterModule(
-      String name, Block place, Input input, double scaling, AdapterOp.Weights weights)
+      String name, Block place, Input input, double scaling, AdapterOp.Parameters weights)
       implements PeftModule {
     @Override
     public Tensor afterBlock(
@@ -139,12 +139,12 @@ final class BottleneckAdapter implements ModuleType {
     }
 
     /** s in U and u: m·K products instead of as many a token. */
-    private AdapterOp.Weights scaled() {
+    private AdapterOp.Parameters scaled() {
       if (scaling == 1) {
         return weights;
       }
       Scalar s = new Scalar(scaling);
-      return new AdapterOp.Weights(
+      return new AdapterOp.Parameters(
           weights.down(),
           weights.downBias(),
           weights.up().mul(s),
