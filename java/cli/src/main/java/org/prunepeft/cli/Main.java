@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -45,7 +46,17 @@ public final class Main implements Runnable {
       "; for the CPU build delete java/cli/target and leave PRUNEPEFT_GPU out";
 
   public static void main(String[] arguments) {
-    System.exit(execute(commandLine(), arguments));
+    System.exit(printed(System.out, execute(commandLine(), arguments)));
+  }
+
+  /** {@return the exit code: 1 where what was to be printed could not be} */
+  static int printed(PrintStream out, int code) {
+    if (out.checkError() && code == 0) {
+      System.err.println(
+          "prunepeft: the standard output could not be written; is there room where it goes?");
+      return 1;
+    }
+    return code;
   }
 
   static CommandLine commandLine() {

@@ -5,7 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
@@ -337,5 +339,16 @@ class MainTest {
     try (var files = Files.list(directory)) {
       assertEquals(List.of(), files.toList());
     }
+  }
+
+  @Test
+  void outputThatCannotBePrintedIsAFailure() throws IOException {
+    Path full = Path.of("/dev/full");
+    assumeTrue(Files.isWritable(full), "there is no /dev/full");
+    PrintStream lost = new PrintStream(Files.newOutputStream(full), true);
+    lost.println("models");
+    assertEquals(1, Main.printed(lost, 0));
+    assertEquals(2, Main.printed(lost, 2));
+    assertEquals(0, Main.printed(new PrintStream(new ByteArrayOutputStream()), 0));
   }
 }

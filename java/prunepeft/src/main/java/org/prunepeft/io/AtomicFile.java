@@ -24,11 +24,24 @@ public final class AtomicFile {
    * Writes a neighbour of the file, then renames it over the file. On failure the neighbour is gone
    * and the file is as it was.
    *
+   * <p>What is there and no regular file, such as a device or a FIFO, is written to and stays what
+   * it is. A symbolic link stays too: the file that it names is written.
+   *
    * @param file where to; replaced if it is there
    * @throws NoSuchFileException if the directory that it is to be in is absent; names that
    * @throws IOException if it can't be written
    */
   public static void write(Path file, Content content) throws IOException {
+    if (Files.isSymbolicLink(file)) {
+      write(file.resolveSibling(Files.readSymbolicLink(file)), content);
+      return;
+    }
+    if (Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file)) {
+      try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        content.writeTo(channel);
+      }
+      return;
+    }
     Path name = file.getFileName();
     if (name == null) {
       throw new IOException(file + " names no file");

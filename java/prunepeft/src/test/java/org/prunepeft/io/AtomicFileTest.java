@@ -1,0 +1,89 @@
+package org.prunepeft.io;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class AtomicFileTest {
+  private static final byte[] CONTENT = {1, 2, 3};
+
+  @TempDir Path directory;
+
+  private List<String> names() throws IOException {
+    try (var files = Files.list(directory)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void fileIsReplacedAndNothingElseIsLeft() throws IOException {
+    Path file = directory.resolve("file");
+    AtomicFile.write(file, new byte[] {9});
+    AtomicFile.write(file, CONTENT);
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
+    assertEquals(List.of("file"), names());
+  }
+
+  @Test
+  void failureLeavesTheFileAsItWas() throws IOException {
+    Path file = directory.resolve("file");
+    AtomicFile.write(file, CONTENT);
+    assertThrows(
+        IOException.class,
+        () ->
+            AtomicFile.write(
+                file,
+                channel -> {
+                  throw new IOException("no more");
+                }));
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
+    assertEquals(List.of("file"), names());
+  }
+
+  @Test
+  void linkStaysAndTheFileThatItNamesIsWritten() throws IOException {
+    Path file = directory.resolve("file");
+    Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("file"));
+    AtomicFile.write(link, CONTENT);
+    assertTrue(Files.isSymbolicLink(link));
+    assertFalse(Files.isSymbolicLink(file));
+    assertArrayEquals(CONTENT, Files.readAllBytes(file));
+  }
+
+  @Test
+  void fifoStaysAndIsWrittenTo() throws Exception {
+    Path fifo = directory.resolve("fifo");
+    Process made;
+    try {
+      made = new ProcessBuilder("mkfifo", fifo.toString()).start();
+    } catch (IOException e) {
+      assumeTrue(false, "there is no mkfifo: " + e.getMessage());
+      return;
+    }
+    assumeTrue(made.waitFor() == 0, "mkfifo failed");
+    CompletableFuture<byte[]> read =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return Files.newInputStream(fifo).readAllBytes();
+              } catch (IOException e) {
+                throw new java.io.UncheckedIOException(e);
+              }
+            });
+    AtomicFile.write(fifo, CONTENT);
+    assertArrayEquals(CONTENT, read.get(20, TimeUnit.SECONDS));
+    assertEquals(List.of("fifo"), names());
+  }
+}
