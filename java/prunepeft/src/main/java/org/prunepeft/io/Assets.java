@@ -29,18 +29,6 @@ public final class Assets {
   private Assets() {}
 
   /**
-   * Reads a whole resource of at most 2 GiB.
-   *
-   * @param resource its path on the class path, without a leading slash
-   * @param what what it is to the user, such as {@code the model MiniLM-L6}
-   * @return its bytes
-   * @throws AssetException if it is absent, or its jar is damaged; names the jar and the remedy
-   */
-  public static byte[] read(String resource, String what) {
-    return read(loader(), resource, what);
-  }
-
-  /**
    * Opens a resource.
    *
    * @param resource its path on the class path, without a leading slash
@@ -62,14 +50,6 @@ public final class Assets {
   public static Optional<Path> file(String resource) {
     URL url = loader().getResource(resource);
     return Optional.ofNullable(url).map(Assets::file).filter(Files::isRegularFile);
-  }
-
-  static byte[] read(ClassLoader loader, String resource, String what) {
-    try (var in = open(loader, resource, what)) {
-      return in.readAllBytes();
-    } catch (IOException e) {
-      throw new AssetException(sentence("can't close %s (%s)", what, resource), e);
-    }
   }
 
   /** As {@link #open(String, String)}, from a loader of one's own. */

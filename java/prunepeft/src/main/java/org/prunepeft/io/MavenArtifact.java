@@ -43,15 +43,6 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
         : Path.of(System.getProperty("user.home"), ".m2", "repository");
   }
 
-  /**
-   * {@return whether a resource of it can be opened}
-   *
-   * @param resource its path in the jar
-   */
-  public boolean isPresent(String resource) {
-    return onClassPath(resource) || Files.exists(file());
-  }
-
   private static boolean onClassPath(String resource) {
     return MavenArtifact.class.getClassLoader().getResource(resource) != null;
   }

@@ -62,8 +62,11 @@ public record Observation(
    */
   public static Observation blank(List<Candidate> modules, TrainingHealth health) {
     ModuleStatistics alike = new ModuleStatistics(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    return of(modules.stream().collect(Collectors.toMap(Candidate::name, module -> alike)))
-        .with(health);
+    return new Observation(
+        modules.stream().collect(Collectors.toMap(Candidate::name, module -> alike)),
+        Map.of(),
+        Map.of(),
+        Optional.of(health));
   }
 
   /**
@@ -90,15 +93,6 @@ public record Observation(
     return List.of(whole, firstHalf, secondHalf).stream()
         .flatMap(part -> part.values().stream())
         .allMatch(ModuleStatistics::isFinite);
-  }
-
-  /**
-   * {@return an observation whose halves were not measured}
-   *
-   * @param whole statistics by the modules' names, over all batches
-   */
-  public static Observation of(Map<String, ModuleStatistics> whole) {
-    return new Observation(whole, Map.of(), Map.of());
   }
 
   /** {@return whether the two halves of the batches were measured} */

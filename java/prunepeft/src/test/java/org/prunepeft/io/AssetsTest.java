@@ -32,7 +32,10 @@ class AssetsTest {
 
   @Test
   void aResourceOfTheClassPathIsRead() throws IOException {
-    byte[] whole = Assets.read("all-minilm-l6-v2-tokenizer.json", "the tokenizer of MiniLM-L6");
+    byte[] whole;
+    try (var in = Assets.open("all-minilm-l6-v2-tokenizer.json", "the tokenizer of MiniLM-L6")) {
+      whole = in.readAllBytes();
+    }
     assertEquals('{', whole[0]);
     try (var in = Assets.open("all-minilm-l6-v2-tokenizer.json", "the tokenizer of MiniLM-L6")) {
       assertEquals('{', in.read());
@@ -46,13 +49,13 @@ class AssetsTest {
     Files.createDirectories(directory.resolve("some"));
     Files.write(directory.resolve(RESOURCE), content);
     try (var loader = loader(directory)) {
-      assertArrayEquals(content, Assets.read(loader, RESOURCE, "the model"));
+      assertArrayEquals(content, read(loader));
     }
   }
 
   @Test
   void anAbsentResourceIsSaidToBeAbsent() {
-    var e = assertThrows(AssetException.class, () -> Assets.read("no/such", "the model Huge"));
+    var e = assertThrows(AssetException.class, () -> Assets.open("no/such", "the model Huge"));
     assertEquals(
         "The model Huge (no/such) is not on the class path; add the jar that holds it",
         e.getMessage());
@@ -61,7 +64,7 @@ class AssetsTest {
   @Test
   void anIntactJarIsRead() throws IOException {
     try (var loader = loader(jar())) {
-      assertArrayEquals(content, Assets.read(loader, RESOURCE, "the model"));
+      assertArrayEquals(content, read(loader));
     }
   }
 
@@ -79,7 +82,7 @@ class AssetsTest {
   void aJarThatIsGoneIsNamed() throws IOException {
     Path jar = directory.resolve("gone.jar");
     try (var loader = loader(jar)) {
-      var e = assertThrows(AssetException.class, () -> Assets.read(loader, RESOURCE, "the model"));
+      var e = assertThrows(AssetException.class, () -> read(loader));
       assertTrue(e.getMessage().contains("don't exist: " + jar), e.getMessage());
     }
   }
@@ -97,9 +100,15 @@ class AssetsTest {
     }
   }
 
+  private static byte[] read(ClassLoader loader) throws IOException {
+    try (var in = Assets.open(loader, RESOURCE, "the model")) {
+      return in.readAllBytes();
+    }
+  }
+
   private void assertDamaged(Path jar) throws IOException {
     try (var loader = loader(jar)) {
-      var e = assertThrows(AssetException.class, () -> Assets.read(loader, RESOURCE, "the model"));
+      var e = assertThrows(AssetException.class, () -> read(loader));
       assertTrue(e.getMessage().startsWith("Can't read the model (some/model.bin): " + jar));
       assertTrue(e.getMessage().endsWith("delete that file and build again"), e.getMessage());
     }

@@ -102,11 +102,9 @@ class OnnxModelsTest {
 
   private static byte[] bytes(Models.Entry model, String file) throws IOException {
     MavenArtifact download = model.download();
-    boolean present =
-        download == null
-            ? OnnxModelsTest.class.getClassLoader().getResource(file) != null
-            : download.isPresent(file);
-    assumeTrue(present, () -> model.name() + "'s jar is absent: " + model.source());
+    assumeTrue(
+        ModelFiles.arePresent(download, file),
+        () -> model.name() + "'s jar is absent: " + model.source());
     try (InputStream in =
         download == null
             ? Assets.open(file, "the model")

@@ -550,7 +550,7 @@ class IterativePruningTest {
 
   @Test
   void aModuleWithoutStatisticsIsNamed() {
-    SupernetTrainer forgetful = (stage, modules) -> Observation.of(Map.of());
+    SupernetTrainer forgetful = (stage, modules) -> new Observation(Map.of(), Map.of(), Map.of());
     assertEquals(
         "the trainer must report statistics of every module that is left, got none of lora.0 in"
             + " round 1",

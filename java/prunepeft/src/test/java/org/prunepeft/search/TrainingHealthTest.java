@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
@@ -131,8 +132,8 @@ class TrainingHealthTest {
   void statisticsWithANumberThatIsNoneAreNotFinite() {
     ModuleStatistics good = new ModuleStatistics(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1);
     ModuleStatistics bad = new ModuleStatistics(1, 1, 1, 1, 1, Double.NaN, 1, 1, 1, 1, 1);
-    assertTrue(Observation.of(java.util.Map.of("a", good)).isFinite());
-    assertFalse(Observation.of(java.util.Map.of("a", good, "b", bad)).isFinite());
+    assertTrue(new Observation(Map.of("a", good), Map.of(), Map.of()).isFinite());
+    assertFalse(new Observation(Map.of("a", good, "b", bad), Map.of(), Map.of()).isFinite());
   }
 
   @Test

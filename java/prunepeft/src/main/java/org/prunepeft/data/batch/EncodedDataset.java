@@ -49,16 +49,6 @@ public final class EncodedDataset {
     return targets.length;
   }
 
-  /** [T] token ids of an example; a copy. */
-  public int[] ids(int i) {
-    return encodings[i].ids().clone();
-  }
-
-  /** [T] segment ids of an example; a copy. */
-  public int[] types(int i) {
-    return encodings[i].types().clone();
-  }
-
   /** The number of an example's class, or the number to be predicted; NaN if not known. */
   public double target(int i) {
     return targets[i];
