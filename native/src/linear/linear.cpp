@@ -48,7 +48,7 @@ bool fuses(const Runs& runs, int64_t M) {
 
 /** The modules of a run for the kernels, from its first row on. */
 struct Branches {
-  std::array<LoraBranch, kMostBranches> of;
+  std::array<LoraModule, kMostModulesOfARow> of;
   int32_t count = 0;
   Branches(const Run* run, pp_matrix pp_lora_module::*narrow, bool on_cpu) {
     for (; run != nullptr && count < run->count; ++count)
@@ -124,7 +124,7 @@ pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, 
     if (is_cuda(&context->device)) {
       const bool whole = fuses(runs, x->rows);
       const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
-      const LoraBranch* const of = branches.of.data();
+      const LoraModule* const of = branches.of.data();
       void* memory;
       pp_status status =
           take_workspace(*context, cuda::linear_forward_workspace(*linear, x->rows, of, branches.count), &memory);

@@ -17,7 +17,7 @@ namespace {
 /** What a call of the kernels may hold: modules on one run of rows, in the order of the call. */
 struct Batch {
   const Run& run;
-  std::array<LoraBranch, kMostBranches> branches;
+  std::array<LoraModule, kMostModulesOfARow> branches;
   int32_t count = 0;
   bool accumulate = false;
 
@@ -81,7 +81,7 @@ pp_status for_batches(const pp_device& device, const Runs& runs, const Plan& pla
 /** Modules on different rows that one launch takes. */
 struct Group {
   const pp_lora_module* first = nullptr;
-  cuda::MultiLora multi = {};
+  cuda::ModulesOnRows multi = {};
   bool accumulate = false;
 };
 
@@ -100,7 +100,7 @@ bool fits(const Plan& plan, const Group& group, const pp_lora_module& module) {
 /** The number of the module in the group that has this gradient; a new one if none has. */
 int32_t adapter_of(const Group& group, const void* gradient) {
   for (int32_t i = 0; i < group.multi.count && gradient != nullptr; ++i) {
-    const LoraBranch& branch = group.multi.segments[i].branch;
+    const LoraModule& branch = group.multi.segments[i].branch;
     if (branch.da == gradient || branch.db == gradient) return group.multi.segments[i].adapter;
   }
   return group.multi.count;
@@ -127,13 +127,13 @@ pp_status for_groups(const Runs& runs, const Plan& plan, Call call) {
       }
       if (group.first == nullptr) group.first = &module;
       group.accumulate = accumulate;
-      cuda::MultiLora& multi = group.multi;
+      cuda::ModulesOnRows& multi = group.multi;
       const int32_t adapter = adapter_of(group, gradient);
       multi.segments[multi.count++] = {module.first_row, module.rows, adapter,
                                        make_branch(module, module.*plan.narrow, 0, false)};
     }
     for (int32_t i = 0; i < group.multi.count && plan.gradient != nullptr; ++i) {
-      const LoraBranch& branch = group.multi.segments[i].branch;
+      const LoraModule& branch = group.multi.segments[i].branch;
       written.add(plan.by_columns ? branch.db : branch.da);
     }
     count = kept;
@@ -160,7 +160,7 @@ pp_matrix rows_of(const pp_matrix& matrix, const Batch& batch) {
 
 /** A batch's rows and its branch's columns. */
 pp_matrix columns_of(const pp_matrix& matrix, const Batch& batch) {
-  const LoraBranch& one = batch.branches[0];
+  const LoraModule& one = batch.branches[0];
   return part(matrix, batch.run.first_row, batch.run.rows, one.first_column, one.columns);
 }
 
@@ -209,7 +209,7 @@ pp_status lora_down(const pp_context& context, const pp_matrix& x, const pp_lora
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const pp_matrix own = rows_of(x, batch);
-    const LoraBranch* const branches = batch.branches.data();
+    const LoraModule* const branches = batch.branches.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
         return with_workspace(context, cuda::lora_down_workspace(own, batch.ranks()),
@@ -235,7 +235,7 @@ pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int3
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const LoraBranch& one = batch.branches[0];
+    const LoraModule& one = batch.branches[0];
     const pp_matrix own = columns_of(y, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) return cuda::lora_up(device, one, own, accumulate);
@@ -263,7 +263,7 @@ pp_status lora_grad_input(const pp_context& context, const pp_lora_module* modul
     const bool adds = accumulate || batch.run.first_row < written_rows;
     written_rows = batch.run.first_row + batch.run.rows;
     const pp_matrix own = rows_of(dx, batch);
-    const LoraBranch* const branches = batch.branches.data();
+    const LoraModule* const branches = batch.branches.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) return cuda::lora_grad_input(device, branches, batch.count, own, adds);
     }
@@ -306,7 +306,7 @@ pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const 
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const LoraBranch& one = batch.branches[0];
+    const LoraModule& one = batch.branches[0];
     const pp_matrix own = columns_of(*dy, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
@@ -341,7 +341,7 @@ pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const pp_matrix own = rows_of(*x, batch);
-    const LoraBranch* const branches = batch.branches.data();
+    const LoraModule* const branches = batch.branches.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
         return with_workspace(*context, cuda::lora_grad_down_workspace(own, batch.ranks()), [&](void* memory) {

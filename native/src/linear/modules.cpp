@@ -92,8 +92,8 @@ void check_modules(Arguments& arguments, const ModuleCall& call, const pp_lora_m
       const Run& before = runs.of[r - 1];
       no_overlap(before.first_row + before.rows <= run.first_row, *before.of[0], *run.of[0]);
     }
-    arguments.require(run.count <= kMostBranches, "at most %d modules may be on the same rows, got %d",
-                      static_cast<int>(kMostBranches), static_cast<int>(run.count));
+    arguments.require(run.count <= kMostModulesOfARow, "at most %d modules may be on the same rows, got %d",
+                      static_cast<int>(kMostModulesOfARow), static_cast<int>(run.count));
   }
 }
 
@@ -117,7 +117,7 @@ void* element(const pp_matrix& matrix, int64_t row, int64_t column) {
   return static_cast<char*>(matrix.data) + static_cast<size_t>(row * matrix.ld + column) * pp_dtype_size(matrix.dtype);
 }
 
-LoraBranch make_branch(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu) {
+LoraModule make_branch(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu) {
   return {module.a.data, module.a.ld,
           module.b.data, module.b.ld,
           s.cols,        module.first_column,

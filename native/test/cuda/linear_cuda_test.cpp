@@ -11,15 +11,16 @@ using prunepeft::cuda::ForcedLinearPath;
 using prunepeft::cuda::LinearPath;
 
 namespace {
-struct Branch {
+struct ModuleOnColumns {
   int64_t rank, first_column, columns;
 };
 
 /** Modules on all rows that drop alike. */
-Case fused(int64_t M, int64_t K, int64_t N, const std::vector<Branch>& branches, Placement placement, float p, bool bias,
-           int64_t out_offset = 0) {
+Case fused(int64_t M, int64_t K, int64_t N, const std::vector<ModuleOnColumns>& branches, Placement placement, float p,
+           bool bias, int64_t out_offset = 0) {
   Case c = {M, K, N, {}, placement, placement, bias, out_offset};
-  for (const Branch& branch : branches) c.modules.push_back({branch.rank, branch.first_column, branch.columns, 0, M, p});
+  for (const ModuleOnColumns& branch : branches)
+    c.modules.push_back({branch.rank, branch.first_column, branch.columns, 0, M, p});
   return c;
 }
 
@@ -104,7 +105,7 @@ void test_refused() {
   const std::pair<pp_dtype, Case> refused[] = {
       {PP_BFLOAT16, fused(40, 72, 60, {{8, 0, 60}}, {0, 4}, 0, true)},
       {PP_FLOAT32, fused(40, 72, 56, {{8, 0, 56}}, {0, 0}, 0, true)},
-      {PP_FLOAT16, fused(40, 72, 56, std::vector<Branch>(9, {8, 0, 56}), {0, 0}, 0, true)}};
+      {PP_FLOAT16, fused(40, 72, 56, std::vector<ModuleOnColumns>(9, {8, 0, 56}), {0, 0}, 0, true)}};
   for (const auto& [dtype, c] : refused) {
     current_case = "refused, " + describe(Call::kLinearGradInput, dtype, c);
     const Operands o(dtype, c, Call::kLinearGradInput);

@@ -65,9 +65,9 @@ int64_t strip_width(int64_t columns, int64_t column) {
   return round_up(least(kStrip, columns - column), kWidestVector);
 }
 
-/** What the workspace holds of a branch. */
-struct Branch {
-  const LoraBranch* given;
+/** What the workspace holds of a module. */
+struct RoundedModule {
+  const LoraModule* given;
   int64_t rank_pairs;
   /** Forward: A in panels. */
   Panels a;
@@ -90,7 +90,7 @@ int64_t rank_pairs(int64_t rank) {
 }
 
 /** Rounds rows of S or dS into the branch's, from row number `row` on. */
-void round_branch(const Branch& branch, int64_t row, int64_t rows, const float* s) {
+void round_branch(const RoundedModule& branch, int64_t row, int64_t rows, const float* s) {
   const int64_t rank = branch.given->rank, step = 2 * branch.rank_pairs;
   Bfloat16* to = branch.s + row * step;
   round_rows(rows, rank, s, branch.given->lds, to, step);
@@ -117,8 +117,8 @@ void pack_strip(int64_t column, int64_t columns, int64_t depth, float* to, const
 }
 
 /** S of a row group, in float32 and rounded. */
-void down_rows(const LinearForward& c, const Branch& branch, int64_t row, int64_t rows) {
-  const LoraBranch& given = *branch.given;
+void down_rows(const LinearForward& c, const RoundedModule& branch, int64_t row, int64_t rows) {
+  const LoraModule& given = *branch.given;
   const int64_t K = c.linear->K;
   const Bfloat16* x = static_cast<const Bfloat16*>(c.x);
   float* s = static_cast<float*>(given.s) + row * given.lds;
@@ -143,11 +143,11 @@ void down_rows(const LinearForward& c, const Branch& branch, int64_t row, int64_
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
-  Branch branches[kMostBranches];
+  RoundedModule branches[kMostModulesOfARow];
   int64_t a_items = 0, b_items = 0;
   for (int32_t n = 0; n < c.branch_count; ++n) {
-    const LoraBranch& given = c.branches[n];
-    Branch& branch = branches[n];
+    const LoraModule& given = c.branches[n];
+    RoundedModule& branch = branches[n];
     branch.given = &given;
     branch.rank_pairs = rank_pairs(given.rank);
     branch.a_floats = pieces.floats(pairs(K), round_up(given.rank, kWidestVector));
@@ -160,15 +160,15 @@ void forward(const LinearForward& c) {
     b_items += branch.strip_count;
   }
   const auto pack_a = [&](int64_t item) {
-    const Branch* branch = branches;
+    const RoundedModule* branch = branches;
     for (int64_t own; item >= (own = pack_items(branch->a.depth, branch->a.columns)); ++branch) item -= own;
     pack_pairs_transposed(item, static_cast<const float*>(branch->given->a), branch->given->lda, K, branch->given->rank,
                           branch->a_floats);
   };
   const auto pack_b = [&](int64_t item) {
-    const Branch* branch = branches;
+    const RoundedModule* branch = branches;
     for (; item >= branch->strip_count; ++branch) item -= branch->strip_count;
-    const LoraBranch& given = *branch->given;
+    const LoraModule& given = *branch->given;
     const float* b = static_cast<const float*>(given.b);
     pack_strip((branch->first_strip + item) * kStrip - given.first_column, given.columns, given.rank,
                branch->strips + item * kStrip * branch->rank_pairs,
@@ -214,10 +214,10 @@ void grad_input(const LinearGradInput& c) {
   static_assert(kDepth % kStrip == 0, "a drawn mask holds whole strips");
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
-  Branch branches[kMostBranches];
+  RoundedModule branches[kMostModulesOfARow];
   const int64_t strip_count = (K + kStrip - 1) / kStrip;
   for (int32_t n = 0; n < c.branch_count; ++n) {
-    Branch& branch = branches[n];
+    RoundedModule& branch = branches[n];
     branch.given = c.branches + n;
     branch.rank_pairs = rank_pairs(branch.given->rank);
     branch.first_strip = 0;
@@ -226,7 +226,7 @@ void grad_input(const LinearGradInput& c) {
     branch.s = static_cast<Bfloat16*>(pieces.bytes(c.M, branch.rank_pairs, 2 * sizeof(Bfloat16)));
   }
   const auto pack = [&](int64_t item) {
-    const Branch& branch = branches[item / strip_count];
+    const RoundedModule& branch = branches[item / strip_count];
     const int64_t number = item % strip_count;
     const float* a = static_cast<const float*>(branch.given->a);
     pack_strip(number * kStrip, K, branch.given->rank, branch.strips + number * kStrip * branch.rank_pairs,
@@ -237,18 +237,18 @@ void grad_input(const LinearGradInput& c) {
     const TileRegisters registers;
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
     for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraBranch& given = *branches[n].given;
+      const LoraModule& given = *branches[n].given;
       round_branch(branches[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
     }
     const Bfloat16* dy = static_cast<const Bfloat16*>(c.dy) + begin * c.lddy;
     Bfloat16* dx = static_cast<Bfloat16*>(c.dx) + begin * c.lddx;
     Block block;
-    ItemMask drawn[kMostBranches];
+    ItemMask drawn[kMostModulesOfARow];
     for (int64_t column = 0; column < K; column += kStrip) {
       const int64_t width = strip_width(K, column), in_mask = column % kDepth;
       start_strip(rows, dy, c.lddy, N, c.linear->backward, column, width, block);
       for (int32_t n = 0; n < c.branch_count; ++n) {
-        const Branch& branch = branches[n];
+        const RoundedModule& branch = branches[n];
         const float* strip = branch.strip(column / kStrip);
         const DropoutMask& mask = branch.given->mask;
         if (mask.threshold == 0) {

@@ -126,12 +126,12 @@ void linear_cpu_release(pp_linear& linear) {
 
 // Each size mirrors what the kernel of its name carves from the workspace.
 
-size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count) {
+size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t branch_count) {
   WorkspaceSize size;
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < branch_count; ++n) {
-      const LoraBranch& branch = branches[n];
+      const LoraModule& branch = branches[n];
       size.floats((K + 1) / 2, widest_padded(branch.rank));                                // A packed
       size.floats(strips(branch.columns + kStrip - 1) * kStrip, rank_pairs(branch.rank));  // B packed by y's strips
       size.bytes(M, rank_pairs(branch.rank), 2 * sizeof(uint16_t));                        // S rounded
@@ -147,7 +147,7 @@ size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const Lo
   return size.total();
 }
 
-size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t branch_count) {
+size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t branch_count) {
   WorkspaceSize size;
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {

@@ -56,7 +56,7 @@ void times_packed(int64_t rows, const float* large, int64_t ld, const float* pac
 }
 
 /** Packs item number `item` of all branches' A. */
-void pack_a(const BranchPanels& panels, const LoraBranch* branches, int64_t K, bool down, int64_t item) {
+void pack_a(const BranchPanels& panels, const LoraModule* branches, int64_t K, bool down, int64_t item) {
   const int32_t n = branch_of(panels, item);
   const float* a = static_cast<const float*>(branches[n].a);
   if (down) {
@@ -84,7 +84,7 @@ void forward(const LinearForward& c) {
     if (item < a.items) return pack_a(a, c.branches, K, true, item);
     item -= a.items;
     const int32_t n = branch_of(b, item);
-    const LoraBranch& branch = c.branches[n];
+    const LoraModule& branch = c.branches[n];
     pack_transposed(item, static_cast<const float*>(branch.b), branch.ldb, branch.rank, branch.columns, b.floats[n]);
   };
   const int64_t rows_of_item = item_rows(c.M);
@@ -98,7 +98,7 @@ void forward(const LinearForward& c) {
       return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
     });
     for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraBranch& branch = c.branches[n];
+      const LoraModule& branch = c.branches[n];
       const float* s = static_cast<const float*>(branch.s) + begin * branch.lds;
       for (int64_t first = 0; first < branch.rank; first += kDepth) {
         times_panels(rows, Rows{s + first, branch.lds}, first, least(kDepth, branch.rank - first), b.of[n], 0, branch.columns,

@@ -77,7 +77,7 @@ void grad_up(const LoraGradUp& c) {
 void grad_down(const LoraGradDown& c) {
   const RowChunks chunks(c.M);
   const Bfloat16* x = static_cast<const Bfloat16*>(c.x);
-  int64_t begin[kMostBranches + 1] = {0};  // each branch's columns in a slot
+  int64_t begin[kMostModulesOfARow + 1] = {0};  // each branch's columns in a slot
   for (int32_t n = 0; n < c.branch_count; ++n) begin[n + 1] = begin[n] + padded(c.branches[n].rank);
   const int64_t step = begin[c.branch_count], slot_floats = c.K * step;
   WorkspacePieces pieces(c.workspace);
@@ -92,7 +92,7 @@ void grad_down(const LoraGradDown& c) {
       const int64_t rows = least(kBlockRows, chunks.end(item) - row);
       const bool starts_slot = row == chunks.begin(item);
       for (int32_t n = 0; n < c.branch_count; ++n) {
-        const LoraBranch& branch = c.branches[n];
+        const LoraModule& branch = c.branches[n];
         interleave(rows, branch.rank, static_cast<const float*>(branch.s) + row * branch.lds, branch.lds,
                    branch.mask.keep_scale, ds + begin[n], step);
       }
@@ -122,7 +122,7 @@ void grad_down(const LoraGradDown& c) {
   const auto add = [&](int64_t item) {
     const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
     for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraBranch& branch = c.branches[n];
+      const LoraModule& branch = c.branches[n];
       sum.add_transposed(slots + k * step + begin[n], step, rows, branch.rank, branch.da + k, branch.ldda);
     }
   };

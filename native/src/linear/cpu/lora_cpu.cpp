@@ -12,7 +12,7 @@ namespace {
 
 /** The most that branches with so many ranks together come to once each is padded to whole vectors. */
 int64_t padded_ranks(int64_t ranks) {
-  const int64_t branches = ranks < kMostBranches ? ranks : kMostBranches;
+  const int64_t branches = ranks < kMostModulesOfARow ? ranks : kMostModulesOfARow;
   return ranks + branches * (kWidestVector - 1);
 }
 

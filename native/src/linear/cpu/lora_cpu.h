@@ -2,7 +2,7 @@
 // two gradients of the weights.
 #pragma once
 
-#include "linear/branch.h"
+#include "linear/lora_module.h"
 
 namespace prunepeft {
 
@@ -10,7 +10,7 @@ struct LoraDown {
   int64_t M, K;
   const float* x;
   int64_t ldx;
-  const LoraBranch* branches;
+  const LoraModule* branches;
   int32_t branch_count;
   void* workspace;
 };
@@ -48,7 +48,7 @@ struct LoraGradDown {
   int64_t M, K;
   const void* x;
   int64_t ldx;
-  const LoraBranch* branches;
+  const LoraModule* branches;
   int32_t branch_count;
   bool accumulate;
   void* workspace;
@@ -56,7 +56,7 @@ struct LoraGradDown {
 
 struct LoraGradInput {
   int64_t M, K;
-  const LoraBranch* branches;
+  const LoraModule* branches;
   int32_t branch_count;
   float* dx;
   int64_t lddx;

@@ -31,7 +31,7 @@ int64_t items_of(int64_t n, int64_t size) {
   return (n + size - 1) / size;
 }
 
-int64_t sum_of_ranks(const LoraBranch* branches, int32_t count) {
+int64_t sum_of_ranks(const LoraModule* branches, int32_t count) {
   int64_t ranks = 0;
   for (int32_t n = 0; n < count; ++n) ranks += branches[n].rank;
   return ranks;
@@ -114,7 +114,7 @@ void grad_up(const LoraGradUp& c) {
 void grad_down(const LoraGradDown& c) {
   const RowChunks chunks(c.M);
   const float* all_x = static_cast<const float*>(c.x);
-  int64_t begin[kMostBranches + 1] = {0};  // each branch's columns in a slot
+  int64_t begin[kMostModulesOfARow + 1] = {0};  // each branch's columns in a slot
   for (int32_t n = 0; n < c.branch_count; ++n) begin[n + 1] = begin[n] + padded(c.branches[n].rank);
   const int64_t step = begin[c.branch_count], slot_floats = c.K * step;
   WorkspacePieces pieces(c.workspace);
@@ -128,7 +128,7 @@ void grad_down(const LoraGradDown& c) {
       const int64_t rows = least(kBlockRows, chunks.end(item) - row);
       const bool starts_slot = row == chunks.begin(item);
       for (int32_t n = 0; n < c.branch_count; ++n) {
-        const LoraBranch& branch = c.branches[n];
+        const LoraModule& branch = c.branches[n];
         copy_padded(rows, branch.rank, static_cast<const float*>(branch.s) + row * branch.lds, branch.lds, ds + begin[n], step);
       }
       for (int64_t first = 0; first < c.K; first += kDepth) {
@@ -151,7 +151,7 @@ void grad_down(const LoraGradDown& c) {
   const auto add = [&](int64_t item) {
     const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
     for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraBranch& branch = c.branches[n];
+      const LoraModule& branch = c.branches[n];
       sum.add_transposed(slots + k * step + begin[n], step, rows, branch.rank, branch.da + k, branch.ldda);
     }
   };

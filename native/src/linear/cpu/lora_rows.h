@@ -53,8 +53,8 @@ struct MaskedBlock {
 
 /** Packed operands of all branches, one after the other in the workspace. */
 struct BranchPanels {
-  Panels of[kMostBranches];
-  float* floats[kMostBranches];
+  Panels of[kMostModulesOfARow];
+  float* floats[kMostModulesOfARow];
   int64_t items = 0;
 };
 
@@ -65,7 +65,7 @@ static inline int32_t branch_of(const BranchPanels& panels, int64_t& item) {
   return n;
 }
 
-static inline BranchPanels carve_panels(void* workspace, const LoraBranch* branches, int32_t count, int64_t K, bool down) {
+static inline BranchPanels carve_panels(void* workspace, const LoraModule* branches, int32_t count, int64_t K, bool down) {
   BranchPanels panels;
   float* next = WorkspacePieces(workspace).floats(0);
   for (int32_t n = 0; n < count; ++n) {
@@ -84,7 +84,7 @@ static inline void down_rows(const LoraDown& c, const BranchPanels& panels, int6
     const int64_t depth = least(kDepth, c.K - first);
     const Rows x{c.x + row * c.ldx + first, c.ldx};
     for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraBranch& branch = c.branches[n];
+      const LoraModule& branch = c.branches[n];
       float* s = static_cast<float*>(branch.s) + row * branch.lds;
       const Rows large =
           branch.mask.threshold == 0 ? x : masked.fill(branch.mask, branch.module, c.K, row, rows, first, depth, c.x, c.ldx);
@@ -100,7 +100,7 @@ static inline void grad_input_rows(const LoraGradInput& c, const BranchPanels& p
   for (int64_t begin = 0; begin < c.K; begin += kDepth) {
     const int64_t columns = least(kDepth, c.K - begin);
     for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraBranch& branch = c.branches[n];
+      const LoraModule& branch = c.branches[n];
       const bool masks = branch.mask.threshold != 0;
       if (masks) block.draw(branch.mask, branch.module, c.K, row, rows, begin, columns);
       for (int64_t first = 0; first < branch.rank; first += kDepth) {

@@ -1,15 +1,15 @@
 // LoRA modules as the stack of a skinny product.
 #pragma once
 
-#include "linear/branch.h"
+#include "linear/lora_module.h"
 #include "linear/cuda/skinny.h"
 
 namespace prunepeft::cuda {
 /** All branches, with `scale` times their own scale where they have one that matters. */
-inline Stack make_stack(const LoraBranch* branches, int32_t count, float scale, bool own_scale) {
+inline Stack make_stack(const LoraModule* branches, int32_t count, float scale, bool own_scale) {
   Stack stack = {};
   for (int32_t i = 0; i < count; i++) {
-    const LoraBranch& from = branches[i];
+    const LoraModule& from = branches[i];
     Branch branch = {};
     branch.a = from.a;
     branch.lda = from.lda;

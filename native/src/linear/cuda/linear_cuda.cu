@@ -30,7 +30,7 @@ cudaError_t read_traits(int device, DeviceTraits* traits) {
 struct ProductCall {
   const pp_linear& linear;
   const pp_matrix& left;
-  const LoraBranch* branches;
+  const LoraModule* branches;
   int32_t branch_count;
   const pp_matrix& out;
   cudaStream_t stream;
@@ -50,7 +50,7 @@ LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
   arguments.out_aligned = gpu::rows_aligned<T>(call.out.data, call.out.ld);
   arguments.dropout = call.dropout;
   for (int32_t i = 0; i < call.branch_count; i++) {
-    const LoraBranch& branch = call.branches[i];
+    const LoraModule& branch = call.branches[i];
     RankSlab& slab = arguments.slabs[arguments.slab_count++];
     slab.left = branch.s;
     slab.ld_left = branch.lds;
@@ -180,7 +180,7 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
 }
 }  // namespace
 
-size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t count) {
+size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t count) {
   if (count == 0) return 0;
   Workspace workspace(nullptr);
   workspace.take<unsigned>(counter_count(M));
@@ -188,7 +188,7 @@ size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraBr
   return workspace.bytes();
 }
 
-pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraBranch* branches,
+pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* branches,
                          int32_t count, const pp_matrix& y, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -202,7 +202,7 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
       "pp_linear_forward");
 }
 
-pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraBranch* branches,
+pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* branches,
                             int32_t count, const pp_matrix& dx) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();

@@ -2,12 +2,12 @@
 // matrices have rows. Branches drop alike.
 #pragma once
 
-#include "linear/branch.h"
+#include "linear/lora_module.h"
 
 namespace prunepeft::cuda {
-size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraBranch* branches, int32_t count);
-pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraBranch* branches,
+size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t count);
+pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* branches,
                          int32_t count, const pp_matrix& y, void* workspace);
-pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraBranch* branches,
+pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* branches,
                             int32_t count, const pp_matrix& dx);
 }  // namespace prunepeft::cuda

@@ -8,7 +8,7 @@
 namespace prunepeft::cuda {
 namespace {
 /** S [M,r] and B [N,r] in the place of a product's operands. */
-Branch up_branch(const LoraBranch& from) {
+Branch up_branch(const LoraModule& from) {
   Branch branch = {};
   branch.a = from.b;
   branch.lda = from.ldb;
@@ -28,7 +28,7 @@ size_t lora_down_workspace(const pp_matrix& x, int64_t ranks) {
   return workspace.bytes();
 }
 
-pp_status lora_down(const pp_device& device, const pp_matrix& x, const LoraBranch* branches, int32_t count, void* workspace) {
+pp_status lora_down(const pp_device& device, const pp_matrix& x, const LoraModule* branches, int32_t count, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const DropoutSpec dropout = make_spec(branches[0].dropout);
@@ -38,7 +38,7 @@ pp_status lora_down(const pp_device& device, const pp_matrix& x, const LoraBranc
   return to_status(run_down(call, slots, stream_of(device)), "pp_lora_down");
 }
 
-pp_status lora_up(const pp_device& device, const LoraBranch& branch, const pp_matrix& y, bool accumulate) {
+pp_status lora_up(const pp_device& device, const LoraModule& branch, const pp_matrix& y, bool accumulate) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   UpCall call = up_call(y, accumulate);
@@ -53,7 +53,7 @@ size_t lora_grad_up_workspace(const pp_matrix& dy, int64_t rank) {
   return workspace.bytes();
 }
 
-pp_status lora_grad_up(const pp_device& device, const pp_matrix& dy, const LoraBranch& branch, bool accumulate,
+pp_status lora_grad_up(const pp_device& device, const pp_matrix& dy, const LoraModule& branch, bool accumulate,
                        void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -74,7 +74,7 @@ size_t lora_grad_down_workspace(const pp_matrix& x, int64_t ranks) {
   return workspace.bytes();
 }
 
-pp_status lora_grad_down(const pp_device& device, const pp_matrix& x, const LoraBranch* branches, int32_t count,
+pp_status lora_grad_down(const pp_device& device, const pp_matrix& x, const LoraModule* branches, int32_t count,
                          bool accumulate, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -86,7 +86,7 @@ pp_status lora_grad_down(const pp_device& device, const pp_matrix& x, const Lora
   return to_status(run_grad(call, slots, nullptr, stream_of(device)), "pp_lora_grad_down");
 }
 
-pp_status lora_grad_input(const pp_device& device, const LoraBranch* branches, int32_t count, const pp_matrix& dx,
+pp_status lora_grad_input(const pp_device& device, const LoraModule* branches, int32_t count, const pp_matrix& dx,
                           bool accumulate) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();

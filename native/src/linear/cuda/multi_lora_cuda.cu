@@ -11,7 +11,7 @@ namespace {
 enum class Weights { kA, kB };
 
 /** Lays the segments out in a table. */
-MultiArguments make_arguments(const MultiLora& multi, Weights weights, int64_t width) {
+MultiArguments make_arguments(const ModulesOnRows& multi, Weights weights, int64_t width) {
   MultiArguments arguments = {};
   arguments.width = width;
   arguments.rank_major = weights == Weights::kA;
@@ -20,8 +20,8 @@ MultiArguments make_arguments(const MultiLora& multi, Weights weights, int64_t w
   int32_t last[kMostSegments];  // of the adapter's segments so far
   std::fill(last, last + kMostSegments, -1);
   for (int32_t i = 0; i < multi.count; i++) {
-    const LoraSegment& from = multi.segments[i];
-    const LoraBranch& branch = from.branch;
+    const ModuleRows& from = multi.segments[i];
+    const LoraModule& branch = from.branch;
     Segment& segment = arguments.segments[arguments.count];
     segment.first_row = from.first_row;
     segment.rows = from.rows;
@@ -156,7 +156,7 @@ cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
 }
 
 /** out += the segments' products of S or dS with their weights. */
-pp_status add_products(const pp_device& device, const MultiLora& multi, Weights weights, const pp_matrix& out,
+pp_status add_products(const pp_device& device, const ModulesOnRows& multi, Weights weights, const pp_matrix& out,
                        const char* action) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -167,14 +167,14 @@ pp_status add_products(const pp_device& device, const MultiLora& multi, Weights 
 }
 }  // namespace
 
-size_t multi_lora_down_workspace(const pp_matrix& x, const MultiLora& multi) {
+size_t multi_lora_down_workspace(const pp_matrix& x, const ModulesOnRows& multi) {
   MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
   Workspace workspace(nullptr);
   workspace.take<float>(split_down(&arguments));
   return workspace.bytes();
 }
 
-pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, void* workspace) {
+pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const ModulesOnRows& multi, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
@@ -187,11 +187,11 @@ pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const Mul
                    "pp_lora_down");
 }
 
-pp_status multi_lora_up(const pp_device& device, const MultiLora& multi, const pp_matrix& y) {
+pp_status multi_lora_up(const pp_device& device, const ModulesOnRows& multi, const pp_matrix& y) {
   return add_products(device, multi, Weights::kB, y, "pp_lora_up");
 }
 
-size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const MultiLora& multi) {
+size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const ModulesOnRows& multi) {
   MultiArguments arguments = make_arguments(multi, Weights::kB, dy.cols);
   const GradSlots slots = split_grad(&arguments, dy.dtype);
   Workspace workspace(nullptr);
@@ -200,11 +200,11 @@ size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const MultiLora& multi)
   return workspace.bytes();
 }
 
-pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const MultiLora& multi, bool accumulate,
+pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const ModulesOnRows& multi, bool accumulate,
                              void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const LoraBranch& first = multi.segments[0].branch;
+  const LoraModule& first = multi.segments[0].branch;
   MultiArguments arguments = make_arguments(multi, Weights::kB, dy.cols);
   take_wide(&arguments, dy);
   arguments.out = first.ds;
@@ -219,14 +219,14 @@ pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const
                    "pp_lora_grad_up");
 }
 
-size_t multi_lora_grad_down_workspace(const pp_matrix& x, const MultiLora& multi) {
+size_t multi_lora_grad_down_workspace(const pp_matrix& x, const ModulesOnRows& multi) {
   MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
   Workspace workspace(nullptr);
   workspace.take<float>(split_grad(&arguments, x.dtype).columns);
   return workspace.bytes();
 }
 
-pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, bool accumulate,
+pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const ModulesOnRows& multi, bool accumulate,
                                void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
@@ -238,7 +238,7 @@ pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, cons
                    "pp_lora_grad_down");
 }
 
-pp_status multi_lora_grad_input(const pp_device& device, const MultiLora& multi, const pp_matrix& dx) {
+pp_status multi_lora_grad_input(const pp_device& device, const ModulesOnRows& multi, const pp_matrix& dx) {
   return add_products(device, multi, Weights::kA, dx, "pp_lora_grad_input");
 }
 }  // namespace prunepeft::cuda

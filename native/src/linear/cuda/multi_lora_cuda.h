@@ -1,7 +1,7 @@
 // LoRA of modules on different rows, as one launch for all. Arguments have been checked.
 #pragma once
 
-#include "linear/branch.h"
+#include "linear/lora_module.h"
 
 namespace prunepeft::cuda {
 /** Segments of a call are at most as many. */
@@ -11,30 +11,30 @@ constexpr int32_t kMostSegments = 32;
  * Rows of a batch that go through a module. Segments with the same `adapter` are one module: their gradients are those of the
  * calls one after the other.
  */
-struct LoraSegment {
+struct ModuleRows {
   int64_t first_row;
   int64_t rows;
   int32_t adapter;
-  LoraBranch branch;
+  LoraModule branch;
 };
 
 /**
  * 1 to kMostSegments, in rising order of rows, none overlapping; numbers of adapters are less than kMostSegments. Branches
  * begin at the batch's first row, and S of all lie in one matrix, as do dS.
  */
-struct MultiLora {
-  LoraSegment segments[kMostSegments];
+struct ModulesOnRows {
+  ModuleRows segments[kMostSegments];
   int32_t count;
 };
 
-size_t multi_lora_down_workspace(const pp_matrix& x, const MultiLora& multi);
-pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, void* workspace);
-pp_status multi_lora_up(const pp_device& device, const MultiLora& multi, const pp_matrix& y);
-size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const MultiLora& multi);
-pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const MultiLora& multi, bool accumulate,
+size_t multi_lora_down_workspace(const pp_matrix& x, const ModulesOnRows& multi);
+pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const ModulesOnRows& multi, void* workspace);
+pp_status multi_lora_up(const pp_device& device, const ModulesOnRows& multi, const pp_matrix& y);
+size_t multi_lora_grad_up_workspace(const pp_matrix& dy, const ModulesOnRows& multi);
+pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const ModulesOnRows& multi, bool accumulate,
                              void* workspace);
-size_t multi_lora_grad_down_workspace(const pp_matrix& x, const MultiLora& multi);
-pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const MultiLora& multi, bool accumulate,
+size_t multi_lora_grad_down_workspace(const pp_matrix& x, const ModulesOnRows& multi);
+pp_status multi_lora_grad_down(const pp_device& device, const pp_matrix& x, const ModulesOnRows& multi, bool accumulate,
                                void* workspace);
-pp_status multi_lora_grad_input(const pp_device& device, const MultiLora& multi, const pp_matrix& dx);
+pp_status multi_lora_grad_input(const pp_device& device, const ModulesOnRows& multi, const pp_matrix& dx);
 }  // namespace prunepeft::cuda

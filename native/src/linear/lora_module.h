@@ -7,9 +7,9 @@
 namespace prunepeft {
 
 /** Of one call of the kernels: modules on the same rows. */
-constexpr int32_t kMostBranches = PP_MOST_MODULES_OF_A_ROW;
+constexpr int32_t kMostModulesOfARow = PP_MOST_MODULES_OF_A_ROW;
 
-struct LoraBranch {
+struct LoraModule {
   const void* a;
   int64_t lda;
   const void* b;
