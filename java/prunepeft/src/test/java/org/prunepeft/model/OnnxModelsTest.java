@@ -103,10 +103,16 @@ class OnnxModelsTest {
 
   private static byte[] bytes(Models.Entry model, String file) throws IOException {
     MavenArtifact download = model.download();
+<<<<<<< HEAD
     boolean present =
         OnnxModelsTest.class.getClassLoader().getResource(file) != null
             || (download != null && Files.exists(download.file()));
     assumeTrue(present, () -> model.name() + "'s jar is absent: " + model.source());
+=======
+    assumeTrue(
+        ModelFiles.arePresent(download, file),
+        () -> model.name() + "'s jar is absent: " + model.source());
+>>>>>>> w-fix
     try (InputStream in =
         download == null
             ? Assets.open(file, "the model")
