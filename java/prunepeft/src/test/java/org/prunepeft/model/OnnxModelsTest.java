@@ -10,7 +10,6 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
@@ -103,16 +102,9 @@ class OnnxModelsTest {
 
   private static byte[] bytes(Models.Entry model, String file) throws IOException {
     MavenArtifact download = model.download();
-<<<<<<< HEAD
-    boolean present =
-        OnnxModelsTest.class.getClassLoader().getResource(file) != null
-            || (download != null && Files.exists(download.file()));
-    assumeTrue(present, () -> model.name() + "'s jar is absent: " + model.source());
-=======
     assumeTrue(
         ModelFiles.arePresent(download, file),
         () -> model.name() + "'s jar is absent: " + model.source());
->>>>>>> w-fix
     try (InputStream in =
         download == null
             ? Assets.open(file, "the model")
