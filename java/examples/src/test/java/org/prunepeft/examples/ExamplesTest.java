@@ -153,8 +153,9 @@ class ExamplesTest {
         SearchSettings.builder()
             .warmUpCriteria(candidates)
             .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
-            .warmUpExamples(32)
-            .warmUpEpochs(1)
+            .warmUpExamples(48)
+            // So many that the training learns something: one that does not has no vote.
+            .warmUpEpochs(15)
             .rounds(1)
             .roundExamples(32)
             .build();
