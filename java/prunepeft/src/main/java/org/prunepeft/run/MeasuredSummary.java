@@ -80,6 +80,7 @@ final class MeasuredSummary {
                   difference.holdsZero() ? ", holds zero" : ""));
     }
     line("");
+    line("These are differences in the one supernet; after retraining they are usually smaller.  ");
     line(
         "Random subsets of the budget deviate by %.2f points beyond noise."
             .formatted(100 * result.spread().deviation()));
@@ -100,7 +101,7 @@ final class MeasuredSummary {
       rows.computeIfAbsent(module.layer(), layer -> new TreeMap<>())
           .merge(module.type(), text, (a, b) -> a + ", " + b);
     }
-    line("## What each module is worth, in points");
+    line("## What each module is worth, in points, with its 95 % interval");
     line("");
     line("| layer | " + String.join(" | ", types) + " |");
     line(
