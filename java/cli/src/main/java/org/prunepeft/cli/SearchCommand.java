@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,6 +21,7 @@ import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
@@ -46,6 +48,8 @@ import picocli.CommandLine.Spec;
       "  prunepeft search --strategy runs/earlier  the strategy that an earlier run found"
     })
 final class SearchCommand implements Callable<Integer> {
+  private static final String STRATEGY = "--strategy";
+
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
@@ -63,7 +67,7 @@ final class SearchCommand implements Callable<Integer> {
     private static final String MEASURED = "measured";
 
     @Option(
-        names = "--strategy",
+        names = STRATEGY,
         defaultValue = "warm-up",
         paramLabel = "S",
         description =
@@ -186,8 +190,27 @@ final class SearchCommand implements Callable<Integer> {
     }
   }
 
+  /** Options that say nothing in the way of searching that was chosen; in a file they may stand. */
+  private void refuseIdleOptions() {
+    boolean measured = search.strategyName.equals(Search.MEASURED);
+    Class<?> idle = measured ? Search.class : MeasuringOptions.class;
+    for (OptionSpec option : spec.options()) {
+      String name = option.longestName();
+      if (option.userObject() instanceof Field field
+          && field.getDeclaringClass() == idle
+          && !name.equals(STRATEGY)
+          && ConfigFile.isTyped(name, spec)) {
+        throw new IllegalArgumentException(
+            measured
+                ? name + " has no effect with --strategy measured; leave one of the two out"
+                : name + " is for --strategy measured; add that, or leave it out");
+      }
+    }
+  }
+
   @Override
   public Integer call() {
+    refuseIdleOptions();
     SearchSettings settings = search.settings(budget.settle(spec), measuring);
     new Runs<>(
             spec,

@@ -243,6 +243,21 @@ class SearchTest {
   }
 
   @Test
+  void optionsOfTheOtherWayOfSearchingAreRefused() {
+    Path run = temporary.resolve("idle");
+    for (String[] options :
+        List.of(
+            new String[] {"--strategy=measured", "--rounds=2"},
+            new String[] {"--strategy=all", "--tolerance=1"})) {
+      Call call = call(run, "search", options);
+      call.exits(2);
+      assertTrue(call.err().contains("--strategy measured"), call.err());
+      assertTrue(call.err().contains(options[1].split("=")[0]), call.err());
+      assertFalse(Files.exists(run));
+    }
+  }
+
+  @Test
   void objectiveThatDoesNotExistIsRefused() throws IOException {
     Path run = temporary.resolve("no-objective");
     Call call = call(run, "search", "--strategy=measured", "--objective=latencies");

@@ -19,7 +19,7 @@ public final class SearchProgram {
             .build();
     SearchSettings settings = SearchSettings.builder().keep(0.25).warmUpExamples(32).build();
     SearchOutcome outcome = PrunePeft.search(setup, settings, ProgressListener.NONE);
-    outcome.pruning().kept().forEach(module -> System.out.println(module.name()));
+    outcome.kept().forEach(module -> System.out.println(module.name()));
     System.out.println("test " + outcome.retrained().test().text());
   }
 }

@@ -33,7 +33,7 @@ public final class AtomicFile {
    */
   public static void write(Path file, Content content) throws IOException {
     if (Files.isSymbolicLink(file)) {
-      write(file.resolveSibling(Files.readSymbolicLink(file)), content);
+      write(named(file), content);
       return;
     }
     if (Files.exists(file) && !Files.isRegularFile(file) && !Files.isDirectory(file)) {
@@ -71,6 +71,16 @@ public final class AtomicFile {
         e.addSuppressed(suppressed);
       }
       throw e;
+    }
+  }
+
+  /** What a link names, at last; of one that names nothing yet, what it would name. */
+  private static Path named(Path link) throws IOException {
+    try {
+      // Refuses links that name each other.
+      return link.toRealPath();
+    } catch (NoSuchFileException e) {
+      return link.resolveSibling(Files.readSymbolicLink(link));
     }
   }
 

@@ -27,14 +27,20 @@ final class MeasuredSummary {
 
   private final List<String> lines = new ArrayList<>();
   private final MeasuredResult result;
+  private final boolean regression;
 
-  private MeasuredSummary(MeasuredResult result) {
+  private MeasuredSummary(MeasuredResult result, boolean regression) {
     this.result = result;
+    this.regression = regression;
   }
 
-  /** {@return its lines} */
-  static List<String> of(MeasuredResult result) {
-    MeasuredSummary summary = new MeasuredSummary(result);
+  /**
+   * {@return its lines}
+   *
+   * @param regression whether the task predicts numbers
+   */
+  static List<String> of(MeasuredResult result, boolean regression) {
+    MeasuredSummary summary = new MeasuredSummary(result, regression);
     summary.choice();
     summary.comparisons();
     summary.values();
@@ -80,7 +86,10 @@ final class MeasuredSummary {
                   difference.holdsZero() ? ", holds zero" : ""));
     }
     line("");
-    line("These are differences in the one supernet; after retraining they are usually smaller.  ");
+    line(
+        "A point is a hundredth of "
+            + (regression ? "the mean squared error" : "the mean probability of the right class")
+            + ". These are differences in the one supernet; after retraining they are usually smaller.  ");
     line(
         "Random subsets of the budget deviate by %.2f points beyond noise."
             .formatted(100 * result.spread().deviation()));

@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
@@ -45,7 +46,9 @@ final class Summary {
         outcome.costRatio());
     summary.line("");
     if (pruning == null) {
-      MeasuredSummary.of(outcome.measured()).forEach(line -> summary.line("%s", line));
+      TaskKind kind = outcome.retrained().test().predictions().schema().kind();
+      boolean regression = kind == TaskKind.REGRESSION;
+      MeasuredSummary.of(outcome.measured(), regression).forEach(line -> summary.line("%s", line));
       return summary.text.toString();
     }
     summary.line("## Modules: kept, or the round in which they went");

@@ -12,7 +12,8 @@ import org.prunepeft.text.Spelling;
  *
  * @param searchShare how long the search may take, as a share of the training of the whole supernet
  *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
- *     search takes longer: it has 60 steps and 32 subsets on 200 examples at least
+ *     search takes longer: it has about 60 steps, and 32 subsets on 200 examples where there are so
+ *     many
  * @param supernetExamples training examples of the supernet, 1 or more; at most three quarters of
  *     all, the others are measured on
  * @param supernetEpochs of the supernet, 1 or more

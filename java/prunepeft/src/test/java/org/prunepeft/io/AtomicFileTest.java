@@ -63,6 +63,24 @@ class AtomicFileTest {
   }
 
   @Test
+  void linkThatNamesNothingYetMakesTheFile() throws IOException {
+    Path second = Files.createSymbolicLink(directory.resolve("second"), Path.of("file"));
+    Path link = Files.createSymbolicLink(directory.resolve("link"), second);
+    AtomicFile.write(link, CONTENT);
+    assertTrue(Files.isSymbolicLink(link));
+    assertTrue(Files.isSymbolicLink(second));
+    assertArrayEquals(CONTENT, Files.readAllBytes(directory.resolve("file")));
+  }
+
+  @Test
+  void linksThatNameEachOtherAreRefused() throws IOException {
+    Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("other"));
+    Files.createSymbolicLink(directory.resolve("other"), Path.of("link"));
+    assertThrows(IOException.class, () -> AtomicFile.write(link, CONTENT));
+    assertEquals(List.of("link", "other"), names());
+  }
+
+  @Test
   void fifoStaysAndIsWrittenTo() throws Exception {
     Path fifo = directory.resolve("fifo");
     Process made;

@@ -85,7 +85,8 @@ final class Training implements AutoCloseable {
       validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
       losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
       optimizer = own(new Optimizer(settings, groups));
-      for (TrainingHook hook : run.modules().trainingHooks(steps, statistics != null)) {
+      for (TrainingHook hook :
+          run.modules().trainingHooks(steps, statistics != null || run.subsets() != null)) {
         hooks.add(own(hook));
       }
       snapshot = own(run.validation() == null ? null : new Snapshot(groups));
