@@ -240,6 +240,9 @@ class SearchTest {
     assertTrue(parameters <= outcome.retrained().supernetParameters() / 4, "" + parameters);
     String summary = Files.readString(runs.get(0).resolve("summary.md"));
     assertTrue(summary.contains("random subsets of the budget"), summary);
+    Call shown = Call.of("strategy", "show", runs.get(0).toString());
+    shown.exits(2);
+    assertTrue(shown.err().contains("train --modules"), shown.err());
   }
 
   @Test

@@ -18,9 +18,17 @@ public final class StrategyFile {
    *
    * @param path a file, or the directory of a complete run
    * @throws RunDirectoryException if it is absent, incomplete or no JSON object; names the file
-   * @throws IllegalArgumentException if it is no strategy; names the file and the key
+   * @throws IllegalArgumentException if it is no strategy, naming the file and the key; or if the
+   *     run measured its modules, so that it has none
    */
   public static Strategy read(Path path) {
+    if (Files.exists(path.resolve(RunFiles.MEASURED))) {
+      throw new IllegalArgumentException(
+          path
+              + " is of a measured search, which has no strategy; train --modules "
+              + path
+              + " trains what it kept");
+    }
     Path file = Files.isDirectory(path) ? RunDirectory.open(path).file(NAME) : path;
     Map<String, Object> map = RunDirectory.parse(file);
     try {
