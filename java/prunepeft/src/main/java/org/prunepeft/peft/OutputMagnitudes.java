@@ -10,6 +10,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.ModuleOutput;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.StateExchange;
 
 /**
  * Running means of the size of the modules' outputs, |f|, over elements of real tokens. The sums
@@ -92,6 +93,30 @@ public final class OutputMagnitudes implements AutoCloseable {
   public double mean(String module) {
     Total total = totals.get(module);
     return total == null || total.elements == 0 ? 0 : total.sum.item_double() / total.elements;
+  }
+
+  /**
+   * Gives the sums to a checkpoint, or takes them from one.
+   *
+   * @param state of this record alone
+   * @param device where the sums lie
+   */
+  public void exchange(StateExchange state, ComputeDevice device) {
+    String[] modules =
+        state.value("modules", String[].class, totals.keySet().toArray(String[]::new));
+    for (String module : modules) {
+      Total total = totals.get(module);
+      double sum = state.number("sum " + module, total == null ? 0 : total.sum.item_double());
+      long elements =
+          state.value("elements " + module, Long.class, total == null ? 0 : total.elements);
+      if (state.restoring()) {
+        try (PointerScope temporary = new PointerScope()) {
+          Tensor restored = torch.zeros(new long[] {1}, device.options(torch.ScalarType.Double));
+          restored.fill_(new Scalar(sum));
+          add(module, restored, elements);
+        }
+      }
+    }
   }
 
   @Override

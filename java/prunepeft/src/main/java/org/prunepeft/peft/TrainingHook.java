@@ -1,6 +1,7 @@
 package org.prunepeft.peft;
 
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.torch.StateExchange;
 
 /**
  * What the modules of a kind do in a training beside their forward passes, such as a change of
@@ -36,6 +37,15 @@ public interface TrainingHook extends AutoCloseable {
   default boolean settled(int step) {
     return true;
   }
+
+  /**
+   * Gives what it remembers from step to step to a checkpoint, or takes it from one; the weights
+   * are kept without it. A training that is resumed has the weights' bits of one that was not cut
+   * off only if all of it goes through here.
+   *
+   * @param state of this hook alone
+   */
+  default void exchange(StateExchange state) {}
 
   /** Frees what it has allocated. */
   @Override

@@ -26,6 +26,7 @@ import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 
 /**
@@ -276,6 +277,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
       out = module.afterBlock(pass, block, out, input, norm);
     }
     return out;
+  }
+
+  /** Gives all weights to a checkpoint, or takes them from one. */
+  public void exchange(StateExchange state) {
+    groups.forEach((type, group) -> state.tensor(type, group.values()));
   }
 
   @Override

@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 
 /**
  * AdaLoRA in a training: P and Q are drawn towards orthogonal matrices, and ranks are shared out.
@@ -58,6 +59,13 @@ final class AdaLoraTraining implements TrainingHook {
   @Override
   public boolean settled(int step) {
     return ranks == null || ranks.settled(step);
+  }
+
+  @Override
+  public void exchange(StateExchange state) {
+    if (ranks != null) {
+      ranks.exchange(state);
+    }
   }
 
   @Override

@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 
 /**
  * Chooses AdaLoRA's singular values (Zhang et al. 2023, algorithm 1). A weight's sensitivity |w·g|
@@ -126,6 +127,12 @@ final class RankAllocator implements AutoCloseable {
       scores.push_back(values(importance, triplet).add(q).add(p));
     }
     return torch.cat(scores, 0);
+  }
+
+  void exchange(StateExchange state) {
+    state.tensor("sensitivity", sensitivity);
+    state.tensor("uncertainty", uncertainty);
+    state.tensor("mask", mask);
   }
 
   @Override

@@ -15,6 +15,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.ParameterGroup;
@@ -172,6 +173,13 @@ public final class Head implements AutoCloseable {
     }
     mean = 0;
     deviation = 1;
+  }
+
+  /** Gives weights, mean and deviation to a checkpoint, or takes them from one. */
+  public void exchange(StateExchange state) {
+    state.tensor("values", parameters.values());
+    mean = state.number("mean", mean);
+    deviation = state.number("deviation", deviation);
   }
 
   private boolean standardised() {

@@ -7,6 +7,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 
 /**
  * Adafactor (Shazeer &amp; Stern 2018, algorithms 4 and 5) without momentum and with a given
@@ -87,6 +88,17 @@ final class Adafactor implements UpdateRule {
           tensor.weight.mul_(new Scalar(1 - learningRate * weightDecay));
         }
         tensor.weight.sub_(direction, new Scalar(scale));
+      }
+    }
+  }
+
+  @Override
+  public void exchange(StateExchange state) {
+    steps = state.number("steps", steps);
+    for (int i = 0; i < moments.size(); i++) {
+      state.tensor("rows." + i, moments.get(i).rows);
+      if (moments.get(i).columns != null) {
+        state.tensor("columns." + i, moments.get(i).columns);
       }
     }
   }

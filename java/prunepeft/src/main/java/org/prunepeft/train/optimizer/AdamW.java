@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 
 /**
  * Adam with decoupled weight decay (Loshchilov &amp; Hutter 2019, algorithm 2), one fused pass over
@@ -54,6 +55,13 @@ final class AdamW implements DeviceRule {
   @Override
   public List<Tensor> state() {
     return List.of(fused.mean(), fused.square(), fused.steps());
+  }
+
+  @Override
+  public void exchange(StateExchange state) {
+    state.tensor("mean", fused.mean());
+    state.tensor("square", fused.square());
+    state.tensor("steps", fused.steps());
   }
 
   @Override

@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RecordedWork;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.TrainingSettings;
 
 /**
@@ -100,6 +101,18 @@ public final class Optimizer implements AutoCloseable {
     double scale = maxGradNorm / (Math.sqrt(squares) + EPSILON);
     if (scale < 1) {
       groups.forEach(ruled -> ruled.group.parameters().gradients().mul_(new Scalar(scale)));
+    }
+  }
+
+  /**
+   * Gives weights and what the rules remember to a checkpoint, or takes them from one; between
+   * steps, when all gradients are 0.
+   */
+  public void exchange(StateExchange state) {
+    for (Ruled ruled : groups) {
+      StateExchange own = state.part(ruled.group.name());
+      own.tensor("values", ruled.group.parameters().values());
+      ruled.rule.exchange(own);
     }
   }
 

@@ -6,6 +6,7 @@ import java.util.Map;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 
 /** A copy of all trained weights, to come back to. */
 public final class Snapshot implements AutoCloseable {
@@ -31,6 +32,14 @@ public final class Snapshot implements AutoCloseable {
   public void restore() {
     try (NoGradGuard guard = new NoGradGuard()) {
       values.forEach((parameters, copy) -> parameters.values().copy_(copy));
+    }
+  }
+
+  /** Gives the copy to a checkpoint, or takes it from one. */
+  public void exchange(StateExchange state) {
+    int i = 0;
+    for (Tensor copy : values.values()) {
+      state.tensor("values." + i++, copy);
     }
   }
 

@@ -1,5 +1,7 @@
 package org.prunepeft.train.optimizer;
 
+import org.prunepeft.torch.StateExchange;
+
 /**
  * Updates one group's weights from its gradients; holds what the rule remembers of earlier steps.
  */
@@ -10,6 +12,9 @@ interface UpdateRule extends AutoCloseable {
    * @param learningRate of this step
    */
   void update(double learningRate);
+
+  /** Gives what it remembers to a checkpoint, or takes it from one. */
+  void exchange(StateExchange state);
 
   @Override
   void close();

@@ -7,7 +7,6 @@ import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.ImportancePlan;
 import org.prunepeft.kernels.Statistics;
 import org.prunepeft.peft.OutputMagnitudes;
@@ -17,6 +16,7 @@ import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.Observation;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
 
 /**
@@ -112,7 +112,7 @@ public final class RoundStatistics implements AutoCloseable {
         }
       }
       try (ImportancePlan plan =
-          new ImportancePlan(device(), segments, candidates.size(), types.size())) {
+          new ImportancePlan(place().kernels(), segments, candidates.size(), types.size())) {
         if (thresholds == null) {
           // The weights do not change between the passes over the halves and the whole.
           thresholds = thresholds(plan, types.size());
@@ -128,8 +128,8 @@ public final class RoundStatistics implements AutoCloseable {
     }
   }
 
-  private Device device() {
-    return ComputeDevice.of(modules.groups().values().iterator().next().values()).kernels();
+  private ComputeDevice place() {
+    return ComputeDevice.of(modules.groups().values().iterator().next().values());
   }
 
   private float[] thresholds(ImportancePlan plan, int groups) {
@@ -154,6 +154,18 @@ public final class RoundStatistics implements AutoCloseable {
         row.sumAbsWg(),
         row.sumWg2(),
         meanOutput);
+  }
+
+  /** Gives the sums to a checkpoint, or takes them from one. */
+  public void exchange(StateExchange state) {
+    done = state.number("steps", done);
+    for (int half = 0; half < magnitudes.length; half++) {
+      StateExchange own = state.part("half " + half);
+      for (Map.Entry<String, Tensor[]> sums : gradientSums.entrySet()) {
+        own.tensor(sums.getKey(), sums.getValue()[half]);
+      }
+      magnitudes[half].exchange(own.part("outputs"), place());
+    }
   }
 
   @Override
