@@ -38,6 +38,9 @@ import org.prunepeft.train.loop.SupernetTraining;
  * Runs of several seeds can be trained together: {@link SeedRuns#together}.
  */
 public final class PrunePeft {
+  private static final String WARM_UP = "warm-up";
+  private static final String ROUNDS = "rounds";
+
   private PrunePeft() {}
 
   /**
@@ -70,12 +73,16 @@ public final class PrunePeft {
    */
   public static SearchOutcome search(
       Setup setup, SearchSettings settings, ProgressListener progress, SharedEncoder shared) {
-    RunRecord record = RunRecord.of(setup);
+    RunRecord record = RunRecord.of(setup, progress, SharedEncoder.runs(shared));
     return record.guard(
         () -> {
           try (Session session =
               new Session(
-                  setup, progress, SharedEncoder.runs(shared), space -> require(space, settings))) {
+                  setup,
+                  progress,
+                  SharedEncoder.runs(shared),
+                  record.checkpoints(),
+                  space -> require(space, settings))) {
             return search(session, settings, record);
           }
         });
@@ -109,7 +116,7 @@ public final class PrunePeft {
                 setup.seed()),
             (stage, modules, steps) ->
                 session.follow(stageName(stage, modules), steps, record.metrics()))) {
-      long start = System.nanoTime();
+      session.times.begin(WARM_UP);
       SearchListener listener = listener(session.progress);
       Strategy strategy = settings.strategy();
       double warmUpSeconds = 0;
@@ -121,15 +128,15 @@ public final class PrunePeft {
                 settings.warmUp().withSeed(setup.seed()),
                 trainer,
                 listener);
-        warmUpSeconds = Session.seconds(start);
+        warmUpSeconds = session.times.end(WARM_UP);
       }
       record.strategy(strategy);
-      long rounds = System.nanoTime();
+      session.times.begin(ROUNDS);
       PruningResult pruning =
           IterativePruning.run(
               session.space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
-      double roundSeconds = Session.seconds(rounds);
-      record.pruning(pruning);
+      double roundSeconds = session.times.end(ROUNDS);
+      record.pruning(session, pruning);
       try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {
         SearchOutcome outcome =
             new SearchOutcome(pruning, null, trained.outcome(), warmUpSeconds, roundSeconds);
@@ -141,10 +148,10 @@ public final class PrunePeft {
 
   private static SearchOutcome measured(
       Session session, SearchSettings settings, long budget, RunRecord record) {
-    long start = System.nanoTime();
+    session.times.begin(ROUNDS);
     MeasuredResult result = MeasuredRun.of(session, settings.measured(), budget, record);
-    double seconds = Session.seconds(start);
-    record.measured(result);
+    double seconds = session.times.end(ROUNDS);
+    record.measured(session, result);
     try (Session.Trained trained = session.train(result.kept(), false, record.metrics())) {
       SearchOutcome outcome = new SearchOutcome(null, result, trained.outcome(), 0, seconds);
       record.complete(session, trained, outcome);
@@ -229,7 +236,7 @@ public final class PrunePeft {
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
     }
-    RunRecord record = RunRecord.of(setup);
+    RunRecord record = RunRecord.of(setup, progress, SharedEncoder.runs(shared));
     return record.guard(
         () -> {
           try (Session session =
@@ -237,6 +244,7 @@ public final class PrunePeft {
                   setup,
                   progress,
                   SharedEncoder.runs(shared),
+                  record.checkpoints(),
                   space -> selection.of(space, setup.seed()))) {
             List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);

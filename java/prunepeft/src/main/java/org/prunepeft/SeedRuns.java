@@ -7,14 +7,18 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
+import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.kernels.Linear;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.CheckpointStore;
+import org.prunepeft.run.OutcomeFile;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.RunsTogether;
 import org.prunepeft.settings.Setup;
@@ -75,12 +79,16 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         setup,
         seeds,
         progress,
-        setups -> {
+        (setups, directory) -> {
           List<TrainOutcome> outcomes = new ArrayList<>();
           for (Setup own : setups) {
             progress.message(
                 "seed " + own.seed() + ", " + (outcomes.size() + 1) + " of " + seeds.size());
-            outcomes.add(run.apply(own));
+            boolean complete =
+                own.checkpoints().resume()
+                    && own.output() != null
+                    && RunDirectory.isComplete(own.output());
+            outcomes.add(complete ? OutcomeFile.read(own.output()) : run.apply(own));
           }
           return outcomes;
         });
@@ -116,44 +124,62 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         setup,
         seeds,
         progress,
-        setups ->
-            RunsTogether.together(
-                setups.stream()
-                    .map(
-                        own ->
-                            (Function<RunsTogether, TrainOutcome>)
-                                runs -> run.apply(own, new SharedEncoder(runs)))
-                    .toList()));
+        (setups, directory) -> {
+          if (directory == null) {
+            return RunsTogether.together(
+                setups, null, (own, runs) -> run.apply(own, new SharedEncoder(runs)));
+          }
+          try (CheckpointStore store = new CheckpointStore(directory, setup.checkpoints())) {
+            return RunsTogether.together(
+                setups, store, (own, runs) -> run.apply(own, new SharedEncoder(runs)));
+          }
+        });
+  }
+
+  /** That above those of the runs; null: nothing is written. */
+  private static RunDirectory directory(Setup setup) {
+    if (setup.output() == null) {
+      return null;
+    }
+    return setup.checkpoints().resume()
+        ? RunDirectory.resume(setup.output(), false)
+        : RunDirectory.create(setup.output());
   }
 
   private static SeedRuns inOneDirectory(
       Setup setup,
       List<Long> seeds,
       ProgressListener progress,
-      Function<List<Setup>, List<TrainOutcome>> run) {
+      BiFunction<List<Setup>, RunDirectory, List<TrainOutcome>> run) {
     if (seeds.isEmpty() || new HashSet<>(seeds).size() != seeds.size()) {
       throw new IllegalArgumentException(
           "the seeds must be one or more, none of them twice, got " + seeds);
     }
-    RunDirectory directory = setup.output() == null ? null : RunDirectory.create(setup.output());
+    RunDirectory directory = directory(setup);
+    if (directory != null) {
+      progress.created(directory.path());
+    }
     try {
       List<Setup> setups = new ArrayList<>();
       for (long seed : seeds) {
         Path own = directory == null ? null : directory.file("seed-" + seed);
         setups.add(setup.with().seed(seed).output(own).build());
       }
-      SeedRuns runs = new SeedRuns(seeds, run.apply(setups));
+      SeedRuns runs = new SeedRuns(seeds, run.apply(setups, directory));
       if (directory != null) {
         directory.writeJson(RESULT, runs.toMap());
         directory.writeText(SUMMARY, runs.summary(setup));
         progress.directory(directory.path());
         directory.complete();
+        new CheckpointDirectory(directory).delete();
       }
       return runs;
     } catch (RuntimeException | Error e) {
       if (directory != null) {
         directory.fail(RunRecord.reason(e));
-        directory.discardIfEmpty();
+        if (!(e instanceof CancellationException)) {
+          directory.discardIfEmpty();
+        }
       }
       throw e;
     }

@@ -35,7 +35,8 @@ final class ConfigFile implements IDefaultValueProvider {
   static final String OPTION = "--config";
 
   /** Holds for one call of a command, not for a kind of run. */
-  private static final List<String> NOT_IN_FILES = List.of("config", "output", "help", "version");
+  private static final List<String> NOT_IN_FILES =
+      List.of("config", "output", "resume", "help", "version");
 
   private static final YAMLMapper YAML =
       YAMLMapper.builder()

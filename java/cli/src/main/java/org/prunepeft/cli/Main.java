@@ -12,7 +12,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The command line. Exit codes: 0 done, 1 failed, 2 wrong use. */
+/** The command line. Exit codes: 0 done, 1 failed, 2 wrong use, 130 or 143 interrupted. */
 @Command(
     name = "prunepeft",
     description = "Finds which PEFT modules to train, and in which layers, by pruning a supernet.",
@@ -32,7 +32,12 @@ import picocli.CommandLine.Spec;
       CompletionCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",
-    exitCodeList = {"0:done", "1:failed", "2:wrong use"})
+    exitCodeList = {
+      "0:done",
+      "1:failed",
+      "2:wrong use",
+      "130, 143:interrupted by Ctrl-C or SIGTERM; the error stream says how to go on"
+    })
 public final class Main implements Runnable {
   @Spec private CommandSpec spec;
 
@@ -46,7 +51,10 @@ public final class Main implements Runnable {
       "; for the CPU build delete java/cli/target and leave PRUNEPEFT_GPU out";
 
   public static void main(String[] arguments) {
-    System.exit(printed(System.out, execute(commandLine(), arguments)));
+    Interruption.install();
+    int code = printed(System.out, execute(commandLine(), arguments));
+    Interruption.ended();
+    System.exit(code);
   }
 
   /** {@return the exit code: 1 where what was to be printed could not be} */
@@ -101,23 +109,38 @@ public final class Main implements Runnable {
     if (command == null || command.getCommandSpec().findOption(ConfigFile.OPTION) == null) {
       return;
     }
+    String file = value(ConfigFile.OPTION, arguments);
+    String run =
+        command.getCommandSpec().findOption(SetupOptions.RESUME) == null
+            ? null
+            : value(SetupOptions.RESUME, arguments);
+    if (run != null) {
+      file = SetupOptions.optionsOf(Path.of(run), command.getCommandSpec()).toString();
+    }
+    if (file != null) {
+      command.setDefaultValueProvider(new ConfigFile(Path.of(file), command.getCommandSpec()));
+    }
+  }
+
+  /** What an option is given on the command line, the last time; null: it is not there. */
+  private static String value(String option, String... arguments) {
+    String value = null;
     for (int i = 1; i < arguments.length; i++) {
-      String file = null;
-      if (arguments[i].startsWith(ConfigFile.OPTION + "=")) {
-        file = arguments[i].substring(ConfigFile.OPTION.length() + 1);
-      } else if (arguments[i].equals(ConfigFile.OPTION) && i + 1 < arguments.length) {
-        file = arguments[i + 1];
-      }
-      if (file != null) {
-        command.setDefaultValueProvider(new ConfigFile(Path.of(file), command.getCommandSpec()));
+      if (arguments[i].startsWith(option + "=")) {
+        value = arguments[i].substring(option.length() + 1);
+      } else if (arguments[i].equals(option) && i + 1 < arguments.length) {
+        value = arguments[i + 1];
       }
     }
+    return value;
   }
 
   private static int failed(
       Throwable error, CommandLine commandLine, CommandLine.ParseResult result) {
     PrintWriter err = commandLine.getErr();
-    err.println("prunepeft: " + message(error));
+    if (!(error instanceof CancellationException && Interruption.requested())) {
+      err.println("prunepeft: " + message(error));
+    }
     if (Boolean.getBoolean(STACK_TRACE)) {
       error.printStackTrace(err);
     }

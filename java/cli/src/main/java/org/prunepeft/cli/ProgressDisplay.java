@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import me.tongfei.progressbar.ProgressBar;
@@ -17,26 +18,39 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
   /** Set by the launcher: whether the error stream is a terminal. */
   static final String TERMINAL = "prunepeft.terminal";
 
+  private String command;
   private String config;
 
   /**
+   * @param command search or train
    * @param config the options as they are in effect, as YAML, for the run's directory
    */
-  static ProgressDisplay create(String config) {
+  static ProgressDisplay create(String command, String config) {
     ProgressDisplay display = Boolean.getBoolean(TERMINAL) ? new Bars() : new Lines();
+    display.command = command;
     display.config = config;
     return display;
   }
 
   @Override
-  public void directory(Path directory) {
+  public void created(Path directory) {
     writeConfig(directory, config);
+    Interruption.begins(command, directory);
   }
 
-  /** Leaves the options that are in effect in a run's directory. */
+  @Override
+  public boolean cancelled() {
+    return Interruption.requested();
+  }
+
+  /** Leaves the options that are in effect in a run's directory, by which it can be resumed. */
   static void writeConfig(Path directory, String config) {
+    Path file = directory.resolve(Runs.CONFIG);
+    if (Files.exists(file)) {
+      return;
+    }
     try {
-      Outputs.write(directory.resolve(Runs.CONFIG), writer -> writer.write(config));
+      Outputs.write(file, writer -> writer.write(config));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }

@@ -3,10 +3,13 @@ package org.prunepeft.cli;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 import org.prunepeft.SeedRuns;
 import org.prunepeft.SharedEncoder;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TensorBoard;
 import org.prunepeft.report.TrainOutcome;
@@ -39,17 +42,22 @@ record Runs<T>(
   }
 
   /** The file of a run directory that runs it again. */
-  static final String CONFIG = "config.yaml";
+  static final String CONFIG = RunFiles.OPTIONS;
 
   void start() {
     Setup setup = options.setup(spec);
+    if (setup.checkpoints().resume() && RunDirectory.isComplete(setup.output())) {
+      System.err.println("the run in " + setup.output() + " is complete; nothing is left to do");
+      Report.print(setup);
+      return;
+    }
     List<Long> seeds = options.seeds();
     if (seeds == null) {
       once(setup);
       return;
     }
     boolean together = options.together();
-    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
+    try (ProgressDisplay display = ProgressDisplay.create(spec.name(), SetupOptions.yaml(spec))) {
       if (together) {
         together(setup, seeds, display);
       } else {
@@ -67,7 +75,7 @@ record Runs<T>(
   }
 
   private T once(Setup setup) {
-    try (ProgressDisplay display = ProgressDisplay.create(SetupOptions.yaml(spec))) {
+    try (ProgressDisplay display = ProgressDisplay.create(spec.name(), SetupOptions.yaml(spec))) {
       T outcome = run(setup, display, null);
       display.close();
       report.accept(setup, outcome);
@@ -102,6 +110,7 @@ record Runs<T>(
           }
         });
     display.close();
-    seeds.forEach(seed -> reports.get(seed).run());
+    // Of a run that was complete before it was resumed there is none.
+    seeds.stream().map(reports::get).filter(Objects::nonNull).forEach(Runnable::run);
   }
 }

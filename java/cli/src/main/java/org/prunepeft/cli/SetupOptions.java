@@ -1,11 +1,15 @@
 package org.prunepeft.cli;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
@@ -14,7 +18,9 @@ import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.NonLinearity;
+import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.text.Reason;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
@@ -103,10 +109,32 @@ final class SetupOptions {
           "YAML with options by their names, such as 'lora_r: 16'; what is on the command line goes before it. A run's config.yaml runs it again.")
   private Path config;
 
+  static final String RESUME = "--resume";
+  private static final String CHECKPOINT_STEPS = "--checkpoint-steps";
+
+  @Option(
+      names = RESUME,
+      paramLabel = "RUN",
+      description =
+          "Goes on with a run that was cut off, from its last checkpoint, with the settings in its config.yaml; it ends with the same bits as if it had not been.")
+  private Path resume;
+
+  @Option(
+      names = CHECKPOINT_STEPS,
+      defaultValue = "0",
+      paramLabel = "N",
+      description =
+          "A checkpoint every N steps of each training, beside those that come with time; 0: those alone, which cost less than 1 %% of it (default: ${DEFAULT-VALUE}).")
+  private int checkpointSteps;
+
   /**
    * Also puts in place what has no fixed default, so that the options tell all that is in effect.
    */
   Setup setup(CommandSpec command) {
+    if (resume != null) {
+      refuseOthers(command);
+      output = resume;
+    }
     if (ConfigFile.isTypedInstead(SEED, SEEDS, command)) {
       seeds = null;
       together = false;
@@ -141,6 +169,7 @@ final class SetupOptions {
             .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
             .lora(modules.lora())
             .adapter(modules.adapter())
+            .checkpoints(new Checkpointing(checkpointSteps, resume != null))
             .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();
     if (output == null) {
@@ -148,6 +177,49 @@ final class SetupOptions {
     }
     changes(setup).forEach(System.err::println);
     return setup;
+  }
+
+  /** A run that goes on has the settings that it began with. */
+  private static void refuseOthers(CommandSpec command) {
+    for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
+      String name = option.longestName();
+      if (!name.equals(RESUME) && !name.equals(CHECKPOINT_STEPS)) {
+        throw new IllegalArgumentException(
+            "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"
+                .formatted(name, Runs.CONFIG));
+      }
+    }
+  }
+
+  /**
+   * The options of a run that is to go on.
+   *
+   * @param command that was given
+   * @throws RunDirectoryException if there are none
+   * @throws IllegalArgumentException if they are another command's
+   */
+  static Path optionsOf(Path run, CommandSpec command) {
+    Path file = run.resolve(Runs.CONFIG);
+    if (!Files.exists(file)) {
+      throw new RunDirectoryException(
+          !Files.isDirectory(run)
+              ? "%s is not the directory of a run; begin it anew".formatted(run)
+              : "%s has no %s: its run had not begun; begin it anew".formatted(run, Runs.CONFIG));
+    }
+    String first;
+    try (Stream<String> lines = Files.lines(file)) {
+      first = lines.findFirst().orElse("");
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+    for (String other : List.of("search", "train")) {
+      if (!other.equals(command.name()) && first.contains(" " + other + " ")) {
+        throw new IllegalArgumentException(
+            "the run in %s is a %s; go on with: prunepeft %s --resume %s"
+                .formatted(run, other, other, run));
+      }
+    }
+    return file;
   }
 
   /** What is other data now, where a run's own file runs it again. */

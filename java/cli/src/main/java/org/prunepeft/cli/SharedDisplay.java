@@ -58,7 +58,7 @@ final class SharedDisplay {
     }
 
     @Override
-    public void directory(Path directory) {
+    public void created(Path directory) {
       ProgressDisplay.writeConfig(directory, config);
     }
 

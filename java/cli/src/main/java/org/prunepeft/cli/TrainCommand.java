@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.text.Spelling;
@@ -85,6 +87,11 @@ final class TrainCommand implements Callable<Integer> {
     if (!Files.isDirectory(run)) {
       throw new IllegalArgumentException(
           Spelling.unknown("choice of --modules", modules, CHOICES) + ", or a run's directory");
+    }
+    if (Files.exists(run.resolve(RunDirectory.INCOMPLETE))
+        && Files.exists(run.resolve(RunFiles.CONFIGURATION))) {
+      System.err.println(
+          run + " is not complete; the choice of modules that it had made is trained here");
     }
     modules = run.toString();
     options.takeModules(run, spec);

@@ -19,10 +19,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
@@ -73,6 +72,10 @@ public final class RunDirectory {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
+  /** Records have more that looks like a property than their components. */
+  private static final JsonMapper LENIENT =
+      JSON.rebuild().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
+
   private static final ObjectWriter LINE = JSON.writer();
   private static final ObjectWriter PRETTY = JSON.writer(printer());
 
@@ -110,16 +113,71 @@ public final class RunDirectory {
               directory + " is not empty; name a new directory, or delete this one");
         }
       }
-      String text =
-          "running since %s, as process %d\n"
-              .formatted(
-                  Instant.now().truncatedTo(ChronoUnit.SECONDS), ProcessHandle.current().pid());
-      Files.writeString(directory.resolve(INCOMPLETE), text, StandardOpenOption.CREATE_NEW);
+      Files.writeString(
+          directory.resolve(INCOMPLETE), RunningProcess.describe(), StandardOpenOption.CREATE_NEW);
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
     }
     return new RunDirectory(directory, made, State.RUNNING);
+  }
+
+  /**
+   * Opens the directory of a run that was cut off, to go on with it; makes that of a run that has
+   * not begun. What was being written when it was cut off is removed.
+   *
+   * @param complete whether that of a complete run is opened too, and is incomplete then
+   * @return open for writing, incomplete
+   * @throws RunDirectoryException if the run is complete, or a process that goes on has it, or the
+   *     directory can't be made or written
+   */
+  public static RunDirectory resume(Path directory, boolean complete) {
+    if (isAbsentOrEmpty(directory)) {
+      return create(directory);
+    }
+    Path marker = directory.resolve(INCOMPLETE);
+    try {
+      if (!Files.exists(marker) && !complete) {
+        throw new RunDirectoryException(
+            directory + " has a complete run; there is nothing to go on with");
+      }
+      if (Files.exists(marker)) {
+        String text = Files.readString(marker);
+        if (RunningProcess.isAnother(text)) {
+          throw new RunDirectoryException(
+              "the run in %s goes on: %s; end that process first"
+                  .formatted(directory, text.strip()));
+        }
+      }
+      AtomicFile.write(marker, RunningProcess.describe().getBytes(StandardCharsets.UTF_8));
+      AtomicFile.removePartial(directory);
+      Path checkpoints = directory.resolve(CheckpointDirectory.NAME);
+      if (Files.isDirectory(checkpoints)) {
+        AtomicFile.removePartial(checkpoints);
+      }
+    } catch (IOException e) {
+      throw unwritten(marker, e);
+    }
+    return new RunDirectory(directory, new NewDirectories(directory), State.RUNNING);
+  }
+
+  /** Whether a run has yet to make its directory, or has made it and no more. */
+  private static boolean isAbsentOrEmpty(Path directory) {
+    if (!Files.isDirectory(directory)) {
+      return true;
+    }
+    try (var files = Files.list(directory)) {
+      return files.findAny().isEmpty();
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+  }
+
+  /** {@return whether a directory has a complete run} */
+  public static boolean isComplete(Path directory) {
+    return Files.exists(directory.resolve(RunFiles.SUMMARY))
+        && !Files.exists(directory.resolve(INCOMPLETE));
   }
 
   /** Throws if a file is where the directory, or one above it, would be. */
@@ -144,8 +202,14 @@ public final class RunDirectory {
     Path marker = directory.resolve(INCOMPLETE);
     try {
       if (Files.exists(marker)) {
+        String text = Files.readString(marker).strip();
         throw new RunDirectoryException(
-            "%s has no complete run: %s".formatted(directory, Files.readString(marker).strip()));
+            "%s has no complete run: %s%s%s"
+                .formatted(
+                    directory,
+                    text,
+                    RunningProcess.isGone(text) ? ", which is gone" : "",
+                    RunningProcess.isAlive(text) ? "" : goOn(directory)));
       }
     } catch (IOException e) {
       throw new RunDirectoryException(
@@ -154,6 +218,43 @@ public final class RunDirectory {
           e);
     }
     return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
+  }
+
+  /** How a run that was cut off goes on; empty where only its program knows. */
+  private static String goOn(Path directory) {
+    Path above = directory.toAbsolutePath().getParent();
+    if (above != null
+        && Files.exists(above.resolve(INCOMPLETE))
+        && Files.exists(above.resolve(RunFiles.OPTIONS))) {
+      // One of several seeds.
+      return "; go on with: prunepeft %s --resume %s".formatted(command(directory), above);
+    }
+    return Files.exists(directory.resolve(RunFiles.OPTIONS))
+        ? "; go on with: prunepeft %s --resume %s".formatted(command(directory), directory)
+        : "";
+  }
+
+  private static String command(Path directory) {
+    try {
+      return String.valueOf(parse(directory.resolve(CONFIG)).get("command"));
+    } catch (RunDirectoryException e) {
+      // It was cut off before it wrote that.
+      return "COMMAND";
+    }
+  }
+
+  /**
+   * Opens the directory of a run whose choice of modules is made, complete or not, for reading.
+   *
+   * @throws RunDirectoryException if it is absent, or incomplete and has no {@link
+   *     RunFiles#CONFIGURATION} yet; says since when or why
+   */
+  public static RunDirectory openChosen(Path directory) {
+    if (Files.exists(directory.resolve(RunFiles.CONFIGURATION))
+        && Files.exists(directory.resolve(CONFIG))) {
+      return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
+    }
+    return open(directory);
   }
 
   /**
@@ -275,6 +376,24 @@ public final class RunDirectory {
     return object;
   }
 
+  /**
+   * {@return a value of a JSON object that was read, as a type that {@link #writeJson} can write}
+   *
+   * @throws IllegalArgumentException if it is not of the type
+   */
+  public static <T> T convert(Object value, Class<T> type) {
+    return LENIENT.convertValue(value, type);
+  }
+
+  /** {@return a value as it comes back from a file that {@link #writeJson} has written} */
+  public static Map<String, Object> reread(String name, Object value) {
+    try {
+      return JSON.readValue(format(name, value), new TypeReference<>() {});
+    } catch (JsonProcessingException e) {
+      throw new IllegalArgumentException(e.getOriginalMessage(), e);
+    }
+  }
+
   /** The JSON object in a file. */
   static Map<String, Object> parse(Path file) {
     Map<String, Object> object;
@@ -365,10 +484,15 @@ public final class RunDirectory {
     }
   }
 
-  /** Removes what {@link #create} made, if the run has written nothing since; else does nothing. */
+  /**
+   * Removes what {@link #create} made, if the run has written nothing since but the command's
+   * options; else does nothing.
+   */
   public synchronized void discardIfEmpty() {
+    Set<Path> first = Set.of(directory.resolve(INCOMPLETE), directory.resolve(RunFiles.OPTIONS));
     try (var files = Files.list(directory)) {
-      if (state != State.COMPLETE && files.allMatch(directory.resolve(INCOMPLETE)::equals)) {
+      if (state != State.COMPLETE && files.allMatch(first::contains)) {
+        Files.deleteIfExists(directory.resolve(RunFiles.OPTIONS));
         Files.deleteIfExists(directory.resolve(INCOMPLETE));
         made.remove();
       }
@@ -377,11 +501,67 @@ public final class RunDirectory {
     }
   }
 
+  /**
+   * Checks that nobody has deleted the directory.
+   *
+   * @throws RunDirectoryException if it is gone
+   */
+  public void requireThere() {
+    if (state != State.COMPLETE && Files.notExists(directory.resolve(INCOMPLETE))) {
+      throw new RunDirectoryException(
+          "the directory %s is gone: it was deleted, moved or emptied while its run went on; the run ends"
+              .formatted(directory));
+    }
+  }
+
+  /**
+   * Has the disk keep what was appended to a file.
+   *
+   * @return its length in bytes; 0 if there is no such file
+   * @throws RunDirectoryException if that fails
+   */
+  public synchronized long force(String name) {
+    Path file = file(name);
+    if (Files.notExists(file)) {
+      return 0;
+    }
+    try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.force(true);
+      return channel.size();
+    } catch (IOException e) {
+      throw unwritten(file, e);
+    }
+  }
+
+  /**
+   * Cuts a file off, so that it is as it was earlier.
+   *
+   * @param length what {@link #force} gave then
+   * @throws RunDirectoryException if it can't be changed, or is shorter
+   */
+  public synchronized void truncate(String name, long length) {
+    Path file = writable(name);
+    if (Files.notExists(file) && length == 0) {
+      return;
+    }
+    try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      if (channel.size() < length) {
+        throw new RunDirectoryException(
+            "%s has %d bytes, but had %d when the checkpoint was written; it was changed since"
+                .formatted(file, channel.size(), length));
+      }
+      channel.truncate(length);
+    } catch (IOException e) {
+      throw unwritten(file, e);
+    }
+  }
+
   private Path writable(String name) {
     if (state == State.COMPLETE) {
       throw new IllegalStateException(
           "the run in %s is complete, can't write %s".formatted(directory, name));
     }
+    requireThere();
     Path file = file(name);
     if (file.equals(directory.resolve(INCOMPLETE))) {
       throw new IllegalArgumentException(name + " is written by complete and fail only");

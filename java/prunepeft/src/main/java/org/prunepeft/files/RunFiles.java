@@ -12,6 +12,10 @@ public final class RunFiles {
   public static final String ADAPTER = "adapter.safetensors";
   public static final String HEAD = "head.safetensors";
   public static final String ENCODER = "encoder.safetensors";
+
+  /** The options of the command, where there was one; written before anything else. */
+  public static final String OPTIONS = "config.yaml";
+
   public static final String SUMMARY = "summary.md";
 
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */

@@ -21,8 +21,8 @@ public final class AtomicFile {
   private AtomicFile() {}
 
   /**
-   * Writes a neighbour of the file, then renames it over the file. On failure the neighbour is gone
-   * and the file is as it was.
+   * Writes a neighbour of the file, then renames it over the file; both are on the disk when it
+   * returns. On failure the neighbour is gone and the file is as it was.
    *
    * <p>What is there and no regular file, such as a device or a FIFO, is written to and stays what
    * it is. A symbolic link stays too: the file that it names is written.
@@ -64,6 +64,7 @@ public final class AtomicFile {
         channel.force(true);
       }
       Files.move(partial, file, StandardCopyOption.ATOMIC_MOVE);
+      forceDirectory(file.toAbsolutePath().getParent());
     } catch (Throwable e) {
       try {
         Files.deleteIfExists(partial);
@@ -71,6 +72,35 @@ public final class AtomicFile {
         e.addSuppressed(suppressed);
       }
       throw e;
+    }
+  }
+
+  /**
+   * Has the disk keep what a directory lists, such as a file that was renamed into it.
+   *
+   * @param directory where there is none of that, nothing is done
+   */
+  public static void forceDirectory(Path directory) {
+    try (var channel = FileChannel.open(directory, StandardOpenOption.READ)) {
+      channel.force(true);
+    } catch (IOException e) {
+      // Not every system opens directories; those that don't keep the order of such changes.
+    }
+  }
+
+  /**
+   * Removes what a process that was killed has left of files that it was writing.
+   *
+   * @param directory where they are
+   * @throws IOException if one can't be removed
+   */
+  public static void removePartial(Path directory) throws IOException {
+    try (var files = Files.list(directory)) {
+      for (Path file : files.toList()) {
+        if (file.getFileName().toString().matches("\\..+\\.[0-9]+\\.partial")) {
+          Files.deleteIfExists(file);
+        }
+      }
     }
   }
 

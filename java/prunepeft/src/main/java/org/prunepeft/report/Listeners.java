@@ -7,6 +7,11 @@ import java.util.Map;
 /** Several listeners as one. */
 record Listeners(List<ProgressListener> all) implements ProgressListener {
   @Override
+  public void created(Path directory) {
+    all.forEach(listener -> listener.created(directory));
+  }
+
+  @Override
   public void directory(Path directory) {
     all.forEach(listener -> listener.directory(directory));
   }

@@ -22,6 +22,14 @@ public interface ProgressListener {
   }
 
   /**
+   * The run's directory has been made, or opened where a run goes on, and nothing else has been
+   * done; not called if there is none.
+   *
+   * @param directory which vanishes if the settings turn out to be wrong
+   */
+  default void created(Path directory) {}
+
+  /**
    * The run's settings have passed and its directory is there; not called if there is none.
    *
    * @param directory where files of the listener's own may be written; they are part of the run

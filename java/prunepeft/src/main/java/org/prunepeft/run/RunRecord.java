@@ -2,6 +2,7 @@ package org.prunepeft.run;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -12,6 +13,7 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
+import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
@@ -22,26 +24,91 @@ import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.loop.Checkpoints;
 
 /** Writes a run into its directory as it goes; a record without a directory writes nothing. */
 public final class RunRecord {
+  /** The name in checkpoints of a run that is alone. */
+  private static final String ALONE = "run";
+
+  private static final String METRICS = "metrics";
+
+  private static final String VERSIONS = "versions";
+  private static final String SETUP = "setup";
+
+  /** Null: nothing is written. */
   private final RunDirectory directory;
 
-  private RunRecord(RunDirectory directory) {
+  /** Null: nothing is written. */
+  private final CheckpointStore store;
+
+  /** Whether the store is this run's alone. */
+  private final boolean own;
+
+  /** In the store; null: nothing is written. */
+  private final CheckpointStore.OfRun parts;
+
+  private RunRecord(RunDirectory directory, CheckpointStore store, String name, boolean own) {
     this.directory = directory;
+    this.store = store;
+    this.own = own;
+    parts = store == null ? null : store.of(name);
   }
 
   /**
-   * Makes the setup's run directory, if it names one.
+   * Makes the setup's run directory, if it names one, or opens it, if its run goes on.
    *
+   * @param together with which runs it is trained, whose checkpoints are its own too; null: it is
+   *     alone
    * @throws IllegalArgumentException if the model or the task is unknown; nothing is made then
    */
-  public static RunRecord of(Setup setup) {
+  public static RunRecord of(Setup setup, ProgressListener progress, RunsTogether together) {
     Models.byName(setup.model());
     setup.resolveTask();
-    return new RunRecord(setup.output() == null ? null : RunDirectory.create(setup.output()));
+    if (setup.output() == null) {
+      return new RunRecord(null, null, ALONE, true);
+    }
+    CheckpointStore shared = together == null ? null : together.store();
+    boolean resume = setup.checkpoints().resume();
+    RunDirectory directory =
+        resume
+            // Of runs together their checkpoint says where each goes on.
+            ? RunDirectory.resume(setup.output(), shared != null)
+            : RunDirectory.create(setup.output());
+    progress.created(directory.path());
+    RunRecord record =
+        shared == null
+            ? new RunRecord(
+                directory, new CheckpointStore(directory, setup.checkpoints()), ALONE, true)
+            : new RunRecord(directory, shared, name(setup.output()), false);
+    record.store.damaged().forEach(progress::message);
+    if (resume && !record.parts.resumes(METRICS)) {
+      directory.truncate(RunFiles.METRICS, 0);
+    }
+    record.parts.add(METRICS, record::exchangeMetrics);
+    return record;
+  }
+
+  /** {@return what checkpoints call one of several runs} */
+  static String name(Path output) {
+    return output.getFileName().toString();
+  }
+
+  private void exchangeMetrics(StateExchange state) {
+    long length =
+        state.value(
+            "length", Long.class, state.restoring() ? null : directory.force(RunFiles.METRICS));
+    if (state.restoring()) {
+      directory.truncate(RunFiles.METRICS, length);
+    }
+  }
+
+  /** {@return the checkpoints of this run} */
+  public Checkpoints checkpoints() {
+    return parts == null ? Checkpoints.NONE : parts;
   }
 
   /** A piece of work. */
@@ -57,9 +124,18 @@ public final class RunRecord {
     } catch (RuntimeException | Error e) {
       if (directory != null) {
         directory.fail(reason(e));
-        directory.discardIfEmpty();
+        if (!(e instanceof CancellationException)) {
+          directory.discardIfEmpty();
+        }
+        if (!own) {
+          store.stop();
+        }
       }
       throw e;
+    } finally {
+      if (own && store != null) {
+        store.close();
+      }
     }
   }
 
@@ -94,17 +170,64 @@ public final class RunRecord {
   }
 
   private void begin(Session session, Map<String, Object> config) {
-    if (directory != null) {
-      json(RunFiles.CONFIG, config);
-      session.progress.directory(directory.path());
+    if (directory == null) {
+      return;
     }
+    if (Files.exists(directory.file(RunFiles.CONFIG))) {
+      requireSame(config, session);
+    } else {
+      json(RunFiles.CONFIG, config);
+    }
+    session.progress.directory(directory.path());
+  }
+
+  /** Of a run that goes on: settings and data have to be those that it began with. */
+  private void requireSame(Map<String, Object> config, Session session) {
+    Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
+    Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
+    if (!now.get(VERSIONS).equals(before.get(VERSIONS))) {
+      session.progress.message(
+          "the run began with %s and goes on with %s: its last bits may be others"
+              .formatted(before.get(VERSIONS), now.get(VERSIONS)));
+    }
+    for (Map<String, Object> one : List.of(before, now)) {
+      one.remove(VERSIONS);
+      // The directory may have been moved.
+      ((Map<?, ?>) one.get(SETUP)).remove("output");
+    }
+    for (String member : now.keySet()) {
+      if (!now.get(member).equals(before.get(member))) {
+        throw new IllegalArgumentException(
+            "the run in %s began with other settings or data: its %s has %s %s, and now it would be %s"
+                .formatted(
+                    directory.path(),
+                    RunFiles.CONFIG,
+                    member,
+                    difference(before.get(member), now.get(member)),
+                    difference(now.get(member), before.get(member))));
+      }
+    }
+  }
+
+  /** Of a member those of its own members that the other has not. */
+  private static Object difference(Object one, Object other) {
+    if (one instanceof Map<?, ?> members && other instanceof Map<?, ?> others) {
+      Map<Object, Object> different = new LinkedHashMap<>(members);
+      different
+          .entrySet()
+          .removeIf(
+              entry ->
+                  entry.getValue() != null && entry.getValue().equals(others.get(entry.getKey())));
+      return different;
+    }
+    return one;
   }
 
   private static Map<String, Object> common(String command, Session session) {
     Map<String, Object> config = RunDirectory.formatted();
     config.put("command", command);
-    config.put("versions", Environment.versions());
-    config.put("setup", session.setup);
+    config.put(VERSIONS, Environment.versions());
+    config.put(SETUP, session.setup);
     config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
     config.put(RunData.MEMBER, session.data);
@@ -115,12 +238,16 @@ public final class RunRecord {
     json(RunFiles.STRATEGY, strategy.toMap());
   }
 
-  public void pruning(PruningResult pruning) {
+  /** A search has made its choice, which others may train before this run has. */
+  public void pruning(Session session, PruningResult pruning) {
     json(RunFiles.ROUNDS, pruning.rounds());
+    json(RunFiles.CONFIGURATION, modules(session.setup, pruning.kept()));
   }
 
-  public void measured(MeasuredResult result) {
+  /** The same of a measured search. */
+  public void measured(Session session, MeasuredResult result) {
     json(RunFiles.MEASURED, result.toMap());
+    json(RunFiles.CONFIGURATION, modules(session.setup, result.kept()));
   }
 
   /** The last of a search; the directory is whole afterwards. */
@@ -128,7 +255,6 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
-    json(RunFiles.CONFIGURATION, modules(session.setup, outcome.kept()));
     Map<String, Object> result = result(trained.outcome());
     result.put("warm_up_seconds", outcome.warmUpSeconds());
     result.put("round_seconds", outcome.roundSeconds());
@@ -162,6 +288,11 @@ public final class RunRecord {
     json(RunFiles.RESULT, result);
     directory.writeText(RunFiles.SUMMARY, summary);
     directory.complete();
+    if (own) {
+      store.delete();
+    } else {
+      parts.complete();
+    }
   }
 
   private static void collect(FlatParameters parameters, Map<String, SafeTensors.Tensor> tensors) {
@@ -173,6 +304,7 @@ public final class RunRecord {
   }
 
   private void write(String name, Map<String, SafeTensors.Tensor> tensors) {
+    directory.requireThere();
     Path file = directory.path().resolve(name);
     try {
       SafeTensors.write(file, tensors);

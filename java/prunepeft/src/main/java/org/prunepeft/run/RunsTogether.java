@@ -1,11 +1,15 @@
 package org.prunepeft.run;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.train.loop.TrainingsInStep;
 
 /**
@@ -18,23 +22,61 @@ public final class RunsTogether implements AutoCloseable {
   /** Loaded by the first run; all have one setup but for the seed. */
   private Models.LoadedModel model;
 
-  private RunsTogether(int runs) {
+  /** Their checkpoints; null: nothing is written. */
+  private final CheckpointStore store;
+
+  private RunsTogether(int runs, CheckpointStore store) {
+    this.store = store;
     inStep = new TrainingsInStep(runs);
   }
 
   /**
-   * Makes runs together, and returns when all have ended.
+   * Makes runs together, and returns when all have ended. Of runs that are resumed those that were
+   * complete in the last checkpoint are read from their directories.
    *
-   * @param runs each gets what it shares with the others
+   * @param setups of the runs
+   * @param store their checkpoints; null: nothing is written
+   * @param run makes one, with what it shares with the others
    * @return what they gave, in the same order
    * @throws RuntimeException what the first has thrown of those that failed, with what the others
    *     have as suppressed ones
    */
-  public static <T> List<T> together(List<Function<RunsTogether, T>> runs) {
+  public static List<TrainOutcome> together(
+      List<Setup> setups,
+      CheckpointStore store,
+      BiFunction<Setup, RunsTogether, TrainOutcome> run) {
+    TrainOutcome[] outcomes = new TrainOutcome[setups.size()];
+    List<Integer> left = new ArrayList<>();
+    for (int i = 0; i < outcomes.length; i++) {
+      Path output = setups.get(i).output();
+      if (store != null && store.isComplete(RunRecord.name(output))) {
+        store.completed(RunRecord.name(output));
+        outcomes[i] = OutcomeFile.read(output);
+      } else {
+        left.add(i);
+      }
+    }
+    List<TrainOutcome> made =
+        together(
+            left.stream()
+                .map(
+                    i ->
+                        (Function<RunsTogether, TrainOutcome>)
+                            runs -> run.apply(setups.get(i), runs))
+                .toList(),
+            store);
+    for (int i = 0; i < left.size(); i++) {
+      outcomes[left.get(i)] = made.get(i);
+    }
+    return List.of(outcomes);
+  }
+
+  /** The same, each run with what it does. */
+  private static <T> List<T> together(List<Function<RunsTogether, T>> runs, CheckpointStore store) {
     List<Throwable> failures = new ArrayList<>();
     List<T> results = new ArrayList<>();
     List<Thread> threads = new ArrayList<>();
-    try (RunsTogether together = new RunsTogether(runs.size())) {
+    try (RunsTogether together = new RunsTogether(runs.size(), store)) {
       for (int i = 0; i < runs.size(); i++) {
         int number = i;
         failures.add(null);
@@ -87,6 +129,10 @@ public final class RunsTogether implements AutoCloseable {
       throw error;
     }
     throw (RuntimeException) first;
+  }
+
+  CheckpointStore store() {
+    return store;
   }
 
   TrainingsInStep inStep() {

@@ -28,10 +28,12 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.HeadFit;
+import org.prunepeft.train.loop.Checkpoints;
 import org.prunepeft.train.loop.StepListener;
 import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
@@ -56,11 +58,15 @@ public final class Session implements AutoCloseable {
   private final Evaluation headValidation;
   final double preparationSeconds;
 
+  /** How long its pieces take. */
+  public final Times times = new Times();
+
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
   /**
    * @param together with which runs it shares the encoder; null: it is alone
+   * @param checkpoints of the run
    * @param requirement checks the search space, and throws before the long work if a setting does
    *     not fit it
    */
@@ -68,10 +74,12 @@ public final class Session implements AutoCloseable {
       Setup setup,
       ProgressListener progress,
       RunsTogether together,
+      Checkpoints checkpoints,
       Consumer<SearchSpace> requirement) {
     this.progress = progress;
     this.together = together;
-    long start = System.nanoTime();
+    checkpoints.add("times", times::exchange);
+    times.begin("preparation");
     Models.Entry model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     dataset = task.load(setup.sizes(), setup.seed());
@@ -103,8 +111,11 @@ public final class Session implements AutoCloseable {
         validation = EncodedDataset.of(tokenizer, dataset.validation());
         test = EncodedDataset.of(tokenizer, dataset.test());
       }
-      trainer = new Trainer(encoder, setup.training(), together == null ? null : together.inStep());
+      trainer =
+          new Trainer(
+              encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
       List<HeadFit.Examples> pooled = poolFrozen(List.of(train, validation, test));
+      checkpoints.add("frozen encoder", state -> requireSame(state, pooled));
       progress.started("fit the head", "", 0);
       head =
           HeadFit.fit(
@@ -116,7 +127,7 @@ public final class Session implements AutoCloseable {
               Seeds.derive(setup.seed(), "head"));
       headValidation = validation.size() == 0 ? null : HeadFit.evaluate(head, pooled.get(1));
       headTest = HeadFit.evaluate(head, pooled.get(2));
-      preparationSeconds = seconds(start);
+      preparationSeconds = times.end("preparation");
     } catch (RuntimeException | Error e) {
       closeEncoder();
       throw e;
@@ -176,6 +187,19 @@ public final class Session implements AutoCloseable {
       }
     }
     return pooled;
+  }
+
+  /**
+   * A run that goes on needs the frozen encoder's outputs to the bit: those of another model, of
+   * other data or of another processor are not.
+   */
+  private static void requireSame(StateExchange state, List<HeadFit.Examples> pooled) {
+    String now = Checksum.of(pooled);
+    String before = state.value("sha256", String.class, now);
+    if (!before.equals(now)) {
+      throw new IllegalArgumentException(
+          "the frozen encoder's outputs are not those that the run began with: the model's files, the data, the processor or the libraries are others; go on where they are the same, or begin a new run");
+    }
   }
 
   void requireNotCancelled() {
@@ -311,9 +335,9 @@ public final class Session implements AutoCloseable {
   }
 
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
-    long start = System.nanoTime();
+    times.begin("training");
     Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
-    double trainingSeconds = seconds(start);
+    double trainingSeconds = times.end("training");
     if (result.epochs() < setup.epochs()) {
       progress.message(
           String.format(

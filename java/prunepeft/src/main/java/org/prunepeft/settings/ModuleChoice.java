@@ -114,11 +114,11 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    * {@return what an earlier run trained: the modules that a search left, or what a plain training
    * was given}
    *
-   * @param run the directory of a complete run
+   * @param run the directory of a run that is complete, or at least has chosen its modules
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static ModuleChoice ofRun(Path run) {
-    RunDirectory directory = RunDirectory.open(run);
+    RunDirectory directory = RunDirectory.openChosen(run);
     if (RunFiles.isFull(directory)) {
       return full();
     }

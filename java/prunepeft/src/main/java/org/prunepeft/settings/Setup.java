@@ -35,6 +35,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
  * @param threads of all native pools, 1 or more
  * @param output the run directory to be made; null: nothing is written
+ * @param checkpoints when it writes checkpoints, and whether it goes on from one; null: the default
  */
 @RecordBuilder
 public record Setup(
@@ -52,7 +53,8 @@ public record Setup(
     Precision precision,
     String device,
     int threads,
-    Path output)
+    Path output,
+    Checkpointing checkpoints)
     implements SetupBuilder.With {
   /** MiniLM on WordNet supersenses, a LoRA module and an adapter in each layer. */
   public static final Setup DEFAULT =
@@ -87,6 +89,8 @@ public record Setup(
    * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
    * @param threads of all native pools, 1 or more
    * @param output the run directory to be made; null: nothing is written
+   * @param checkpoints when it writes checkpoints, and whether it goes on from one; null: the
+   *     default
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Setup {
@@ -95,6 +99,7 @@ public record Setup(
     precision = precision == null ? Precision.FLOAT32 : precision;
     device = device == null ? "cpu" : device;
     ComputeDevice.requireName(device);
+    checkpoints = checkpoints == null ? Checkpointing.DEFAULT : checkpoints;
     modules = modules == null ? List.of() : List.copyOf(modules);
     if (lora == null && adapter == null && modules.isEmpty()) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
@@ -133,11 +138,11 @@ public record Setup(
   /**
    * {@return how an earlier run was set up}
    *
-   * @param run the directory of a complete run
+   * @param run the directory of a run that is complete, or at least has chosen its modules
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static Setup ofRun(Path run) {
-    return RunDirectory.open(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
+    return RunDirectory.openChosen(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
   }
 
   /** {@return a builder that begins with the defaults} */

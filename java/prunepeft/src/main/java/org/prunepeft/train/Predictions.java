@@ -36,6 +36,11 @@ public final class Predictions {
     return schema;
   }
 
+  /** {@return a copy of what the constructor was given} */
+  public float[] outputs() {
+    return outputs.clone();
+  }
+
   /** {@return how many examples} */
   public int size() {
     return outputs.length / schema.outputs();

@@ -11,6 +11,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.SubsetMeasurer;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
@@ -22,6 +23,10 @@ import org.prunepeft.train.pass.TrainingRun;
  */
 public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private static final String NAME = "measured";
+
+  /** Of checkpoints: the trained supernet, and what was measured. */
+  private static final String SUPERNET = "supernet";
+
   private static final int STEPS_FOR_ONE_OF_ALL = 6;
 
   /**
@@ -47,7 +52,14 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private final IntConsumer progress;
   private final PeftModules modules;
   private final Head head;
-  private int measured;
+
+  /** What was measured so far, a row a subset. */
+  private final List<float[]> rows = new ArrayList<>();
+
+  /** How many of these the search has been given: fewer while a run that was cut off goes on. */
+  private int given;
+
+  private boolean closed;
 
   /**
    * @param modules the supernet; owned, and initialised here
@@ -86,7 +98,27 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
             1,
             step -> draw(random),
             null);
-    trainer.train(run, listener.apply(trainer.steps(run)));
+    StepListener follower = listener.apply(trainer.steps(run));
+    Checkpoints checkpoints = trainer.checkpoints();
+    if (!checkpoints.resumes(SUPERNET)) {
+      trainer.train(run, follower);
+    }
+    checkpoints.add(SUPERNET, this::exchange);
+  }
+
+  private void exchange(StateExchange state) {
+    // Once all is measured the weights are not needed any more.
+    if (state.value("weights", Boolean.class, !closed)) {
+      modules.exchange(state.part("modules"));
+      head.exchange(state.part("head"));
+    }
+    int count = state.number("rows", rows.size());
+    for (int i = 0; i < count; i++) {
+      float[] row = state.floats("row " + i, state.restoring() ? null : rows.get(i));
+      if (state.restoring()) {
+        rows.add(row);
+      }
+    }
   }
 
   /**
@@ -116,21 +148,22 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     return drawn;
   }
 
+  /** What the run has measured before it was cut off is not measured again. */
   @Override
   public float[][] measure(List<List<Candidate>> subsets) {
-    List<Predictions> predictions =
-        trainer.predict(
-            modules,
-            head,
-            plan.heldOut,
-            subsets,
-            examples -> progress.accept(measured + examples * subsets.size()));
-    measured += plan.heldOut.size() * subsets.size();
-    float[][] values = new float[subsets.size()][];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = values(predictions.get(i));
+    if (given == rows.size()) {
+      int before = given * plan.heldOut.size();
+      List<Predictions> predictions =
+          trainer.predict(
+              modules,
+              head,
+              plan.heldOut,
+              subsets,
+              examples -> progress.accept(before + examples * subsets.size()));
+      predictions.forEach(one -> rows.add(values(one)));
     }
-    return values;
+    given += subsets.size();
+    return rows.subList(given - subsets.size(), given).toArray(float[][]::new);
   }
 
   /** Of each example the probability of its class, or minus the squared error. */
@@ -151,6 +184,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
 
   @Override
   public void close() {
+    closed = true;
     modules.close();
     head.close();
   }

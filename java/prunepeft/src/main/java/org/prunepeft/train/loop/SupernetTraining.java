@@ -1,5 +1,6 @@
 package org.prunepeft.train.loop;
 
+import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,6 +16,7 @@ import org.prunepeft.search.Stage;
 import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
@@ -40,6 +42,12 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   private final StageListener listener;
   private final Map<EncodedDataset, Probe> probes = new IdentityHashMap<>();
   private PeftModules trained;
+
+  /** What each training so far has shown. */
+  private final List<Observation> observations = new ArrayList<>();
+
+  /** How many of these the search has been given: fewer while a run that was cut off goes on. */
+  private int given;
 
   /** Follows the trainings of a search. */
   @FunctionalInterface
@@ -70,6 +78,15 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     this.head = head;
     this.plan = plan;
     this.listener = listener;
+    trainer.checkpoints().add("stages", this::exchange);
+  }
+
+  private void exchange(StateExchange state) {
+    Observation[] all =
+        state.value("observations", Observation[].class, observations.toArray(Observation[]::new));
+    if (state.restoring()) {
+      observations.addAll(List.of(all));
+    }
   }
 
   /** Training examples on which a training's loss is measured before and after it. */
@@ -95,9 +112,19 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
         });
   }
 
+  /** A training that the run has made before it was cut off is not made again. */
   @Override
   public Observation train(Stage stage, List<Candidate> candidates) {
     Fidelity fidelity = stage.kind() == Stage.Kind.WARM_UP ? plan.warmUp : plan.round;
+    if (given == observations.size()) {
+      observations.add(observe(stage, candidates, fidelity));
+    } else {
+      listener.started(stage, candidates.size(), trainer.steps(fidelity.data, fidelity.epochs));
+    }
+    return observations.get(given++);
+  }
+
+  private Observation observe(Stage stage, List<Candidate> candidates, Fidelity fidelity) {
     String name = name(stage);
     PeftModules modules =
         new PeftModules(config, trainer.encoder().config(), candidates, head.device());

@@ -1,6 +1,7 @@
 package org.prunepeft.train.loop;
 
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.IntConsumer;
@@ -35,6 +36,12 @@ import org.prunepeft.train.statistics.RoundStatistics;
 public final class Trainer implements AutoCloseable {
   private static final int EVALUATION_BATCH = 64;
 
+  /** Of checkpoints: a training that goes on. */
+  private static final String PART = "training";
+
+  /** The same: subsets that are being measured. */
+  private static final String SUBSETS = "subsets";
+
   private final Encoder encoder;
   private final TrainingSettings settings;
   private final GradientPasses.Mode mode;
@@ -42,22 +49,26 @@ public final class Trainer implements AutoCloseable {
   /** Null: it trains alone. */
   private final TrainingsInStep inStep;
 
+  private final Checkpoints checkpoints;
+
   private final Tape tape = new Tape();
 
   /**
    * @param encoder stays the caller's
    */
   public Trainer(Encoder encoder, TrainingSettings settings) {
-    this(encoder, settings, null);
+    this(encoder, settings, null, Checkpoints.NONE);
   }
 
   /**
    * @param encoder stays the caller's
    * @param inStep where its trainings wait for those of others on the same encoder; null: it trains
    *     alone
+   * @param checkpoints of the run whose trainings it makes
    */
-  public Trainer(Encoder encoder, TrainingSettings settings, TrainingsInStep inStep) {
-    this(encoder, settings, inStep, GradientPasses.Mode.of(encoder.device()));
+  public Trainer(
+      Encoder encoder, TrainingSettings settings, TrainingsInStep inStep, Checkpoints checkpoints) {
+    this(encoder, settings, inStep, checkpoints, GradientPasses.Mode.of(encoder.device()));
   }
 
   /** With passes made in another way than that of the encoder's device. */
@@ -66,10 +77,24 @@ public final class Trainer implements AutoCloseable {
       TrainingSettings settings,
       TrainingsInStep inStep,
       GradientPasses.Mode mode) {
+    this(encoder, settings, inStep, Checkpoints.NONE, mode);
+  }
+
+  Trainer(
+      Encoder encoder,
+      TrainingSettings settings,
+      TrainingsInStep inStep,
+      Checkpoints checkpoints,
+      GradientPasses.Mode mode) {
     this.encoder = encoder;
     this.settings = settings;
     this.inStep = inStep;
+    this.checkpoints = checkpoints;
     this.mode = mode;
+  }
+
+  Checkpoints checkpoints() {
+    return checkpoints;
   }
 
   Encoder encoder() {
@@ -88,7 +113,11 @@ public final class Trainer implements AutoCloseable {
 
   /** How many steps of the optimiser a run has, if it does not end early. */
   public int steps(TrainingRun run) {
-    return run.epochs() * new Batches(run.data(), settings.examplesPerStep()).count();
+    return steps(run.data(), run.epochs());
+  }
+
+  int steps(EncodedDataset data, int epochs) {
+    return epochs * new Batches(data, settings.examplesPerStep()).count();
   }
 
   /**
@@ -96,8 +125,14 @@ public final class Trainer implements AutoCloseable {
    *
    * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
    *     gathered
+   * @param checkpoints of its run
    */
-  record Request(TrainingRun run, StepListener listener, RoundStatistics statistics) {}
+  record Request(
+      TrainingRun run, StepListener listener, RoundStatistics statistics, Checkpoints checkpoints) {
+    Request(TrainingRun run, StepListener listener, RoundStatistics statistics) {
+      this(run, listener, statistics, Checkpoints.NONE);
+    }
+  }
 
   /**
    * How one of several trainings ended.
@@ -123,7 +158,7 @@ public final class Trainer implements AutoCloseable {
    * @throws IllegalStateException if the loss is not finite
    */
   Result train(TrainingRun run, StepListener listener, RoundStatistics statistics) {
-    Request request = new Request(run, listener, statistics);
+    Request request = new Request(run, listener, statistics, checkpoints);
     Outcome outcome = inStep == null ? train(List.of(request)).get(0) : inStep.train(this, request);
     return outcome.get();
   }
@@ -148,7 +183,14 @@ public final class Trainer implements AutoCloseable {
         trainings.add(new Training(this, request, mode.losses(), lowest, requests.size()));
       }
       List<Training> going = new ArrayList<>(trainings);
+      if (resume(requests, trainings)) {
+        fillPrefixes(passes, trainings);
+      }
       while (!going.isEmpty()) {
+        // Of trainings that have ended there is no state to keep.
+        if (going.size() == trainings.size()) {
+          keep(requests.get(0).checkpoints, going);
+        }
         going.removeIf(training -> !training.next());
         if (!going.isEmpty()) {
           passes.step(going.stream().map(Training::step).toList());
@@ -157,7 +199,42 @@ public final class Trainer implements AutoCloseable {
       }
       return trainings.stream().map(Training::outcome).toList();
     } finally {
+      requests.forEach(request -> request.checkpoints.remove(PART));
       trainings.forEach(Training::close);
+    }
+  }
+
+  /** Whether the trainings were under way when their runs were cut off, and go on from there. */
+  private static boolean resume(List<Request> requests, List<Training> trainings) {
+    boolean resumed = false;
+    for (int i = 0; i < trainings.size(); i++) {
+      resumed |= requests.get(i).checkpoints.add(PART, trainings.get(i)::exchange);
+    }
+    return resumed;
+  }
+
+  /** Makes the passes anew of which prefixes keep something. */
+  private static void fillPrefixes(GradientPasses passes, List<Training> trainings) {
+    int most = trainings.stream().mapToInt(Training::firstEpoch).max().orElseThrow();
+    int steps = Math.min(most, trainings.get(0).done());
+    List<Iterator<Batch>> batches = trainings.stream().map(Training::fromTheBeginning).toList();
+    for (int step = 0; step < steps; step++) {
+      List<GradientPasses.Step> earlier = new ArrayList<>();
+      for (int i = 0; i < trainings.size(); i++) {
+        earlier.add(trainings.get(i).earlier(batches.get(i).next(), step));
+      }
+      passes.fillPrefix(earlier);
+    }
+  }
+
+  private static void keep(Checkpoints checkpoints, List<Training> going) {
+    boolean cancelled = going.stream().anyMatch(Training::cancelled);
+    if (cancelled || checkpoints.due(going.get(0).done())) {
+      int all = going.size();
+      going.removeIf(training -> !training.readLosses());
+      if (going.size() == all) {
+        checkpoints.save();
+      }
     }
   }
 
@@ -220,7 +297,9 @@ public final class Trainer implements AutoCloseable {
 
   /**
    * What the supernet predicts with all but a subset of its modules switched off; see {@link
-   * SubsetPredictions#of}.
+   * SubsetPredictions}.
+   *
+   * @param progress is given the number of examples that are done
    */
   public List<Predictions> predict(
       PeftModules modules,
@@ -228,7 +307,24 @@ public final class Trainer implements AutoCloseable {
       EncodedDataset data,
       List<List<Candidate>> subsets,
       IntConsumer progress) {
-    return new SubsetPredictions(encoder, modules, head, tape).of(subsets, data, progress);
+    try (SubsetPredictions passes =
+        new SubsetPredictions(encoder, modules, head, tape, subsets, data)) {
+      checkpoints.add(SUBSETS, passes::exchange);
+      while (passes.next()) {
+        try {
+          progress.accept(passes.done());
+        } catch (CancellationException e) {
+          checkpoints.save();
+          throw e;
+        }
+        if (checkpoints.due(passes.batches())) {
+          checkpoints.save();
+        }
+      }
+      return passes.predictions();
+    } finally {
+      checkpoints.remove(SUBSETS);
+    }
   }
 
   /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */

@@ -4,10 +4,14 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.stream.IntStream;
+import java.util.stream.StreamSupport;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.Optimizer;
 import org.prunepeft.train.optimizer.ParameterGroup;
@@ -50,6 +54,9 @@ final class Training implements AutoCloseable {
   private int epoch;
   private int bestEpoch;
   private Evaluation best;
+
+  /** What the best epoch predicts; null: it is the head alone, or there is none yet. */
+  private float[] bestOutputs;
 
   /** Null: the next epoch has not begun. */
   private Iterator<Batch> left;
@@ -122,6 +129,91 @@ final class Training implements AutoCloseable {
     return groups;
   }
 
+  /**
+   * Gives its state to a checkpoint, or takes it from one: before {@link #next}, when the losses of
+   * all steps are read. What follows from the run's seed is not in it.
+   */
+  void exchange(StateExchange state) {
+    long seed = state.value("seed", Long.class, run.seed());
+    int of = state.number("of steps", steps);
+    if (seed != run.seed() || of != steps) {
+      throw new IllegalStateException(
+          "the checkpoint is of another training: seed %d and %d steps, not seed %d and %d"
+              .formatted(seed, of, run.seed(), steps));
+    }
+    step = state.number("step", step);
+    epoch = state.number("epoch", epoch);
+    lossSum = state.number("loss sum", lossSum);
+    bestEpoch = state.number("best epoch", bestEpoch);
+    optimizer.exchange(state.part("weights"));
+    for (int i = 0; i < hooks.size(); i++) {
+      hooks.get(i).exchange(state.part("hook " + i));
+    }
+    if (statistics != null) {
+      statistics.exchange(state.part("statistics"));
+    }
+    if (bestEpoch > 0) {
+      snapshot.exchange(state.part("best"));
+      bestOutputs = state.floats("best outputs", bestOutputs);
+    }
+    if (state.restoring()) {
+      restored();
+    }
+  }
+
+  /** Goes on from what a checkpoint had. */
+  private void restored() {
+    if (bestEpoch > 0) {
+      best =
+          Evaluation.of(
+              new Predictions(run.head().schema(), bestOutputs), run.validation().targets());
+    }
+    if (epoch > 0) {
+      left = batches.shuffled(run.seed(), epoch).iterator();
+      for (int i = (epoch - 1) * batches.count(); i < step; i++) {
+        left.next();
+      }
+    }
+    if (run.subsets() != null) {
+      for (int i = 0; i < step; i++) {
+        run.subsets().apply(i);
+      }
+    }
+    if (validationPrefix != null && epoch > 1) {
+      // It remembers an example from the batch in which it first came.
+      trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix);
+    }
+  }
+
+  /** How many steps are done. */
+  int done() {
+    return step;
+  }
+
+  boolean cancelled() {
+    return listener.cancelled();
+  }
+
+  /** The batches of the first epochs, as the first steps had them. */
+  Iterator<Batch> fromTheBeginning() {
+    return IntStream.rangeClosed(1, run.epochs())
+        .boxed()
+        .flatMap(
+            number ->
+                StreamSupport.stream(batches.shuffled(run.seed(), number).spliterator(), false))
+        .iterator();
+  }
+
+  /** How many steps have come once every example has. */
+  int firstEpoch() {
+    return batches.count();
+  }
+
+  /** What a step of an earlier batch is made of, without statistics. */
+  GradientPasses.Step earlier(Batch of, int number) {
+    return new GradientPasses.Step(member, of, number, null);
+  }
+
   /** Goes to the next batch, over the end of an epoch too; false: the training has ended. */
   boolean next() {
     try {
@@ -155,6 +247,17 @@ final class Training implements AutoCloseable {
   /** What the passes of the step are made of. */
   GradientPasses.Step step() {
     return new GradientPasses.Step(member, batch, step, statistics);
+  }
+
+  /** Tells of all steps; false: the training has failed. */
+  boolean readLosses() {
+    try {
+      read();
+      return true;
+    } catch (RuntimeException e) {
+      outcome = new Trainer.Outcome(null, e);
+      return false;
+    }
   }
 
   /** Updates the weights; false: the training has failed. */
@@ -201,13 +304,13 @@ final class Training implements AutoCloseable {
     run.modules().activate(null);
     Evaluation validation = null;
     if (run.validation() != null) {
-      validation =
-          Evaluation.of(
-              trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix),
-              run.validation().targets());
+      Predictions predictions =
+          trainer.predict(run.modules(), run.head(), run.validation(), validationPrefix);
+      validation = Evaluation.of(predictions, run.validation().targets());
       if (settled() && (best == null || validation.primary() > best.primary())) {
         best = validation;
         bestEpoch = epoch;
+        bestOutputs = predictions.outputs();
         snapshot.take();
       }
     }

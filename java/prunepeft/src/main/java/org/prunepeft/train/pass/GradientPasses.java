@@ -160,13 +160,45 @@ public final class GradientPasses implements AutoCloseable {
    * loss are added to those of its parameters.
    */
   public void step(List<Step> steps) {
+    steps.forEach(step -> step.member.losses.begin());
+    microBatches(steps).forEach(this::pass);
+    for (Step step : steps) {
+      if (step.statistics != null) {
+        step.statistics.stepDone();
+      }
+    }
+  }
+
+  /**
+   * Of a step that was made before the run was cut off: lets the members' prefixes keep what they
+   * kept of it then.
+   */
+  public void fillPrefix(List<Step> steps) {
+    if (steps.get(0).member.prefix == null) {
+      return;
+    }
+    for (List<MicroBatch> parts : microBatches(steps)) {
+      try (PointerScope scope = new PointerScope()) {
+        EncoderInput input =
+            input(Batch.concatenated(parts.stream().map(MicroBatch::batch).toList()));
+        Joint joint = new Joint(parts, tape, input);
+        joint.begin(null);
+        embedded(parts, joint, input);
+      } finally {
+        tape.clear();
+      }
+    }
+  }
+
+  /** What goes through the encoder together, one after another. */
+  private List<List<MicroBatch>> microBatches(List<Step> steps) {
     List<List<Batch>> batches = new ArrayList<>();
     int most = 0;
     for (Step step : steps) {
-      step.member.losses.begin();
       batches.add(step.batch.split(step.member.run.data(), settings.batchSize()));
       most = Math.max(most, batches.get(batches.size() - 1).size());
     }
+    List<List<MicroBatch>> together = new ArrayList<>();
     for (int microBatch = 0; microBatch < most; microBatch++) {
       List<MicroBatch> parts = new ArrayList<>();
       for (int i = 0; i < steps.size(); i++) {
@@ -174,13 +206,9 @@ public final class GradientPasses implements AutoCloseable {
           parts.add(part(steps.get(i), batches.get(i).get(microBatch), microBatch));
         }
       }
-      pass(padded(parts));
+      together.add(padded(parts));
     }
-    for (Step step : steps) {
-      if (step.statistics != null) {
-        step.statistics.stepDone();
-      }
-    }
+    return together;
   }
 
   private static MicroBatch part(Step step, Batch batch, int microBatch) {

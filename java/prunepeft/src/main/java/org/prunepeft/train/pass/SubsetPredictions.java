@@ -6,7 +6,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -19,6 +18,7 @@ import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Predictions;
@@ -29,60 +29,90 @@ import org.prunepeft.train.head.Head;
  * once. Subsets that agree up to a layer share the pass up to it: a batch goes through the layers
  * as through a tree, whose branches are the choices that occur.
  */
-public final class SubsetPredictions {
+public final class SubsetPredictions implements AutoCloseable {
   private static final int BATCH = 64;
 
   private final Encoder encoder;
   private final PeftModules modules;
   private final Head head;
-  private final Tape tape;
+  private final List<List<Candidate>> subsets;
+  private final List<Batch> left = new ArrayList<>();
+  private final int[] all;
 
-  /**
-   * @param modules the supernet; all of them are switched on again afterwards
-   * @param tape for the passes; stays the caller's
-   */
-  public SubsetPredictions(Encoder encoder, PeftModules modules, Head head, Tape tape) {
-    this.encoder = encoder;
-    this.modules = modules;
-    this.head = head;
-    this.tape = tape;
-  }
+  /** By subset, those of all examples. */
+  private final float[][] outputs;
+
+  private int done;
+  private int batches;
 
   /**
    * Predicts without dropout.
    *
+   * @param modules the supernet; all of them are switched on again by {@link #close}
+   * @param tape for the passes; stays the caller's
    * @param subsets modules of the supernet; may be empty ones
    * @param data targets are not looked at
-   * @param progress is given the number of examples that are done
-   * @return in the order of the subsets
    */
-  public List<Predictions> of(
-      List<List<Candidate>> subsets, EncodedDataset data, IntConsumer progress) {
-    int width = head.schema().outputs();
-    float[][] outputs = new float[subsets.size()][Math.multiplyExact(data.size(), width)];
-    int[] all = IntStream.range(0, subsets.size()).toArray();
-    int done = 0;
-    try {
-      modules.begin(ForwardPass.evaluation(tape));
-      for (Batch batch : new Batches(data, BATCH).ordered()) {
-        try (NoGradGuard guard = new NoGradGuard();
-            PointerScope scope = new PointerScope()) {
-          EncoderInput input =
-              EncoderInput.of(
-                  encoder.device(),
-                  batch.ids(),
-                  batch.types(),
-                  batch.mask(),
-                  batch.rows(),
-                  batch.length());
-          new Walk(subsets, batch, input, outputs).from(0, encoder.embed(input), all);
-        }
-        done += batch.rows();
-        progress.accept(done);
-      }
-    } finally {
-      modules.activate(null);
+  public SubsetPredictions(
+      Encoder encoder,
+      PeftModules modules,
+      Head head,
+      Tape tape,
+      List<List<Candidate>> subsets,
+      EncodedDataset data) {
+    this.encoder = encoder;
+    this.modules = modules;
+    this.head = head;
+    this.subsets = subsets;
+    all = IntStream.range(0, subsets.size()).toArray();
+    outputs = new float[all.length][Math.multiplyExact(data.size(), head.schema().outputs())];
+    new Batches(data, BATCH).ordered().forEach(left::add);
+    modules.begin(ForwardPass.evaluation(tape));
+  }
+
+  /** Predicts for the next examples; false: there are none. */
+  public boolean next() {
+    if (batches == left.size()) {
+      return false;
     }
+    Batch batch = left.get(batches++);
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      EncoderInput input =
+          EncoderInput.of(
+              encoder.device(),
+              batch.ids(),
+              batch.types(),
+              batch.mask(),
+              batch.rows(),
+              batch.length());
+      new Walk(batch, input).from(0, encoder.embed(input), all);
+    }
+    done += batch.rows();
+    return true;
+  }
+
+  /** How many examples are done. */
+  public int done() {
+    return done;
+  }
+
+  /** How many batches are done. */
+  public int batches() {
+    return batches;
+  }
+
+  /** Gives what is done to a checkpoint, or takes it from one. */
+  public void exchange(StateExchange state) {
+    batches = state.number("batches", batches);
+    done = state.number("examples", done);
+    for (int i = 0; i < outputs.length; i++) {
+      outputs[i] = state.floats("outputs " + i, outputs[i]);
+    }
+  }
+
+  /** In the order of the subsets, when all is done. */
+  public List<Predictions> predictions() {
     List<Predictions> predictions = new ArrayList<>();
     for (float[] own : outputs) {
       predictions.add(new Predictions(head.schema(), own));
@@ -90,18 +120,19 @@ public final class SubsetPredictions {
     return predictions;
   }
 
+  @Override
+  public void close() {
+    modules.activate(null);
+  }
+
   /** One batch's way through the tree. */
   private final class Walk {
-    private final List<List<Candidate>> subsets;
     private final Batch batch;
     private final EncoderInput input;
-    private final float[][] outputs;
 
-    Walk(List<List<Candidate>> subsets, Batch batch, EncoderInput input, float[][] outputs) {
-      this.subsets = subsets;
+    Walk(Batch batch, EncoderInput input) {
       this.batch = batch;
       this.input = input;
-      this.outputs = outputs;
     }
 
     /**

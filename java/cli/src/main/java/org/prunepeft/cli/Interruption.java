@@ -1,0 +1,66 @@
+package org.prunepeft.cli;
+
+import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.prunepeft.files.RunDirectory;
+
+/**
+ * What SIGTERM and Ctrl-C do to a run: it is cancelled, writes a checkpoint, and the command says
+ * in a line how it goes on. The JVM then ends with 143 or 130.
+ */
+final class Interruption {
+  /** Less than the 10 seconds that those who send SIGTERM wait before they kill. */
+  private static final long MOST_SECONDS = 8;
+
+  private static final CountDownLatch ENDED = new CountDownLatch(1);
+  private static volatile boolean requested;
+  private static volatile String command;
+  private static volatile Path run;
+
+  private Interruption() {}
+
+  /** Has a shut-down wait for the run. */
+  static void install() {
+    Runtime.getRuntime().addShutdownHook(new Thread(Interruption::shutDown, "interruption"));
+  }
+
+  /** The command is over; the JVM ends because of that. */
+  static void ended() {
+    ENDED.countDown();
+  }
+
+  /** A run that can be resumed begins. */
+  static void begins(String itsCommand, Path directory) {
+    if (run != null && run.toAbsolutePath().equals(directory.toAbsolutePath().getParent())) {
+      // One of several seeds, which are resumed together.
+      return;
+    }
+    command = itsCommand;
+    run = directory;
+  }
+
+  /** Whether the process is to end. */
+  static boolean requested() {
+    return requested;
+  }
+
+  private static void shutDown() {
+    if (ENDED.getCount() == 0 || run == null) {
+      return;
+    }
+    requested = true;
+    try {
+      // A step may take longer; then the last checkpoint counts.
+      ENDED.await(MOST_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    System.err.println(
+        RunDirectory.isComplete(run)
+            ? "prunepeft: interrupted when the run in %s was complete".formatted(run)
+            : "prunepeft: interrupted; go on with: prunepeft %s --resume %s"
+                .formatted(command, run));
+    System.err.flush();
+  }
+}

@@ -1,0 +1,366 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.PrunePeft;
+import org.prunepeft.SeedRuns;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.peft.AdaLoraConfig;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.search.WarmUpSettings;
+import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.Checkpointing;
+import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.SearchSettings;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.settings.SetupBuilder;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.train.OptimizerType;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.TrainingSettingsBuilder;
+
+/** Runs that are cut off, resumed, and end as one that was not. */
+@Timeout(300)
+class ResumeTest {
+  private static final int STEPS = 2;
+
+  @TempDir static Path temporary;
+  private static Path model;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+  }
+
+  /** What ends a run somewhere. */
+  private static final class Killed extends RuntimeException {
+    private static final long serialVersionUID = 1;
+  }
+
+  /** Counts what it hears, and ends the run for good at one of these. */
+  private static final class Killer implements ProgressListener {
+    private final int last;
+    private int heard;
+
+    Killer(int last) {
+      this.last = last;
+    }
+
+    private void hear() {
+      if (heard++ >= last) {
+        throw new Killed();
+      }
+    }
+
+    @Override
+    public void directory(Path directory) {
+      hear();
+    }
+
+    @Override
+    public void started(String name, String unit, long total) {
+      hear();
+    }
+
+    @Override
+    public void progress(long done, String detail) {
+      hear();
+    }
+
+    @Override
+    public void metrics(String training, long step, Map<String, Double> values) {
+      hear();
+    }
+
+    @Override
+    public void message(String line) {
+      hear();
+    }
+  }
+
+  /** Kinds of runs. */
+  private enum Kind {
+    TRAIN,
+    /** The layers below are kept from epoch to epoch, of as many examples as there is room for. */
+    UPPER_LAYERS {
+      @Override
+      ModuleChoice choice() {
+        return ModuleChoice.depth(Budget.share(0.3));
+      }
+    },
+    ADALORA {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup
+            .lora(
+                LoraConfig.of(4, 4, 0.1, List.of("query", "value"))
+                    .withAdaLora(
+                        AdaLoraConfig.builder().initR(4).targetR(2).tinit(2).tfinal(2).build()))
+            .adapter(null)
+            .build();
+      }
+    },
+    ADAFACTOR_AND_PATIENCE {
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.optimizer(OptimizerType.ADAFACTOR).earlyStoppingPatience(1);
+      }
+    },
+    FULL {
+      @Override
+      ModuleChoice choice() {
+        return ModuleChoice.full();
+      }
+    },
+    SEARCH {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, search(true), listener);
+      }
+    },
+    SEARCH_THAT_KEEPS_WEIGHTS {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, search(false), listener);
+      }
+    },
+    MEASURED {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        SearchSettings settings =
+            SearchSettings.builder()
+                .measured(
+                    MeasuringSettings.DEFAULT
+                        .with()
+                        .supernetExamples(24)
+                        .supernetEpochs(2)
+                        .measuredExamples(24)
+                        .subsets(24)
+                        .build())
+                .keep(0.5)
+                .build();
+        PrunePeft.search(setup, settings, listener);
+      }
+    },
+    SEEDS {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        SeedRuns.of(
+            setup,
+            List.of(3L, 5L),
+            listener,
+            own -> PrunePeft.train(own, ModuleChoice.supernet(), listener));
+      }
+    },
+    SEARCHES_TOGETHER {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        SeedRuns.together(
+            setup,
+            List.of(3L, 5L),
+            listener,
+            (own, shared) -> PrunePeft.search(own, search(true), listener, shared).retrained());
+      }
+    };
+
+    ModuleChoice choice() {
+      return ModuleChoice.supernet();
+    }
+
+    Setup setup(SetupBuilder setup) {
+      return setup.build();
+    }
+
+    TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+      return training;
+    }
+
+    void run(Setup setup, ProgressListener listener) {
+      PrunePeft.train(setup, choice(), listener);
+    }
+
+    private static SearchSettings search(boolean fresh) {
+      return SearchSettings.builder()
+          .warmUp(WarmUpSettings.DEFAULT.withTurns(1))
+          .warmUpExamples(24)
+          .warmUpEpochs(1)
+          .rounds(2)
+          .roundExamples(32)
+          .reinitialise(fresh)
+          .build();
+    }
+
+    void run(Path output, boolean resume, ProgressListener listener) {
+      SetupBuilder setup =
+          Setup.builder()
+              .model(model.toString())
+              .sizes(new SplitSizes(48, 24, 16))
+              .lora(LoraConfig.of(2, 4, 0.1, List.of("query", "value")))
+              .adapter(AdapterConfig.of(3, AdapterConfig.DEFAULT.nonLinearity()))
+              .training(
+                  training(
+                          TrainingSettings.builder()
+                              .maxLength(24)
+                              .batchSize(4)
+                              .gradientAccumulationSteps(2))
+                      .build())
+              .epochs(3)
+              .threads(1)
+              .output(output)
+              .checkpoints(new Checkpointing(STEPS, resume));
+      run(setup(setup), listener);
+    }
+  }
+
+  /** What has to be the same, by name. */
+  private static Map<String, byte[]> results(Path run) throws IOException {
+    Map<String, byte[]> results = new TreeMap<>();
+    try (var files = Files.walk(run)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        String name = run.relativize(file).toString();
+        if (name.endsWith("config.json") || name.endsWith("summary.md")) {
+          // They name the directory and the seconds.
+          continue;
+        }
+        String text = Files.readString(file, java.nio.charset.StandardCharsets.ISO_8859_1);
+        results.put(
+            name,
+            text.replaceAll("\"[a-z_]*(seconds|ratio)\" : [^,\n]*", "")
+                .getBytes(java.nio.charset.StandardCharsets.ISO_8859_1));
+      }
+    }
+    return results;
+  }
+
+  private static void assertSame(Map<String, byte[]> expected, Path run) throws IOException {
+    Map<String, byte[]> actual = results(run);
+    assertEquals(expected.keySet(), actual.keySet());
+    for (String name : expected.keySet()) {
+      assertArrayEquals(expected.get(name), actual.get(name), name);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aRunThatIsCutOffAgainAndAgainEndsAsOneThatIsNot(Kind kind) throws IOException {
+    Path whole = temporary.resolve(kind + "-whole");
+    Killer counter = new Killer(Integer.MAX_VALUE);
+    kind.run(whole, false, counter);
+    Map<String, byte[]> expected = results(whole);
+    Random random = TestSeed.random();
+    for (int trial = 0; trial < 2; trial++) {
+      Path run = temporary.resolve(kind + "-" + trial);
+      int kills = 0;
+      boolean complete = false;
+      while (!complete) {
+        // The later ones have a chance to end.
+        Killer killer = new Killer(random.nextInt(counter.heard * (kills + 2) / 2));
+        try {
+          kind.run(run, kills > 0, killer);
+          complete = true;
+        } catch (Killed e) {
+          kills++;
+        }
+      }
+      assertSame(expected, run);
+    }
+  }
+
+  @Test
+  void checkpointsAreThereWhileARunGoesOnAndTwoAreKept() throws IOException {
+    Path run = temporary.resolve("kept");
+    assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
+    assertEquals(4, Small.names(run.resolve(CheckpointDirectory.NAME)).size());
+    Kind.TRAIN.run(run, true, ProgressListener.NONE);
+    assertFalse(Files.exists(run.resolve(CheckpointDirectory.NAME)));
+  }
+
+  @Test
+  void aDamagedCheckpointIsPassedOver() throws IOException {
+    Path whole = temporary.resolve("undamaged");
+    Kind.TRAIN.run(whole, false, ProgressListener.NONE);
+    Path run = temporary.resolve("damaged");
+    assertThrows(Killed.class, () -> Kind.TRAIN.run(run, false, new Killer(40)));
+    Path checkpoints = run.resolve(CheckpointDirectory.NAME);
+    List<String> tensors =
+        Small.names(checkpoints).stream().filter(name -> name.endsWith(".safetensors")).toList();
+    Path newest = checkpoints.resolve(tensors.get(1));
+    byte[] content = Files.readAllBytes(newest);
+    content[content.length - 1 - TestSeed.random().nextInt(content.length)] ^= 4;
+    Files.write(newest, content);
+    StringBuilder said = new StringBuilder();
+    Kind.TRAIN.run(
+        run,
+        true,
+        new ProgressListener() {
+          @Override
+          public void message(String line) {
+            said.append(line);
+          }
+        });
+    assertTrue(said.toString().contains(newest + " is damaged"), said.toString());
+    assertSame(results(whole), run);
+  }
+
+  @Test
+  void aDirectoryThatIsDeletedMeanwhileIsNoticedAndNotMadeAgain() {
+    Path run = temporary.resolve("deleted");
+    ProgressListener deleter =
+        new ProgressListener() {
+          @Override
+          public void progress(long done, String detail) {
+            if (detail.startsWith("loss") && done == 3) {
+              delete(run);
+            }
+          }
+        };
+    RunDirectoryException e =
+        assertThrows(RunDirectoryException.class, () -> Kind.TRAIN.run(run, false, deleter));
+    assertTrue(e.getMessage().contains("the directory " + run + " is gone"), e.getMessage());
+    assertFalse(Files.exists(run));
+  }
+
+  private static void delete(Path directory) {
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void aCompleteRunIsNotResumed() {
+    Path run = temporary.resolve("complete");
+    Kind.TRAIN.run(run, false, ProgressListener.NONE);
+    RunDirectoryException e =
+        assertThrows(
+            RunDirectoryException.class, () -> Kind.TRAIN.run(run, true, ProgressListener.NONE));
+    assertTrue(e.getMessage().contains("nothing to go on with"), e.getMessage());
+    RunDirectory.open(run);
+  }
+}

@@ -1,0 +1,197 @@
+package org.prunepeft.files;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.zip.CRC32C;
+import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.text.Reason;
+
+/**
+ * The checkpoints of a run that goes on, in its directory. Each has a number, its tensors in {@code
+ * N.safetensors} and all else in {@code N.json}, which is written last, holds the CRC-32C of the
+ * tensors' file, and makes the checkpoint valid: whenever the process ends, the one before is still
+ * there. The two newest are kept.
+ */
+public final class CheckpointDirectory {
+  /** Its name in a run's directory. */
+  public static final String NAME = "checkpoints";
+
+  private static final int KEPT = 2;
+  private static final String TENSORS = ".safetensors";
+  private static final String VALUES = ".json";
+  private static final String CHECKSUM = "tensors_crc32c";
+  private static final int BUFFER = 1 << 20;
+
+  private final RunDirectory run;
+  private final Path directory;
+
+  /**
+   * @param run that they are of; nothing is made yet
+   */
+  public CheckpointDirectory(RunDirectory run) {
+    this.run = run;
+    directory = run.file(NAME);
+  }
+
+  /**
+   * A checkpoint that is read.
+   *
+   * @param values as {@link RunDirectory#readJson} gives them
+   * @param damaged what was wrong with newer ones, a line each
+   */
+  public record Saved(SafeTensors tensors, Map<String, Object> values, List<String> damaged)
+      implements AutoCloseable {
+    @Override
+    public void close() {
+      try {
+        tensors.close();
+      } catch (IOException e) {
+        throw new RunDirectoryException("can't close a checkpoint: " + e.getMessage(), e);
+      }
+    }
+  }
+
+  /**
+   * Writes a checkpoint, and removes those before the last.
+   *
+   * @throws RunDirectoryException if it can't be written, or the run's directory is gone; those of
+   *     before are then as they were
+   */
+  public void write(Map<String, SafeTensors.Source> tensors, Map<String, Object> values) {
+    run.requireThere();
+    try {
+      if (!Files.isDirectory(directory)) {
+        Files.createDirectory(directory);
+        AtomicFile.forceDirectory(run.path());
+      }
+      List<Long> numbers = numbers();
+      long number = numbers.isEmpty() ? 1 : numbers.get(0) + 1;
+      SafeTensors.write(file(number, TENSORS), tensors, Map.of());
+      Map<String, Object> all = new LinkedHashMap<>();
+      all.put(CHECKSUM, checksum(file(number, TENSORS)));
+      all.putAll(values);
+      run.writeJson(NAME + "/" + name(number, VALUES), all);
+      for (int i = KEPT - 1; i < numbers.size(); i++) {
+        remove(numbers.get(i));
+      }
+    } catch (IOException e) {
+      run.requireThere();
+      throw new RunDirectoryException(
+          "can't write a checkpoint to %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+  }
+
+  /**
+   * Reads the newest checkpoint that is whole.
+   *
+   * @return to be closed by the caller; empty if there is none
+   * @throws RunDirectoryException if there are some and none can be read
+   */
+  public Optional<Saved> newest() {
+    List<String> damaged = new ArrayList<>();
+    try {
+      for (long number : numbers()) {
+        try {
+          return Optional.of(read(number, damaged));
+        } catch (IOException | RunDirectoryException e) {
+          damaged.add(e.getMessage());
+        }
+      }
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+    if (!damaged.isEmpty()) {
+      throw new RunDirectoryException(
+          "no checkpoint in %s can be read; delete that directory to begin the run from its start: %s"
+              .formatted(directory, String.join("; ", damaged)));
+    }
+    return Optional.empty();
+  }
+
+  private Saved read(long number, List<String> damaged) throws IOException {
+    Map<String, Object> values = RunDirectory.parse(file(number, VALUES));
+    Path file = file(number, TENSORS);
+    if (!checksum(file).equals(values.get(CHECKSUM))) {
+      throw new FormatException(
+          file + " is damaged: its CRC-32C is not the one it was written with");
+    }
+    return new Saved(SafeTensors.open(file), values, damaged);
+  }
+
+  /** Removes all of them, when the run is complete. */
+  public void delete() {
+    try {
+      if (!Files.isDirectory(directory)) {
+        return;
+      }
+      try (var files = Files.list(directory)) {
+        for (Path file : files.toList()) {
+          Files.deleteIfExists(file);
+        }
+      }
+      Files.deleteIfExists(directory);
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't delete %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
+  }
+
+  /** Those that are written to their end, the newest first. */
+  private List<Long> numbers() throws IOException {
+    List<Long> numbers = new ArrayList<>();
+    if (Files.isDirectory(directory)) {
+      try (var files = Files.list(directory)) {
+        for (Path file : files.toList()) {
+          String name = file.getFileName().toString();
+          if (name.matches("[0-9]{1,18}\\" + VALUES)) {
+            numbers.add(Long.parseLong(name.substring(0, name.length() - VALUES.length())));
+          }
+        }
+      }
+    }
+    numbers.sort(Comparator.reverseOrder());
+    return numbers;
+  }
+
+  private void remove(long number) throws IOException {
+    Files.deleteIfExists(file(number, VALUES));
+    Files.deleteIfExists(file(number, TENSORS));
+  }
+
+  private Path file(long number, String ending) {
+    return directory.resolve(name(number, ending));
+  }
+
+  private static String name(long number, String ending) {
+    return "%06d%s".formatted(number, ending);
+  }
+
+  private static String checksum(Path file) throws IOException {
+    CRC32C crc = new CRC32C();
+    ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER);
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      while (channel.read(buffer.clear()) >= 0) {
+        crc.update(buffer.flip());
+      }
+    } catch (NoSuchFileException e) {
+      throw new NoSuchFileException(file + " does not exist");
+    }
+    return HexFormat.of().toHexDigits((int) crc.getValue());
+  }
+}

@@ -1,0 +1,185 @@
+package org.prunepeft.run;
+
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.settings.Checkpointing;
+import org.prunepeft.torch.StateExchange;
+import org.prunepeft.train.loop.Checkpoints;
+
+/**
+ * The checkpoints of a run, or of several that are trained together: one holds the states of all,
+ * so that they go on from the same step. Not for two threads at once.
+ */
+public final class CheckpointStore implements AutoCloseable {
+  private static final long LEAST_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** A checkpoint comes no earlier than so many times its own cost after the one before. */
+  private static final long TIMES_ITS_COST = 150;
+
+  private static final String RUNS = "runs";
+
+  private final CheckpointDirectory directory;
+  private final Checkpointing settings;
+  private final CheckpointDirectory.Saved saved;
+
+  /** By name; null: it is complete. */
+  private final Map<String, OfRun> runs = new LinkedHashMap<>();
+
+  private boolean stopped;
+  private long lastEnd = System.nanoTime();
+  private long lastCost;
+
+  /**
+   * Reads the last checkpoint, where the run is resumed.
+   *
+   * @param run into whose directory checkpoints are written
+   */
+  public CheckpointStore(RunDirectory run, Checkpointing settings) {
+    directory = new CheckpointDirectory(run);
+    this.settings = settings;
+    saved = settings.resume() ? directory.newest().orElse(null) : null;
+  }
+
+  /** What was wrong with checkpoints newer than the one that is taken, a line each. */
+  List<String> damaged() {
+    return saved == null ? List.of() : saved.damaged();
+  }
+
+  /**
+   * {@return the checkpoints of one of the runs}
+   *
+   * @param run its name, unique among them
+   */
+  OfRun of(String run) {
+    OfRun checkpoints = new OfRun(run, parts(run));
+    runs.put(run, checkpoints);
+    return checkpoints;
+  }
+
+  /** Whether the checkpoint that is resumed says of a run that it is complete. */
+  boolean isComplete(String run) {
+    return saved != null && savedRuns().containsKey(run) && savedRuns().get(run) == null;
+  }
+
+  /** A run is complete, or was already: later checkpoints say so. */
+  void completed(String run) {
+    runs.put(run, null);
+  }
+
+  private Map<?, ?> savedRuns() {
+    return (Map<?, ?>) saved.values().get(RUNS);
+  }
+
+  private Map<String, Object> parts(String run) {
+    Map<String, Object> parts = new HashMap<>();
+    if (saved != null && savedRuns().get(run) instanceof Map<?, ?> own) {
+      own.forEach((name, part) -> parts.put((String) name, part));
+    }
+    return parts;
+  }
+
+  /**
+   * Writes no more. One of several runs has failed, and the others went on without it: those that
+   * are resumed have to go on together.
+   */
+  void stop() {
+    stopped = true;
+  }
+
+  private boolean due(int step) {
+    return !stopped
+        && (settings.steps() > 0 && step % settings.steps() == 0
+            || System.nanoTime() - lastEnd > Math.max(LEAST_NANOS, TIMES_ITS_COST * lastCost));
+  }
+
+  private void save() {
+    if (stopped) {
+      return;
+    }
+    long begun = System.nanoTime();
+    Map<String, SafeTensors.Source> tensors = new LinkedHashMap<>();
+    Map<String, Object> states = new LinkedHashMap<>();
+    runs.forEach(
+        (name, run) -> states.put(name, run == null ? null : run.state(name + "/", tensors)));
+    directory.write(tensors, Map.of(RUNS, states));
+    lastEnd = System.nanoTime();
+    lastCost = lastEnd - begun;
+  }
+
+  /** Removes all checkpoints. */
+  void delete() {
+    directory.delete();
+  }
+
+  @Override
+  public void close() {
+    if (saved != null) {
+      saved.close();
+    }
+  }
+
+  /** Those of one run. */
+  final class OfRun implements Checkpoints {
+    private final String name;
+
+    /** What the run left of each part, until it is taken. */
+    private final Map<String, Object> left;
+
+    private final Map<String, Consumer<StateExchange>> parts = new LinkedHashMap<>();
+
+    private OfRun(String name, Map<String, Object> left) {
+      this.name = name;
+      this.left = left;
+    }
+
+    private Map<String, Object> state(String prefix, Map<String, SafeTensors.Source> tensors) {
+      Map<String, Object> values = new LinkedHashMap<>();
+      StateSaver saver = new StateSaver(prefix, tensors, values);
+      parts.forEach((part, state) -> state.accept(saver.part(part)));
+      return values;
+    }
+
+    @Override
+    public boolean resumes(String part) {
+      return left.containsKey(part);
+    }
+
+    @Override
+    public boolean add(String part, Consumer<StateExchange> state) {
+      parts.put(part, state);
+      Object values = left.remove(part);
+      if (values == null) {
+        return false;
+      }
+      state.accept(new StateLoader(name + "/" + part + "/", saved.tensors(), (Map<?, ?>) values));
+      return true;
+    }
+
+    @Override
+    public void remove(String part) {
+      parts.remove(part);
+    }
+
+    @Override
+    public boolean due(int step) {
+      return CheckpointStore.this.due(step);
+    }
+
+    @Override
+    public void save() {
+      CheckpointStore.this.save();
+    }
+
+    /** The run is complete. */
+    void complete() {
+      completed(name);
+    }
+  }
+}

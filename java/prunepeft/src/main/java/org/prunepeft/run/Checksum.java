@@ -1,0 +1,35 @@
+package org.prunepeft.run;
+
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.List;
+import org.prunepeft.train.head.HeadFit;
+
+/** Tells whether examples are the same to the bit. */
+final class Checksum {
+  private Checksum() {}
+
+  /** SHA-256 of all outputs and targets, in their order. */
+  static String of(List<HeadFit.Examples> sets) {
+    MessageDigest digest = sha256();
+    for (HeadFit.Examples set : sets) {
+      ByteBuffer outputs = ByteBuffer.allocate(Float.BYTES * set.pooled().length);
+      outputs.asFloatBuffer().put(set.pooled());
+      digest.update(outputs);
+      ByteBuffer targets = ByteBuffer.allocate(Double.BYTES * set.targets().length);
+      targets.asDoubleBuffer().put(set.targets());
+      digest.update(targets);
+    }
+    return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package org.prunepeft.run;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Map;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.StateExchange;
+import org.prunepeft.torch.Torch;
+
+/** Takes a state from a checkpoint. */
+final class StateLoader implements StateExchange {
+  private static final long CHUNK = 1 << 26;
+
+  private final String prefix;
+  private final SafeTensors tensors;
+  private final Map<?, ?> values;
+
+  StateLoader(String prefix, SafeTensors tensors, Map<?, ?> values) {
+    this.prefix = prefix;
+    this.tensors = tensors;
+    this.values = values;
+  }
+
+  @Override
+  public boolean restoring() {
+    return true;
+  }
+
+  @Override
+  public void tensor(String name, Tensor tensor) {
+    long bytes = bytes(name);
+    if (bytes != tensor.numel() * Float.BYTES) {
+      throw new RunDirectoryException(
+          "%s has %d bytes for %s%s, but this run has %d there"
+              .formatted(tensors.origin(), bytes, prefix, name, tensor.numel() * Float.BYTES));
+    }
+    if (ComputeDevice.of(tensor).isCuda()) {
+      float[] now = floats(name, null);
+      try (NoGradGuard guard = new NoGradGuard();
+          Tensor given = Torch.floats(now, now.length)) {
+        tensor.view(-1).copy_(given);
+      }
+      return;
+    }
+    for (long from = 0; from < bytes; from += CHUNK) {
+      long to = Math.min(bytes, from + CHUNK);
+      try (BytePointer data = new BytePointer(tensor.data_ptr())) {
+        read(name, from, data.capacity(to).limit(to).position(from).asByteBuffer());
+      }
+    }
+  }
+
+  @Override
+  public float[] floats(String name, float[] now) {
+    float[] values = new float[Math.toIntExact(bytes(name) / Float.BYTES)];
+    ByteBuffer bytes =
+        ByteBuffer.allocate(Math.multiplyExact(values.length, Float.BYTES))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    read(name, 0, bytes);
+    bytes.flip().asFloatBuffer().get(values);
+    return values;
+  }
+
+  private long bytes(String name) {
+    if (!tensors.names().contains(prefix + name)) {
+      throw new RunDirectoryException(tensors.origin() + " has no " + prefix + name);
+    }
+    return tensors.entry(prefix + name).bytes();
+  }
+
+  private void read(String name, long offset, ByteBuffer target) {
+    try {
+      tensors.read(prefix + name, offset, target);
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read %s: %s".formatted(tensors.origin(), e), e);
+    }
+  }
+
+  @Override
+  public <T> T value(String name, Class<T> type, T now) {
+    if (!values.containsKey(name)) {
+      throw new RunDirectoryException(
+          "the checkpoint with %s has no %s%s".formatted(tensors.origin(), prefix, name));
+    }
+    return RunDirectory.convert(values.get(name), type);
+  }
+
+  @Override
+  public StateExchange part(String name) {
+    return new StateLoader(prefix + name + "/", tensors, (Map<?, ?>) values.get(name));
+  }
+}
