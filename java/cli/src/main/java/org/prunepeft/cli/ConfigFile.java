@@ -147,6 +147,11 @@ final class ConfigFile implements IDefaultValueProvider {
     return options;
   }
 
+  /** An option's first long name, with its dashes. */
+  static String name(OptionSpec option) {
+    return "--" + keys(option).get(0);
+  }
+
   private static String underscored(String key) {
     return key.replace('-', '_');
   }

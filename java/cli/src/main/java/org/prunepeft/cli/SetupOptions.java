@@ -182,7 +182,7 @@ final class SetupOptions {
   /** A run that goes on has the settings that it began with. */
   private static void refuseOthers(CommandSpec command) {
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
-      String name = option.longestName();
+      String name = ConfigFile.name(option);
       if (!name.equals(RESUME) && !name.equals(CHECKPOINT_STEPS)) {
         throw new IllegalArgumentException(
             "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"

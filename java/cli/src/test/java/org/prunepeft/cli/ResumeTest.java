@@ -1,6 +1,5 @@
 package org.prunepeft.cli;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -12,7 +11,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.TreeMap;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -235,41 +233,13 @@ class ResumeTest {
     }
   }
 
-  /** What has to be the same, by name. */
-  private static Map<String, byte[]> results(Path run) throws IOException {
-    Map<String, byte[]> results = new TreeMap<>();
-    try (var files = Files.walk(run)) {
-      for (Path file : files.filter(Files::isRegularFile).toList()) {
-        String name = run.relativize(file).toString();
-        if (name.endsWith("config.json") || name.endsWith("summary.md")) {
-          // They name the directory and the seconds.
-          continue;
-        }
-        String text = Files.readString(file, java.nio.charset.StandardCharsets.ISO_8859_1);
-        results.put(
-            name,
-            text.replaceAll("\"[a-z_]*(seconds|ratio)\" : [^,\n]*", "")
-                .getBytes(java.nio.charset.StandardCharsets.ISO_8859_1));
-      }
-    }
-    return results;
-  }
-
-  private static void assertSame(Map<String, byte[]> expected, Path run) throws IOException {
-    Map<String, byte[]> actual = results(run);
-    assertEquals(expected.keySet(), actual.keySet());
-    for (String name : expected.keySet()) {
-      assertArrayEquals(expected.get(name), actual.get(name), name);
-    }
-  }
-
   @ParameterizedTest
   @EnumSource
   void aRunThatIsCutOffAgainAndAgainEndsAsOneThatIsNot(Kind kind) throws IOException {
     Path whole = temporary.resolve(kind + "-whole");
     Killer counter = new Killer(Integer.MAX_VALUE);
     kind.run(whole, false, counter);
-    Map<String, byte[]> expected = results(whole);
+    Map<String, byte[]> expected = Results.of(whole);
     Random random = TestSeed.random();
     for (int trial = 0; trial < 2; trial++) {
       Path run = temporary.resolve(kind + "-" + trial);
@@ -285,7 +255,7 @@ class ResumeTest {
           kills++;
         }
       }
-      assertSame(expected, run);
+      Results.assertSame(expected, run);
     }
   }
 
@@ -322,7 +292,7 @@ class ResumeTest {
           }
         });
     assertTrue(said.toString().contains(newest + " is damaged"), said.toString());
-    assertSame(results(whole), run);
+    Results.assertSame(Results.of(whole), run);
   }
 
   @Test

@@ -86,7 +86,10 @@ public final class RunDirectory {
   }
 
   private final Path directory;
+
+  /** Null: it was there before, with what its run has written. */
   private final NewDirectories made;
+
   private State state;
 
   private RunDirectory(Path directory, NewDirectories made, State state) {
@@ -98,7 +101,7 @@ public final class RunDirectory {
   /**
    * Makes a directory for a new run, with its parents.
    *
-   * @param directory absent or empty
+   * @param directory absent or empty, but for the mark of a process that is gone
    * @return open for writing, incomplete
    * @throws RunDirectoryException if it has files already, or can't be made or written
    */
@@ -107,14 +110,10 @@ public final class RunDirectory {
     requireDirectory(directory, made.nearest());
     try {
       made.make();
-      try (var files = Files.list(directory)) {
-        if (files.findAny().isPresent()) {
-          throw new RunDirectoryException(
-              directory + " is not empty; name a new directory, or delete this one");
-        }
-      }
-      Files.writeString(
-          directory.resolve(INCOMPLETE), RunningProcess.describe(), StandardOpenOption.CREATE_NEW);
+      requireEmpty(directory);
+      AtomicFile.write(
+          directory.resolve(INCOMPLETE),
+          RunningProcess.describe().getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
@@ -158,7 +157,7 @@ public final class RunDirectory {
     } catch (IOException e) {
       throw unwritten(marker, e);
     }
-    return new RunDirectory(directory, new NewDirectories(directory), State.RUNNING);
+    return new RunDirectory(directory, null, State.RUNNING);
   }
 
   /** Whether a run has yet to make its directory, or has made it and no more. */
@@ -178,6 +177,19 @@ public final class RunDirectory {
   public static boolean isComplete(Path directory) {
     return Files.exists(directory.resolve(RunFiles.SUMMARY))
         && !Files.exists(directory.resolve(INCOMPLETE));
+  }
+
+  /** Of a run that was cut off before it wrote anything, there may be its mark. */
+  private static void requireEmpty(Path directory) throws IOException {
+    AtomicFile.removePartial(directory);
+    Path marker = directory.resolve(INCOMPLETE);
+    try (var files = Files.list(directory)) {
+      if (!files.allMatch(marker::equals)
+          || Files.exists(marker) && RunningProcess.isAlive(Files.readString(marker))) {
+        throw new RunDirectoryException(
+            directory + " is not empty; name a new directory, or delete this one");
+      }
+    }
   }
 
   /** Throws if a file is where the directory, or one above it, would be. */
@@ -217,7 +229,7 @@ public final class RunDirectory {
               .formatted(directory, marker, Reason.of(marker, e)),
           e);
     }
-    return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
+    return new RunDirectory(directory, null, State.COMPLETE);
   }
 
   /** How a run that was cut off goes on; empty where only its program knows. */
@@ -252,7 +264,7 @@ public final class RunDirectory {
   public static RunDirectory openChosen(Path directory) {
     if (Files.exists(directory.resolve(RunFiles.CONFIGURATION))
         && Files.exists(directory.resolve(CONFIG))) {
-      return new RunDirectory(directory, new NewDirectories(directory), State.COMPLETE);
+      return new RunDirectory(directory, null, State.COMPLETE);
     }
     return open(directory);
   }
@@ -489,6 +501,9 @@ public final class RunDirectory {
    * options; else does nothing.
    */
   public synchronized void discardIfEmpty() {
+    if (made == null) {
+      return;
+    }
     Set<Path> first = Set.of(directory.resolve(INCOMPLETE), directory.resolve(RunFiles.OPTIONS));
     try (var files = Files.list(directory)) {
       if (state != State.COMPLETE && files.allMatch(first::contains)) {

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import org.prunepeft.data.Task;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.SafeTensors;
@@ -51,6 +52,9 @@ public final class RunRecord {
   /** In the store; null: nothing is written. */
   private final CheckpointStore.OfRun parts;
 
+  /** Of a run that goes on; else null. */
+  private Task task;
+
   private RunRecord(RunDirectory directory, CheckpointStore store, String name, boolean own) {
     this.directory = directory;
     this.store = store;
@@ -85,8 +89,11 @@ public final class RunRecord {
                 directory, new CheckpointStore(directory, setup.checkpoints()), ALONE, true)
             : new RunRecord(directory, shared, name(setup.output()), false);
     record.store.damaged().forEach(progress::message);
-    if (resume && !record.parts.resumes(METRICS)) {
-      directory.truncate(RunFiles.METRICS, 0);
+    if (resume) {
+      record.task = setup.resolveTask();
+      if (!record.parts.resumes(METRICS)) {
+        directory.truncate(RunFiles.METRICS, 0);
+      }
     }
     record.parts.add(METRICS, record::exchangeMetrics);
     return record;
@@ -111,6 +118,13 @@ public final class RunRecord {
     return parts == null ? Checkpoints.NONE : parts;
   }
 
+  private static void requireSame(List<String> changes) {
+    if (!changes.isEmpty()) {
+      throw new IllegalArgumentException(
+          String.join("; ", changes) + "; a run goes on with the data that it began with");
+    }
+  }
+
   /** A piece of work. */
   @FunctionalInterface
   public interface Work<T> {
@@ -120,6 +134,9 @@ public final class RunRecord {
   /** Runs the work; if it fails, the directory says why and is not taken for a whole run. */
   public <T> T guard(Work<T> work) {
     try {
+      if (task != null && directory != null && Files.exists(directory.file(RunFiles.CONFIG))) {
+        requireSame(RunData.changes(directory, task));
+      }
       return work.run();
     } catch (RuntimeException | Error e) {
       if (directory != null) {

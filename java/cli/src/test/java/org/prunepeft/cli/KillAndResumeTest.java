@@ -1,0 +1,159 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.TestSeed;
+
+/**
+ * Kills commands at random moments, every other time while a file is being written, resumes what
+ * they left, kills that, and compares each run that comes to its end with one that nothing cut off.
+ */
+@Timeout(7200)
+class KillAndResumeTest {
+  /** Of each command; {@code java/kill-and-resume} sets it. */
+  private static final int KILLS = Integer.getInteger("prunepeft.kills", 2);
+
+  /** Part of the names of commands that are tried. */
+  private static final String ONLY = System.getProperty("prunepeft.kills.only", "");
+
+  private static final long MOST_SECONDS = 120;
+
+  @TempDir static Path temporary;
+  private static Path model;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+  }
+
+  private static List<String> command(String words, Path output) {
+    List<String> arguments = new ArrayList<>(List.of(words.split(" ")));
+    arguments.addAll(
+        List.of(
+            "--model=" + model,
+            "--train-examples=64",
+            "--validation-examples=24",
+            "--test-examples=16",
+            "--max-seq-length=24",
+            "--threads=1",
+            "--lora-r=2",
+            "--adapter-size=2",
+            "--batch-size=4",
+            "--checkpoint-steps=1",
+            "--output=" + output));
+    return arguments;
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "train, train --epochs=6",
+    "upper layers, train --epochs=6 --modules=depth --keep=0.3",
+    "full, train --epochs=4 --modules=full",
+    "search, search --epochs=2 --warm-up-turns=1 --warm-up-examples=16 --warm-up-epochs=1 --rounds=2 --round-examples=32",
+    "measured, search --strategy=measured --epochs=2 --supernet-examples=32 --supernet-epochs=2 --measured-examples=32 --subsets=24",
+    "seeds, train --epochs=3 --seeds=1,2",
+    "together, search --epochs=2 --strategy=all --rounds=2 --round-examples=32 --seeds=1,2 --together"
+  })
+  void whatIsKilledAgainAndAgainEndsAsWhatIsNot(String name, String words) throws Exception {
+    if (!name.contains(ONLY)) {
+      return;
+    }
+    Path whole = temporary.resolve(name + "-whole");
+    Path said = temporary.resolve(name + ".txt");
+    long begun = System.nanoTime();
+    Process uninterrupted = Child.start(command(words, whole), said);
+    assertTrue(uninterrupted.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
+    assertEquals(0, uninterrupted.exitValue(), Child.text(said));
+    long millis = (System.nanoTime() - begun) / 1_000_000;
+    Map<String, byte[]> expected = Results.of(whole);
+
+    Random random = TestSeed.random();
+    int kills = 0;
+    int writing = 0;
+    int runs = 0;
+    while (kills < KILLS) {
+      Path run = temporary.resolve(name + "-" + runs++);
+      while (!RunDirectory.isComplete(run)) {
+        boolean begins = Files.notExists(run.resolve("config.yaml"));
+        Process process =
+            Child.start(
+                begins
+                    ? command(words, run)
+                    : List.of(words.split(" ")[0], "--resume", run.toString()),
+                said);
+        if (kills < KILLS) {
+          if (killed(process, run, random.nextInt((int) millis), kills % 2 == 1)) {
+            kills++;
+            writing += isWriting(run) ? 1 : 0;
+          }
+        } else {
+          assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
+        }
+        if (process.exitValue() != 137) {
+          assertEquals(0, process.exitValue(), Child.text(said));
+        }
+      }
+      // A kill between the end of the run and that of the process.
+      Call.of(words.split(" ")[0], "--resume", run).exits(0);
+      Results.assertSame(expected, run);
+    }
+    System.out.printf(
+        "%s: %d kills, %d of them while a file was written, over %d runs: all ended with the same bytes%n",
+        name, kills, writing, runs);
+  }
+
+  /** Kills a process after some time, or when it ends before; whether it was killed. */
+  private static boolean killed(Process process, Path run, int millis, boolean whileWriting)
+      throws Exception {
+    boolean ended = process.waitFor(millis, TimeUnit.MILLISECONDS);
+    if (!ended && whileWriting) {
+      while (process.isAlive() && !isWriting(run)) {
+        Thread.onSpinWait();
+      }
+    }
+    process.destroyForcibly().waitFor();
+    return process.exitValue() == 137;
+  }
+
+  /** Whether a checkpoint was begun and not ended, of one of several seeds too. */
+  private static boolean isWriting(Path run) {
+    File[] seeds = run.toFile().listFiles((directory, name) -> name.startsWith("seed-"));
+    return isBegun(run.toFile())
+        || seeds != null && Arrays.stream(seeds).anyMatch(KillAndResumeTest::isBegun);
+  }
+
+  private static boolean isBegun(File run) {
+    String[] files = new File(run, CheckpointDirectory.NAME).list();
+    if (files == null) {
+      return false;
+    }
+    int tensors = 0;
+    int values = 0;
+    for (String file : files) {
+      if (file.endsWith(".partial")) {
+        return true;
+      }
+      tensors += file.endsWith(".safetensors") ? 1 : 0;
+      values += file.endsWith(".json") ? 1 : 0;
+    }
+    return tensors != values;
+  }
+}

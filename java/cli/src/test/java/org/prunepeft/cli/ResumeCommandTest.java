@@ -1,0 +1,191 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.TestSeed;
+
+/** Processes that are killed or told to end, and what {@code --resume} makes of what they left. */
+@Timeout(300)
+class ResumeCommandTest {
+  private static final int LONG = 40;
+
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path data;
+
+  /** A training that nothing cut off. */
+  private static Path whole;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+    data = temporary.resolve("texts.tsv");
+    writeData("kind");
+    whole = temporary.resolve("whole");
+    Call.of(train(whole, LONG)).exits(0);
+  }
+
+  private static void writeData(String word) throws IOException {
+    StringBuilder rows = new StringBuilder("text\tlabel\n");
+    for (int i = 0; i < 80; i++) {
+      rows.append("the %s thing %d\t%s\n".formatted(word, i, i % 3 == 0 ? "yes" : "no"));
+    }
+    Files.writeString(data, rows);
+  }
+
+  private static List<String> train(Path output, int epochs) {
+    return List.of(
+        "train",
+        "--model=" + model,
+        "--train-file=" + data,
+        "--max-seq-length=16",
+        "--threads=1",
+        "--lora-r=2",
+        "--adapter-size=2",
+        "--batch-size=8",
+        "--epochs=" + epochs,
+        "--checkpoint-steps=3",
+        "--output=" + output);
+  }
+
+  /** Waits until a process has written a checkpoint, and then some milliseconds. */
+  private static void awaitCheckpoint(Process process, Path run, Path said) throws Exception {
+    File checkpoints = run.resolve(CheckpointDirectory.NAME).toFile();
+    while (checkpoints.list((directory, name) -> name.endsWith(".json")) == null
+        || checkpoints.list((directory, name) -> name.endsWith(".json")).length == 0) {
+      assertTrue(process.isAlive(), () -> Child.text(said));
+      Thread.sleep(5);
+    }
+    Thread.sleep(TestSeed.random().nextInt(300));
+  }
+
+  private static void assertSame(Path expected, Path run) throws IOException {
+    for (String name :
+        List.of(
+            "configuration.json", "metrics.jsonl", "adapter.safetensors", "head.safetensors")) {
+      assertArrayEquals(
+          Files.readAllBytes(expected.resolve(name)),
+          Files.readAllBytes(run.resolve(name)),
+          name);
+    }
+    assertEquals(Small.test(expected), Small.test(run));
+  }
+
+  @Test
+  void aProcessThatIsKilledLeavesARunThatIsResumed() throws Exception {
+    Path run = temporary.resolve("killed");
+    Path said = temporary.resolve("killed.txt");
+    Process process = Child.start(train(run, LONG), said);
+    awaitCheckpoint(process, run, said);
+    process.destroyForcibly().waitFor();
+    Call.of("evaluate", run)
+        .exits(
+            1,
+            "as process " + process.pid(),
+            ", which is gone; go on with: prunepeft train --resume " + run);
+    Call.of("train", "--resume", run).exits(0);
+    assertSame(whole, run);
+    Call.of("train", "--resume", run).exits(0, "is complete; nothing is left to do");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"TERM, 143", "INT, 130"})
+  void aProcessThatIsToldToEndWritesACheckpointAndSaysHowToGoOn(String signal, int code)
+      throws Exception {
+    Path run = temporary.resolve("interrupted-" + signal);
+    Path said = temporary.resolve(signal + ".txt");
+    Process process = Child.start(train(run, LONG), said);
+    awaitCheckpoint(process, run, said);
+    new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor();
+    assertTrue(process.waitFor(10, TimeUnit.SECONDS), "it goes on");
+    assertEquals(code, process.exitValue(), Child.text(said));
+    String line = "prunepeft: interrupted; go on with: prunepeft train --resume " + run;
+    assertEquals(line, Child.text(said).lines().reduce((a, b) -> b).orElse(""), Child.text(said));
+    assertFalse(Child.text(said).contains("prunepeft: cancelled"), Child.text(said));
+    Call.of("evaluate", run).exits(1, "failed: cancelled; go on with: prunepeft train --resume");
+    Call.of("train", "--resume=" + run).exits(0);
+    assertSame(whole, run);
+  }
+
+  /** A run that its own process cut off, as by a full disk. */
+  private static Path cutOff(String name) throws Exception {
+    Path run = temporary.resolve(name);
+    Path said = temporary.resolve(name + ".txt");
+    Process process = Child.start(train(run, LONG), said);
+    awaitCheckpoint(process, run, said);
+    process.destroyForcibly().waitFor();
+    return run;
+  }
+
+  @Test
+  void otherSettingsDataOrModelsAreRefused() throws Exception {
+    Path run = cutOff("refused");
+    Call.of("train", "--resume", run, "--epochs=3").exits(2, "leave out --epochs");
+    Call.of("train", "--resume", run, "--threads=2").exits(2, "leave out --threads");
+    Call.of("search", "--resume", run)
+        .exits(2, "is a train; go on with: prunepeft train --resume " + run);
+    writeData("unkind");
+    Call.of("train", "--resume", run).exits(2, data + " is not what the run", "with SHA-256");
+    writeData("kind");
+    Path weights = model.resolve("model.safetensors");
+    byte[] content = Files.readAllBytes(weights);
+    byte[] other = content.clone();
+    // A sign or a bit of the exponent, which no rounding hides.
+    other[other.length / 2 | 3] ^= 0x40;
+    Files.write(weights, other);
+    Call.of("train", "--resume", run)
+        .exits(2, "the frozen encoder's outputs are not those that the run began with");
+    Files.write(weights, content);
+    Call.of("train", "--resume", run).exits(0);
+  }
+
+  @Test
+  void whatHasNotBegunIsToBeBegun() throws IOException {
+    Path absent = temporary.resolve("absent");
+    Call.of("train", "--resume", absent).exits(1, absent + " is not the directory of a run");
+    Path empty = Files.createDirectories(temporary.resolve("empty"));
+    Call.of("train", "--resume", empty).exits(1, "its run had not begun; begin it anew");
+  }
+
+  @Test
+  void aSearchThatWasKilledAfterItsLastRoundGivesItsModules() throws Exception {
+    Path run = temporary.resolve("searched");
+    Path said = temporary.resolve("searched.txt");
+    List<String> search = new ArrayList<>(train(run, LONG));
+    search.set(0, "search");
+    search.addAll(
+        List.of("--strategy=all", "--rounds=1", "--round-examples=16", "--keep=0.5"));
+    Process process = Child.start(search, said);
+    while (Files.notExists(run.resolve("configuration.json"))) {
+      assertTrue(process.isAlive(), () -> Child.text(said));
+      Thread.sleep(5);
+    }
+    process.destroyForcibly().waitFor();
+    assertTrue(Files.exists(run.resolve(RunDirectory.INCOMPLETE)));
+    Path trained = temporary.resolve("trained");
+    Call.of(train(trained, 1), "--modules=" + run).exits(0, run + " is not complete; the choice");
+    Map<?, ?> found = RunDirectory.openChosen(run).readJson("configuration.json");
+    assertEquals(
+        found.get("modules"),
+        RunDirectory.open(trained).readJson("configuration.json").get("modules"));
+  }
+}
