@@ -88,7 +88,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
                 own.checkpoints().resume()
                     && own.output() != null
                     && RunDirectory.isComplete(own.output());
-            outcomes.add(complete ? OutcomeFile.read(own.output()) : run.apply(own));
+            outcomes.add(complete ? complete(own.output()) : run.apply(own));
           }
           return outcomes;
         });
@@ -134,6 +134,12 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
                 setups, store, (own, runs) -> run.apply(own, new SharedEncoder(runs)));
           }
         });
+  }
+
+  /** What a run gave that was complete before these were resumed. */
+  private static TrainOutcome complete(Path run) {
+    CheckpointDirectory.deleteLeft(run);
+    return OutcomeFile.read(run);
   }
 
   /** That above those of the runs; null: nothing is written. */

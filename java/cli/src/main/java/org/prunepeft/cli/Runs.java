@@ -8,6 +8,7 @@ import java.util.function.BiConsumer;
 import java.util.function.Function;
 import org.prunepeft.SeedRuns;
 import org.prunepeft.SharedEncoder;
+import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.ProgressListener;
@@ -48,6 +49,7 @@ record Runs<T>(
     Setup setup = options.setup(spec);
     if (setup.checkpoints().resume() && RunDirectory.isComplete(setup.output())) {
       System.err.println("the run in " + setup.output() + " is complete; nothing is left to do");
+      CheckpointDirectory.deleteLeft(setup.output());
       Report.print(setup);
       return;
     }

@@ -80,12 +80,9 @@ class ResumeCommandTest {
 
   private static void assertSame(Path expected, Path run) throws IOException {
     for (String name :
-        List.of(
-            "configuration.json", "metrics.jsonl", "adapter.safetensors", "head.safetensors")) {
+        List.of("configuration.json", "metrics.jsonl", "adapter.safetensors", "head.safetensors")) {
       assertArrayEquals(
-          Files.readAllBytes(expected.resolve(name)),
-          Files.readAllBytes(run.resolve(name)),
-          name);
+          Files.readAllBytes(expected.resolve(name)), Files.readAllBytes(run.resolve(name)), name);
     }
     assertEquals(Small.test(expected), Small.test(run));
   }
@@ -172,8 +169,7 @@ class ResumeCommandTest {
     Path said = temporary.resolve("searched.txt");
     List<String> search = new ArrayList<>(train(run, LONG));
     search.set(0, "search");
-    search.addAll(
-        List.of("--strategy=all", "--rounds=1", "--round-examples=16", "--keep=0.5"));
+    search.addAll(List.of("--strategy=all", "--rounds=1", "--round-examples=16", "--keep=0.5"));
     Process process = Child.start(search, said);
     while (Files.notExists(run.resolve("configuration.json"))) {
       assertTrue(process.isAlive(), () -> Child.text(said));

@@ -134,6 +134,15 @@ public final class CheckpointDirectory {
     return new Saved(SafeTensors.open(file), values, damaged);
   }
 
+  /**
+   * Removes what a run has left that was cut off when it was complete.
+   *
+   * @param run its directory
+   */
+  public static void deleteLeft(Path run) {
+    new CheckpointDirectory(RunDirectory.open(run)).delete();
+  }
+
   /** Removes all of them, when the run is complete. */
   public void delete() {
     try {

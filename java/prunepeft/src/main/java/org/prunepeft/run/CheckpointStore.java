@@ -12,12 +12,15 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.loop.Checkpoints;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The checkpoints of a run, or of several that are trained together: one holds the states of all,
  * so that they go on from the same step. Not for two threads at once.
  */
 public final class CheckpointStore implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(CheckpointStore.class);
   private static final long LEAST_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   /** A checkpoint comes no earlier than so many times its own cost after the one before. */
@@ -111,6 +114,7 @@ public final class CheckpointStore implements AutoCloseable {
     directory.write(tensors, Map.of(RUNS, states));
     lastEnd = System.nanoTime();
     lastCost = lastEnd - begun;
+    LOG.debug("checkpoint of {} tensors written in {} ms", tensors.size(), lastCost / 1_000_000);
   }
 
   /** Removes all checkpoints. */

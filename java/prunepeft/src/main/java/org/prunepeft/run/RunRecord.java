@@ -91,9 +91,15 @@ public final class RunRecord {
     record.store.damaged().forEach(progress::message);
     if (resume) {
       record.task = setup.resolveTask();
-      if (!record.parts.resumes(METRICS)) {
+      boolean checkpoint = record.parts.resumes(METRICS);
+      if (!checkpoint) {
         directory.truncate(RunFiles.METRICS, 0);
       }
+      progress.message(
+          directory.path()
+              + (checkpoint
+                  ? " goes on from its last checkpoint"
+                  : " has no checkpoint yet, and begins from its start"));
     }
     record.parts.add(METRICS, record::exchangeMetrics);
     return record;

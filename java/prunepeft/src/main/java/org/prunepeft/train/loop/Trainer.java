@@ -187,9 +187,11 @@ public final class Trainer implements AutoCloseable {
         fillPrefixes(passes, trainings);
       }
       while (!going.isEmpty()) {
+        boolean cancelled = going.stream().filter(Training::askCancelled).count() > 0;
+        Checkpoints ofAll = requests.get(0).checkpoints;
         // Of trainings that have ended there is no state to keep.
-        if (going.size() == trainings.size()) {
-          keep(requests.get(0).checkpoints, going);
+        if (going.size() == trainings.size() && (cancelled || ofAll.due(going.get(0).done()))) {
+          keep(ofAll, going);
         }
         going.removeIf(training -> !training.next());
         if (!going.isEmpty()) {
@@ -215,6 +217,9 @@ public final class Trainer implements AutoCloseable {
 
   /** Makes the passes anew of which prefixes keep something. */
   private static void fillPrefixes(GradientPasses passes, List<Training> trainings) {
+    if (!trainings.get(0).hasPrefix()) {
+      return;
+    }
     int most = trainings.stream().mapToInt(Training::firstEpoch).max().orElseThrow();
     int steps = Math.min(most, trainings.get(0).done());
     List<Iterator<Batch>> batches = trainings.stream().map(Training::fromTheBeginning).toList();
@@ -227,14 +232,12 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
+  /** Writes a checkpoint, unless a training turns out to have failed. */
   private static void keep(Checkpoints checkpoints, List<Training> going) {
-    boolean cancelled = going.stream().anyMatch(Training::cancelled);
-    if (cancelled || checkpoints.due(going.get(0).done())) {
-      int all = going.size();
-      going.removeIf(training -> !training.readLosses());
-      if (going.size() == all) {
-        checkpoints.save();
-      }
+    int all = going.size();
+    going.removeIf(training -> !training.readLosses());
+    if (going.size() == all) {
+      checkpoints.save();
     }
   }
 
@@ -307,23 +310,25 @@ public final class Trainer implements AutoCloseable {
       EncodedDataset data,
       List<List<Candidate>> subsets,
       IntConsumer progress) {
+    // Of runs that are trained in step the others are anywhere now.
+    Checkpoints own = inStep == null ? checkpoints : Checkpoints.NONE;
     try (SubsetPredictions passes =
         new SubsetPredictions(encoder, modules, head, tape, subsets, data)) {
-      checkpoints.add(SUBSETS, passes::exchange);
+      own.add(SUBSETS, passes::exchange);
       while (passes.next()) {
         try {
           progress.accept(passes.done());
         } catch (CancellationException e) {
-          checkpoints.save();
+          own.save();
           throw e;
         }
-        if (checkpoints.due(passes.batches())) {
-          checkpoints.save();
+        if (own.due(passes.batches())) {
+          own.save();
         }
       }
       return passes.predictions();
     } finally {
-      checkpoints.remove(SUBSETS);
+      own.remove(SUBSETS);
     }
   }
 

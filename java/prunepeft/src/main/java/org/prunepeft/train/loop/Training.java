@@ -4,8 +4,6 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
-import java.util.stream.IntStream;
-import java.util.stream.StreamSupport;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.peft.TrainingHook;
@@ -37,6 +35,7 @@ final class Training implements AutoCloseable {
   private final RoundStatistics statistics;
   private final Batches batches;
   private final int steps;
+  private final FrozenPrefix prefix;
   private final FrozenPrefix validationPrefix;
   private final Optimizer optimizer;
 
@@ -49,6 +48,11 @@ final class Training implements AutoCloseable {
 
   /** To be closed, the last first; null where there is none. */
   private final List<AutoCloseable> owned = new ArrayList<>();
+
+  private boolean cancelled;
+
+  /** By the listener, when it was asked; null: nothing. */
+  private RuntimeException thrown;
 
   private int step;
   private int epoch;
@@ -88,7 +92,7 @@ final class Training implements AutoCloseable {
     steps = trainer.steps(run);
     List<ParameterGroup> groups = groups();
     try {
-      FrozenPrefix prefix = own(trainer.prefix(run, run.data(), lowest, runs));
+      prefix = own(trainer.prefix(run, run.data(), lowest, runs));
       validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
       losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
       optimizer = own(new Optimizer(settings, groups));
@@ -190,18 +194,40 @@ final class Training implements AutoCloseable {
     return step;
   }
 
-  boolean cancelled() {
-    return listener.cancelled();
+  /** Asks whether it shall end before the next step. */
+  boolean askCancelled() {
+    try {
+      cancelled = listener.cancelled();
+    } catch (RuntimeException e) {
+      thrown = e;
+    }
+    return cancelled;
   }
 
-  /** The batches of the first epochs, as the first steps had them. */
+  /** Whether what layers below the modules say of an example is kept. */
+  boolean hasPrefix() {
+    return prefix != null;
+  }
+
+  /** The batches of the first steps, over the end of an epoch too. */
   Iterator<Batch> fromTheBeginning() {
-    return IntStream.rangeClosed(1, run.epochs())
-        .boxed()
-        .flatMap(
-            number ->
-                StreamSupport.stream(batches.shuffled(run.seed(), number).spliterator(), false))
-        .iterator();
+    return new Iterator<>() {
+      private int number = 1;
+      private Iterator<Batch> of = batches.shuffled(run.seed(), number).iterator();
+
+      @Override
+      public boolean hasNext() {
+        return of.hasNext() || number < run.epochs();
+      }
+
+      @Override
+      public Batch next() {
+        if (!of.hasNext()) {
+          of = batches.shuffled(run.seed(), ++number).iterator();
+        }
+        return of.next();
+      }
+    };
   }
 
   /** How many steps have come once every example has. */
@@ -214,7 +240,10 @@ final class Training implements AutoCloseable {
     return new GradientPasses.Step(member, of, number, null);
   }
 
-  /** Goes to the next batch, over the end of an epoch too; false: the training has ended. */
+  /**
+   * Goes to the next batch, over the end of an epoch too, after {@link #askCancelled}; false: the
+   * training has ended.
+   */
   boolean next() {
     try {
       while (left == null || !left.hasNext()) {
@@ -230,7 +259,10 @@ final class Training implements AutoCloseable {
           return false;
         }
       }
-      if (listener.cancelled()) {
+      if (thrown != null) {
+        throw thrown;
+      }
+      if (cancelled) {
         read();
         throw new CancellationException("cancelled at step " + step + " of " + steps);
       }

@@ -171,12 +171,9 @@ public final class GradientPasses implements AutoCloseable {
 
   /**
    * Of a step that was made before the run was cut off: lets the members' prefixes keep what they
-   * kept of it then.
+   * kept of it then. They have prefixes.
    */
   public void fillPrefix(List<Step> steps) {
-    if (steps.get(0).member.prefix == null) {
-      return;
-    }
     for (List<MicroBatch> parts : microBatches(steps)) {
       try (PointerScope scope = new PointerScope()) {
         EncoderInput input =
