@@ -149,13 +149,15 @@ public final class PrunePeft {
   private static SearchOutcome measured(
       Session session, SearchSettings settings, long budget, RunRecord record) {
     session.times.begin(ROUNDS);
-    MeasuredResult result = MeasuredRun.of(session, settings.measured(), budget, record);
-    double seconds = session.times.end(ROUNDS);
-    record.measured(session, result);
-    try (Session.Trained trained = session.train(result.kept(), false, record.metrics())) {
-      SearchOutcome outcome = new SearchOutcome(null, result, trained.outcome(), 0, seconds);
-      record.complete(session, trained, outcome);
-      return outcome;
+    try (MeasuredRun run = new MeasuredRun(session, settings.measured(), budget)) {
+      MeasuredResult result = run.search(record);
+      double seconds = session.times.end(ROUNDS);
+      record.measured(session, result);
+      try (Session.Trained trained = run.train(result, record)) {
+        SearchOutcome outcome = new SearchOutcome(null, result, trained.outcome(), 0, seconds);
+        record.complete(session, trained, outcome);
+        return outcome;
+      }
     }
   }
 

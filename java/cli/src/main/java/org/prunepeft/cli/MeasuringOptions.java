@@ -12,7 +12,7 @@ final class MeasuringOptions {
       names = "--search-share",
       paramLabel = "SHARE",
       description =
-          "How long the search may take, as a share of the whole supernet's training with the run's epochs (default: ${DEFAULT-VALUE}). The next four follow from it where they are not given.")
+          "How long the search may take, as a share of the whole supernet's training with the run's epochs (default: ${DEFAULT-VALUE}). What is not given of the next four follows from it.")
   double searchShare;
 
   @Option(
@@ -32,6 +32,20 @@ final class MeasuringOptions {
 
   @Option(names = "--subsets", paramLabel = "N", description = "Subsets that are measured at most.")
   Integer subsets;
+
+  @Option(
+      names = "--warm-start",
+      negatable = true,
+      description =
+          "Train what is chosen on from the weights that it has in the supernet (default: ${DEFAULT-VALUE}).")
+  boolean warmStart;
+
+  @Option(
+      names = "--retraining-epochs",
+      paramLabel = "N",
+      description =
+          "Epochs of that training (default: half of --epochs after a warm start, else all of them).")
+  Integer retrainingEpochs;
 
   @Option(
       names = "--objective",

@@ -15,8 +15,8 @@ import org.prunepeft.train.Evaluation;
  * @param head the head alone, on the frozen encoder, on the test set
  * @param validation of the best epoch
  * @param test of the best epoch
- * @param bestEpoch the one whose weights are kept, 1-based; 0: no epoch was better than the head
- *     alone on validation data, so that the modules add nothing
+ * @param bestEpoch the one whose weights are kept, 1-based; 0: no epoch was better on validation
+ *     data than what the training began with, the head alone or a supernet's weights
  * @param epochs how many were trained: fewer than asked for if the training ended early
  * @param preparationSeconds loading, tokenising, the frozen encoder's outputs, fitting the head
  * @param trainingSeconds training with its validation

@@ -15,25 +15,28 @@ import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.loop.SupernetMeasuring;
 
-/** The measured way of a search: a supernet is trained so that its subsets can be measured. */
-public final class MeasuredRun {
-  /** Subsets of a step lie around the budget. */
-  private static final double SMALLEST = 0.5;
-
-  private static final double LARGEST = 1.5;
-
+/** The measured way of a search: a supernet is trained, and subsets of it are measured. */
+public final class MeasuredRun implements AutoCloseable {
   private static final int LEAST_MEASURED = 20;
 
-  private MeasuredRun() {}
+  private final Session session;
+  private final SupernetMeasuring supernet;
+  private final MeasuredSettings settings;
+
+  /** Forward passes of an example at most. */
+  private final long passes;
+
+  /** Null: the training begins with new weights. */
+  private final Session.WarmStart warmStart;
 
   /**
-   * Trains and measures.
+   * Draws a supernet's weights, and looks for what it needs.
    *
    * @param budget trainable parameters to be left at most
-   * @return what is kept, and why
+   * @throws IllegalArgumentException if there are too few training examples
    */
-  public static MeasuredResult of(
-      Session session, MeasuringSettings settings, long budget, RunRecord record) {
+  public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
+    this.session = session;
     MeasuringSettings.Plan sizes =
         settings.plan(
             session.train.size(),
@@ -45,16 +48,13 @@ public final class MeasuredRun {
               .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
     Session.Parts parts = session.parts("measured", sizes.supernetExamples());
-    double share = (double) budget / session.space.totalParameters();
     SupernetMeasuring.Plan plan =
         new SupernetMeasuring.Plan(
             parts.sample(),
             sizes.supernetEpochs(),
             parts.rest().subset(firstOf(sizes.measuredExamples())),
-            SMALLEST * share,
-            Math.min(1, LARGEST * share),
             Seeds.derive(session.setup.seed(), "measured"));
-    MeasuredSettings measured =
+    this.settings =
         MeasuredSettingsBuilder.builder(MeasuredSettings.of(session.space, budget))
             .effort(Effort.ofTotal(sizes.subsets()))
             .costs(costs(session, settings))
@@ -64,7 +64,7 @@ public final class MeasuredRun {
                     : OptionalDouble.empty())
             .seed(session.setup.seed())
             .build();
-    try (SupernetMeasuring supernet =
+    supernet =
         new SupernetMeasuring(
             session.trainer,
             session.modules(session.space.candidates()),
@@ -73,17 +73,34 @@ public final class MeasuredRun {
             done -> {
               session.requireNotCancelled();
               session.progress.progress(done, "");
-            })) {
-      supernet.train(
-          steps ->
-              session.follow(
-                  "supernet, " + session.space.candidates().size() + " modules",
-                  steps,
-                  record.metrics()));
-      session.progress.started(
-          "measure subsets", "passes", (long) measured.effort().total() * sizes.measuredExamples());
-      return MeasuredSearch.run(session.space, measured, supernet, listener(session));
-    }
+            });
+    warmStart =
+        settings.warmStart()
+            ? new Session.WarmStart(supernet.modules(), supernet.head(), sizes.retrainingEpochs())
+            : null;
+    passes = (long) this.settings.effort().total() * sizes.measuredExamples();
+  }
+
+  /** {@return what is kept, and why: trains the supernet, and measures} */
+  public MeasuredResult search(RunRecord record) {
+    supernet.train(
+        steps ->
+            session.follow(
+                "supernet, " + session.space.candidates().size() + " modules",
+                steps,
+                record.metrics()));
+    session.progress.started("measure subsets", "passes", passes);
+    return MeasuredSearch.run(session.space, settings, supernet, listener(session));
+  }
+
+  /** {@return what training the choice leaves behind} */
+  public Session.Trained train(MeasuredResult result, RunRecord record) {
+    return session.train(result.kept(), false, warmStart, record.metrics());
+  }
+
+  @Override
+  public void close() {
+    supernet.close();
   }
 
   private static List<Cost> costs(Session session, MeasuringSettings settings) {

@@ -88,7 +88,7 @@ final class MeasuredSummary {
     line("");
     line(
         "A point is a hundredth of "
-            + (regression ? "the mean squared error" : "the mean probability of the right class")
+            + (regression ? "R², the share of the variance that is predicted" : "accuracy")
             + ". These are differences in the one supernet; after retraining they are usually smaller.  ");
     line(
         "Random subsets of the budget deviate by %.2f points beyond noise."

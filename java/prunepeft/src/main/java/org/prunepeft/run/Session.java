@@ -304,28 +304,47 @@ public final class Session implements AutoCloseable {
   }
 
   /**
+   * Where a training begins.
+   *
+   * @param modules those to be trained among them, with trained weights
+   * @param head trained with them
+   * @param epochs of the training
+   */
+  record WarmStart(PeftModules modules, Head head, int epochs) {}
+
+  /**
    * Trains a configuration from new weights for the full number of epochs.
    *
    * @param full whether the encoder's own weights are trained too
    */
   public Trained train(List<Candidate> candidates, boolean full, MetricsLog log) {
+    return train(candidates, full, null, log);
+  }
+
+  /**
+   * Trains a configuration.
+   *
+   * @param warm where it begins, if that is no worse than the head alone on validation data; null:
+   *     with new weights
+   */
+  Trained train(List<Candidate> candidates, boolean full, WarmStart warm, MetricsLog log) {
     FlatParameters own = full ? encoder.trainable() : null;
     PeftModules modules = modules(candidates);
     Head trainedHead = head.copy();
     try {
-      modules.initialise(setup.seed(), "final");
+      Start start = start(warm, modules, trainedHead);
       TrainingRun run =
           new TrainingRun(
               modules,
               trainedHead,
               train,
-              setup.epochs(),
+              start.epochs,
               Seeds.derive(setup.seed(), "final"),
               validation,
               // Of full fine-tuning the weights are wanted, whatever the head alone gives.
-              own == null ? headValidation : null,
+              own == null ? start.validation : null,
               1,
-              null,
+              false,
               own);
       return new Trained(modules, trainedHead, own, train(run, log));
     } catch (RuntimeException | Error e) {
@@ -334,20 +353,44 @@ public final class Session implements AutoCloseable {
     }
   }
 
+  /** How many epochs follow, and what the weights that they begin with give on validation data. */
+  private record Start(int epochs, Evaluation validation) {}
+
+  /** Takes the warm start's weights if they are no worse than the head alone, else new ones. */
+  private Start start(WarmStart warm, PeftModules modules, Head trainedHead) {
+    if (warm != null) {
+      modules.copyWeights(warm.modules);
+      trainedHead.copyWeights(warm.head);
+      if (headValidation == null) {
+        return new Start(warm.epochs, null);
+      }
+      Evaluation validated = trainer.evaluate(modules, trainedHead, validation);
+      if (validated.primary() >= headValidation.primary()) {
+        return new Start(warm.epochs, validated);
+      }
+      progress.message(
+          "the supernet's weights are worse than the head alone, %s and %s on validation data: the training begins with new ones"
+              .formatted(validated.primaryText(), headValidation.primaryText()));
+      trainedHead.copyWeights(head);
+    }
+    modules.initialise(setup.seed(), "final");
+    return new Start(setup.epochs(), headValidation);
+  }
+
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
     times.begin("training");
     Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
     double trainingSeconds = times.end("training");
-    if (result.epochs() < setup.epochs()) {
+    if (result.epochs() < run.epochs()) {
       progress.message(
           String.format(
               "stopped early, after epoch %d of %d: none was better than epoch %d",
-              result.epochs(), setup.epochs(), result.bestEpoch()));
+              result.epochs(), run.epochs(), result.bestEpoch()));
     }
     if (result.bestEpoch() == 0) {
       progress.message(
-          "no epoch was better than the head alone, "
-              + headValidation.primaryText()
+          "no epoch was better than what it began with, "
+              + result.validation().primaryText()
               + " on validation data, which is kept; lower the learning rates, or train on more");
     }
     progress.started("test", "", 0);

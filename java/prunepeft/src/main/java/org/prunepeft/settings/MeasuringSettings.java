@@ -7,8 +7,8 @@ import java.util.OptionalInt;
 import org.prunepeft.text.Spelling;
 
 /**
- * How a search measures modules: one supernet is trained with a random subset of its modules at
- * each step, then subsets are measured on training examples that it has not seen.
+ * How a search measures modules: one supernet is trained, then subsets of it are measured on
+ * training examples that it has not seen; the one that is chosen is trained on from there.
  *
  * @param searchShare how long the search may take, as a share of the training of the whole supernet
  *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
@@ -19,6 +19,10 @@ import org.prunepeft.text.Spelling;
  * @param supernetEpochs of the supernet, 1 or more
  * @param measuredExamples examples that subsets are measured on, 20 or more
  * @param subsets that are measured at most, 24 or more
+ * @param warmStart whether the training of what is chosen begins with the weights that it has in
+ *     the supernet, where these are no worse than the head alone; else with new ones
+ * @param retrainingEpochs of that training, 1 or more; empty: half of the run's epochs after a warm
+ *     start, else all
  * @param objectives names of costs: parameters, training-time, latency; the first decides between
  *     subsets that do not differ measurably, and all shape the front of configurations
  * @param tolerance hundredths of the metric, such as 0.5, by which the cheapest configuration may
@@ -31,16 +35,19 @@ public record MeasuringSettings(
     OptionalInt supernetEpochs,
     OptionalInt measuredExamples,
     OptionalInt subsets,
+    boolean warmStart,
+    OptionalInt retrainingEpochs,
     List<String> objectives,
     OptionalDouble tolerance)
     implements MeasuringSettingsBuilder.With {
   /** The objectives that there are. */
   public static final List<String> OBJECTIVES = List.of("parameters", "training-time", "latency");
 
-  /** A quarter of the supernet's training, parameters as the objective. */
+  /** Half of the supernet's training, a warm start, parameters as the objective. */
   public static final MeasuringSettings DEFAULT =
       MeasuringSettingsBuilder.builder()
-          .searchShare(0.25)
+          .searchShare(0.5)
+          .warmStart(true)
           .objectives(List.of("parameters"))
           .build();
 
@@ -63,6 +70,7 @@ public record MeasuringSettings(
     atLeast(1, supernetEpochs, "the supernet's epochs");
     atLeast(20, measuredExamples, "examples to measure on");
     atLeast(24, subsets, "subsets to measure");
+    atLeast(1, retrainingEpochs, "the retraining's epochs");
     objectives = List.copyOf(objectives);
     if (objectives.isEmpty()) {
       throw new IllegalArgumentException(
@@ -94,8 +102,14 @@ public record MeasuringSettings(
    * @param supernetEpochs its epochs
    * @param measuredExamples that subsets are measured on
    * @param subsets that are measured at most
+   * @param retrainingEpochs epochs of the training of what is chosen
    */
-  public record Plan(int supernetExamples, int supernetEpochs, int measuredExamples, int subsets) {}
+  public record Plan(
+      int supernetExamples,
+      int supernetEpochs,
+      int measuredExamples,
+      int subsets,
+      int retrainingEpochs) {}
 
   /**
    * {@return what these settings come to, half of the share for the supernet and half for the
@@ -117,6 +131,7 @@ public record MeasuringSettings(
         subsets.orElse(
             (int) Math.max(LEAST_SUBSETS, Math.min(MOST_SUBSETS, Math.sqrt(passes / 8))));
     int seen = measuredExamples.orElse((int) Math.max(LEAST_MEASURED, passes / chosen));
-    return new Plan(own, turns, Math.min(seen, examples - own), chosen);
+    int retrained = retrainingEpochs.orElse(warmStart ? (epochs + 1) / 2 : epochs);
+    return new Plan(own, turns, Math.min(seen, examples - own), chosen, retrained);
   }
 }

@@ -9,6 +9,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -166,8 +167,23 @@ public final class PeftModules implements Insertions, AutoCloseable {
   }
 
   /**
-   * Switches modules on and off: the next forward passes compute as if the others were not there,
-   * and leave their gradients alone. Weights stay.
+   * Takes the weights that modules of the same names have elsewhere.
+   *
+   * @param from modules of the same settings, these among them
+   */
+  public void copyWeights(PeftModules from) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      groups.forEach(
+          (type, group) -> {
+            FlatParameters source = from.groups.get(type);
+            group.names().forEach(name -> group.get(name).copy_(source.get(name)));
+          });
+    }
+  }
+
+  /**
+   * Switches modules on and off: the next forward passes compute as if the others were not there.
+   * Weights stay.
    *
    * @param subset modules of these, in any order; null: all of them
    * @throws IllegalArgumentException if one is not among these
@@ -192,11 +208,6 @@ public final class PeftModules implements Insertions, AutoCloseable {
           "only modules of the supernet can be switched on, got " + names);
     }
     active = chosen;
-  }
-
-  /** Whether {@link #activate} chose a subset. */
-  public boolean partlyActive() {
-    return active != layers;
   }
 
   /** Says what the next forward passes are for. */

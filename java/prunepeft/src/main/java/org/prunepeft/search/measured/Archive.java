@@ -26,11 +26,19 @@ final class Archive {
   private final Map<BitSet, Integer> rows = new HashMap<>();
   private final List<BitSet> subsets = new ArrayList<>();
   private final List<Purpose> purposes = new ArrayList<>();
-  private final List<double[]> search = new ArrayList<>();
-  private final List<double[]> confirmation = new ArrayList<>();
-  private final List<Double> means = new ArrayList<>();
-  private final List<double[]> deviations = new ArrayList<>();
-  private final List<double[]> covariances = new ArrayList<>();
+
+  /** What subsets are chosen by, on the examples that choices are made on. */
+  final ValueTable scores = new ValueTable();
+
+  /** The same on the others. */
+  final ValueTable confirmedScores = new ValueTable();
+
+  /** What is said of subsets, on the examples that choices are made on. */
+  final ValueTable metrics = new ValueTable();
+
+  /** The same on the others. */
+  final ValueTable confirmedMetrics = new ValueTable();
+
   private boolean[] confirms;
 
   Archive(
@@ -65,32 +73,6 @@ final class Archive {
     return purposes.get(row);
   }
 
-  /** The metric on the examples that choices are made on. */
-  double mean(int row) {
-    return means.get(row);
-  }
-
-  /** The covariance of two subsets' values over these examples. */
-  double covariance(int one, int other) {
-    return one >= other ? covariances.get(one)[other] : covariances.get(other)[one];
-  }
-
-  int searchExamples() {
-    return search.get(0).length;
-  }
-
-  int confirmationExamples() {
-    return confirmation.get(0).length;
-  }
-
-  double[] search(int row) {
-    return search.get(row);
-  }
-
-  double[] confirmation(int row) {
-    return confirmation.get(row);
-  }
-
   List<MeasuredSubset> listed() {
     List<MeasuredSubset> listed = new ArrayList<>();
     for (int i = 0; i < size(); i++) {
@@ -98,8 +80,9 @@ final class Archive {
           new MeasuredSubset(
               purposes.get(i),
               pool.modules(subsets.get(i)),
-              means.get(i),
-              Statistics.mean(confirmation.get(i))));
+              scores.mean(i),
+              metrics.mean(i),
+              confirmedMetrics.mean(i)));
     }
     return listed;
   }
@@ -115,34 +98,38 @@ final class Archive {
       throw new CancellationException("cancelled after " + size() + " subsets were measured");
     }
     List<BitSet> order = List.copyOf(unknown.keySet());
-    float[][] values = measurer.measure(order.stream().map(pool::modules).toList());
-    if (values.length != order.size()) {
-      throw new IllegalStateException(
-          "the measurer must give values of " + order.size() + " subsets, got " + values.length);
-    }
-    for (int i = 0; i < values.length; i++) {
-      add(order.get(i), unknown.get(order.get(i)), values[i]);
+    Measurements measured = measurer.measure(order.stream().map(pool::modules).toList());
+    requireCount("subsets", order.size(), measured.score().length);
+    requireCount("subsets", order.size(), measured.metric().length);
+    for (int i = 0; i < order.size(); i++) {
+      BitSet subset = order.get(i);
+      if (confirms == null) {
+        deal(measured.score()[i].length);
+      }
+      add(subset, measured.score()[i], scores, confirmedScores);
+      add(subset, measured.metric()[i], metrics, confirmedMetrics);
+      rows.put(subset, size());
+      subsets.add(subset);
+      purposes.add(unknown.get(subset));
     }
     listener.measured(phase, size(), settings.effort().total());
   }
 
-  private void add(BitSet subset, Purpose purpose, float[] values) {
-    if (confirms == null) {
-      deal(values.length);
-    }
-    if (values.length != confirms.length) {
+  private static void requireCount(String what, int wanted, int got) {
+    if (got != wanted) {
       throw new IllegalStateException(
-          "the measurer must give values of the same "
-              + confirms.length
-              + " examples each time, got "
-              + values.length);
+          "the measurer must give values of %d %s, got %d".formatted(wanted, what, got));
     }
+  }
+
+  private void add(BitSet subset, float[] values, ValueTable seen, ValueTable unseen) {
+    requireCount("examples", confirms.length, values.length);
     int confirming = 0;
     for (boolean one : confirms) {
       confirming += one ? 1 : 0;
     }
-    double[] seen = new double[values.length - confirming];
-    double[] unseen = new double[confirming];
+    double[] chosenOn = new double[values.length - confirming];
+    double[] others = new double[confirming];
     int at = 0;
     for (int i = 0; i < values.length; i++) {
       if (!Float.isFinite(values[i])) {
@@ -155,28 +142,13 @@ final class Archive {
                 + pool.modules(subset).stream().map(module -> module.name()).toList());
       }
       if (confirms[i]) {
-        unseen[i - at] = values[i];
+        others[i - at] = values[i];
       } else {
-        seen[at++] = values[i];
+        chosenOn[at++] = values[i];
       }
     }
-    double mean = Statistics.mean(seen);
-    double[] deviation = new double[seen.length];
-    for (int i = 0; i < seen.length; i++) {
-      deviation[i] = seen[i] - mean;
-    }
-    rows.put(subset, size());
-    subsets.add(subset);
-    purposes.add(purpose);
-    search.add(seen);
-    confirmation.add(unseen);
-    means.add(mean);
-    deviations.add(deviation);
-    double[] covariance = new double[size()];
-    for (int i = 0; i < covariance.length; i++) {
-      covariance[i] = Statistics.dot(deviation, deviations.get(i)) / (seen.length - 1);
-    }
-    covariances.add(covariance);
+    seen.add(chosenOn);
+    unseen.add(others);
   }
 
   private void deal(int examples) {

@@ -180,32 +180,35 @@ final class Front {
    * The model knows nothing of subsets as large as the supernet or empty; these are as measured.
    */
   private double metric(BitSet subset, MetricModel model) {
-    return extreme(subset) ? archive.mean(archive.row(subset)) : model.predict(subset);
+    return extreme(subset) ? model.values().mean(archive.row(subset)) : model.predict(subset);
   }
 
   private boolean extreme(BitSet subset) {
     return subset.isEmpty() || subset.cardinality() == pool.count();
   }
 
+  /** With a model of the metric itself. */
   Configuration configuration(BitSet subset, MetricModel model) {
+    ValueTable metrics = archive.metrics;
+    ValueTable confirmed = archive.confirmedMetrics;
     Map<String, Double> costs = new TreeMap<>();
     settings.costs().forEach(cost -> costs.put(cost.name(), cost.of(pool.modules(subset))));
     int supernet = archive.row(pool.all());
-    Optional<Estimate> confirmed =
+    Optional<Estimate> confirmation =
         archive.knows(subset)
             ? Optional.of(
                 Statistics.paired(
-                    archive.confirmation(supernet), archive.confirmation(archive.row(subset))))
+                    confirmed.values(supernet), confirmed.values(archive.row(subset))))
             : Optional.empty();
-    double examples = archive.searchExamples();
+    double examples = metrics.examples();
     if (extreme(subset)) {
       int row = archive.row(subset);
       return new Configuration(
           pool.modules(subset),
           Statistics.estimate(
-              archive.mean(row), archive.covariance(row, row) / examples, examples - 1),
-          Statistics.paired(archive.search(supernet), archive.search(row)),
-          confirmed,
+              metrics.mean(row), metrics.covariance(row, row) / examples, examples - 1),
+          Statistics.paired(metrics.values(supernet), metrics.values(row)),
+          confirmation,
           costs);
     }
     double metric = model.predict(subset);
@@ -213,8 +216,8 @@ final class Front {
         pool.modules(subset),
         Statistics.estimate(metric, model.variance(subset), examples - 1),
         Statistics.estimate(
-            archive.mean(supernet) - metric, model.varianceBelow(supernet, subset), examples - 1),
-        confirmed,
+            metrics.mean(supernet) - metric, model.varianceBelow(supernet, subset), examples - 1),
+        confirmation,
         costs);
   }
 }

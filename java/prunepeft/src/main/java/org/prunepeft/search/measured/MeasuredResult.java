@@ -20,7 +20,7 @@ import org.prunepeft.search.SearchSpace;
  *     does not matter; or the cheapest within the tolerance where one is given
  * @param choice which of these it is
  * @param placementMatters whether the best is measurably better than random subsets of the budget:
- *     the interval of that comparison lies above zero
+ *     the interval of that comparison lies above zero, by the score
  * @param values of all modules, in the order of the space
  * @param pairs interactions that show, those with the most evidence first
  * @param bestComparisons the best against each rival
@@ -130,6 +130,7 @@ public record MeasuredResult(
     map.put("module", value.module().name());
     map.put("kept", value.kept());
     map.putAll(value.value().toMap());
+    map.put("score", value.score());
     return map;
   }
 
@@ -156,6 +157,7 @@ public record MeasuredResult(
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("purpose", word(subset.purpose()));
     map.put("modules", names(subset.modules()));
+    map.put("score", subset.score());
     map.put("search", subset.search());
     map.put("confirmation", subset.confirmation());
     return map;

@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
@@ -30,7 +29,8 @@ import org.prunepeft.search.measured.Statistics.Shift;
  * <p>Subsets of about the budget, random ones of it and those of depth rules are measured first; a
  * regression over them gives the modules' values. Then, batch by batch, those subsets are measured
  * that may be the best by what is known. Last come configurations of the front. Choices are made on
- * one part of the examples; what is said of the choice in the end is from the other part.
+ * one part of the examples, by the score; what is said of the choice in the end is from the other
+ * part, of the metric.
  */
 public final class MeasuredSearch {
   /** Within so many standard deviations of their difference, two subsets are as good. */
@@ -94,22 +94,25 @@ public final class MeasuredSearch {
   private MeasuredResult run() {
     measureDesign();
     int[] design = rows(Set.of(Purpose.DESIGN, Purpose.RANDOM));
-    MetricModel learnt = MetricModel.fit(pool, archive, design, settings.pairs());
+    MetricModel learnt = MetricModel.fit(pool, archive, archive.scores, design, settings.pairs());
     MetricModel model = refine(learnt);
     Front front = new Front(pool, archive, settings);
     model = measureFront(front, model);
 
     Refinement refinement = new Refinement(pool, archive, settings.budget());
     BitSet best = cheapestOf(asGood(refinement.best(model), model));
+    // Chosen is by the score; what is said is of the metric.
+    MetricModel ofMetric =
+        MetricModel.fit(pool, archive, archive.metrics, design, settings.pairs());
+    List<BitSet> more = moreRandomSubsets();
+    Shift scoreDraws = learnt.shift(more, randomSubsets);
     double[][] randomValues = randomSubsets.stream().map(this::allValues).toArray(double[][]::new);
     Spread spread = Statistics.spread(randomValues);
-    Shift draws = learnt.shift(moreRandomSubsets(), randomSubsets);
+    Shift draws = ofMetric.shift(more, randomSubsets);
     List<Comparison> ofBest = comparisons(best, draws);
-    boolean matters =
-        ofBest.stream()
-            .filter(each -> each.against() == Rival.RANDOM)
-            .allMatch(each -> each.difference().low() > 0);
-    List<Configuration> configurations = configurations(front, model);
+    boolean matters = againstRandom(best, archive.confirmedScores, scoreDraws).low() > 0;
+    List<Configuration> configurations =
+        configurations(front, MetricModel.refit(ofMetric, chooseable()));
     BitSet kept = best;
     Choice choice = Choice.BEST;
     Optional<BitSet> tolerated = tolerated(configurations);
@@ -117,7 +120,7 @@ public final class MeasuredSearch {
       kept = tolerated.get();
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      kept = cheapest(best, model, draws);
+      kept = cheapest(best, model, scoreDraws);
       choice = Choice.CHEAPEST;
     }
     return new MeasuredResult(
@@ -127,16 +130,16 @@ public final class MeasuredSearch {
         pool.modules(kept),
         choice,
         matters,
-        values(learnt, kept),
-        pairs(learnt),
+        values(ofMetric, learnt, kept),
+        pairs(ofMetric),
         ofBest,
         kept.equals(best) ? ofBest : comparisons(kept, draws),
         spread,
         learnt.explained(),
         configurations,
         archive.listed(),
-        archive.searchExamples(),
-        archive.confirmationExamples());
+        archive.metrics.examples(),
+        archive.confirmedMetrics.examples());
   }
 
   private void measureDesign() {
@@ -296,7 +299,7 @@ public final class MeasuredSearch {
         .mapToObj(archive::subset)
         .filter(subset -> pool.fills(subset, settings.budget()))
         .filter(subset -> !worse(subset, best, model))
-        .filter(subset -> againstRandom(subset, archive::search, draws).high() >= 0)
+        .filter(subset -> againstRandom(subset, archive.scores, draws).high() >= 0)
         .min(byCost())
         .orElse(best);
   }
@@ -331,40 +334,44 @@ public final class MeasuredSearch {
   }
 
   private double[] allValues(BitSet subset) {
-    double[] search = archive.search(archive.row(subset));
-    double[] confirmation = archive.confirmation(archive.row(subset));
+    double[] search = archive.metrics.values(archive.row(subset));
+    double[] confirmation = archive.confirmedMetrics.values(archive.row(subset));
     double[] all = Arrays.copyOf(search, search.length + confirmation.length);
     System.arraycopy(confirmation, 0, all, search.length, confirmation.length);
     return all;
   }
 
   private List<Comparison> comparisons(BitSet subset, Shift draws) {
-    double[] own = archive.confirmation(archive.row(subset));
+    double[] own = archive.confirmedMetrics.values(archive.row(subset));
     List<Comparison> comparisons = new ArrayList<>();
     comparisons.add(
-        new Comparison(Rival.RANDOM, againstRandom(subset, archive::confirmation, draws)));
+        new Comparison(Rival.RANDOM, againstRandom(subset, archive.confirmedMetrics, draws)));
     rivals.forEach(
         (rival, other) -> {
           if (!other.equals(subset)) {
-            double[] values = archive.confirmation(archive.row(other));
+            double[] values = archive.confirmedMetrics.values(archive.row(other));
             comparisons.add(new Comparison(rival, Statistics.paired(own, values)));
           }
         });
     return comparisons;
   }
 
-  private Estimate againstRandom(BitSet subset, IntFunction<double[]> values, Shift draws) {
+  private Estimate againstRandom(BitSet subset, ValueTable values, Shift draws) {
     double[][] drawn =
         randomSubsets.stream()
-            .map(each -> values.apply(archive.row(each)))
+            .map(each -> values.values(archive.row(each)))
             .toArray(double[][]::new);
-    return Statistics.againstRandom(values.apply(archive.row(subset)), drawn, draws);
+    return Statistics.againstRandom(values.values(archive.row(subset)), drawn, draws);
   }
 
-  private List<ModuleValue> values(MetricModel learnt, BitSet kept) {
-    List<Estimate> estimates = learnt.estimates();
+  private List<ModuleValue> values(MetricModel ofMetric, MetricModel ofScore, BitSet kept) {
+    List<Estimate> estimates = ofMetric.estimates();
+    List<Estimate> scores = ofScore.estimates();
     return IntStream.range(0, pool.count())
-        .mapToObj(i -> new ModuleValue(pool.module(i), estimates.get(i), kept.get(i)))
+        .mapToObj(
+            i ->
+                new ModuleValue(
+                    pool.module(i), estimates.get(i), scores.get(i).mean(), kept.get(i)))
         .toList();
   }
 

@@ -8,11 +8,12 @@ import org.prunepeft.search.Candidate;
  *
  * @param purpose why
  * @param modules those that were switched on, sorted by layer, type and name
+ * @param score its mean score on the examples that choices were made on
  * @param search its metric on the examples that choices were made on
  * @param confirmation its metric on the others
  */
 public record MeasuredSubset(
-    Purpose purpose, List<Candidate> modules, double search, double confirmation) {
+    Purpose purpose, List<Candidate> modules, double score, double search, double confirmation) {
   /** Why a subset was measured; the first reason, where there are several. */
   public enum Purpose {
     /** All modules. */

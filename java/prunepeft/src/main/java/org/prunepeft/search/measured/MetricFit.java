@@ -65,6 +65,7 @@ final class MetricFit {
 
   private final Pool pool;
   private final Archive archive;
+  private final ValueTable values;
   private final int[] rows;
   private final Terms terms;
   private final int[][] groups;
@@ -101,9 +102,9 @@ final class MetricFit {
   private Variances variances;
   private RealMatrix design;
 
-  /** Fits the subsets of some rows of the archive, which rise. */
-  static MetricFit first(Pool pool, Archive archive, int[] rows, int pairs) {
-    MetricFit fit = new MetricFit(pool, archive, rows);
+  /** Fits the values of some rows of the archive, which rise. */
+  static MetricFit first(Pool pool, Archive archive, ValueTable values, int[] rows, int pairs) {
+    MetricFit fit = new MetricFit(pool, archive, values, rows);
     fit.project();
     fit.variances = fit.bestVariances();
     fit.addPairs(pairs);
@@ -112,7 +113,7 @@ final class MetricFit {
 
   /** Fits more subsets, with the pairs of another fit, and beginning with its variances. */
   static MetricFit again(MetricFit before, int[] rows) {
-    MetricFit fit = new MetricFit(before.pool, before.archive, rows);
+    MetricFit fit = new MetricFit(before.pool, before.archive, before.values, rows);
     for (int i = 0; i < before.terms.pairs().size(); i++) {
       fit.add(
           before.terms.pairs().get(i), before.extraVariances.get(i), before.pairEvidence.get(i));
@@ -125,20 +126,21 @@ final class MetricFit {
     return fit;
   }
 
-  private MetricFit(Pool pool, Archive archive, int[] rows) {
+  private MetricFit(Pool pool, Archive archive, ValueTable values, int[] rows) {
     this.pool = pool;
     this.archive = archive;
+    this.values = values;
     this.rows = rows;
     int count = rows.length;
     terms = new Terms(pool, Arrays.stream(rows).mapToObj(archive::subset).toList());
     groups = groups(pool);
-    level = Arrays.stream(rows).mapToDouble(archive::mean).average().orElseThrow();
-    means = Arrays.stream(rows).mapToDouble(row -> archive.mean(row) - level).toArray();
+    level = Arrays.stream(rows).mapToDouble(values::mean).average().orElseThrow();
+    means = Arrays.stream(rows).mapToDouble(row -> values.mean(row) - level).toArray();
     unit = Math.max(1e-18, Statistics.dot(means, means) / (count - 1));
     sample = new double[count][count];
     for (int s = 0; s < count; s++) {
       for (int t = 0; t < count; t++) {
-        sample[s][t] = archive.covariance(rows[s], rows[t]) / archive.searchExamples();
+        sample[s][t] = values.covariance(rows[s], rows[t]) / values.examples();
       }
     }
     basis = new Basis(count);
@@ -543,6 +545,10 @@ final class MetricFit {
 
   Archive archive() {
     return archive;
+  }
+
+  ValueTable values() {
+    return values;
   }
 
   int[] rows() {

@@ -28,6 +28,7 @@ final class MetricModel {
 
   private final MetricFit fit;
   private final Archive archive;
+  private final ValueTable values;
   private final int[] rows;
   private final Terms terms;
   private final Basis basis;
@@ -45,9 +46,9 @@ final class MetricModel {
   private double freedom;
   private RealMatrix root;
 
-  /** Fits the subsets of some rows of the archive, which rise. */
-  static MetricModel fit(Pool pool, Archive archive, int[] rows, int pairs) {
-    return new MetricModel(MetricFit.first(pool, archive, rows, pairs));
+  /** Fits the values of some rows of the archive, which rise. */
+  static MetricModel fit(Pool pool, Archive archive, ValueTable values, int[] rows, int pairs) {
+    return new MetricModel(MetricFit.first(pool, archive, values, rows, pairs));
   }
 
   /** Fits more subsets, with the pairs of another fit, and beginning with its variances. */
@@ -59,6 +60,7 @@ final class MetricModel {
   private MetricModel(MetricFit fit) {
     this.fit = fit;
     archive = fit.archive();
+    values = fit.values();
     rows = fit.rows();
     terms = fit.terms();
     basis = fit.basis();
@@ -132,10 +134,15 @@ final class MetricModel {
     }
   }
 
+  /** What it was fitted to. */
+  ValueTable values() {
+    return values;
+  }
+
   /** What each term weighs: modules, pairs, curve. */
   List<Estimate> estimates() {
     RealMatrix spreads = estimator.multiply(MetricFit.matrix(fit.sampledInBasis()));
-    double examples = archive.searchExamples() - 1.0;
+    double examples = values.examples() - 1.0;
     List<Estimate> estimates = new ArrayList<>();
     for (int i = 0; i < terms.count(); i++) {
       double sampling = Math.max(0, Statistics.dot(spreads.getRow(i), estimator.getRow(i)));
@@ -290,11 +297,11 @@ final class MetricModel {
     double[] whole = Arrays.stream(sum).map(part -> part + 1.0 / rows.length).toArray();
     double variance = fit.sampled(List.of(whole))[0][0];
     if (lessRow >= 0) {
-      double examples = archive.searchExamples();
+      double examples = values.examples();
       for (int s = 0; s < rows.length; s++) {
-        variance -= 2 * whole[s] * archive.covariance(rows[s], lessRow) / examples;
+        variance -= 2 * whole[s] * values.covariance(rows[s], lessRow) / examples;
       }
-      variance += archive.covariance(lessRow, lessRow) / examples;
+      variance += values.covariance(lessRow, lessRow) / examples;
     }
     return Math.max(0, variance);
   }

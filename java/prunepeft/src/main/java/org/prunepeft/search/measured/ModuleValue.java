@@ -8,6 +8,7 @@ import org.prunepeft.search.Candidate;
  * @param module the module
  * @param value by how much the metric rises on average when it is added to a random subset of about
  *     the budget, in the metric's units
+ * @param score the same of the mean score, by which subsets are chosen
  * @param kept whether it is part of the choice
  */
-public record ModuleValue(Candidate module, Estimate value, boolean kept) {}
+public record ModuleValue(Candidate module, Estimate value, double score, boolean kept) {}

@@ -10,14 +10,12 @@ public interface SubsetMeasurer {
    * Runs the supernet with the modules of a subset and no others, once for each subset, on held-out
    * examples.
    *
-   * <p>The mean over examples is what the search calls the metric. Each call must give the same
-   * examples in the same order, because differences are taken example by example; the order itself
-   * should be random, such as that of a shuffled data set.
+   * <p>Each call must give the same examples in the same order, because differences are taken
+   * example by example; the order itself should be random, such as that of a shuffled data set.
    *
    * @param subsets which modules are switched on, each sorted by layer, type and name; the empty
    *     one is the model with its head alone. No subset is asked for twice in a search
-   * @return [subsets][examples], finite, higher is better: 1 for a correct answer and 0 for a wrong
-   *     one, a log-likelihood, minus a squared error. At least 20 examples
+   * @return values of at least 20 examples
    */
-  float[][] measure(List<List<Candidate>> subsets);
+  Measurements measure(List<List<Candidate>> subsets);
 }

@@ -78,6 +78,18 @@ public final class Head implements AutoCloseable {
     return copy;
   }
 
+  /**
+   * Takes the weights of another head of the same shape, so that it predicts the same; mean and
+   * deviation stay this one's.
+   */
+  public void copyWeights(Head from) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      parameters.values().copy_(from.parameters.values());
+      parameters.values().mul_(new Scalar(from.deviation / deviation));
+      parameters.get(BIAS).add_(new Scalar((from.mean - mean) / deviation));
+    }
+  }
+
   /** Where its weights lie. */
   public ComputeDevice device() {
     return ComputeDevice.of(parameters.values());

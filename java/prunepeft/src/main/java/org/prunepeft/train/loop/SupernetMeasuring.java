@@ -1,8 +1,8 @@
 package org.prunepeft.train.loop;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.SplittableRandom;
 import java.util.function.IntConsumer;
 import java.util.function.IntFunction;
 import org.prunepeft.data.TaskKind;
@@ -10,6 +10,7 @@ import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.measured.Measurements;
 import org.prunepeft.search.measured.SubsetMeasurer;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Predictions;
@@ -17,9 +18,8 @@ import org.prunepeft.train.head.Head;
 import org.prunepeft.train.pass.TrainingRun;
 
 /**
- * A supernet whose parts can do without one another, and what subsets of it are worth. Each step of
- * its training draws a subset of the modules; the others are switched off. Afterwards any subset
- * predicts by a forward pass, without a training of its own.
+ * A trained supernet, and what subsets of it are worth: any subset predicts by a forward pass with
+ * the other modules switched off, without a training of its own.
  */
 public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private static final String NAME = "measured";
@@ -27,7 +27,8 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   /** Of checkpoints: the trained supernet, and what was measured. */
   private static final String SUPERNET = "supernet";
 
-  private static final int STEPS_FOR_ONE_OF_ALL = 6;
+  /** A class that is given a smaller probability does no more harm to a score. */
+  private static final double LEAST_PROBABILITY = 1e-4;
 
   /**
    * What it is trained and measured on.
@@ -35,17 +36,9 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    * @param data training examples
    * @param epochs 1 or more
    * @param heldOut what subsets are measured on, in random order
-   * @param smallest share of the supernet's parameters that a step's subset has at least
-   * @param largest share that it has at most
-   * @param seed of weights, subsets, order and dropout
+   * @param seed of weights, order and dropout
    */
-  public record Plan(
-      EncodedDataset data,
-      int epochs,
-      EncodedDataset heldOut,
-      double smallest,
-      double largest,
-      long seed) {}
+  public record Plan(EncodedDataset data, int epochs, EncodedDataset heldOut, long seed) {}
 
   private final Trainer trainer;
   private final Plan plan;
@@ -54,7 +47,9 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private final Head head;
 
   /** What was measured so far, a row a subset. */
-  private final List<float[]> rows = new ArrayList<>();
+  private final List<float[]> scores = new ArrayList<>();
+
+  private final List<float[]> metrics = new ArrayList<>();
 
   /** How many of these the search has been given: fewer while a run that was cut off goes on. */
   private int given;
@@ -79,13 +74,22 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     modules.initialise(plan.seed, NAME, true);
   }
 
+  /** All modules, trained after {@link #train}; stay this object's. */
+  public PeftModules modules() {
+    return modules;
+  }
+
+  /** The head that was trained with them; stays this object's. */
+  public Head head() {
+    return head;
+  }
+
   /**
    * Trains the supernet.
    *
    * @throws DivergedException if the loss is not finite
    */
   public void train(IntFunction<StepListener> listener) {
-    SplittableRandom random = new SplittableRandom(Seeds.derive(plan.seed, NAME + "/subsets"));
     TrainingRun run =
         new TrainingRun(
             modules,
@@ -96,7 +100,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
             null,
             null,
             1,
-            step -> draw(random),
+            true,
             null);
     StepListener follower = listener.apply(trainer.steps(run));
     Checkpoints checkpoints = trainer.checkpoints();
@@ -107,14 +111,19 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   }
 
   private void exchange(StateExchange state) {
-    // Once all is measured the weights are not needed any more.
+    // Once it is closed nobody needs the weights any more.
     if (state.value("weights", Boolean.class, !closed)) {
       modules.exchange(state.part("modules"));
       head.exchange(state.part("head"));
     }
-    int count = state.number("rows", rows.size());
+    int count = state.number("rows", scores.size());
+    exchange(state, "score ", scores, count);
+    exchange(state, "metric ", metrics, count);
+  }
+
+  private static void exchange(StateExchange state, String name, List<float[]> rows, int count) {
     for (int i = 0; i < count; i++) {
-      float[] row = state.floats("row " + i, state.restoring() ? null : rows.get(i));
+      float[] row = state.floats(name + i, state.restoring() ? null : rows.get(i));
       if (state.restoring()) {
         rows.add(row);
       }
@@ -122,64 +131,64 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   }
 
   /**
-   * Modules in random order, as many as fit a share of the parameters that is drawn first; at times
-   * all of them, so that the whole supernet can be measured too.
+   * {@inheritDoc}
+   *
+   * <p>The metric is 1 for a right class and 0 for a wrong one, whose mean is accuracy; of a
+   * regression 1 less the squared error by the targets' variance, whose mean is R². The score is
+   * the logarithm of the right class's probability; of a regression it is the metric.
+   *
+   * <p>What the run has measured before it was cut off is not measured again.
    */
-  private List<Candidate> draw(SplittableRandom random) {
-    if (random.nextInt(STEPS_FOR_ONE_OF_ALL) == 0) {
-      return modules.candidates();
-    }
-    List<Candidate> order = new ArrayList<>(modules.candidates());
-    for (int i = order.size() - 1; i > 0; i--) {
-      int j = random.nextInt(i + 1);
-      Candidate other = order.get(j);
-      order.set(j, order.get(i));
-      order.set(i, other);
-    }
-    double share = plan.smallest + (plan.largest - plan.smallest) * random.nextDouble();
-    double room = share * modules.count();
-    List<Candidate> drawn = new ArrayList<>();
-    for (Candidate module : order) {
-      if (module.parameters() <= room) {
-        drawn.add(module);
-        room -= module.parameters();
-      }
-    }
-    return drawn;
-  }
-
-  /** What the run has measured before it was cut off is not measured again. */
   @Override
-  public float[][] measure(List<List<Candidate>> subsets) {
-    if (given == rows.size()) {
+  public Measurements measure(List<List<Candidate>> subsets) {
+    if (given == scores.size()) {
       int before = given * plan.heldOut.size();
-      List<Predictions> predictions =
-          trainer.predict(
+      trainer
+          .predict(
               modules,
               head,
               plan.heldOut,
               subsets,
-              examples -> progress.accept(before + examples * subsets.size()));
-      predictions.forEach(one -> rows.add(values(one)));
+              examples -> progress.accept(before + examples * subsets.size()))
+          .forEach(this::add);
     }
     given += subsets.size();
-    return rows.subList(given - subsets.size(), given).toArray(float[][]::new);
+    return new Measurements(given(scores, subsets.size()), given(metrics, subsets.size()));
   }
 
-  /** Of each example the probability of its class, or minus the squared error. */
-  private float[] values(Predictions predictions) {
-    boolean regression = predictions.schema().kind() == TaskKind.REGRESSION;
-    float[] values = new float[predictions.size()];
-    for (int i = 0; i < values.length; i++) {
-      double target = plan.heldOut.target(i);
-      if (regression) {
-        double error = predictions.value(i) - target;
-        values[i] = (float) -(error * error);
-      } else {
-        values[i] = (float) predictions.probabilities(i)[(int) target];
+  private float[][] given(List<float[]> rows, int count) {
+    return rows.subList(given - count, given).toArray(float[][]::new);
+  }
+
+  private void add(Predictions predictions) {
+    double[] targets = plan.heldOut.targets();
+    float[] score = new float[targets.length];
+    float[] metric = new float[targets.length];
+    if (predictions.schema().kind() == TaskKind.REGRESSION) {
+      double variance = variance(targets);
+      for (int i = 0; i < targets.length; i++) {
+        double error = predictions.value(i) - targets[i];
+        metric[i] = (float) (1 - error * error / variance);
+      }
+      score = metric;
+    } else {
+      for (int i = 0; i < targets.length; i++) {
+        double[] probabilities = predictions.probabilities(i);
+        int target = (int) targets[i];
+        score[i] = (float) Math.log(Math.max(LEAST_PROBABILITY, probabilities[target]));
+        metric[i] = predictions.label(i) == target ? 1 : 0;
       }
     }
-    return values;
+    scores.add(score);
+    metrics.add(metric);
+  }
+
+  /** Of targets that are all the same 1, so that what is divided by it stays finite. */
+  private static double variance(double[] targets) {
+    double mean = Arrays.stream(targets).average().orElseThrow();
+    double variance =
+        Arrays.stream(targets).map(t -> (t - mean) * (t - mean)).average().orElseThrow();
+    return variance > 0 ? variance : 1;
   }
 
   @Override

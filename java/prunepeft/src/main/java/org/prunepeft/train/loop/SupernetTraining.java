@@ -5,7 +5,6 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
@@ -15,7 +14,6 @@ import org.prunepeft.search.Observation;
 import org.prunepeft.search.Stage;
 import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.search.TrainingHealth;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.head.Head;
@@ -131,7 +129,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
     if (stage.fresh() || trained == null) {
       modules.initialise(plan.seed, name);
     } else {
-      copyWeights(trained, modules);
+      modules.copyWeights(trained);
     }
     keep(modules);
     try (Head own = head.copy()) {
@@ -145,7 +143,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
               null,
               null,
               stage.rate(),
-              null,
+              true,
               null);
       Probe probe = probe(fidelity);
       int steps = trainer.steps(run);
@@ -183,17 +181,6 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   private void keep(PeftModules modules) {
     close();
     trained = modules;
-  }
-
-  private static void copyWeights(PeftModules from, PeftModules to) {
-    try (NoGradGuard guard = new NoGradGuard()) {
-      to.groups()
-          .forEach(
-              (type, group) -> {
-                FlatParameters source = from.groups().get(type);
-                group.names().forEach(name -> group.get(name).copy_(source.get(name)));
-              });
-    }
   }
 
   @Override

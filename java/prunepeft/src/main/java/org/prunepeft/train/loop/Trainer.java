@@ -105,8 +105,8 @@ public final class Trainer implements AutoCloseable {
    * How a training went.
    *
    * @param validation the best result; null without validation
-   * @param bestEpoch the one whose weights are kept, 1-based; 0: none was better than the head
-   *     alone; the last one without validation
+   * @param bestEpoch the one whose weights are kept, 1-based; 0: none was better than what the
+   *     training began with; the last one without validation
    * @param epochs how many were trained: fewer than the run's if it ended early
    */
   public record Result(Evaluation validation, int bestEpoch, int epochs) {}

@@ -96,13 +96,12 @@ final class Training implements AutoCloseable {
       validationPrefix = own(trainer.prefix(run, run.validation(), lowest, runs));
       losses = own(new StepLosses(trainer.encoder().device(), mostUnread));
       optimizer = own(new Optimizer(settings, groups));
-      for (TrainingHook hook :
-          run.modules().trainingHooks(steps, statistics != null || run.subsets() != null)) {
+      for (TrainingHook hook : run.modules().trainingHooks(steps, run.judged())) {
         hooks.add(own(hook));
       }
       snapshot = own(run.validation() == null ? null : new Snapshot(groups));
       if (run.validation() != null && settled()) {
-        best = run.headAlone();
+        best = run.start();
       }
       member = new GradientPasses.Member(run, prefix, losses, hooks, steps);
     } catch (RuntimeException | Error e) {
@@ -176,11 +175,6 @@ final class Training implements AutoCloseable {
       left = batches.shuffled(run.seed(), epoch).iterator();
       for (int i = (epoch - 1) * batches.count(); i < step; i++) {
         left.next();
-      }
-    }
-    if (run.subsets() != null) {
-      for (int i = 0; i < step; i++) {
-        run.subsets().apply(i);
       }
     }
     if (validationPrefix != null && epoch > 1) {
@@ -268,7 +262,6 @@ final class Training implements AutoCloseable {
       }
       factor = run.rate() * settings.rateFactor(step, steps);
       batch = left.next();
-      run.modules().activate(run.subsets() == null ? null : run.subsets().apply(step));
       return true;
     } catch (RuntimeException e) {
       outcome = new Trainer.Outcome(null, e);
@@ -333,7 +326,6 @@ final class Training implements AutoCloseable {
 
   private void endEpoch() {
     read();
-    run.modules().activate(null);
     Evaluation validation = null;
     if (run.validation() != null) {
       Predictions predictions =

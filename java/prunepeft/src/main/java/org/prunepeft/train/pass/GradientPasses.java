@@ -248,11 +248,7 @@ public final class GradientPasses implements AutoCloseable {
       parts.forEach(part -> targets.add(part.member.run.head().targets(part.batch.targets())));
       boolean calls =
           parts.stream()
-              .anyMatch(
-                  part ->
-                      part.magnitudes != null
-                          || part.member.run.encoder() != null
-                          || part.member.run.modules().partlyActive());
+              .anyMatch(part -> part.magnitudes != null || part.member.run.encoder() != null);
       Recorded recorded = calls ? null : recorded(parts, x, input, targets);
       List<Tensor> losses =
           recorded == null

@@ -1,10 +1,7 @@
 package org.prunepeft.train.pass;
 
-import java.util.List;
-import java.util.function.IntFunction;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
-import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
@@ -19,11 +16,10 @@ import org.prunepeft.train.head.Head;
  * @param seed of the order of examples and of dropout
  * @param validation null: the last epoch's weights stay; else those of the epoch with the best
  *     primary metric, the earlier one of two
- * @param headAlone validation result of what it begins with: if no epoch is better, that stays;
- *     null: it is not compared
+ * @param start validation result of what it begins with: if no epoch is better, that stays; null:
+ *     it is not compared
  * @param rate of the settings' learning rates: 1, or less for a gentler training
- * @param subsets which modules compute at a step, 0-based; the others are as if they were not
- *     there; null: all, always
+ * @param judged whether the modules are judged as wholes afterwards, so that they keep their size
  * @param encoder the encoder's own weights, in full fine-tuning; null: they are frozen
  */
 public record TrainingRun(
@@ -33,9 +29,9 @@ public record TrainingRun(
     int epochs,
     long seed,
     EncodedDataset validation,
-    Evaluation headAlone,
+    Evaluation start,
     double rate,
-    IntFunction<List<Candidate>> subsets,
+    boolean judged,
     FlatParameters encoder) {
   public TrainingRun {
     if (epochs < 1) {
@@ -51,6 +47,6 @@ public record TrainingRun(
       int epochs,
       long seed,
       EncodedDataset validation) {
-    this(modules, head, data, epochs, seed, validation, null, 1, null, null);
+    this(modules, head, data, epochs, seed, validation, null, 1, false, null);
   }
 }

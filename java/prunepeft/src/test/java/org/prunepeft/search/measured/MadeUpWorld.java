@@ -16,7 +16,7 @@ import org.prunepeft.search.SearchSpace;
  *
  * <p>An example's value is its difficulty, plus for each module what it is worth on average and for
  * this example, plus what pairs add, plus a remainder. In a world of right and wrong answers the
- * answer is right where this is above zero.
+ * answer is right where this is above zero, and may be chosen by or the value itself.
  */
 final class MadeUpWorld implements SubsetMeasurer {
   static final double DIFFICULTY = 1;
@@ -26,6 +26,10 @@ final class MadeUpWorld implements SubsetMeasurer {
   final Map<List<Integer>, Double> pairs = new HashMap<>();
   private final Map<Candidate, Integer> numbers = new HashMap<>();
   private final boolean answers;
+
+  /** Whether subsets are chosen by the values that answers come from. */
+  boolean scored;
+
   private final double exampleEffect;
   private final double remainder;
   private final double[] difficulty;
@@ -119,8 +123,9 @@ final class MadeUpWorld implements SubsetMeasurer {
   }
 
   @Override
-  public float[][] measure(List<List<Candidate>> subsets) {
+  public Measurements measure(List<List<Candidate>> subsets) {
     float[][] values = new float[subsets.size()][difficulty.length];
+    float[][] metric = new float[subsets.size()][difficulty.length];
     for (int s = 0; s < values.length; s++) {
       List<Candidate> subset = subsets.get(s);
       asked.add(subset);
@@ -133,9 +138,10 @@ final class MadeUpWorld implements SubsetMeasurer {
         for (int i : members) {
           value += effects[i][e];
         }
-        values[s][e] = (float) (answers ? value > 0 ? 1 : 0 : value);
+        values[s][e] = (float) value;
+        metric[s][e] = answers ? value > 0 ? 1 : 0 : values[s][e];
       }
     }
-    return values;
+    return scored ? new Measurements(values, metric) : Measurements.of(metric);
   }
 }

@@ -169,6 +169,39 @@ class MeasuredSearchTest {
   }
 
   @Test
+  void aScoreThatSaysMoreThanTheMetricChoosesBetter() {
+    Random random = TestSeed.random();
+    double byScore = 0;
+    double byMetric = 0;
+    for (int i = 0; i < 20; i++) {
+      long seed = random.nextLong();
+      for (boolean scored : new boolean[] {false, true}) {
+        MadeUpWorld world =
+            MadeUpWorld.of(
+                8,
+                modules -> {
+                  Random worths = new Random(seed);
+                  return modules.stream().mapToDouble(m -> 0.1 * worths.nextGaussian()).toArray();
+                },
+                200,
+                true,
+                new Random(seed));
+        world.scored = scored;
+        MeasuredResult result = search(world, 0.25);
+        double gain = world.truth(result.best()) - random(world, budget(world, 0.25), random);
+        if (scored) {
+          byScore += gain;
+          // What is said is in answers, whatever was chosen by.
+          assertEquals(0, result.measured().get(1).search() * result.examples() % 1, 1e-6);
+        } else {
+          byMetric += gain;
+        }
+      }
+    }
+    assertTrue(byScore > byMetric, byScore + " by the score, " + byMetric + " by the metric");
+  }
+
+  @Test
   void theSpreadOfRandomSubsetsIsToldFromNoise() {
     Random random = TestSeed.random();
     MadeUpWorld nothing = normal(12, 0, 1000, random);
@@ -294,22 +327,26 @@ class MeasuredSearchTest {
     MeasuredSettings settings = MeasuredSettings.of(world.space, 90);
     assertEquals(
         "a measured search needs at least 20 held-out examples, got 3",
-        assertThrows(IllegalStateException.class, () -> run(world, s -> new float[s.size()][3]))
+        assertThrows(IllegalStateException.class, () -> run(world, s -> values(s.size(), 3)))
             .getMessage());
-    assertThrows(IllegalStateException.class, () -> run(world, s -> new float[1][50]));
+    assertThrows(IllegalStateException.class, () -> run(world, s -> values(1, 50)));
     assertThrows(
         ArithmeticException.class,
         () ->
             run(
                 world,
                 s -> {
-                  float[][] values = new float[s.size()][50];
-                  values[2][7] = Float.NaN;
+                  Measurements values = values(s.size(), 50);
+                  values.metric()[2][7] = Float.NaN;
                   return values;
                 }));
     assertThrows(IllegalArgumentException.class, () -> settings.withBudget(0));
     assertThrows(IllegalArgumentException.class, () -> settings.withCosts(List.of()));
     assertThrows(IllegalArgumentException.class, () -> settings.withConfirmation(0.1));
+  }
+
+  private static Measurements values(int subsets, int examples) {
+    return Measurements.of(new float[subsets][examples]);
   }
 
   private static MeasuredResult run(MadeUpWorld world, SubsetMeasurer measurer) {
@@ -320,7 +357,7 @@ class MeasuredSearchTest {
   @Test
   void subsetsThatAreAllTheSameDoNoHarm() {
     MadeUpWorld world = normal(6, 0.05, 50, TestSeed.random());
-    MeasuredResult result = run(world, subsets -> new float[subsets.size()][50]);
+    MeasuredResult result = run(world, subsets -> values(subsets.size(), 50));
     assertEquals(false, result.placementMatters());
     assertTrue(result.against(Rival.RANDOM).isPresent());
   }

@@ -14,8 +14,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.prunepeft.data.batch.Batch;
-import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Encoder;
@@ -25,13 +23,13 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.measured.Measurements;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
-import org.prunepeft.train.pass.TrainingRun;
 
 class SupernetMeasuringTest {
   private static final PeftConfig CONFIG =
@@ -131,43 +129,6 @@ class SupernetMeasuringTest {
           2e-5f,
           "subset " + subsets.get(i));
     }
-    assertFalse(supernet.partlyActive());
-  }
-
-  @Test
-  void modulesThatAreOffGetNoGradientAndTheOthersTheirOwn() {
-    List<Candidate> subset = subset();
-    Batch batch = new Batches(data, 16).ordered().iterator().next();
-    PeftModules alone = alone(subset);
-    supernet.activate(subset);
-    trainer.step(run(supernet), batch, 0, null, null);
-    trainer.step(run(alone), batch, 0, null, null);
-    for (Candidate module : ALL) {
-      FlatParameters group = supernet.groups().get(module.type());
-      for (String name : supernet.parameterNames(module)) {
-        float[] gradient = Torch.toFloats(group.gradient(name));
-        if (subset.contains(module)) {
-          float[] own = Torch.toFloats(alone.groups().get(module.type()).gradient(name));
-          assertArrayEquals(own, gradient, 1e-5f * (1 + norm(own)), name);
-        } else {
-          assertArrayEquals(new float[gradient.length], gradient, name);
-        }
-      }
-    }
-  }
-
-  private static float norm(float[] values) {
-    double sum = 0;
-    for (float value : values) {
-      sum += (double) value * value;
-    }
-    return (float) Math.sqrt(sum);
-  }
-
-  private TrainingRun run(PeftModules modules) {
-    Head own = head.copy();
-    open.add(own);
-    return new TrainingRun(modules, own, data, 1, 3, null);
   }
 
   @Test
@@ -185,7 +146,7 @@ class SupernetMeasuringTest {
             trainer,
             new PeftModules(CONFIG, SmallBert.CONFIG, ALL),
             head,
-            new SupernetMeasuring.Plan(data, epochs, SmallTask.draw(40, 5), 0.2, 0.9, 8),
+            new SupernetMeasuring.Plan(data, epochs, SmallTask.draw(40, 5), 8),
             done -> {});
     open.add(measuring);
     return measuring;
@@ -193,7 +154,7 @@ class SupernetMeasuringTest {
 
   @Test
   void modulesBeginWithoutEffect() {
-    float[][] values = measuring(1).measure(List.of(List.of(), ALL, subset()));
+    float[][] values = measuring(1).measure(List.of(List.of(), ALL, subset())).score();
     assertArrayEquals(values[0], values[1], 2e-5f);
     assertArrayEquals(values[0], values[2], 2e-5f);
   }
@@ -201,18 +162,25 @@ class SupernetMeasuringTest {
   @Test
   void trainedModulesAreWorthSomethingAndTheSameAgain() {
     List<List<Candidate>> subsets = List.of(List.of(), ALL, subset());
-    float[][][] values = new float[2][][];
+    Measurements[] measured = new Measurements[2];
     for (int i = 0; i < 2; i++) {
       SupernetMeasuring measuring = measuring(3);
       measuring.train(steps -> StepListener.NONE);
-      values[i] = measuring.measure(subsets);
+      measured[i] = measuring.measure(subsets);
     }
+    assertTrue(Arrays.deepEquals(measured[0].score(), measured[1].score()));
+    assertTrue(Arrays.deepEquals(measured[0].metric(), measured[1].metric()));
+    float[][] scores = measured[0].score();
+    assertFalse(Arrays.equals(scores[0], scores[1]));
     for (int i = 0; i < subsets.size(); i++) {
-      assertArrayEquals(values[0][i], values[1][i]);
-      for (float value : values[0][i]) {
-        assertTrue(value >= 0 && value <= 1, "a probability, got " + value);
+      for (int e = 0; e < scores[i].length; e++) {
+        assertTrue(scores[i][e] <= 0, "a log-likelihood, got " + scores[i][e]);
+        // More than a half is the largest probability, less than a third is not.
+        double probability = Math.exp(scores[i][e]);
+        if (probability > 0.5 || probability < 1 / 3.0) {
+          assertEquals(probability > 0.5 ? 1 : 0, measured[0].metric()[i][e]);
+        }
       }
     }
-    assertFalse(Arrays.equals(values[0][0], values[0][1]));
   }
 }

@@ -216,7 +216,7 @@ class TrainerTest extends TrainingTest {
     float[] before = Torch.toFloats(run.head().parameters().values());
     TrainingRun compared =
         new TrainingRun(
-            run.modules(), run.head(), data, 2, SEED, validation, unbeaten, 1, null, null);
+            run.modules(), run.head(), data, 2, SEED, validation, unbeaten, 1, false, null);
     Trainer.Result result = trainer(wild).train(compared, StepListener.NONE);
     assertEquals(new Trainer.Result(unbeaten, 0, 2), result);
     assertArrayEquals(before, Torch.toFloats(run.head().parameters().values()));
