@@ -207,6 +207,14 @@ class TrainTest {
     setup = Setup.ofRun(others.resolve("seed-4"));
     assertEquals(RobertaDirectory.HIDDEN / 2, setup.adapter().bottleneck());
     assertEquals(3, setup.training().warmupSteps());
+    assertEquals(4, setup.seed());
+    assertEquals(0, setup.testSeed());
+    // A run of before there was a seed of the test part drew it by its own.
+    Path config = others.resolve("seed-4/config.json");
+    String text = Files.readString(config);
+    assertTrue(text.contains("\"testSeed\""), text);
+    Files.writeString(config, text.replaceFirst("\"testSeed\" : 0,\\s*", ""));
+    assertEquals(4, Setup.ofRun(others.resolve("seed-4")).testSeed());
   }
 
   private static void assertRates(
