@@ -9,6 +9,7 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine.ArgGroup;
@@ -36,7 +37,18 @@ import picocli.CommandLine.Spec;
     })
 final class TrainCommand implements Callable<Integer> {
   private static final List<String> CHOICES =
-      List.of("head", "lora", "adapter", "supernet", "both", "full", "random", "depth");
+      List.of(
+          "head",
+          "lora",
+          "adapter",
+          "supernet",
+          "both",
+          "full",
+          "random",
+          "first-layers",
+          "middle-layers",
+          "last-layers",
+          "depth");
 
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
@@ -46,10 +58,10 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, depth (last layers first), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, first-layers, middle-layers, last-layers (or depth), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
-  @ArgGroup(validate = false, heading = "%nBudget, for random and depth:%n")
+  @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")
   private BudgetOptions budget = new BudgetOptions();
 
   @Override
@@ -76,7 +88,9 @@ final class TrainCommand implements Callable<Integer> {
       case "lora", "adapter" -> ModuleChoice.type(name);
       case "full" -> ModuleChoice.full();
       case "random" -> ModuleChoice.random(budget.settle(spec));
-      case "depth" -> ModuleChoice.depth(budget.settle(spec));
+      case "first-layers" -> ModuleChoice.layers(Layers.FIRST, budget.settle(spec));
+      case "middle-layers" -> ModuleChoice.layers(Layers.MIDDLE, budget.settle(spec));
+      case "last-layers", "depth" -> ModuleChoice.layers(Layers.LAST, budget.settle(spec));
       default -> configuration();
     };
   }

@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -112,6 +113,16 @@ class TrainTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"first-layers, 0", "middle-layers, 2", "last-layers, 3", "depth, 3"})
+  void modulesOfSomeLayersAreWithinTheBudget(String modules, int layer) throws IOException {
+    Path output = temporary.resolve("of-" + modules);
+    train(output, "--modules=" + modules, "--keep=0.25").exits(0);
+    Candidate[] trained =
+        RunDirectory.open(output).readJson("configuration.json", "modules", Candidate[].class);
+    assertEquals(List.of(layer, layer), Stream.of(trained).map(Candidate::layer).toList());
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"head", "lora", "adapter", "Supernet", "full", "RUN"})
   void aBudgetIsRefusedWhereItSaysNothing(String modules) {
     if (modules.equals("RUN")) {
@@ -124,7 +135,10 @@ class TrainTest {
       Call call = train(output, "--modules=" + modules, option).exits(2);
       String name = option.split("=")[0];
       call.says(
-          name + " is for --modules random and depth, and for search, but --modules is " + modules);
+          name
+              + " is for --modules random, first-layers, middle-layers and last-layers, and for search,"
+              + " but --modules is "
+              + modules);
       call.says("leave " + name + " out");
       assertFalse(Files.exists(output));
     }

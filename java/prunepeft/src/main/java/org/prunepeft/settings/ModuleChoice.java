@@ -9,6 +9,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchSpace;
 
@@ -19,7 +20,7 @@ import org.prunepeft.search.SearchSpace;
  * @param kind what it goes by
  * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
  *     Kind#TYPE}; else empty
- * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
+ * @param budget for the random ones and those of some layers; else null
  */
 public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   /** What a selection goes by. */
@@ -34,14 +35,25 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
     FULL,
     /** Random modules within the budget. */
     RANDOM,
-    /** The modules of the last layers, within the budget. */
-    DEPTH,
+    /** The modules of the layers nearest the input, within the budget. */
+    FIRST_LAYERS,
+    /** Those around the middle, likewise. */
+    MIDDLE_LAYERS,
+    /** Those nearest the head, likewise. */
+    LAST_LAYERS,
     /** Named modules. */
     MODULES;
 
+    private boolean needsBudget() {
+      return switch (this) {
+        case RANDOM, FIRST_LAYERS, MIDDLE_LAYERS, LAST_LAYERS -> true;
+        case HEAD, SUPERNET, TYPE, FULL, MODULES -> false;
+      };
+    }
+
     @Override
     public String toString() {
-      return name().toLowerCase(Locale.ROOT);
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
   }
 
@@ -54,7 +66,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
     if (kind == Kind.TYPE && names.size() != 1) {
       throw new IllegalArgumentException("one type of module must be named, got " + names);
     }
-    if ((kind == Kind.RANDOM || kind == Kind.DEPTH) && budget == null) {
+    if (kind.needsBudget() && budget == null) {
       throw new IllegalArgumentException("a " + kind + " selection needs a budget, got none");
     }
   }
@@ -93,12 +105,19 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   }
 
   /**
-   * {@return the modules of the last layers}
+   * {@return the modules of the first, the middle or the last layers}
    *
+   * @param layers which
    * @param budget how many parameters they may have together
    */
-  public static ModuleChoice depth(Budget budget) {
-    return new ModuleChoice(Kind.DEPTH, List.of(), budget);
+  public static ModuleChoice layers(Layers layers, Budget budget) {
+    Kind kind =
+        switch (layers) {
+          case FIRST -> Kind.FIRST_LAYERS;
+          case MIDDLE -> Kind.MIDDLE_LAYERS;
+          case LAST -> Kind.LAST_LAYERS;
+        };
+    return new ModuleChoice(kind, List.of(), budget);
   }
 
   /**
@@ -142,9 +161,15 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
       case SUPERNET -> space.candidates();
       case TYPE -> ofType(space, names.get(0));
       case RANDOM -> RandomSelection.keep(space, budget.of(space.totalParameters()), seed);
-      case DEPTH -> DepthOrder.keep(space, budget.of(space.totalParameters()));
+      case FIRST_LAYERS -> ofLayers(space, Layers.FIRST);
+      case MIDDLE_LAYERS -> ofLayers(space, Layers.MIDDLE);
+      case LAST_LAYERS -> ofLayers(space, Layers.LAST);
       case MODULES -> named(space);
     };
+  }
+
+  private List<Candidate> ofLayers(SearchSpace space, Layers layers) {
+    return DepthOrder.keep(space, budget.of(space.totalParameters()), layers);
   }
 
   private static List<Candidate> ofType(SearchSpace space, String type) {
