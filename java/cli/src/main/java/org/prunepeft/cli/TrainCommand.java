@@ -50,6 +50,9 @@ final class TrainCommand implements Callable<Integer> {
           "last-layers",
           "depth");
 
+  /** What the names of modules begin with. */
+  private static final String LAYER = "encoder.layer.";
+
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
@@ -58,7 +61,7 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, first-layers, middle-layers, last-layers (or depth), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
   @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")
@@ -95,12 +98,17 @@ final class TrainCommand implements Callable<Integer> {
     };
   }
 
-  /** What an earlier run trained. */
+  /** Named modules, or what an earlier run trained. */
   private ModuleChoice configuration() {
     Path run = Path.of(modules).toAbsolutePath();
     if (!Files.isDirectory(run)) {
+      List<String> names = List.of(modules.split("\\s*,\\s*"));
+      if (names.stream().allMatch(name -> name.startsWith(LAYER))) {
+        return ModuleChoice.modules(names);
+      }
       throw new IllegalArgumentException(
-          Spelling.unknown("choice of --modules", modules, CHOICES) + ", or a run's directory");
+          Spelling.unknown("choice of --modules", modules, CHOICES)
+              + ", names of modules, or a run's directory");
     }
     if (Files.exists(run.resolve(RunDirectory.INCOMPLETE))
         && Files.exists(run.resolve(RunFiles.CONFIGURATION))) {

@@ -122,6 +122,20 @@ class TrainTest {
     assertEquals(List.of(layer, layer), Stream.of(trained).map(Candidate::layer).toList());
   }
 
+  @Test
+  void namedModulesAreTrained() throws IOException {
+    Path output = temporary.resolve("named");
+    train(output, "--modules=encoder.layer.2.lora,encoder.layer.0.adapter").exits(0);
+    Candidate[] trained =
+        RunDirectory.open(output).readJson("configuration.json", "modules", Candidate[].class);
+    assertEquals(
+        List.of("encoder.layer.0.adapter", "encoder.layer.2.lora"),
+        Stream.of(trained).map(Candidate::name).toList());
+    Call call = train(temporary.resolve("no-name"), "--modules=encoder.layer.9.lora").exits(2);
+    call.says("no module is named 'encoder.layer.9.lora'; there are");
+    call.says("encoder.layer.3.lora");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"head", "lora", "adapter", "Supernet", "full", "RUN"})
   void aBudgetIsRefusedWhereItSaysNothing(String modules) {
