@@ -33,7 +33,8 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules lora                 all LoRA modules, no adapters",
       "  prunepeft train --modules full                 no modules: the encoder's own weights",
       "  prunepeft train --modules random --keep 0.5    random ones, half of the parameters",
-      "  prunepeft train --modules runs/earlier         the configuration that an earlier search found"
+      "  prunepeft train --modules runs/earlier         the configuration that an earlier search found",
+      "  prunepeft train --modules runs/earlier --select 3    another that it measured, row 3 of its summary"
     })
 final class TrainCommand implements Callable<Integer> {
   private static final List<String> CHOICES =
@@ -53,6 +54,8 @@ final class TrainCommand implements Callable<Integer> {
   /** What the names of modules begin with. */
   private static final String LAYER = "encoder.layer.";
 
+  private static final String SELECT = "--select";
+
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
 
@@ -64,11 +67,25 @@ final class TrainCommand implements Callable<Integer> {
           "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
+  @Option(
+      names = SELECT,
+      paramLabel = "ROW",
+      description =
+          "Of the run that --modules names, a measured search, another row of its front of configurations, from 1, as its summary.md numbers them.")
+  private Integer row;
+
   @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")
   private BudgetOptions budget = new BudgetOptions();
 
   @Override
   public Integer call() {
+    boolean ofRun = Files.isDirectory(Path.of(modules));
+    if (!ofRun && ConfigFile.isTyped(SELECT, spec)) {
+      throw new IllegalArgumentException(
+          "%s is for --modules RUN, the directory of a measured search, but --modules is %s; leave %s out"
+              .formatted(SELECT, modules, SELECT));
+    }
+    row = ofRun ? row : null;
     ModuleChoice selection = selection();
     if (selection.budget() == null) {
       budget.refuse(spec, modules);
@@ -117,6 +134,6 @@ final class TrainCommand implements Callable<Integer> {
     }
     modules = run.toString();
     options.takeModules(run, spec);
-    return ModuleChoice.ofRun(run);
+    return row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
   }
 }

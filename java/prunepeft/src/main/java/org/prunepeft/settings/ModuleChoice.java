@@ -1,10 +1,14 @@
 package org.prunepeft.settings;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.search.Candidate;
@@ -143,6 +147,44 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
     }
     Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     return modules(Arrays.stream(kept).map(Candidate::name).toList());
+  }
+
+  /**
+   * {@return another configuration that an earlier measured search found}
+   *
+   * @param run the directory of a run that is complete, or at least has chosen its modules
+   * @param row of the front of configurations, from 1, as the run's summary numbers them
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
+   * @throws IllegalArgumentException if it is no measured search, or its front has no such row;
+   *     names those that there are
+   */
+  public static ModuleChoice ofFront(Path run, int row) {
+    RunDirectory directory = RunDirectory.openChosen(run);
+    if (!Files.exists(directory.file(RunFiles.MEASURED))) {
+      throw new IllegalArgumentException(
+          "%s has no front of configurations to select from: it is no search with --strategy measured"
+              .formatted(run));
+    }
+    Object front = directory.readJson(RunFiles.MEASURED, "front", Object.class);
+    List<Point> points = List.of(RunDirectory.convert(front, Point[].class));
+    if (row < 1 || row > points.size()) {
+      throw new IllegalArgumentException(
+          "the front of %s has rows 1 to %d, got %d; there are%n%s"
+              .formatted(run, points.size(), row, rows(points)));
+    }
+    return modules(points.get(row - 1).modules);
+  }
+
+  /** What is read of a point of the front. */
+  private record Point(List<String> modules, Map<String, Double> costs) {}
+
+  private static String rows(List<Point> points) {
+    return IntStream.range(0, points.size())
+        .mapToObj(
+            i ->
+                "%4d: %d modules, %s"
+                    .formatted(i + 1, points.get(i).modules.size(), points.get(i).costs))
+        .collect(Collectors.joining("\n"));
   }
 
   public boolean trainsEncoder() {
