@@ -125,7 +125,7 @@ public final class AdapterImport {
     Schema schema =
         origin.containsKey("metrics")
             ? Schema.fromMap(origin)
-            : known.resolveTask().load(known.sizes(), known.seed()).schema();
+            : known.resolveTask().load(known.sizes(), known.seed(), known.testSeed()).schema();
     return new Context(known, schema);
   }
 

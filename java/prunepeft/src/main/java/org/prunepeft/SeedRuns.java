@@ -24,7 +24,8 @@ import org.prunepeft.run.RunsTogether;
 import org.prunepeft.settings.Setup;
 
 /**
- * One run with several seeds, each of which draws its own data, weights and order.
+ * One run with several seeds, each of which draws its own training data, weights and order; they
+ * share the test part.
  *
  * @param seeds in the order in which they were run
  * @param outcomes in the same order

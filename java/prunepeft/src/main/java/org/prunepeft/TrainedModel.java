@@ -272,7 +272,7 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * {@return another task's data, drawn with the run's sizes and seed}
+   * {@return another task's data, drawn with the run's sizes and seeds}
    *
    * @param task its name; null: the run's own
    * @param data directory of its data; null: the run's, if the task is read from one
@@ -290,7 +290,7 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   private Dataset dataset(Task task) {
-    Dataset dataset = task.load(setup.sizes(), setup.seed());
+    Dataset dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
     Schema other = dataset.schema();
     if (other.kind() != schema.kind()
         || other.textColumns() != schema.textColumns()

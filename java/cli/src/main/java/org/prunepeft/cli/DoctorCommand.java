@@ -136,7 +136,7 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   private static String task(String name) {
-    Tasks.byName(name).load(new SplitSizes(1, 1, 1), 0);
+    Tasks.byName(name).load(new SplitSizes(1, 1, 1), 0, 0);
     return "reads";
   }
 }

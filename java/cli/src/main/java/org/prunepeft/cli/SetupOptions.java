@@ -54,8 +54,16 @@ final class SetupOptions {
   @Option(
       names = SEED,
       paramLabel = "N",
-      description = "Seed of everything that is drawn (default: ${DEFAULT-VALUE}).")
+      description =
+          "Seed of everything that is drawn but the test part (default: ${DEFAULT-VALUE}).")
   private long seed;
+
+  @Option(
+      names = "--test-seed",
+      paramLabel = "N",
+      description =
+          "Seed by which the test part is drawn, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
+  private Long testSeed;
 
   @Option(
       names = SEEDS,

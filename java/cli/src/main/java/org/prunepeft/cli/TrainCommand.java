@@ -9,6 +9,7 @@ import org.prunepeft.PrunePeft;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine.ArgGroup;
@@ -32,11 +33,28 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules lora                 all LoRA modules, no adapters",
       "  prunepeft train --modules full                 no modules: the encoder's own weights",
       "  prunepeft train --modules random --keep 0.5    random ones, half of the parameters",
-      "  prunepeft train --modules runs/earlier         the configuration that an earlier search found"
+      "  prunepeft train --modules runs/earlier         the configuration that an earlier search found",
+      "  prunepeft train --modules runs/earlier --select 3    another that it measured, row 3 of its summary"
     })
 final class TrainCommand implements Callable<Integer> {
   private static final List<String> CHOICES =
-      List.of("head", "lora", "adapter", "supernet", "both", "full", "random", "depth");
+      List.of(
+          "head",
+          "lora",
+          "adapter",
+          "supernet",
+          "both",
+          "full",
+          "random",
+          "first-layers",
+          "middle-layers",
+          "last-layers",
+          "depth");
+
+  /** What the names of modules begin with. */
+  private static final String LAYER = "encoder.layer.";
+
+  private static final String SELECT = "--select";
 
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
@@ -46,14 +64,28 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, depth (last layers first), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
-  @ArgGroup(validate = false, heading = "%nBudget, for random and depth:%n")
+  @Option(
+      names = SELECT,
+      paramLabel = "ROW",
+      description =
+          "Of the run that --modules names, a measured search, another row of its front of configurations, from 1, as its summary.md numbers them.")
+  private Integer row;
+
+  @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")
   private BudgetOptions budget = new BudgetOptions();
 
   @Override
   public Integer call() {
+    boolean ofRun = Files.isDirectory(Path.of(modules));
+    if (!ofRun && ConfigFile.isTyped(SELECT, spec)) {
+      throw new IllegalArgumentException(
+          "%s is for --modules RUN, the directory of a measured search, but --modules is %s; leave %s out"
+              .formatted(SELECT, modules, SELECT));
+    }
+    row = ofRun ? row : null;
     ModuleChoice selection = selection();
     if (selection.budget() == null) {
       budget.refuse(spec, modules);
@@ -76,17 +108,24 @@ final class TrainCommand implements Callable<Integer> {
       case "lora", "adapter" -> ModuleChoice.type(name);
       case "full" -> ModuleChoice.full();
       case "random" -> ModuleChoice.random(budget.settle(spec));
-      case "depth" -> ModuleChoice.depth(budget.settle(spec));
+      case "first-layers" -> ModuleChoice.layers(Layers.FIRST, budget.settle(spec));
+      case "middle-layers" -> ModuleChoice.layers(Layers.MIDDLE, budget.settle(spec));
+      case "last-layers", "depth" -> ModuleChoice.layers(Layers.LAST, budget.settle(spec));
       default -> configuration();
     };
   }
 
-  /** What an earlier run trained. */
+  /** Named modules, or what an earlier run trained. */
   private ModuleChoice configuration() {
     Path run = Path.of(modules).toAbsolutePath();
     if (!Files.isDirectory(run)) {
+      List<String> names = List.of(modules.split("\\s*,\\s*"));
+      if (names.stream().allMatch(name -> name.startsWith(LAYER))) {
+        return ModuleChoice.modules(names);
+      }
       throw new IllegalArgumentException(
-          Spelling.unknown("choice of --modules", modules, CHOICES) + ", or a run's directory");
+          Spelling.unknown("choice of --modules", modules, CHOICES)
+              + ", names of modules, or a run's directory");
     }
     if (Files.exists(run.resolve(RunDirectory.INCOMPLETE))
         && Files.exists(run.resolve(RunFiles.CONFIGURATION))) {
@@ -95,6 +134,6 @@ final class TrainCommand implements Callable<Integer> {
     }
     modules = run.toString();
     options.takeModules(run, spec);
-    return ModuleChoice.ofRun(run);
+    return row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
   }
 }

@@ -173,7 +173,7 @@ class GlueTest {
         broken.resolve("QQP/train.tsv"), "99\t1\t2\twhy\n", StandardOpenOption.APPEND);
     assertEquals(
         GlueFiles.TRAIN,
-        Stream.of(Tasks.byName("qqp").at(broken).load(SplitSizes.UNSPECIFIED, 0))
+        Stream.of(Tasks.byName("qqp").at(broken).load(SplitSizes.UNSPECIFIED, 0, 0))
             .mapToInt(data -> data.train().size() + data.validation().size())
             .sum());
     Files.writeString(broken.resolve("RTE/train.tsv"), "99\t1\t2\n", StandardOpenOption.APPEND);
@@ -213,7 +213,7 @@ class GlueTest {
   }
 
   private static Dataset load(String task) {
-    return Tasks.byName(task).at(glue).load(SplitSizes.UNSPECIFIED, 0);
+    return Tasks.byName(task).at(glue).load(SplitSizes.UNSPECIFIED, 0, 0);
   }
 
   private static Call call(String command, Path output, String... options) {

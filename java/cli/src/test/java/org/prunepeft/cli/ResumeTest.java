@@ -27,6 +27,7 @@ import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Checkpointing;
@@ -106,7 +107,7 @@ class ResumeTest {
     UPPER_LAYERS {
       @Override
       ModuleChoice choice() {
-        return ModuleChoice.depth(Budget.share(0.3));
+        return ModuleChoice.layers(Layers.LAST, Budget.share(0.3));
       }
     },
     ADALORA {

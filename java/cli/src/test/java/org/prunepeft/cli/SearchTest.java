@@ -240,6 +240,23 @@ class SearchTest {
     assertTrue(parameters <= outcome.retrained().supernetParameters() / 4, "" + parameters);
     String summary = Files.readString(runs.get(0).resolve("summary.md"));
     assertTrue(summary.contains("random subsets of the budget"), summary);
+    List<?> front = (List<?>) measured.get("front");
+    Path selected = temporary.resolve("selected");
+    call(selected, "train", "--modules=" + runs.get(0), "--select=" + front.size()).exits(0);
+    List<?> last = (List<?>) ((Map<?, ?>) front.get(front.size() - 1)).get("modules");
+    assertEquals(last, modules(selected));
+    assertTrue(summary.contains("\n| " + front.size() + " | "), summary);
+    Path none = temporary.resolve("not-selected");
+    int beyond = front.size() + 1;
+    call(none, "train", "--modules=" + runs.get(0), "--select=" + beyond)
+        .exits(2)
+        .says("has rows 1 to %d, got %d".formatted(front.size(), beyond));
+    call(none, "train", "--modules=" + first, "--select=1")
+        .exits(2)
+        .says("no front of configurations");
+    call(none, "train", "--modules=head", "--select=1")
+        .exits(2)
+        .says("--select is for --modules RUN");
     Call shown = Call.of("strategy", "show", runs.get(0).toString());
     shown.exits(2);
     assertTrue(shown.err().contains("train --modules"), shown.err());

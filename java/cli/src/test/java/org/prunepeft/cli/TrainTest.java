@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -112,6 +113,30 @@ class TrainTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"first-layers, 0", "middle-layers, 2", "last-layers, 3", "depth, 3"})
+  void modulesOfSomeLayersAreWithinTheBudget(String modules, int layer) throws IOException {
+    Path output = temporary.resolve("of-" + modules);
+    train(output, "--modules=" + modules, "--keep=0.25").exits(0);
+    Candidate[] trained =
+        RunDirectory.open(output).readJson("configuration.json", "modules", Candidate[].class);
+    assertEquals(List.of(layer, layer), Stream.of(trained).map(Candidate::layer).toList());
+  }
+
+  @Test
+  void namedModulesAreTrained() throws IOException {
+    Path output = temporary.resolve("named");
+    train(output, "--modules=encoder.layer.2.lora,encoder.layer.0.adapter").exits(0);
+    Candidate[] trained =
+        RunDirectory.open(output).readJson("configuration.json", "modules", Candidate[].class);
+    assertEquals(
+        List.of("encoder.layer.0.adapter", "encoder.layer.2.lora"),
+        Stream.of(trained).map(Candidate::name).toList());
+    Call call = train(temporary.resolve("no-name"), "--modules=encoder.layer.9.lora").exits(2);
+    call.says("no module is named 'encoder.layer.9.lora'; there are");
+    call.says("encoder.layer.3.lora");
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"head", "lora", "adapter", "Supernet", "full", "RUN"})
   void aBudgetIsRefusedWhereItSaysNothing(String modules) {
     if (modules.equals("RUN")) {
@@ -124,7 +149,10 @@ class TrainTest {
       Call call = train(output, "--modules=" + modules, option).exits(2);
       String name = option.split("=")[0];
       call.says(
-          name + " is for --modules random and depth, and for search, but --modules is " + modules);
+          name
+              + " is for --modules random, first-layers, middle-layers and last-layers, and for search,"
+              + " but --modules is "
+              + modules);
       call.says("leave " + name + " out");
       assertFalse(Files.exists(output));
     }
@@ -207,6 +235,14 @@ class TrainTest {
     setup = Setup.ofRun(others.resolve("seed-4"));
     assertEquals(RobertaDirectory.HIDDEN / 2, setup.adapter().bottleneck());
     assertEquals(3, setup.training().warmupSteps());
+    assertEquals(4, setup.seed());
+    assertEquals(0, setup.testSeed());
+    // A run of before there was a seed of the test part drew it by its own.
+    Path config = others.resolve("seed-4/config.json");
+    String text = Files.readString(config);
+    assertTrue(text.contains("\"testSeed\""), text);
+    Files.writeString(config, text.replaceFirst("\"testSeed\" : 0,\\s*", ""));
+    assertEquals(4, Setup.ofRun(others.resolve("seed-4")).testSeed());
   }
 
   private static void assertRates(

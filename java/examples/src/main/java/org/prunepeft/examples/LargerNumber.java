@@ -1,7 +1,9 @@
 package org.prunepeft.examples;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -44,23 +46,26 @@ public final class LargerNumber implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes sizes, long seed) {
+  public Dataset load(SplitSizes sizes, long seed, long testSeed) {
+    Set<Example> drawn = new HashSet<>();
+    List<Example> test = draw(sizes.test(), new SplittableRandom(testSeed), drawn);
     SplittableRandom random = new SplittableRandom(seed);
     return new Dataset(
         name(),
         Schema.of(this, List.of("first", "second")),
-        draw(sizes.train(), random),
-        draw(sizes.validation(), random),
-        draw(sizes.test(), random));
+        draw(sizes.train(), random, drawn),
+        draw(sizes.validation(), random, drawn),
+        test);
   }
 
-  private static List<Example> draw(int count, SplittableRandom random) {
+  private static List<Example> draw(int count, SplittableRandom random, Set<Example> drawn) {
     List<Example> examples = new ArrayList<>();
     while (examples.size() < count) {
       int a = random.nextInt(1, 1000);
       int b = random.nextInt(1, 1000);
-      if (a != b) {
-        examples.add(new Example(words(a), words(b), a > b ? 0 : 1));
+      Example example = new Example(words(a), words(b), a > b ? 0 : 1);
+      if (a != b && drawn.add(example)) {
+        examples.add(example);
       }
     }
     return examples;

@@ -62,10 +62,12 @@ public interface Task {
    * Draws the three parts. Equal arguments give equal data sets on every machine.
    *
    * @param sizes examples in each part; where none is specified, what suits the task
-   * @param seed of the draw
+   * @param seed of the draw of training and validation
+   * @param testSeed of the draw of the test part, which depends on nothing else, so that it is the
+   *     same for every seed
    * @return the three parts, with no example in two of them
    * @throws IllegalArgumentException if the task has fewer examples than asked for
    * @throws DataException if the data is missing or damaged
    */
-  Dataset load(SplitSizes sizes, long seed);
+  Dataset load(SplitSizes sizes, long seed, long testSeed);
 }

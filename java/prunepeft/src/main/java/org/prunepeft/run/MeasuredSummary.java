@@ -131,15 +131,22 @@ final class MeasuredSummary {
     List<String> costs = result.settings().costs().stream().map(Cost::name).toList();
     line("## Cheaper and dearer configurations");
     line("");
-    line("| " + String.join(" | ", costs) + " | predicted below all modules, points | modules |");
+    line("`train --modules RUN --select ROW` trains one of these.");
+    line("");
     line(
-        "| "
+        "| row | "
+            + String.join(" | ", costs)
+            + " | predicted below all modules, points | modules |");
+    line(
+        "| ---: | "
             + costs.stream().map(cost -> "---:").collect(Collectors.joining(" | "))
             + " | ---: | --- |");
-    for (Configuration configuration : result.front()) {
+    for (int row = 1; row <= result.front().size(); row++) {
+      Configuration configuration = result.front().get(row - 1);
       line(
-          "| %s | %.2f (%s) | %s |"
+          "| %d | %s | %.2f (%s) | %s |"
               .formatted(
+                  row,
                   costs.stream()
                       .map(cost -> number(configuration.costs().get(cost)))
                       .collect(Collectors.joining(" | ")),

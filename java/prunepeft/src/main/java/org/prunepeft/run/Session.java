@@ -82,7 +82,7 @@ public final class Session implements AutoCloseable {
     times.begin("preparation");
     Models.Entry model = Models.byName(setup.model());
     Task task = setup.resolveTask();
-    dataset = task.load(setup.sizes(), setup.seed());
+    dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
     data = setup.output() == null ? List.of() : RunData.of(task);
     this.setup = counted(setup, dataset.train().size());
     Torch.setThreads(setup.threads());

@@ -1,14 +1,19 @@
 package org.prunepeft.settings;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
+import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchSpace;
 
@@ -19,7 +24,7 @@ import org.prunepeft.search.SearchSpace;
  * @param kind what it goes by
  * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
  *     Kind#TYPE}; else empty
- * @param budget for {@link Kind#RANDOM} and {@link Kind#DEPTH}; else null
+ * @param budget for the random ones and those of some layers; else null
  */
 public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   /** What a selection goes by. */
@@ -34,14 +39,25 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
     FULL,
     /** Random modules within the budget. */
     RANDOM,
-    /** The modules of the last layers, within the budget. */
-    DEPTH,
+    /** The modules of the layers nearest the input, within the budget. */
+    FIRST_LAYERS,
+    /** Those around the middle, likewise. */
+    MIDDLE_LAYERS,
+    /** Those nearest the head, likewise. */
+    LAST_LAYERS,
     /** Named modules. */
     MODULES;
 
+    private boolean needsBudget() {
+      return switch (this) {
+        case RANDOM, FIRST_LAYERS, MIDDLE_LAYERS, LAST_LAYERS -> true;
+        case HEAD, SUPERNET, TYPE, FULL, MODULES -> false;
+      };
+    }
+
     @Override
     public String toString() {
-      return name().toLowerCase(Locale.ROOT);
+      return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
   }
 
@@ -54,7 +70,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
     if (kind == Kind.TYPE && names.size() != 1) {
       throw new IllegalArgumentException("one type of module must be named, got " + names);
     }
-    if ((kind == Kind.RANDOM || kind == Kind.DEPTH) && budget == null) {
+    if (kind.needsBudget() && budget == null) {
       throw new IllegalArgumentException("a " + kind + " selection needs a budget, got none");
     }
   }
@@ -93,12 +109,19 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   }
 
   /**
-   * {@return the modules of the last layers}
+   * {@return the modules of the first, the middle or the last layers}
    *
+   * @param layers which
    * @param budget how many parameters they may have together
    */
-  public static ModuleChoice depth(Budget budget) {
-    return new ModuleChoice(Kind.DEPTH, List.of(), budget);
+  public static ModuleChoice layers(Layers layers, Budget budget) {
+    Kind kind =
+        switch (layers) {
+          case FIRST -> Kind.FIRST_LAYERS;
+          case MIDDLE -> Kind.MIDDLE_LAYERS;
+          case LAST -> Kind.LAST_LAYERS;
+        };
+    return new ModuleChoice(kind, List.of(), budget);
   }
 
   /**
@@ -126,6 +149,44 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
     return modules(Arrays.stream(kept).map(Candidate::name).toList());
   }
 
+  /**
+   * {@return another configuration that an earlier measured search found}
+   *
+   * @param run the directory of a run that is complete, or at least has chosen its modules
+   * @param row of the front of configurations, from 1, as the run's summary numbers them
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
+   * @throws IllegalArgumentException if it is no measured search, or its front has no such row;
+   *     names those that there are
+   */
+  public static ModuleChoice ofFront(Path run, int row) {
+    RunDirectory directory = RunDirectory.openChosen(run);
+    if (!Files.exists(directory.file(RunFiles.MEASURED))) {
+      throw new IllegalArgumentException(
+          "%s has no front of configurations to select from: it is no search with --strategy measured"
+              .formatted(run));
+    }
+    Object front = directory.readJson(RunFiles.MEASURED, "front", Object.class);
+    List<Point> points = List.of(RunDirectory.convert(front, Point[].class));
+    if (row < 1 || row > points.size()) {
+      throw new IllegalArgumentException(
+          "the front of %s has rows 1 to %d, got %d; there are%n%s"
+              .formatted(run, points.size(), row, rows(points)));
+    }
+    return modules(points.get(row - 1).modules);
+  }
+
+  /** What is read of a point of the front. */
+  private record Point(List<String> modules, Map<String, Double> costs) {}
+
+  private static String rows(List<Point> points) {
+    return IntStream.range(0, points.size())
+        .mapToObj(
+            i ->
+                "%4d: %d modules, %s"
+                    .formatted(i + 1, points.get(i).modules.size(), points.get(i).costs))
+        .collect(Collectors.joining("\n"));
+  }
+
   public boolean trainsEncoder() {
     return kind == Kind.FULL;
   }
@@ -142,9 +203,15 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
       case SUPERNET -> space.candidates();
       case TYPE -> ofType(space, names.get(0));
       case RANDOM -> RandomSelection.keep(space, budget.of(space.totalParameters()), seed);
-      case DEPTH -> DepthOrder.keep(space, budget.of(space.totalParameters()));
+      case FIRST_LAYERS -> ofLayers(space, Layers.FIRST);
+      case MIDDLE_LAYERS -> ofLayers(space, Layers.MIDDLE);
+      case LAST_LAYERS -> ofLayers(space, Layers.LAST);
       case MODULES -> named(space);
     };
+  }
+
+  private List<Candidate> ofLayers(SearchSpace space, Layers layers) {
+    return DepthOrder.keep(space, budget.of(space.totalParameters()), layers);
   }
 
   private static List<Candidate> ofType(SearchSpace space, String type) {

@@ -30,7 +30,8 @@ import org.prunepeft.train.TrainingSettings;
  *     org.prunepeft.peft.ModuleTypes}; null: none
  * @param training how a training goes
  * @param epochs of the (re)training whose result is kept, 1 or more
- * @param seed of everything that is drawn
+ * @param seed of everything that is drawn but the test part
+ * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
  * @param precision of frozen weights and activations; null: float32
  * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
  * @param threads of all native pools, 1 or more
@@ -50,6 +51,7 @@ public record Setup(
     TrainingSettings training,
     int epochs,
     long seed,
+    Long testSeed,
     Precision precision,
     String device,
     int threads,
@@ -66,6 +68,7 @@ public record Setup(
           .adapter(AdapterConfig.DEFAULT)
           .training(TrainingSettings.DEFAULT)
           .epochs(8)
+          .testSeed(0L)
           .precision(Precision.FLOAT32)
           .device("cpu")
           .threads(Runtime.getRuntime().availableProcessors())
@@ -84,7 +87,8 @@ public record Setup(
    *     org.prunepeft.peft.ModuleTypes}; null: none
    * @param training how a training goes
    * @param epochs of the (re)training whose result is kept, 1 or more
-   * @param seed of everything that is drawn
+   * @param seed of everything that is drawn but the test part
+   * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
    * @param precision of frozen weights and activations; null: float32
    * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
    * @param threads of all native pools, 1 or more
@@ -96,6 +100,7 @@ public record Setup(
   public Setup {
     task = files == null ? task : files.name();
     // Runs of before there was a choice.
+    testSeed = testSeed == null ? seed : testSeed;
     precision = precision == null ? Precision.FLOAT32 : precision;
     device = device == null ? "cpu" : device;
     ComputeDevice.requireName(device);

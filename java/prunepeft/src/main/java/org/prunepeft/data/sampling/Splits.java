@@ -28,16 +28,18 @@ public record Splits(
    *
    * @param sizes of the parts; where none is said, a given part has all its examples, a drawn one a
    *     tenth of the training examples, and training all that are left
+   * @param seed of the draw of training and validation
+   * @param testSeed of the draw of the test part
    * @throws IllegalArgumentException if there are fewer examples than asked for
    * @throws DataException if a class is too small to be split
    */
-  public Dataset draw(SplitSizes sizes, long seed) {
+  public Dataset draw(SplitSizes sizes, long seed, long testSeed) {
     List<Example> pool = new ArrayList<>(train);
     int drawn = (test == null ? 1 : 0) + (validation == null ? 1 : 0);
     if (drawn > 0) {
       requireLargeClasses(drawn + 1);
     }
-    List<Example> tested = part("test", test, pool, sizes.test(), Shuffle.mixed(seed, 0));
+    List<Example> tested = part("test", test, pool, sizes.test(), Shuffle.mixed(testSeed, 0));
     List<Example> validated =
         part("validation", validation, pool, sizes.validation(), Shuffle.mixed(seed, 1));
     List<Example> trained =

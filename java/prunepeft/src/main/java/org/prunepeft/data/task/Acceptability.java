@@ -103,10 +103,10 @@ public final class Acceptability implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes requested, long seed) {
+  public Dataset load(SplitSizes requested, long seed, long testSeed) {
     SplitSizes sizes = requested.orElse(SplitSizes.DEFAULT);
     GroupedPool pool = new GroupedPool(sentences());
-    List<Example> test = draw(pool, "test", sizes.test(), Shuffle.mixed(seed, 0));
+    List<Example> test = draw(pool, "test", sizes.test(), Shuffle.mixed(testSeed, 0));
     List<Example> validation = draw(pool, "validation", sizes.validation(), Shuffle.mixed(seed, 1));
     List<Example> train = draw(pool, "train", sizes.train(), Shuffle.mixed(seed, 2));
     return new Dataset(name(), Schema.of(this, LABELS), train, validation, test);

@@ -73,7 +73,7 @@ public final class FileTask implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes sizes, long seed) {
+  public Dataset load(SplitSizes sizes, long seed, long testSeed) {
     List<Row> rows;
     List<String> classes;
     try (ExampleFile examples = ExampleFile.open(files.train(), files.columns(), true)) {
@@ -91,7 +91,7 @@ public final class FileTask implements Task {
             train,
             optional(files.validation(), labels),
             optional(files.test(), labels))
-        .draw(sizes, seed);
+        .draw(sizes, seed, testSeed);
   }
 
   private List<Example> optional(Path file, LabelReader labels) {

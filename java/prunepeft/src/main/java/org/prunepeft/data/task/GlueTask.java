@@ -252,13 +252,14 @@ public final class GlueTask implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes sizes, long seed) {
+  public Dataset load(SplitSizes sizes, long seed, long testSeed) {
     Schema schema = Schema.of(this, kind.labels);
     List<Example> train = examples(file("train.tsv"), schema);
     List<Example> development = examples(file(kind.developmentFile()), schema);
     SplitSizes usual =
         new SplitSizes(null, Math.max(1, Math.min(VALIDATION, train.size() / 10)), null);
-    return new Splits(name(), schema, train, null, development).draw(sizes.orElse(usual), seed);
+    return new Splits(name(), schema, train, null, development)
+        .draw(sizes.orElse(usual), seed, testSeed);
   }
 
   private List<Example> examples(Path file, Schema schema) {

@@ -112,7 +112,7 @@ public final class WordNetSupersense implements Task {
   }
 
   @Override
-  public Dataset load(SplitSizes requested, long seed) {
+  public Dataset load(SplitSizes requested, long seed, long testSeed) {
     SplitSizes sizes = requested.orElse(SplitSizes.DEFAULT);
     List<Example> pool = new ArrayList<>(glosses());
     if (sizes.total() > pool.size()) {
@@ -126,7 +126,7 @@ public final class WordNetSupersense implements Task {
                   sizes.validation(),
                   sizes.test()));
     }
-    List<Example> test = Stratified.draw(pool, kind(), sizes.test(), Shuffle.mixed(seed, 0));
+    List<Example> test = Stratified.draw(pool, kind(), sizes.test(), Shuffle.mixed(testSeed, 0));
     List<Example> validation =
         Stratified.draw(pool, kind(), sizes.validation(), Shuffle.mixed(seed, 1));
     List<Example> train = Stratified.draw(pool, kind(), sizes.train(), Shuffle.mixed(seed, 2));

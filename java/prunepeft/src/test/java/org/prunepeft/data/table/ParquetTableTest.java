@@ -239,7 +239,7 @@ class ParquetTableTest {
     // Of the three one has no example; the alphabet would order the others otherwise.
     FileTask task =
         new FileTask(new DataFiles(train, null, null, PAIRS, TaskKind.CLASSIFICATION, List.of()));
-    Dataset dataset = task.load(SplitSizes.UNSPECIFIED, 0);
+    Dataset dataset = task.load(SplitSizes.UNSPECIFIED, 0, 0);
     assertEquals(List.of("positive", "negative"), dataset.schema().labels());
     for (Example example : dataset.train()) {
       assertEquals(Integer.parseInt(example.text().substring(5)) % 2, (int) example.target());

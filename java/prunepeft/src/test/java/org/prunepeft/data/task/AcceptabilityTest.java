@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -78,7 +79,7 @@ class AcceptabilityTest {
 
   @Test
   void partsHaveTheirSizesAndShareNoRuleAndNoSentence() {
-    Dataset data = task.load(SplitSizes.DEFAULT, 1);
+    Dataset data = task.load(SplitSizes.DEFAULT, 1, 1);
     assertEquals(4000, data.train().size());
     assertEquals(1000, data.validation().size());
     assertEquals(2000, data.test().size());
@@ -100,7 +101,7 @@ class AcceptabilityTest {
 
   @Test
   void partsKeepTheDistribution() {
-    Dataset data = task.load(SplitSizes.DEFAULT, 3);
+    Dataset data = task.load(SplitSizes.DEFAULT, 3, 3);
     double share = (double) UNACCEPTABLE / (UNACCEPTABLE + ACCEPTABLE);
     for (List<Example> part : List.of(data.train(), data.validation(), data.test())) {
       long own = part.stream().filter(example -> example.label() == 0).count();
@@ -110,18 +111,29 @@ class AcceptabilityTest {
 
   @Test
   void seedDecidesAndOtherPartsStayIfTheTrainingPartGrows() {
-    Dataset data = task.load(small, 1);
-    assertEquals(data, new Acceptability().load(small, 1));
-    assertNotEquals(data.test(), task.load(small, 2).test());
-    Dataset larger = task.load(new SplitSizes(5000, 130, 270), 1);
+    Dataset data = task.load(small, 1, 1);
+    assertEquals(data, new Acceptability().load(small, 1, 1));
+    assertNotEquals(data.test(), task.load(small, 2, 2).test());
+    Dataset larger = task.load(new SplitSizes(5000, 130, 270), 1, 1);
     assertEquals(data.test(), larger.test());
     assertEquals(data.validation(), larger.validation());
     assertNotEquals(data.train(), larger.train());
   }
 
   @Test
+  void testPartIsTheSameForAllSeedsAndSharesNoRule() {
+    Dataset one = task.load(small, 1, 5);
+    Dataset other = task.load(small, 2, 5);
+    assertEquals(one.test(), other.test());
+    assertNotEquals(one.train(), other.train());
+    assertNotEquals(one.test(), task.load(small, 1, 6).test());
+    assertTrue(Collections.disjoint(rulesOf(other.train()), rulesOf(one.test())));
+    assertTrue(Collections.disjoint(rulesOf(other.validation()), rulesOf(one.test())));
+  }
+
+  @Test
   void partsAreInRandomOrder() {
-    Dataset data = task.load(small, 1);
+    Dataset data = task.load(small, 1, 1);
     assertTrue(rulesOf(data.train().subList(0, 60)).size() > 20);
     long unacceptable =
         data.train().subList(0, 100).stream().filter(example -> example.label() == 0).count();
@@ -130,22 +142,23 @@ class AcceptabilityTest {
 
   @Test
   void matthewsCorrelationComesFirst() {
-    assertEquals(Metric.MATTHEWS_CORRELATION, task.load(small, 1).schema().primary());
-    assertEquals(List.of("unacceptable", "acceptable"), task.load(small, 1).labels());
+    assertEquals(Metric.MATTHEWS_CORRELATION, task.load(small, 1, 1).schema().primary());
+    assertEquals(List.of("unacceptable", "acceptable"), task.load(small, 1, 1).labels());
   }
 
   @Test
   void asManyAsTheMessageSaysCanBeAskedForButNotMore() {
     Exception e =
         assertThrows(
-            IllegalArgumentException.class, () -> task.load(new SplitSizes(30_000, 100, 100), 1));
+            IllegalArgumentException.class,
+            () -> task.load(new SplitSizes(30_000, 100, 100), 1, 1));
     assertTrue(
         e.getMessage().matches("task acceptability has \\d+ train examples .* 30000 are asked for"),
         e.getMessage());
     int most = Integer.parseInt(e.getMessage().replaceAll("\\D*(\\d+) train.*", "$1"));
-    assertEquals(most, task.load(new SplitSizes(most, 100, 100), 1).train().size());
+    assertEquals(most, task.load(new SplitSizes(most, 100, 100), 1, 1).train().size());
     assertThrows(
-        IllegalArgumentException.class, () -> task.load(new SplitSizes(most + 1, 100, 100), 1));
+        IllegalArgumentException.class, () -> task.load(new SplitSizes(most + 1, 100, 100), 1, 1));
   }
 
   @Test

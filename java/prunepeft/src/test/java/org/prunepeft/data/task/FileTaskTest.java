@@ -33,7 +33,7 @@ class FileTaskTest {
   void oneFileIsSplitByTheSeedWithEachClassInItsShare() throws IOException {
     Path file = write("reviews.csv", 500, i -> i % 5 == 0 ? "bad" : "good");
     Task task = classification(file, null, null).task();
-    Dataset data = task.load(SplitSizes.UNSPECIFIED, 3);
+    Dataset data = task.load(SplitSizes.UNSPECIFIED, 3, 3);
     assertEquals("reviews", data.name());
     assertEquals(List.of("bad", "good"), data.labels());
     assertEquals(400, data.train().size());
@@ -46,8 +46,12 @@ class FileTaskTest {
             .map(Example::text)
             .collect(Collectors.toSet());
     assertEquals(500, texts.size());
-    assertEquals(data, task.load(SplitSizes.UNSPECIFIED, 3));
-    assertNotEquals(data.test(), task.load(SplitSizes.UNSPECIFIED, 4).test());
+    assertEquals(data, task.load(SplitSizes.UNSPECIFIED, 3, 3));
+    assertNotEquals(data.test(), task.load(SplitSizes.UNSPECIFIED, 3, 4).test());
+    Dataset other = task.load(SplitSizes.UNSPECIFIED, 4, 3);
+    assertEquals(data.test(), other.test());
+    assertNotEquals(data.train(), other.train());
+    assertNotEquals(data.validation(), other.validation());
   }
 
   @Test
@@ -57,22 +61,25 @@ class FileTaskTest {
     Path test = write("test.csv", 20, i -> "" + i % 2);
     Task task = classification(train, validation, test).task();
     assertEquals(temporary.getFileName().toString(), task.name());
-    Dataset data = task.load(SplitSizes.UNSPECIFIED, 0);
+    Dataset data = task.load(SplitSizes.UNSPECIFIED, 0, 0);
     assertEquals(
         List.of(60, 30, 20),
         List.of(data.train().size(), data.validation().size(), data.test().size()));
     assertEquals(
         IntStream.range(0, 20).mapToObj(i -> "test.csv " + i).toList(),
         data.test().stream().map(Example::text).toList());
-    Dataset smaller = task.load(new SplitSizes(30, 15, 8), 0);
+    Dataset smaller = task.load(new SplitSizes(30, 15, 8), 0, 0);
     assertEquals(30, smaller.train().size());
     assertEquals(15, smaller.validation().size());
     assertEquals(8, new HashSet<>(smaller.test()).size());
+    assertEquals(smaller.test(), task.load(new SplitSizes(30, 15, 8), 1, 0).test());
+    assertNotEquals(smaller.test(), task.load(new SplitSizes(30, 15, 8), 0, 1).test());
     Exception e =
         assertThrows(
-            IllegalArgumentException.class, () -> task.load(new SplitSizes(61, null, null), 0));
+            IllegalArgumentException.class, () -> task.load(new SplitSizes(61, null, null), 0, 0));
     assertTrue(e.getMessage().contains("60 examples for the training part, but 61"));
-    Dataset drawn = classification(train, validation, null).task().load(SplitSizes.UNSPECIFIED, 0);
+    Dataset drawn =
+        classification(train, validation, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
     assertEquals(54, drawn.train().size());
     assertEquals(6, drawn.test().size());
   }
@@ -82,11 +89,11 @@ class FileTaskTest {
     Path numbers = write("numbers.csv", 60, i -> "" + (i % 3 * 9 - 9));
     assertEquals(
         List.of("-9", "0", "9"),
-        classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0).labels());
+        classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0).labels());
     Path words = write("words.csv", 60, i -> i % 3 == 0 ? "10" : i % 3 == 1 ? "9" : "nine");
     assertEquals(
         List.of("10", "9", "nine"),
-        classification(words, null, null).task().load(SplitSizes.UNSPECIFIED, 0).labels());
+        classification(words, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0).labels());
   }
 
   @Test
@@ -94,7 +101,7 @@ class FileTaskTest {
     Path file = write("scores.csv", 50, i -> i / 10.0 + (i % 2 == 0 ? "" : "e0"));
     DataFiles files =
         new DataFiles(file, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of());
-    Dataset data = files.task().load(SplitSizes.UNSPECIFIED, 0);
+    Dataset data = files.task().load(SplitSizes.UNSPECIFIED, 0, 0);
     assertEquals(List.of(Metric.PEARSON, Metric.SPEARMAN), data.schema().metrics());
     for (Example example : data.train()) {
       int number = Integer.parseInt(example.text().replaceAll("\\D+", ""));
@@ -108,7 +115,7 @@ class FileTaskTest {
               () ->
                   new DataFiles(wrong, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of())
                       .task()
-                      .load(SplitSizes.UNSPECIFIED, 0));
+                      .load(SplitSizes.UNSPECIFIED, 0, 0));
       assertTrue(
           e.getMessage()
               .contains("line 8: a number is to be predicted, but the label is '" + label),
@@ -121,7 +128,7 @@ class FileTaskTest {
             () ->
                 new DataFiles(constant, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of())
                     .task()
-                    .load(SplitSizes.UNSPECIFIED, 0));
+                    .load(SplitSizes.UNSPECIFIED, 0, 0));
     assertTrue(e.getMessage().contains("all numbers of column 'label' are 1.5"), e.getMessage());
   }
 
@@ -140,19 +147,19 @@ class FileTaskTest {
     Exception e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0));
+            () -> classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0, 0));
     assertTrue(e.getMessage().contains("say --do-regression"), e.getMessage());
     // A class with one example can be learnt where the file is not split.
-    Dataset data = classification(rare, known, known).task().load(SplitSizes.UNSPECIFIED, 0);
+    Dataset data = classification(rare, known, known).task().load(SplitSizes.UNSPECIFIED, 0, 0);
     assertEquals(List.of("bad", "good", "rare"), data.labels());
     assertThrows(
         DataException.class,
-        () -> classification(rare, known, known).task().load(new SplitSizes(4, null, null), 0));
+        () -> classification(rare, known, known).task().load(new SplitSizes(4, null, null), 0, 0));
   }
 
   private static void refused(DataFiles files, String message) {
     Exception e =
-        assertThrows(DataException.class, () -> files.task().load(SplitSizes.UNSPECIFIED, 0));
+        assertThrows(DataException.class, () -> files.task().load(SplitSizes.UNSPECIFIED, 0, 0));
     assertTrue(e.getMessage().contains(message), e.getMessage());
   }
 

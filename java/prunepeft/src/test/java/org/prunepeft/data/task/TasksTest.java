@@ -30,7 +30,7 @@ class TasksTest {
     }
 
     @Override
-    public Dataset load(SplitSizes sizes, long seed) {
+    public Dataset load(SplitSizes sizes, long seed, long testSeed) {
       return new Dataset(
           name, Schema.classification(List.of("a", "b")), List.of(), List.of(), List.of());
     }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -46,7 +47,7 @@ class WordNetSupersenseTest {
 
   @Test
   void knownGlosses() {
-    Dataset data = task.load(small, 1);
+    Dataset data = task.load(small, 1, 1);
     assertEquals(26, data.labels().size());
     assertEquals(
         "noun.Tops",
@@ -80,7 +81,7 @@ class WordNetSupersenseTest {
 
   @Test
   void partsHaveTheirSizesAndAreDisjoint() {
-    Dataset data = task.load(small, 1);
+    Dataset data = task.load(small, 1, 1);
     assertEquals(500, data.train().size());
     assertEquals(130, data.validation().size());
     assertEquals(270, data.test().size());
@@ -94,7 +95,7 @@ class WordNetSupersenseTest {
 
   @Test
   void partsKeepTheDistribution() {
-    Dataset data = task.load(SplitSizes.DEFAULT, 1);
+    Dataset data = task.load(SplitSizes.DEFAULT, 1, 1);
     Function<List<Example>, Map<Integer, Long>> counts =
         part -> part.stream().collect(Collectors.groupingBy(Example::label, Collectors.counting()));
     Map<Integer, Long> all = counts.apply(GLOSSES);
@@ -109,14 +110,26 @@ class WordNetSupersenseTest {
 
   @Test
   void seedDecides() {
-    assertEquals(task.load(small, 1), new WordNetSupersense().load(small, 1));
-    assertNotEquals(task.load(small, 1).test(), task.load(small, 2).test());
+    assertEquals(task.load(small, 1, 1), new WordNetSupersense().load(small, 1, 1));
+    assertNotEquals(task.load(small, 1, 1).test(), task.load(small, 2, 2).test());
+  }
+
+  @Test
+  void testPartIsTheSameForAllSeedsAndInNoOtherPart() {
+    Dataset one = task.load(small, 1, 5);
+    Dataset other = task.load(small, 2, 5);
+    assertEquals(one.test(), other.test());
+    assertNotEquals(one.train(), other.train());
+    assertNotEquals(one.validation(), other.validation());
+    assertNotEquals(one.test(), task.load(small, 1, 6).test());
+    assertTrue(Collections.disjoint(other.train(), one.test()));
+    assertTrue(Collections.disjoint(other.validation(), one.test()));
   }
 
   @Test
   void otherPartsStayIfTheTrainingPartGrows() {
-    Dataset data = task.load(small, 1);
-    Dataset larger = task.load(new SplitSizes(5000, 130, 270), 1);
+    Dataset data = task.load(small, 1, 1);
+    Dataset larger = task.load(new SplitSizes(5000, 130, 270), 1, 1);
     assertEquals(data.test(), larger.test());
     assertEquals(data.validation(), larger.validation());
   }
@@ -124,27 +137,30 @@ class WordNetSupersenseTest {
   @Test
   void beginningsOfPartsHoldManyClasses() {
     long classes =
-        task.load(small, 1).train().subList(0, 100).stream().map(Example::label).distinct().count();
+        task.load(small, 1, 1).train().subList(0, 100).stream()
+            .map(Example::label)
+            .distinct()
+            .count();
     assertTrue(classes > 10, classes + " classes");
   }
 
   @Test
   void everythingCanBeAskedForButNotMore() {
     int all = GLOSSES.size();
-    Dataset data = task.load(new SplitSizes(all - 20, 10, 10), 1);
+    Dataset data = task.load(new SplitSizes(all - 20, 10, 10), 1, 1);
     assertEquals(all - 20, data.train().size());
     SplitSizes more = new SplitSizes(all - 20, 10, 11);
-    Exception e = assertThrows(IllegalArgumentException.class, () -> task.load(more, 1));
+    Exception e = assertThrows(IllegalArgumentException.class, () -> task.load(more, 1, 1));
     assertTrue(
         e.getMessage().contains("has " + all + " examples, but " + (all + 1)), e.getMessage());
     SplitSizes huge = new SplitSizes(Integer.MAX_VALUE, Integer.MAX_VALUE, 10);
-    assertThrows(IllegalArgumentException.class, () -> task.load(huge, 1));
+    assertThrows(IllegalArgumentException.class, () -> task.load(huge, 1, 1));
   }
 
   @Test
   void missingFileIsNamedWithARemedy() {
     WordNetSupersense missing = new WordNetSupersense("no/such/data.noun");
-    DataException e = assertThrows(DataException.class, () -> missing.load(small, 1));
+    DataException e = assertThrows(DataException.class, () -> missing.load(small, 1, 1));
     assertTrue(
         e.getMessage().contains("(no/such/data.noun) is not on the class path"), e.getMessage());
     assertTrue(
@@ -155,7 +171,7 @@ class WordNetSupersenseTest {
   @Test
   void damagedFileIsNamedWithTheLine() {
     WordNetSupersense verbs = new WordNetSupersense("net/sf/extjwnl/data/wordnet/wn31/data.verb");
-    DataException e = assertThrows(DataException.class, () -> verbs.load(small, 1));
+    DataException e = assertThrows(DataException.class, () -> verbs.load(small, 1, 1));
     assertTrue(e.getMessage().contains("data.verb is damaged: line 30 is no"), e.getMessage());
   }
 
@@ -163,7 +179,7 @@ class WordNetSupersenseTest {
   void tooFewClassesMeanDamage() {
     // The file's first lines.
     WordNetSupersense cut = new WordNetSupersense("org/prunepeft/data/task/cut.noun");
-    DataException e = assertThrows(DataException.class, () -> cut.load(small, 1));
+    DataException e = assertThrows(DataException.class, () -> cut.load(small, 1, 1));
     assertTrue(
         e.getMessage().contains("cut.noun is damaged: it has 1 of 26 classes"), e.getMessage());
   }
