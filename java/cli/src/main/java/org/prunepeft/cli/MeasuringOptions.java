@@ -18,7 +18,7 @@ final class MeasuringOptions {
   @Option(
       names = "--supernet-examples",
       paramLabel = "N",
-      description = "Training examples of the supernet, three quarters of all at most.")
+      description = "Training examples of the supernet.")
   Integer supernetExamples;
 
   @Option(names = "--supernet-epochs", paramLabel = "N", description = "Epochs of the supernet.")
@@ -27,7 +27,7 @@ final class MeasuringOptions {
   @Option(
       names = "--measured-examples",
       paramLabel = "N",
-      description = "Other training examples that subsets are measured on.")
+      description = "Validation examples that subsets are measured on.")
   Integer measuredExamples;
 
   @Option(names = "--subsets", paramLabel = "N", description = "Subsets that are measured at most.")

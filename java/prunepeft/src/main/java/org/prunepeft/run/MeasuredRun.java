@@ -1,8 +1,12 @@
 package org.prunepeft.run;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.search.measured.Cost;
 import org.prunepeft.search.measured.Effort;
@@ -33,26 +37,26 @@ public final class MeasuredRun implements AutoCloseable {
    * Draws a supernet's weights, and looks for what it needs.
    *
    * @param budget trainable parameters to be left at most
-   * @throws IllegalArgumentException if there are too few training examples
+   * @throws IllegalArgumentException if there are too few validation examples
    */
   public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
     this.session = session;
     MeasuringSettings.Plan sizes =
         settings.plan(
             session.train.size(),
+            session.validation.size(),
             session.setup.epochs(),
             session.setup.training().examplesPerStep());
     if (sizes.measuredExamples() < LEAST_MEASURED) {
       throw new IllegalArgumentException(
-          "a measured search needs at least %d training examples to measure on beside those that the supernet trains on, got %d; use more training examples, or fewer for the supernet"
+          "a measured search needs at least %d validation examples to measure on, got %d; use more"
               .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
-    Session.Parts parts = session.parts("measured", sizes.supernetExamples());
     SupernetMeasuring.Plan plan =
         new SupernetMeasuring.Plan(
-            parts.sample(),
+            session.sample("measured", sizes.supernetExamples()),
             sizes.supernetEpochs(),
-            parts.rest().subset(firstOf(sizes.measuredExamples())),
+            heldOut(session, sizes.measuredExamples()),
             Seeds.derive(session.setup.seed(), "measured"));
     this.settings =
         MeasuredSettingsBuilder.builder(MeasuredSettings.of(session.space, budget))
@@ -112,12 +116,12 @@ public final class MeasuredRun implements AutoCloseable {
         training.activationCacheMegabytes() > 0 && session.setup.epochs() > 1);
   }
 
-  private static List<Integer> firstOf(int n) {
-    List<Integer> indices = new ArrayList<>();
-    for (int i = 0; i < n; i++) {
-      indices.add(i);
-    }
-    return indices;
+  /** In random order, so that those that choices are made on are like the others. */
+  private static EncodedDataset heldOut(Session session, int n) {
+    List<Integer> order =
+        new ArrayList<>(IntStream.range(0, session.validation.size()).boxed().toList());
+    Collections.shuffle(order, new Random(Seeds.derive(session.setup.seed(), "held out")));
+    return session.validation.subset(order.subList(0, n));
   }
 
   private static MeasuringListener listener(Session session) {

@@ -1,12 +1,8 @@
 package org.prunepeft.run;
 
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
-import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
@@ -224,32 +220,6 @@ public final class Session implements AutoCloseable {
     return train.subset(
         Stratified.sample(
             examples, dataset.schema().kind(), n, Seeds.derive(setup.seed(), "sample/" + name)));
-  }
-
-  /**
-   * A sample of the training set, and what is not in it.
-   *
-   * @param rest in random order
-   */
-  record Parts(EncodedDataset sample, EncodedDataset rest) {}
-
-  /** Draws n examples with the labels' distribution, and shuffles the others. */
-  Parts parts(String name, int n) {
-    List<Integer> drawn =
-        Stratified.sample(
-            dataset.train(),
-            dataset.schema().kind(),
-            n,
-            Seeds.derive(setup.seed(), "sample/" + name));
-    Set<Integer> in = new HashSet<>(drawn);
-    List<Integer> rest = new ArrayList<>();
-    for (int i = 0; i < train.size(); i++) {
-      if (!in.contains(i)) {
-        rest.add(i);
-      }
-    }
-    Collections.shuffle(rest, new Random(Seeds.derive(setup.seed(), "rest/" + name)));
-    return new Parts(train.subset(drawn), train.subset(rest));
   }
 
   /** Shows a training's steps. */

@@ -8,16 +8,15 @@ import org.prunepeft.text.Spelling;
 
 /**
  * How a search measures modules: one supernet is trained, then subsets of it are measured on
- * training examples that it has not seen; the one that is chosen is trained on from there.
+ * validation examples; the one that is chosen is trained on from there.
  *
  * @param searchShare how long the search may take, as a share of the training of the whole supernet
  *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
- *     search takes longer: it has about 60 steps, and 32 subsets on 200 examples where there are so
+ *     search takes longer: it has about 60 steps, and 32 subsets on 400 examples where there are so
  *     many
- * @param supernetExamples training examples of the supernet, 1 or more; at most three quarters of
- *     all, the others are measured on
+ * @param supernetExamples training examples of the supernet, 1 or more
  * @param supernetEpochs of the supernet, 1 or more
- * @param measuredExamples examples that subsets are measured on, 20 or more
+ * @param measuredExamples validation examples that subsets are measured on, 20 or more
  * @param subsets that are measured at most, 24 or more
  * @param warmStart whether the training of what is chosen begins with the weights that it has in
  *     the supernet, where these are no worse than the head alone; else with new ones
@@ -53,7 +52,7 @@ public record MeasuringSettings(
 
   private static final int LEAST_STEPS = 60;
   private static final int LEAST_SUBSETS = 32;
-  private static final int LEAST_MEASURED = 200;
+  private static final int LEAST_MEASURED = 400;
   private static final int MOST_SUBSETS = 256;
 
   /**
@@ -116,14 +115,14 @@ public record MeasuringSettings(
    * measuring}
    *
    * @param examples all training examples
-   * @param epochs of the training of the configuration that is found
+   * @param validation all validation examples
+   * @param epochs of a training
    * @param batch examples of a step
    */
-  public Plan plan(int examples, int epochs, int batch) {
-    int most = Math.max(1, examples * 3 / 4);
+  public Plan plan(int examples, int validation, int epochs, int batch) {
     double share = searchShare / 2 * examples * epochs;
     double trained = Math.max(share, (double) LEAST_STEPS * batch);
-    int own = Math.min(most, supernetExamples.orElse((int) Math.min(most, trained)));
+    int own = Math.min(examples, supernetExamples.orElse((int) Math.min(examples, trained)));
     int turns = supernetEpochs.orElse((int) Math.max(1, Math.round(trained / own)));
     // A forward pass takes less than half of a training step, and subsets share parts of it.
     double passes = 3 * share;
@@ -132,6 +131,6 @@ public record MeasuringSettings(
             (int) Math.max(LEAST_SUBSETS, Math.min(MOST_SUBSETS, Math.sqrt(passes / 8))));
     int seen = measuredExamples.orElse((int) Math.max(LEAST_MEASURED, passes / chosen));
     int retrained = retrainingEpochs.orElse(warmStart ? (epochs + 1) / 2 : epochs);
-    return new Plan(own, turns, Math.min(seen, examples - own), chosen, retrained);
+    return new Plan(own, turns, Math.min(seen, validation), chosen, retrained);
   }
 }
