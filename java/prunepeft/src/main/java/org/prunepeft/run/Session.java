@@ -175,7 +175,7 @@ public final class Session implements AutoCloseable {
       for (EncodedDataset set : sets) {
         long done = before;
         float[] outputs =
-            trainer.pooled(
+            trainer.features(
                 none,
                 set,
                 count -> {
