@@ -13,7 +13,7 @@ public final class PairFeatures {
   /** In their order; all but the cosine are as wide as the encoder. */
   public static final List<String> NAMES = List.of("u", "v", "|u-v|", "cos(u,v)");
 
-  /** Below it the product of the norms does not go. */
+  /** The least that a norm counts as in the cosine. */
   private static final double EPSILON = 1e-8;
 
   private PairFeatures() {}
