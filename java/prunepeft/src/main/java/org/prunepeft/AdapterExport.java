@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -26,6 +27,7 @@ import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.PairFeatures;
 
 /** Writes what a run trained as files that other libraries read. */
 public final class AdapterExport {
@@ -121,6 +123,9 @@ public final class AdapterExport {
       origin.putAll(Schema.fromMap(config).toMap());
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(source.file(RunFiles.CONFIG) + ": " + e.getMessage(), e);
+    }
+    if (Setup.ofRun(source.path()).pairEncoding() == PairEncoding.SEPARATE) {
+      origin.put("head_features", PairFeatures.NAMES);
     }
     return origin;
   }

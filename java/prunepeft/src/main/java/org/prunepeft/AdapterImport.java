@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -78,7 +79,7 @@ public final class AdapterImport {
     try (StoredWeights base = new StoredWeights(context.setup.model())) {
       EncoderConfig encoder = base.config();
       TrainedAdapter trained = format.read(adapter, config, encoder, context.schema.labels());
-      requireHead(trained, context.schema);
+      requireHead(trained, context);
       ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
       Setup setup =
           context
@@ -105,7 +106,9 @@ public final class AdapterImport {
               + " last hidden states of all real tokens, say --mean-pooled");
     }
     SetupBuilder setup =
-        (exported ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class) : Setup.DEFAULT)
+        (exported
+                ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class)
+                : Setup.DEFAULT.withPairEncoding(PairEncoding.JOINT))
             .with();
     if (options.model() != null || !exported) {
       setup.model(options.model() == null ? namedModel(files, config) : options.model());
@@ -143,12 +146,20 @@ public final class AdapterImport {
     }
   }
 
-  private static void requireHead(TrainedAdapter adapter, Schema schema) throws FormatException {
-    long outputs = adapter.headWeight().shape()[0];
-    if (outputs != schema.outputs()) {
+  private static void requireHead(TrainedAdapter adapter, Context context) throws FormatException {
+    long[] shape = adapter.headWeight().shape();
+    if (shape[0] != context.schema.outputs()) {
       throw new FormatException(
           "the adapter's head has %d outputs, but the task needs %d"
-              .formatted(outputs, schema.outputs()));
+              .formatted(shape[0], context.schema.outputs()));
+    }
+    PairEncoding pairs = context.setup.pairEncoding();
+    int towers = pairs == PairEncoding.SEPARATE ? context.schema.textColumns() : 1;
+    int width = Head.width(adapter.encoder().hidden(), towers);
+    if (shape[1] != width) {
+      throw new FormatException(
+          "the adapter's head has %d features, but %s encoding of the task's texts gives %d"
+              .formatted(shape[1], pairs, width));
     }
   }
 

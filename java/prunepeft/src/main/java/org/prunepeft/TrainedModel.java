@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
@@ -155,7 +156,8 @@ public final class TrainedModel implements AutoCloseable {
             config,
             candidates(directory, Session.peft(setup), config),
             device);
-    Head head = new Head(schema, config.hidden(), device);
+    int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
+    Head head = new Head(schema, Head.width(config.hidden(), towers), device);
     FlatParameters own = null;
     try {
       if (RunFiles.isFull(directory)) {
@@ -354,7 +356,7 @@ public final class TrainedModel implements AutoCloseable {
    * @param examples at least one, labelled as the {@link #schema()} says
    */
   public Evaluation evaluate(List<Example> examples) {
-    return trainer.evaluate(modules, head, EncodedDataset.of(tokenizer, examples));
+    return trainer.evaluate(modules, head, encoded(examples));
   }
 
   /**
@@ -364,7 +366,11 @@ public final class TrainedModel implements AutoCloseable {
    * @param examples whose targets are not looked at
    */
   public Predictions predict(List<Example> examples) {
-    return trainer.predict(modules, head, EncodedDataset.of(tokenizer, examples));
+    return trainer.predict(modules, head, encoded(examples));
+  }
+
+  private EncodedDataset encoded(List<Example> examples) {
+    return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
   }
 
   @Override

@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import java.nio.file.Path;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.TrainingSettings;
@@ -53,6 +54,13 @@ final class DataOptions {
               + SplitSizes.TEST
               + "; of files all, or a tenth of the training file).")
   Integer testExamples;
+
+  @Option(
+      names = "--pair-encoding",
+      paramLabel = "WAY",
+      description =
+          "How the two texts of a pair go through the encoder: joint, as one sequence; separate, each by itself, for sentence encoders; auto, as suits the model (default: ${DEFAULT-VALUE}).")
+  PairEncoding pairEncoding;
 
   @Option(
       names = MAX_LENGTH,

@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -19,7 +21,11 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SeedRuns;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
@@ -48,10 +54,25 @@ class ResumeTest {
 
   @TempDir static Path temporary;
   private static Path model;
+  private static DataFiles pairs;
 
   @BeforeAll
   static void write() throws IOException {
     model = Small.model(temporary);
+    Path file = temporary.resolve("pairs.tsv");
+    Files.writeString(
+        file,
+        IntStream.range(0, 100)
+            .mapToObj(i -> "%s\t%s\t%d\n".formatted("the ".repeat(1 + i % 7), "in " + i, i % 3))
+            .collect(Collectors.joining("", "text\tpair\tlabel\n", "")));
+    pairs =
+        new DataFiles(
+            file,
+            null,
+            null,
+            new Columns("text", "pair", "label", true),
+            TaskKind.CLASSIFICATION,
+            List.of());
   }
 
   /** What ends a run somewhere. */
@@ -162,6 +183,18 @@ class ResumeTest {
                 .keep(0.5)
                 .build();
         PrunePeft.search(setup, settings, listener);
+      }
+    },
+    /** Each text by itself; what the layers below say of it is kept from epoch to epoch. */
+    PAIRS {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.files(pairs).pairEncoding(PairEncoding.SEPARATE).build();
+      }
+
+      @Override
+      ModuleChoice choice() {
+        return ModuleChoice.layers(Layers.LAST, Budget.share(0.3));
       }
     },
     SEEDS {

@@ -32,6 +32,7 @@ import org.prunepeft.io.SafeTensors;
  *       tokenizer_config.json</td></tr>
  *   <tr><td>tokenizer_config.json, special_tokens_map.json, added_tokens.json</td><td>what Python's
  *       class of the tokenizer is set to</td></tr>
+ *   <tr><td>modules.json, 1_Pooling/config.json</td><td>of a sentence encoder</td></tr>
  * </table>
  */
 public final class HuggingFaceDirectory {
@@ -42,6 +43,11 @@ public final class HuggingFaceDirectory {
   private static final String TOKENIZER = "tokenizer.json";
   public static final String TOKENIZER_CONFIG = "tokenizer_config.json";
   private static final String VOCABULARY = "vocab.txt";
+
+  /** What follows the encoder in a sentence encoder, and how its hidden states become one. */
+  private static final String MODULES = "modules.json";
+
+  private static final String POOLING = "1_Pooling/config.json";
 
   private static final List<String> OF_TOKENIZER =
       List.of(TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json");
@@ -80,6 +86,13 @@ public final class HuggingFaceDirectory {
       throw new FormatException(directory + " is no model directory: it has no " + CONFIG);
     }
     return object(CONFIG);
+  }
+
+  /**
+   * {@return whether it is a sentence encoder's, as the library sentence-transformers saves them}
+   */
+  public boolean poolsSentences() {
+    return Files.exists(directory.resolve(MODULES)) && Files.exists(directory.resolve(POOLING));
   }
 
   private JsonNode object(String name) throws IOException {

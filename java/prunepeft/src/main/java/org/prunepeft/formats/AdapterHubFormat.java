@@ -25,7 +25,8 @@ import org.prunepeft.peft.NonLinearity;
  * Bottleneck adapters and LoRA together as AdapterHub's library {@code adapters} keeps them:
  * {@value #CONFIG} with one configuration or a union of several, {@value #WEIGHTS}, {@value
  * #HEAD_CONFIG} and {@value #HEAD_WEIGHTS}. Each configuration leaves out the layers that have none
- * of it.
+ * of it. The library has no head that compares two texts; such a one is in {@value HeadFile#NAME}
+ * instead.
  */
 public final class AdapterHubFormat implements AdapterFormat {
   static final String WEIGHTS = "adapter.safetensors";
@@ -71,12 +72,16 @@ public final class AdapterHubFormat implements AdapterFormat {
     Map<String, Object> config = description(adapter);
     config.put("config", configs.size() == 1 ? configs.get(0) : union(configs));
     SafeTensors.write(directory.file(WEIGHTS), tensors(adapter));
-    SafeTensors.write(
-        directory.file(HEAD_WEIGHTS),
-        Map.of(
-            "heads." + NAME + ".1.weight", adapter.headWeight(),
-            "heads." + NAME + ".1.bias", adapter.headBias()));
-    directory.writeJson(HEAD_CONFIG, headConfig(adapter));
+    if (adapter.headComparesTexts()) {
+      HeadFile.write(adapter, directory);
+    } else {
+      SafeTensors.write(
+          directory.file(HEAD_WEIGHTS),
+          Map.of(
+              "heads." + NAME + ".1.weight", adapter.headWeight(),
+              "heads." + NAME + ".1.bias", adapter.headBias()));
+      directory.writeJson(HEAD_CONFIG, headConfig(adapter));
+    }
     directory.writeJson(CONFIG, config);
   }
 

@@ -55,9 +55,9 @@ final class AdapterHubReader {
       read(config);
     }
     tensors.finish();
-    StoredHead head = new StoredHead(directory, name, encoder.hidden());
+    HeadFile head = HeadFile.isIn(directory) ? HeadFile.read(directory) : head();
     return new TrainedAdapter(
-        description.text("model_name", ""), encoder, parts, labels, head.weight, head.bias);
+        description.text("model_name", ""), encoder, parts, labels, head.weight(), head.bias());
   }
 
   private void read(Fields config) throws IOException {
@@ -211,27 +211,23 @@ final class AdapterHubReader {
   }
 
   /** The head of that name. */
-  private static final class StoredHead {
-    final Tensor weight;
-    final Tensor bias;
-
-    StoredHead(Path directory, String name, long hidden) throws IOException {
-      String file = AdapterHubFormat.HEAD_CONFIG;
-      Fields head =
-          new Fields(
-              directory.resolve(file) + ", config",
-              RunDirectory.open(directory).readJson(file).get("config"));
-      head.require("head_type", "classification")
-          .require("layers", 1)
-          .require("use_pooler", false)
-          .require("bias", true)
-          .ignore("num_labels", "activation_function", "label2id", "dropout_prob")
-          .finish();
-      StoredTensors tensors = new StoredTensors(directory, AdapterHubFormat.HEAD_WEIGHTS);
-      String key = "heads." + name + ".1.";
-      weight = tensors.take(key + "weight", -1, hidden);
-      bias = tensors.take(key + "bias", weight.shape()[0]);
-      tensors.finish();
-    }
+  private HeadFile head() throws IOException {
+    String file = AdapterHubFormat.HEAD_CONFIG;
+    Fields head =
+        new Fields(
+            directory.resolve(file) + ", config",
+            RunDirectory.open(directory).readJson(file).get("config"));
+    head.require("head_type", "classification")
+        .require("layers", 1)
+        .require("use_pooler", false)
+        .require("bias", true)
+        .ignore("num_labels", "activation_function", "label2id", "dropout_prob")
+        .finish();
+    StoredTensors stored = new StoredTensors(directory, AdapterHubFormat.HEAD_WEIGHTS);
+    String key = "heads." + name + ".1.";
+    Tensor weight = stored.take(key + "weight", -1, encoder.hidden());
+    Tensor bias = stored.take(key + "bias", weight.shape()[0]);
+    stored.finish();
+    return new HeadFile(weight, bias);
   }
 }

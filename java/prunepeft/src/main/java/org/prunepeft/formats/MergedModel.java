@@ -7,19 +7,15 @@ import java.util.Map;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.Checkpoint;
-import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.model.Models.Pretrained;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with
  * the names of the classes, model.safetensors with the encoder, the tokenizer's files; and the head
- * apart, in {@value #HEAD}.
+ * apart, in {@value HeadFile#NAME}: no class of that library computes it.
  */
 public final class MergedModel {
-  /** The head, which no class of Hugging Face's library computes: keys classifier.weight, .bias. */
-  static final String HEAD = "head.safetensors";
-
   private MergedModel() {}
 
   /**
@@ -48,11 +44,7 @@ public final class MergedModel {
       throws IOException {
     require(adapter);
     Checkpoint merged = new MergedCheckpoint(base.encoder(), adapter.lowRank());
-    SafeTensors.write(
-        directory.file(HEAD),
-        Map.of(
-            PeftFormat.HEAD + ".weight", adapter.headWeight(),
-            PeftFormat.HEAD + ".bias", adapter.headBias()));
+    HeadFile.write(adapter, directory);
     Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
     config.putAll(labels(adapter.labels()));
     new HuggingFaceDirectory(directory.path())

@@ -26,6 +26,10 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  * of AdaLoRA {@code .lora_A} [r, in], {@code .lora_E} [r, 1] and {@code .lora_B} [out, r], r the
  * singular values that are left, with rank_pattern saying which of init_r they are; the head is
  * {@code base_model.model.classifier.weight} and {@code .bias}.
+ *
+ * <p>A sequence classifier has no head that compares two texts. With such a head the adapter is the
+ * encoder's alone, its task_type FEATURE_EXTRACTION, its paths those of a model without a head, and
+ * the head is in {@value HeadFile#NAME}.
  */
 public final class PeftFormat implements AdapterFormat {
   static final String WEIGHTS = "adapter_model.safetensors";
@@ -78,7 +82,7 @@ public final class PeftFormat implements AdapterFormat {
   @Override
   public void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
     require(adapter);
-    String root = ROOT + adapter.encoder().architecture().prefix() + ".";
+    String root = ROOT + prefix(adapter);
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
     for (LowRank update : adapter.lowRank()) {
       String key = root + update.path();
@@ -92,17 +96,26 @@ public final class PeftFormat implements AdapterFormat {
         tensors.put(key + ".lora_magnitude_vector", update.magnitude());
       }
     }
-    tensors.put(ROOT + HEAD + ".weight", adapter.headWeight());
-    tensors.put(ROOT + HEAD + ".bias", adapter.headBias());
+    if (adapter.headComparesTexts()) {
+      HeadFile.write(adapter, directory);
+    } else {
+      tensors.put(ROOT + HEAD + ".weight", adapter.headWeight());
+      tensors.put(ROOT + HEAD + ".bias", adapter.headBias());
+    }
     SafeTensors.write(directory.file(WEIGHTS), tensors);
     directory.writeJson(CONFIG, config(adapter));
+  }
+
+  /** What paths in the model begin with. */
+  private static String prefix(TrainedAdapter adapter) {
+    return adapter.headComparesTexts() ? "" : adapter.encoder().architecture().prefix() + ".";
   }
 
   /** The fields of PEFT's LoraConfig. */
   private static Map<String, Object> config(TrainedAdapter adapter) {
     List<LowRank> updates = adapter.lowRank();
-    Function<LowRank, String> path =
-        update -> adapter.encoder().architecture().prefix() + "." + update.path();
+    Function<LowRank, String> path = update -> prefix(adapter) + update.path();
+    boolean alone = adapter.headComparesTexts();
     int rank = mostFrequent(updates, LowRank::rank);
     double alpha = mostFrequent(updates, LowRank::alpha);
     Map<String, Object> ranks = new TreeMap<>();
@@ -117,7 +130,7 @@ public final class PeftFormat implements AdapterFormat {
     }
     Map<String, Object> config = new TreeMap<>();
     config.put("peft_type", "LORA");
-    config.put("task_type", "SEQ_CLS");
+    config.put("task_type", alone ? "FEATURE_EXTRACTION" : "SEQ_CLS");
     config.put("base_model_name_or_path", adapter.base());
     config.put("revision", null);
     config.put("auto_mapping", null);
@@ -133,7 +146,7 @@ public final class PeftFormat implements AdapterFormat {
     config.put("init_lora_weights", true);
     config.put("layers_to_transform", null);
     config.put("layers_pattern", null);
-    config.put("modules_to_save", List.of(HEAD));
+    config.put("modules_to_save", alone ? null : List.of(HEAD));
     config.put("use_rslora", common(updates, LowRank::rsLora, "use_rslora"));
     config.put("use_dora", updates.get(0).magnitude() != null);
     if (updates.get(0).singular() != null) {
@@ -192,11 +205,21 @@ public final class PeftFormat implements AdapterFormat {
         }
       }
     }
-    Tensor weight = tensors.take(ROOT + HEAD + ".weight", -1, encoder.hidden());
-    Tensor bias = tensors.take(ROOT + HEAD + ".bias", weight.shape()[0]);
+    HeadFile head = HeadFile.isIn(directory) ? HeadFile.read(directory) : head(tensors, encoder);
     tensors.finish();
     return new TrainedAdapter(
-        fields.text("base_model_name_or_path", ""), encoder, parts, labels, weight, bias);
+        fields.text("base_model_name_or_path", ""),
+        encoder,
+        parts,
+        labels,
+        head.weight(),
+        head.bias());
+  }
+
+  private static HeadFile head(StoredTensors tensors, EncoderConfig encoder)
+      throws FormatException {
+    Tensor weight = tensors.take(ROOT + HEAD + ".weight", -1, encoder.hidden());
+    return new HeadFile(weight, tensors.take(ROOT + HEAD + ".bias", weight.shape()[0]));
   }
 
   /** Ranks and alphas by module. */

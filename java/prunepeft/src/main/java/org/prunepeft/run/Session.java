@@ -7,6 +7,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
@@ -80,8 +81,16 @@ public final class Session implements AutoCloseable {
     Task task = setup.resolveTask();
     dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
     data = setup.output() == null ? List.of() : RunData.of(task);
-    this.setup = counted(setup, dataset.train().size());
+    PairEncoding pairs =
+        setup
+            .pairEncoding()
+            .resolve(dataset.schema().textColumns() == 2, model.loader().sentenceEncoder());
+    this.setup = counted(setup, dataset.train().size()).withPairEncoding(pairs);
     Torch.setThreads(setup.threads());
+    if (pairs != setup.pairEncoding() && pairs == PairEncoding.SEPARATE) {
+      progress.message(
+          "pairs: each text by itself, as %s is a sentence encoder".formatted(model.name()));
+    }
     progress.started("load " + model.name(), "", 0);
     ComputeDevice device = ComputeDevice.parse(setup.device());
     if (setup.device().equals("auto")) {
@@ -103,9 +112,9 @@ public final class Session implements AutoCloseable {
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
       try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
-        train = EncodedDataset.of(tokenizer, dataset.train());
-        validation = EncodedDataset.of(tokenizer, dataset.validation());
-        test = EncodedDataset.of(tokenizer, dataset.test());
+        train = EncodedDataset.of(tokenizer, dataset.train(), pairs);
+        validation = EncodedDataset.of(tokenizer, dataset.validation(), pairs);
+        test = EncodedDataset.of(tokenizer, dataset.test(), pairs);
       }
       trainer =
           new Trainer(
@@ -161,7 +170,7 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  /** The frozen encoder's pooled outputs, computed once a data set. */
+  /** What a head sees of the frozen encoder, computed once a data set. */
   private List<HeadFit.Examples> poolFrozen(List<EncodedDataset> sets) {
     long total = sets.stream().mapToLong(EncodedDataset::size).sum();
     progress.started("frozen encoder", "examples", total);
@@ -171,7 +180,7 @@ public final class Session implements AutoCloseable {
       for (EncodedDataset set : sets) {
         long done = before;
         float[] outputs =
-            trainer.pooled(
+            trainer.features(
                 none,
                 set,
                 count -> {

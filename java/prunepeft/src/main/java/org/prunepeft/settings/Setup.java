@@ -3,6 +3,7 @@ package org.prunepeft.settings;
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.List;
+import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.task.DataFiles;
@@ -24,6 +25,8 @@ import org.prunepeft.train.TrainingSettings;
  * @param files own files to learn from; null: the data of the task that is named
  * @param data directory of the named task's data, such as GLUE's; null: it comes with the program
  * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
+ * @param pairEncoding how the two texts of a pair go through the encoder; a run keeps the way that
+ *     it went, joint or separate; null: joint
  * @param lora LoRA candidates; null: none
  * @param adapter adapter candidates; null: none
  * @param modules further types of candidates, by their names in {@link
@@ -45,6 +48,7 @@ public record Setup(
     DataFiles files,
     Path data,
     SplitSizes sizes,
+    PairEncoding pairEncoding,
     LoraConfig lora,
     AdapterConfig adapter,
     List<String> modules,
@@ -64,6 +68,7 @@ public record Setup(
           .model("minilm")
           .task("wordnet")
           .sizes(SplitSizes.UNSPECIFIED)
+          .pairEncoding(PairEncoding.AUTO)
           .lora(LoraConfig.DEFAULT)
           .adapter(AdapterConfig.DEFAULT)
           .training(TrainingSettings.DEFAULT)
@@ -81,6 +86,8 @@ public record Setup(
    * @param files own files to learn from; null: the data of the task that is named
    * @param data directory of the named task's data, such as GLUE's; null: it comes with the program
    * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
+   * @param pairEncoding how the two texts of a pair go through the encoder; a run keeps the way
+   *     that it went, joint or separate; null: joint
    * @param lora LoRA candidates; null: none
    * @param adapter adapter candidates; null: none
    * @param modules further types of candidates, by their names in {@link
@@ -101,6 +108,7 @@ public record Setup(
     task = files == null ? task : files.name();
     // Runs of before there was a choice.
     testSeed = testSeed == null ? seed : testSeed;
+    pairEncoding = pairEncoding == null ? PairEncoding.JOINT : pairEncoding;
     precision = precision == null ? Precision.FLOAT32 : precision;
     device = device == null ? "cpu" : device;
     ComputeDevice.requireName(device);

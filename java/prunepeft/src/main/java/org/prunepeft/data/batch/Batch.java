@@ -5,15 +5,16 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Examples of like length, padded to the longest; values row by row.
+ * Examples of like length, padded to the longest; values row by row. An example is a row, or two
+ * one below the other where the texts of a pair are encoded by themselves.
  *
- * @param rows examples
+ * @param rows of the encoder's input: the examples' number or twice as many
  * @param length tokens in a row, padding included
  * @param ids [rows · length] token ids, 0 where padded
  * @param types [rows · length] segment ids, 0 where padded
  * @param mask [rows · length] 1 for a token, 0 for padding
- * @param targets [rows] numbers of the classes, or the numbers to be predicted
- * @param indices [rows] each example's place in the data set
+ * @param targets [examples] numbers of the classes, or the numbers to be predicted
+ * @param indices [examples] each example's place in the data set
  */
 public record Batch(
     int rows, int length, long[] ids, long[] types, byte[] mask, double[] targets, int[] indices) {
@@ -23,7 +24,8 @@ public record Batch(
    * @param indices places in the data set; kept, not copied
    */
   public static Batch of(EncodedDataset data, int[] indices) {
-    int rows = indices.length;
+    int towers = data.towers();
+    int rows = indices.length * towers;
     int length = 0;
     for (int index : indices) {
       length = Math.max(length, data.length(index));
@@ -31,33 +33,55 @@ public record Batch(
     long[] ids = new long[rows * length];
     long[] types = new long[rows * length];
     byte[] mask = new byte[rows * length];
-    double[] targets = new double[rows];
+    double[] targets = Arrays.stream(indices).mapToDouble(data::target).toArray();
     for (int row = 0; row < rows; row++) {
-      Encoding encoding = data.encoding(indices[row]);
+      Encoding encoding = data.encoding(indices[row / towers] * towers + row % towers);
       for (int i = 0; i < encoding.ids().length; i++) {
         ids[row * length + i] = encoding.ids()[i];
         types[row * length + i] = encoding.types()[i];
         mask[row * length + i] = 1;
       }
-      targets[row] = data.target(indices[row]);
     }
     return new Batch(rows, length, ids, types, mask, targets, indices);
   }
 
+  /** How many examples there are. */
+  public int examples() {
+    return indices.length;
+  }
+
+  /** Rows of an example: see {@link EncodedDataset#towers}. */
+  public int towers() {
+    return rows / indices.length;
+  }
+
+  /** Each row as an example of {@link EncodedDataset#texts}; their targets are not known. */
+  public Batch texts() {
+    if (rows == indices.length) {
+      return this;
+    }
+    int towers = towers();
+    int[] texts = new int[rows];
+    for (int row = 0; row < rows; row++) {
+      texts[row] = indices[row / towers] * towers + row % towers;
+    }
+    return new Batch(rows, length, ids, types, mask, EncodedDataset.unlabelled(rows), texts);
+  }
+
   /**
-   * Cuts it into batches of at most so many rows, in order, each padded to its own longest. A batch
-   * that is small enough is returned itself.
+   * Cuts it into batches of at most so many examples, in order, each padded to its own longest. A
+   * batch that is small enough is returned itself.
    *
    * @param data that the batch was cut from
    * @param size 1 or more
    */
   public List<Batch> split(EncodedDataset data, int size) {
-    if (rows <= size) {
+    if (examples() <= size) {
       return List.of(this);
     }
     List<Batch> parts = new ArrayList<>();
-    for (int from = 0; from < rows; from += size) {
-      int to = (int) Math.min(rows, (long) from + size);
+    for (int from = 0; from < examples(); from += size) {
+      int to = (int) Math.min(examples(), (long) from + size);
       parts.add(of(data, Arrays.copyOfRange(indices, from, to)));
     }
     return parts;
@@ -96,7 +120,7 @@ public record Batch(
    * The rows of some batches one below the other; of one, that itself. Indices are those of each
    * batch's own data set.
    *
-   * @param batches one or more, of one length
+   * @param batches one or more, of one length and as many rows an example
    */
   public static Batch concatenated(List<Batch> batches) {
     if (batches.size() == 1) {
@@ -107,9 +131,11 @@ public record Batch(
     long[] ids = new long[rows * length];
     long[] types = new long[rows * length];
     byte[] mask = new byte[rows * length];
-    double[] targets = new double[rows];
-    int[] indices = new int[rows];
+    int examples = batches.stream().mapToInt(Batch::examples).sum();
+    double[] targets = new double[examples];
+    int[] indices = new int[examples];
     int first = 0;
+    int example = 0;
     for (Batch batch : batches) {
       if (batch.length != length) {
         throw new IllegalArgumentException(
@@ -118,9 +144,10 @@ public record Batch(
       System.arraycopy(batch.ids, 0, ids, first * length, batch.ids.length);
       System.arraycopy(batch.types, 0, types, first * length, batch.types.length);
       System.arraycopy(batch.mask, 0, mask, first * length, batch.mask.length);
-      System.arraycopy(batch.targets, 0, targets, first, batch.rows);
-      System.arraycopy(batch.indices, 0, indices, first, batch.rows);
+      System.arraycopy(batch.targets, 0, targets, example, batch.examples());
+      System.arraycopy(batch.indices, 0, indices, example, batch.examples());
       first += batch.rows;
+      example += batch.examples();
     }
     return new Batch(rows, length, ids, types, mask, targets, indices);
   }

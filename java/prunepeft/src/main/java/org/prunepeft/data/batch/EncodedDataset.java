@@ -1,32 +1,64 @@
 package org.prunepeft.data.batch;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.PairEncoding;
 
 /** Examples as token ids, with their targets. Immutable. */
 public final class EncodedDataset {
   /** Texts that are encoded at once: enough to keep all cores busy. */
   private static final int CHUNK = 1024;
 
+  /** [examples · towers], the texts of an example one after the other. */
   private final Encoding[] encodings;
-  private final double[] targets;
 
-  private EncodedDataset(Encoding[] encodings, double[] targets) {
+  private final double[] targets;
+  private final int towers;
+
+  private EncodedDataset(Encoding[] encodings, double[] targets, int towers) {
     this.encodings = encodings;
     this.targets = targets;
+    this.towers = towers;
   }
 
-  /** Encodes the examples, in their order. */
+  /** Encodes the examples, in their order, the two texts of a pair jointly. */
   public static EncodedDataset of(Tokenizer tokenizer, List<Example> examples) {
+    return of(tokenizer, examples, PairEncoding.JOINT);
+  }
+
+  /**
+   * Encodes the examples, in their order.
+   *
+   * @param pairs {@link PairEncoding#SEPARATE}: all examples are pairs, whose texts are encoded by
+   *     themselves; else pairs are encoded jointly
+   */
+  public static EncodedDataset of(Tokenizer tokenizer, List<Example> examples, PairEncoding pairs) {
+    boolean separate = pairs == PairEncoding.SEPARATE;
     List<Encoding> encodings = new ArrayList<>(examples.size());
     for (int from = 0; from < examples.size(); from += CHUNK) {
       List<Example> chunk = examples.subList(from, Math.min(examples.size(), from + CHUNK));
-      encodings.addAll(tokenizer.encode(chunk));
+      encodings.addAll(tokenizer.encode(separate ? texts(chunk) : chunk));
     }
     return new EncodedDataset(
         encodings.toArray(Encoding[]::new),
-        examples.stream().mapToDouble(Example::target).toArray());
+        examples.stream().mapToDouble(Example::target).toArray(),
+        separate ? 2 : 1);
+  }
+
+  private static List<Example> texts(List<Example> pairs) {
+    return pairs.stream()
+        .flatMap(pair -> Stream.of(pair.text(), pair.pair()))
+        .map(text -> new Example(text, null, Example.UNLABELLED))
+        .toList();
+  }
+
+  static double[] unlabelled(int examples) {
+    double[] targets = new double[examples];
+    Arrays.fill(targets, Example.UNLABELLED);
+    return targets;
   }
 
   /**
@@ -36,17 +68,39 @@ public final class EncodedDataset {
    * @throws IllegalArgumentException if there are more or fewer targets than encodings
    */
   public static EncodedDataset of(List<Encoding> encodings, double[] targets) {
-    if (encodings.size() != targets.length) {
+    return of(encodings, targets, 1);
+  }
+
+  /**
+   * The same where each example has several texts.
+   *
+   * @param encodings the texts of an example one after the other
+   * @param targets of each example
+   * @param towers texts of an example, 1 or 2
+   * @throws IllegalArgumentException if there are not so many encodings for each target
+   */
+  public static EncodedDataset of(List<Encoding> encodings, double[] targets, int towers) {
+    if (encodings.size() != targets.length * towers) {
       throw new IllegalArgumentException(
-          "every example needs one target, got %d examples and %d targets"
-              .formatted(encodings.size(), targets.length));
+          "every example needs one target and %d encodings, got %d encodings and %d targets"
+              .formatted(towers, encodings.size(), targets.length));
     }
-    return new EncodedDataset(encodings.toArray(Encoding[]::new), targets.clone());
+    return new EncodedDataset(encodings.toArray(Encoding[]::new), targets.clone(), towers);
   }
 
   /** How many examples. */
   public int size() {
     return targets.length;
+  }
+
+  /** Texts of an example that are encoded by themselves: 2 of pairs that are so, else 1. */
+  public int towers() {
+    return towers;
+  }
+
+  /** The texts as examples of their own, without targets. */
+  public EncodedDataset texts() {
+    return towers == 1 ? this : new EncodedDataset(encodings, unlabelled(encodings.length), 1);
   }
 
   /** The number of an example's class, or the number to be predicted; NaN if not known. */
@@ -66,8 +120,11 @@ public final class EncodedDataset {
    */
   public EncodedDataset subset(List<Integer> indices) {
     return new EncodedDataset(
-        indices.stream().map(i -> encodings[i]).toArray(Encoding[]::new),
-        indices.stream().mapToDouble(i -> targets[i]).toArray());
+        indices.stream()
+            .flatMap(i -> Arrays.stream(encodings, i * towers, (i + 1) * towers))
+            .toArray(Encoding[]::new),
+        indices.stream().mapToDouble(i -> targets[i]).toArray(),
+        towers);
   }
 
   /** Tokens of all examples, special tokens included, padding not. */
@@ -79,12 +136,16 @@ public final class EncodedDataset {
     return tokens;
   }
 
-  /** Tokens of an example, special tokens included. */
+  /** Tokens of an example's longest text, special tokens included. */
   public int length(int i) {
-    return encodings[i].ids().length;
+    int length = 0;
+    for (int text = i * towers; text < (i + 1) * towers; text++) {
+      length = Math.max(length, encodings[text].ids().length);
+    }
+    return length;
   }
 
-  /** Not a copy. */
+  /** That of a text; not a copy. */
   Encoding encoding(int i) {
     return encodings[i];
   }

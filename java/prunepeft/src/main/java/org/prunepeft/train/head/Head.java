@@ -21,8 +21,9 @@ import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.ParameterGroup;
 
 /**
- * The task head: a linear layer over the mean of the last hidden states, with a score for each
- * class or one number. Always trained, never pruned.
+ * The task head: a linear layer over the mean of the last hidden states, or over the {@link
+ * PairFeatures} of two texts, with a score for each class or one number. Always trained, never
+ * pruned.
  *
  * <p>The head of a regression may be standardised while it is trained, so that learning rates suit
  * targets of any size: y = (Wx + b)·deviation + mean. {@link #fold} then writes mean and deviation
@@ -46,20 +47,20 @@ public final class Head implements AutoCloseable {
    * A head of zeros.
    *
    * @param schema of the task
-   * @param hidden size of the pooled output
+   * @param width of the features: see {@link #width}
    * @param device where its weights lie: the encoder's
    */
-  public Head(Schema schema, long hidden, ComputeDevice device) {
+  public Head(Schema schema, long width, ComputeDevice device) {
     this.schema = Objects.requireNonNull(schema, "schema");
     Map<String, long[]> shapes = new LinkedHashMap<>();
-    shapes.put(WEIGHT, new long[] {schema.outputs(), hidden});
+    shapes.put(WEIGHT, new long[] {schema.outputs(), width});
     shapes.put(BIAS, new long[] {schema.outputs()});
     parameters = new FlatParameters(device, shapes);
   }
 
   /** On the CPU; see the other constructor. */
-  public Head(Schema schema, long hidden) {
-    this(schema, hidden, ComputeDevice.CPU);
+  public Head(Schema schema, long width) {
+    this(schema, width, ComputeDevice.CPU);
   }
 
   /** Its weights at the learning rate that the settings have for heads. */
@@ -100,15 +101,15 @@ public final class Head implements AutoCloseable {
     return schema;
   }
 
-  /** Weight [outputs, hidden] and bias [outputs]. */
+  /** Weight [outputs, width] and bias [outputs]. */
   public FlatParameters parameters() {
     return parameters;
   }
 
-  /** Outputs [B, outputs], scores or the predicted number, of pooled outputs [B, hidden]. */
-  public Tensor logits(Tensor pooled) {
+  /** Outputs [B, outputs], scores or the predicted number, of features [B, width]. */
+  public Tensor logits(Tensor features) {
     Tensor outputs =
-        torch.linear(pooled, parameters.get(WEIGHT), new TensorOptional(parameters.get(BIAS)));
+        torch.linear(features, parameters.get(WEIGHT), new TensorOptional(parameters.get(BIAS)));
     return standardised() ? outputs.mul(new Scalar(deviation)).add(new Scalar(mean)) : outputs;
   }
 
@@ -205,6 +206,26 @@ public final class Head implements AutoCloseable {
     Tensor weights = input.mask().div(input.mask().sum(new long[] {1}, true, null)).unsqueeze(1);
     Tensor rows = Precision.FLOAT32.of(hidden).view(batch, length, hidden.size(1));
     return torch.bmm(weights, rows).squeeze(1);
+  }
+
+  /**
+   * {@return how many features a head has}
+   *
+   * @param hidden the encoder's width
+   * @param towers texts of an example that are encoded by themselves, 1 or 2
+   */
+  public static int width(int hidden, int towers) {
+    return towers == 1 ? hidden : PairFeatures.width(hidden);
+  }
+
+  /**
+   * {@return what a head takes, [B, width]}
+   *
+   * @param pooled [B·towers, hidden], the texts of an example one below the other
+   * @param towers texts of an example that are encoded by themselves, 1 or 2
+   */
+  public static Tensor features(Tensor pooled, int towers) {
+    return towers == 1 ? pooled : PairFeatures.of(pooled);
   }
 
   @Override

@@ -17,8 +17,8 @@ import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Predictions;
 
 /**
- * Fits a head on pooled outputs of the frozen encoder, before any module is trained: modules that
- * are judged while the head is still learning are judged by how they stand in for it.
+ * Fits a head on features of the frozen encoder, before any module is trained: modules that are
+ * judged while the head is still learning are judged by how they stand in for it.
  *
  * <p>It is logistic regression, or ridge regression for numbers: convex, solved by L-BFGS in
  * float32 on standardised features. The penalty is the one with the lowest loss on held-out
@@ -71,7 +71,7 @@ public final class HeadFit {
   /**
    * Examples as a head sees them.
    *
-   * @param pooled [n · hidden]
+   * @param pooled [n · width] features
    * @param targets [n]
    */
   public record Examples(float[] pooled, double[] targets) {}

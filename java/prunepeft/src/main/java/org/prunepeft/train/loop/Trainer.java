@@ -280,8 +280,8 @@ public final class Trainer implements AutoCloseable {
           PointerScope scope = new PointerScope()) {
         EncoderInput input = input(batch);
         Tensor pooled = Head.pool(hidden(batch, input, modules, prefix), input);
-        float[] logits = Torch.toFloats(head.logits(pooled));
-        for (int i = 0; i < batch.rows(); i++) {
+        float[] logits = Torch.toFloats(head.logits(Head.features(pooled, batch.towers())));
+        for (int i = 0; i < batch.examples(); i++) {
           System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
         }
       }
@@ -332,25 +332,30 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** Pooled outputs of the encoder as it is, [n · hidden], in the set's order. */
-  public float[] pooled(PeftModules modules, EncodedDataset data, IntConsumer progress) {
-    int hidden = encoder.config().hidden();
-    float[] pooled = new float[data.size() * hidden];
+  /**
+   * What a head sees of the encoder as it is, [n · width], in the set's order.
+   *
+   * @param progress is given the number of examples that are done
+   */
+  public float[] features(PeftModules modules, EncodedDataset data, IntConsumer progress) {
+    int width = Head.width(encoder.config().hidden(), data.towers());
+    float[] features = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
     int done = 0;
     for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = input(batch);
-        float[] rows = Torch.toFloats(Head.pool(encoder.forward(input, modules), input));
-        for (int i = 0; i < batch.rows(); i++) {
-          System.arraycopy(rows, i * hidden, pooled, batch.indices()[i] * hidden, hidden);
+        Tensor pooled = Head.pool(encoder.forward(input, modules), input);
+        float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
+        for (int i = 0; i < batch.examples(); i++) {
+          System.arraycopy(rows, i * width, features, batch.indices()[i] * width, width);
         }
       }
-      done += batch.rows();
+      done += batch.examples();
       progress.accept(done);
     }
-    return pooled;
+    return features;
   }
 
   /** The lowest layer with a module. */

@@ -292,7 +292,7 @@ final class Training implements AutoCloseable {
       hooks.forEach(hook -> hook.beforeStep(step));
       optimizer.step(factor);
       hooks.forEach(hook -> hook.afterStep(step));
-      unread.add(new Unread(step, factor, batch.rows()));
+      unread.add(new Unread(step, factor, batch.examples()));
       if (losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD) {
         read();
       }

@@ -16,8 +16,8 @@ import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 
 /**
- * The layers below the lowest module, whose outputs for an example are always the same: each is
- * computed once and kept, as long as there is room. Examples without room are computed each time.
+ * The layers below the lowest module, whose outputs for a text are always the same: each is
+ * computed once and kept, as long as there is room. Texts without room are computed each time.
  *
  * <p>Kept are the real tokens' hidden states; padding is 0 where it comes from here. In float16 a
  * value is rounded once (relative 2⁻¹¹). What the encoder gives in bfloat16 is kept so, in as
@@ -50,16 +50,16 @@ public final class FrozenPrefix implements AutoCloseable {
   public FrozenPrefix(Encoder encoder, int layers, EncodedDataset data, long bytes, boolean half) {
     this.encoder = encoder;
     this.layers = layers;
-    this.data = data;
+    this.data = data.texts();
     this.half = half && encoder.precision() == Precision.FLOAT32;
-    firstRow = new long[data.size()];
-    known = new boolean[data.size()];
+    firstRow = new long[this.data.size()];
+    known = new boolean[firstRow.length];
     boolean wide = !half && encoder.precision() == Precision.FLOAT32;
     long room = bytes / ((long) encoder.config().hidden() * (wide ? 4 : 2));
     long next = 1;
-    for (int i = 0; i < firstRow.length && next + data.length(i) <= room; i++) {
+    for (int i = 0; i < firstRow.length && next + this.data.length(i) <= room; i++) {
       firstRow[i] = next;
-      next += data.length(i);
+      next += this.data.length(i);
     }
     keptTokens = next;
     try (PointerScope own = new PointerScope()) {
@@ -80,6 +80,10 @@ public final class FrozenPrefix implements AutoCloseable {
    * @return [B·T, hidden], without a gradient
    */
   public Tensor apply(Batch batch, EncoderInput input, Insertions insertions) {
+    return ofTexts(batch.texts(), input, insertions);
+  }
+
+  private Tensor ofTexts(Batch batch, EncoderInput input, Insertions insertions) {
     try (NoGradGuard guard = new NoGradGuard()) {
       List<Integer> missing = new ArrayList<>();
       for (int i = 0; i < batch.rows(); i++) {

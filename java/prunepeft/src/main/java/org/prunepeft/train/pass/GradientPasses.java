@@ -357,7 +357,8 @@ public final class GradientPasses implements AutoCloseable {
       MicroBatch part = joint.parts.get(i);
       Head head = part.member.run.head();
       Tensor own = joint.parts.size() == 1 ? pooled : pooled.narrow(0, first, part.batch.rows());
-      Tensor loss = head.loss(head.logits(own), targets.get(i), settings.labelSmoothing());
+      Tensor logits = head.logits(Head.features(own, part.batch.towers()));
+      Tensor loss = head.loss(logits, targets.get(i), settings.labelSmoothing());
       losses.add(loss.detach());
       for (TrainingHook hook : part.member.hooks) {
         Tensor penalty = hook.penalty();

@@ -88,7 +88,7 @@ public final class SubsetPredictions implements AutoCloseable {
               batch.length());
       new Walk(batch, input).from(0, encoder.embed(input), all);
     }
-    done += batch.rows();
+    done += batch.examples();
     return true;
   }
 
@@ -166,10 +166,11 @@ public final class SubsetPredictions implements AutoCloseable {
     }
 
     private void finish(Tensor x, int[] group) {
-      float[] logits = Torch.toFloats(head.logits(Head.pool(x, input)));
+      float[] logits =
+          Torch.toFloats(head.logits(Head.features(Head.pool(x, input), batch.towers())));
       int width = head.schema().outputs();
       for (int subset : group) {
-        for (int i = 0; i < batch.rows(); i++) {
+        for (int i = 0; i < batch.examples(); i++) {
           System.arraycopy(logits, i * width, outputs[subset], batch.indices()[i] * width, width);
         }
       }

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.PairEncoding;
 
 class BatchesTest {
   private static Tokenizer tokenizer;
@@ -155,6 +156,38 @@ class BatchesTest {
     EncodedDataset empty = data.subset(List.of());
     assertFalse(new Batches(empty, 4).shuffled(1, 1).iterator().hasNext());
     assertFalse(new Batches(empty, 4).ordered().iterator().hasNext());
+  }
+
+  @Test
+  void textsOfAPairThatAreEncodedByThemselvesAreRowsOneBelowTheOther() {
+    List<Example> pairs =
+        IntStream.range(0, 37)
+            .mapToObj(i -> new Example("word ".repeat(1 + i * 7 % 11), "number " + i, i % 5))
+            .toList();
+    EncodedDataset separate = EncodedDataset.of(tokenizer, pairs, PairEncoding.SEPARATE);
+    assertEquals(37, separate.size());
+    assertEquals(2, separate.towers());
+    EncodedDataset some = separate.subset(List.of(5, 2, 30, 31, 7));
+    Batch whole = Batch.of(some, new int[] {3, 1, 4, 0});
+    List<Batch> parts = whole.split(some, 3);
+    assertEquals(List.of(3, 1), parts.stream().map(Batch::examples).toList());
+    Batch joined =
+        Batch.concatenated(parts.stream().map(part -> part.padded(whole.length())).toList());
+    assertArrayEquals(whole.ids(), joined.ids());
+    assertArrayEquals(whole.targets(), joined.targets());
+    assertArrayEquals(whole.indices(), joined.indices());
+    assertEquals(8, whole.rows());
+    int[] places = {31, 2, 7, 5};
+    Batch texts = whole.texts();
+    for (int row = 0; row < whole.rows(); row++) {
+      Example pair = pairs.get(places[row / 2]);
+      int[] ids = tokenizer.encode(row % 2 == 0 ? pair.text() : pair.pair(), null).ids();
+      for (int i = 0; i < whole.length(); i++) {
+        assertEquals(i < ids.length ? ids[i] : 0, whole.ids()[row * whole.length() + i]);
+      }
+      assertEquals(pair.target(), whole.targets()[row / 2]);
+      assertArrayEquals(ids, some.texts().encoding(texts.indices()[row]).ids());
+    }
   }
 
   @Test

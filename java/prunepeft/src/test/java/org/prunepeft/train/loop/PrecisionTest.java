@@ -163,7 +163,7 @@ class PrecisionTest extends TrainingTest {
       for (Isa isa : Isa.values()) {
         if (isa.compareTo(widest) <= 0) {
           Kernels.setIsa(isa);
-          pooled.add(trainer(rounded, 0).pooled(run(all(), 1).modules(), data, done -> {}));
+          pooled.add(trainer(rounded, 0).features(run(all(), 1).modules(), data, done -> {}));
         }
       }
     } finally {
@@ -174,6 +174,6 @@ class PrecisionTest extends TrainingTest {
     }
     assertArrayEquals(
         pooled.get(pooled.size() - 1),
-        trainer(rounded, 0).pooled(run(all(), 1).modules(), data, done -> {}));
+        trainer(rounded, 0).features(run(all(), 1).modules(), data, done -> {}));
   }
 }
