@@ -94,15 +94,15 @@ PP_HOST_DEVICE static inline PhiloxKey dropout_key(const DropoutMask& mask) {
   return PhiloxKey{{static_cast<uint32_t>(mask.seed), static_cast<uint32_t>(mask.seed >> 32)}};
 }
 
-/** The counter of group `group` (row i, column k: i·ceil(K/8) + k/8) of the branch `module`. */
-PP_HOST_DEVICE static inline PhiloxWords dropout_counter(const DropoutMask& mask, uint32_t module, uint64_t group) {
+/** The counter of group `group` (row i, column k: i·ceil(K/8) + k/8) of the mask `mask_name`. */
+PP_HOST_DEVICE static inline PhiloxWords dropout_counter(const DropoutMask& mask, uint32_t mask_name, uint64_t group) {
   return PhiloxWords{{static_cast<uint32_t>(group), static_cast<uint32_t>((group >> 32) & 0xFFFFu) | mask.micro_batch << 16,
-                      mask.step, module}};
+                      mask.step, mask_name}};
 }
 
 /** Bit e is 1 if element e of the group is kept. */
-PP_HOST_DEVICE static inline uint32_t dropout_keep_bits(const DropoutMask& mask, uint32_t module, uint64_t group) {
-  const PhiloxWords words = philox4x32(dropout_counter(mask, module, group), dropout_key(mask));
+PP_HOST_DEVICE static inline uint32_t dropout_keep_bits(const DropoutMask& mask, uint32_t mask_name, uint64_t group) {
+  const PhiloxWords words = philox4x32(dropout_counter(mask, mask_name, group), dropout_key(mask));
   uint32_t bits = 0;
   for (int e = 0; e < kDropoutGroup; ++e) {
     const uint32_t number = (words.w[e / 2] >> (16 * (e % 2))) & 0xFFFFu;

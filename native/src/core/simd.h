@@ -326,11 +326,11 @@ static PP_INLINE void write_batch(uint8_t* bits, WordVec front, WordVec back, ui
 constexpr int kMaskInterleave = kRegisters == 32 ? 4 : 2;
 
 /**
- * Mask bits of `groups` groups of a branch's mask from group `first` on; writes up to kMaskInterleave batches at a time, beyond
+ * Mask bits of `groups` groups of a module's mask from group `first` on; writes up to kMaskInterleave batches at a time, beyond
  * `groups` too. The state's four words lie in the low halves of 64-bit lanes, where the 32x32-bit multiplication wants them and
  * leaves both halves of its product; what gathers in the high halves is never read.
  */
-static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64_t first, int64_t groups, uint8_t* bits) {
+static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t mask_name, uint64_t first, int64_t groups, uint8_t* bits) {
   const WordVec multiplier0 = kPhiloxMultiplier0 - WordVec{}, multiplier1 = kPhiloxMultiplier1 - WordVec{};
   uint64_t keys[kPhiloxRounds][2];
   PhiloxKey key = dropout_key(mask);
@@ -347,7 +347,7 @@ static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64
       w0[n] = first + static_cast<uint64_t>(g + n * kMaskBatch) + batch_order();
       w1[n] = ((w0[n] >> 32) & 0xFFFFu) | static_cast<uint64_t>(mask.micro_batch) << 16;
       w2[n] = static_cast<uint64_t>(mask.step) - WordVec{};
-      w3[n] = static_cast<uint64_t>(module) - WordVec{};
+      w3[n] = static_cast<uint64_t>(mask_name) - WordVec{};
     }
 #pragma GCC unroll 10
     for (const auto& round : keys) {
@@ -370,9 +370,9 @@ static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64
 
 #else
 
-static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t module, uint64_t first, int64_t groups, uint8_t* bits) {
+static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t mask_name, uint64_t first, int64_t groups, uint8_t* bits) {
   for (int64_t g = 0; g < groups; ++g) {
-    bits[g] = static_cast<uint8_t>(dropout_keep_bits(mask, module, first + static_cast<uint64_t>(g)));
+    bits[g] = static_cast<uint8_t>(dropout_keep_bits(mask, mask_name, first + static_cast<uint64_t>(g)));
   }
 }
 

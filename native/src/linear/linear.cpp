@@ -47,12 +47,12 @@ bool fuses(const Runs& runs, int64_t M) {
 }
 
 /** The modules of a run for the kernels, from its first row on. */
-struct Branches {
+struct Modules {
   std::array<LoraModule, kMostModulesOfARow> of;
   int32_t count = 0;
-  Branches(const Run* run, pp_matrix pp_lora_module::*narrow, bool on_cpu) {
+  Modules(const Run* run, pp_matrix pp_lora_module::*narrow, bool on_cpu) {
     for (; run != nullptr && count < run->count; ++count)
-      of[count] = make_branch(*run->of[count], run->of[count]->*narrow, run->first_row, on_cpu);
+      of[count] = lora_module(*run->of[count], run->of[count]->*narrow, run->first_row, on_cpu);
   }
 };
 
@@ -123,26 +123,24 @@ pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, 
   if constexpr (kCuda) {
     if (is_cuda(&context->device)) {
       const bool whole = fuses(runs, x->rows);
-      const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
-      const LoraModule* const of = branches.of.data();
+      const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
+      const LoraModule* const of = own.of.data();
       void* memory;
-      pp_status status =
-          take_workspace(*context, cuda::linear_forward_workspace(*linear, x->rows, of, branches.count), &memory);
-      if (status == PP_OK) status = cuda::linear_forward(context->device, *linear, *x, of, branches.count, *y, memory);
+      pp_status status = take_workspace(*context, cuda::linear_forward_workspace(*linear, x->rows, of, own.count), &memory);
+      if (status == PP_OK) status = cuda::linear_forward(context->device, *linear, *x, of, own.count, *y, memory);
       if (status == PP_OK && !whole) status = lora_down(*context, *x, modules, count);
       if (status == PP_OK && !whole) status = lora_up(*context, modules, count, *y, true);
       return status;
     }
   }
   return for_rows(runs, x->rows, [&](int64_t row, int64_t rows, const Run* run) {
-    const Branches branches(run, &pp_lora_module::s, true);
+    const Modules own(run, &pp_lora_module::s, true);
     void* memory;
     const pp_status status =
-        take_workspace(*context, linear_forward_cpu_workspace(*linear, rows, branches.of.data(), branches.count), &memory);
+        take_workspace(*context, linear_forward_cpu_workspace(*linear, rows, own.of.data(), own.count), &memory);
     if (status == PP_OK)
       linear_cpu(linear->dtype)
-          .forward(
-              {linear, rows, element(*x, row), x->ld, branches.of.data(), branches.count, element(*y, row), y->ld, memory});
+          .forward({linear, rows, element(*x, row), x->ld, own.of.data(), own.count, element(*y, row), y->ld, memory});
     return status;
   });
 }
@@ -156,20 +154,19 @@ pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linea
   if constexpr (kCuda) {
     if (is_cuda(&context->device)) {
       const bool whole = fuses(runs, dy->rows);
-      const Branches branches(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
-      const pp_status status = cuda::linear_grad_input(context->device, *linear, *dy, branches.of.data(), branches.count, *dx);
+      const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
+      const pp_status status = cuda::linear_grad_input(context->device, *linear, *dy, own.of.data(), own.count, *dx);
       return status != PP_OK || whole ? status : lora_grad_input(*context, modules, count, *dx, true);
     }
   }
   return for_rows(runs, dy->rows, [&](int64_t row, int64_t rows, const Run* run) {
-    const Branches branches(run, &pp_lora_module::ds, true);
+    const Modules own(run, &pp_lora_module::ds, true);
     void* memory;
     const pp_status status =
-        take_workspace(*context, linear_grad_input_cpu_workspace(*linear, rows, branches.of.data(), branches.count), &memory);
+        take_workspace(*context, linear_grad_input_cpu_workspace(*linear, rows, own.of.data(), own.count), &memory);
     if (status == PP_OK)
       linear_cpu(linear->dtype)
-          .grad_input(
-              {linear, rows, element(*dy, row), dy->ld, branches.of.data(), branches.count, element(*dx, row), dx->ld, memory});
+          .grad_input({linear, rows, element(*dy, row), dy->ld, own.of.data(), own.count, element(*dx, row), dx->ld, memory});
     return status;
   });
 }

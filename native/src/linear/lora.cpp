@@ -1,5 +1,5 @@
 // The door of LoRA on a frozen linear: arguments are checked here, once for all devices. Modules that share their rows are the
-// branches of one call of the kernels; on CUDA, modules on different rows whose S lie in one matrix are one launch.
+// modules of one call of the kernels; on CUDA, modules on different rows whose S lie in one matrix are one launch.
 #include "linear/lora.h"
 
 #include <algorithm>
@@ -17,20 +17,20 @@ namespace {
 /** What a call of the kernels may hold: modules on one run of rows, in the order of the call. */
 struct Batch {
   const Run& run;
-  std::array<LoraModule, kMostModulesOfARow> branches;
+  std::array<LoraModule, kMostModulesOfARow> modules;
   int32_t count = 0;
   bool accumulate = false;
 
   int64_t ranks() const {
     int64_t sum = 0;
-    for (int32_t i = 0; i < count; ++i) sum += branches[i].rank;
+    for (int32_t i = 0; i < count; ++i) sum += modules[i].rank;
     return sum;
   }
 };
 
 /** How modules become calls of the kernels. */
 struct Plan {
-  /** S or dS, whichever the branches of the kernels hold. */
+  /** S or dS, whichever the modules of the kernels hold. */
   pp_matrix pp_lora_module::*narrow;
   /** The gradient that is written, by which one module on several runs is known; null: none. */
   pp_matrix pp_lora_module::*gradient = nullptr;
@@ -65,10 +65,10 @@ pp_status for_batches(const pp_device& device, const Runs& runs, const Plan& pla
         const pp_lora_module& module = *run.of[i];
         const bool added = written.has(gradient_of(plan, module));
         const bool joins = !plan.by_columns && added == batch.accumulate &&
-                           (device.type == PP_CPU || drop_alike(module.dropout, batch.branches[0].dropout));
+                           (device.type == PP_CPU || drop_alike(module.dropout, batch.modules[0].dropout));
         if (batch.count > 0 && !joins) break;
         batch.accumulate = added;
-        batch.branches[batch.count++] = make_branch(module, module.*plan.narrow, run.first_row, device.type == PP_CPU);
+        batch.modules[batch.count++] = lora_module(module, module.*plan.narrow, run.first_row, device.type == PP_CPU);
         if (plan.gradient != nullptr) written.add(gradient_of(plan, module));
       }
       const pp_status status = call(batch);
@@ -92,16 +92,16 @@ bool same_place(const pp_matrix& one, const pp_matrix& other) {
 bool fits(const Plan& plan, const Group& group, const pp_lora_module& module) {
   if (group.first == nullptr) return true;
   const pp_lora_module& first = *group.first;
-  return group.multi.count < cuda::kMostSegments && same_place(first.s, module.s) && same_place(first.ds, module.ds) &&
+  return group.multi.count < cuda::kMostRuns && same_place(first.s, module.s) && same_place(first.ds, module.ds) &&
          (!plan.by_columns || (first.first_column == module.first_column && first.b.rows == module.b.rows)) &&
-         group.multi.segments[group.multi.count - 1].first_row < module.first_row;
+         group.multi.runs[group.multi.count - 1].first_row < module.first_row;
 }
 
 /** The number of the module in the group that has this gradient; a new one if none has. */
 int32_t adapter_of(const Group& group, const void* gradient) {
   for (int32_t i = 0; i < group.multi.count && gradient != nullptr; ++i) {
-    const LoraModule& branch = group.multi.segments[i].branch;
-    if (branch.da == gradient || branch.db == gradient) return group.multi.segments[i].adapter;
+    const LoraModule& module = group.multi.runs[i].module;
+    if (module.da == gradient || module.db == gradient) return group.multi.runs[i].adapter;
   }
   return group.multi.count;
 }
@@ -129,12 +129,11 @@ pp_status for_groups(const Runs& runs, const Plan& plan, Call call) {
       group.accumulate = accumulate;
       cuda::ModulesOnRows& multi = group.multi;
       const int32_t adapter = adapter_of(group, gradient);
-      multi.segments[multi.count++] = {module.first_row, module.rows, adapter,
-                                       make_branch(module, module.*plan.narrow, 0, false)};
+      multi.runs[multi.count++] = {module.first_row, module.rows, adapter, lora_module(module, module.*plan.narrow, 0, false)};
     }
     for (int32_t i = 0; i < group.multi.count && plan.gradient != nullptr; ++i) {
-      const LoraModule& branch = group.multi.segments[i].branch;
-      written.add(plan.by_columns ? branch.db : branch.da);
+      const LoraModule& module = group.multi.runs[i].module;
+      written.add(plan.by_columns ? module.db : module.da);
     }
     count = kept;
     const pp_status status = call(group);
@@ -158,9 +157,9 @@ pp_matrix rows_of(const pp_matrix& matrix, const Batch& batch) {
   return part(matrix, batch.run.first_row, batch.run.rows, 0, matrix.cols);
 }
 
-/** A batch's rows and its branch's columns. */
+/** A batch's rows and its module's columns. */
 pp_matrix columns_of(const pp_matrix& matrix, const Batch& batch) {
-  const LoraModule& one = batch.branches[0];
+  const LoraModule& one = batch.modules[0];
   return part(matrix, batch.run.first_row, batch.run.rows, one.first_column, one.columns);
 }
 
@@ -209,15 +208,15 @@ pp_status lora_down(const pp_context& context, const pp_matrix& x, const pp_lora
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const pp_matrix own = rows_of(x, batch);
-    const LoraModule* const branches = batch.branches.data();
+    const LoraModule* const of = batch.modules.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
         return with_workspace(context, cuda::lora_down_workspace(own, batch.ranks()),
-                              [&](void* memory) { return cuda::lora_down(device, own, branches, batch.count, memory); });
+                              [&](void* memory) { return cuda::lora_down(device, own, of, batch.count, memory); });
       }
     }
     return with_workspace(context, lora_down_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
-      lora_cpu().down({own.rows, own.cols, static_cast<const float*>(own.data), own.ld, branches, batch.count, memory});
+      lora_cpu().down({own.rows, own.cols, static_cast<const float*>(own.data), own.ld, of, batch.count, memory});
       return PP_OK;
     });
   });
@@ -235,7 +234,7 @@ pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int3
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const LoraModule& one = batch.branches[0];
+    const LoraModule& one = batch.modules[0];
     const pp_matrix own = columns_of(y, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) return cuda::lora_up(device, one, own, accumulate);
@@ -263,12 +262,12 @@ pp_status lora_grad_input(const pp_context& context, const pp_lora_module* modul
     const bool adds = accumulate || batch.run.first_row < written_rows;
     written_rows = batch.run.first_row + batch.run.rows;
     const pp_matrix own = rows_of(dx, batch);
-    const LoraModule* const branches = batch.branches.data();
+    const LoraModule* const of = batch.modules.data();
     if constexpr (kCuda) {
-      if (is_cuda(&device)) return cuda::lora_grad_input(device, branches, batch.count, own, adds);
+      if (is_cuda(&device)) return cuda::lora_grad_input(device, of, batch.count, own, adds);
     }
     return with_workspace(context, lora_grad_input_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
-      lora_cpu().grad_input({own.rows, own.cols, branches, batch.count, static_cast<float*>(own.data), own.ld, adds, memory});
+      lora_cpu().grad_input({own.rows, own.cols, of, batch.count, static_cast<float*>(own.data), own.ld, adds, memory});
       return PP_OK;
     });
   });
@@ -306,7 +305,7 @@ pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const 
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const LoraModule& one = batch.branches[0];
+    const LoraModule& one = batch.modules[0];
     const pp_matrix own = columns_of(*dy, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
@@ -341,17 +340,16 @@ pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const pp_matrix own = rows_of(*x, batch);
-    const LoraModule* const branches = batch.branches.data();
+    const LoraModule* const of = batch.modules.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
         return with_workspace(*context, cuda::lora_grad_down_workspace(own, batch.ranks()), [&](void* memory) {
-          return cuda::lora_grad_down(device, own, branches, batch.count, batch.accumulate, memory);
+          return cuda::lora_grad_down(device, own, of, batch.count, batch.accumulate, memory);
         });
       }
     }
     return with_workspace(*context, lora_grad_down_cpu_workspace(own.rows, own.cols, batch.ranks()), [&](void* memory) {
-      lora_gradients_cpu(x->dtype).grad_down(
-          {own.rows, own.cols, own.data, own.ld, branches, batch.count, batch.accumulate, memory});
+      lora_gradients_cpu(x->dtype).grad_down({own.rows, own.cols, own.data, own.ld, of, batch.count, batch.accumulate, memory});
       return PP_OK;
     });
   });

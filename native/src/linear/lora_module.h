@@ -20,7 +20,7 @@ struct LoraModule {
   int64_t columns;
   float scale;
   /** Names its masks. */
-  uint32_t module;
+  uint32_t mask_name;
   /** S, or dS where a function takes that. */
   void* s;
   int64_t lds;

@@ -117,7 +117,7 @@ void* element(const pp_matrix& matrix, int64_t row, int64_t column) {
   return static_cast<char*>(matrix.data) + static_cast<size_t>(row * matrix.ld + column) * pp_dtype_size(matrix.dtype);
 }
 
-LoraModule make_branch(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu) {
+LoraModule lora_module(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu) {
   return {module.a.data, module.a.ld,
           module.b.data, module.b.ld,
           s.cols,        module.first_column,

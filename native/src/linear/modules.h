@@ -57,7 +57,7 @@ class Runs {
 void* element(const pp_matrix& matrix, int64_t row, int64_t column = 0);
 
 /** A module as the kernels take it, S being the matrix `s`, from row `row` on; its mask for the CPU if `on_cpu`. */
-LoraModule make_branch(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu);
+LoraModule lora_module(const pp_lora_module& module, const pp_matrix& s, int64_t row, bool on_cpu);
 
 /** Whether two modules drop alike, but for their masks' names. */
 bool drop_alike(const pp_dropout* one, const pp_dropout* other);

@@ -16,11 +16,11 @@ struct ModuleOnColumns {
 };
 
 /** Modules on all rows that drop alike. */
-Case fused(int64_t M, int64_t K, int64_t N, const std::vector<ModuleOnColumns>& branches, Placement placement, float p,
+Case fused(int64_t M, int64_t K, int64_t N, const std::vector<ModuleOnColumns>& modules, Placement placement, float p,
            bool bias, int64_t out_offset = 0) {
   Case c = {M, K, N, {}, placement, placement, bias, out_offset};
-  for (const ModuleOnColumns& branch : branches)
-    c.modules.push_back({branch.rank, branch.first_column, branch.columns, 0, M, p});
+  for (const ModuleOnColumns& module : modules)
+    c.modules.push_back({module.rank, module.first_column, module.columns, 0, M, p});
   return c;
 }
 
@@ -65,7 +65,7 @@ const Case kClusterCases[] = {
     fused(257, 24, 120, {{8, 0, 64}, {24, 40, 80}}, {0, 8}, 0.1f, false),  // three row tiles, of which the last has one row
     fused(385, 137, 129, {{1, 0, 129}}, {0, 7}, 0, true),  // four; a column in the second block's half of a tile
     fused(129, 200, 600, {{8, 0, 600}, {16, 130, 126}, {40, 256, 100}}, {0, 0}, 0.5f,
-          true),  // of three branches a tile has not all
+          true),  // of three modules a tile has not all
 };
 
 int compute_major() {

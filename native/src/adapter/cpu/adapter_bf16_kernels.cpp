@@ -96,6 +96,7 @@ void forward(const AdapterForward& c) {
 
 /** Scratch of a block of rows, in rows of `step` elements. */
 struct BlockScratch {
+  int64_t step;
   float* a;
   float* dz;
   /** Of σ(z), then of dz: as pairs of rows. */
@@ -105,13 +106,13 @@ struct BlockScratch {
 };
 
 /** dz = da∘σ'(z), in place of da, and σ(z). */
-void apply_slope(const AdapterBackward& c, const BlockScratch& block, int64_t step, const float* z, int64_t rows) {
+void apply_slope(const AdapterBackward& c, const BlockScratch& block, const float* z, int64_t rows) {
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < c.m; j += kWidth) {
       const Vec at = load(z + i * c.ldz + j, c.m - j);
-      float* to = block.dz + i * step + j;
+      float* to = block.dz + i * block.step + j;
       store(to, load(to) * slope(c.adapter.activation, at));
-      store(block.a + i * step + j, activate(c.adapter.activation, at));
+      store(block.a + i * block.step + j, activate(c.adapter.activation, at));
     }
   }
 }
@@ -128,8 +129,9 @@ void add_outer(const AdapterBackward& c, const Bfloat16* large, int64_t ld, cons
   }
 }
 
-void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockScratch& block, int64_t step,
-                   const Slot& slot, int64_t row, int64_t rows, bool starts_slot) {
+void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockScratch& block, const Slot& slot,
+                   int64_t row, int64_t rows, bool starts_slot) {
+  const int64_t step = block.step;
   const Bfloat16* dout = static_cast<const Bfloat16*>(c.dout) + row * c.lddout;
   const Bfloat16* v = static_cast<const Bfloat16*>(c.v) + row * c.ldv;
   with_pair_rows(dout, c.lddout, c.K, [&](const auto& large) {
@@ -138,7 +140,7 @@ void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& dow
                    Whole{{block.dz, step, first > 0}});
     }
   });
-  apply_slope(c, block, step, c.z + row * c.ldz, rows);
+  apply_slope(c, block, c.z + row * c.ldz, rows);
   interleave(rows, c.m, block.a, step, 1.0f, block.interleaved, step);
   add_outer(c, dout, c.lddout, block.interleaved, step, rows, slot.up, starts_slot);
   interleave(rows, c.m, block.dz, step, 1.0f, block.interleaved, step);
@@ -171,10 +173,10 @@ void backward(const AdapterBackward& c) {
   };
   const auto chunk = [&](int64_t item) {
     float* at = blocks + 3 * item * block_floats;
-    const BlockScratch block{at, at + block_floats, at + 2 * block_floats,
+    const BlockScratch block{step, at, at + block_floats, at + 2 * block_floats,
                              reinterpret_cast<Bfloat16*>(at + 2 * block_floats + block_floats / 2)};
     for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      backward_rows(c, {up, pairs(c.K), c.m}, {down, pairs(c.m), c.K}, block, step, slots.of(item), row,
+      backward_rows(c, {up, pairs(c.K), c.m}, {down, pairs(c.m), c.K}, block, slots.of(item), row,
                     least(kBlockRows, chunks.end(item) - row), row == chunks.begin(item));
     }
   };

@@ -82,12 +82,14 @@ void forward(const AdapterForward& c) {
 
 /** Both of a block of rows, in rows of `step` floats. */
 struct BlockActivations {
+  int64_t step;
   float* a;
   float* dz;
 };
 
-void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockActivations& block, int64_t step,
+void backward_rows(const AdapterBackward& c, const Panels& up, const Panels& down, const BlockActivations& block,
                    const Slot& slot, int64_t row, int64_t rows, bool starts_slot) {
+  const int64_t step = block.step;
   const float* dout = static_cast<const float*>(c.dout) + row * c.lddout;
   const float* v = static_cast<const float*>(c.v) + row * c.ldv;
   const float* z = c.z + row * c.ldz;
@@ -140,7 +142,7 @@ void backward(const AdapterBackward& c) {
   const auto chunk = [&](int64_t item) {
     float* a = blocks + 2 * item * kBlockRows * step;
     for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
-      backward_rows(c, {up, c.K, c.m}, {down, c.m, c.K}, {a, a + kBlockRows * step}, step, slots.of(item), row,
+      backward_rows(c, {up, c.K, c.m}, {down, c.m, c.K}, {step, a, a + kBlockRows * step}, slots.of(item), row,
                     least(kBlockRows, chunks.end(item) - row), row == chunks.begin(item));
     }
   };

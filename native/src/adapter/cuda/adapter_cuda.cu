@@ -26,31 +26,31 @@ struct BackwardParts {
 };
 
 /** P is [M,rank]; A or B is `weights`, and the gradient is theirs: null where a product has none. */
-Branch narrow(const pp_matrix& p, const pp_matrix* weights, const pp_matrix* gradient) {
-  Branch branch = {};
-  branch.s = p.data;
-  branch.lds = p.ld;
-  branch.scale = 1;
-  branch.rank = static_cast<int32_t>(p.cols);
+StackedModule narrow(const pp_matrix& p, const pp_matrix* weights, const pp_matrix* gradient) {
+  StackedModule module = {};
+  module.s = p.data;
+  module.lds = p.ld;
+  module.scale = 1;
+  module.rank = static_cast<int32_t>(p.cols);
   if (weights != nullptr) {
-    branch.a = weights->data;
-    branch.lda = weights->ld;
+    module.a = weights->data;
+    module.lda = weights->ld;
   }
   if (gradient != nullptr) {
-    branch.gradient = static_cast<float*>(gradient->data);
-    branch.ldg = gradient->ld;
+    module.gradient = static_cast<float*>(gradient->data);
+    module.ldg = gradient->ld;
   }
-  return branch;
+  return module;
 }
 
-/** A branch whose gradient is the column sums. */
-Branch ones(const pp_matrix& sums) {
-  Branch branch = {};
-  branch.gradient = static_cast<float*>(sums.data);
-  branch.ldg = 1;
-  branch.scale = 1;
-  branch.rank = 1;
-  return branch;
+/** A module whose gradient is the column sums. */
+StackedModule ones(const pp_matrix& sums) {
+  StackedModule module = {};
+  module.gradient = static_cast<float*>(sums.data);
+  module.ldg = 1;
+  module.scale = 1;
+  module.rank = 1;
+  return module;
 }
 }  // namespace
 

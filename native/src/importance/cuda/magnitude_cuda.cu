@@ -14,17 +14,17 @@ pp_status output_magnitude(const pp_device& device, const pp_matrix& p, pp_activ
                            const pp_matrix* bias, const uint8_t* row_mask, double* sum, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  Branch branch = {};
-  branch.a = q.data;
-  branch.lda = q.ld;
-  branch.s = p.data;
-  branch.lds = p.ld;
-  branch.rank = static_cast<int32_t>(p.cols);
+  StackedModule module = {};
+  module.a = q.data;
+  module.lda = q.ld;
+  module.s = p.data;
+  module.lds = p.ld;
+  module.rank = static_cast<int32_t>(p.cols);
   UpCall call = {};
   call.dtype = p.dtype;
   call.M = p.rows;
   call.N = q.rows;
-  call.stack.add(branch);
+  call.stack.add(module);
   call.activation = activation;
   call.dropout = kNoDropout;
   call.bias = bias == nullptr ? nullptr : bias->data;

@@ -4,8 +4,8 @@
 //   grad_input  dX = dY W + Σ Dᵀ(dS A)
 //
 // Activations, W and b are bfloat16; A, B and S are the trained weights' float32, rounded as they are packed. A block of rows
-// makes a strip of y at a time: all sums of the strip, W's and the branches', add up in a float32 block that stays in the
-// nearest caches, and each element of y is rounded once. B and A are packed by the strips of the result, so that a branch's
+// makes a strip of y at a time: all sums of the strip, W's and the modules', add up in a float32 block that stays in the
+// nearest caches, and each element of y is rounded once. B and A are packed by the strips of the result, so that a module's
 // part is a product of the same kind with a short inner dimension.
 //
 // Limit: one multiply-add of pairs a cycle. A tile's step loads 4 vectors and 6 broadcasts for 24 of them. With AMX, one
@@ -89,11 +89,11 @@ int64_t rank_pairs(int64_t rank) {
   return round_up(pairs(rank), kPairStep);
 }
 
-/** Rounds rows of S or dS into the branch's, from row number `row` on. */
-void round_branch(const RoundedModule& branch, int64_t row, int64_t rows, const float* s) {
-  const int64_t rank = branch.given->rank, step = 2 * branch.rank_pairs;
-  Bfloat16* to = branch.s + row * step;
-  round_rows(rows, rank, s, branch.given->lds, to, step);
+/** Rounds rows of S or dS into the module's, from row number `row` on. */
+void round_module(const RoundedModule& module, int64_t row, int64_t rows, const float* s) {
+  const int64_t rank = module.given->rank, step = 2 * module.rank_pairs;
+  Bfloat16* to = module.s + row * step;
+  round_rows(rows, rank, s, module.given->lds, to, step);
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 2 * pairs(rank); j < step; ++j) to[i * step + j] = 0;
   }
@@ -117,8 +117,8 @@ void pack_strip(int64_t column, int64_t columns, int64_t depth, float* to, const
 }
 
 /** S of a row group, in float32 and rounded. */
-void down_rows(const LinearForward& c, const RoundedModule& branch, int64_t row, int64_t rows) {
-  const LoraModule& given = *branch.given;
+void down_rows(const LinearForward& c, const RoundedModule& module, int64_t row, int64_t rows) {
+  const LoraModule& given = *module.given;
   const int64_t K = c.linear->K;
   const Bfloat16* x = static_cast<const Bfloat16*>(c.x);
   float* s = static_cast<float*>(given.s) + row * given.lds;
@@ -128,50 +128,50 @@ void down_rows(const LinearForward& c, const RoundedModule& branch, int64_t row,
     const bool ends = first + depth == K;
     const AddTo to{s, given.lds, first > 0, ends ? given.scale * given.mask.keep_scale : 1.0f};
     const auto product = [&](const auto& large) {
-      times_panels(rows, large, first / 2, pairs(depth), branch.a, 0, given.rank, to);
+      times_panels(rows, large, first / 2, pairs(depth), module.a, 0, given.rank, to);
     };
     if (given.mask.threshold != 0) {
-      mask_rows(given.mask, given.module, K, row, rows, first, depth, x, c.ldx, masked);
+      mask_rows(given, K, {row, rows, first, depth}, x, c.ldx, masked);
       product(PairRows{masked, kDepth});
     } else {
       with_pair_rows(x + row * c.ldx + first, c.ldx, depth, product);
     }
   }
-  round_branch(branch, row, rows, s);
+  round_module(module, row, rows, s);
 }
 
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
-  RoundedModule branches[kMostModulesOfARow];
+  RoundedModule modules[kMostModulesOfARow];
   int64_t a_items = 0, b_items = 0;
-  for (int32_t n = 0; n < c.branch_count; ++n) {
-    const LoraModule& given = c.branches[n];
-    RoundedModule& branch = branches[n];
-    branch.given = &given;
-    branch.rank_pairs = rank_pairs(given.rank);
-    branch.a_floats = pieces.floats(pairs(K), round_up(given.rank, kWidestVector));
-    branch.a = {branch.a_floats, pairs(K), given.rank};
-    branch.first_strip = given.first_column / kStrip;
-    branch.strip_count = (given.first_column + given.columns - 1) / kStrip - branch.first_strip + 1;
-    branch.strips = pieces.floats((given.columns + 2 * kStrip - 2) / kStrip * kStrip, branch.rank_pairs);
-    branch.s = static_cast<Bfloat16*>(pieces.bytes(c.M, branch.rank_pairs, 2 * sizeof(Bfloat16)));
+  for (int32_t n = 0; n < c.module_count; ++n) {
+    const LoraModule& given = c.modules[n];
+    RoundedModule& module = modules[n];
+    module.given = &given;
+    module.rank_pairs = rank_pairs(given.rank);
+    module.a_floats = pieces.floats(pairs(K), round_up(given.rank, kWidestVector));
+    module.a = {module.a_floats, pairs(K), given.rank};
+    module.first_strip = given.first_column / kStrip;
+    module.strip_count = (given.first_column + given.columns - 1) / kStrip - module.first_strip + 1;
+    module.strips = pieces.floats((given.columns + 2 * kStrip - 2) / kStrip * kStrip, module.rank_pairs);
+    module.s = static_cast<Bfloat16*>(pieces.bytes(c.M, module.rank_pairs, 2 * sizeof(Bfloat16)));
     a_items += pack_items(pairs(K), given.rank);
-    b_items += branch.strip_count;
+    b_items += module.strip_count;
   }
   const auto pack_a = [&](int64_t item) {
-    const RoundedModule* branch = branches;
-    for (int64_t own; item >= (own = pack_items(branch->a.depth, branch->a.columns)); ++branch) item -= own;
-    pack_pairs_transposed(item, static_cast<const float*>(branch->given->a), branch->given->lda, K, branch->given->rank,
-                          branch->a_floats);
+    const RoundedModule* module = modules;
+    for (int64_t own; item >= (own = pack_items(module->a.depth, module->a.columns)); ++module) item -= own;
+    pack_pairs_transposed(item, static_cast<const float*>(module->given->a), module->given->lda, K, module->given->rank,
+                          module->a_floats);
   };
   const auto pack_b = [&](int64_t item) {
-    const RoundedModule* branch = branches;
-    for (; item >= branch->strip_count; ++branch) item -= branch->strip_count;
-    const LoraModule& given = *branch->given;
+    const RoundedModule* module = modules;
+    for (; item >= module->strip_count; ++module) item -= module->strip_count;
+    const LoraModule& given = *module->given;
     const float* b = static_cast<const float*>(given.b);
-    pack_strip((branch->first_strip + item) * kStrip - given.first_column, given.columns, given.rank,
-               branch->strips + item * kStrip * branch->rank_pairs,
+    pack_strip((module->first_strip + item) * kStrip - given.first_column, given.columns, given.rank,
+               module->strips + item * kStrip * module->rank_pairs,
                [&](int64_t k, int64_t column) { return load_one(b + column * given.ldb + k); });
   };
   const int64_t rows_of_item = item_rows(c.M);
@@ -179,7 +179,7 @@ void forward(const LinearForward& c) {
     const TileRegisters registers;
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
     for (int64_t row = begin; row < begin + rows; row += kRowGroup) {
-      for (int32_t n = 0; n < c.branch_count; ++n) down_rows(c, branches[n], row, least(kRowGroup, begin + rows - row));
+      for (int32_t n = 0; n < c.module_count; ++n) down_rows(c, modules[n], row, least(kRowGroup, begin + rows - row));
     }
     const Bfloat16* x = static_cast<const Bfloat16*>(c.x) + begin * c.ldx;
     Bfloat16* y = static_cast<Bfloat16*>(c.y) + begin * c.ldy;
@@ -187,10 +187,10 @@ void forward(const LinearForward& c) {
     for (int64_t column = 0; column < N; column += kStrip) {
       const int64_t width = strip_width(N, column);
       start_strip(rows, x, c.ldx, K, c.linear->forward, column, width, block);
-      for (int32_t n = 0; n < c.branch_count; ++n) {
-        const float* strip = branches[n].strip(column / kStrip);
+      for (int32_t n = 0; n < c.module_count; ++n) {
+        const float* strip = modules[n].strip(column / kStrip);
         if (strip == nullptr) continue;
-        add_product(rows, branches[n].rounded(begin), branches[n].rank_pairs, strip, kStrip, width, block, true);
+        add_product(rows, modules[n].rounded(begin), modules[n].rank_pairs, strip, kStrip, width, block, true);
       }
       finish_strip(rows, least(kStrip, N - column), block, c.linear->padded_bias + column, y + column, c.ldy);
     }
@@ -199,13 +199,13 @@ void forward(const LinearForward& c) {
              phase((c.M + rows_of_item - 1) / rows_of_item, work));
 }
 
-/** A block of rows' masks of one branch, kDepth columns of them. */
+/** A block of rows' masks of one module, kDepth columns of them. */
 struct ItemMask {
   MaskBlock groups[kMostRows / kRowGroup];
 
-  void draw(const DropoutMask& mask, uint32_t module, int64_t K, int64_t row, int64_t rows, int64_t column) {
+  void draw(const LoraModule& module, int64_t K, int64_t row, int64_t rows, int64_t column) {
     for (int64_t i = 0; i < rows; i += kRowGroup) {
-      groups[i / kRowGroup].draw(mask, module, K, row + i, least(kRowGroup, rows - i), column, least(kDepth, K - column));
+      groups[i / kRowGroup].draw(module, K, {row + i, least(kRowGroup, rows - i), column, least(kDepth, K - column)});
     }
   }
 };
@@ -214,31 +214,31 @@ void grad_input(const LinearGradInput& c) {
   static_assert(kDepth % kStrip == 0, "a drawn mask holds whole strips");
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
-  RoundedModule branches[kMostModulesOfARow];
+  RoundedModule modules[kMostModulesOfARow];
   const int64_t strip_count = (K + kStrip - 1) / kStrip;
-  for (int32_t n = 0; n < c.branch_count; ++n) {
-    RoundedModule& branch = branches[n];
-    branch.given = c.branches + n;
-    branch.rank_pairs = rank_pairs(branch.given->rank);
-    branch.first_strip = 0;
-    branch.strip_count = strip_count;
-    branch.strips = pieces.floats(strip_count * kStrip, branch.rank_pairs);
-    branch.s = static_cast<Bfloat16*>(pieces.bytes(c.M, branch.rank_pairs, 2 * sizeof(Bfloat16)));
+  for (int32_t n = 0; n < c.module_count; ++n) {
+    RoundedModule& module = modules[n];
+    module.given = c.modules + n;
+    module.rank_pairs = rank_pairs(module.given->rank);
+    module.first_strip = 0;
+    module.strip_count = strip_count;
+    module.strips = pieces.floats(strip_count * kStrip, module.rank_pairs);
+    module.s = static_cast<Bfloat16*>(pieces.bytes(c.M, module.rank_pairs, 2 * sizeof(Bfloat16)));
   }
   const auto pack = [&](int64_t item) {
-    const RoundedModule& branch = branches[item / strip_count];
+    const RoundedModule& module = modules[item / strip_count];
     const int64_t number = item % strip_count;
-    const float* a = static_cast<const float*>(branch.given->a);
-    pack_strip(number * kStrip, K, branch.given->rank, branch.strips + number * kStrip * branch.rank_pairs,
-               [&](int64_t k, int64_t column) { return load_one(a + k * branch.given->lda + column); });
+    const float* a = static_cast<const float*>(module.given->a);
+    pack_strip(number * kStrip, K, module.given->rank, module.strips + number * kStrip * module.rank_pairs,
+               [&](int64_t k, int64_t column) { return load_one(a + k * module.given->lda + column); });
   };
   const int64_t rows_of_item = item_rows(c.M);
   const auto work = [&](int64_t item) {
     const TileRegisters registers;
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraModule& given = *branches[n].given;
-      round_branch(branches[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
+    for (int32_t n = 0; n < c.module_count; ++n) {
+      const LoraModule& given = *modules[n].given;
+      round_module(modules[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
     }
     const Bfloat16* dy = static_cast<const Bfloat16*>(c.dy) + begin * c.lddy;
     Bfloat16* dx = static_cast<Bfloat16*>(c.dx) + begin * c.lddx;
@@ -247,20 +247,20 @@ void grad_input(const LinearGradInput& c) {
     for (int64_t column = 0; column < K; column += kStrip) {
       const int64_t width = strip_width(K, column), in_mask = column % kDepth;
       start_strip(rows, dy, c.lddy, N, c.linear->backward, column, width, block);
-      for (int32_t n = 0; n < c.branch_count; ++n) {
-        const RoundedModule& branch = branches[n];
-        const float* strip = branch.strip(column / kStrip);
-        const DropoutMask& mask = branch.given->mask;
+      for (int32_t n = 0; n < c.module_count; ++n) {
+        const RoundedModule& module = modules[n];
+        const float* strip = module.strip(column / kStrip);
+        const DropoutMask& mask = module.given->mask;
         if (mask.threshold == 0) {
-          add_product(rows, branch.rounded(begin), branch.rank_pairs, strip, kStrip, width, block, true);
+          add_product(rows, module.rounded(begin), module.rank_pairs, strip, kStrip, width, block, true);
           continue;
         }
-        if (in_mask == 0) drawn[n].draw(mask, branch.given->module, K, begin, rows, column);
+        if (in_mask == 0) drawn[n].draw(*module.given, K, begin, rows, column);
         for (int64_t i = 0; i < rows; i += kRowGroup) {
           const AddTo to{block.sums + i * kStrip, kStrip, true};
-          for (int64_t first = 0; first < branch.rank_pairs; first += kRun) {
-            times_wide_strip(least(kRowGroup, rows - i), branch.rounded(begin + i).skip(first),
-                             least(kRun, branch.rank_pairs - first), strip + first * kStrip, kStrip, 0, width,
+          for (int64_t first = 0; first < module.rank_pairs; first += kRun) {
+            times_wide_strip(least(kRowGroup, rows - i), module.rounded(begin + i).skip(first),
+                             least(kRun, module.rank_pairs - first), strip + first * kStrip, kStrip, 0, width,
                              AddMaskedTo{to, drawn[n].groups[i / kRowGroup].bits, -in_mask, mask.keep_scale});
           }
         }
@@ -268,7 +268,7 @@ void grad_input(const LinearGradInput& c) {
       finish_strip(rows, least(kStrip, K - column), block, nullptr, dx + column, c.lddx);
     }
   };
-  run_phases(operations(c.M, N, K), phase(strip_count * c.branch_count, pack),
+  run_phases(operations(c.M, N, K), phase(strip_count * c.module_count, pack),
              phase((c.M + rows_of_item - 1) / rows_of_item, work));
 }
 

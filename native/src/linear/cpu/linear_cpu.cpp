@@ -126,40 +126,40 @@ void linear_cpu_release(pp_linear& linear) {
 
 // Each size mirrors what the kernel of its name carves from the workspace.
 
-size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t branch_count) {
+size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
-    for (int32_t n = 0; n < branch_count; ++n) {
-      const LoraModule& branch = branches[n];
-      size.floats((K + 1) / 2, widest_padded(branch.rank));                                // A packed
-      size.floats(strips(branch.columns + kStrip - 1) * kStrip, rank_pairs(branch.rank));  // B packed by y's strips
-      size.bytes(M, rank_pairs(branch.rank), 2 * sizeof(uint16_t));                        // S rounded
+    for (int32_t n = 0; n < module_count; ++n) {
+      const LoraModule& module = modules[n];
+      size.floats((K + 1) / 2, widest_padded(module.rank));                                // A packed
+      size.floats(strips(module.columns + kStrip - 1) * kStrip, rank_pairs(module.rank));  // B packed by y's strips
+      size.bytes(M, rank_pairs(module.rank), 2 * sizeof(uint16_t));                        // S rounded
     }
     return size.total();
   }
   int64_t ranks = 0;
-  for (int32_t n = 0; n < branch_count; ++n) ranks += widest_padded(branches[n].rank);
-  size.floats(K, ranks);  // A of all branches, packed
-  for (int32_t n = 0; n < branch_count; ++n) {
-    size.floats(widest_padded(branches[n].columns), branches[n].rank);  // B of each branch, packed
+  for (int32_t n = 0; n < module_count; ++n) ranks += widest_padded(modules[n].rank);
+  size.floats(K, ranks);  // A of all modules, packed
+  for (int32_t n = 0; n < module_count; ++n) {
+    size.floats(widest_padded(modules[n].columns), modules[n].rank);  // B of each module, packed
   }
   return size.total();
 }
 
-size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t branch_count) {
+size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
-    for (int32_t n = 0; n < branch_count; ++n) {
-      size.floats(strips(K) * kStrip, rank_pairs(branches[n].rank));      // A packed by dX's strips
-      size.bytes(M, rank_pairs(branches[n].rank), 2 * sizeof(uint16_t));  // dS rounded
+    for (int32_t n = 0; n < module_count; ++n) {
+      size.floats(strips(K) * kStrip, rank_pairs(modules[n].rank));      // A packed by dX's strips
+      size.bytes(M, rank_pairs(modules[n].rank), 2 * sizeof(uint16_t));  // dS rounded
     }
     return size.total();
   }
   int64_t ranks = 0;
-  for (int32_t n = 0; n < branch_count; ++n) ranks += branches[n].rank;
-  size.floats(widest_padded(K), ranks);  // A of all branches, packed
+  for (int32_t n = 0; n < module_count; ++n) ranks += modules[n].rank;
+  size.floats(widest_padded(K), ranks);  // A of all modules, packed
   return size.total();
 }
 

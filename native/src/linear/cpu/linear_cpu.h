@@ -18,8 +18,8 @@ struct LinearForward {
   int64_t M;
   const void* x;
   int64_t ldx;
-  const LoraModule* branches;
-  int32_t branch_count;
+  const LoraModule* modules;
+  int32_t module_count;
   void* y;
   int64_t ldy;
   void* workspace;
@@ -30,8 +30,8 @@ struct LinearGradInput {
   int64_t M;
   const void* dy;
   int64_t lddy;
-  const LoraModule* branches;
-  int32_t branch_count;
+  const LoraModule* modules;
+  int32_t module_count;
   void* dx;
   int64_t lddx;
   void* workspace;
@@ -50,7 +50,7 @@ const LinearKernels& linear_cpu(pp_dtype dtype);
 bool linear_cpu_prepare(pp_linear& linear);
 void linear_cpu_release(pp_linear& linear);
 
-size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t branch_count);
-size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t branch_count);
+size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count);
+size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count);
 
 }  // namespace prunepeft

@@ -55,14 +55,14 @@ void times_packed(int64_t rows, const float* large, int64_t ld, const float* pac
   }
 }
 
-/** Packs item number `item` of all branches' A. */
-void pack_a(const BranchPanels& panels, const LoraModule* branches, int64_t K, bool down, int64_t item) {
-  const int32_t n = branch_of(panels, item);
-  const float* a = static_cast<const float*>(branches[n].a);
+/** Packs item number `item` of all modules' A. */
+void pack_a(const ModulePanels& panels, const LoraModule* modules, int64_t K, bool down, int64_t item) {
+  const int32_t n = module_of(panels, item);
+  const float* a = static_cast<const float*>(modules[n].a);
   if (down) {
-    pack_transposed(item, a, branches[n].lda, K, branches[n].rank, panels.floats[n]);
+    pack_transposed(item, a, modules[n].lda, K, modules[n].rank, panels.floats[n]);
   } else {
-    pack_straight(item, a, branches[n].lda, branches[n].rank, K, panels.floats[n]);
+    pack_straight(item, a, modules[n].lda, modules[n].rank, K, panels.floats[n]);
   }
 }
 
@@ -70,39 +70,39 @@ void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   const float* x = static_cast<const float*>(c.x);
   WorkspacePieces pieces(c.workspace);
-  const LoraDown down{c.M, K, x, c.ldx, c.branches, c.branch_count, nullptr};
+  const LoraDown down{c.M, K, x, c.ldx, c.modules, c.module_count, nullptr};
   int64_t ranks = 0;
-  for (int32_t n = 0; n < c.branch_count; ++n) ranks += round_up(c.branches[n].rank, kWidestVector);
-  const BranchPanels a = carve_panels(pieces.floats(K, ranks), c.branches, c.branch_count, K, true);
-  BranchPanels b;
-  for (int32_t n = 0; n < c.branch_count; ++n) {
-    b.floats[n] = pieces.floats(round_up(c.branches[n].columns, kWidestVector), c.branches[n].rank);
-    b.of[n] = {b.floats[n], c.branches[n].rank, c.branches[n].columns};
-    b.items += pack_items(c.branches[n].rank, c.branches[n].columns);
+  for (int32_t n = 0; n < c.module_count; ++n) ranks += round_up(c.modules[n].rank, kWidestVector);
+  const ModulePanels a = carve_panels(pieces.floats(K, ranks), c.modules, c.module_count, K, true);
+  ModulePanels b;
+  for (int32_t n = 0; n < c.module_count; ++n) {
+    b.floats[n] = pieces.floats(round_up(c.modules[n].columns, kWidestVector), c.modules[n].rank);
+    b.of[n] = {b.floats[n], c.modules[n].rank, c.modules[n].columns};
+    b.items += pack_items(c.modules[n].rank, c.modules[n].columns);
   }
   const auto pack = [&](int64_t item) {
-    if (item < a.items) return pack_a(a, c.branches, K, true, item);
+    if (item < a.items) return pack_a(a, c.modules, K, true, item);
     item -= a.items;
-    const int32_t n = branch_of(b, item);
-    const LoraModule& branch = c.branches[n];
-    pack_transposed(item, static_cast<const float*>(branch.b), branch.ldb, branch.rank, branch.columns, b.floats[n]);
+    const int32_t n = module_of(b, item);
+    const LoraModule& module = c.modules[n];
+    pack_transposed(item, static_cast<const float*>(module.b), module.ldb, module.rank, module.columns, b.floats[n]);
   };
   const int64_t rows_of_item = item_rows(c.M);
   const auto block = [&](int64_t item) {
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
+    for (int64_t row = begin; row < begin + rows && c.module_count > 0; row += kRowGroup) {
       down_rows(down, a, row, least(kRowGroup, begin + rows - row));
     }
     float* y = static_cast<float*>(c.y) + begin * c.ldy;
     times_packed(rows, x + begin * c.ldx, c.ldx, c.linear->forward, K, N, [&](int64_t first) {
       return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
     });
-    for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraModule& branch = c.branches[n];
-      const float* s = static_cast<const float*>(branch.s) + begin * branch.lds;
-      for (int64_t first = 0; first < branch.rank; first += kDepth) {
-        times_panels(rows, Rows{s + first, branch.lds}, first, least(kDepth, branch.rank - first), b.of[n], 0, branch.columns,
-                     AddTo{y + branch.first_column, c.ldy, true});
+    for (int32_t n = 0; n < c.module_count; ++n) {
+      const LoraModule& module = c.modules[n];
+      const float* s = static_cast<const float*>(module.s) + begin * module.lds;
+      for (int64_t first = 0; first < module.rank; first += kDepth) {
+        times_panels(rows, Rows{s + first, module.lds}, first, least(kDepth, module.rank - first), b.of[n], 0, module.columns,
+                     AddTo{y + module.first_column, c.ldy, true});
       }
     }
   };
@@ -113,9 +113,9 @@ void grad_input(const LinearGradInput& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   const float* dy = static_cast<const float*>(c.dy);
   float* all_dx = static_cast<float*>(c.dx);
-  const LoraGradInput rest{c.M, K, c.branches, c.branch_count, all_dx, c.lddx, true, nullptr};
-  const BranchPanels a = carve_panels(c.workspace, c.branches, c.branch_count, K, false);
-  const auto pack = [&](int64_t item) { pack_a(a, c.branches, K, false, item); };
+  const LoraGradInput rest{c.M, K, c.modules, c.module_count, all_dx, c.lddx, true, nullptr};
+  const ModulePanels a = carve_panels(c.workspace, c.modules, c.module_count, K, false);
+  const auto pack = [&](int64_t item) { pack_a(a, c.modules, K, false, item); };
   const int64_t rows_of_item = item_rows(c.M);
   const auto block = [&](int64_t item) {
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
@@ -123,7 +123,7 @@ void grad_input(const LinearGradInput& c) {
     times_packed(rows, dy + begin * c.lddy, c.lddy, c.linear->backward, N, K, [&](int64_t first) {
       return AddTo{dx, c.lddx, first > 0};
     });
-    for (int64_t row = begin; row < begin + rows && c.branch_count > 0; row += kRowGroup) {
+    for (int64_t row = begin; row < begin + rows && c.module_count > 0; row += kRowGroup) {
       grad_input_rows(rest, a, row, least(kRowGroup, begin + rows - row));
     }
   };

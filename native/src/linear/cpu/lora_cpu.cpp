@@ -10,10 +10,10 @@ PP_BF16_KERNEL_TABLES(LoraGradients, lora_bf16_kernels)
 
 namespace {
 
-/** The most that branches with so many ranks together come to once each is padded to whole vectors. */
+/** The most that modules with so many ranks together come to once each is padded to whole vectors. */
 int64_t padded_ranks(int64_t ranks) {
-  const int64_t branches = ranks < kMostModulesOfARow ? ranks : kMostModulesOfARow;
-  return ranks + branches * (kWidestVector - 1);
+  const int64_t modules = ranks < kMostModulesOfARow ? ranks : kMostModulesOfARow;
+  return ranks + modules * (kWidestVector - 1);
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ const LoraGradients& lora_gradients_cpu(pp_dtype dtype) {
 
 size_t lora_down_cpu_workspace(int64_t K, int64_t ranks) {
   WorkspaceSize size;
-  size.floats(K, padded_ranks(ranks));  // A of all branches, packed
+  size.floats(K, padded_ranks(ranks));  // A of all modules, packed
   return size.total();
 }
 
@@ -63,7 +63,7 @@ size_t lora_grad_down_cpu_workspace(int64_t M, int64_t K, int64_t ranks) {
 
 size_t lora_grad_input_cpu_workspace(int64_t K, int64_t ranks) {
   WorkspaceSize size;
-  size.floats(widest_padded(K), ranks);  // A of all branches, packed
+  size.floats(widest_padded(K), ranks);  // A of all modules, packed
   return size.total();
 }
 

@@ -10,8 +10,8 @@ struct LoraDown {
   int64_t M, K;
   const float* x;
   int64_t ldx;
-  const LoraModule* branches;
-  int32_t branch_count;
+  const LoraModule* modules;
+  int32_t module_count;
   void* workspace;
 };
 
@@ -48,16 +48,16 @@ struct LoraGradDown {
   int64_t M, K;
   const void* x;
   int64_t ldx;
-  const LoraModule* branches;
-  int32_t branch_count;
+  const LoraModule* modules;
+  int32_t module_count;
   bool accumulate;
   void* workspace;
 };
 
 struct LoraGradInput {
   int64_t M, K;
-  const LoraModule* branches;
-  int32_t branch_count;
+  const LoraModule* modules;
+  int32_t module_count;
   float* dx;
   int64_t lddx;
   bool accumulate;

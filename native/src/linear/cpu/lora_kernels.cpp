@@ -4,7 +4,7 @@
 //   up          y += S Bᵀ          the same with B packed; y streams in (unless it is overwritten) and out once
 //   grad_up     dS = s·dY B, dB = dYᵀ S    a block of rows and columns of dY is read for dS and is still near for dB
 //   grad_down   dA = dSᵀ D(x)      as dB, transposed (x gives the broadcasts, dS the vectors), turned as the slots are added
-//   grad_input  dX += Dᵀ(dS A)     as up, with each branch's mask on its own sum
+//   grad_input  dX += Dᵀ(dS A)     as up, with each module's mask on its own sum
 //
 // dB and dA are sums over rows: chunks of rows that depend on M alone have a slot each, and the slots are added in order.
 // With dropout, x is masked into a block on the stack and read from there; bits are drawn for a group of rows at a time.
@@ -13,10 +13,10 @@
 #include "linear/cpu/lora_cpu.h"
 
 #include "core/product.h"
-#include "core/slots.h"
 #include "core/threads.h"
 #include "core/workspace.h"
 #include "linear/cpu/lora_rows.h"
+#include "linear/cpu/lora_sums.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -24,28 +24,17 @@ namespace {
 
 /** Rows of an item of work where rows are independent. */
 constexpr int64_t kItemRows = 2 * kRowGroup;
-/** Rows of dA or dB that an item of the last stage adds up. */
-constexpr int64_t kSumRows = 16;
-
-int64_t items_of(int64_t n, int64_t size) {
-  return (n + size - 1) / size;
-}
-
-int64_t sum_of_ranks(const LoraModule* branches, int32_t count) {
+int64_t sum_of_ranks(const LoraModule* modules, int32_t count) {
   int64_t ranks = 0;
-  for (int32_t n = 0; n < count; ++n) ranks += branches[n].rank;
+  for (int32_t n = 0; n < count; ++n) ranks += modules[n].rank;
   return ranks;
 }
 
-double operations(int64_t M, int64_t N, int64_t r) {
-  return 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(r);
-}
-
 void down(const LoraDown& c) {
-  const BranchPanels panels = carve_panels(c.workspace, c.branches, c.branch_count, c.K, true);
+  const ModulePanels panels = carve_panels(c.workspace, c.modules, c.module_count, c.K, true);
   const auto pack = [&](int64_t item) {
-    const int32_t n = branch_of(panels, item);
-    pack_transposed(item, static_cast<const float*>(c.branches[n].a), c.branches[n].lda, c.K, c.branches[n].rank,
+    const int32_t n = module_of(panels, item);
+    pack_transposed(item, static_cast<const float*>(c.modules[n].a), c.modules[n].lda, c.K, c.modules[n].rank,
                     panels.floats[n]);
   };
   const auto rows = [&](int64_t item) {
@@ -53,7 +42,7 @@ void down(const LoraDown& c) {
       down_rows(c, panels, row, least(kRowGroup, c.M - row));
     }
   };
-  run_phases(operations(c.M, c.K, sum_of_ranks(c.branches, c.branch_count)), phase(panels.items, pack),
+  run_phases(operations(c.M, c.K, sum_of_ranks(c.modules, c.module_count)), phase(panels.items, pack),
              phase(items_of(c.M, kItemRows), rows));
 }
 
@@ -103,10 +92,7 @@ void grad_up(const LoraGradUp& c) {
     }
   };
   const SlotSum sum{slot_floats, chunks.count, c.accumulate};
-  const auto add = [&](int64_t item) {
-    const int64_t n = item * kSumRows;
-    sum.add_rows(slots + n * step, step, least(kSumRows, c.N - n), c.r, c.db + n * c.lddb, c.lddb);
-  };
+  const auto add = [&](int64_t item) { add_db(c, sum, slots, item); };
   run_phases(2 * operations(c.M, c.N, c.r), phase(pack_items(c.N, c.r), pack), phase(chunks.count, chunk),
              phase(items_of(c.N, kSumRows), add));
 }
@@ -114,9 +100,8 @@ void grad_up(const LoraGradUp& c) {
 void grad_down(const LoraGradDown& c) {
   const RowChunks chunks(c.M);
   const float* all_x = static_cast<const float*>(c.x);
-  int64_t begin[kMostModulesOfARow + 1] = {0};  // each branch's columns in a slot
-  for (int32_t n = 0; n < c.branch_count; ++n) begin[n + 1] = begin[n] + padded(c.branches[n].rank);
-  const int64_t step = begin[c.branch_count], slot_floats = c.K * step;
+  const SlotColumns place(c);
+  const int64_t step = place.step, slot_floats = c.K * step;
   WorkspacePieces pieces(c.workspace);
   float* ds_blocks = pieces.floats(chunks.count, kBlockRows * step);
   float* slots = pieces.floats(chunks.count, slot_floats);
@@ -127,51 +112,43 @@ void grad_down(const LoraGradDown& c) {
     for (int64_t row = chunks.begin(item); row < chunks.end(item); row += kBlockRows) {
       const int64_t rows = least(kBlockRows, chunks.end(item) - row);
       const bool starts_slot = row == chunks.begin(item);
-      for (int32_t n = 0; n < c.branch_count; ++n) {
-        const LoraModule& branch = c.branches[n];
-        copy_padded(rows, branch.rank, static_cast<const float*>(branch.s) + row * branch.lds, branch.lds, ds + begin[n], step);
+      for (int32_t n = 0; n < c.module_count; ++n) {
+        const LoraModule& module = c.modules[n];
+        copy_padded(rows, module.rank, static_cast<const float*>(module.s) + row * module.lds, module.lds, ds + place.begin[n],
+                    step);
       }
       for (int64_t first = 0; first < c.K; first += kDepth) {
         const int64_t columns = least(kDepth, c.K - first);
-        for (int32_t n = 0; n < c.branch_count; ++n) {
-          const DropoutMask& mask = c.branches[n].mask;
-          const bool masks = mask.threshold != 0;
+        for (int32_t n = 0; n < c.module_count; ++n) {
+          const bool masks = c.modules[n].mask.threshold != 0;
           for (int64_t i = 0; i < rows && masks; i += kRowGroup) {
-            masked[i / kRowGroup].fill(mask, c.branches[n].module, c.K, row + i, least(kRowGroup, rows - i), first, columns,
-                                       all_x, c.ldx);
+            masked[i / kRowGroup].fill(c.modules[n], c.K, {row + i, least(kRowGroup, rows - i), first, columns}, all_x, c.ldx);
           }
           const Columns x = masks ? Columns{&masked[0].values[0][0], kDepth} : Columns{all_x + row * c.ldx + first, c.ldx};
-          times_rows(columns, x, rows, ds + begin[n], step, c.branches[n].rank,
-                     AddTo{da + first * step + begin[n], step, !starts_slot});
+          times_rows(columns, x, rows, ds + place.begin[n], step, c.modules[n].rank,
+                     AddTo{da + first * step + place.begin[n], step, !starts_slot});
         }
       }
     }
   };
   const SlotSum sum{slot_floats, chunks.count, c.accumulate};
-  const auto add = [&](int64_t item) {
-    const int64_t k = item * kSumRows, rows = least(kSumRows, c.K - k);
-    for (int32_t n = 0; n < c.branch_count; ++n) {
-      const LoraModule& branch = c.branches[n];
-      sum.add_transposed(slots + k * step + begin[n], step, rows, branch.rank, branch.da + k, branch.ldda);
-    }
-  };
-  run_phases(operations(c.M, c.K, sum_of_ranks(c.branches, c.branch_count)), phase(chunks.count, chunk),
+  const auto add = [&](int64_t item) { add_da(c, sum, slots, place, item); };
+  run_phases(operations(c.M, c.K, sum_of_ranks(c.modules, c.module_count)), phase(chunks.count, chunk),
              phase(items_of(c.K, kSumRows), add));
 }
 
 void grad_input(const LoraGradInput& c) {
-  const BranchPanels panels = carve_panels(c.workspace, c.branches, c.branch_count, c.K, false);
+  const ModulePanels panels = carve_panels(c.workspace, c.modules, c.module_count, c.K, false);
   const auto pack = [&](int64_t item) {
-    const int32_t n = branch_of(panels, item);
-    pack_straight(item, static_cast<const float*>(c.branches[n].a), c.branches[n].lda, c.branches[n].rank, c.K,
-                  panels.floats[n]);
+    const int32_t n = module_of(panels, item);
+    pack_straight(item, static_cast<const float*>(c.modules[n].a), c.modules[n].lda, c.modules[n].rank, c.K, panels.floats[n]);
   };
   const auto rows = [&](int64_t item) {
     for (int64_t row = item * kItemRows; row < least((item + 1) * kItemRows, c.M); row += kRowGroup) {
       grad_input_rows(c, panels, row, least(kRowGroup, c.M - row));
     }
   };
-  run_phases(operations(c.M, c.K, sum_of_ranks(c.branches, c.branch_count)), phase(panels.items, pack),
+  run_phases(operations(c.M, c.K, sum_of_ranks(c.modules, c.module_count)), phase(panels.items, pack),
              phase(items_of(c.M, kItemRows), rows));
 }
 

@@ -1,12 +1,12 @@
-// S = s·D(x) Aᵀ (+ bias) for stacked branches: x [M,K] is read once; each A is [rank,K].
+// S = s·D(x) Aᵀ (+ bias) for stacked modules: x [M,K] is read once; each A is [rank,K].
 //
 // Tiling: a block of 4 warps takes 64 rows, a share of K, and up to 80 stacked ranks. K is walked in tiles of 64 columns, kept
 // in a ring that cp.async fills ahead; a warp multiplies its 16 rows by all ranks. Dropout masks, one bit an element and
-// branch, are drawn a tile ahead. With more than one share of K the sums go to slots, which finish_rows adds in order; the
+// module, are drawn a tile ahead. With more than one share of K the sums go to slots, which finish_rows adds in order; the
 // dropout's scale and s are applied to the float32 sum, just before it is rounded.
 //
-// Limit: the bytes of x over memory bandwidth. A block has room for five tiles of 16 ranks, and each branch starts a tile:
-// larger stacks read x once for each five tiles (three branches of rank 64: three times).
+// Limit: the bytes of x over memory bandwidth. A block has room for five tiles of 16 ranks, and each module starts a tile:
+// larger stacks read x once for each five tiles (three modules of rank 64: three times).
 #pragma once
 
 #include "linear/cuda/dropout.cuh"
@@ -55,8 +55,8 @@ GPU_INLINE void load_stacked_rows(T* tile, const DownArguments<T, S>& arguments,
   constexpr int kLd = padded<T>(Down::kColumns);
   for (int t = 0; t < tiles; t++) {
     const RankTile ranks = rank_tile(arguments.stack, first_tile + t);
-    const Branch& branch = arguments.stack.branches[ranks.branch];
-    const Source<T> a = {static_cast<const T*>(branch.a), branch.lda, ranks.first + ranks.count, end, arguments.a_aligned};
+    const StackedModule& module = arguments.stack.modules[ranks.module];
+    const Source<T> a = {static_cast<const T*>(module.a), module.lda, ranks.first + ranks.count, end, arguments.a_aligned};
     load_tile(tile + t * kTileRanks * kLd, kLd, kTileRanks, Down::kColumns, a, ranks.first, column, Down::kThreads);
   }
 }
@@ -99,7 +99,7 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   const int steps = static_cast<int>(gpu::divide_up(end - begin, Down::kColumns));
   const DropoutMask mask = read_mask(arguments.dropout);
   const bool masked = mask.threshold != 0;
-  const unsigned starts = branch_starts(stack, first_tile, tiles);
+  const unsigned starts = module_starts(stack, first_tile, tiles);
 
   const int a_offset = Down::kRows * kLd, stage_elements = a_offset + tiles * kTileRanks * kLd;
   T* const ring = reinterpret_cast<T*>(memory);
@@ -116,8 +116,8 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   };
   const auto draw = [&](int step) {
     if (masked && step < steps)
-      draw_masks<Down::kThreads>(masks + step % 2 * mask_elements, stack, first_tile, tiles, mask, Down::kRows,
-                                 Down::kMaskWords, row, begin + step * Down::kColumns, arguments.x.columns);
+      draw_masks<Down::kThreads, Down::kRows, Down::kMaskWords>(masks + step % 2 * mask_elements, stack, first_tile, tiles,
+                                                                mask, row, begin + step * Down::kColumns, arguments.x.columns);
   };
 
   Accumulator sums[kChunkTiles] = {};
@@ -137,19 +137,19 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   for (int t = 0; t < kChunkTiles; t++) {
     if (t >= tiles) continue;
     const RankTile ranks = rank_tile(stack, first_tile + t);
-    const Branch& branch = stack.branches[ranks.branch];
+    const StackedModule& module = stack.modules[ranks.module];
 #pragma unroll
     for (int e = 0; e < 8; e++) {
       const int64_t m = warp_row + accumulator_row(e % 4);
       const int rank = accumulator_column(e / 4, e % 4);
       if (m >= M || rank >= ranks.count) continue;
-      const int column = branch.first_column + ranks.first + rank;
+      const int column = module.first_column + ranks.first + rank;
       const float sum = sums[t][e / 4][e % 4];
       if (arguments.slots != nullptr) {
         arguments.slots[(share * M + m) * stack.columns + column] = sum;
       } else {
         const float bias = arguments.bias != nullptr ? gpu::to_float(arguments.bias[column]) : 0.0f;
-        static_cast<T*>(branch.s)[m * branch.lds + ranks.first + rank] = gpu::from_float<T>(sum * branch.scale + bias);
+        static_cast<T*>(module.s)[m * module.lds + ranks.first + rank] = gpu::from_float<T>(sum * module.scale + bias);
       }
     }
   }

@@ -34,12 +34,12 @@ GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, i
   const int columns = arguments.stack.columns;
   const int64_t m = i / columns;
   const int column = static_cast<int>(i % columns);
-  const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
-  float v = add_slots(arguments.slots + i, arguments.count, arguments.M * columns) * branch.scale;
+  const StackedModule& module = arguments.stack.modules[module_of_column(arguments.stack, column)];
+  float v = add_slots(arguments.slots + i, arguments.count, arguments.M * columns) * module.scale;
   if (arguments.bias != nullptr) v += gpu::to_float(arguments.bias[column]);
   if (arguments.z != nullptr)
     v *= activation_slope(arguments.activation, gpu::to_float(arguments.z[m * arguments.ldz + column]));
-  static_cast<T*>(branch.s)[m * branch.lds + column - branch.first_column] = gpu::from_float<T>(v);
+  static_cast<T*>(module.s)[m * module.lds + column - module.first_column] = gpu::from_float<T>(v);
 }
 
 // CUDA kernels

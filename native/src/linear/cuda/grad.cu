@@ -11,18 +11,18 @@ __global__ void __launch_bounds__(kFinishThreads) finish_columns(const __grid_co
   if (i >= N * arguments.stack.columns) return;
   const int64_t n = i % N;
   const int column = static_cast<int>(i / N);
-  const Branch& branch = arguments.stack.branches[branch_of_column(arguments.stack, column)];
-  const int rank = column - branch.first_column;
-  float* to = branch.gradient + (arguments.rank_major ? rank * branch.ldg + n : n * branch.ldg + rank);
+  const StackedModule& module = arguments.stack.modules[module_of_column(arguments.stack, column)];
+  const int rank = column - module.first_column;
+  float* to = module.gradient + (arguments.rank_major ? rank * module.ldg + n : n * module.ldg + rank);
   *to = finish_column(arguments.accumulate ? *to : 0, arguments.accumulate, arguments.slots + i, arguments.count,
-                      N * arguments.stack.columns, branch.scale);
+                      N * arguments.stack.columns, module.scale);
 }
 
 namespace {
 template <class T>
 cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_slots, cudaStream_t stream) {
   const Split rows = split_rows(call.dtype, call.M, call.N);
-  const Branch& first = call.stack.branches[0];
+  const StackedModule& first = call.stack.modules[0];
   const bool with_rows = call.rows != nullptr;
   GradArguments<T> arguments = {};
   arguments.g = source<T>(call.g, call.ldg, call.M, call.N);
@@ -43,11 +43,11 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
   cudaError_t error = gpu::launch(grad<T>, grid, Grad::kThreads, shared, stream, arguments);
   if (error == cudaSuccess && with_rows) {
     Stack stack = {};
-    Branch branch = first;
-    branch.s = call.rows;
-    branch.lds = call.ldrows;
-    branch.scale = call.row_scale;
-    stack.add(branch);
+    StackedModule module = first;
+    module.s = call.rows;
+    module.lds = call.ldrows;
+    module.scale = call.row_scale;
+    stack.add(module);
     const FinishRowsArguments<T> finish = {row_slots, static_cast<int>(column_blocks), call.M,   stack,
                                            nullptr,   static_cast<const T*>(call.z),   call.ldz, call.activation};
     error = gpu::launch(finish_rows<T>, blocks_for(call.M * stack.columns), kFinishThreads, 0, stream, finish);

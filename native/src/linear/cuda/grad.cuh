@@ -1,5 +1,5 @@
 // Gradients from one read of a wide matrix G [M,N] (dY, x, dout, v): column products Gᵀ P, with P [M,rank] of each stacked
-// branch, D(G) in place of G under dropout, and on request row products G B, with B [N,rank] of the first branch. A branch
+// module, D(G) in place of G under dropout, and on request row products G B, with B [N,rank] of the first module. A module
 // without P stands for a column of ones: its product is G's column sums.
 //
 // Tiling: a block of 8 warps takes 128 columns and a share of the rows, which it walks in tiles of 64 rows (32 in float32),
@@ -46,14 +46,14 @@ static_assert(Grad::shared_bytes<float>(kChunkTiles, kChunkTiles, false) <= gpu:
 template <class T, class S = Stack>
 struct GradArguments {
   Source<T> g;
-  S stack;         // s as P, rank, module; of the first branch also a as B [N,rank] where row products are wanted
+  S stack;         // s as P, rank, module; of the first module also a as B [N,rank] where row products are wanted
   bool p_aligned;  // all of the P's
   bool b_aligned;
   pp_activation activation;  // P is σ of what is stored
   DropoutSpec dropout;
   int64_t rows_per_share;
   float* column_slots;  // [shares, stack.columns, N], or null
-  float* row_slots;     // [column blocks, M, rank of the first branch], or null
+  float* row_slots;     // [column blocks, M, rank of the first module], or null
 };
 
 /** The second stage of column products. */
@@ -79,14 +79,14 @@ GPU_INLINE void load_stacked_columns(T* tile, int ld, const GradArguments<T, S>&
                                      int64_t row, int64_t end) {
   for (int t = 0; t < tiles; t++) {
     const RankTile ranks = rank_tile(arguments.stack, first_tile + t);
-    const Branch& branch = arguments.stack.branches[ranks.branch];
-    const Source<T> p = {static_cast<const T*>(branch.s), branch.lds, end, ranks.first + ranks.count, arguments.p_aligned};
+    const StackedModule& module = arguments.stack.modules[ranks.module];
+    const Source<T> p = {static_cast<const T*>(module.s), module.lds, end, ranks.first + ranks.count, arguments.p_aligned};
     T* to = tile + t * kTileRanks;
     if (p.data == nullptr) {
       for (int i = static_cast<int>(threadIdx.x); i < Grad::kRows<T> * kTileRanks; i += Grad::kThreads)
         to[i / kTileRanks * ld + i % kTileRanks] = gpu::from_float<T>(i % kTileRanks == 0 ? 1.0f : 0.0f);
     } else if (arguments.activation != PP_IDENTITY) {
-      load_activated_tile(to, ld, Grad::kRows<T>, kTileRanks, p, row, ranks.first, arguments.activation, Grad::kThreads);
+      load_activated_tile<Grad::kThreads>(to, ld, Grad::kRows<T>, kTileRanks, p, row, ranks.first, arguments.activation);
     } else {
       load_tile(to, ld, Grad::kRows<T>, kTileRanks, p, row, ranks.first, Grad::kThreads);
     }
@@ -123,7 +123,7 @@ GPU_INLINE void multiply_rows(const GradArguments<T, S>& arguments, const T* g, 
   constexpr int kLd = padded<T>(Grad::kColumns), kStrips = Grad::kRows<T> / kProductRows, kParts = Grad::kWarps / kStrips;
   static_assert(kStrips * kParts == Grad::kWarps, "strips divide the warps evenly");
   const int warp = static_cast<int>(threadIdx.x) / gpu::kWarp, strip = warp % kStrips * kProductRows;
-  const int rank_count = arguments.stack.branches[0].rank;
+  const int rank_count = arguments.stack.modules[0].rank;
   for (int t = warp / kStrips; t < row_tiles; t += kParts) {
     Accumulator sum = {};
 #pragma unroll 1
@@ -150,16 +150,16 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   const S& stack = arguments.stack;
   const int first_tile = chunk * kChunkTiles;
   const int tiles = static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
-  const int first_branch_left = static_cast<int>(gpu::divide_up(stack.branches[0].rank, kTileRanks)) - first_tile;
-  const bool with_rows = arguments.row_slots != nullptr && first_branch_left > 0;
-  const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_branch_left, tiles)) : 0;
+  const int first_left = static_cast<int>(gpu::divide_up(stack.modules[0].rank, kTileRanks)) - first_tile;
+  const bool with_rows = arguments.row_slots != nullptr && first_left > 0;
+  const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_left, tiles)) : 0;
   const int64_t N = arguments.g.columns, column = column_block * Grad::kColumns;
   const int64_t begin = share * arguments.rows_per_share;
   const int64_t end = gpu::least(begin + arguments.rows_per_share, arguments.g.rows);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, kRows));
   const DropoutMask mask = read_mask(arguments.dropout);
   const bool masked = mask.threshold != 0;
-  const unsigned starts = branch_starts(stack, first_tile, tiles);
+  const unsigned starts = module_starts(stack, first_tile, tiles);
   const int ldp = padded<T>(tiles * kTileRanks), ldb = padded<T>(row_tiles * kTileRanks);
 
   const int p_offset = kRows * kLd, stage_elements = p_offset + kRows * ldp;
@@ -179,12 +179,12 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   };
   const auto draw = [&](int step) {
     if (masked && step < steps)
-      draw_masks<Grad::kThreads>(masks + step % 2 * mask_elements, stack, first_tile, tiles, mask, kRows, Grad::kMaskWords,
-                                 begin + step * kRows, column, N);
+      draw_masks<Grad::kThreads, kRows, Grad::kMaskWords>(masks + step % 2 * mask_elements, stack, first_tile, tiles, mask,
+                                                          begin + step * kRows, column, N);
   };
 
   if (row_tiles > 0) {
-    const Source<T> source = {static_cast<const T*>(stack.branches[0].a), stack.branches[0].lda, N, stack.branches[0].rank,
+    const Source<T> source = {static_cast<const T*>(stack.modules[0].a), stack.modules[0].lda, N, stack.modules[0].rank,
                               arguments.b_aligned};
     load_tile(b, ldb, Grad::kColumns, row_tiles * kTileRanks, source, column, first_tile * kTileRanks, Grad::kThreads);
   }
@@ -206,7 +206,7 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   for (int t = 0; t < kChunkTiles; t++) {
     if (t >= tiles) continue;
     const RankTile ranks = rank_tile(stack, first_tile + t);
-    const int first_column = stack.branches[ranks.branch].first_column + ranks.first;
+    const int first_column = stack.modules[ranks.module].first_column + ranks.first;
 #pragma unroll
     for (int e = 0; e < 8; e++) {
       const int64_t n = warp_column + accumulator_row(e % 4);

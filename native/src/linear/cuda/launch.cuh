@@ -26,15 +26,15 @@ inline dim3 blocks_for(int64_t elements) {
 /** Whether all A's of a stack have aligned rows. */
 template <class T>
 bool a_aligned(const Stack& stack) {
-  return std::all_of(stack.branches, stack.branches + stack.count,
-                     [](const Branch& branch) { return gpu::rows_aligned<T>(branch.a, branch.lda); });
+  return std::all_of(stack.modules, stack.modules + stack.count,
+                     [](const StackedModule& module) { return gpu::rows_aligned<T>(module.a, module.lda); });
 }
 
 /** Whether all S's of a stack have aligned rows. */
 template <class T>
 bool s_aligned(const Stack& stack) {
-  return std::all_of(stack.branches, stack.branches + stack.count,
-                     [](const Branch& branch) { return gpu::rows_aligned<T>(branch.s, branch.lds); });
+  return std::all_of(stack.modules, stack.modules + stack.count,
+                     [](const StackedModule& module) { return gpu::rows_aligned<T>(module.s, module.lds); });
 }
 
 template <class T>

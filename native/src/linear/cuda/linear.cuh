@@ -1,7 +1,7 @@
 // The fused linear for sm_80 and newer: y = x Wᵀ + b + Σ S Bᵀ with S = s·D(x) Aᵀ, and dX = dY W + Σ Dᵀ(dS A), each one kernel.
 //
 // Tiling: a block of 4 warps (8 in a large masked tile) makes a tile of the result, kRows by kColumns, in registers. The inner
-// dimension is walked in steps that cp.async brings into a ring ahead of use; the ranks of the branches are further steps of
+// dimension is walked in steps that cp.async brings into a ring ahead of use; the ranks of the modules are further steps of
 // the same ring, and come last, so that the product with W never waits for S. 16-bit types multiply by mma.sync, float32 by
 // fused multiply-adds; sums are float32. The tile goes out through shared memory, so that whole 16-byte groups are written.
 //
@@ -11,10 +11,10 @@
 // dX: the mask applies to the rank's product by element, not to dY W, so the two cannot share an accumulator from the start. An
 // epilogue of its own was chosen over a second set of accumulators, which would double the registers of the whole kernel for a
 // product of rank r: each 16 by 16 piece of dS A gets eight registers of its own, is masked (the block draws the tile's mask
-// into shared memory, a bit an element), and is then added. Branches have a mask each, and pass one after the other.
+// into shared memory, a bit an element), and is then added. Modules have a mask each, and pass one after the other.
 //
 // Limit: 2MNK FLOP at the tensor cores' rate; the ranks add r(1/K + 1/N) of it, the mask one draw for eight elements and
-// branch.
+// module.
 #pragma once
 
 #include "linear/cuda/order.h"
@@ -68,7 +68,7 @@ struct LinearRing {
   static_assert(Tile::kRows * kOutLd <= kStages * kStage, "the result takes the place of the ring");
 };
 
-/** The ranks of a branch as an operand: left [M,rank] is S or dS, right is B [columns,rank] or A [rank,columns]. */
+/** The ranks of a module as an operand: left [M,rank] is S or dS, right is B [columns,rank] or A [rank,columns]. */
 struct RankSlab {
   const void* left;
   int64_t ld_left;
@@ -77,7 +77,7 @@ struct RankSlab {
   int64_t rank;
   int64_t first_column;
   int64_t columns;
-  uint32_t module;
+  uint32_t mask_name;
   bool left_aligned;
   bool right_aligned;
 };
@@ -92,7 +92,7 @@ struct LinearArguments {
   int64_t ldout;
   bool out_aligned;
   int32_t slab_count;
-  RankSlab slabs[kMaxBranches];
+  RankSlab slabs[kMaxModules];
   DropoutSpec dropout;
   LinearOrder order;
 };
@@ -102,12 +102,12 @@ struct LinearForwardArguments {
   LinearArguments<T> product;
   DownArguments<T> down;
   FinishRowsArguments<T> finish;  // adds the slots of S, one for each share of K
-  unsigned* counters;  // the next ticket, then for each row block of S its parts that are done; null without branches
+  unsigned* counters;             // the next ticket, then for each row block of S its parts that are done; null without modules
 };
 constexpr size_t kParameterBytes = 4096;
 static_assert(sizeof(LinearForwardArguments<float>) <= kParameterBytes, "every driver passes that much");
 
-/** A step of the walk along the inner dimension: of the product with W (slab -1) or of a branch's ranks. */
+/** A step of the walk along the inner dimension: of the product with W (slab -1) or of a module's ranks. */
 struct LinearStep {
   int slab;
   int64_t inner;
@@ -118,7 +118,7 @@ GPU_INLINE int64_t inner_left(const LinearArguments<T>& arguments, const LinearS
   return (step.slab < 0 ? arguments.left.columns : arguments.slabs[step.slab].rank) - step.inner;
 }
 
-/** The next step; slab_count when there is none. Branches that don't reach into the columns are passed over. */
+/** The next step; slab_count when there is none. Modules that don't reach into the columns are passed over. */
 template <class T>
 GPU_INLINE void advance(LinearStep& step, const LinearArguments<T>& arguments, int64_t length, int64_t column, int width) {
   step.inner += length;
@@ -194,14 +194,14 @@ GPU_INLINE void multiply_step(LinearSums<Tile>& sums, const T* stage, int inner)
   }
 }
 
-/** Draws a branch's mask of the tile at (row, column): a word for each row and 16 columns. */
+/** Draws a module's mask of the tile at (row, column): a word for each row and 16 columns. */
 template <class Tile>
-GPU_INLINE void draw_tile_mask(uint16_t* words, const DropoutMask& dropout, uint32_t module, int64_t row, int64_t column,
+GPU_INLINE void draw_tile_mask(uint16_t* words, const DropoutMask& dropout, uint32_t mask_name, int64_t row, int64_t column,
                                int64_t columns) {
   constexpr int kWords = Tile::kColumns / kMaskColumns;
 #pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < Tile::kRows * kWords; i += Tile::kThreads)
-    words[i] = mask_word(dropout, module, row + i / kWords, column + i % kWords * kMaskColumns, columns);
+    words[i] = mask_word(dropout, mask_name, row + i / kWords, column + i % kWords * kMaskColumns, columns);
 }
 
 /** Like multiply_step, with the mask on the product. */
@@ -275,7 +275,7 @@ GPU_INLINE void store_tile(const LinearSums<Tile>& sums, T* tile, const LinearAr
   }
 }
 
-/** sums += the masked rank products, branch by branch; the mask is drawn while the operands are on their way. */
+/** sums += the masked rank products, module by module; the mask is drawn while the operands are on their way. */
 template <class T, class Tile, Inner kRight>
 GPU_INLINE void add_masked_ranks(LinearSums<Tile>& sums, const LinearArguments<T>& arguments, LinearStep step, int64_t row,
                                  int64_t column, T* ring) {
@@ -285,7 +285,7 @@ GPU_INLINE void add_masked_ranks(LinearSums<Tile>& sums, const LinearArguments<T
     __syncthreads();  // what lay there has been read
     load_step<T, Tile, kRight>(ring, arguments, step, row, column);
     ptx::cp_async_commit();
-    draw_tile_mask<Tile>(masks, read_mask(arguments.dropout), arguments.slabs[step.slab].module, row, column,
+    draw_tile_mask<Tile>(masks, read_mask(arguments.dropout), arguments.slabs[step.slab].mask_name, row, column,
                          arguments.columns);
     ptx::cp_async_wait<0>();
     __syncthreads();

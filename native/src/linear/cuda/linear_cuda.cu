@@ -2,7 +2,7 @@
 #include "linear/cuda/linear_cuda.h"
 
 #include "core/dropout.h"
-#include "linear/cuda/branch_stack.h"
+#include "linear/cuda/module_stack.h"
 #include "linear/cuda/choice.h"
 #include "linear/cuda/linear.cuh"
 #include "linear/cuda/linear_warpgroup.h"
@@ -30,11 +30,11 @@ cudaError_t read_traits(int device, DeviceTraits* traits) {
 struct ProductCall {
   const pp_linear& linear;
   const pp_matrix& left;
-  const LoraModule* branches;
-  int32_t branch_count;
+  const LoraModule* modules;
+  int32_t module_count;
   const pp_matrix& out;
   cudaStream_t stream;
-  DropoutSpec dropout = make_spec(branch_count > 0 ? branches[0].dropout : nullptr);
+  DropoutSpec dropout = make_spec(module_count > 0 ? modules[0].dropout : nullptr);
 };
 
 template <class T>
@@ -49,17 +49,17 @@ LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
   arguments.ldout = call.out.ld;
   arguments.out_aligned = gpu::rows_aligned<T>(call.out.data, call.out.ld);
   arguments.dropout = call.dropout;
-  for (int32_t i = 0; i < call.branch_count; i++) {
-    const LoraModule& branch = call.branches[i];
+  for (int32_t i = 0; i < call.module_count; i++) {
+    const LoraModule& module = call.modules[i];
     RankSlab& slab = arguments.slabs[arguments.slab_count++];
-    slab.left = branch.s;
-    slab.ld_left = branch.lds;
-    slab.right = forward ? branch.b : branch.a;
-    slab.ld_right = forward ? branch.ldb : branch.lda;
-    slab.rank = branch.rank;
-    slab.first_column = forward ? branch.first_column : 0;
-    slab.columns = forward ? branch.columns : linear.K;
-    slab.module = branch.module;
+    slab.left = module.s;
+    slab.ld_left = module.lds;
+    slab.right = forward ? module.b : module.a;
+    slab.ld_right = forward ? module.ldb : module.lda;
+    slab.rank = module.rank;
+    slab.first_column = forward ? module.first_column : 0;
+    slab.columns = forward ? module.columns : linear.K;
+    slab.mask_name = module.mask_name;
     slab.left_aligned = gpu::rows_aligned<T>(slab.left, slab.ld_left);
     slab.right_aligned = gpu::rows_aligned<T>(slab.right, slab.ld_right);
   }
@@ -120,17 +120,17 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
   cudaError_t error = choose(device, arguments.product, true, &choice);
   if (error != cudaSuccess) return error;
   const int64_t M = call.left.rows, K = call.left.cols;
-  const Stack stack = make_stack(call.branches, call.branch_count, call.dropout.keep_scale, true);
+  const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
   const DownCall down = {call.linear.dtype, M, K, call.left.data, call.left.ld, stack, call.dropout, nullptr};
   if (is_by_warpgroups(choice.path)) {
-    if (call.branch_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
+    if (call.module_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
     if (error != cudaSuccess) return error;
     arguments.product.order.group_rows = choice.group_rows;
     return run_linear_forward_warpgroup(arguments.product, choice.path == LinearPath::kWarpgroupClusters,
                                         choice.multiprocessors, call.stream);
   }
   size_t shared = 0;
-  if (call.branch_count > 0) {
+  if (call.module_count > 0) {
     const Split columns = split_columns(M, K);
     arguments.down = down_arguments<T>(down, columns, slots);
     arguments.finish = {slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY};
@@ -143,7 +143,7 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
     using Tile = decltype(tile);
     LinearOrder& order = arguments.product.order;
     order = tile_order<Tile>(arguments.product, choice.group_rows);
-    if (call.branch_count > 0) {
+    if (call.module_count > 0) {
       order.s_row_blocks = gpu::divide_up(M, Down::kRows);
       order.s_parts = arguments.finish.count * stack.chunks();
     }
@@ -172,7 +172,7 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
     return run_linear_grad_input_warpgroup(arguments, choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors,
                                            call.stream);
   }
-  const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.branch_count > 0;
+  const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.module_count > 0;
   const auto run =
       large ? (masked ? launch_grad_input_tile<LargeMaskedTile<T>, true, T> : launch_grad_input_tile<LargeTile<T>, false, T>)
             : (masked ? launch_grad_input_tile<SmallTile<T>, true, T> : launch_grad_input_tile<SmallTile<T>, false, T>);
@@ -180,19 +180,19 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
 }
 }  // namespace
 
-size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t count) {
+size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {
   if (count == 0) return 0;
   Workspace workspace(nullptr);
   workspace.take<unsigned>(counter_count(M));
-  workspace.take<float>(down_slots(M, linear.K, make_stack(branches, count, 1.0f, true).columns));
+  workspace.take<float>(down_slots(M, linear.K, make_stack(modules, count, 1.0f, true).columns));
   return workspace.bytes();
 }
 
-pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* branches,
+pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* modules,
                          int32_t count, const pp_matrix& y, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, x, branches, count, y, stream_of(device)};
+  const ProductCall call = {linear, x, modules, count, y, stream_of(device)};
   Workspace parts(workspace);
   unsigned* counters = count > 0 ? parts.take<unsigned>(counter_count(x.rows)) : nullptr;
   float* slots = count > 0 ? parts.take<float>(0) : nullptr;
@@ -202,11 +202,11 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
       "pp_linear_forward");
 }
 
-pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* branches,
+pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
                             int32_t count, const pp_matrix& dx) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, dy, branches, count, dx, stream_of(device)};
+  const ProductCall call = {linear, dy, modules, count, dx, stream_of(device)};
   return to_status(
       dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index); }),
       "pp_linear_grad_input");

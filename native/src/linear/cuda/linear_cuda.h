@@ -1,13 +1,13 @@
 // The fused linear of prunepeft/linear.h on CUDA buffers. Arguments have been checked by the C functions of the same names, and
-// matrices have rows. Branches drop alike.
+// matrices have rows. Modules drop alike.
 #pragma once
 
 #include "linear/lora_module.h"
 
 namespace prunepeft::cuda {
-size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* branches, int32_t count);
-pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* branches,
+size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count);
+pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* modules,
                          int32_t count, const pp_matrix& y, void* workspace);
-pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* branches,
+pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
                             int32_t count, const pp_matrix& dx);
 }  // namespace prunepeft::cuda

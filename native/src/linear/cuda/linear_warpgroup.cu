@@ -49,7 +49,7 @@ cudaError_t launch(void (*kernel)(const WarpgroupArguments<T>), const LinearArgu
 
 template <class T>
 bool can_copy_in_bulk(const LinearArguments<T>& arguments, bool forward) {
-  if (arguments.slab_count > kMostBulkBranches || !can_map(matrix(arguments.left)) || !can_map(matrix(arguments.right)) ||
+  if (arguments.slab_count > kMostBulkModules || !can_map(matrix(arguments.left)) || !can_map(matrix(arguments.right)) ||
       arguments.columns > INT32_MAX)
     return false;
   return std::all_of(arguments.slabs, arguments.slabs + arguments.slab_count, [&](const RankSlab& slab) {

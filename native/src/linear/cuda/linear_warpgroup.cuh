@@ -7,13 +7,13 @@
 // while this one is written. Each stage has two barriers: `full` ends a phase when the stage's bytes are there, `empty` when
 // the eight multiplying warps have read them.
 //
-// The ranks of the branches are further steps, and come last: S (or dS) and B (or A) by tensor maps of their own. What of a box
-// lies outside its matrix arrives as zeros, so edges of M, N, K and of ranks, and branches on some of the columns, need no
+// The ranks of the modules are further steps, and come last: S (or dS) and B (or A) by tensor maps of their own. What of a box
+// lies outside its matrix arrives as zeros, so edges of M, N, K and of ranks, and modules on some of the columns, need no
 // code. Of a rank step only the products that reach ranks are made, 16 at a time.
 //
 // Forward: S has been made by the down product, an earlier launch. dX under dropout: the mask applies to the ranks' product by
 // element, so that has 32 registers of its own for 64 columns at a time, is masked, and is then added. The masks of the first
-// branch are drawn during the first steps, in which the warps only wait for the tensor cores.
+// module are drawn during the first steps, in which the warps only wait for the tensor cores.
 //
 // Clusters: kBlocks are 1, or 2 with tiles of the same columns in row tiles that lie side by side. Of each step's right
 // operand, which is theirs in common, each brings half, to both: a block then reads 32 KB a step in place of 48. So a stage of
@@ -61,13 +61,13 @@ struct WarpgroupTile {
   static_assert(kProducerRegisters * kWarpgroup + kConsumerRegisters * kConsumers <= 65536, "the registers are there");
 };
 
-/** Branches that the kernel's parameters have room for. */
-constexpr int kMostBulkBranches = 8;
+/** Modules that the kernel's parameters have room for. */
+constexpr int kMostBulkModules = 8;
 
 template <class T>
 struct WarpgroupArguments {
   TensorMap left, right;
-  TensorMap slab_left[kMostBulkBranches], slab_right[kMostBulkBranches];
+  TensorMap slab_left[kMostBulkModules], slab_right[kMostBulkModules];
   LinearArguments<T> product;
 };
 static_assert(sizeof(WarpgroupArguments<__half>) <= kParameterBytes, "every driver passes that much");
@@ -178,7 +178,7 @@ GPU_INLINE uint64_t right_operand(const unsigned char* stage, int slab, int k) {
 
 /**
  * Calls `multiply` for each 16 of the inner dimension, of which `inner` are left. Whole steps, nearly all, are one group
- * without a branch within; in others each product is a group of its own, so that the assembler need not add fences.
+ * without a jump within; in others each product is a group of its own, so that the assembler need not add fences.
  */
 template <class Multiply>
 GPU_INLINE void multiply_step(int64_t inner, Multiply multiply) {
@@ -209,11 +209,11 @@ GPU_INLINE void release(RingBarriers& barriers, int stage, int lane) {
 }
 
 /**
- * The masks of a branch on the warp's 16 rows and 64 columns from (row, column) on, shared out in each four lanes: lane t of
+ * The masks of a module on the warp's 16 rows and 64 columns from (row, column) on, shared out in each four lanes: lane t of
  * them has columns 8t and 8 (t + 4) of rows lane / 4 and 8 more, byte 2h + i for row 8h and columns 8 (t + 4i).
  */
-GPU_INLINE unsigned draw_lane_masks(const DropoutMask& dropout, uint32_t module, int64_t row, int64_t column, int64_t columns,
-                                    const ConsumerPlace& place) {
+GPU_INLINE unsigned draw_lane_masks(const DropoutMask& dropout, uint32_t mask_name, int64_t row, int64_t column,
+                                    int64_t columns, const ConsumerPlace& place) {
   unsigned word = 0;
 #pragma unroll
   for (int h = 0; h < 2; h++)
@@ -221,7 +221,7 @@ GPU_INLINE unsigned draw_lane_masks(const DropoutMask& dropout, uint32_t module,
     for (int i = 0; i < 2; i++) {
       const int64_t group =
           (row + place.row + 8 * h) * dropout_groups(columns) + column / kDropoutGroup + place.lane % 4 + 4 * i;
-      word |= dropout_keep_bits(dropout, module, static_cast<uint64_t>(group)) << 8 * (2 * h + i);
+      word |= dropout_keep_bits(dropout, mask_name, static_cast<uint64_t>(group)) << 8 * (2 * h + i);
     }
   return word;
 }
@@ -318,10 +318,10 @@ GPU_INLINE void multiply_steps(const LinearArguments<T>& arguments, const unsign
     const LinearWork work = linear_work(arguments.order, ticket);
     const int64_t column = work.column * Tile::kColumns;
     const int64_t row = cluster.row(work) + place.warp * Tile::kOutRows;  // the warp's
-    unsigned masks[Tile::kSlabs] = {};  // of the first branch, drawn when the tensor cores have work
+    unsigned masks[Tile::kSlabs] = {};  // of the first module, drawn when the tensor cores have work
     int drawn = 0;
     const auto draw = [&](int slab, int columns_slab) {
-      return draw_lane_masks(dropout, arguments.slabs[slab].module, row, column + columns_slab * Tile::kSlabColumns,
+      return draw_lane_masks(dropout, arguments.slabs[slab].mask_name, row, column + columns_slab * Tile::kSlabColumns,
                              arguments.columns, place);
     };
 

@@ -4,7 +4,7 @@
 #include "linear/cuda/linear.cuh"
 
 namespace prunepeft::cuda {
-/** Whether the copy engine can bring all operands: 16-bit elements, rows at multiples of 16 bytes, at most eight branches. */
+/** Whether the copy engine can bring all operands: 16-bit elements, rows at multiples of 16 bytes, at most eight modules. */
 template <class T>
 bool can_copy_in_bulk(const LinearArguments<T>& arguments, bool forward);
 

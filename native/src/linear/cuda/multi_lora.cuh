@@ -1,10 +1,10 @@
-// LoRA of several adapters over one batch: the skinny products, one grid for all segments of rows.
+// LoRA of several adapters over one batch: the skinny products, one grid for all runs of rows.
 //
-// A grid is the segments' grids one behind the other. A block finds its segment by its number, and does there what the block of
-// the same place does in a call for that segment alone: tiles, shares and the order of sums depend on the segment's own rows,
+// A grid is the runs' grids one behind the other. A block finds its run by its number, and does there what the block of
+// the same place does in a call for that run alone: tiles, shares and the order of sums depend on the run's own rows,
 // and so do its bits.
 //
-// The table of segments is a kernel parameter, so that a call copies nothing and can be captured in a graph.
+// The table of runs is a kernel parameter, so that a call copies nothing and can be captured in a graph.
 #pragma once
 
 #include "linear/cuda/down.cuh"
@@ -18,7 +18,7 @@ namespace prunepeft::cuda {
 constexpr int kMultiDownBlocks = 3;
 
 /** Rows and their adapter. */
-struct Segment {
+struct ModuleRun {
   int64_t first_row;
   int64_t rows;         // at least 1
   const void* weights;  // A [rank,width] or B [width,rank]
@@ -29,12 +29,12 @@ struct Segment {
   int64_t row_slots;
   DropoutSpec dropout;
   float scale;  // of the row products
-  uint32_t module;
+  uint32_t mask_name;
   int32_t rank;
   int32_t shares;
   int32_t share_tiles;  // a share's length
   int32_t first_block;  // of this launch
-  int32_t next;         // the next segment of the same adapter; -1: none
+  int32_t next;         // the next run of the same adapter; -1: none
   bool is_first;
 };
 
@@ -49,19 +49,19 @@ struct MultiArguments {
   int64_t ldout;
   float* column_slots;
   float* row_slots;
-  int32_t row_parts;  // slots of a row product; 0: the segment's shares
+  int32_t row_parts;  // slots of a row product; 0: the run's shares
   bool rank_major;    // weights and gradients are [rank,width] rather than [width,rank]
   bool accumulate;
   int32_t count;
-  Segment segments[kMostSegments];
+  ModuleRun runs[kMostRuns];
 };
 static_assert(sizeof(MultiArguments) <= 4096, "kernel parameters fit where every driver takes them");
 
-/** The segment that block `block` belongs to: the last that begins there or before. */
-GPU_INLINE int segment_of_block(const MultiArguments& arguments, int block) {
-  int segment = 0;
-  while (segment + 1 < arguments.count && arguments.segments[segment + 1].first_block <= block) segment++;
-  return segment;
+/** The run that block `block` belongs to: the last that begins there or before. */
+GPU_INLINE int run_of_block(const MultiArguments& arguments, int block) {
+  int run = 0;
+  while (run + 1 < arguments.count && arguments.runs[run + 1].first_block <= block) run++;
+  return run;
 }
 
 /** Row `row` of a matrix. */
@@ -70,27 +70,27 @@ GPU_INLINE T* row_of(const void* data, int64_t ld, int64_t row) {
   return static_cast<T*>(const_cast<void*>(data)) + row * ld;
 }
 
-/** The adapter as a stack of one branch, with `s` its narrow matrix. */
+/** The adapter as a stack of one module, with `s` its narrow matrix. */
 template <class T>
-GPU_INLINE StackOf<1> segment_stack(const Segment& segment, const void* s, int64_t lds) {
-  Branch branch = {};
-  branch.a = segment.weights;
-  branch.lda = segment.ld_weights;
-  branch.s = row_of<T>(s, lds, segment.first_row);
-  branch.lds = lds;
-  branch.scale = segment.scale;
-  branch.module = segment.module;
-  branch.rank = segment.rank;
+GPU_INLINE StackOf<1> run_stack(const ModuleRun& run, const void* s, int64_t lds) {
+  StackedModule module = {};
+  module.a = run.weights;
+  module.lda = run.ld_weights;
+  module.s = row_of<T>(s, lds, run.first_row);
+  module.lds = lds;
+  module.scale = run.scale;
+  module.mask_name = run.mask_name;
+  module.rank = run.rank;
   StackOf<1> stack = {};
-  stack.add(branch);
+  stack.add(module);
   return stack;
 }
 
-/** The segment's rows of the wide matrix. */
+/** The run's rows of the wide matrix. */
 template <class T>
-GPU_INLINE Source<T> segment_source(const MultiArguments& arguments, const Segment& segment) {
-  const T* data = row_of<T>(arguments.wide, arguments.ld_wide, segment.first_row);
-  return {data, arguments.ld_wide, segment.rows, arguments.width, gpu::rows_aligned<T>(data, arguments.ld_wide)};
+GPU_INLINE Source<T> run_source(const MultiArguments& arguments, const ModuleRun& run) {
+  const T* data = row_of<T>(arguments.wide, arguments.ld_wide, run.first_row);
+  return {data, arguments.ld_wide, run.rows, arguments.width, gpu::rows_aligned<T>(data, arguments.ld_wide)};
 }
 
 // CUDA kernels
@@ -101,16 +101,16 @@ __global__ void __launch_bounds__(Down::kThreads, kMultiDownBlocks)
     multi_down(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);
-  const Segment& segment = arguments.segments[segment_of_block(arguments, block)];
+  const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
   DownArguments<T, StackOf<1>> down = {};
-  down.x = segment_source<T>(arguments, segment);
-  down.stack = segment_stack<T>(segment, arguments.out, arguments.ldout);
-  down.a_aligned = gpu::rows_aligned<T>(segment.weights, segment.ld_weights);
-  down.dropout = segment.dropout;
-  down.columns_per_share = int64_t{segment.share_tiles} * Down::kColumns;
-  down.slots = segment.shares == 1 ? nullptr : arguments.row_slots + segment.row_slots;
-  const int place = block - segment.first_block, row_blocks = static_cast<int>(gpu::divide_up(segment.rows, Down::kRows));
-  down_block(down, place % row_blocks, place / row_blocks % segment.shares, place / row_blocks / segment.shares, memory);
+  down.x = run_source<T>(arguments, run);
+  down.stack = run_stack<T>(run, arguments.out, arguments.ldout);
+  down.a_aligned = gpu::rows_aligned<T>(run.weights, run.ld_weights);
+  down.dropout = run.dropout;
+  down.columns_per_share = int64_t{run.share_tiles} * Down::kColumns;
+  down.slots = run.shares == 1 ? nullptr : arguments.row_slots + run.row_slots;
+  const int place = block - run.first_block, row_blocks = static_cast<int>(gpu::divide_up(run.rows, Down::kRows));
+  down_block(down, place % row_blocks, place / row_blocks % run.shares, place / row_blocks / run.shares, memory);
 }
 
 /** out += Dᵀ(narrow · weights), out being read and written. */
@@ -119,22 +119,22 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
     multi_up(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);
-  const Segment& segment = arguments.segments[segment_of_block(arguments, block)];
+  const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
   UpArguments<T, StackOf<1>> up = {};
-  up.M = segment.rows;
+  up.M = run.rows;
   up.N = arguments.width;
-  up.stack = segment_stack<T>(segment, arguments.narrow, arguments.ld_narrow);
-  up.p_aligned = gpu::rows_aligned<T>(up.stack.branches[0].s, arguments.ld_narrow);
-  up.q_aligned = gpu::rows_aligned<T>(segment.weights, segment.ld_weights);
+  up.stack = run_stack<T>(run, arguments.narrow, arguments.ld_narrow);
+  up.p_aligned = gpu::rows_aligned<T>(up.stack.modules[0].s, arguments.ld_narrow);
+  up.q_aligned = gpu::rows_aligned<T>(run.weights, run.ld_weights);
   up.rank_major = arguments.rank_major;
   up.activation = PP_IDENTITY;
-  up.dropout = segment.dropout;
-  up.out = row_of<T>(arguments.out, arguments.ldout, segment.first_row);
+  up.dropout = run.dropout;
+  up.out = row_of<T>(arguments.out, arguments.ldout, run.first_row);
   up.ldout = arguments.ldout;
   up.base = up.out;
   up.ldbase = up.ldout;
   up.out_aligned = gpu::rows_aligned<T>(up.out, up.ldout);
-  up_block(up, block - segment.first_block, memory);
+  up_block(up, block - run.first_block, memory);
 }
 
 /** Parts of D(wide)ᵀ narrow in column_slots, and of wide · weights in row_slots if they are not null. */
@@ -143,34 +143,32 @@ __global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
     multi_grad(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);
-  const Segment& segment = arguments.segments[segment_of_block(arguments, block)];
+  const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
   GradArguments<T, StackOf<1>> grad = {};
-  grad.g = segment_source<T>(arguments, segment);
-  grad.stack = segment_stack<T>(segment, arguments.narrow, arguments.ld_narrow);
-  grad.p_aligned = gpu::rows_aligned<T>(grad.stack.branches[0].s, arguments.ld_narrow);
-  grad.b_aligned = gpu::rows_aligned<T>(segment.weights, segment.ld_weights);
+  grad.g = run_source<T>(arguments, run);
+  grad.stack = run_stack<T>(run, arguments.narrow, arguments.ld_narrow);
+  grad.p_aligned = gpu::rows_aligned<T>(grad.stack.modules[0].s, arguments.ld_narrow);
+  grad.b_aligned = gpu::rows_aligned<T>(run.weights, run.ld_weights);
   grad.activation = PP_IDENTITY;
-  grad.dropout = segment.dropout;
-  grad.rows_per_share = int64_t{segment.share_tiles} * Grad::kRows<T>;
-  grad.column_slots = arguments.column_slots + segment.column_slots;
-  grad.row_slots = arguments.row_slots != nullptr ? arguments.row_slots + segment.row_slots : nullptr;
-  const int place = block - segment.first_block,
-            column_blocks = static_cast<int>(gpu::divide_up(grad.g.columns, Grad::kColumns));
-  grad_block(grad, place % column_blocks, place / column_blocks % segment.shares, place / column_blocks / segment.shares,
-             memory);
+  grad.dropout = run.dropout;
+  grad.rows_per_share = int64_t{run.share_tiles} * Grad::kRows<T>;
+  grad.column_slots = arguments.column_slots + run.column_slots;
+  grad.row_slots = arguments.row_slots != nullptr ? arguments.row_slots + run.row_slots : nullptr;
+  const int place = block - run.first_block, column_blocks = static_cast<int>(gpu::divide_up(grad.g.columns, Grad::kColumns));
+  grad_block(grad, place % column_blocks, place / column_blocks % run.shares, place / column_blocks / run.shares, memory);
 }
 
 /** out = scale times the sums of row_slots. */
 template <class T>
 __global__ void __launch_bounds__(kFinishThreads) multi_finish_rows(const __grid_constant__ MultiArguments arguments) {
   const int block = static_cast<int>(blockIdx.x);
-  const Segment& segment = arguments.segments[segment_of_block(arguments, block)];
-  const int64_t i = int64_t{block - segment.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
-  if (i >= segment.rows * segment.rank) return;
-  const FinishRowsArguments<T, StackOf<1>> finish = {arguments.row_slots + segment.row_slots,
-                                                     arguments.row_parts > 0 ? arguments.row_parts : segment.shares,
-                                                     segment.rows,
-                                                     segment_stack<T>(segment, arguments.out, arguments.ldout),
+  const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
+  const int64_t i = int64_t{block - run.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
+  if (i >= run.rows * run.rank) return;
+  const FinishRowsArguments<T, StackOf<1>> finish = {arguments.row_slots + run.row_slots,
+                                                     arguments.row_parts > 0 ? arguments.row_parts : run.shares,
+                                                     run.rows,
+                                                     run_stack<T>(run, arguments.out, arguments.ldout),
                                                      nullptr,
                                                      nullptr,
                                                      0,
@@ -178,20 +176,20 @@ __global__ void __launch_bounds__(kFinishThreads) multi_finish_rows(const __grid
   finish_row_element(finish, i);
 }
 
-/** Gradients of the adapters: a block's segment is the first of its adapter, and those after it add to its sum. */
+/** Gradients of the adapters: a block's run is the first of its adapter, and those after it add to its sum. */
 __global__ void __launch_bounds__(kFinishThreads) multi_finish_columns(const __grid_constant__ MultiArguments arguments) {
   const int block = static_cast<int>(blockIdx.x);
-  int s = segment_of_block(arguments, block);
-  const Segment& segment = arguments.segments[s];
-  const int64_t N = arguments.width, size = N * segment.rank;
-  const int64_t i = int64_t{block - segment.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
+  int s = run_of_block(arguments, block);
+  const ModuleRun& run = arguments.runs[s];
+  const int64_t N = arguments.width, size = N * run.rank;
+  const int64_t i = int64_t{block - run.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
   if (i >= size) return;
   const int64_t n = i % N, rank = i / N;
-  float* to = segment.gradient + (arguments.rank_major ? rank * segment.ld_gradient + n : n * segment.ld_gradient + rank);
+  float* to = run.gradient + (arguments.rank_major ? rank * run.ld_gradient + n : n * run.ld_gradient + rank);
   bool add = arguments.accumulate;
   float sum = add ? *to : 0;
-  for (; s >= 0; s = arguments.segments[s].next) {
-    const Segment& part = arguments.segments[s];
+  for (; s >= 0; s = arguments.runs[s].next) {
+    const ModuleRun& part = arguments.runs[s];
     sum = finish_column(sum, add, arguments.column_slots + part.column_slots + i, part.shares, size, part.dropout.keep_scale);
     add = true;
   }

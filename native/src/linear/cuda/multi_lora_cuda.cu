@@ -10,33 +10,33 @@ namespace prunepeft::cuda {
 namespace {
 enum class Weights { kA, kB };
 
-/** Lays the segments out in a table. */
+/** Lays the runs out in a table. */
 MultiArguments make_arguments(const ModulesOnRows& multi, Weights weights, int64_t width) {
   MultiArguments arguments = {};
   arguments.width = width;
   arguments.rank_major = weights == Weights::kA;
-  arguments.narrow = multi.segments[0].branch.s;
-  arguments.ld_narrow = multi.segments[0].branch.lds;
-  int32_t last[kMostSegments];  // of the adapter's segments so far
-  std::fill(last, last + kMostSegments, -1);
+  arguments.narrow = multi.runs[0].module.s;
+  arguments.ld_narrow = multi.runs[0].module.lds;
+  int32_t last[kMostRuns];  // of the adapter's runs so far
+  std::fill(last, last + kMostRuns, -1);
   for (int32_t i = 0; i < multi.count; i++) {
-    const ModuleRows& from = multi.segments[i];
-    const LoraModule& branch = from.branch;
-    Segment& segment = arguments.segments[arguments.count];
-    segment.first_row = from.first_row;
-    segment.rows = from.rows;
-    segment.weights = weights == Weights::kA ? branch.a : branch.b;
-    segment.ld_weights = weights == Weights::kA ? branch.lda : branch.ldb;
-    segment.gradient = weights == Weights::kA ? branch.da : branch.db;
-    segment.ld_gradient = weights == Weights::kA ? branch.ldda : branch.lddb;
-    segment.dropout = weights == Weights::kA ? make_spec(branch.dropout) : kNoDropout;
-    segment.scale = branch.scale;
-    segment.module = branch.module;
-    segment.rank = static_cast<int32_t>(branch.rank);
-    segment.shares = 1;
-    segment.next = -1;
-    segment.is_first = last[from.adapter] < 0;
-    if (!segment.is_first) arguments.segments[last[from.adapter]].next = arguments.count;
+    const ModuleRows& from = multi.runs[i];
+    const LoraModule& module = from.module;
+    ModuleRun& run = arguments.runs[arguments.count];
+    run.first_row = from.first_row;
+    run.rows = from.rows;
+    run.weights = weights == Weights::kA ? module.a : module.b;
+    run.ld_weights = weights == Weights::kA ? module.lda : module.ldb;
+    run.gradient = weights == Weights::kA ? module.da : module.db;
+    run.ld_gradient = weights == Weights::kA ? module.ldda : module.lddb;
+    run.dropout = weights == Weights::kA ? make_spec(module.dropout) : kNoDropout;
+    run.scale = module.scale;
+    run.mask_name = module.mask_name;
+    run.rank = static_cast<int32_t>(module.rank);
+    run.shares = 1;
+    run.next = -1;
+    run.is_first = last[from.adapter] < 0;
+    if (!run.is_first) arguments.runs[last[from.adapter]].next = arguments.count;
     last[from.adapter] = arguments.count++;
   }
   return arguments;
@@ -47,31 +47,31 @@ void take_wide(MultiArguments* arguments, const pp_matrix& wide) {
   arguments->ld_wide = wide.ld;
 }
 
-int32_t rank_tiles(const Segment& segment) {
-  return static_cast<int32_t>(gpu::divide_up(segment.rank, kTileRanks));
+int32_t rank_tiles(const ModuleRun& run) {
+  return static_cast<int32_t>(gpu::divide_up(run.rank, kTileRanks));
 }
-int64_t chunks(const Segment& segment) {
-  return gpu::divide_up(rank_tiles(segment), kChunkTiles);
+int64_t chunks(const ModuleRun& run) {
+  return gpu::divide_up(rank_tiles(run), kChunkTiles);
 }
-int chunk_tiles(const Segment& segment) {
-  return std::min(rank_tiles(segment), kChunkTiles);
+int chunk_tiles(const ModuleRun& run) {
+  return std::min(rank_tiles(run), kChunkTiles);
 }
 
 template <class Bytes>
 size_t most_shared(const MultiArguments& arguments, Bytes bytes) {
   size_t most = 0;
-  for (int i = 0; i < arguments.count; i++) most = std::max(most, bytes(arguments.segments[i]));
+  for (int i = 0; i < arguments.count; i++) most = std::max(most, bytes(arguments.runs[i]));
   return most;
 }
 
-/** Gives each segment its blocks(segment) of the grid, and launches if there are any. */
+/** Gives each run its blocks(run) of the grid, and launches if there are any. */
 template <class Blocks>
-cudaError_t launch_segments(void (*kernel)(MultiArguments), MultiArguments arguments, int threads, size_t shared,
-                            cudaStream_t stream, Blocks blocks) {
+cudaError_t launch_runs(void (*kernel)(MultiArguments), MultiArguments arguments, int threads, size_t shared,
+                        cudaStream_t stream, Blocks blocks) {
   int64_t count = 0;
   for (int i = 0; i < arguments.count; i++) {
-    arguments.segments[i].first_block = static_cast<int32_t>(count);
-    count += blocks(arguments.segments[i]);
+    arguments.runs[i].first_block = static_cast<int32_t>(count);
+    count += blocks(arguments.runs[i]);
   }
   if (count == 0) return cudaSuccess;
   return gpu::launch(kernel, dim3(static_cast<unsigned>(count)), threads, shared, stream, arguments);
@@ -81,12 +81,12 @@ cudaError_t launch_segments(void (*kernel)(MultiArguments), MultiArguments argum
 int64_t split_down(MultiArguments* arguments) {
   int64_t slots = 0;
   for (int i = 0; i < arguments->count; i++) {
-    Segment& segment = arguments->segments[i];
-    const Split columns = split_columns(segment.rows, arguments->width);
-    segment.shares = static_cast<int32_t>(columns.shares);
-    segment.share_tiles = static_cast<int32_t>(columns.length / Down::kColumns);
-    segment.row_slots = slots;
-    if (columns.shares > 1) slots += columns.shares * segment.rows * segment.rank;
+    ModuleRun& run = arguments->runs[i];
+    const Split columns = split_columns(run.rows, arguments->width);
+    run.shares = static_cast<int32_t>(columns.shares);
+    run.share_tiles = static_cast<int32_t>(columns.length / Down::kColumns);
+    run.row_slots = slots;
+    if (columns.shares > 1) slots += columns.shares * run.rows * run.rank;
   }
   return slots;
 }
@@ -95,67 +95,66 @@ struct GradSlots {
   int64_t columns, rows;
 };
 
-/** Cuts the segments' rows into shares; returns the floats that slots take. */
+/** Cuts the runs' rows into shares; returns the floats that slots take. */
 GradSlots split_grad(MultiArguments* arguments, pp_dtype dtype) {
   GradSlots slots = {0, 0};
   const int64_t column_blocks = gpu::divide_up(arguments->width, Grad::kColumns);
   for (int i = 0; i < arguments->count; i++) {
-    Segment& segment = arguments->segments[i];
-    const Split rows = split_rows(dtype, segment.rows, arguments->width);
-    segment.shares = static_cast<int32_t>(rows.shares);
-    segment.share_tiles = static_cast<int32_t>(rows.length / grad_tile_rows(dtype));
-    segment.column_slots = slots.columns;
-    segment.row_slots = slots.rows;
-    slots.columns += rows.shares * segment.rank * arguments->width;
-    slots.rows += column_blocks * segment.rows * segment.rank;
+    ModuleRun& run = arguments->runs[i];
+    const Split rows = split_rows(dtype, run.rows, arguments->width);
+    run.shares = static_cast<int32_t>(rows.shares);
+    run.share_tiles = static_cast<int32_t>(rows.length / grad_tile_rows(dtype));
+    run.column_slots = slots.columns;
+    run.row_slots = slots.rows;
+    slots.columns += rows.shares * run.rank * arguments->width;
+    slots.rows += column_blocks * run.rows * run.rank;
   }
   return slots;
 }
 
-int64_t row_finish_blocks(const Segment& segment) {
-  return gpu::divide_up(segment.rows * segment.rank, kFinishThreads);
+int64_t row_finish_blocks(const ModuleRun& run) {
+  return gpu::divide_up(run.rows * run.rank, kFinishThreads);
 }
 
 template <class T>
 cudaError_t launch_down(const MultiArguments& arguments, cudaStream_t stream) {
-  const size_t shared = most_shared(arguments, [](const Segment& segment) {
-    return Down::shared_bytes<T>(chunk_tiles(segment), segment.dropout.threshold != 0);
+  const size_t shared = most_shared(
+      arguments, [](const ModuleRun& run) { return Down::shared_bytes<T>(chunk_tiles(run), run.dropout.threshold != 0); });
+  const cudaError_t error = launch_runs(multi_down<T>, arguments, Down::kThreads, shared, stream, [](const ModuleRun& run) {
+    return gpu::divide_up(run.rows, Down::kRows) * run.shares * chunks(run);
   });
-  const cudaError_t error = launch_segments(
-      multi_down<T>, arguments, Down::kThreads, shared, stream,
-      [](const Segment& segment) { return gpu::divide_up(segment.rows, Down::kRows) * segment.shares * chunks(segment); });
   if (error != cudaSuccess) return error;
-  return launch_segments(multi_finish_rows<T>, arguments, kFinishThreads, 0, stream,
-                         [](const Segment& segment) { return segment.shares > 1 ? row_finish_blocks(segment) : 0; });
+  return launch_runs(multi_finish_rows<T>, arguments, kFinishThreads, 0, stream,
+                     [](const ModuleRun& run) { return run.shares > 1 ? row_finish_blocks(run) : 0; });
 }
 
 template <class T>
 cudaError_t launch_up(const MultiArguments& arguments, cudaStream_t stream) {
-  const size_t shared = most_shared(arguments, [](const Segment& segment) { return Up::shared_bytes<T>(segment.rank); });
-  return launch_segments(multi_up<T>, arguments, Up::kThreads, shared, stream,
-                         [&](const Segment& segment) { return up_blocks(segment.rows, arguments.width); });
+  const size_t shared = most_shared(arguments, [](const ModuleRun& run) { return Up::shared_bytes<T>(run.rank); });
+  return launch_runs(multi_up<T>, arguments, Up::kThreads, shared, stream,
+                     [&](const ModuleRun& run) { return up_blocks(run.rows, arguments.width); });
 }
 
 template <class T>
 cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
   const int64_t column_blocks = gpu::divide_up(arguments.width, Grad::kColumns);
   const bool with_rows = arguments.row_slots != nullptr;
-  const size_t shared = most_shared(arguments, [&](const Segment& segment) {
-    return Grad::shared_bytes<T>(chunk_tiles(segment), with_rows ? chunk_tiles(segment) : 0, segment.dropout.threshold != 0);
+  const size_t shared = most_shared(arguments, [&](const ModuleRun& run) {
+    return Grad::shared_bytes<T>(chunk_tiles(run), with_rows ? chunk_tiles(run) : 0, run.dropout.threshold != 0);
   });
-  cudaError_t error = launch_segments(multi_grad<T>, arguments, Grad::kThreads, shared, stream,
-                                      [&](const Segment& segment) { return column_blocks * segment.shares * chunks(segment); });
+  cudaError_t error = launch_runs(multi_grad<T>, arguments, Grad::kThreads, shared, stream,
+                                  [&](const ModuleRun& run) { return column_blocks * run.shares * chunks(run); });
   if (error == cudaSuccess && with_rows) {
     arguments.row_parts = static_cast<int32_t>(column_blocks);
-    error = launch_segments(multi_finish_rows<T>, arguments, kFinishThreads, 0, stream, row_finish_blocks);
+    error = launch_runs(multi_finish_rows<T>, arguments, kFinishThreads, 0, stream, row_finish_blocks);
   }
   if (error != cudaSuccess) return error;
-  return launch_segments(multi_finish_columns, arguments, kFinishThreads, 0, stream, [&](const Segment& segment) {
-    return segment.is_first ? gpu::divide_up(arguments.width * segment.rank, kFinishThreads) : 0;
+  return launch_runs(multi_finish_columns, arguments, kFinishThreads, 0, stream, [&](const ModuleRun& run) {
+    return run.is_first ? gpu::divide_up(arguments.width * run.rank, kFinishThreads) : 0;
   });
 }
 
-/** out += the segments' products of S or dS with their weights. */
+/** out += the runs' products of S or dS with their weights. */
 pp_status add_products(const pp_device& device, const ModulesOnRows& multi, Weights weights, const pp_matrix& out,
                        const char* action) {
   const CurrentDevice current(device);
@@ -179,9 +178,9 @@ pp_status multi_lora_down(const pp_device& device, const pp_matrix& x, const Mod
   if (current.status() != PP_OK) return current.status();
   MultiArguments arguments = make_arguments(multi, Weights::kA, x.cols);
   take_wide(&arguments, x);
-  arguments.out = multi.segments[0].branch.s;
-  arguments.ldout = multi.segments[0].branch.lds;
-  for (int i = 0; i < arguments.count; i++) arguments.segments[i].scale *= arguments.segments[i].dropout.keep_scale;
+  arguments.out = multi.runs[0].module.s;
+  arguments.ldout = multi.runs[0].module.lds;
+  for (int i = 0; i < arguments.count; i++) arguments.runs[i].scale *= arguments.runs[i].dropout.keep_scale;
   arguments.row_slots = Workspace(workspace).take<float>(split_down(&arguments));
   return to_status(dispatch(x.dtype, [&](auto e) { return launch_down<decltype(e)>(arguments, stream_of(device)); }),
                    "pp_lora_down");
@@ -204,7 +203,7 @@ pp_status multi_lora_grad_up(const pp_device& device, const pp_matrix& dy, const
                              void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const LoraModule& first = multi.segments[0].branch;
+  const LoraModule& first = multi.runs[0].module;
   MultiArguments arguments = make_arguments(multi, Weights::kB, dy.cols);
   take_wide(&arguments, dy);
   arguments.out = first.ds;

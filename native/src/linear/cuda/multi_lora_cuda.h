@@ -4,26 +4,26 @@
 #include "linear/lora_module.h"
 
 namespace prunepeft::cuda {
-/** Segments of a call are at most as many. */
-constexpr int32_t kMostSegments = 32;
+/** Runs of a call are at most as many. */
+constexpr int32_t kMostRuns = 32;
 
 /**
- * Rows of a batch that go through a module. Segments with the same `adapter` are one module: their gradients are those of the
+ * Rows of a batch that go through a module. Runs with the same `adapter` are one module: their gradients are those of the
  * calls one after the other.
  */
 struct ModuleRows {
   int64_t first_row;
   int64_t rows;
   int32_t adapter;
-  LoraModule branch;
+  LoraModule module;
 };
 
 /**
- * 1 to kMostSegments, in rising order of rows, none overlapping; numbers of adapters are less than kMostSegments. Branches
+ * 1 to kMostRuns, in rising order of rows, none overlapping; numbers of adapters are less than kMostRuns. Modules
  * begin at the batch's first row, and S of all lie in one matrix, as do dS.
  */
 struct ModulesOnRows {
-  ModuleRows segments[kMostSegments];
+  ModuleRows runs[kMostRuns];
   int32_t count;
 };
 

@@ -35,13 +35,13 @@ struct GradCall {
   const void* g;
   int64_t ldg;
   Stack
-      stack;  // s, lds (as P), rank, module; gradient, ldg, scale; of the first branch a, lda (as B) if there are row products
+      stack;  // s, lds (as P), rank, module; gradient, ldg, scale; of the first module a, lda (as B) if there are row products
   pp_activation activation;
   DropoutSpec dropout;
   bool rank_major;  // gradients are [rank,N] rather than [N,rank]
   bool accumulate;
 
-  // Row products of the first branch, times row_scale and, with z, times σ'(z). None if `rows` is null.
+  // Row products of the first module, times row_scale and, with z, times σ'(z). None if `rows` is null.
   void* rows;  // [M, rank]
   int64_t ldrows;
   float row_scale;

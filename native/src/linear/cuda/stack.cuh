@@ -1,19 +1,19 @@
-// Narrow operands of a wide matrix: the rank-r matrices of one or more branches, stacked, and how kernels see the stack.
+// Narrow operands of a wide matrix: the rank-r matrices of one or more modules, stacked, and how kernels see the stack.
 //
-// Ranks are handled in tiles of 16; each branch starts a tile of its own, so a tile has one dropout mask. A block takes up to
+// Ranks are handled in tiles of 16; each module starts a tile of its own, so a tile has one dropout mask. A block takes up to
 // kChunkTiles tiles, and the grid's z covers the rest.
 #pragma once
 
 #include "cuda/element.cuh"
 
 namespace prunepeft::cuda {
-constexpr int kMaxBranches = 16;
+constexpr int kMaxModules = 16;
 constexpr int kTileRanks = 16;
-/** Up to 80 ranks: two branches of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
+/** Up to 80 ranks: two modules of rank 32 or an adapter of 64 with its bias need the wide matrix once. */
 constexpr int kChunkTiles = 5;
 
 /** Which fields a kernel uses, its file says. */
-struct Branch {
+struct StackedModule {
   const void* a;  // [rank, K]
   int64_t lda;
   void* s;  // [M, rank]; null in the grad kernel: a column of ones, whose product is the column sums
@@ -21,7 +21,7 @@ struct Branch {
   float* gradient;
   int64_t ldg;
   float scale;
-  uint32_t module;
+  uint32_t mask_name;
   int32_t rank;
   int32_t first_tile;
   int32_t first_column;  // in partial sums, where columns lie side by side without padding
@@ -29,52 +29,52 @@ struct Branch {
 
 template <int kMost>
 struct StackOf {
-  Branch branches[kMost];
+  StackedModule modules[kMost];
   int32_t count;
   int32_t tiles;
   int32_t columns;
-  __host__ __device__ void add(Branch branch) {
-    branch.first_tile = tiles;
-    branch.first_column = columns;
-    branches[count++] = branch;
-    tiles += static_cast<int32_t>(gpu::divide_up(branch.rank, kTileRanks));
-    columns += branch.rank;
+  __host__ __device__ void add(StackedModule module) {
+    module.first_tile = tiles;
+    module.first_column = columns;
+    modules[count++] = module;
+    tiles += static_cast<int32_t>(gpu::divide_up(module.rank, kTileRanks));
+    columns += module.rank;
   }
   int chunks() const { return static_cast<int>(gpu::divide_up(tiles, kChunkTiles)); }
   int chunk_tiles() const { return static_cast<int>(gpu::least(tiles, kChunkTiles)); }
 };
 
-using Stack = StackOf<kMaxBranches>;
+using Stack = StackOf<kMaxModules>;
 
-/** Ranks [first, first + count) of a branch. */
+/** Ranks [first, first + count) of a module. */
 struct RankTile {
-  int branch;
+  int module;
   int first;
   int count;
 };
 
 template <class S>
 GPU_INLINE RankTile rank_tile(const S& stack, int tile) {
-  int branch = 0;
-  while (branch + 1 < stack.count && stack.branches[branch + 1].first_tile <= tile) branch++;
-  const int first = (tile - stack.branches[branch].first_tile) * kTileRanks;
-  return {branch, first, static_cast<int>(gpu::least(stack.branches[branch].rank - first, kTileRanks))};
+  int module = 0;
+  while (module + 1 < stack.count && stack.modules[module + 1].first_tile <= tile) module++;
+  const int first = (tile - stack.modules[module].first_tile) * kTileRanks;
+  return {module, first, static_cast<int>(gpu::least(stack.modules[module].rank - first, kTileRanks))};
 }
 
-/** Bit t is set if the t-th of the tiles from `first_tile` on is the first or another branch's than the one before. */
+/** Bit t is set if the t-th of the tiles from `first_tile` on is the first or another module's than the one before. */
 template <class S>
-GPU_INLINE unsigned branch_starts(const S& stack, int first_tile, int tiles) {
+GPU_INLINE unsigned module_starts(const S& stack, int first_tile, int tiles) {
   unsigned starts = 1;
   for (int t = 1; t < tiles; t++)
     if (rank_tile(stack, first_tile + t).first == 0) starts |= 1u << t;
   return starts;
 }
 
-/** The branch that a column of the partial sums belongs to. */
+/** The module that a column of the partial sums belongs to. */
 template <class S>
-GPU_INLINE int branch_of_column(const S& stack, int column) {
-  int branch = 0;
-  while (branch + 1 < stack.count && stack.branches[branch + 1].first_column <= column) branch++;
-  return branch;
+GPU_INLINE int module_of_column(const S& stack, int column) {
+  int module = 0;
+  while (module + 1 < stack.count && stack.modules[module + 1].first_column <= column) module++;
+  return module;
 }
 }  // namespace prunepeft::cuda

@@ -67,10 +67,10 @@ GPU_INLINE float activation_slope(pp_activation activation, float z) {
 }
 
 /** Like load_tile, with σ applied; element by element. */
-template <class T>
+template <int kThreads, class T>
 GPU_INLINE void load_activated_tile(T* tile, int ld, int rows, int columns, const Source<T>& source, int64_t row,
-                                    int64_t column, pp_activation activation, int threads) {
-  for (int i = static_cast<int>(threadIdx.x); i < rows * columns; i += threads) {
+                                    int64_t column, pp_activation activation) {
+  for (int i = static_cast<int>(threadIdx.x); i < rows * columns; i += kThreads) {
     const int r = i / columns, c = i % columns;
     const bool valid = row + r < source.rows && column + c < source.columns;
     const float v = valid ? activate(activation, gpu::to_float(source.data[(row + r) * source.ld + column + c])) : 0.0f;

@@ -25,7 +25,7 @@ namespace {
 template <class T>
 cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   int64_t largest_rank = 0;
-  for (int i = 0; i < call.stack.count; i++) largest_rank = std::max<int64_t>(largest_rank, call.stack.branches[i].rank);
+  for (int i = 0; i < call.stack.count; i++) largest_rank = std::max<int64_t>(largest_rank, call.stack.modules[i].rank);
   UpArguments<T> arguments = {};
   arguments.M = call.M;
   arguments.N = call.N;

@@ -1,10 +1,10 @@
-// Products of narrow matrices added to a wide one: out = base + Σ over branches of Dᵀ(P Q) + bias, with P [M,rank] (or σ of
+// Products of narrow matrices added to a wide one: out = base + Σ over modules of Dᵀ(P Q) + bias, with P [M,rank] (or σ of
 // what is stored there) and Q as [rank,N] (A, D) or [N,rank] (B, U). Or, in place of out, Σ|P Q + bias| over the rows of a
 // mask.
 //
 // Tiling: a block of 4 warps makes 64 by 64 elements. Each thread first reads its part of the base (four groups of eight
 // columns), so that this read overlaps the product; ranks are taken 64 at a time; the warps' products pass through shared
-// memory to the threads that hold the groups, one Philox draw a group and branch. The grid is one-dimensional, column blocks
+// memory to the threads that hold the groups, one Philox draw a group and module. The grid is one-dimensional, column blocks
 // fastest.
 //
 // Limit: the bytes of base and out over memory bandwidth (of nothing but P and Q for the magnitude).
@@ -74,19 +74,19 @@ __host__ __device__ constexpr int64_t up_blocks(int64_t M, int64_t N) {
 
 /** Reads P and Q from rank `first` on into tiles of `inner` ranks. */
 template <class T, class S>
-GPU_INLINE void load_operands(T* p, T* q, const UpArguments<T, S>& arguments, const Branch& branch, int first, int inner,
+GPU_INLINE void load_operands(T* p, T* q, const UpArguments<T, S>& arguments, const StackedModule& module, int first, int inner,
                               int64_t row, int64_t column) {
-  const Source<T> p_source = {static_cast<const T*>(branch.s), branch.lds, arguments.M, branch.rank, arguments.p_aligned};
+  const Source<T> p_source = {static_cast<const T*>(module.s), module.lds, arguments.M, module.rank, arguments.p_aligned};
   if (arguments.activation != PP_IDENTITY)
-    load_activated_tile(p, padded<T>(inner), Up::kRows, inner, p_source, row, first, arguments.activation, Up::kThreads);
+    load_activated_tile<Up::kThreads>(p, padded<T>(inner), Up::kRows, inner, p_source, row, first, arguments.activation);
   else
     load_tile(p, padded<T>(inner), Up::kRows, inner, p_source, row, first, Up::kThreads);
-  const T* a = static_cast<const T*>(branch.a);
+  const T* a = static_cast<const T*>(module.a);
   if (arguments.rank_major) {
-    const Source<T> q_source = {a, branch.lda, branch.rank, arguments.N, arguments.q_aligned};
+    const Source<T> q_source = {a, module.lda, module.rank, arguments.N, arguments.q_aligned};
     load_tile(q, padded<T>(Up::kColumns), inner, Up::kColumns, q_source, first, column, Up::kThreads);
   } else {
-    const Source<T> q_source = {a, branch.lda, arguments.N, branch.rank, arguments.q_aligned};
+    const Source<T> q_source = {a, module.lda, arguments.N, module.rank, arguments.q_aligned};
     load_tile(q, padded<T>(inner), Up::kColumns, inner, q_source, column, first, Up::kThreads);
   }
 }
@@ -105,10 +105,10 @@ GPU_INLINE void multiply_operands(Accumulator (&sums)[Up::kColumnTiles], const T
   }
 }
 
-/** Adds a branch's product, which lies in shared memory, to the thread's groups, under the branch's mask. */
+/** Adds a module's product, which lies in shared memory, to the thread's groups, under the module's mask. */
 template <class T, class S>
 GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float* product, const UpArguments<T, S>& arguments,
-                            const DropoutMask& dropout, const Branch& branch, int64_t row, int64_t column) {
+                            const DropoutMask& dropout, const StackedModule& module, int64_t row, int64_t column) {
   const int first_row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
   const int c = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
 #pragma unroll
@@ -118,7 +118,7 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
     gpu::load_group(product + r * Up::kProductLd + c, v);
     unsigned keep = ~0u;
     if (dropout.threshold != 0)
-      keep = dropout_keep_bits(dropout, branch.module,
+      keep = dropout_keep_bits(dropout, module.mask_name,
                                static_cast<uint64_t>((row + r) * dropout_groups(arguments.N) + (column + c) / kDropoutGroup));
 #pragma unroll
     for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += (keep >> k & 1) != 0 ? v[k] * dropout.keep_scale : 0.0f;
@@ -184,14 +184,14 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
         [&](int g, int k, int64_t m, int64_t c) { sums[g][k] = gpu::to_float(arguments.base[m * arguments.ldbase + c]); });
 
   for (int b = 0; b < arguments.stack.count; b++) {
-    const Branch& branch = arguments.stack.branches[b];
+    const StackedModule& module = arguments.stack.modules[b];
     Accumulator products[Up::kColumnTiles] = {};
-    for (int first = 0; first < branch.rank; first += Up::kInner) {
-      const int inner = static_cast<int>(gpu::least(gpu::round_up(branch.rank - first, kTileRanks), Up::kInner));
+    for (int first = 0; first < module.rank; first += Up::kInner) {
+      const int inner = static_cast<int>(gpu::least(gpu::round_up(module.rank - first, kTileRanks), Up::kInner));
       T* const p = reinterpret_cast<T*>(memory);
       T* const q = p + Up::kRows * padded<T>(inner);
       __syncthreads();  // what lay there has been read
-      load_operands(p, q, arguments, branch, first, inner, row, column);
+      load_operands(p, q, arguments, module, first, inner, row, column);
       ptx::cp_async_commit();
       ptx::cp_async_wait<0>();
       __syncthreads();
@@ -209,7 +209,7 @@ GPU_INLINE void up_block(const UpArguments<T, S>& arguments, int64_t block, unsi
         product[(warp_row + accumulator_row(e % 4)) * Up::kProductLd + t * kTileRanks + accumulator_column(e / 4, e % 4)] =
             products[t][e / 4][e % 4];
     __syncthreads();
-    add_product(sums, product, arguments, dropout, branch, row, column);
+    add_product(sums, product, arguments, dropout, module, row, column);
   }
 
   if (arguments.magnitudes != nullptr) {
