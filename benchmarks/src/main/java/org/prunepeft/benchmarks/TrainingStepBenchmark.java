@@ -117,7 +117,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
     Models.LoadedModel model = Models.byName("minilm").loader().load();
     encoder = model.encoder();
     rounded = Models.byName("minilm").loader().load(Precision.BF16, ComputeDevice.CPU).encoder();
-    Dataset data = Tasks.byName("wordnet").load(SplitSizes.DEFAULT, 1);
+    Dataset data = Tasks.byName("wordnet").load(SplitSizes.DEFAULT, 1, 1);
     EncodedDataset examples =
         lengths.equals("wordnet")
             ? glosses(model.tokenizer(), data)
