@@ -187,7 +187,7 @@ public final class Session implements AutoCloseable {
                   requireNotCancelled();
                   progress.progress(done + count, "");
                 });
-        pooled.add(new HeadFit.Examples(outputs, set.targets()));
+        pooled.add(new HeadFit.Examples(outputs, set.targets(), set.towers()));
         before += set.size();
       }
     }

@@ -73,8 +73,14 @@ public final class HeadFit {
    *
    * @param pooled [n · width] features
    * @param targets [n]
+   * @param towers texts of an example that were encoded by themselves: 2: {@link PairFeatures}
    */
-  public record Examples(float[] pooled, double[] targets) {}
+  public record Examples(float[] pooled, double[] targets, int towers) {
+    /** Of single texts, or of pairs that were encoded as one. */
+    public Examples(float[] pooled, double[] targets) {
+      this(pooled, targets, 1);
+    }
+  }
 
   /** What is fitted on, and what it is judged on. */
   private record Split(PenalisedLoss train, PenalisedLoss heldOut, double[] slopes) {
@@ -314,10 +320,13 @@ public final class HeadFit {
       targets[i] = all.targets[from];
       System.arraycopy(all.pooled, from * hidden, pooled, i * hidden, hidden);
     }
-    return new Examples(pooled, targets);
+    return new Examples(pooled, targets, all.towers);
   }
 
-  /** Mean and standard deviation of each feature; the deviation of a constant one is infinite. */
+  /**
+   * Mean and standard deviation of each feature; the deviation of a constant one is infinite, that
+   * of a cosine smaller, which makes it count for more.
+   */
   private record Standard(double[] mean, double[] deviation) {
     static Standard of(Examples examples) {
       int n = examples.targets.length;
@@ -338,6 +347,9 @@ public final class HeadFit {
       for (int j = 0; j < hidden; j++) {
         double root = Math.sqrt(deviation[j]);
         deviation[j] = root > LEAST_DEVIATION * Math.abs(mean[j]) ? root : Double.POSITIVE_INFINITY;
+      }
+      if (examples.towers == 2) {
+        deviation[hidden - 1] /= PairFeatures.cosineScale(hidden);
       }
       return new Standard(mean, deviation);
     }

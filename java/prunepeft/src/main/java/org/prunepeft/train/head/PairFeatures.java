@@ -24,6 +24,16 @@ public final class PairFeatures {
   }
 
   /**
+   * {@return what the standardised cosine is multiplied by in a fit with a penalty} It then varies
+   * as much as all coordinates of u together, and so costs as little.
+   *
+   * @param width how many features there are
+   */
+  static double cosineScale(int width) {
+    return Math.sqrt((width - 1) / (NAMES.size() - 1));
+  }
+
+  /**
    * {@return features [B, 3·hidden + 1], through which gradients flow}
    *
    * @param pooled [2·B, hidden], the two texts of a pair one below the other

@@ -93,6 +93,39 @@ class HeadFitTest {
     return loss;
   }
 
+  /** Numbers that go by the cosine alone, of pairs [n, 3·hidden + 1]. */
+  private Examples byCosine(int n, int hidden, int towers) {
+    try (PointerScope scope = new PointerScope()) {
+      float[] features =
+          Torch.toFloats(PairFeatures.of(Torch.floats(normal(2 * n * hidden), 2 * n, hidden)));
+      int width = PairFeatures.width(hidden);
+      double[] targets =
+          IntStream.range(0, n)
+              .mapToDouble(i -> features[(i + 1) * width - 1] + 0.03 * random.nextGaussian())
+              .toArray();
+      return new Examples(features, targets, towers);
+    }
+  }
+
+  /** One number of as many as there are examples, which a penalty on all alike would shrink. */
+  @Test
+  void theCosineOfTwoTextsIsFoundAmongTheirOtherFeatures() {
+    int hidden = 64;
+    Examples train = byCosine(150, hidden, 2);
+    Examples validation = byCosine(100, hidden, 2);
+    Examples test = byCosine(400, hidden, 2);
+    try (Head head = fit(train, validation, Schema.regression());
+        Head other =
+            fit(
+                new Examples(train.pooled(), train.targets()),
+                new Examples(validation.pooled(), validation.targets()),
+                Schema.regression())) {
+      double loss = HeadFit.evaluate(head, test).loss();
+      double alike = HeadFit.evaluate(other, test).loss();
+      assertTrue(loss < 0.7 * alike, loss + ", with all features alike " + alike);
+    }
+  }
+
   @Test
   void optimumOfThePenalisedLossHasNoGradientInAnyDirection() {
     int n = 57;
