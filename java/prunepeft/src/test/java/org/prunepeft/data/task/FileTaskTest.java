@@ -72,7 +72,7 @@ class FileTaskTest {
         assertThrows(
             IllegalArgumentException.class, () -> task.load(new SplitSizes(61, null, null), 0));
     assertTrue(e.getMessage().contains("60 examples for the training part, but 61"));
-    Dataset drawn = load(classification(train, validation, null));
+    Dataset drawn = classification(train, validation, null).task().load(SplitSizes.UNSPECIFIED, 0);
     assertEquals(54, drawn.train().size());
     assertEquals(6, drawn.test().size());
   }
@@ -80,15 +80,21 @@ class FileTaskTest {
   @Test
   void labelsAreSortedByValueIfAllAreWholeNumbersElseAsWords() throws IOException {
     Path numbers = write("numbers.csv", 60, i -> "" + (i % 3 * 9 - 9));
-    assertEquals(List.of("-9", "0", "9"), load(classification(numbers, null, null)).labels());
+    assertEquals(
+        List.of("-9", "0", "9"),
+        classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0).labels());
     Path words = write("words.csv", 60, i -> i % 3 == 0 ? "10" : i % 3 == 1 ? "9" : "nine");
-    assertEquals(List.of("10", "9", "nine"), load(classification(words, null, null)).labels());
+    assertEquals(
+        List.of("10", "9", "nine"),
+        classification(words, null, null).task().load(SplitSizes.UNSPECIFIED, 0).labels());
   }
 
   @Test
   void numbersAreToldInARegression() throws IOException {
     Path file = write("scores.csv", 50, i -> i / 10.0 + (i % 2 == 0 ? "" : "e0"));
-    Dataset data = load(regression(file));
+    DataFiles files =
+        new DataFiles(file, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of());
+    Dataset data = files.task().load(SplitSizes.UNSPECIFIED, 0);
     assertEquals(List.of(Metric.PEARSON, Metric.SPEARMAN), data.schema().metrics());
     for (Example example : data.train()) {
       int number = Integer.parseInt(example.text().replaceAll("\\D+", ""));
@@ -96,10 +102,27 @@ class FileTaskTest {
     }
     for (String label : List.of("NaN", "Infinity", "1e999", "0x1p3", "1f", "many")) {
       Path wrong = write("wrong.csv", 10, i -> i == 6 ? label : "" + i);
-      refused(regression(wrong), "line 8: a number is to be predicted, but the label is '" + label);
+      Exception e =
+          assertThrows(
+              DataException.class,
+              () ->
+                  new DataFiles(wrong, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of())
+                      .task()
+                      .load(SplitSizes.UNSPECIFIED, 0));
+      assertTrue(
+          e.getMessage()
+              .contains("line 8: a number is to be predicted, but the label is '" + label),
+          e.getMessage());
     }
     Path constant = write("constant.csv", 10, i -> "1.5");
-    refused(regression(constant), "all numbers of column 'label' are 1.5");
+    Exception e =
+        assertThrows(
+            DataException.class,
+            () ->
+                new DataFiles(constant, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of())
+                    .task()
+                    .load(SplitSizes.UNSPECIFIED, 0));
+    assertTrue(e.getMessage().contains("all numbers of column 'label' are 1.5"), e.getMessage());
   }
 
   @Test
@@ -116,10 +139,11 @@ class FileTaskTest {
     Path numbers = write("numbers.csv", 40, i -> "" + i / 7.0);
     Exception e =
         assertThrows(
-            IllegalArgumentException.class, () -> load(classification(numbers, null, null)));
+            IllegalArgumentException.class,
+            () -> classification(numbers, null, null).task().load(SplitSizes.UNSPECIFIED, 0));
     assertTrue(e.getMessage().contains("say --do-regression"), e.getMessage());
     // A class with one example can be learnt where the file is not split.
-    Dataset data = load(classification(rare, known, known));
+    Dataset data = classification(rare, known, known).task().load(SplitSizes.UNSPECIFIED, 0);
     assertEquals(List.of("bad", "good", "rare"), data.labels());
     assertThrows(
         DataException.class,
@@ -127,16 +151,9 @@ class FileTaskTest {
   }
 
   private static void refused(DataFiles files, String message) {
-    Exception e = assertThrows(DataException.class, () -> load(files));
+    Exception e =
+        assertThrows(DataException.class, () -> files.task().load(SplitSizes.UNSPECIFIED, 0));
     assertTrue(e.getMessage().contains(message), e.getMessage());
-  }
-
-  private static Dataset load(DataFiles files) {
-    return files.task().load(SplitSizes.UNSPECIFIED, 0);
-  }
-
-  private static DataFiles regression(Path file) {
-    return new DataFiles(file, null, null, Columns.DEFAULT, TaskKind.REGRESSION, List.of());
   }
 
   private static DataFiles classification(Path train, Path validation, Path test) {
