@@ -1,28 +1,44 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** The command line in a process of its own. */
 final class Child {
   private Child() {}
 
+  /** The command of a call with these options of Java. */
+  static List<String> command(List<String> options, String classPath, List<String> arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(options);
+    command.addAll(List.of("-cp", classPath, Main.class.getName()));
+    command.addAll(arguments);
+    return command;
+  }
+
+  /** Waits for a process that has two minutes; both of its streams are one text. */
+  static Call call(ProcessBuilder builder) throws IOException, InterruptedException {
+    Process process = builder.redirectErrorStream(true).start();
+    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES), text);
+    return new Call(process.exitValue(), text, text);
+  }
+
   /**
    * @param said where both of its streams go
    */
   static Process start(List<String> arguments, Path said) throws IOException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     // They live for seconds.
-    command.addAll(List.of("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.add("org.prunepeft.cli.Main");
-    command.addAll(arguments);
-    return new ProcessBuilder(command)
+    List<String> options = List.of("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
+    return new ProcessBuilder(command(options, System.getProperty("java.class.path"), arguments))
         .redirectErrorStream(true)
         .redirectOutput(said.toFile())
         .start();

@@ -10,14 +10,11 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.Writer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -227,34 +224,26 @@ class MainTest {
   void whyAGpuCannotBeUsedIsSaidByDoctorAndByARun(String machine, String reason) throws Exception {
     Path standIn = Path.of("..", "kernels", "target", "native", "stand-in").toAbsolutePath();
     assumeTrue(Files.isDirectory(standIn), "the emulated device was not built");
-    String doctor = onAnotherMachine(standIn, machine, 0, "doctor");
-    assertTrue(doctor.contains("gpu              none: " + reason), doctor);
-    Path output = temporary.resolve("run");
-    String run =
-        onAnotherMachine(standIn, machine, 1, "train", "--device", "cuda", "-o", output.toString());
-    assertTrue(run.contains("the device cuda cannot be used: " + reason), run);
-    assertTrue(run.contains("; --device cpu works"), run);
-    assertFalse(run.contains("\tat "), run);
+    onAnotherMachine(standIn, machine, "doctor").exits(0, "gpu              none: " + reason);
+    String output = temporary.resolve("run").toString();
+    onAnotherMachine(standIn, machine, "train", "--device", "cuda", "-o", output)
+        .exits(1, "the device cuda cannot be used: " + reason, "; --device cpu works");
     assertNothingIn(temporary);
   }
 
-  private String onAnotherMachine(Path standIn, String machine, int exit, String... arguments)
+  private static Call onAnotherMachine(Path standIn, String machine, String... arguments)
       throws Exception {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.add("-Dorg.bytedeco.javacpp.pathsFirst=true");
-    command.add("-Djava.library.path=" + standIn);
-    command.add("-Dorg.bytedeco.javacpp.cachedir=" + caches);
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-    command.addAll(List.of(arguments));
-    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    List<String> options =
+        List.of(
+            "-Dorg.bytedeco.javacpp.pathsFirst=true",
+            "-Djava.library.path=" + standIn,
+            "-Dorg.bytedeco.javacpp.cachedir=" + caches);
+    ProcessBuilder builder =
+        new ProcessBuilder(
+            Child.command(options, System.getProperty("java.class.path"), List.of(arguments)));
     String[] setting = machine.split("=");
     builder.environment().put("PRUNEPEFT_EMULATED_" + setting[0], setting[1]);
-    Process process = builder.start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES));
-    assertEquals(exit, process.exitValue(), text);
-    return text;
+    return Child.call(builder);
   }
 
   @Test
@@ -305,31 +294,9 @@ class MainTest {
     String classPath =
         System.getProperty("java.class.path").replace(jar.toString(), damaged.toString());
     Path run = temporary.resolve("run");
-    Path printed = temporary.resolve("printed");
-
-    Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                classPath,
-                Main.class.getName(),
-                "search",
-                "--threads",
-                "1",
-                "--output",
-                run.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(printed.toFile())
-            .start();
-    if (!process.waitFor(2, TimeUnit.MINUTES)) {
-      process.destroyForcibly().waitFor();
-    }
-
-    String text = Files.readString(printed, StandardCharsets.UTF_8);
-    assertEquals(1, process.exitValue(), text);
-    assertTrue(text.contains(damaged + " is damaged"), text);
-    assertTrue(text.contains("delete that file and build again"), text);
-    assertFalse(text.contains("\tat "), text);
+    List<String> search = List.of("search", "--threads", "1", "--output", run.toString());
+    Child.call(new ProcessBuilder(Child.command(List.of(), classPath, search)))
+        .exits(1, damaged + " is damaged", "delete that file and build again");
     assertFalse(Files.exists(run));
   }
 

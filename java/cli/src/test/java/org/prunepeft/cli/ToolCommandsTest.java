@@ -8,11 +8,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,18 +48,9 @@ class ToolCommandsTest {
   void doctorFailsWhereWhatEveryRunNeedsIsAbsentAndSaysWhy() throws Exception {
     Path jar = MiniLmJar.find().orElse(null);
     assumeTrue(jar != null, "MiniLM's jar is not on the class path");
-    Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path").replace(jar.toString(), "/absent.jar"),
-                Main.class.getName(),
-                "doctor")
-            .redirectErrorStream(true)
-            .start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES));
-    assertEquals(1, process.exitValue(), text);
+    String classPath = System.getProperty("java.class.path").replace(jar.toString(), "/absent.jar");
+    List<String> doctor = Child.command(List.of(), classPath, List.of("doctor"));
+    String text = Child.call(new ProcessBuilder(doctor)).exits(1).out();
     assertTrue(text.matches("(?s).*model minilm +DOES NOT WORK: .*/absent.jar.*"), text);
     assertTrue(text.matches("(?s).*task wordnet +reads.*"), text);
   }
@@ -150,10 +139,7 @@ class ToolCommandsTest {
     String program =
         "source %s; COMP_WORDS=(%s); COMP_CWORD=%d; COMP_LINE='%s'; COMP_POINT=%d; _complete_prunepeft; echo \"${COMPREPLY[@]}\""
             .formatted(script, line, words.length - 1, line, line.length());
-    Process process = new ProcessBuilder("bash", "-c", program).redirectErrorStream(true).start();
-    String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertEquals(0, process.waitFor(), text);
-    return text.strip();
+    return Child.call(new ProcessBuilder("bash", "-c", program)).exits(0).out().strip();
   }
 
   @ParameterizedTest

@@ -92,16 +92,6 @@ public final class Linear implements AutoCloseable {
     plan = new NativeObject<>(this, created, LibPrunePeft::pp_linear_destroy);
   }
 
-  /** {@return N} */
-  public long outputs() {
-    return outputs;
-  }
-
-  /** {@return K} */
-  public long inputs() {
-    return inputs;
-  }
-
   /**
    * The paths that should be the fastest: on CUDA predicted from the device's properties, on the
    * CPU {@link Path#FUSED}.

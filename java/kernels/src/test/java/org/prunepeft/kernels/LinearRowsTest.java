@@ -86,25 +86,25 @@ class LinearRowsTest extends CpuTest {
   @Test
   void aCallGivesTheBitsOfCallsForEachModulesRowsAlone() {
     Results together = new Results();
-    Linear.down(context, x.matrix(), together.passes);
-    Linear.up(context, together.passes, together.y.matrix());
-    Linear.gradUp(context, dy.matrix(), together.passes);
-    Linear.gradDown(context, x.matrix(), together.passes);
-    Linear.addGradInput(context, together.passes, together.dx.matrix());
+    call(together, together.passes, new Rows(0, M));
 
     Results singly = new Results();
     for (LoraPass pass : singly.passes) {
       Rows rows = pass.module().rows();
       if (rows.count() > 0) {
-        List<LoraPass> alone = List.of(alone(pass));
-        Linear.down(context, rows(x.matrix(), rows), alone);
-        Linear.up(context, alone, rows(singly.y.matrix(), rows));
-        Linear.gradUp(context, rows(dy.matrix(), rows), alone);
-        Linear.gradDown(context, rows(x.matrix(), rows), alone);
-        Linear.addGradInput(context, alone, rows(singly.dx.matrix(), rows));
+        call(singly, List.of(alone(pass)), rows);
       }
     }
     together.assertSame(singly);
+  }
+
+  /** All functions of LoRA, on these rows of x, y and their gradients. */
+  private void call(Results results, List<LoraPass> passes, Rows rows) {
+    Linear.down(context, rows(x.matrix(), rows), passes);
+    Linear.up(context, passes, rows(results.y.matrix(), rows));
+    Linear.gradUp(context, rows(dy.matrix(), rows), passes);
+    Linear.gradDown(context, rows(x.matrix(), rows), passes);
+    Linear.addGradInput(context, passes, rows(results.dx.matrix(), rows));
   }
 
   @Test

@@ -8,16 +8,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NoSuchElementException;
-import java.util.Set;
 import java.util.TreeMap;
-import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 
 /**
@@ -43,7 +39,7 @@ import org.prunepeft.io.FormatException;
  *
  * <p>Values stay in the bytes of the file until they are asked for.
  */
-public final class OnnxWeights implements Checkpoint {
+public final class OnnxWeights extends StoredCheckpoint {
   private static final int VARINT = 0;
   private static final int BYTES = 2;
   private static final int FIXED32 = 5;
@@ -88,14 +84,11 @@ public final class OnnxWeights implements Checkpoint {
 
   private record Node(List<String> inputs, List<String> outputs, String name, String opType) {}
 
-  private final String origin;
-  private final Map<String, StoredFloats> tensors;
   private final Map<String, String> otherTypes;
 
   private OnnxWeights(
       String origin, Map<String, StoredFloats> tensors, Map<String, String> otherTypes) {
-    this.origin = origin;
-    this.tensors = tensors;
+    super(origin, tensors);
     this.otherTypes = otherTypes;
   }
 
@@ -118,47 +111,17 @@ public final class OnnxWeights implements Checkpoint {
   }
 
   @Override
-  public String origin() {
-    return origin;
-  }
-
-  @Override
-  public Set<String> names() {
-    return Collections.unmodifiableSet(tensors.keySet());
-  }
-
-  @Override
-  public long[] shape(String name) {
-    return stored(name).outwardShape();
-  }
-
-  @Override
-  public void readFloats(String name, long first, ByteBuffer target) {
-    stored(name).read(name, first, target);
-  }
-
-  /** Nothing is open. */
-  @Override
-  public void close() {}
-
-  private StoredFloats stored(String name) {
-    var found = tensors.get(name);
-    if (found == null) {
-      throw new NoSuchElementException(
-          "expected a float32 tensor %s: %s".formatted(name, absence(name)));
-    }
-    return found;
-  }
-
-  private String absence(String name) {
+  String absence(String name) {
+    String expected = "expected a float32 tensor " + name + ": ";
     if (otherTypes.containsKey(name)) {
-      return "the model stores it as " + otherTypes.get(name);
+      return expected + "the model stores it as " + otherTypes.get(name);
     }
-    long anonymous = tensors.keySet().stream().filter(key -> key.startsWith("onnx::")).count();
+    long anonymous = names().stream().filter(key -> key.startsWith("onnx::")).count();
     return anonymous == 0
-        ? "the model has no tensor of that name among its " + tensors.size()
-        : "no node tells the place of %d anonymous matrices; export the model with node names such as %s"
-            .formatted(anonymous, "/encoder/layer.0/attention/self/query/MatMul");
+        ? expected + "the model has no tensor of that name among its " + names().size()
+        : expected
+            + "no node tells the place of %d anonymous matrices; export the model with node names such as %s"
+                .formatted(anonymous, "/encoder/layer.0/attention/self/query/MatMul");
   }
 
   private static final class Parser {

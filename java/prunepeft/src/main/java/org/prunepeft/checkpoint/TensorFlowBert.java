@@ -1,12 +1,8 @@
 package org.prunepeft.checkpoint;
 
 import java.nio.ByteBuffer;
-import java.util.Collections;
 import java.util.Map;
-import java.util.NoSuchElementException;
-import java.util.Set;
 import java.util.TreeMap;
-import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 
 /**
@@ -25,10 +21,7 @@ import org.prunepeft.io.FormatException;
  *
  * <p>What comes before {@code bert/} or {@code cls/} is left out.
  */
-public final class TensorFlowBert implements Checkpoint {
-  private final String origin;
-  private final Map<String, StoredFloats> tensors = new TreeMap<>();
-
+public final class TensorFlowBert extends StoredCheckpoint {
   /**
    * @param index content of variables.index
    * @param data content of variables.data-00000-of-00001; not copied
@@ -36,8 +29,12 @@ public final class TensorFlowBert implements Checkpoint {
    * @throws FormatException if they are no whole checkpoint, or two variables would have one name
    */
   public TensorFlowBert(byte[] index, byte[] data, String origin) throws FormatException {
-    TensorBundle bundle = new TensorBundle(index, data);
-    this.origin = origin;
+    super(origin, read(new TensorBundle(index, data), origin));
+  }
+
+  private static Map<String, StoredFloats> read(TensorBundle bundle, String origin)
+      throws FormatException {
+    Map<String, StoredFloats> tensors = new TreeMap<>();
     ByteBuffer values = bundle.data();
     for (var entry : bundle.variables().entrySet()) {
       var variable = entry.getValue();
@@ -48,6 +45,7 @@ public final class TensorFlowBert implements Checkpoint {
         throw new FormatException("two variables of %s would be named %s".formatted(origin, name));
       }
     }
+    return tensors;
   }
 
   private static String name(String variable) {
@@ -67,35 +65,7 @@ public final class TensorFlowBert implements Checkpoint {
   }
 
   @Override
-  public String origin() {
-    return origin;
+  String absence(String name) {
+    return "%s has no tensor %s among its %d".formatted(origin(), name, names().size());
   }
-
-  @Override
-  public Set<String> names() {
-    return Collections.unmodifiableSet(tensors.keySet());
-  }
-
-  @Override
-  public long[] shape(String name) {
-    return stored(name).outwardShape();
-  }
-
-  @Override
-  public void readFloats(String name, long first, ByteBuffer target) {
-    stored(name).read(name, first, target);
-  }
-
-  private StoredFloats stored(String name) {
-    StoredFloats stored = tensors.get(name);
-    if (stored == null) {
-      throw new NoSuchElementException(
-          "%s has no tensor %s among its %d".formatted(origin, name, tensors.size()));
-    }
-    return stored;
-  }
-
-  /** Nothing is open. */
-  @Override
-  public void close() {}
 }

@@ -5,8 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.prunepeft.checkpoint.Fields.bytes;
 
-import com.google.protobuf.CodedOutputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -152,18 +152,6 @@ class TensorFlowBertTest {
     bytes.asFloatBuffer().put(values);
     entries.put(name, entry(1, 0, data.size(), 4 * values.length, masked(bytes.array()), shape));
     data.write(bytes.array());
-  }
-
-  private interface Fields {
-    void writeTo(CodedOutputStream out) throws IOException;
-  }
-
-  private static byte[] bytes(Fields fields) throws IOException {
-    var bytes = new ByteArrayOutputStream();
-    var out = CodedOutputStream.newInstance(bytes);
-    fields.writeTo(out);
-    out.flush();
-    return bytes.toByteArray();
   }
 
   private static byte[] header(int shards, int endianness) throws IOException {

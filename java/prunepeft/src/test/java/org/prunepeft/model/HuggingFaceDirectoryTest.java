@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.File;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
@@ -43,6 +44,9 @@ import org.prunepeft.torch.Torch;
 class HuggingFaceDirectoryTest {
   private static final EncoderConfig BERT =
       ArchitecturesTest.config(Architecture.BERT, HiddenActivation.GELU, 2);
+  private static final EncoderConfig DEBERTA =
+      ArchitecturesTest.deberta(
+          0, 24, false, new RelativeAttention(8, 34, true, true, true, true), null);
   private static final ObjectMapper JSON = new ObjectMapper();
 
   @TempDir Path directory;
@@ -74,7 +78,7 @@ class HuggingFaceDirectoryTest {
     write(BERT);
     Map<String, Tensor> rounded = new TreeMap<>();
     tensors.forEach((name, tensor) -> rounded.put(name, rounded(tensor, dtype)));
-    safetensors(directory.resolve("model.safetensors"), rounded, dtype);
+    safetensors(weights(), rounded, dtype);
     agrees(BERT, rounded);
   }
 
@@ -101,7 +105,7 @@ class HuggingFaceDirectoryTest {
       model.put(linear + ".bias", new Tensor(new long[] {2}, new float[2]));
     }
     model.put(prefix + "embeddings.position_ids", new Tensor(new long[] {1, 3}, new float[3]));
-    safetensors(directory.resolve("model.safetensors"), model, "F32");
+    safetensors(weights(), model, "F32");
     agrees(config, tensors);
   }
 
@@ -116,10 +120,10 @@ class HuggingFaceDirectoryTest {
                     + name.replace("LayerNorm.weight", "LayerNorm.gamma")
                         .replace("LayerNorm.bias", "LayerNorm.beta"),
                 tensor));
-    safetensors(directory.resolve("model.safetensors"), model, "F32");
+    safetensors(weights(), model, "F32");
     agrees(BERT, tensors);
     model.put("bert.embeddings.LayerNorm.weight", tensors.get("embeddings.LayerNorm.weight"));
-    safetensors(directory.resolve("model.safetensors"), model, "F32");
+    safetensors(weights(), model, "F32");
     failsWith("both spellings of embeddings.LayerNorm.weight");
   }
 
@@ -127,7 +131,7 @@ class HuggingFaceDirectoryTest {
   @CsvSource({"F32", "F16", "BF16"})
   void shardsAreReadByTheirIndex(String dtype) throws IOException {
     write(BERT);
-    Files.delete(directory.resolve("model.safetensors"));
+    Files.delete(weights());
     tensors.replaceAll((name, tensor) -> rounded(tensor, dtype));
     shards(dtype);
     agrees(BERT, tensors);
@@ -146,7 +150,7 @@ class HuggingFaceDirectoryTest {
           """)
   void anIndexThatDisagreesWithItsShardsIsRefused(String shard, String message) throws IOException {
     write(BERT);
-    Files.delete(directory.resolve("model.safetensors"));
+    Files.delete(weights());
     Map<String, String> places = shards("F32");
     String first =
         places.keySet().stream()
@@ -168,7 +172,7 @@ class HuggingFaceDirectoryTest {
   @Test
   void anIndexThatIsNoneIsRefused() throws IOException {
     write(BERT);
-    Files.delete(directory.resolve("model.safetensors"));
+    Files.delete(weights());
     for (String index :
         new String[] {
           "",
@@ -210,9 +214,7 @@ class HuggingFaceDirectoryTest {
   })
   void sizesThatTheWeightsDoNotHaveAreRefused(String size, String tensor) throws IOException {
     write(BERT);
-    Path file = directory.resolve("config.json");
-    ObjectNode config = (ObjectNode) JSON.readTree(file.toFile());
-    JSON.writeValue(file.toFile(), config.put(size, Integer.MAX_VALUE));
+    configure(size, "" + Integer.MAX_VALUE);
     failsWith("tensor " + tensor, "must have shape [2147483647, 21]");
   }
 
@@ -226,7 +228,7 @@ class HuggingFaceDirectoryTest {
   @Test
   void integersAreNoWeights() throws IOException {
     write(BERT);
-    safetensors(directory.resolve("model.safetensors"), tensors, "I32");
+    safetensors(weights(), tensors, "I32");
     failsWith("has type I32");
   }
 
@@ -261,9 +263,7 @@ class HuggingFaceDirectoryTest {
   void aConfigurationThatIsNotSupportedIsRefusedWithTheReason(
       String name, String value, String message) throws IOException {
     write(BERT);
-    ObjectNode config = (ObjectNode) JSON.readTree(directory.resolve("config.json").toFile());
-    config.set(name, JSON.readTree(value));
-    JSON.writeValue(directory.resolve("config.json").toFile(), config);
+    configure(name, value);
     failsWith(directory.resolve("config.json").toString(), message);
   }
 
@@ -281,25 +281,17 @@ class HuggingFaceDirectoryTest {
           """)
   void aDebertaThatIsNotSupportedIsRefusedWithTheReason(String name, String value, String message)
       throws IOException {
-    EncoderConfig deberta =
-        ArchitecturesTest.deberta(
-            0, 24, false, new RelativeAttention(8, 34, true, true, true, true), null);
-    tensors = RandomCheckpoint.tensors(deberta, random);
-    write(deberta);
-    ObjectNode config = (ObjectNode) JSON.readTree(directory.resolve("config.json").toFile());
-    config.set(name, JSON.readTree(value));
-    JSON.writeValue(directory.resolve("config.json").toFile(), config);
+    tensors = RandomCheckpoint.tensors(DEBERTA, random);
+    write(DEBERTA);
+    configure(name, value);
     failsWith(message);
   }
 
   @Test
   void debertasTypesOfAttentionMayBeOneString() throws IOException {
-    EncoderConfig deberta =
-        ArchitecturesTest.deberta(
-            0, 24, false, new RelativeAttention(8, 34, true, true, true, true), null);
-    ObjectNode config = JSON.valueToTree(HuggingFaceConfig.write(deberta));
+    ObjectNode config = JSON.valueToTree(HuggingFaceConfig.write(DEBERTA));
     config.put("pos_att_type", "p2c|c2p").put("max_relative_positions", -1);
-    assertEquals(deberta, HuggingFaceConfig.read(config, "a test"));
+    assertEquals(DEBERTA, HuggingFaceConfig.read(config, "a test"));
   }
 
   @Test
@@ -317,7 +309,7 @@ class HuggingFaceDirectoryTest {
   @Test
   void absentFilesAreNamedWithTheRemedy() throws IOException {
     write(BERT);
-    Files.delete(directory.resolve("model.safetensors"));
+    Files.delete(weights());
     failsWith("neither model.safetensors nor");
     Files.writeString(directory.resolve("pytorch_model.bin"), "");
     failsWith("convert its pytorch_model.bin");
@@ -413,11 +405,11 @@ class HuggingFaceDirectoryTest {
   @Test
   void aDirectoryThatHoldsAModelIsNotOverwritten() throws IOException {
     write(BERT);
-    byte[] before = Files.readAllBytes(directory.resolve("model.safetensors"));
+    byte[] before = Files.readAllBytes(weights());
     draw();
     var e = assertThrows(IOException.class, () -> write(BERT));
     assertTrue(e.getMessage().contains("there already"), e.getMessage());
-    assertArrayEquals(before, Files.readAllBytes(directory.resolve("model.safetensors")));
+    assertArrayEquals(before, Files.readAllBytes(weights()));
   }
 
   private void write(EncoderConfig config) throws IOException {
@@ -427,6 +419,18 @@ class HuggingFaceDirectoryTest {
             "{}".getBytes(StandardCharsets.UTF_8),
             Map.of(),
             new MapCheckpoint("memory", tensors));
+  }
+
+  private Path weights() {
+    return directory.resolve("model.safetensors");
+  }
+
+  /** Sets a field of the written configuration to a value in JSON. */
+  private void configure(String name, String value) throws IOException {
+    File file = directory.resolve("config.json").toFile();
+    ObjectNode config = (ObjectNode) JSON.readTree(file);
+    config.set(name, JSON.readTree(value));
+    JSON.writeValue(file, config);
   }
 
   private EncoderConfig loaded() {

@@ -34,12 +34,23 @@ class IterativePruningTest {
   private static final double CLOSE = 1e-6;
   private static final Strategy WEIGHT = Strategy.single(Criteria.WEIGHT);
 
+  private static PruningResult run(
+      SearchSpace space, Strategy strategy, PruningSettings settings, SupernetTrainer trainer) {
+    return IterativePruning.run(space, strategy, settings, trainer, SearchListener.NONE);
+  }
+
   private static PruningRound oneRound(
       SearchSpace space, Strategy strategy, PruningSettings settings, Scores scores) {
-    return IterativePruning.run(
-            space, strategy, settings.withRounds(1), scores, SearchListener.NONE)
-        .rounds()
-        .get(0);
+    return run(space, strategy, settings.withRounds(1), scores).rounds().get(0);
+  }
+
+  /** Of three LoRA modules of one parameter each, one of which fits the budget. */
+  private static PruningRound oneRound(Strategy strategy, Scores scores) {
+    return oneRound(Scores.loraOnly(3), strategy, PruningSettings.of(1), scores);
+  }
+
+  private static List<String> byHash(SearchSpace space, long seed) {
+    return space.candidates().stream().sorted(SeededHash.order(seed)).map(Candidate::name).toList();
   }
 
   private static double[] probabilities(PruningRound round) {
@@ -68,12 +79,7 @@ class IterativePruningTest {
   void theProbabilityOfThreeModulesUnderOneCriterion() {
     // Smallest first: Θ = 4/4, 3/4, 0; ranks 0, 1, 2; kΘ = 0.952574, 0.660598, 0;
     // exp = 2.592374, 1.935949, 1, in sum 5.528323; times 3.
-    PruningRound round =
-        oneRound(
-            Scores.loraOnly(3),
-            WEIGHT,
-            PruningSettings.of(1),
-            new Scores().set("weight", "lora", 1, 2, 5));
+    PruningRound round = oneRound(WEIGHT, new Scores().set("weight", "lora", 1, 2, 5));
     assertArrayEquals(new double[] {1.406778, 1.050562, 0.54266}, probabilities(round), CLOSE);
     Score second = round.verdicts().get(1).scores().get("weight");
     assertEquals(2, second.raw());
@@ -87,9 +93,7 @@ class IterativePruningTest {
   void whereTheLargestGoFirstTheScaleIsTurned() {
     PruningRound round =
         oneRound(
-            Scores.loraOnly(3),
             Strategy.single(Criteria.THRESHOLD),
-            PruningSettings.of(1),
             new Scores().set("threshold", "lora", 0.125, 0.375, 0.25));
     assertEquals(
         List.of(0.0, 1.0, 0.5),
@@ -105,9 +109,7 @@ class IterativePruningTest {
     // exp = 1, 1.553326, 2.592374: 0.583011, 0.905606, 1.511383. The four others are tied.
     PruningRound round =
         oneRound(
-            Scores.loraOnly(3),
             Strategy.all(),
-            PruningSettings.of(1),
             new Scores().set("weight", "lora", 1, 2, 5).set("gradient", "lora", 3, 2, 1));
     assertArrayEquals(new double[] {0.994894, 0.978084, 1.027022}, probabilities(round), CLOSE);
     assertEquals(List.of("lora.2", "lora.0"), removed(round));
@@ -155,11 +157,7 @@ class IterativePruningTest {
       PruningRound round =
           oneRound(
               Scores.loraOnly(3), Strategy.all(), PruningSettings.of(1).withSeed(seed), scores);
-      List<String> byHash =
-          Scores.loraOnly(3).candidates().stream()
-              .sorted(SeededHash.order(seed))
-              .map(Candidate::name)
-              .toList();
+      List<String> byHash = byHash(Scores.loraOnly(3), seed);
       assertEquals(byHash.subList(0, 2), removed(round));
     }
   }
@@ -200,11 +198,7 @@ class IterativePruningTest {
         assertEquals(1, verdict.meanRank());
       }
       assertTrue(round.panels().stream().allMatch(panel -> panel.weights().isEmpty()));
-      List<String> byHash =
-          Scores.space(3).candidates().stream()
-              .sorted(SeededHash.order(seed))
-              .map(Candidate::name)
-              .toList();
+      List<String> byHash = byHash(Scores.space(3), seed);
       assertEquals(byHash.subList(0, removed(round).size()), removed(round));
       orders.add(removed(round));
     }
@@ -452,8 +446,7 @@ class IterativePruningTest {
   @Test
   void eachRoundRemovesNoMoreThanItsTargetAsks() {
     SearchSpace space = Scores.space(6);
-    PruningResult result =
-        IterativePruning.run(space, WEIGHT, PruningSettings.of(90), byDepth(), SearchListener.NONE);
+    PruningResult result = run(space, WEIGHT, PruningSettings.of(90), byDepth());
     assertEquals(List.of(150L, 120L, 90L), result.rounds().stream().map(r -> r.target()).toList());
     List<Candidate> left = space.candidates();
     for (PruningRound round : result.rounds()) {
@@ -477,12 +470,7 @@ class IterativePruningTest {
   void everyRoundStartsFromNewWeightsUnlessTheyAreKept() {
     for (boolean reinitialise : new boolean[] {true, false}) {
       Scores scores = byDepth();
-      IterativePruning.run(
-          Scores.space(6),
-          WEIGHT,
-          PruningSettings.of(90).withReinitialise(reinitialise),
-          scores,
-          SearchListener.NONE);
+      run(Scores.space(6), WEIGHT, PruningSettings.of(90).withReinitialise(reinitialise), scores);
       // Nothing is asked of the trainer after the last removal.
       assertEquals(
           List.of(
@@ -495,9 +483,7 @@ class IterativePruningTest {
 
   @Test
   void aBudgetOfTheWholeSupernetRemovesNothing() {
-    PruningResult result =
-        IterativePruning.run(
-            Scores.space(2), WEIGHT, PruningSettings.of(60), byDepth(), SearchListener.NONE);
+    PruningResult result = run(Scores.space(2), WEIGHT, PruningSettings.of(60), byDepth());
     assertEquals(Scores.space(2).candidates(), result.kept());
     assertEquals(3, result.rounds().size());
   }
@@ -506,8 +492,7 @@ class IterativePruningTest {
   void oneModuleThatFitsIsAlwaysLeft() {
     // The LoRA module is the first to go by its score, but no adapter would fit the budget.
     SearchSpace space = new SearchSpace(3, List.of(lora(0, 10), lora(1, 90), lora(2, 90)));
-    PruningResult result =
-        IterativePruning.run(space, WEIGHT, PruningSettings.of(10), byDepth(), SearchListener.NONE);
+    PruningResult result = run(space, WEIGHT, PruningSettings.of(10), byDepth());
     assertEquals(List.of(lora(0, 10)), result.kept());
     assertEquals(List.of(lora(0, 10)), result.rounds().get(0).spared());
   }
@@ -518,12 +503,7 @@ class IterativePruningTest {
       ArithmeticException refused =
           assertThrows(
               ArithmeticException.class,
-              () ->
-                  oneRound(
-                      Scores.loraOnly(3),
-                      Strategy.all(),
-                      PruningSettings.of(1),
-                      new Scores().set("sensitivity", "lora", 1, bad, 2)));
+              () -> oneRound(Strategy.all(), new Scores().set("sensitivity", "lora", 1, bad, 2)));
       assertEquals(
           "criterion sensitivity of module lora.1 must be finite, got "
               + bad
@@ -535,9 +515,7 @@ class IterativePruningTest {
                 ArithmeticException.class,
                 () ->
                     oneRound(
-                        Scores.loraOnly(3),
                         Strategy.all(),
-                        PruningSettings.of(1),
                         new Scores()
                             .setHalves(
                                 "gradient",
@@ -556,13 +534,7 @@ class IterativePruningTest {
             + " round 1",
         assertThrows(
                 IllegalStateException.class,
-                () ->
-                    IterativePruning.run(
-                        Scores.loraOnly(2),
-                        WEIGHT,
-                        PruningSettings.of(1),
-                        forgetful,
-                        SearchListener.NONE))
+                () -> run(Scores.loraOnly(2), WEIGHT, PruningSettings.of(1), forgetful))
             .getMessage());
   }
 

@@ -48,10 +48,11 @@ class WarmUpTest {
         Scores.space(6), Criteria.six(), WarmUpSettings.DEFAULT, scores, SearchListener.NONE);
   }
 
-  private static Map<Partition, Integer> tally(Object... pairs) {
+  /** How many modules were removed of a type's blocks, in their order. */
+  private static Map<Partition, Integer> tally(String type, int... byBlock) {
     Map<Partition, Integer> tally = new LinkedHashMap<>();
-    for (int i = 0; i < pairs.length; i += 2) {
-      tally.put(Partition.parse((String) pairs[i]), (Integer) pairs[i + 1]);
+    for (int block = 1; block <= byBlock.length; block++) {
+      tally.put(new Partition(type, block), byBlock[block - 1]);
     }
     return tally;
   }
@@ -60,24 +61,8 @@ class WarmUpTest {
   void talliesCountRemovalsByPartition() {
     Map<String, Map<Partition, Integer>> tallies = run(trainer()).warmUp().get().tallies();
     assertEquals(SIX, List.copyOf(tallies.keySet()));
-    Map<Partition, Integer> expected =
-        tally(
-            "adapter/1",
-            0,
-            "adapter/2",
-            0,
-            "adapter/3",
-            0,
-            "adapter/4",
-            0,
-            "lora/1",
-            1,
-            "lora/2",
-            2,
-            "lora/3",
-            0,
-            "lora/4",
-            0);
+    Map<Partition, Integer> expected = tally("adapter", 0, 0, 0, 0);
+    expected.putAll(tally("lora", 1, 2, 0, 0));
     assertEquals(expected, tallies.get("weight"));
     assertEquals(expected, tallies.get("gradient"));
     assertEquals(2, tallies.get("threshold").get(Partition.parse("lora/3")));
@@ -134,9 +119,9 @@ class WarmUpTest {
     // P1: a has most, and it is where b has its own most. P2: c has most, which has more in P3.
     // P3: c. P4: nobody, so all.
     Map<String, Map<Partition, Integer>> tallies = new LinkedHashMap<>();
-    tallies.put("weight", tally("lora/1", 5, "lora/2", 0, "lora/3", 0, "lora/4", 0));
-    tallies.put("zeros", tally("lora/1", 4, "lora/2", 1, "lora/3", 0, "lora/4", 0));
-    tallies.put("threshold", tally("lora/1", 0, "lora/2", 2, "lora/3", 3, "lora/4", 0));
+    tallies.put("weight", tally("lora", 5, 0, 0, 0));
+    tallies.put("zeros", tally("lora", 4, 1, 0, 0));
+    tallies.put("threshold", tally("lora", 0, 2, 3, 0));
     assertEquals(
         Map.of(
             Partition.parse("lora/1"), List.of("weight", "zeros"),
@@ -149,9 +134,9 @@ class WarmUpTest {
   @Test
   void criteriaThatTieShareAPartitionAndOneThatTiesWithItselfGetsSeveral() {
     Map<String, Map<Partition, Integer>> tallies = new LinkedHashMap<>();
-    tallies.put("weight", tally("lora/1", 2, "lora/2", 1));
-    tallies.put("zeros", tally("lora/1", 2, "lora/2", 2));
-    tallies.put("gradient", tally("lora/1", 1, "lora/2", 1));
+    tallies.put("weight", tally("lora", 2, 1));
+    tallies.put("zeros", tally("lora", 2, 2));
+    tallies.put("gradient", tally("lora", 1, 1));
     assertEquals(
         Map.of(
             Partition.parse("lora/1"), List.of("weight", "zeros", "gradient"),

@@ -1,7 +1,6 @@
 package org.prunepeft.testing;
 
 import java.lang.reflect.Constructor;
-import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
@@ -10,7 +9,9 @@ import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
 import org.junit.jupiter.api.extension.InvocationInterceptor;
+import org.junit.jupiter.api.extension.LifecycleMethodExecutionExceptionHandler;
 import org.junit.jupiter.api.extension.ReflectiveInvocationContext;
+import org.junit.jupiter.api.extension.TestExecutionExceptionHandler;
 import org.junit.jupiter.api.extension.TestInstanceFactoryContext;
 import org.junit.jupiter.api.extension.TestInstancePreConstructCallback;
 import org.opentest4j.IncompleteExecutionException;
@@ -20,7 +21,11 @@ import org.opentest4j.IncompleteExecutionException;
  * line that runs it again. JUnit finds it by itself, so it holds for every test.
  */
 public final class SeedExtension
-    implements BeforeAllCallback, TestInstancePreConstructCallback, InvocationInterceptor {
+    implements BeforeAllCallback,
+        TestInstancePreConstructCallback,
+        InvocationInterceptor,
+        TestExecutionExceptionHandler,
+        LifecycleMethodExecutionExceptionHandler {
   /** The tests, and classes before all of their tests, that have drawn numbers: JUnit's ids. */
   static final Set<String> DREW = ConcurrentHashMap.newKeySet();
 
@@ -74,20 +79,15 @@ public final class SeedExtension
     return TestSeed.parse(context.getConfigurationParameter(TestSeed.PROPERTY).orElse(null));
   }
 
-  private static <T> T intercept(Invocation<T> invocation, ExtensionContext context)
-      throws Throwable {
-    try {
-      return invocation.proceed();
-    } catch (Throwable e) {
-      boolean known = e instanceof IncompleteExecutionException;
-      for (Throwable suppressed : e.getSuppressed()) {
-        known |= suppressed instanceof RunAgain;
-      }
-      if (!known && TestSeed.anyDrawn()) {
-        e.addSuppressed(new RunAgain("run again: " + command(context)));
-      }
-      throw e;
+  private static Throwable explained(ExtensionContext context, Throwable e) {
+    boolean known = e instanceof IncompleteExecutionException;
+    for (Throwable suppressed : e.getSuppressed()) {
+      known |= suppressed instanceof RunAgain;
     }
+    if (!known && TestSeed.anyDrawn()) {
+      e.addSuppressed(new RunAgain("run again: " + command(context)));
+    }
+    return e;
   }
 
   /** What runs the test again with the same numbers, from the repository's root. */
@@ -121,60 +121,39 @@ public final class SeedExtension
       ReflectiveInvocationContext<Constructor<T>> what,
       ExtensionContext context)
       throws Throwable {
-    return intercept(invocation, context);
+    try {
+      return invocation.proceed();
+    } catch (Throwable e) {
+      throw explained(context, e);
+    }
   }
 
   @Override
-  public void interceptBeforeAllMethod(
-      Invocation<Void> invocation,
-      ReflectiveInvocationContext<Method> what,
-      ExtensionContext context)
+  public void handleBeforeAllMethodExecutionException(ExtensionContext context, Throwable e)
       throws Throwable {
-    intercept(invocation, context);
+    throw explained(context, e);
   }
 
   @Override
-  public void interceptBeforeEachMethod(
-      Invocation<Void> invocation,
-      ReflectiveInvocationContext<Method> what,
-      ExtensionContext context)
+  public void handleBeforeEachMethodExecutionException(ExtensionContext context, Throwable e)
       throws Throwable {
-    intercept(invocation, context);
+    throw explained(context, e);
   }
 
   @Override
-  public void interceptTestMethod(
-      Invocation<Void> invocation,
-      ReflectiveInvocationContext<Method> what,
-      ExtensionContext context)
-      throws Throwable {
-    intercept(invocation, context);
+  public void handleTestExecutionException(ExtensionContext context, Throwable e) throws Throwable {
+    throw explained(context, e);
   }
 
   @Override
-  public void interceptTestTemplateMethod(
-      Invocation<Void> invocation,
-      ReflectiveInvocationContext<Method> what,
-      ExtensionContext context)
+  public void handleAfterEachMethodExecutionException(ExtensionContext context, Throwable e)
       throws Throwable {
-    intercept(invocation, context);
+    throw explained(context, e);
   }
 
   @Override
-  public void interceptAfterEachMethod(
-      Invocation<Void> invocation,
-      ReflectiveInvocationContext<Method> what,
-      ExtensionContext context)
+  public void handleAfterAllMethodExecutionException(ExtensionContext context, Throwable e)
       throws Throwable {
-    intercept(invocation, context);
-  }
-
-  @Override
-  public void interceptAfterAllMethod(
-      Invocation<Void> invocation,
-      ReflectiveInvocationContext<Method> what,
-      ExtensionContext context)
-      throws Throwable {
-    intercept(invocation, context);
+    throw explained(context, e);
   }
 }

@@ -11,11 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.kernels.Activation;
-import org.prunepeft.model.Encoder;
+import org.prunepeft.kernels.DType;
 import org.prunepeft.model.SmallBert;
-import org.prunepeft.peft.AdapterConfig;
-import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
@@ -35,22 +32,15 @@ class RoundStatisticsTest extends TrainingTest {
 
   @Test
   void sumsAreThoseOfTheWeightsAndOfTheSummedGradients() {
-    PeftConfig config =
-        PeftConfig.of(
-            LoraConfig.of(3, 5, 0.2, List.of("query", "value")),
-            AdapterConfig.of(7, Activation.GELU));
+    PeftConfig config = loraAndAdapters(3, 0.2);
     EncodedDataset data = SmallTask.draw(6 * STEPS, TestSeed.draw());
-    TrainingSettings settings = TrainingSettings.builder().batchSize(6).build();
-    try (Encoder encoder = SmallBert.create();
-        Trainer trainer = new Trainer(encoder, settings);
-        PeftModules modules =
-            new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
-        Head head = new Head(SmallTask.SCHEMA, SmallBert.CONFIG.hidden());
-        RoundStatistics statistics =
-            new RoundStatistics(
-                modules,
-                new CriterionSettings(org.prunepeft.kernels.DType.FLOAT16, 0.1, 0.05, 2),
-                STEPS)) {
+    Trainer trainer =
+        keep(
+            new Trainer(keep(SmallBert.create()), TrainingSettings.builder().batchSize(6).build()));
+    PeftModules modules = modules(config, candidates(config));
+    Head head = head();
+    CriterionSettings criteria = new CriterionSettings(DType.FLOAT16, 0.1, 0.05, 2);
+    try (RoundStatistics statistics = new RoundStatistics(modules, criteria, STEPS)) {
       fill(groups(modules, head), TestSeed.random());
       TrainingRun run = new TrainingRun(modules, head, data, 1, 5, null);
       List<Map<String, float[]>> gradients = new ArrayList<>();
