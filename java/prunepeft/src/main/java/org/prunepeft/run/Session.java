@@ -15,7 +15,7 @@ import org.prunepeft.data.Task;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.sampling.Stratified;
-import org.prunepeft.files.FileChecksum;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -46,6 +46,9 @@ public final class Session implements AutoCloseable {
 
   /** What its files held; none where no run directory keeps it. */
   final List<FileChecksum> data;
+
+  /** What the model's files held. */
+  final List<FileChecksum> modelFiles;
 
   final EncodedDataset train;
   final EncodedDataset validation;
@@ -98,6 +101,7 @@ public final class Session implements AutoCloseable {
     Models.LoadedModel loaded =
         together == null ? load(model, device) : together.model(() -> load(model, device));
     encoder = loaded.encoder();
+    modelFiles = loaded.files();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
       if (together != null) {

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.search.Candidate;
@@ -119,6 +120,9 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    */
   public static ModuleChoice ofRun(Path run) {
     RunDirectory directory = RunDirectory.openChosen(run);
+    if (RunDirectory.isComplete(run)) {
+      Manifest.verify(directory);
+    }
     if (RunFiles.isFull(directory)) {
       return full();
     }
