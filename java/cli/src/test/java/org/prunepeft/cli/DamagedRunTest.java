@@ -296,6 +296,19 @@ class DamagedRunTest {
   }
 
   @Test
+  void aTrainingThatBreaksNamesTheStepTheExamplesAndTheModule() {
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--learning-rate=1e30",
+            "--warmup-ratio=0",
+            "--output=" + temporary.resolve("broken"))
+        .exits(1, " at step 2 of 2 (examples ", "encoder.layer.0", "--non-finite skip");
+  }
+
+  @Test
   void theRunIsWhole() throws IOException {
     byte[] result = Files.readAllBytes(run.resolve("result.json"));
     assertEquals(predicted, Call.of("predict", run, texts).exits(0).out());

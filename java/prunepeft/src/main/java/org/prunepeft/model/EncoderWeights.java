@@ -168,12 +168,10 @@ final class EncoderWeights {
     long end = Math.min(count, from + CHUNK) * Float.BYTES;
     try (BytePointer part = new BytePointer(data).position(begin)) {
       ByteBuffer values = part.limit(end).asByteBuffer();
-      checkpoint.readFloats(stored, from, values.duplicate());
+      // A duplicate has an order of its own.
+      checkpoint.readFloats(stored, from, values.duplicate().order(ByteOrder.nativeOrder()));
       Checkpoint.requireFinite(
-          checkpoint.origin(),
-          stored,
-          from,
-          values.duplicate().order(ByteOrder.nativeOrder()).asFloatBuffer());
+          checkpoint.origin(), stored, from, values.order(ByteOrder.nativeOrder()).asFloatBuffer());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -271,6 +271,12 @@ public final class Session implements AutoCloseable {
       }
 
       @Override
+      public void skipped(int step, int of, String reason) {
+        done = step;
+        progress.message("%s, step %d of %d left out: %s".formatted(name, step, of, reason));
+      }
+
+      @Override
       public void epoch(int epoch, int epochs, double trainLoss, Evaluation evaluation) {
         log.epoch(name, epoch, trainLoss, evaluation);
         progress.metrics(name, done, MetricsLog.ofEpoch(trainLoss, evaluation));

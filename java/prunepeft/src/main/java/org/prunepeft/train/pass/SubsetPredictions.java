@@ -168,6 +168,16 @@ public final class SubsetPredictions implements AutoCloseable {
     private void finish(Tensor x, int[] group) {
       float[] logits = Torch.toFloats(head.logits(Head.pool(x, input)));
       int width = head.schema().outputs();
+      for (int i = 0; i < logits.length; i++) {
+        if (!Float.isFinite(logits[i])) {
+          throw new DivergedException(
+              "the supernet's prediction for example %d is %s with the modules %s; lower the learning rates"
+                  .formatted(
+                      batch.indices()[i / width],
+                      logits[i],
+                      subsets.get(group[0]).stream().map(Candidate::name).toList()));
+        }
+      }
       for (int subset : group) {
         for (int i = 0; i < batch.rows(); i++) {
           System.arraycopy(logits, i * width, outputs[subset], batch.indices()[i] * width, width);
