@@ -8,6 +8,8 @@ import java.security.MessageDigest;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
@@ -22,6 +24,9 @@ import org.slf4j.LoggerFactory;
  */
 public final class Manifest {
   private static final Logger LOG = LoggerFactory.getLogger(Manifest.class);
+
+  /** Directories without checksums that were named in the log. */
+  private static final Set<Path> SAID = ConcurrentHashMap.newKeySet();
 
   private static final String FILES = "files";
   private static final String OWN = "sha256";
@@ -82,6 +87,19 @@ public final class Manifest {
     MessageDigest digest = FileChecksum.digest();
     digest.update(RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
     return FileChecksum.hex(digest);
+  }
+
+  /**
+   * Opens a run as {@link RunDirectory#openChosen} does, and checks it if it is complete.
+   *
+   * @throws RunDirectoryException as that and {@link #verify} do
+   */
+  public static RunDirectory openChosen(Path directory) {
+    RunDirectory run = RunDirectory.openChosen(directory);
+    if (Files.notExists(run.file(RunDirectory.INCOMPLETE))) {
+      verify(run);
+    }
+    return run;
   }
 
   /**
@@ -146,6 +164,9 @@ public final class Manifest {
   }
 
   private static void unverified(RunDirectory directory) {
+    if (!SAID.add(directory.path().toAbsolutePath())) {
+      return;
+    }
     LOG.warn(
         "{} is of an earlier version and has no checksums: its files are taken as they are; 'prunepeft seal {}' adds them",
         directory.path(),

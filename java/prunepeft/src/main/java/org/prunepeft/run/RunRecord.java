@@ -224,6 +224,10 @@ public final class RunRecord {
       one.remove(ModelFiles.DIRECTORY);
       // The directory may have been moved.
       ((Map<?, ?>) one.get(SETUP)).remove("output");
+      if (!session.modelFiles.isEmpty()) {
+        // It holds the same, wherever it lies.
+        ((Map<?, ?>) one.get(SETUP)).remove("model");
+      }
     }
     for (String member : now.keySet()) {
       if (!now.get(member).equals(before.get(member))) {

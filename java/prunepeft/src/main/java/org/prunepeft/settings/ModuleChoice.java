@@ -119,10 +119,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static ModuleChoice ofRun(Path run) {
-    RunDirectory directory = RunDirectory.openChosen(run);
-    if (RunDirectory.isComplete(run)) {
-      Manifest.verify(directory);
-    }
+    RunDirectory directory = Manifest.openChosen(run);
     if (RunFiles.isFull(directory)) {
       return full();
     }
