@@ -56,6 +56,8 @@ module org.prunepeft {
       com.fasterxml.jackson.databind;
   opens org.prunepeft.files to
       com.fasterxml.jackson.databind;
+  opens org.prunepeft.io to
+      com.fasterxml.jackson.databind;
   opens org.prunepeft.model to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.peft to

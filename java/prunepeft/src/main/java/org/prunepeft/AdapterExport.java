@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
@@ -23,6 +24,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
@@ -42,21 +44,22 @@ public final class AdapterExport {
    * @param run the directory of a complete run
    * @param format what to write: peft or adapters
    * @param output absent or empty
+   * @param model the base model's name or directory; null: where the run found it
    * @throws IllegalArgumentException if there is no such format, or it cannot hold the run's
    *     modules; nothing is written then
    * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
    *     the output cannot be written
    */
-  public static void write(Path run, String format, Path output) {
+  public static void write(Path run, String format, Path output, String model) {
     AdapterFormat written = AdapterFormat.byName(format);
-    RunDirectory source = RunDirectory.open(run);
+    RunDirectory source = open(run);
     if (RunFiles.isFull(source)) {
       throw new IllegalArgumentException(
           source.path()
               + " trained the encoder's own weights, which adapter files do not hold; merged, it is a"
               + " plain model");
     }
-    TrainedAdapter adapter = read(source);
+    TrainedAdapter adapter = read(source, ModelFiles.setup(source, model));
     written.require(adapter);
     write(source, output, target -> written.write(adapter, target));
   }
@@ -67,21 +70,24 @@ public final class AdapterExport {
    *
    * @param run the directory of a complete run
    * @param output absent or empty
+   * @param model the base model's name or directory; null: where the run found it
    * @throws IllegalArgumentException if some of the run's modules are no low-rank updates, or its
    *     model is not known; nothing is written then
    * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
    *     the output cannot be written
    */
-  public static void merge(Path run, Path output) {
-    RunDirectory source = RunDirectory.open(run);
-    TrainedAdapter adapter = read(source);
+  public static void merge(Path run, Path output, String model) {
+    RunDirectory source = open(run);
+    Setup setup = ModelFiles.setup(source, model);
+    TrainedAdapter adapter = read(source, setup);
     MergedModel.require(adapter);
-    Models.Entry model = Models.byName(Setup.ofRun(source.path()).model());
+    Models.Entry entry = Models.byName(setup.model());
     write(
         source,
         output,
         target -> {
-          try (Models.Pretrained base = model.loader().open()) {
+          try (Models.Pretrained base = entry.loader().open()) {
+            ModelFiles.require(source, base.files());
             if (RunFiles.isFull(source)) {
               try (SafeTensors trained = SafeTensors.open(source.file(RunFiles.ENCODER))) {
                 MergedModel.write(adapter, base.with(trained), target);
@@ -91,6 +97,12 @@ public final class AdapterExport {
             }
           }
         });
+  }
+
+  private static RunDirectory open(Path run) {
+    RunDirectory source = RunDirectory.open(run);
+    Manifest.verify(source);
+    return source;
   }
 
   /** Writes the files of an export. */
@@ -103,7 +115,7 @@ public final class AdapterExport {
     RunDirectory target = RunDirectory.create(output);
     try {
       files.write(target);
-      target.writeJson(ORIGIN, origin(source));
+      Manifest.write(target, ORIGIN, origin(source), target.names());
       target.complete();
     } catch (IOException e) {
       target.fail(e.toString());
@@ -119,6 +131,7 @@ public final class AdapterExport {
     Map<String, Object> config = source.readJson(RunFiles.CONFIG);
     Map<String, Object> origin = new LinkedHashMap<>();
     origin.put("setup", config.get("setup"));
+    ModelFiles.copy(config, origin);
     try {
       origin.putAll(Schema.fromMap(config).toMap());
     } catch (IllegalArgumentException e) {
@@ -131,8 +144,7 @@ public final class AdapterExport {
   }
 
   /** What a run trained. */
-  static TrainedAdapter read(RunDirectory run) {
-    Setup setup = Setup.ofRun(run.path());
+  static TrainedAdapter read(RunDirectory run, Setup setup) {
     EncoderConfig encoder = run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
@@ -140,7 +152,8 @@ public final class AdapterExport {
     Map<String, SafeTensors.Tensor> head = tensors(run.file(RunFiles.HEAD));
     PeftConfig peft = Session.peft(setup);
     List<AdapterPart> parts = new ArrayList<>();
-    try (StoredWeights base = new StoredWeights(setup.model())) {
+    try (StoredWeights base =
+        new StoredWeights(setup.model(), files -> ModelFiles.require(run, files))) {
       for (Candidate module : kept) {
         ModuleType type = peft.typeOf(module);
         List<SafeTensors.Tensor> own =
@@ -173,7 +186,8 @@ public final class AdapterExport {
     try (SafeTensors stored = SafeTensors.open(file)) {
       Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
       for (String name : stored.names()) {
-        tensors.put(name, new SafeTensors.Tensor(stored.entry(name).shape(), stored.floats(name)));
+        tensors.put(
+            name, new SafeTensors.Tensor(stored.entry(name).shape(), stored.finiteFloats(name)));
       }
       return tensors;
     } catch (IOException e) {

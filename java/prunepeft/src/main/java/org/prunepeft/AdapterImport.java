@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
@@ -26,15 +27,20 @@ import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.report.Environment;
+import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
 import org.prunepeft.train.head.Head;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Reads adapter files of other libraries into a run directory. */
 public final class AdapterImport {
+  private static final Logger LOG = LoggerFactory.getLogger(AdapterImport.class);
+
   private AdapterImport() {}
 
   /**
@@ -73,11 +79,15 @@ public final class AdapterImport {
       throw new IllegalArgumentException(
           adapter + " is no adapter directory: it has no " + AdapterFormat.CONFIG);
     }
+    if (Files.exists(files.file(AdapterExport.ORIGIN))) {
+      Manifest.verify(files, AdapterExport.ORIGIN);
+    }
     Map<String, Object> config = files.readJson(AdapterFormat.CONFIG);
     AdapterFormat format = AdapterFormat.of(adapter, config);
     Context context = context(files, options, config);
     try (StoredWeights base = new StoredWeights(context.setup.model())) {
       EncoderConfig encoder = base.config();
+      requireModel(files, options, base);
       TrainedAdapter trained = format.read(adapter, config, encoder, context.schema.labels());
       requireHead(trained, context);
       ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
@@ -90,7 +100,7 @@ public final class AdapterImport {
               .output(output)
               .build();
       List<Filled> filled = fill(Session.peft(setup), encoder, trained, base);
-      write(adapter, setup, context.schema, encoder, trained, filled);
+      write(adapter, setup, context.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
@@ -107,7 +117,7 @@ public final class AdapterImport {
     }
     SetupBuilder setup =
         (exported
-                ? files.readJson(AdapterExport.ORIGIN, "setup", Setup.class)
+                ? ModelFiles.setup(files, AdapterExport.ORIGIN, null)
                 : Setup.DEFAULT.withPairEncoding(PairEncoding.JOINT))
             .with();
     if (options.model() != null || !exported) {
@@ -130,6 +140,20 @@ public final class AdapterImport {
             ? Schema.fromMap(origin)
             : known.resolveTask().load(known.sizes(), known.seed(), known.testSeed()).schema();
     return new Context(known, schema);
+  }
+
+  /** The export's model must be the same, unless another one is asked for. */
+  private static void requireModel(RunDirectory files, Options options, StoredWeights base)
+      throws IOException {
+    if (!Files.exists(files.file(AdapterExport.ORIGIN))) {
+      return;
+    }
+    List<String> changes = ModelFiles.changes(files, AdapterExport.ORIGIN, base.files());
+    if (options.model() == null) {
+      ModelFiles.requireNone(files, changes);
+    } else {
+      changes.forEach(LOG::warn);
+    }
   }
 
   private static String namedModel(RunDirectory files, Map<String, Object> config) {
@@ -197,7 +221,7 @@ public final class AdapterImport {
       Path source,
       Setup setup,
       Schema schema,
-      EncoderConfig encoder,
+      StoredWeights base,
       TrainedAdapter adapter,
       List<Filled> filled)
       throws IOException {
@@ -208,7 +232,8 @@ public final class AdapterImport {
     config.put("versions", Environment.versions());
     config.put("setup", setup);
     config.putAll(schema.toMap());
-    config.put("encoder", encoder);
+    config.put("encoder", base.config());
+    ModelFiles.put(config, setup.model(), base.files());
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     filled.forEach(one -> tensors.putAll(one.tensors));
     RunDirectory run = RunDirectory.create(setup.output());
@@ -219,6 +244,7 @@ public final class AdapterImport {
       SafeTensors.write(
           run.file(RunFiles.HEAD),
           Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
+      Manifest.write(run, RunFiles.RESULT, RunDirectory.formatted(), RunFiles.beforeResult(run));
       run.complete();
     } catch (IOException | RuntimeException | Error e) {
       run.fail(e.toString());

@@ -23,6 +23,7 @@ import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.task.GlueTask;
 import org.prunepeft.data.task.Tasks;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
@@ -32,6 +33,7 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
@@ -94,13 +96,12 @@ public final class TrainedModel implements AutoCloseable {
    *
    * @param run the directory of a complete run
    * @return the model, the caller's to close
-   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged, or if
-   *     its model is not the one that is known by that name now
+   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged, if a
+   *     file of it or of its model has another checksum than the run left, or holds a NaN
    * @throws IllegalArgumentException if its model is not known
    */
   public static TrainedModel load(Path run) {
-    RunDirectory directory = RunDirectory.open(run);
-    return load(directory, Setup.ofRun(directory.path()));
+    return load(run, null, null, null);
   }
 
   /**
@@ -110,11 +111,13 @@ public final class TrainedModel implements AutoCloseable {
    * @param threads of all native pools of the process, 1 or more; null: those of the run. Results
    *     of another count than the run's may differ in their last bits
    * @param device where it is computed: cpu, cuda, cuda:N or auto; null: where the run was
+   * @param model the base model's name or directory; null: where the run found it
    * @return the model, the caller's to close
    */
-  public static TrainedModel load(Path run, Integer threads, String device) {
+  public static TrainedModel load(Path run, Integer threads, String device, String model) {
     RunDirectory directory = RunDirectory.open(run);
-    Setup setup = Setup.ofRun(directory.path());
+    Manifest.verify(directory);
+    Setup setup = ModelFiles.setup(directory, model);
     return load(
         directory,
         setup
@@ -139,6 +142,7 @@ public final class TrainedModel implements AutoCloseable {
             "%s was trained on a model %s of other sizes: %s, now %s"
                 .formatted(directory.path(), setup.model(), trainedOn, config));
       }
+      ModelFiles.require(directory, loaded.files());
       return load(directory, setup, schema, loaded);
     } catch (RuntimeException | Error e) {
       loaded.encoder().close();
@@ -234,7 +238,7 @@ public final class TrainedModel implements AutoCloseable {
                       Arrays.toString(entry.getValue().shape(name)),
                       Arrays.toString(shape)));
         }
-        entry.getValue().put(name, tensors.floats(name));
+        entry.getValue().put(name, tensors.finiteFloats(name));
       }
     } catch (IOException e) {
       throw new UncheckedIOException("can't read %s: %s".formatted(file, e.getMessage()), e);

@@ -61,12 +61,18 @@ final class ExportCommand implements Callable<Integer> {
       description = "Directory to write, new or empty.")
   private Path output;
 
+  @Option(
+      names = "--model",
+      description =
+          "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
+  private String model;
+
   @Override
   public Integer call() {
     if (form.merge) {
-      AdapterExport.merge(run, output);
+      AdapterExport.merge(run, output, model);
     } else {
-      AdapterExport.write(run, form.format, output);
+      AdapterExport.write(run, form.format, output, model);
     }
     System.out.println("wrote " + output);
     return 0;

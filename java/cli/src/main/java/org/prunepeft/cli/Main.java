@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       PredictCommand.class,
       StrategyCommand.class,
+      SealCommand.class,
       ModelsCommand.class,
       TasksCommand.class,
       DoctorCommand.class,

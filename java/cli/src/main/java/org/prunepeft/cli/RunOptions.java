@@ -29,7 +29,13 @@ final class RunOptions {
           "YAML with options by their names, such as 'threads: 2'; what is on the command line goes before it.")
   private Path config;
 
+  @Option(
+      names = "--model",
+      description =
+          "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
+  private String model;
+
   TrainedModel load() {
-    return TrainedModel.load(directory, threads, device);
+    return TrainedModel.load(directory, threads, device, model);
   }
 }

@@ -152,6 +152,8 @@ final class SetupOptions {
           "%s is for the runs of several seeds; name them with %s 0,1,2"
               .formatted(TOGETHER, SEEDS));
     }
+    // The run's files name it for a later time, which may begin elsewhere.
+    data.model = Models.directory(data.model).map(Path::toString).orElse(data.model);
     if (!ConfigFile.isNamed(DataOptions.MAX_LENGTH, command)) {
       data.maxLength =
           Math.min(data.maxLength, Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import org.prunepeft.model.Precision;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -145,6 +146,13 @@ final class TrainingOptions {
       names = "--activation-cache-half",
       description = "Keep them as float16: half the memory, rounded once.")
   boolean activationCacheHalf;
+
+  @Option(
+      names = "--non-finite",
+      paramLabel = "WHAT",
+      description =
+          "What becomes of a step whose loss or gradient is NaN or infinite: ${COMPLETION-CANDIDATES}; stop names the step, its examples and the first module, skip changes no weight (default: ${DEFAULT-VALUE}).")
+  NonFinite nonFinite;
 
   /** Puts in place what is in effect; the rate of all is then no longer set. */
   void settle(CommandSpec command) {

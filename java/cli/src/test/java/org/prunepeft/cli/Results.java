@@ -13,7 +13,7 @@ import java.util.TreeMap;
 
 /** What runs with the same settings have to leave to the byte. */
 final class Results {
-  /** They name the run's directory, or how long it took. */
+  /** They name the run's directory, or how long it took; so do checksums of such files. */
   private static final List<String> OTHERS = List.of("config.json", "config.yaml", "summary.md");
 
   private Results() {}
@@ -27,7 +27,7 @@ final class Results {
           String text = Files.readString(file, StandardCharsets.ISO_8859_1);
           results.put(
               run.relativize(file).toString(),
-              text.replaceAll("\"[a-z_]*(seconds|ratio)\" : [^,\n]*", "")
+              text.replaceAll("\"[a-z_]*(seconds|ratio|bytes|sha256)\" : [^,\n]*", "")
                   .getBytes(StandardCharsets.ISO_8859_1));
         }
       }

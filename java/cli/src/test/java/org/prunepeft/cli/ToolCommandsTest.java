@@ -128,7 +128,7 @@ class ToolCommandsTest {
   void completionScriptCompletesCommandsAndOptionsInBash() throws Exception {
     Path script = temporary.resolve("completion");
     Files.writeString(script, Call.of("completion", "bash").exits(0).out());
-    assertEquals("search", complete(script, "prunepeft", "sea"));
+    assertEquals("search seal", complete(script, "prunepeft", "sea"));
     assertTrue(complete(script, "prunepeft", "search", "--warm-up").contains("--warm-up-turns"));
     assertEquals("transfer", complete(script, "prunepeft", "strategy", "tr"));
   }

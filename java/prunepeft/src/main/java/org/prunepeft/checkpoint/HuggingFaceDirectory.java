@@ -11,11 +11,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 
@@ -181,6 +184,30 @@ public final class HuggingFaceDirectory {
       }
     }
     return files;
+  }
+
+  /**
+   * What the files hold that the model is read from.
+   *
+   * @param wordPiece as {@link #tokenizer} takes it
+   * @throws IOException if reading fails
+   */
+  public List<FileChecksum> checksums(boolean wordPiece) throws IOException {
+    Set<String> names = new LinkedHashSet<>(List.of(CONFIG));
+    if (Files.exists(directory.resolve(WEIGHTS))) {
+      names.add(WEIGHTS);
+    } else {
+      names.add(INDEX);
+      names.addAll(ShardedSafeTensors.files(directory.resolve(INDEX)));
+    }
+    boolean whole = Files.exists(directory.resolve(TOKENIZER));
+    names.add(!whole && wordPiece ? VOCABULARY : TOKENIZER);
+    OF_TOKENIZER.stream().filter(name -> Files.exists(directory.resolve(name))).forEach(names::add);
+    List<FileChecksum> checksums = new ArrayList<>();
+    for (String name : names) {
+      checksums.add(FileChecksum.of(directory.resolve(name)));
+    }
+    return checksums;
   }
 
   private byte[] wordPieceTokenizer() throws IOException {

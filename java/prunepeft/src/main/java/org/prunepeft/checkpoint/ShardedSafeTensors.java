@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
@@ -73,6 +74,11 @@ public final class ShardedSafeTensors implements Checkpoint {
       opened.close();
       throw e;
     }
+  }
+
+  /** The names of the shards that an index names. */
+  static Set<String> files(Path index) throws IOException {
+    return new TreeSet<>(weightMap(index).values());
   }
 
   private static Map<String, String> weightMap(Path index) throws IOException {

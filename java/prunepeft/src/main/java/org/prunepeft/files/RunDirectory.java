@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.prunepeft.io.AtomicFile;
@@ -282,6 +283,25 @@ public final class RunDirectory {
   /** The directory. */
   public Path path() {
     return directory;
+  }
+
+  /**
+   * {@return the names of the files in the directory itself that are neither hidden nor its mark}
+   *
+   * @throws RunDirectoryException if it can't be read
+   */
+  public List<String> names() {
+    try (var files = Files.list(directory)) {
+      return files
+          .filter(Files::isRegularFile)
+          .map(file -> file.getFileName().toString())
+          .filter(name -> !name.startsWith(".") && !name.equals(INCOMPLETE))
+          .sorted()
+          .toList();
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+    }
   }
 
   /**

@@ -1,5 +1,8 @@
 package org.prunepeft.files;
 
+import java.nio.file.Files;
+import java.util.List;
+
 /** The files of a run directory. */
 public final class RunFiles {
   public static final String CONFIG = "config.json";
@@ -21,7 +24,27 @@ public final class RunFiles {
   /** Says in {@link #CONFIGURATION} whether the encoder's own weights were trained. */
   public static final String FULL = "full_fine_tuning";
 
+  /** All that a run may have written when it is complete, but {@link #RESULT}. */
+  private static final List<String> BEFORE_RESULT =
+      List.of(
+          OPTIONS,
+          CONFIG,
+          STRATEGY,
+          ROUNDS,
+          MEASURED,
+          CONFIGURATION,
+          METRICS,
+          ADAPTER,
+          HEAD,
+          ENCODER,
+          SUMMARY);
+
   private RunFiles() {}
+
+  /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */
+  public static List<String> beforeResult(RunDirectory run) {
+    return BEFORE_RESULT.stream().filter(name -> Files.exists(run.file(name))).toList();
+  }
 
   /** Whether a run trained the encoder's own weights, which {@link #ENCODER} then holds. */
   public static boolean isFull(RunDirectory run) {

@@ -17,7 +17,8 @@ public final class StrategyFile {
    * Reads a strategy.
    *
    * @param path a file, or the directory of a complete run
-   * @throws RunDirectoryException if it is absent, incomplete or no JSON object; names the file
+   * @throws RunDirectoryException if it is absent, incomplete, damaged or no JSON object; names the
+   *     file
    * @throws IllegalArgumentException if it is no strategy, naming the file and the key; or if the
    *     run measured its modules, so that it has none
    */
@@ -29,7 +30,12 @@ public final class StrategyFile {
               + path
               + " trains what it kept");
     }
-    Path file = Files.isDirectory(path) ? RunDirectory.open(path).file(NAME) : path;
+    Path file = path;
+    if (Files.isDirectory(path)) {
+      RunDirectory run = RunDirectory.open(path);
+      Manifest.verify(run);
+      file = run.file(NAME);
+    }
     Map<String, Object> map = RunDirectory.parse(file);
     try {
       return Strategy.fromMap(map);

@@ -2,7 +2,10 @@ package org.prunepeft.formats;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.List;
+import java.util.function.Consumer;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
@@ -11,6 +14,7 @@ import org.prunepeft.peft.BaseWeights;
 /** A model's weights as they are stored; opened when the first is asked for. */
 public final class StoredWeights implements BaseWeights, AutoCloseable {
   private final String model;
+  private final Consumer<List<FileChecksum>> requirement;
   private Models.Pretrained opened;
   private Checkpoint encoder;
 
@@ -18,7 +22,22 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
    * @param model its name or directory
    */
   public StoredWeights(String model) {
+    this(model, files -> {});
+  }
+
+  /**
+   * @param model its name or directory
+   * @param requirement is given what its files hold when it is opened, and throws if that is not
+   *     what it should be
+   */
+  public StoredWeights(String model, Consumer<List<FileChecksum>> requirement) {
     this.model = model;
+    this.requirement = requirement;
+  }
+
+  /** What the model's files hold. */
+  public List<FileChecksum> files() throws IOException {
+    return open().files();
   }
 
   /** The model's architecture and sizes. */
@@ -29,6 +48,7 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
   private Models.Pretrained open() throws IOException {
     if (opened == null) {
       opened = Models.byName(model).loader().open();
+      requirement.accept(opened.files());
       encoder = opened.encoder();
     }
     return opened;
@@ -39,7 +59,7 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
     try {
       open();
       String name = path + ".weight";
-      return new SafeTensors.Tensor(encoder.shape(name), encoder.floats(name));
+      return new SafeTensors.Tensor(encoder.shape(name), encoder.finiteFloats(name));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }

@@ -2,20 +2,15 @@ package org.prunepeft.io;
 
 import java.io.File;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.JarURLConnection;
 import java.net.URL;
 import java.net.URLClassLoader;
-import java.net.URLConnection;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
-import java.util.zip.CRC32;
-import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 
 /**
@@ -33,11 +28,11 @@ public final class Assets {
    *
    * @param resource its path on the class path, without a leading slash
    * @param what what it is to the user, such as {@code the model MiniLM-L6}
-   * @return a stream that the caller closes; where its jar turns out to be damaged, reading throws
-   *     {@link AssetException}
+   * @return a stream that the caller closes; where its jar turns out to be damaged, or is not what
+   *     its release holds, reading or closing throws {@link AssetException}
    * @throws AssetException if it is absent, or its jar is damaged; names the jar and the remedy
    */
-  public static InputStream open(String resource, String what) {
+  public static AssetStream open(String resource, String what) {
     return open(loader(), resource, what);
   }
 
@@ -53,7 +48,7 @@ public final class Assets {
   }
 
   /** As {@link #open(String, String)}, from a loader of one's own. */
-  public static InputStream open(ClassLoader loader, String resource, String what) {
+  public static AssetStream open(ClassLoader loader, String resource, String what) {
     URL url = loader.getResource(resource);
     if (url == null) {
       throw absent(loader, resource, what);
@@ -62,7 +57,7 @@ public final class Assets {
       var connection = url.openConnection();
       // A cached jar stays open for good, and is not looked at again after it was replaced.
       connection.setUseCaches(false);
-      return new Watched(connection, resource, what);
+      return new AssetStream(connection, resource, what);
     } catch (IOException e) {
       throw damaged(url, resource, what, e);
     }
@@ -96,7 +91,7 @@ public final class Assets {
         sentence("%s (%s) is not on the class path; add the jar that holds it", what, resource));
   }
 
-  private static AssetException damaged(URL url, String resource, String what, IOException cause) {
+  static AssetException damaged(URL url, String resource, String what, IOException cause) {
     return new AssetException(damage(file(url), resource, what, cause), cause);
   }
 
@@ -108,13 +103,13 @@ public final class Assets {
   }
 
   /** Formats a message with a capital first letter. */
-  private static String sentence(String format, Object... arguments) {
+  static String sentence(String format, Object... arguments) {
     String text = format.formatted(arguments);
     return Character.toUpperCase(text.charAt(0)) + text.substring(1);
   }
 
   /** The file that a resource is in. */
-  private static Path file(URL url) {
+  static Path file(URL url) {
     try {
       if (url.openConnection() instanceof JarURLConnection jar) {
         return Path.of(jar.getJarFileURL().toURI());
@@ -143,53 +138,5 @@ public final class Assets {
 
   private static boolean isArchive(Path file) {
     return List.of(".jar", ".zip").stream().anyMatch(file.toString()::endsWith);
-  }
-
-  /** Names the jar when reading from it fails, or when it ends with another checksum. */
-  private static final class Watched extends InputStream {
-    private final InputStream in;
-    private final URL url;
-    private final OptionalLong checksum;
-    private final CRC32 crc = new CRC32();
-    private final String resource;
-    private final String what;
-
-    Watched(URLConnection connection, String resource, String what) throws IOException {
-      this.in = connection.getInputStream();
-      this.url = connection.getURL();
-      // The class library compares checksums only when it reads a jar as a stream.
-      this.checksum =
-          connection instanceof JarURLConnection jar && jar.getJarEntry() != null
-              ? OptionalLong.of(jar.getJarEntry().getCrc())
-              : OptionalLong.empty();
-      this.resource = resource;
-      this.what = what;
-    }
-
-    @Override
-    public int read() {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
-    }
-
-    @Override
-    public int read(byte[] bytes, int offset, int length) {
-      try {
-        int count = in.read(bytes, offset, length);
-        if (count > 0) {
-          crc.update(bytes, offset, count);
-        } else if (count < 0 && checksum.isPresent() && checksum.getAsLong() != crc.getValue()) {
-          throw new ZipException("checksum differs");
-        }
-        return count;
-      } catch (IOException e) {
-        throw damaged(url, resource, what, e);
-      }
-    }
-
-    @Override
-    public void close() throws IOException {
-      in.close();
-    }
   }
 }

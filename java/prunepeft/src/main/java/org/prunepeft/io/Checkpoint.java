@@ -4,6 +4,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Set;
 import java.util.stream.LongStream;
 
@@ -40,6 +41,36 @@ public interface Checkpoint extends Closeable {
    * @throws IOException if reading fails
    */
   void readFloats(String name, long first, ByteBuffer target) throws IOException;
+
+  /**
+   * Checks values of a tensor.
+   *
+   * @param origin as {@link #origin} says it
+   * @param first number of the first value, counted from the tensor's start
+   * @param values none of which may be NaN or infinite
+   * @throws FormatException if one is; names the tensor
+   */
+  static void requireFinite(String origin, String name, long first, FloatBuffer values)
+      throws FormatException {
+    for (int i = 0; i < values.limit(); i++) {
+      if (!Float.isFinite(values.get(i))) {
+        throw new FormatException(
+            "tensor %s of %s has %s as value %d: it was damaged, or its training diverged; take another copy, or train it anew"
+                .formatted(name, origin, values.get(i), first + i));
+      }
+    }
+  }
+
+  /**
+   * {@return all values of a tensor, row-major, none of which is NaN or infinite}
+   *
+   * @throws FormatException if one is, and as {@link #floats} does
+   */
+  default float[] finiteFloats(String name) throws IOException {
+    float[] values = floats(name);
+    requireFinite(origin(), name, 0, FloatBuffer.wrap(values));
+    return values;
+  }
 
   /**
    * {@return all values of a tensor, row-major}

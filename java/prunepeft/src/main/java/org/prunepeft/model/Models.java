@@ -2,20 +2,22 @@ package org.prunepeft.model;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.checkpoint.OnnxWeights;
 import org.prunepeft.checkpoint.WordPieceVocabulary;
+import org.prunepeft.io.AssetStream;
 import org.prunepeft.io.Assets;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.MavenArtifact;
 import org.prunepeft.text.Spelling;
 import org.prunepeft.torch.ComputeDevice;
@@ -95,16 +97,18 @@ public final class Models {
    * @param tokenizerFiles what else belongs to the tokenizer, by the files' names:
    *     tokenizer_config.json, special_tokens_map.json, added_tokens.json; may be empty
    * @param weights the encoder's, and perhaps a head's; closed with this
+   * @param files what the files hold that all this is read from; none where they are not known
    */
   public record Pretrained(
       EncoderConfig config,
       byte[] tokenizer,
       Map<String, byte[]> tokenizerFiles,
-      Checkpoint weights)
+      Checkpoint weights,
+      List<FileChecksum> files)
       implements Closeable {
-    /** A model whose tokenizer is tokenizer.json alone. */
+    /** A model whose tokenizer is tokenizer.json alone, and whose files are not known. */
     public Pretrained(EncoderConfig config, byte[] tokenizer, Checkpoint weights) {
-      this(config, tokenizer, Map.of(), weights);
+      this(config, tokenizer, Map.of(), weights, List.of());
     }
 
     /**
@@ -149,7 +153,7 @@ public final class Models {
      * @param weights of the same architecture and sizes
      */
     public Pretrained with(Checkpoint weights) {
-      return new Pretrained(config, tokenizer, tokenizerFiles, weights);
+      return new Pretrained(config, tokenizer, tokenizerFiles, weights, files);
     }
 
     @Override
@@ -175,7 +179,9 @@ public final class Models {
       Torch.load();
       try (Pretrained parts = opener.open()) {
         return new LoadedModel(
-            new PostNormEncoder(parts.config, parts.weights, precision, device), parts.tokenizer);
+            new PostNormEncoder(parts.config, parts.weights, precision, device),
+            parts.tokenizer,
+            parts.files);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }
@@ -187,8 +193,14 @@ public final class Models {
    *
    * @param encoder the caller's to close
    * @param tokenizer tokenizer.json
+   * @param files what its files hold; none where they are not known
    */
-  public record LoadedModel(Encoder encoder, byte[] tokenizer) {}
+  public record LoadedModel(Encoder encoder, byte[] tokenizer, List<FileChecksum> files) {
+    /** A model whose files are not known. */
+    public LoadedModel(Encoder encoder, byte[] tokenizer) {
+      this(encoder, tokenizer, List.of());
+    }
+  }
 
   private static final Map<String, Entry> ENTRIES = new ConcurrentHashMap<>();
 
@@ -239,7 +251,12 @@ public final class Models {
   private static Pretrained bertBase() throws IOException {
     EasyBert bert = EasyBert.read();
     byte[] tokenizer = new WordPieceVocabulary(bert.vocabulary()).tokenizerJson(true, null, true);
-    return new Pretrained(bertConfig(bert.checkpoint(), "bert.", 12), tokenizer, bert.checkpoint());
+    return new Pretrained(
+        bertConfig(bert.checkpoint(), "bert.", 12),
+        tokenizer,
+        Map.of(),
+        bert.checkpoint(),
+        List.of(bert.file()));
   }
 
   private Models() {}
@@ -288,14 +305,26 @@ public final class Models {
    * @throws UncheckedIOException if the configuration cannot be read or is not supported
    */
   public static OptionalInt maxTokens(String name) {
-    if (ENTRIES.containsKey(name) || !Files.isDirectory(Path.of(name))) {
+    Optional<Path> directory = directory(name);
+    if (directory.isEmpty()) {
       return OptionalInt.empty();
     }
     try {
-      return OptionalInt.of(config(new HuggingFaceDirectory(Path.of(name))).maxTokens());
+      return OptionalInt.of(config(new HuggingFaceDirectory(directory.get())).maxTokens());
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
+  }
+
+  /**
+   * {@return the directory of a model that is one, absolute}
+   *
+   * @param name as {@link #byName} takes it
+   */
+  public static Optional<Path> directory(String name) {
+    return ENTRIES.containsKey(name) || !Files.isDirectory(Path.of(name))
+        ? Optional.empty()
+        : Optional.of(Path.of(name).toAbsolutePath().normalize());
   }
 
   private static EncoderConfig config(HuggingFaceDirectory directory) throws IOException {
@@ -324,13 +353,18 @@ public final class Models {
       throws IOException {
     boolean wordPiece = config.architecture().tokenizerModel().equals("WordPiece");
     byte[] tokenizer = directory.tokenizer(wordPiece);
-    return new Pretrained(config, tokenizer, directory.tokenizerFiles(), directory.weights());
+    return new Pretrained(
+        config,
+        tokenizer,
+        directory.tokenizerFiles(),
+        directory.weights(),
+        directory.checksums(wordPiece));
   }
 
   /** Opens what is in a jar. */
   @FunctionalInterface
   private interface Resources {
-    InputStream open(String resource, String what);
+    AssetStream open(String resource, String what);
   }
 
   /**
@@ -340,10 +374,15 @@ public final class Models {
   private static Pretrained onnxBert(
       Resources resources, String weightsResource, String tokenizerResource, int heads)
       throws IOException {
-    try (InputStream tokenizer = resources.open(tokenizerResource, "the tokenizer");
-        InputStream stream = resources.open(weightsResource, "the model")) {
+    try (AssetStream tokenizer = resources.open(tokenizerResource, "the tokenizer");
+        AssetStream stream = resources.open(weightsResource, "the model")) {
       OnnxWeights weights = OnnxWeights.read(stream, weightsResource);
-      return new Pretrained(bertConfig(weights, "", heads), tokenizer.readAllBytes(), weights);
+      return new Pretrained(
+          bertConfig(weights, "", heads),
+          tokenizer.readAllBytes(),
+          Map.of(),
+          weights,
+          List.of(stream.checksum(), tokenizer.checksum()));
     }
   }
 

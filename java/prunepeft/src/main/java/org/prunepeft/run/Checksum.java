@@ -2,9 +2,8 @@ package org.prunepeft.run;
 
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.train.head.HeadFit;
 
 /** Tells whether examples are the same to the bit. */
@@ -13,7 +12,7 @@ final class Checksum {
 
   /** SHA-256 of all outputs and targets, in their order. */
   static String of(List<HeadFit.Examples> sets) {
-    MessageDigest digest = sha256();
+    MessageDigest digest = FileChecksum.digest();
     for (HeadFit.Examples set : sets) {
       ByteBuffer outputs = ByteBuffer.allocate(Float.BYTES * set.pooled().length);
       outputs.asFloatBuffer().put(set.pooled());
@@ -22,14 +21,6 @@ final class Checksum {
       targets.asDoubleBuffer().put(set.targets());
       digest.update(targets);
     }
-    return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return FileChecksum.hex(digest);
   }
 }

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.TrainOutcome;
@@ -25,6 +26,7 @@ public final class OutcomeFile {
    */
   public static TrainOutcome read(Path directory) {
     RunDirectory run = RunDirectory.open(directory);
+    Manifest.verify(run);
     Map<String, Object> result = run.readJson(RunFiles.RESULT);
     Schema schema = Schema.fromMap(run.readJson(RunFiles.CONFIG));
     Candidate[] modules = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);

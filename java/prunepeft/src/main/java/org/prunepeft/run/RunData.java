@@ -9,9 +9,9 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
-import org.prunepeft.files.FileChecksum;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.text.Reason;
 
 /** The files that a run read its data from, and whether they hold the same now. */
@@ -50,26 +50,26 @@ public final class RunData {
       return List.of();
     }
     FileChecksum[] then = run.readJson(RunFiles.CONFIG, MEMBER, FileChecksum[].class);
-    Map<Path, FileChecksum> now =
-        RunData.of(task).stream()
-            .collect(
-                Collectors.toMap(
-                    checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
+    Map<Path, FileChecksum> now = byName(RunData.of(task));
     List<String> changes = new ArrayList<>();
     for (FileChecksum earlier : then) {
       FileChecksum later = now.get(earlier.file().getFileName());
-      if (later != null && !later.sha256().equals(earlier.sha256())) {
-        changes.add(
-            "%s is not what the run %s read: it has %,d bytes with SHA-256 %s, and had %,d with %s"
-                .formatted(
-                    later.file(),
-                    run.path(),
-                    later.bytes(),
-                    later.sha256(),
-                    earlier.bytes(),
-                    earlier.sha256()));
+      if (later != null && !later.holdsSame(earlier)) {
+        changes.add(difference(run, earlier, later));
       }
     }
     return changes;
+  }
+
+  static Map<Path, FileChecksum> byName(List<FileChecksum> files) {
+    return files.stream()
+        .collect(
+            Collectors.toMap(
+                checksum -> checksum.file().getFileName(), Function.identity(), (a, b) -> a));
+  }
+
+  static String difference(RunDirectory run, FileChecksum earlier, FileChecksum later) {
+    return "%s is not what the run %s read: it has %s, and had %s"
+        .formatted(later.file(), run.path(), later.content(), earlier.content());
   }
 }

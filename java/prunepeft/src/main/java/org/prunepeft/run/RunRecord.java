@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.data.Task;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.SafeTensors;
@@ -124,10 +125,10 @@ public final class RunRecord {
     return parts == null ? Checkpoints.NONE : parts;
   }
 
-  private static void requireSame(List<String> changes) {
+  private static void requireSame(List<String> changes, String what) {
     if (!changes.isEmpty()) {
       throw new IllegalArgumentException(
-          String.join("; ", changes) + "; a run goes on with the data that it began with");
+          "%s; a run goes on with %s".formatted(String.join("; ", changes), what));
     }
   }
 
@@ -141,7 +142,7 @@ public final class RunRecord {
   public <T> T guard(Work<T> work) {
     try {
       if (task != null && directory != null && Files.exists(directory.file(RunFiles.CONFIG))) {
-        requireSame(RunData.changes(directory, task));
+        requireSame(RunData.changes(directory, task), "the data that it began with");
       }
       return work.run();
     } catch (RuntimeException | Error e) {
@@ -206,6 +207,9 @@ public final class RunRecord {
 
   /** Of a run that goes on: settings and data have to be those that it began with. */
   private void requireSame(Map<String, Object> config, Session session) {
+    requireSame(
+        ModelFiles.changes(directory, RunFiles.CONFIG, session.modelFiles),
+        "the model that it began with");
     Map<String, Object> before = directory.readJson(RunFiles.CONFIG);
     Map<String, Object> now = RunDirectory.reread(RunFiles.CONFIG, config);
     if (!now.get(VERSIONS).equals(before.get(VERSIONS))) {
@@ -215,8 +219,15 @@ public final class RunRecord {
     }
     for (Map<String, Object> one : List.of(before, now)) {
       one.remove(VERSIONS);
+      // Compared above, and it may have been moved.
+      one.remove(ModelFiles.MEMBER);
+      one.remove(ModelFiles.DIRECTORY);
       // The directory may have been moved.
       ((Map<?, ?>) one.get(SETUP)).remove("output");
+      if (!session.modelFiles.isEmpty()) {
+        // It holds the same, wherever it lies.
+        ((Map<?, ?>) one.get(SETUP)).remove("model");
+      }
     }
     for (String member : now.keySet()) {
       if (!now.get(member).equals(before.get(member))) {
@@ -253,6 +264,7 @@ public final class RunRecord {
     config.put(SETUP, session.setup);
     config.putAll(session.dataset.schema().toMap());
     config.put("encoder", session.encoder.config());
+    ModelFiles.put(config, session.setup.model(), session.modelFiles);
     config.put(RunData.MEMBER, session.data);
     return config;
   }
@@ -308,8 +320,8 @@ public final class RunRecord {
       collect(trained.encoder(), encoder);
       write(RunFiles.ENCODER, encoder);
     }
-    json(RunFiles.RESULT, result);
     directory.writeText(RunFiles.SUMMARY, summary);
+    Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();
     if (own) {
       store.delete();

@@ -12,7 +12,7 @@ import org.prunepeft.data.Task;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.sampling.Stratified;
-import org.prunepeft.files.FileChecksum;
+import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -43,6 +43,9 @@ public final class Session implements AutoCloseable {
 
   /** What its files held; none where no run directory keeps it. */
   final List<FileChecksum> data;
+
+  /** What the model's files held. */
+  final List<FileChecksum> modelFiles;
 
   final EncodedDataset train;
   final EncodedDataset validation;
@@ -103,6 +106,7 @@ public final class Session implements AutoCloseable {
     Models.LoadedModel loaded =
         together == null ? load(model, device) : together.model(() -> load(model, device));
     encoder = loaded.encoder();
+    modelFiles = loaded.files();
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
       if (together != null) {
@@ -243,6 +247,12 @@ public final class Session implements AutoCloseable {
         progress.progress(step, String.format("loss %.3f", loss));
         log.step(name, step, loss, rate);
         progress.metrics(name, step, Map.of("loss", loss, "learning_rate_factor", rate));
+      }
+
+      @Override
+      public void skipped(int step, int of, String reason) {
+        done = step;
+        progress.message("%s, step %d of %d left out: %s".formatted(name, step, of, reason));
       }
 
       @Override

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.search.Candidate;
@@ -141,7 +142,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static ModuleChoice ofRun(Path run) {
-    RunDirectory directory = RunDirectory.openChosen(run);
+    RunDirectory directory = Manifest.openChosen(run);
     if (RunFiles.isFull(directory)) {
       return full();
     }

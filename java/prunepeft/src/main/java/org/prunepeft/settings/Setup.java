@@ -8,7 +8,7 @@ import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.Tasks;
-import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
@@ -155,7 +155,7 @@ public record Setup(
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static Setup ofRun(Path run) {
-    return RunDirectory.openChosen(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
+    return Manifest.openChosen(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
   }
 
   /** {@return a builder that begins with the defaults} */

@@ -29,6 +29,9 @@ import io.soabase.recordbuilder.core.RecordBuilder;
  * @param activationCacheMegabytes memory in which the outputs of layers below the lowest module are
  *     kept from epoch to epoch, for each data set; 0: they are computed each time
  * @param activationCacheHalf whether they are kept as float16
+ * @param nonFinite what becomes of a step whose loss or gradient is NaN or infinite; null: it stops
+ *     the training. A search tries a round with such a step again at half the rates, whatever this
+ *     says
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -48,7 +51,8 @@ public record TrainingSettings(
     int earlyStoppingPatience,
     int maxLength,
     int activationCacheMegabytes,
-    boolean activationCacheHalf)
+    boolean activationCacheHalf,
+    NonFinite nonFinite)
     implements TrainingSettingsBuilder.With {
   /** What {@link #builder} begins with; what is not set here is 0 or false. */
   public static final TrainingSettings DEFAULT =
@@ -65,6 +69,7 @@ public record TrainingSettings(
           .schedule(Schedule.LINEAR)
           .maxLength(128)
           .activationCacheMegabytes(1024)
+          .nonFinite(NonFinite.STOP)
           .build();
 
   /** Dropout masks carry the number of the batch within its step in 16 bits. */
@@ -76,6 +81,8 @@ public record TrainingSettings(
    * @throws IllegalArgumentException if a value is out of its range
    */
   public TrainingSettings {
+    // Runs of before there was a choice.
+    nonFinite = nonFinite == null ? NonFinite.STOP : nonFinite;
     require(batchSize >= 1, "batch size must be at least 1", batchSize);
     require(
         gradientAccumulationSteps >= 1 && gradientAccumulationSteps <= MOST_ACCUMULATION_STEPS,

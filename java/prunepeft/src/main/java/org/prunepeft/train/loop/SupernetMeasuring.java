@@ -15,6 +15,7 @@ import org.prunepeft.search.measured.SubsetMeasurer;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.TrainingRun;
 
 /**

@@ -17,6 +17,7 @@ import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
 
@@ -155,7 +156,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
         TrainingHealth health = TrainingHealth.of(probe.headAlone, began, loss);
         return observation.isFinite()
             ? observation.with(health)
-            : Observation.blank(candidates, health);
+            : Observation.blank(candidates, TrainingHealth.of(probe.headAlone, Double.NaN));
       } catch (DivergedException e) {
         return Observation.blank(candidates, TrainingHealth.of(probe.headAlone, Double.NaN));
       }

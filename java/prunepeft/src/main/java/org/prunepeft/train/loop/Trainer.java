@@ -19,9 +19,12 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.pass.DivergedException;
+import org.prunepeft.train.pass.FirstNonFinite;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.StepLosses;
@@ -155,7 +158,8 @@ public final class Trainer implements AutoCloseable {
    * @param statistics gathers what criteria need, while modules keep their size; null: nothing is
    *     gathered
    * @throws CancellationException if the listener says so
-   * @throws IllegalStateException if the loss is not finite
+   * @throws IllegalStateException if a loss, a gradient or a prediction is not finite, unless the
+   *     settings say that such steps are left out
    */
   Result train(TrainingRun run, StepListener listener, RoundStatistics statistics) {
     Request request = new Request(run, listener, statistics, checkpoints);
@@ -180,7 +184,7 @@ public final class Trainer implements AutoCloseable {
     List<Training> trainings = new ArrayList<>();
     try (GradientPasses passes = new GradientPasses(encoder, settings, tape, mode)) {
       for (Request request : requests) {
-        trainings.add(new Training(this, request, mode.losses(), lowest, requests.size()));
+        trainings.add(new Training(this, request, lossesKept(), lowest, requests.size()));
       }
       List<Training> going = new ArrayList<>(trainings);
       if (resume(requests, trainings)) {
@@ -204,6 +208,17 @@ public final class Trainer implements AutoCloseable {
       requests.forEach(request -> request.checkpoints.remove(PART));
       trainings.forEach(Training::close);
     }
+  }
+
+  /** A step can be left out only before the next one. */
+  private int lossesKept() {
+    return settings.nonFinite() == NonFinite.SKIP ? 1 : mode.losses();
+  }
+
+  /** Where a batch's numbers cease to be numbers; see {@link FirstNonFinite}. */
+  String firstNonFinite(TrainingRun run, Batch batch, boolean gradients) {
+    return FirstNonFinite.describe(
+        encoder, run.modules(), run.head(), run.encoder(), tape, batch, gradients);
   }
 
   /** Whether the trainings were under way when their runs were cut off, and go on from there. */
@@ -266,6 +281,8 @@ public final class Trainer implements AutoCloseable {
    * What modules and head predict of each example, without dropout.
    *
    * @param data targets are not looked at
+   * @throws IllegalStateException if a prediction is not finite; names the example and the first
+   *     module whose output is not
    */
   public Predictions predict(PeftModules modules, Head head, EncodedDataset data) {
     return predict(modules, head, data, null);
@@ -281,12 +298,28 @@ public final class Trainer implements AutoCloseable {
         EncoderInput input = input(batch);
         Tensor pooled = Head.pool(hidden(batch, input, modules, prefix), input);
         float[] logits = Torch.toFloats(head.logits(Head.features(pooled, batch.towers())));
+        requireFinite(logits, batch, modules, head);
         for (int i = 0; i < batch.examples(); i++) {
           System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
         }
       }
     }
     return new Predictions(head.schema(), outputs);
+  }
+
+  /** Checks what comes of a batch, row by row; of the encoder alone where there is no head. */
+  private void requireFinite(float[] values, Batch batch, PeftModules modules, Head head) {
+    for (int i = 0; i < values.length; i++) {
+      if (!Float.isFinite(values[i])) {
+        throw new DivergedException(
+            "the %s for example %d is %s: %s; what was trained has diverged, or a weight is damaged"
+                .formatted(
+                    head == null ? "encoder's output" : "prediction",
+                    batch.indices()[i / (values.length / batch.examples())],
+                    values[i],
+                    FirstNonFinite.describe(encoder, modules, head, null, tape, batch, false)));
+      }
+    }
   }
 
   /**
@@ -348,6 +381,7 @@ public final class Trainer implements AutoCloseable {
         EncoderInput input = input(batch);
         Tensor pooled = Head.pool(encoder.forward(input, modules), input);
         float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
+        requireFinite(rows, batch, modules, null);
         for (int i = 0; i < batch.examples(); i++) {
           System.arraycopy(rows, i * width, features, batch.indices()[i] * width, width);
         }

@@ -9,11 +9,13 @@ import org.prunepeft.data.batch.Batches;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.optimizer.Optimizer;
 import org.prunepeft.train.optimizer.ParameterGroup;
 import org.prunepeft.train.optimizer.Snapshot;
+import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.StepLosses;
@@ -69,13 +71,19 @@ final class Training implements AutoCloseable {
   private double factor;
   private double lossSum;
 
+  /** Examples of the epoch whose steps were left out. */
+  private int skipped;
+
+  /** Whether each step's numbers are looked at before it changes a weight. */
+  private final boolean eachStep;
+
   /** Steps whose losses have not been read yet. */
   private final List<Unread> unread = new ArrayList<>();
 
   private long lastRead = System.nanoTime();
   private Trainer.Outcome outcome;
 
-  private record Unread(int step, double factor, int rows) {}
+  private record Unread(int step, double factor, Batch batch) {}
 
   /**
    * @param mostUnread of how many steps losses are kept before they are read
@@ -84,6 +92,7 @@ final class Training implements AutoCloseable {
    */
   Training(Trainer trainer, Trainer.Request request, int mostUnread, int lowest, int runs) {
     this.trainer = trainer;
+    eachStep = mostUnread == 1;
     settings = trainer.settings();
     run = request.run();
     listener = request.listener();
@@ -147,6 +156,9 @@ final class Training implements AutoCloseable {
     step = state.number("step", step);
     epoch = state.number("epoch", epoch);
     lossSum = state.number("loss sum", lossSum);
+    if (settings.nonFinite() == NonFinite.SKIP) {
+      skipped = state.number("skipped examples", skipped);
+    }
     bestEpoch = state.number("best epoch", bestEpoch);
     optimizer.exchange(state.part("weights"));
     for (int i = 0; i < hooks.size(); i++) {
@@ -247,6 +259,7 @@ final class Training implements AutoCloseable {
         } else if (epoch < run.epochs() && (best == null || !outOfPatience())) {
           epoch++;
           lossSum = 0;
+          skipped = 0;
           left = batches.shuffled(run.seed(), epoch).iterator();
         } else {
           end();
@@ -289,10 +302,20 @@ final class Training implements AutoCloseable {
   boolean stepDone() {
     try {
       step++;
-      hooks.forEach(hook -> hook.beforeStep(step));
-      optimizer.step(factor);
-      hooks.forEach(hook -> hook.afterStep(step));
-      unread.add(new Unread(step, factor, batch.examples()));
+      Unread done = new Unread(step, factor, batch);
+      if (eachStep) {
+        double loss = losses.read()[0];
+        double norm = Double.isFinite(loss) ? optimizer.gradientNorm() : Double.NaN;
+        if (!Double.isFinite(norm)) {
+          leaveOut(done, loss, norm);
+          return true;
+        }
+        update();
+        tell(done, loss);
+        return true;
+      }
+      update();
+      unread.add(done);
       if (losses.full() || System.nanoTime() - lastRead > MOST_NANOS_UNREAD) {
         read();
       }
@@ -301,6 +324,35 @@ final class Training implements AutoCloseable {
       outcome = new Trainer.Outcome(null, e);
       return false;
     }
+  }
+
+  private void update() {
+    hooks.forEach(hook -> hook.beforeStep(step));
+    optimizer.step(factor);
+    hooks.forEach(hook -> hook.afterStep(step));
+  }
+
+  /** Of a step whose loss or gradient is no number: no weight has changed yet. */
+  private void leaveOut(Unread done, double loss, double norm) {
+    DivergedException failure = diverged(done, loss, norm, true);
+    // Statistics of a step that is left out would stay; rounds are tried again as wholes.
+    if (settings.nonFinite() == NonFinite.STOP || statistics != null) {
+      throw failure;
+    }
+    optimizer.skip();
+    skipped += done.batch.examples();
+    listener.skipped(done.step, steps, failure.getMessage());
+  }
+
+  private DivergedException diverged(Unread done, double loss, double norm, boolean gradients) {
+    return new DivergedException(
+        "the %s at step %d of %d (%s): %s; lower the learning rates, or leave such steps out with --non-finite skip"
+            .formatted(
+                Double.isFinite(loss) ? "gradient's norm is " + norm : "loss is " + loss,
+                done.step,
+                steps,
+                DivergedException.named(done.batch.indices()),
+                trainer.firstNonFinite(run, done.batch, gradients)));
   }
 
   /** How it ended, after {@link #next} or {@link #stepDone} has said that it has. */
@@ -314,18 +366,27 @@ final class Training implements AutoCloseable {
     for (int i = 0; i < values.length; i++) {
       Unread done = unread.get(i);
       if (!Double.isFinite(values[i])) {
-        throw new DivergedException(
-            "the loss is " + values[i] + " at step " + done.step + "; lower the learning rates");
+        throw diverged(done, values[i], Double.NaN, false);
       }
-      lossSum += values[i] * done.rows;
-      listener.step(done.step, steps, values[i], done.factor);
+      tell(done, values[i]);
     }
     unread.clear();
     lastRead = System.nanoTime();
   }
 
+  private void tell(Unread done, double loss) {
+    lossSum += loss * done.batch.examples();
+    listener.step(done.step, steps, loss, done.factor);
+    lastRead = System.nanoTime();
+  }
+
   private void endEpoch() {
     read();
+    if (skipped == run.data().size()) {
+      throw new DivergedException(
+          "every step of epoch %d was left out: none had a finite loss and gradient; lower the learning rates"
+              .formatted(epoch));
+    }
     Evaluation validation = null;
     if (run.validation() != null) {
       Predictions predictions =
@@ -338,7 +399,7 @@ final class Training implements AutoCloseable {
         snapshot.take();
       }
     }
-    listener.epoch(epoch, run.epochs(), lossSum / run.data().size(), validation);
+    listener.epoch(epoch, run.epochs(), lossSum / (run.data().size() - skipped), validation);
   }
 
   /** Whether the weights as they are may be kept. */

@@ -93,15 +93,28 @@ public final class Optimizer implements AutoCloseable {
 
   /** Scales all gradients so that their norm, over all groups together, is at most the setting. */
   private void clip() {
-    double squares = 0;
-    for (Ruled ruled : groups) {
-      double norm = ruled.group.parameters().gradients().norm().item_double();
-      squares += norm * norm;
-    }
-    double scale = maxGradNorm / (Math.sqrt(squares) + EPSILON);
+    double scale = maxGradNorm / (gradientNorm() + EPSILON);
     if (scale < 1) {
       groups.forEach(ruled -> ruled.group.parameters().gradients().mul_(new Scalar(scale)));
     }
+  }
+
+  /** The Euclidean norm of all gradients, over all groups together; waits for the device. */
+  public double gradientNorm() {
+    double squares = 0;
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      for (Ruled ruled : groups) {
+        double norm = ruled.group.parameters().gradients().norm().item_double();
+        squares += norm * norm;
+      }
+    }
+    return Math.sqrt(squares);
+  }
+
+  /** Makes nothing of the gradients: they are 0 afterwards. */
+  public void skip() {
+    groups.forEach(ruled -> ruled.group.parameters().clearGradients());
   }
 
   /**

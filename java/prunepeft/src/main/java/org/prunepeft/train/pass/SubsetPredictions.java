@@ -169,6 +169,16 @@ public final class SubsetPredictions implements AutoCloseable {
       float[] logits =
           Torch.toFloats(head.logits(Head.features(Head.pool(x, input), batch.towers())));
       int width = head.schema().outputs();
+      for (int i = 0; i < logits.length; i++) {
+        if (!Float.isFinite(logits[i])) {
+          throw new DivergedException(
+              "the supernet's prediction for example %d is %s with the modules %s; lower the learning rates"
+                  .formatted(
+                      batch.indices()[i / width],
+                      logits[i],
+                      subsets.get(group[0]).stream().map(Candidate::name).toList()));
+        }
+      }
       for (int subset : group) {
         for (int i = 0; i < batch.examples(); i++) {
           System.arraycopy(logits, i * width, outputs[subset], batch.indices()[i] * width, width);

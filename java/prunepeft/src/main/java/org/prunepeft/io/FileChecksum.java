@@ -1,4 +1,4 @@
-package org.prunepeft.files;
+package org.prunepeft.io;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -13,7 +13,7 @@ import java.util.HexFormat;
 /**
  * What a file holds, as far as a later reader can tell whether it is the same.
  *
- * @param file its absolute path
+ * @param file its absolute path; of a jar's entry that of the jar, with the entry's path below it
  * @param bytes its size
  * @param sha256 SHA-256 of its content, 64 hexadecimal digits
  */
@@ -27,16 +27,31 @@ public record FileChecksum(Path file, long bytes, String sha256) {
     MessageDigest digest = digest();
     try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
       long bytes = in.transferTo(OutputStream.nullOutputStream());
-      return new FileChecksum(
-          file.toAbsolutePath(), bytes, HexFormat.of().formatHex(digest.digest()));
+      return new FileChecksum(file.toAbsolutePath(), bytes, hex(digest));
     }
   }
 
-  private static MessageDigest digest() {
+  /** {@return whether two files hold the same, whatever they are called} */
+  public boolean holdsSame(FileChecksum other) {
+    return bytes == other.bytes && sha256.equals(other.sha256);
+  }
+
+  /** {@return size and checksum in words, after "it has"} */
+  public String content() {
+    return "%,d bytes with SHA-256 %s".formatted(bytes, sha256);
+  }
+
+  /** {@return a digest that has seen nothing yet} */
+  public static MessageDigest digest() {
     try {
       return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("every Java has SHA-256", e);
     }
+  }
+
+  /** {@return the digest of what it has seen, 64 hexadecimal digits} */
+  public static String hex(MessageDigest digest) {
+    return HexFormat.of().formatHex(digest.digest());
   }
 }

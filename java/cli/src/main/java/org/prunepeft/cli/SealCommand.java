@@ -1,0 +1,41 @@
+package org.prunepeft.cli;
+
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.prunepeft.Seal;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "seal",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Takes the files of a run or an export as they are, where they were changed on purpose: writes their checksums anew, and those of the base model.",
+      "",
+      "Other commands refuse a run whose files, or whose base model's, are not those that it was made with."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft seal runs/earlier                    after an edit, or for a run of a version without checksums",
+      "  prunepeft seal runs/earlier --model new-place  with this base model from now on"
+    })
+final class SealCommand implements Callable<Integer> {
+  @Parameters(paramLabel = "DIR", description = "Directory of a complete run, or of an export.")
+  private Path directory;
+
+  @Option(
+      names = "--model",
+      description =
+          "The base model from now on: a name or a Hugging Face directory (default: where the run found it).")
+  private String model;
+
+  @Override
+  public Integer call() {
+    Seal.renew(directory, model);
+    System.out.println("sealed " + directory);
+    return 0;
+  }
+}

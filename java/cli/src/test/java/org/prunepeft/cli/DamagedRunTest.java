@@ -1,0 +1,318 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.testing.TestSeed;
+
+/** What commands say of a run whose files, or whose model's, are not what they were. */
+@Timeout(3600)
+class DamagedRunTest {
+  /** Of each file; {@code java/flip-bits} sets it. */
+  private static final int FLIPS = Integer.getInteger("prunepeft.flips", 5);
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path run;
+  private static Path texts;
+
+  /** What the run predicts. */
+  private static String predicted;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+    run = temporary.resolve("run");
+    texts = temporary.resolve("texts.txt");
+    Files.writeString(texts, "the thing in a tin\nan other thing\n");
+    Call.of(
+            "search",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=2",
+            "--strategy=all",
+            "--rounds=1",
+            "--round-examples=16",
+            "--output=" + run)
+        .exits(0);
+    predicted = Call.of("predict", run, texts).exits(0).out();
+  }
+
+  private static List<Path> files(Path directory) throws IOException {
+    try (var files = Files.list(directory)) {
+      return files.filter(Files::isRegularFile).sorted().toList();
+    }
+  }
+
+  /** A copy of the run. */
+  private static Path copy(String name) throws IOException {
+    return copy(run, name);
+  }
+
+  private static Path copy(Path directory, String name) throws IOException {
+    Path copy = Files.createDirectories(temporary.resolve(name));
+    for (Path file : files(directory)) {
+      Files.copy(file, copy.resolve(file.getFileName()));
+    }
+    return copy;
+  }
+
+  /** Whether a run is refused; a model that is loaded is closed. */
+  private static boolean isRefused() {
+    try (TrainedModel loaded = TrainedModel.load(run)) {
+      return false;
+    } catch (RuntimeException e) {
+      return true;
+    }
+  }
+
+  @Test
+  void aFlippedBitInAnyFileOfARunOrItsModelIsFound() throws IOException {
+    Random random = TestSeed.random();
+    List<Path> files = new ArrayList<>(files(run));
+    files.addAll(files(model));
+    Map<Path, Integer> found = new LinkedHashMap<>();
+    for (Path file : files) {
+      byte[] whole = Files.readAllBytes(file);
+      for (int i = 0; i < FLIPS; i++) {
+        byte[] flipped = whole.clone();
+        int bit = random.nextInt(whole.length * 8);
+        flipped[bit / 8] ^= (byte) (1 << bit % 8);
+        Files.write(file, flipped);
+        if (isRefused() || readsAsBefore(file, whole)) {
+          found.merge(file, 1, Integer::sum);
+        }
+      }
+      Files.write(file, whole);
+      assertEquals(FLIPS, found.get(file), file.toString());
+    }
+    found.forEach((file, count) -> System.out.printf("%s: %d of %d%n", file, count, FLIPS));
+    assertFalse(isRefused());
+  }
+
+  /** Of the result the other files' checksums count, not how its numbers are spelt: 1e-5, 1E-5. */
+  private static boolean readsAsBefore(Path file, byte[] whole) throws IOException {
+    return file.endsWith("result.json")
+        && JSON.readTree(whole).equals(JSON.readTree(file.toFile()));
+  }
+
+  @Test
+  void aTruncatedFileIsFound() throws IOException {
+    Random random = TestSeed.random();
+    for (Path file : files(run)) {
+      byte[] whole = Files.readAllBytes(file);
+      Files.write(file, Arrays.copyOf(whole, random.nextInt(whole.length)));
+      Call.of("evaluate", run).exits(1, file.getFileName().toString());
+      Files.write(file, whole);
+    }
+  }
+
+  @Test
+  void aFileThatIsGoneIsMissed() throws IOException {
+    for (Path file : files(run)) {
+      byte[] whole = Files.readAllBytes(file);
+      Files.delete(file);
+      Call.of("evaluate", run).exits(1, file + " is missing", "prunepeft seal " + run);
+      Files.write(file, whole);
+    }
+  }
+
+  @Test
+  void eachCommandThatReadsARunRefusesADamagedOne() throws IOException {
+    Path damaged = copy("damaged");
+    Path file = damaged.resolve("configuration.json");
+    Files.writeString(file, Files.readString(file) + "\n");
+    String[] said = {
+      file + " is damaged or was changed: it has ", ", but was written with ", "with SHA-256 "
+    };
+    Path output = temporary.resolve("never");
+    Call.of("evaluate", damaged).exits(1, said);
+    Call.of("predict", damaged, texts).exits(1, said);
+    Call.of("export", damaged, "--format=adapters", "--output=" + output).exits(1, said);
+    Call.of("export", damaged, "--merge", "--output=" + output).exits(1, said);
+    Call.of("train", "--modules=" + damaged, "--model=" + model, "--output=" + output)
+        .exits(1, said);
+    Call.of("search", "--strategy=" + damaged, "--model=" + model, "--output=" + output)
+        .exits(1, said);
+    assertTrue(Files.notExists(output));
+  }
+
+  @Test
+  void anEditedAlphaIsFoundAndTakenOnPurpose() throws IOException {
+    Path edited = copy("edited");
+    Path config = edited.resolve("config.json");
+    String text = Files.readString(config);
+    Files.writeString(config, text.replaceFirst("\"alpha\" : [0-9.]+", "\"alpha\" : 4096.0"));
+    assertFalse(text.equals(Files.readString(config)));
+    Call.of("predict", edited, texts).exits(1, config.toString(), "prunepeft seal " + edited);
+    Call.of("seal", edited).exits(0);
+    Call.of("predict", edited, texts).exits(0);
+  }
+
+  @Test
+  void anEditedExportIsNotImported() throws IOException {
+    Path export = temporary.resolve("export");
+    Call.of("export", run, "--format=adapters", "--output=" + export).exits(0);
+    Path config = export.resolve("adapter_config.json");
+    Files.writeString(config, Files.readString(config).replace("\"version\"", "\"Version\""));
+    Path imported = temporary.resolve("imported");
+    Call.of("import", export, "--output=" + imported)
+        .exits(1, config + " is damaged or was changed", "prunepeft seal " + export);
+    assertTrue(Files.notExists(imported));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"reversed vocabulary", "another model"})
+  void anotherModelIsFound(String change) throws IOException {
+    Path file =
+        model.resolve(change.equals("another model") ? "model.safetensors" : "tokenizer.json");
+    byte[] whole = Files.readAllBytes(file);
+    try {
+      if (change.equals("another model")) {
+        Path other = temporary.resolve("other-model");
+        RobertaDirectory.write(other);
+        Files.copy(other.resolve(file.getFileName()), file, StandardCopyOption.REPLACE_EXISTING);
+      } else {
+        reverseVocabulary(file);
+      }
+      String[] said = {file + " is not what the run", "--model", "seal " + run};
+      Call.of("predict", run, texts).exits(1, said);
+      Call.of("evaluate", run).exits(1, said);
+    } finally {
+      Files.write(file, whole);
+    }
+    assertEquals(predicted, Call.of("predict", run, texts).exits(0).out());
+  }
+
+  /** All tokens but the special ones change places. */
+  private static void reverseVocabulary(Path file) throws IOException {
+    ObjectNode tokenizer = (ObjectNode) JSON.readTree(file.toFile());
+    ObjectNode vocabulary = (ObjectNode) tokenizer.at("/model/vocab");
+    List<String> tokens = new ArrayList<>();
+    vocabulary.fieldNames().forEachRemaining(tokens::add);
+    List<String> ordinary = tokens.subList(5, tokens.size());
+    Collections.reverse(ordinary);
+    ObjectNode reversed = JSON.createObjectNode();
+    tokens.forEach(token -> reversed.put(token, reversed.size()));
+    ((ObjectNode) tokenizer.get("model")).set("vocab", reversed);
+    JSON.writeValue(file.toFile(), tokenizer);
+  }
+
+  @Test
+  void aModelThatWasMovedIsNamed() throws IOException {
+    Path own = copy(model, "own-model");
+    Path trained = temporary.resolve("own-run");
+    Call.of(
+            "train",
+            "--model=" + own,
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--output=" + trained)
+        .exits(0);
+    String before = Call.of("predict", trained, texts).exits(0).out();
+    Path moved = temporary.resolve("moved-model");
+    Files.move(own, moved);
+    Call.of("predict", trained, texts).exits(2, "unknown model");
+    assertEquals(before, Call.of("predict", trained, texts, "--model=" + moved).exits(0).out());
+    Call.of("predict", trained, texts, "--model=" + model).exits(0);
+    Path other = temporary.resolve("not-the-model");
+    RobertaDirectory.write(other);
+    Call.of("predict", trained, texts, "--model=" + other).exits(1, "is not what the run");
+    Path merged = temporary.resolve("merged");
+    Call.of("export", trained, "--merge", "--output=" + merged, "--model=" + other)
+        .exits(1, "is not what the run");
+    assertTrue(Files.notExists(merged));
+    Call.of("seal", trained, "--model=" + other).exits(0);
+    Call.of("predict", trained, texts).exits(0);
+    Call.of("seal", trained, "--model=" + moved).exits(0);
+    assertEquals(before, Call.of("predict", trained, texts).exits(0).out());
+  }
+
+  @Test
+  void aRunOfBeforeThereWereChecksumsIsReadWithAWarning() throws IOException {
+    Path old = copy("old");
+    for (String name : List.of("config.json", "result.json")) {
+      Map<String, Object> object = RunDirectory.open(old).readJson(name);
+      for (String member : List.of("files", "sha256", "model_files", "model_directory")) {
+        object.remove(member);
+      }
+      JSON.writeValue(old.resolve(name).toFile(), object);
+    }
+    Call call = Call.of("predict", old, texts).exits(0);
+    assertEquals(predicted, call.out());
+  }
+
+  @Test
+  void aNaNAmongTheWeightsIsNamed() throws IOException {
+    for (String name : List.of("adapter.safetensors", "head.safetensors")) {
+      Path broken = copy("nan-" + name);
+      Path file = broken.resolve(name);
+      Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
+      try (SafeTensors stored = SafeTensors.open(file)) {
+        for (String tensor : stored.names()) {
+          tensors.put(
+              tensor, new SafeTensors.Tensor(stored.entry(tensor).shape(), stored.floats(tensor)));
+        }
+      }
+      String first = tensors.keySet().iterator().next();
+      tensors.get(first).values()[1] = Float.NaN;
+      SafeTensors.write(file, tensors);
+      Call.of("seal", broken).exits(0);
+      String said = "tensor " + first + " of " + file + " has NaN";
+      Call.of("predict", broken, texts).exits(1, said);
+      Call.of("evaluate", broken).exits(1, said);
+      Path output = temporary.resolve("never");
+      Call.of("export", broken, "--format=adapters", "--output=" + output).exits(1, said);
+      assertTrue(Files.notExists(output));
+    }
+  }
+
+  @Test
+  void aTrainingThatBreaksNamesTheStepTheExamplesAndTheModule() {
+    Call.of(
+            "train",
+            "--model=" + model,
+            Small.examples(24),
+            "--lora-r=2",
+            "--learning-rate=1e30",
+            "--warmup-ratio=0",
+            "--output=" + temporary.resolve("broken"))
+        .exits(1, " at step 2 of 2 (examples ", "encoder.layer.0", "--non-finite skip");
+  }
+
+  @Test
+  void theRunIsWhole() throws IOException {
+    byte[] result = Files.readAllBytes(run.resolve("result.json"));
+    assertEquals(predicted, Call.of("predict", run, texts).exits(0).out());
+    Call.of("seal", run).exits(0);
+    assertArrayEquals(result, Files.readAllBytes(run.resolve("result.json")));
+  }
+}

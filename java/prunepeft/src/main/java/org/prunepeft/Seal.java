@@ -1,0 +1,68 @@
+package org.prunepeft;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.model.Models;
+import org.prunepeft.run.ModelFiles;
+import org.prunepeft.settings.Setup;
+
+/** Takes what a run or an export holds as it is, where someone has changed it on purpose. */
+public final class Seal {
+  private Seal() {}
+
+  /**
+   * Writes the checksums of all files anew, and those of the base model's.
+   *
+   * @param directory of a complete run, or of an export
+   * @param model the base model's name or directory from now on; null: where the run found it
+   * @throws org.prunepeft.io.RunDirectoryException if the directory is absent, incomplete or no
+   *     run's, or can't be written
+   * @throws IllegalArgumentException if the model is not known
+   * @throws UncheckedIOException if the model can't be read
+   */
+  public static void renew(Path directory, String model) {
+    RunDirectory run = RunDirectory.open(directory);
+    String origin = AdapterExport.ORIGIN;
+    if (Files.exists(run.file(origin))) {
+      takeModel(run, origin, model);
+      Manifest.renew(
+          run, origin, run.names().stream().filter(name -> !name.equals(origin)).toList());
+    } else {
+      takeModel(run, RunFiles.CONFIG, model);
+      Manifest.renew(run, RunFiles.RESULT, RunFiles.beforeResult(run));
+    }
+  }
+
+  private static void takeModel(RunDirectory run, String file, String model) {
+    Setup setup = ModelFiles.setup(run, file, model);
+    Map<String, Object> object = run.readJson(file);
+    if (model != null) {
+      Map<String, Object> members = new LinkedHashMap<>();
+      ((Map<?, ?>) object.get("setup")).forEach((key, value) -> members.put(key.toString(), value));
+      members.put("model", model);
+      object.put("setup", members);
+    }
+    ModelFiles.put(object, setup.model(), files(setup.model()));
+    Manifest.replace(run, file, object);
+  }
+
+  private static List<FileChecksum> files(String model) {
+    try (Models.Pretrained parts = Models.byName(model).loader().open()) {
+      return parts.files();
+    } catch (UnsupportedOperationException e) {
+      // A program's own, which has no files.
+      return List.of();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+}

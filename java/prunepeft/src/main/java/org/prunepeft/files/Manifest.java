@@ -1,0 +1,204 @@
+package org.prunepeft.files;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.text.Reason;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The checksums of a directory's files, in the one of them that is written last: its member {@code
+ * files} has size and SHA-256 of each by name, its last member {@code sha256} is the checksum of
+ * the file's other members.
+ */
+public final class Manifest {
+  private static final Logger LOG = LoggerFactory.getLogger(Manifest.class);
+
+  /** Directories without checksums that were named in the log. */
+  private static final Set<Path> SAID = ConcurrentHashMap.newKeySet();
+
+  private static final String FILES = "files";
+  private static final String OWN = "sha256";
+
+  /** In a run's configuration since there are manifests. */
+  public static final String MODEL_FILES = "model_files";
+
+  /** What is known of a file, by its name. */
+  private record Entry(long bytes, String sha256) {
+    static Entry of(Path file) throws IOException {
+      FileChecksum checksum = FileChecksum.of(file);
+      return new Entry(checksum.bytes(), checksum.sha256());
+    }
+
+    String content() {
+      return new FileChecksum(null, bytes, sha256).content();
+    }
+  }
+
+  private Manifest() {}
+
+  /**
+   * Writes an object with the checksums of other files. These are whole by then.
+   *
+   * @param name of the file to write
+   * @param object what else it holds
+   * @param files names of the others
+   * @throws RunDirectoryException if a file can't be read or written
+   */
+  public static void write(
+      RunDirectory directory, String name, Map<String, Object> object, Collection<String> files) {
+    directory.writeJson(name, complete(directory, name, object, files));
+  }
+
+  private static Map<String, Object> complete(
+      RunDirectory directory, String name, Map<String, Object> object, Collection<String> files) {
+    Map<String, Object> whole = new LinkedHashMap<>(object);
+    Map<String, Entry> entries = new LinkedHashMap<>();
+    for (String file : files) {
+      entries.put(file, entry(directory.file(file)));
+    }
+    whole.remove(OWN);
+    whole.put(FILES, entries);
+    whole.put(OWN, own(name, RunDirectory.reread(name, whole)));
+    return whole;
+  }
+
+  private static Entry entry(Path file) {
+    try {
+      return Entry.of(file);
+    } catch (IOException e) {
+      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+  }
+
+  /** The checksum of an object, whatever spaces its file has. */
+  private static String own(String name, Map<String, Object> object) {
+    MessageDigest digest = FileChecksum.digest();
+    digest.update(RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
+    return FileChecksum.hex(digest);
+  }
+
+  /**
+   * Opens a run as {@link RunDirectory#openChosen} does, and checks it if it is complete.
+   *
+   * @throws RunDirectoryException as that and {@link #verify} do
+   */
+  public static RunDirectory openChosen(Path directory) {
+    RunDirectory run = RunDirectory.openChosen(directory);
+    if (Files.notExists(run.file(RunDirectory.INCOMPLETE))) {
+      verify(run);
+    }
+    return run;
+  }
+
+  /**
+   * Checks that a complete run's files hold what the run wrote.
+   *
+   * @throws RunDirectoryException if one does not, or is gone; names it, both checksums and the
+   *     remedy
+   */
+  public static void verify(RunDirectory run) {
+    if (Files.exists(run.file(RunFiles.RESULT))) {
+      verify(run, RunFiles.RESULT);
+    } else if (isExpected(run)) {
+      throw new RunDirectoryException(
+          "%s is missing; %s".formatted(run.file(RunFiles.RESULT), remedy(run)));
+    } else {
+      unverified(run);
+    }
+  }
+
+  /**
+   * Checks that a directory's files hold what a manifest says.
+   *
+   * @param name of the file with the manifest
+   * @throws RunDirectoryException as above
+   */
+  public static void verify(RunDirectory directory, String name) {
+    Map<String, Object> object = directory.readJson(name);
+    if (!object.containsKey(FILES) && !object.containsKey(OWN) && !isExpected(directory)) {
+      unverified(directory);
+      return;
+    }
+    Object said = object.remove(OWN);
+    if (!own(name, object).equals(said)) {
+      throw new RunDirectoryException(
+          "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
+              .formatted(directory.file(name), own(name, object), said, remedy(directory)));
+    }
+    for (Object file : ((Map<?, ?>) object.get(FILES)).keySet()) {
+      Object value = ((Map<?, ?>) object.get(FILES)).get(file);
+      require(directory, file.toString(), RunDirectory.convert(value, Entry.class));
+    }
+  }
+
+  private static void require(RunDirectory directory, String name, Entry then) {
+    Path file = directory.file(name);
+    if (Files.notExists(file)) {
+      throw new RunDirectoryException(
+          "%s is missing: it had %s; %s".formatted(file, then.content(), remedy(directory)));
+    }
+    Entry now = entry(file);
+    if (!now.equals(then)) {
+      throw new RunDirectoryException(
+          "%s is damaged or was changed: it has %s, but was written with %s; %s"
+              .formatted(file, now.content(), then.content(), remedy(directory)));
+    }
+  }
+
+  /** Whether what wrote the directory knew of manifests. */
+  private static boolean isExpected(RunDirectory directory) {
+    Path config = directory.file(RunFiles.CONFIG);
+    return Files.exists(config) && directory.readJson(RunFiles.CONFIG).containsKey(MODEL_FILES);
+  }
+
+  private static void unverified(RunDirectory directory) {
+    if (!SAID.add(directory.path().toAbsolutePath())) {
+      return;
+    }
+    LOG.warn(
+        "{} is of an earlier version and has no checksums: its files are taken as they are; 'prunepeft seal {}' adds them",
+        directory.path(),
+        directory.path());
+  }
+
+  private static String remedy(RunDirectory directory) {
+    return "restore it from a copy, or make %s anew; if it was changed on purpose, 'prunepeft seal %s' takes all files as they are"
+        .formatted(directory.path(), directory.path());
+  }
+
+  /**
+   * Takes a complete directory's files as they are: writes their checksums anew.
+   *
+   * @param name of the file with the manifest; made where it is absent
+   * @param files names of the others
+   * @throws RunDirectoryException if a file can't be read or written
+   */
+  public static void renew(RunDirectory directory, String name, Collection<String> files) {
+    Path file = directory.file(name);
+    Map<String, Object> object =
+        Files.exists(file) ? directory.readJson(name) : RunDirectory.formatted();
+    replace(directory, name, complete(directory, name, object, files));
+  }
+
+  /** Replaces a file of a complete directory. */
+  public static void replace(RunDirectory directory, String name, Map<String, Object> object) {
+    Path file = directory.file(name);
+    try {
+      AtomicFile.write(file, RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      throw new RunDirectoryException("can't write %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+  }
+}

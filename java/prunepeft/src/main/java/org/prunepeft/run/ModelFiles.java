@@ -1,0 +1,125 @@
+package org.prunepeft.run;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.Models;
+import org.prunepeft.settings.Setup;
+
+/** The base model of a run: where it is, and whether it is the one that the run was made with. */
+public final class ModelFiles {
+  /** The member of a run's {@code config.json} that lists what they hold. */
+  static final String MEMBER = Manifest.MODEL_FILES;
+
+  /** The member of a run's {@code config.json} with the model's directory, absolute. */
+  static final String DIRECTORY = "model_directory";
+
+  private ModelFiles() {}
+
+  /**
+   * Puts into a configuration what its readers need to find the model and to know it.
+   *
+   * @param files of the model as it was loaded
+   */
+  public static void put(Map<String, Object> config, String model, List<FileChecksum> files) {
+    config.put(DIRECTORY, Models.directory(model).map(Path::toString).orElse(null));
+    config.put(MEMBER, files);
+  }
+
+  /** Puts the same into another object. */
+  public static void copy(Map<String, Object> config, Map<String, Object> to) {
+    if (config.containsKey(MEMBER)) {
+      to.put(DIRECTORY, config.get(DIRECTORY));
+      to.put(MEMBER, config.get(MEMBER));
+    }
+  }
+
+  /**
+   * {@return how a run was set up, with its model where that is now}
+   *
+   * @param file of the run that says it
+   * @param model its name or directory; null: where the run found it
+   */
+  public static Setup setup(RunDirectory run, String file, String model) {
+    Setup setup = run.readJson(file, "setup", Setup.class);
+    if (model != null) {
+      return setup.withModel(model);
+    }
+    return Optional.ofNullable(run.readJson(file).get(DIRECTORY))
+        .map(Object::toString)
+        .filter(directory -> Files.isDirectory(Path.of(directory)))
+        .map(setup::withModel)
+        .orElse(setup);
+  }
+
+  /** The same of a run's own configuration. */
+  public static Setup setup(RunDirectory run, String model) {
+    return setup(run, RunFiles.CONFIG, model);
+  }
+
+  /**
+   * Checks that a model is the one that a run was made with.
+   *
+   * @param files of the model as it was loaded
+   * @throws RunDirectoryException if it is another; names the file and both checksums
+   */
+  public static void require(RunDirectory run, List<FileChecksum> files) {
+    requireNone(run, changes(run, RunFiles.CONFIG, files));
+  }
+
+  /**
+   * The same of differences that were found.
+   *
+   * @param changes of {@link #changes}
+   */
+  public static void requireNone(RunDirectory run, List<String> changes) {
+    if (!changes.isEmpty()) {
+      throw new RunDirectoryException(
+          "%s; name the directory of the model that the run was made with (--model), or, if this one is meant, take it with 'prunepeft seal %s --model MODEL'"
+              .formatted(String.join("; ", changes), run.path()));
+    }
+  }
+
+  /**
+   * {@return how a model differs from that of a run, a line each; none where that is not known}
+   *
+   * @param file of the run that says what its model held
+   */
+  public static List<String> changes(RunDirectory run, String file, List<FileChecksum> files) {
+    if (!run.readJson(file).containsKey(MEMBER)) {
+      return List.of();
+    }
+    List<FileChecksum> before = Arrays.asList(run.readJson(file, MEMBER, FileChecksum[].class));
+    Map<Path, FileChecksum> then = RunData.byName(before);
+    Map<Path, FileChecksum> now = RunData.byName(files);
+    List<String> changes = new ArrayList<>();
+    then.forEach(
+        (name, earlier) -> {
+          FileChecksum later = now.get(name);
+          if (later == null) {
+            changes.add(
+                "the model has no %s, of which the run %s read %s"
+                    .formatted(name, run.path(), earlier.content()));
+          } else if (!later.holdsSame(earlier)) {
+            changes.add(RunData.difference(run, earlier, later));
+          }
+        });
+    now.forEach(
+        (name, later) -> {
+          if (!then.containsKey(name)) {
+            changes.add(
+                "%s was not there when the run %s was made".formatted(later.file(), run.path()));
+          }
+        });
+    return changes;
+  }
+}

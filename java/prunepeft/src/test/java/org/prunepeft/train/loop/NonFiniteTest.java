@@ -1,0 +1,199 @@
+package org.prunepeft.train.loop;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.bytedeco.pytorch.Scalar;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Encoding;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.NonFinite;
+import org.prunepeft.train.TrainingSettings;
+import org.prunepeft.train.pass.DivergedException;
+import org.prunepeft.train.pass.TrainingRun;
+
+/** Trainings whose numbers cease to be numbers. */
+class NonFiniteTest extends TrainingTest {
+  private static final int EXAMPLES = 12;
+  private static final int BATCH = 4;
+
+  /** A token that one example has. */
+  private static final int RARE = SmallBert.CONFIG.vocabulary() - 1;
+
+  private static final int ODD = 5;
+
+  private final Random random = TestSeed.random();
+
+  /** Token sequences of which one has the rare token. */
+  private EncodedDataset data() {
+    List<Encoding> encodings = new ArrayList<>();
+    double[] labels = new double[EXAMPLES];
+    for (int i = 0; i < EXAMPLES; i++) {
+      int length = 2 + random.nextInt(6);
+      int[] ids = random.ints(length, 0, RARE).toArray();
+      if (i == ODD) {
+        ids[1] = RARE;
+      }
+      encodings.add(new Encoding(ids, new int[length]));
+      labels[i] = ids[0] % SmallTask.SCHEMA.outputs();
+    }
+    return EncodedDataset.of(encodings, labels);
+  }
+
+  private TrainingRun run(int epochs) {
+    PeftConfig config = loraAndAdapters(3, 0);
+    TrainingRun run =
+        new TrainingRun(
+            modules(config, candidates(config)), head(), data(), epochs, TestSeed.draw(), null);
+    fill(parameters(run).values(), random);
+    return run;
+  }
+
+  private Trainer trainer(Encoder encoder, NonFinite nonFinite) {
+    return keep(
+        new Trainer(
+            keep(encoder),
+            TrainingSettings.builder().batchSize(BATCH).nonFinite(nonFinite).build()));
+  }
+
+  private static void assertContains(String part, String text) {
+    assertTrue(text.contains(part), () -> "'" + part + "' is not in: " + text);
+  }
+
+  private DivergedException failure(Trainer trainer, TrainingRun run) {
+    Map<String, float[]> before = weights(run);
+    DivergedException e =
+        assertThrows(DivergedException.class, () -> trainer.train(run, StepListener.NONE));
+    assertSame(before, weights(run));
+    return e;
+  }
+
+  @Test
+  void theFirstModuleWithAnOutputThatIsNotFiniteIsNamed() {
+    TrainingRun run = run(1);
+    FlatParameters lora = run.modules().groups().get("lora");
+    for (String name : lora.names()) {
+      if (name.startsWith("encoder.layer.1.attention.self.value")) {
+        float[] large = new float[(int) lora.get(name).numel()];
+        Arrays.fill(large, 1e30f);
+        lora.put(name, large);
+      }
+    }
+    String said = failure(trainer(SmallBert.create(), NonFinite.STOP), run).getMessage();
+    assertContains("the loss is NaN at step 1 of 3 (examples ", said);
+    assertContains(
+        "the first that is not finite is the output of encoder.layer.1.attention.self.value;",
+        said);
+  }
+
+  @Test
+  void theFirstGradientThatIsNotFiniteIsNamed() {
+    TrainingRun run = run(1);
+    Candidate module =
+        run.modules().candidates().stream()
+            .filter(candidate -> candidate.layer() == 2)
+            .findFirst()
+            .orElseThrow();
+    String name = run.modules().parameterNames(module).get(0);
+    run.modules()
+        .groups()
+        .get(module.type())
+        .gradient(name)
+        .fill_(new Scalar(Double.POSITIVE_INFINITY));
+    String said = failure(trainer(SmallBert.create(), NonFinite.STOP), run).getMessage();
+    assertContains("the gradient's norm is Infinity at step 1 of 3", said);
+    assertContains("the first that is not finite is the gradient of " + name, said);
+  }
+
+  @Test
+  void anExampleThatOverflowsEndsTheTrainingOrIsLeftOut() {
+    Encoder encoder = SmallBert.overflowing(RARE);
+    String said =
+        assertThrows(
+                DivergedException.class,
+                () -> trainer(encoder, NonFinite.STOP).train(run(1), StepListener.NONE))
+            .getMessage();
+    assertContains("the output of embeddings", said);
+    assertContains("" + ODD, said.substring(said.indexOf("(examples "), said.indexOf("):")));
+
+    List<String> skipped = new ArrayList<>();
+    List<Double> losses = new ArrayList<>();
+    List<Double> means = new ArrayList<>();
+    TrainingRun run = run(2);
+    keep(new Trainer(encoder, skipping()))
+        .train(
+            run,
+            new StepListener() {
+              @Override
+              public void step(int step, int steps, double loss, double rate) {
+                losses.add(loss);
+              }
+
+              @Override
+              public void skipped(int step, int steps, String reason) {
+                skipped.add(reason);
+              }
+
+              @Override
+              public void epoch(int epoch, int epochs, double loss, Evaluation validation) {
+                means.add(loss);
+              }
+            });
+    assertEquals(2, skipped.size(), skipped.toString());
+    assertEquals(4, losses.size());
+    for (int epoch = 0; epoch < 2; epoch++) {
+      assertEquals((losses.get(2 * epoch) + losses.get(2 * epoch + 1)) / 2, means.get(epoch), 1e-9);
+    }
+    weights(run)
+        .forEach(
+            (name, values) -> {
+              for (float value : values) {
+                assertTrue(Float.isFinite(value), name);
+              }
+            });
+  }
+
+  private static TrainingSettings skipping() {
+    return TrainingSettings.builder().batchSize(BATCH).nonFinite(NonFinite.SKIP).build();
+  }
+
+  @Test
+  void aTrainingOfWhichNothingIsLeftEnds() {
+    TrainingRun run = run(1);
+    float[] large = new float[(int) run.head().parameters().get("classifier.weight").numel()];
+    Arrays.fill(large, 1e38f);
+    for (int i = 0; i < large.length; i += 2) {
+      large[i] = -1e38f;
+    }
+    run.head().parameters().put("classifier.weight", large);
+    String said = failure(trainer(SmallBert.create(), NonFinite.SKIP), run).getMessage();
+    assertContains("every step of epoch 1 was left out", said);
+  }
+
+  @Test
+  void aPredictionThatIsNotFiniteNamesItsExample() {
+    TrainingRun run = run(1);
+    Trainer trainer = trainer(SmallBert.overflowing(RARE), NonFinite.STOP);
+    String said =
+        assertThrows(
+                DivergedException.class,
+                () -> trainer.predict(run.modules(), run.head(), run.data()))
+            .getMessage();
+    assertContains("the prediction for example " + ODD + " is ", said);
+    assertFalse(said.contains("is finite"), said);
+  }
+}
