@@ -151,6 +151,7 @@ class PairEncodingTest {
     String without = text.replaceFirst("\"pairEncoding\" : \"joint\",\\s*", "");
     assertFalse(without.equals(text));
     Files.writeString(config, without);
+    Call.of("seal", run).exits(0);
     try (TrainedModel trained = TrainedModel.load(run)) {
       assertEquals(PairEncoding.JOINT, trained.setup().pairEncoding());
       assertEquals(
@@ -184,7 +185,7 @@ class PairEncodingTest {
       value = {
         "search | --strategy=all --rounds=2 --round-examples=16",
         "search | --strategy=authors --rounds=1 --round-examples=16 --seeds=1,2 --together",
-        "search | --strategy=measured --supernet-examples=24 --measured-examples=24 --subsets=24",
+        "search | --strategy=measured --validation-examples=24 --supernet-epochs=1 --subsets=24",
         "train | --precision=bf16 --gradient-accumulation-steps=2",
         "train | --modules=full",
       })
