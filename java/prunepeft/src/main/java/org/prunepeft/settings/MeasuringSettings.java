@@ -12,8 +12,8 @@ import org.prunepeft.text.Spelling;
  *
  * @param searchShare how long the search may take, as a share of the training of the whole supernet
  *     with the run's epochs, in (0, 1]; from it follows what is not given below. A small training's
- *     search takes longer: it has about 60 steps, and 32 subsets on 400 examples where there are so
- *     many
+ *     search takes longer: its supernet has 150 steps, if that is no more than the run's epochs,
+ *     and 32 subsets are measured on 400 examples where there are so many
  * @param supernetExamples training examples of the supernet, 1 or more
  * @param supernetEpochs of the supernet, 1 or more
  * @param measuredExamples validation examples that subsets are measured on, 20 or more
@@ -42,15 +42,22 @@ public record MeasuringSettings(
   /** The objectives that there are. */
   public static final List<String> OBJECTIVES = List.of("parameters", "training-time", "latency");
 
-  /** Half of the supernet's training, a warm start, parameters as the objective. */
+  /** Two thirds of the supernet's training, a warm start, parameters as the objective. */
   public static final MeasuringSettings DEFAULT =
       MeasuringSettingsBuilder.builder()
-          .searchShare(0.5)
+          .searchShare(0.65)
           .warmStart(true)
           .objectives(List.of("parameters"))
           .build();
 
+  /** Of the share, what goes into the supernet's training. */
+  private static final double SUPERNET_PART = 0.75;
+
   private static final int LEAST_STEPS = 60;
+
+  /** With fewer the modules have not learnt what they are worth. */
+  private static final int USUAL_STEPS = 150;
+
   private static final int LEAST_SUBSETS = 32;
   private static final int LEAST_MEASURED = 400;
   private static final int MOST_SUBSETS = 256;
@@ -111,8 +118,8 @@ public record MeasuringSettings(
       int retrainingEpochs) {}
 
   /**
-   * {@return what these settings come to, half of the share for the supernet and half for the
-   * measuring}
+   * {@return what these settings come to, three quarters of the share for the supernet and a
+   * quarter for the measuring}
    *
    * @param examples all training examples
    * @param validation all validation examples
@@ -120,12 +127,14 @@ public record MeasuringSettings(
    * @param batch examples of a step
    */
   public Plan plan(int examples, int validation, int epochs, int batch) {
-    double share = searchShare / 2 * examples * epochs;
-    double trained = Math.max(share, (double) LEAST_STEPS * batch);
-    int own = Math.min(examples, supernetExamples.orElse((int) Math.min(examples, trained)));
-    int turns = supernetEpochs.orElse((int) Math.max(1, Math.round(trained / own)));
-    // A forward pass takes less than half of a training step, and subsets share parts of it.
-    double passes = 3 * share;
+    double share = searchShare * examples * epochs;
+    double most = Math.max((double) examples * epochs, (double) LEAST_STEPS * batch);
+    double trained = Math.min(most, Math.max(SUPERNET_PART * share, (double) USUAL_STEPS * batch));
+    int own = supernetExamples.orElse((int) Math.min(examples, trained));
+    own = Math.min(examples, own);
+    int turns = supernetEpochs.orElse((int) Math.ceil(trained / own));
+    // A forward pass takes about a quarter of a training step, and subsets share parts of it.
+    double passes = 4 * (1 - SUPERNET_PART) * share;
     int chosen =
         subsets.orElse(
             (int) Math.max(LEAST_SUBSETS, Math.min(MOST_SUBSETS, Math.sqrt(passes / 8))));
