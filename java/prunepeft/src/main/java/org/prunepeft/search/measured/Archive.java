@@ -33,11 +33,11 @@ final class Archive {
   /** The same on the others. */
   final ValueTable confirmedScores = new ValueTable();
 
-  /** What is said of subsets, on the examples that choices are made on. */
-  final ValueTable metrics = new ValueTable();
+  /** What is said of subsets, on the examples that choices are made on; the scores, if these are it. */
+  ValueTable metrics = scores;
 
   /** The same on the others. */
-  final ValueTable confirmedMetrics = new ValueTable();
+  ValueTable confirmedMetrics = confirmedScores;
 
   private boolean[] confirms;
 
@@ -105,9 +105,15 @@ final class Archive {
       BitSet subset = order.get(i);
       if (confirms == null) {
         deal(measured.score()[i].length);
+        if (measured.score() != measured.metric()) {
+          metrics = new ValueTable();
+          confirmedMetrics = new ValueTable();
+        }
       }
       add(subset, measured.score()[i], scores, confirmedScores);
-      add(subset, measured.metric()[i], metrics, confirmedMetrics);
+      if (metrics != scores) {
+        add(subset, measured.metric()[i], metrics, confirmedMetrics);
+      }
       rows.put(subset, size());
       subsets.add(subset);
       purposes.add(unknown.get(subset));

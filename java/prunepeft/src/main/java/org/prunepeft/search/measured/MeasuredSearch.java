@@ -103,7 +103,9 @@ public final class MeasuredSearch {
     BitSet best = cheapestOf(asGood(refinement.best(model), model));
     // Chosen is by the score; what is said is of the metric.
     MetricModel ofMetric =
-        MetricModel.fit(pool, archive, archive.metrics, design, settings.pairs());
+        archive.metrics == archive.scores
+            ? learnt
+            : MetricModel.fit(pool, archive, archive.metrics, design, settings.pairs());
     List<BitSet> more = moreRandomSubsets();
     Shift scoreDraws = learnt.shift(more, randomSubsets);
     double[][] randomValues = randomSubsets.stream().map(this::allValues).toArray(double[][]::new);

@@ -154,7 +154,14 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
           .forEach(this::add);
     }
     given += subsets.size();
-    return new Measurements(given(scores, subsets.size()), given(metrics, subsets.size()));
+    float[][] score = given(scores, subsets.size());
+    return regression()
+        ? Measurements.of(score)
+        : new Measurements(score, given(metrics, subsets.size()));
+  }
+
+  private boolean regression() {
+    return head.schema().kind() == TaskKind.REGRESSION;
   }
 
   private float[][] given(List<float[]> rows, int count) {
@@ -165,7 +172,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     double[] targets = plan.heldOut.targets();
     float[] score = new float[targets.length];
     float[] metric = new float[targets.length];
-    if (predictions.schema().kind() == TaskKind.REGRESSION) {
+    if (regression()) {
       double variance = variance(targets);
       for (int i = 0; i < targets.length; i++) {
         double error = predictions.value(i) - targets[i];

@@ -216,9 +216,9 @@ public final class Trainer implements AutoCloseable {
   }
 
   /** Where a batch's numbers cease to be numbers; see {@link FirstNonFinite}. */
-  String firstNonFinite(TrainingRun run, Batch batch, boolean gradients) {
+  String firstNonFinite(TrainingRun run, Batch batch) {
     return FirstNonFinite.describe(
-        encoder, run.modules(), run.head(), run.encoder(), tape, batch, gradients);
+        encoder, run.modules(), run.head(), run.encoder(), tape, batch, true);
   }
 
   /** Whether the trainings were under way when their runs were cut off, and go on from there. */

@@ -334,7 +334,8 @@ final class Training implements AutoCloseable {
 
   /** Of a step whose loss or gradient is no number: no weight has changed yet. */
   private void leaveOut(Unread done, double loss, double norm) {
-    DivergedException failure = diverged(done, loss, norm, true);
+    DivergedException failure =
+        diverged(done, loss, norm, trainer.firstNonFinite(run, done.batch));
     // Statistics of a step that is left out would stay; rounds are tried again as wholes.
     if (settings.nonFinite() == NonFinite.STOP || statistics != null) {
       throw failure;
@@ -344,7 +345,7 @@ final class Training implements AutoCloseable {
     listener.skipped(done.step, steps, failure.getMessage());
   }
 
-  private DivergedException diverged(Unread done, double loss, double norm, boolean gradients) {
+  private DivergedException diverged(Unread done, double loss, double norm, String where) {
     return new DivergedException(
         "the %s at step %d of %d (%s): %s; lower the learning rates, or leave such steps out with --non-finite skip"
             .formatted(
@@ -352,7 +353,7 @@ final class Training implements AutoCloseable {
                 done.step,
                 steps,
                 DivergedException.named(done.batch.indices()),
-                trainer.firstNonFinite(run, done.batch, gradients)));
+                where));
   }
 
   /** How it ended, after {@link #next} or {@link #stepDone} has said that it has. */
@@ -366,7 +367,9 @@ final class Training implements AutoCloseable {
     for (int i = 0; i < values.length; i++) {
       Unread done = unread.get(i);
       if (!Double.isFinite(values[i])) {
-        throw diverged(done, values[i], Double.NaN, false);
+        // Later steps have changed the weights.
+        throw diverged(
+            done, values[i], Double.NaN, "it was read too late to name the first module");
       }
       tell(done, values[i]);
     }
