@@ -311,7 +311,7 @@ final class Training implements AutoCloseable {
           return true;
         }
         update();
-        tell(done, loss);
+        report(done, loss);
         return true;
       }
       update();
@@ -368,13 +368,13 @@ final class Training implements AutoCloseable {
       if (!Double.isFinite(values[i])) {
         throw diverged(done, values[i], Double.NaN, false);
       }
-      tell(done, values[i]);
+      report(done, values[i]);
     }
     unread.clear();
     lastRead = System.nanoTime();
   }
 
-  private void tell(Unread done, double loss) {
+  private void report(Unread done, double loss) {
     lossSum += loss * done.batch.examples();
     listener.step(done.step, steps, loss, done.factor);
     lastRead = System.nanoTime();
