@@ -2,7 +2,7 @@
 #   OFF   none (the default: the command line's own build never compiles CUDA)
 #   ON    required
 #   AUTO  if a CUDA compiler of PRUNEPEFT_CUDA_LEAST or newer is found
-# After it, PRUNEPEFT_WITH_CUDA tells whether the CUDA sources of PrunePeftFamilies.cmake are to be built.
+# After it, PRUNEPEFT_WITH_CUDA says whether the CUDA sources of PrunePeftFamilies.cmake are to be built.
 
 set(PRUNEPEFT_CUDA OFF CACHE STRING "Build the CUDA kernels: OFF, ON, or AUTO (if a CUDA compiler is found)")
 set_property(CACHE PRUNEPEFT_CUDA PROPERTY STRINGS OFF ON AUTO)

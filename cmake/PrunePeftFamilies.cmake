@@ -1,8 +1,8 @@
 # The sources of the library, by family: each folder of native/src has a family.cmake, which names its own.
 #
-#   prunepeft_family(FOLDER DOOR ... KERNELS ... BF16_KERNELS ... TILE_KERNELS ... CUDA ... CUDA_KERNELS ...)
+#   prunepeft_family(FOLDER ENTRY ... KERNELS ... BF16_KERNELS ... TILE_KERNELS ... CUDA ... CUDA_KERNELS ...)
 #
-#   DOOR          compiled once: argument checks, and the choice of an instruction set
+#   ENTRY         compiled once: argument checks, and the choice of an instruction set
 #   KERNELS       compiled for each instruction set
 #   BF16_KERNELS  for one more, which multiplies bfloat16
 #   TILE_KERNELS  for tile registers too
@@ -19,11 +19,11 @@ set(PRUNEPEFT_CUDA_SOURCES)
 set(PRUNEPEFT_CUDA_KERNEL_SOURCES)
 
 macro(prunepeft_family folder)
-  cmake_parse_arguments(family "" "" "DOOR;KERNELS;BF16_KERNELS;TILE_KERNELS;CUDA;CUDA_KERNELS" ${ARGN})
-  foreach(kind DOOR KERNELS BF16_KERNELS TILE_KERNELS CUDA CUDA_KERNELS)
+  cmake_parse_arguments(family "" "" "ENTRY;KERNELS;BF16_KERNELS;TILE_KERNELS;CUDA;CUDA_KERNELS" ${ARGN})
+  foreach(kind ENTRY KERNELS BF16_KERNELS TILE_KERNELS CUDA CUDA_KERNELS)
     list(TRANSFORM family_${kind} PREPEND ${folder}/)
   endforeach()
-  list(APPEND PRUNEPEFT_SOURCES ${family_DOOR})
+  list(APPEND PRUNEPEFT_SOURCES ${family_ENTRY})
   list(APPEND PRUNEPEFT_KERNELS ${family_KERNELS})
   list(APPEND PRUNEPEFT_BF16_KERNELS ${family_BF16_KERNELS} ${family_TILE_KERNELS})
   list(APPEND PRUNEPEFT_TILE_KERNELS ${family_TILE_KERNELS})

@@ -5,7 +5,7 @@
 // linked without its library: the emulator defines the callbacks, so every load and store passes through a shadow memory.
 //
 // The first fault of a launch ends it; cudaGetLastError() is then cudaErrorLaunchFailure, and cudaGetErrorString() or
-// take_report() tell what, in which file and line, by which block and thread. Faults it knows: accesses out of bounds; reads of
+// take_report() say what, in which file and line, by which block and thread. Faults it knows: accesses out of bounds; reads of
 // memory nobody wrote; reads and writes of a pending cp.async target; races within a warp, a block, and between blocks (a
 // fence before an atomic, and a fence after one or an acquire load, order them); threads at different barriers, or some gone;
 // warp operations of lanes that have left or stand elsewhere; misaligned vector copies; undefined behaviour; loops without end.

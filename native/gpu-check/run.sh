@@ -64,8 +64,7 @@ for capability in $(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2> 
 done
 build_step "$out/configure.txt" cmake -S "$here/.." -B "$build" -DCMAKE_BUILD_TYPE=Release -DPRUNEPEFT_CUDA=ON \
   -DPRUNEPEFT_GPU_CHECK=ON -DPRUNEPEFT_BUILD_TESTS=OFF "-DPRUNEPEFT_CUDA_ONLY=$architectures"
-build_step "$out/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check importance_cuda_device \
-  lora_cuda_device linear_cuda_device adapter_cuda_device graph_cuda_device
+build_step "$out/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check_all
 
 failed=0
 : > "$out/tests.txt"
@@ -99,7 +98,7 @@ run_test() {  # run_test <seconds> <name> <command...>
 if ! "$build/gpu-check/gpu_check" device; then exit 1; fi
 queried=name,driver_version,clocks.max.sm,clocks.max.mem,power.limit
 if facts=$(nvidia-smi --query-gpu=$queried --format=csv,noheader 2> /dev/null); then say "$queried: $facts"; fi
-for test in importance_cuda lora_cuda linear_cuda adapter_cuda graph_cuda; do
+for test in $(cat "$build/gpu-check/tests.txt"); do
   run_test 60 "$test" "$build/gpu-check/${test}_device" || failed=1
   if [ "$test" = linear_cuda ] && [ "$code" -ne 0 ]; then
     # A kernel that does not end would take all that follows with it. First its clusters are left out, then all of it.

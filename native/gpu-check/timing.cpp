@@ -24,8 +24,8 @@ constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kFewestCalls 
 constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kFewestCalls = 3, kLaunches = 200, kFirstCalls = 1;
 #endif
 /**
- * Most that a sample and a row are to take: slow calls have fewer calls a sample, then fewer samples. Events tell half a
- * microsecond apart, which is 0.4 % of 24 calls of 5 us and less of all others. What a median is there for is other work and
+ * Most that a sample and a row are to take: slow calls have fewer calls a sample, then fewer samples. Events resolve half a
+ * microsecond, which is 0.4 % of 24 calls of 5 us and less of all others. What a median is there for is other work and
  * changes of the clock; these last for milliseconds, so that 0.4 s in samples of 20 ms see as much of them as 1.5 s do.
  */
 constexpr double kMicrosecondsASample = 2e4, kMicrosecondsARow = 4e5;

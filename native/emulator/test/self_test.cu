@@ -627,7 +627,7 @@ void test_driver_lookup() {
   };
   for (const cudaError_t reason : {cudaErrorInsufficientDriver, cudaErrorNotSupported}) {
     simt::set_driver_answer(reason);
-    expect(make(__half{}) == reason && make(__half{}) == reason, "why there are no tensor maps is told each time");
+    expect(make(__half{}) == reason && make(__half{}) == reason, "why there are no tensor maps is returned each time");
   }
   simt::set_driver_answer(cudaSuccess);
   const int before = simt::driver_questions();

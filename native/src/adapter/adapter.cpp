@@ -1,4 +1,4 @@
-// The adapter family's door: arguments are checked here, once for all devices, and handed to the device's side.
+// Entry points of prunepeft/adapter.h: arguments are checked here, once for all devices, and handed to the device's side.
 #include "prunepeft/adapter.h"
 
 #include "adapter/cpu/adapter_cpu.h"

@@ -1,4 +1,4 @@
-// Attention's door: arguments are checked here.
+// Entry points of prunepeft/attention.h: arguments are checked here.
 #include "prunepeft/attention.h"
 
 #include "attention/cpu/attention_cpu.h"

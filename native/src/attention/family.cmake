@@ -1,4 +1,4 @@
 prunepeft_family(
   src/attention
-  DOOR attention.cpp cpu/attention_cpu.cpp
+  ENTRY attention.cpp cpu/attention_cpu.cpp
   BF16_KERNELS cpu/attention_kernels.cpp)  # both types

@@ -1,4 +1,4 @@
-// What doors take from a call's context.
+// What entry points take from a call's context.
 #pragma once
 
 #include "prunepeft/tensor.h"

@@ -6,7 +6,7 @@
 // that do not exist are zeros in a copy, so that nothing beyond an operand is read and an element's sum runs in the same order
 // whatever block it falls in.
 //
-// It has run on the emulated registers of test/tiles only, so that its sizes rest on reasoning alone.
+// Its sizes rest on reasoning alone: docs/testing.md (AMX without AMX) says what it has run on.
 #pragma once
 
 #include "core/pairs.h"

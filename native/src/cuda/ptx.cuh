@@ -98,7 +98,7 @@ GPU_INLINE void mbarrier_wait(uint64_t* barrier, unsigned parity) {
                  : "memory");
 }
 
-/** Copies the box of `map` at (row, column), which may lie outside the matrix, and tells the barrier its bytes. One thread. */
+/** Copies the box of `map` at (row, column), which may lie outside the matrix; the barrier counts its bytes. One thread. */
 GPU_INLINE void bulk_load(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];\n" ::"r"(
@@ -138,7 +138,7 @@ GPU_INLINE void mbarrier_arrive_at(uint64_t* barrier, unsigned rank) {
                : "memory");
 }
 
-/** As bulk_load, to the same place in each block whose bit `mask` has; each block's barrier is told the bytes. */
+/** As bulk_load, to the same place in each block whose bit `mask` has; each block's barrier counts the bytes. */
 GPU_INLINE void bulk_load_multicast(void* target, const cuda::TensorMap* map, int column, int row, uint64_t* barrier,
                                     unsigned mask) {
   asm volatile(

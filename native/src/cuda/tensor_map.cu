@@ -18,7 +18,7 @@ CUtensorMapDataType data_type(__nv_bfloat16) {
   return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
 }
 
-/** The driver's function. Kept once it is found; what keeps it from being found is told each time. */
+/** The driver's function. Kept once it is found; what keeps it from being found is returned each time. */
 cudaError_t find_encode(Encode* encode) {
   static std::atomic<Encode> kept{nullptr};
   *encode = kept.load(std::memory_order_relaxed);

@@ -1,1 +1,1 @@
-prunepeft_family(src/graph DOOR graph.cpp CUDA cuda/graph_cuda.cu)
+prunepeft_family(src/graph ENTRY graph.cpp CUDA cuda/graph_cuda.cu)

@@ -1,4 +1,4 @@
-// The door of prunepeft/graph.h: arguments are checked here.
+// Entry points of prunepeft/graph.h: arguments are checked here.
 #include "prunepeft/graph.h"
 
 #include "core/arguments.h"

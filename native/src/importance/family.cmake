@@ -1,6 +1,6 @@
 prunepeft_family(
   src/importance
-  DOOR importance.cpp cpu/importance_cpu.cpp
+  ENTRY importance.cpp cpu/importance_cpu.cpp
   KERNELS cpu/importance_kernels.cpp
   CUDA cuda/magnitude_cuda.cu
   CUDA_KERNELS cuda/importance_cuda.cu)

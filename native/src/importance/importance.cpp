@@ -1,4 +1,4 @@
-// The importance family's door: plans are made and arguments checked here, once for all devices.
+// Entry points of prunepeft/importance.h: plans are made and arguments checked here, once for all devices.
 #include "prunepeft/importance.h"
 
 #include <cinttypes>

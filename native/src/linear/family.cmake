@@ -1,6 +1,6 @@
 prunepeft_family(
   src/linear
-  DOOR linear.cpp lora.cpp modules.cpp paths.cpp cpu/linear_cpu.cpp cpu/lora_cpu.cpp
+  ENTRY linear.cpp lora.cpp modules.cpp paths.cpp cpu/linear_cpu.cpp cpu/lora_cpu.cpp
   KERNELS cpu/linear_kernels.cpp cpu/lora_kernels.cpp
   BF16_KERNELS cpu/lora_bf16_kernels.cpp
   TILE_KERNELS cpu/linear_bf16_kernels.cpp

@@ -1,4 +1,4 @@
-// The fused linear's door: plans are made and arguments checked here, once for all devices.
+// Entry points of the fused linear: plans are made and arguments checked here, once for all devices.
 #include "prunepeft/linear.h"
 
 #include <atomic>

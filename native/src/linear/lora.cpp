@@ -1,4 +1,4 @@
-// The door of LoRA on a frozen linear: arguments are checked here, once for all devices. Modules that share their rows are
+// Entry points of LoRA on a frozen linear: arguments are checked here, once for all devices. Modules that share their rows are
 // one call of the kernels; on CUDA, modules on different rows whose S lie in one matrix are one launch.
 #include "linear/lora.h"
 

@@ -1,4 +1,4 @@
-// The door of pp_linear_choose_paths.
+// Entry point: pp_linear_choose_paths.
 #include "prunepeft/linear.h"
 
 #include <map>

@@ -1,6 +1,6 @@
 // Stands in for cuBLASLt where the emulator stands in for a device: the same functions, by plain loops. It holds its caller to
-// what the real one would: known attributes, an algorithm that was chosen for just these layouts, alignments as they were told.
-// Test alone.
+// what the real one would: known attributes, an algorithm that was chosen for just these layouts, alignments as they were
+// given. Test alone.
 #include <cstdint>
 #include <cstring>
 

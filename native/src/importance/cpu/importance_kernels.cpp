@@ -39,7 +39,7 @@ int32_t largest_zero(pp_dtype dtype) {
 /** A float32 is smaller than the threshold if the bits of its magnitude are less than these. */
 int32_t below_limit(const float* thresholds, int32_t group) {
   if (thresholds == nullptr) return 0;
-  // Positive numbers and infinity, told by their bits; nothing is below zero, a negative number or NaN.
+  // Positive numbers and infinity, recognised by their bits; nothing is below zero, a negative number or NaN.
   const uint32_t bits = bits_of(load_one(thresholds + group));
   return bits - 1 < 0x7F800000u ? static_cast<int32_t>(bits) : 0;
 }

@@ -123,7 +123,7 @@ constexpr double kShareOfMultiplyAdds = 0.6;
 inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_bytes) {
   constexpr double kCopyShare = 0.9, kLibraryShare = 0.7, kLaunch = 2.5;
   constexpr double kBytesAClock =
-      12;  // of a multiprocessor, where the driver does not tell the bandwidth: A100 and H100 have 14
+      12;  // of a multiprocessor, where the driver does not report the bandwidth: A100 and H100 have 14
   const double clocks = device.multiprocessors * device.megahertz;
   const double memory = device.memory_bytes > 0 ? device.memory_bytes : kBytesAClock * clocks;
   const int major = device.compute_major, minor = device.compute_minor;

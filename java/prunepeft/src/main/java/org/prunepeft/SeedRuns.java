@@ -68,8 +68,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    *
    * @param setup whose own seed is not used
    * @param seeds one or more, distinct
-   * @param progress is told each run's beginning, and in the end the directory above those of the
-   *     runs
+   * @param progress is notified of each run's beginning, and in the end of the directory above
+   *     those of the runs
    * @param run searches or trains, and says what the training gave
    * @return the outcomes in the order of the seeds
    * @throws IllegalArgumentException if there are no seeds, or one is there twice
@@ -104,7 +104,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    *
    * @param setup whose own seed is not used
    * @param seeds 1 to 32, distinct
-   * @param progress is told in the end the directory above those of the runs
+   * @param progress is notified in the end of the directory above those of the runs
    * @param run searches or trains with what it is given, and says what the training gave; called on
    *     a thread of its own for each seed, but never on two at a time
    * @return the outcomes in the order of the seeds

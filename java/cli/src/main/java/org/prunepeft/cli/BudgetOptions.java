@@ -21,7 +21,7 @@ final class BudgetOptions {
   @Option(
       names = PARAMETERS,
       paramLabel = "N",
-      description = "Trainable parameters to keep at most, instead of a share.")
+      description = "Most trainable parameters to keep, instead of a share (--keep).")
   private Long parameters;
 
   /**

@@ -22,7 +22,7 @@ final class DataOptions {
   @Option(
       names = {TASK, "--task-name"},
       description =
-          "What to learn; see 'prunepeft tasks' (default: ${DEFAULT-VALUE}, unless a training file is named).")
+          "Task to learn; 'prunepeft tasks' lists them (default: ${DEFAULT-VALUE}, unless a training file is named).")
   String task;
 
   @Option(
@@ -34,38 +34,39 @@ final class DataOptions {
   @Option(
       names = {"--train-examples", "--max-train-samples"},
       paramLabel = "N",
-      description = "Training examples (default: " + SplitSizes.TRAIN + "; of files all).")
+      description =
+          "Training examples to use (default: " + SplitSizes.TRAIN + "; all of a file's).")
   Integer trainExamples;
 
   @Option(
       names = {"--validation-examples", "--max-eval-samples"},
       paramLabel = "N",
       description =
-          "Validation examples: they choose the best epoch (default: "
+          "Validation examples to use; they choose the best epoch (default: "
               + SplitSizes.VALIDATION
-              + "; of files all, or a tenth of the training file).")
+              + "; all of a file's, or a tenth of the training file).")
   Integer validationExamples;
 
   @Option(
       names = {"--test-examples", "--max-predict-samples"},
       paramLabel = "N",
       description =
-          "Test examples (default: "
+          "Test examples to use (default: "
               + SplitSizes.TEST
-              + "; of files all, or a tenth of the training file).")
+              + "; all of a file's, or a tenth of the training file).")
   Integer testExamples;
 
   @Option(
       names = "--pair-encoding",
       paramLabel = "WAY",
       description =
-          "How the two texts of a pair go through the encoder: joint, as one sequence; separate, each by itself, for sentence encoders; auto, as suits the model (default: ${DEFAULT-VALUE}).")
+          "How the two texts of a pair are encoded: joint, as one sequence; separate, each by itself, for sentence encoders; auto, as suits the model (default: ${DEFAULT-VALUE}).")
   PairEncoding pairEncoding;
 
   @Option(
       names = MAX_LENGTH,
       paramLabel = "TOKENS",
       description =
-          "Longer texts are cut (default: ${DEFAULT-VALUE}, or the most that the model takes).")
+          "Maximum sequence length in tokens; longer texts are truncated (default: ${DEFAULT-VALUE}, or the most that the model takes).")
   int maxLength;
 }

@@ -15,29 +15,32 @@ final class FileOptions {
       names = "--dataset-name",
       paramLabel = "DIR",
       description =
-          "A data set as Hugging Face's hub keeps it, in a directory: its parts are the files that are not named otherwise.")
+          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and test files are used unless the options below name others.")
   Path dataset;
 
   @Option(
       names = "--dataset-config-name",
       paramLabel = "NAME",
-      description = "Which of its configurations, where it has several.")
+      description = "Configuration of the data set (--dataset-name), where it has several.")
   String datasetConfig;
 
   @Option(
       names = "--train-file",
       paramLabel = "FILE",
       description =
-          "Examples to train on. Where no other file is named, a tenth each for validation and test is drawn from it, stratified.")
+          "Training examples. If no other file is named, a stratified tenth each is set aside for validation and test.")
   Path train;
 
   @Option(
       names = "--validation-file",
       paramLabel = "FILE",
-      description = "Examples that choose the best epoch.")
+      description = "Validation examples; they choose the best epoch.")
   Path validation;
 
-  @Option(names = "--test-file", paramLabel = "FILE", description = "Examples to report on.")
+  @Option(
+      names = "--test-file",
+      paramLabel = "FILE",
+      description = "Test examples, for the reported metrics.")
   Path test;
 
   @Option(
@@ -46,7 +49,7 @@ final class FileOptions {
       fallbackValue = "true",
       defaultValue = "false",
       paramLabel = "true|false",
-      description = "Labels are numbers to be predicted, not classes.")
+      description = "Regression: labels are numbers to predict, not classes.")
   boolean regression;
 
   @Option(
@@ -54,7 +57,7 @@ final class FileOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "What is measured; the first chooses the best epoch: accuracy, f1, macro_f1, matthews_correlation, accuracy_and_f1, or pearson, spearmanr, pearson_and_spearmanr (default: accuracy,macro_f1 or pearson,spearmanr).")
+          "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, macro_f1, matthews_correlation, accuracy_and_f1, or pearson, spearmanr, pearson_and_spearmanr (default: accuracy,macro_f1 or pearson,spearmanr).")
   List<String> metrics;
 
   /** Null if none are named. */

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.prunepeft.AdapterImport;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -41,13 +42,16 @@ final class ImportCommand implements Callable<Integer> {
 
   @Option(
       names = "--task",
-      description = "What the adapter was trained for (default: the export's).")
+      description = "Task that the adapter was trained for (default: the export's).")
   private String task;
 
   @Option(
       names = "--max-seq-length",
       paramLabel = "TOKENS",
-      description = "Longer texts are cut (default: the export's, else 128).")
+      description =
+          "Maximum sequence length in tokens; longer texts are truncated (default: the export's, else "
+              + TrainingSettings.DEFAULT_MAX_LENGTH
+              + ").")
   private Integer maxLength;
 
   @Option(

@@ -173,7 +173,7 @@ public final class Main implements Runnable {
     return error.getMessage() == null ? error.toString() : error.getMessage();
   }
 
-  /** What began it: of an initialiser that failed, the JVM tells the cause only once. */
+  /** What began it: of an initialiser that failed, the JVM gives the cause only once. */
   private static Throwable first(Throwable error) {
     return error.getCause() == null ? error : first(error.getCause());
   }

@@ -12,7 +12,7 @@ final class MeasuringOptions {
       names = "--search-share",
       paramLabel = "SHARE",
       description =
-          "How long the search may take, as a share of the whole supernet's training with the run's epochs (default: ${DEFAULT-VALUE}). What is not given of the next four follows from it.")
+          "Time of the search, as a share of the time to train the whole supernet for --epochs (default: ${DEFAULT-VALUE}). It sets those of the next four options that are not given.")
   double searchShare;
 
   @Option(
@@ -21,30 +21,36 @@ final class MeasuringOptions {
       description = "Training examples of the supernet.")
   Integer supernetExamples;
 
-  @Option(names = "--supernet-epochs", paramLabel = "N", description = "Epochs of the supernet.")
+  @Option(
+      names = "--supernet-epochs",
+      paramLabel = "N",
+      description = "Training epochs of the supernet.")
   Integer supernetEpochs;
 
   @Option(
       names = "--measured-examples",
       paramLabel = "N",
-      description = "Validation examples that subsets are measured on.")
+      description = "Validation examples on which subsets of modules are measured.")
   Integer measuredExamples;
 
-  @Option(names = "--subsets", paramLabel = "N", description = "Subsets that are measured at most.")
+  @Option(
+      names = "--subsets",
+      paramLabel = "N",
+      description = "Subsets of modules to measure at most.")
   Integer subsets;
 
   @Option(
       names = "--warm-start",
       negatable = true,
       description =
-          "Train what is chosen on from the weights that it has in the supernet (default: ${DEFAULT-VALUE}).")
+          "Start the final training from the weights that the chosen modules have in the supernet, not from new ones (default: ${DEFAULT-VALUE}).")
   boolean warmStart;
 
   @Option(
       names = "--retraining-epochs",
       paramLabel = "N",
       description =
-          "Epochs of that training (default: half of --epochs after a warm start, else all of them).")
+          "Epochs of the final training (default: half of --epochs with --warm-start, else --epochs).")
   Integer retrainingEpochs;
 
   @Option(
@@ -52,14 +58,14 @@ final class MeasuringOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "What a configuration costs: parameters, training-time, latency, or several; the first decides where modules do not differ (default: ${DEFAULT-VALUE}).")
+          "Cost of a configuration: parameters, training-time, latency, or several; the first decides between configurations that are equally good (default: ${DEFAULT-VALUE}).")
   List<String> objectives;
 
   @Option(
       names = "--tolerance",
       paramLabel = "POINTS",
       description =
-          "Keep the cheapest configuration that is predicted to lie at most so many points (hundredths) below the supernet, instead of the best within the budget.")
+          "Choose the cheapest configuration whose predicted metric is at most this many points (hundredths) below the supernet's, instead of the best within the budget.")
   Double tolerance;
 
   MeasuringSettings settings() {

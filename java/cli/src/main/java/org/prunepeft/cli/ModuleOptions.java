@@ -21,19 +21,19 @@ final class ModuleOptions {
   @Option(
       names = {"--lora-r", "--lora-rank"},
       paramLabel = "R",
-      description = "Rank of LoRA; 0 leaves LoRA out (default: ${DEFAULT-VALUE}).")
+      description = "LoRA rank; 0: no LoRA (default: ${DEFAULT-VALUE}).")
   int rank;
 
   @Option(
       names = "--lora-alpha",
       paramLabel = "ALPHA",
-      description = "The scale of LoRA is alpha / r (default: ${DEFAULT-VALUE}).")
+      description = "LoRA alpha: a LoRA update is scaled by alpha / r (default: ${DEFAULT-VALUE}).")
   double alpha;
 
   @Option(
       names = "--lora-dropout",
       paramLabel = "P",
-      description = "Dropout on LoRA's input (default: ${DEFAULT-VALUE}).")
+      description = "Dropout probability on LoRA's input (default: ${DEFAULT-VALUE}).")
   double dropout;
 
   @Option(
@@ -41,7 +41,7 @@ final class ModuleOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Projections that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, or the model's own names; those of a layer are one module (default: ${DEFAULT-VALUE}).")
+          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, or the model's own names; all LoRA of a layer is one module unless --module-per-projection is given (default: ${DEFAULT-VALUE}).")
   List<String> targets;
 
   @Option(
@@ -49,7 +49,7 @@ final class ModuleOptions {
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
-      description = "The scale is alpha / √r: rank-stabilised LoRA.")
+      description = "Rank-stabilised LoRA: scale updates by alpha / √r instead of alpha / r.")
   boolean rsLora;
 
   @Option(
@@ -57,7 +57,8 @@ final class ModuleOptions {
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
-      description = "Weight-decomposed LoRA: the magnitude of each output is trained apart.")
+      description =
+          "DoRA (weight-decomposed LoRA): train each output's magnitude separately from its direction.")
   boolean dora;
 
   @Option(
@@ -67,13 +68,13 @@ final class ModuleOptions {
       defaultValue = "false",
       paramLabel = "true|false",
       description =
-          "AdaLoRA: updates P·Λ·Q begin with --init-r singular values each and end with --target-r on average; --lora-r is not used.")
+          "AdaLoRA: updates P·Λ·Q start with rank --init-r and are pruned to --target-r on average; --lora-r is not used.")
   boolean useAdaLora;
 
   @Option(
       names = "--init-r",
       paramLabel = "R",
-      description = "AdaLoRA: rank of each update at the start (default: ${DEFAULT-VALUE}).")
+      description = "AdaLoRA: initial rank of each update (default: ${DEFAULT-VALUE}).")
   int initR;
 
   @Option(
@@ -85,39 +86,43 @@ final class ModuleOptions {
   @Option(
       names = "--tinit",
       paramLabel = "STEPS",
-      description = "AdaLoRA: steps before ranks shrink (default: ${DEFAULT-VALUE}).")
+      description =
+          "AdaLoRA: training steps before ranks are first reduced (default: ${DEFAULT-VALUE}).")
   int tinit;
 
   @Option(
       names = "--tfinal",
       paramLabel = "STEPS",
       description =
-          "AdaLoRA: last steps, in which ranks stay; only epochs from there on can be the best (default: ${DEFAULT-VALUE}).")
+          "AdaLoRA: last training steps, with fixed ranks; only epochs that end in them can be the best (default: ${DEFAULT-VALUE}).")
   int tfinal;
 
   @Option(
       names = "--deltaT",
       paramLabel = "STEPS",
       description =
-          "AdaLoRA: steps from one choice of ranks to the next (default: ${DEFAULT-VALUE}).")
+          "AdaLoRA: training steps between two rank allocations (default: ${DEFAULT-VALUE}).")
   int deltaT;
 
   @Option(
       names = "--beta1",
       paramLabel = "BETA",
-      description = "AdaLoRA: smoothing of the sensitivity (default: ${DEFAULT-VALUE}).")
+      description =
+          "AdaLoRA: factor of the moving average of the sensitivity (default: ${DEFAULT-VALUE}).")
   double beta1;
 
   @Option(
       names = "--beta2",
       paramLabel = "BETA",
-      description = "AdaLoRA: smoothing of its uncertainty (default: ${DEFAULT-VALUE}).")
+      description =
+          "AdaLoRA: factor of the moving average of the sensitivity's uncertainty (default: ${DEFAULT-VALUE}).")
   double beta2;
 
   @Option(
       names = "--orth-reg-weight",
       paramLabel = "WEIGHT",
-      description = "AdaLoRA: factor of the orthogonality penalty (default: ${DEFAULT-VALUE}).")
+      description =
+          "AdaLoRA: weight of the orthogonality penalty in the loss (default: ${DEFAULT-VALUE}).")
   double orthRegWeight;
 
   @Option(
@@ -125,40 +130,46 @@ final class ModuleOptions {
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
-      description = "LoRA on each projection is a module of its own, kept or pruned apart.")
+      description = "LoRA on each linear layer is a module of its own, kept or pruned separately.")
   boolean perProjection;
 
   @Option(
       names = SIZE,
       paramLabel = "M",
-      description = "Bottleneck of the adapters; 0 leaves them out (default: ${DEFAULT-VALUE}).")
+      description =
+          "Bottleneck dimension of the adapters; 0: no adapters (default: ${DEFAULT-VALUE}).")
   int bottleneck;
 
   @Option(
       names = {FACTOR, "--adapter-reduction-factor"},
       paramLabel = "FACTOR",
       description =
-          "The bottleneck as AdapterHub says it, instead of --adapter-size: the model's hidden size by this.")
+          "Reduction factor of AdapterHub, instead of --adapter-size: the bottleneck is the hidden size divided by it.")
   Double reductionFactor;
 
   @Option(
       names = "--adapter-config",
       paramLabel = "NAME",
       description =
-          "Where adapters sit: pfeiffer or seq_bn (after the feed-forward block), houlsby or double_seq_bn (two modules: after attention and after the feed-forward block), parallel or par_bn (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
+          "Placement of the adapters: pfeiffer or seq_bn (after the feed-forward block), houlsby or double_seq_bn (two modules: after attention and after the feed-forward block), parallel or par_bn (beside the feed-forward block) (default: ${DEFAULT-VALUE}).")
   String style;
 
   @Option(
       names = {"--adapter-non-linearity", "--non-linearity"},
       paramLabel = "NAME",
       description =
-          "What an adapter's bottleneck goes through: relu, gelu, swish or linear (default: ${DEFAULT-VALUE}).")
+          "Activation function of the adapters: relu, gelu, swish or linear (default: ${DEFAULT-VALUE}).")
   String nonLinearity;
 
   @Option(
       names = "--adapter-scaling",
       paramLabel = "S",
-      description = "Factor of what an adapter adds (default: 4 for parallel adapters, else 1).")
+      description =
+          "Factor by which an adapter's output is scaled (default: "
+              + AdapterConfig.PARALLEL_SCALING
+              + " for parallel adapters, else "
+              + AdapterConfig.SERIAL_SCALING
+              + ").")
   Double adapterScaling;
 
   /** Those of an earlier run, which may be more than options can say. */

@@ -22,7 +22,7 @@ final class Outputs {
 
   /** What the user asked for. */
   interface Result {
-    /** Writes all of it, and tells in a few words what it was. */
+    /** Writes all of it, and returns what it was in a few words. */
     String writeTo(Writer writer) throws IOException;
   }
 

@@ -13,20 +13,20 @@ final class RunOptions {
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description = "Threads of all native pools (default: those of the run).")
+      description = "CPU threads (default: those of the run).")
   private Integer threads;
 
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
-      description = "Where it is computed: cpu, cuda, cuda:N or auto (default: where the run was).")
+      description = "Device to compute on: cpu, cuda, cuda:N or auto (default: the run's).")
   private String device;
 
   @Option(
       names = ConfigFile.OPTION,
       paramLabel = "FILE",
       description =
-          "YAML with options by their names, such as 'threads: 2'; what is on the command line goes before it.")
+          "YAML file of options by their names, such as 'threads: 2'; options on the command line override it.")
   private Path config;
 
   @Option(

@@ -71,31 +71,33 @@ final class SearchCommand implements Callable<Integer> {
         defaultValue = "warm-up",
         paramLabel = "S",
         description =
-            "Which criteria judge which part: warm-up, authors, all (six criteria everywhere), one criterion's name, an earlier run's directory, or a strategy's file; or measured: modules are not pruned by criteria, subsets of them are measured (default: ${DEFAULT-VALUE}).")
+            "Which criteria score which part of the supernet: warm-up (finds them on a few examples), authors (the paper's fixed strategy), all (six criteria everywhere), one criterion's name, or the run directory or strategy file of an earlier search; or measured: measures subsets of modules instead of pruning by criteria (default: ${DEFAULT-VALUE}).")
     String strategyName;
 
     @Option(
         names = "--rounds",
         paramLabel = "N",
-        description = "Rounds of training and pruning (default: ${DEFAULT-VALUE}).")
+        description =
+            "Pruning rounds: each trains the supernet and removes modules (default: ${DEFAULT-VALUE}).")
     int rounds;
 
     @Option(
         names = "--round-examples",
         paramLabel = "N",
-        description = "Examples a round trains on (default: ${DEFAULT-VALUE}).")
+        description = "Training examples per pruning round (default: ${DEFAULT-VALUE}).")
     int roundExamples;
 
     @Option(
         names = "--round-epochs",
         paramLabel = "N",
-        description = "Epochs a round (default: ${DEFAULT-VALUE}).")
+        description = "Training epochs per pruning round (default: ${DEFAULT-VALUE}).")
     int roundEpochs;
 
     @Option(
         names = "--warm-up-turns",
         paramLabel = "N",
-        description = "Turns of each criterion in the warm-up (default: ${DEFAULT-VALUE}).")
+        description =
+            "Pruning rounds that each criterion makes by itself in the search's warm-up (default: ${DEFAULT-VALUE}).")
     int turns;
 
     @Option(
@@ -103,40 +105,41 @@ final class SearchCommand implements Callable<Integer> {
         split = ",",
         paramLabel = "NAME",
         description =
-            "Criteria that the warm-up chooses from; another is sensitivity-signed (default: ${DEFAULT-VALUE}).")
+            "Criteria that the search's warm-up chooses from; another is sensitivity-signed (default: ${DEFAULT-VALUE}).")
     List<String> warmUpCriteria;
 
     @Option(
         names = "--warm-up-examples",
         paramLabel = "N",
-        description = "Examples that the warm-up trains on (default: ${DEFAULT-VALUE}).")
+        description = "Training examples of the search's warm-up (default: ${DEFAULT-VALUE}).")
     int warmUpExamples;
 
     @Option(
         names = "--warm-up-epochs",
         paramLabel = "N",
-        description = "Epochs a turn (default: ${DEFAULT-VALUE}).")
+        description =
+            "Training epochs per pruning round of the search's warm-up (default: ${DEFAULT-VALUE}).")
     int warmUpEpochs;
 
     @Option(
         names = "--partitioning",
         paramLabel = "P",
         description =
-            "How layers are cut into blocks: spindle or quantile (default: ${DEFAULT-VALUE}).")
+            "How layers are grouped into four blocks, each of which has its own criteria: spindle (cut at 1/6, 1/2 and 5/6 of the depth) or quantile (at 20, 50 and 80 %%) (default: ${DEFAULT-VALUE}).")
     String partitioning;
 
     @Option(
         names = "--selection",
         paramLabel = "S",
         description =
-            "Over which modules the pruning probability is shared out: hybrid, or reference as the authors' code does (default: ${DEFAULT-VALUE}).")
+            "Over which modules the pruning probability is normalised: hybrid (all of a type) or reference (those of a partition, as in the authors' code) (default: ${DEFAULT-VALUE}).")
     PruningSettings.Selection selection;
 
     @Option(
         names = "--weights",
         paramLabel = "W",
         description =
-            "How a partition's criteria are weighed: alike or reliability (default: ${DEFAULT-VALUE}).")
+            "How the criteria of a partition are weighted: alike (equally) or reliability (by how well a criterion's rankings from two halves of the batches agree) (default: ${DEFAULT-VALUE}).")
     PruningSettings.Weighting weights;
 
     @Option(
@@ -145,21 +148,22 @@ final class SearchCommand implements Callable<Integer> {
         fallbackValue = "true",
         defaultValue = "false",
         paramLabel = "true|false",
-        description = "Rounds go on from the trained weights instead of new ones.")
+        description =
+            "Start each pruning round from the trained weights instead of re-initialised modules.")
     boolean keepWeights;
 
     @Option(
         names = "--zero-dtype",
         paramLabel = "T",
         description =
-            "A weight is zero if it is 0 once rounded to this type (default: ${DEFAULT-VALUE}).")
+            "Criterion zeros: data type to which a weight is rounded before it counts as zero (default: ${DEFAULT-VALUE}).")
     DType zeroType;
 
     @Option(
         names = "--threshold",
         paramLabel = "T",
         description =
-            "A fixed threshold for the criterion of that name (default: the "
+            "Criterion threshold: fixed threshold of |w| (default: the "
                 + CriterionSettings.DEFAULT_QUANTILE
                 + " quantile of |w|).")
     Double fixedThreshold;

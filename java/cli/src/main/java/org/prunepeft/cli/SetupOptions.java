@@ -55,14 +55,14 @@ final class SetupOptions {
       names = SEED,
       paramLabel = "N",
       description =
-          "Seed of everything that is drawn but the test part (default: ${DEFAULT-VALUE}).")
+          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
       names = "--test-seed",
       paramLabel = "N",
       description =
-          "Seed by which the test part is drawn, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
+          "Random seed of the test set, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
   private Long testSeed;
 
   @Option(
@@ -70,7 +70,7 @@ final class SetupOptions {
       split = ",",
       paramLabel = "N",
       description =
-          "Runs once for each of these seeds, instead of --seed, and gives mean and standard deviation: 0,1,2. The run directory holds a directory for each.")
+          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead of --seed. The run directory holds a directory for each.")
   private List<Long> seeds;
 
   @Option(
@@ -80,7 +80,7 @@ final class SetupOptions {
       defaultValue = "false",
       paramLabel = "true|false",
       description =
-          "Trains the runs of --seeds together: a step of all is one pass through the frozen encoder. For a GPU, which one small run does not fill.")
+          "Train the runs of --seeds together: a step of all is one pass through the shared frozen encoder. For a GPU, which one small run does not fill.")
   private boolean together;
 
   /** Where metrics go beside the run's own files. */
@@ -94,14 +94,13 @@ final class SetupOptions {
       defaultValue = "none",
       paramLabel = "WHERE",
       description =
-          "Where metrics go beside the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
+          "Where to log metrics besides the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
   private ReportTo reportTo;
 
   @Option(
       names = "--threads",
       paramLabel = "N",
-      description =
-          "Threads of all native pools (default: ${DEFAULT-VALUE}, the processors at hand).")
+      description = "CPU threads (default: ${DEFAULT-VALUE}, the processors at hand).")
   private int threads;
 
   @Option(
@@ -114,7 +113,7 @@ final class SetupOptions {
       names = ConfigFile.OPTION,
       paramLabel = "FILE",
       description =
-          "YAML with options by their names, such as 'lora_r: 16'; what is on the command line goes before it. A run's config.yaml runs it again.")
+          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line override it. A run's config.yaml runs it again.")
   private Path config;
 
   static final String RESUME = "--resume";
@@ -124,7 +123,7 @@ final class SetupOptions {
       names = RESUME,
       paramLabel = "RUN",
       description =
-          "Goes on with a run that was cut off, from its last checkpoint, with the settings in its config.yaml; it ends with the same bits as if it had not been.")
+          "Resume an interrupted run from its last checkpoint, with the settings in its config.yaml; the result has the same bits as an uninterrupted run.")
   private Path resume;
 
   @Option(
@@ -132,11 +131,11 @@ final class SetupOptions {
       defaultValue = "0",
       paramLabel = "N",
       description =
-          "A checkpoint every N steps of each training, beside those that come with time; 0: those alone, which cost less than 1 %% of it (default: ${DEFAULT-VALUE}).")
+          "Write a checkpoint every N training steps, besides those written from time to time; 0: those alone, which take less than 1 %% of the training time (default: ${DEFAULT-VALUE}).")
   private int checkpointSteps;
 
   /**
-   * Also puts in place what has no fixed default, so that the options tell all that is in effect.
+   * Also puts in place what has no fixed default, so that the options state all that is in effect.
    */
   Setup setup(CommandSpec command) {
     if (resume != null) {

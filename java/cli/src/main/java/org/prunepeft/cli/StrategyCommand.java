@@ -153,13 +153,15 @@ final class StrategyCommand implements Runnable {
               names = "--layers",
               required = true,
               paramLabel = "N",
-              description = "Layers of the model that it is for.")
+              description = "Layers of the model to write the strategy for.")
           int layers,
       @Option(
               names = "--from-layers",
               paramLabel = "N",
               description =
-                  "Layers of the model that it comes from (default: those of the run; 24 where it comes from none, as in the paper).")
+                  "Layers of the model that the strategy comes from (default: those of the run; "
+                      + Strategy.PAPER_LAYERS
+                      + " where it comes from none, as in the paper).")
           Integer fromLayers,
       @Option(
               names = {"-o", "--output"},
@@ -169,7 +171,10 @@ final class StrategyCommand implements Runnable {
           Path output)
       throws IOException {
     Found found = Found.of(which);
-    int from = fromLayers != null ? fromLayers : found.layers == null ? 24 : found.layers;
+    int from =
+        fromLayers != null
+            ? fromLayers
+            : found.layers == null ? Strategy.PAPER_LAYERS : found.layers;
     Strategy transferred = found.strategy.transfer(from, layers);
     Outputs.writeResult(
         output,

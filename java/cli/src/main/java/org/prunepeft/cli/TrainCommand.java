@@ -71,7 +71,7 @@ final class TrainCommand implements Callable<Integer> {
       names = SELECT,
       paramLabel = "ROW",
       description =
-          "Of the run that --modules names, a measured search, another row of its front of configurations, from 1, as its summary.md numbers them.")
+          "Row of the front of configurations that the measured search named by --modules found, from 1, as its summary.md numbers them (default: the one it chose).")
   private Integer row;
 
   @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")

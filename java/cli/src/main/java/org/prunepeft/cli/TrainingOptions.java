@@ -20,33 +20,36 @@ final class TrainingOptions {
   @Option(
       names = {"--epochs", "--num-train-epochs"},
       paramLabel = "N",
-      description = "Epochs of the training whose best is kept (default: ${DEFAULT-VALUE}).")
+      description =
+          "Training epochs, in a search those of the final training; the weights of the epoch with the best validation metric are kept (default: ${DEFAULT-VALUE}).")
   int epochs;
 
   @Option(
       names = {"--batch-size", "--per-device-train-batch-size"},
       paramLabel = "N",
-      description = "Examples that are computed at once (default: ${DEFAULT-VALUE}).")
+      description =
+          "Batch size: examples in one forward and backward pass (default: ${DEFAULT-VALUE}).")
   int batchSize;
 
   @Option(
       names = "--gradient-accumulation-steps",
       paramLabel = "N",
-      description = "Batches whose gradients make one step (default: ${DEFAULT-VALUE}).")
+      description =
+          "Gradient accumulation: batches per optimiser step (default: ${DEFAULT-VALUE}).")
   int gradientAccumulationSteps;
 
   @Option(
       names = "--precision",
       paramLabel = "TYPE",
       description =
-          "What frozen weights and activations are: ${COMPLETION-CANDIDATES}; trained weights are float32 in either (default: ${DEFAULT-VALUE}).")
+          "Data type of frozen weights and activations: ${COMPLETION-CANDIDATES}; trained weights are always float32 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
       description =
-          "Where it is computed: cpu, cuda, cuda:N, or auto, a GPU if one can be used (default: ${DEFAULT-VALUE}).")
+          "Device to compute on: cpu, cuda, cuda:N, or auto, a GPU if one can be used (default: ${DEFAULT-VALUE}).")
   String device;
 
   @Option(
@@ -59,13 +62,13 @@ final class TrainingOptions {
       names = RATE,
       paramLabel = "RATE",
       description =
-          "Peak learning rate of LoRA and adapters, and of the encoder where all of it is trained; those that have an option of their own go by that.")
+          "Peak learning rate of LoRA and adapters, and of the encoder in full fine-tuning; --lora-learning-rate, --adapter-learning-rate and --encoder-learning-rate override it.")
   Double rate;
 
   @Option(
       names = LORA_RATE,
       paramLabel = "RATE",
-      description = "Peak learning rate of LoRA (default: ${DEFAULT-VALUE}).")
+      description = "Peak learning rate of LoRA modules (default: ${DEFAULT-VALUE}).")
   double loraLearningRate;
 
   @Option(
@@ -78,80 +81,83 @@ final class TrainingOptions {
       names = "--head-learning-rate",
       paramLabel = "RATE",
       description =
-          "Peak learning rate of the task head in the training; before that it is fitted, which has no rate (default: ${DEFAULT-VALUE}).")
+          "Peak learning rate of the task head; before the training the head is fitted on the frozen encoder, which needs no learning rate (default: ${DEFAULT-VALUE}).")
   double headLearningRate;
 
   @Option(
       names = ENCODER_RATE,
       paramLabel = "RATE",
       description =
-          "Peak learning rate of the encoder's own weights, in full fine-tuning (default: ${DEFAULT-VALUE}).")
+          "Peak learning rate of the encoder's own weights in full fine-tuning (default: ${DEFAULT-VALUE}).")
   double encoderLearningRate;
 
   @Option(
       names = "--weight-decay",
       paramLabel = "DECAY",
-      description = "Decoupled weight decay of all trained weights (default: ${DEFAULT-VALUE}).")
+      description =
+          "Decoupled weight decay (as in AdamW) of all trained weights (default: ${DEFAULT-VALUE}).")
   double weightDecay;
 
   @Option(
       names = "--max-grad-norm",
       paramLabel = "NORM",
       description =
-          "Gradients are scaled down to this norm over all trained weights; 0: never (default: ${DEFAULT-VALUE}).")
+          "Gradient clipping: largest L2 norm of the gradients of all trained weights together; 0: no clipping (default: ${DEFAULT-VALUE}).")
   double maxGradNorm;
 
   @Option(
       names = "--label-smoothing-factor",
       paramLabel = "SHARE",
       description =
-          "Share of each label that is spread over all classes (default: ${DEFAULT-VALUE}).")
+          "Label smoothing: share of each label that is spread evenly over all classes (default: ${DEFAULT-VALUE}).")
   double labelSmoothing;
 
   @Option(
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =
-          "Share of the steps over which the learning rate rises; of a short training at least 20 steps or a third, unless it is 0 (default: ${DEFAULT-VALUE}).")
+          "Learning-rate warm-up as a share of the training steps: the learning rate rises linearly to its peak. At least 20 steps, or a third of a training of fewer than 60; 0: no warm-up (default: ${DEFAULT-VALUE}).")
   double warmupRatio;
 
   @Option(
       names = WARMUP_STEPS,
       paramLabel = "N",
       description =
-          "Steps over which it rises, instead of a share; 0: the share holds (default: ${DEFAULT-VALUE}).")
+          "Learning-rate warm-up in steps, instead of --warmup-ratio; 0: --warmup-ratio decides (default: ${DEFAULT-VALUE}).")
   int warmupSteps;
 
   @Option(
       names = "--lr-scheduler-type",
       paramLabel = "TYPE",
-      description = "How it goes then: constant, linear or cosine (default: ${DEFAULT-VALUE}).")
+      description =
+          "Learning-rate schedule after the warm-up: constant, linear or cosine (default: ${DEFAULT-VALUE}).")
   String schedule;
 
   @Option(
       names = "--early-stopping-patience",
       paramLabel = "EPOCHS",
       description =
-          "Epochs without a better validation result after which the training ends; 0: it goes on to the last (default: ${DEFAULT-VALUE}).")
+          "Early stopping: ends the training after this many epochs without a better validation metric; 0: never (default: ${DEFAULT-VALUE}).")
   int earlyStoppingPatience;
 
   @Option(
       names = "--activation-cache-mb",
       paramLabel = "MB",
       description =
-          "Memory for each data set in which the outputs of layers below the lowest module are kept from epoch to epoch; 0: none (default: ${DEFAULT-VALUE}).")
+          "Activation cache, in MB for each data set: keeps the outputs of the layers below the lowest module from epoch to epoch, since they do not change; 0: no cache (default: ${DEFAULT-VALUE}).")
   int activationCacheMegabytes;
 
   @Option(
       names = "--activation-cache-half",
-      description = "Keep them as float16: half the memory, rounded once.")
+      description =
+          "Store the activation cache (--activation-cache-mb) as float16: half the memory, values rounded once.")
   boolean activationCacheHalf;
 
   @Option(
       names = "--non-finite",
       paramLabel = "WHAT",
       description =
-          "What becomes of a step whose loss or gradient is NaN or infinite: ${COMPLETION-CANDIDATES}; stop names the step, its examples and the first module, skip changes no weight (default: ${DEFAULT-VALUE}).")
+          "What to do at a step whose loss or gradient is NaN or infinite: ${COMPLETION-CANDIDATES}; stop ends the run and names the step, its examples and the first module, skip leaves the weights as they are (default: ${DEFAULT-VALUE}).")
   NonFinite nonFinite;
 
   /** Puts in place what is in effect; the rate of all is then no longer set. */

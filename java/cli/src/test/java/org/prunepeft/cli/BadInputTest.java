@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
 
-/** What is wrong with files and disks is told in one line, and nothing is left half-written. */
+/** What is wrong with files and disks is reported in one line, and nothing is left half-written. */
 class BadInputTest {
   @TempDir static Path shared;
   @TempDir Path temporary;

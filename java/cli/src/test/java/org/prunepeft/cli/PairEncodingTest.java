@@ -114,9 +114,9 @@ class PairEncodingTest {
         .exits(0, "each text by itself, as sentence-roberta is a sentence encoder");
     assertEquals("separate", encoding(separate));
     assertEquals(3 * RobertaDirectory.HIDDEN + 1, headWidth(separate));
-    Path told = temporary.resolve("told-joint");
-    call("train", sentenceModel, told, similarity(), "--pair-encoding=joint").exits(0);
-    assertEquals(Small.test(joint), Small.test(told));
+    Path joined = temporary.resolve("joined");
+    call("train", sentenceModel, joined, similarity(), "--pair-encoding=joint").exits(0);
+    assertEquals(Small.test(joint), Small.test(joined));
     // Of single texts there is nothing to choose.
     Path single = temporary.resolve("single");
     Call.of("train", "--model=" + sentenceModel, Small.examples(24), "--output=" + single).exits(0);

@@ -24,7 +24,7 @@ import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.TestSeed;
 
-/** Processes that are killed or told to end, and what {@code --resume} makes of what they left. */
+/** Processes that are killed or asked to end, and what {@code --resume} makes of what they left. */
 @Timeout(300)
 class ResumeCommandTest {
   private static final int LONG = 40;

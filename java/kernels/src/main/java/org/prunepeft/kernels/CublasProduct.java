@@ -179,7 +179,7 @@ public final class CublasProduct implements AutoCloseable {
    * the same leading dimension.
    *
    * @param alignment of its first element, in bytes: a power of two, at most 256, above which the
-   *     library tells none apart
+   *     library treats all alike
    */
   record Layout(long rows, long cols, long ld, int alignment) {
     static Layout of(Matrix matrix) {

@@ -25,7 +25,8 @@ public final class DeviceGraph implements AutoCloseable {
    * Records what is enqueued on the device's stream, by our kernels or by others. Nothing of it is
    * carried out. Contexts must have grown to what it needs before: memory cannot be had meanwhile.
    *
-   * @param device with a stream that is not the default one ({@link Device#cudaWithOwnStream})
+   * @param device with a stream that is not the default one: another library's ({@link
+   *     Device#cuda}) or, where there is none, its own ({@link Device#cudaWithOwnStream})
    * @param work what it throws is thrown, and the stream works as ever
    * @return the recording, the caller's to close
    * @throws KernelException if the device is the CPU, or if something in {@code work} cannot be

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 @Tag("device")
 class DeviceAbsenceTest {
-  /** What a process on such a machine is told. */
+  /** What a process on such a machine gets to know. */
   static final class Report {
     public static void main(String[] arguments) {
       System.out.println(Device.cudaCount());

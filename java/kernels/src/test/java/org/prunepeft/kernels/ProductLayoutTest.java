@@ -15,7 +15,7 @@ import org.prunepeft.kernels.CublasProduct.Layout;
 import org.prunepeft.kernels.CublasProduct.Product;
 import org.prunepeft.testing.TestSeed;
 
-/** What cuBLASLt is told of the operands, without it. */
+/** How operands are described to cuBLASLt, without it. */
 class ProductLayoutTest {
   private final Random random = TestSeed.random();
 

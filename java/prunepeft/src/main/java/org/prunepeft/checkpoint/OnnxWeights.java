@@ -22,7 +22,7 @@ import org.prunepeft.io.FormatException;
  *
  * <p>An export keeps the names of embeddings, biases and LayerNorms. The matrices of linear layers
  * become anonymous ({@code onnx::MatMul_787}) and are stored [in,out]. The node that multiplies by
- * one still tells its place, {@code /encoder/layer.0/attention/self/query/MatMul}, so the matrix is
+ * one still gives its place, {@code /encoder/layer.0/attention/self/query/MatMul}, so the matrix is
  * offered as {@code encoder.layer.0.attention.self.query.weight}, transposed back to [out,in].
  *
  * <p>Of the file, a {@code ModelProto}, these fields are read; all others are skipped:
@@ -120,7 +120,7 @@ public final class OnnxWeights extends StoredCheckpoint {
     return anonymous == 0
         ? expected + "the model has no tensor of that name among its " + names().size()
         : expected
-            + "no node tells the place of %d anonymous matrices; export the model with node names such as %s"
+            + "no node gives the place of %d anonymous matrices; export the model with node names such as %s"
                 .formatted(anonymous, "/encoder/layer.0/attention/self/query/MatMul");
   }
 

@@ -20,7 +20,7 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
   /** Examples to test on, likewise. */
   public static final int TEST = 2000;
 
-  /** What tasks take unless they are told otherwise. */
+  /** What tasks take by default. */
   public static final SplitSizes DEFAULT = new SplitSizes(TRAIN, VALIDATION, TEST);
 
   /**

@@ -42,7 +42,7 @@ import org.prunepeft.text.Reason;
  * several threads at once.
  */
 public final class RunDirectory {
-  /** The file that tells that a run isn't finished; its text says since when, or why. */
+  /** The file that marks a run that isn't finished; its text says since when, or why. */
   public static final String INCOMPLETE = "INCOMPLETE";
 
   /**

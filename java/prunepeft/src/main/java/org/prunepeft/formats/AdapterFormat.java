@@ -9,7 +9,7 @@ import org.prunepeft.model.EncoderConfig;
 
 /** A directory of adapter files that another library reads and writes. */
 public interface AdapterFormat {
-  /** The file that tells of the adapter, in every format. */
+  /** The file that describes the adapter, in every format. */
   String CONFIG = "adapter_config.json";
 
   /** Its name on the command line. */

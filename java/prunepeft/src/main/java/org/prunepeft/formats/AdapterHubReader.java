@@ -202,7 +202,7 @@ final class AdapterHubReader {
     Matcher matcher = VERSION.matcher(version);
     if (!matcher.matches()) {
       throw new IllegalArgumentException(
-          "%s: version '%s' does not tell how LoRA is scaled; load and save the adapter with a"
+          "%s: version '%s' does not say how LoRA is scaled; load and save the adapter with a"
                   .formatted(description.origin(), version)
               + " recent release of the library");
     }

@@ -172,7 +172,7 @@ public final class PeftFormat implements AdapterFormat {
         .require("fan_in_fan_out", false)
         // The others leave their mark on the base model's weights.
         .require("init_lora_weights", true, false, "gaussian", "orthogonal", "eva")
-        // Where modules are, the keys of the tensors tell.
+        // The keys of the tensors give the places of the modules.
         .ignore("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
         .ignore("base_model_name_or_path", "revision", "auto_mapping", "inference_mode")
         .ignore("peft_version", "runtime_config", "megatron_core", "qalora_group_size")

@@ -11,7 +11,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /**
- * What a file holds, as far as a later reader can tell whether it is the same.
+ * What a file holds, as far as a later reader can check whether it is the same.
  *
  * @param file its absolute path; of a jar's entry that of the jar, with the entry's path below it
  * @param bytes its size

@@ -28,6 +28,12 @@ public record AdapterConfig(
     Double scaling,
     Map<String, Integer> bottleneckPattern)
     implements AdapterConfigBuilder.With {
+  /** The scaling of parallel adapters, unless another is set (He et al. 2022). */
+  public static final int PARALLEL_SCALING = 4;
+
+  /** The scaling of all other adapters, unless another is set. */
+  public static final int SERIAL_SCALING = 1;
+
   /** A bottleneck of 128 with ReLU, after the feed-forward block. */
   public static final AdapterConfig DEFAULT =
       AdapterConfigBuilder.builder()
@@ -39,11 +45,11 @@ public record AdapterConfig(
   /** Where adapters sit in a layer, and what they compute on; AdapterHub's names. */
   public enum Style {
     /** After the feed-forward block, on its normalised sum (Pfeiffer et al. 2021). */
-    PFEIFFER(1, "pfeiffer", "seq_bn"),
+    PFEIFFER(SERIAL_SCALING, "pfeiffer", "seq_bn"),
     /** After attention and after the feed-forward block, on their outputs (Houlsby et al. 2019). */
-    HOULSBY(1, "houlsby", "double_seq_bn"),
+    HOULSBY(SERIAL_SCALING, "houlsby", "double_seq_bn"),
     /** Beside the feed-forward block, on its input (He et al. 2022). */
-    PARALLEL(4, "parallel", "par_bn", "scaled_parallel");
+    PARALLEL(PARALLEL_SCALING, "parallel", "par_bn", "scaled_parallel");
 
     private final double scaling;
     private final List<String> names;

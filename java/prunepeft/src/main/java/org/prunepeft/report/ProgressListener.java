@@ -15,7 +15,7 @@ public interface ProgressListener {
   /**
    * {@return all of these, in this order; cancelled if one of them says so}
    *
-   * @param listeners in the order in which they are told
+   * @param listeners in the order in which they are notified
    */
   static ProgressListener of(ProgressListener... listeners) {
     return new Listeners(List.of(listeners));

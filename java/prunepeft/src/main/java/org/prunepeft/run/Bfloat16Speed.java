@@ -23,7 +23,9 @@ final class Bfloat16Speed {
 
   private Bfloat16Speed() {}
 
-  /** What to tell somebody who asks for bfloat16 where the processor has no instructions for it. */
+  /**
+   * The warning to somebody who asks for bfloat16 where the processor has no instructions for it.
+   */
   static Optional<String> warning(Precision precision) {
     if (precision != Precision.BF16 || Kernels.isa().compareTo(Isa.AVX512_BF16) >= 0) {
       return Optional.empty();

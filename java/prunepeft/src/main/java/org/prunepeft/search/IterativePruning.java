@@ -119,7 +119,7 @@ public final class IterativePruning {
 
   /**
    * The partition's own criteria without those left out; if none is left, all others of the
-   * strategy that tell modules of the type apart.
+   * strategy that distinguish modules of the type.
    */
   private Panel panel(Partition partition, Scoreboard scoreboard) {
     List<String> own = informative(strategy.criteriaOf(partition), partition.type(), scoreboard);

@@ -55,7 +55,7 @@ public record Observation(
 
   /**
    * {@return what is left to see of a training whose numbers are no numbers any more: nothing that
-   * would tell modules apart}
+   * would distinguish modules}
    *
    * @param modules that were trained
    * @param health how the training went

@@ -4,8 +4,8 @@ package org.prunepeft.search;
  * A block of layers and a type of module. A partition decides which criteria judge its modules; its
  * modules compete with all others of their type.
  *
- * @param type the type of module
- * @param block the block of layers, from 1
+ * @param type such as lora; not blank, without a slash
+ * @param block its number, from 1, which holds the first layers
  */
 public record Partition(String type, int block) implements Comparable<Partition> {
   /**

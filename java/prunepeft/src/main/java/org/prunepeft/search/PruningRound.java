@@ -8,7 +8,8 @@ import java.util.Optional;
  *
  * @param stage the training it began with
  * @param target the parameters to be left at most after it
- * @param readings how much each criterion could tell about each type, by criterion and type
+ * @param readings how well each criterion distinguished the modules of each type, by criterion and
+ *     type
  * @param panels the criteria that judged each partition that still held modules, by partition
  * @param verdicts how each module was judged, by layer, type and name
  * @param removals the modules that went, in order
@@ -38,11 +39,11 @@ public record PruningRound(
      * {@link #RELIABLE} or more.
      */
     RELIABLE,
-    /** Criteria told modules apart, but the reliability of none of them could be measured. */
+    /** Criteria distinguished modules, but the reliability of none of them could be measured. */
     UNMEASURED,
     /**
-     * None: the training was not healthy, no criterion of any partition told modules apart, or all
-     * whose reliability was measured were below {@link #RELIABLE}. The choice is then no better
+     * None: the training was not healthy, no criterion of any partition distinguished modules, or
+     * all whose reliability was measured were below {@link #RELIABLE}. The choice is then no better
      * than a random one. Halves of a training that diverged agree well, which says nothing.
      */
     NONE

@@ -5,7 +5,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 
 /**
- * How much one criterion can tell about the modules of one type.
+ * How well one criterion distinguishes the modules of one type.
  *
  * @param criterion its name
  * @param type the type of module

@@ -13,7 +13,10 @@ import org.prunepeft.search.Reading.LeftOut;
 
 /** Every criterion's scores of every module that is left, after one training. */
 final class Scoreboard {
-  /** Fewer modules are too few to tell agreement from chance: two agree or disagree by a coin. */
+  /**
+   * Fewer modules are too few to distinguish agreement from chance: two agree or disagree by a
+   * coin.
+   */
   private static final int FEWEST_FOR_RELIABILITY = 3;
 
   /**

@@ -25,6 +25,9 @@ public record Strategy(
     List<String> criteria,
     Map<Partition, List<String>> assignment,
     Optional<WarmUpRecord> warmUp) {
+  /** Layers of the paper's model, for which the authors' strategy was made. */
+  public static final int PAPER_LAYERS = 24;
+
   /** Where a strategy comes from. */
   public enum Origin {
     /** A warm-up. */

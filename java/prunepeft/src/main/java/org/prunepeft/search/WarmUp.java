@@ -43,7 +43,7 @@ public final class WarmUp {
    * Runs the warm-up.
    *
    * <p>Trainings are shared: the trainer is asked once for each turn and set of modules left. A
-   * criterion that tells no modules of a type apart in a turn removes none of that type then. If
+   * criterion that distinguishes no modules of a type in a turn removes none of that type then. If
    * that goes for all types it removes none at all, so its tally never counts a choice by chance,
    * and its further turns, which would cost a training each, are left out. So it is where the
    * training was not healthy, after a second attempt at half the rates if it diverged.
@@ -99,8 +99,8 @@ public final class WarmUp {
   }
 
   /**
-   * Takes what a criterion removed from what it has left; one that told nothing apart is not asked
-   * again.
+   * Takes what a criterion removed from what it has left; one that distinguished nothing is not
+   * asked again.
    */
   private static void advance(
       Map<Criterion, List<Candidate>> left, Criterion criterion, WarmUpTurn chain) {

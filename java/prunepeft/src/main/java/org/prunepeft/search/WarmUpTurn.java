@@ -8,9 +8,9 @@ import java.util.Optional;
  *
  * @param turn from 1
  * @param criterion its name
- * @param readings how much it could tell about each type of module
- * @param removed the names of the modules it removed, in order; none if it told none apart or the
- *     training was not healthy
+ * @param readings how well it distinguished the modules of each type
+ * @param removed the names of the modules it removed, in order; none if it distinguished none or
+ *     the training was not healthy
  * @param training how it went; empty if that was not measured
  */
 public record WarmUpTurn(

@@ -105,7 +105,7 @@ public record MeasuringSettings(
    * What a search does.
    *
    * @param supernetExamples that the supernet trains on
-   * @param supernetEpochs its epochs
+   * @param supernetEpochs passes of its training over these
    * @param measuredExamples that subsets are measured on
    * @param subsets that are measured at most
    * @param retrainingEpochs epochs of the training of what is chosen

@@ -21,10 +21,10 @@ import org.prunepeft.train.CriterionSettings;
  * @param warmUpCriteria that the warm-up chooses from, one or more, by their names in {@link
  *     Criteria}; more of them are more trainings
  * @param warmUpExamples it trains on, drawn with the labels' distribution
- * @param warmUpEpochs a turn
- * @param rounds of pruning
+ * @param warmUpEpochs epochs of each training of the warm-up, 1 or more
+ * @param rounds trainings of the supernet, each followed by removals, 1 or more
  * @param roundExamples a round trains on (low fidelity), drawn likewise
- * @param roundEpochs a round
+ * @param roundEpochs epochs of a round's training, 1 or more
  * @param selection over which modules the pruning probability is shared out
  * @param weights how the criteria of a partition are weighed
  * @param reinitialise whether each round starts from new weights

@@ -35,7 +35,7 @@ public final class RecordedWork implements AutoCloseable {
    */
   private static final double MOST_DIFFERENCE = 2e-2;
 
-  /** A change of less than this share of the values themselves is not told from rounding. */
+  /** A change of less than this share of the values themselves is taken for rounding. */
   private static final double LEAST_CHANGE = 1e-4;
 
   /** The comparison holds what changes twice more; of more than this it is left out. */

@@ -59,7 +59,7 @@ public final class Tape implements AutoCloseable {
 
   /**
    * Makes {@code output} the result of a recorded operation. Does nothing if no input requires a
-   * gradient, or where LibTorch is told not to record.
+   * gradient, or where LibTorch's gradient mode is off.
    *
    * @param output computed already from the inputs, without recording; not a view of an input
    * @param inputs in the order in which {@code backward} returns gradients

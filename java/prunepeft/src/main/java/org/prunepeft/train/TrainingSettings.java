@@ -54,6 +54,9 @@ public record TrainingSettings(
     boolean activationCacheHalf,
     NonFinite nonFinite)
     implements TrainingSettingsBuilder.With {
+  /** The longest sequence in tokens, unless another is set. */
+  public static final int DEFAULT_MAX_LENGTH = 128;
+
   /** What {@link #builder} begins with; what is not set here is 0 or false. */
   public static final TrainingSettings DEFAULT =
       TrainingSettingsBuilder.builder()
@@ -67,7 +70,7 @@ public record TrainingSettings(
           .weightDecay(0.01)
           .warmupRatio(0.06)
           .schedule(Schedule.LINEAR)
-          .maxLength(128)
+          .maxLength(DEFAULT_MAX_LENGTH)
           .activationCacheMegabytes(1024)
           .nonFinite(NonFinite.STOP)
           .build();

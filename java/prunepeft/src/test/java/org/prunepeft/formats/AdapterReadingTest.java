@@ -247,7 +247,7 @@ class AdapterReadingTest {
       delimiter = '|',
       value = {
         "model_type | \"roberta\" | model_type roberta is not supported; it must be bert",
-        "version | \"0.3.1\" | version '0.3.1' does not tell how LoRA is scaled",
+        "version | \"0.3.1\" | version '0.3.1' does not say how LoRA is scaled",
       })
   void adaptersForOtherModelsAreRefused(String field, String value, String reason)
       throws IOException {

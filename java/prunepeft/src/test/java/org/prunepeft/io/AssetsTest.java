@@ -144,7 +144,7 @@ class AssetsTest {
     var crc = new CRC32();
     crc.update(content);
     var entry = new ZipEntry(resource);
-    // Stored, as models are not worth compressing: only the checksum tells a changed byte.
+    // Stored, as models are not worth compressing: only the checksum shows a changed byte.
     entry.setMethod(ZipEntry.STORED);
     entry.setSize(content.length);
     entry.setCrc(crc.getValue());

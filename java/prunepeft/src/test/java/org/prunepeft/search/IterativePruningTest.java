@@ -250,7 +250,8 @@ class IterativePruningTest {
   @Test
   void theOthersStandInWhereAllOfAPartitionsCriteriaAreLeftOut() {
     // Six layers, blocks 1, 2, 2, 1. Of the LoRA partitions' criteria (activation and threshold;
-    // threshold; zeros; gradient) only gradient tells modules apart, and weight stands in with it.
+    // threshold; zeros; gradient) only gradient distinguishes modules, and weight stands in with
+    // it.
     PruningRound round =
         oneRound(
             Scores.space(6),

@@ -95,7 +95,8 @@ class WarmUpTest {
     Scores scores = trainer();
     Strategy strategy = run(scores);
     // Turn 1: all share the supernet. Turns 2 and 3: weight and gradient share one set; threshold,
-    // zeros and activation have one each; sensitivity, which told nothing apart, has no more turns.
+    // zeros and activation have one each; sensitivity, which distinguished nothing, has no more
+    // turns.
     assertEquals(1 + 4 + 4, scores.stages.size());
     assertEquals(9, strategy.warmUp().get().trainings());
     assertEquals(

@@ -46,7 +46,7 @@ class RecordedWorkTest {
     add(step);
   }
 
-  /** Adds of what a launch is told to add, so that it may differ from what calls do. */
+  /** Adds of what a launch is given to add, so that it may differ from what calls do. */
   private class Recorder implements RecordedWork.Recorder {
     private final DoubleSupplier launched;
 

@@ -20,7 +20,7 @@ import javax.management.ObjectName;
  *
  * <p>The allocator gives memory back in steps of many megabytes, and the compilers of the virtual
  * machine take some when they come to it. So the lowest levels of the loop's quarters are compared,
- * and of the steps between them the smallest tells: what is kept at every step is in all of them.
+ * and of the steps between them the smallest counts: what is kept at every step is in all of them.
  */
 public final class ResidentSize {
   private static final int QUARTERS = 4;
@@ -88,7 +88,7 @@ public final class ResidentSize {
     return kilobytes * 1024;
   }
 
-  /** The addresses of Java's heap, from and to, as every collector tells them. */
+  /** The addresses of Java's heap, from and to, as every collector reports them. */
   private static long[] heap() throws JMException {
     String info =
         (String)

@@ -12,7 +12,7 @@ public final class Shuffle {
   /**
    * Shuffles in place.
    *
-   * @param stream tells apart several shuffles of one seed
+   * @param stream distinguishes several shuffles of one seed
    */
   public static void shuffle(int[] values, long seed, long stream) {
     SplittableRandom random = new SplittableRandom(mixed(seed, stream));

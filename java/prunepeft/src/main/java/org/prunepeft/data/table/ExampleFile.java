@@ -50,11 +50,11 @@ public final class ExampleFile implements Closeable {
   /**
    * Opens a file; its owner closes it.
    *
-   * @param file whose name tells its format
+   * @param file whose name gives its format
    * @param columns where texts and labels are
    * @param labelled whether labels are read; without, there need be none
    * @throws DataException if it can't be read, is empty or is damaged
-   * @throws IllegalArgumentException if the name tells no format, or a column is not there
+   * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
   public static ExampleFile open(Path file, Columns columns, boolean labelled) {
     return open(file, columns, labelled, false);
@@ -86,7 +86,7 @@ public final class ExampleFile implements Closeable {
     return open(in, file.toString(), format, columns, labelled, lenient);
   }
 
-  /** What to do with a file whose name tells no format. */
+  /** What to do with a file whose name gives no format. */
   private static String remedy(Path file) {
     String name = file.toString().toLowerCase(Locale.ROOT);
     if (name.endsWith(".arrow")) {
@@ -123,7 +123,7 @@ public final class ExampleFile implements Closeable {
    * @param schema that knows the labels
    * @return 1 or more
    * @throws DataException if it can't be read, is damaged, or has a label that is not known
-   * @throws IllegalArgumentException if the name tells no format, or a column is not there
+   * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
   public static List<Example> labelled(Path file, Columns columns, Schema schema) {
     try (ExampleFile examples = open(file, columns, true)) {

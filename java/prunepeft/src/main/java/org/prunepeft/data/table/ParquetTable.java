@@ -44,7 +44,7 @@ final class ParquetTable implements TableReader {
   private static final Pattern SHARD = Pattern.compile("(.*-)(\\d{5})(-of-)(\\d{5})(\\.parquet)");
 
   static {
-    // Read from the class path; module-info tells why.
+    // Read from the class path; module-info says why.
     ClassLoader loader = ParquetTable.class.getClassLoader();
     ParquetTable.class.getModule().addReads(loader.getUnnamedModule());
   }

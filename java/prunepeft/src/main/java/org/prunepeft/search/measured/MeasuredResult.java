@@ -13,7 +13,7 @@ import org.prunepeft.search.SearchSpace;
  * What a measured search found.
  *
  * @param space the supernet
- * @param settings how it went
+ * @param settings the seed, budget, effort and costs by which it was found
  * @param best the subset of the budget with the highest expected metric, sorted by layer, type and
  *     name
  * @param kept the choice: the best; or the cheapest that is not measurably worse where placement

@@ -327,7 +327,7 @@ public final class MeasuredSearch {
         .map(each -> pool.bits(each.modules()));
   }
 
-  /** Not measured; the model tells what the few that are lack to the mean of all. */
+  /** Not measured; the model predicts what the few that are lack to the mean of all. */
   private List<BitSet> moreRandomSubsets() {
     SplittableRandom seeds = random.split();
     return IntStream.range(0, MORE_RANDOM)

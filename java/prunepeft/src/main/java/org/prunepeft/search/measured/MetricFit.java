@@ -17,7 +17,7 @@ import org.prunepeft.search.measured.Terms.Pair;
  * density of the means that were measured, with all weights integrated out.
  */
 final class MetricFit {
-  /** Fewer modules of a type than these tell nothing of their variance. */
+  /** Fewer modules of a type than these say nothing about their variance. */
   private static final int MIN_OF_A_TYPE = 4;
 
   private static final double FLAT = 1e3;

@@ -5,7 +5,7 @@ import org.prunepeft.search.Candidate;
 /**
  * What a module is worth.
  *
- * @param module the module
+ * @param module its layer, type, name and parameters
  * @param value by how much the metric rises on average when it is added to a random subset of about
  *     the budget, in the metric's units
  * @param score the same of the mean score, by which subsets are chosen

@@ -10,7 +10,7 @@ import org.prunepeft.search.measured.Terms.Pair;
 /**
  * The metric as a function of the subset, up to a constant.
  *
- * @param pool the modules
+ * @param pool numbers the modules: a subset's bit i stands for its module i
  * @param values of each module, where no pair is complete
  * @param pairs of modules that are worth more or less together
  * @param joint what each pair adds where it is complete

@@ -88,7 +88,7 @@ final class Lbfgs {
     return new Point(step, x, value, gradient, direction == null ? 0 : dot(gradient, direction));
   }
 
-  /** The gradient's opposite, times what the last steps tell of the inverse Hessian. */
+  /** The gradient's opposite, times what the last steps show of the inverse Hessian. */
   private double[] direction(double[] gradient) {
     double[] q = new double[gradient.length];
     add(q, -1, gradient);

@@ -311,7 +311,7 @@ final class Training implements AutoCloseable {
           return true;
         }
         update();
-        tell(done, loss);
+        report(done, loss);
         return true;
       }
       update();
@@ -371,13 +371,13 @@ final class Training implements AutoCloseable {
         throw diverged(
             done, values[i], Double.NaN, "it was read too late to name the first module");
       }
-      tell(done, values[i]);
+      report(done, values[i]);
     }
     unread.clear();
     lastRead = System.nanoTime();
   }
 
-  private void tell(Unread done, double loss) {
+  private void report(Unread done, double loss) {
     lossSum += loss * done.batch.examples();
     listener.step(done.step, steps, loss, done.factor);
     lastRead = System.nanoTime();

@@ -22,7 +22,7 @@ import org.prunepeft.train.CriterionSettings;
 /**
  * Gathers what the criteria need while a supernet trains: gradients summed over the steps and sizes
  * of the modules' outputs, each in two halves of the steps, so that a criterion's reliability can
- * be told. The sums stay where the gradients are; one importance pass at the end reads them.
+ * be measured. The sums stay where the gradients are; one importance pass at the end reads them.
  */
 public final class RoundStatistics implements AutoCloseable {
   private final PeftModules modules;

@@ -140,7 +140,7 @@ class MeasuredSearchTest {
   void whereNothingDiffersItSaysSoAndTakesTheCheapest() {
     Random random = TestSeed.random();
     int worlds = 60;
-    int told = 0;
+    int found = 0;
     int cheap = 0;
     for (int i = 0; i < worlds; i++) {
       double worth = 0.002 * random.nextInt(3);
@@ -159,13 +159,13 @@ class MeasuredSearchTest {
               .withSeed(i);
       MeasuredResult result = search(world, settings);
       if (!result.placementMatters()) {
-        told++;
+        found++;
         assertEquals(Choice.CHEAPEST, result.choice());
         cheap += result.kept().get(0).layer() == 3 ? 1 : 0;
       }
     }
-    assertTrue(cheap >= 0.9 * told, cheap + " of " + told);
-    assertTrue(told >= 0.9 * worlds, told + " of " + worlds);
+    assertTrue(cheap >= 0.9 * found, cheap + " of " + found);
+    assertTrue(found >= 0.9 * worlds, found + " of " + worlds);
   }
 
   @Test

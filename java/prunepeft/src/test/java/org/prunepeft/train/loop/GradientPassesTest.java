@@ -288,7 +288,7 @@ class GradientPassesTest extends TrainingTest {
   void aListenerThatCancelsHasBeenToldOfAllSteps(int losses) {
     TrainingRun run = run(0.1, 0, 3, null);
     Trainer trainer = trainer(TrainingSettings.builder().batchSize(4).build(), recorder, losses);
-    List<Integer> told = new ArrayList<>();
+    List<Integer> reported = new ArrayList<>();
     int[] asked = {0};
     assertThrows(
         CancellationException.class,
@@ -298,7 +298,7 @@ class GradientPassesTest extends TrainingTest {
                 new StepListener() {
                   @Override
                   public void step(int step, int of, double loss, double rate) {
-                    told.add(step);
+                    reported.add(step);
                   }
 
                   @Override
@@ -306,7 +306,7 @@ class GradientPassesTest extends TrainingTest {
                     return asked[0]++ == 8;
                   }
                 }));
-    assertEquals(List.of(1, 2, 3, 4, 5, 6, 7, 8), told);
+    assertEquals(List.of(1, 2, 3, 4, 5, 6, 7, 8), reported);
   }
 
   @Test
