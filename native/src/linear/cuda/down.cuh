@@ -20,7 +20,7 @@ struct Down {
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kRows = kWarps * kProductRows;
   static constexpr int kColumns = 64;
-  /** Told to the compiler, which else spills to reach more. */
+  /** Given to the compiler, which else spills to reach more. */
   static constexpr int kBlocksPerProcessor = 4;
   static constexpr int kMaskWords = kColumns / kMaskColumns;
   /** Tiles in the ring. float32 has two, for the sake of sm_86's 99 KB. */

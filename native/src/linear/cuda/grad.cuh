@@ -21,7 +21,7 @@ struct Grad {
   static constexpr int kThreads = 256;
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kColumns = kWarps * kProductRows;
-  /** Told to the compiler, which else spills to reach more. */
+  /** Given to the compiler, which else spills to reach more. */
   static constexpr int kBlocksPerProcessor = 1;
   static constexpr int kMaskWords = kColumns / kMaskColumns;
   static constexpr int kStages = 2;

@@ -36,7 +36,7 @@ struct LinearTile {
   static constexpr int kWarpColumns = kColumnTiles * kTileRanks;
   static constexpr int kRows = 2 * kWarpRows;
   static constexpr int kColumns = kWarpsAcross * kWarpColumns;
-  /** Told to the compiler, which else spills to reach more. */
+  /** Given to the compiler, which else spills to reach more. */
   static constexpr int kBlocksPerProcessor = kWarpsAcross == 2 ? 2 : 1;
 };
 /** float32 has half the columns: its operands take twice the registers. */

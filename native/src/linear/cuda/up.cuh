@@ -30,7 +30,7 @@ struct Up {
   /** Groups of a thread: rows kRowStep apart, the same columns. */
   static constexpr int kRowStep = kThreads / kGroupsPerRow;
   static constexpr int kGroups = kRows / kRowStep;
-  /** Told to the compiler, which else spills to reach more. */
+  /** Given to the compiler, which else spills to reach more. */
   static constexpr int kBlocksPerProcessor = 2;
   static constexpr int kProductLd = padded<float>(kColumns);
 

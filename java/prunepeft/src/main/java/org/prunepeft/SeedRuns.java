@@ -43,18 +43,18 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   }
 
   /**
-   * Mean and spread of a value over the seeds.
+   * A value over the seeds: its mean, and how far it varies.
    *
    * @param deviation standard deviation of a sample (n − 1); 0 for one seed
    * @param least smallest value
    * @param most largest value
    */
-  public record Spread(double mean, double deviation, double least, double most) {
+  public record Aggregate(double mean, double deviation, double least, double most) {
     /** Of 1 or more values. */
-    static Spread of(double[] values) {
+    static Aggregate of(double[] values) {
       double mean = java.util.Arrays.stream(values).average().orElseThrow();
       double squares = java.util.Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
-      return new Spread(
+      return new Aggregate(
           mean,
           values.length == 1 ? 0 : Math.sqrt(squares / (values.length - 1)),
           java.util.Arrays.stream(values).min().getAsDouble(),
@@ -193,27 +193,27 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   }
 
   /** {@return each metric on the test sets, over the seeds} */
-  public Map<Metric, Spread> test() {
-    Map<Metric, Spread> spreads = new LinkedHashMap<>();
+  public Map<Metric, Aggregate> test() {
+    Map<Metric, Aggregate> aggregates = new LinkedHashMap<>();
     for (Metric metric : outcomes.get(0).test().metrics().keySet()) {
-      spreads.put(
+      aggregates.put(
           metric,
-          Spread.of(
+          Aggregate.of(
               outcomes.stream().mapToDouble(one -> one.test().metrics().get(metric)).toArray()));
     }
-    return spreads;
+    return aggregates;
   }
 
   private Map<String, Object> toMap() {
     Map<String, Object> test = new LinkedHashMap<>();
     test()
         .forEach(
-            (metric, spread) -> {
+            (metric, aggregate) -> {
               Map<String, Object> values = new LinkedHashMap<>();
-              values.put("mean", spread.mean);
-              values.put("standard_deviation", spread.deviation);
-              values.put("min", spread.least);
-              values.put("max", spread.most);
+              values.put("mean", aggregate.mean);
+              values.put("standard_deviation", aggregate.deviation);
+              values.put("min", aggregate.least);
+              values.put("max", aggregate.most);
               values.put(
                   "by_seed",
                   outcomes.stream().map(outcome -> outcome.test().metrics().get(metric)).toList());
@@ -228,7 +228,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
 
   /** A table in Markdown: a line for each seed, mean and standard deviation. */
   String summary(Setup setup) {
-    Map<Metric, Spread> test = test();
+    Map<Metric, Aggregate> test = test();
     StringBuilder text = new StringBuilder();
     text.append(
         "# PrunePEFT: %s on %s, seeds %s%n%n"
@@ -251,9 +251,9 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     List<String> means = new ArrayList<>(List.of("mean"));
     List<String> deviations = new ArrayList<>(List.of("deviation"));
     test.forEach(
-        (metric, spread) -> {
-          means.add(metric.format(spread.mean));
-          deviations.add(metric.format(spread.deviation));
+        (metric, aggregate) -> {
+          means.add(metric.format(aggregate.mean));
+          deviations.add(metric.format(aggregate.deviation));
         });
     means.add("");
     deviations.add("");

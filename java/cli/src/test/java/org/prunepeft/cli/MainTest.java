@@ -166,7 +166,7 @@ class MainTest {
   }
 
   /**
-   * Told by the data or the model, so after these are loaded; before anything is tokenised or
+   * Known from the data or the model, so after these are loaded; before anything is tokenised or
    * trained.
    */
   @ParameterizedTest

@@ -2,7 +2,6 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.DoublePointer;
@@ -103,10 +102,12 @@ public final class ImportancePlan implements AutoCloseable {
    * One pass over all weights and gradients.
    *
    * @param zeroType the type in which a weight counts as zero
-   * @param thresholds one a group; null: {@link Statistics#below} is 0
-   * @return one row a module
+   * @param thresholds one a group; null: no weight counts as below
+   * @return [modules,10], one row a module, with its columns in the order of {@code pp_statistic}:
+   *     n, Σ w², Σ |w|, weights that are not 0, weights below the threshold, Σ g², Σ |g|, Σ w·g, Σ
+   *     |w·g|, Σ (w·g)²
    */
-  public List<Statistics> statistics(DType zeroType, float[] thresholds) {
+  public double[][] statistics(DType zeroType, float[] thresholds) {
     if (thresholds != null && thresholds.length != groups) {
       throw new IllegalArgumentException(
           "thresholds must have " + groups + " values, got " + thresholds.length);
@@ -125,11 +126,11 @@ public final class ImportancePlan implements AutoCloseable {
               new DoublePointer(out.pointer())));
       table = out.doubles(modules * columns);
     }
-    List<Statistics> rows = new ArrayList<>(modules);
+    double[][] rows = new double[modules][];
     for (int i = 0; i < modules; i++) {
-      rows.add(new Statistics(Arrays.copyOfRange(table, i * columns, (i + 1) * columns)));
+      rows[i] = Arrays.copyOfRange(table, i * columns, (i + 1) * columns);
     }
-    return List.copyOf(rows);
+    return rows;
   }
 
   @Override

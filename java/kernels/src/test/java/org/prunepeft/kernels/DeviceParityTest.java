@@ -4,6 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_BELOW;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_COUNT;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_NONZERO;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_SUM_ABS_WG;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_SUM_G2;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_SUM_W2;
+import static org.prunepeft.kernels.binding.LibPrunePeft.PP_SUM_WG2;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -290,11 +297,13 @@ class DeviceParityTest {
           try (ImportancePlan plan = new ImportancePlan(run.device, segments, 2, 2)) {
             float[] thresholds = plan.quantiles(0.3);
             List<float[]> results = new ArrayList<>(List.of(thresholds));
-            for (Statistics row : plan.statistics(DType.FLOAT16, thresholds)) {
+            for (double[] row : plan.statistics(DType.FLOAT16, thresholds)) {
               results.add(
-                  new float[] {(float) row.count(), (float) row.nonZero(), (float) row.below()});
-              results.add(new float[] {(float) row.sumW2(), (float) row.sumAbsWg()});
-              results.add(new float[] {(float) row.sumWg2(), (float) row.sumG2()});
+                  new float[] {
+                    (float) row[PP_COUNT], (float) row[PP_NONZERO], (float) row[PP_BELOW]
+                  });
+              results.add(new float[] {(float) row[PP_SUM_W2], (float) row[PP_SUM_ABS_WG]});
+              results.add(new float[] {(float) row[PP_SUM_WG2], (float) row[PP_SUM_G2]});
             }
             ModuleOutput output =
                 new ModuleOutput(

@@ -6,7 +6,7 @@ import java.util.List;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.train.head.HeadFit;
 
-/** Tells whether examples are the same to the bit. */
+/** Shows whether examples are the same to the bit. */
 final class Checksum {
   private Checksum() {}
 

@@ -41,8 +41,8 @@ public final class MeasuredRun implements AutoCloseable {
    */
   public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
     this.session = session;
-    MeasuringSettings.Plan sizes =
-        settings.plan(
+    MeasuringSettings.Sizes sizes =
+        settings.sizes(
             session.train.size(),
             session.validation.size(),
             session.setup.epochs(),
@@ -52,8 +52,8 @@ public final class MeasuredRun implements AutoCloseable {
           "a measured search needs at least %d validation examples to measure on, got %d; use more"
               .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
-    SupernetMeasuring.Plan plan =
-        new SupernetMeasuring.Plan(
+    SupernetMeasuring.Inputs inputs =
+        new SupernetMeasuring.Inputs(
             session.sample("measured", sizes.supernetExamples()),
             sizes.supernetEpochs(),
             heldOut(session, sizes.measuredExamples()),
@@ -73,7 +73,7 @@ public final class MeasuredRun implements AutoCloseable {
             session.trainer,
             session.modules(session.space.candidates()),
             session.head,
-            plan,
+            inputs,
             done -> {
               session.requireNotCancelled();
               session.progress.progress(done, "");

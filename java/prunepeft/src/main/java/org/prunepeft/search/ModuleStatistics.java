@@ -28,6 +28,27 @@ public record ModuleStatistics(
     double sumAbsWg,
     double sumWg2,
     double meanAbsOutput) {
+  /**
+   * {@return the statistics of a module}
+   *
+   * @param sums all components but the last, in their order, which is the kernels'
+   * @param meanAbsOutput of its output
+   */
+  public static ModuleStatistics of(double[] sums, double meanAbsOutput) {
+    return new ModuleStatistics(
+        (long) sums[0],
+        sums[1],
+        sums[2],
+        sums[3],
+        sums[4],
+        sums[5],
+        sums[6],
+        sums[7],
+        sums[8],
+        sums[9],
+        meanAbsOutput);
+  }
+
   /** {@return whether no sum has overflowed or come from what is no number} */
   public boolean isFinite() {
     // Squares are sums of terms that are 0 or more: they do not cancel.

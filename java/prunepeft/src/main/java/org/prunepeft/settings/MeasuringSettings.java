@@ -102,7 +102,7 @@ public record MeasuringSettings(
   }
 
   /**
-   * What a search does.
+   * How much a search trains and measures.
    *
    * @param supernetExamples that the supernet trains on
    * @param supernetEpochs passes of its training over these
@@ -110,7 +110,7 @@ public record MeasuringSettings(
    * @param subsets that are measured at most
    * @param retrainingEpochs epochs of the training of what is chosen
    */
-  public record Plan(
+  public record Sizes(
       int supernetExamples,
       int supernetEpochs,
       int measuredExamples,
@@ -126,7 +126,7 @@ public record MeasuringSettings(
    * @param epochs of a training
    * @param batch examples of a step
    */
-  public Plan plan(int examples, int validation, int epochs, int batch) {
+  public Sizes sizes(int examples, int validation, int epochs, int batch) {
     double share = searchShare * examples * epochs;
     double most = Math.max((double) examples * epochs, (double) LEAST_STEPS * batch);
     double trained = Math.min(most, Math.max(SUPERNET_PART * share, (double) USUAL_STEPS * batch));
@@ -140,6 +140,6 @@ public record MeasuringSettings(
             (int) Math.max(LEAST_SUBSETS, Math.min(MOST_SUBSETS, Math.sqrt(passes / 8))));
     int seen = measuredExamples.orElse((int) Math.max(LEAST_MEASURED, passes / chosen));
     int retrained = retrainingEpochs.orElse(warmStart ? (epochs + 1) / 2 : epochs);
-    return new Plan(own, turns, Math.min(seen, validation), chosen, retrained);
+    return new Sizes(own, turns, Math.min(seen, validation), chosen, retrained);
   }
 }

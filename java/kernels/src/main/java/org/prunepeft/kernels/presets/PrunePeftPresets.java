@@ -6,7 +6,7 @@ import org.bytedeco.javacpp.tools.Info;
 import org.bytedeco.javacpp.tools.InfoMap;
 import org.bytedeco.javacpp.tools.InfoMapper;
 
-/** Tells JavaCPP how the C interface of libprunepeft becomes Java. */
+/** Describes to JavaCPP how the C interface of libprunepeft becomes Java. */
 @Properties(
     value =
         @Platform(

@@ -39,10 +39,10 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    * @param heldOut what subsets are measured on, in random order
    * @param seed of weights, order and dropout
    */
-  public record Plan(EncodedDataset data, int epochs, EncodedDataset heldOut, long seed) {}
+  public record Inputs(EncodedDataset data, int epochs, EncodedDataset heldOut, long seed) {}
 
   private final Trainer trainer;
-  private final Plan plan;
+  private final Inputs inputs;
   private final IntConsumer progress;
   private final PeftModules modules;
   private final Head head;
@@ -64,15 +64,15 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    *     subsets measured so far
    */
   public SupernetMeasuring(
-      Trainer trainer, PeftModules modules, Head head, Plan plan, IntConsumer progress) {
+      Trainer trainer, PeftModules modules, Head head, Inputs inputs, IntConsumer progress) {
     this.trainer = trainer;
     this.modules = modules;
     this.head = head.copy();
-    this.plan = plan;
+    this.inputs = inputs;
     this.progress = progress;
     // Each module is to be judged by what it has learnt: with random weights it would do harm until
     // it has unlearnt them.
-    modules.initialise(plan.seed, NAME, true);
+    modules.initialise(inputs.seed, NAME, true);
   }
 
   /** All modules, trained after {@link #train}; stay this object's. */
@@ -95,9 +95,9 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
         new TrainingRun(
             modules,
             head,
-            plan.data,
-            plan.epochs,
-            Seeds.derive(plan.seed, NAME),
+            inputs.data,
+            inputs.epochs,
+            Seeds.derive(inputs.seed, NAME),
             null,
             null,
             1,
@@ -143,12 +143,12 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   @Override
   public Measurements measure(List<List<Candidate>> subsets) {
     if (given == scores.size()) {
-      int before = given * plan.heldOut.size();
+      int before = given * inputs.heldOut.size();
       trainer
           .predict(
               modules,
               head,
-              plan.heldOut,
+              inputs.heldOut,
               subsets,
               examples -> progress.accept(before + examples * subsets.size()))
           .forEach(this::add);
@@ -169,7 +169,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   }
 
   private void add(Predictions predictions) {
-    double[] targets = plan.heldOut.targets();
+    double[] targets = inputs.heldOut.targets();
     float[] score = new float[targets.length];
     float[] metric = new float[targets.length];
     if (regression()) {

@@ -287,7 +287,7 @@ final class Training implements AutoCloseable {
     return new GradientPasses.Step(member, batch, step, statistics);
   }
 
-  /** Tells of all steps; false: the training has failed. */
+  /** Reports all steps; false: the training has failed. */
   boolean readLosses() {
     try {
       read();
@@ -361,7 +361,7 @@ final class Training implements AutoCloseable {
     return outcome;
   }
 
-  /** Tells of each step whose loss was not read, and adds the losses of the epoch's examples up. */
+  /** Reports each step whose loss was not read, and adds the losses of the epoch's examples up. */
   private void read() {
     double[] values = losses.read();
     for (int i = 0; i < values.length; i++) {

@@ -8,7 +8,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.ImportancePlan;
-import org.prunepeft.kernels.Statistics;
 import org.prunepeft.peft.OutputMagnitudes;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
@@ -117,11 +116,11 @@ public final class RoundStatistics implements AutoCloseable {
           // The weights do not change between the passes over the halves and the whole.
           thresholds = thresholds(plan, types.size());
         }
-        List<Statistics> table = plan.statistics(settings.zeroType(), thresholds);
+        double[][] table = plan.statistics(settings.zeroType(), thresholds);
         Map<String, ModuleStatistics> result = new LinkedHashMap<>();
-        for (int i = 0; i < table.size(); i++) {
+        for (int i = 0; i < table.length; i++) {
           String name = candidates.get(i).name();
-          result.put(name, statistics(table.get(i), outputs.mean(name)));
+          result.put(name, ModuleStatistics.of(table[i], outputs.mean(name)));
         }
         return result;
       }
@@ -139,21 +138,6 @@ public final class RoundStatistics implements AutoCloseable {
     float[] thresholds = new float[groups];
     java.util.Arrays.fill(thresholds, settings.fixedThreshold().floatValue());
     return thresholds;
-  }
-
-  private static ModuleStatistics statistics(Statistics row, double meanOutput) {
-    return new ModuleStatistics(
-        (long) row.count(),
-        row.sumW2(),
-        row.sumAbsW(),
-        row.nonZero(),
-        row.below(),
-        row.sumG2(),
-        row.sumAbsG(),
-        row.sumWg(),
-        row.sumAbsWg(),
-        row.sumWg2(),
-        meanOutput);
   }
 
   /** Gives the sums to a checkpoint, or takes them from one. */
