@@ -33,7 +33,9 @@ final class Archive {
   /** The same on the others. */
   final ValueTable confirmedScores = new ValueTable();
 
-  /** What is said of subsets, on the examples that choices are made on; the scores, if these are it. */
+  /**
+   * What is said of subsets, on the examples that choices are made on; the scores, if these are it.
+   */
   ValueTable metrics = scores;
 
   /** The same on the others. */

@@ -334,8 +334,7 @@ final class Training implements AutoCloseable {
 
   /** Of a step whose loss or gradient is no number: no weight has changed yet. */
   private void leaveOut(Unread done, double loss, double norm) {
-    DivergedException failure =
-        diverged(done, loss, norm, trainer.firstNonFinite(run, done.batch));
+    DivergedException failure = diverged(done, loss, norm, trainer.firstNonFinite(run, done.batch));
     // Statistics of a step that is left out would stay; rounds are tried again as wholes.
     if (settings.nonFinite() == NonFinite.STOP || statistics != null) {
       throw failure;

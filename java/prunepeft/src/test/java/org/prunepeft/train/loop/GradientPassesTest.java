@@ -324,7 +324,8 @@ class GradientPassesTest extends TrainingTest {
               .getMessage());
     }
     String place = "the output of the head";
-    assertTrue(messages.get(0).contains(": the first that is not finite is " + place), messages.get(0));
+    assertTrue(
+        messages.get(0).contains(": the first that is not finite is " + place), messages.get(0));
     assertTrue(messages.get(1).contains(": it was read too late"), messages.get(1));
     // Step and examples are the same.
     assertEquals(messages.get(0).split(": ")[0], messages.get(1).split(": ")[0]);
