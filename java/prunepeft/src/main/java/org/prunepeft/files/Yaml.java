@@ -20,7 +20,7 @@ public final class Yaml {
   public static final int MOST = 1_000_000;
 
   /** The parser's work grows with the square of a word's length. */
-  private static final int LONGEST_WORD = 50_000;
+  private static final int LONGEST_WORD = 2_000;
 
   private static final Pattern LONG_WORD = Pattern.compile("\\S{" + (LONGEST_WORD + 1) + "}");
   private static final int DEEPEST = 50;
@@ -42,7 +42,7 @@ public final class Yaml {
    *
    * @return missing if there is none
    * @throws JsonProcessingException if it is no YAML, has a key twice, or is longer than {@value
-   *     #MOST} characters, deeper than 50 levels, or has a word of more than 50,000
+   *     #MOST} characters, deeper than 50 levels, or has a word of more than 2,000
    */
   public static JsonNode read(String text) throws JsonProcessingException {
     if (text.length() > MOST) {
