@@ -1,14 +1,14 @@
 package org.prunepeft.cli;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.prunepeft.files.Yaml;
 import org.prunepeft.text.Reason;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine.IDefaultValueProvider;
@@ -40,8 +41,6 @@ final class ConfigFile implements IDefaultValueProvider {
 
   private static final YAMLMapper YAML =
       YAMLMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
           .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
           .enable(YAMLGenerator.Feature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
@@ -164,14 +163,8 @@ final class ConfigFile implements IDefaultValueProvider {
   }
 
   private static Map<String, Object> read(Path file) {
-    byte[] content;
     try {
-      content = Files.readAllBytes(file);
-    } catch (IOException e) {
-      throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
-    }
-    try {
-      JsonNode root = YAML.readTree(content);
+      JsonNode root = Yaml.read(text(file));
       if (root.isMissingNode() || root.isNull()) {
         return Map.of();
       }
@@ -187,6 +180,13 @@ final class ConfigFile implements IDefaultValueProvider {
           "%s%s is not understood as YAML: %s".formatted(file, place, firstLine(e)), e);
     } catch (IOException e) {
       throw new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+  }
+
+  /** No more of a file than what YAML takes, and what tells that there is more. */
+  private static String text(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      return new String(in.readNBytes(4 * Yaml.MOST + 4), StandardCharsets.UTF_8);
     }
   }
 

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -114,6 +115,8 @@ public final class HuggingFaceDirectory {
                   e.getOriginalMessage(),
                   e.getLocation() == null ? 1 : e.getLocation().getLineNr()),
           e);
+    } catch (CharConversionException e) {
+      throw new FormatException(file + " is no JSON: it is not UTF-8", e);
     }
   }
 

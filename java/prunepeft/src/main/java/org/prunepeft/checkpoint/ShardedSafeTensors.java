@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -37,6 +38,9 @@ public final class ShardedSafeTensors implements Checkpoint {
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(8).build())
           .build();
+
+  /** Of a file, in most file systems. */
+  private static final int LONGEST_NAME = 255;
 
   private final Path index;
   private final Map<String, SafeTensors> shards;
@@ -106,6 +110,8 @@ public final class ShardedSafeTensors implements Checkpoint {
       }
     } catch (JsonProcessingException e) {
       throw new FormatException(index + " is no index: " + e.getOriginalMessage(), e);
+    } catch (CharConversionException e) {
+      throw new FormatException(index + " is no index: it is not UTF-8", e);
     }
     if (places == null) {
       throw new FormatException(index + " is no index: it has no weight_map");
@@ -131,13 +137,15 @@ public final class ShardedSafeTensors implements Checkpoint {
   private static SafeTensors openShard(Path index, String shard) throws IOException {
     // A name alone: an index that came from somewhere must not lead elsewhere on the disk.
     if (shard.isEmpty()
+        || shard.length() > LONGEST_NAME
         || shard.indexOf('/') >= 0
         || shard.indexOf('\\') >= 0
         || shard.indexOf('\0') >= 0
         || shard.equals(".")
         || shard.equals("..")) {
       throw new FormatException(
-          "%s names the shard '%s'; a shard lies beside its index".formatted(index, shard));
+          "%s names the shard '%s'; a shard lies beside its index"
+              .formatted(index, shard.substring(0, Math.min(LONGEST_NAME, shard.length()))));
     }
     Path file = index.resolveSibling(shard);
     try {

@@ -2,7 +2,7 @@ package org.prunepeft.data;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
+import org.prunepeft.text.Required;
 
 /**
  * Which columns of a file make an example: their names, or their numbers from 1. A name goes before
@@ -23,8 +23,8 @@ public record Columns(String text, String pair, String label, boolean header) {
    * @throws IllegalArgumentException if one of them is named twice
    */
   public Columns {
-    Objects.requireNonNull(text, "text");
-    Objects.requireNonNull(label, "label");
+    Required.present("the text's column", text);
+    Required.present("the label's column", label);
     if (text.equals(label) || label.equals(pair) || text.equals(pair)) {
       throw new IllegalArgumentException(
           "texts and label must be different columns, got %s, %s and %s"

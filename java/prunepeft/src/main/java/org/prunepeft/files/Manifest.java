@@ -14,6 +14,7 @@ import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
+import org.prunepeft.text.Required;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,8 +42,8 @@ public final class Manifest {
       return new Entry(checksum.bytes(), checksum.sha256());
     }
 
-    String content() {
-      return new FileChecksum(null, bytes, sha256).content();
+    String content(Path file) {
+      return new FileChecksum(file, bytes, sha256).content();
     }
   }
 
@@ -137,9 +138,20 @@ public final class Manifest {
           "%s is damaged or was changed: its content has SHA-256 %s, and it says %s; %s"
               .formatted(directory.file(name), own(name, object), said, remedy(directory)));
     }
-    for (Object file : ((Map<?, ?>) object.get(FILES)).keySet()) {
-      Object value = ((Map<?, ?>) object.get(FILES)).get(file);
-      require(directory, file.toString(), RunDirectory.convert(value, Entry.class));
+    if (!(object.get(FILES) instanceof Map<?, ?> files)) {
+      throw new RunDirectoryException(
+          "%s has no object '%s'; %s".formatted(directory.file(name), FILES, remedy(directory)));
+    }
+    files.forEach(
+        (file, value) ->
+            require(directory, file.toString(), written(directory.file(name), file, value)));
+  }
+
+  private static Entry written(Path manifest, Object file, Object value) {
+    try {
+      return Required.present("size and checksum", RunDirectory.convert(value, Entry.class));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException("%s, %s: %s".formatted(manifest, file, e.getMessage()), e);
     }
   }
 
@@ -147,13 +159,13 @@ public final class Manifest {
     Path file = directory.file(name);
     if (Files.notExists(file)) {
       throw new RunDirectoryException(
-          "%s is missing: it had %s; %s".formatted(file, then.content(), remedy(directory)));
+          "%s is missing: it had %s; %s".formatted(file, then.content(file), remedy(directory)));
     }
     Entry now = entry(file);
     if (!now.equals(then)) {
       throw new RunDirectoryException(
           "%s is damaged or was changed: it has %s, but was written with %s; %s"
-              .formatted(file, now.content(), then.content(), remedy(directory)));
+              .formatted(file, now.content(file), then.content(file), remedy(directory)));
     }
   }
 

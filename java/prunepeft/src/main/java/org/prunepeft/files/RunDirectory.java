@@ -1,5 +1,7 @@
 package org.prunepeft.files;
 
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.core.type.TypeReference;
@@ -73,9 +75,13 @@ public final class RunDirectory {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
+  /** A list that has null in place of a module or a file is damaged. */
+  private static final JsonMapper TYPED =
+      JSON.rebuild().defaultSetterInfo(JsonSetter.Value.forContentNulls(Nulls.FAIL)).build();
+
   /** Records have more that looks like a property than their components. */
   private static final JsonMapper LENIENT =
-      JSON.rebuild().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
+      TYPED.rebuild().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
 
   private static final ObjectWriter LINE = JSON.writer();
   private static final ObjectWriter PRETTY = JSON.writer(printer());
@@ -467,7 +473,7 @@ public final class RunDirectory {
       throw new RunDirectoryException("%s has no member '%s'".formatted(file(name), member));
     }
     try {
-      return JSON.convertValue(value, type);
+      return TYPED.convertValue(value, type);
     } catch (IllegalArgumentException e) {
       String reason =
           e.getCause() instanceof JsonProcessingException json

@@ -21,7 +21,7 @@ import org.prunepeft.peft.NonLinearity;
 
 /** Reads an adapter that AdapterHub's library saved: its configurations say where tensors are. */
 final class AdapterHubReader {
-  private static final Pattern VERSION = Pattern.compile("adapters\\.(\\d+)\\.(\\d+)\\..*");
+  private static final Pattern VERSION = Pattern.compile("adapters\\.(\\d{1,6})\\.(\\d{1,6})\\..*");
 
   private final Path directory;
   private final EncoderConfig encoder;

@@ -19,6 +19,17 @@ import java.util.HexFormat;
  */
 public record FileChecksum(Path file, long bytes, String sha256) {
   /**
+   * Checks that both are there.
+   *
+   * @throws IllegalArgumentException if one is null
+   */
+  public FileChecksum {
+    if (file == null || sha256 == null) {
+      throw new IllegalArgumentException("a file's checksum needs file and sha256");
+    }
+  }
+
+  /**
    * Reads a file.
    *
    * @throws IOException if it can't be read

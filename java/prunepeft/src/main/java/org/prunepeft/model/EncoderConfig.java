@@ -1,6 +1,7 @@
 package org.prunepeft.model;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import org.prunepeft.text.Required;
 
 /**
  * The shape of an encoder, in Hugging Face's names (config.json).
@@ -45,6 +46,8 @@ public record EncoderConfig(
    * @throws IllegalArgumentException if a value is out of its range
    */
   public EncoderConfig {
+    Required.present("the architecture", architecture);
+    Required.present("the activation", activation);
     atLeast("num_hidden_layers", layers, 1);
     atLeast("hidden_size", hidden, 1);
     atLeast("num_attention_heads", heads, 1);

@@ -8,6 +8,7 @@ import java.util.TreeMap;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.text.Required;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -93,6 +94,7 @@ public record AdapterConfig(
     style = style == null ? Style.PFEIFFER : style;
     scaling = scaling == null ? style.scaling : scaling;
     bottleneckPattern = bottleneckPattern == null ? Map.of() : new TreeMap<>(bottleneckPattern);
+    Required.present("the adapters' non_linearity", nonLinearity);
     requireSize(bottleneck);
     bottleneckPattern.values().forEach(AdapterConfig::requireSize);
     if (!(scaling > 0 && Double.isFinite(scaling))) {

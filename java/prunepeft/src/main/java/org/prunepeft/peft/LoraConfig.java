@@ -4,6 +4,7 @@ import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.prunepeft.text.Required;
 
 /**
  * LoRA candidates, in PEFT's names.
@@ -58,7 +59,7 @@ public record LoraConfig(
     if (!(dropout >= 0 && dropout < 1)) {
       throw new IllegalArgumentException("LoRA dropout must be in [0, 1), got " + dropout);
     }
-    if (targets.isEmpty()) {
+    if (Required.present("LoRA's targets", targets).isEmpty()) {
       throw new IllegalArgumentException("LoRA needs at least one target, such as query");
     }
     targets = List.copyOf(targets);

@@ -2,6 +2,7 @@ package org.prunepeft.search;
 
 import java.util.Collection;
 import java.util.Comparator;
+import org.prunepeft.text.Required;
 
 /**
  * A module that the supernet holds and that pruning may remove as a whole.
@@ -28,7 +29,7 @@ public record Candidate(String name, int layer, String type, long parameters) {
    * @throws IllegalArgumentException if a component is out of its range
    */
   public Candidate {
-    if (name.isBlank()) {
+    if (Required.present("a module's name", name).isBlank()) {
       throw new IllegalArgumentException("a module must have a name, got a blank one");
     }
     if (layer < 0) {

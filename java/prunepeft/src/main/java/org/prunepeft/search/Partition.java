@@ -1,5 +1,7 @@
 package org.prunepeft.search;
 
+import org.prunepeft.text.Required;
+
 /**
  * A block of layers and a type of module. A partition decides which criteria judge its modules; its
  * modules compete with all others of their type.
@@ -36,7 +38,7 @@ public record Partition(String type, int block) implements Comparable<Partition>
   }
 
   static void requireType(String type, String where) {
-    if (type.isBlank() || type.contains("/")) {
+    if (Required.present("a module's type", type).isBlank() || type.contains("/")) {
       throw new IllegalArgumentException(
           "a type must be a word without a slash, got '" + type + "' (" + where + ")");
     }

@@ -12,11 +12,13 @@ import java.util.stream.IntStream;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.text.Required;
 
 /**
  * Which weights a plain training trains beside the head: the baselines of a search, and what one
@@ -167,7 +169,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
               .formatted(run));
     }
     Object front = directory.readJson(RunFiles.MEASURED, "front", Object.class);
-    List<Point> points = List.of(RunDirectory.convert(front, Point[].class));
+    List<Point> points = points(directory.file(RunFiles.MEASURED), front);
     if (row < 1 || row > points.size()) {
       throw new IllegalArgumentException(
           "the front of %s has rows 1 to %d, got %d; there are%n%s"
@@ -177,7 +179,19 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
   }
 
   /** What is read of a point of the front. */
-  private record Point(List<String> modules, Map<String, Double> costs) {}
+  private record Point(List<String> modules, Map<String, Double> costs) {
+    Point {
+      Required.present("a point's modules", modules);
+    }
+  }
+
+  private static List<Point> points(Path file, Object front) {
+    try {
+      return List.of(RunDirectory.convert(front, Point[].class));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException("%s, front: %s".formatted(file, e.getMessage()), e);
+    }
+  }
 
   private static String rows(List<Point> points) {
     return IntStream.range(0, points.size())

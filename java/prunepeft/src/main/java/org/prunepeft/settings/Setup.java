@@ -13,7 +13,9 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.text.Required;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Threads;
 import org.prunepeft.train.TrainingSettings;
 
 /**
@@ -37,7 +39,7 @@ import org.prunepeft.train.TrainingSettings;
  * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
  * @param precision of frozen weights and activations; null: float32
  * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
- * @param threads of all native pools, 1 or more
+ * @param threads of all native pools, 1 to 1,024
  * @param output the run directory to be made; null: nothing is written
  * @param checkpoints when it writes checkpoints, and whether it goes on from one; null: the default
  */
@@ -98,7 +100,7 @@ public record Setup(
    * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
    * @param precision of frozen weights and activations; null: float32
    * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
-   * @param threads of all native pools, 1 or more
+   * @param threads of all native pools, 1 to 1,024
    * @param output the run directory to be made; null: nothing is written
    * @param checkpoints when it writes checkpoints, and whether it goes on from one; null: the
    *     default
@@ -112,6 +114,10 @@ public record Setup(
     precision = precision == null ? Precision.FLOAT32 : precision;
     device = device == null ? "cpu" : device;
     ComputeDevice.requireName(device);
+    Required.present("model", model);
+    Required.present("task", task);
+    Required.present("sizes", sizes);
+    Required.present("training", training);
     checkpoints = checkpoints == null ? Checkpointing.DEFAULT : checkpoints;
     modules = modules == null ? List.of() : List.copyOf(modules);
     if (lora == null && adapter == null && modules.isEmpty()) {
@@ -122,9 +128,7 @@ public record Setup(
     if (epochs < 1) {
       throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
     }
-    if (threads < 1) {
-      throw new IllegalArgumentException("threads must be at least 1, got " + threads);
-    }
+    Threads.require(threads);
   }
 
   private static void requirePart(String part, Integer size) {

@@ -32,12 +32,10 @@ public final class Torch {
    * Sets the threads of all three pools: LibTorch's (OpenMP), OpenBLAS's own, and that of the
    * kernels.
    *
-   * @param threads 1 or more
+   * @param threads 1 to {@value Threads#MOST}
    */
   public static void setThreads(int threads) {
-    if (threads < 1) {
-      throw new IllegalArgumentException("threads must be at least 1, got " + threads);
-    }
+    Threads.require(threads);
     torch.set_num_threads(threads);
     openblas_nolapack.blas_set_num_threads(threads);
     // After LibTorch, so that one OpenMP run-time serves both.

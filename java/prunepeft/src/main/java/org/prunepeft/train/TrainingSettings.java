@@ -1,6 +1,7 @@
 package org.prunepeft.train;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import org.prunepeft.text.Required;
 
 /**
  * How modules and head are trained. Learning rates are the peaks of the schedule.
@@ -86,6 +87,8 @@ public record TrainingSettings(
   public TrainingSettings {
     // Runs of before there was a choice.
     nonFinite = nonFinite == null ? NonFinite.STOP : nonFinite;
+    Required.present("the optimizer", optimizer);
+    Required.present("the schedule", schedule);
     require(batchSize >= 1, "batch size must be at least 1", batchSize);
     require(
         gradientAccumulationSteps >= 1 && gradientAccumulationSteps <= MOST_ACCUMULATION_STEPS,

@@ -8,12 +8,15 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 
 /**
  * Turns texts into token ids as a model's {@code tokenizer.json} says, by Hugging Face's own
  * library. Special tokens are added; what the file says about padding and truncation is overridden.
+ *
+ * <p>The file is checked before the library reads it ({@link TokenizerFile}).
  *
  * <p>Any text is taken: of a long one only the first 64 characters a token of the maximum length
  * are looked at (16 for each text of a pair), and what UTF-8 or a C string cannot hold, unpaired
@@ -80,7 +83,8 @@ public final class Tokenizer implements AutoCloseable {
             length);
     try {
       return new Tokenizer(
-          HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(tokenizerJson), options),
+          HuggingFaceTokenizer.newInstance(
+              new ByteArrayInputStream(TokenizerFile.checked(tokenizerJson)), options),
           maxLength);
     } catch (EngineException | LinkageError e) {
       throw new DataException(
@@ -102,14 +106,31 @@ public final class Tokenizer implements AutoCloseable {
    * @param pair the second; null if there is none
    * @return at most maxLength tokens; of a pair the longer text is cut first
    * @throws IllegalStateException if the tokenizer is closed
+   * @throws DataException if its model has no token for a part of a text
    */
   public Encoding encode(String text, String pair) {
-    return encoding(
-        pair == null
-            ? tokenizer.encode(readable(text, CHARACTERS_PER_TOKEN))
-            : tokenizer.encode(
-                readable(text, CHARACTERS_PER_TOKEN_OF_PAIR),
-                readable(pair, CHARACTERS_PER_TOKEN_OF_PAIR)));
+    return understood(
+        () ->
+            encoding(
+                pair == null
+                    ? tokenizer.encode(readable(text, CHARACTERS_PER_TOKEN))
+                    : tokenizer.encode(
+                        readable(text, CHARACTERS_PER_TOKEN_OF_PAIR),
+                        readable(pair, CHARACTERS_PER_TOKEN_OF_PAIR))));
+  }
+
+  /** What the library makes of texts, unless its model has no token for a part of one. */
+  private static <T> T understood(Supplier<T> encoding) {
+    try {
+      return encoding.get();
+    } catch (IllegalStateException e) {
+      throw e; // closed
+    } catch (RuntimeException e) {
+      throw new DataException(
+          "tokenizer.json does not say how a text is encoded: %s; take the file again from the model"
+              .formatted(e.getMessage()),
+          e);
+    }
   }
 
   /** Encodes many at once, on all cores. */
@@ -125,8 +146,8 @@ public final class Tokenizer implements AutoCloseable {
             readable(example.pair(), CHARACTERS_PER_TOKEN_OF_PAIR));
       }
     }
-    var ofSingles = singles.isEmpty() ? null : tokenizer.batchEncode(singles);
-    var ofPairs = pairs.isEmpty() ? null : tokenizer.batchEncode(pairs);
+    var ofSingles = singles.isEmpty() ? null : understood(() -> tokenizer.batchEncode(singles));
+    var ofPairs = pairs.isEmpty() ? null : understood(() -> tokenizer.batchEncode(pairs));
     List<Encoding> encodings = new ArrayList<>(examples.size());
     int single = 0;
     int pair = 0;

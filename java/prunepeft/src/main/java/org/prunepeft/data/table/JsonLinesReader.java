@@ -67,6 +67,11 @@ final class JsonLinesReader implements TableReader {
           "%s, line %d: a JSON object is needed: %s"
               .formatted(name, line, e.getOriginalMessage().lines().findFirst().orElse("")),
           e);
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw new FormatException(
+          "%s, line %d: a number has an exponent that is out of range; write it as a text"
+              .formatted(name, line),
+          e);
     }
     if (!node.isObject()) {
       throw new FormatException(

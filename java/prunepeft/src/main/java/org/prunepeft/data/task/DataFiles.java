@@ -2,11 +2,11 @@ package org.prunepeft.data.task;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.text.Required;
 
 /**
  * A task of the user's own: files of examples: TSV, CSV, JSON Lines or Parquet, as their names end.
@@ -27,11 +27,11 @@ public record DataFiles(
    * @throws IllegalArgumentException if a metric is not for such a task
    */
   public DataFiles {
-    Objects.requireNonNull(train, "train");
-    Objects.requireNonNull(columns, "columns");
-    Objects.requireNonNull(kind, "kind");
+    Required.present("the training file", train);
+    Required.present("columns", columns);
+    Required.present("the kind of task", kind);
     metrics =
-        metrics.isEmpty()
+        metrics == null || metrics.isEmpty()
             ? kind == TaskKind.REGRESSION
                 ? List.of(Metric.PEARSON, Metric.SPEARMAN)
                 : List.of(Metric.ACCURACY, Metric.MACRO_F1)

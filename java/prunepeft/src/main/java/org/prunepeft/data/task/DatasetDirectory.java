@@ -2,14 +2,11 @@ package org.prunepeft.data.task;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.PathMatcher;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -22,6 +19,7 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TableFormat;
+import org.prunepeft.files.Yaml;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -49,7 +47,6 @@ public final class DatasetDirectory {
     }
   }
 
-  private static final ObjectMapper YAML = new ObjectMapper(new YAMLFactory());
   private static final int DEPTH = 6;
 
   /** A README is a page or some. */
@@ -167,16 +164,16 @@ public final class DatasetDirectory {
   private JsonNode configs() throws IOException {
     Path readme = directory.resolve("README.md");
     if (!Files.exists(readme) || Files.size(readme) > MOST) {
-      return YAML.createArrayNode();
+      return MissingNode.getInstance();
     }
     String text = new String(Files.readAllBytes(readme), StandardCharsets.UTF_8);
     String[] sections = text.split("(?m)^---\\s*$", 3);
     if (sections.length < 3 || !sections[0].isBlank()) {
-      return YAML.createArrayNode();
+      return MissingNode.getInstance();
     }
     try {
-      JsonNode configs = YAML.readTree(sections[1]).path("configs");
-      return configs.isArray() ? configs : YAML.createArrayNode();
+      JsonNode configs = Yaml.read(sections[1]).path("configs");
+      return configs.isArray() ? configs : MissingNode.getInstance();
     } catch (JsonProcessingException e) {
       throw new DataException(
           "%s: what stands between the lines of --- is no YAML: %s"
@@ -224,12 +221,12 @@ public final class DatasetDirectory {
   }
 
   private static List<Path> matching(List<Path> files, JsonNode patterns) {
-    List<PathMatcher> matchers = new ArrayList<>();
-    for (JsonNode pattern : patterns.isArray() ? patterns : YAML.createArrayNode().add(patterns)) {
-      matchers.add(FileSystems.getDefault().getPathMatcher("glob:" + pattern.asText()));
+    List<Glob> globs = new ArrayList<>();
+    for (JsonNode pattern : patterns.isArray() ? patterns : List.of(patterns)) {
+      globs.add(new Glob(pattern.asText()));
     }
     return files.stream()
-        .filter(file -> matchers.stream().anyMatch(matcher -> matcher.matches(file)))
+        .filter(file -> globs.stream().anyMatch(glob -> glob.matches(file)))
         .toList();
   }
 

@@ -58,6 +58,18 @@ class DatasetDirectoryTest {
   }
 
   @Test
+  void aReadmeThatIsTooMuchIsNamed() throws IOException {
+    put("a".repeat(60) + ".csv", "text,label\na,1\n");
+    String pattern = "*a".repeat(1000) + "b";
+    put("README.md", "---\nconfigs:\n- data_files: '" + pattern + "'\n---\n");
+    assertThrows(DataException.class, () -> read(null));
+    put("README.md", "---\nconfigs: " + "a".repeat(5_000_000) + "\n---\n");
+    String message = assertThrows(DataException.class, () -> read(null)).getMessage();
+    assertTrue(message.contains("README.md: what stands between"), message);
+    assertTrue(message.contains("the most is 1,000,000"), message);
+  }
+
+  @Test
   void theReadmeSaysWhichFilesMakeAPart() throws IOException {
     put(
         "README.md",

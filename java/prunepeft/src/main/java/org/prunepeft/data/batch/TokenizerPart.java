@@ -1,0 +1,87 @@
+package org.prunepeft.data.batch;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A part of a tokenizer.json.
+ *
+ * @param path where it is, as messages say it
+ * @param json its value
+ */
+record TokenizerPart(String path, JsonNode json) {
+  IllegalArgumentException wrong(String expected) {
+    String value = json.isContainerNode() ? "a list or object" : json.toString();
+    String shown = value.length() <= 60 ? value : value.substring(0, 60) + "...";
+    return new IllegalArgumentException(
+        "%s must be %s, got %s"
+            .formatted(path, expected, json.isMissingNode() ? "nothing" : shown));
+  }
+
+  boolean isAbsent() {
+    return json.isMissingNode() || json.isNull();
+  }
+
+  TokenizerPart get(String name) {
+    return new TokenizerPart(path + "." + name, json.path(name));
+  }
+
+  /** The members of an object. */
+  List<TokenizerPart> members() {
+    if (!json.isObject()) {
+      throw wrong("an object");
+    }
+    List<TokenizerPart> members = new ArrayList<>(json.size());
+    json.properties()
+        .forEach(
+            member ->
+                members.add(new TokenizerPart(path + "." + member.getKey(), member.getValue())));
+    return members;
+  }
+
+  /** The items of a list. */
+  List<TokenizerPart> items(int most) {
+    if (!json.isArray()) {
+      throw wrong("a list");
+    }
+    if (json.size() > most) {
+      throw new IllegalArgumentException(
+          "%s has %,d items, the most is %,d".formatted(path, json.size(), most));
+    }
+    List<TokenizerPart> items = new ArrayList<>(json.size());
+    for (JsonNode item : json) {
+      items.add(new TokenizerPart("%s[%d]".formatted(path, items.size()), item));
+    }
+    return items;
+  }
+
+  String text(int most) {
+    if (!json.isTextual()) {
+      throw wrong("a text");
+    }
+    if (json.textValue().length() > most) {
+      throw new IllegalArgumentException(
+          "%s has %,d characters, the most is %,d"
+              .formatted(path, json.textValue().length(), most));
+    }
+    return json.textValue();
+  }
+
+  int integer(int least, int most) {
+    if (!json.isIntegralNumber()
+        || !json.canConvertToInt()
+        || json.intValue() < least
+        || json.intValue() > most) {
+      throw wrong("a whole number from %d to %d".formatted(least, most));
+    }
+    return json.intValue();
+  }
+
+  double number(double least, double most) {
+    if (!json.isNumber() || !(json.doubleValue() >= least && json.doubleValue() <= most)) {
+      throw wrong("a number from %s to %s".formatted(least, most));
+    }
+    return json.doubleValue();
+  }
+}

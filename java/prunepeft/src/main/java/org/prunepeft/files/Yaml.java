@@ -1,0 +1,68 @@
+package org.prunepeft.files;
+
+import com.fasterxml.jackson.core.JsonParseException;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLParser;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Reads YAML that a person wrote, or a stranger: its length, the length of its words and its depth
+ * are bounded. An alias is its name as a text, so that nothing grows by it.
+ */
+public final class Yaml {
+  /** The longest text in characters. */
+  public static final int MOST = 1_000_000;
+
+  /** The parser's work grows with the square of a word's length. */
+  private static final int LONGEST_WORD = 2_000;
+
+  private static final Pattern LONG_WORD = Pattern.compile("\\S{" + (LONGEST_WORD + 1) + "}");
+  private static final int DEEPEST = 50;
+
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder(
+              YAMLFactory.builder()
+                  .enable(YAMLParser.Feature.EMPTY_STRING_AS_NULL)
+                  .streamReadConstraints(
+                      StreamReadConstraints.builder().maxNestingDepth(DEEPEST).build())
+                  .build())
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private Yaml() {}
+
+  /**
+   * Parses a text of one document.
+   *
+   * @return missing if there is none
+   * @throws JsonProcessingException if it is no YAML, has a key twice, or is longer than {@value
+   *     #MOST} characters, deeper than 50 levels, or has a word of more than 2,000
+   */
+  public static JsonNode read(String text) throws JsonProcessingException {
+    if (text.length() > MOST) {
+      throw new JsonParseException(
+          null, "it has %,d characters, the most is %,d".formatted(text.length(), MOST));
+    }
+    Matcher word = LONG_WORD.matcher(text);
+    if (word.find()) {
+      throw new JsonParseException(
+          null,
+          "a word of more than %,d characters begins at character %,d; the most is %,d"
+              .formatted(LONGEST_WORD, word.start() + 1, LONGEST_WORD));
+    }
+    try {
+      return YAML.readTree(text);
+    } catch (RuntimeException e) {
+      // The parser's own, where a number or a tag is not what it looks like.
+      throw new JsonParseException(null, e.toString(), e);
+    }
+  }
+}

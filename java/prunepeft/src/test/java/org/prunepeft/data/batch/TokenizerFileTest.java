@@ -1,0 +1,102 @@
+package org.prunepeft.data.batch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.data.DataException;
+
+/** Most of these ended the virtual machine before there was a check. */
+class TokenizerFileTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "/post_processor/single/0/SpecialToken | {\"id\": \"\\u0000\", \"type_id\": 0} | post_processor.single[0].SpecialToken.id must be one of post_processor.special_tokens",
+        "/post_processor/single/1/Sequence | {\"id\": \"B\", \"type_id\": 0} | post_processor.single must have the texts [A] once each, got [B]",
+        "/post_processor/special_tokens | {} | must be one of post_processor.special_tokens",
+        "/post_processor | {\"type\": \"Roberta\"} | post_processor.type must be Sequence or one of",
+        "/model/vocab | {\"[UNK]\": 4294967295} | model.vocab.[UNK] must be a whole number from 0 to 9999999, got 4294967295",
+        "/model/vocab | {} | model.unk_token must be a token of the vocabulary",
+        "/model/type | \"Other\" | model.type must be one of BPE, WordPiece",
+        "/model/max_input_chars_per_word | 1000000 | must be a whole number from 0 to 10000",
+        "/added_tokens | [{\"id\": -1, \"content\": \"a\"}] | added_tokens[0].id must be",
+        "/normalizer | {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"BAAAAAD8//9hAA==\"} | precompiled_charsmap is damaged: it has a place",
+        "/normalizer | {\"type\": \"Nfkc\"} | normalizer.type must be Sequence or one of",
+        "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(a+)+\"}, \"content\": \"\"} | normalizer.pattern.Regex repeats a group",
+        "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"a*a*a*a*a*b\"}} | repeats more than 4 times in a row",
+        "/pre_tokenizer | {\"type\": \"Split\", \"pattern\": {\"Regex\": \"(a)\\\\1\"}} | refers to a group",
+        "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {0,}\"}, \"content\": \"\"} | may match where there is no character",
+        "/normalizer | {\"type\": \"Replace\", \"pattern\": {\"String\": \"\"}, \"content\": \"b\"} | must be a text with a character",
+        "/pre_tokenizer | {\"type\": \"FixedLength\", \"length\": 0} | pre_tokenizer.length must be",
+      })
+  void whatTheLibraryDoesNotExpectIsRefusedByItsPlace(String place, String value, String message)
+      throws IOException {
+    JsonNode file = JSON.readTree(MiniLm.tokenizerJson());
+    int last = place.lastIndexOf('/');
+    ((ObjectNode) file.at(place.substring(0, last)))
+        .set(place.substring(last + 1), JSON.readTree(value));
+    assertRefused(JSON.writeValueAsBytes(file), message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"\\ud800\": 0, \"a\": 1}, \"unk_token\": \"a\"}}",
+        "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 1e999]]}}",
+        "{\"model\": {\"type\": \"Unigram\", \"vocab\": [[\"a\", 1e2147483648]]}}",
+        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"##\": 1}, \"merges\": [\"a a\"],"
+            + " \"continuing_subword_prefix\": \"##\"}}",
+        "[]",
+      })
+  void whatIsNoTokenizerIsRefused(String file) {
+    assertRefused(file.getBytes(StandardCharsets.UTF_8), "");
+  }
+
+  private static void assertRefused(byte[] file, String message) {
+    var e = assertThrows(DataException.class, () -> Tokenizer.of(file, 16));
+    assertTrue(e.getMessage().startsWith("tokenizer.json ("), e.getMessage());
+    assertTrue(e.getMessage().contains(message), e.getMessage());
+  }
+
+  /** Patterns of GPT-2, Llama 3 and o200k, and of sentence encoders. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+        "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+        "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{M}]*[\\p{Ll}\\p{M}]+(?i:'s|'t)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*",
+        " {2,}",
+        "\\s+",
+      })
+  void patternsOfRealTokenizersAreTaken(String regex) throws IOException {
+    JsonNode pattern = JSON.createObjectNode().put("Regex", regex);
+    TokenizerPattern.check(new TokenizerPart("pattern", pattern));
+  }
+
+  @Test
+  void whatIsOfNoConsequenceIsNotRead() throws IOException {
+    ObjectNode file = (ObjectNode) JSON.readTree(MiniLm.tokenizerJson());
+    file.put("decoder", "\u0000");
+    file.putObject("padding").putObject("strategy").put("Fixed", 1L << 60);
+    file.put("of another release", true);
+    ((ObjectNode) file.get("normalizer")).put("of another release", 1);
+    try (Tokenizer tokenizer = Tokenizer.of(JSON.writeValueAsBytes(file), 16);
+        Tokenizer whole = MiniLm.tokenizer(16)) {
+      assertEquals(
+          java.util.Arrays.toString(whole.encode("Hello, world!", null).ids()),
+          java.util.Arrays.toString(tokenizer.encode("Hello, world!", null).ids()));
+    }
+  }
+}

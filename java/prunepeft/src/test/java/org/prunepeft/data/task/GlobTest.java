@@ -1,0 +1,80 @@
+package org.prunepeft.data.task;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
+
+import java.nio.file.FileSystems;
+import java.nio.file.Path;
+import java.nio.file.PathMatcher;
+import java.time.Duration;
+import java.util.Random;
+import java.util.regex.PatternSyntaxException;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
+
+class GlobTest {
+  private final Random random = TestSeed.random();
+
+  @Test
+  void matchesWhatJavasMatcherDoes() {
+    int matches = 0;
+    for (int i = 0; i < 50_000; i++) {
+      String pattern = pattern();
+      Path path = Path.of(letters("ab-/", 1 + random.nextInt(6)));
+      PathMatcher expected;
+      try {
+        expected = FileSystems.getDefault().getPathMatcher("glob:" + pattern);
+      } catch (PatternSyntaxException e) {
+        continue;
+      }
+      boolean match = expected.matches(path);
+      assertEquals(match, new Glob(pattern).matches(path), () -> pattern + " on " + path);
+      matches += match ? 1 : 0;
+    }
+    assertFalse(matches < 1000, "matches: " + matches);
+  }
+
+  private String pattern() {
+    StringBuilder pattern = new StringBuilder();
+    for (int part = 1 + random.nextInt(5); part > 0; part--) {
+      switch (random.nextInt(8)) {
+        case 0 -> pattern.append('*');
+        case 1 -> pattern.append("**");
+        case 2 -> pattern.append('?');
+        case 3 -> pattern.append(random.nextBoolean() ? "[a-b]" : "[!b]");
+        case 4 -> pattern.append('{').append(letters("ab*", 2)).append(",b}");
+        case 5 -> pattern.append("\\").append(letters("ab", 1));
+        default -> pattern.append(letters("ab-/", 1 + random.nextInt(3)));
+      }
+    }
+    return pattern.toString();
+  }
+
+  private String letters(String of, int length) {
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < length; i++) {
+      text.append(of.charAt(random.nextInt(of.length())));
+    }
+    return text.toString();
+  }
+
+  @Test
+  void timeGrowsWithTheLengthsAlone() {
+    assertTimeout(
+        Duration.ofSeconds(20),
+        () ->
+            assertFalse(
+                new Glob("*a".repeat(2000) + "b").matches(Path.of("a".repeat(200) + ".csv"))));
+  }
+
+  @Test
+  void aPatternThatIsNoneIsNamed() {
+    for (String pattern : new String[] {"a[b", "{a", "{a,{b}}", "a\\"}) {
+      String message =
+          assertThrows(IllegalArgumentException.class, () -> new Glob(pattern)).getMessage();
+      assertEquals("'" + pattern + "' is no pattern of files: ", message.split("(?<=: )")[0]);
+    }
+  }
+}

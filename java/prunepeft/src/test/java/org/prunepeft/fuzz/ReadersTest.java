@@ -1,0 +1,334 @@
+package org.prunepeft.fuzz;
+
+import com.code_intelligence.jazzer.junit.FuzzTest;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.checkpoint.OnnxWeights;
+import org.prunepeft.checkpoint.TensorFlowBert;
+import org.prunepeft.checkpoint.TensorFlowIndex;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.batch.TokenizerProcess;
+import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.task.DatasetDirectory;
+import org.prunepeft.files.CheckpointDirectory;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.files.StrategyFile;
+import org.prunepeft.files.Yaml;
+import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
+
+/**
+ * Every reader of files that come from elsewhere, with valid files, with those that it failed at,
+ * and by {@code java/fuzz} with what Jazzer makes of them. {@link Reading} says what must hold.
+ */
+class ReadersTest {
+  /** Of java/fuzz, whichever comes first. */
+  private static final String TIME = "10m";
+
+  private static final long RUNS = 1_000_000;
+
+  private static final EncoderConfig ENCODER = EncoderConfig.bert(1, 4, 2, 8, 10, 16);
+  private static final TokenizerProcess TOKENIZERS = new TokenizerProcess();
+
+  /** In memory where there is such a place: a disk takes most of the time. */
+  private static final Path DIRECTORY = directory();
+
+  private static Path directory() {
+    try {
+      Path memory = Path.of("/dev/shm");
+      return Files.isWritable(memory)
+          ? Files.createTempDirectory(memory, "prunepeft")
+          : Files.createTempDirectory("prunepeft");
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+  }
+
+  @AfterAll
+  static void clean() throws IOException {
+    TOKENIZERS.close();
+    try (var files = Files.walk(DIRECTORY)) {
+      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  private static Path put(String name, byte[] content) throws IOException {
+    Path file = DIRECTORY.resolve(name);
+    Files.createDirectories(file.getParent());
+    return Files.write(file, content);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tokenizerCheck(byte[] file) {
+    Reading.check(file.length, () -> TokenizerProcess.check(file));
+  }
+
+  /** The library itself; what the check refuses does not come so far. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tokenizer(byte[] file) {
+    try {
+      TokenizerProcess.check(file);
+    } catch (IOException | IllegalArgumentException e) {
+      return;
+    }
+    TOKENIZERS.read(file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void vocabulary(byte[] file) throws IOException {
+    put("vocabulary/vocab.txt", file);
+    tokenizerOf("vocabulary", file.length);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tokenizerConfig(byte[] file) throws IOException {
+    put("tokenizer/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na".getBytes());
+    put("tokenizer/tokenizer_config.json", file);
+    tokenizerOf("tokenizer", file.length);
+  }
+
+  private static void tokenizerOf(String directory, int length) {
+    var model = new HuggingFaceDirectory(DIRECTORY.resolve(directory));
+    Reading.check(length, () -> TokenizerProcess.check(model.tokenizer(true)));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void modelConfig(byte[] file) throws IOException {
+    put("model/config.json", file);
+    var model = new HuggingFaceDirectory(DIRECTORY.resolve("model"));
+    Reading.check(
+        file.length,
+        () -> HuggingFaceConfig.write(HuggingFaceConfig.read(model.config(), "config.json")));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void safetensors(byte[] file) throws IOException {
+    Path path = put("x.safetensors", file);
+    Reading.check(
+        file.length,
+        () -> {
+          try (SafeTensors tensors = SafeTensors.open(path)) {
+            for (String name : tensors.names()) {
+              tensors.bytes(name);
+            }
+          }
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void safetensorsIndex(byte[] file) throws IOException {
+    put("sharded/model.safetensors.index.json", file);
+    shard("sharded/a.safetensors", "a");
+    shard("sharded/b.safetensors", "b");
+    var model = new HuggingFaceDirectory(DIRECTORY.resolve("sharded"));
+    Reading.check(file.length, () -> model.weights().close());
+  }
+
+  private static void shard(String name, String tensor) throws IOException {
+    Path file = DIRECTORY.resolve(name);
+    if (!Files.exists(file)) {
+      SafeTensors.write(file, Map.of(tensor, tensor(2, 2)));
+    }
+  }
+
+  private static SafeTensors.Tensor tensor(long... shape) {
+    int size = 1;
+    for (long length : shape) {
+      size *= (int) length;
+    }
+    return new SafeTensors.Tensor(shape, new float[size]);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void onnx(byte[] file) {
+    Reading.check(
+        file.length,
+        () -> OnnxWeights.read(new ByteArrayInputStream(file), "x.onnx").names().size());
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tensorFlow(byte[] file) {
+    Reading.check(
+        file.length, () -> new TensorFlowBert(file, new byte[64], "variables").names().size());
+  }
+
+  /** A block with the checksum that it needs; without one nearly nothing is read. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tensorFlowBlock(byte[] block) {
+    byte[] index = TensorFlowIndex.of(block);
+    Reading.check(
+        index.length, () -> new TensorFlowBert(index, new byte[64], "variables").names().size());
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void peft(byte[] file) throws IOException {
+    String layer = "base_model.model.bert.encoder.layer.0.attention.self.query.lora_";
+    adapter(
+        "peft",
+        "adapter_model.safetensors",
+        Map.of(
+            layer + "A.weight",
+            tensor(2, 4),
+            layer + "B.weight",
+            tensor(4, 2),
+            "base_model.model.classifier.weight",
+            tensor(2, 4),
+            "base_model.model.classifier.bias",
+            tensor(2)),
+        file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void adapterHub(byte[] file) throws IOException {
+    String layer = "bert.encoder.layer.0.attention.self.query.loras.a.lora_";
+    adapter(
+        "hub",
+        "adapter.safetensors",
+        Map.of(layer + "A", tensor(2, 4), layer + "B", tensor(4, 2)),
+        file);
+  }
+
+  private static void adapter(
+      String name, String weights, Map<String, SafeTensors.Tensor> tensors, byte[] file)
+      throws IOException {
+    Path directory = put(name + "/adapter_config.json", file).getParent();
+    if (!Files.exists(directory.resolve(weights))) {
+      SafeTensors.write(directory.resolve(weights), tensors);
+      put(
+          name + "/head_config.json",
+          """
+          {"config": {"head_type": "classification", "layers": 1, "use_pooler": false, "bias": true}}"""
+              .getBytes());
+      SafeTensors.write(
+          directory.resolve("model_head.safetensors"),
+          Map.of("heads.a.1.weight", tensor(2, 4), "heads.a.1.bias", tensor(2)));
+    }
+    Reading.check(
+        file.length,
+        () -> {
+          var config = RunDirectory.open(directory).readJson(AdapterFormat.CONFIG);
+          AdapterFormat.of(directory, config).read(directory, config, ENCODER, List.of("a", "b"));
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void tsv(byte[] file) throws IOException {
+    table("x.tsv", file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void csv(byte[] file) throws IOException {
+    table("x.csv", file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void jsonLines(byte[] file) throws IOException {
+    table("x.jsonl", file);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void parquet(byte[] file) throws IOException {
+    table("x.parquet", file);
+  }
+
+  private static void table(String name, byte[] file) throws IOException {
+    Path path = put(name, file);
+    Reading.check(
+        file.length,
+        () -> {
+          try (ExampleFile examples = ExampleFile.open(path, Columns.DEFAULT, true)) {
+            examples.classes();
+            examples.rows();
+          }
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void dataSetReadme(byte[] file) throws IOException {
+    put("set/data/train-00000-of-00001.csv", "text,label\na,1\n".getBytes());
+    put("set/test.csv", "text,label\na,1\n".getBytes());
+    put("set/README.md", file);
+    Reading.check(
+        file.length,
+        () -> new DatasetDirectory(DIRECTORY.resolve("set"), null).test(Columns.DEFAULT));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void yaml(byte[] file) {
+    Reading.check(
+        file.length, () -> Yaml.read(new String(file, java.nio.charset.StandardCharsets.UTF_8)));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runConfig(byte[] file) throws IOException {
+    put("run/config.json", file);
+    RunDirectory run = RunDirectory.open(DIRECTORY.resolve("run"));
+    member(file.length, () -> run.readJson(RunFiles.CONFIG, "setup", Setup.class));
+    member(file.length, () -> run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
+    member(file.length, () -> run.readJson(RunFiles.CONFIG, "labels", String[].class));
+    member(
+        file.length,
+        () -> Arrays.asList(run.readJson(RunFiles.CONFIG, "data_files", FileChecksum[].class)));
+    member(file.length, () -> Schema.fromMap(run.readJson(RunFiles.CONFIG)));
+  }
+
+  private static void member(int length, java.util.function.Supplier<Object> member) {
+    Reading.check(length, member::get);
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runModules(byte[] file) throws IOException {
+    put("modules/configuration.json", file);
+    RunDirectory run = RunDirectory.open(DIRECTORY.resolve("modules"));
+    member(
+        file.length,
+        () -> List.of(run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class)));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runManifest(byte[] file) throws IOException {
+    put("manifest/result.json", file);
+    put("manifest/config.json", "{\"model_files\": []}".getBytes());
+    RunDirectory run = RunDirectory.open(DIRECTORY.resolve("manifest"));
+    Reading.check(file.length, () -> Manifest.verify(run));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runFront(byte[] file) throws IOException {
+    put("front/measured.json", file);
+    Reading.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runCheckpoint(byte[] file) throws IOException {
+    put("cut/checkpoints/1.json", file);
+    shard("cut/checkpoints/1.safetensors", "a");
+    var checkpoints = new CheckpointDirectory(RunDirectory.open(DIRECTORY.resolve("cut")));
+    Reading.check(
+        file.length, () -> checkpoints.newest().ifPresent(CheckpointDirectory.Saved::close));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void strategy(byte[] file) throws IOException {
+    Path path = put("strategy.json", file);
+    Reading.check(file.length, () -> StrategyFile.read(path).toMap());
+  }
+}

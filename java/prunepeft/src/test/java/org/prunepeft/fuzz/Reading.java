@@ -1,0 +1,81 @@
+package org.prunepeft.fuzz;
+
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.sun.management.ThreadMXBean;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.util.Set;
+import org.prunepeft.data.DataException;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.RunDirectoryException;
+
+/** What holds for each reader and each file: a value or an error for the user, within bounds. */
+final class Reading {
+  /** Exceptions that are for the user, these classes alone and not those derived from them. */
+  private static final Set<Class<?>> FOR_THE_USER =
+      Set.of(
+          DataException.class,
+          FormatException.class,
+          RunDirectoryException.class,
+          IllegalArgumentException.class);
+
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+  /** Beyond what buffers and libraries take for any file. */
+  private static final long BYTES = 300_000_000;
+
+  private static final long BYTES_PER_BYTE = 5000;
+  private static final long NANOSECONDS = 10_000_000_000L;
+
+  /** Reads a file. */
+  interface Reader {
+    void read() throws IOException;
+  }
+
+  private Reading() {}
+
+  /**
+   * Reads, and checks what becomes of it.
+   *
+   * @param length of the file in bytes
+   * @throws AssertionError if an exception is not for the user, or has no message; or if the thread
+   *     takes 10 s of processor time, or allocates more than 300 MB and 5 kB a byte
+   */
+  static void check(int length, Reader reader) {
+    if (exceeds(length, reader) == null) {
+      return;
+    }
+    // The first time classes are loaded, and instrumented.
+    String what = exceeds(length, reader);
+    assertNull(what, what);
+  }
+
+  private static String exceeds(int length, Reader reader) {
+    long bytes = THREADS.getCurrentThreadAllocatedBytes();
+    long time = THREADS.getCurrentThreadCpuTime();
+    try {
+      reader.read();
+    } catch (IOException | RuntimeException e) {
+      requireForTheUser(e);
+    }
+    long taken = THREADS.getCurrentThreadCpuTime() - time;
+    long allocated = THREADS.getCurrentThreadAllocatedBytes() - bytes;
+    return taken > NANOSECONDS || allocated > BYTES + BYTES_PER_BYTE * length
+        ? "took %.1f s and %,d bytes for %,d".formatted(taken / 1e9, allocated, length)
+        : null;
+  }
+
+  private static void requireForTheUser(Exception e) {
+    boolean json = e instanceof JsonProcessingException;
+    boolean io = e instanceof UncheckedIOException || e.getClass() == IOException.class;
+    if (!json && !io && !FOR_THE_USER.contains(e.getClass())) {
+      throw new AssertionError("not for the user: " + e, e);
+    }
+    if (e.getMessage() == null || e.getMessage().isBlank()) {
+      throw new AssertionError("says nothing: " + e, e);
+    }
+  }
+}
