@@ -138,7 +138,7 @@ class MainTest {
         "train --modules random --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget -5 | the budget must be at least 1 parameter, got -5",
-        "search --threads 0 | threads must be at least 1, got 0",
+        "search --threads 0 | threads must be in [1, 1024], got 0",
         "train --max-seq-length 7 | the longest sequence must have at least 8 tokens, got 7",
         "train --learning-rate 0 | the learning rate of LoRA must be above 0, got 0.0",
         "train --optim sgd | unknown optimiser 'sgd'; known are adamw, adamw_torch, adafactor",
