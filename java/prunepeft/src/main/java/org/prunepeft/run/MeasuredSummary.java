@@ -53,7 +53,10 @@ final class MeasuredSummary {
     line("");
     line(
         switch (result.choice()) {
-          case BEST -> "Placement matters here: kept is the best subset of the budget.";
+          case BEST ->
+              "Placement matters here"
+                  + (regression ? "" : ", by the log-likelihood of the right class")
+                  + ": kept is the best subset of the budget.";
           case CHEAPEST ->
               "Which modules are kept makes no measurable difference here: kept is the cheapest"
                   + " subset by "
