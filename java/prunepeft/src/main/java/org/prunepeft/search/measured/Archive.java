@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.search.measured.MeasuredSubset.Purpose;
@@ -53,10 +52,6 @@ final class Archive {
 
   int size() {
     return subsets.size();
-  }
-
-  Set<BitSet> known() {
-    return rows.keySet();
   }
 
   boolean knows(BitSet subset) {

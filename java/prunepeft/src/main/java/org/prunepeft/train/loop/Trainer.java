@@ -27,6 +27,7 @@ import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FirstNonFinite;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
+import org.prunepeft.train.pass.Inputs;
 import org.prunepeft.train.pass.StepLosses;
 import org.prunepeft.train.pass.SubsetPredictions;
 import org.prunepeft.train.pass.TrainingRun;
@@ -295,7 +296,7 @@ public final class Trainer implements AutoCloseable {
     for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
-        EncoderInput input = input(batch);
+        EncoderInput input = Inputs.of(encoder.device(), batch);
         Tensor pooled = Head.pool(hidden(batch, input, modules, prefix), input);
         float[] logits = Torch.toFloats(head.logits(Head.features(pooled, batch.towers())));
         requireFinite(logits, batch, modules, head);
@@ -378,7 +379,7 @@ public final class Trainer implements AutoCloseable {
     for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
-        EncoderInput input = input(batch);
+        EncoderInput input = Inputs.of(encoder.device(), batch);
         Tensor pooled = Head.pool(encoder.forward(input, modules), input);
         float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
         requireFinite(rows, batch, modules, null);
@@ -423,11 +424,6 @@ public final class Trainer implements AutoCloseable {
     }
     Tensor x = prefix.apply(batch, input, modules);
     return encoder.layers(prefix.layers(), encoder.config().layers(), x, input, modules);
-  }
-
-  private EncoderInput input(Batch batch) {
-    return EncoderInput.of(
-        encoder.device(), batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
   }
 
   @Override

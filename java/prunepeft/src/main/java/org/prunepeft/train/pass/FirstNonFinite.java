@@ -54,14 +54,7 @@ public final class FirstNonFinite {
       Encoder encoder, PeftModules modules, Head head, Tape tape, Batch batch) {
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {
-      EncoderInput input =
-          EncoderInput.of(
-              encoder.device(),
-              batch.ids(),
-              batch.types(),
-              batch.mask(),
-              batch.rows(),
-              batch.length());
+      EncoderInput input = Inputs.of(encoder.device(), batch);
       modules.begin(ForwardPass.evaluation(tape));
       Tensor embedded = encoder.embed(input);
       if (!isFinite(embedded)) {

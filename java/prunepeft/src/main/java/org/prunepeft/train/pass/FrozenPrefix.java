@@ -112,8 +112,7 @@ public final class FrozenPrefix implements AutoCloseable {
       Batch batch, List<Integer> missing, ComputeDevice device, Insertions insertions) {
     int[] examples = missing.stream().mapToInt(i -> batch.indices()[i]).toArray();
     Batch rest = Batch.of(data, examples);
-    EncoderInput input =
-        EncoderInput.of(device, rest.ids(), rest.types(), rest.mask(), rest.rows(), rest.length());
+    EncoderInput input = Inputs.of(device, rest);
     Tensor computed = compute(input, insertions);
     Tensor x = keptRows(batch);
     long[] to = new long[rest.rows() * rest.length()];

@@ -177,7 +177,9 @@ public final class GradientPasses implements AutoCloseable {
     for (List<MicroBatch> parts : microBatches(steps)) {
       try (PointerScope scope = new PointerScope()) {
         EncoderInput input =
-            input(Batch.concatenated(parts.stream().map(MicroBatch::batch).toList()));
+            Inputs.of(
+                encoder.device(),
+                Batch.concatenated(parts.stream().map(MicroBatch::batch).toList()));
         Joint joint = new Joint(parts, tape, input);
         joint.begin(null);
         embedded(parts, joint, input);
@@ -240,7 +242,8 @@ public final class GradientPasses implements AutoCloseable {
   private void pass(List<MicroBatch> parts) {
     try (PointerScope scope = new PointerScope()) {
       EncoderInput input =
-          input(Batch.concatenated(parts.stream().map(MicroBatch::batch).toList()));
+          Inputs.of(
+              encoder.device(), Batch.concatenated(parts.stream().map(MicroBatch::batch).toList()));
       Joint joint = new Joint(parts, tape, input);
       joint.begin(null);
       Tensor x = embedded(parts, joint, input);
@@ -262,11 +265,6 @@ public final class GradientPasses implements AutoCloseable {
     }
   }
 
-  private EncoderInput input(Batch batch) {
-    return EncoderInput.of(
-        encoder.device(), batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
-  }
-
   /** What the first layer that is computed for all parts at once takes in. */
   private Tensor embedded(List<MicroBatch> parts, Joint joint, EncoderInput input) {
     if (parts.get(0).member.prefix == null) {
@@ -278,7 +276,8 @@ public final class GradientPasses implements AutoCloseable {
     TensorVector own = new TensorVector();
     for (MicroBatch part : parts) {
       own.push_back(
-          part.member.prefix.apply(part.batch, input(part.batch), part.member.run.modules()));
+          part.member.prefix.apply(
+              part.batch, Inputs.of(encoder.device(), part.batch), part.member.run.modules()));
     }
     return torch.cat(own, 0);
   }

@@ -78,14 +78,7 @@ public final class SubsetPredictions implements AutoCloseable {
     Batch batch = left.get(batches++);
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {
-      EncoderInput input =
-          EncoderInput.of(
-              encoder.device(),
-              batch.ids(),
-              batch.types(),
-              batch.mask(),
-              batch.rows(),
-              batch.length());
+      EncoderInput input = Inputs.of(encoder.device(), batch);
       new Walk(batch, input).from(0, encoder.embed(input), all);
     }
     done += batch.examples();
