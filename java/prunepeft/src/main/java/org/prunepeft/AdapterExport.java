@@ -81,7 +81,7 @@ public final class AdapterExport {
     Setup setup = ModelFiles.setup(source, model);
     TrainedAdapter adapter = read(source, setup);
     MergedModel.require(adapter);
-    Models.Entry entry = Models.byName(setup.model());
+    Models.KnownModel entry = Models.byName(setup.model());
     write(
         source,
         output,

@@ -55,7 +55,7 @@ public final class AdapterImport {
   public record Options(String model, String task, Integer maxLength, boolean meanPooled) {}
 
   /** What makes an adapter a run. */
-  private record Context(Setup setup, Schema schema) {}
+  private record RunSetup(Setup setup, Schema schema) {}
 
   /** A module that the adapter has something for. */
   private record Filled(Candidate module, Map<String, SafeTensors.Tensor> tensors) {}
@@ -84,30 +84,24 @@ public final class AdapterImport {
     }
     Map<String, Object> config = files.readJson(AdapterFormat.CONFIG);
     AdapterFormat format = AdapterFormat.of(adapter, config);
-    Context context = context(files, options, config);
-    try (StoredWeights base = new StoredWeights(context.setup.model())) {
+    RunSetup run = run(files, options, config);
+    try (StoredWeights base = new StoredWeights(run.setup.model())) {
       EncoderConfig encoder = base.config();
       requireModel(files, options, base);
-      TrainedAdapter trained = format.read(adapter, config, encoder, context.schema.labels());
-      requireHead(trained, context);
+      TrainedAdapter trained = format.read(adapter, config, encoder, run.schema.labels());
+      requireHead(trained, run);
       ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
       Setup setup =
-          context
-              .setup
-              .with()
-              .lora(modules.lora())
-              .adapter(modules.adapter())
-              .output(output)
-              .build();
+          run.setup.with().lora(modules.lora()).adapter(modules.adapter()).output(output).build();
       List<Filled> filled = fill(Session.peft(setup), encoder, trained, base);
-      write(adapter, setup, context.schema, base, trained, filled);
+      write(adapter, setup, run.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
   }
 
-  private static Context context(RunDirectory files, Options options, Map<String, Object> config) {
+  private static RunSetup run(RunDirectory files, Options options, Map<String, Object> config) {
     boolean exported = Files.exists(files.file(AdapterExport.ORIGIN));
     if (!exported && !options.meanPooled()) {
       throw new IllegalArgumentException(
@@ -139,7 +133,7 @@ public final class AdapterImport {
         origin.containsKey("metrics")
             ? Schema.fromMap(origin)
             : known.resolveTask().load(known.sizes(), known.seed(), known.testSeed()).schema();
-    return new Context(known, schema);
+    return new RunSetup(known, schema);
   }
 
   /** The export's model must be the same, unless another one is asked for. */
@@ -170,15 +164,15 @@ public final class AdapterImport {
     }
   }
 
-  private static void requireHead(TrainedAdapter adapter, Context context) throws FormatException {
+  private static void requireHead(TrainedAdapter adapter, RunSetup run) throws FormatException {
     long[] shape = adapter.headWeight().shape();
-    if (shape[0] != context.schema.outputs()) {
+    if (shape[0] != run.schema.outputs()) {
       throw new FormatException(
           "the adapter's head has %d outputs, but the task needs %d"
-              .formatted(shape[0], context.schema.outputs()));
+              .formatted(shape[0], run.schema.outputs()));
     }
-    PairEncoding pairs = context.setup.pairEncoding();
-    int towers = pairs == PairEncoding.SEPARATE ? context.schema.textColumns() : 1;
+    PairEncoding pairs = run.setup.pairEncoding();
+    int towers = pairs == PairEncoding.SEPARATE ? run.schema.textColumns() : 1;
     int width = Head.width(adapter.encoder().hidden(), towers);
     if (shape[1] != width) {
       throw new FormatException(

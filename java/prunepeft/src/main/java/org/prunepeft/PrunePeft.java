@@ -22,7 +22,6 @@ import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.SearchListener;
 import org.prunepeft.search.SearchSpace;
-import org.prunepeft.search.Stage;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
 import org.prunepeft.search.measured.MeasuredResult;
@@ -115,7 +114,8 @@ public final class PrunePeft {
                 settings.criteria(),
                 setup.seed()),
             (stage, modules, steps) ->
-                session.follow(stageName(stage, modules), steps, record.metrics()))) {
+                session.follow(
+                    stage.name() + ", " + modules + " modules", steps, record.metrics()))) {
       session.times.begin(WARM_UP);
       SearchListener listener = listener(session.progress);
       Strategy strategy = settings.strategy();
@@ -159,11 +159,6 @@ public final class PrunePeft {
         return outcome;
       }
     }
-  }
-
-  private static String stageName(Stage stage, int modules) {
-    String kind = stage.kind() == Stage.Kind.WARM_UP ? "warm-up turn " : "round ";
-    return kind + stage.index() + ", " + modules + " modules";
   }
 
   private static PruningSettings pruning(SearchSettings settings, long budget, long seed) {

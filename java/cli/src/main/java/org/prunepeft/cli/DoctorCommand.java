@@ -40,7 +40,7 @@ final class DoctorCommand implements Callable<Integer> {
     check("tokenizers", DoctorCommand::tokenizers);
     check("gpu", DoctorCommand::gpu);
     System.out.printf("%-16s %s%n", "memory", memory());
-    for (Models.Entry entry : Models.all()) {
+    for (Models.KnownModel entry : Models.all()) {
       look("model " + entry.name(), entry.download() == null, () -> model(entry));
     }
     for (String task : Tasks.names()) {
@@ -124,7 +124,7 @@ final class DoctorCommand implements Callable<Integer> {
         .formatted(machine >> 20, Runtime.getRuntime().maxMemory() >> 20);
   }
 
-  private static String model(Models.Entry entry) {
+  private static String model(Models.KnownModel entry) {
     if (entry.download() == null) {
       entry.loader().load().encoder().close();
       return "loads";

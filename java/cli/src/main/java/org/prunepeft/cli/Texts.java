@@ -18,15 +18,15 @@ import org.prunepeft.files.Utf8Reader;
 /** Texts to predict the labels of, in their order; read once, as they are asked for. */
 final class Texts implements Closeable {
   /** One after the other. */
-  private interface Source {
+  private interface Rows {
     Optional<Example> next() throws IOException;
   }
 
   private final String name;
-  private final Source source;
+  private final Rows source;
   private final Closeable opened;
 
-  private Texts(String name, Source source, Closeable opened) {
+  private Texts(String name, Rows source, Closeable opened) {
     this.name = name;
     this.source = source;
     this.opened = opened;

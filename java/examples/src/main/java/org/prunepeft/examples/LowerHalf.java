@@ -15,8 +15,8 @@ import org.prunepeft.torch.ComputeDevice;
 /** A model: the lower half of MiniLM's layers, for half of the time. */
 public final class LowerHalf implements Models.Loader {
   /** For {@link Models#register}. */
-  public static final Models.Entry ENTRY =
-      new Models.Entry(
+  public static final Models.KnownModel ENTRY =
+      new Models.KnownModel(
           "minilm-half",
           "the lower three layers of all-MiniLM-L6-v2",
           "as minilm",

@@ -55,7 +55,7 @@ final class TensorBundle {
 
   private record Handle(int offset, int size) {}
 
-  private record Pair(String key, ByteBuffer value) {}
+  private record KeyValue(String key, ByteBuffer value) {}
 
   private final ByteBuffer index;
   private final byte[] data;
@@ -101,8 +101,8 @@ final class TensorBundle {
     ByteBuffer footer = index.slice(end, FOOTER).order(ByteOrder.LITTLE_ENDIAN);
     handle(footer);
     boolean header = false;
-    for (Pair block : block(handle(footer))) {
-      for (Pair pair : block(handle(block.value))) {
+    for (KeyValue block : block(handle(footer))) {
+      for (KeyValue pair : block(handle(block.value))) {
         if (pair.key.isEmpty()) {
           checkHeader(pair.value);
           header = true;
@@ -127,7 +127,7 @@ final class TensorBundle {
     return new Handle((int) offset, (int) size);
   }
 
-  private List<Pair> block(Handle handle) throws FormatException {
+  private List<KeyValue> block(Handle handle) throws FormatException {
     long end = (long) handle.offset + handle.size + TRAILER;
     if (end > index.capacity() - FOOTER || handle.size < Integer.BYTES) {
       throw new FormatException(
@@ -151,8 +151,8 @@ final class TensorBundle {
     return pairs(bytes.slice(0, (int) entries));
   }
 
-  private static List<Pair> pairs(ByteBuffer bytes) throws FormatException {
-    List<Pair> pairs = new ArrayList<>();
+  private static List<KeyValue> pairs(ByteBuffer bytes) throws FormatException {
+    List<KeyValue> pairs = new ArrayList<>();
     byte[] key = {};
     while (bytes.hasRemaining()) {
       long shared = varint(bytes);
@@ -177,7 +177,7 @@ final class TensorBundle {
       key = next;
       ByteBuffer value = bytes.slice(bytes.position(), (int) length);
       bytes.position(bytes.position() + (int) length);
-      pairs.add(new Pair(new String(key, StandardCharsets.UTF_8), value));
+      pairs.add(new KeyValue(new String(key, StandardCharsets.UTF_8), value));
     }
     return pairs;
   }

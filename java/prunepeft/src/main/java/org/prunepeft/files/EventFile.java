@@ -100,11 +100,11 @@ public final class EventFile implements AutoCloseable {
 
   /** Writes the fields of a message. */
   @FunctionalInterface
-  private interface Fields {
+  private interface Message {
     void write(CodedOutputStream out) throws IOException;
   }
 
-  private static byte[] message(Fields fields) throws IOException {
+  private static byte[] message(Message fields) throws IOException {
     var bytes = new java.io.ByteArrayOutputStream();
     CodedOutputStream out = CodedOutputStream.newInstance(bytes);
     fields.write(out);

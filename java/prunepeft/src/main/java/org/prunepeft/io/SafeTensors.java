@@ -181,7 +181,7 @@ public final class SafeTensors implements Checkpoint {
    * @param begin the offset of its first byte in the data section
    * @param end the offset of the byte behind its last
    */
-  public record Entry(StoredType dtype, long[] shape, long begin, long end) {
+  public record TensorInfo(StoredType dtype, long[] shape, long begin, long end) {
     /** {@return its size in bytes} */
     public long bytes() {
       return end - begin;
@@ -191,7 +191,7 @@ public final class SafeTensors implements Checkpoint {
   private final Path file;
   private final FileChannel channel;
   private final long dataStart;
-  private final Map<String, Entry> entries;
+  private final Map<String, TensorInfo> entries;
   private final Map<String, String> metadata;
 
   private SafeTensors(Path file, FileChannel channel, long dataStart, SafeTensorsHeader header) {
@@ -270,7 +270,7 @@ public final class SafeTensors implements Checkpoint {
         Comparator.<Map.Entry<String, ? extends Source>>comparingInt(
                 source -> -source.getValue().dtype().bits())
             .thenComparing(Map.Entry::getKey));
-    var entries = new LinkedHashMap<String, Entry>();
+    var entries = new LinkedHashMap<String, TensorInfo>();
     long end = 0;
     for (var source : sources) {
       StoredType dtype = source.getValue().dtype();
@@ -283,7 +283,7 @@ public final class SafeTensors implements Checkpoint {
       }
       long begin = end;
       end = Math.addExact(begin, bits / Byte.SIZE);
-      entries.put(source.getKey(), new Entry(dtype, shape, begin, end));
+      entries.put(source.getKey(), new TensorInfo(dtype, shape, begin, end));
     }
     byte[] header = SafeTensorsHeader.of(entries, metadata);
     AtomicFile.write(
@@ -375,7 +375,7 @@ public final class SafeTensors implements Checkpoint {
    * @param name one of {@link #names}
    * @throws NoSuchElementException if there is no such tensor
    */
-  public Entry entry(String name) {
+  public TensorInfo entry(String name) {
     var entry = entries.get(name);
     if (entry == null) {
       throw new NoSuchElementException(
@@ -392,7 +392,7 @@ public final class SafeTensors implements Checkpoint {
    * @throws NoSuchElementException if there is no such tensor
    */
   public Source source(String name) {
-    Entry entry = entry(name);
+    TensorInfo entry = entry(name);
     return new Source() {
       @Override
       public StoredType dtype() {

@@ -19,8 +19,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
-import org.prunepeft.io.SafeTensors.Entry;
 import org.prunepeft.io.SafeTensors.StoredType;
+import org.prunepeft.io.SafeTensors.TensorInfo;
 
 /** The header of a safetensors file, as {@link SafeTensors} describes it. */
 final class SafeTensorsHeader {
@@ -33,7 +33,7 @@ final class SafeTensorsHeader {
           .streamReadConstraints(StreamReadConstraints.builder().maxNestingDepth(3).build())
           .build();
 
-  final Map<String, Entry> entries = new LinkedHashMap<>();
+  final Map<String, TensorInfo> entries = new LinkedHashMap<>();
   final Map<String, String> metadata = new LinkedHashMap<>();
 
   static SafeTensorsHeader parse(Path file, ByteBuffer bytes) throws IOException {
@@ -86,7 +86,7 @@ final class SafeTensorsHeader {
     }
   }
 
-  private static Entry entry(JsonParser json, String name) throws IOException {
+  private static TensorInfo entry(JsonParser json, String name) throws IOException {
     expect(json, JsonToken.START_OBJECT, name);
     StoredType dtype = null;
     long[] shape = null;
@@ -121,7 +121,7 @@ final class SafeTensorsHeader {
           "%s of type %s and shape %s needs %d bits, but has %d bytes"
               .formatted(name, dtype, Arrays.toString(shape), bits, bytes));
     }
-    return new Entry(dtype, shape, offsets[0], offsets[1]);
+    return new TensorInfo(dtype, shape, offsets[0], offsets[1]);
   }
 
   private static StoredType dtype(JsonParser json, String name) throws IOException {
@@ -160,7 +160,7 @@ final class SafeTensorsHeader {
   void checkPlaces(Path file, long dataSize) throws FormatException {
     var placed = new ArrayList<>(entries.entrySet());
     placed.sort(
-        Comparator.comparingLong((Map.Entry<String, Entry> e) -> e.getValue().begin())
+        Comparator.comparingLong((Map.Entry<String, TensorInfo> e) -> e.getValue().begin())
             .thenComparingLong(e -> e.getValue().end()));
     long expected = 0;
     for (var tensor : placed) {
@@ -195,7 +195,8 @@ final class SafeTensorsHeader {
    * @param entries in the order of their data
    * @throws IllegalArgumentException if a tensor is named {@code __metadata__}
    */
-  static byte[] of(Map<String, Entry> entries, Map<String, String> metadata) throws IOException {
+  static byte[] of(Map<String, TensorInfo> entries, Map<String, String> metadata)
+      throws IOException {
     if (entries.containsKey(METADATA)) {
       throw new IllegalArgumentException("a tensor can't be named " + METADATA);
     }
@@ -210,7 +211,7 @@ final class SafeTensorsHeader {
         json.writeEndObject();
       }
       for (var tensor : entries.entrySet()) {
-        Entry entry = tensor.getValue();
+        TensorInfo entry = tensor.getValue();
         json.writeObjectFieldStart(tensor.getKey());
         json.writeStringField("dtype", entry.dtype().name());
         json.writeFieldName("shape");

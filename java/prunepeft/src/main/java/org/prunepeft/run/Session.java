@@ -80,7 +80,7 @@ public final class Session implements AutoCloseable {
     this.together = together;
     checkpoints.add("times", times::exchange);
     times.begin("preparation");
-    Models.Entry model = Models.byName(setup.model());
+    Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
     data = setup.output() == null ? List.of() : RunData.of(task);
@@ -143,7 +143,7 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  private Models.LoadedModel load(Models.Entry model, ComputeDevice device) {
+  private Models.LoadedModel load(Models.KnownModel model, ComputeDevice device) {
     return model.loader().load(setup.precision(), device);
   }
 

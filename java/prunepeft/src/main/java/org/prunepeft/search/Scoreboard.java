@@ -104,7 +104,7 @@ final class Scoreboard {
                 + name
                 + part
                 + " in "
-                + stage.describe());
+                + stage.name());
       }
       if (ofModule.count() < 1) {
         throw new IllegalStateException(
@@ -114,7 +114,7 @@ final class Scoreboard {
                 + name
                 + part
                 + ", "
-                + stage.describe()
+                + stage.name()
                 + ")");
       }
       raw[i] = criterion.score(ofModule);
@@ -128,7 +128,7 @@ final class Scoreboard {
                 + " must be finite, got "
                 + raw[i]
                 + " in "
-                + stage.describe()
+                + stage.name()
                 + "; if training diverged, lower the learning rate");
       }
     }

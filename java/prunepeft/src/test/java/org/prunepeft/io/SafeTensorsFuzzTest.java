@@ -120,7 +120,7 @@ class SafeTensorsFuzzTest {
       assertEquals(expected.keySet(), tensors.names());
       for (var tensor : expected.entrySet()) {
         Found found = tensor.getValue();
-        SafeTensors.Entry entry = tensors.entry(tensor.getKey());
+        SafeTensors.TensorInfo entry = tensors.entry(tensor.getKey());
         assertEquals(found.dtype, entry.dtype().name());
         assertEquals(found.shape, Arrays.stream(entry.shape()).boxed().toList());
         assertArrayEquals(

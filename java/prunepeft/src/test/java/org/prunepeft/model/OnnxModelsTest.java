@@ -40,7 +40,7 @@ class OnnxModelsTest {
   @CsvSource({"minilm, all-minilm-l6-v2.onnx, 6", "bge-small, bge-small-en-v1.5.onnx, 12"})
   void hiddenStatesAgreeWithOnnxRuntime(String name, String file, int layers)
       throws OrtException, IOException {
-    Models.Entry model = Models.byName(name);
+    Models.KnownModel model = Models.byName(name);
     byte[] onnx = bytes(model, file);
     Models.LoadedModel loaded = model.loader().load();
     assertEquals(layers, loaded.encoder().config().layers());
@@ -51,7 +51,7 @@ class OnnxModelsTest {
   @CsvSource({"minilm, all-minilm-l6-v2.onnx", "bge-small, bge-small-en-v1.5.onnx"})
   void writtenToADirectoryTheyStillAgree(String name, String file, @TempDir Path temporary)
       throws OrtException, IOException {
-    Models.Entry model = Models.byName(name);
+    Models.KnownModel model = Models.byName(name);
     byte[] onnx = bytes(model, file);
     Path directory = temporary.resolve(name);
     try (Models.Pretrained parts = model.loader().open()) {
@@ -100,7 +100,7 @@ class OnnxModelsTest {
     }
   }
 
-  private static byte[] bytes(Models.Entry model, String file) throws IOException {
+  private static byte[] bytes(Models.KnownModel model, String file) throws IOException {
     MavenArtifact download = model.download();
     assumeTrue(
         ModelFiles.arePresent(download, file),

@@ -29,7 +29,7 @@ import org.prunepeft.data.table.LabelReader;
  */
 public final class GlueTask implements Task {
   /** What the nine are, and how their files are made. */
-  private enum Kind {
+  private enum Corpus {
     COLA(
         "cola",
         "CoLA",
@@ -118,7 +118,7 @@ public final class GlueTask implements Task {
     private final List<String> labels;
     private final List<Metric> metrics;
 
-    Kind(
+    Corpus(
         String key,
         String directory,
         String description,
@@ -152,19 +152,19 @@ public final class GlueTask implements Task {
   private static final List<String> DIAGNOSTIC =
       List.of("AX/test.tsv", "AX/AX.tsv", "diagnostic/diagnostic.tsv");
 
-  private final Kind kind;
+  private final Corpus corpus;
   private final Path directory;
 
-  private GlueTask(Kind kind, Path directory) {
-    this.kind = kind;
+  private GlueTask(Corpus corpus, Path directory) {
+    this.corpus = corpus;
     this.directory = directory;
   }
 
   /** All of them, of which {@link #at} makes tasks with data. */
   public static List<Task> all() {
     List<Task> tasks = new ArrayList<>();
-    for (Kind kind : Kind.values()) {
-      tasks.add(new GlueTask(kind, null));
+    for (Corpus corpus : Corpus.values()) {
+      tasks.add(new GlueTask(corpus, null));
     }
     return tasks;
   }
@@ -185,8 +185,8 @@ public final class GlueTask implements Task {
    * @throws DataException if a test file is not there
    */
   public List<Submission> submissions() {
-    if (!kind.directory.equals("MNLI")) {
-      return List.of(new Submission(kind.directory + ".tsv", file("test.tsv")));
+    if (!corpus.directory.equals("MNLI")) {
+      return List.of(new Submission(corpus.directory + ".tsv", file("test.tsv")));
     }
     List<Submission> submissions = new ArrayList<>();
     submissions.add(new Submission("MNLI-m.tsv", file("test_matched.tsv")));
@@ -201,28 +201,28 @@ public final class GlueTask implements Task {
 
   /** The columns of its test files; there is no label. */
   public Columns columns() {
-    return kind.columns;
+    return corpus.columns;
   }
 
   @Override
   public Task at(Path data) {
-    return new GlueTask(kind, Objects.requireNonNull(data, "data"));
+    return new GlueTask(corpus, Objects.requireNonNull(data, "data"));
   }
 
   @Override
   public String name() {
-    return kind.key;
+    return corpus.key;
   }
 
   @Override
   public String description() {
-    return kind.description;
+    return corpus.description;
   }
 
   @Override
   public String source() {
     return "GLUE's files, "
-        + kind.directory
+        + corpus.directory
         + " in a directory that --data names; see gluebenchmark.com";
   }
 
@@ -233,29 +233,29 @@ public final class GlueTask implements Task {
 
   @Override
   public TaskKind kind() {
-    return kind == Kind.STSB ? TaskKind.REGRESSION : TaskKind.CLASSIFICATION;
+    return corpus == Corpus.STSB ? TaskKind.REGRESSION : TaskKind.CLASSIFICATION;
   }
 
   @Override
   public int textColumns() {
-    return kind.columns.texts();
+    return corpus.columns.texts();
   }
 
   @Override
   public List<Metric> metrics() {
-    return kind.metrics;
+    return corpus.metrics;
   }
 
   @Override
   public List<Path> files() {
-    return List.of(file("train.tsv"), file(kind.developmentFile()));
+    return List.of(file("train.tsv"), file(corpus.developmentFile()));
   }
 
   @Override
   public Dataset load(SplitSizes sizes, long seed, long testSeed) {
-    Schema schema = Schema.of(this, kind.labels);
+    Schema schema = Schema.of(this, corpus.labels);
     List<Example> train = examples(file("train.tsv"), schema);
-    List<Example> development = examples(file(kind.developmentFile()), schema);
+    List<Example> development = examples(file(corpus.developmentFile()), schema);
     SplitSizes usual =
         new SplitSizes(null, Math.max(1, Math.min(VALIDATION, train.size() / 10)), null);
     return new Splits(name(), schema, train, null, development)
@@ -266,9 +266,9 @@ public final class GlueTask implements Task {
     List<Row> rows;
     // Some rows of QQP are broken off; Hugging Face's loader leaves them out, too.
     try (ExampleFile examples =
-        kind == Kind.QQP
-            ? ExampleFile.openLenient(file, kind.labelledColumns())
-            : ExampleFile.open(file, kind.labelledColumns(), true)) {
+        corpus == Corpus.QQP
+            ? ExampleFile.openLenient(file, corpus.labelledColumns())
+            : ExampleFile.open(file, corpus.labelledColumns(), true)) {
       rows = examples.rows();
     }
     return new LabelReader(schema).examples(file, rows);
@@ -279,14 +279,14 @@ public final class GlueTask implements Task {
     if (directory == null) {
       throw new IllegalArgumentException(
           "task %s is read from GLUE's files; name the directory that they are in with --data"
-              .formatted(kind.key));
+              .formatted(corpus.key));
     }
-    Path own = directory.resolve(kind.directory).resolve(name);
+    Path own = directory.resolve(corpus.directory).resolve(name);
     Path file = Files.exists(own) ? own : directory.resolve(name);
     if (!Files.exists(file)) {
       throw new DataException(
           "there is no %s in %s or in %s within it; GLUE's files for %s are at gluebenchmark.com/tasks"
-              .formatted(name, directory, kind.directory, kind.key));
+              .formatted(name, directory, corpus.directory, corpus.key));
     }
     return file;
   }

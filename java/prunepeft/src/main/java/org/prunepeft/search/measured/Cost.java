@@ -17,11 +17,11 @@ public interface Cost {
 
   /** {@return the number of trainable parameters, named {@code parameters}} */
   static Cost parameters() {
-    return new Parameters();
+    return new ParameterCount();
   }
 
   /** Trainable parameters. */
-  record Parameters() implements Cost {
+  record ParameterCount() implements Cost {
     @Override
     public String name() {
       return "parameters";

@@ -120,7 +120,7 @@ public final class HeadFit {
           heldOut.targets.length > 0
               ? List.of(new Split(ofFew, along(loss(heldOut, head, standard, smoothing), axes)))
               : folds(few, ofFew, seed);
-      Choice choice = choose(ofFew.size(), splits);
+      Penalty choice = choose(ofFew.size(), splits);
       PenalisedLoss chosen = all.with(choice.strength * few.targets.length / used.targets.length);
       double[] weights = minimise(chosen, slopes(all), choice.weights, TOLERANCE).x();
       standard.write(head, axes == null ? weights : all.back(weights, axes));
@@ -133,13 +133,13 @@ public final class HeadFit {
   }
 
   /** A penalty, and weight and bias with it on the first split. */
-  private record Choice(double strength, double[] weights) {}
+  private record Penalty(double strength, double[] weights) {}
 
   /** The penalty that is best on what is held out. */
-  private static Choice choose(int size, List<Split> splits) {
+  private static Penalty choose(int size, List<Split> splits) {
     double[][] weights = new double[splits.size()][size];
     double best = Double.POSITIVE_INFINITY;
-    Choice choice = new Choice(USUAL_STRENGTH, new double[size]);
+    Penalty choice = new Penalty(USUAL_STRENGTH, new double[size]);
     int worse = 0;
     for (int s = 0; s < STRENGTHS.length && worse < PATIENCE && !splits.isEmpty(); s++) {
       double sum = 0;
@@ -151,7 +151,7 @@ public final class HeadFit {
       }
       if (sum < best) {
         best = sum;
-        choice = new Choice(STRENGTHS[s], weights[0]);
+        choice = new Penalty(STRENGTHS[s], weights[0]);
         worse = 0;
       } else {
         worse += sum > (1 + CLEARLY_WORSE) * best ? PATIENCE : 1;
@@ -172,7 +172,7 @@ public final class HeadFit {
    *
    * @param slopes that gradient
    */
-  private static Lbfgs.Result minimise(
+  private static Lbfgs.Minimum minimise(
       PenalisedLoss loss, double[] slopes, double[] start, double share) {
     double[] scales = loss.scales();
     double most = 0;
@@ -187,7 +187,7 @@ public final class HeadFit {
    *
    * @param tolerance of each element of the gradient by the weights
    */
-  static Lbfgs.Result minimise(PenalisedLoss loss, double[] start, double tolerance) {
+  static Lbfgs.Minimum minimise(PenalisedLoss loss, double[] start, double tolerance) {
     double[] scales = loss.scales();
     double largest = Arrays.stream(scales).max().orElseThrow();
     return minimise(loss, scales, start, tolerance / largest, 10 * MOST_ITERATIONS);
@@ -199,13 +199,13 @@ public final class HeadFit {
    *
    * @param tolerance of each element of the gradient in these coordinates
    */
-  private static Lbfgs.Result minimise(
+  private static Lbfgs.Minimum minimise(
       PenalisedLoss loss, double[] scales, double[] start, double tolerance, int iterations) {
     double[] scaled = new double[start.length];
     for (int i = 0; i < start.length; i++) {
       scaled[i] = start[i] * scales[i];
     }
-    Lbfgs.Result result =
+    Lbfgs.Minimum result =
         Lbfgs.minimise(
             (x, gradient) -> {
               double value = loss.at(divided(x, scales), gradient);
@@ -216,7 +216,7 @@ public final class HeadFit {
             tolerance,
             iterations);
     double largest = Arrays.stream(scales).max().orElseThrow();
-    return new Lbfgs.Result(
+    return new Lbfgs.Minimum(
         divided(result.x(), scales),
         result.value(),
         result.gradient() * largest,

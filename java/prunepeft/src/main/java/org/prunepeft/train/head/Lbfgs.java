@@ -28,7 +28,7 @@ final class Lbfgs {
    * @param gradient largest absolute element of the gradient there
    * @param evaluations of the objective
    */
-  record Result(double[] x, double value, double gradient, int evaluations) {}
+  record Minimum(double[] x, double value, double gradient, int evaluations) {}
 
   private final Objective objective;
   private final double[][] steps = new double[MEMORY][];
@@ -46,7 +46,7 @@ final class Lbfgs {
    *
    * @param start stays as it is
    */
-  static Result minimise(
+  static Minimum minimise(
       Objective objective, double[] start, double tolerance, int mostIterations) {
     return new Lbfgs(objective).run(start, tolerance, mostIterations);
   }
@@ -54,7 +54,7 @@ final class Lbfgs {
   /** A point on the line of a search. */
   private record Point(double step, double[] x, double value, double[] gradient, double slope) {}
 
-  private Result run(double[] start, double tolerance, int mostIterations) {
+  private Minimum run(double[] start, double tolerance, int mostIterations) {
     Point here = at(start, null, 0);
     for (int i = 0; i < mostIterations && largest(here.gradient) > tolerance; i++) {
       double[] direction = direction(here.gradient);
@@ -74,7 +74,7 @@ final class Lbfgs {
       remember(here, next);
       here = next;
     }
-    return new Result(here.x, here.value, largest(here.gradient), evaluations);
+    return new Minimum(here.x, here.value, largest(here.gradient), evaluations);
   }
 
   private Point at(double[] from, double[] direction, double step) {

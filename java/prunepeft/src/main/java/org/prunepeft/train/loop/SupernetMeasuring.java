@@ -39,10 +39,10 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    * @param heldOut what subsets are measured on, in random order
    * @param seed of weights, order and dropout
    */
-  public record Inputs(EncodedDataset data, int epochs, EncodedDataset heldOut, long seed) {}
+  public record MeasuringData(EncodedDataset data, int epochs, EncodedDataset heldOut, long seed) {}
 
   private final Trainer trainer;
-  private final Inputs inputs;
+  private final MeasuringData inputs;
   private final IntConsumer progress;
   private final PeftModules modules;
   private final Head head;
@@ -64,7 +64,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    *     subsets measured so far
    */
   public SupernetMeasuring(
-      Trainer trainer, PeftModules modules, Head head, Inputs inputs, IntConsumer progress) {
+      Trainer trainer, PeftModules modules, Head head, MeasuringData inputs, IntConsumer progress) {
     this.trainer = trainer;
     this.modules = modules;
     this.head = head.copy();

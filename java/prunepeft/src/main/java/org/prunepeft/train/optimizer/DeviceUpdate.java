@@ -16,12 +16,7 @@ import org.prunepeft.torch.RecordedWork;
  * that gradients are clipped by stays there too.
  */
 final class DeviceUpdate implements AutoCloseable {
-  /**
-   * @param rule of the group's weights; stays the caller's
-   */
-  record Ruled(ParameterGroup group, DeviceRule rule) {}
-
-  private final List<Ruled> groups;
+  private final List<RuledGroup<DeviceRule>> groups;
   private final double maxGradNorm;
   private final PointerScope scope;
 
@@ -35,20 +30,21 @@ final class DeviceUpdate implements AutoCloseable {
    * @param maxGradNorm 0: gradients are not clipped
    * @param recorder null: nothing is recorded
    */
-  DeviceUpdate(List<Ruled> groups, double maxGradNorm, RecordedWork.Recorder recorder) {
+  DeviceUpdate(
+      List<RuledGroup<DeviceRule>> groups, double maxGradNorm, RecordedWork.Recorder recorder) {
     this.groups = List.copyOf(groups);
     this.maxGradNorm = maxGradNorm;
     try (PointerScope own = new PointerScope()) {
       scope = own;
       own.extend();
-      ComputeDevice device = ComputeDevice.of(groups.get(0).group.parameters().values());
+      ComputeDevice device = ComputeDevice.of(groups.get(0).group().parameters().values());
       factor = torch.zeros(new long[0], device.options(torch.ScalarType.Float));
     }
     List<Tensor> changed = new ArrayList<>();
-    for (Ruled ruled : groups) {
-      changed.add(ruled.group.parameters().values());
-      changed.add(ruled.group.parameters().gradients());
-      changed.addAll(ruled.rule.state());
+    for (RuledGroup<DeviceRule> ruled : groups) {
+      changed.add(ruled.group().parameters().values());
+      changed.add(ruled.group().parameters().gradients());
+      changed.addAll(ruled.rule().state());
     }
     update = new RecordedWork(recorder, this::update, changed);
   }
@@ -70,17 +66,17 @@ final class DeviceUpdate implements AutoCloseable {
       if (maxGradNorm > 0) {
         clip();
       }
-      for (Ruled ruled : groups) {
-        ruled.rule.update(factor.mul(new Scalar(ruled.group.learningRate())));
-        ruled.group.parameters().clearGradients();
+      for (RuledGroup<DeviceRule> ruled : groups) {
+        ruled.rule().update(factor.mul(new Scalar(ruled.group().learningRate())));
+        ruled.group().parameters().clearGradients();
       }
     }
   }
 
   private void clip() {
     Tensor squares = null;
-    for (Ruled ruled : groups) {
-      Tensor square = ruled.group.parameters().gradients().norm().square();
+    for (RuledGroup<DeviceRule> ruled : groups) {
+      Tensor square = ruled.group().parameters().gradients().norm().square();
       squares = squares == null ? square : squares.add_(square, new Scalar(1));
     }
     Tensor scale =
@@ -90,7 +86,7 @@ final class DeviceUpdate implements AutoCloseable {
             .reciprocal_()
             .mul_(new Scalar(maxGradNorm))
             .clamp_max_(new Scalar(1));
-    groups.forEach(ruled -> ruled.group.parameters().gradients().mul_(scale));
+    groups.forEach(ruled -> ruled.group().parameters().gradients().mul_(scale));
   }
 
   @Override

@@ -20,12 +20,10 @@ public final class Optimizer implements AutoCloseable {
   static final double EPSILON = 1e-6;
 
   private final double maxGradNorm;
-  private final List<Ruled> groups = new ArrayList<>();
+  private final List<RuledGroup<UpdateRule>> groups = new ArrayList<>();
 
   /** Null: the update is made here. */
   private final DeviceUpdate onDevice;
-
-  private record Ruled(ParameterGroup group, UpdateRule rule) {}
 
   /**
    * @param groups one or more, all on one device; stay the caller's
@@ -33,11 +31,11 @@ public final class Optimizer implements AutoCloseable {
   public Optimizer(TrainingSettings settings, List<ParameterGroup> groups) {
     maxGradNorm = settings.maxGradNorm();
     for (ParameterGroup group : groups) {
-      this.groups.add(new Ruled(group, rule(settings, group.parameters())));
+      this.groups.add(new RuledGroup<>(group, rule(settings, group.parameters())));
     }
     ComputeDevice device = ComputeDevice.of(groups.get(0).parameters().values());
     onDevice =
-        device.isCuda() && this.groups.stream().allMatch(g -> g.rule instanceof DeviceRule)
+        device.isCuda() && this.groups.stream().allMatch(g -> g.rule() instanceof DeviceRule)
             ? deviceUpdate(RecordedWork.recorder(device).orElse(null))
             : null;
   }
@@ -51,14 +49,14 @@ public final class Optimizer implements AutoCloseable {
       TrainingSettings settings, List<ParameterGroup> groups, RecordedWork.Recorder recorder) {
     maxGradNorm = settings.maxGradNorm();
     for (ParameterGroup group : groups) {
-      this.groups.add(new Ruled(group, rule(settings, group.parameters())));
+      this.groups.add(new RuledGroup<>(group, rule(settings, group.parameters())));
     }
     onDevice = deviceUpdate(recorder);
   }
 
   private DeviceUpdate deviceUpdate(RecordedWork.Recorder recorder) {
-    List<DeviceUpdate.Ruled> ruled = new ArrayList<>();
-    groups.forEach(g -> ruled.add(new DeviceUpdate.Ruled(g.group, (DeviceRule) g.rule)));
+    List<RuledGroup<DeviceRule>> ruled = new ArrayList<>();
+    groups.forEach(g -> ruled.add(new RuledGroup<>(g.group(), (DeviceRule) g.rule())));
     return new DeviceUpdate(ruled, maxGradNorm, recorder);
   }
 
@@ -84,9 +82,9 @@ public final class Optimizer implements AutoCloseable {
       if (maxGradNorm > 0) {
         clip();
       }
-      for (Ruled ruled : groups) {
-        ruled.rule.update(factor * ruled.group.learningRate());
-        ruled.group.parameters().clearGradients();
+      for (RuledGroup<UpdateRule> ruled : groups) {
+        ruled.rule().update(factor * ruled.group().learningRate());
+        ruled.group().parameters().clearGradients();
       }
     }
   }
@@ -95,7 +93,7 @@ public final class Optimizer implements AutoCloseable {
   private void clip() {
     double scale = maxGradNorm / (gradientNorm() + EPSILON);
     if (scale < 1) {
-      groups.forEach(ruled -> ruled.group.parameters().gradients().mul_(new Scalar(scale)));
+      groups.forEach(ruled -> ruled.group().parameters().gradients().mul_(new Scalar(scale)));
     }
   }
 
@@ -104,8 +102,8 @@ public final class Optimizer implements AutoCloseable {
     double squares = 0;
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
-      for (Ruled ruled : groups) {
-        double norm = ruled.group.parameters().gradients().norm().item_double();
+      for (RuledGroup<UpdateRule> ruled : groups) {
+        double norm = ruled.group().parameters().gradients().norm().item_double();
         squares += norm * norm;
       }
     }
@@ -114,7 +112,7 @@ public final class Optimizer implements AutoCloseable {
 
   /** Makes nothing of the gradients: they are 0 afterwards. */
   public void skip() {
-    groups.forEach(ruled -> ruled.group.parameters().clearGradients());
+    groups.forEach(ruled -> ruled.group().parameters().clearGradients());
   }
 
   /**
@@ -122,10 +120,10 @@ public final class Optimizer implements AutoCloseable {
    * steps, when all gradients are 0.
    */
   public void exchange(StateExchange state) {
-    for (Ruled ruled : groups) {
-      StateExchange own = state.part(ruled.group.name());
-      own.tensor("values", ruled.group.parameters().values());
-      ruled.rule.exchange(own);
+    for (RuledGroup<UpdateRule> ruled : groups) {
+      StateExchange own = state.part(ruled.group().name());
+      own.tensor("values", ruled.group().parameters().values());
+      ruled.rule().exchange(own);
     }
   }
 
@@ -134,6 +132,6 @@ public final class Optimizer implements AutoCloseable {
     if (onDevice != null) {
       onDevice.close();
     }
-    groups.forEach(ruled -> ruled.rule.close());
+    groups.forEach(ruled -> ruled.rule().close());
   }
 }

@@ -81,10 +81,10 @@ public final class GradientPasses implements AutoCloseable {
   private final Mode mode;
 
   /** How often each shape has come. */
-  private final Map<Shape, Integer> met = new HashMap<>();
+  private final Map<PassShape, Integer> met = new HashMap<>();
 
   /** The one that was used last comes last. */
-  private final Map<Shape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
+  private final Map<PassShape, Recorded> recordings = new LinkedHashMap<>(16, 0.75f, true);
 
   /** Whether passes are recorded: not any more once it failed for a shape. */
   private boolean recording;
@@ -141,7 +141,7 @@ public final class GradientPasses implements AutoCloseable {
    * @param rows of each member
    * @param shares that the gradients are multiplied by
    */
-  private record Shape(
+  private record PassShape(
       List<Member> members, List<Integer> rows, List<Double> shares, int length, boolean padded) {}
 
   /**
@@ -374,8 +374,8 @@ public final class GradientPasses implements AutoCloseable {
   /** Null: the pass goes call by call. */
   private Recorded recorded(
       List<MicroBatch> parts, Tensor x, EncoderInput input, List<Tensor> targets) {
-    Shape shape =
-        new Shape(
+    PassShape shape =
+        new PassShape(
             parts.stream().map(MicroBatch::member).toList(),
             parts.stream().map(part -> part.batch.rows()).toList(),
             parts.stream().map(MicroBatch::share).toList(),
@@ -399,7 +399,7 @@ public final class GradientPasses implements AutoCloseable {
   }
 
   /** Whether a shape that has come once more may be expected to come often enough. */
-  private boolean worthwhile(Shape shape, MicroBatch part) {
+  private boolean worthwhile(PassShape shape, MicroBatch part) {
     int times = met.merge(shape, 1, Integer::sum);
     int left = part.member.steps - part.step - 1;
     return mode.leastUses == 0

@@ -146,7 +146,7 @@ class HeadFitTest {
       try (PointerScope scope = new PointerScope()) {
         PenalisedLoss loss =
             new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, outputs), softmax, 0.03);
-        Lbfgs.Result result = HeadFit.minimise(loss, new double[loss.size()], 1e-8);
+        Lbfgs.Minimum result = HeadFit.minimise(loss, new double[loss.size()], 1e-8);
         assertTrue(result.gradient() <= 1e-8, "gradient " + result.gradient());
         double least = loss(x, t, result.x(), n, d, outputs, softmax, 0.03);
         assertEquals(least, result.value(), 1e-10);
@@ -211,7 +211,7 @@ class HeadFitTest {
     try (PointerScope scope = new PointerScope()) {
       PenalisedLoss loss =
           new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, 1), false, strength);
-      Lbfgs.Result result = HeadFit.minimise(loss, new double[d + 1], 1e-9);
+      Lbfgs.Minimum result = HeadFit.minimise(loss, new double[d + 1], 1e-9);
       assertArrayEquals(expected, result.x(), 1e-7);
     }
   }

@@ -19,7 +19,7 @@ class LbfgsTest {
   void quadraticOfUnlikeCurvaturesIsMinimisedAtItsCentre() {
     int n = 41;
     double[] centre = normal(n);
-    Lbfgs.Result result =
+    Lbfgs.Minimum result =
         Lbfgs.minimise(
             (x, gradient) -> {
               double value = 0;
@@ -42,7 +42,7 @@ class LbfgsTest {
   void convexFunctionThatIsNoQuadraticIsMinimised() {
     double[] slopes = normal(13);
     // Σ log cosh(x − s) + (x − s)⁴
-    Lbfgs.Result result =
+    Lbfgs.Minimum result =
         Lbfgs.minimise(
             (x, gradient) -> {
               double value = 0;
@@ -61,7 +61,7 @@ class LbfgsTest {
 
   @Test
   void curvedValleyIsFollowedToItsEnd() {
-    Lbfgs.Result result =
+    Lbfgs.Minimum result =
         Lbfgs.minimise(
             (x, gradient) -> {
               double a = x[1] - x[0] * x[0];
@@ -79,7 +79,7 @@ class LbfgsTest {
   @Test
   void startAtTheMinimumStays() {
     double[] start = {0, 0};
-    Lbfgs.Result result =
+    Lbfgs.Minimum result =
         Lbfgs.minimise(
             (x, gradient) -> {
               gradient[0] = x[0];

@@ -146,7 +146,7 @@ class SupernetMeasuringTest {
             trainer,
             new PeftModules(CONFIG, SmallBert.CONFIG, ALL),
             head,
-            new SupernetMeasuring.Inputs(data, epochs, SmallTask.draw(40, 5), 8),
+            new SupernetMeasuring.MeasuringData(data, epochs, SmallTask.draw(40, 5), 8),
             done -> {});
     open.add(measuring);
     return measuring;
