@@ -11,6 +11,9 @@ import org.prunepeft.torch.FlatParameters;
  * and is registered with {@link ModuleTypes}.
  */
 public interface ModuleType {
+  /** What the name of a layer's module begins with, before the layer's number. */
+  String LAYER = "encoder.layer.";
+
   /** {@return its name in a layer: lora, lora.query, adapter} */
   String name();
 
@@ -28,7 +31,7 @@ public interface ModuleType {
    * @param layer 0-based
    */
   default String moduleName(int layer) {
-    return "encoder.layer." + layer + "." + name();
+    return LAYER + layer + "." + name();
   }
 
   /**

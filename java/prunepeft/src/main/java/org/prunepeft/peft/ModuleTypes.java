@@ -1,13 +1,18 @@
 package org.prunepeft.peft;
 
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListMap;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.text.Spelling;
 
 /** Module types that are added to the library's own, by name. */
 public final class ModuleTypes {
   private static final ConcurrentSkipListMap<String, ModuleType> TYPES =
       new ConcurrentSkipListMap<>();
+
+  /** What names of the library's own begin with, up to the first dot. */
+  private static final Set<String> OWN = Set.of(Candidate.LORA, Candidate.ADAPTER);
 
   private ModuleTypes() {}
 
@@ -20,7 +25,8 @@ public final class ModuleTypes {
    */
   public static void register(ModuleType type) {
     String name = type.name();
-    if (name.matches("(lora|adapter)(\\..*)?") || TYPES.putIfAbsent(name, type) != null) {
+    String kind = name.split("\\.", 2)[0];
+    if (OWN.contains(kind) || TYPES.putIfAbsent(name, type) != null) {
       throw new IllegalArgumentException("there is already a module type named " + name);
     }
   }

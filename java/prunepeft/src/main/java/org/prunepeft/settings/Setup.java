@@ -82,28 +82,6 @@ public record Setup(
           .build();
 
   /**
-   * @param model a name in {@link org.prunepeft.model.Models}
-   * @param task a name in {@link org.prunepeft.data.task.Tasks}; of own files their {@link
-   *     DataFiles#name}
-   * @param files own files to learn from; null: the data of the task that is named
-   * @param data directory of the named task's data, such as GLUE's; null: it comes with the program
-   * @param sizes examples for training, validation and test, 1 or more each, or as suits the task
-   * @param pairEncoding how the two texts of a pair go through the encoder; a run keeps the way
-   *     that it went, joint or separate; null: joint
-   * @param lora LoRA candidates; null: none
-   * @param adapter adapter candidates; null: none
-   * @param modules further types of candidates, by their names in {@link
-   *     org.prunepeft.peft.ModuleTypes}; null: none
-   * @param training how a training goes
-   * @param epochs of the (re)training whose result is kept, 1 or more
-   * @param seed of everything that is drawn but the test part
-   * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
-   * @param precision of frozen weights and activations; null: float32
-   * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
-   * @param threads of all native pools, 1 to 1,024
-   * @param output the run directory to be made; null: nothing is written
-   * @param checkpoints when it writes checkpoints, and whether it goes on from one; null: the
-   *     default
    * @throws IllegalArgumentException if a value is out of its range
    */
   public Setup {

@@ -1,6 +1,7 @@
 package org.prunepeft.train;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.text.Required;
 
 /**
@@ -147,7 +148,7 @@ public record TrainingSettings(
    * @param type lora, adapter, or the name of another kind
    */
   public double moduleLearningRate(String type) {
-    return type.equals("lora") ? loraLearningRate : adapterLearningRate;
+    return type.equals(Candidate.LORA) ? loraLearningRate : adapterLearningRate;
   }
 
   /** {@return examples a step of the optimiser} */

@@ -15,6 +15,7 @@ import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.AdapterOp;
 
 /**
@@ -25,8 +26,6 @@ import org.prunepeft.torch.AdapterOp;
  * authors do; all others start without effect, U = 0.
  */
 final class BottleneckAdapter implements ModuleType {
-  private static final String KIND = "adapter";
-
   final AdapterConfig config;
   private final String name;
   private final Block place;
@@ -43,13 +42,18 @@ final class BottleneckAdapter implements ModuleType {
   static List<ModuleType> of(AdapterConfig config) {
     return switch (config.style()) {
       case PFEIFFER ->
-          List.of(new BottleneckAdapter(config, KIND, Block.FEED_FORWARD, Input.NORMED_SUM));
+          List.of(
+              new BottleneckAdapter(
+                  config, Candidate.ADAPTER, Block.FEED_FORWARD, Input.NORMED_SUM));
       case HOULSBY ->
           List.of(
-              new BottleneckAdapter(config, KIND + ".attention", Block.ATTENTION, Input.OUTPUT),
-              new BottleneckAdapter(config, KIND + ".output", Block.FEED_FORWARD, Input.OUTPUT));
+              new BottleneckAdapter(
+                  config, Candidate.ADAPTER + ".attention", Block.ATTENTION, Input.OUTPUT),
+              new BottleneckAdapter(
+                  config, Candidate.ADAPTER + ".output", Block.FEED_FORWARD, Input.OUTPUT));
       case PARALLEL ->
-          List.of(new BottleneckAdapter(config, KIND, Block.FEED_FORWARD, Input.RESIDUAL));
+          List.of(
+              new BottleneckAdapter(config, Candidate.ADAPTER, Block.FEED_FORWARD, Input.RESIDUAL));
     };
   }
 
@@ -60,7 +64,7 @@ final class BottleneckAdapter implements ModuleType {
 
   @Override
   public String kind() {
-    return KIND;
+    return Candidate.ADAPTER;
   }
 
   @Override

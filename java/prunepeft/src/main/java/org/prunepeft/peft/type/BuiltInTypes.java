@@ -5,6 +5,7 @@ import java.util.List;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
+import org.prunepeft.search.Candidate;
 
 /** The library's own module types, by their settings. A new one is registered here. */
 public final class BuiltInTypes {
@@ -14,9 +15,11 @@ public final class BuiltInTypes {
   public static List<ModuleType> of(LoraConfig lora, AdapterConfig adapter) {
     List<ModuleType> types = new ArrayList<>();
     if (lora != null && lora.perProjection()) {
-      lora.targets().forEach(target -> types.add(lowRank(lora, "lora." + target, List.of(target))));
+      lora.targets()
+          .forEach(
+              target -> types.add(lowRank(lora, Candidate.LORA + "." + target, List.of(target))));
     } else if (lora != null) {
-      types.add(lowRank(lora, "lora", lora.targets()));
+      types.add(lowRank(lora, Candidate.LORA, lora.targets()));
     }
     if (adapter != null) {
       types.addAll(BottleneckAdapter.of(adapter));

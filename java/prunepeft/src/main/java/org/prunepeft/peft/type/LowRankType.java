@@ -18,6 +18,7 @@ import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
+import org.prunepeft.search.Candidate;
 
 /**
  * What LoRA and its variants share: low-rank updates of some projections of a layer are one module.
@@ -43,7 +44,7 @@ abstract class LowRankType implements ModuleType {
 
   @Override
   public final String kind() {
-    return "lora";
+    return Candidate.LORA;
   }
 
   /** The tensors on one projection. */
