@@ -25,6 +25,7 @@ module org.prunepeft {
 
   exports org.prunepeft;
   exports org.prunepeft.data;
+  exports org.prunepeft.data.table;
   exports org.prunepeft.data.task;
   exports org.prunepeft.io;
   exports org.prunepeft.model;
@@ -33,19 +34,9 @@ module org.prunepeft {
   exports org.prunepeft.search;
   exports org.prunepeft.search.measured;
   exports org.prunepeft.settings;
+  exports org.prunepeft.text;
   exports org.prunepeft.torch;
   exports org.prunepeft.train;
-
-  // Reading and writing of files, and words for what is wrong with them, for the command line
-  // alone.
-  exports org.prunepeft.data.batch to
-      org.prunepeft.cli;
-  exports org.prunepeft.data.table to
-      org.prunepeft.cli;
-  exports org.prunepeft.files to
-      org.prunepeft.cli;
-  exports org.prunepeft.text to
-      org.prunepeft.cli;
 
   // What a run's files hold, by their components.
   opens org.prunepeft to

@@ -4,10 +4,12 @@ import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Task;
+import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Precision;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.MeasuredRun;
@@ -252,6 +254,23 @@ public final class PrunePeft {
             }
           }
         });
+  }
+
+  /**
+   * {@return whether a setup goes on with a run that is complete, so that nothing is left to do}
+   * What the run was cut off in clearing away is removed.
+   *
+   * @param setup of one run, or of the directory above those of several seeds
+   */
+  public static boolean isOver(Setup setup) {
+    boolean over =
+        setup.checkpoints().resume()
+            && setup.output() != null
+            && RunStatus.of(setup.output()) == RunStatus.COMPLETE;
+    if (over) {
+      CheckpointDirectory.deleteLeft(setup.output());
+    }
+    return over;
   }
 
   /**

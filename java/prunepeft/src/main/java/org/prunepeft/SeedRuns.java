@@ -14,6 +14,7 @@ import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.kernels.Linear;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
@@ -33,8 +34,6 @@ import org.prunepeft.settings.Setup;
 public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
   /** Means and deviations, in the directory above those of the runs. */
   private static final String RESULT = "seeds.json";
-
-  private static final String SUMMARY = "summary.md";
 
   /** Copies the lists. */
   public SeedRuns {
@@ -85,11 +84,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           for (Setup own : setups) {
             progress.message(
                 "seed " + own.seed() + ", " + (outcomes.size() + 1) + " of " + seeds.size());
-            boolean complete =
-                own.checkpoints().resume()
-                    && own.output() != null
-                    && RunDirectory.isComplete(own.output());
-            outcomes.add(complete ? complete(own.output()) : run.apply(own));
+            outcomes.add(PrunePeft.isOver(own) ? OutcomeFile.read(own.output()) : run.apply(own));
           }
           return outcomes;
         });
@@ -137,12 +132,6 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         });
   }
 
-  /** What a run gave that was complete before these were resumed. */
-  private static TrainOutcome complete(Path run) {
-    CheckpointDirectory.deleteLeft(run);
-    return OutcomeFile.read(run);
-  }
-
   /** That above those of the runs; null: nothing is written. */
   private static RunDirectory directory(Setup setup) {
     if (setup.output() == null) {
@@ -175,7 +164,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       SeedRuns runs = new SeedRuns(seeds, run.apply(setups, directory));
       if (directory != null) {
         directory.writeJson(RESULT, runs.toMap());
-        directory.writeText(SUMMARY, runs.summary(setup));
+        directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
         progress.directory(directory.path());
         directory.complete();
         new CheckpointDirectory(directory).delete();

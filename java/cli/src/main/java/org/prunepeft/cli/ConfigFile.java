@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
-import org.prunepeft.files.Yaml;
+import org.prunepeft.io.Yaml;
 import org.prunepeft.text.Reason;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine.IDefaultValueProvider;

@@ -1,12 +1,10 @@
 package org.prunepeft.cli;
 
 import java.lang.management.ManagementFactory;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.prunepeft.data.SplitSizes;
-import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.task.GlueTask;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.kernels.Device;
@@ -25,11 +23,6 @@ import picocli.CommandLine.Command;
       "Exit code 1 if something that every run needs does not work."
     })
 final class DoctorCommand implements Callable<Integer> {
-  /** A tokenizer of one word; enough to load the native library. */
-  private static final byte[] SMALLEST_TOKENIZER =
-      "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"[UNK]\": 0}, \"unk_token\": \"[UNK]\"}}"
-          .getBytes(StandardCharsets.UTF_8);
-
   private boolean failed;
 
   @Override
@@ -94,9 +87,7 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   private static String tokenizers() {
-    try (Tokenizer tokenizer = Tokenizer.of(SMALLEST_TOKENIZER, 8)) {
-      return tokenizer.encode("word", null).ids().length == 1 ? "load" : "load, but give no token";
-    }
+    return Environment.tokenizes() ? "load" : "load, but give no token";
   }
 
   private static String gpu() {

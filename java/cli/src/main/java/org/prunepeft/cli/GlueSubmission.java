@@ -11,7 +11,7 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.GlueTask;
-import org.prunepeft.files.NewDirectories;
+import org.prunepeft.io.NewDirectories;
 import org.prunepeft.text.Reason;
 import org.prunepeft.train.Predictions;
 

@@ -3,7 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import org.prunepeft.files.RunDirectory;
+import org.prunepeft.report.RunStatus;
 
 /**
  * What SIGTERM and Ctrl-C do to a run: it is cancelled, writes a checkpoint, and the command says
@@ -57,7 +57,7 @@ final class Interruption {
       Thread.currentThread().interrupt();
     }
     System.err.println(
-        RunDirectory.isComplete(run)
+        RunStatus.of(run) == RunStatus.COMPLETE
             ? "prunepeft: interrupted when the run in %s was complete".formatted(run)
             : "prunepeft: interrupted; go on with: prunepeft %s --resume %s"
                 .formatted(command, run));

@@ -9,6 +9,7 @@ import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.RunStatus;
 
 /**
  * Shows progress on the error stream: bars with rate and time left on a terminal, now and then a
@@ -45,7 +46,7 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
 
   /** Leaves the options that are in effect in a run's directory, by which it can be resumed. */
   static void writeConfig(Path directory, String config) {
-    Path file = directory.resolve(Runs.CONFIG);
+    Path file = directory.resolve(RunStatus.OPTIONS);
     if (Files.exists(file)) {
       return;
     }

@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.settings.Setup;
@@ -28,7 +29,7 @@ final class Report {
   /** The summary in the run's directory. */
   static void print(Setup setup) {
     try {
-      System.out.println(Files.readString(setup.output().resolve("summary.md")));
+      System.out.println(Files.readString(setup.output().resolve(RunStatus.SUMMARY)));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

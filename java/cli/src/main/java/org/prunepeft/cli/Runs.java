@@ -6,11 +6,9 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import org.prunepeft.PrunePeft;
 import org.prunepeft.SeedRuns;
 import org.prunepeft.SharedEncoder;
-import org.prunepeft.files.CheckpointDirectory;
-import org.prunepeft.files.RunDirectory;
-import org.prunepeft.files.RunFiles;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TensorBoard;
 import org.prunepeft.report.TrainOutcome;
@@ -42,14 +40,10 @@ record Runs<T>(
     T of(Setup setup, ProgressListener progress, SharedEncoder shared);
   }
 
-  /** The file of a run directory that runs it again. */
-  static final String CONFIG = RunFiles.OPTIONS;
-
   void start() {
     Setup setup = options.setup(spec);
-    if (setup.checkpoints().resume() && RunDirectory.isComplete(setup.output())) {
+    if (PrunePeft.isOver(setup)) {
       System.err.println("the run in " + setup.output() + " is complete; nothing is left to do");
-      CheckpointDirectory.deleteLeft(setup.output());
       Report.print(setup);
       return;
     }

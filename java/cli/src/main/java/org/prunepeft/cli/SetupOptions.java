@@ -18,6 +18,7 @@ import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.NonLinearity;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Reason;
@@ -195,7 +196,7 @@ final class SetupOptions {
       if (!name.equals(RESUME) && !name.equals(CHECKPOINT_STEPS)) {
         throw new IllegalArgumentException(
             "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"
-                .formatted(name, Runs.CONFIG));
+                .formatted(name, RunStatus.OPTIONS));
       }
     }
   }
@@ -208,12 +209,13 @@ final class SetupOptions {
    * @throws IllegalArgumentException if they are another command's
    */
   static Path optionsOf(Path run, CommandSpec command) {
-    Path file = run.resolve(Runs.CONFIG);
+    Path file = run.resolve(RunStatus.OPTIONS);
     if (!Files.exists(file)) {
       throw new RunDirectoryException(
           !Files.isDirectory(run)
               ? "%s is not the directory of a run; begin it anew".formatted(run)
-              : "%s has no %s: its run had not begun; begin it anew".formatted(run, Runs.CONFIG));
+              : "%s has no %s: its run had not begun; begin it anew"
+                  .formatted(run, RunStatus.OPTIONS));
     }
     String first;
     try (Stream<String> lines = Files.lines(file)) {
@@ -233,7 +235,7 @@ final class SetupOptions {
 
   /** What is other data now, where a run's own file runs it again. */
   private List<String> changes(Setup setup) {
-    if (config == null || !config.endsWith(Runs.CONFIG)) {
+    if (config == null || !config.endsWith(RunStatus.OPTIONS)) {
       return List.of();
     }
     Path run = config.toAbsolutePath().getParent();

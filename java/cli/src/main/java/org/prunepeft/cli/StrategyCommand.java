@@ -8,12 +8,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
-import org.prunepeft.files.RunDirectory;
-import org.prunepeft.files.StrategyFile;
-import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.search.Blocks;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.settings.StrategyFile;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -61,13 +59,7 @@ final class StrategyCommand implements Runnable {
       if (strategy.warmUp().isPresent()) {
         return new Found(strategy, strategy.warmUp().get().layers());
       }
-      return new Found(strategy, Files.isDirectory(path) ? layers(path) : null);
-    }
-
-    private static int layers(Path run) {
-      return RunDirectory.open(run)
-          .readJson(RunDirectory.CONFIG, "encoder", EncoderConfig.class)
-          .layers();
+      return new Found(strategy, Files.isDirectory(path) ? StrategyFile.layers(path) : null);
     }
   }
 

@@ -13,7 +13,7 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.table.ExampleFile;
-import org.prunepeft.files.Utf8Reader;
+import org.prunepeft.io.Utf8Reader;
 
 /** Texts to predict the labels of, in their order; read once, as they are asked for. */
 final class Texts implements Closeable {

@@ -6,9 +6,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
-import org.prunepeft.files.RunDirectory;
-import org.prunepeft.files.RunFiles;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.text.Spelling;
@@ -40,8 +41,8 @@ final class TrainCommand implements Callable<Integer> {
   private static final List<String> CHOICES =
       List.of(
           "head",
-          "lora",
-          "adapter",
+          Candidate.LORA,
+          Candidate.ADAPTER,
           "supernet",
           "both",
           "full",
@@ -50,9 +51,6 @@ final class TrainCommand implements Callable<Integer> {
           "middle-layers",
           "last-layers",
           "depth");
-
-  /** What the names of modules begin with. */
-  private static final String LAYER = "encoder.layer.";
 
   private static final String SELECT = "--select";
 
@@ -105,7 +103,7 @@ final class TrainCommand implements Callable<Integer> {
     return switch (name) {
       case "head" -> ModuleChoice.head();
       case "supernet", "both" -> ModuleChoice.supernet();
-      case "lora", "adapter" -> ModuleChoice.type(name);
+      case Candidate.LORA, Candidate.ADAPTER -> ModuleChoice.type(name);
       case "full" -> ModuleChoice.full();
       case "random" -> ModuleChoice.random(budget.settle(spec));
       case "first-layers" -> ModuleChoice.layers(Layers.FIRST, budget.settle(spec));
@@ -120,15 +118,14 @@ final class TrainCommand implements Callable<Integer> {
     Path run = Path.of(modules).toAbsolutePath();
     if (!Files.isDirectory(run)) {
       List<String> names = List.of(modules.split("\\s*,\\s*"));
-      if (names.stream().allMatch(name -> name.startsWith(LAYER))) {
+      if (names.stream().allMatch(name -> name.startsWith(ModuleType.LAYER))) {
         return ModuleChoice.modules(names);
       }
       throw new IllegalArgumentException(
           Spelling.unknown("choice of --modules", modules, CHOICES)
               + ", names of modules, or a run's directory");
     }
-    if (Files.exists(run.resolve(RunDirectory.INCOMPLETE))
-        && Files.exists(run.resolve(RunFiles.CONFIGURATION))) {
+    if (RunStatus.of(run) == RunStatus.CHOSEN) {
       System.err.println(
           run + " is not complete; the choice of modules that it had made is trained here");
     }

@@ -15,10 +15,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.files.StrategyFile;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.settings.StrategyFile;
 import picocli.CommandLine;
 
 /** The commands that train nothing. */

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.NewDirectories;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
 
@@ -48,17 +49,11 @@ public final class RunDirectory {
   public static final String INCOMPLETE = "INCOMPLETE";
 
   /**
-   * What the members of {@value #CONFIG} and {@value #RESULT} mean, as a number. It grows when an
-   * older reader would take them for something else; files of before there was a number are of the
-   * first format.
+   * What the members of {@value RunFiles#CONFIG} and {@value RunFiles#RESULT} mean, as a number. It
+   * grows when an older reader would take them for something else; files of before there was a
+   * number are of the first format.
    */
   public static final int FORMAT = 1;
-
-  /** What was asked for. */
-  public static final String CONFIG = "config.json";
-
-  /** What was measured. */
-  public static final String RESULT = "result.json";
 
   private static final String FORMAT_MEMBER = "format";
 
@@ -255,7 +250,7 @@ public final class RunDirectory {
 
   private static String command(Path directory) {
     try {
-      return String.valueOf(parse(directory.resolve(CONFIG)).get("command"));
+      return String.valueOf(parse(directory.resolve(RunFiles.CONFIG)).get("command"));
     } catch (RunDirectoryException e) {
       // It was cut off before it wrote that.
       return "COMMAND";
@@ -270,15 +265,15 @@ public final class RunDirectory {
    */
   public static RunDirectory openChosen(Path directory) {
     if (Files.exists(directory.resolve(RunFiles.CONFIGURATION))
-        && Files.exists(directory.resolve(CONFIG))) {
+        && Files.exists(directory.resolve(RunFiles.CONFIG))) {
       return new RunDirectory(directory, null, State.COMPLETE);
     }
     return open(directory);
   }
 
   /**
-   * {@return an object for {@value #CONFIG} or {@value #RESULT}, with the format as its first
-   * member}
+   * {@return an object for {@value RunFiles#CONFIG} or {@value RunFiles#RESULT}, with the format as
+   * its first member}
    */
   public static Map<String, Object> formatted() {
     Map<String, Object> object = new LinkedHashMap<>();
@@ -335,8 +330,8 @@ public final class RunDirectory {
     writeText(name, format(name, value));
   }
 
-  /** Indented JSON. */
-  static String format(String name, Object value) {
+  /** {@return a value as {@link #writeJson} writes it} */
+  public static String format(String name, Object value) {
     return json(PRETTY, name, value) + "\n";
   }
 
@@ -397,13 +392,13 @@ public final class RunDirectory {
    * Boolean, List, Map or null.
    *
    * @throws RunDirectoryException if it is absent, can't be read, or is no JSON object; names file,
-   *     line and column; or if it is {@value #CONFIG} or {@value #RESULT} of a newer {@link
-   *     #FORMAT}
+   *     line and column; or if it is {@value RunFiles#CONFIG} or {@value RunFiles#RESULT} of a
+   *     newer {@link #FORMAT}
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public Map<String, Object> readJson(String name) {
     Map<String, Object> object = parse(file(name));
-    boolean numbered = name.equals(CONFIG) || name.equals(RESULT);
+    boolean numbered = name.equals(RunFiles.CONFIG) || name.equals(RunFiles.RESULT);
     if (numbered
         && object.get(FORMAT_MEMBER) instanceof Number format
         && format.doubleValue() > FORMAT) {
@@ -432,8 +427,12 @@ public final class RunDirectory {
     }
   }
 
-  /** The JSON object in a file. */
-  static Map<String, Object> parse(Path file) {
+  /**
+   * {@return the JSON object in a file}
+   *
+   * @throws RunDirectoryException if it can't be read or is no JSON object; names the place
+   */
+  public static Map<String, Object> parse(Path file) {
     Map<String, Object> object;
     try {
       if (Files.size(file) > MOST) {

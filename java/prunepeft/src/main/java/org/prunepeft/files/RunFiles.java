@@ -5,13 +5,18 @@ import java.util.List;
 
 /** The files of a run directory. */
 public final class RunFiles {
+  /** What was asked for. */
   public static final String CONFIG = "config.json";
+
   public static final String STRATEGY = "strategy.json";
   public static final String ROUNDS = "rounds.json";
   public static final String MEASURED = "measured.json";
   public static final String CONFIGURATION = "configuration.json";
   public static final String METRICS = "metrics.jsonl";
+
+  /** What was measured; written last. */
   public static final String RESULT = "result.json";
+
   public static final String ADAPTER = "adapter.safetensors";
   public static final String HEAD = "head.safetensors";
   public static final String ENCODER = "encoder.safetensors";

@@ -1,15 +1,22 @@
 package org.prunepeft.report;
 
+import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Torch;
 
 /** What a run of this process computes with. Each method loads the native libraries it asks. */
 public final class Environment {
+  /** A tokenizer of one word; enough to load the native library. */
+  private static final byte[] SMALLEST_TOKENIZER =
+      "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"[UNK]\": 0}, \"unk_token\": \"[UNK]\"}}"
+          .getBytes(StandardCharsets.UTF_8);
+
   private Environment() {}
 
   /**
@@ -35,6 +42,17 @@ public final class Environment {
   public static int torchThreads() {
     Torch.load();
     return Torch.threads();
+  }
+
+  /**
+   * {@return whether the tokenizers' library gives a word its token}
+   *
+   * @throws LinkageError if it does not load
+   */
+  public static boolean tokenizes() {
+    try (Tokenizer tokenizer = Tokenizer.of(SMALLEST_TOKENIZER, 8)) {
+      return tokenizer.encode("word", null).ids().length == 1;
+    }
   }
 
   /**

@@ -1,2 +1,2 @@
-/** What a run is given: model, data, supernet, budget, and which modules to train. */
+/** What a run is given: model, data, supernet, budget, strategy, and which modules to train. */
 package org.prunepeft.settings;

@@ -12,10 +12,11 @@ public final class Reason {
   private Reason() {}
 
   /**
-   * What hinders the reading or writing of a file. Names what is in the way, unless it is the file
-   * itself.
+   * {@return what hinders the reading or writing of a file} Names what is in the way, unless it is
+   * the file itself.
    *
    * @param file as the message names it that the reason is put into
+   * @param e why reading or writing failed
    */
   public static String of(Object file, IOException e) {
     String place = "it";

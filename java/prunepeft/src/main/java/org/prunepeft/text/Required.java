@@ -5,9 +5,11 @@ public final class Required {
   private Required() {}
 
   /**
-   * Checks a value that a file may have left out.
+   * {@return a value that a file may have left out}
    *
    * @param name what messages call it
+   * @param value null if it was left out
+   * @param <T> its type
    * @throws IllegalArgumentException if it is null
    */
   public static <T> T present(String name, T value) {

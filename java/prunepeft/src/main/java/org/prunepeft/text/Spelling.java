@@ -8,7 +8,13 @@ import java.util.Optional;
 public final class Spelling {
   private Spelling() {}
 
-  /** "unknown criterion 'zeroes'; did you mean zeros? Known are weight, zeros, ..." */
+  /**
+   * {@return "unknown criterion 'zeroes'; did you mean zeros? Known are weight, zeros, ..."}
+   *
+   * @param what kind of thing has the name
+   * @param name that is not known
+   * @param known all names that there are, in the order in which they are listed
+   */
   public static String unknown(String what, String name, Collection<String> known) {
     return "unknown %s '%s'; %s %s"
         .formatted(
@@ -21,9 +27,11 @@ public final class Spelling {
   }
 
   /**
-   * The known name with the fewest edits, the first of several; upper and lower case are alike.
+   * {@return the known name with the fewest edits, the first of several; empty if each differs in
+   * more than half the letters of the longer name} Upper and lower case are alike.
    *
-   * @return empty if each differs in more than half the letters of the longer name
+   * @param name that is not known
+   * @param known all names that there are
    */
   public static Optional<String> nearest(String name, Collection<String> known) {
     String best = null;

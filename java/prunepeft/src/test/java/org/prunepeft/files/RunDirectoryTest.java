@@ -276,7 +276,7 @@ class RunDirectoryTest {
   @Test
   void filesOfANewerFormatAreRefused() {
     var run = RunDirectory.create(directory);
-    for (String name : List.of(RunDirectory.CONFIG, RunDirectory.RESULT)) {
+    for (String name : List.of(RunFiles.CONFIG, RunFiles.RESULT)) {
       run.writeJson(name, RunDirectory.formatted());
       assertEquals(Map.of("format", 1), run.readJson(name));
       run.writeJson(name, Map.of("format", 2, "setup", "x"));
@@ -293,8 +293,8 @@ class RunDirectoryTest {
   @Test
   void filesOfBeforeThereWasAFormatAndThoseOfOthersAreRead() {
     var run = RunDirectory.create(directory);
-    run.writeJson(RunDirectory.CONFIG, Map.of("setup", "x"));
-    assertEquals("x", run.readJson(RunDirectory.CONFIG, "setup", String.class));
+    run.writeJson(RunFiles.CONFIG, Map.of("setup", "x"));
+    assertEquals("x", run.readJson(RunFiles.CONFIG, "setup", String.class));
     run.writeJson("adapter_config.json", Map.of("format", 2));
     assertEquals(Map.of("format", 2), run.readJson("adapter_config.json"));
   }

@@ -22,16 +22,16 @@ import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
-import org.prunepeft.files.StrategyFile;
-import org.prunepeft.files.Yaml;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
+import org.prunepeft.settings.StrategyFile;
 
 /**
  * Every reader of files that come from elsewhere, with valid files, with those that it failed at,

@@ -13,7 +13,7 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Schema;
-import org.prunepeft.files.Utf8Reader;
+import org.prunepeft.io.Utf8Reader;
 
 /**
  * A file of examples, a row each, in a {@link TableFormat}; read once, from its beginning. Texts
@@ -41,7 +41,7 @@ public final class ExampleFile implements Closeable {
    * @param label without spaces around it; null if it was not asked for
    */
   public record Row(long line, String text, String pair, String label) {
-    /** The example without its label. */
+    /** {@return the example without its label} */
     public Example unlabelled() {
       return new Example(text, pair, Example.UNLABELLED);
     }
@@ -60,7 +60,14 @@ public final class ExampleFile implements Closeable {
     return open(file, columns, labelled, false);
   }
 
-  /** Opens a file with labels; rows of a table that are too short are left out, with a warning. */
+  /**
+   * Opens a file with labels, of whose rows those that are too short are left out, with a warning.
+   *
+   * @param file whose name gives its format
+   * @param columns where texts and labels are
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or a column is not there
+   */
   public static ExampleFile openLenient(Path file, Columns columns) {
     return open(file, columns, true, true);
   }
@@ -103,8 +110,9 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
-   * The files that a name stands for: the file itself, or all shards of a Parquet table.
+   * {@return the files that a name stands for: the file itself, or all shards of a Parquet table}
    *
+   * @param file of a Parquet table in shards any one of them
    * @throws DataException if a shard is missing
    */
   public static List<Path> files(Path file) {
@@ -118,10 +126,11 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
-   * All examples of a file, labelled.
+   * {@return all examples of a file, labelled; 1 or more}
    *
+   * @param file whose name gives its format
+   * @param columns where texts and labels are
    * @param schema that knows the labels
-   * @return 1 or more
    * @throws DataException if it can't be read, is damaged, or has a label that is not known
    * @throws IllegalArgumentException if the name gives no format, or a column is not there
    */
@@ -154,7 +163,7 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
-   * The next row, if there is one.
+   * {@return the next row; empty at the end}
    *
    * @throws DataException if it is damaged; the message names the line
    */
@@ -183,9 +192,8 @@ public final class ExampleFile implements Closeable {
   }
 
   /**
-   * All rows that are left.
+   * {@return all rows that are left; 1 or more}
    *
-   * @return 1 or more
    * @throws DataException if there are none, or one is damaged
    */
   public List<Row> rows() {
@@ -199,7 +207,7 @@ public final class ExampleFile implements Closeable {
     return rows;
   }
 
-  /** The names of the label's classes by their numbers, where the file says them; else none. */
+  /** {@return names of the label's classes by their numbers; none where the file has none} */
   public List<String> classes() {
     return reader.classes(columns.label());
   }

@@ -19,6 +19,11 @@ public final class LabelReader {
   private final Schema schema;
   private final Map<String, Integer> numbers = new HashMap<>();
 
+  /**
+   * Reads labels of a schema.
+   *
+   * @param schema that names the classes, or says that numbers are predicted
+   */
   public LabelReader(Schema schema) {
     this.schema = schema;
     for (String label : schema.labels()) {
@@ -27,8 +32,10 @@ public final class LabelReader {
   }
 
   /**
-   * Examples of a file's rows.
+   * {@return examples of a file's rows, in their order}
    *
+   * @param file for messages
+   * @param rows with labels
    * @throws DataException if a label is none of the schema's, or no number; names file and line
    */
   public List<Example> examples(Path file, List<Row> rows) {
@@ -62,7 +69,7 @@ public final class LabelReader {
     return label.length() <= 80 ? label : label.substring(0, 80) + "...";
   }
 
-  /** Whether it is a finite decimal number. */
+  /** {@return whether a label is a finite decimal number} */
   public static boolean isNumber(String label) {
     return label.matches("[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
         && Double.isFinite(Double.parseDouble(label));

@@ -27,7 +27,11 @@ public enum TableFormat {
     this.endings = List.of(endings);
   }
 
-  /** The format that goes with a file's name, if one does. */
+  /**
+   * {@return the format that goes with a file's name; empty if none does}
+   *
+   * @param file which need not be there
+   */
   public static Optional<TableFormat> of(Path file) {
     String name = file.toString().toLowerCase(Locale.ROOT);
     for (TableFormat format : values()) {

@@ -19,7 +19,7 @@ import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TableFormat;
-import org.prunepeft.files.Yaml;
+import org.prunepeft.io.Yaml;
 import org.prunepeft.text.Spelling;
 
 /**

@@ -1,20 +1,21 @@
-package org.prunepeft.files;
+package org.prunepeft.settings;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.search.Strategy;
 
 /** Strategies as JSON files: what a run found, what was transferred, what a person wrote. */
 public final class StrategyFile {
-  /** The name of the file in a run directory. */
-  public static final String NAME = RunFiles.STRATEGY;
-
   private StrategyFile() {}
 
   /**
-   * Reads a strategy.
+   * {@return a strategy}
    *
    * @param path a file, or the directory of a complete run
    * @throws RunDirectoryException if it is absent, incomplete, damaged or no JSON object; names the
@@ -34,7 +35,7 @@ public final class StrategyFile {
     if (Files.isDirectory(path)) {
       RunDirectory run = RunDirectory.open(path);
       Manifest.verify(run);
-      file = run.file(NAME);
+      file = run.file(RunFiles.STRATEGY);
     }
     Map<String, Object> map = RunDirectory.parse(file);
     try {
@@ -44,8 +45,20 @@ public final class StrategyFile {
     }
   }
 
-  /** A strategy as the text of a file. */
+  /**
+   * {@return how many layers the model of a search has, by which its blocks were cut}
+   *
+   * @param run the directory of a complete run
+   * @throws RunDirectoryException if it is absent, incomplete or damaged
+   */
+  public static int layers(Path run) {
+    return RunDirectory.open(run)
+        .readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class)
+        .layers();
+  }
+
+  /** {@return a strategy as the text of a file} */
   public static String format(Strategy strategy) {
-    return RunDirectory.format(NAME, strategy.toMap());
+    return RunDirectory.format(RunFiles.STRATEGY, strategy.toMap());
   }
 }

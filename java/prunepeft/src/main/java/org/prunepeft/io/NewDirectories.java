@@ -1,4 +1,4 @@
-package org.prunepeft.files;
+package org.prunepeft.io;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -13,7 +13,11 @@ public final class NewDirectories {
   /** Innermost first. */
   private final List<Path> absent = new ArrayList<>();
 
-  /** Makes nothing yet. */
+  /**
+   * Makes nothing yet.
+   *
+   * @param directory absolute, or relative to where the process runs
+   */
   public NewDirectories(Path directory) {
     this.directory = directory;
     for (Path path = directory.toAbsolutePath();
@@ -23,8 +27,8 @@ public final class NewDirectories {
     }
   }
 
-  /** What is there of the directory's path already; null: nothing. */
-  Path nearest() {
+  /** {@return what is there of the directory's path already; null: nothing} */
+  public Path nearest() {
     return absent.isEmpty() ? directory : absent.get(absent.size() - 1).getParent();
   }
 

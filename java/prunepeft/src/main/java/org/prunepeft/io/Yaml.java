@@ -1,4 +1,4 @@
-package org.prunepeft.files;
+package org.prunepeft.io;
 
 import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonProcessingException;
@@ -40,9 +40,9 @@ public final class Yaml {
   private Yaml() {}
 
   /**
-   * Parses a text of one document.
+   * {@return the one document of a text; missing if there is none}
    *
-   * @return missing if there is none
+   * @param text of at most {@value #MOST} characters
    * @throws JsonProcessingException if it is no YAML, has a key twice, or is longer than {@value
    *     #MOST} characters, deeper than 50 levels, or has a word of more than 2,000
    */

@@ -1,4 +1,4 @@
-package org.prunepeft.files;
+package org.prunepeft.io;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -9,7 +9,6 @@ import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
-import org.prunepeft.io.FormatException;
 
 /**
  * Text in UTF-8, strictly: what is not valid, and a NUL, is refused with the line that it is in. A
@@ -37,6 +36,7 @@ public final class Utf8Reader extends Reader {
   /**
    * Reads a stream, which it then owns.
    *
+   * @param in closed with the reader
    * @param name of the stream in messages, such as a path
    */
   public Utf8Reader(InputStream in, String name) {

@@ -1,4 +1,4 @@
-package org.prunepeft.files;
+package org.prunepeft.io;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;

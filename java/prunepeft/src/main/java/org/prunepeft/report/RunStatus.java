@@ -1,0 +1,40 @@
+package org.prunepeft.report;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+
+/** How far a run is, by its directory. */
+public enum RunStatus {
+  /** There is no run, or it has not chosen its modules yet. */
+  OPEN,
+  /** It has chosen its modules, and is not complete. */
+  CHOSEN,
+  /** All of its files are there. */
+  COMPLETE;
+
+  /**
+   * The file of a run directory for the options of the program that started the run. Where it is
+   * there, messages name the command line's way to go on.
+   */
+  public static final String OPTIONS = RunFiles.OPTIONS;
+
+  /** The file of a run directory that tells a person what came out; Markdown. */
+  public static final String SUMMARY = RunFiles.SUMMARY;
+
+  /**
+   * {@return how far a run is}
+   *
+   * @param run its directory; may be absent
+   */
+  public static RunStatus of(Path run) {
+    if (RunDirectory.isComplete(run)) {
+      return COMPLETE;
+    }
+    return Files.exists(run.resolve(RunDirectory.INCOMPLETE))
+            && Files.exists(run.resolve(RunFiles.CONFIGURATION))
+        ? CHOSEN
+        : OPEN;
+  }
+}

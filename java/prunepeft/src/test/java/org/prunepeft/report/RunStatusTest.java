@@ -1,0 +1,28 @@
+package org.prunepeft.report;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+
+class RunStatusTest {
+  @TempDir private Path directory;
+
+  @Test
+  void aRunIsOpenThenHasChosenItsModulesThenIsComplete() {
+    Path path = directory.resolve("run");
+    assertEquals(RunStatus.OPEN, RunStatus.of(path));
+    RunDirectory run = RunDirectory.create(path);
+    assertEquals(RunStatus.OPEN, RunStatus.of(path));
+    run.writeJson(RunFiles.CONFIGURATION, Map.of());
+    assertEquals(RunStatus.CHOSEN, RunStatus.of(path));
+    run.writeText(RunFiles.SUMMARY, "done\n");
+    assertEquals(RunStatus.CHOSEN, RunStatus.of(path));
+    run.complete();
+    assertEquals(RunStatus.COMPLETE, RunStatus.of(path));
+  }
+}
