@@ -15,12 +15,14 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.HubName;
 import org.prunepeft.formats.MergedModel;
+import org.prunepeft.formats.OnnxModel;
 import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.supernet.PeftConfig;
@@ -42,7 +44,7 @@ public final class AdapterExport {
    * Exports a run.
    *
    * @param run the directory of a complete run
-   * @param format what to write: peft or adapters
+   * @param format what to write: peft, adapters, or onnx as {@link #onnx} does with the default
    * @param output absent or empty
    * @param model the base model's name or directory; null: where the run found it
    * @throws IllegalArgumentException if there is no such format, or it cannot hold the run's
@@ -51,6 +53,10 @@ public final class AdapterExport {
    *     the output cannot be written
    */
   public static void write(Path run, String format, Path output, String model) {
+    if (format.equals(OnnxModel.FORMAT)) {
+      onnx(run, output, model, OnnxOptions.DEFAULT);
+      return;
+    }
     AdapterFormat written = AdapterFormat.byName(format);
     RunDirectory source = open(run);
     if (RunFiles.isFull(source)) {
@@ -81,6 +87,45 @@ public final class AdapterExport {
     Setup setup = ModelFiles.setup(source, model);
     TrainedAdapter adapter = read(source, setup);
     MergedModel.require(adapter);
+    writeModel(source, setup, output, (base, target) -> MergedModel.write(adapter, base, target));
+  }
+
+  /**
+   * Exports a run as an ONNX model: encoder, low-rank updates in its weights, bottleneck adapters,
+   * pooling and head.
+   *
+   * @param run the directory of a complete run
+   * @param output absent or empty
+   * @param model the base model's name or directory; null: where the run found it
+   * @param options how it is written
+   * @throws IllegalArgumentException if some of the run's modules have no form in adapter files, or
+   *     its model is not known; nothing is written then
+   * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
+   *     the output cannot be written
+   */
+  public static void onnx(Path run, Path output, String model, OnnxOptions options) {
+    RunDirectory source = open(run);
+    Setup setup = ModelFiles.setup(source, model);
+    TrainedAdapter adapter = read(source, setup);
+    int maxLength = setup.training().maxLength();
+    writeModel(
+        source,
+        setup,
+        output,
+        (base, target) -> OnnxModel.write(adapter, base, maxLength, options, target));
+  }
+
+  /** Writes a model's files. */
+  @FunctionalInterface
+  private interface ModelWriter {
+    /**
+     * @param base the encoder as the run has it, without modules
+     */
+    void write(Models.Pretrained base, RunDirectory target) throws IOException;
+  }
+
+  private static void writeModel(
+      RunDirectory source, Setup setup, Path output, ModelWriter writer) {
     Models.KnownModel entry = Models.byName(setup.model());
     write(
         source,
@@ -90,10 +135,10 @@ public final class AdapterExport {
             ModelFiles.require(source, base.files());
             if (RunFiles.isFull(source)) {
               try (SafeTensors trained = SafeTensors.open(source.file(RunFiles.ENCODER))) {
-                MergedModel.write(adapter, base.with(trained), target);
+                writer.write(base.with(trained), target);
               }
             } else {
-              MergedModel.write(adapter, base, target);
+              writer.write(base, target);
             }
           }
         });

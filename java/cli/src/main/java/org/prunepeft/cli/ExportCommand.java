@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.prunepeft.AdapterExport;
+import org.prunepeft.model.OnnxOptions;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -13,25 +14,29 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Writes what a run trained as files that Python's libraries read.",
+      "Writes what a run trained as files that other libraries read.",
       "",
       "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA and"
           + " DoRA alone.",
       "adapters: adapter_config.json, adapter.safetensors, head_config.json and"
           + " model_head.safetensors of AdapterHub's adapters; LoRA and bottleneck adapters"
           + " together.",
+      "onnx: model.onnx, config.json and tokenizer.json of a whole model, with all kinds of modules"
+          + " and the head, for ONNX Runtime and what is built on it: DJL, LangChain4j, Spring AI.",
       "--merge: config.json, model.safetensors and tokenizer.json of a plain model; the head apart"
           + " in head.safetensors. LoRA and DoRA, or full fine-tuning.",
       "",
       "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
-          + " and how to use them from Python."
+          + " and how to use them."
     },
     footer = {
       "",
       "Examples:",
       "  prunepeft export runs/earlier --format adapters --output adapter",
-      "  prunepeft export runs/earlier --merge --output model"
+      "  prunepeft export runs/earlier --merge --output model",
+      "  prunepeft export runs/earlier --format onnx --int8 --output model"
     })
+@OptionsOf(OnnxOptions.class)
 final class ExportCommand implements Callable<Integer> {
   @Parameters(paramLabel = "RUN", description = "Directory of a complete run.")
   private Path run;
@@ -44,7 +49,7 @@ final class ExportCommand implements Callable<Integer> {
         names = "--format",
         required = true,
         paramLabel = "FORMAT",
-        description = "Whose adapter files to write: peft or adapters.")
+        description = "What to write: peft, adapters or onnx.")
     String format;
 
     @Option(
@@ -67,9 +72,33 @@ final class ExportCommand implements Callable<Integer> {
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
 
+  @Option(
+      names = "--int8",
+      description =
+          "With --format onnx: the encoder's weights in 8 bits, not float32: a quarter of the size.")
+  boolean int8;
+
+  @Option(
+      names = "--external-data",
+      description =
+          "With --format onnx: weights in a file of their own, model.onnx_data; they are anyway where one file would have more than 2 GiB.")
+  boolean externalData;
+
+  @Option(
+      names = "--encoder-only",
+      description =
+          "With --format onnx: the encoder without its head, for embeddings; the head apart in head.safetensors.")
+  boolean encoderOnly;
+
   @Override
   public Integer call() {
-    if (form.merge) {
+    OnnxOptions onnx = RecordOptions.fill(OnnxOptions.builder(), this).build();
+    if ("onnx".equals(form.format)) {
+      AdapterExport.onnx(run, output, model, onnx);
+    } else if (!onnx.equals(OnnxOptions.DEFAULT)) {
+      throw new IllegalArgumentException(
+          "--int8, --external-data and --encoder-only are for --format onnx alone");
+    } else if (form.merge) {
       AdapterExport.merge(run, output, model);
     } else {
       AdapterExport.write(run, form.format, output, model);

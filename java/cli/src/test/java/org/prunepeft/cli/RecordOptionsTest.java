@@ -17,6 +17,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -43,7 +44,8 @@ class RecordOptionsTest {
           AdapterConfig.class,
           WarmUpSettings.class,
           CriterionSettings.class,
-          MeasuringSettings.class);
+          MeasuringSettings.class,
+          OnnxOptions.class);
 
   /** Why a component is not an option of its name. */
   private static final Map<String, String> REASONS =
@@ -79,9 +81,9 @@ class RecordOptionsTest {
     return Main.commandLine().getSubcommands().get(name).getCommandSpec();
   }
 
-  /** The options of search and train that are components. */
+  /** The options of search, train and export that are components. */
   private static Map<OptionSpec, RecordComponent> options() {
-    return Stream.of("search", "train")
+    return Stream.of("search", "train", "export")
         .flatMap(name -> command(name).options().stream())
         .filter(option -> component(option) != null)
         .collect(Collectors.toMap(option -> option, RecordOptionsTest::component, (a, b) -> a));

@@ -256,6 +256,21 @@ public final class HuggingFaceDirectory {
       }
     }
     SafeTensors.write(directory.resolve(WEIGHTS), weights);
+    writeDescription(config, tokenizer, tokenizerFiles);
+  }
+
+  /**
+   * Writes what belongs to a model beside its weights, each file only as a whole, the configuration
+   * last.
+   *
+   * @param config content of config.json
+   * @param tokenizer content of tokenizer.json
+   * @param tokenizerFiles the tokenizer's other files, contents by name
+   * @throws IOException if writing fails
+   */
+  public void writeDescription(
+      Map<String, Object> config, byte[] tokenizer, Map<String, byte[]> tokenizerFiles)
+      throws IOException {
     AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
     for (Map.Entry<String, byte[]> file : tokenizerFiles.entrySet()) {
       AtomicFile.write(directory.resolve(file.getKey()), file.getValue());

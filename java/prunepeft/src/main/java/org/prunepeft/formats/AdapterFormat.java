@@ -1,5 +1,7 @@
 package org.prunepeft.formats;
 
+import static java.util.stream.Collectors.joining;
+
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,7 +87,10 @@ public interface AdapterFormat {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "unknown format '%s'; there are %s"
-                        .formatted(name, all().stream().map(AdapterFormat::name).toList())));
+                    "unknown format '%s'; there are %s and %s"
+                        .formatted(
+                            name,
+                            all().stream().map(AdapterFormat::name).collect(joining(", ")),
+                            OnnxModel.FORMAT)));
   }
 }

@@ -18,8 +18,8 @@ import org.prunepeft.io.SafeTensors.Tensor;
 record HeadFile(Tensor weight, Tensor bias) {
   static final String NAME = "head.safetensors";
 
-  private static final String WEIGHT = PeftFormat.HEAD + ".weight";
-  private static final String BIAS = PeftFormat.HEAD + ".bias";
+  static final String WEIGHT = PeftFormat.HEAD + ".weight";
+  static final String BIAS = PeftFormat.HEAD + ".bias";
 
   static void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
     SafeTensors.write(

@@ -135,7 +135,7 @@ public enum Architecture {
   }
 
   /** {@return whether a sequence's first token is at the padding's id + 1, not at 0} */
-  boolean positionsBehindPadding() {
+  public boolean positionsBehindPadding() {
     return features.contains(Feature.POSITIONS_BEHIND_PADDING);
   }
 
@@ -172,12 +172,16 @@ public enum Architecture {
     return layerPath(layer) + "." + layout.projections.get(projection.ordinal());
   }
 
-  String attentionNorm(int layer) {
-    return layerPath(layer) + "." + layout.attentionNorm;
-  }
-
-  String outputNorm(int layer) {
-    return layerPath(layer) + "." + layout.outputNorm;
+  /**
+   * {@return the name of a normalisation: encoder.layer.3.output.LayerNorm}
+   *
+   * @param layer 0-based
+   * @param block behind which it is
+   */
+  public String norm(int layer, Block block) {
+    return layerPath(layer)
+        + "."
+        + (block == Block.ATTENTION ? layout.attentionNorm : layout.outputNorm);
   }
 
   /**

@@ -18,8 +18,8 @@ import org.prunepeft.torch.ComputeDevice;
  * score(i,j) = (Q_i·K_j + Q_i·K'_δ(i,j) + K_j·Q'_δ(i,j)) / √(d (1 + number of position terms))
  * }</pre>
  *
- * <p>δ(i,j) is the bucket of i − j ({@link #bucket}). The paper writes δ(j,i) in the last term; the
- * authors' code, by which all checkpoints were trained, takes δ(i,j).
+ * <p>δ(i,j) is the bucket of i − j ({@link RelativeAttention#bucket}). The paper writes δ(j,i) in
+ * the last term; the authors' code, by which all checkpoints were trained, takes δ(i,j).
  */
 final class Deberta implements SelfAttention {
   private final RelativeAttention relative;
@@ -84,7 +84,7 @@ final class Deberta implements SelfAttention {
     this.table = table;
     long[] places = new long[2 * maxTokens - 1];
     for (int i = 0; i < places.length; i++) {
-      places[i] = bucket(i + 1 - maxTokens) + relative.span();
+      places[i] = relative.bucket(i + 1 - maxTokens) + relative.span();
     }
     rows = ComputeDevice.of(table.embeddings).longs(places, places.length);
   }
@@ -137,7 +137,7 @@ final class Deberta implements SelfAttention {
     long length = input.length();
     // Rows of the table that this length reaches.
     int span = relative.span();
-    int reach = bucket((int) length - 1);
+    int reach = relative.bucket((int) length - 1);
     int first = Math.max(0, span - reach);
     int count = Math.min(2 * span, span + reach + 1) - first;
     Tensor places = places(length, first, count);
@@ -192,20 +192,5 @@ final class Deberta implements SelfAttention {
         .clamp_min_(new Scalar(0))
         .clamp_max_(new Scalar(count - 1))
         .view(1, 1, length, length);
-  }
-
-  /**
-   * The bucket of a distance: itself up to half the buckets, m; from there on, sign · (m + ⌈(m − 1)
-   * ln(|distance| / m) / ln((max − 1) / m)⌉).
-   */
-  int bucket(int distance) {
-    int half = relative.buckets() / 2;
-    int size = Math.abs(distance);
-    if (relative.buckets() == 0 || size <= half) {
-      return distance;
-    }
-    double share = Math.log((double) size / half) / Math.log((relative.maxDistance() - 1.0) / half);
-    int bucket = half + (int) Math.ceil(share * (half - 1));
-    return distance < 0 ? -bucket : bucket;
   }
 }

@@ -42,10 +42,10 @@ public final class PostNormEncoder implements Encoder {
       return new Layer(
           weights.stacked(layer, Projection.QUERY, Projection.KEY, Projection.VALUE),
           weights.linear(layer, Projection.ATTENTION_OUTPUT),
-          weights.norm(config.architecture().attentionNorm(layer), config.hidden()),
+          weights.norm(config.architecture().norm(layer, Block.ATTENTION), config.hidden()),
           weights.linear(layer, Projection.INTERMEDIATE),
           weights.linear(layer, Projection.OUTPUT),
-          weights.norm(config.architecture().outputNorm(layer), config.hidden()));
+          weights.norm(config.architecture().norm(layer, Block.FEED_FORWARD), config.hidden()));
     }
 
     List<FrozenLinear> linears() {

@@ -38,4 +38,21 @@ public record RelativeAttention(
   public int span() {
     return buckets > 0 ? buckets : maxDistance;
   }
+
+  /**
+   * {@return the bucket of a distance: itself up to half the buckets, m; from there on, sign · (m +
+   * ⌈(m − 1) ln(|distance| / m) / ln((max − 1) / m)⌉)}
+   *
+   * @param distance of a query from a key, in tokens
+   */
+  public int bucket(int distance) {
+    int half = buckets / 2;
+    int size = Math.abs(distance);
+    if (buckets == 0 || size <= half) {
+      return distance;
+    }
+    double share = Math.log((double) size / half) / Math.log((maxDistance - 1.0) / half);
+    int bucket = half + (int) Math.ceil(share * (half - 1));
+    return distance < 0 ? -bucket : bucket;
+  }
 }

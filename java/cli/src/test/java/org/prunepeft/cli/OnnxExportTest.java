@@ -1,0 +1,186 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import ai.djl.huggingface.tokenizers.Encoding;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Example;
+
+/** Runs of a tiny model, exported and computed by ONNX Runtime from their texts on. */
+class OnnxExportTest {
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path file;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+    file = temporary.resolve("texts.csv");
+    Files.writeString(
+        file,
+        IntStream.range(0, 64)
+            .mapToObj(i -> "%s,%s,%.2f,%s".formatted(text(i), text(3 * i), i % 5 / 4.0, label(i)))
+            .collect(Collectors.joining("\n", "first,second,number,label\n", "\n")));
+  }
+
+  private static String text(int i) {
+    List<String> words = List.of("the", "thing", "in", "or", "a", "other");
+    return IntStream.rangeClosed(0, i % 7)
+        .mapToObj(k -> words.get((i + k * k) % words.size()))
+        .collect(Collectors.joining(" "));
+  }
+
+  private static String label(int i) {
+    return List.of("no", "perhaps", "yes").get(i % 3);
+  }
+
+  private static Path train(String name, String... options) {
+    Path run = temporary.resolve(name);
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--train-file=" + file,
+            "--text-column=first",
+            "--output=" + run,
+            Small.modules(),
+            options)
+        .exits(0);
+    return run;
+  }
+
+  /** Of each pair, or of each text, what an exported model gives; each is a batch of its own. */
+  private static float[][] outputs(Path export, List<Example> examples, boolean separate)
+      throws IOException, OrtException {
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    float[][] outputs = new float[examples.size()][];
+    try (HuggingFaceTokenizer tokenizer =
+            HuggingFaceTokenizer.newInstance(export.resolve("tokenizer.json"));
+        OrtSession session = environment.createSession(export.resolve("model.onnx").toString())) {
+      for (int i = 0; i < outputs.length; i++) {
+        Example example = examples.get(i);
+        Map<String, OnnxTensor> inputs = new HashMap<>();
+        if (example.pair() == null || separate) {
+          put(inputs, "", tokenizer.encode(example.text()));
+          if (separate) {
+            put(inputs, "_2", tokenizer.encode(example.pair()));
+          }
+        } else {
+          put(inputs, "", tokenizer.encode(example.text(), example.pair()));
+        }
+        try (OrtSession.Result result = session.run(inputs)) {
+          outputs[i] = ((float[][]) result.get("logits").orElseThrow().getValue())[0];
+        }
+        inputs.values().forEach(OnnxTensor::close);
+      }
+    }
+    return outputs;
+  }
+
+  private static void put(Map<String, OnnxTensor> inputs, String suffix, Encoding encoding)
+      throws OrtException {
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    inputs.put(
+        "input_ids" + suffix,
+        OnnxTensor.createTensor(environment, new long[][] {encoding.getIds()}));
+    inputs.put(
+        "attention_mask" + suffix,
+        OnnxTensor.createTensor(environment, new long[][] {encoding.getAttentionMask()}));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "single, --label-column=label",
+    "full, --label-column=label --modules=full",
+    "joint, --label-column=label --text-pair-column=second --pair-encoding=joint --adapter-config=houlsby",
+    "number, --label-column=number --do-regression --text-pair-column=second --adapter-size=0",
+    "separate, --label-column=number --do-regression --text-pair-column=second --pair-encoding=separate",
+  })
+  void onnxRuntimePredictsWhatTheRunDoes(String name, String options)
+      throws IOException, OrtException {
+    Path run = train(name, options.split(" "));
+    Path export = temporary.resolve(name + "-onnx");
+    Call.of("export", run, "--format=onnx", "--output=" + export).exits(0);
+    assertEquals(
+        Set.of(
+            "config.json",
+            "model.onnx",
+            "prunepeft.json",
+            "tokenizer.json",
+            "tokenizer_config.json"),
+        Small.names(export));
+    boolean pairs = options.contains("second");
+    String longest = "the other thing in a thing or ".repeat(12); // the run takes 24 tokens
+    List<Example> examples =
+        Stream.of(text(0), text(5), text(13), longest)
+            .map(text -> new Example(text, pairs ? "or " + text : null, Example.UNLABELLED))
+            .toList();
+    float[][] theirs = outputs(export, examples, options.contains("separate"));
+    try (TrainedModel trained = TrainedModel.load(run)) {
+      float[] ours = trained.predict(examples).outputs();
+      for (int i = 0; i < ours.length; i++) {
+        int width = ours.length / theirs.length;
+        assertEquals(ours[i], theirs[i / width][i % width], 1e-4, "output " + i);
+      }
+    }
+  }
+
+  @Test
+  void weightsInEightBitsTakeAQuarter() throws IOException, OrtException {
+    Path run = train("int8", "--label-column=label");
+    Path whole = temporary.resolve("float32-onnx");
+    Call.of("export", run, "--format=onnx", "--external-data", "--output=" + whole).exits(0);
+    Path small = temporary.resolve("int8-onnx");
+    Call.of("export", run, "--format=onnx", "--int8", "--external-data", "--output=" + small)
+        .exits(0);
+    long before = Files.size(whole.resolve("model.onnx_data"));
+    long after = Files.size(small.resolve("model.onnx_data"));
+    assertTrue(after < 0.35 * before, after + " of " + before);
+    List<Example> examples = List.of(new Example("the other thing", null, Example.UNLABELLED));
+    float[] exact = outputs(whole, examples, false)[0];
+    float[] rounded = outputs(small, examples, false)[0];
+    for (int k = 0; k < exact.length; k++) {
+      assertEquals(exact[k], rounded[k], 0.2, "output " + k);
+    }
+  }
+
+  @Test
+  void theEncoderAloneHasItsHeadApart() throws IOException {
+    Path run = train("embeddings", "--label-column=label");
+    Path export = temporary.resolve("embeddings-onnx");
+    Call.of("export", run, "--format=onnx", "--encoder-only", "--output=" + export).exits(0);
+    assertTrue(Files.exists(export.resolve("head.safetensors")));
+  }
+
+  @Test
+  void itsOptionsAreForNoOtherFormat() {
+    Path run = train("others", "--label-column=label", "--adapter-size=0");
+    Path never = temporary.resolve("never");
+    for (String other : List.of("--format=peft", "--merge")) {
+      Call.of("export", run, other, "--int8", "--output=" + never)
+          .exits(2, "are for --format onnx alone");
+    }
+    assertFalse(Files.exists(never));
+  }
+}
