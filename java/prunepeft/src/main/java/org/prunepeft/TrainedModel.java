@@ -57,11 +57,10 @@ import org.slf4j.LoggerFactory;
  * run trained it, the modules that are left, the head and the tokenizer. Nothing of it changes any
  * more.
  *
- * <p>Any number of threads may call it at once: they share the weights, and each gets what it would
- * get alone, to the bit. As many calls compute at once as the processors give threads, one on
- * {@link Setup#threads() as many as it was loaded with}; others wait in turn. So a server that is
- * to answer many clients loads it with one thread or few, and a program that predicts many texts in
- * one call with all.
+ * <p>Any number of threads may call it at once: they share the weights, and each gets the bits that
+ * it would get alone. A call computes on {@link Setup#threads} threads, and as many calls at once
+ * as there are processors for them; the others wait in turn. So a server with many clients loads it
+ * with one thread or few, and a program that predicts many texts in one call with all.
  *
  * <p>With as many threads as the run had, the same texts in the same order give the same bits as in
  * the run. The same text in other company, or alone, may differ in its last bits.

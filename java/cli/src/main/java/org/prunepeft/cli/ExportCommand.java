@@ -5,6 +5,7 @@ import java.util.concurrent.Callable;
 import org.prunepeft.AdapterExport;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -66,6 +67,8 @@ final class ExportCommand implements Callable<Integer> {
       description =
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
+
+  @Mixin private PluginOptions plugins;
 
   @Override
   public Integer call() {
