@@ -23,6 +23,10 @@ module org.prunepeft {
   requires org.bytedeco.openblas;
   requires org.slf4j;
 
+  uses org.prunepeft.data.Task;
+  uses org.prunepeft.peft.ModuleType;
+  uses org.prunepeft.search.Criterion;
+
   exports org.prunepeft;
   exports org.prunepeft.data;
   exports org.prunepeft.data.table;

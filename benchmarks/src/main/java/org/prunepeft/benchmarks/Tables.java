@@ -31,7 +31,12 @@ public final class Tables {
 
   /** A method's figures with one set of parameters. */
   private record Result(
-      String type, String method, Map<String, String> parameters, Score score, JsonNode secondary) {
+      String type,
+      String method,
+      Map<String, String> parameters,
+      Score score,
+      double median,
+      JsonNode secondary) {
     double counter(String name) {
       return secondary.path(name).path("score").asDouble(Double.NaN);
     }
@@ -59,6 +64,7 @@ public final class Tables {
               name[name.length - 1],
               parameters,
               score,
+              metric.path("scorePercentiles").path("50.0").asDouble(Double.NaN),
               run.path("secondaryMetrics")));
     }
   }
@@ -87,6 +93,7 @@ public final class Tables {
     tables.scaling();
     tables.products();
     tables.calls();
+    tables.predictions();
     System.out.print(tables.out);
   }
 
@@ -96,7 +103,13 @@ public final class Tables {
     StringJoiner lines = new StringJoiner(",\n", "[\n", "\n]\n");
     for (JsonNode run : mapper.readTree(from.toFile())) {
       for (JsonNode parent : run.findParents("scorePercentiles")) {
-        ((ObjectNode) parent).remove(List.of("scorePercentiles", "scoreConfidence"));
+        ((ObjectNode) parent).remove("scoreConfidence");
+        // Of times that were sampled one by one the median is shown.
+        if (run.path("mode").asText().equals("sample")) {
+          ((ObjectNode) parent.get("scorePercentiles")).retain("50.0");
+        } else {
+          ((ObjectNode) parent).remove("scorePercentiles");
+        }
       }
       lines.add(mapper.writeValueAsString(run));
     }
@@ -403,6 +416,31 @@ public final class Tables {
           result.method,
           number(result.score.value) + spread(result.score, 1),
           ratio(result.score, libTorch));
+    }
+  }
+
+  private void predictions() {
+    String type = PredictionBenchmark.class.getSimpleName();
+    Result many = result(type, "manyTexts", Map.of());
+    Result training = result(type, "trainingForward", Map.of());
+    Result one = result(type, "oneText", Map.of());
+    if (many == null || training == null || one == null) {
+      return;
+    }
+    section("Predictions of MiniLM");
+    line("One short text, and 1,024 in one call beside the forward passes of a training.");
+    line("");
+    row("what", "", "of the training's");
+    row("---", "--:", "--:");
+    row("one text, median, ms", number(one.median / 1e3), NONE);
+    row("one text, mean, ms", number(one.score.value / 1e3) + spread(one.score, 1e-3), NONE);
+    double rate = training.counter("tokens");
+    for (Result result : List.of(many, training)) {
+      double tokens = result.counter("tokens");
+      row(
+          result.method + ", tokens/s",
+          number(tokens),
+          String.format(Locale.ROOT, "%.0f %%", 100 * tokens / rate));
     }
   }
 

@@ -3,10 +3,13 @@ package org.prunepeft;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Function;
@@ -42,6 +45,7 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.loop.Trainer;
@@ -53,8 +57,16 @@ import org.slf4j.LoggerFactory;
  * run trained it, the modules that are left, the head and the tokenizer. Nothing of it changes any
  * more.
  *
+ * <p>Any number of threads may call it at once: they share the weights, and each gets the bits that
+ * it would get alone. A call computes on {@link Setup#threads} threads, and as many calls at once
+ * as there are processors for them; the others wait in turn. So a server with many clients loads it
+ * with one thread or few, and a program that predicts many texts in one call with all.
+ *
  * <p>With as many threads as the run had, the same texts in the same order give the same bits as in
- * the run. Not for two threads at once; the owner closes it, which frees native memory.
+ * the run. The same text in other company, or alone, may differ in its last bits.
+ *
+ * <p>The owner closes it, which waits for the calls that go on and frees native memory. Later calls
+ * of {@code predict} and {@code evaluate} are an {@link IllegalStateException}.
  */
 public final class TrainedModel implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
@@ -70,7 +82,8 @@ public final class TrainedModel implements AutoCloseable {
   private final PeftModules modules;
   private final Head head;
   private final Tokenizer tokenizer;
-  private final Trainer trainer;
+  private final ModelThreads threads;
+  private boolean closed;
 
   private TrainedModel(
       RunDirectory run,
@@ -88,7 +101,13 @@ public final class TrainedModel implements AutoCloseable {
     this.modules = modules;
     this.head = head;
     this.tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength());
-    this.trainer = new Trainer(encoder, setup.training());
+    this.threads =
+        new ModelThreads(
+            Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
+            () ->
+                new ModelThreads.State(
+                    new Trainer(encoder, setup.training()), modules.forAnotherThread()),
+            "the model of %s is closed; load it again".formatted(run.path()));
   }
 
   /**
@@ -358,29 +377,111 @@ public final class TrainedModel implements AutoCloseable {
    * {@return quality on labelled examples}
    *
    * @param examples at least one, labelled as the {@link #schema()} says
+   * @throws IllegalArgumentException if one has a label that the schema does not have, or none, or
+   *     as many texts as the run's have not; names it
    */
   public Evaluation evaluate(List<Example> examples) {
-    return trainer.evaluate(modules, head, encoded(examples));
+    requireTexts(examples);
+    return threads.call(
+        state -> state.trainer().evaluate(state.modules(), head, encoded(examples)));
   }
 
   /**
    * {@return what the model predicts of examples, in their order: classes with their probabilities,
-   * or numbers}
+   * or numbers} Examples of like lengths go through the encoder together.
    *
-   * @param examples whose targets are not looked at
+   * @param examples whose targets are not looked at; of pairs, {@code new Example(text, pair)}
+   * @throws NullPointerException if one is null; names it
+   * @throws IllegalArgumentException if one has not as many texts as the run's have; names it
+   * @throws IllegalStateException if the model is closed, or a prediction is not finite
    */
   public Predictions predict(List<Example> examples) {
-    return trainer.predict(modules, head, encoded(examples));
+    requireTexts(examples);
+    return threads.call(state -> state.trainer().predict(state.modules(), head, encoded(examples)));
+  }
+
+  /**
+   * {@return what the model predicts of texts, in the order in which they are given}
+   *
+   * @param texts none of them blank
+   * @throws NullPointerException if one is null; names it
+   * @throws IllegalArgumentException if one is blank, or the run's examples are pairs
+   * @throws IllegalStateException as {@link #predict(List)}
+   */
+  public Predictions predict(Collection<String> texts) {
+    List<Example> examples = new ArrayList<>();
+    for (String text : texts) {
+      examples.add(new Example(requireText("text " + examples.size(), text), null));
+    }
+    return predict(examples);
+  }
+
+  /**
+   * {@return what the model predicts of a text}
+   *
+   * @param text not blank
+   * @throws NullPointerException if it is null
+   * @throws IllegalArgumentException if it is blank, or the run's examples are pairs
+   * @throws IllegalStateException as {@link #predict(List)}
+   */
+  public Prediction predict(String text) {
+    return predict(List.of(new Example(requireText("the text", text), null))).get(0);
+  }
+
+  /**
+   * {@return what the model predicts of a pair of texts}
+   *
+   * @param text the first one, not blank
+   * @param pair the second one, not blank
+   * @throws NullPointerException if one is null
+   * @throws IllegalArgumentException if one is blank, or the run's examples are single texts
+   * @throws IllegalStateException as {@link #predict(List)}
+   */
+  public Prediction predict(String text, String pair) {
+    Example example =
+        new Example(requireText("the first text", text), requireText("the second text", pair));
+    return predict(List.of(example)).get(0);
+  }
+
+  private static String requireText(String name, String text) {
+    if (Objects.requireNonNull(text, () -> name + " must not be null").isBlank()) {
+      throw new IllegalArgumentException(
+          name + " must have words to predict from, got a blank one");
+    }
+    return text;
+  }
+
+  private void requireTexts(List<Example> examples) {
+    for (int i = 0; i < examples.size(); i++) {
+      int index = i;
+      Example example =
+          Objects.requireNonNull(examples.get(i), () -> "example " + index + " must not be null");
+      int texts = example.pair() == null ? 1 : 2;
+      if (texts != schema.textColumns()) {
+        throw new IllegalArgumentException(
+            schema.textColumns() == 1
+                ? "the run predicts from single texts, but example %d is a pair".formatted(i)
+                : "the run predicts from pairs of texts, but example %d is one; give it a second text"
+                    .formatted(i));
+      }
+    }
   }
 
   private EncodedDataset encoded(List<Example> examples) {
     return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
   }
 
+  /**
+   * Waits for the calls that go on, those that wait for their turn too. Twice is no more than once.
+   */
   @Override
-  public void close() {
+  public synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    threads.close();
     tokenizer.close();
-    trainer.close();
     head.close();
     modules.close();
     if (own != null) {

@@ -6,6 +6,7 @@ import org.prunepeft.AdapterExport;
 import org.prunepeft.model.OnnxOptions;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -89,6 +90,8 @@ final class ExportCommand implements Callable<Integer> {
       description =
           "With --format onnx: the encoder without its head, for embeddings; the head apart in head.safetensors.")
   boolean encoderOnly;
+
+  @Mixin private PluginOptions plugins;
 
   @Override
   public Integer call() {

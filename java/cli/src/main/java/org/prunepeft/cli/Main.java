@@ -75,7 +75,18 @@ public final class Main implements Runnable {
     commandLine.setUsageHelpAutoWidth(true);
     commandLine.setDefaultValueProvider(new RecordOptions());
     commandLine.setExecutionExceptionHandler(Main::failed);
+    commandLine.setExecutionStrategy(Main::run);
     return commandLine;
+  }
+
+  private static int run(CommandLine.ParseResult result) {
+    try {
+      PluginOptions.register(result);
+    } catch (IllegalArgumentException e) {
+      CommandLine command = result.commandSpec().commandLine();
+      throw new CommandLine.ExecutionException(command, e.getMessage(), e);
+    }
+    return new CommandLine.RunLast().execute(result);
   }
 
   @Override

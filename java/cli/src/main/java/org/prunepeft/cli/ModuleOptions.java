@@ -172,6 +172,13 @@ final class ModuleOptions {
               + ").")
   Double adapterScaling;
 
+  @Option(
+      names = "--module-types",
+      split = ",",
+      paramLabel = "NAME",
+      description = "Further types of modules that each layer gets, from --plugins.")
+  List<String> types;
+
   /** Those of an earlier run, which may be more than options can say. */
   private Setup earlier;
 
@@ -194,6 +201,7 @@ final class ModuleOptions {
       RecordOptions.take(adapter, this);
       adapterScaling = adapter.scaling();
     }
+    types = run.modules().isEmpty() ? null : run.modules();
   }
 
   /** Puts the adapters' size in place of a factor of the model's. */

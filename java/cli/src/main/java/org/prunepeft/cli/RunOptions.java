@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import org.prunepeft.TrainedModel;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -34,6 +35,8 @@ final class RunOptions {
       description =
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
+
+  @Mixin private PluginOptions plugins;
 
   TrainedModel load() {
     return TrainedModel.load(directory, threads, device, model);

@@ -24,6 +24,7 @@ import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Reason;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
@@ -48,6 +49,8 @@ final class SetupOptions {
 
   @ArgGroup(validate = false, heading = MODULES)
   private ModuleOptions modules = new ModuleOptions();
+
+  @Mixin private PluginOptions plugins;
 
   @ArgGroup(validate = false, heading = "%nTraining:%n")
   private TrainingOptions training = new TrainingOptions();
@@ -179,6 +182,7 @@ final class SetupOptions {
             .sizes(new SplitSizes(data.trainExamples, data.validationExamples, data.testExamples))
             .lora(modules.lora())
             .adapter(modules.adapter())
+            .modules(modules.types)
             .checkpoints(new Checkpointing(checkpointSteps, resume != null))
             .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();
@@ -193,7 +197,7 @@ final class SetupOptions {
   private static void refuseOthers(CommandSpec command) {
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
       String name = ConfigFile.name(option);
-      if (!name.equals(RESUME) && !name.equals(CHECKPOINT_STEPS)) {
+      if (!List.of(RESUME, CHECKPOINT_STEPS, PluginOptions.PLUGINS).contains(name)) {
         throw new IllegalArgumentException(
             "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"
                 .formatted(name, RunStatus.OPTIONS));
@@ -276,6 +280,11 @@ final class SetupOptions {
                         value));
           }
         });
+  }
+
+  /** Whether a name is one of the types of modules that plugins have and that the run takes. */
+  boolean hasType(String name) {
+    return modules.types != null && modules.types.contains(name);
   }
 
   /** Null: there is one run. */

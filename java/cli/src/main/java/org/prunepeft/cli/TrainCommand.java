@@ -117,6 +117,9 @@ final class TrainCommand implements Callable<Integer> {
   private ModuleChoice configuration() {
     Path run = Path.of(modules).toAbsolutePath();
     if (!Files.isDirectory(run)) {
+      if (options.hasType(modules)) {
+        return ModuleChoice.type(modules);
+      }
       List<String> names = List.of(modules.split("\\s*,\\s*"));
       if (names.stream().allMatch(name -> name.startsWith(ModuleType.LAYER))) {
         return ModuleChoice.modules(names);

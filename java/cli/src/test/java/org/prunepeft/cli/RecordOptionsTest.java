@@ -56,7 +56,7 @@ class RecordOptionsTest {
           Map.entry("Setup.lora", "a record"),
           Map.entry("Setup.adapter", "a record"),
           Map.entry("Setup.training", "a record"),
-          Map.entry("Setup.modules", "registered by programs"),
+          Map.entry("Setup.modules", "--module-types"),
           Map.entry("Setup.checkpoints", "--resume and --checkpoint-steps"),
           Map.entry("SearchSettings.budget", "--budget instead of --keep"),
           Map.entry("SearchSettings.strategy", "--strategy: a name, a file or a run"),

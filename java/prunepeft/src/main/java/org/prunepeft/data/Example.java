@@ -27,6 +27,16 @@ public record Example(String text, String pair, double target) {
     }
   }
 
+  /**
+   * An example that is there to be predicted.
+   *
+   * @param text the text, or the first of two
+   * @param pair the second text; null for tasks of single texts
+   */
+  public Example(String text, String pair) {
+    this(text, pair, UNLABELLED);
+  }
+
   /** {@return whether the target is known} */
   public boolean labelled() {
     return !Double.isNaN(target);

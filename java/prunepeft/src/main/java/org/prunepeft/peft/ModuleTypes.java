@@ -41,7 +41,10 @@ public final class ModuleTypes {
     ModuleType type = TYPES.get(name);
     if (type == null) {
       throw new IllegalArgumentException(
-          Spelling.unknown("module type", name, List.copyOf(TYPES.keySet())));
+          TYPES.isEmpty()
+              ? "unknown module type '%s'; register it first (ModuleTypes.register, --plugins JAR)"
+                  .formatted(name)
+              : Spelling.unknown("module type", name, List.copyOf(TYPES.keySet())));
     }
     return type;
   }

@@ -263,7 +263,7 @@ public final class FlatParameters implements AutoCloseable {
    * @return by tensor of {@link #get}: its values in that type, owned by this object and good until
    *     the next call
    */
-  Map<Tensor, Tensor> copies(torch.ScalarType type) {
+  synchronized Map<Tensor, Tensor> copies(torch.ScalarType type) {
     if (copy == null || copy.scalar_type().intern() != type) {
       try (PointerScope temporary = new PointerScope()) {
         copy = values.detach().to(type);

@@ -5,6 +5,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
 
 /**
  * Quality on a labelled set.
@@ -32,19 +34,31 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
    * @param predictions of examples whose targets are known
    * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
    * @return the measures, with the predictions
-   * @throws IllegalArgumentException if the lengths differ, there are none, or one is not known
+   * @throws IllegalArgumentException if the lengths differ, there are none, one is not known, or
+   *     one is the number of no class
    */
   public static Evaluation of(Predictions predictions, double[] targets) {
     for (int i = 0; i < targets.length; i++) {
       if (Double.isNaN(targets[i])) {
         throw new IllegalArgumentException("example " + i + " has no label to compare with");
       }
+      requireClass(predictions.schema(), i, targets[i]);
     }
     Map<Metric, Double> metrics = new LinkedHashMap<>();
     for (Metric metric : predictions.schema().metrics()) {
       metrics.put(metric, Metrics.of(metric, predictions, targets));
     }
     return new Evaluation(predictions.loss(targets), metrics, predictions);
+  }
+
+  private static void requireClass(Schema schema, int example, double target) {
+    int classes = schema.labels().size();
+    boolean isClass = target == (int) target && target >= 0 && target < classes;
+    if (schema.kind() == TaskKind.CLASSIFICATION && !isClass) {
+      throw new IllegalArgumentException(
+          "example %d has the label %s; labels are numbers from 0 to %d, of %s"
+              .formatted(example, target, classes - 1, schema.labels()));
+    }
   }
 
   /** {@return how many examples} */

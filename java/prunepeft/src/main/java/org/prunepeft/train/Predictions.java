@@ -47,13 +47,25 @@ public final class Predictions {
   }
 
   /**
+   * {@return what is predicted of one example}
+   *
+   * @param i of the example, from 0
+   * @throws IndexOutOfBoundsException if there is no such example
+   */
+  public Prediction get(int i) {
+    return new Prediction(this, Objects.checkIndex(i, size()));
+  }
+
+  /**
    * {@return the class with the highest score, the lowest of several}
    *
    * @param i of the example, from 0
    * @throws IllegalStateException if the task is a regression
+   * @throws IndexOutOfBoundsException if there is no such example
    */
   public int label(int i) {
     requireClasses();
+    Objects.checkIndex(i, size());
     int from = i * schema.outputs();
     int best = 0;
     for (int k = 1; k < schema.outputs(); k++) {
@@ -74,9 +86,11 @@ public final class Predictions {
    *
    * @param i of the example, from 0
    * @throws IllegalStateException if the task is a regression
+   * @throws IndexOutOfBoundsException if there is no such example
    */
   public double[] probabilities(int i) {
     requireClasses();
+    Objects.checkIndex(i, size());
     double normaliser = logSumExp(i);
     int from = i * schema.outputs();
     return IntStream.range(from, from + schema.outputs())
@@ -89,12 +103,13 @@ public final class Predictions {
    *
    * @param i of the example, from 0
    * @throws IllegalStateException if the task is a classification
+   * @throws IndexOutOfBoundsException if there is no such example
    */
   public double value(int i) {
     if (schema.kind() != TaskKind.REGRESSION) {
       throw new IllegalStateException("a classification predicts classes, not a number");
     }
-    return outputs[i];
+    return outputs[Objects.checkIndex(i, size())];
   }
 
   /** {@return [n] the predicted numbers for all; see {@link #value}} */

@@ -1,5 +1,6 @@
 package org.prunepeft.data.batch;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
@@ -47,21 +48,33 @@ public final class Batches {
     Shuffle.shuffle(order, epochSeed, 0);
     long chunk = (long) CHUNK * batchSize;
     for (long from = 0; from < order.length; from += chunk) {
-      sortByLength(order, (int) from, (int) Math.min(order.length, from + chunk));
+      sortByLength(data, order, (int) from, (int) Math.min(order.length, from + chunk));
     }
     int[] batches = IntStream.range(0, count()).toArray();
     Shuffle.shuffle(batches, epochSeed, 1);
     return iterable(order, batches);
   }
 
-  /** Every example once, the longest first; for evaluation. */
-  public Iterable<Batch> ordered() {
+  /**
+   * Every example once, the longest first, as many in a batch as fit; for predictions.
+   *
+   * @param tokens of all rows of a batch together, padding included; an example that has more is a
+   *     batch for itself
+   */
+  public static Iterable<Batch> ordered(EncodedDataset data, int tokens) {
     int[] order = IntStream.range(0, data.size()).toArray();
-    sortByLength(order, 0, order.length);
-    return iterable(order, IntStream.range(0, count()).toArray());
+    sortByLength(data, order, 0, order.length);
+    List<int[]> batches = new ArrayList<>();
+    for (int from = 0; from < order.length; ) {
+      int ofExample = data.length(order[from]) * data.towers();
+      int to = Math.min(order.length, from + Math.max(1, tokens / ofExample));
+      batches.add(Arrays.copyOfRange(order, from, to));
+      from = to;
+    }
+    return () -> batches.stream().map(batch -> Batch.of(data, batch)).iterator();
   }
 
-  private void sortByLength(int[] order, int from, int to) {
+  private static void sortByLength(EncodedDataset data, int[] order, int from, int to) {
     List<Integer> sorted =
         Arrays.stream(order, from, to)
             .boxed()

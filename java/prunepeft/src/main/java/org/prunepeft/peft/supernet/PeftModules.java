@@ -37,15 +37,15 @@ import org.prunepeft.torch.Tape;
 public final class PeftModules implements Insertions, AutoCloseable {
   private final EncoderConfig encoder;
   private final List<Candidate> candidates;
-  private final Map<String, FlatParameters> groups = new LinkedHashMap<>();
-  private final Map<String, List<ModuleType.Parameter>> parameters = new LinkedHashMap<>();
-  private final Map<Integer, Map<String, PeftModule>> layers = new LinkedHashMap<>();
+  private final Map<String, FlatParameters> groups;
+  private final Map<String, List<ModuleType.Parameter>> parameters;
+  private final Map<Integer, Map<String, PeftModule>> layers;
 
   /** Those that compute, by layer: all, or the subset of {@link #activate}. */
-  private Map<Integer, Map<String, PeftModule>> active = layers;
+  private Map<Integer, Map<String, PeftModule>> active;
 
   /** One of each kind. */
-  private final Map<String, ModuleType> types = new LinkedHashMap<>();
+  private final Map<String, ModuleType> types;
 
   private ForwardPass pass;
 
@@ -59,6 +59,11 @@ public final class PeftModules implements Insertions, AutoCloseable {
       PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
     this.candidates = List.copyOf(candidates);
+    groups = new LinkedHashMap<>();
+    parameters = new LinkedHashMap<>();
+    layers = new LinkedHashMap<>();
+    types = new LinkedHashMap<>();
+    active = layers;
     config.types().forEach(type -> types.putIfAbsent(type.kind(), type));
     for (String kind : config.kinds()) {
       Map<String, long[]> shapes = new LinkedHashMap<>();
@@ -91,6 +96,24 @@ public final class PeftModules implements Insertions, AutoCloseable {
   /** On the CPU; see the other constructor. */
   public PeftModules(PeftConfig config, EncoderConfig encoder, List<Candidate> candidates) {
     this(config, encoder, candidates, ComputeDevice.CPU);
+  }
+
+  private PeftModules(PeftModules of) {
+    encoder = of.encoder;
+    candidates = of.candidates;
+    groups = of.groups;
+    parameters = of.parameters;
+    layers = of.layers;
+    types = of.types;
+    active = layers;
+  }
+
+  /**
+   * The same modules for another thread: a pass of their own through the same weights, which nobody
+   * may change meanwhile. Good until these are closed, and not to be closed itself.
+   */
+  public PeftModules forAnotherThread() {
+    return new PeftModules(this);
   }
 
   /** The modules that there are. */

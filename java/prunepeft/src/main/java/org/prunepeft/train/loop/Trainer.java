@@ -38,8 +38,6 @@ import org.prunepeft.train.statistics.RoundStatistics;
  * scratch memory. Not for two threads at once.
  */
 public final class Trainer implements AutoCloseable {
-  private static final int EVALUATION_BATCH = 64;
-
   /** Of checkpoints: a training that goes on. */
   private static final String PART = "training";
 
@@ -293,7 +291,7 @@ public final class Trainer implements AutoCloseable {
     int width = head.schema().outputs();
     float[] outputs = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
-    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
+    for (Batch batch : Inputs.batches(encoder.device(), data)) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = Inputs.of(encoder.device(), batch);
@@ -376,7 +374,7 @@ public final class Trainer implements AutoCloseable {
     float[] features = new float[Math.multiplyExact(data.size(), width)];
     modules.begin(ForwardPass.evaluation(tape));
     int done = 0;
-    for (Batch batch : new Batches(data, EVALUATION_BATCH).ordered()) {
+    for (Batch batch : Inputs.batches(encoder.device(), data)) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = Inputs.of(encoder.device(), batch);

@@ -11,7 +11,6 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.batch.Batch;
-import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
@@ -30,8 +29,6 @@ import org.prunepeft.train.head.Head;
  * as through a tree, whose branches are the choices that occur.
  */
 public final class SubsetPredictions implements AutoCloseable {
-  private static final int BATCH = 64;
-
   private final Encoder encoder;
   private final PeftModules modules;
   private final Head head;
@@ -66,7 +63,7 @@ public final class SubsetPredictions implements AutoCloseable {
     this.subsets = subsets;
     all = IntStream.range(0, subsets.size()).toArray();
     outputs = new float[all.length][Math.multiplyExact(data.size(), head.schema().outputs())];
-    new Batches(data, BATCH).ordered().forEach(left::add);
+    Inputs.batches(encoder.device(), data).forEach(left::add);
     modules.begin(ForwardPass.evaluation(tape));
   }
 

@@ -54,7 +54,9 @@ class BatchesTest {
     for (int batchSize : new int[] {1, 7, 32, 1236, 1237, Integer.MAX_VALUE}) {
       Batches batches = new Batches(data, batchSize);
       assertEquals(all, indices(batches.shuffled(3, 1)).stream().sorted().toList());
-      assertEquals(all, indices(batches.ordered()).stream().sorted().toList());
+    }
+    for (int tokens : new int[] {1, 100, 1024, Integer.MAX_VALUE}) {
+      assertEquals(all, indices(Batches.ordered(data, tokens)).stream().sorted().toList());
     }
   }
 
@@ -124,9 +126,21 @@ class BatchesTest {
   @Test
   void orderedGoesFromLongToShort() {
     int last = Integer.MAX_VALUE;
-    for (int index : indices(new Batches(data, 16).ordered())) {
+    for (int index : indices(Batches.ordered(data, 200))) {
       assertTrue(data.encoding(index).ids().length <= last);
       last = data.encoding(index).ids().length;
+    }
+  }
+
+  @Test
+  void orderedBatchesHaveAsManyRowsAsTheirTokensAllow() {
+    int tokens = 100;
+    int before = 0;
+    for (Batch batch : Batches.ordered(data, tokens)) {
+      assertTrue(batch.rows() == 1 || batch.rows() * batch.length() <= tokens);
+      // The first example would not have fitted into the batch before.
+      assertTrue(before == 0 || before > tokens, before + " tokens");
+      before = (batch.rows() + 1) * batch.length();
     }
   }
 
@@ -155,7 +169,7 @@ class BatchesTest {
   void emptyDataHasNoBatches() {
     EncodedDataset empty = data.subset(List.of());
     assertFalse(new Batches(empty, 4).shuffled(1, 1).iterator().hasNext());
-    assertFalse(new Batches(empty, 4).ordered().iterator().hasNext());
+    assertFalse(Batches.ordered(empty, 4).iterator().hasNext());
   }
 
   @Test

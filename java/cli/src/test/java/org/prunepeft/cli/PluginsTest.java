@@ -1,0 +1,125 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The examples of docs/extending.md in a jar that is not on the class path. */
+class PluginsTest {
+  private static final Path EXAMPLES = Path.of("../examples/src/main");
+  private static final List<String> CLASSES = List.of("SignalToNoise", "LargerNumber", "Ia3");
+
+  @TempDir static Path temporary;
+  private static Path plugins;
+  private static Path model;
+
+  @BeforeAll
+  static void compile() throws IOException {
+    Path classes = Files.createDirectory(temporary.resolve("classes"));
+    Stream<String> sources =
+        CLASSES.stream()
+            .map(name -> EXAMPLES.resolve("java/org/prunepeft/examples/" + name + ".java"))
+            .map(Path::toString);
+    String[] arguments =
+        Stream.concat(
+                Stream.of("-proc:none", "-cp", System.getProperty("java.class.path"), "-d"),
+                Stream.concat(Stream.of(classes.toString()), sources))
+            .toArray(String[]::new);
+    assertEquals(0, ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments));
+    plugins = jar("plugins.jar", classes, EXAMPLES.resolve("resources"));
+    model = Small.model(temporary);
+  }
+
+  private static Path jar(String name, Path... directories) throws IOException {
+    Path jar = temporary.resolve(name);
+    try (OutputStream file = Files.newOutputStream(jar);
+        ZipOutputStream zip = new ZipOutputStream(file)) {
+      for (Path directory : directories) {
+        try (Stream<Path> files = Files.walk(directory)) {
+          for (Path entry : files.filter(Files::isRegularFile).toList()) {
+            zip.putNextEntry(new ZipEntry(directory.relativize(entry).toString()));
+            Files.copy(entry, zip);
+          }
+        }
+      }
+    }
+    return jar;
+  }
+
+  @Test
+  void criteriaTasksAndModuleTypesOfAJarAreKnownByTheirNames() throws IOException {
+    assertThrows(
+        ClassNotFoundException.class, () -> Class.forName("org.prunepeft.examples.LargerNumber"));
+    Call.of("tasks", "--plugins=" + plugins).exits(0).prints("larger-number");
+    Path run = temporary.resolve("run");
+    Call.of(
+            "search",
+            "--plugins=" + plugins,
+            "--model=" + model,
+            "--task=larger-number",
+            "--strategy=signal-to-noise",
+            "--module-types=ia3",
+            "--lora-r=0",
+            "--adapter-size=2",
+            "--rounds=2",
+            "--round-examples=16",
+            "--output=" + run,
+            Small.examples(24))
+        .exits(0)
+        .prints("signal-to-noise", "ia3");
+    String configuration = Files.readString(run.resolve("config.yaml"));
+    assertTrue(configuration.contains(plugins.toString()), configuration);
+    Call.of("evaluate", run, "--plugins=" + plugins).exits(0).prints("test of larger-number");
+    Path again = temporary.resolve("again");
+    Call.of("search", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);
+    assertEquals(Small.test(run), Small.test(again));
+    Path alone = temporary.resolve("alone");
+    Call.of(
+            "train",
+            "--plugins=" + plugins,
+            "--model=" + model,
+            "--task=larger-number",
+            "--module-types=ia3",
+            "--modules=ia3",
+            "--output=" + alone,
+            Small.examples(24))
+        .exits(0);
+    assertTrue(Files.readString(alone.resolve("configuration.json")).contains("layer.0.ia3"));
+  }
+
+  @Test
+  void aJarWithNothingToRegisterIsRefused() throws IOException {
+    Path absent = temporary.resolve("absent.jar");
+    Call.of("tasks", "--plugins=" + absent).exits(2, "absent.jar", "no such file");
+    Path empty = jar("empty.jar", EXAMPLES.resolve("java"));
+    Call.of("tasks", "--plugins=" + empty)
+        .exits(2, "empty.jar", "META-INF/services/org.prunepeft.search.Criterion");
+    Path text = Files.writeString(temporary.resolve("text.jar"), "no jar");
+    Call.of("tasks", "--plugins=" + text).exits(2, "text.jar");
+    Path service = Path.of("META-INF/services/org.prunepeft.data.Task");
+    Path classes = Files.createDirectories(temporary.resolve("services"));
+    Files.createDirectories(classes.resolve(service).getParent());
+    Files.writeString(classes.resolve(service), "org.example.Absent");
+    Call.of("tasks", "--plugins=" + jar("broken.jar", classes))
+        .exits(2, "broken.jar", "org.example.Absent");
+  }
+
+  @Test
+  void anUnknownTypeOfModulesIsNamed() {
+    Call.of("train", "--model=" + model, "--module-types=unheard-of", Small.examples(24))
+        .exits(2, "unheard-of");
+  }
+}

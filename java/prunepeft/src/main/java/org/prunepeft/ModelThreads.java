@@ -1,0 +1,108 @@
+package org.prunepeft;
+
+import java.util.Deque;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.loop.Trainer;
+
+/**
+ * The threads that a loaded model computes on. A call runs on one of them, with a state that no
+ * other call has meanwhile; calls beyond their number wait, and begin in the order in which they
+ * came.
+ *
+ * <p>They are the model's own since native pools keep memory and threads for each thread that calls
+ * them: so there are as many as compute at once, however many callers there are.
+ */
+final class ModelThreads implements AutoCloseable {
+  /** What a call computes with, beside the weights, which all share. */
+  record State(Trainer trainer, PeftModules modules) {}
+
+  private final ExecutorService threads;
+
+  /** The one that was used last is taken first. */
+  private final Deque<State> idle = new ConcurrentLinkedDeque<>();
+
+  private final String closed;
+
+  /**
+   * @param count of threads, 1 or more
+   * @param states makes the state of each
+   * @param closed what a call is told that comes after {@link #close}
+   */
+  ModelThreads(int count, Supplier<State> states, String closed) {
+    this.closed = closed;
+    for (int i = 0; i < count; i++) {
+      idle.push(states.get());
+    }
+    threads = Executors.newFixedThreadPool(count, ModelThreads::thread);
+  }
+
+  private static Thread thread(Runnable work) {
+    Runnable withThreads =
+        () -> {
+          // LibTorch tells OpenMP how many threads there are in each thread that asks it.
+          Torch.threads();
+          work.run();
+        };
+    Thread thread = new Thread(withThreads, "prunepeft-model");
+    thread.setDaemon(true);
+    return thread;
+  }
+
+  /**
+   * {@return what the work returns} An interrupt of the caller does not end it.
+   *
+   * @throws IllegalStateException if this is closed
+   */
+  <T> T call(Function<State, T> work) {
+    try {
+      return CompletableFuture.supplyAsync(() -> withState(work), threads).join();
+    } catch (RejectedExecutionException e) {
+      throw new IllegalStateException(closed, e);
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof Error error) {
+        throw error;
+      }
+      throw (RuntimeException) e.getCause();
+    }
+  }
+
+  /** As many states as threads: there is always one. */
+  private <T> T withState(Function<State, T> work) {
+    State state = idle.pop();
+    try {
+      return work.apply(state);
+    } finally {
+      idle.push(state);
+    }
+  }
+
+  /** Waits for the calls that have begun or wait; later ones are refused. */
+  @Override
+  public void close() {
+    threads.shutdown();
+    boolean interrupted = false;
+    while (!threads.isTerminated()) {
+      try {
+        threads.awaitTermination(1, TimeUnit.DAYS);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    for (State state = idle.poll(); state != null; state = idle.poll()) {
+      state.trainer().close();
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,88 @@
+package org.prunepeft;
+
+import java.net.MalformedURLException;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.ServiceConfigurationError;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.task.Tasks;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.ModuleTypes;
+import org.prunepeft.search.Criteria;
+import org.prunepeft.search.Criterion;
+
+/**
+ * Criteria, tasks and module types in jars of their own, as Java's services: files named {@code
+ * META-INF/services/org.prunepeft.search.Criterion}, {@code org.prunepeft.data.Task} and {@code
+ * org.prunepeft.peft.ModuleType} name their classes, which have a public constructor without
+ * arguments.
+ */
+public final class Plugins {
+  private static final List<Class<?>> SERVICES =
+      List.of(Criterion.class, Task.class, ModuleType.class);
+
+  private static final Set<Path> REGISTERED = new HashSet<>();
+
+  private Plugins() {}
+
+  /**
+   * Registers what a jar has, each by its name; one that was registered before is left alone. Its
+   * classes see those of this library and stay loaded as long as the process runs.
+   *
+   * @param jar with the services' files in it; other jars that it needs are on the class path
+   * @throws IllegalArgumentException if it is no jar, has nothing to register, a class of it cannot
+   *     be made, or a name is taken already
+   */
+  public static synchronized void register(Path jar) {
+    Path file = jar.toAbsolutePath().normalize();
+    if (REGISTERED.contains(file)) {
+      return;
+    }
+    if (!Files.isRegularFile(file)) {
+      throw new IllegalArgumentException("%s is not a jar: there is no such file".formatted(jar));
+    }
+    // Not closed: its classes load others when they are first used.
+    ClassLoader loader = new URLClassLoader(new URL[] {url(file)}, Plugins.class.getClassLoader());
+    try {
+      int count =
+          add(loader, Criterion.class, Criteria::register)
+              + add(loader, Task.class, Tasks::register)
+              + add(loader, ModuleType.class, ModuleTypes::register);
+      if (count == 0) {
+        throw new IllegalArgumentException(
+            "it names no class in META-INF/services/%s, %s or %s"
+                .formatted(SERVICES.stream().map(Class::getName).toArray()));
+      }
+    } catch (IllegalArgumentException | ServiceConfigurationError | LinkageError e) {
+      throw new IllegalArgumentException(
+          "nothing can be registered from %s: %s".formatted(jar, e.getMessage()), e);
+    }
+    REGISTERED.add(file);
+  }
+
+  private static URL url(Path file) {
+    try {
+      return file.toUri().toURL();
+    } catch (MalformedURLException e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    }
+  }
+
+  /** Those of the class path are left to their programs. */
+  private static <T> int add(ClassLoader loader, Class<T> service, Consumer<T> register) {
+    List<T> own =
+        ServiceLoader.load(service, loader).stream()
+            .filter(provider -> provider.type().getClassLoader() == loader)
+            .map(ServiceLoader.Provider::get)
+            .toList();
+    own.forEach(register);
+    return own.size();
+  }
+}
