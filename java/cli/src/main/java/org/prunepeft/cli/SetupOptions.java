@@ -21,6 +21,7 @@ import org.prunepeft.peft.NonLinearity;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Reason;
+import org.prunepeft.torch.Threads;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Model.CommandSpec;
@@ -181,6 +182,9 @@ final class SetupOptions {
             .checkpoints(new Checkpointing(checkpointSteps, resume != null))
             .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();
+    if (resume == null) {
+      Threads.requireHere(setup.threads());
+    }
     if (output == null) {
       setup = setup.withOutput(defaultOutput(setup.task()));
     }

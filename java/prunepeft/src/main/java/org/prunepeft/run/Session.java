@@ -3,6 +3,7 @@ package org.prunepeft.run;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
@@ -83,6 +84,7 @@ public final class Session implements AutoCloseable {
     Models.Entry model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
+    DataNotes.of(dataset, setup.sizes()).forEach(progress::message);
     data = setup.output() == null ? List.of() : RunData.of(task);
     PairEncoding pairs =
         setup
@@ -240,6 +242,7 @@ public final class Session implements AutoCloseable {
     progress.started(name, "steps", steps);
     return new StepListener() {
       private int done;
+      private boolean noted;
 
       @Override
       public void step(int step, int of, double loss, double rate) {
@@ -264,6 +267,11 @@ public final class Session implements AutoCloseable {
               String.format(
                   "%s, epoch %d of %d: training loss %.3f, validation %s",
                   name, epoch, epochs, trainLoss, evaluation.primaryText()));
+          if (!noted) {
+            Optional<String> note = EpochNotes.of(evaluation);
+            note.ifPresent(progress::message);
+            noted = note.isPresent();
+          }
         }
       }
 
