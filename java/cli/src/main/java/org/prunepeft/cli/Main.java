@@ -25,6 +25,8 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       PredictCommand.class,
       StrategyCommand.class,
+      RunsCommand.class,
+      CompareCommand.class,
       SealCommand.class,
       ModelsCommand.class,
       TasksCommand.class,

@@ -48,6 +48,7 @@ class SearchTest {
           "result.json",
           "adapter.safetensors",
           "head.safetensors",
+          "predictions.jsonl",
           "summary.md");
   private static final String[] SMALL = {
     "--train-examples=64",
@@ -124,7 +125,8 @@ class SearchTest {
             "configuration.json",
             "metrics.jsonl",
             "adapter.safetensors",
-            "head.safetensors")) {
+            "head.safetensors",
+            "predictions.jsonl")) {
       assertArrayEquals(
           Files.readAllBytes(first.resolve(name)), Files.readAllBytes(second.resolve(name)), name);
     }
@@ -320,6 +322,7 @@ class SearchTest {
             "result.json",
             "adapter.safetensors",
             "head.safetensors",
+            "predictions.jsonl",
             "summary.md"),
         names(trained));
     assertEquals(kept(), modules(trained));
@@ -375,15 +378,13 @@ class SearchTest {
     Path texts = temporary.resolve("texts.txt");
     Files.write(texts, test.stream().map(Example::text).toList());
 
-    List<String> lines =
-        Call.of("predict", first.toString(), texts.toString()).exits(0).out().lines().toList();
-    assertEquals("label\tscore\t" + String.join("\t", labels), lines.get(0));
+    List<String> lines = Call.of("predict", first, texts, "--proba").exits(0).out().lines().toList();
+    assertEquals("label\tscore\t" + String.join("\t", labels) + "\ttext", lines.get(0));
     assertEquals(test.size() + 1, lines.size());
     Path objects = temporary.resolve("labels.jsonl");
-    Call call =
-        Call.of("predict", first.toString(), texts.toString(), "-o", objects.toString()).exits(0);
+    Call call = Call.of("predict", first, texts, "--proba", "-o", objects).exits(0);
     assertEquals("wrote %s: %d predictions\n".formatted(objects, predictions.length), call.out());
-    Call standard = Call.of("predict", first.toString(), texts.toString(), "-o", "-").exits(0);
+    Call standard = Call.of("predict", first, texts, "--proba", "-o", "-").exits(0);
     assertEquals(String.join("\n", lines) + "\n", standard.out());
     List<String> written = Files.readAllLines(objects);
     assertEquals(test.size(), written.size());
@@ -393,6 +394,7 @@ class SearchTest {
       assertEquals(cells[1], cells[2 + predictions[i]]);
       Map<?, ?> object = new JsonMapper().readValue(written.get(i), Map.class);
       assertEquals(cells[0], object.get("label"));
+      assertEquals(test.get(i).text(), object.get("text"));
       Map<?, ?> shares = (Map<?, ?>) object.get("probabilities");
       assertEquals(List.copyOf(labels), List.copyOf(shares.keySet()));
       assertEquals(object.get("score"), shares.get(cells[0]));

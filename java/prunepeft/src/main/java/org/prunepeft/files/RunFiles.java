@@ -11,6 +11,10 @@ public final class RunFiles {
   public static final String MEASURED = "measured.json";
   public static final String CONFIGURATION = "configuration.json";
   public static final String METRICS = "metrics.jsonl";
+
+  /** What was predicted of each test example. */
+  public static final String PREDICTIONS = "predictions.jsonl";
+
   public static final String RESULT = "result.json";
   public static final String ADAPTER = "adapter.safetensors";
   public static final String HEAD = "head.safetensors";
@@ -37,6 +41,7 @@ public final class RunFiles {
           ADAPTER,
           HEAD,
           ENCODER,
+          PREDICTIONS,
           SUMMARY);
 
   private RunFiles() {}
