@@ -10,7 +10,7 @@ import picocli.CommandLine.Model.OptionSpec;
 
 /**
  * The words of a command line as picocli is to get them. Of an option that is given twice the last
- * value holds, of a list all: picocli would begin the option's group anew and forget the rest of it.
+ * value holds: picocli would begin the option's group anew and forget the rest of it.
  */
 final class Arguments {
   private final List<List<String>> words = new ArrayList<>();
@@ -51,18 +51,12 @@ final class Arguments {
   }
 
   private void add(OptionSpec option, List<String> occurrence) {
-    List<String> now = occurrence;
-    List<String> earlier = given.get(option);
-    boolean list = option.isMultiValue();
-    if (earlier != null && !(list && option.splitRegex().isEmpty())) {
+    // Of a list whose items may be one by one, such as texts, all hold.
+    List<String> earlier = given.put(option, occurrence);
+    if (!option.isMultiValue() || !option.splitRegex().isEmpty()) {
       words.removeIf(one -> one == earlier);
-      if (list) {
-        String joined = value(earlier) + option.splitRegex() + value(occurrence);
-        now = List.of(option.longestName() + "=" + joined);
-      }
     }
-    words.add(now);
-    given.put(option, now);
+    words.add(occurrence);
   }
 
   /** Hugging Face's programs have underscores in their options: --learning_rate. */
@@ -83,11 +77,5 @@ final class Arguments {
   private static boolean takes(OptionSpec option, String next) {
     return option.arity().min() > 0
         || option.arity().max() > 0 && (next.equals("true") || next.equals("false"));
-  }
-
-  private static String value(List<String> occurrence) {
-    return occurrence.size() == 2
-        ? occurrence.get(1)
-        : occurrence.get(0).substring(occurrence.get(0).indexOf('=') + 1);
   }
 }

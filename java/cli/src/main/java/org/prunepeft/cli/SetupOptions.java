@@ -153,7 +153,8 @@ final class SetupOptions {
               .formatted(TOGETHER, SEEDS));
     }
     // The run's files name it for a later time, which may begin elsewhere.
-    data.model = Models.directory(data.model).map(Path::toString).orElse(data.model);
+    data.model =
+        Models.directory(data.model).map(Path::toString).orElse(Models.localName(data.model));
     if (!ConfigFile.isNamed(DataOptions.MAX_LENGTH, command)) {
       data.maxLength =
           Math.min(data.maxLength, Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));

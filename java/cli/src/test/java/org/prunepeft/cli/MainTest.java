@@ -110,6 +110,21 @@ class MainTest {
     Call.of().exits(2, "name a command, such as: prunepeft search");
   }
 
+  @Test
+  void aModelIsKnownByItsNameOnTheHub() {
+    for (String name : List.of("sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2")) {
+      CommandLine main = Main.commandLine();
+      main.setErr(new PrintWriter(Writer.nullWriter()));
+      // The task is looked for after the model.
+      assertEquals(2, Main.execute(main, "train", "--model=" + name, "--task=wordnt"));
+      CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
+      assertEquals("minilm", train.findOption("--model").getValue());
+    }
+    Call.of("models").exits(0).prints("on the hub sentence-transformers/all-MiniLM-L6-v2");
+    Call.of("train", "--model=BAAI/bge-smal-en-v1.5", "--output=" + temporary.resolve("run"))
+        .exits(2, "unknown model 'BAAI/bge-smal-en-v1.5'");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -142,12 +157,18 @@ class MainTest {
     CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
     Map<String, Object> expected =
         Map.of(
-            "--batch-size", 8,
-            "--epochs", 2,
-            "--seed", 3L,
-            "--lora-r", 4,
-            "--use-dora", false,
-            "--target-modules", List.of("query", "key", "value"));
+            "--batch-size",
+            8,
+            "--epochs",
+            2,
+            "--seed",
+            3L,
+            "--lora-r",
+            4,
+            "--use-dora",
+            false,
+            "--target-modules",
+            List.of("key", "value"));
     expected.forEach((name, value) -> assertEquals(value, train.findOption(name).getValue(), name));
   }
 
