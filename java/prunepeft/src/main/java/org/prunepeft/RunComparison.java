@@ -28,13 +28,6 @@ import org.prunepeft.train.PairedDifference;
  */
 public record RunComparison(
     List<RunInfo> runs, Map<String, List<Object>> settings, List<Difference> differences) {
-  /** Members of config.json that are settings. */
-  private static final List<String> SETTINGS =
-      List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");
-
-  /** Where a run is says nothing of it. */
-  private static final Set<String> PLACES = Set.of("setup.output", "setup.checkpoints.resume");
-
   /**
    * How much better a run is than the first, by the first's metric, on the same test examples.
    *
@@ -71,7 +64,7 @@ public record RunComparison(
   }
 
   private static Map<String, List<Object>> settings(List<RunDirectory> runs) {
-    List<Map<String, Object>> each = runs.stream().map(RunComparison::settings).toList();
+    List<Map<String, Object>> each = runs.stream().map(RunFiles::settings).toList();
     Set<String> names = new LinkedHashSet<>();
     each.forEach(settings -> names.addAll(settings.keySet()));
     Map<String, List<Object>> different = new LinkedHashMap<>();
@@ -85,26 +78,9 @@ public record RunComparison(
     return different;
   }
 
-  private static Map<String, Object> settings(RunDirectory run) {
-    Map<String, Object> config = run.readJson(RunFiles.CONFIG);
-    Map<String, Object> settings = new LinkedHashMap<>();
-    SETTINGS.forEach(name -> flatten(name, config.get(name), settings));
-    settings.keySet().removeAll(PLACES);
-    return settings;
-  }
-
-  private static void flatten(String name, Object value, Map<String, Object> into) {
-    if (value instanceof Map<?, ?> members) {
-      members.forEach((member, inner) -> flatten(name + "." + member, inner, into));
-    } else {
-      into.put(name, value);
-    }
-  }
-
   private static Difference difference(RunDirectory run, RunDirectory first) {
     Schema schema = schema(run);
-    if (!schema.labels().equals(schema(first).labels())
-        || schema.kind() != schema(first).kind()) {
+    if (!schema.labels().equals(schema(first).labels()) || schema.kind() != schema(first).kind()) {
       return new Difference(null, "other labels");
     }
     Optional<TestPredictions> own = TestPredictions.read(run, schema);

@@ -98,8 +98,9 @@ class SearchTest {
       assertTrue(Files.readString(first.resolve(json)).endsWith("\n"), json);
     }
     List<String> metrics = Files.readAllLines(first.resolve("metrics.jsonl"));
-    // A warm-up of one step, two rounds of one, two steps of training; an epoch's line for each.
-    assertEquals(1 + 2 + 2 + 4, metrics.size(), String.join("\n", metrics));
+    // A warm-up of one step, two rounds of one, two steps of training; an epoch's line for each;
+    // the test.
+    assertEquals(1 + 2 + 2 + 4 + 1, metrics.size(), String.join("\n", metrics));
   }
 
   @Test
@@ -202,7 +203,7 @@ class SearchTest {
       Set<String> files = new java.util.HashSet<>(FILES);
       files.add("config.yaml");
       assertEquals(files, names(own));
-      assertEquals(1 + 2 + 2 + 4, Files.readAllLines(own.resolve("metrics.jsonl")).size());
+      assertEquals(1 + 2 + 2 + 4 + 1, Files.readAllLines(own.resolve("metrics.jsonl")).size());
       assertTrue(call.err().contains("seed " + seed + ": round 2 of 2"), call.err());
       Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
       try (TrainedModel model = TrainedModel.load(own)) {
@@ -378,7 +379,8 @@ class SearchTest {
     Path texts = temporary.resolve("texts.txt");
     Files.write(texts, test.stream().map(Example::text).toList());
 
-    List<String> lines = Call.of("predict", first, texts, "--proba").exits(0).out().lines().toList();
+    List<String> lines =
+        Call.of("predict", first, texts, "--proba").exits(0).out().lines().toList();
     assertEquals("label\tscore\t" + String.join("\t", labels) + "\ttext", lines.get(0));
     assertEquals(test.size() + 1, lines.size());
     Path objects = temporary.resolve("labels.jsonl");

@@ -522,7 +522,12 @@ class TrainTest {
     assertEquals(1, events.size());
     String content = Files.readString(events.get(0), java.nio.charset.StandardCharsets.ISO_8859_1);
     for (String tag :
-        List.of("train/loss", "train/learning_rate_factor", "train/validation_accuracy")) {
+        List.of(
+            "train/loss",
+            "train/learning_rate_factor",
+            "train/validation_accuracy",
+            "train/test_accuracy",
+            "| setup.training.batchSize | 32 |")) {
       assertTrue(content.contains(tag), tag);
     }
     // Two steps an epoch; two epochs.

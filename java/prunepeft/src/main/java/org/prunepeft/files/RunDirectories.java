@@ -30,8 +30,7 @@ public final class RunDirectories {
     try (Stream<Path> found = Files.walk(directory, DEPTH)) {
       return found.filter(RunDirectories::isRun).sorted().toList();
     } catch (IOException | UncheckedIOException e) {
-      throw new RunDirectoryException(
-          "can't read %s: %s".formatted(directory, e.getMessage()), e);
+      throw new RunDirectoryException("can't read %s: %s".formatted(directory, e.getMessage()), e);
     }
   }
 

@@ -469,7 +469,12 @@ public final class RunDirectory {
     List<T> values = new ArrayList<>();
     try (BufferedReader lines = Files.newBufferedReader(file)) {
       for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        values.add(LENIENT.readValue(line, type));
+        T value = LENIENT.readValue(line, type);
+        if (value == null) {
+          throw new RunDirectoryException(
+              "%s, line %d: expected an object, got null".formatted(file, values.size() + 1));
+        }
+        values.add(value);
       }
     } catch (JsonProcessingException e) {
       throw new RunDirectoryException(
