@@ -73,8 +73,7 @@ public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
           Path larger = null;
           for (Budget budget : falling) {
             Path before = larger;
-            progress.message(
-                "%s, %d of %d".formatted(budget, outcomes.size() + 1, falling.size()));
+            progress.message("%s, %d of %d".formatted(budget, outcomes.size() + 1, falling.size()));
             Setup own =
                 directory == null
                     ? setup

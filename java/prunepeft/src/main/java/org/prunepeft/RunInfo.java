@@ -65,7 +65,17 @@ public record RunInfo(
       return of(run, began, RunDirectory.state(run));
     } catch (RunDirectoryException e) {
       return new RunInfo(
-          run, began, null, null, null, null, null, null, null, null, null,
+          run,
+          began,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
           "damaged: " + e.getMessage());
     }
   }

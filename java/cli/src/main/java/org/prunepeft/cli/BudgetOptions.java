@@ -37,7 +37,8 @@ final class BudgetOptions {
 
   /** A number that may end in k or M, for thousands and millions. */
   static final class Count implements ITypeConverter<Long> {
-    private static final Pattern TEXT = Pattern.compile("([-+]?[0-9]{1,18}(?:\\.[0-9]{1,9})?)([kKmM]?)");
+    private static final Pattern TEXT =
+        Pattern.compile("([-+]?[0-9]{1,18}(?:\\.[0-9]{1,9})?)([kKmM]?)");
 
     @Override
     public Long convert(String text) {

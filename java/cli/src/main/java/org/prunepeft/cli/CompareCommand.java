@@ -52,7 +52,8 @@ final class CompareCommand implements Runnable {
     List<List<Cell>> rows = new ArrayList<>();
     comparison.settings().forEach((name, values) -> rows.add(row(name, values, Cell::of)));
     List<RunInfo> runs = comparison.runs();
-    for (Metric metric : runs.stream().map(RunInfo::metric).filter(Objects::nonNull).distinct().toList()) {
+    for (Metric metric :
+        runs.stream().map(RunInfo::metric).filter(Objects::nonNull).distinct().toList()) {
       rows.add(
           row(
               "test " + metric.label(),

@@ -24,7 +24,6 @@ record PredictionRow(Texts.Text text, Predictions predictions, int i, boolean al
   /** By their number. */
   private static final List<String> TEXTS = List.of("text", "text_pair");
 
-
   private List<String> labels() {
     return predictions.schema().labels();
   }

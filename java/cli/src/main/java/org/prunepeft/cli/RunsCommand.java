@@ -25,8 +25,18 @@ import picocli.CommandLine.Parameters;
 final class RunsCommand implements Runnable {
   private static final List<String> COLUMNS =
       List.of(
-          "run", "began", "command", "model", "task", "modules", "kept", "parameters", "metric",
-          "test", "seconds", "state");
+          "run",
+          "began",
+          "command",
+          "model",
+          "task",
+          "modules",
+          "kept",
+          "parameters",
+          "metric",
+          "test",
+          "seconds",
+          "state");
 
   private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
 
@@ -46,8 +56,7 @@ final class RunsCommand implements Runnable {
 
   @Override
   public void run() {
-    Table table =
-        new Table(COLUMNS, RunInfo.list(directory).stream().map(this::row).toList());
+    Table table = new Table(COLUMNS, RunInfo.list(directory).stream().map(this::row).toList());
     System.out.print(table.text(format));
   }
 
@@ -56,8 +65,7 @@ final class RunsCommand implements Runnable {
     String name = within.toString().isEmpty() ? directory.toString() : within.toString();
     return List.of(
         Cell.of(name),
-        new Cell(
-            run.began().toString(), TIME.format(run.began().atZone(ZoneId.systemDefault()))),
+        new Cell(run.began().toString(), TIME.format(run.began().atZone(ZoneId.systemDefault()))),
         Cell.of(run.command()),
         new Cell(run.model(), run.model() == null ? "" : Path.of(run.model()).getFileName() + ""),
         Cell.of(run.task()),

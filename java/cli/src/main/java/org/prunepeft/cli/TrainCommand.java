@@ -172,8 +172,7 @@ final class TrainCommand implements Callable<Integer> {
     }
     modules = run.toString();
     options.takeModules(run, spec);
-    ModuleChoice choice =
-        row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
+    ModuleChoice choice = row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
     return mapLayers && !choice.trainsEncoder() ? choice.mapped() : choice;
   }
 }

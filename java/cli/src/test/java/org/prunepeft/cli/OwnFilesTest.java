@@ -78,8 +78,7 @@ class OwnFilesTest {
     Path predicted = temporary.resolve("predicted.tsv");
     Call.of("predict", run, file, "-o", predicted).exits(0);
     assertEquals(61, Files.readAllLines(predicted).size());
-    assertEquals(
-        "label\tscore\ttext\ttext_pair", Files.readAllLines(predicted).get(0));
+    assertEquals("label\tscore\ttext\ttext_pair", Files.readAllLines(predicted).get(0));
 
     Call.of("predict", run, other).exits(2, "line 1: unknown column 'hypothesis'");
     Path lines = Files.writeString(temporary.resolve("lines.txt"), "a text\n");

@@ -100,7 +100,8 @@ class PredictTest {
     assertEquals("label\tscore\tid", lines.get(0));
     assertEquals(
         List.of("7", "x 8"), lines.stream().skip(1).map(line -> line.split("\t")[2]).toList());
-    JsonNode object = new JsonMapper().readTree(predicted(texts, "--id-column=1", "--format=jsonl").get(1));
+    JsonNode object =
+        new JsonMapper().readTree(predicted(texts, "--id-column=1", "--format=jsonl").get(1));
     assertEquals("x 8", object.get("id").asText());
     assertFalse(object.has("text"));
     Call.of("predict", run, texts, "--id-column=no").exits(2, "unknown column 'no'");

@@ -39,8 +39,15 @@ class RunsTest {
             .collect(Collectors.joining("", "text,label\n", "")));
     model = Small.model(temporary);
     runs = temporary.resolve("runs");
-    call("search", "sweep", "--keep=0.25,0.5,0.7", "--rounds=1", "--round-examples=16",
-            "--warm-up-examples=16", "--warm-up-epochs=1").exits(0);
+    call(
+            "search",
+            "sweep",
+            "--keep=0.25,0.5,0.7",
+            "--rounds=1",
+            "--round-examples=16",
+            "--warm-up-examples=16",
+            "--warm-up-epochs=1")
+        .exits(0);
     call("train", "other", "--modules=head").exits(0);
   }
 
@@ -92,8 +99,7 @@ class RunsTest {
     Call.of("search", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);
     assertEquals(
         -1,
-        Files.mismatch(
-            run.resolve("adapter.safetensors"), again.resolve("adapter.safetensors")));
+        Files.mismatch(run.resolve("adapter.safetensors"), again.resolve("adapter.safetensors")));
   }
 
   @Test
@@ -123,7 +129,8 @@ class RunsTest {
     List<String> lines = table.lines().toList();
     assertTrue(lines.get(0).matches("\\| run +\\| began +\\| command +\\| model.*"), table);
     assertEquals(1, lines.stream().map(String::length).distinct().count(), table);
-    JsonNode json = new JsonMapper().readTree(Call.of("runs", runs, "--format=json").exits(0).out());
+    JsonNode json =
+        new JsonMapper().readTree(Call.of("runs", runs, "--format=json").exits(0).out());
     Map<String, JsonNode> byName = new TreeMap<>();
     json.forEach(run -> byName.put(run.get("run").asText(), run));
     JsonNode half = byName.get("sweep/keep-0.5");

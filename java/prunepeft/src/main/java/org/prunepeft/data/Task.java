@@ -67,8 +67,8 @@ public interface Task {
    * @param testSeed of the draw of the test part, which depends on nothing else, so that it is the
    *     same for every seed
    * @return the three parts, with no example in two of them
-   * @throws IllegalArgumentException if the task has fewer examples than asked for to
-   *     validate and test on
+   * @throws IllegalArgumentException if the task has fewer examples than asked for to validate and
+   *     test on
    * @throws DataException if the data is missing or damaged
    */
   Dataset load(SplitSizes sizes, long seed, long testSeed);

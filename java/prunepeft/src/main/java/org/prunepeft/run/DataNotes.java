@@ -61,8 +61,7 @@ final class DataNotes {
 
   /** Of two classes, and of classes counted from 0, the numbers are names. */
   private static void numbers(List<String> notes, List<String> labels) {
-    boolean counted =
-        IntStream.range(0, labels.size()).allMatch(i -> labels.get(i).equals("" + i));
+    boolean counted = IntStream.range(0, labels.size()).allMatch(i -> labels.get(i).equals("" + i));
     if (labels.size() > 2 && !counted && labels.stream().allMatch(LabelReader::isNumber)) {
       notes.add(
           "the labels are numbers, from %s to %s, taken as the names of %d classes; if the number itself is to be predicted, say --do-regression"

@@ -79,6 +79,7 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
     for (int i = 0; i < lines.size(); i++) {
       Line line = lines.get(i);
       if (line.example == null
+          || line.target == null
           || line.outputs == null
           || line.outputs.length != schema.outputs()
           || schema.kind() == TaskKind.CLASSIFICATION
@@ -100,7 +101,7 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
     return Optional.of(new TestPredictions(examples, targets, new Predictions(schema, outputs)));
   }
 
-  private record Line(String example, double target, float[] outputs) {}
+  private record Line(String example, Double target, float[] outputs) {}
 
   /** Whether they are of the same examples, with the same targets, in the same order. */
   public boolean comparesWith(TestPredictions other) {

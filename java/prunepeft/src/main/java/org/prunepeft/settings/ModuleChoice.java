@@ -29,7 +29,8 @@ import org.prunepeft.text.Required;
  * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
  *     Kind#TYPE}; else empty
  * @param budget for the random ones and those of some layers; else null
- * @param depth of the model that named modules were chosen for; null: they are for any that has them
+ * @param depth of the model that named modules were chosen for; null: they are for any that has
+ *     them
  */
 public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth) {
   /** What a selection goes by. */

@@ -17,7 +17,8 @@ import org.prunepeft.train.CriterionSettings;
  * @param keep share of the supernet's trainable parameters to keep, in (0, 1]; ignored where there
  *     is a budget
  * @param budget trainable parameters to keep at most, the head apart
- * @param start modules that the search begins with, such as those that an earlier one kept; null: all
+ * @param start modules that the search begins with, such as those that an earlier one kept; null:
+ *     all
  * @param strategy which criteria judge which partition; null: a warm-up finds it
  * @param warmUp how the warm-up goes; its seed is the run's
  * @param warmUpCriteria that the warm-up chooses from, one or more, by their names in {@link
@@ -104,9 +105,7 @@ public record SearchSettings(
    * @throws IllegalArgumentException if it is to begin with some that are not there, or with none
    */
   public SearchSpace within(SearchSpace supernet, long seed) {
-    return start == null
-        ? supernet
-        : new SearchSpace(supernet.layers(), start.of(supernet, seed));
+    return start == null ? supernet : new SearchSpace(supernet.layers(), start.of(supernet, seed));
   }
 
   /** The parameters to keep at most, of a supernet's. */

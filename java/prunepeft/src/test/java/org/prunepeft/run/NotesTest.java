@@ -65,18 +65,21 @@ class NotesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "'1 2 3 4 5', true", "'0.5 1.5 2', true", "'0 1 2', false", "'-1 1', false",
+    "'1 2 3 4 5', true",
+    "'0.5 1.5 2', true",
+    "'0 1 2', false",
+    "'-1 1', false",
     "'one 2 3', false"
   })
   void numbersThatAreTakenForNamesOfClassesAreNamed(String labels, boolean noted) {
-    List<String> notes =
-        DataNotes.of(data(List.of(labels.split(" ")), 12), SplitSizes.UNSPECIFIED);
+    List<String> notes = DataNotes.of(data(List.of(labels.split(" ")), 12), SplitSizes.UNSPECIFIED);
     assertEquals(noted, notes.stream().anyMatch(note -> note.contains("--do-regression")));
     assertEquals(noted ? 1 : 0, notes.size());
   }
 
   private static Evaluation evaluation(double[] gold, int... predicted) {
-    Schema schema = new Schema(TaskKind.CLASSIFICATION, 1, List.of("no", "yes"), List.of(Metric.F1));
+    Schema schema =
+        new Schema(TaskKind.CLASSIFICATION, 1, List.of("no", "yes"), List.of(Metric.F1));
     float[] outputs = new float[2 * gold.length];
     for (int i = 0; i < gold.length; i++) {
       outputs[2 * i + predicted[i]] = 1;

@@ -17,8 +17,14 @@ class DepthTest {
   /** Layer 3 of 4 covers the depth from 0.75 to 1. */
   @ParameterizedTest
   @CsvSource({
-    "4, 3, 8, '6 7'", "4, 3, 6, '4 5'", "4, 2, 6, '3'", "12, 0, 4, '0'", "12, 5, 4, '1'",
-    "12, 11, 4, '3'", "6, 2, 6, '2'", "4, 3, 1, '0'"
+    "4, 3, 8, '6 7'",
+    "4, 3, 6, '4 5'",
+    "4, 2, 6, '3'",
+    "12, 0, 4, '0'",
+    "12, 5, 4, '1'",
+    "12, 11, 4, '3'",
+    "6, 2, 6, '2'",
+    "4, 3, 1, '0'"
   })
   void modulesLieAtTheSameShareOfTheDepth(int from, int layer, int to, String expected) {
     int[] layers = List.of(expected.split(" ")).stream().mapToInt(Integer::parseInt).toArray();

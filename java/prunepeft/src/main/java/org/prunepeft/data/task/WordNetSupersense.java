@@ -124,8 +124,8 @@ public final class WordNetSupersense implements Task {
     List<Example> test = Stratified.draw(pool, kind(), sizes.test(), Shuffle.mixed(testSeed, 0));
     List<Example> validation =
         Stratified.draw(pool, kind(), sizes.validation(), Shuffle.mixed(seed, 1));
-    List<Example> train = Stratified.draw(
-            pool, kind(), Math.min(sizes.train(), pool.size()), Shuffle.mixed(seed, 2));
+    List<Example> train =
+        Stratified.draw(pool, kind(), Math.min(sizes.train(), pool.size()), Shuffle.mixed(seed, 2));
     return new Dataset(name(), Schema.of(this, LABELS), train, validation, test);
   }
 

@@ -81,8 +81,7 @@ class FileTaskTest {
     Exception e =
         assertThrows(
             IllegalArgumentException.class,
-            () ->
-                classification(train, null, test).task().load(new SplitSizes(9, 61, null), 0, 0));
+            () -> classification(train, null, test).task().load(new SplitSizes(9, 61, null), 0, 0));
     assertTrue(e.getMessage().contains("60 examples for the validation part, but 61"));
     Dataset drawn =
         classification(train, validation, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
