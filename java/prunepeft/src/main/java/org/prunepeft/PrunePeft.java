@@ -83,14 +83,19 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
-                  space -> require(space, settings))) {
+                  space -> require(space, settings, setup.seed()))) {
             return search(session, settings, record);
           }
         });
   }
 
-  private static void require(SearchSpace space, SearchSettings settings) {
-    space.requireBudget(settings.budgetOf(space.totalParameters()));
+  private static void require(SearchSpace supernet, SearchSettings settings, long seed) {
+    SearchSpace space = settings.within(supernet, seed);
+    space.requireBudget(settings.budgetOf(supernet.totalParameters()));
+    if (settings.start() != null && settings.measured() != null) {
+      throw new IllegalArgumentException(
+          "a measured search begins with all modules; leave out those that it is to begin with");
+    }
     if (settings.strategy() != null) {
       settings.strategy().requireCovers(space);
     }
@@ -118,6 +123,7 @@ public final class PrunePeft {
             (stage, modules, steps) ->
                 session.follow(
                     stage.name() + ", " + modules + " modules", steps, record.metrics()))) {
+      SearchSpace space = settings.within(session.space, setup.seed());
       session.times.begin(WARM_UP);
       SearchListener listener = listener(session.progress);
       Strategy strategy = settings.strategy();
@@ -125,7 +131,7 @@ public final class PrunePeft {
       if (strategy == null) {
         strategy =
             WarmUp.run(
-                session.space,
+                space,
                 settings.warmUpCriteria().stream().map(Criteria::byName).toList(),
                 settings.warmUp().withSeed(setup.seed()),
                 trainer,
@@ -136,7 +142,7 @@ public final class PrunePeft {
       session.times.begin(ROUNDS);
       PruningResult pruning =
           IterativePruning.run(
-              session.space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
+              space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
       double roundSeconds = session.times.end(ROUNDS);
       record.pruning(session, pruning);
       try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {

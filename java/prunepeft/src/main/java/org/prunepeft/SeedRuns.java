@@ -7,20 +7,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.CancellationException;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.data.Metric;
-import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.kernels.Linear;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.run.CheckpointStore;
-import org.prunepeft.run.OutcomeFile;
-import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.RunsTogether;
 import org.prunepeft.settings.Setup;
 
@@ -84,7 +80,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
           for (Setup own : setups) {
             progress.message(
                 "seed " + own.seed() + ", " + (outcomes.size() + 1) + " of " + seeds.size());
-            outcomes.add(PrunePeft.isOver(own) ? OutcomeFile.read(own.output()) : run.apply(own));
+            outcomes.add(RunsInDirectory.outcome(own, run));
           }
           return outcomes;
         });
@@ -132,16 +128,6 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         });
   }
 
-  /** That above those of the runs; null: nothing is written. */
-  private static RunDirectory directory(Setup setup) {
-    if (setup.output() == null) {
-      return null;
-    }
-    return setup.checkpoints().resume()
-        ? RunDirectory.resume(setup.output(), false)
-        : RunDirectory.create(setup.output());
-  }
-
   private static SeedRuns inOneDirectory(
       Setup setup,
       List<Long> seeds,
@@ -151,34 +137,21 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
       throw new IllegalArgumentException(
           "the seeds must be one or more, none of them twice, got " + seeds);
     }
-    RunDirectory directory = directory(setup);
-    if (directory != null) {
-      progress.created(directory.path());
-    }
-    try {
-      List<Setup> setups = new ArrayList<>();
-      for (long seed : seeds) {
-        Path own = directory == null ? null : directory.file("seed-" + seed);
-        setups.add(setup.with().seed(seed).output(own).build());
-      }
-      SeedRuns runs = new SeedRuns(seeds, run.apply(setups, directory));
-      if (directory != null) {
-        directory.writeJson(RESULT, runs.toMap());
-        directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
-        progress.directory(directory.path());
-        directory.complete();
-        new CheckpointDirectory(directory).delete();
-      }
-      return runs;
-    } catch (RuntimeException | Error e) {
-      if (directory != null) {
-        directory.fail(RunRecord.reason(e));
-        if (!(e instanceof CancellationException)) {
-          directory.discardIfEmpty();
-        }
-      }
-      throw e;
-    }
+    return RunsInDirectory.make(
+        setup,
+        progress,
+        directory -> {
+          List<Setup> setups = new ArrayList<>();
+          for (long seed : seeds) {
+            Path own = directory == null ? null : directory.file("seed-" + seed);
+            setups.add(setup.with().seed(seed).output(own).build());
+          }
+          return new SeedRuns(seeds, run.apply(setups, directory));
+        },
+        (directory, runs) -> {
+          directory.writeJson(RESULT, runs.toMap());
+          directory.writeText(RunFiles.SUMMARY, runs.summary(setup));
+        });
   }
 
   /** {@return each metric on the test sets, over the seeds} */
@@ -228,14 +201,14 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
     List<String> head = new ArrayList<>(List.of("seed"));
     test.keySet().forEach(metric -> head.add("test " + metric.label()));
     head.add("parameters");
-    row(text, head);
-    row(text, head.stream().map(column -> "---:").toList());
+    RunsInDirectory.row(text, head);
+    RunsInDirectory.row(text, head.stream().map(column -> "---:").toList());
     for (int i = 0; i < seeds.size(); i++) {
       TrainOutcome outcome = outcomes.get(i);
       List<String> cells = new ArrayList<>(List.of(String.valueOf(seeds.get(i))));
       outcome.test().metrics().forEach((metric, value) -> cells.add(metric.format(value)));
       cells.add(String.format(Locale.ROOT, "%,d", outcome.parameters()));
-      row(text, cells);
+      RunsInDirectory.row(text, cells);
     }
     List<String> means = new ArrayList<>(List.of("mean"));
     List<String> deviations = new ArrayList<>(List.of("deviation"));
@@ -246,12 +219,8 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
         });
     means.add("");
     deviations.add("");
-    row(text, means);
-    row(text, deviations);
+    RunsInDirectory.row(text, means);
+    RunsInDirectory.row(text, deviations);
     return text.toString();
-  }
-
-  private static void row(StringBuilder text, List<String> cells) {
-    text.append("| ").append(String.join(" | ", cells)).append(" |\n");
   }
 }

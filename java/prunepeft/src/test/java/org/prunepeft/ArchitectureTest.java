@@ -54,7 +54,12 @@ class ArchitectureTest {
 
   /** Results, which are read: the library alone makes them. */
   private static final Set<Class<?>> RESULTS =
-      Set.of(TrainOutcome.class, PruningRound.class, ModuleStatistics.class, MeasuredResult.class);
+      Set.of(
+          TrainOutcome.class,
+          PruningRound.class,
+          ModuleStatistics.class,
+          MeasuredResult.class,
+          RunInfo.class);
 
   /** Each package for itself, those inside another too. */
   private static final SliceAssignment PACKAGES =

@@ -93,6 +93,9 @@ final class ConfigFile implements IDefaultValueProvider {
         .forEach(
             (key, option) -> {
               Object value = plain(option.getValue());
+              if (value instanceof List<?> list && list.size() == 1) {
+                value = list.get(0);
+              }
               if (value != null) {
                 values.put(key, value);
               }
@@ -215,6 +218,9 @@ final class ConfigFile implements IDefaultValueProvider {
       throw mismatch(key, expected(type), value);
     }
     String text = String.valueOf(value);
+    if (option.converters().length > 0) {
+      return converted(key, option, text);
+    }
     boolean fits =
         isFlag(type)
             ? value instanceof Boolean
@@ -227,6 +233,15 @@ final class ConfigFile implements IDefaultValueProvider {
       throw mismatch(key, expected(type), value);
     }
     return text;
+  }
+
+  private String converted(String key, OptionSpec option, String text) {
+    try {
+      option.converters()[0].convert(text);
+      return text;
+    } catch (Exception e) {
+      throw wrong(key + ": " + e.getMessage());
+    }
   }
 
   private IllegalArgumentException mismatch(String key, String expected, Object value) {

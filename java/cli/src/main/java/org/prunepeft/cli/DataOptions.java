@@ -16,7 +16,7 @@ final class DataOptions {
   @Option(
       names = {"--model", "--model-name-or-path"},
       description =
-          "Pre-trained encoder: a name ('prunepeft models' lists them) or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
+          "Pre-trained encoder: a name ('prunepeft models' lists them), its name on Hugging Face's hub, or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
   String model;
 
   @Option(

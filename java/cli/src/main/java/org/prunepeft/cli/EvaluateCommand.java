@@ -1,12 +1,20 @@
 package org.prunepeft.cli;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.train.ClassReport;
 import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Metrics;
+import org.prunepeft.train.RankedPairs;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -16,7 +24,7 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Evaluates what a run trained, on the run's own test set or on other data with the same labels."
+      "Evaluates what a run trained, on the run's own test set or on other data with the same labels: the run's metrics; of classes also precision, recall and F1 of each and the confusion matrix, of two classes ROC AUC, and of pairs MAP and MRR."
     },
     footer = {
       "",
@@ -76,6 +84,14 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Mixin private ColumnOptions columns;
 
+  /** Wider tables are hard to read. */
+  private static final int MOST_SHOWN = 10;
+
+  @Option(
+      names = "--confusion",
+      description = "Print the confusion matrix of more than " + MOST_SHOWN + " classes as well.")
+  private boolean confusion;
+
   @Override
   public Integer call() {
     if (file == null && columns.named()) {
@@ -87,18 +103,69 @@ final class EvaluateCommand implements Callable<Integer> {
     }
     try (TrainedModel model = run.load()) {
       if (file != null) {
-        print(file.toString(), model.evaluate(model.read(file, columns.orElse(model.columns()))));
+        print(file.toString(), model, model.read(file, columns.orElse(model.columns())));
       } else {
         Dataset dataset = model.dataset(task, data);
-        print(dataset.name(), model.evaluate(split.of(dataset)));
+        print(dataset.name(), model, split.of(dataset));
       }
     }
     return 0;
   }
 
-  private void print(String name, Evaluation evaluation) {
+  private void print(String name, TrainedModel model, List<Example> examples) {
+    Evaluation evaluation = model.evaluate(examples);
     System.out.printf(
         "%s of %s, %,d examples%n%s %s, loss %.4f%n",
         split, name, evaluation.examples(), split, evaluation.text(), evaluation.loss());
+    if (model.schema().kind() == TaskKind.CLASSIFICATION) {
+      double[] targets = examples.stream().mapToDouble(Example::target).toArray();
+      ClassReport report = ClassReport.of(evaluation.predictions(), targets);
+      if (model.schema().labels().size() == 2) {
+        System.out.printf(
+            "ROC AUC %.4f%n", Metrics.of(Metric.ROC_AUC, evaluation.predictions(), targets));
+      }
+      RankedPairs.of(examples, evaluation.predictions())
+          .ifPresent(
+              ranked ->
+                  System.out.printf(
+                      "MAP %.4f, MRR %.4f: second texts ranked for %,d first texts%n",
+                      ranked.map(), ranked.mrr(), ranked.queries()));
+      System.out.printf("%n%s", classes(report).text(Table.Format.MD));
+      if (confusion || report.labels().size() <= MOST_SHOWN) {
+        System.out.printf(
+            "%nlabels in rows, predictions in columns%n%n%s",
+            confusion(report).text(Table.Format.MD));
+      }
+    }
+  }
+
+  private static Table classes(ClassReport report) {
+    List<List<Cell>> rows = new ArrayList<>();
+    for (int k = 0; k < report.labels().size(); k++) {
+      rows.add(
+          List.of(
+              Cell.of(report.labels().get(k)),
+              share(report.precision(k)),
+              share(report.recall(k)),
+              share(report.f1(k)),
+              Cell.of(report.examples(k))));
+    }
+    return new Table(List.of("class", "precision", "recall", "F1", "examples"), rows);
+  }
+
+  private static Cell share(double value) {
+    return new Cell(value, Metric.ACCURACY.format(value));
+  }
+
+  private static Table confusion(ClassReport report) {
+    List<String> columns = new ArrayList<>(List.of(""));
+    columns.addAll(report.labels());
+    List<List<Cell>> rows = new ArrayList<>();
+    for (int k = 0; k < report.labels().size(); k++) {
+      List<Cell> row = new ArrayList<>(List.of(Cell.of(report.labels().get(k))));
+      IntStream.of(report.confusion()[k]).mapToObj(Cell::of).forEach(row::add);
+      rows.add(row);
+    }
+    return new Table(columns, rows);
   }
 }

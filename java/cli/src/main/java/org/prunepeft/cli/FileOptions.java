@@ -57,7 +57,7 @@ final class FileOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, macro_f1, matthews_correlation, accuracy_and_f1, or pearson, spearmanr, pearson_and_spearmanr (default: accuracy,macro_f1 or pearson,spearmanr).")
+          "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, precision, recall, roc_auc, macro_f1, matthews_correlation, accuracy_and_f1, or pearson, spearmanr, pearson_and_spearmanr (default: accuracy,macro_f1 or pearson,spearmanr).")
   List<String> metrics;
 
   /** Null if none are named. */

@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.prunepeft.TrainedModel;
-import org.prunepeft.data.Example;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.GlueTask;
@@ -43,7 +42,7 @@ final class GlueSubmission {
       // All are predicted before one is written.
       Map<Path, String> files = new LinkedHashMap<>();
       for (GlueTask.Submission submission : submissions) {
-        try (Texts texts = Texts.table(submission.source(), glue.columns())) {
+        try (Texts texts = Texts.table(submission.source(), glue.columns(), null)) {
           files.put(directory.resolve(submission.name()), predictions(model, texts));
         }
       }
@@ -80,8 +79,8 @@ final class GlueSubmission {
   private static String predictions(TrainedModel model, Texts texts) {
     StringBuilder lines = new StringBuilder("index\tprediction\n");
     int index = 0;
-    for (List<Example> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
-      Predictions predictions = model.predict(chunk);
+    for (List<Texts.Text> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
+      Predictions predictions = model.predict(chunk.stream().map(Texts.Text::example).toList());
       for (int i = 0; i < chunk.size(); i++) {
         lines.append("%d\t%s\n".formatted(index++, prediction(predictions, i)));
       }

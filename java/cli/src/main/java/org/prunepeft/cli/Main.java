@@ -3,7 +3,6 @@ package org.prunepeft.cli;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.concurrent.CancellationException;
 import org.prunepeft.report.Environment;
 import picocli.CommandLine;
@@ -26,6 +25,8 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       PredictCommand.class,
       StrategyCommand.class,
+      RunsCommand.class,
+      CompareCommand.class,
       SealCommand.class,
       ModelsCommand.class,
       TasksCommand.class,
@@ -74,6 +75,7 @@ public final class Main implements Runnable {
     commandLine.setUsageHelpWidth(100);
     commandLine.setUsageHelpAutoWidth(true);
     commandLine.setDefaultValueProvider(new RecordOptions());
+    commandLine.setParameterExceptionHandler(new UsageErrors());
     commandLine.setExecutionExceptionHandler(Main::failed);
     commandLine.setExecutionStrategy(Main::run);
     return commandLine;
@@ -96,22 +98,13 @@ public final class Main implements Runnable {
 
   /** Runs a command and returns its exit code; throws nothing. */
   static int execute(CommandLine commandLine, String... words) {
-    String[] arguments = Arrays.stream(words).map(Main::dashed).toArray(String[]::new);
     try {
+      String[] arguments = Arguments.of(commandLine, words);
       readConfig(commandLine, arguments);
       return commandLine.execute(arguments);
     } catch (RuntimeException | Error e) {
       return failed(e, commandLine, null);
     }
-  }
-
-  /** Hugging Face's programs have underscores in their options: --learning_rate. */
-  private static String dashed(String word) {
-    if (!word.startsWith("--")) {
-      return word;
-    }
-    String name = word.split("=", 2)[0];
-    return name.replace('_', '-') + word.substring(name.length());
   }
 
   /** Options in a file are defaults to picocli, which it wants before it parses. */

@@ -33,6 +33,7 @@ final class ModelsCommand implements Callable<Integer> {
     System.out.printf(
         "%s%n  %s%n  from %s; licence %s%n",
         entry.name(), entry.description(), entry.source(), entry.licence());
+    Models.hubName(entry.name()).ifPresent(name -> System.out.println("  on the hub " + name));
     MavenArtifact jar = entry.download();
     if (jar != null) {
       System.out.printf(

@@ -3,11 +3,11 @@ package org.prunepeft.cli;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.prunepeft.TrainedModel;
 import org.prunepeft.data.Columns;
-import org.prunepeft.data.Example;
 import org.prunepeft.data.table.TableFormat;
 import org.prunepeft.train.Predictions;
 import picocli.CommandLine.Command;
@@ -20,15 +20,17 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Predicts the labels of texts, and how probable each label is, with what a run trained; of a"
-          + " regression the number."
+      "Predicts the labels of texts, and how probable they are, with what a run trained; of a"
+          + " regression the number. The text stands beside it."
     },
     footer = {
       "",
       "Examples:",
+      "  prunepeft predict runs/earlier --text 'so it goes'         one text, at once",
       "  prunepeft predict runs/earlier texts.txt                   a text a line; a table of tabs",
-      "  prunepeft predict runs/earlier texts.txt -o labels.jsonl   JSON objects, one a line",
+      "  prunepeft predict runs/earlier texts.txt -o labels.jsonl   JSON objects, one a line; or .csv",
       "  prunepeft predict runs/earlier new.csv --text-column body  a table with texts in a column",
+      "  prunepeft predict runs/earlier new.csv --id-column nr      their numbers in place of the texts",
       "  prunepeft predict runs/cola --submission sent              sent/CoLA.tsv for GLUE's leaderboard"
     })
 final class PredictCommand implements Callable<Integer> {
@@ -42,8 +44,20 @@ final class PredictCommand implements Callable<Integer> {
       arity = "0..1",
       paramLabel = "FILE",
       description =
-          "A .tsv, .csv, .jsonl or .parquet file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input.")
+          "A .tsv, .csv, .jsonl or .parquet file with the text columns of the run's own; else texts, one a line, in UTF-8; - is the standard input. Blank lines are left out.")
   private Path file;
+
+  @Option(
+      names = "--text",
+      paramLabel = "TEXT",
+      description = "A text to predict, instead of a FILE; may be given several times.")
+  private List<String> texts = new ArrayList<>();
+
+  @Option(
+      names = "--text-pair",
+      paramLabel = "TEXT",
+      description = "The second text of a pair, one for each --text.")
+  private List<String> pairs = new ArrayList<>();
 
   @Option(
       names = {"-o", "--output"},
@@ -56,10 +70,22 @@ final class PredictCommand implements Callable<Integer> {
       names = "--format",
       paramLabel = "FORMAT",
       description =
-          "${COMPLETION-CANDIDATES}; either has a line for each text with its label, the label's"
-              + " probability, and that of every label, or with the number (default: jsonl where the output's name ends"
-              + " so, else tsv).")
+          "${COMPLETION-CANDIDATES}; each has a line for each text with its label, the label's"
+              + " probability and the text, or with the number and the text (default: as the output's"
+              + " name ends, else tsv).")
   private PredictionFormat format;
+
+  @Option(
+      names = "--proba",
+      description = "Write the probability of every label, not only of the one predicted.")
+  private boolean proba;
+
+  @Option(
+      names = "--id-column",
+      paramLabel = "COLUMN",
+      description =
+          "Column of a table that is written in place of the text: its name, or its number from 1.")
+  private String id;
 
   @Mixin private ColumnOptions columns;
 
@@ -78,12 +104,13 @@ final class PredictCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    if ((submission == null) == (file == null)) {
+    int sources = (submission == null ? 0 : 1) + (file == null ? 0 : 1) + (texts.isEmpty() ? 0 : 1);
+    if (sources != 1) {
       throw new IllegalArgumentException(
-          "name one of the two: a FILE to predict, or a directory for a --submission");
+          "name one of the three: a FILE to predict, a --text, or a directory for a --submission");
     }
     if (submission != null) {
-      if (output != null || format != null || columns.named()) {
+      if (output != null || format != null || columns.named() || proba || id != null) {
         throw new IllegalArgumentException(
             "files of a submission have names, format and columns of their own; leave out other options than --data");
       }
@@ -96,19 +123,22 @@ final class PredictCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--data is for --submission");
     }
     try (TrainedModel model = run.load();
-        Texts texts = open(model)) {
-      Outputs.writeResult(output, writer -> predict(texts, model, writer));
+        Texts opened = open(model)) {
+      Outputs.writeResult(output, writer -> predict(opened, model, writer));
     }
     return 0;
   }
 
   private Texts open(TrainedModel model) {
+    if (file == null) {
+      return typed(model);
+    }
     if (TableFormat.of(file).isPresent()) {
       Columns named = columns.orElse(model.columns());
       model.requireTexts(named.texts());
-      return Texts.table(file, named);
+      return Texts.table(file, named, id);
     }
-    if (columns.named()) {
+    if (columns.named() || id != null) {
       throw new IllegalArgumentException(
           "only files that end in .tsv, .csv, .jsonl or .parquet have columns, got " + file);
     }
@@ -116,14 +146,32 @@ final class PredictCommand implements Callable<Integer> {
     return Texts.lines(file);
   }
 
-  private String predict(Texts texts, TrainedModel model, Writer writer) throws IOException {
+  private Texts typed(TrainedModel model) {
+    if (columns.named() || id != null) {
+      throw new IllegalArgumentException("a --text has no columns; leave their options out");
+    }
+    if (!pairs.isEmpty() && pairs.size() != texts.size()) {
+      throw new IllegalArgumentException(
+          "each --text needs one --text-pair, got %d and %d".formatted(texts.size(), pairs.size()));
+    }
+    model.requireTexts(pairs.isEmpty() ? 1 : 2);
+    List<Texts.Text> typed = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      typed.add(Texts.Text.of(texts.get(i), pairs.isEmpty() ? null : pairs.get(i)));
+    }
+    return Texts.of(typed);
+  }
+
+  private String predict(Texts opened, TrainedModel model, Writer writer) throws IOException {
     int count = 0;
     PredictionFormat chosen = format == null ? PredictionFormat.of(output) : format;
-    chosen.begin(writer, model.schema());
-    for (List<Example> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
-      Predictions predictions = model.predict(chunk);
+    chosen.begin(writer, PredictionRow.columns(model.schema(), proba, id != null));
+    for (List<Texts.Text> chunk = opened.next(CHUNK);
+        !chunk.isEmpty();
+        chunk = opened.next(CHUNK)) {
+      Predictions predictions = model.predict(chunk.stream().map(Texts.Text::example).toList());
       for (int i = 0; i < predictions.size(); i++) {
-        chosen.write(writer, predictions, i);
+        chosen.write(writer, new PredictionRow(chunk.get(i), predictions, i, proba));
       }
       count += predictions.size();
     }

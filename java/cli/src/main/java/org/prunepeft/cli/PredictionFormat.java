@@ -4,92 +4,87 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import org.prunepeft.data.Schema;
-import org.prunepeft.data.TaskKind;
-import org.prunepeft.train.Predictions;
+import java.util.stream.Collectors;
+import org.prunepeft.data.table.TableFormat;
 
 /** How predictions are written, a line each. */
 enum PredictionFormat {
-  /** A head line; then label, its probability, and that of each label in turn; or the number. */
+  /** A head line, then cells between tabs; tabs and line breaks in them are \t and \n. */
   TSV {
     @Override
-    void begin(Writer out, Schema schema) throws IOException {
-      if (schema.kind() == TaskKind.REGRESSION) {
-        out.write("value\n");
-        return;
-      }
-      out.write("label\tscore");
-      for (String label : schema.labels()) {
-        out.write("\t" + cell(label));
-      }
-      out.write('\n');
+    void begin(Writer out, List<String> columns) throws IOException {
+      out.write(tsv(columns));
     }
 
     @Override
-    void write(Writer out, Predictions predictions, int i) throws IOException {
-      if (predictions.schema().kind() == TaskKind.REGRESSION) {
-        out.write(number(predictions.value(i)) + "\n");
-        return;
-      }
-      int best = predictions.label(i);
-      double[] probabilities = predictions.probabilities(i);
-      out.write(cell(predictions.schema().labels().get(best)) + "\t" + number(probabilities[best]));
-      for (double probability : probabilities) {
-        out.write("\t" + number(probability));
-      }
-      out.write('\n');
+    void write(Writer out, PredictionRow row) throws IOException {
+      out.write(tsv(row.cells()));
     }
   },
 
-  /** Objects with the members label, score and probabilities, or value. */
-  JSONL {
+  /** A head line, then cells between commas, quoted where they have to be (RFC 4180). */
+  CSV {
     @Override
-    void begin(Writer out, Schema schema) {}
+    void begin(Writer out, List<String> columns) throws IOException {
+      out.write(Table.csv(columns));
+    }
 
     @Override
-    void write(Writer out, Predictions predictions, int i) throws IOException {
-      Map<String, Object> line = new LinkedHashMap<>();
-      if (predictions.schema().kind() == TaskKind.REGRESSION) {
-        line.put("value", predictions.value(i));
-      } else {
-        List<String> labels = predictions.schema().labels();
-        double[] probabilities = predictions.probabilities(i);
-        Map<String, Double> all = new LinkedHashMap<>();
-        for (int k = 0; k < probabilities.length; k++) {
-          all.put(labels.get(k), probabilities[k]);
-        }
-        line.put("label", labels.get(predictions.label(i)));
-        line.put("score", probabilities[predictions.label(i)]);
-        line.put("probabilities", all);
-      }
-      out.write(JSON.writeValueAsString(line) + "\n");
+    void write(Writer out, PredictionRow row) throws IOException {
+      out.write(Table.csv(row.cells()));
+    }
+  },
+
+  /** Objects. */
+  JSONL {
+    @Override
+    void begin(Writer out, List<String> columns) {}
+
+    @Override
+    void write(Writer out, PredictionRow row) throws IOException {
+      out.write(JSON.writeValueAsString(row.members()) + "\n");
     }
   };
 
   private static final JsonMapper JSON = new JsonMapper();
 
   /** What comes before the first prediction. */
-  abstract void begin(Writer out, Schema schema) throws IOException;
+  abstract void begin(Writer out, List<String> columns) throws IOException;
 
   /** One prediction. */
-  abstract void write(Writer out, Predictions predictions, int i) throws IOException;
+  abstract void write(Writer out, PredictionRow row) throws IOException;
 
-  /** The format that goes with a file's name; null: the standard output. */
+  /**
+   * The format that goes with a file's name; null: the standard output.
+   *
+   * @throws IllegalArgumentException if it is that of Parquet
+   */
   static PredictionFormat of(Path output) {
-    return output != null && output.toString().endsWith(".jsonl") ? JSONL : TSV;
+    TableFormat format =
+        output == null ? TableFormat.TSV : TableFormat.of(output).orElse(TableFormat.TSV);
+    return switch (format) {
+      case TSV -> TSV;
+      case CSV -> CSV;
+      case JSONL -> JSONL;
+      case PARQUET ->
+          throw new IllegalArgumentException(
+              "predictions are written as .tsv, .csv or .jsonl, not as Parquet: " + output);
+    };
   }
 
-  /** A label must not end its cell. */
-  private static String cell(String label) {
-    return label.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n");
+  private static String tsv(List<String> cells) {
+    return cells.stream()
+        .map(PredictionFormat::escaped)
+        .collect(Collectors.joining("\t", "", "\n"));
   }
 
-  private static String number(double value) {
-    return String.format(Locale.ROOT, "%.6f", value);
+  private static String escaped(String cell) {
+    return cell.replace("\\", "\\\\")
+        .replace("\t", "\\t")
+        .replace("\n", "\\n")
+        .replace("\r", "\\r");
   }
 
   @Override

@@ -20,6 +20,7 @@ import org.prunepeft.kernels.Activation;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.NonLinearity;
 import org.prunepeft.search.Partitioning;
+import org.prunepeft.train.ClassWeights;
 import org.prunepeft.train.OptimizerType;
 import org.prunepeft.train.Schedule;
 import picocli.CommandLine.IDefaultValueProvider;
@@ -33,6 +34,7 @@ final class RecordOptions implements IDefaultValueProvider {
       Map.of(
           Activation.class, NonLinearity::byName,
           AdapterConfig.Style.class, AdapterConfig.Style::byName,
+          ClassWeights.class, ClassWeights::byName,
           OptimizerType.class, OptimizerType::byName,
           Partitioning.class, Partitioning::byName,
           Schedule.class, Schedule::byName);

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.torch.Threads;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -39,6 +40,9 @@ final class RunOptions {
   @Mixin private PluginOptions plugins;
 
   TrainedModel load() {
+    if (threads != null) {
+      Threads.requireHere(threads);
+    }
     return TrainedModel.load(directory, threads, device, model);
   }
 }

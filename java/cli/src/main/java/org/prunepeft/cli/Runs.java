@@ -70,7 +70,8 @@ record Runs<T>(
     Report.print(setup);
   }
 
-  private T once(Setup setup) {
+  /** Makes one run. */
+  T once(Setup setup) {
     try (ProgressDisplay display = ProgressDisplay.create(spec.name(), SetupOptions.yaml(spec))) {
       T outcome = run(setup, display, null);
       display.close();

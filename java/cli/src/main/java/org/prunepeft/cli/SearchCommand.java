@@ -8,13 +8,16 @@ import java.util.concurrent.Callable;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Partitioning;
 import org.prunepeft.search.PruningSettings;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.SearchSettingsBuilder;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
 import org.prunepeft.train.CriterionSettings;
 import picocli.CommandLine.ArgGroup;
@@ -43,6 +46,7 @@ import picocli.CommandLine.Spec;
       "Examples:",
       "  prunepeft search                          half of the supernet's parameters, MiniLM, WordNet",
       "  prunepeft search --keep 0.25 --seed 1     a quarter of them",
+      "  prunepeft search --keep 0.5,0.25,0.125    one search through three budgets, a training for each",
       "  prunepeft search --seeds 0,1,2            three searches, with mean and standard deviation",
       "  prunepeft search --strategy authors       no warm-up: the authors' fixed strategy",
       "  prunepeft search --strategy runs/earlier  the strategy that an earlier run found"
@@ -65,14 +69,22 @@ final class SearchCommand implements Callable<Integer> {
   @OptionsOf({SearchSettings.class, WarmUpSettings.class, CriterionSettings.class})
   static final class Search {
     private static final String MEASURED = "measured";
+    private static final String WARM_UP = "warm-up";
 
     @Option(
         names = STRATEGY,
-        defaultValue = "warm-up",
+        defaultValue = WARM_UP,
         paramLabel = "S",
         description =
             "Which criteria score which part of the supernet: warm-up (finds them on a few examples), authors (the paper's fixed strategy), all (six criteria everywhere), one criterion's name, or the run directory or strategy file of an earlier search; or measured: measures subsets of modules instead of pruning by criteria (default: ${DEFAULT-VALUE}).")
     String strategyName;
+
+    @Option(
+        names = "--modules",
+        paramLabel = "WHICH",
+        description =
+            "Modules that the search begins with: names, or the directory of an earlier run, whose modules they are then (default: the whole supernet).")
+    String modules;
 
     @Option(
         names = "--rounds",
@@ -168,10 +180,11 @@ final class SearchCommand implements Callable<Integer> {
                 + " quantile of |w|).")
     Double fixedThreshold;
 
-    SearchSettings settings(Budget within, MeasuringOptions measuring) {
+    SearchSettings settings(Budget within, ModuleChoice start, MeasuringOptions measuring) {
       Partitioning cut = Partitioning.byName(partitioning);
       SearchSettingsBuilder settings =
           RecordOptions.fill(SearchSettings.builder(), this)
+              .start(start)
               .strategy(strategy(cut))
               .warmUp(RecordOptions.fill(WarmUpSettings.builder(), this).build())
               .reinitialise(!keepWeights)
@@ -181,8 +194,17 @@ final class SearchCommand implements Callable<Integer> {
       return settings.build();
     }
 
+    /** Goes on from what an earlier run kept, with the strategy that it found. */
+    void goOn(Path run) {
+      if (strategyName.equals(MEASURED)) {
+        return;
+      }
+      modules = run.toAbsolutePath().toString();
+      strategyName = strategyName.equals(WARM_UP) ? modules : strategyName;
+    }
+
     private Strategy strategy(Partitioning cut) {
-      if (strategyName.equals("warm-up") || strategyName.equals(MEASURED)) {
+      if (strategyName.equals(WARM_UP) || strategyName.equals(MEASURED)) {
         return null;
       }
       Path path = Path.of(strategyName).toAbsolutePath();
@@ -215,14 +237,45 @@ final class SearchCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     refuseIdleOptions();
-    SearchSettings settings = search.settings(budget.settle(spec), measuring);
-    new Runs<>(
-            spec,
-            options,
-            (setup, progress, shared) -> PrunePeft.search(setup, settings, progress, shared),
-            SearchOutcome::retrained,
-            Report::print)
-        .start();
+    List<Budget> budgets = budget.settle(spec);
+    if (budgets.size() == 1) {
+      runs(budgets.get(0)).start();
+    } else {
+      Sweep.start(spec, options, budgets, this::next);
+    }
     return 0;
+  }
+
+  /** One of several, on from that of the next larger budget. */
+  private TrainOutcome next(Setup own, Budget one, Path larger) {
+    budget.take(one);
+    if (larger != null) {
+      search.goOn(larger);
+    }
+    return runs(one).once(own).retrained();
+  }
+
+  private Runs<SearchOutcome> runs(Budget within) {
+    SearchSettings settings = search.settings(within, start(), measuring);
+    return new Runs<>(
+        spec,
+        options,
+        (setup, progress, shared) -> PrunePeft.search(setup, settings, progress, shared),
+        SearchOutcome::retrained,
+        Report::print);
+  }
+
+  /** Null: with all modules. */
+  private ModuleChoice start() {
+    if (search.modules == null) {
+      return null;
+    }
+    Path run = Path.of(search.modules).toAbsolutePath();
+    if (!Files.isDirectory(run)) {
+      return ModuleChoice.modules(List.of(search.modules.split("\\s*,\\s*")));
+    }
+    search.modules = run.toString();
+    options.takeModules(run, spec);
+    return ModuleChoice.ofRun(run);
   }
 }

@@ -22,6 +22,7 @@ import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Reason;
+import org.prunepeft.torch.Threads;
 import org.prunepeft.train.TrainingSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Mixin;
@@ -156,7 +157,8 @@ final class SetupOptions {
               .formatted(TOGETHER, SEEDS));
     }
     // The run's files name it for a later time, which may begin elsewhere.
-    data.model = Models.directory(data.model).map(Path::toString).orElse(data.model);
+    data.model =
+        Models.directory(data.model).map(Path::toString).orElse(Models.localName(data.model));
     if (!ConfigFile.isNamed(DataOptions.MAX_LENGTH, command)) {
       data.maxLength =
           Math.min(data.maxLength, Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
@@ -186,6 +188,9 @@ final class SetupOptions {
             .checkpoints(new Checkpointing(checkpointSteps, resume != null))
             .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();
+    if (resume == null) {
+      Threads.requireHere(setup.threads());
+    }
     if (output == null) {
       setup = setup.withOutput(defaultOutput(setup.task()));
     }

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import org.prunepeft.data.Columns;
@@ -15,11 +16,25 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.io.Utf8Reader;
 
-/** Texts to predict the labels of, in their order; read once, as they are asked for. */
+/**
+ * Texts to predict the labels of, in their order; read once, as they are asked for. Blank lines of
+ * a file are no texts, whatever its format.
+ */
 final class Texts implements Closeable {
+  /**
+   * A text or a pair, without a label.
+   *
+   * @param id what its row is called; null: nothing
+   */
+  record Text(Example example, String id) {
+    static Text of(String text, String pair) {
+      return new Text(new Example(text, pair, Example.UNLABELLED), null);
+    }
+  }
+
   /** One after the other. */
   private interface Rows {
-    Optional<Example> next() throws IOException;
+    Optional<Text> next() throws IOException;
   }
 
   private final String name;
@@ -32,7 +47,14 @@ final class Texts implements Closeable {
     this.opened = opened;
   }
 
-  /** Texts of a file, one a line; an empty line is an empty text. {@code -} is standard input. */
+  /** Some that are there already. */
+  static Texts of(List<Text> texts) {
+    Iterator<Text> each = texts.iterator();
+    return new Texts(
+        "the texts", () -> each.hasNext() ? Optional.of(each.next()) : Optional.empty(), () -> {});
+  }
+
+  /** Texts of a file, one a line. {@code -} is standard input. */
   static Texts lines(Path file) {
     boolean standard = file.toString().equals("-");
     String name = standard ? "the standard input" : file.toString();
@@ -44,25 +66,39 @@ final class Texts implements Closeable {
     }
     BufferedReader reader = new BufferedReader(new Utf8Reader(in, name));
     return new Texts(
-        name,
-        () ->
-            Optional.ofNullable(reader.readLine())
-                .map(line -> new Example(line, null, Example.UNLABELLED)),
-        reader);
+        name, () -> Optional.ofNullable(line(reader)).map(line -> Text.of(line, null)), reader);
   }
 
-  /** Texts in columns of a file; labels need not be there. */
-  static Texts table(Path file, Columns columns) {
-    ExampleFile rows = ExampleFile.open(file, columns, false);
+  /** The next that is not blank; null: there is none. */
+  private static String line(BufferedReader reader) throws IOException {
+    String line = reader.readLine();
+    while (line != null && line.isBlank()) {
+      line = reader.readLine();
+    }
+    return line;
+  }
+
+  /**
+   * Texts in columns of a file; labels need not be there.
+   *
+   * @param id the column that says what a row is called; null: none
+   */
+  static Texts table(Path file, Columns columns, String id) {
+    // What is read beside the texts is a column as any other, whether it is a label or not.
+    Columns read =
+        id == null ? columns : new Columns(columns.text(), columns.pair(), id, columns.header());
+    ExampleFile rows = ExampleFile.open(file, read, id != null);
     return new Texts(
-        file.toString(), () -> rows.next().map(ExampleFile.Row::unlabelled), rows::close);
+        file.toString(),
+        () -> rows.next().map(row -> new Text(row.unlabelled(), row.label())),
+        rows::close);
   }
 
   /** At most so many of those that are left. */
-  List<Example> next(int limit) {
-    List<Example> texts = new ArrayList<>();
+  List<Text> next(int limit) {
+    List<Text> texts = new ArrayList<>();
     try {
-      Optional<Example> text = source.next();
+      Optional<Text> text = source.next();
       while (text.isPresent()) {
         texts.add(text.get());
         text = texts.size() < limit ? source.next() : Optional.empty();

@@ -11,7 +11,9 @@ import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder.Layers;
+import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -52,7 +54,12 @@ final class TrainCommand implements Callable<Integer> {
           "last-layers",
           "depth");
 
+  /** Those that go by a budget. */
+  private static final List<String> BUDGETED =
+      List.of("random", "first-layers", "middle-layers", "last-layers", "depth");
+
   private static final String SELECT = "--select";
+  private static final String MAP_LAYERS = "--map-layers";
 
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
@@ -72,43 +79,74 @@ final class TrainCommand implements Callable<Integer> {
           "Row of the front of configurations that the measured search named by --modules found, from 1, as its summary.md numbers them (default: the one it chose).")
   private Integer row;
 
+  @Option(
+      names = MAP_LAYERS,
+      arity = "0..1",
+      fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "true|false",
+      description =
+          "Put the modules of --modules RUN at the same share of the depth where the model is of another depth than that run's, instead of refusing it.")
+  private boolean mapLayers;
+
   @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")
   private BudgetOptions budget = new BudgetOptions();
 
   @Override
   public Integer call() {
     boolean ofRun = Files.isDirectory(Path.of(modules));
-    if (!ofRun && ConfigFile.isTyped(SELECT, spec)) {
-      throw new IllegalArgumentException(
-          "%s is for --modules RUN, the directory of a measured search, but --modules is %s; leave %s out"
-              .formatted(SELECT, modules, SELECT));
+    for (String option : List.of(SELECT, MAP_LAYERS)) {
+      if (!ofRun && ConfigFile.isTyped(option, spec)) {
+        throw new IllegalArgumentException(
+            "%s is for --modules RUN, the directory of an earlier run, but --modules is %s; leave %s out"
+                .formatted(option, modules, option));
+      }
     }
     row = ofRun ? row : null;
-    ModuleChoice selection = selection();
-    if (selection.budget() == null) {
+    if (!BUDGETED.contains(modules.toLowerCase(Locale.ROOT))) {
+      Runs<TrainOutcome> run = runs(selection(null));
       budget.refuse(spec, modules);
+      run.start();
+      return 0;
     }
-    new Runs<TrainOutcome>(
-            spec,
-            options,
-            (setup, progress, shared) -> PrunePeft.train(setup, selection, progress, shared),
-            outcome -> outcome,
-            Report::print)
-        .start();
+    List<Budget> budgets = budget.settle(spec);
+    if (budgets.size() == 1) {
+      runs(selection(budgets.get(0))).start();
+    } else {
+      Sweep.start(spec, options, budgets, this::next);
+    }
     return 0;
   }
 
-  private ModuleChoice selection() {
+  /** One of several. */
+  private TrainOutcome next(Setup own, Budget one, Path larger) {
+    budget.take(one);
+    return runs(selection(one)).once(own);
+  }
+
+  private Runs<TrainOutcome> runs(ModuleChoice selection) {
+    return new Runs<>(
+        spec,
+        options,
+        (setup, progress, shared) -> PrunePeft.train(setup, selection, progress, shared),
+        outcome -> outcome,
+        Report::print);
+  }
+
+  /**
+   * @param within null: for a selection without a budget
+   */
+  private ModuleChoice selection(Budget within) {
     String name = modules.toLowerCase(Locale.ROOT);
     return switch (name) {
       case "head" -> ModuleChoice.head();
       case "supernet", "both" -> ModuleChoice.supernet();
       case Candidate.LORA, Candidate.ADAPTER -> ModuleChoice.type(name);
       case "full" -> ModuleChoice.full();
-      case "random" -> ModuleChoice.random(budget.settle(spec));
-      case "first-layers" -> ModuleChoice.layers(Layers.FIRST, budget.settle(spec));
-      case "middle-layers" -> ModuleChoice.layers(Layers.MIDDLE, budget.settle(spec));
-      case "last-layers", "depth" -> ModuleChoice.layers(Layers.LAST, budget.settle(spec));
+      case "random" -> ModuleChoice.random(within);
+      case "first-layers" -> ModuleChoice.layers(Layers.FIRST, within);
+      case "middle-layers" -> ModuleChoice.layers(Layers.MIDDLE, within);
+      case "last-layers", "depth" -> ModuleChoice.layers(Layers.LAST, within);
       default -> configuration();
     };
   }
@@ -134,6 +172,7 @@ final class TrainCommand implements Callable<Integer> {
     }
     modules = run.toString();
     options.takeModules(run, spec);
-    return row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
+    ModuleChoice choice = row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
+    return mapLayers && !choice.trainsEncoder() ? choice.mapped() : choice;
   }
 }

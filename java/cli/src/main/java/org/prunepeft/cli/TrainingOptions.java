@@ -113,6 +113,22 @@ final class TrainingOptions {
   double labelSmoothing;
 
   @Option(
+      names = "--class-weights",
+      paramLabel = "WEIGHTS",
+      description =
+          "How much the examples of each class count in the loss: none (all the same), balanced (each class the same together), or a number for each class, such as 1,2.5, in the order of the labels (default: ${DEFAULT-VALUE}).")
+  String classWeights;
+
+  @Option(
+      names = "--tune-threshold",
+      arity = "0..1",
+      fallbackValue = "true",
+      paramLabel = "true|false",
+      description =
+          "Of two classes: predict the second from the probability on that gives the best metric on validation data, instead of one half; the head's bias takes it in.")
+  boolean tuneThreshold;
+
+  @Option(
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =

@@ -37,7 +37,8 @@ class ConfigFileTest {
         "seed: one | seed must be an integer, got 'one'",
         "seed: 1.5 | seed must be an integer, got 1.5",
         "keep: half | keep must be a number, got 'half'",
-        "keep: [0.5] | keep must be a number, got [0.5]",
+        "weight_decay: [0.5] | weight_decay must be a number, got [0.5]",
+        "budget: 10q | budget: '10q' is not a whole number such as",
         "keep_weights: 1 | keep_weights must be true or false, got 1",
         "selection: best | selection must be one of hybrid, reference, got 'best'",
         "task: {name: wordnet} | task must be a text, got {name=wordnet}",
@@ -102,7 +103,7 @@ class ConfigFileTest {
             """,
             "--seed=9");
     assertEquals(9L, value(search, "--seed"));
-    assertEquals(0.1, value(search, "--keep"));
+    assertEquals(List.of(0.1), value(search, "--keep"));
     assertEquals(8.0, value(search, "--lora-alpha"));
     assertEquals(3, value(search, "--epochs"));
     assertEquals(List.of("query", "key"), value(search, "--target-modules"));

@@ -193,8 +193,8 @@ class GlueTest {
         "search --task cola | task cola is read from GLUE's files; name the directory",
         "search --task wordnet --data /tmp | task wordnet is not read from a directory",
         "search --task colla --data /tmp | unknown task 'colla'; did you mean cola?",
-        "predict /tmp | name one of the two",
-        "predict /tmp x.txt --submission sent | name one of the two",
+        "predict /tmp | name one of the three",
+        "predict /tmp x.txt --submission sent | name one of the three",
         "predict /tmp x.txt --data sent | --data is for --submission",
         "evaluate /tmp --test-file x.csv --data y | goes with neither --task nor --data",
       })

@@ -111,9 +111,65 @@ class MainTest {
   }
 
   @Test
-  void unknownCommandAndOptionAreNamed() {
-    assertTrue(Call.of("serch").exits(2).err().contains("serch"));
-    assertTrue(Call.of("search", "--kep", "0.5").exits(2).err().contains("--kep"));
+  void aModelIsKnownByItsNameOnTheHub() {
+    for (String name : List.of("sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2")) {
+      CommandLine main = Main.commandLine();
+      main.setErr(new PrintWriter(Writer.nullWriter()));
+      // The task is looked for after the model.
+      assertEquals(2, Main.execute(main, "train", "--model=" + name, "--task=wordnt"));
+      CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
+      assertEquals("minilm", train.findOption("--model").getValue());
+    }
+    Call.of("models").exits(0).prints("on the hub sentence-transformers/all-MiniLM-L6-v2");
+    Call.of("train", "--model=BAAI/bge-smal-en-v1.5", "--output=" + temporary.resolve("run"))
+        .exits(2, "unknown model 'BAAI/bge-smal-en-v1.5'");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "serch | unknown command 'serch'; did you mean search?",
+        "search --kep 0.5 | unknown option --kep of prunepeft search; did you mean --keep?",
+        "train --dropout=0.5 | unknown option --dropout of prunepeft train; did you mean --lora-dropout?",
+        "train --rounds 3 | unknown option --rounds of prunepeft train; it is one of search",
+        "train --zzzzzzzz | unknown option --zzzzzzzz of prunepeft train",
+        "train more | 'more' is one word too many for prunepeft train",
+        "train --weight-decay | missing required parameter for option '--weight-decay'",
+        "strategy shw | unknown command 'shw'; did you mean show?",
+      })
+  void whatIsTypedWronglyIsSaidInALineWithTheNearestName(String line, String message) {
+    List<String> said = Call.of((Object[]) line.split(" ")).exits(2).err().lines().toList();
+    assertEquals(2, said.size(), said.toString());
+    assertTrue(said.get(0).startsWith("prunepeft: " + message), said.get(0));
+    assertTrue(said.get(1).endsWith(" --help' explains the options"), said.get(1));
+  }
+
+  @Test
+  void anOptionThatIsGivenTwiceHasItsLastValueAndTheOthersKeepTheirs() {
+    CommandLine main = Main.commandLine();
+    main.setErr(new PrintWriter(Writer.nullWriter()));
+    String line =
+        "train --model=minlm --batch-size 8 --epochs 1 --num_train_epochs=2 --seed 1 --seed 3"
+            + " --use-dora true --target-modules query --lora-r 4 --use-dora=false"
+            + " --target-modules=key,value";
+    assertEquals(2, Main.execute(main, line.split(" ")));
+    CommandSpec train = main.getSubcommands().get("train").getCommandSpec();
+    Map<String, Object> expected =
+        Map.of(
+            "--batch-size",
+            8,
+            "--epochs",
+            2,
+            "--seed",
+            3L,
+            "--lora-r",
+            4,
+            "--use-dora",
+            false,
+            "--target-modules",
+            List.of("key", "value"));
+    expected.forEach((name, value) -> assertEquals(value, train.findOption(name).getValue(), name));
   }
 
   @ParameterizedTest
@@ -139,6 +195,8 @@ class MainTest {
         "search --budget 0 | the budget must be at least 1 parameter, got 0",
         "search --budget -5 | the budget must be at least 1 parameter, got -5",
         "search --threads 0 | threads must be in [1, 1024], got 0",
+        "search --threads 1024 | threads must be at most",
+        "train --threads 1024 | 4 for each of the",
         "train --max-seq-length 7 | the longest sequence must have at least 8 tokens, got 7",
         "train --learning-rate 0 | the learning rate of LoRA must be above 0, got 0.0",
         "train --optim sgd | unknown optimiser 'sgd'; known are adamw, adamw_torch, adafactor",
@@ -247,9 +305,9 @@ class MainTest {
   }
 
   @Test
-  void moreExamplesThanTheTaskHasAreRefused() throws IOException {
-    refused("search --train-examples 1000000", temporary.resolve("run"))
-        .exits(2, "1003000 are asked for");
+  void moreTestExamplesThanTheTaskHasAreRefused() throws IOException {
+    refused("search --test-examples 1000000", temporary.resolve("run"))
+        .exits(2, "1001000 are asked for");
     assertNothingIn(temporary);
   }
 

@@ -78,7 +78,7 @@ class OwnFilesTest {
     Path predicted = temporary.resolve("predicted.tsv");
     Call.of("predict", run, file, "-o", predicted).exits(0);
     assertEquals(61, Files.readAllLines(predicted).size());
-    assertTrue(Files.readAllLines(predicted).get(0).endsWith("contradiction\tentailment\tneutral"));
+    assertEquals("label\tscore\ttext\ttext_pair", Files.readAllLines(predicted).get(0));
 
     Call.of("predict", run, other).exits(2, "line 1: unknown column 'hypothesis'");
     Path lines = Files.writeString(temporary.resolve("lines.txt"), "a text\n");
@@ -134,9 +134,10 @@ class OwnFilesTest {
     assertEquals(result.get("test"), RunDirectory.open(again).readJson("result.json").get("test"));
     Path texts = Files.writeString(temporary.resolve("texts.txt"), "the\n\nthing\n");
     List<String> lines = Call.of("predict", run, texts).exits(0).out().lines().toList();
-    assertEquals("value", lines.get(0));
-    assertEquals(4, lines.size());
-    lines.stream().skip(1).forEach(Double::parseDouble);
+    assertEquals("value\ttext", lines.get(0));
+    // The blank line is no text.
+    assertEquals(3, lines.size());
+    lines.stream().skip(1).forEach(line -> Double.parseDouble(line.split("\t")[0]));
   }
 
   @Test

@@ -59,6 +59,7 @@ class RecordOptionsTest {
           Map.entry("Setup.modules", "--module-types"),
           Map.entry("Setup.checkpoints", "--resume and --checkpoint-steps"),
           Map.entry("SearchSettings.budget", "--budget instead of --keep"),
+          Map.entry("SearchSettings.start", "--modules: names or a run"),
           Map.entry("SearchSettings.strategy", "--strategy: a name, a file or a run"),
           Map.entry("SearchSettings.warmUp", "a record"),
           Map.entry("SearchSettings.criteria", "a record"),

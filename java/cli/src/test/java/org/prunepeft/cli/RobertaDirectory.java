@@ -36,15 +36,19 @@ final class RobertaDirectory {
   private RobertaDirectory() {}
 
   static void write(Path directory) throws IOException {
+    write(directory, LAYERS);
+  }
+
+  static void write(Path directory, int layers) throws IOException {
     ObjectNode tokenizer = tokenizer();
     int vocabulary = tokenizer.at("/model/vocab").size();
     RobertaDirectory roberta = new RobertaDirectory();
-    roberta.draw(vocabulary);
+    roberta.draw(vocabulary, layers);
     Map<String, Object> config = new LinkedHashMap<>();
     config.put("architectures", List.of("RobertaForSequenceClassification"));
     config.put("model_type", "roberta");
     config.put("hidden_size", HIDDEN);
-    config.put("num_hidden_layers", LAYERS);
+    config.put("num_hidden_layers", layers);
     config.put("num_attention_heads", 4);
     config.put("intermediate_size", INTERMEDIATE);
     config.put("vocab_size", vocabulary);
@@ -61,12 +65,12 @@ final class RobertaDirectory {
             new MapCheckpoint("memory", roberta.tensors));
   }
 
-  private void draw(int vocabulary) {
+  private void draw(int vocabulary, int layers) {
     normal("roberta.embeddings.word_embeddings.weight", vocabulary, HIDDEN);
     normal("roberta.embeddings.position_embeddings.weight", POSITIONS, HIDDEN);
     normal("roberta.embeddings.token_type_embeddings.weight", 1, HIDDEN);
     norm("roberta.embeddings.LayerNorm");
-    for (int layer = 0; layer < LAYERS; layer++) {
+    for (int layer = 0; layer < layers; layer++) {
       String path = "roberta.encoder.layer." + layer + ".";
       for (String projection : List.of("query", "key", "value")) {
         linear(path + "attention.self." + projection, HIDDEN, HIDDEN);

@@ -48,6 +48,7 @@ class SearchTest {
           "result.json",
           "adapter.safetensors",
           "head.safetensors",
+          "predictions.jsonl",
           "summary.md");
   private static final String[] SMALL = {
     "--train-examples=64",
@@ -97,8 +98,9 @@ class SearchTest {
       assertTrue(Files.readString(first.resolve(json)).endsWith("\n"), json);
     }
     List<String> metrics = Files.readAllLines(first.resolve("metrics.jsonl"));
-    // A warm-up of one step, two rounds of one, two steps of training; an epoch's line for each.
-    assertEquals(1 + 2 + 2 + 4, metrics.size(), String.join("\n", metrics));
+    // A warm-up of one step, two rounds of one, two steps of training; an epoch's line for each;
+    // the test.
+    assertEquals(1 + 2 + 2 + 4 + 1, metrics.size(), String.join("\n", metrics));
   }
 
   @Test
@@ -124,7 +126,8 @@ class SearchTest {
             "configuration.json",
             "metrics.jsonl",
             "adapter.safetensors",
-            "head.safetensors")) {
+            "head.safetensors",
+            "predictions.jsonl")) {
       assertArrayEquals(
           Files.readAllBytes(first.resolve(name)), Files.readAllBytes(second.resolve(name)), name);
     }
@@ -200,7 +203,7 @@ class SearchTest {
       Set<String> files = new java.util.HashSet<>(FILES);
       files.add("config.yaml");
       assertEquals(files, names(own));
-      assertEquals(1 + 2 + 2 + 4, Files.readAllLines(own.resolve("metrics.jsonl")).size());
+      assertEquals(1 + 2 + 2 + 4 + 1, Files.readAllLines(own.resolve("metrics.jsonl")).size());
       assertTrue(call.err().contains("seed " + seed + ": round 2 of 2"), call.err());
       Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(own).readJson("result.json").get("test");
       try (TrainedModel model = TrainedModel.load(own)) {
@@ -320,6 +323,7 @@ class SearchTest {
             "result.json",
             "adapter.safetensors",
             "head.safetensors",
+            "predictions.jsonl",
             "summary.md"),
         names(trained));
     assertEquals(kept(), modules(trained));
@@ -376,14 +380,13 @@ class SearchTest {
     Files.write(texts, test.stream().map(Example::text).toList());
 
     List<String> lines =
-        Call.of("predict", first.toString(), texts.toString()).exits(0).out().lines().toList();
-    assertEquals("label\tscore\t" + String.join("\t", labels), lines.get(0));
+        Call.of("predict", first, texts, "--proba").exits(0).out().lines().toList();
+    assertEquals("label\tscore\t" + String.join("\t", labels) + "\ttext", lines.get(0));
     assertEquals(test.size() + 1, lines.size());
     Path objects = temporary.resolve("labels.jsonl");
-    Call call =
-        Call.of("predict", first.toString(), texts.toString(), "-o", objects.toString()).exits(0);
+    Call call = Call.of("predict", first, texts, "--proba", "-o", objects).exits(0);
     assertEquals("wrote %s: %d predictions\n".formatted(objects, predictions.length), call.out());
-    Call standard = Call.of("predict", first.toString(), texts.toString(), "-o", "-").exits(0);
+    Call standard = Call.of("predict", first, texts, "--proba", "-o", "-").exits(0);
     assertEquals(String.join("\n", lines) + "\n", standard.out());
     List<String> written = Files.readAllLines(objects);
     assertEquals(test.size(), written.size());
@@ -393,6 +396,7 @@ class SearchTest {
       assertEquals(cells[1], cells[2 + predictions[i]]);
       Map<?, ?> object = new JsonMapper().readValue(written.get(i), Map.class);
       assertEquals(cells[0], object.get("label"));
+      assertEquals(test.get(i).text(), object.get("text"));
       Map<?, ?> shares = (Map<?, ?>) object.get("probabilities");
       assertEquals(List.copyOf(labels), List.copyOf(shares.keySet()));
       assertEquals(object.get("score"), shares.get(cells[0]));

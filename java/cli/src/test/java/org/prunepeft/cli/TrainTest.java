@@ -136,6 +136,27 @@ class TrainTest {
     call.says("encoder.layer.3.lora");
   }
 
+  @Test
+  void modulesOfADeeperModelAreRefusedOrMapped() throws IOException {
+    Path deep = temporary.resolve("deep");
+    train(deep, "--modules=encoder.layer.0.adapter,encoder.layer.3.lora").exits(0);
+    Path flat = temporary.resolve("flat-roberta");
+    RobertaDirectory.write(flat, 2);
+    String[] modules = {"--modules=" + deep, "--model=" + flat};
+    Call refused = train(temporary.resolve("refused"), modules).exits(2);
+    refused.says("chosen for a model of 4 layers, and this one has 2; --map-layers");
+    assertFalse(refused.err().contains("tokenise"), refused.err());
+    Path mapped = temporary.resolve("mapped");
+    train(mapped, List.of("--map-layers"), modules).exits(0);
+    Candidate[] trained =
+        RunDirectory.open(mapped).readJson("configuration.json", "modules", Candidate[].class);
+    assertEquals(
+        List.of("encoder.layer.0.adapter", "encoder.layer.1.lora"),
+        Stream.of(trained).map(Candidate::name).toList());
+    train(temporary.resolve("no-run"), "--modules=head", "--map-layers")
+        .exits(2, "--map-layers is for --modules RUN");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"head", "lora", "adapter", "Supernet", "full", "RUN"})
   void aBudgetIsRefusedWhereItSaysNothing(String modules) {
@@ -501,7 +522,12 @@ class TrainTest {
     assertEquals(1, events.size());
     String content = Files.readString(events.get(0), java.nio.charset.StandardCharsets.ISO_8859_1);
     for (String tag :
-        List.of("train/loss", "train/learning_rate_factor", "train/validation_accuracy")) {
+        List.of(
+            "train/loss",
+            "train/learning_rate_factor",
+            "train/validation_accuracy",
+            "train/test_accuracy",
+            "| setup.training.batchSize | 32 |")) {
       assertTrue(content.contains(tag), tag);
     }
     // Two steps an epoch; two epochs.

@@ -13,6 +13,12 @@ public enum Metric {
   F1("f1", "F1", TaskKind.CLASSIFICATION, true),
   /** Mean F1 of the classes. */
   MACRO_F1("macro_f1", "macro F1", TaskKind.CLASSIFICATION, true),
+  /** Share of class 1 of two among what is predicted as it. */
+  PRECISION("precision", "precision", TaskKind.CLASSIFICATION, true),
+  /** Share of the examples of class 1 of two that are predicted as it. */
+  RECALL("recall", "recall", TaskKind.CLASSIFICATION, true),
+  /** Area under the receiver operating characteristic of class 1 of two. */
+  ROC_AUC("roc_auc", "ROC AUC", TaskKind.CLASSIFICATION, false),
   /** Matthews correlation. */
   MATTHEWS_CORRELATION(
       "matthews_correlation", "Matthews correlation", TaskKind.CLASSIFICATION, false),
@@ -58,7 +64,10 @@ public enum Metric {
 
   /** {@return whether it is defined for two classes only, the second being the positive one} */
   public boolean binary() {
-    return this == F1 || this == ACCURACY_AND_F1;
+    return switch (this) {
+      case F1, ACCURACY_AND_F1, PRECISION, RECALL, ROC_AUC -> true;
+      default -> false;
+    };
   }
 
   /**

@@ -46,15 +46,6 @@ public record SplitSizes(Integer train, Integer validation, Integer test) {
         test == null ? others.test : test);
   }
 
-  /**
-   * {@return examples in all three parts}
-   *
-   * @throws NullPointerException if one is not specified
-   */
-  public long total() {
-    return (long) train + validation + test;
-  }
-
   private static void check(String part, Integer size, int minimum) {
     if (size != null && size < minimum) {
       throw new IllegalArgumentException(

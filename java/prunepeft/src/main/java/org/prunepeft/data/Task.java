@@ -61,12 +61,14 @@ public interface Task {
   /**
    * Draws the three parts. Equal arguments give equal data sets on every machine.
    *
-   * @param sizes examples in each part; where none is specified, what suits the task
+   * @param sizes examples in each part; where none is specified, what suits the task. A training
+   *     part has at most those that there are
    * @param seed of the draw of training and validation
    * @param testSeed of the draw of the test part, which depends on nothing else, so that it is the
    *     same for every seed
    * @return the three parts, with no example in two of them
-   * @throws IllegalArgumentException if the task has fewer examples than asked for
+   * @throws IllegalArgumentException if the task has fewer examples than asked for to validate and
+   *     test on
    * @throws DataException if the data is missing or damaged
    */
   Dataset load(SplitSizes sizes, long seed, long testSeed);

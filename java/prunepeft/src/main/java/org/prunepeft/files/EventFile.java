@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -13,8 +14,8 @@ import java.util.zip.CRC32C;
 import org.prunepeft.io.AtomicFile;
 
 /**
- * A file of scalars for TensorBoard: records of TensorFlow's TFRecord format, each an {@code Event}
- * message.
+ * A file of scalars and texts for TensorBoard: records of TensorFlow's TFRecord format, each an
+ * {@code Event} message.
  *
  * <p>A record is, little-endian: the length of its data (8 bytes), the masked CRC-32C of these 8
  * bytes (4), the data, the masked CRC-32C of the data (4). A checksum is masked by turning its bits
@@ -23,13 +24,19 @@ import org.prunepeft.io.AtomicFile;
  * <pre>
  *   Event         1 wall_time (double, seconds)   2 step (int64)   3 file_version   5 summary
  *   Summary       1 value (repeated)
- *   Summary.Value 1 tag   2 simple_value (float)
+ *   Summary.Value 1 tag   2 simple_value (float)   8 tensor   9 metadata
+ *   TensorProto   1 dtype (7: string)   2 tensor_shape (empty: a scalar)   8 string_val
+ *   SummaryMetadata 1 plugin_data: 1 plugin_name
  * </pre>
  *
  * <p>Each event is handed to the operating system at once. Not for two threads at once.
  */
 public final class EventFile implements AutoCloseable {
   private static final String VERSION = "brain.Event:2";
+
+  /** TensorFlow's DT_STRING. */
+  private static final int STRING = 7;
+
   private static final int LENGTH_BYTES = Long.BYTES + Integer.BYTES;
 
   private final FileChannel channel;
@@ -94,6 +101,38 @@ public final class EventFile implements AutoCloseable {
             out -> {
               out.writeDouble(1, seconds);
               out.writeInt64(2, step);
+              out.writeByteArray(5, summary);
+            }));
+  }
+
+  /**
+   * Appends a text in Markdown.
+   *
+   * @param seconds the time now, since 1970
+   * @throws IOException as {@link #scalars} does
+   */
+  public void text(double seconds, String tag, String text) throws IOException {
+    byte[] plugin = message(out -> out.writeString(1, "text"));
+    byte[] metadata = message(out -> out.writeByteArray(1, plugin));
+    byte[] tensor =
+        message(
+            out -> {
+              out.writeEnum(1, STRING);
+              out.writeByteArray(2, new byte[0]);
+              out.writeByteArray(8, text.getBytes(StandardCharsets.UTF_8));
+            });
+    byte[] value =
+        message(
+            out -> {
+              out.writeString(1, tag);
+              out.writeByteArray(8, tensor);
+              out.writeByteArray(9, metadata);
+            });
+    byte[] summary = message(out -> out.writeByteArray(1, value));
+    write(
+        message(
+            out -> {
+              out.writeDouble(1, seconds);
               out.writeByteArray(5, summary);
             }));
   }

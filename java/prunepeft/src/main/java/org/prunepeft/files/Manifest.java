@@ -107,9 +107,10 @@ public final class Manifest {
    * Checks that a complete run's files hold what the run wrote.
    *
    * @throws RunDirectoryException if one does not, or is gone; names it, both checksums and the
-   *     remedy
+   *     remedy; or if the directory is that of several runs
    */
   public static void verify(RunDirectory run) {
+    RunDirectories.requireOne(run.path());
     if (Files.exists(run.file(RunFiles.RESULT))) {
       verify(run, RunFiles.RESULT);
     } else if (isExpected(run)) {

@@ -14,6 +14,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -21,6 +22,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -234,6 +236,29 @@ public final class RunDirectory {
     return new RunDirectory(directory, null, State.COMPLETE);
   }
 
+  /** {@return a directory as it is, complete or not, to read what is there} */
+  public static RunDirectory look(Path directory) {
+    return new RunDirectory(directory, null, State.COMPLETE);
+  }
+
+  /**
+   * {@return how it stands with a run: complete, running, cut off, or failed and why}
+   *
+   * @throws RunDirectoryException if its mark can't be read
+   */
+  public static String state(Path directory) {
+    Path marker = directory.resolve(INCOMPLETE);
+    try {
+      String text = Files.exists(marker) ? Files.readString(marker).strip() : "complete";
+      return RunningProcess.isAlive(text)
+          ? "running"
+          : RunningProcess.isGone(text) ? "cut off" : text;
+    } catch (IOException e) {
+      throw new RunDirectoryException(
+          "can't read %s: %s".formatted(marker, Reason.of(marker, e)), e);
+    }
+  }
+
   /** How a run that was cut off goes on; empty where only its program knows. */
   private static String goOn(Path directory) {
     Path above = directory.toAbsolutePath().getParent();
@@ -353,6 +378,17 @@ public final class RunDirectory {
   }
 
   /**
+   * Writes values as JSON, a line each. Replaces a file of that name.
+   *
+   * @throws RunDirectoryException as {@link #writeText} does
+   */
+  public void writeJsonLines(String name, List<?> values) {
+    StringBuilder lines = new StringBuilder();
+    values.forEach(value -> lines.append(json(LINE, name, value)).append('\n'));
+    writeText(name, lines.toString());
+  }
+
+  /**
    * Appends a value as a line of JSON, and hands it to the operating system at once.
    *
    * @throws RunDirectoryException if writing fails; the file is then as it was, if possible
@@ -407,6 +443,41 @@ public final class RunDirectory {
               .formatted(file(name), format, FORMAT));
     }
     return object;
+  }
+
+  /**
+   * {@return what {@link #readJson(String)} gives, or no members where the file is not there yet}
+   *
+   * @throws RunDirectoryException as that does
+   */
+  public Map<String, Object> readIfThere(String name) {
+    return Files.exists(file(name)) ? readJson(name) : Map.of();
+  }
+
+  /**
+   * {@return the objects of a file of {@link #writeJsonLines}}
+   *
+   * @throws RunDirectoryException if it can't be read or a line is not of the type; names the line
+   */
+  public <T> List<T> readJsonLines(String name, Class<T> type) {
+    Path file = file(name);
+    List<T> values = new ArrayList<>();
+    try (BufferedReader lines = Files.newBufferedReader(file)) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        T value = LENIENT.readValue(line, type);
+        if (value == null) {
+          throw new RunDirectoryException(
+              "%s, line %d: expected an object, got null".formatted(file, values.size() + 1));
+        }
+        values.add(value);
+      }
+    } catch (JsonProcessingException e) {
+      throw new RunDirectoryException(
+          "%s, line %d: %s".formatted(file, values.size() + 1, e.getOriginalMessage()), e);
+    } catch (IOException e) {
+      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    }
+    return values;
   }
 
   /**

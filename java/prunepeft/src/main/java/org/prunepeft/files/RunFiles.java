@@ -1,7 +1,10 @@
 package org.prunepeft.files;
 
 import java.nio.file.Files;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 /** The files of a run directory. */
 public final class RunFiles {
@@ -13,6 +16,9 @@ public final class RunFiles {
   public static final String MEASURED = "measured.json";
   public static final String CONFIGURATION = "configuration.json";
   public static final String METRICS = "metrics.jsonl";
+
+  /** What was predicted of each test example. */
+  public static final String PREDICTIONS = "predictions.jsonl";
 
   /** What was measured; written last. */
   public static final String RESULT = "result.json";
@@ -42,9 +48,36 @@ public final class RunFiles {
           ADAPTER,
           HEAD,
           ENCODER,
+          PREDICTIONS,
           SUMMARY);
 
+  /** Members of {@link #CONFIG} that are settings. */
+  private static final List<String> SETTINGS =
+      List.of("command", "versions", "setup", "search", "selection", "budget", "metrics");
+
+  /** Where a run is says nothing of it. */
+  private static final Set<String> PLACES = Set.of("setup.output", "setup.checkpoints.resume");
+
   private RunFiles() {}
+
+  /** {@return the settings of a run by their names in {@link #CONFIG}, such as setup.seed} */
+  public static Map<String, Object> settings(RunDirectory run) {
+    Map<String, Object> config = run.readJson(CONFIG);
+    Map<String, Object> settings = new LinkedHashMap<>();
+    SETTINGS.stream()
+        .filter(config::containsKey)
+        .forEach(name -> flatten(name, config.get(name), settings));
+    settings.keySet().removeAll(PLACES);
+    return settings;
+  }
+
+  private static void flatten(String name, Object value, Map<String, Object> into) {
+    if (value instanceof Map<?, ?> members) {
+      members.forEach((member, inner) -> flatten(name + "." + member, inner, into));
+    } else {
+      into.put(name, value);
+    }
+  }
 
   /** {@return the names of those files of a run that {@link #RESULT} has checksums of} */
   public static List<String> beforeResult(RunDirectory run) {

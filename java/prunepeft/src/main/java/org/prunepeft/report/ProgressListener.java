@@ -56,10 +56,11 @@ public interface ProgressListener {
   /**
    * Measured values of a training, after each step and each epoch.
    *
-   * @param training the piece of work that goes on
+   * @param training the piece of work that goes on; each training of a run has a name of its own
    * @param step 1-based, over all epochs of the training
    * @param values by name: loss, learning_rate_factor; after an epoch epoch_loss, and
-   *     validation_loss and validation_accuracy or the task's other metrics
+   *     validation_loss and validation_accuracy or the task's other metrics; of the training that
+   *     is kept, in the end, test_loss and test_accuracy
    */
   default void metrics(String training, long step, Map<String, Double> values) {}
 

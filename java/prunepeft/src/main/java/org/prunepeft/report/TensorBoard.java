@@ -3,21 +3,21 @@ package org.prunepeft.report;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.prunepeft.files.EventFile;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
 
 /**
  * Writes a run's metrics as TensorBoard reads them, into the run's directory: {@code tensorboard
  * --logdir runs}. Of a run without a directory nothing is written.
  *
  * <p>A tag is the training's name and the metric's: {@code train/loss}, {@code
- * train/validation_accuracy}. Where a search has several trainings of one name, later ones are
- * numbered. To be closed by whoever made it, after the run.
+ * train/validation_accuracy}. The settings are a text, {@code settings}. To be closed by whoever
+ * made it, after the run.
  */
 public final class TensorBoard implements ProgressListener, AutoCloseable {
-  private final Map<String, Integer> trainings = new HashMap<>();
   private EventFile events;
   private Path file;
 
@@ -30,14 +30,10 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
     file = directory.resolve("events.out.tfevents.%010d.prunepeft".formatted((long) now));
     try {
       events = EventFile.create(file, now);
+      events.text(now, "settings", table(RunFiles.settings(RunDirectory.look(directory))));
     } catch (IOException e) {
       throw unwritten(e);
     }
-  }
-
-  @Override
-  public void started(String name, String unit, long total) {
-    trainings.merge(name, 1, Integer::sum);
   }
 
   @Override
@@ -45,15 +41,22 @@ public final class TensorBoard implements ProgressListener, AutoCloseable {
     if (events == null) {
       return;
     }
-    int count = trainings.getOrDefault(training, 1);
-    String prefix = (count == 1 ? training : training + " (" + count + ")") + "/";
     Map<String, Double> tagged = new LinkedHashMap<>();
-    values.forEach((name, value) -> tagged.put(prefix + name, value));
+    values.forEach((name, value) -> tagged.put(training + "/" + name, value));
     try {
       events.scalars(now(), step, tagged);
     } catch (IOException e) {
       throw unwritten(e);
     }
+  }
+
+  /** In Markdown. */
+  private static String table(Map<String, Object> settings) {
+    StringBuilder table = new StringBuilder("| setting | value |\n| --- | --- |\n");
+    settings.forEach(
+        (name, value) ->
+            table.append("| ").append(name).append(" | ").append(value).append(" |\n"));
+    return table.toString();
   }
 
   private UncheckedIOException unwritten(IOException e) {

@@ -7,6 +7,8 @@ import org.prunepeft.train.Evaluation;
 
 /** Metrics by step and epoch, one record a line in the run directory. */
 final class MetricsLog {
+  private static final String VALIDATION = "validation";
+
   /** Keeps nothing. */
   static final MetricsLog NONE = new MetricsLog(record -> {});
 
@@ -31,8 +33,16 @@ final class MetricsLog {
     record.put("epoch", epoch);
     record.put("loss", loss);
     if (validation != null) {
-      record.putAll(ofValidation(validation));
+      record.putAll(of(VALIDATION, validation));
     }
+    sink.accept(record);
+  }
+
+  /** The result on the test part. */
+  void test(String training, Evaluation test) {
+    Map<String, Object> record = new LinkedHashMap<>();
+    record.put("training", training);
+    record.putAll(of("test", test));
     sink.accept(record);
   }
 
@@ -41,17 +51,16 @@ final class MetricsLog {
     Map<String, Double> values = new LinkedHashMap<>();
     values.put("epoch_loss", loss);
     if (validation != null) {
-      values.putAll(ofValidation(validation));
+      values.putAll(of(VALIDATION, validation));
     }
     return values;
   }
 
-  private static Map<String, Double> ofValidation(Evaluation validation) {
+  /** By the part and the metric: test_loss, test_accuracy. */
+  static Map<String, Double> of(String part, Evaluation evaluation) {
     Map<String, Double> values = new LinkedHashMap<>();
-    values.put("validation_loss", validation.loss());
-    validation
-        .metrics()
-        .forEach((metric, value) -> values.put("validation_" + metric.key(), value));
+    values.put(part + "_loss", evaluation.loss());
+    evaluation.metrics().forEach((metric, value) -> values.put(part + "_" + metric.key(), value));
     return values;
   }
 }

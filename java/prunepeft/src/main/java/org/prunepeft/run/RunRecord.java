@@ -289,7 +289,7 @@ public final class RunRecord {
     result.put("warm_up_seconds", outcome.warmUpSeconds());
     result.put("round_seconds", outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
-    finish(trained, result, Summary.of(session.setup, outcome, session.space));
+    finish(session, trained, result, Summary.of(session.setup, outcome, session.space));
   }
 
   /** The last of a plain training. */
@@ -298,12 +298,14 @@ public final class RunRecord {
       return;
     }
     finish(
+        session,
         trained,
         result(trained.outcome()),
         Summary.of(session.setup, selection, trained.outcome(), session.space));
   }
 
-  private void finish(Session.Trained trained, Map<String, Object> result, String summary) {
+  private void finish(
+      Session session, Session.Trained trained, Map<String, Object> result, String summary) {
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     trained.modules().groups().values().forEach(group -> collect(group, tensors));
     write(RunFiles.ADAPTER, tensors);
@@ -315,6 +317,8 @@ public final class RunRecord {
       collect(trained.encoder(), encoder);
       write(RunFiles.ENCODER, encoder);
     }
+    TestPredictions.write(
+        directory, session.dataset.test(), trained.outcome().test().predictions());
     directory.writeText(RunFiles.SUMMARY, summary);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();

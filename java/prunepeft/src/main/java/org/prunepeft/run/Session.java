@@ -3,6 +3,7 @@ package org.prunepeft.run;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
@@ -27,6 +28,7 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
+import org.prunepeft.train.DecisionThreshold;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.HeadFit;
@@ -37,6 +39,9 @@ import org.prunepeft.train.pass.TrainingRun;
 
 /** A model, a tokenised task and a fitted head: what a search and every training start from. */
 public final class Session implements AutoCloseable {
+  /** What the training whose result is kept is called in metrics. */
+  private static final String FINAL = "train";
+
   public final Setup setup;
   public final ProgressListener progress;
   final Dataset dataset;
@@ -61,6 +66,8 @@ public final class Session implements AutoCloseable {
   /** How long its pieces take. */
   public final Times times = new Times();
 
+  private final TrainingNames names = new TrainingNames();
+
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
@@ -79,10 +86,17 @@ public final class Session implements AutoCloseable {
     this.progress = progress;
     this.together = together;
     checkpoints.add("times", times::exchange);
+    checkpoints.add("names", names::exchange);
     times.begin("preparation");
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
+    double[] targets = dataset.train().stream().mapToDouble(Example::target).toArray();
+    double[] classWeights = setup.training().classWeights().of(dataset.schema(), targets);
+    if (setup.training().tuneThreshold()) {
+      DecisionThreshold.requireTwo(dataset.labels().size());
+    }
+    DataNotes.of(dataset, setup.sizes()).forEach(progress::message);
     data = setup.output() == null ? List.of() : RunData.of(task);
     PairEncoding pairs =
         setup
@@ -133,6 +147,7 @@ public final class Session implements AutoCloseable {
               dataset.schema(),
               encoder.device(),
               setup.training().labelSmoothing(),
+              classWeights,
               Seeds.derive(setup.seed(), "head"));
       headValidation = validation.size() == 0 ? null : HeadFit.evaluate(head, pooled.get(1));
       headTest = HeadFit.evaluate(head, pooled.get(2));
@@ -236,10 +251,12 @@ public final class Session implements AutoCloseable {
   }
 
   /** Shows a training's steps. */
-  public StepListener follow(String name, int steps, MetricsLog log) {
+  public StepListener follow(String kind, int steps, MetricsLog log) {
+    String name = names.next(kind);
     progress.started(name, "steps", steps);
     return new StepListener() {
       private int done;
+      private boolean noted;
 
       @Override
       public void step(int step, int of, double loss, double rate) {
@@ -264,6 +281,11 @@ public final class Session implements AutoCloseable {
               String.format(
                   "%s, epoch %d of %d: training loss %.3f, validation %s",
                   name, epoch, epochs, trainLoss, evaluation.primaryText()));
+          if (!noted) {
+            Optional<String> note = EpochNotes.of(evaluation);
+            note.ifPresent(progress::message);
+            noted = note.isPresent();
+          }
         }
       }
 
@@ -368,7 +390,7 @@ public final class Session implements AutoCloseable {
 
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
     times.begin("training");
-    Trainer.Result result = trainer.train(run, follow("train", trainer.steps(run), log));
+    Trainer.Result result = trainer.train(run, follow(FINAL, trainer.steps(run), log));
     double trainingSeconds = times.end("training");
     if (result.epochs() < run.epochs()) {
       progress.message(
@@ -382,13 +404,19 @@ public final class Session implements AutoCloseable {
               + result.validation().primaryText()
               + " on validation data, which is kept; lower the learning rates, or train on more");
     }
+    boolean tuned = setup.training().tuneThreshold() && result.validation() != null;
+    if (tuned) {
+      tuneThreshold(run, result.validation());
+    }
     progress.started("test", "", 0);
     // The head's own result came from larger batches: its last bits may be others.
     Evaluation validated =
-        result.bestEpoch() == 0
+        result.bestEpoch() == 0 || tuned
             ? trainer.evaluate(run.modules(), run.head(), validation)
             : result.validation();
     Evaluation tested = trainer.evaluate(run.modules(), run.head(), test);
+    log.test(FINAL, tested);
+    progress.metrics(FINAL, trainer.steps(run), MetricsLog.of("test", tested));
     boolean full = run.encoder() != null;
     return new TrainOutcome(
         run.modules().candidates(),
@@ -402,6 +430,16 @@ public final class Session implements AutoCloseable {
         result.epochs(),
         preparationSeconds,
         trainingSeconds);
+  }
+
+  private void tuneThreshold(TrainingRun run, Evaluation validated) {
+    DecisionThreshold threshold =
+        DecisionThreshold.choose(
+            validated.primaryMetric(), validated.predictions(), validation.targets());
+    run.head().lower(1, threshold.margin());
+    progress.message(
+        "decision threshold: '%s' is predicted from a probability of %s, which was best on validation data; the head's bias has it, so that this is one half now"
+            .formatted(dataset.labels().get(1), threshold));
   }
 
   public static double seconds(long startNanos) {

@@ -56,6 +56,9 @@ final class Summary {
     summary.modules(
         space,
         module -> {
+          if (!pruning.space().candidates().contains(module)) {
+            return "before";
+          }
           int round = pruning.removedIn(module.name()).orElse(0);
           return round == 0 ? "kept" : "round " + round;
         });

@@ -1,5 +1,6 @@
 package org.prunepeft.settings;
 
+import java.math.BigDecimal;
 import java.util.OptionalLong;
 
 /**
@@ -35,6 +36,14 @@ public record Budget(double share, OptionalLong parameters) {
    */
   public static Budget parameters(long count) {
     return new Budget(1, OptionalLong.of(count));
+  }
+
+  /** {@return keep 0.5, or budget 100000} */
+  @Override
+  public String toString() {
+    return parameters.isPresent()
+        ? "budget " + parameters.getAsLong()
+        : "keep " + BigDecimal.valueOf(share).stripTrailingZeros().toPlainString();
   }
 
   /** The parameters that may be left of a supernet's. */

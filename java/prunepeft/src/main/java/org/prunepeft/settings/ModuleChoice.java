@@ -13,6 +13,7 @@ import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
@@ -28,8 +29,10 @@ import org.prunepeft.text.Required;
  * @param names of the modules, for {@link Kind#MODULES}; the one type of module, for {@link
  *     Kind#TYPE}; else empty
  * @param budget for the random ones and those of some layers; else null
+ * @param depth of the model that named modules were chosen for; null: they are for any that has
+ *     them
  */
-public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
+public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth) {
   /** What a selection goes by. */
   public enum Kind {
     /** No module: the head alone. */
@@ -80,12 +83,12 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
 
   /** {@return the head alone} */
   public static ModuleChoice head() {
-    return new ModuleChoice(Kind.HEAD, List.of(), null);
+    return new ModuleChoice(Kind.HEAD, List.of(), null, null);
   }
 
   /** {@return all modules} */
   public static ModuleChoice supernet() {
-    return new ModuleChoice(Kind.SUPERNET, List.of(), null);
+    return new ModuleChoice(Kind.SUPERNET, List.of(), null, null);
   }
 
   /**
@@ -94,12 +97,12 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    * @param type the kind of module
    */
   public static ModuleChoice type(String type) {
-    return new ModuleChoice(Kind.TYPE, List.of(type), null);
+    return new ModuleChoice(Kind.TYPE, List.of(type), null, null);
   }
 
   /** {@return full fine-tuning: the encoder's own weights, and no modules} */
   public static ModuleChoice full() {
-    return new ModuleChoice(Kind.FULL, List.of(), null);
+    return new ModuleChoice(Kind.FULL, List.of(), null, null);
   }
 
   /**
@@ -108,7 +111,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    * @param budget how many parameters they may have together
    */
   public static ModuleChoice random(Budget budget) {
-    return new ModuleChoice(Kind.RANDOM, List.of(), budget);
+    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null);
   }
 
   /**
@@ -124,7 +127,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
           case MIDDLE -> Kind.MIDDLE_LAYERS;
           case LAST -> Kind.LAST_LAYERS;
         };
-    return new ModuleChoice(kind, List.of(), budget);
+    return new ModuleChoice(kind, List.of(), budget, null);
   }
 
   /**
@@ -133,7 +136,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
    * @param names of modules that the setup's supernet has
    */
   public static ModuleChoice modules(List<String> names) {
-    return new ModuleChoice(Kind.MODULES, names, null);
+    return new ModuleChoice(Kind.MODULES, names, null, null);
   }
 
   /**
@@ -149,7 +152,24 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
       return full();
     }
     Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
-    return modules(Arrays.stream(kept).map(Candidate::name).toList());
+    return chosen(directory, Arrays.stream(kept).map(Candidate::name).toList());
+  }
+
+  private static ModuleChoice chosen(RunDirectory run, List<String> names) {
+    int layers = run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class).layers();
+    return new ModuleChoice(Kind.MODULES, names, null, new Depth(layers, false));
+  }
+
+  /**
+   * {@return the same modules, which a model of another depth has at the same share of its depth}
+   *
+   * @throws IllegalStateException if the choice is not an earlier run's
+   */
+  public ModuleChoice mapped() {
+    if (depth == null) {
+      throw new IllegalStateException("only modules that an earlier run chose are mapped");
+    }
+    return new ModuleChoice(kind, names, budget, new Depth(depth.layers(), true));
   }
 
   /**
@@ -175,7 +195,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
           "the front of %s has rows 1 to %d, got %d; there are%n%s"
               .formatted(run, points.size(), row, rows(points)));
     }
-    return modules(points.get(row - 1).modules);
+    return chosen(directory, points.get(row - 1).modules);
   }
 
   /** What is read of a point of the front. */
@@ -239,12 +259,13 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget) {
 
   private List<Candidate> named(SearchSpace space) {
     List<String> known = space.candidates().stream().map(Candidate::name).toList();
-    for (String name : names) {
+    List<String> wanted = depth == null ? names : depth.names(names, space.layers());
+    for (String name : wanted) {
       if (!known.contains(name)) {
         throw new IllegalArgumentException("no module is named '" + name + "'; there are " + known);
       }
     }
-    return space.candidates().stream().filter(module -> names.contains(module.name())).toList();
+    return space.candidates().stream().filter(module -> wanted.contains(module.name())).toList();
   }
 
   /** A word or two for it: lora, random, full, 6 by name. */

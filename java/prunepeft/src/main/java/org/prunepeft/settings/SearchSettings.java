@@ -6,6 +6,7 @@ import java.util.OptionalLong;
 import org.prunepeft.search.Criteria;
 import org.prunepeft.search.Criterion;
 import org.prunepeft.search.PruningSettings;
+import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.train.CriterionSettings;
@@ -16,6 +17,8 @@ import org.prunepeft.train.CriterionSettings;
  * @param keep share of the supernet's trainable parameters to keep, in (0, 1]; ignored where there
  *     is a budget
  * @param budget trainable parameters to keep at most, the head apart
+ * @param start modules that the search begins with, such as those that an earlier one kept; null:
+ *     all
  * @param strategy which criteria judge which partition; null: a warm-up finds it
  * @param warmUp how the warm-up goes; its seed is the run's
  * @param warmUpCriteria that the warm-up chooses from, one or more, by their names in {@link
@@ -35,6 +38,7 @@ import org.prunepeft.train.CriterionSettings;
 public record SearchSettings(
     double keep,
     OptionalLong budget,
+    ModuleChoice start,
     Strategy strategy,
     WarmUpSettings warmUp,
     List<String> warmUpCriteria,
@@ -91,6 +95,17 @@ public record SearchSettings(
     if (value < 1) {
       throw new IllegalArgumentException(name + " must be at least 1, got " + value);
     }
+  }
+
+  /**
+   * {@return the modules that the search begins with}
+   *
+   * @param supernet all that there are
+   * @param seed of the run
+   * @throws IllegalArgumentException if it is to begin with some that are not there, or with none
+   */
+  public SearchSpace within(SearchSpace supernet, long seed) {
+    return start == null ? supernet : new SearchSpace(supernet.layers(), start.of(supernet, seed));
   }
 
   /** The parameters to keep at most, of a supernet's. */

@@ -18,4 +18,22 @@ public final class Threads {
           "threads must be in [1, %d], got %d".formatted(MOST, threads));
     }
   }
+
+  /** A few threads more than processors are slow; many more are a mistake. */
+  private static final int MOST_EACH = 4;
+
+  /**
+   * Checks a number that is meant for this machine.
+   *
+   * @throws IllegalArgumentException if it is below 1 or above four times the processors
+   */
+  public static void requireHere(int threads) {
+    require(threads);
+    int processors = Runtime.getRuntime().availableProcessors();
+    if (threads > MOST_EACH * processors) {
+      throw new IllegalArgumentException(
+          "threads must be at most %d, %d for each of the %d processors here, got %d"
+              .formatted(MOST_EACH * processors, MOST_EACH, processors, threads));
+    }
+  }
 }

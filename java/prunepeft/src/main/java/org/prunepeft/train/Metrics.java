@@ -38,6 +38,9 @@ public final class Metrics {
       case F1 -> f1(gold, predicted);
       case MACRO_F1 -> macroF1(gold, predicted);
       case MATTHEWS_CORRELATION -> matthews(gold, predicted);
+      case PRECISION -> ClassReport.of(predictions, targets).precision(1);
+      case RECALL -> ClassReport.of(predictions, targets).recall(1);
+      case ROC_AUC -> rocAuc(gold, predictions);
       case ACCURACY_AND_F1 -> (accuracy(gold, predicted) + f1(gold, predicted)) / 2;
       default -> throw new IllegalStateException("no formula for " + metric);
     };
@@ -104,6 +107,28 @@ public final class Metrics {
     double squares = examples * examples;
     double spread = Math.sqrt(squares - predictedSquares) * Math.sqrt(squares - goldSquares);
     return spread == 0 ? 0 : (right * examples - both) / spread;
+  }
+
+  /**
+   * Share of the pairs of an example of class 1 and one of class 0 in which the first has the
+   * higher score, ties one half; one half where a class has no example.
+   */
+  private static double rocAuc(int[] gold, Predictions predictions) {
+    checkLengths(gold.length, predictions.size());
+    float[] outputs = predictions.outputs();
+    double[] margins = new double[gold.length];
+    for (int i = 0; i < margins.length; i++) {
+      margins[i] = (double) outputs[2 * i + 1] - outputs[2 * i];
+    }
+    double[] ranks = ranks(margins);
+    double sum = 0;
+    double positive = 0;
+    for (int i = 0; i < gold.length; i++) {
+      sum += gold[i] == 1 ? ranks[i] : 0;
+      positive += gold[i] == 1 ? 1 : 0;
+    }
+    double pairs = positive * (gold.length - positive);
+    return pairs == 0 ? 0.5 : (sum - positive * (positive - 1) / 2) / pairs;
   }
 
   /** Pearson's linear correlation, −1 to 1; 0 if one of the series is constant. */

@@ -41,6 +41,20 @@ public final class Predictions {
     return outputs.clone();
   }
 
+  /**
+   * {@return those of some examples}
+   *
+   * @param examples their numbers, from 0, in any order, some of them several times
+   */
+  public Predictions of(int... examples) {
+    int width = schema.outputs();
+    float[] own = new float[Math.multiplyExact(examples.length, width)];
+    for (int i = 0; i < examples.length; i++) {
+      System.arraycopy(outputs, examples[i] * width, own, i * width, width);
+    }
+    return new Predictions(schema, own);
+  }
+
   /** {@return how many examples} */
   public int size() {
     return outputs.length / schema.outputs();

@@ -34,6 +34,9 @@ import org.prunepeft.text.Required;
  * @param nonFinite what becomes of a step whose loss or gradient is NaN or infinite; null: it stops
  *     the training. A search tries a round with such a step again at half the rates, whatever this
  *     says
+ * @param classWeights how much the examples of each class count in the loss; null: the same
+ * @param tuneThreshold whether, of two classes, the second is predicted from the probability on
+ *     that is best on validation examples, not from one half; the head's bias takes that in
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -54,7 +57,9 @@ public record TrainingSettings(
     int maxLength,
     int activationCacheMegabytes,
     boolean activationCacheHalf,
-    NonFinite nonFinite)
+    NonFinite nonFinite,
+    ClassWeights classWeights,
+    boolean tuneThreshold)
     implements TrainingSettingsBuilder.With {
   /** The longest sequence in tokens, unless another is set. */
   public static final int DEFAULT_MAX_LENGTH = 128;
@@ -75,6 +80,7 @@ public record TrainingSettings(
           .maxLength(DEFAULT_MAX_LENGTH)
           .activationCacheMegabytes(1024)
           .nonFinite(NonFinite.STOP)
+          .classWeights(ClassWeights.NONE)
           .build();
 
   /** Dropout masks carry the number of the batch within its step in 16 bits. */
@@ -88,6 +94,7 @@ public record TrainingSettings(
   public TrainingSettings {
     // Runs of before there was a choice.
     nonFinite = nonFinite == null ? NonFinite.STOP : nonFinite;
+    classWeights = classWeights == null ? ClassWeights.NONE : classWeights;
     Required.present("the optimizer", optimizer);
     Required.present("the schedule", schedule);
     require(batchSize >= 1, "batch size must be at least 1", batchSize);

@@ -109,4 +109,38 @@ class EventFileTest {
         read(file));
     assertThrows(FileAlreadyExistsException.class, () -> EventFile.create(file, 1));
   }
+
+  @Test
+  void aTextIsATensorOfOneStringForThePluginOfTexts(@TempDir Path directory) throws IOException {
+    Path file = directory.resolve("tfevents");
+    try (EventFile events = EventFile.create(file, 1)) {
+      long before = Files.size(file);
+      events.text(2, "settings", "| a | \u00fc |");
+      byte[] all = Files.readAllBytes(file);
+      byte[] data = java.util.Arrays.copyOfRange(all, (int) before + 12, all.length - 4);
+      CodedInputStream event = CodedInputStream.newInstance(data);
+      assertEquals(1 << 3 | 1, event.readTag());
+      assertEquals(2, event.readDouble());
+      assertEquals(5 << 3 | 2, event.readTag());
+      CodedInputStream summary = CodedInputStream.newInstance(event.readByteArray());
+      assertEquals(1 << 3 | 2, summary.readTag());
+      CodedInputStream value = CodedInputStream.newInstance(summary.readByteArray());
+      assertEquals(1 << 3 | 2, value.readTag());
+      assertEquals("settings", value.readString());
+      assertEquals(8 << 3 | 2, value.readTag());
+      CodedInputStream tensor = CodedInputStream.newInstance(value.readByteArray());
+      assertEquals(1 << 3, tensor.readTag());
+      assertEquals(7, tensor.readEnum());
+      assertEquals(2 << 3 | 2, tensor.readTag());
+      assertEquals(0, tensor.readByteArray().length);
+      assertEquals(8 << 3 | 2, tensor.readTag());
+      assertEquals("| a | \u00fc |", tensor.readString());
+      assertEquals(9 << 3 | 2, value.readTag());
+      CodedInputStream metadata = CodedInputStream.newInstance(value.readByteArray());
+      assertEquals(1 << 3 | 2, metadata.readTag());
+      CodedInputStream plugin = CodedInputStream.newInstance(metadata.readByteArray());
+      assertEquals(1 << 3 | 2, plugin.readTag());
+      assertEquals("text", plugin.readString());
+    }
+  }
 }

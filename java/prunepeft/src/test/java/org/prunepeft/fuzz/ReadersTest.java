@@ -28,6 +28,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.run.TestPredictions;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
@@ -315,6 +316,14 @@ class ReadersTest {
   void runFront(byte[] file) throws IOException {
     put("front/measured.json", file);
     Reading.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runPredictions(byte[] file) throws IOException {
+    put("predicted/predictions.jsonl", file);
+    RunDirectory run = RunDirectory.look(DIRECTORY.resolve("predicted"));
+    Schema schema = Schema.classification(List.of("a", "b"));
+    Reading.check(file.length, () -> TestPredictions.read(run, schema));
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

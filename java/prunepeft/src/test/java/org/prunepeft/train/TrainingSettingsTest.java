@@ -69,7 +69,9 @@ class TrainingSettingsTest {
             11,
             10,
             true,
-            NonFinite.SKIP);
+            NonFinite.SKIP,
+            ClassWeights.BALANCED,
+            true);
     assertEquals(settings, settings.with().build());
   }
 }

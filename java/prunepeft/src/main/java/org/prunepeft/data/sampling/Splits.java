@@ -29,8 +29,10 @@ public record Splits(
    * @param sizes of the parts; where none is said, a given part has all its examples, a drawn one a
    *     tenth of the training examples, and training all that are left
    * @param seed of the draw of training and validation
-   * @param testSeed of the draw of the test part
-   * @throws IllegalArgumentException if there are fewer examples than asked for
+   * @param testSeed of the draw of the test part A training part, or one that is given, has at most
+   *     the examples that there are
+   * @throws IllegalArgumentException if there are fewer examples than are to be drawn for
+   *     validation and test
    * @throws DataException if a class is too small to be split
    */
   public Dataset draw(SplitSizes sizes, long seed, long testSeed) {
@@ -45,7 +47,7 @@ public record Splits(
     List<Example> trained =
         sizes.train() == null
             ? pool
-            : take("training", pool, sizes.train(), Shuffle.mixed(seed, 2));
+            : take("training", pool, Math.min(sizes.train(), pool.size()), Shuffle.mixed(seed, 2));
     requireAllClasses(trained);
     return new Dataset(name, schema, trained, validated, tested);
   }
@@ -55,7 +57,9 @@ public record Splits(
     if (given == null) {
       return take(part, pool, size == null ? Math.max(1, train.size() / SHARE) : size, seed);
     }
-    return size == null ? given : take(part, new ArrayList<>(given), size, seed);
+    return size == null
+        ? given
+        : take(part, new ArrayList<>(given), Math.min(size, given.size()), seed);
   }
 
   private List<Example> take(String part, List<Example> pool, int size, long seed) {

@@ -109,7 +109,7 @@ final class DelimitedReader implements TableReader {
   }
 
   private boolean leftOut(List<String> row) {
-    boolean blank = width > 1 && row.size() == 1 && row.get(0).isBlank();
+    boolean blank = row.size() == 1 && row.get(0).isBlank();
     boolean damaged = !blank && lenient && row.size() < width;
     if (damaged) {
       LOG.warn("{}, line {}: left out, it has {} of {} columns", name, line, row.size(), width);

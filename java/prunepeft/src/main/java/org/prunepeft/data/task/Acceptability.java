@@ -108,7 +108,8 @@ public final class Acceptability implements Task {
     GroupedPool pool = new GroupedPool(sentences());
     List<Example> test = draw(pool, "test", sizes.test(), Shuffle.mixed(testSeed, 0));
     List<Example> validation = draw(pool, "validation", sizes.validation(), Shuffle.mixed(seed, 1));
-    List<Example> train = draw(pool, "train", sizes.train(), Shuffle.mixed(seed, 2));
+    List<Example> train =
+        pool.draw(Math.min(sizes.train(), pool.available()), Shuffle.mixed(seed, 2));
     return new Dataset(name(), Schema.of(this, LABELS), train, validation, test);
   }
 

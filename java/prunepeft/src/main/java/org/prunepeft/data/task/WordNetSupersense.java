@@ -115,21 +115,17 @@ public final class WordNetSupersense implements Task {
   public Dataset load(SplitSizes requested, long seed, long testSeed) {
     SplitSizes sizes = requested.orElse(SplitSizes.DEFAULT);
     List<Example> pool = new ArrayList<>(glosses());
-    if (sizes.total() > pool.size()) {
+    long heldOut = (long) sizes.validation() + sizes.test();
+    if (heldOut >= pool.size()) {
       throw new IllegalArgumentException(
-          "task %s has %d examples, but %d are asked for (train %d, validation %d, test %d)"
-              .formatted(
-                  name(),
-                  pool.size(),
-                  sizes.total(),
-                  sizes.train(),
-                  sizes.validation(),
-                  sizes.test()));
+          "task %s has %d examples, but %d are asked for (validation %d, test %d), and some have to be left to train on"
+              .formatted(name(), pool.size(), heldOut, sizes.validation(), sizes.test()));
     }
     List<Example> test = Stratified.draw(pool, kind(), sizes.test(), Shuffle.mixed(testSeed, 0));
     List<Example> validation =
         Stratified.draw(pool, kind(), sizes.validation(), Shuffle.mixed(seed, 1));
-    List<Example> train = Stratified.draw(pool, kind(), sizes.train(), Shuffle.mixed(seed, 2));
+    List<Example> train =
+        Stratified.draw(pool, kind(), Math.min(sizes.train(), pool.size()), Shuffle.mixed(seed, 2));
     return new Dataset(name(), Schema.of(this, LABELS), train, validation, test);
   }
 

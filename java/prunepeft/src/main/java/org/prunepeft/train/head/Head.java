@@ -40,6 +40,13 @@ public final class Head implements AutoCloseable {
 
   private final Schema schema;
   private final FlatParameters parameters;
+
+  /** Of an example of each class; null: all count the same. */
+  private double[] classWeights;
+
+  /** The same on the device. */
+  private Tensor weights;
+
   private double mean = 0;
   private double deviation = 1;
 
@@ -74,6 +81,7 @@ public final class Head implements AutoCloseable {
     try (NoGradGuard guard = new NoGradGuard()) {
       copy.parameters.values().copy_(parameters.values());
     }
+    copy.weigh(classWeights);
     copy.mean = mean;
     copy.deviation = deviation;
     return copy;
@@ -88,6 +96,36 @@ public final class Head implements AutoCloseable {
       parameters.values().copy_(from.parameters.values());
       parameters.values().mul_(new Scalar(from.deviation / deviation));
       parameters.get(BIAS).add_(new Scalar((from.mean - mean) / deviation));
+    }
+  }
+
+  /**
+   * Makes examples of some classes count more in {@link #loss}.
+   *
+   * @param byClass how much an example of each class counts, above 0; null: all the same
+   */
+  void weigh(double[] byClass) {
+    classWeights = byClass;
+    if (byClass == null) {
+      return;
+    }
+    float[] values = new float[byClass.length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) byClass[i];
+    }
+    weights = device().floats(values, values.length);
+    weights.retainReference();
+  }
+
+  /** How much an example of each class counts; null: all the same. */
+  double[] classWeights() {
+    return classWeights;
+  }
+
+  /** Makes a class's score lower by so much for every example. */
+  public void lower(int label, double by) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      parameters.get(BIAS).select(0, label).sub_(new Scalar(by));
     }
   }
 
@@ -137,8 +175,8 @@ public final class Head implements AutoCloseable {
   }
 
   /**
-   * Mean loss: cross-entropy of a classification; of a regression the squared error, by the squared
-   * deviation where the head is standardised.
+   * Mean loss: cross-entropy of a classification, by the weights of its classes; of a regression
+   * the squared error, by the squared deviation where the head is standardised.
    *
    * @param logits [B, outputs]
    * @param targets of as many examples, from {@link #targets}
@@ -148,7 +186,12 @@ public final class Head implements AutoCloseable {
   public Tensor loss(Tensor logits, Tensor targets, double labelSmoothing) {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       return torch.cross_entropy_loss(
-          logits, targets, Torch.none(), torch.Reduction.Mean.value, NO_CLASS, labelSmoothing);
+          logits,
+          targets,
+          weights == null ? Torch.none() : new TensorOptional(weights),
+          torch.Reduction.Mean.value,
+          NO_CLASS,
+          labelSmoothing);
     }
     Tensor loss = torch.mse_loss(logits, targets);
     return standardised() ? loss.div(new Scalar(deviation * deviation)) : loss;
@@ -230,6 +273,10 @@ public final class Head implements AutoCloseable {
 
   @Override
   public void close() {
+    if (weights != null) {
+      weights.releaseReference();
+      weights = null;
+    }
     parameters.close();
   }
 }

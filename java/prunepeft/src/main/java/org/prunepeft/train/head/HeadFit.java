@@ -94,6 +94,7 @@ public final class HeadFit {
    * @param validation the penalty is chosen by it; none: by folds of the training examples
    * @param device where the head is to lie: the encoder's
    * @param labelSmoothing share of each class that is spread evenly over all, in [0, 1)
+   * @param classWeights how much an example of each class counts, 1 in the mean; null: all the same
    * @param seed of the folds
    * @return the caller's
    */
@@ -103,10 +104,12 @@ public final class HeadFit {
       Schema schema,
       ComputeDevice device,
       double labelSmoothing,
+      double[] classWeights,
       long seed) {
     Examples used = atMost(MOST_EXAMPLES, train, seed);
     Head head = new Head(schema, used.pooled.length / used.targets.length, device);
     head.standardise(train.targets);
+    head.weigh(classWeights);
     Standard standard = Standard.of(used);
     try (PointerScope scope = new PointerScope()) {
       double smoothing = smoothing(used.targets, schema, labelSmoothing);
@@ -247,17 +250,25 @@ public final class HeadFit {
     int n = examples.targets.length;
     int outputs = head.schema().outputs();
     boolean classes = head.schema().kind() == TaskKind.CLASSIFICATION;
+    double[] weights = head.classWeights();
     float[] targets = new float[n * outputs];
     for (int i = 0; i < n; i++) {
       if (classes) {
-        Arrays.fill(targets, i * outputs, (i + 1) * outputs, (float) (smoothing / outputs));
-        targets[i * outputs + (int) examples.targets[i]] += (float) (1 - smoothing);
+        int label = (int) examples.targets[i];
+        double weight = weights == null ? 1 : weights[label];
+        float spread = (float) (weight * smoothing / outputs);
+        Arrays.fill(targets, i * outputs, (i + 1) * outputs, spread);
+        targets[i * outputs + label] += (float) (weight * (1 - smoothing));
       } else {
         targets[i] = (float) head.standard(examples.targets[i]);
       }
     }
     return new PenalisedLoss(
-        standard.features(examples), Torch.floats(targets, n, outputs), classes, 0);
+        standard.features(examples),
+        Torch.floats(targets, n, outputs),
+        classes,
+        weights != null,
+        0);
   }
 
   /** Each has a share of each class, or of each range of numbers. */
@@ -290,6 +301,7 @@ public final class HeadFit {
         all.features().index_select(0, index),
         all.targets().index_select(0, index),
         all.classes(),
+        all.weighted(),
         0);
   }
 

@@ -16,12 +16,14 @@ import org.bytedeco.pytorch.global.torch;
  * @param features [n, d] float32 or float64
  * @param targets [n, outputs] of the same type: probabilities of the classes, or a number
  * @param classes cross-entropy of the softmax; else half the squared error
+ * @param weighted whether an example's targets add up to its weight, not to 1
  * @param strength λ of the penalty λ/2·‖W‖²
  */
-record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double strength)
+record PenalisedLoss(
+    Tensor features, Tensor targets, boolean classes, boolean weighted, double strength)
     implements Lbfgs.Objective {
   PenalisedLoss with(double strength) {
-    return new PenalisedLoss(features, targets, classes, strength);
+    return new PenalisedLoss(features, targets, classes, weighted, strength);
   }
 
   /** The principal axes of the features, [d, d]. */
@@ -35,7 +37,7 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
    * @param axes [d, d], orthogonal
    */
   PenalisedLoss along(Tensor axes) {
-    return new PenalisedLoss(features.mm(axes), targets, classes, strength);
+    return new PenalisedLoss(features.mm(axes), targets, classes, weighted, strength);
   }
 
   /** Weights along the axes as those of the features before. */
@@ -113,7 +115,7 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
       if (classes) {
         Tensor logs = scores.log_softmax(1);
         loss = -sum(logs.mul(targets)) / n;
-        error = gradient == null ? null : logs.exp_().sub_(targets);
+        error = gradient == null ? null : weighed(logs.exp_()).sub_(targets);
       } else {
         error = scores.sub_(targets);
         loss = sum(error.square()) / (2 * n);
@@ -125,6 +127,10 @@ record PenalisedLoss(Tensor features, Tensor targets, boolean classes, double st
       }
       return loss;
     }
+  }
+
+  private Tensor weighed(Tensor probabilities) {
+    return weighted ? probabilities.mul_(targets.sum(new long[] {1}, true, null)) : probabilities;
   }
 
   private static double sum(Tensor values) {

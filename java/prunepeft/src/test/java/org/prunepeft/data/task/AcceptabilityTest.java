@@ -151,14 +151,17 @@ class AcceptabilityTest {
     Exception e =
         assertThrows(
             IllegalArgumentException.class,
-            () -> task.load(new SplitSizes(30_000, 100, 100), 1, 1));
+            () -> task.load(new SplitSizes(100, 30_000, 100), 1, 1));
     assertTrue(
-        e.getMessage().matches("task acceptability has \\d+ train examples .* 30000 are asked for"),
+        e.getMessage()
+            .matches("task acceptability has \\d+ validation examples .* 30000 are asked for"),
         e.getMessage());
-    int most = Integer.parseInt(e.getMessage().replaceAll("\\D*(\\d+) train.*", "$1"));
-    assertEquals(most, task.load(new SplitSizes(most, 100, 100), 1, 1).train().size());
+    int most = Integer.parseInt(e.getMessage().replaceAll("\\D*(\\d+) validation.*", "$1"));
     assertThrows(
-        IllegalArgumentException.class, () -> task.load(new SplitSizes(most + 1, 100, 100), 1, 1));
+        IllegalArgumentException.class, () -> task.load(new SplitSizes(1, most + 1, 100), 1, 1));
+    int trained = task.load(new SplitSizes(30_000, 100, 100), 1, 1).train().size();
+    assertTrue(trained > 1000 && trained < 30_000, trained + " examples");
+    assertEquals(trained, task.load(new SplitSizes(trained, 100, 100), 1, 1).train().size());
   }
 
   @Test

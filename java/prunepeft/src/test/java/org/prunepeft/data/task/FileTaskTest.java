@@ -74,10 +74,15 @@ class FileTaskTest {
     assertEquals(8, new HashSet<>(smaller.test()).size());
     assertEquals(smaller.test(), task.load(new SplitSizes(30, 15, 8), 1, 0).test());
     assertNotEquals(smaller.test(), task.load(new SplitSizes(30, 15, 8), 0, 1).test());
+    Dataset all = task.load(new SplitSizes(61, 31, 21), 0, 0);
+    assertEquals(
+        List.of(60, 30, 20),
+        List.of(all.train().size(), all.validation().size(), all.test().size()));
     Exception e =
         assertThrows(
-            IllegalArgumentException.class, () -> task.load(new SplitSizes(61, null, null), 0, 0));
-    assertTrue(e.getMessage().contains("60 examples for the training part, but 61"));
+            IllegalArgumentException.class,
+            () -> classification(train, null, test).task().load(new SplitSizes(9, 61, null), 0, 0));
+    assertTrue(e.getMessage().contains("60 examples for the validation part, but 61"));
     Dataset drawn =
         classification(train, validation, null).task().load(SplitSizes.UNSPECIFIED, 0, 0);
     assertEquals(54, drawn.train().size());

@@ -59,7 +59,7 @@ class HeadFitTest {
   }
 
   private static Head fit(Examples train, Examples validation, Schema schema) {
-    return HeadFit.fit(train, validation, schema, ComputeDevice.CPU, 0, 5);
+    return HeadFit.fit(train, validation, schema, ComputeDevice.CPU, 0, null, 5);
   }
 
   private static double[] doubles(float[] values) {
@@ -145,7 +145,8 @@ class HeadFitTest {
       }
       try (PointerScope scope = new PointerScope()) {
         PenalisedLoss loss =
-            new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, outputs), softmax, 0.03);
+            new PenalisedLoss(
+                Tensor.create(x, n, d), Tensor.create(t, n, outputs), softmax, false, 0.03);
         Lbfgs.Minimum result = HeadFit.minimise(loss, new double[loss.size()], 1e-8);
         assertTrue(result.gradient() <= 1e-8, "gradient " + result.gradient());
         double least = loss(x, t, result.x(), n, d, outputs, softmax, 0.03);
@@ -210,7 +211,7 @@ class HeadFitTest {
     }
     try (PointerScope scope = new PointerScope()) {
       PenalisedLoss loss =
-          new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, 1), false, strength);
+          new PenalisedLoss(Tensor.create(x, n, d), Tensor.create(t, n, 1), false, false, strength);
       Lbfgs.Minimum result = HeadFit.minimise(loss, new double[d + 1], 1e-9);
       assertArrayEquals(expected, result.x(), 1e-7);
     }
@@ -305,11 +306,42 @@ class HeadFitTest {
     float[] centres = {20, 0, 0, 0, 0, 20, 0, 0};
     Examples train = clusters(2, 50, 4, centres, 1);
     try (Head sharp = fit(train, NONE, classes(2));
-        Head smooth = HeadFit.fit(train, NONE, classes(2), ComputeDevice.CPU, 0.2, 5)) {
+        Head smooth = HeadFit.fit(train, NONE, classes(2), ComputeDevice.CPU, 0.2, null, 5)) {
       double least = HeadFit.evaluate(sharp, train).loss();
       // A label of 0.9: its cross-entropy is least where the class has 0.9.
       assertEquals(-Math.log(0.9), HeadFit.evaluate(smooth, train).loss(), 0.03);
       assertTrue(least < 0.01, least + "");
+    }
+  }
+
+  /** Weights of 1/2, 1 and 3/2 by the mean, and one, two and three copies. */
+  @Test
+  void aWeightIsAsManyCopiesOfTheExample() {
+    Random random = TestSeed.random();
+    int d = 4;
+    double[] x = random.doubles(3 * d, -1, 1).toArray();
+    double[] weighted = {0.5, 0, 0, 0, 1, 0, 0, 0, 1.5};
+    double[] copied = new double[6 * d];
+    double[] single = new double[6 * 3];
+    int row = 0;
+    for (int i = 0; i < 3; i++) {
+      for (int copy = 0; copy <= i; copy++) {
+        System.arraycopy(x, i * d, copied, row * d, d);
+        single[row * 3 + i] = 1;
+        row++;
+      }
+    }
+    double[] at = random.doubles(3 * d + 3, -1, 1).toArray();
+    try (PointerScope scope = new PointerScope()) {
+      PenalisedLoss byWeight =
+          new PenalisedLoss(Tensor.create(x, 3, d), Tensor.create(weighted, 3, 3), true, true, 0.1);
+      PenalisedLoss byCopies =
+          new PenalisedLoss(
+              Tensor.create(copied, 6, d), Tensor.create(single, 6, 3), true, false, 0.1);
+      double[] gradient = new double[at.length];
+      double[] expected = new double[at.length];
+      assertEquals(byCopies.at(at, expected), byWeight.at(at, gradient), 1e-12);
+      assertArrayEquals(expected, gradient, 1e-12);
     }
   }
 }

@@ -123,6 +123,7 @@ class HeadTest {
             Schema.regression(),
             ComputeDevice.CPU,
             0,
+            null,
             1)) {
       Evaluation evaluation = HeadFit.evaluate(head, examples);
       assertTrue(evaluation.primary() > 0.999, evaluation.text());
@@ -173,6 +174,28 @@ class HeadTest {
       float[] before = Torch.toFloats(head.logits(pooled));
       head.standardise(new double[] {2, 2, 0, 1});
       assertArrayEquals(before, Torch.toFloats(head.logits(pooled)));
+    }
+  }
+
+  @Test
+  void theLossIsTheMeanByTheWeightsOfTheClasses() {
+    float[] scores = {1, 2, 0, -1, 3, 0.5f};
+    double[] targets = {0, 1, 1};
+    try (Head head = new Head(Schema.classification(List.of("a", "b")), HIDDEN);
+        PointerScope scope = new PointerScope()) {
+      head.weigh(new double[] {0.5, 2});
+      double sum = 0;
+      double weights = 0;
+      for (int i = 0; i < 3; i++) {
+        double own = targets[i] == 0 ? 0.5 : 2;
+        double normaliser = Math.log(Math.exp(scores[2 * i]) + Math.exp(scores[2 * i + 1]));
+        sum += own * (normaliser - scores[2 * i + (int) targets[i]]);
+        weights += own;
+      }
+      for (Head one : List.of(head, head.copy())) {
+        double loss = one.loss(Torch.floats(scores, 3, 2), one.targets(targets)).item_float();
+        assertEquals(sum / weights, loss, 1e-6);
+      }
     }
   }
 }

@@ -1,0 +1,84 @@
+package org.prunepeft.cli;
+
+import java.nio.file.Path;
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
+import java.util.List;
+import java.util.Locale;
+import org.prunepeft.RunInfo;
+import org.prunepeft.cli.Table.Cell;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "runs",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = "Lists the runs in a directory and below, complete or not.",
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft runs                                 those in the directory runs",
+      "  prunepeft runs experiments --format csv        for a spreadsheet"
+    })
+final class RunsCommand implements Runnable {
+  private static final List<String> COLUMNS =
+      List.of(
+          "run",
+          "began",
+          "command",
+          "model",
+          "task",
+          "modules",
+          "kept",
+          "parameters",
+          "metric",
+          "test",
+          "seconds",
+          "state");
+
+  private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
+
+  @Parameters(
+      arity = "0..1",
+      defaultValue = "runs",
+      paramLabel = "DIR",
+      description = "Where the runs are (default: ${DEFAULT-VALUE}).")
+  private Path directory;
+
+  @Option(
+      names = "--format",
+      defaultValue = "md",
+      paramLabel = "FORMAT",
+      description = "One of ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private Table.Format format;
+
+  @Override
+  public void run() {
+    Table table = new Table(COLUMNS, RunInfo.list(directory).stream().map(this::row).toList());
+    System.out.print(table.text(format));
+  }
+
+  private List<Cell> row(RunInfo run) {
+    Path within = directory.relativize(run.directory());
+    String name = within.toString().isEmpty() ? directory.toString() : within.toString();
+    return List.of(
+        Cell.of(name),
+        new Cell(run.began().toString(), TIME.format(run.began().atZone(ZoneId.systemDefault()))),
+        Cell.of(run.command()),
+        new Cell(run.model(), run.model() == null ? "" : Path.of(run.model()).getFileName() + ""),
+        Cell.of(run.task()),
+        Cell.of(run.modules()),
+        number(run.share(), "%.3f"),
+        number(run.parameters(), "%,d"),
+        Cell.of(run.metric() == null ? null : run.metric().key()),
+        new Cell(run.test(), run.test() == null ? "" : run.metric().format(run.test())),
+        number(run.seconds(), "%.1f"),
+        Cell.of(run.state()));
+  }
+
+  static Cell number(Number value, String format) {
+    return new Cell(value, value == null ? "" : String.format(Locale.ROOT, format, value));
+  }
+}

@@ -1,0 +1,131 @@
+package org.prunepeft.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/**
+ * Rows that are read by people or by programs.
+ *
+ * @param columns their names
+ * @param rows a cell for each column
+ */
+record Table(List<String> columns, List<List<Cell>> rows) {
+  /** How it is written. */
+  enum Format {
+    /** A table in Markdown, its columns as wide as their cells. */
+    MD(Table::markdown),
+    /** A head line, then values between commas. */
+    CSV(Table::csv),
+    /** An array of objects. */
+    JSON(Table::json);
+
+    private final Function<Table, String> text;
+
+    Format(Function<Table, String> text) {
+      this.text = text;
+    }
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /**
+   * A value.
+   *
+   * @param value for programs; null: there is none
+   * @param text for people
+   */
+  record Cell(Object value, String text) {
+    static Cell of(Object value) {
+      return new Cell(value, value == null ? "" : value.toString());
+    }
+
+    private boolean isNumber() {
+      return value == null || value instanceof Number;
+    }
+  }
+
+  String text(Format format) {
+    return format.text.apply(this);
+  }
+
+  private String markdown() {
+    List<Integer> widths = new ArrayList<>();
+    for (int i = 0; i < columns.size(); i++) {
+      int at = i;
+      int widest = rows.stream().mapToInt(row -> row.get(at).text.length()).max().orElse(0);
+      widths.add(Math.max(3, Math.max(columns.get(i).length(), widest)));
+    }
+    List<Boolean> right =
+        IntStream.range(0, columns.size())
+            .mapToObj(i -> rows.stream().allMatch(row -> row.get(i).isNumber()))
+            .toList();
+    StringBuilder text = new StringBuilder();
+    line(text, columns, widths, right);
+    line(
+        text,
+        IntStream.range(0, columns.size())
+            .mapToObj(i -> "-".repeat(widths.get(i) - 1) + (right.get(i) ? ":" : "-"))
+            .toList(),
+        widths,
+        right);
+    rows.forEach(row -> line(text, row.stream().map(Cell::text).toList(), widths, right));
+    return text.toString();
+  }
+
+  private static void line(
+      StringBuilder text, List<String> cells, List<Integer> widths, List<Boolean> right) {
+    for (int i = 0; i < cells.size(); i++) {
+      String padding = " ".repeat(widths.get(i) - cells.get(i).length());
+      text.append("| ").append(right.get(i) ? padding + cells.get(i) : cells.get(i) + padding);
+      text.append(' ');
+    }
+    text.append("|\n");
+  }
+
+  private String csv() {
+    StringBuilder text = new StringBuilder(csv(columns));
+    for (List<Cell> row : rows) {
+      text.append(
+          csv(row.stream().map(cell -> cell.value == null ? "" : cell.value.toString()).toList()));
+    }
+    return text.toString();
+  }
+
+  /** A line of cells, quoted where they have to be (RFC 4180). */
+  static String csv(List<String> cells) {
+    return cells.stream().map(Table::quoted).collect(Collectors.joining(",", "", "\n"));
+  }
+
+  private static String quoted(String cell) {
+    return cell.matches("(?s).*[\",\r\n].*|\\s.*|.*\\s")
+        ? "\"" + cell.replace("\"", "\"\"") + "\""
+        : cell;
+  }
+
+  private String json() {
+    List<Map<String, Object>> objects = new ArrayList<>();
+    for (List<Cell> row : rows) {
+      Map<String, Object> object = new LinkedHashMap<>();
+      for (int i = 0; i < columns.size(); i++) {
+        object.put(columns.get(i), row.get(i).value);
+      }
+      objects.add(object);
+    }
+    try {
+      return new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(objects) + "\n";
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,70 @@
+package org.prunepeft.cli;
+
+import java.io.PrintWriter;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import org.prunepeft.text.Spelling;
+import picocli.CommandLine;
+import picocli.CommandLine.IParameterExceptionHandler;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** What was typed wrongly, in a line with the nearest name, and where the options are explained. */
+final class UsageErrors implements IParameterExceptionHandler {
+  /** A part of an option's name that is as long says which option is meant. */
+  private static final int TELLING = 3;
+
+  @Override
+  public int handleParseException(ParameterException error, String[] arguments) {
+    CommandSpec command = error.getCommandLine().getCommandSpec();
+    PrintWriter err = error.getCommandLine().getErr();
+    err.println("prunepeft: " + message(error, command));
+    err.printf("'%s --help' explains the options%n", command.qualifiedName());
+    err.flush();
+    return CommandLine.ExitCode.USAGE;
+  }
+
+  private static String message(ParameterException error, CommandSpec command) {
+    if (error instanceof UnmatchedArgumentException unmatched) {
+      String word = unmatched.getUnmatched().get(0);
+      return word.startsWith("-")
+          ? unknown(word.split("=", 2)[0], command)
+          : command.subcommands().isEmpty()
+              ? "'%s' is one word too many for %s".formatted(word, command.qualifiedName())
+              : Spelling.unknown("command", word, command.subcommands().keySet());
+    }
+    String message = String.valueOf(error.getMessage());
+    return Character.toLowerCase(message.charAt(0)) + message.substring(1);
+  }
+
+  private static String unknown(String option, CommandSpec command) {
+    String message = "unknown option %s of %s".formatted(option, command.qualifiedName());
+    List<String> others =
+        command.root().subcommands().values().stream()
+            .map(CommandLine::getCommandSpec)
+            .filter(other -> other.optionsMap().containsKey(option))
+            .map(CommandSpec::name)
+            .distinct()
+            .toList();
+    if (!others.isEmpty()) {
+      return message + "; it is one of " + String.join(" and ", others);
+    }
+    return message
+        + nearest(option, command.optionsMap().keySet())
+            .map(name -> "; did you mean " + name + "?")
+            .orElse("");
+  }
+
+  /** The name that has the word as a part, such as --lora-dropout for --dropout, or is spelt so. */
+  private static Optional<String> nearest(String option, Collection<String> names) {
+    String part = option.replaceFirst("^-+", "");
+    Optional<String> containing =
+        names.stream()
+            .filter(name -> part.length() >= TELLING && name.contains(part))
+            .min(Comparator.comparingInt(String::length).thenComparing(Comparator.naturalOrder()));
+    return containing.or(() -> Spelling.nearest(option, names));
+  }
+}

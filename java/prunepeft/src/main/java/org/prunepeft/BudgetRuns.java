@@ -1,0 +1,134 @@
+package org.prunepeft;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.prunepeft.data.Metric;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.settings.Budget;
+import org.prunepeft.settings.Setup;
+
+/**
+ * Runs with several budgets, the largest first, so that each may go on from what the one before
+ * kept.
+ *
+ * @param budgets in the order in which they were run
+ * @param outcomes in the same order
+ */
+public record BudgetRuns(List<Budget> budgets, List<TrainOutcome> outcomes) {
+  private static final String RESULT = "budgets.json";
+
+  /** Copies the lists. */
+  public BudgetRuns {
+    budgets = List.copyOf(budgets);
+    outcomes = List.copyOf(outcomes);
+  }
+
+  /** Makes a run. */
+  @FunctionalInterface
+  public interface Run {
+    /**
+     * {@return what its training gave}
+     *
+     * @param setup with the run's own directory
+     * @param budget of the run
+     * @param larger the directory of the run with the next larger budget; null: there is none
+     */
+    TrainOutcome of(Setup setup, Budget budget, Path larger);
+  }
+
+  /**
+   * Runs a setup once for each budget. The setup's output becomes a directory with one for each
+   * run, such as {@code keep-0.25} or {@code budget-100000}, and {@code budgets.json} and {@code
+   * summary.md}.
+   *
+   * @param budgets one or more, distinct, all shares or all numbers
+   * @param progress is notified of each run's beginning, and in the end of the directory above
+   *     those of the runs
+   * @param run searches or trains
+   * @return the outcomes, that of the largest budget first
+   * @throws IllegalArgumentException if there are no budgets, or one is there twice
+   */
+  public static BudgetRuns of(
+      Setup setup, List<Budget> budgets, ProgressListener progress, Run run) {
+    if (budgets.isEmpty() || new HashSet<>(budgets).size() != budgets.size()) {
+      throw new IllegalArgumentException(
+          "the budgets must be one or more, none of them twice, got "
+              + budgets.stream().map(Budget::toString).toList());
+    }
+    List<Budget> falling = falling(budgets);
+    return RunsInDirectory.make(
+        setup,
+        progress,
+        directory -> {
+          List<TrainOutcome> outcomes = new ArrayList<>();
+          Path larger = null;
+          for (Budget budget : falling) {
+            Path before = larger;
+            progress.message("%s, %d of %d".formatted(budget, outcomes.size() + 1, falling.size()));
+            Setup own =
+                directory == null
+                    ? setup
+                    : setup.withOutput(directory.file(budget.toString().replace(' ', '-')));
+            outcomes.add(RunsInDirectory.outcome(own, one -> run.of(one, budget, before)));
+            larger = own.output();
+          }
+          return new BudgetRuns(falling, outcomes);
+        },
+        (directory, runs) -> runs.write(directory, setup));
+  }
+
+  /** {@return budgets, the largest first} */
+  public static List<Budget> falling(List<Budget> budgets) {
+    return budgets.stream()
+        .sorted(
+            Comparator.comparing((Budget budget) -> budget.parameters().orElse(0))
+                .thenComparing(Budget::share)
+                .reversed())
+        .toList();
+  }
+
+  private void write(RunDirectory directory, Setup setup) {
+    List<Map<String, Object>> rows = new ArrayList<>();
+    for (int i = 0; i < budgets.size(); i++) {
+      Map<String, Object> row = new LinkedHashMap<>();
+      row.put("budget", budgets.get(i).toString());
+      row.put("trainable_parameters", outcomes.get(i).parameters());
+      outcomes.get(i).test().metrics().forEach((metric, value) -> row.put(metric.key(), value));
+      rows.add(row);
+    }
+    directory.writeJson(RESULT, Map.of("runs", rows));
+    directory.writeText(RunFiles.SUMMARY, summary(setup));
+  }
+
+  /** A table in Markdown: a line for each budget. */
+  private String summary(Setup setup) {
+    StringBuilder text = new StringBuilder();
+    text.append(
+        "# PrunePEFT: %s on %s, seed %d, %d budgets\n\n"
+            .formatted(setup.model(), setup.task(), setup.seed(), budgets.size()));
+    List<String> head = new ArrayList<>(List.of("budget", "modules", "parameters"));
+    for (Metric metric : outcomes.get(0).test().metrics().keySet()) {
+      head.add("test " + metric.label());
+    }
+    RunsInDirectory.row(text, head);
+    RunsInDirectory.row(text, head.stream().map(column -> "---:").toList());
+    for (int i = 0; i < budgets.size(); i++) {
+      TrainOutcome outcome = outcomes.get(i);
+      List<String> cells = new ArrayList<>(List.of(budgets.get(i).toString()));
+      cells.add(String.valueOf(outcome.modules().size()));
+      cells.add(String.format(Locale.ROOT, "%,d", outcome.parameters()));
+      outcome.test().metrics().forEach((metric, value) -> cells.add(metric.format(value)));
+      RunsInDirectory.row(text, cells);
+    }
+    return text.toString();
+  }
+}

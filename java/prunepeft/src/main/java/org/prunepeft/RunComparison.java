@@ -1,0 +1,109 @@
+package org.prunepeft;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
+import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.run.TestPredictions;
+import org.prunepeft.train.PairedDifference;
+
+/**
+ * Complete runs side by side.
+ *
+ * @param runs in the order in which they were named
+ * @param settings those in which the runs differ, by the names of {@code config.json}, such as
+ *     setup.seed; each run's value, null where it has none
+ * @param differences of each run but the first to the first, in the same order
+ */
+public record RunComparison(
+    List<RunInfo> runs, Map<String, List<Object>> settings, List<Difference> differences) {
+  /**
+   * How much better a run is than the first, by the first's metric, on the same test examples.
+   *
+   * @param value with its interval; null: it can't be said
+   * @param reason why not; null: it can
+   */
+  public record Difference(PairedDifference value, String reason) {}
+
+  /**
+   * Compares.
+   *
+   * @param directories of complete runs, 2 or more
+   * @return the runs side by side
+   * @throws IllegalArgumentException if there are fewer
+   * @throws RunDirectoryException if one is absent, incomplete or damaged
+   */
+  public static RunComparison of(List<Path> directories) {
+    if (directories.size() < 2) {
+      throw new IllegalArgumentException(
+          "two runs or more are compared, got " + directories.size());
+    }
+    List<RunDirectory> runs = new ArrayList<>();
+    for (Path directory : directories) {
+      RunDirectory run = RunDirectory.open(directory);
+      Manifest.verify(run);
+      runs.add(run);
+    }
+    List<Difference> differences = new ArrayList<>();
+    for (RunDirectory run : runs.subList(1, runs.size())) {
+      differences.add(difference(run, runs.get(0)));
+    }
+    return new RunComparison(
+        directories.stream().map(RunInfo::of).toList(), settings(runs), differences);
+  }
+
+  private static Map<String, List<Object>> settings(List<RunDirectory> runs) {
+    List<Map<String, Object>> each = runs.stream().map(RunFiles::settings).toList();
+    Set<String> names = new LinkedHashSet<>();
+    each.forEach(settings -> names.addAll(settings.keySet()));
+    Map<String, List<Object>> different = new LinkedHashMap<>();
+    for (String name : names) {
+      List<Object> values = new ArrayList<>();
+      each.forEach(settings -> values.add(settings.get(name)));
+      if (values.stream().anyMatch(value -> !Objects.equals(value, values.get(0)))) {
+        different.put(name, values);
+      }
+    }
+    return different;
+  }
+
+  private static Difference difference(RunDirectory run, RunDirectory first) {
+    Schema schema = schema(run);
+    if (!schema.labels().equals(schema(first).labels()) || schema.kind() != schema(first).kind()) {
+      return new Difference(null, "other labels");
+    }
+    Optional<TestPredictions> own = TestPredictions.read(run, schema);
+    Optional<TestPredictions> its = TestPredictions.read(first, schema);
+    if (own.isEmpty() || its.isEmpty()) {
+      return new Difference(null, "no predictions were kept");
+    }
+    if (!own.get().comparesWith(its.get())) {
+      return new Difference(null, "other test examples");
+    }
+    Metric metric = schema(first).primary();
+    return new Difference(
+        PairedDifference.of(
+            metric, own.get().predictions(), its.get().predictions(), own.get().targets()),
+        null);
+  }
+
+  private static Schema schema(RunDirectory run) {
+    try {
+      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s: %s".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
+    }
+  }
+}

@@ -1,0 +1,136 @@
+package org.prunepeft;
+
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.prunepeft.data.Metric;
+import org.prunepeft.files.RunDirectories;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
+
+/**
+ * What a run directory says in a row of a list.
+ *
+ * @param directory of the run
+ * @param began when its settings were written
+ * @param command search, train or import
+ * @param model its name or directory
+ * @param task its name
+ * @param modules how many are kept or trained; null: not known yet, or all of the encoder's weights
+ * @param parameters trainable ones, the head apart; null: not known yet
+ * @param share of the supernet's; null: not known yet
+ * @param metric the task's first; null: not known
+ * @param test its value on the test part; null: not known yet
+ * @param seconds of the whole run, loading and fitting the head included; null: not known yet
+ * @param state complete, running, cut off, or failed and why
+ */
+public record RunInfo(
+    Path directory,
+    Instant began,
+    String command,
+    String model,
+    String task,
+    Integer modules,
+    Long parameters,
+    Double share,
+    Metric metric,
+    Double test,
+    Double seconds,
+    String state) {
+  private static final List<String> SECONDS =
+      List.of("preparation_seconds", "warm_up_seconds", "round_seconds", "training_seconds");
+
+  /**
+   * {@return the runs in a directory and in those within it, by path; of several seeds each}
+   *
+   * @param directory such as runs
+   * @throws RunDirectoryException if it can't be read
+   */
+  public static List<RunInfo> list(Path directory) {
+    return RunDirectories.below(directory).stream().map(RunInfo::of).toList();
+  }
+
+  /**
+   * {@return what a run's directory says; of what is missing or damaged nothing, and then the state
+   * says so}
+   *
+   * @param run its directory, complete or not
+   */
+  public static RunInfo of(Path run) {
+    Instant began = RunDirectories.began(run);
+    try {
+      return of(run, began, RunDirectory.state(run));
+    } catch (RunDirectoryException e) {
+      return new RunInfo(
+          run,
+          began,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          "damaged: " + e.getMessage());
+    }
+  }
+
+  private static RunInfo of(Path path, Instant began, String state) {
+    RunDirectory run = RunDirectory.look(path);
+    Map<String, Object> config = run.readIfThere(RunFiles.CONFIG);
+    Map<?, ?> setup = members(config.get("setup"));
+    Map<String, Object> chosen = run.readIfThere(RunFiles.CONFIGURATION);
+    Map<String, Object> result = run.readIfThere(RunFiles.RESULT);
+    Number parameters = number(result.get("trainable_parameters"));
+    Number supernet = number(result.get("supernet_parameters"));
+    Metric metric = metric(config);
+    Number test = metric == null ? null : number(members(result.get("test")).get(metric.key()));
+    boolean full = Boolean.TRUE.equals(chosen.get(RunFiles.FULL));
+    return new RunInfo(
+        path,
+        began,
+        text(config.get("command")),
+        text(setup.get("model")),
+        text(setup.get("task")),
+        chosen.get("modules") instanceof List<?> modules && !full ? modules.size() : null,
+        parameters == null ? null : parameters.longValue(),
+        parameters == null || supernet == null || full
+            ? null
+            : parameters.doubleValue() / supernet.doubleValue(),
+        metric,
+        test == null ? null : test.doubleValue(),
+        result.containsKey("training_seconds")
+            ? SECONDS.stream()
+                .map(member -> number(result.get(member)))
+                .collect(Collectors.summingDouble(one -> one == null ? 0 : one.doubleValue()))
+            : null,
+        state);
+  }
+
+  private static Metric metric(Map<String, Object> config) {
+    try {
+      return config.get("metrics") instanceof List<?> metrics && !metrics.isEmpty()
+          ? Metric.byKey(String.valueOf(metrics.get(0)))
+          : null;
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(e.getMessage(), e);
+    }
+  }
+
+  private static Map<?, ?> members(Object value) {
+    return value instanceof Map<?, ?> map ? map : Map.of();
+  }
+
+  private static Number number(Object value) {
+    return value instanceof Number number ? number : null;
+  }
+
+  private static String text(Object value) {
+    return value == null ? null : value.toString();
+  }
+}

@@ -1,0 +1,32 @@
+package org.prunepeft.run;
+
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.train.Evaluation;
+import org.prunepeft.train.Predictions;
+
+/** What a validation shows that its metric does not say. */
+final class EpochNotes {
+  private EpochNotes() {}
+
+  /** A line for the user where a class is never found, or is all that is predicted. */
+  static Optional<String> of(Evaluation validation) {
+    Predictions predictions = validation.predictions();
+    if (predictions.schema().kind() == TaskKind.REGRESSION) {
+      return Optional.empty();
+    }
+    if (IntStream.of(predictions.labels()).distinct().count() == 1) {
+      return Optional.of(
+          "all %,d validation examples are predicted as '%s'; the classes may be too unequal, the learning rates too high or the epochs too few"
+              .formatted(
+                  predictions.size(), predictions.schema().labels().get(predictions.label(0))));
+    }
+    return Double.valueOf(0).equals(validation.metrics().get(Metric.F1))
+        ? Optional.of(
+            "validation F1 is 0: no example of '%s', the positive class, was found; F1 is of the second label"
+                .formatted(predictions.schema().labels().get(1)))
+        : Optional.empty();
+  }
+}

@@ -1,0 +1,61 @@
+package org.prunepeft.train;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
+import org.prunepeft.testing.TestSeed;
+
+class PairedDifferenceTest {
+  private static final Schema SCHEMA = Schema.classification(List.of("a", "b"));
+
+  /** Right where it says so; gold is class 0. */
+  private static Predictions right(boolean... right) {
+    float[] outputs = new float[2 * right.length];
+    for (int i = 0; i < right.length; i++) {
+      outputs[2 * i + (right[i] ? 0 : 1)] = 1;
+    }
+    return new Predictions(SCHEMA, outputs);
+  }
+
+  private static PairedDifference of(boolean[] first, boolean[] second) {
+    return PairedDifference.of(
+        Metric.ACCURACY, right(first), right(second), new double[first.length]);
+  }
+
+  @Test
+  void theSamePredictionsDifferByNothing() {
+    boolean[] one = {true, false, true, true};
+    assertEquals(new PairedDifference(0, 0, 0), of(one, one));
+  }
+
+  /** The interval of a mean of n independent differences is 1.96 standard errors wide each way. */
+  @Test
+  void theIntervalIsThatOfTheMeanDifference() {
+    Random random = TestSeed.random();
+    int n = 500;
+    boolean[] first = new boolean[n];
+    boolean[] second = new boolean[n];
+    double sum = 0;
+    double squares = 0;
+    for (int i = 0; i < n; i++) {
+      first[i] = random.nextInt(10) < 8;
+      // The same in most examples: the pairs make the interval narrow.
+      second[i] = random.nextInt(10) == 0 ? !first[i] : first[i];
+      int difference = (first[i] ? 1 : 0) - (second[i] ? 1 : 0);
+      sum += difference;
+      squares += difference * difference;
+    }
+    double mean = sum / n;
+    double error = Math.sqrt((squares / n - mean * mean) / n);
+    PairedDifference measured = of(first, second);
+    assertEquals(mean, measured.difference(), 1e-12);
+    assertEquals(mean - 1.96 * error, measured.low(), 0.35 * error);
+    assertEquals(mean + 1.96 * error, measured.high(), 0.35 * error);
+    assertTrue(measured.low() < measured.high());
+  }
+}
