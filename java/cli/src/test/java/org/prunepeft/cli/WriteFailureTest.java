@@ -36,7 +36,7 @@ class WriteFailureTest {
   /** Exports into a new directory; what a failed export has left, its user deletes. */
   private static void check(String name, WriteFailures.Action export) throws Exception {
     Path failures = Files.createDirectory(temporary.resolve(name + "-failures"));
-    new WriteFailures(failures)
+    new WriteFailures(failures, false)
         .of(
             name,
             directory -> {},

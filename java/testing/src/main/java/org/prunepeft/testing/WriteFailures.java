@@ -28,12 +28,16 @@ public final class WriteFailures {
   private static final String MARK = "INCOMPLETE";
 
   private final Path temporary;
+  private final boolean both;
 
   /**
    * @param temporary a directory for directories of its own
+   * @param both whether each write fails alone, and again with all later ones; else every other one
+   *     fails alone, and those between with all later ones
    */
-  public WriteFailures(Path temporary) {
+  public WriteFailures(Path temporary, boolean both) {
     this.temporary = temporary;
+    this.both = both;
   }
 
   /**
@@ -51,7 +55,7 @@ public final class WriteFailures {
     Map<String, String> now = contents(whole);
     int writes = 0;
     for (boolean andLater : new boolean[] {false, true}) {
-      for (int n = 1; ; n++) {
+      for (int n = both || !andLater ? 1 : 2; ; n += both ? 1 : 2) {
         FailingWrites failing = new FailingWrites();
         Path directory = directory(name + "-" + n + andLater, before);
         failing.failAt(n, andLater);
