@@ -25,11 +25,11 @@ struct Operation {
 
 /**
  * The operands, of float32 or, where the CPU takes it, bfloat16. Rows 0 to 2 have two modules, rows 3 and 4 none, row 5 one, so
- * that a call has several parts.
+ * that a call has several parts, of which the last takes the most workspace.
  */
 class Operations {
  public:
-  static constexpr int64_t M = 6, K = 10, N = 12, kRank = 4, kWidth = 5;
+  static constexpr int64_t M = 6, K = 10, N = 12, kRank = 4, kMostRank = 120, kWidth = 5;
 
   explicit Operations(const pp_device& device, pp_dtype dtype = PP_FLOAT32) : device_(device), dtype_(dtype) {
     const pp_context context{device_, nullptr};
@@ -145,7 +145,7 @@ class Operations {
   Matrix qkv_ = wide(M, 3 * K), dqkv_ = wide(M, 3 * K), values_ = wide(M, K), log_sums_ = narrow(2, M);
   /** Two floats are a float64. */
   Matrix table_of_sums_ = narrow(1, 2 * PP_STATISTICS), sum_ = narrow(1, 2), threshold_ = narrow(1, 1);
-  std::array<Module, 3> modules_{make_module(), make_module(), make_module()};
+  std::array<Module, 3> modules_{make_module(kRank), make_module(kRank), make_module(kMostRank)};
   std::array<pp_lora_module, 3> table_{};
   pp_matrix x_view_ = x_.view(), y_view_ = y_.view(), dx_view_ = dx_.view(), dy_view_ = dy_.view(), w_view_ = w_.view(),
             bias_view_ = bias_.view(), h_view_ = h_.view(), out_view_ = out_.view(), dout_view_ = dout_.view(),
@@ -156,7 +156,7 @@ class Operations {
   Matrix weights_ = narrow(M, K);
   pp_segment segment_{weights_.data(), nullptr, M* K, 0, 0};
 
-  Module make_module() const {
-    return {narrow(kRank, K), narrow(N, kRank), narrow(M, kRank), narrow(M, kRank), narrow(kRank, K), narrow(N, kRank)};
+  static Module make_module(int64_t rank) {
+    return {narrow(rank, K), narrow(N, rank), narrow(M, rank), narrow(M, rank), narrow(rank, K), narrow(N, rank)};
   }
 };
