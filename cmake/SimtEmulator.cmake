@@ -4,11 +4,12 @@
 #                                          must be GCC
 #
 # Kernels are compiled with the thread sanitizer's instrumentation, whose callbacks the emulator defines; its library must not be
-# linked, so -fsanitize=thread never reaches the link line. Undefined behaviour traps, and the emulator reports the trap.
+# linked, so -fsanitize=thread never reaches the link line. Undefined behaviour traps, and the emulator reports the trap. The
+# address sanitizer does without them, since there is but one for a source.
 
 set(SIMT_ROOT ${CMAKE_CURRENT_LIST_DIR}/../native/emulator)
 
-set(SIMT_KERNEL_OPTIONS -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-undefined-trap-on-error
+set(SIMT_KERNEL_OPTIONS -fno-sanitize=address -fsanitize=thread,undefined -fno-sanitize=vptr -fsanitize-undefined-trap-on-error
                         --param tsan-instrument-func-entry-exit=0)
 
 # Fibers switch by ucontext in the second, as they do in the first on processors other than x86-64; the self-test runs in both.

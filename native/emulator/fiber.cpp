@@ -32,6 +32,13 @@ simt_switch:
 extern "C" void simt_switch(void** save, void* load);
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define SIMT_FORGET_FRAMES(stack) __asan_unpoison_memory_region(stack, simt::kStackBytes)
+#else
+#define SIMT_FORGET_FRAMES(stack)
+#endif
+
 namespace simt {
 constexpr size_t kGuardBytes = 4096;
 
@@ -43,6 +50,7 @@ char* allocate_stack() {
 
 #if defined(SIMT_UCONTEXT)
 void prepare(Context* context, void (*entry)()) {
+  SIMT_FORGET_FRAMES(context->stack);
   getcontext(&context->saved);
   context->saved.uc_stack.ss_sp = context->stack;
   context->saved.uc_stack.ss_size = kStackBytes;
@@ -55,6 +63,7 @@ void switch_context(Context* from, Context* to) {
 }
 #else
 void prepare(Context* context, void (*entry)()) {
+  SIMT_FORGET_FRAMES(context->stack);
   constexpr int kSavedRegisters = 6;
   void** top = reinterpret_cast<void**>(context->stack + kStackBytes);
   *--top = nullptr;  // where entry's return address would be; keeps the stack aligned as at a call

@@ -1,5 +1,6 @@
 // The runtime functions that the library and its tests call. One device, whose memory is the host's.
 #include <cstdlib>
+#include <utility>
 
 #include "state.h"
 
@@ -20,6 +21,9 @@ constexpr int kRuntimeVersion = 13000;
 int g_compute_major = 8;
 int g_driver_version = kRuntimeVersion;
 int g_devices = 1;
+int g_failing_allocation = 0;  // counts down to 0
+bool g_later_fail = false, g_allocation_failed = false;
+cudaError_t g_last_error = cudaSuccess;
 
 /** What every call meets that needs a device. */
 cudaError_t driver_status() {
@@ -51,6 +55,16 @@ void simt::set_compute_major(int major) {
   g_compute_major = major;
 }
 
+void simt::fail_allocation(int n, bool and_later) {
+  g_failing_allocation = n;
+  g_later_fail = and_later;
+  g_allocation_failed = false;
+}
+
+bool simt::allocation_failed() {
+  return g_allocation_failed;
+}
+
 void simt::set_driver_version(int version) {
   g_driver_version = version;
 }
@@ -62,8 +76,13 @@ void simt::set_device_count(int count) {
 extern "C" {
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   if (const cudaError_t error = simt::outside_capture()) return error;
-  *pointer = aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
-  if (*pointer == nullptr) return cudaErrorMemoryAllocation;
+  const bool fails = g_failing_allocation != 0 && --g_failing_allocation == 0;
+  if (fails) {
+    g_allocation_failed = true;
+    g_failing_allocation = g_later_fail ? 1 : 0;
+  }
+  *pointer = fails ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
+  if (*pointer == nullptr) return g_last_error = cudaErrorMemoryAllocation;
   memset(*pointer, kPoison, bytes);
   simt::add_global_region(*pointer, bytes);
   return cudaSuccess;
@@ -99,7 +118,8 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t
 }
 
 cudaError_t cudaGetLastError() {
-  return simt::launch_status();
+  const cudaError_t before = std::exchange(g_last_error, cudaSuccess);
+  return before == cudaSuccess ? simt::launch_status() : before;
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {

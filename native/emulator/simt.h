@@ -62,6 +62,11 @@ void set_device_count(int count);
 void set_driver_answer(cudaError_t answer);
 /** How often it was asked. */
 int driver_questions();
+/** Has the n-th cudaMalloc from now on fail, and with `and_later` all that follow, as where memory is full; 0: none. The next
+ * launch meets its error, as on a device, unless cudaGetLastError has been called. */
+void fail_allocation(int n, bool and_later = false);
+/** Whether one has failed since. */
+bool allocation_failed();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
@@ -72,11 +77,12 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 template <class Kernel>
 cudaError_t launch(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, cudaStream_t stream,
                    const Kernel& kernel) {
-  return enqueue(stream, [=] {
+  const cudaError_t done = enqueue(stream, [=] {
     Kernel arguments = kernel;  // kernels may read their arguments, on the host's stack, and nothing else of the host's
     run(
         grid, block, cluster, dynamic_shared_bytes, [](void* context) { (*static_cast<Kernel*>(context))(); }, &arguments);
   });
+  return done == cudaSuccess ? cudaGetLastError() : done;
 }
 
 void* shared_array(const void* tag, size_t bytes, size_t alignment);

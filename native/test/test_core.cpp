@@ -96,7 +96,8 @@ TEST(sets_threads) {
   CHECK(before >= 1);
   CHECK_EQUAL(pp_set_num_threads(5), PP_OK);
   CHECK_EQUAL(pp_num_threads(), 5);
-  CHECK_FAILS(pp_set_num_threads(0), PP_INVALID_ARGUMENT, "threads must be at least 1, got 0");
+  CHECK_FAILS(pp_set_num_threads(0), PP_INVALID_ARGUMENT, "threads must be in [1, 1024], got 0");
+  CHECK_FAILS(pp_set_num_threads(1025), PP_INVALID_ARGUMENT, "threads must be in [1, 1024], got 1025");
   CHECK_EQUAL(pp_num_threads(), 5);
   pp_set_num_threads(before);
 }

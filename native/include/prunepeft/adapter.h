@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /** σ. GELU is the exact one, x·Φ(x); SiLU, also called swish, is x / (1 + exp(-x)). */
-typedef enum pp_activation { PP_IDENTITY = 0, PP_RELU = 1, PP_GELU = 2, PP_SILU = 3 } pp_activation;
+typedef enum pp_activation PP_ENUM { PP_IDENTITY = 0, PP_RELU = 1, PP_GELU = 2, PP_SILU = 3 } pp_activation;
 
 /** The weights of an adapter. */
 typedef struct pp_adapter {

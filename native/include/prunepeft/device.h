@@ -12,7 +12,13 @@ extern "C" {
  * PP_ISA_AVX512_BF16 multiplies bfloat16 too, which the others do by widening it to float32, no faster than float32 itself.
  * PP_ISA_AMX adds AMX-TILE and AMX-BF16, which the fused linear takes for bfloat16, where Linux lets the process use them.
  */
-typedef enum pp_isa { PP_ISA_PORTABLE = 0, PP_ISA_AVX2 = 1, PP_ISA_AVX512 = 2, PP_ISA_AVX512_BF16 = 3, PP_ISA_AMX = 4 } pp_isa;
+typedef enum pp_isa PP_ENUM {
+  PP_ISA_PORTABLE = 0,
+  PP_ISA_AVX2 = 1,
+  PP_ISA_AVX512 = 2,
+  PP_ISA_AVX512_BF16 = 3,
+  PP_ISA_AMX = 4
+} pp_isa;
 
 /**
  * Counts the devices of a type: 1 for PP_CPU. A build without CUDA, or a machine without driver or GPU, has 0 CUDA devices;
@@ -45,7 +51,10 @@ PP_API pp_status pp_copy_to_host(const pp_device* device, void* to, const void* 
 /** Waits until all work on the device's stream has ended. PP_DEVICE_ERROR if some of it failed. */
 PP_API pp_status pp_synchronize(const pp_device* device);
 
-/** Sets how many threads CPU calls use, 1 or more, for the whole process. It changes no result. */
+/** More threads than any processor runs; the most that a process may set. */
+enum { PP_MOST_THREADS = 1024 };
+
+/** Sets how many threads CPU calls use, in [1, PP_MOST_THREADS], for the whole process. It changes no result. */
 PP_API pp_status pp_set_num_threads(int32_t threads);
 
 /** How many threads CPU calls use; at first, the number of processors that this process may run on. */

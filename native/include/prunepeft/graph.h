@@ -19,7 +19,7 @@ typedef struct pp_graph pp_graph;
 /** A stream of the device that does not wait for its default stream; device->stream is not looked at. */
 PP_API pp_status pp_stream_create(const pp_device* device, void** stream);
 
-/** Frees device->stream, which pp_stream_create gave. Its work goes on to its end. */
+/** Frees device->stream, which pp_stream_create gave; null is allowed. Its work goes on to its end. */
 PP_API pp_status pp_stream_destroy(const pp_device* device);
 
 /**
@@ -39,7 +39,7 @@ PP_API pp_status pp_graph_end(const pp_device* device, pp_graph** graph);
 PP_API pp_status pp_graph_launch(const pp_device* device, const pp_graph* graph);
 
 /** Frees a graph; null is allowed. Work that it has launched goes on to its end. */
-PP_API void pp_graph_destroy(pp_graph* graph);
+PP_API pp_status pp_graph_destroy(pp_graph* graph);
 
 #ifdef __cplusplus
 }

@@ -24,7 +24,7 @@ typedef struct pp_segment {
 } pp_segment;
 
 /** Columns of the table that pp_importance writes. NaN weights or gradients make the sums they enter NaN. */
-typedef enum pp_statistic {
+typedef enum pp_statistic PP_ENUM {
   PP_COUNT = 0,      /* n */
   PP_SUM_W2 = 1,     /* Σ w² */
   PP_SUM_ABS_W = 2,  /* Σ |w| */
@@ -48,7 +48,7 @@ PP_API pp_status pp_importance_plan_create(const pp_context* context, pp_dtype d
                                            int64_t segment_count, int32_t modules, int32_t groups, pp_importance_plan** plan);
 
 /** Frees a plan; null is legal. Work that was enqueued with it must have ended. */
-PP_API void pp_importance_plan_destroy(pp_importance_plan* plan);
+PP_API pp_status pp_importance_plan_destroy(pp_importance_plan* plan);
 
 /**
  * Fills statistics [modules, PP_STATISTICS] (float64, [device]), one row a module, in one pass over all segments. thresholds

@@ -101,7 +101,7 @@ typedef struct pp_linear pp_linear;
 PP_API pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear);
 
 /** Frees a plan; null is allowed. No call that uses it may be running. */
-PP_API void pp_linear_destroy(pp_linear* linear);
+PP_API pp_status pp_linear_destroy(pp_linear* linear);
 
 /** y = x Wᵀ + b + Σ S Bᵀ (overwritten) with S = s·D(x) Aᵀ, kept for the backward pass. Reads a and b, writes s. */
 PP_API pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, const pp_matrix* x,
@@ -134,7 +134,7 @@ PP_API pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x
 PP_API pp_status pp_lora_grad_input(const pp_context* context, const pp_lora_module* modules, int32_t count,
                                     const pp_matrix* dx, int32_t accumulate);
 
-typedef enum pp_linear_path { PP_SPLIT = 0, PP_FUSED = 1 } pp_linear_path;
+typedef enum pp_linear_path PP_ENUM { PP_SPLIT = 0, PP_FUSED = 1 } pp_linear_path;
 
 /** What a choice of paths depends on. */
 typedef struct pp_linear_shape {

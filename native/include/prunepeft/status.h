@@ -4,6 +4,9 @@
 //   * Matrices are row-major with a leading dimension (tensor.h). M counts tokens (rows), K input features, N output features,
 //     r the LoRA rank, m the bottleneck width.
 //   * Pointers belong to the caller, always; the library keeps none after a call returns, opaque objects excepted.
+//   * A pointer to an opaque object that this library did not give, or that is freed, is PP_INVALID_ARGUMENT and is not
+//     followed, unless a new object lies there by now. That other memory is there, nobody checks; a size of more than 4 PiB is
+//     refused.
 //   * Memory named `[device]`, and every matrix, lies in the memory of the context's device; all else lies in host memory.
 //   * A call enqueues its work on the context's stream and does not wait; on the CPU it is done when the call returns. What it
 //     needs beside its operands it takes from the context's workspace.
@@ -16,12 +19,19 @@
 
 #define PP_API __attribute__((visibility("default")))
 
+/* Follows the name of an enumeration, so that each int is a value of it in C++ too, one to be refused among them. */
+#ifdef __cplusplus
+#define PP_ENUM : int
+#else
+#define PP_ENUM
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /** What a call returns. Anything but PP_OK leaves a message for pp_last_error() and the outputs unwritten. */
-typedef enum pp_status {
+typedef enum pp_status PP_ENUM {
   PP_OK = 0,
   /** An argument is out of its range; the message names the argument, its value and the range. */
   PP_INVALID_ARGUMENT = 1,

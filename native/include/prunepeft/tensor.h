@@ -8,7 +8,7 @@ extern "C" {
 #endif
 
 /** Element type of a buffer. Sums are taken in float32 or wider, whatever the type of the operands. */
-typedef enum pp_dtype { PP_FLOAT32 = 0, PP_FLOAT16 = 1, PP_BFLOAT16 = 2 } pp_dtype;
+typedef enum pp_dtype PP_ENUM { PP_FLOAT32 = 0, PP_FLOAT16 = 1, PP_BFLOAT16 = 2 } pp_dtype;
 
 /** Bytes of one element: 4 or 2; 0 for an unknown type. */
 PP_API size_t pp_dtype_size(pp_dtype dtype);
@@ -28,7 +28,7 @@ typedef struct pp_matrix {
   pp_dtype dtype;
 } pp_matrix;
 
-typedef enum pp_device_type { PP_CPU = 0, PP_CUDA = 1 } pp_device_type;
+typedef enum pp_device_type PP_ENUM { PP_CPU = 0, PP_CUDA = 1 } pp_device_type;
 
 /** Where buffers lie and where work runs. A value: the same functions take CPU and CUDA buffers. */
 typedef struct pp_device {
@@ -56,7 +56,7 @@ typedef struct pp_context {
 PP_API pp_status pp_workspace_create(const pp_device* device, pp_workspace** workspace);
 
 /** Frees a workspace with all its memory; null is allowed. Work and graphs that use it must have ended. */
-PP_API void pp_workspace_destroy(pp_workspace* workspace);
+PP_API pp_status pp_workspace_destroy(pp_workspace* workspace);
 
 /**
  * Makes room in the context's workspace for calls that need `bytes` bytes, as a call itself does where it needs more than there
@@ -66,7 +66,7 @@ PP_API void pp_workspace_destroy(pp_workspace* workspace);
  */
 PP_API pp_status pp_workspace_reserve(const pp_context* context, size_t bytes);
 
-/** All bytes that the workspace holds; 0 for null. */
+/** All bytes that the workspace holds; 0 for null, or with a message for what is no workspace. */
 PP_API size_t pp_workspace_bytes(const pp_workspace* workspace);
 
 #ifdef __cplusplus

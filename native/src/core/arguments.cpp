@@ -51,6 +51,10 @@ void Arguments::not_null(const char* name, const void* pointer) {
   if (pointer == nullptr) invalid("%s must not be null", name);
 }
 
+void Arguments::handle(const char* name, Handle kind, const void* object) {
+  if (!failed()) status_ = check_handle(kind, name, object);
+}
+
 void Arguments::context(const pp_context* context) {
   if (context == nullptr) return invalid("context must not be null");
   target(&context->device, PP_FLOAT32);
@@ -78,7 +82,8 @@ bool Arguments::matrix(const char* name, const pp_matrix* matrix, pp_dtype type,
     invalid("%s.data must not be null", name);
   } else {
     int64_t elements;
-    if (m.rows > 0 && (__builtin_mul_overflow(m.rows, m.ld, &elements) || elements > INT64_MAX / 8))
+    if (__builtin_mul_overflow(m.rows > 0 ? m.rows : 1, m.ld, &elements) ||
+        elements > kMostBytes / static_cast<int64_t>(pp_dtype_size(m.dtype)))
       invalid("%s of %" PRId64 " rows with leading dimension %" PRId64 " has more bytes than memory", name, m.rows, m.ld);
   }
   return !failed();

@@ -1,9 +1,13 @@
 // Checks of arguments: the first that fails names the argument, its value and what would be right.
 #pragma once
 
+#include "core/handles.h"
 #include "prunepeft/adapter.h"
 
 namespace prunepeft {
+
+/** 4 PiB: more memory than there is, and far from where sums and products of sizes overflow. */
+constexpr int64_t kMostBytes = int64_t{1} << 52;
 
 /** Collects checks; only the first failure counts. */
 class Arguments {
@@ -26,6 +30,8 @@ class Arguments {
   void dtype(const char* name, pp_dtype value);
   void activation(const char* name, pp_activation value);
   void not_null(const char* name, const void* pointer);
+  /** An object of this library that has not been freed. */
+  void handle(const char* name, Handle kind, const void* object);
   /** Two buffers that must not be the same. */
   void distinct(const char* name, const void* pointer, const char* other_name, const void* other);
 

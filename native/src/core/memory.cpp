@@ -24,7 +24,31 @@ pp_status check_copy(const pp_device* device, const void* to, const void* from, 
   Arguments arguments;
   arguments.not_null("to", to);
   arguments.not_null("from", from);
+  arguments.require(bytes <= kMostBytes, "bytes must be at most %zu, got %zu", static_cast<size_t>(kMostBytes), bytes);
   return arguments.status();
+}
+
+Handle memory_of(const pp_device* device) {
+  return is_cuda(device) ? Handle::kDeviceMemory : Handle::kHostMemory;
+}
+
+/** PP_OUT_OF_MEMORY where there is none. */
+pp_status allocate(const pp_device& device, size_t bytes, void** memory) {
+  if (bytes <= kMostBytes) {
+    if constexpr (kCuda) {
+      if (is_cuda(&device)) return cuda::allocate(device, bytes, memory);
+    }
+    *memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  }
+  return *memory != nullptr ? PP_OK : fail(PP_OUT_OF_MEMORY, "%zu bytes of memory could not be had", bytes);
+}
+
+pp_status free_memory(const pp_device& device, void* memory) {
+  if constexpr (kCuda) {
+    if (is_cuda(&device)) return cuda::free_memory(device, memory);
+  }
+  std::free(memory);
+  return PP_OK;
 }
 
 pp_status copy_on_cpu(void* to, const void* from, size_t bytes) {
@@ -45,22 +69,15 @@ pp_status pp_allocate(const pp_device* device, size_t bytes, void** memory) {
   if (arguments.failed()) return arguments.status();
   *memory = nullptr;
   if (bytes == 0) return PP_OK;
-  if constexpr (kCuda) {
-    if (is_cuda(device)) return cuda::allocate(*device, bytes, memory);
-  }
-  if (bytes <= SIZE_MAX - kAlignment)
-    *memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  return *memory != nullptr ? PP_OK : fail(PP_OUT_OF_MEMORY, "%zu bytes of host memory could not be had", bytes);
+  void* made = nullptr;
+  const pp_status had = allocate(*device, bytes, &made);
+  return had != PP_OK ? had : give_handle(memory_of(device), made, memory, [&] { free_memory(*device, made); });
 }
 
 pp_status pp_free(const pp_device* device, void* memory) {
   const pp_status status = check_device(device);
   if (status != PP_OK || memory == nullptr) return status;
-  if constexpr (kCuda) {
-    if (is_cuda(device)) return cuda::free_memory(*device, memory);
-  }
-  std::free(memory);
-  return PP_OK;
+  return end_handle(memory_of(device), "memory", memory, [=] { return free_memory(*device, memory); });
 }
 
 pp_status pp_copy_to_device(const pp_device* device, void* to, const void* from, size_t bytes) {

@@ -13,7 +13,6 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 
 typedef uint16_t Bfloat16 __attribute__((aligned(1), may_alias));
-typedef uint32_t UnalignedPair __attribute__((aligned(1), may_alias));
 typedef uint16_t HalfWordVec __attribute__((vector_size(2 * kWidth), may_alias));
 typedef uint32_t BitVec __attribute__((vector_size(4 * kWidth), may_alias));
 
@@ -77,17 +76,27 @@ static PP_INLINE Vec multiply_pairs(Vec a, Vec b, Vec sum) {
 #endif
 }
 
-static PP_INLINE Vec spread_pair(uint32_t bits) {
+static PP_INLINE Vec spread_bits(uint32_t bits) {
   return (Vec)(bits - BitVec{});
+}
+/** Of a pair at any address. */
+static PP_INLINE Vec spread_pair(const void* p) {
+  uint32_t bits;
+  memcpy(&bits, p, sizeof bits);
+  return spread_bits(bits);
+}
+/** Of a pair whose second half is 0. */
+static PP_INLINE Vec spread_first(const Bfloat16* p) {
+  uint16_t bits;
+  memcpy(&bits, p, sizeof bits);
+  return spread_bits(bits);
 }
 
 /** The large operand: rows of bfloat16 with an even number of them along the inner dimension; so many in `depth` pairs. */
 struct PairRows {
   const Bfloat16* p;
   int64_t ld;
-  PP_INLINE Vec spread(int64_t i, int64_t k) const {
-    return spread_pair(*reinterpret_cast<const UnalignedPair*>(p + i * ld + 2 * k));
-  }
+  PP_INLINE Vec spread(int64_t i, int64_t k) const { return spread_pair(p + i * ld + 2 * k); }
   static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return multiply_pairs(a, b, sum); }
   PP_INLINE int64_t elements(int64_t depth) const { return 2 * depth; }
   PP_INLINE PairRows from(int64_t i) const { return {p + i * ld, ld}; }
@@ -101,7 +110,7 @@ struct OddPairRows {
   int64_t last;
   PP_INLINE Vec spread(int64_t i, int64_t k) const {
     const Bfloat16* at = p + i * ld + 2 * k;
-    return spread_pair(k == last ? *at : *reinterpret_cast<const UnalignedPair*>(at));
+    return k == last ? spread_first(at) : spread_pair(at);
   }
   static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return multiply_pairs(a, b, sum); }
   PP_INLINE int64_t elements(int64_t depth) const { return least(2 * depth, 2 * last + 1); }
@@ -113,9 +122,7 @@ struct OddPairRows {
 struct PairColumns {
   const float* p;
   int64_t ld;
-  PP_INLINE Vec spread(int64_t i, int64_t k) const {
-    return spread_pair(*reinterpret_cast<const UnalignedPair*>(p + k * ld + i));
-  }
+  PP_INLINE Vec spread(int64_t i, int64_t k) const { return spread_pair(p + k * ld + i); }
   static PP_INLINE Vec multiply_add(Vec a, Vec b, Vec sum) { return multiply_pairs(a, b, sum); }
   PP_INLINE PairColumns from(int64_t i) const { return {p + i, ld}; }
 };

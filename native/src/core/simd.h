@@ -45,10 +45,6 @@ typedef float HalfVec __attribute__((vector_size(2 * kWidth), may_alias));
 typedef int32_t HalfIntVec __attribute__((vector_size(2 * kWidth), may_alias));
 typedef double DoubleVec __attribute__((vector_size(4 * kWidth), may_alias));
 
-/** The callers' scalars may lie at any address. */
-typedef float UnalignedFloat __attribute__((aligned(1), may_alias));
-typedef Vec UnalignedVec __attribute__((aligned(1), may_alias));
-
 static PP_INLINE int64_t least(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -56,20 +52,25 @@ static PP_INLINE int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
+/** An element of the callers, which may lie at any address. */
 static PP_INLINE float load_one(const float* p) {
-  return *reinterpret_cast<const UnalignedFloat*>(p);
+  float value;
+  memcpy(&value, p, sizeof value);
+  return value;
 }
 static PP_INLINE void store_one(float* p, float value) {
-  *reinterpret_cast<UnalignedFloat*>(p) = value;
+  memcpy(p, &value, sizeof value);
 }
 static PP_INLINE Vec broadcast(float value) {
   return value - Vec{};
 }
 static PP_INLINE Vec load(const float* p) {
-  return *reinterpret_cast<const UnalignedVec*>(p);
+  Vec v;
+  memcpy(&v, p, sizeof v);
+  return v;
 }
 static PP_INLINE void store(float* p, Vec v) {
-  *reinterpret_cast<UnalignedVec*>(p) = v;
+  memcpy(p, &v, sizeof v);
 }
 
 static PP_INLINE Vec fma(Vec a, Vec b, Vec c) {

@@ -76,8 +76,9 @@ void run_phases(const Phase* phases, int count, double operations) {
 }  // namespace prunepeft
 
 pp_status pp_set_num_threads(int32_t threads) {
-  if (threads < 1) {
-    return prunepeft::fail(PP_INVALID_ARGUMENT, "threads must be at least 1, got %d", static_cast<int>(threads));
+  if (threads < 1 || threads > PP_MOST_THREADS) {
+    return prunepeft::fail(PP_INVALID_ARGUMENT, "threads must be in [1, %d], got %d", static_cast<int>(PP_MOST_THREADS),
+                           static_cast<int>(threads));
   }
   prunepeft::thread_count().store(threads, std::memory_order_relaxed);
   return PP_OK;

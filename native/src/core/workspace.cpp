@@ -72,7 +72,7 @@ pp_status take_workspace(const pp_context& context, size_t bytes, void** memory)
   pp_workspace* const workspace = context.workspace;
   const pp_device& device = context.device;
   Arguments arguments;
-  arguments.not_null("context->workspace", workspace);
+  arguments.handle("context->workspace", Handle::kWorkspace, workspace);
   if (arguments.failed()) return arguments.status();
   const pp_device& own = workspace->device;
   arguments.require(own.type == device.type && (own.type == PP_CPU || own.index == device.index),
@@ -80,6 +80,7 @@ pp_status take_workspace(const pp_context& context, size_t bytes, void** memory)
                     static_cast<int>(device.type), static_cast<int>(device.index), static_cast<int>(own.type),
                     static_cast<int>(own.index));
   if (arguments.failed()) return arguments.status();
+  if (bytes > kMostBytes) return fail(PP_OUT_OF_MEMORY, "%zu bytes for a workspace could not be had", bytes);
   const bool guarded = exact && device.type == PP_CPU;
   const size_t before = guarded ? kBefore : exact ? 1 : 0;
   const pp_status status =
@@ -89,6 +90,11 @@ pp_status take_workspace(const pp_context& context, size_t bytes, void** memory)
   if (guarded) std::memset(block.memory, kPoison, block.bytes);
   *memory = static_cast<char*>(block.memory) + before;
   return PP_OK;
+}
+
+pp_status reserve_workspace(const pp_context& context, size_t bytes) {
+  void* memory;
+  return exact ? PP_OK : take_workspace(context, bytes, &memory);
 }
 
 }  // namespace prunepeft
@@ -102,14 +108,18 @@ pp_status pp_workspace_create(const pp_device* device, pp_workspace** workspace)
   if (arguments.failed()) return arguments.status();
   const pp_status supported = check_supported(device, PP_FLOAT32);
   if (supported != PP_OK) return supported;
-  *workspace = new (std::nothrow) pp_workspace{*device, {}};
-  return *workspace != nullptr ? PP_OK : fail(PP_OUT_OF_MEMORY, "out of memory for a workspace");
+  pp_workspace* const made = new (std::nothrow) pp_workspace{*device, {}};
+  if (made == nullptr) return fail(PP_OUT_OF_MEMORY, "out of memory for a workspace");
+  return give_handle(Handle::kWorkspace, made, workspace, [=] { delete made; });
 }
 
-void pp_workspace_destroy(pp_workspace* workspace) {
-  if (workspace == nullptr) return;
-  for (const auto& block : workspace->blocks) pp_free(&workspace->device, block.memory);
-  delete workspace;
+pp_status pp_workspace_destroy(pp_workspace* workspace) {
+  if (workspace == nullptr) return PP_OK;
+  return end_handle(Handle::kWorkspace, "workspace", workspace, [=] {
+    for (const auto& block : workspace->blocks) pp_free(&workspace->device, block.memory);
+    delete workspace;
+    return PP_OK;
+  });
 }
 
 pp_status pp_workspace_reserve(const pp_context* context, size_t bytes) {
@@ -120,7 +130,8 @@ pp_status pp_workspace_reserve(const pp_context* context, size_t bytes) {
 }
 
 size_t pp_workspace_bytes(const pp_workspace* workspace) {
-  return workspace == nullptr ? 0 : workspace->all_bytes;
+  if (workspace == nullptr || check_handle(Handle::kWorkspace, "workspace", workspace) != PP_OK) return 0;
+  return workspace->all_bytes;
 }
 
 void pp_internal_exact_workspaces(int on) {

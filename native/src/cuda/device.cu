@@ -51,6 +51,7 @@ pp_status no_such_device(int32_t index, int32_t count) {
 }  // namespace
 
 pp_status to_status(cudaError_t error, const char* action) {
+  if (error != cudaSuccess) cudaGetLastError();  // not to be met by a later call
   switch (error) {
     case cudaSuccess:
       return PP_OK;
@@ -68,7 +69,6 @@ int32_t device_count() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count > 0) return count;
-  cudaGetLastError();  // not to be met by a later call
   to_status(error == cudaSuccess ? cudaErrorNoDevice : error, "no CUDA devices");
   return 0;
 }
@@ -87,7 +87,7 @@ CurrentDevice::CurrentDevice(const pp_device& device) {
     changed_ = error == cudaSuccess;
   }
   if (error == cudaErrorInvalidDevice) {
-    cudaGetLastError();
+    cudaGetLastError();  // not to be met by a later call
     status_ = no_such_device(device.index, device_count());
   } else {
     status_ = to_status(error, "choosing a CUDA device");

@@ -52,8 +52,8 @@ void prefix_sums(std::vector<int64_t>& begin) {
 }
 
 void fill_plan(pp_importance_plan& plan, size_t element, const pp_segment* segments, int64_t count) {
-  plan.module_begin.assign(plan.modules + 1, 0);
-  plan.group_begin.assign(plan.groups + 1, 0);
+  plan.module_begin.assign(size_t{1} + plan.modules, 0);
+  plan.group_begin.assign(size_t{1} + plan.groups, 0);
   plan.group_weights.assign(plan.groups, 0);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t items = (segments[i].n + kImportanceItem - 1) / kImportanceItem;
@@ -81,10 +81,17 @@ void fill_plan(pp_importance_plan& plan, size_t element, const pp_segment* segme
   for (size_t i = 0; i < plan.items.size(); ++i) plan.by_group[next_of_group[plan.items[i].group]++] = static_cast<int64_t>(i);
 }
 
+void free_plan(pp_importance_plan* plan) {
+  if constexpr (kCuda) {
+    if (plan != nullptr && plan->cuda != nullptr) cuda::importance_plan_destroy(plan->device_index, plan->cuda);
+  }
+  delete plan;
+}
+
 /** The checks that both calls on a plan share. */
 void check_plan(Arguments& arguments, const pp_context* context, const pp_importance_plan* plan) {
   arguments.context(context);
-  arguments.not_null("plan", plan);
+  arguments.handle("plan", Handle::kImportancePlan, plan);
   if (arguments.failed()) return;
   const pp_device& device = context->device;
   arguments.require(device.type == plan->device_type && (device.type == PP_CPU || device.index == plan->device_index),
@@ -111,6 +118,7 @@ pp_status pp_importance_plan_create(const pp_context* context, pp_dtype dtype, c
   arguments.context(context);
   arguments.dtype("dtype", dtype);
   arguments.at_least("segment_count", segment_count, 1);
+  arguments.at_most("segment_count", segment_count, kMostBytes / static_cast<int64_t>(sizeof(pp_segment)));
   arguments.at_least("modules", modules, 1);
   arguments.at_least("groups", groups, 1);
   arguments.not_null("segments", segments);
@@ -121,31 +129,29 @@ pp_status pp_importance_plan_create(const pp_context* context, pp_dtype dtype, c
   const pp_status supported = check_supported(device, dtype);
   if (supported != PP_OK) return supported;
   pp_importance_plan* made = nullptr;
+  pp_status status = PP_OK;
   try {
     made = new pp_importance_plan{device->type, device->index, dtype, modules, groups, {}, {}, {}, {}, {}, nullptr};
     fill_plan(*made, pp_dtype_size(dtype), segments, segment_count);
-  } catch (const std::bad_alloc&) {
-    delete made;
-    return fail(PP_OUT_OF_MEMORY, "out of memory for a plan of %" PRId64 " segments", segment_count);
-  }
-  if constexpr (kCuda) {
-    if (is_cuda(device)) {
-      const pp_status status = cuda::importance_plan_create(*device, *made, &made->cuda);
-      if (status != PP_OK) {
-        delete made;
-        return status;
-      }
+    if constexpr (kCuda) {
+      if (is_cuda(device)) status = cuda::importance_plan_create(*device, *made, &made->cuda);
     }
+  } catch (const std::bad_alloc&) {
+    status = fail(PP_OUT_OF_MEMORY, "out of memory for a plan of %" PRId64 " segments", segment_count);
   }
-  *plan = made;
-  return PP_OK;
+  if (status != PP_OK) {
+    free_plan(made);
+    return status;
+  }
+  return give_handle(Handle::kImportancePlan, made, plan, [=] { free_plan(made); });
 }
 
-void pp_importance_plan_destroy(pp_importance_plan* plan) {
-  if constexpr (kCuda) {
-    if (plan != nullptr && plan->cuda != nullptr) cuda::importance_plan_destroy(plan->device_index, plan->cuda);
-  }
-  delete plan;
+pp_status pp_importance_plan_destroy(pp_importance_plan* plan) {
+  if (plan == nullptr) return PP_OK;
+  return end_handle(Handle::kImportancePlan, "plan", plan, [=] {
+    free_plan(plan);
+    return PP_OK;
+  });
 }
 
 pp_status pp_importance(const pp_context* context, const pp_importance_plan* plan, pp_dtype zero_dtype, const float* thresholds,

@@ -24,7 +24,7 @@ std::atomic<int> forced_path{cuda::kChosenPath};
 void check_call(Arguments& arguments, const pp_context* context, const pp_linear* linear, const pp_matrix* in,
                 const pp_matrix* out, const pp_lora_module* modules, int32_t count, bool forward) {
   arguments.context(context);
-  arguments.not_null("linear", linear);
+  arguments.handle("linear", Handle::kLinear, linear);
   if (arguments.failed()) return;
   const pp_device& device = context->device;
   arguments.require(device.type == linear->device_type && (device.type == PP_CPU || device.index == linear->device_index),
@@ -73,6 +73,11 @@ pp_status for_rows(const Runs& runs, int64_t M, Call call) {
   return PP_OK;
 }
 
+void free_linear(pp_linear* linear) {
+  if (linear != nullptr && linear->device_type == PP_CPU) linear_cpu_release(*linear);
+  delete linear;
+}
+
 }  // namespace
 }  // namespace prunepeft
 
@@ -102,16 +107,18 @@ pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const 
       pp_linear{device.type, device.index, w->dtype, w->rows, w->cols, w->data, w->ld, bias == nullptr ? nullptr : bias->data,
                 {},          {},           {}};
   if (made == nullptr || (device.type == PP_CPU && !linear_cpu_prepare(*made))) {
-    delete made;
+    free_linear(made);
     return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, w->rows, w->cols);
   }
-  *linear = made;
-  return PP_OK;
+  return give_handle(Handle::kLinear, made, linear, [=] { free_linear(made); });
 }
 
-void pp_linear_destroy(pp_linear* linear) {
-  if (linear != nullptr && linear->device_type == PP_CPU) linear_cpu_release(*linear);
-  delete linear;
+pp_status pp_linear_destroy(pp_linear* linear) {
+  if (linear == nullptr) return PP_OK;
+  return end_handle(Handle::kLinear, "linear", linear, [=] {
+    free_linear(linear);
+    return PP_OK;
+  });
 }
 
 pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, const pp_matrix* x,
@@ -120,28 +127,29 @@ pp_status pp_linear_forward(const pp_context* context, const pp_linear* linear, 
   check_call(arguments, context, linear, x, y, modules, count, true);
   if (arguments.failed() || x->rows == 0) return arguments.status();
   const Runs runs(modules, count);
-  if constexpr (kCuda) {
-    if (is_cuda(&context->device)) {
-      const bool whole = fuses(runs, x->rows);
-      const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
-      const LoraModule* const of = own.of.data();
-      void* memory;
-      pp_status status = take_workspace(*context, cuda::linear_forward_workspace(*linear, x->rows, of, own.count), &memory);
-      if (status == PP_OK) status = cuda::linear_forward(context->device, *linear, *x, of, own.count, *y, memory);
-      if (status == PP_OK && !whole) status = lora_down(*context, *x, modules, count);
-      if (status == PP_OK && !whole) status = lora_up(*context, modules, count, *y, true);
-      return status;
+  return Room::of(*context, [&](Room& room) {
+    if constexpr (kCuda) {
+      if (is_cuda(&context->device)) {
+        const bool whole = fuses(runs, x->rows);
+        const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::s, false);
+        const LoraModule* const of = own.of.data();
+        pp_status status = room.with(cuda::linear_forward_workspace(*linear, x->rows, of, own.count), [&](void* memory) {
+          return cuda::linear_forward(context->device, *linear, *x, of, own.count, *y, memory);
+        });
+        if (status == PP_OK && !whole) status = lora_down(room, *x, modules, count);
+        if (status == PP_OK && !whole) status = lora_up(room, modules, count, *y, true);
+        return status;
+      }
     }
-  }
-  return for_rows(runs, x->rows, [&](int64_t row, int64_t rows, const Run* run) {
-    const Modules own(run, &pp_lora_module::s, true);
-    void* memory;
-    const pp_status status =
-        take_workspace(*context, linear_forward_cpu_workspace(*linear, rows, own.of.data(), own.count), &memory);
-    if (status == PP_OK)
-      linear_cpu(linear->dtype)
-          .forward({linear, rows, element(*x, row), x->ld, own.of.data(), own.count, element(*y, row), y->ld, memory});
-    return status;
+    return for_rows(runs, x->rows, [&](int64_t row, int64_t rows, const Run* run) {
+      const Modules own(run, &pp_lora_module::s, true);
+      const LoraModule* const of = own.of.data();
+      return room.with(linear_forward_cpu_workspace(*linear, rows, of, own.count), [&](void* memory) {
+        linear_cpu(linear->dtype)
+            .forward({linear, rows, element(*x, row), x->ld, of, own.count, element(*y, row), y->ld, memory});
+        return PP_OK;
+      });
+    });
   });
 }
 
@@ -151,22 +159,24 @@ pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linea
   check_call(arguments, context, linear, dy, dx, modules, count, false);
   if (arguments.failed() || dy->rows == 0) return arguments.status();
   const Runs runs(modules, count);
-  if constexpr (kCuda) {
-    if (is_cuda(&context->device)) {
-      const bool whole = fuses(runs, dy->rows);
-      const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
-      const pp_status status = cuda::linear_grad_input(context->device, *linear, *dy, own.of.data(), own.count, *dx);
-      return status != PP_OK || whole ? status : lora_grad_input(*context, modules, count, *dx, true);
+  return Room::of(*context, [&](Room& room) {
+    if constexpr (kCuda) {
+      if (is_cuda(&context->device)) {
+        const bool whole = fuses(runs, dy->rows);
+        const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
+        const pp_status status = room.with(
+            0, [&](void*) { return cuda::linear_grad_input(context->device, *linear, *dy, own.of.data(), own.count, *dx); });
+        return status != PP_OK || whole ? status : lora_grad_input(room, modules, count, *dx, true);
+      }
     }
-  }
-  return for_rows(runs, dy->rows, [&](int64_t row, int64_t rows, const Run* run) {
-    const Modules own(run, &pp_lora_module::ds, true);
-    void* memory;
-    const pp_status status =
-        take_workspace(*context, linear_grad_input_cpu_workspace(*linear, rows, own.of.data(), own.count), &memory);
-    if (status == PP_OK)
-      linear_cpu(linear->dtype)
-          .grad_input({linear, rows, element(*dy, row), dy->ld, own.of.data(), own.count, element(*dx, row), dx->ld, memory});
-    return status;
+    return for_rows(runs, dy->rows, [&](int64_t row, int64_t rows, const Run* run) {
+      const Modules own(run, &pp_lora_module::ds, true);
+      const LoraModule* const of = own.of.data();
+      return room.with(linear_grad_input_cpu_workspace(*linear, rows, of, own.count), [&](void* memory) {
+        linear_cpu(linear->dtype)
+            .grad_input({linear, rows, element(*dy, row), dy->ld, of, own.count, element(*dx, row), dx->ld, memory});
+        return PP_OK;
+      });
+    });
   });
 }

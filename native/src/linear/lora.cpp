@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "core/context.h"
 #include "cuda/availability.h"
 #include "linear/cpu/lora_cpu.h"
 #include "linear/cuda/lora_cuda.h"
@@ -168,14 +167,6 @@ pp_matrix columns_of(const pp_matrix& matrix, const Group& group) {
   return part(matrix, 0, matrix.rows, group.first->first_column, group.first->b.rows);
 }
 
-/** With a workspace of so many bytes: `work(memory)`. */
-template <class Work>
-pp_status with_workspace(const pp_context& context, size_t bytes, Work work) {
-  void* memory;
-  const pp_status status = take_workspace(context, bytes, &memory);
-  return status == PP_OK ? work(memory) : status;
-}
-
 /** What all functions check; `wide` is x or y or the gradient of one. */
 pp_status check_call(const pp_context* context, const char* name, const pp_matrix* wide, const pp_lora_module* modules,
                      int32_t count, unsigned use) {
@@ -194,15 +185,15 @@ pp_status check_call(const pp_context* context, const char* name, const pp_matri
 
 }  // namespace
 
-pp_status lora_down(const pp_context& context, const pp_matrix& x, const pp_lora_module* modules, int32_t count) {
-  const pp_device& device = context.device;
+pp_status lora_down(Room& room, const pp_matrix& x, const pp_lora_module* modules, int32_t count) {
+  const pp_device& device = room.device();
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::s};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
-        return with_workspace(context, cuda::multi_lora_down_workspace(x, group.multi),
-                              [&](void* memory) { return cuda::multi_lora_down(device, x, group.multi, memory); });
+        return room.with(cuda::multi_lora_down_workspace(x, group.multi),
+                         [&](void* memory) { return cuda::multi_lora_down(device, x, group.multi, memory); });
       });
     }
   }
@@ -211,35 +202,35 @@ pp_status lora_down(const pp_context& context, const pp_matrix& x, const pp_lora
     const LoraModule* const of = batch.modules.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
-        return with_workspace(context, cuda::lora_down_workspace(own, batch.ranks()),
-                              [&](void* memory) { return cuda::lora_down(device, own, of, batch.count, memory); });
+        return room.with(cuda::lora_down_workspace(own, batch.ranks()),
+                         [&](void* memory) { return cuda::lora_down(device, own, of, batch.count, memory); });
       }
     }
-    return with_workspace(context, lora_down_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
+    return room.with(lora_down_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
       lora_cpu().down({own.rows, own.cols, static_cast<const float*>(own.data), own.ld, of, batch.count, memory});
       return PP_OK;
     });
   });
 }
 
-pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int32_t count, const pp_matrix& y,
-                  bool accumulate) {
-  const pp_device& device = context.device;
+pp_status lora_up(Room& room, const pp_lora_module* modules, int32_t count, const pp_matrix& y, bool accumulate) {
+  const pp_device& device = room.device();
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::s, nullptr, true};
   if constexpr (kCuda) {
     if (takes_groups(device, runs) && accumulate) {
-      return for_groups(runs, plan,
-                        [&](const Group& group) { return cuda::multi_lora_up(device, group.multi, columns_of(y, group)); });
+      return for_groups(runs, plan, [&](const Group& group) {
+        return room.with(0, [&](void*) { return cuda::multi_lora_up(device, group.multi, columns_of(y, group)); });
+      });
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const LoraModule& one = batch.modules[0];
     const pp_matrix own = columns_of(y, batch);
     if constexpr (kCuda) {
-      if (is_cuda(&device)) return cuda::lora_up(device, one, own, accumulate);
+      if (is_cuda(&device)) return room.with(0, [&](void*) { return cuda::lora_up(device, one, own, accumulate); });
     }
-    return with_workspace(context, lora_up_cpu_workspace(own.cols, one.rank), [&](void* memory) {
+    return room.with(lora_up_cpu_workspace(own.cols, one.rank), [&](void* memory) {
       lora_cpu().up({own.rows, own.cols, one.rank, static_cast<const float*>(one.s), one.lds, static_cast<const float*>(one.b),
                      one.ldb, static_cast<float*>(own.data), own.ld, accumulate, memory});
       return PP_OK;
@@ -247,14 +238,15 @@ pp_status lora_up(const pp_context& context, const pp_lora_module* modules, int3
   });
 }
 
-pp_status lora_grad_input(const pp_context& context, const pp_lora_module* modules, int32_t count, const pp_matrix& dx,
-                          bool accumulate) {
-  const pp_device& device = context.device;
+pp_status lora_grad_input(Room& room, const pp_lora_module* modules, int32_t count, const pp_matrix& dx, bool accumulate) {
+  const pp_device& device = room.device();
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::ds};
   if constexpr (kCuda) {
     if (takes_groups(device, runs) && accumulate) {
-      return for_groups(runs, plan, [&](const Group& group) { return cuda::multi_lora_grad_input(device, group.multi, dx); });
+      return for_groups(runs, plan, [&](const Group& group) {
+        return room.with(0, [&](void*) { return cuda::multi_lora_grad_input(device, group.multi, dx); });
+      });
     }
   }
   int64_t written_rows = 0;  // up to where runs have been overwritten
@@ -264,41 +256,27 @@ pp_status lora_grad_input(const pp_context& context, const pp_lora_module* modul
     const pp_matrix own = rows_of(dx, batch);
     const LoraModule* const of = batch.modules.data();
     if constexpr (kCuda) {
-      if (is_cuda(&device)) return cuda::lora_grad_input(device, of, batch.count, own, adds);
+      if (is_cuda(&device))
+        return room.with(0, [&](void*) { return cuda::lora_grad_input(device, of, batch.count, own, adds); });
     }
-    return with_workspace(context, lora_grad_input_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
+    return room.with(lora_grad_input_cpu_workspace(own.cols, batch.ranks()), [&](void* memory) {
       lora_cpu().grad_input({own.rows, own.cols, of, batch.count, static_cast<float*>(own.data), own.ld, adds, memory});
       return PP_OK;
     });
   });
 }
 
-}  // namespace prunepeft
+namespace {
 
-using namespace prunepeft;
-
-pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
-  const pp_status status = check_call(context, "x", x, modules, count, kReadsA | kTakesS | kDrops);
-  return status != PP_OK ? status : lora_down(*context, *x, modules, count);
-}
-
-pp_status pp_lora_up(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* y,
-                     int32_t accumulate) {
-  const pp_status status = check_call(context, "y", y, modules, count, kReadsB | kTakesS);
-  return status != PP_OK ? status : lora_up(*context, modules, count, *y, accumulate != 0);
-}
-
-pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count) {
-  const pp_status status = check_call(context, "dy", dy, modules, count, kReadsB | kTakesS | kTakesDs | kWritesDb);
-  if (status != PP_OK) return status;
-  const pp_device& device = context->device;
+pp_status lora_grad_up(Room& room, const pp_matrix& dy, const pp_lora_module* modules, int32_t count) {
+  const pp_device& device = room.device();
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::s, &pp_lora_module::db, true};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
-        const pp_matrix own = columns_of(*dy, group);
-        return with_workspace(*context, cuda::multi_lora_grad_up_workspace(own, group.multi), [&](void* memory) {
+        const pp_matrix own = columns_of(dy, group);
+        return room.with(cuda::multi_lora_grad_up_workspace(own, group.multi), [&](void* memory) {
           return cuda::multi_lora_grad_up(device, own, group.multi, group.accumulate, memory);
         });
       });
@@ -306,57 +284,85 @@ pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const 
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
     const LoraModule& one = batch.modules[0];
-    const pp_matrix own = columns_of(*dy, batch);
+    const pp_matrix own = columns_of(dy, batch);
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
-        return with_workspace(*context, cuda::lora_grad_up_workspace(own, one.rank),
-                              [&](void* memory) { return cuda::lora_grad_up(device, own, one, batch.accumulate, memory); });
+        return room.with(cuda::lora_grad_up_workspace(own, one.rank),
+                         [&](void* memory) { return cuda::lora_grad_up(device, own, one, batch.accumulate, memory); });
       }
     }
-    return with_workspace(*context, lora_grad_up_cpu_workspace(own.rows, own.cols, one.rank), [&](void* memory) {
-      lora_gradients_cpu(dy->dtype).grad_up({own.rows, own.cols, one.rank, own.data, own.ld, static_cast<const float*>(one.b),
-                                             one.ldb, static_cast<const float*>(one.s), one.lds, one.scale,
-                                             static_cast<float*>(one.ds), one.ldds, one.db, one.lddb, batch.accumulate,
-                                             memory});
+    return room.with(lora_grad_up_cpu_workspace(own.rows, own.cols, one.rank), [&](void* memory) {
+      lora_gradients_cpu(dy.dtype).grad_up({own.rows, own.cols, one.rank, own.data, own.ld, static_cast<const float*>(one.b),
+                                            one.ldb, static_cast<const float*>(one.s), one.lds, one.scale,
+                                            static_cast<float*>(one.ds), one.ldds, one.db, one.lddb, batch.accumulate, memory});
       return PP_OK;
     });
   });
 }
 
-pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
-  const pp_status status = check_call(context, "x", x, modules, count, kTakesDs | kWritesDa | kDrops);
-  if (status != PP_OK) return status;
-  const pp_device& device = context->device;
+pp_status lora_grad_down(Room& room, const pp_matrix& x, const pp_lora_module* modules, int32_t count) {
+  const pp_device& device = room.device();
   const Runs runs(modules, count);
   const Plan plan{&pp_lora_module::ds, &pp_lora_module::da};
   if constexpr (kCuda) {
     if (takes_groups(device, runs)) {
       return for_groups(runs, plan, [&](const Group& group) {
-        return with_workspace(*context, cuda::multi_lora_grad_down_workspace(*x, group.multi), [&](void* memory) {
-          return cuda::multi_lora_grad_down(device, *x, group.multi, group.accumulate, memory);
+        return room.with(cuda::multi_lora_grad_down_workspace(x, group.multi), [&](void* memory) {
+          return cuda::multi_lora_grad_down(device, x, group.multi, group.accumulate, memory);
         });
       });
     }
   }
   return for_batches(device, runs, plan, [&](const Batch& batch) {
-    const pp_matrix own = rows_of(*x, batch);
+    const pp_matrix own = rows_of(x, batch);
     const LoraModule* const of = batch.modules.data();
     if constexpr (kCuda) {
       if (is_cuda(&device)) {
-        return with_workspace(*context, cuda::lora_grad_down_workspace(own, batch.ranks()), [&](void* memory) {
+        return room.with(cuda::lora_grad_down_workspace(own, batch.ranks()), [&](void* memory) {
           return cuda::lora_grad_down(device, own, of, batch.count, batch.accumulate, memory);
         });
       }
     }
-    return with_workspace(*context, lora_grad_down_cpu_workspace(own.rows, own.cols, batch.ranks()), [&](void* memory) {
-      lora_gradients_cpu(x->dtype).grad_down({own.rows, own.cols, own.data, own.ld, of, batch.count, batch.accumulate, memory});
+    return room.with(lora_grad_down_cpu_workspace(own.rows, own.cols, batch.ranks()), [&](void* memory) {
+      lora_gradients_cpu(x.dtype).grad_down({own.rows, own.cols, own.data, own.ld, of, batch.count, batch.accumulate, memory});
       return PP_OK;
     });
   });
 }
 
+}  // namespace
+}  // namespace prunepeft
+
+using namespace prunepeft;
+
+pp_status pp_lora_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
+  const pp_status status = check_call(context, "x", x, modules, count, kReadsA | kTakesS | kDrops);
+  if (status != PP_OK) return status;
+  return Room::of(*context, [&](Room& room) { return lora_down(room, *x, modules, count); });
+}
+
+pp_status pp_lora_up(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* y,
+                     int32_t accumulate) {
+  const pp_status status = check_call(context, "y", y, modules, count, kReadsB | kTakesS);
+  if (status != PP_OK) return status;
+  return Room::of(*context, [&](Room& room) { return lora_up(room, modules, count, *y, accumulate != 0); });
+}
+
+pp_status pp_lora_grad_up(const pp_context* context, const pp_matrix* dy, const pp_lora_module* modules, int32_t count) {
+  const pp_status status = check_call(context, "dy", dy, modules, count, kReadsB | kTakesS | kTakesDs | kWritesDb);
+  if (status != PP_OK) return status;
+  return Room::of(*context, [&](Room& room) { return lora_grad_up(room, *dy, modules, count); });
+}
+
+pp_status pp_lora_grad_down(const pp_context* context, const pp_matrix* x, const pp_lora_module* modules, int32_t count) {
+  const pp_status status = check_call(context, "x", x, modules, count, kTakesDs | kWritesDa | kDrops);
+  if (status != PP_OK) return status;
+  return Room::of(*context, [&](Room& room) { return lora_grad_down(room, *x, modules, count); });
+}
+
 pp_status pp_lora_grad_input(const pp_context* context, const pp_lora_module* modules, int32_t count, const pp_matrix* dx,
                              int32_t accumulate) {
   const pp_status status = check_call(context, "dx", dx, modules, count, kReadsA | kTakesDs | kDrops);
-  return status != PP_OK ? status : lora_grad_input(*context, modules, count, *dx, accumulate != 0);
+  if (status != PP_OK) return status;
+  return Room::of(*context, [&](Room& room) { return lora_grad_input(room, modules, count, *dx, accumulate != 0); });
 }

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <new>
 
 #include "core/arguments.h"
 #include "cuda/availability.h"
@@ -22,7 +23,11 @@ pp_status known_rates(int32_t device_index, cuda::DeviceRates* rates) {
   }
   pp_status status = PP_NO_DEVICE;
   if constexpr (kCuda) status = cuda::read_rates(device_index, rates);
-  if (status == PP_OK) known[device_index] = *rates;
+  try {
+    if (status == PP_OK) known[device_index] = *rates;
+  } catch (const std::bad_alloc&) {
+    // They are asked for again.
+  }
   return status;
 }
 

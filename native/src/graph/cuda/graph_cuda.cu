@@ -39,10 +39,7 @@ pp_status graph_end(const pp_device& device, pp_graph** graph) {
   if (current.status() != PP_OK) return current.status();
   cudaGraph_t recorded = nullptr;
   cudaError_t error = cudaStreamEndCapture(stream_of(device), &recorded);
-  if (error != cudaSuccess) {
-    cudaGetLastError();  // not to be met by a later call
-    return to_status(error, "recording a graph");
-  }
+  if (error != cudaSuccess) return to_status(error, "recording a graph");
   cudaGraphExec_t work = nullptr;
   error = cudaGraphInstantiate(&work, recorded, 0);
   cudaGraphDestroy(recorded);
@@ -62,7 +59,6 @@ pp_status graph_launch(const pp_device& device, const pp_graph& graph) {
 }
 
 void graph_destroy(pp_graph* graph) {
-  if (graph == nullptr) return;
   cudaGraphExecDestroy(graph->work);
   delete graph;
 }

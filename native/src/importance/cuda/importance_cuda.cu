@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <vector>
 
+#include "core/status.h"
 #include "cuda/availability.h"
 #include "cuda/device.h"
 #include "importance/cuda/quantile.cuh"
@@ -67,19 +69,19 @@ pp_status importance_plan_create(const pp_device& device, const pp_importance_pl
   copy(0, host.items.data(), item_bytes);
   copy(module_offset, modules.data(), module_bytes);
   copy(group_offset, host.group_weights.data(), group_bytes);
-  if (status != PP_OK) {
-    cudaFree(memory);
-    return status;
+  if (status == PP_OK) {
+    *plan = new (std::nothrow) ImportancePlan{host.dtype,
+                                              host.modules,
+                                              host.groups,
+                                              static_cast<int64_t>(host.items.size()),
+                                              reinterpret_cast<const ImportanceItem*>(bytes),
+                                              reinterpret_cast<const Module*>(bytes + module_offset),
+                                              reinterpret_cast<const int64_t*>(bytes + group_offset),
+                                              memory};
+    if (*plan == nullptr) status = fail(PP_OUT_OF_MEMORY, "out of memory for an importance plan");
   }
-  *plan = new ImportancePlan{host.dtype,
-                             host.modules,
-                             host.groups,
-                             static_cast<int64_t>(host.items.size()),
-                             reinterpret_cast<const ImportanceItem*>(bytes),
-                             reinterpret_cast<const Module*>(bytes + module_offset),
-                             reinterpret_cast<const int64_t*>(bytes + group_offset),
-                             memory};
-  return PP_OK;
+  if (status != PP_OK) cudaFree(memory);
+  return status;
 }
 
 void importance_plan_destroy(int32_t device_index, ImportancePlan* plan) {

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <new>
 
+#include "core/arguments.h"
 #include "core/isa.h"
 #include "core/threads.h"
 #include "core/workspace.h"
@@ -18,8 +19,12 @@ namespace {
 
 constexpr std::align_val_t kAlignment{kCacheLine};
 
-float* allocate(int64_t floats) {
-  return static_cast<float*>(::operator new(static_cast<size_t>(floats) * sizeof(float), kAlignment, std::nothrow));
+/** rows x columns floats; null where there is no memory for them. */
+float* allocate(int64_t rows, int64_t columns) {
+  WorkspaceSize size;
+  size.floats(rows, columns);
+  if (size.total() > static_cast<size_t>(kMostBytes)) return nullptr;
+  return static_cast<float*>(::operator new(static_cast<size_t>(rows * columns) * sizeof(float), kAlignment, std::nothrow));
 }
 
 int64_t strips(int64_t columns) {
@@ -101,13 +106,10 @@ const LinearKernels& linear_cpu(pp_dtype dtype) {
 bool linear_cpu_prepare(pp_linear& linear) {
   const int64_t N = linear.N, K = linear.K;
   const bool pairs = linear.dtype == PP_BFLOAT16;
-  linear.forward = allocate((pairs ? (K + 1) / 2 : K) * widest_padded(N));
-  linear.backward = allocate((pairs ? (N + 1) / 2 : N) * widest_padded(K));
-  linear.padded_bias = allocate(widest_padded(N));
-  if (linear.forward == nullptr || linear.backward == nullptr || linear.padded_bias == nullptr) {
-    linear_cpu_release(linear);
-    return false;
-  }
+  linear.forward = allocate(pairs ? (K + 1) / 2 : K, widest_padded(N));
+  linear.backward = allocate(pairs ? (N + 1) / 2 : N, widest_padded(K));
+  linear.padded_bias = allocate(1, widest_padded(N));
+  if (linear.forward == nullptr || linear.backward == nullptr || linear.padded_bias == nullptr) return false;
   copy_bias(linear);
   const auto pack = [&](int64_t item) {
     if (item < strips(N)) {

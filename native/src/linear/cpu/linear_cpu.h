@@ -46,7 +46,7 @@ struct LinearKernels {
 /** The kernels of the instruction set in use, for a plan's dtype. */
 const LinearKernels& linear_cpu(pp_dtype dtype);
 
-/** Packs the W and bias that the plan names; false if there is no memory for it. */
+/** Packs the W and bias that the plan names; false if there is no memory for it. linear_cpu_release frees it in each case. */
 bool linear_cpu_prepare(pp_linear& linear);
 void linear_cpu_release(pp_linear& linear);
 

@@ -51,7 +51,7 @@ public final class EventFile implements AutoCloseable {
    * @param file absent
    * @param seconds the time now, since 1970
    * @return to be closed by the caller
-   * @throws IOException if it can't be made, or is there already
+   * @throws IOException if it can't be made, or is there already; what was begun is removed
    */
   public static EventFile create(Path file, double seconds) throws IOException {
     if (file.getParent() != null) {
@@ -70,6 +70,7 @@ public final class EventFile implements AutoCloseable {
       return events;
     } catch (IOException | RuntimeException e) {
       channel.close();
+      Files.deleteIfExists(file);
       throw e;
     }
   }

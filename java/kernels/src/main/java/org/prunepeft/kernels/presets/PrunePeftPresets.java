@@ -27,6 +27,7 @@ public class PrunePeftPresets implements InfoMapper {
   @Override
   public void map(InfoMap infoMap) {
     infoMap.put(new Info("PP_API").cppTypes().annotations());
+    infoMap.put(new Info("PP_ENUM").cppText("#define PP_ENUM").cppTypes());
     infoMap.put(new Info("pp_matrix").pointerTypes("MatrixStruct"));
     infoMap.put(new Info("pp_device").pointerTypes("DeviceStruct"));
     infoMap.put(new Info("pp_context").pointerTypes("ContextStruct"));

@@ -1,0 +1,81 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.AdapterExport;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.testing.WriteFailures;
+
+/** A disk that is full, at each write of an export. */
+class WriteFailureTest {
+  @TempDir static Path temporary;
+  private static Path run;
+
+  @BeforeAll
+  static void train() throws IOException {
+    run = temporary.resolve("run");
+    Call.of(
+            "train",
+            "--model=" + Small.model(temporary),
+            Small.examples(24),
+            "--lora-r=2",
+            "--adapter-size=0",
+            "--output=" + run)
+        .exits(0);
+  }
+
+  /** Exports into a new directory; what a failed export has left, its user deletes. */
+  private static void check(String name, WriteFailures.Action export) throws Exception {
+    Path failures = Files.createDirectory(temporary.resolve(name + "-failures"));
+    new WriteFailures(failures, false)
+        .of(
+            name,
+            directory -> {},
+            directory -> {
+              Path output = directory.resolve("out");
+              if (Files.exists(output)) {
+                try (var files = Files.walk(output)) {
+                  for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.delete(file);
+                  }
+                }
+              }
+              try {
+                export.run(output);
+              } catch (Exception e) {
+                assertTrue(isMarkedOrEmpty(Path.of(output.toString())), e.toString());
+                throw e;
+              }
+            });
+  }
+
+  /** Whether nobody takes it for a complete one. */
+  private static boolean isMarkedOrEmpty(Path output) throws IOException {
+    if (Files.notExists(output) || Files.exists(output.resolve(RunDirectory.INCOMPLETE))) {
+      return true;
+    }
+    try (var files = Files.list(output)) {
+      return files.findAny().isEmpty();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"peft", "adapters"})
+  void anExportIsWholeOrSaysThatItIsNot(String format) throws Exception {
+    check(format, output -> AdapterExport.write(run, format, output, null));
+  }
+
+  @Test
+  void aMergedModelIsWholeOrSaysThatItIsNot() throws Exception {
+    check("merged", output -> AdapterExport.merge(run, output, null));
+  }
+}

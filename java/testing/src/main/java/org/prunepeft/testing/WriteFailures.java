@@ -1,0 +1,125 @@
+package org.prunepeft.testing;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Runs an action with each of its writes failing, one after the other: every file that is there
+ * then is what it was before or what it becomes, but for the mark of a run that goes on; the error
+ * says why; and the action works afterwards.
+ */
+public final class WriteFailures {
+  /** Writes files of a directory. */
+  @FunctionalInterface
+  public interface Action {
+    /** Does it, in a directory that is there. */
+    void run(Path directory) throws Exception;
+  }
+
+  /** It says when, and by which process. */
+  private static final String MARK = "INCOMPLETE";
+
+  private final Path temporary;
+  private final boolean both;
+
+  /**
+   * @param temporary a directory for directories of its own
+   * @param both whether each write fails alone, and again with all later ones; else every other one
+   *     fails alone, and those between with all later ones
+   */
+  public WriteFailures(Path temporary, boolean both) {
+    this.temporary = temporary;
+    this.both = both;
+  }
+
+  /**
+   * Checks an action.
+   *
+   * @param name for messages
+   * @param before what is there already
+   * @param action works in what {@code before} has made, whole or where it has failed
+   * @return how many writes it makes
+   */
+  public int of(String name, Action before, Action action) throws Exception {
+    Path whole = directory(name, before);
+    Map<String, String> old = contents(whole);
+    action.run(whole);
+    Map<String, String> now = contents(whole);
+    int writes = 0;
+    for (boolean andLater : new boolean[] {false, true}) {
+      for (int n = both || !andLater ? 1 : 2; ; n += both ? 1 : 2) {
+        FailingWrites failing = new FailingWrites();
+        Path directory = directory(name + "-" + n + andLater, before);
+        failing.failAt(n, andLater);
+        Exception thrown = null;
+        try {
+          action.run(failing.at(directory));
+        } catch (Exception e) {
+          thrown = e;
+        }
+        boolean failed = failing.stop();
+        String at = "%s, write %d%s".formatted(name, n, andLater ? " and later ones" : "");
+        if (!failed) {
+          assertNull(thrown, at);
+          assertEquals(now, contents(directory), at);
+          writes = n - 1;
+          break;
+        }
+        requireWhole(at, old, now, contents(directory));
+        if (thrown != null) {
+          String message = String.valueOf(thrown.getMessage());
+          assertTrue(message.contains(FailingWrites.REASON), at + ": " + message);
+          // Who has called for the file names it.
+          assertTrue(
+              thrown instanceof IOException || message.contains(directory.toString()),
+              at + ": " + message);
+          action.run(directory);
+        }
+        assertEquals(now, contents(directory), at + ", then again");
+      }
+    }
+    assertTrue(writes > 0, name);
+    return writes;
+  }
+
+  private static void requireWhole(
+      String at, Map<String, String> old, Map<String, String> now, Map<String, String> found) {
+    for (Map.Entry<String, String> file : found.entrySet()) {
+      String content = file.getValue();
+      assertTrue(
+          content.equals(old.get(file.getKey())) || content.equals(now.get(file.getKey())),
+          () -> "%s leaves %s as %s".formatted(at, file.getKey(), content));
+    }
+    for (String name : old.keySet()) {
+      assertTrue(found.containsKey(name) || !now.containsKey(name), () -> at + " loses " + name);
+    }
+  }
+
+  private Path directory(String name, Action before) throws Exception {
+    Path directory = Files.createDirectory(temporary.resolve(name.replace(' ', '-')));
+    before.run(directory);
+    return directory;
+  }
+
+  private static Map<String, String> contents(Path directory) throws IOException {
+    Map<String, String> contents = new TreeMap<>();
+    try (var files = Files.walk(directory)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        if (!file.endsWith(MARK)) {
+          contents.put(
+              directory.relativize(file).toString(),
+              Files.readString(file, StandardCharsets.ISO_8859_1));
+        }
+      }
+    }
+    return contents;
+  }
+}

@@ -1,0 +1,152 @@
+// On an emulated device: objects that are none are refused, and memory that runs out is said and leaves a device that works.
+#include "operations.h"
+#include "prunepeft/graph.h"
+#include "simt.h"
+
+namespace {
+
+constexpr pp_device kDevice{PP_CUDA, 0, nullptr};
+
+/** Operands lie in host memory, which the emulated device may use. */
+const bool admitted = (simt::admit_host_memory(), true);
+
+template <class T>
+std::vector<T*> fakes(T* own, T* freed, const std::vector<void*>& others) {
+  static char zeros[4096];
+  std::vector<T*> all{freed, reinterpret_cast<T*>(1), reinterpret_cast<T*>(zeros),
+                      reinterpret_cast<T*>(reinterpret_cast<char*>(own) + 8)};
+  for (void* other : others) all.push_back(static_cast<T*>(other));
+  for (int n = 0; n < 20; ++n) all.push_back(reinterpret_cast<T*>(check::random()()));
+  return all;
+}
+
+pp_graph* record(const pp_device& device) {
+  pp_graph* graph = nullptr;
+  CHECK_EQUAL(pp_graph_begin(&device), PP_OK);
+  CHECK_EQUAL(pp_graph_end(&device, &graph), PP_OK);
+  return graph;
+}
+
+}  // namespace
+
+TEST(fake_streams_graphs_and_memory_are_refused) {
+  pp_device device = kDevice, freed = kDevice;
+  CHECK_EQUAL(pp_stream_create(&kDevice, &device.stream), PP_OK);
+  CHECK_EQUAL(pp_stream_create(&kDevice, &freed.stream), PP_OK);
+  pp_graph *graph = record(device), *freed_graph = record(device);
+  void *memory = nullptr, *freed_memory = nullptr, *host_memory = nullptr;
+  CHECK_EQUAL(pp_allocate(&kDevice, 100, &memory), PP_OK);
+  CHECK_EQUAL(pp_allocate(&kDevice, 100, &freed_memory), PP_OK);
+  CHECK_EQUAL(pp_allocate(&kCpu, 100, &host_memory), PP_OK);
+  CHECK_EQUAL(pp_stream_destroy(&freed), PP_OK);
+  CHECK_EQUAL(pp_graph_destroy(freed_graph), PP_OK);
+  CHECK_EQUAL(pp_free(&kDevice, freed_memory), PP_OK);
+
+  for (void* fake : fakes<void>(device.stream, freed.stream, {graph, memory})) {
+    const pp_device other{PP_CUDA, 0, fake};
+    CHECK_FAILS(pp_stream_destroy(&other), PP_INVALID_ARGUMENT, "device->stream must be what pp_stream_create gave");
+  }
+  for (pp_graph* fake : fakes(graph, freed_graph, {device.stream, memory})) {
+    CHECK_FAILS(pp_graph_launch(&device, fake), PP_INVALID_ARGUMENT, "graph must be what pp_graph_end gave");
+    CHECK_FAILS(pp_graph_destroy(fake), PP_INVALID_ARGUMENT, "graph must be what pp_graph_end gave");
+  }
+  for (void* fake : fakes<void>(memory, freed_memory, {device.stream, graph, host_memory}))
+    CHECK_FAILS(pp_free(&kDevice, fake), PP_INVALID_ARGUMENT, "memory must be what pp_allocate for a CUDA device gave");
+  CHECK_FAILS(pp_free(&kCpu, memory), PP_INVALID_ARGUMENT, "memory must be what pp_allocate for the CPU gave");
+
+  CHECK_EQUAL(pp_graph_launch(&device, graph), PP_OK);
+  CHECK_EQUAL(pp_graph_destroy(graph), PP_OK);
+  CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
+  CHECK_EQUAL(pp_free(&kCpu, host_memory), PP_OK);
+  CHECK_EQUAL(pp_stream_destroy(&device), PP_OK);
+}
+
+TEST(what_cannot_be_freed_now_can_be_freed_later) {
+  pp_device device = kDevice;
+  CHECK_EQUAL(pp_stream_create(&kDevice, &device.stream), PP_OK);
+  void* memory = nullptr;
+  CHECK_EQUAL(pp_allocate(&kDevice, 100, &memory), PP_OK);
+  CHECK_EQUAL(pp_graph_begin(&device), PP_OK);
+  CHECK_FAILS(pp_free(&kDevice, memory), PP_DEVICE_ERROR, "freeing device memory");
+  pp_graph* graph = nullptr;
+  CHECK_FAILS(pp_graph_end(&device, &graph), PP_DEVICE_ERROR, "recording a graph");
+  CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
+  CHECK_EQUAL(pp_stream_destroy(&device), PP_OK);
+}
+
+TEST(sizes_beyond_memory_are_refused) {
+  for (const size_t bytes : {(size_t{1} << 52) + 1, SIZE_MAX / 2 + 1, SIZE_MAX}) {
+    void* memory = nullptr;
+    CHECK_FAILS(pp_allocate(&kDevice, bytes, &memory), PP_OUT_OF_MEMORY, "bytes of memory could not be had");
+    CHECK(memory == nullptr);
+    char to = 1;
+    const char from = 2;
+    CHECK_FAILS(pp_copy_to_device(&kDevice, &to, &from, bytes), PP_INVALID_ARGUMENT, "bytes must be at most");
+    CHECK_FAILS(pp_copy_to_host(&kDevice, &to, &from, bytes), PP_INVALID_ARGUMENT, "bytes must be at most");
+  }
+}
+
+TEST(calls_without_device_memory_write_nothing_and_work_again) {
+  pp_internal_exact_workspaces(0);
+  for (const int major : {8, 9}) {
+    simt::set_compute_major(major);
+    Operations operations(kDevice);
+    for (const Operation& operation : operations.all()) {
+      const std::vector<Matrix> before = operation.written();
+      const auto restore = [&] {
+        for (size_t i = 0; i < before.size(); ++i) *operation.outputs[i] = before[i];
+      };
+      const auto with_workspace = [&](const std::function<void(const pp_context&)>& run) {
+        pp_context context{kDevice, nullptr};
+        CHECK_EQUAL(pp_workspace_create(&kDevice, &context.workspace), PP_OK);
+        run(context);
+        CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+      };
+      check::context() = operation.name;
+      with_workspace([&](const pp_context& context) { CHECK_EQUAL(operation.call(context), PP_OK); });
+      const std::vector<Matrix> expected = operation.written();
+      restore();
+      for (const bool and_later : {false, true}) {
+        bool ran_out = true;
+        for (int n = 1; ran_out && check::failures() == 0; ++n) {
+          check::context() = operation.name + ", allocation " + std::to_string(n) + (and_later ? " and later ones" : "");
+          with_workspace([&](const pp_context& context) {
+            simt::fail_allocation(n, and_later);
+            const pp_status status = operation.call(context);
+            ran_out = simt::allocation_failed();
+            simt::fail_allocation(0);
+            if (status != PP_OK) {
+              CHECK(ran_out);
+              CHECK_FAILS(status, PP_OUT_OF_MEMORY, "memory");
+              CHECK(operation.written() == before);
+              CHECK_EQUAL(operation.call(context), PP_OK);
+            }
+            CHECK(operation.written() == expected);
+            restore();
+          });
+        }
+      }
+      const std::string report = simt::take_report();
+      if (!report.empty()) check::report(__FILE__, __LINE__, report);
+    }
+  }
+  simt::set_compute_major(8);
+}
+
+TEST(objects_without_device_memory_are_not_made) {
+  const pp_context context{kDevice, nullptr};
+  const Matrix weights(1, 63, 63, 0);
+  const pp_segment segment{weights.data(), nullptr, 63, 0, 0};
+  pp_importance_plan* plan = nullptr;
+  simt::fail_allocation(1);
+  CHECK_FAILS(pp_importance_plan_create(&context, PP_FLOAT32, &segment, 1, 1, 1, &plan), PP_OUT_OF_MEMORY, "importance plan");
+  CHECK(plan == nullptr);
+  CHECK_EQUAL(pp_importance_plan_create(&context, PP_FLOAT32, &segment, 1, 1, 1, &plan), PP_OK);
+  CHECK_EQUAL(pp_importance_plan_destroy(plan), PP_OK);
+  void* memory = nullptr;
+  simt::fail_allocation(1);
+  CHECK_FAILS(pp_allocate(&kDevice, 100, &memory), PP_OUT_OF_MEMORY, "allocating device memory");
+  CHECK(memory == nullptr);
+  CHECK_EQUAL(pp_allocate(&kDevice, 100, &memory), PP_OK);
+  CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
+}

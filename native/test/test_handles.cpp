@@ -1,0 +1,247 @@
+// What no caller should give, and does by mistake: pointers that are no objects of this library, or no longer; and sizes that
+// no memory has. All of it is refused with a message, and nothing is written.
+#include <atomic>
+#include <thread>
+
+#include "operations.h"
+#include "prunepeft/graph.h"
+
+namespace {
+
+pp_linear* make_linear() {
+  static float w = 1.0f;
+  const pp_context context{kCpu, nullptr};
+  const pp_matrix view{&w, 1, 1, 1, PP_FLOAT32};
+  pp_linear* linear = nullptr;
+  CHECK_EQUAL(pp_linear_create(&context, &view, nullptr, &linear), PP_OK);
+  return linear;
+}
+
+pp_importance_plan* make_plan() {
+  static float w = 1.0f;
+  const pp_context context{kCpu, nullptr};
+  const pp_segment segment{&w, nullptr, 1, 0, 0};
+  pp_importance_plan* plan = nullptr;
+  CHECK_EQUAL(pp_importance_plan_create(&context, PP_FLOAT32, &segment, 1, 1, 1, &plan), PP_OK);
+  return plan;
+}
+
+pp_workspace* make_workspace() {
+  pp_workspace* workspace = nullptr;
+  CHECK_EQUAL(pp_workspace_create(&kCpu, &workspace), PP_OK);
+  return workspace;
+}
+
+/** Pointers to none of the objects that T names: `own` is one of these, `others` are alive and of other kinds. */
+template <class T>
+std::vector<T*> fakes(T* own, T* freed, const std::vector<void*>& others) {
+  static char zeros[4096];
+  std::vector<T*> all{freed, reinterpret_cast<T*>(1), reinterpret_cast<T*>(zeros), reinterpret_cast<T*>(UINTPTR_MAX),
+                      reinterpret_cast<T*>(reinterpret_cast<char*>(own) + 8)};
+  for (void* other : others) all.push_back(static_cast<T*>(other));
+  for (int n = 0; n < 20; ++n) all.push_back(reinterpret_cast<T*>(check::random()()));
+  return all;
+}
+
+constexpr size_t kHugeSizes[] = {(size_t{1} << 52) + 1, SIZE_MAX / 4, SIZE_MAX / 2, SIZE_MAX / 2 + 1, SIZE_MAX - 1, SIZE_MAX};
+
+constexpr char kNobody[] = "gave and nobody has freed, got 0x";
+
+}  // namespace
+
+TEST(fake_objects_are_refused) {
+  pp_workspace *workspace = make_workspace(), *freed_workspace = make_workspace();
+  pp_linear *linear = make_linear(), *freed_linear = make_linear();
+  pp_importance_plan *plan = make_plan(), *freed_plan = make_plan();
+  CHECK_EQUAL(pp_workspace_destroy(freed_workspace), PP_OK);
+  CHECK_EQUAL(pp_linear_destroy(freed_linear), PP_OK);
+  CHECK_EQUAL(pp_importance_plan_destroy(freed_plan), PP_OK);
+
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    Operations operations(kCpu, dtype);
+    for (const Operation& operation : operations.all()) {
+      check::context() = operation.name;
+      const std::vector<Matrix> before = operation.written();
+      for (pp_workspace* fake : fakes(workspace, freed_workspace, {linear, plan})) {
+        CHECK_FAILS(operation.call({kCpu, fake}), PP_INVALID_ARGUMENT, "context->workspace must be what pp_workspace_create");
+      }
+      CHECK(operation.written() == before);
+    }
+  }
+  for (pp_workspace* fake : fakes(workspace, freed_workspace, {linear, plan})) {
+    const pp_context context{kCpu, fake};
+    CHECK_FAILS(pp_workspace_reserve(&context, 100), PP_INVALID_ARGUMENT, kNobody);
+    CHECK_FAILS(pp_workspace_destroy(fake), PP_INVALID_ARGUMENT, "workspace must be what pp_workspace_create");
+    CHECK_EQUAL(pp_workspace_bytes(fake), size_t{0});
+  }
+  const pp_context context{kCpu, workspace};
+  Matrix x(1, 1, 1, 0);
+  const pp_matrix view = x.view();
+  for (pp_linear* fake : fakes(linear, freed_linear, {workspace, plan})) {
+    CHECK_FAILS(pp_linear_forward(&context, fake, &view, nullptr, 0, &view), PP_INVALID_ARGUMENT, kNobody);
+    CHECK_FAILS(pp_linear_grad_input(&context, fake, &view, nullptr, 0, &view), PP_INVALID_ARGUMENT, kNobody);
+    CHECK_FAILS(pp_linear_destroy(fake), PP_INVALID_ARGUMENT, "linear must be what pp_linear_create");
+  }
+  double statistics[PP_STATISTICS];
+  for (pp_importance_plan* fake : fakes(plan, freed_plan, {workspace, linear})) {
+    CHECK_FAILS(pp_importance(&context, fake, PP_FLOAT32, nullptr, statistics), PP_INVALID_ARGUMENT, kNobody);
+    CHECK_FAILS(pp_importance_quantile(&context, fake, 0.5, x.data()), PP_INVALID_ARGUMENT, kNobody);
+    CHECK_FAILS(pp_importance_plan_destroy(fake), PP_INVALID_ARGUMENT, "plan must be what pp_importance_plan_create");
+  }
+  for (pp_graph* fake : fakes<pp_graph>(reinterpret_cast<pp_graph*>(workspace), nullptr, {workspace, linear})) {
+    if (fake != nullptr) CHECK_FAILS(pp_graph_destroy(fake), PP_INVALID_ARGUMENT, "graph must be what pp_graph_end");
+  }
+  CHECK_EQUAL(pp_workspace_destroy(workspace), PP_OK);
+  CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
+  CHECK_EQUAL(pp_importance_plan_destroy(plan), PP_OK);
+}
+
+TEST(memory_of_others_is_not_freed) {
+  void *memory = nullptr, *freed = nullptr;
+  CHECK_EQUAL(pp_allocate(&kCpu, 100, &memory), PP_OK);
+  CHECK_EQUAL(pp_allocate(&kCpu, 100, &freed), PP_OK);
+  CHECK_EQUAL(pp_free(&kCpu, freed), PP_OK);
+  pp_workspace* const workspace = make_workspace();
+  for (void* fake : fakes<void>(memory, freed, {workspace})) {
+    CHECK_FAILS(pp_free(&kCpu, fake), PP_INVALID_ARGUMENT, "memory must be what pp_allocate for the CPU gave");
+  }
+  CHECK_EQUAL(pp_workspace_destroy(workspace), PP_OK);
+  CHECK_EQUAL(pp_free(&kCpu, memory), PP_OK);
+}
+
+TEST(objects_are_known_whoever_makes_and_frees_them) {
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < 200; ++n) {
+        pp_workspace *kept = nullptr, *freed = nullptr;
+        wrong += pp_workspace_create(&kCpu, &kept) != PP_OK;
+        wrong += pp_workspace_create(&kCpu, &freed) != PP_OK;
+        wrong += pp_workspace_destroy(freed) != PP_OK;
+        const pp_context context{kCpu, kept};
+        wrong += pp_workspace_reserve(&context, 10) != PP_OK;
+        wrong += pp_workspace_destroy(kept) != PP_OK;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_EQUAL(wrong.load(), 0);
+}
+
+TEST(sizes_beyond_memory_are_refused) {
+  for (const size_t bytes : kHugeSizes) {
+    check::context() = std::to_string(bytes) + " bytes";
+    void* memory = nullptr;
+    CHECK_FAILS(pp_allocate(&kCpu, bytes, &memory), PP_OUT_OF_MEMORY, "bytes of memory could not be had");
+    CHECK(memory == nullptr);
+    char to = 1;
+    const char from = 2;
+    CHECK_FAILS(pp_copy_to_device(&kCpu, &to, &from, bytes), PP_INVALID_ARGUMENT, "bytes must be at most 4503599627370496");
+    CHECK_FAILS(pp_copy_to_host(&kCpu, &to, &from, bytes), PP_INVALID_ARGUMENT, "bytes must be at most 4503599627370496");
+    CHECK_EQUAL(static_cast<int>(to), 1);
+    for (const int exact : {0, 1}) {
+      pp_internal_exact_workspaces(exact);
+      const pp_context context{kCpu, make_workspace()};
+      CHECK_FAILS(pp_workspace_reserve(&context, bytes), PP_OUT_OF_MEMORY, "could not be had");
+      CHECK_EQUAL(pp_workspace_bytes(context.workspace), size_t{0});
+      CHECK_EQUAL(pp_workspace_reserve(&context, 100), PP_OK);
+      CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+    }
+    pp_internal_exact_workspaces(0);
+  }
+}
+
+TEST(matrices_beyond_memory_are_refused) {
+  const pp_context context{kCpu, make_workspace()};
+  float value = 1.0f;
+  const std::vector<int64_t> extents{1,        3, int64_t{1} << 31, int64_t{1} << 49, (int64_t{1} << 49) + 1, INT64_MAX / 8,
+                                     INT64_MAX};
+  pp_linear* linear = nullptr;
+  for (const int64_t rows : extents) {
+    for (const int64_t cols : extents) {
+      if (static_cast<double>(rows) * static_cast<double>(cols) < 1e14) continue;
+      for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+        check::context() = std::to_string(rows) + " x " + std::to_string(cols) + (dtype == PP_FLOAT32 ? "" : ", bfloat16");
+        const pp_matrix huge{&value, rows, cols, cols, dtype}, bias{&value, 1, rows, rows, dtype};
+        const auto refused = [&](pp_status status) {
+          CHECK(status == PP_INVALID_ARGUMENT || status == PP_OUT_OF_MEMORY ||
+                (status == PP_UNSUPPORTED && dtype == PP_BFLOAT16));
+        };
+        refused(pp_linear_create(&context, &huge, &bias, &linear));
+        CHECK(linear == nullptr);
+        pp_lora_module module{};
+        module.a = module.b = module.s = module.ds = module.da = module.db = huge;
+        module.rows = rows;
+        refused(pp_lora_down(&context, &huge, &module, 1));
+        refused(pp_lora_up(&context, &module, 1, &huge, 1));
+        refused(pp_lora_grad_up(&context, &huge, &module, 1));
+        refused(pp_lora_grad_down(&context, &huge, &module, 1));
+        refused(pp_lora_grad_input(&context, &module, 1, &huge, 1));
+        const pp_adapter adapter{huge, huge, huge, huge, PP_RELU};
+        const pp_adapter_gradients gradients{huge, huge, huge, huge};
+        const pp_matrix other{&value + 1, rows, cols, cols, dtype};
+        refused(pp_adapter_forward(&context, &huge, &huge, &adapter, &other, &other));
+        refused(pp_adapter_backward(&context, &huge, &huge, &huge, &adapter, &gradients, &other));
+        const pp_attention attention{rows, 1, cols, 1, 1.0f, nullptr}, other_way{1, rows, 1, cols, 1.0f, nullptr};
+        for (const pp_attention* of : {&attention, &other_way}) {
+          refused(pp_attention_forward(&context, of, &huge, &other, &value));
+          refused(pp_attention_backward(&context, of, &huge, &other, &value, &other));
+        }
+        double sum = 0;
+        refused(pp_output_magnitude(&context, &huge, PP_RELU, &huge, nullptr, nullptr, &sum));
+        CHECK_EQUAL(value, 1.0f);
+      }
+    }
+  }
+  const pp_matrix no_rows{nullptr, 0, INT64_MAX, INT64_MAX, PP_FLOAT32};
+  CHECK_FAILS(pp_lora_down(&context, &no_rows, nullptr, 0), PP_INVALID_ARGUMENT, "more bytes than memory");
+  pp_importance_plan* plan = nullptr;
+  const pp_segment segment{&value, nullptr, 1, 0, 0};
+  CHECK_FAILS(pp_importance_plan_create(&context, PP_FLOAT32, &segment, INT64_MAX, 1, 1, &plan), PP_INVALID_ARGUMENT,
+              "segment_count must be at most");
+  const pp_segment many{&value, nullptr, INT64_MAX, 0, 0};
+  CHECK_FAILS(pp_importance_plan_create(&context, PP_FLOAT32, &many, 1, 1, 1, &plan), PP_INVALID_ARGUMENT,
+              "segments[0].n must be at most");
+  CHECK(plan == nullptr);
+  CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+}
+
+TEST(workspaces_beyond_memory_are_refused) {
+  // Each matrix is just small enough, and what is packed of it is not.
+  constexpr int64_t kLong = int64_t{1} << 49;
+  float value = 1.0f, other = 1.0f;
+  const pp_context context{kCpu, make_workspace()};
+  const pp_matrix one{&value, 1, 1, 1, PP_FLOAT32}, row{&value, 1, kLong, kLong, PP_FLOAT32},
+      other_row{&other, 1, kLong, kLong, PP_FLOAT32}, column{&value, kLong, 1, 1, PP_FLOAT32};
+  const auto refused = [](pp_status status) { CHECK_FAILS(status, PP_OUT_OF_MEMORY, "could not be had"); };
+  pp_lora_module module{};
+  module.rows = 1;
+  module.a = module.da = row;
+  module.b = module.db = column;
+  module.s = module.ds = one;
+  refused(pp_lora_down(&context, &row, &module, 1));
+  refused(pp_lora_up(&context, &module, 1, &row, 1));
+  refused(pp_lora_grad_up(&context, &row, &module, 1));
+  refused(pp_lora_grad_down(&context, &row, &module, 1));
+  refused(pp_lora_grad_input(&context, &module, 1, &row, 1));
+  const pp_adapter adapter{row, one, column, row, PP_RELU};
+  const pp_adapter_gradients gradients{row, one, column, row};
+  refused(pp_adapter_forward(&context, &row, &row, &adapter, &one, &other_row));
+  refused(pp_adapter_backward(&context, &row, &row, &one, &adapter, &gradients, &other_row));
+  double sum = 0.0;
+  refused(pp_output_magnitude(&context, &one, PP_RELU, &column, nullptr, nullptr, &sum));
+  const pp_attention attention{1, 1, 1, kLong / 4, 1.0f, nullptr};
+  const pp_matrix qkv{&value, 1, 3 * (kLong / 4), 3 * (kLong / 4), PP_FLOAT32},
+      values{&other, 1, kLong / 4, kLong / 4, PP_FLOAT32};
+  refused(pp_attention_forward(&context, &attention, &qkv, &values, &other));
+  const pp_matrix dqkv{&other, 1, 3 * (kLong / 4), 3 * (kLong / 4), PP_FLOAT32};
+  refused(pp_attention_backward(&context, &attention, &values, &qkv, &other, &dqkv));
+  pp_linear* linear = nullptr;
+  CHECK_FAILS(pp_linear_create(&context, &row, nullptr, &linear), PP_OUT_OF_MEMORY, "out of memory for a linear of 1 x ");
+  CHECK_FAILS(pp_linear_create(&context, &column, nullptr, &linear), PP_OUT_OF_MEMORY, "out of memory for a linear of ");
+  CHECK(linear == nullptr);
+  CHECK_EQUAL(value, 1.0f);
+  CHECK_EQUAL(other, 1.0f);
+  CHECK_EQUAL(pp_workspace_destroy(context.workspace), PP_OK);
+}
