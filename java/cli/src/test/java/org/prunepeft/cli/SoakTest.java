@@ -1,0 +1,195 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+/** Many runs in one process, one after another and at the same time. */
+@Timeout(7200)
+class SoakTest {
+  /** Of searches one after another; {@code java/soak} sets it. */
+  private static final double MINUTES =
+      Double.parseDouble(System.getProperty("prunepeft.soak.minutes", "0.2"));
+
+  /** From when on memory has to be flat. */
+  private static final double WARM_UP_MINUTES = Math.min(5, MINUTES / 2);
+
+  private static final double MOST_GROWTH = 1.02;
+
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path texts;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+    texts = temporary.resolve("texts.txt");
+    Files.writeString(texts, "the thing in a tin\nan other thing\n\nthat\n".repeat(20));
+  }
+
+  /**
+   * What a process holds.
+   *
+   * @param resident memory in MiB
+   * @param heap of it what Java's objects take after a collection, in MiB
+   * @param files open ones
+   */
+  private record Held(double minutes, double resident, double heap, int files, int threads) {
+    static Held after(double minutes) throws IOException {
+      Runtime runtime = Runtime.getRuntime();
+      System.gc();
+      return new Held(
+          minutes,
+          Pointer.physicalBytes() / 1048576.0,
+          (runtime.totalMemory() - runtime.freeMemory()) / 1048576.0,
+          entries("/proc/self/fd"),
+          entries("/proc/self/task"));
+    }
+
+    private static int entries(String directory) {
+      String[] names = new File(directory).list();
+      return names == null ? 0 : names.length;
+    }
+  }
+
+  private static List<String> search(Path output, int seed) {
+    return List.of(
+        "search",
+        "--model=" + model,
+        "--train-examples=64",
+        "--validation-examples=32",
+        "--test-examples=32",
+        "--epochs=1",
+        "--max-seq-length=24",
+        "--threads=2",
+        "--lora-r=2",
+        "--adapter-size=2",
+        "--strategy=all",
+        "--rounds=2",
+        "--round-examples=32",
+        "--seed=" + seed,
+        "--output=" + output);
+  }
+
+  @Test
+  void searchesOneAfterAnotherHoldNoMoreThanTheFirstOnes() throws IOException {
+    List<Held> held = new ArrayList<>();
+    long begun = System.nanoTime();
+    double minutes = 0;
+    for (int run = 0; minutes < MINUTES || held.size() < 4; run++) {
+      Path output = temporary.resolve("soak-" + run);
+      Call.of(search(output, run)).exits(0);
+      Call.of("predict", output, texts).exits(0);
+      minutes = (System.nanoTime() - begun) / 60e9;
+      held.add(Held.after(minutes));
+    }
+    List<Held> warm = held.stream().filter(one -> one.minutes() >= WARM_UP_MINUTES).toList();
+    int part = Math.max(1, warm.size() / 10);
+    double before = resident(warm.subList(0, part));
+    double after = resident(warm.subList(warm.size() - part, warm.size()));
+    for (int i = 0; i < held.size(); i += Math.max(1, held.size() / 20)) {
+      print(held.get(i));
+    }
+    print(held.get(held.size() - 1));
+    System.out.printf(
+        "%d searches: %.1f MiB resident after %.1f minutes, %.1f at the end%n",
+        held.size(), before, WARM_UP_MINUTES, after);
+    Held first = warm.get(0);
+    Held last = held.get(held.size() - 1);
+    assertEquals(first.files(), last.files(), "open files");
+    assertEquals(first.threads(), last.threads(), "threads");
+    if (MINUTES >= 10) { // Java's heap and compiled code still grow in the first minutes
+      assertTrue(after <= MOST_GROWTH * before, () -> before + " MiB, then " + after);
+    }
+  }
+
+  private static void print(Held held) {
+    System.out.printf(
+        "%6.2f min: %7.1f MiB resident, %6.1f MiB of Java's objects, %d files, %d threads%n",
+        held.minutes(), held.resident(), held.heap(), held.files(), held.threads());
+  }
+
+  /** The median. */
+  private static double resident(List<Held> held) {
+    double[] sorted = held.stream().mapToDouble(Held::resident).sorted().toArray();
+    return sorted[sorted.length / 2];
+  }
+
+  @Test
+  void searchesAndPredictionsAtOnceGiveWhatEachGivesAlone() throws Exception {
+    Path[] alone = {temporary.resolve("alone-0"), temporary.resolve("alone-1")};
+    List<Map<String, byte[]>> expected = new ArrayList<>();
+    for (int seed = 0; seed < 2; seed++) {
+      Call.of(search(alone[seed], seed)).exits(0);
+      expected.add(Results.of(alone[seed]));
+      execute(predict(alone[seed], temporary.resolve("alone-" + seed + ".txt")));
+    }
+    ExecutorService threads = Executors.newFixedThreadPool(10);
+    PrintStream systemOut = System.out;
+    System.setOut(new PrintStream(OutputStream.nullOutputStream())); // two summaries, line by line
+    try {
+      List<Future<?>> all = new ArrayList<>();
+      for (int seed = 0; seed < 2; seed++) {
+        int own = seed;
+        all.add(threads.submit(() -> execute(search(temporary.resolve("beside-" + own), own))));
+      }
+      for (int predictor = 0; predictor < 8; predictor++) {
+        int own = predictor;
+        all.add(
+            threads.submit(
+                () ->
+                    execute(predict(alone[own % 2], temporary.resolve("beside-" + own + ".txt")))));
+      }
+      for (Future<?> one : all) {
+        one.get();
+      }
+    } finally {
+      System.setOut(systemOut);
+      threads.shutdownNow();
+    }
+    for (int seed = 0; seed < 2; seed++) {
+      Results.assertSame(expected.get(seed), temporary.resolve("beside-" + seed));
+    }
+    for (int predictor = 0; predictor < 8; predictor++) {
+      assertArrayEquals(
+          Files.readAllBytes(temporary.resolve("alone-" + predictor % 2 + ".txt")),
+          Files.readAllBytes(temporary.resolve("beside-" + predictor + ".txt")));
+    }
+  }
+
+  private static List<String> predict(Path run, Path output) {
+    return List.of("predict", run.toString(), texts.toString(), "--output=" + output);
+  }
+
+  /** {@link Call} takes the process's streams, which these calls would share. */
+  private static void execute(List<String> words) {
+    StringWriter said = new StringWriter();
+    CommandLine commandLine = Main.commandLine();
+    commandLine.setOut(new PrintWriter(said, true));
+    commandLine.setErr(new PrintWriter(said, true));
+    int exit = Main.execute(commandLine, words.toArray(String[]::new));
+    assertEquals(0, exit, () -> Arrays.toString(words.toArray()) + ": " + said);
+  }
+}
