@@ -16,6 +16,9 @@ import org.prunepeft.search.measured.ModuleValue;
 
 /** What a measured search found, in Markdown. Differences are in points: hundredths. */
 final class MeasuredSummary {
+  private static final String NO_DIFFERENCE =
+      "Which modules are kept makes no measurable difference here";
+
   private static final Map<Comparison.Rival, String> RIVALS =
       Map.of(
           Comparison.Rival.RANDOM, "random subsets of the budget",
@@ -54,12 +57,18 @@ final class MeasuredSummary {
     line(
         switch (result.choice()) {
           case BEST ->
-              "Placement matters here"
-                  + (regression ? "" : ", by the log-likelihood of the right class")
-                  + ": kept is the best subset of the budget.";
+              result.placementMatters()
+                  ? "Placement matters here"
+                      + (regression ? "" : ", by the log-likelihood of the right class")
+                      + ": kept is the best subset of the budget."
+                  : NO_DIFFERENCE
+                      + ": kept is the best by what was measured, since none is worth taking for"
+                      + " its "
+                      + result.settings().objective().name()
+                      + ".";
           case CHEAPEST ->
-              "Which modules are kept makes no measurable difference here: kept is the cheapest"
-                  + " subset by "
+              NO_DIFFERENCE
+                  + ": kept is the cheapest subset by "
                   + result.settings().objective().name()
                   + ".";
           case WITHIN_TOLERANCE ->

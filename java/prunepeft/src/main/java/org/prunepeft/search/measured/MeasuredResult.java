@@ -16,8 +16,9 @@ import org.prunepeft.search.SearchSpace;
  * @param settings the seed, budget, effort and costs by which it was found
  * @param best the subset of the budget with the highest expected metric, sorted by layer, type and
  *     name
- * @param kept the choice: the best; or the cheapest that is not measurably worse where placement
- *     does not matter; or the cheapest within the tolerance where one is given
+ * @param kept the choice: the best; or, where placement does not matter, the cheapest that is not
+ *     measurably worse, if it costs at least 5 % less; or the cheapest within the tolerance where
+ *     one is given
  * @param choice which of these it is
  * @param placementMatters whether the best is measurably better than random subsets of the budget:
  *     the interval of that comparison lies above zero, by the score
@@ -52,9 +53,9 @@ public record MeasuredResult(
     int confirmationExamples) {
   /** Why a subset was kept. */
   public enum Choice {
-    /** It is the best of the budget. */
+    /** It is the best of the budget, or the best by what was measured where no difference shows. */
     BEST,
-    /** Which modules are kept makes no measurable difference, and it is the cheapest. */
+    /** Which modules are kept makes no measurable difference, and it is cheaper than the best. */
     CHEAPEST,
     /** It is the cheapest within the tolerance. */
     WITHIN_TOLERANCE

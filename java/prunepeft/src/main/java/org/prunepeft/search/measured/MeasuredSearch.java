@@ -45,6 +45,12 @@ public final class MeasuredSearch {
    */
   private static final double CLEAR = 3;
 
+  /**
+   * At such a share of the best's cost a subset is taken in its place where no difference shows.
+   * That none shows does not prove that there is none, so a saving has to be worth it.
+   */
+  private static final double WORTHWHILE = 0.95;
+
   private static final int MORE_RANDOM = 512;
 
   private final SearchSpace space;
@@ -122,8 +128,11 @@ public final class MeasuredSearch {
       kept = tolerated.get();
       choice = Choice.WITHIN_TOLERANCE;
     } else if (!matters) {
-      kept = cheapest(best, model, scoreDraws);
-      choice = Choice.CHEAPEST;
+      BitSet cheapest = cheapest(best, model, scoreDraws);
+      if (cost(cheapest) <= WORTHWHILE * cost(best)) {
+        kept = cheapest;
+        choice = Choice.CHEAPEST;
+      }
     }
     return new MeasuredResult(
         space,
@@ -262,10 +271,13 @@ public final class MeasuredSearch {
 
   /** By the objective; then by the lowest layer, the higher the faster in training. */
   private Comparator<BitSet> byCost() {
-    Cost objective = settings.objective();
-    return Comparator.comparingDouble((BitSet subset) -> objective.of(pool.modules(subset)))
+    return Comparator.comparingDouble(this::cost)
         .thenComparing(subset -> -pool.lowestLayer(subset))
         .thenComparing(BitSet::cardinality);
+  }
+
+  private double cost(BitSet subset) {
+    return settings.objective().of(pool.modules(subset));
   }
 
   private static boolean worse(BitSet subset, BitSet best, MetricModel model) {

@@ -160,12 +160,30 @@ class MeasuredSearchTest {
       MeasuredResult result = search(world, settings);
       if (!result.placementMatters()) {
         found++;
-        assertEquals(Choice.CHEAPEST, result.choice());
+        boolean saves = time.of(result.kept()) <= 0.95 * time.of(result.best());
+        assertEquals(saves ? Choice.CHEAPEST : Choice.BEST, result.choice());
         cheap += result.kept().get(0).layer() == 3 ? 1 : 0;
       }
     }
     assertTrue(cheap >= 0.9 * found, cheap + " of " + found);
     assertTrue(found >= 0.9 * worlds, found + " of " + worlds);
+  }
+
+  @Test
+  void whereNothingDiffersAndLittleIsSavedTheBestIsKept() {
+    Random random = TestSeed.random();
+    int best = 0;
+    for (int i = 0; i < 20; i++) {
+      MadeUpWorld world =
+          MadeUpWorld.of(6, modules -> new double[modules.size()], 400, true, random);
+      MeasuredResult result = search(world, 0.5);
+      if (!result.placementMatters()) {
+        boolean saves = result.parameters() <= 0.95 * Candidate.total(result.best());
+        assertEquals(saves ? Choice.CHEAPEST : Choice.BEST, result.choice());
+        best += saves ? 0 : 1;
+      }
+    }
+    assertTrue(best > 0);
   }
 
   @Test
