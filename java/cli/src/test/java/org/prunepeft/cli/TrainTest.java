@@ -91,6 +91,22 @@ class TrainTest {
     assertEquals(kinds, String.join(" ", types));
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"pfeiffer", "houlsby", "parallel"})
+  void aTrainingBeginsAsTheHeadAlone(String style) {
+    Path run = temporary.resolve("begins-" + style);
+    train(
+            run,
+            "--modules=supernet",
+            "--adapter-config=" + style,
+            "--learning-rate=1e-9",
+            "--head-learning-rate=1e-9")
+        .exits(0);
+    Map<?, ?> result = RunDirectory.open(run).readJson("result.json");
+    Map<?, ?> alone = (Map<?, ?>) result.get("head_alone_test");
+    assertEquals((double) alone.get("loss"), (double) Small.test(run).get("loss"), 1e-4);
+  }
+
   @Test
   void randomModulesAreWithinTheBudgetAndTheirNumberIsNamed() throws IOException {
     Path output = temporary.resolve("random");

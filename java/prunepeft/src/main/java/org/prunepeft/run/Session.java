@@ -384,7 +384,7 @@ public final class Session implements AutoCloseable {
               .formatted(validated.primaryText(), headValidation.primaryText()));
       trainedHead.copyWeights(head);
     }
-    modules.initialise(setup.seed(), "final");
+    modules.initialise(setup.seed(), "final", true);
     return new Start(setup.epochs(), headValidation);
   }
 
