@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
@@ -165,6 +166,7 @@ final class AdapterHubReader {
     List<Integer> layers = layers(config);
     config.finish();
     for (int layer : layers) {
+      int found = parts.size();
       for (Projection projection : Projection.values()) {
         boolean targeted =
             switch (projection) {
@@ -174,9 +176,10 @@ final class AdapterHubReader {
               case OUTPUT -> output;
               case ATTENTION_OUTPUT -> false;
             };
-        if (targeted) {
-          String path = encoder.path(layer, projection);
-          String key = "%s.%s.loras.%s.".formatted(encoder.architecture().prefix(), path, name);
+        String path = encoder.path(layer, projection);
+        String key = "%s.%s.loras.%s.".formatted(encoder.architecture().prefix(), path, name);
+        // A pruned place has neither; the library reads it as an update of zero.
+        if (targeted && (tensors.has(key + "lora_A") || tensors.has(key + "lora_B"))) {
           parts.add(
               new LowRank(
                   layer,
@@ -189,6 +192,11 @@ final class AdapterHubReader {
                   null,
                   null));
         }
+      }
+      if (parts.size() == found) {
+        throw new FormatException(
+            "%s has no LoRA of layer %d, which leave_out does not name"
+                .formatted(directory.resolve(AdapterHubFormat.WEIGHTS), layer));
       }
     }
   }

@@ -82,10 +82,32 @@ class AdapterReadingTest {
         Parts.adapter(
             List.of(
                 with(Parts.lora(0, "attention.self.query", 4, 16), true, false),
-                Parts.lora(1, "output.dense", 3, 16),
+                with(Parts.lora(1, "output.dense", 4, 16), true, false),
                 Parts.bottleneck(0, Block.FEED_FORWARD, Input.NORMED_SUM, 7),
                 Parts.bottleneck(2, Block.FEED_FORWARD, Input.NORMED_SUM, 5)));
     Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
+  }
+
+  /** A configuration names more than there is where places were pruned, but not for no place. */
+  @Test
+  void aPlaceWithoutTensorsIsNoModuleButALayerOfThemIsMissing() throws IOException {
+    Path directory =
+        write(
+            new AdapterHubFormat(),
+            Parts.adapter(
+                List.of(
+                    Parts.lora(0, "attention.self.query", 4, 16),
+                    Parts.lora(1, "output.dense", 4, 16))));
+    assertEquals(2, read(directory).parts().size());
+    Path config = directory.resolve("adapter_config.json");
+    change(config, json -> ((ObjectNode) json.get("config")).set("leave_out", tree("[]")));
+    assertRefused(directory, "has no LoRA of layer 2, which leave_out does not name");
+    change(config, json -> ((ObjectNode) json.get("config")).set("leave_out", tree("[2]")));
+    Path file = directory.resolve("adapter.safetensors");
+    Map<String, SafeTensors.Tensor> tensors = tensors(file);
+    tensors.remove("bert.encoder.layer.1.output.dense.loras.prunepeft.lora_B");
+    SafeTensors.write(file, tensors);
+    assertRefused(directory, "has no tensor bert.encoder.layer.1.output.dense.loras");
   }
 
   /** A field of later releases, of training alone. */
@@ -272,12 +294,7 @@ class AdapterReadingTest {
   void tensorsWithoutAPlaceAndMissingFilesAreNamed() throws IOException {
     Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
     Path file = directory.resolve("adapter_model.safetensors");
-    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
-    try (SafeTensors stored = SafeTensors.open(file)) {
-      for (String key : stored.names()) {
-        tensors.put(key, new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
-      }
-    }
+    Map<String, SafeTensors.Tensor> tensors = tensors(file);
     tensors.put(
         "base_model.model.bert.encoder.layer.9.attention.self.query.lora_A.weight",
         Parts.random(4, 24));
@@ -285,6 +302,16 @@ class AdapterReadingTest {
     assertRefused(directory, "layer.9.attention.self.query");
     Files.delete(file);
     assertRefused(directory, "has no adapter_model.safetensors; save the adapter with safe");
+  }
+
+  private static Map<String, SafeTensors.Tensor> tensors(Path file) throws IOException {
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      for (String key : stored.names()) {
+        tensors.put(key, new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
+      }
+    }
+    return tensors;
   }
 
   private static com.fasterxml.jackson.databind.JsonNode tree(String json) {

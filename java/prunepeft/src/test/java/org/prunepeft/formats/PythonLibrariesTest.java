@@ -109,6 +109,10 @@ class PythonLibrariesTest {
             PeftConfig.of(attention, AdapterConfig.of(5, Activation.GELU))),
         new Case(
             "adapters",
+            "LoRA on single projections",
+            PeftConfig.of(attention.with().targets(TARGETS).perProjection(true).build(), null)),
+        new Case(
+            "adapters",
             "Houlsby",
             PeftConfig.of(null, AdapterConfig.of(5, Activation.SILU, AdapterConfig.Style.HOULSBY))),
         new Case(
