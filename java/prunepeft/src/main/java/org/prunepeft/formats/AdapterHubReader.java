@@ -24,6 +24,8 @@ import org.prunepeft.peft.NonLinearity;
 final class AdapterHubReader {
   private static final Pattern VERSION = Pattern.compile("adapters\\.(\\d{1,6})\\.(\\d{1,6})\\..*");
 
+  private static final String REMEDY = "save the adapter with use_safetensors=True";
+
   private final Path directory;
   private final EncoderConfig encoder;
   private final Fields description;
@@ -37,7 +39,7 @@ final class AdapterHubReader {
     this.encoder = encoder;
     description = new Fields(directory.resolve(AdapterFormat.CONFIG).toString(), config);
     name = description.text("name", AdapterHubFormat.NAME);
-    tensors = new StoredTensors(directory, AdapterHubFormat.WEIGHTS);
+    tensors = new StoredTensors(directory, AdapterHubFormat.WEIGHTS, REMEDY);
   }
 
   TrainedAdapter read(List<String> labels) throws IOException {
@@ -231,7 +233,7 @@ final class AdapterHubReader {
         .require("bias", true)
         .ignore("num_labels", "activation_function", "label2id", "dropout_prob")
         .finish();
-    StoredTensors stored = new StoredTensors(directory, AdapterHubFormat.HEAD_WEIGHTS);
+    StoredTensors stored = new StoredTensors(directory, AdapterHubFormat.HEAD_WEIGHTS, REMEDY);
     String key = "heads." + name + ".1.";
     Tensor weight = stored.take(key + "weight", -1, encoder.hidden());
     Tensor bias = stored.take(key + "bias", weight.shape()[0]);

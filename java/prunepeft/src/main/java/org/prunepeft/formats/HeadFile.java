@@ -18,8 +18,8 @@ import org.prunepeft.io.SafeTensors.Tensor;
 record HeadFile(Tensor weight, Tensor bias) {
   static final String NAME = "head.safetensors";
 
-  private static final String WEIGHT = PeftFormat.HEAD + ".weight";
-  private static final String BIAS = PeftFormat.HEAD + ".bias";
+  static final String WEIGHT = PeftFormat.HEAD + ".weight";
+  static final String BIAS = PeftFormat.HEAD + ".bias";
 
   static void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
     SafeTensors.write(
@@ -31,7 +31,7 @@ record HeadFile(Tensor weight, Tensor bias) {
   }
 
   static HeadFile read(Path directory) throws IOException {
-    StoredTensors tensors = new StoredTensors(directory, NAME);
+    StoredTensors tensors = new StoredTensors(directory, NAME, "export it anew");
     Tensor weight = tensors.take(WEIGHT, -1, -1);
     Tensor bias = tensors.take(BIAS, weight.shape()[0]);
     tensors.finish();
