@@ -177,7 +177,6 @@ class PythonLibrariesTest {
     request.put("library", one.library);
     request.put("model", model.toString());
     request.put("export", place.resolve("export").toString());
-    request.put("prefix", config.architecture().prefix());
     request.put("labels", LABELS);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();
