@@ -15,13 +15,16 @@ import picocli.CommandLine.Parameters;
     description = {
       "Writes what a run trained as files that Python's libraries read.",
       "",
-      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA and"
-          + " DoRA alone.",
+      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT, the head"
+          + " apart in head.safetensors; LoRA and DoRA alone.",
       "adapters: adapter_config.json, adapter.safetensors, head_config.json and"
           + " model_head.safetensors of AdapterHub's adapters; LoRA and bottleneck adapters"
           + " together.",
-      "--merge: config.json, model.safetensors and tokenizer.json of a plain model; the head apart"
-          + " in head.safetensors. LoRA and DoRA, or full fine-tuning.",
+      "--merge: config.json, model.safetensors and tokenizer.json of a plain model, and the class of"
+          + " its head for AutoModelForSequenceClassification. LoRA and DoRA, or full fine-tuning.",
+      "",
+      "Each has README.md, a model card, and the tokenizer's files, so that it can be pushed to the"
+          + " hub as it is.",
       "",
       "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
           + " and how to use them from Python."
@@ -67,12 +70,19 @@ final class ExportCommand implements Callable<Integer> {
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
 
+  @Option(
+      names = "--base-model-name",
+      paramLabel = "NAME",
+      description =
+          "The base model's name on the hub, which the files name in place of its directory; they then have no paths of this machine (default: known for the program's own models).")
+  private String baseModelName;
+
   @Override
   public Integer call() {
     if (form.merge) {
-      AdapterExport.merge(run, output, model);
+      AdapterExport.merge(run, output, model, baseModelName);
     } else {
-      AdapterExport.write(run, form.format, output, model);
+      AdapterExport.write(run, form.format, output, model, baseModelName);
     }
     System.out.println("wrote " + output);
     return 0;
