@@ -32,11 +32,18 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.PairFeatures;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Writes what a run trained as files that other libraries read. */
 public final class AdapterExport {
   /** What an export says of the run beside the format's own files; other libraries pass it over. */
   static final String ORIGIN = "prunepeft.json";
+
+  /** The name of what {@link #merge} writes, beside those of the formats. */
+  private static final String MERGE = "merge";
+
+  private static final Logger LOG = LoggerFactory.getLogger(AdapterExport.class);
 
   private AdapterExport() {}
 
@@ -47,14 +54,16 @@ public final class AdapterExport {
    * @param format what to write: peft, adapters, or onnx as {@link #onnx} does with the default
    * @param output absent or empty
    * @param model the base model's name or directory; null: where the run found it
+   * @param hubName the base model's name on the hub, which the files name; null: the one that is
+   *     known, or else the model's directory
    * @throws IllegalArgumentException if there is no such format, or it cannot hold the run's
    *     modules; nothing is written then
    * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
    *     the output cannot be written
    */
-  public static void write(Path run, String format, Path output, String model) {
+  public static void write(Path run, String format, Path output, String model, String hubName) {
     if (format.equals(OnnxModel.FORMAT)) {
-      onnx(run, output, model, OnnxOptions.DEFAULT);
+      onnx(run, output, model, hubName, OnnxOptions.DEFAULT);
       return;
     }
     AdapterFormat written = AdapterFormat.byName(format);
@@ -65,9 +74,36 @@ public final class AdapterExport {
               + " trained the encoder's own weights, which adapter files do not hold; merged, it is a"
               + " plain model");
     }
-    TrainedAdapter adapter = read(source, ModelFiles.setup(source, model));
+    Setup setup = ModelFiles.setup(source, model);
+    TrainedAdapter adapter = read(source, setup, hubName);
     written.require(adapter);
-    write(source, output, target -> written.write(adapter, target));
+    write(
+        source,
+        adapter,
+        output,
+        target -> {
+          written.write(adapter, target);
+          writeTokenizer(source, setup, target);
+          target.writeText(
+              ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.of(format)));
+        });
+  }
+
+  private static void writeTokenizer(RunDirectory run, Setup setup, RunDirectory target)
+      throws IOException {
+    Models.Loader loader;
+    try {
+      loader = Models.byName(setup.model()).loader();
+    } catch (IllegalArgumentException e) {
+      LOG.warn("the export has no tokenizer: {}", e.getMessage());
+      return;
+    }
+    try (Models.Pretrained base = loader.open()) {
+      ModelFiles.require(run, base.files());
+      base.writeTokenizer(target.path());
+    } catch (UnsupportedOperationException e) {
+      LOG.warn("the export has no tokenizer: {}", e.getMessage());
+    }
   }
 
   /**
@@ -77,17 +113,28 @@ public final class AdapterExport {
    * @param run the directory of a complete run
    * @param output absent or empty
    * @param model the base model's name or directory; null: where the run found it
+   * @param hubName the base model's name on the hub, which the model card names; null: the one that
+   *     is known, or none
    * @throws IllegalArgumentException if some of the run's modules are no low-rank updates, or its
    *     model is not known; nothing is written then
    * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
    *     the output cannot be written
    */
-  public static void merge(Path run, Path output, String model) {
+  public static void merge(Path run, Path output, String model, String hubName) {
     RunDirectory source = open(run);
     Setup setup = ModelFiles.setup(source, model);
-    TrainedAdapter adapter = read(source, setup);
+    TrainedAdapter adapter = read(source, setup, hubName);
     MergedModel.require(adapter);
-    writeModel(source, setup, output, (base, target) -> MergedModel.write(adapter, base, target));
+    writeModel(
+        source,
+        adapter,
+        setup,
+        output,
+        (base, target) -> {
+          MergedModel.write(adapter, base, target);
+          target.writeText(
+              ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.TRANSFORMERS));
+        });
   }
 
   /**
@@ -97,19 +144,23 @@ public final class AdapterExport {
    * @param run the directory of a complete run
    * @param output absent or empty
    * @param model the base model's name or directory; null: where the run found it
+   * @param hubName the base model's name on the hub, which the files name; null: the one that is
+   *     known, or else the model's directory
    * @param options how it is written
    * @throws IllegalArgumentException if some of the run's modules have no form in adapter files, or
    *     its model is not known; nothing is written then
    * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
    *     the output cannot be written
    */
-  public static void onnx(Path run, Path output, String model, OnnxOptions options) {
+  public static void onnx(
+      Path run, Path output, String model, String hubName, OnnxOptions options) {
     RunDirectory source = open(run);
     Setup setup = ModelFiles.setup(source, model);
-    TrainedAdapter adapter = read(source, setup);
+    TrainedAdapter adapter = read(source, setup, hubName);
     int maxLength = setup.training().maxLength();
     writeModel(
         source,
+        adapter,
         setup,
         output,
         (base, target) -> OnnxModel.write(adapter, base, maxLength, options, target));
@@ -125,10 +176,11 @@ public final class AdapterExport {
   }
 
   private static void writeModel(
-      RunDirectory source, Setup setup, Path output, ModelWriter writer) {
+      RunDirectory source, TrainedAdapter adapter, Setup setup, Path output, ModelWriter writer) {
     Models.KnownModel entry = Models.byName(setup.model());
     write(
         source,
+        adapter,
         output,
         target -> {
           try (Models.Pretrained base = entry.loader().open()) {
@@ -144,6 +196,45 @@ public final class AdapterExport {
         });
   }
 
+  /**
+   * Checks before a search that what it may find can be exported: all modules of its supernet.
+   *
+   * @param format peft, adapters, onnx, or merge
+   * @throws IllegalArgumentException if there is no such format, or it cannot hold such modules;
+   *     says why, and what to do instead
+   * @throws UncheckedIOException if the model can't be read
+   */
+  public static void require(String format, Setup setup) {
+    PeftConfig peft = Session.peft(setup);
+    try (StoredWeights base = new StoredWeights(setup.model())) {
+      EncoderConfig encoder = base.config();
+      List<AdapterPart> parts = new ArrayList<>();
+      for (Candidate module : peft.space(encoder).candidates()) {
+        ModuleType type = peft.typeOf(module);
+        List<SafeTensors.Tensor> untrained =
+            type.parameters(encoder, module.layer()).stream().map(AdapterExport::zeros).toList();
+        parts.addAll(type.parts(encoder, module.layer(), untrained, base));
+      }
+      SafeTensors.Tensor head =
+          new SafeTensors.Tensor(new long[] {0, encoder.hidden()}, new float[0]);
+      TrainedAdapter adapter =
+          new TrainedAdapter(setup.model(), encoder, parts, List.of(), head, head);
+      if (format.equals(MERGE)) {
+        MergedModel.require(adapter);
+      } else if (!format.equals(OnnxModel.FORMAT)) { // which holds all that have parts
+        AdapterFormat.byName(format).require(adapter);
+      }
+    } catch (UnsupportedOperationException e) {
+      throw new IllegalArgumentException(e.getMessage(), e);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  private static SafeTensors.Tensor zeros(ModuleType.Parameter parameter) {
+    return new SafeTensors.Tensor(parameter.shape(), new float[Math.toIntExact(parameter.count())]);
+  }
+
   private static RunDirectory open(Path run) {
     RunDirectory source = RunDirectory.open(run);
     Manifest.verify(source);
@@ -156,11 +247,11 @@ public final class AdapterExport {
     void write(RunDirectory target) throws IOException;
   }
 
-  private static void write(RunDirectory source, Path output, Files files) {
+  private static void write(RunDirectory source, TrainedAdapter adapter, Path output, Files files) {
     RunDirectory target = RunDirectory.create(output);
     try {
       files.write(target);
-      Manifest.write(target, ORIGIN, origin(source), target.names());
+      Manifest.write(target, ORIGIN, origin(source, adapter.base()), target.names());
       target.complete();
     } catch (IOException e) {
       target.fail(e.toString());
@@ -172,11 +263,17 @@ public final class AdapterExport {
     }
   }
 
-  private static Map<String, Object> origin(RunDirectory source) {
+  /** What an import reads; without paths of this machine if the base model is on the hub. */
+  private static Map<String, Object> origin(RunDirectory source, String base) {
     Map<String, Object> config = source.readJson(RunFiles.CONFIG);
     Map<String, Object> origin = new LinkedHashMap<>();
     origin.put("setup", config.get("setup"));
     ModelFiles.copy(config, origin);
+    if (HubName.isOne(base)) {
+      origin.replaceAll((name, value) -> withoutDirectories(value));
+      origin.computeIfPresent("setup", (name, value) -> withModel(value, HubName.model(base)));
+      origin.replace(ModelFiles.DIRECTORY, null);
+    }
     try {
       origin.putAll(Schema.fromMap(config).toMap());
     } catch (IllegalArgumentException e) {
@@ -186,6 +283,35 @@ public final class AdapterExport {
       origin.put("head_features", PairFeatures.NAMES);
     }
     return origin;
+  }
+
+  private static Map<String, Object> withModel(Object setup, String model) {
+    Map<String, Object> members = new LinkedHashMap<>();
+    ((Map<?, ?>) setup).forEach((name, value) -> members.put(name.toString(), value));
+    members.put("model", model);
+    members.put("output", null);
+    return members;
+  }
+
+  /** Of each absolute path in a JSON value, the file's name alone. */
+  private static Object withoutDirectories(Object value) {
+    if (value instanceof Map<?, ?> members) {
+      Map<String, Object> copy = new LinkedHashMap<>();
+      members.forEach((name, member) -> copy.put(name.toString(), withoutDirectories(member)));
+      return copy;
+    }
+    if (value instanceof List<?> elements) {
+      return elements.stream().map(AdapterExport::withoutDirectories).toList();
+    }
+    return value instanceof String text && Path.of(text).isAbsolute()
+        ? Path.of(text).getFileName().toString()
+        : value;
+  }
+
+  /** What a run trained, for a base model of that name, or, if it is null, of the one it has. */
+  private static TrainedAdapter read(RunDirectory run, Setup setup, String hubName) {
+    TrainedAdapter adapter = read(run, setup);
+    return hubName == null ? adapter : adapter.withBase(HubName.require(hubName));
   }
 
   /** What a run trained. */

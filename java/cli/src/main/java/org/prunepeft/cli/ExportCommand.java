@@ -17,15 +17,18 @@ import picocli.CommandLine.Parameters;
     description = {
       "Writes what a run trained as files that other libraries read.",
       "",
-      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT; LoRA and"
-          + " DoRA alone.",
+      "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT, the head"
+          + " apart in head.safetensors; LoRA and DoRA alone.",
       "adapters: adapter_config.json, adapter.safetensors, head_config.json and"
           + " model_head.safetensors of AdapterHub's adapters; LoRA and bottleneck adapters"
           + " together.",
       "onnx: model.onnx, config.json and tokenizer.json of a whole model, with all kinds of modules"
           + " and the head, for ONNX Runtime and what is built on it: DJL, LangChain4j, Spring AI.",
-      "--merge: config.json, model.safetensors and tokenizer.json of a plain model; the head apart"
-          + " in head.safetensors. LoRA and DoRA, or full fine-tuning.",
+      "--merge: config.json, model.safetensors and tokenizer.json of a plain model, and the class of"
+          + " its head for AutoModelForSequenceClassification. LoRA and DoRA, or full fine-tuning.",
+      "",
+      "All have the tokenizer's files, and all but onnx README.md, a model card: they can be pushed to the"
+          + " hub as it is.",
       "",
       "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
           + " and how to use them."
@@ -74,6 +77,13 @@ final class ExportCommand implements Callable<Integer> {
   private String model;
 
   @Option(
+      names = "--base-model-name",
+      paramLabel = "NAME",
+      description =
+          "The base model's name on the hub, which the files name in place of its directory; they then have no paths of this machine (default: known for the program's own models).")
+  private String baseModelName;
+
+  @Option(
       names = "--int8",
       description =
           "With --format onnx: the encoder's weights in 8 bits, not float32: a quarter of the size.")
@@ -97,14 +107,14 @@ final class ExportCommand implements Callable<Integer> {
   public Integer call() {
     OnnxOptions onnx = RecordOptions.fill(OnnxOptions.builder(), this).build();
     if ("onnx".equals(form.format)) {
-      AdapterExport.onnx(run, output, model, onnx);
+      AdapterExport.onnx(run, output, model, baseModelName, onnx);
     } else if (!onnx.equals(OnnxOptions.DEFAULT)) {
       throw new IllegalArgumentException(
           "--int8, --external-data and --encoder-only are for --format onnx alone");
     } else if (form.merge) {
-      AdapterExport.merge(run, output, model);
+      AdapterExport.merge(run, output, model, baseModelName);
     } else {
-      AdapterExport.write(run, form.format, output, model);
+      AdapterExport.write(run, form.format, output, model, baseModelName);
     }
     System.out.println("wrote " + output);
     return 0;

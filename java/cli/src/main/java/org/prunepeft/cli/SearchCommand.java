@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.prunepeft.AdapterExport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.report.SearchOutcome;
@@ -56,6 +57,13 @@ final class SearchCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
+
+  @Option(
+      names = "--export-to",
+      paramLabel = "FORMAT",
+      description =
+          "What the result shall be exported to: peft, adapters, onnx or merge. Modules that it cannot hold are refused before the search (default: nothing is checked).")
+  private String exportTo;
 
   @ArgGroup(validate = false, heading = "%nBudget:%n")
   private BudgetOptions budget = new BudgetOptions();
@@ -260,7 +268,12 @@ final class SearchCommand implements Callable<Integer> {
     return new Runs<>(
         spec,
         options,
-        (setup, progress, shared) -> PrunePeft.search(setup, settings, progress, shared),
+        (setup, progress, shared) -> {
+          if (exportTo != null) {
+            AdapterExport.require(exportTo, setup);
+          }
+          return PrunePeft.search(setup, settings, progress, shared);
+        },
         SearchOutcome::retrained,
         Report::print);
   }

@@ -3,11 +3,14 @@ package org.prunepeft.cli;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeAll;
@@ -43,26 +46,31 @@ class ExportTest {
         .exits(0)
         .prints(adapter.toString());
     assertEquals(
-        Set.of("adapter_config.json", "adapter_model.safetensors", "prunepeft.json"),
+        Set.of(
+            "adapter_config.json",
+            "adapter_model.safetensors",
+            "head.safetensors",
+            "README.md",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "prunepeft.json"),
         Small.names(adapter));
     var config = RunDirectory.open(adapter).readJson("adapter_config.json");
     assertEquals(4, config.get("r"));
     assertEquals(12, config.get("lora_alpha"));
     assertEquals("sentence-transformers/all-MiniLM-L6-v2", config.get("base_model_name_or_path"));
     try (SafeTensors ours = SafeTensors.open(lora.resolve("adapter.safetensors"));
-        SafeTensors head = SafeTensors.open(lora.resolve("head.safetensors"));
         SafeTensors theirs = SafeTensors.open(adapter.resolve("adapter_model.safetensors"))) {
-      Set<String> expected = new TreeSet<>(Set.of("base_model.model.classifier.weight"));
-      expected.add("base_model.model.classifier.bias");
+      Set<String> expected = new TreeSet<>();
       for (String name : ours.names()) {
-        String key = "base_model.model.bert." + name;
+        String key = "base_model.model." + name;
         expected.add(key);
         assertArrayEquals(ours.bytes(name), theirs.bytes(key), key);
       }
       assertEquals(expected, new TreeSet<>(theirs.names()));
-      assertArrayEquals(
-          head.bytes("classifier.weight"), theirs.bytes("base_model.model.classifier.weight"));
     }
+    assertEquals(
+        -1, Files.mismatch(lora.resolve("head.safetensors"), adapter.resolve("head.safetensors")));
   }
 
   @Test
@@ -75,6 +83,9 @@ class ExportTest {
             "adapter.safetensors",
             "head_config.json",
             "model_head.safetensors",
+            "README.md",
+            "tokenizer.json",
+            "tokenizer_config.json",
             "prunepeft.json"),
         Small.names(adapter));
     try (SafeTensors ours = SafeTensors.open(both.resolve("adapter.safetensors"));
@@ -100,9 +111,12 @@ class ExportTest {
             "model.safetensors",
             "tokenizer.json",
             "tokenizer_config.json",
-            "head.safetensors",
+            "modeling_mean_pooled.py",
+            "README.md",
             "prunepeft.json"),
         Small.names(model));
+    String card = Files.readString(model.resolve("README.md"));
+    assertTrue(card.contains("base_model_relation: finetune\nlibrary_name: transformers\n"), card);
     // The frozen encoder now gives what the modules had learned.
     Path head = temporary.resolve("merged-head");
     Call.of("train", "--model=" + model, "--modules=head", Small.examples(32), "--output=" + head)
@@ -114,12 +128,51 @@ class ExportTest {
     Call.of("export", lora, "--output=" + refused).exits(2, "--format=FORMAT | --merge");
   }
 
+  /** Nothing in the files says where this machine keeps things. */
+  @Test
+  void anExportCanBePushedAsItIs() throws IOException {
+    Path adapter = temporary.resolve("pushed");
+    Call.of("export", lora, "--format=peft", "--base-model-name=some/one", "--output=" + adapter)
+        .exits(0);
+    String card = Files.readString(adapter.resolve("README.md"));
+    assertTrue(card.startsWith("---\nbase_model: some/one\nbase_model_relation: adapter\n"), card);
+    assertTrue(card.contains("library_name: peft\n"), card);
+    assertTrue(card.contains("metrics:\n- accuracy\n- f1\n"), card);
+    assertTrue(card.contains("noun.animal"), card);
+    assertEquals(
+        "some/one",
+        RunDirectory.open(adapter).readJson("adapter_config.json").get("base_model_name_or_path"));
+    for (String name : List.of("README.md", "adapter_config.json", "prunepeft.json")) {
+      String text = Files.readString(adapter.resolve(name));
+      assertFalse(text.contains("\"/"), text);
+      assertFalse(text.contains(temporary.toString()), text);
+    }
+    Path imported = temporary.resolve("pushed-imported");
+    Call.of("import", adapter, "--model=minilm", "--output=" + imported).exits(0);
+    Call.of("export", lora, "--format=peft", "--base-model-name=/a/b", "--output=" + imported)
+        .exits(2, "'/a/b' is no name of a model on the hub");
+  }
+
   @Test
   void whatAFormatCannotHoldIsRefusedAndNothingIsWritten() {
     Path adapter = temporary.resolve("refused");
     Call.of("export", both, "--format=peft", "--output=" + adapter)
         .exits(2, "--format adapters holds both");
     assertFalse(Files.exists(adapter));
+  }
+
+  /** A search takes long, and its result would be refused then. */
+  @Test
+  void whatAFormatCannotHoldIsRefusedBeforeTheSearch() {
+    Path never = temporary.resolve("never");
+    List<String> search = new ArrayList<>(Small.examples(32));
+    search.add(0, "search");
+    search.add("--output=" + never);
+    Call.of(search, "--export-to=peft").exits(2, "--format adapters holds both");
+    Call.of(search, "--export-to=merge").exits(2, "are not linear");
+    Call.of(search, "--export-to=adapters", "--use-dora").exits(2, "AdapterHub has no DoRA");
+    Call.of(search, "--export-to=zip").exits(2, "unknown format 'zip'");
+    assertFalse(Files.exists(never));
   }
 
   @Test

@@ -62,6 +62,8 @@ class ImportTest {
             + " --target-modules=query,attention.output.dense,output.dense",
         "peft | --adapter-size=0 --use-adalora --init-r=6 --target-r=2 --batch-size=8",
         "adapters | --adapter-size=7 --lora-r=4",
+        "adapters | --adapter-size=0 --lora-r=3 --module-per-projection"
+            + " --target-modules=query,value,output.dense",
         "adapters | --adapter-size=8 --lora-r=3 --use-rslora --adapter-config=houlsby"
             + " --adapter-non-linearity=swish",
         "adapters | --adapter-size=5 --lora-r=0 --adapter-config=parallel"

@@ -71,11 +71,11 @@ class WriteFailureTest {
   @ParameterizedTest
   @ValueSource(strings = {"peft", "adapters"})
   void anExportIsWholeOrSaysThatItIsNot(String format) throws Exception {
-    check(format, output -> AdapterExport.write(run, format, output, null));
+    check(format, output -> AdapterExport.write(run, format, output, null, null));
   }
 
   @Test
   void aMergedModelIsWholeOrSaysThatItIsNot() throws Exception {
-    check("merged", output -> AdapterExport.merge(run, output, null));
+    check("merged", output -> AdapterExport.merge(run, output, null, null));
   }
 }

@@ -271,11 +271,22 @@ public final class HuggingFaceDirectory {
   public void writeDescription(
       Map<String, Object> config, byte[] tokenizer, Map<String, byte[]> tokenizerFiles)
       throws IOException {
-    AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
-    for (Map.Entry<String, byte[]> file : tokenizerFiles.entrySet()) {
-      AtomicFile.write(directory.resolve(file.getKey()), file.getValue());
-    }
+    writeTokenizer(tokenizer, tokenizerFiles);
     String text = JSON.writeValueAsString(config) + "\n";
     AtomicFile.write(directory.resolve(CONFIG), text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /**
+   * Writes a tokenizer.
+   *
+   * @param tokenizer content of tokenizer.json
+   * @param files its other files, contents by name
+   * @throws IOException if writing fails
+   */
+  public void writeTokenizer(byte[] tokenizer, Map<String, byte[]> files) throws IOException {
+    AtomicFile.write(directory.resolve(TOKENIZER), tokenizer);
+    for (Map.Entry<String, byte[]> file : files.entrySet()) {
+      AtomicFile.write(directory.resolve(file.getKey()), file.getValue());
+    }
   }
 }

@@ -5,7 +5,6 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.function.Function;
 import java.util.stream.IntStream;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors.Tensor;
@@ -52,12 +51,11 @@ final class AdaLoraLayout {
   }
 
   /** Adds the fields of PEFT's AdaLoraConfig to those of its LoraConfig. */
-  static void describe(
-      Map<String, Object> fields, List<LowRank> updates, Function<LowRank, String> path) {
+  static void describe(Map<String, Object> fields, List<LowRank> updates) {
     AdaLoraConfig config = updates.get(0).singular().config();
     Map<String, Object> pattern = new TreeMap<>();
     for (LowRank update : updates) {
-      pattern.put(path.apply(update) + E, kept(update));
+      pattern.put(update.path() + E, kept(update));
     }
     fields.put("peft_type", "ADALORA");
     fields.put("init_r", config.initR());

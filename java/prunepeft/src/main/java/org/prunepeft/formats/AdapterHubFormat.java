@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Architecture;
@@ -25,8 +26,8 @@ import org.prunepeft.peft.NonLinearity;
  * Bottleneck adapters and LoRA together as AdapterHub's library {@code adapters} keeps them:
  * {@value #CONFIG} with one configuration or a union of several, {@value #WEIGHTS}, {@value
  * #HEAD_CONFIG} and {@value #HEAD_WEIGHTS}. Each configuration leaves out the layers that have none
- * of it. The library has no head that compares two texts; such a one is in {@value HeadFile#NAME}
- * instead.
+ * of it, and one holds all LoRA. The library has no head that compares two texts; such a one is in
+ * {@value HeadFile#NAME} instead.
  */
 public final class AdapterHubFormat implements AdapterFormat {
   static final String WEIGHTS = "adapter.safetensors";
@@ -159,13 +160,9 @@ public final class AdapterHubFormat implements AdapterFormat {
         .forEach(
             (kind, in) ->
                 configs.add(kind.config(adapter.encoder().hidden(), leftOut(in, layers))));
-    Map<LoraKind, Set<Integer>> loras = loraKinds(adapter);
-    if (loras.values().stream().filter(in -> in.size() == layers).count() > 1) {
-      throw new IllegalArgumentException(
-          "AdapterHub takes no two LoRA configurations that hold for every layer, but this run's"
-              + " projections have other ranks or alphas everywhere; --format peft holds them");
+    if (!adapter.lowRank().isEmpty()) {
+      configs.add(lora(adapter));
     }
-    loras.forEach((kind, in) -> configs.add(kind.config(leftOut(in, layers))));
     return configs;
   }
 
@@ -254,30 +251,59 @@ public final class AdapterHubFormat implements AdapterFormat {
     return kinds;
   }
 
-  /** What the updates of a layer share that are one configuration. */
-  private record LoraKind(Set<Projection> targets, int rank, double alpha, double dropout) {
-    Map<String, Object> config(List<Integer> leaveOut) {
-      List<String> matrices = new ArrayList<>();
-      for (Projection projection : targets) {
-        if (attention(projection)) {
-          matrices.add(matrix(projection));
-        }
-      }
-      Map<String, Object> config = new TreeMap<>();
-      config.put("architecture", "lora");
-      config.put("selfattn_lora", !matrices.isEmpty());
-      config.put("intermediate_lora", targets.contains(Projection.INTERMEDIATE));
-      config.put("output_lora", targets.contains(Projection.OUTPUT));
-      config.put("attn_matrices", matrices);
-      config.put("r", rank);
-      config.put("alpha", PeftFormat.number(alpha));
-      config.put("dropout", dropout);
-      config.put("composition_mode", "add");
-      config.put("init_weights", "lora");
-      config.put("use_gating", false);
-      config.put("leave_out", leaveOut);
-      return config;
+  /** What all updates share: the library's releases from 1.2 on take one LoRA configuration. */
+  private record Scale(int rank, double alpha, double dropout) {
+    static Scale of(LowRank update) {
+      // AdapterHub scales by alpha / r.
+      double alpha = update.rsLora() ? update.scale() * update.rank() : update.alpha();
+      return new Scale(update.rank(), alpha, update.dropout());
     }
+
+    @Override
+    public String toString() {
+      return "rank %d, alpha %s, dropout %s".formatted(rank, PeftFormat.number(alpha), dropout);
+    }
+  }
+
+  /**
+   * One configuration of all places that have an update in some layer. Where a layer has none of
+   * them, there are no tensors, and the library adds an update of zero.
+   */
+  private static Map<String, Object> lora(TrainedAdapter adapter) {
+    Set<Projection> targets = EnumSet.noneOf(Projection.class);
+    Set<Integer> layers = new TreeSet<>();
+    Map<Scale, String> scales = new LinkedHashMap<>();
+    for (LowRank update : adapter.lowRank()) {
+      targets.add(requirePlain(adapter.encoder(), update));
+      layers.add(update.layer());
+      scales.putIfAbsent(Scale.of(update), update.path());
+    }
+    if (scales.size() > 1) {
+      throw new IllegalArgumentException(
+          "AdapterHub takes one rank, alpha and dropout for all LoRA modules, but this run has %s; --format peft and --merge hold them"
+              .formatted(
+                  scales.entrySet().stream()
+                      .map(scale -> "%s (%s)".formatted(scale.getKey(), scale.getValue()))
+                      .limit(2)
+                      .collect(Collectors.joining(" and "))));
+    }
+    Scale scale = scales.keySet().iterator().next();
+    List<String> matrices =
+        targets.stream().filter(AdapterHubFormat::attention).map(AdapterHubFormat::matrix).toList();
+    Map<String, Object> config = new TreeMap<>();
+    config.put("architecture", "lora");
+    config.put("selfattn_lora", !matrices.isEmpty());
+    config.put("intermediate_lora", targets.contains(Projection.INTERMEDIATE));
+    config.put("output_lora", targets.contains(Projection.OUTPUT));
+    config.put("attn_matrices", matrices);
+    config.put("r", scale.rank);
+    config.put("alpha", PeftFormat.number(scale.alpha));
+    config.put("dropout", scale.dropout);
+    config.put("composition_mode", "add");
+    config.put("init_weights", "lora");
+    config.put("use_gating", false);
+    config.put("leave_out", leftOut(layers, adapter.encoder().layers()));
+    return config;
   }
 
   private static boolean attention(Projection projection) {
@@ -291,54 +317,25 @@ public final class AdapterHubFormat implements AdapterFormat {
     return projection.target().substring(0, 1);
   }
 
-  private static Map<LoraKind, Set<Integer>> loraKinds(TrainedAdapter adapter) {
-    Map<Integer, Map<LoraKind, Set<Projection>>> byLayer = new TreeMap<>();
-    for (LowRank update : adapter.lowRank()) {
-      if (update.magnitude() != null) {
-        throw new IllegalArgumentException(
-            "AdapterHub has no DoRA, and this run's low-rank updates are some; --format peft holds"
-                + " them");
-      }
-      if (update.singular() != null) {
-        throw new IllegalArgumentException(
-            "AdapterHub has no AdaLoRA, and this run's low-rank updates are some; --format peft"
-                + " holds them");
-      }
-      Projection projection = projection(adapter.encoder(), update);
-      if (projection == Projection.ATTENTION_OUTPUT) {
-        throw new IllegalArgumentException(
-            "AdapterHub has no LoRA on %s; --format peft holds it, or train without %s"
-                .formatted(update.path(), projection.target()));
-      }
-      // AdapterHub scales by alpha / r.
-      double alpha = update.rsLora() ? update.scale() * update.rank() : update.alpha();
-      byLayer
-          .computeIfAbsent(update.layer(), layer -> new LinkedHashMap<>())
-          .computeIfAbsent(
-              new LoraKind(Set.of(), update.rank(), alpha, update.dropout()),
-              kind -> EnumSet.noneOf(Projection.class))
-          .add(projection);
+  /** The place of an update that is LoRA at one of the library's places. */
+  private static Projection requirePlain(EncoderConfig encoder, LowRank update) {
+    if (update.magnitude() != null) {
+      throw new IllegalArgumentException(
+          "AdapterHub has no DoRA, and this run's low-rank updates are some; --format peft holds"
+              + " them");
     }
-    Map<LoraKind, Set<Integer>> kinds = new LinkedHashMap<>();
-    byLayer.forEach(
-        (layer, own) -> {
-          if (own.values().stream()
-                  .filter(at -> at.stream().anyMatch(AdapterHubFormat::attention))
-                  .count()
-              > 1) {
-            throw new IllegalArgumentException(
-                "AdapterHub takes one rank and alpha for the query, key and value of a layer, but those of layer %s differ; --format peft holds them"
-                    .formatted(layer));
-          }
-          own.forEach(
-              (kind, at) ->
-                  kinds
-                      .computeIfAbsent(
-                          new LoraKind(at, kind.rank, kind.alpha, kind.dropout),
-                          k -> new TreeSet<>())
-                      .add(layer));
-        });
-    return kinds;
+    if (update.singular() != null) {
+      throw new IllegalArgumentException(
+          "AdapterHub has no AdaLoRA, and this run's low-rank updates are some; --format peft"
+              + " holds them");
+    }
+    Projection projection = projection(encoder, update);
+    if (projection == Projection.ATTENTION_OUTPUT) {
+      throw new IllegalArgumentException(
+          "AdapterHub has no LoRA on %s; --format peft holds it, or train without %s"
+              .formatted(update.path(), projection.target()));
+    }
+    return projection;
   }
 
   static Projection projection(EncoderConfig encoder, LowRank update) {

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.kernels.Activation;
 import org.prunepeft.model.Block;
@@ -23,6 +24,8 @@ import org.prunepeft.peft.NonLinearity;
 final class AdapterHubReader {
   private static final Pattern VERSION = Pattern.compile("adapters\\.(\\d{1,6})\\.(\\d{1,6})\\..*");
 
+  private static final String REMEDY = "save the adapter with use_safetensors=True";
+
   private final Path directory;
   private final EncoderConfig encoder;
   private final Fields description;
@@ -36,7 +39,7 @@ final class AdapterHubReader {
     this.encoder = encoder;
     description = new Fields(directory.resolve(AdapterFormat.CONFIG).toString(), config);
     name = description.text("name", AdapterHubFormat.NAME);
-    tensors = new StoredTensors(directory, AdapterHubFormat.WEIGHTS);
+    tensors = new StoredTensors(directory, AdapterHubFormat.WEIGHTS, REMEDY);
   }
 
   TrainedAdapter read(List<String> labels) throws IOException {
@@ -165,6 +168,7 @@ final class AdapterHubReader {
     List<Integer> layers = layers(config);
     config.finish();
     for (int layer : layers) {
+      int found = parts.size();
       for (Projection projection : Projection.values()) {
         boolean targeted =
             switch (projection) {
@@ -174,9 +178,10 @@ final class AdapterHubReader {
               case OUTPUT -> output;
               case ATTENTION_OUTPUT -> false;
             };
-        if (targeted) {
-          String path = encoder.path(layer, projection);
-          String key = "%s.%s.loras.%s.".formatted(encoder.architecture().prefix(), path, name);
+        String path = encoder.path(layer, projection);
+        String key = "%s.%s.loras.%s.".formatted(encoder.architecture().prefix(), path, name);
+        // A pruned place has neither; the library reads it as an update of zero.
+        if (targeted && (tensors.has(key + "lora_A") || tensors.has(key + "lora_B"))) {
           parts.add(
               new LowRank(
                   layer,
@@ -189,6 +194,11 @@ final class AdapterHubReader {
                   null,
                   null));
         }
+      }
+      if (parts.size() == found) {
+        throw new FormatException(
+            "%s has no LoRA of layer %d, which leave_out does not name"
+                .formatted(directory.resolve(AdapterHubFormat.WEIGHTS), layer));
       }
     }
   }
@@ -223,7 +233,7 @@ final class AdapterHubReader {
         .require("bias", true)
         .ignore("num_labels", "activation_function", "label2id", "dropout_prob")
         .finish();
-    StoredTensors stored = new StoredTensors(directory, AdapterHubFormat.HEAD_WEIGHTS);
+    StoredTensors stored = new StoredTensors(directory, AdapterHubFormat.HEAD_WEIGHTS, REMEDY);
     String key = "heads." + name + ".1.";
     Tensor weight = stored.take(key + "weight", -1, encoder.hidden());
     Tensor bias = stored.take(key + "bias", weight.shape()[0]);

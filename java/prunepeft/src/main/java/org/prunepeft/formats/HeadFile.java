@@ -31,7 +31,7 @@ record HeadFile(Tensor weight, Tensor bias) {
   }
 
   static HeadFile read(Path directory) throws IOException {
-    StoredTensors tensors = new StoredTensors(directory, NAME);
+    StoredTensors tensors = new StoredTensors(directory, NAME, "export it anew");
     Tensor weight = tensors.take(WEIGHT, -1, -1);
     Tensor bias = tensors.take(BIAS, weight.shape()[0]);
     tensors.finish();

@@ -12,8 +12,8 @@ import org.prunepeft.model.Models.Pretrained;
 
 /**
  * A plain Hugging Face model directory with the low-rank updates in the weights: config.json with
- * the names of the classes, model.safetensors with the encoder, the tokenizer's files; and the head
- * apart, in {@value HeadFile#NAME}: no class of that library computes it.
+ * the names of the classes, model.safetensors with encoder and head, the class that computes them,
+ * and the tokenizer's files. A head that compares two texts is apart, in {@value HeadFile#NAME}.
  */
 public final class MergedModel {
   private MergedModel() {}
@@ -44,9 +44,16 @@ public final class MergedModel {
       throws IOException {
     require(adapter);
     Checkpoint merged = new MergedCheckpoint(base.encoder(), adapter.lowRank());
-    HeadFile.write(adapter, directory);
     Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
-    config.putAll(labels(adapter.labels()));
+    if (adapter.headComparesTexts()) {
+      HeadFile.write(adapter, directory);
+      config.put("architectures", List.of(base.config().architecture().className() + "Model"));
+    } else {
+      directory.writeText(
+          SequenceClassifier.MODELING, SequenceClassifier.source(base.config().architecture()));
+      config.putAll(SequenceClassifier.config(adapter));
+      merged = SequenceClassifier.weights(adapter, merged);
+    }
     new HuggingFaceDirectory(directory.path())
         .write(config, base.tokenizer(), base.tokenizerFilesToWrite(), merged);
   }

@@ -18,23 +18,32 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * LoRA, DoRA and AdaLoRA as Hugging Face's PEFT keeps them: {@value #CONFIG} and {@value #WEIGHTS}.
  * A tensor's key is {@code base_model.model.} + the module's path in the model + {@code
  * .lora_A.weight} [r, in], {@code .lora_B.weight} [out, r] or {@code .lora_magnitude_vector} [out];
  * of AdaLoRA {@code .lora_A} [r, in], {@code .lora_E} [r, 1] and {@code .lora_B} [out, r], r the
- * singular values that are left, with rank_pattern saying which of init_r they are; the head is
- * {@code base_model.model.classifier.weight} and {@code .bias}.
+ * singular values that are left, with rank_pattern saying which of init_r they are.
  *
- * <p>A sequence classifier has no head that compares two texts. With such a head the adapter is the
- * encoder's alone, its task_type FEATURE_EXTRACTION, its paths those of a model without a head, and
- * the head is in {@value HeadFile#NAME}.
+ * <p>The adapter is the encoder's alone, its task_type FEATURE_EXTRACTION, and the head is in
+ * {@value HeadFile#NAME}: no sequence classifier of the library has a head over the mean of hidden
+ * states, or one that compares two texts. target_modules is an expression that matches paths from
+ * the encoder on, so that PEFT refuses a model with a head of its own, whose paths are longer. What
+ * Python saved may be a sequence classifier's: its paths have the model's prefix, and its head is
+ * {@code base_model.model.classifier.weight} and {@code .bias}.
  */
 public final class PeftFormat implements AdapterFormat {
   static final String WEIGHTS = "adapter_model.safetensors";
   static final String ROOT = "base_model.model.";
   static final String HEAD = "classifier";
+
+  /** Behind the encoder; all-linear targets it too. */
+  private static final String POOLER = "pooler.dense";
+
+  private static final Logger LOG = LoggerFactory.getLogger(PeftFormat.class);
 
   @Override
   public String name() {
@@ -82,10 +91,9 @@ public final class PeftFormat implements AdapterFormat {
   @Override
   public void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
     require(adapter);
-    String root = ROOT + prefix(adapter);
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
     for (LowRank update : adapter.lowRank()) {
-      String key = root + update.path();
+      String key = ROOT + update.path();
       if (update.singular() != null) {
         AdaLoraLayout.put(tensors, key, update);
         continue;
@@ -96,41 +104,29 @@ public final class PeftFormat implements AdapterFormat {
         tensors.put(key + ".lora_magnitude_vector", update.magnitude());
       }
     }
-    if (adapter.headComparesTexts()) {
-      HeadFile.write(adapter, directory);
-    } else {
-      tensors.put(ROOT + HEAD + ".weight", adapter.headWeight());
-      tensors.put(ROOT + HEAD + ".bias", adapter.headBias());
-    }
     SafeTensors.write(directory.file(WEIGHTS), tensors);
+    HeadFile.write(adapter, directory);
     directory.writeJson(CONFIG, config(adapter));
-  }
-
-  /** What paths in the model begin with. */
-  private static String prefix(TrainedAdapter adapter) {
-    return adapter.headComparesTexts() ? "" : adapter.encoder().architecture().prefix() + ".";
   }
 
   /** The fields of PEFT's LoraConfig. */
   private static Map<String, Object> config(TrainedAdapter adapter) {
     List<LowRank> updates = adapter.lowRank();
-    Function<LowRank, String> path = update -> prefix(adapter) + update.path();
-    boolean alone = adapter.headComparesTexts();
     int rank = mostFrequent(updates, LowRank::rank);
     double alpha = mostFrequent(updates, LowRank::alpha);
     Map<String, Object> ranks = new TreeMap<>();
     Map<String, Object> alphas = new TreeMap<>();
     for (LowRank update : updates) {
       if (update.rank() != rank) {
-        ranks.put(path.apply(update), update.rank());
+        ranks.put(update.path(), update.rank());
       }
       if (update.alpha() != alpha) {
-        alphas.put(path.apply(update), number(update.alpha()));
+        alphas.put(update.path(), number(update.alpha()));
       }
     }
     Map<String, Object> config = new TreeMap<>();
     config.put("peft_type", "LORA");
-    config.put("task_type", alone ? "FEATURE_EXTRACTION" : "SEQ_CLS");
+    config.put("task_type", "FEATURE_EXTRACTION");
     config.put("base_model_name_or_path", adapter.base());
     config.put("revision", null);
     config.put("auto_mapping", null);
@@ -138,7 +134,7 @@ public final class PeftFormat implements AdapterFormat {
     config.put("r", rank);
     config.put("lora_alpha", number(alpha));
     config.put("lora_dropout", common(updates, LowRank::dropout, "lora_dropout"));
-    config.put("target_modules", updates.stream().map(path).sorted().toList());
+    config.put("target_modules", expression(updates));
     config.put("rank_pattern", ranks);
     config.put("alpha_pattern", alphas);
     config.put("bias", "none");
@@ -146,13 +142,21 @@ public final class PeftFormat implements AdapterFormat {
     config.put("init_lora_weights", true);
     config.put("layers_to_transform", null);
     config.put("layers_pattern", null);
-    config.put("modules_to_save", alone ? null : List.of(HEAD));
+    config.put("modules_to_save", null);
     config.put("use_rslora", common(updates, LowRank::rsLora, "use_rslora"));
     config.put("use_dora", updates.get(0).magnitude() != null);
     if (updates.get(0).singular() != null) {
-      AdaLoraLayout.describe(config, updates, path);
+      AdaLoraLayout.describe(config, updates);
     }
     return config;
+  }
+
+  /** Matches the whole paths of these modules and no others; a list would match their ends. */
+  private static String expression(List<LowRank> updates) {
+    return updates.stream()
+        .map(update -> update.path().replace(".", "\\."))
+        .sorted()
+        .collect(Collectors.joining("|"));
   }
 
   @Override
@@ -189,7 +193,8 @@ public final class PeftFormat implements AdapterFormat {
         fields.text("peft_type", "").equals("ADALORA") ? new AdaLoraLayout(fields) : null;
     Scales scales = adaLora == null ? new Scales(fields) : null;
     fields.finish();
-    StoredTensors tensors = new StoredTensors(directory, WEIGHTS);
+    StoredTensors tensors =
+        new StoredTensors(directory, WEIGHTS, "save the adapter with safe_serialization=True");
     List<AdapterPart> parts = new ArrayList<>();
     String prefix = encoder.architecture().prefix() + ".";
     for (int layer = 0; layer < encoder.layers(); layer++) {
@@ -203,6 +208,11 @@ public final class PeftFormat implements AdapterFormat {
             parts.add(adaLora.update(tensors, module, layer, path, encoder, projection));
           }
         }
+      }
+    }
+    for (String pooler : List.of(prefix + POOLER, POOLER)) {
+      if (tensors.skip(ROOT + pooler)) {
+        LOG.warn("{}: {} is left out; the head looks at hidden states", directory, pooler);
       }
     }
     HeadFile head = HeadFile.isIn(directory) ? HeadFile.read(directory) : head(tensors, encoder);

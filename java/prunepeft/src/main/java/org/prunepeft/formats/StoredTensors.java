@@ -16,20 +16,25 @@ final class StoredTensors {
   private final Map<String, Tensor> tensors = new TreeMap<>();
 
   /**
+   * @param remedy how the library is told to save such a file
    * @throws FormatException if there is no such file, or it is damaged
    * @throws IOException if reading fails
    */
-  StoredTensors(Path directory, String name) throws IOException {
+  StoredTensors(Path directory, String name, String remedy) throws IOException {
     file = directory.resolve(name);
     if (!Files.exists(file)) {
-      throw new FormatException(
-          "%s has no %s; save the adapter with safe_serialization=True".formatted(directory, name));
+      throw new FormatException("%s has no %s; %s".formatted(directory, name, remedy));
     }
     try (SafeTensors stored = SafeTensors.open(file)) {
       for (String key : stored.names()) {
         tensors.put(key, new Tensor(stored.shape(key), stored.floats(key)));
       }
     }
+  }
+
+  /** Passes over the tensors of a module, and says whether there were any. */
+  boolean skip(String module) {
+    return tensors.keySet().removeIf(key -> key.startsWith(module + "."));
   }
 
   /** Whether there is a tensor that was not taken yet. */

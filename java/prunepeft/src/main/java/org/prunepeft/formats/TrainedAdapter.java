@@ -31,8 +31,13 @@ public record TrainedAdapter(
     labels = List.copyOf(labels);
   }
 
+  /** The same for a base model that has this name. */
+  public TrainedAdapter withBase(String base) {
+    return new TrainedAdapter(base, encoder, parts, labels, headWeight, headBias);
+  }
+
   /** Whether the head compares two texts, which no other library's head does. */
-  boolean headComparesTexts() {
+  public boolean headComparesTexts() {
     return headWeight.shape()[1] != encoder.hidden();
   }
 

@@ -124,6 +124,16 @@ public final class Models {
     }
 
     /**
+     * Writes the tokenizer alone, as a model's directory has it.
+     *
+     * @param directory without files of these names
+     * @throws IOException if writing fails, or the tokenizer is no JSON
+     */
+    public void writeTokenizer(Path directory) throws IOException {
+      new HuggingFaceDirectory(directory).writeTokenizer(tokenizer, tokenizerFilesToWrite());
+    }
+
+    /**
      * {@return the tokenizer's files that belong into a directory beside tokenizer.json: the
      * model's own, and, if it has no tokenizer_config.json, one that says what its tokenizer does}
      *

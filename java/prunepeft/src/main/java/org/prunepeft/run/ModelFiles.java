@@ -21,7 +21,7 @@ public final class ModelFiles {
   static final String MEMBER = Manifest.MODEL_FILES;
 
   /** The member of a run's {@code config.json} with the model's directory, absolute. */
-  static final String DIRECTORY = "model_directory";
+  public static final String DIRECTORY = "model_directory";
 
   private ModelFiles() {}
 

@@ -148,6 +148,26 @@ class AdapterHubFormatTest {
     }
   }
 
+  /** From 1.2 on, the library refuses a second one, wherever it is. */
+  @Test
+  void projectionsThatAreLeftHereAndThereAreOneConfiguration() throws IOException {
+    Path directory =
+        write(
+            Parts.lora(0, "attention.self.query", 4, 16),
+            Parts.lora(1, "attention.self.value", 4, 16),
+            Parts.lora(1, "output.dense", 4, 16));
+    JsonNode config =
+        JSON.readTree(directory.resolve("adapter_config.json").toFile()).get("config");
+    assertEquals("lora", config.get("architecture").asText());
+    assertEquals(JSON.readTree("[\"q\",\"v\"]"), config.get("attn_matrices"));
+    assertTrue(config.get("output_lora").asBoolean());
+    assertFalse(config.get("intermediate_lora").asBoolean());
+    assertEquals(JSON.readTree("[2]"), config.get("leave_out"));
+    try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter.safetensors"))) {
+      assertEquals(6, tensors.names().size());
+    }
+  }
+
   private void assertRefused(String reason, AdapterPart... parts) {
     String message =
         assertThrows(
@@ -163,7 +183,12 @@ class AdapterHubFormatTest {
     assertRefused(
         "no LoRA on encoder.layer.1.attention.output.dense",
         Parts.lora(1, "attention.output.dense", 4, 16));
-    assertRefused("those of layer 0 differ", lora, Parts.lora(0, "attention.self.value", 3, 16));
+    assertRefused(
+        "one rank, alpha and dropout for all LoRA modules, but this run has rank 4, alpha 16,"
+            + " dropout 0.1 (encoder.layer.0.attention.self.query) and rank 3, alpha 12, dropout 0.1"
+            + " (encoder.layer.2.output.dense); --format peft",
+        lora,
+        Parts.lora(2, "output.dense", 3, 12));
     assertRefused(
         "layer 0 has two behind its feed-forward block",
         serial(0, 7),
@@ -171,11 +196,5 @@ class AdapterHubFormatTest {
     assertRefused(
         "no DoRA",
         new LowRank(0, lora.path(), lora.a(), lora.b(), 16, false, 0.1, Parts.random(24), null));
-    AdapterPart[] everywhere = new AdapterPart[6];
-    for (int layer = 0; layer < 3; layer++) {
-      everywhere[layer] = Parts.lora(layer, "attention.self.query", 4, 16);
-      everywhere[3 + layer] = Parts.lora(layer, "output.dense", 3, 16);
-    }
-    assertRefused("no two LoRA configurations that hold for every layer", everywhere);
   }
 }

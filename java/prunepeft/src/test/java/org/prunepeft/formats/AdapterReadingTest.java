@@ -82,10 +82,32 @@ class AdapterReadingTest {
         Parts.adapter(
             List.of(
                 with(Parts.lora(0, "attention.self.query", 4, 16), true, false),
-                Parts.lora(1, "output.dense", 3, 16),
+                with(Parts.lora(1, "output.dense", 4, 16), true, false),
                 Parts.bottleneck(0, Block.FEED_FORWARD, Input.NORMED_SUM, 7),
                 Parts.bottleneck(2, Block.FEED_FORWARD, Input.NORMED_SUM, 5)));
     Parts.assertSame(adapter, read(write(new AdapterHubFormat(), adapter)));
+  }
+
+  /** A configuration names more than there is where places were pruned, but not for no place. */
+  @Test
+  void aPlaceWithoutTensorsIsNoModuleButALayerOfThemIsMissing() throws IOException {
+    Path directory =
+        write(
+            new AdapterHubFormat(),
+            Parts.adapter(
+                List.of(
+                    Parts.lora(0, "attention.self.query", 4, 16),
+                    Parts.lora(1, "output.dense", 4, 16))));
+    assertEquals(2, read(directory).parts().size());
+    Path config = directory.resolve("adapter_config.json");
+    change(config, json -> ((ObjectNode) json.get("config")).set("leave_out", tree("[]")));
+    assertRefused(directory, "has no LoRA of layer 2, which leave_out does not name");
+    change(config, json -> ((ObjectNode) json.get("config")).set("leave_out", tree("[2]")));
+    Path file = directory.resolve("adapter.safetensors");
+    Map<String, SafeTensors.Tensor> tensors = tensors(file);
+    tensors.remove("bert.encoder.layer.1.output.dense.loras.prunepeft.lora_B");
+    SafeTensors.write(file, tensors);
+    assertRefused(directory, "has no tensor bert.encoder.layer.1.output.dense.loras");
   }
 
   /** A field of later releases, of training alone. */
@@ -136,7 +158,7 @@ class AdapterReadingTest {
     Parts.assertSame(swish, read(again));
   }
 
-  /** As a recent release saves it: patterns for the ends of names, no prefix, many fields. */
+  /** A classifier as a recent release saves it: patterns for the ends of names, many fields. */
   @Test
   void peftsOwnSpellingsAreRead() throws IOException {
     TrainedAdapter adapter = Parts.adapter(UPDATES);
@@ -149,6 +171,7 @@ class AdapterReadingTest {
               .put("1.attention.self.value", 2.5)
               .put("encoder.layer.2.output.dense", 7);
           json.put("target_modules", "all-linear").put("peft_version", "0.18.0");
+          json.put("task_type", "SEQ_CLS");
           json.put("megatron_core", "megatron.core").putNull("megatron_config");
           json.putObject("loftq_config");
           json.put("lora_bias", false).put("qalora_group_size", 16).put("use_qalora", false);
@@ -157,13 +180,16 @@ class AdapterReadingTest {
         });
     Path file = directory.resolve("adapter_model.safetensors");
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
-    try (SafeTensors stored = SafeTensors.open(file)) {
-      for (String key : stored.names()) {
-        tensors.put(
-            key.replace("base_model.model.bert.", "base_model.model."),
-            new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
-      }
-    }
+    tensors(file)
+        .forEach(
+            (key, tensor) ->
+                tensors.put(key.replace("base_model.model.", "base_model.model.bert."), tensor));
+    // all-linear targets what lies behind the encoder too.
+    tensors.put("base_model.model.bert.pooler.dense.lora_A.weight", Parts.random(4, 24));
+    tensors.put("base_model.model.bert.pooler.dense.lora_B.weight", Parts.random(24, 4));
+    tensors.put("base_model.model.classifier.weight", adapter.headWeight());
+    tensors.put("base_model.model.classifier.bias", adapter.headBias());
+    Files.delete(directory.resolve("head.safetensors"));
     SafeTensors.write(file, tensors);
     Parts.assertSame(adapter, read(directory));
   }
@@ -189,7 +215,7 @@ class AdapterReadingTest {
         "rank_pattern | {\"q(\": 4} | rank_pattern: the pattern 'q(' is not supported: Unclosed group",
         "rank_pattern | {\"query\": \"4\"} | the value of 'query' must be a number, got 4",
         "lora_alpha | \"high\" | lora_alpha must be a number, got high",
-        "use_dora | true | no tensor base_model.model.bert.encoder.layer.0"
+        "use_dora | true | no tensor base_model.model.encoder.layer.0"
       })
   void whatPeftMeansOtherwiseIsRefusedByName(String field, String value, String reason)
       throws IOException {
@@ -272,12 +298,7 @@ class AdapterReadingTest {
   void tensorsWithoutAPlaceAndMissingFilesAreNamed() throws IOException {
     Path directory = write(new PeftFormat(), Parts.adapter(UPDATES));
     Path file = directory.resolve("adapter_model.safetensors");
-    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
-    try (SafeTensors stored = SafeTensors.open(file)) {
-      for (String key : stored.names()) {
-        tensors.put(key, new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
-      }
-    }
+    Map<String, SafeTensors.Tensor> tensors = tensors(file);
     tensors.put(
         "base_model.model.bert.encoder.layer.9.attention.self.query.lora_A.weight",
         Parts.random(4, 24));
@@ -285,6 +306,26 @@ class AdapterReadingTest {
     assertRefused(directory, "layer.9.attention.self.query");
     Files.delete(file);
     assertRefused(directory, "has no adapter_model.safetensors; save the adapter with safe");
+  }
+
+  @Test
+  void weightsOfPickleAreRefusedWithTheLibrarysOwnOption() throws IOException {
+    Path directory =
+        write(
+            new AdapterHubFormat(),
+            Parts.adapter(List.of(Parts.lora(1, "attention.self.key", 2, 4))));
+    Files.delete(directory.resolve("adapter.safetensors"));
+    assertRefused(directory, "no adapter.safetensors; save the adapter with use_safetensors=True");
+  }
+
+  private static Map<String, SafeTensors.Tensor> tensors(Path file) throws IOException {
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    try (SafeTensors stored = SafeTensors.open(file)) {
+      for (String key : stored.names()) {
+        tensors.put(key, new SafeTensors.Tensor(stored.shape(key), stored.floats(key)));
+      }
+    }
+    return tensors;
   }
 
   private static com.fasterxml.jackson.databind.JsonNode tree(String json) {

@@ -2,27 +2,33 @@ package org.prunepeft.formats;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Architecture;
 import org.prunepeft.model.Block;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
@@ -139,7 +145,10 @@ class MergedModelTest {
               Parts.random(2));
       Path directory = write(adapter, withHead(config.architecture().prefix(), tensors));
       try (SafeTensors written = SafeTensors.open(directory.resolve("model.safetensors"))) {
-        assertEquals(tensors.keySet(), new java.util.TreeSet<>(written.names()));
+        Set<String> expected = new TreeSet<>(Set.of("classifier.weight", "classifier.bias"));
+        tensors.keySet().forEach(name -> expected.add(config.architecture().prefix() + "." + name));
+        assertEquals(expected, new TreeSet<>(written.names()));
+        assertArrayEquals(adapter.headWeight().values(), written.floats("classifier.weight"));
       }
       Models.LoadedModel merged = Models.byName(directory.toString()).loader().load();
       try (Encoder whole = merged.encoder()) {
@@ -175,13 +184,54 @@ class MergedModelTest {
             expected = reference(expected, update);
           }
         }
-        assertArrayEquals(expected, written.floats(name), 1e-6f, name);
+        assertArrayEquals(expected, written.floats("bert." + name), 1e-6f, name);
       }
     }
     JsonNode config = new ObjectMapper().readTree(directory.resolve("config.json").toFile());
     assertEquals("bert", config.get("model_type").asText());
     assertEquals("c", config.at("/id2label/2").asText());
     assertEquals(2, config.at("/label2id/c").asInt());
+    assertEquals("single_label_classification", config.get("problem_type").asText());
+    String name = "MeanPooledBertForSequenceClassification";
+    assertEquals(name, config.at("/architectures/0").asText());
+    assertEquals(
+        "modeling_mean_pooled." + name,
+        config.at("/auto_map/AutoModelForSequenceClassification").asText());
+    assertFalse(Files.exists(directory.resolve("head.safetensors")));
+  }
+
+  /** The names that the library has for the encoder, by which its weights are found. */
+  @ParameterizedTest
+  @EnumSource(Architecture.class)
+  void theClassIsOfTheArchitecture(Architecture architecture) throws IOException {
+    String source = SequenceClassifier.source(architecture);
+    String name = architecture.className();
+    assertFalse(source.contains("$"), source);
+    assertTrue(
+        source.contains("import %sModel, %sPreTrainedModel\n".formatted(name, name)), source);
+    assertTrue(
+        source.contains("class MeanPooled%sForSequenceClassification(".formatted(name)), source);
+    assertTrue(
+        source.contains("self.%s = %sModel(config)".formatted(architecture.prefix(), name)),
+        source);
+  }
+
+  @Test
+  void aRegressionHasOneOutputAndItsLoss() throws IOException {
+    TrainedAdapter adapter =
+        new TrainedAdapter(
+            "some/bert",
+            SmallBert.CONFIG,
+            List.of(Parts.lora(0, "attention.self.query", 4, 16)),
+            List.of(),
+            Parts.random(1, 24),
+            Parts.random(1));
+    Path directory = write(adapter, RandomCheckpoint.tensors(SmallBert.CONFIG, TestSeed.random()));
+    JsonNode config = new ObjectMapper().readTree(directory.resolve("config.json").toFile());
+    assertEquals("regression", config.get("problem_type").asText());
+    assertEquals(1, config.get("num_labels").asInt());
+    assertEquals("{\"0\":\"LABEL_0\"}", config.get("id2label").toString());
+    assertEquals("{\"LABEL_0\":0}", config.get("label2id").toString());
   }
 
   private static float[] reference(float[] weight, LowRank update) {

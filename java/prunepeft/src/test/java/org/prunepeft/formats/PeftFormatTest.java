@@ -13,10 +13,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -86,7 +88,7 @@ class PeftFormatTest {
     try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {
       assertEquals(Map.of("format", "pt"), tensors.metadata());
       assertEquals(shapes, Parts.shapes(tensors));
-      String key = "base_model.model.bert.encoder.layer.2.attention.self.value.";
+      String key = "base_model.model.encoder.layer.2.attention.self.value.";
       assertArrayEquals(odd.a().values(), tensors.floats(key + "lora_A.weight"));
       assertArrayEquals(odd.b().values(), tensors.floats(key + "lora_B.weight"));
     }
@@ -108,13 +110,28 @@ class PeftFormatTest {
     try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {
       assertEquals(new TreeMap<>(expected), Parts.shapes(tensors));
     }
-    List<String> targets = new ArrayList<>();
-    JSON.readTree(directory.resolve("adapter_config.json").toFile())
-        .get("target_modules")
-        .forEach(target -> targets.add("base_model.model." + target.asText() + ".lora_A.weight"));
+    JsonNode config = JSON.readTree(directory.resolve("adapter_config.json").toFile());
     assertEquals(
         expected.keySet().stream().filter(key -> key.contains("lora_A")).sorted().toList(),
-        targets);
+        targets(config).stream()
+            .map(path -> "base_model.model." + path + ".lora_A.weight")
+            .sorted()
+            .toList());
+    // PEFT refuses a model in which nothing matches: one with a head that computes something else.
+    String expression = config.get("target_modules").textValue();
+    for (Projection projection : Projection.values()) {
+      String path = encoder.path(1, projection);
+      assertTrue(Pattern.matches(expression, path), path);
+      assertFalse(Pattern.matches(expression, architecture.prefix() + "." + path), path);
+      assertFalse(Pattern.matches(expression, encoder.path(0, projection)), path);
+    }
+  }
+
+  /** The paths that target_modules, an expression, is made of. */
+  private static List<String> targets(JsonNode config) {
+    return Arrays.stream(config.get("target_modules").textValue().split("\\|"))
+        .map(path -> path.replace("\\.", "."))
+        .toList();
   }
 
   /** Of 3 singular values, those that are not 0. */
@@ -146,20 +163,20 @@ class PeftFormatTest {
              "deltaT": 4, "beta1": 0.8, "beta2": 0.9, "orth_reg_weight": 0.25, "total_step": 50,
              "lora_alpha": 16, "use_dora": false, "use_rslora": false,
              "rank_pattern": {
-               "bert.encoder.layer.0.attention.self.query.lora_E": [true, false, true],
-               "bert.encoder.layer.1.attention.self.query.lora_E": [false, false, false]}}""");
+               "encoder.layer.0.attention.self.query.lora_E": [true, false, true],
+               "encoder.layer.1.attention.self.query.lora_E": [false, false, false]}}""");
     expected
         .properties()
         .forEach(
             field -> assertEquals(field.getValue(), config.get(field.getKey()), field.getKey()));
-    String key = "base_model.model.bert.encoder.layer.0.attention.self.query";
+    String key = "base_model.model.encoder.layer.0.attention.self.query";
     try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {
       Map<String, List<Long>> shapes = Parts.shapes(tensors);
       assertEquals(List.of(2L, 24L), shapes.get(key + ".lora_A"));
       assertEquals(List.of(2L, 1L), shapes.get(key + ".lora_E"));
       assertEquals(List.of(24L, 2L), shapes.get(key + ".lora_B"));
       assertEquals(List.of(0L, 24L), shapes.get(key.replace("layer.0", "layer.1") + ".lora_A"));
-      assertEquals(8, shapes.size(), shapes.toString());
+      assertEquals(6, shapes.size(), shapes.toString());
       assertArrayEquals(new float[] {0.5f, -2}, tensors.floats(key + ".lora_E"));
       assertEquals(two.a().values()[2 * 24 + 5], tensors.floats(key + ".lora_A")[24 + 5]);
       assertEquals(two.b().values()[7 * 3 + 2], tensors.floats(key + ".lora_B")[7 * 2 + 1]);
@@ -269,11 +286,10 @@ class PeftFormatTest {
   private static final class Merged implements Insertions {
     private final Map<String, Tensor> deltas = new TreeMap<>();
 
-    Merged(Path directory, String prefix) throws IOException {
+    Merged(Path directory) throws IOException {
       JsonNode config = JSON.readTree(directory.resolve("adapter_config.json").toFile());
       try (SafeTensors tensors = SafeTensors.open(directory.resolve("adapter_model.safetensors"))) {
-        for (JsonNode target : config.get("target_modules")) {
-          String path = target.asText();
+        for (String path : targets(config)) {
           int rank = config.get("rank_pattern").path(path).asInt(config.get("r").asInt());
           double alpha =
               config.get("alpha_pattern").path(path).asDouble(config.get("lora_alpha").asDouble());
@@ -281,9 +297,7 @@ class PeftFormatTest {
           Tensor a = load(tensors, "base_model.model." + path + ".lora_A.weight");
           Tensor b = load(tensors, "base_model.model." + path + ".lora_B.weight");
           assertEquals(rank, a.size(0));
-          deltas.put(
-              path.substring(prefix.length()),
-              b.matmul(a).mul(new org.bytedeco.pytorch.Scalar(scale)));
+          deltas.put(path, b.matmul(a).mul(new org.bytedeco.pytorch.Scalar(scale)));
         }
       }
     }
@@ -330,7 +344,7 @@ class PeftFormatTest {
       EncoderInput input = input();
       modules.begin(ForwardPass.evaluation(tape));
       float[] ours = Torch.toFloats(encoder.forward(input, modules));
-      float[] merged = Torch.toFloats(encoder.forward(input, new Merged(directory, "bert.")));
+      float[] merged = Torch.toFloats(encoder.forward(input, new Merged(directory)));
       float[] frozen = Torch.toFloats(encoder.forward(input, Insertions.NONE));
       assertTrue(distance(merged, ours) <= 1e-5, () -> "relative " + distance(merged, ours));
       assertTrue(distance(merged, frozen) > 1e-2, "the updates change nothing");
@@ -341,7 +355,7 @@ class PeftFormatTest {
     Random random = TestSeed.random();
     long[] ids = random.longs(3 * 11, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[3 * 11];
-    java.util.Arrays.fill(mask, (byte) 1);
+    Arrays.fill(mask, (byte) 1);
     return EncoderInput.of(ids, new long[3 * 11], mask, 3, 11);
   }
 

@@ -109,6 +109,10 @@ class PythonLibrariesTest {
             PeftConfig.of(attention, AdapterConfig.of(5, Activation.GELU))),
         new Case(
             "adapters",
+            "LoRA on single projections",
+            PeftConfig.of(attention.with().targets(TARGETS).perProjection(true).build(), null)),
+        new Case(
+            "adapters",
             "Houlsby",
             PeftConfig.of(null, AdapterConfig.of(5, Activation.SILU, AdapterConfig.Style.HOULSBY))),
         new Case(
@@ -173,7 +177,6 @@ class PythonLibrariesTest {
     request.put("library", one.library);
     request.put("model", model.toString());
     request.put("export", place.resolve("export").toString());
-    request.put("prefix", config.architecture().prefix());
     request.put("labels", LABELS);
     try (PointerScope scope = new PointerScope();
         NoGradGuard guard = new NoGradGuard();

@@ -38,7 +38,7 @@ class SetupTest {
         "\"targets\" : \\[[^]]*\\] | \"targets\" : [null] | null",
         "\"targets\" : \\[[^]]*\\] | \"targets\" : null | LoRA's targets must not be null",
         "\"nonLinearity\" : \"\\w+\" | \"nonLinearity\" : null | non_linearity must not be null",
-        "\"training\" : (?s).*?\\} | \"training\" : null | training must not be null",
+        "\"training\" : (?s).*?\\n {4}\\} | \"training\" : null | training must not be null",
         "\"sizes\" : (?s).*?\\} | \"sizes\" : null | sizes must not be null",
         "\"model\" : \"\\w+\" | \"model\" : null | model must not be null",
       })
