@@ -3,14 +3,14 @@ package org.prunepeft.search;
 /**
  * One training of the supernet.
  *
- * @param purpose what it is for
+ * @param kind what it is for
  * @param index the turn of the warm-up or the round of pruning, from 1
  * @param fresh whether the modules start from new initial weights, drawn from the seed, this stage
  *     and each module's name, and so not depending on which others are left; if not, they go on
  *     from the weights that the stage before it left
  * @param rate of the learning rates: 1, or 0.5 in a second attempt
  */
-public record Stage(Purpose purpose, int index, boolean fresh, double rate) {
+public record Stage(Purpose kind, int index, boolean fresh, double rate) {
   /** What a training of the supernet is for. */
   public enum Purpose {
     /** Finding which criteria suit which partition. */
@@ -31,21 +31,21 @@ public record Stage(Purpose purpose, int index, boolean fresh, double rate) {
   /**
    * A first attempt.
    *
-   * @param purpose what it is for
+   * @param kind what it is for
    * @param index from 1
    * @param fresh whether the modules start from new initial weights
    */
-  public Stage(Purpose purpose, int index, boolean fresh) {
-    this(purpose, index, fresh, 1);
+  public Stage(Purpose kind, int index, boolean fresh) {
+    this(kind, index, fresh, 1);
   }
 
   /** A second attempt: from new weights, at half the learning rates. */
   Stage gentler() {
-    return new Stage(purpose, index, true, rate / 2);
+    return new Stage(kind, index, true, rate / 2);
   }
 
   /** {@return its name in messages: warm-up turn 2, round 3} */
   public String name() {
-    return (purpose == Purpose.WARM_UP ? "warm-up turn " : "round ") + index;
+    return (kind == Purpose.WARM_UP ? "warm-up turn " : "round ") + index;
   }
 }

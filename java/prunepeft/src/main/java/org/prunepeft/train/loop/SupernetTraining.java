@@ -114,7 +114,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   /** A training that the run has made before it was cut off is not made again. */
   @Override
   public Observation train(Stage stage, List<Candidate> candidates) {
-    Fidelity fidelity = stage.purpose() == Stage.Purpose.WARM_UP ? plan.warmUp : plan.round;
+    Fidelity fidelity = stage.kind() == Stage.Purpose.WARM_UP ? plan.warmUp : plan.round;
     if (given == observations.size()) {
       observations.add(observe(stage, candidates, fidelity));
     } else {
@@ -176,7 +176,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
   }
 
   private static String name(Stage stage) {
-    return stage.purpose().name() + "/" + stage.index();
+    return stage.kind().name() + "/" + stage.index();
   }
 
   private void keep(PeftModules modules) {
