@@ -4,7 +4,9 @@ import java.io.PrintWriter;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.IParameterExceptionHandler;
@@ -16,6 +18,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
 final class UsageErrors implements IParameterExceptionHandler {
   /** A part of an option's name that is as long says which option is meant. */
   private static final int TELLING = 3;
+
+  /** Picocli names the constants; users write them in small letters. */
+  private static final Pattern CONSTANTS =
+      Pattern.compile("\\[([A-Z0-9_, ]+)] \\(case-insensitive\\)");
 
   @Override
   public int handleParseException(ParameterException error, String[] arguments) {
@@ -36,7 +42,10 @@ final class UsageErrors implements IParameterExceptionHandler {
               ? "'%s' is one word too many for %s".formatted(word, command.qualifiedName())
               : Spelling.unknown("command", word, command.subcommands().keySet());
     }
-    String message = String.valueOf(error.getMessage());
+    String message =
+        CONSTANTS
+            .matcher(String.valueOf(error.getMessage()))
+            .replaceFirst(names -> names.group(1).toLowerCase(Locale.ROOT));
     return Character.toLowerCase(message.charAt(0)) + message.substring(1);
   }
 

@@ -10,6 +10,7 @@ import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Task;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.sampling.Stratified;
@@ -41,6 +42,9 @@ import org.prunepeft.train.pass.TrainingRun;
 public final class Session implements AutoCloseable {
   /** What the training whose result is kept is called in metrics. */
   private static final String FINAL = "train";
+
+  /** Names the draws of the final training. */
+  private static final String FINAL_STAGE = "final";
 
   public final Setup setup;
   public final ProgressListener progress;
@@ -350,7 +354,7 @@ public final class Session implements AutoCloseable {
               trainedHead,
               train,
               start.epochs,
-              Seeds.derive(setup.seed(), "final"),
+              Seeds.derive(setup.seed(), FINAL_STAGE),
               validation,
               // Of full fine-tuning the weights are wanted, whatever the head alone gives.
               own == null ? start.validation : null,
@@ -384,7 +388,8 @@ public final class Session implements AutoCloseable {
               .formatted(validated.primaryText(), headValidation.primaryText()));
       trainedHead.copyWeights(head);
     }
-    modules.initialise(setup.seed(), "final", true);
+    // Adapters' random weights cost a regression more than it regains.
+    modules.initialise(setup.seed(), FINAL_STAGE, dataset.schema().kind() == TaskKind.REGRESSION);
     return new Start(setup.epochs(), headValidation);
   }
 
@@ -399,6 +404,10 @@ public final class Session implements AutoCloseable {
               result.epochs(), run.epochs(), result.bestEpoch()));
     }
     if (result.bestEpoch() == 0) {
+      if (run.start() == headValidation) {
+        // It had no modules, and adapters' first weights have an effect.
+        run.modules().initialise(setup.seed(), FINAL_STAGE, true);
+      }
       progress.message(
           "no epoch was better than what it began with, "
               + result.validation().primaryText()

@@ -22,9 +22,9 @@ import org.prunepeft.torch.AdapterOp;
  * A bottleneck adapter behind a block of the layer: h + s·(σ(v Dᵀ + d) Uᵀ + u), with h the block's
  * output and v as {@link Input} says.
  *
- * <p>In the warm-up and rounds of a search serial adapters on the normalised sum start with D and U
- * of the same spread, as PrunePEFT's authors do; in all other trainings, and all other adapters in
- * all, they start without effect, U = 0.
+ * <p>Serial adapters on the normalised sum start with D and U of the same spread, as PrunePEFT's
+ * authors do; all others start without effect, U = 0. In a regression's final training, and in a
+ * supernet that is measured, all do.
  */
 final class BottleneckAdapter implements ModuleType {
   final AdapterConfig config;
