@@ -98,7 +98,7 @@ class ToolCommandsTest {
         "strategy transfer authors | --layers",
         "strategy transfer authors --layers 0 | a model must have at least 1 layer, got 0",
         "completion | SHELL",
-        "completion fish | expected one of [BASH, ZSH]",
+        "completion fish | expected one of bash, zsh",
         "evaluate | RUN",
         "predict run | FILE",
       })
