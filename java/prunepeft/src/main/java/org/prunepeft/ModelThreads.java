@@ -36,7 +36,7 @@ final class ModelThreads implements AutoCloseable {
   /**
    * @param count of threads, 1 or more
    * @param states makes the state of each
-   * @param closed what a call is told that comes after {@link #close}
+   * @param closed message of the exception of a call after {@link #close}
    */
   ModelThreads(int count, Supplier<State> states, String closed) {
     this.closed = closed;
@@ -49,7 +49,7 @@ final class ModelThreads implements AutoCloseable {
   private static Thread thread(Runnable work) {
     Runnable withThreads =
         () -> {
-          // LibTorch tells OpenMP how many threads there are in each thread that asks it.
+          // LibTorch sets the number of OpenMP's threads for each thread that asks for it.
           Torch.threads();
           work.run();
         };

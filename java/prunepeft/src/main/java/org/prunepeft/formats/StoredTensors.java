@@ -16,7 +16,7 @@ final class StoredTensors {
   private final Map<String, Tensor> tensors = new TreeMap<>();
 
   /**
-   * @param remedy how the library is told to save such a file
+   * @param remedy by which option the library saves such a file
    * @throws FormatException if there is no such file, or it is damaged
    * @throws IOException if reading fails
    */

@@ -20,7 +20,7 @@ public enum RunStatus {
    */
   public static final String OPTIONS = RunFiles.OPTIONS;
 
-  /** The file of a run directory that tells a person what came out; Markdown. */
+  /** The file of a run directory with its results for people to read; Markdown. */
   public static final String SUMMARY = RunFiles.SUMMARY;
 
   /**

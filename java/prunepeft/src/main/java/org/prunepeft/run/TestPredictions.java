@@ -21,7 +21,7 @@ import org.prunepeft.train.Predictions;
 /**
  * What a run predicted of its test examples, a line each in {@link RunFiles#PREDICTIONS}.
  *
- * @param examples by which texts are told apart: the beginning of their SHA-256
+ * @param examples the beginning of the SHA-256 of each one's texts
  * @param targets [n] numbers of the classes, or the numbers to be predicted
  * @param predictions of as many examples
  */

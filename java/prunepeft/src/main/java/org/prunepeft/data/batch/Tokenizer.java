@@ -22,8 +22,9 @@ import org.prunepeft.data.Example;
  * are looked at (16 for each text of a pair), and what UTF-8 or a C string cannot hold, unpaired
  * surrogates and NUL, is read as the replacement character U+FFFD.
  *
- * <p>Nothing is downloaded and nobody is told: loading this class sets the system properties {@code
- * ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are set.
+ * <p>Nothing is downloaded or reported to anybody: loading this class sets the system properties
+ * {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are
+ * set.
  * The native library comes out of its archive into {@code ~/.djl.ai}, or where the environment
  * variable {@code DJL_CACHE_DIR} points.
  *

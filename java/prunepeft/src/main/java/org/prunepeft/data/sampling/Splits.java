@@ -24,13 +24,12 @@ public record Splits(
   private static final int SHARE = 10;
 
   /**
-   * Draws.
+   * Draws. A training part, or one that is given, has at most the examples that there are.
    *
    * @param sizes of the parts; where none is said, a given part has all its examples, a drawn one a
    *     tenth of the training examples, and training all that are left
    * @param seed of the draw of training and validation
-   * @param testSeed of the draw of the test part A training part, or one that is given, has at most
-   *     the examples that there are
+   * @param testSeed of the draw of the test part
    * @throws IllegalArgumentException if there are fewer examples than are to be drawn for
    *     validation and test
    * @throws DataException if a class is too small to be split
