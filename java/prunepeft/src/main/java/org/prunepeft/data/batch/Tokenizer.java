@@ -24,8 +24,7 @@ import org.prunepeft.data.Example;
  *
  * <p>Nothing is downloaded or reported to anybody: loading this class sets the system properties
  * {@code ai.djl.offline} and {@code OPT_OUT_TRACKING} of Deep Java Library to true, unless they are
- * set.
- * The native library comes out of its archive into {@code ~/.djl.ai}, or where the environment
+ * set. The native library comes out of its archive into {@code ~/.djl.ai}, or where the environment
  * variable {@code DJL_CACHE_DIR} points.
  *
  * <p>May be used by several threads at once. The owner closes it, which frees native memory.
