@@ -92,7 +92,15 @@ public final class AdapterImport {
       requireHead(trained, run);
       ImportedModules modules = ImportedModules.of(trained.parts(), encoder);
       Setup setup =
-          run.setup.with().lora(modules.lora()).adapter(modules.adapter()).output(output).build();
+          run.setup
+              .with()
+              .lora(modules.lora())
+              .adapter(modules.adapter())
+              // Their parts are LoRA or adapters now.
+              .modules(null)
+              .moduleSettings(null)
+              .output(output)
+              .build();
       List<Filled> filled = fill(Session.peft(setup), encoder, trained, base);
       write(adapter, setup, run.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();

@@ -30,6 +30,7 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.peft.ModuleType;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.PruningRound;
@@ -183,6 +184,17 @@ class ArchitectureTest {
         .check(CLASSES);
   }
 
+  @Test
+  void moduleTypesOfTheClassPathAreThoseOfTheModulePath() throws IOException, URISyntaxException {
+    ModuleDescriptor.Provides types =
+        module().provides().stream()
+            .filter(one -> one.service().equals(ModuleType.class.getName()))
+            .findFirst()
+            .orElseThrow();
+    Path services = library().resolve("META-INF/services").resolve(types.service());
+    assertEquals(types.providers(), Files.readAllLines(services));
+  }
+
   /** But for constructors of records that have a builder, and of results. */
   @Test
   void publicMethodsHaveAtMostSixParameters() throws URISyntaxException {
@@ -212,11 +224,14 @@ class ArchitectureTest {
     return Path.of(PrunePeft.class.getProtectionDomain().getCodeSource().getLocation().toURI());
   }
 
+  private static ModuleDescriptor module() throws URISyntaxException {
+    return ModuleFinder.of(library()).find(ROOT).orElseThrow().descriptor();
+  }
+
   /** The packages that are for everyone. */
   private static Set<String> exported() throws URISyntaxException {
-    ModuleDescriptor module = ModuleFinder.of(library()).find(ROOT).orElseThrow().descriptor();
     Set<String> exported = new HashSet<>(Set.of(ROOT + ".kernels"));
-    module.exports().stream()
+    module().exports().stream()
         .filter(one -> !one.isQualified())
         .forEach(one -> exported.add(one.source()));
     return exported;

@@ -12,7 +12,7 @@ import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
 import org.prunepeft.train.PairedDifference;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 @Command(
@@ -37,12 +37,7 @@ final class CompareCommand implements Runnable {
       description = "Directories of complete runs; the first is what the others are compared with.")
   private List<Path> directories;
 
-  @Option(
-      names = "--format",
-      defaultValue = "md",
-      paramLabel = "FORMAT",
-      description = "One of ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-  private Table.Format format;
+  @Mixin private TableOptions table;
 
   @Override
   public void run() {
@@ -70,7 +65,7 @@ final class CompareCommand implements Runnable {
         row("to the first", comparison.differences(), each -> cell(each, runs.get(0).metric()));
     differences.add(1, Cell.of(null));
     rows.add(differences);
-    System.out.print(new Table(columns, rows).text(format));
+    table.print(new Table(columns, rows));
   }
 
   private static <T> List<Cell> row(String name, List<T> values, Function<T, Cell> cell) {

@@ -207,9 +207,14 @@ final class ConfigFile implements IDefaultValueProvider {
       Collection<?> items = value instanceof Collection<?> list ? list : List.of(value);
       return items.stream()
           .map(item -> single(key, option, item))
-          .collect(Collectors.joining(option.splitRegex()));
+          .collect(Collectors.joining(separator(option)));
     }
     return single(key, option, value);
+  }
+
+  private static String separator(OptionSpec option) {
+    String label = option.splitRegexSynopsisLabel();
+    return label.isEmpty() ? option.splitRegex() : label;
   }
 
   private String single(String key, OptionSpec option, Object value) {

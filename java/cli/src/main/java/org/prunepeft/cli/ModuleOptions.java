@@ -2,7 +2,10 @@ package org.prunepeft.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
@@ -176,8 +179,19 @@ final class ModuleOptions {
       names = "--module-types",
       split = ",",
       paramLabel = "NAME",
-      description = "Further types of modules that each layer gets, from --plugins.")
+      description =
+          "Further types of modules that each layer gets: vera, or those of --plugins; docs/extending.md has their settings.")
   List<String> types;
+
+  @Option(
+      names = "--module-settings",
+      // At commas between settings, not at those within a value.
+      split = ",(?=[^,=]+\\.[^,.=]+=)",
+      splitSynopsisLabel = ",",
+      paramLabel = "TYPE.NAME=VALUE",
+      description =
+          "Settings of --module-types, such as vera.rank=64,vera.targets=query,value (default: the types' own).")
+  List<String> settings;
 
   /** Those of an earlier run, which may be more than options can say. */
   private Setup earlier;
@@ -202,6 +216,17 @@ final class ModuleOptions {
       adapterScaling = adapter.scaling();
     }
     types = run.modules().isEmpty() ? null : run.modules();
+    settings =
+        run.moduleSettings().isEmpty()
+            ? null
+            : run.moduleSettings().entrySet().stream()
+                .flatMap(type -> settings(type.getKey(), type.getValue()))
+                .toList();
+  }
+
+  private static Stream<String> settings(String type, Map<String, Object> values) {
+    return values.entrySet().stream()
+        .map(value -> type + "." + value.getKey() + "=" + RecordOptions.text(value.getValue()));
   }
 
   /** Puts the adapters' size in place of a factor of the model's. */
@@ -218,6 +243,27 @@ final class ModuleOptions {
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
+  }
+
+  /** By type and name, as texts. */
+  Map<String, Map<String, Object>> moduleSettings() {
+    if (settings == null) {
+      return null;
+    }
+    Map<String, Map<String, Object>> byType = new LinkedHashMap<>();
+    for (String setting : settings) {
+      int value = setting.indexOf('=');
+      int name = setting.lastIndexOf('.', value);
+      if (name < 1) {
+        throw new IllegalArgumentException(
+            "--module-settings takes TYPE.NAME=VALUE, such as vera.rank=64, got '%s'"
+                .formatted(setting));
+      }
+      byType
+          .computeIfAbsent(setting.substring(0, name), type -> new LinkedHashMap<>())
+          .put(setting.substring(name + 1, value), setting.substring(value + 1));
+    }
+    return byType;
   }
 
   LoraConfig lora() {

@@ -128,7 +128,7 @@ final class RecordOptions implements IDefaultValueProvider {
   }
 
   /** A value as it would be on the command line. */
-  private static String text(Object value) {
+  static String text(Object value) {
     if (value instanceof Double number) {
       return number.toString().replaceFirst("\\.0(?=E|$)", "").replace('E', 'e');
     }

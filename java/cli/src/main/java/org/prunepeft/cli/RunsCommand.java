@@ -8,7 +8,7 @@ import java.util.Locale;
 import org.prunepeft.RunInfo;
 import org.prunepeft.cli.Table.Cell;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 @Command(
@@ -47,17 +47,11 @@ final class RunsCommand implements Runnable {
       description = "Where the runs are (default: ${DEFAULT-VALUE}).")
   private Path directory;
 
-  @Option(
-      names = "--format",
-      defaultValue = "md",
-      paramLabel = "FORMAT",
-      description = "One of ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-  private Table.Format format;
+  @Mixin private TableOptions table;
 
   @Override
   public void run() {
-    Table table = new Table(COLUMNS, RunInfo.list(directory).stream().map(this::row).toList());
-    System.out.print(table.text(format));
+    table.print(new Table(COLUMNS, RunInfo.list(directory).stream().map(this::row).toList()));
   }
 
   private List<Cell> row(RunInfo run) {

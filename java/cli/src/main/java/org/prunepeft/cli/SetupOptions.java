@@ -185,6 +185,7 @@ final class SetupOptions {
             .lora(modules.lora())
             .adapter(modules.adapter())
             .modules(modules.types)
+            .moduleSettings(modules.moduleSettings())
             .checkpoints(new Checkpointing(checkpointSteps, resume != null))
             .training(RecordOptions.fill(TrainingSettings.builder(), training, data).build())
             .build();

@@ -61,6 +61,8 @@ class ImportTest {
         "peft | --adapter-size=0 --lora-r=3 --use-dora --use-rslora --module-per-projection"
             + " --target-modules=query,attention.output.dense,output.dense",
         "peft | --adapter-size=0 --use-adalora --init-r=6 --target-r=2 --batch-size=8",
+        "peft | --adapter-size=0 --lora-r=0 --module-types=vera"
+            + " --module-settings=vera.rank=6,vera.targets=query,output.dense,vera.seed=3",
         "adapters | --adapter-size=7 --lora-r=4",
         "adapters | --adapter-size=0 --lora-r=3 --module-per-projection"
             + " --target-modules=query,value,output.dense",

@@ -9,6 +9,7 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -16,6 +17,7 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.settings.Setup;
 
 /** The examples of docs/extending.md in a jar that is not on the class path. */
 class PluginsTest {
@@ -72,6 +74,7 @@ class PluginsTest {
             "--task=larger-number",
             "--strategy=signal-to-noise",
             "--module-types=ia3",
+            "--module-settings=ia3.block=attention",
             "--lora-r=0",
             "--adapter-size=2",
             "--rounds=2",
@@ -82,6 +85,8 @@ class PluginsTest {
         .prints("signal-to-noise", "ia3");
     String configuration = Files.readString(run.resolve("config.yaml"));
     assertTrue(configuration.contains(plugins.toString()), configuration);
+    assertTrue(configuration.contains("module_settings: ia3.block=attention"), configuration);
+    assertEquals(Map.of("ia3", Map.of("block", "ATTENTION")), Setup.ofRun(run).moduleSettings());
     Call.of("evaluate", run, "--plugins=" + plugins).exits(0).prints("test of larger-number");
     Path again = temporary.resolve("again");
     Call.of("search", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);

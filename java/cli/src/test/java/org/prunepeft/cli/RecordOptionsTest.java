@@ -57,6 +57,7 @@ class RecordOptionsTest {
           Map.entry("Setup.adapter", "a record"),
           Map.entry("Setup.training", "a record"),
           Map.entry("Setup.modules", "--module-types"),
+          Map.entry("Setup.moduleSettings", "--module-settings, by type"),
           Map.entry("Setup.checkpoints", "--resume and --checkpoint-steps"),
           Map.entry("SearchSettings.budget", "--budget instead of --keep"),
           Map.entry("SearchSettings.start", "--modules: names or a run"),

@@ -10,10 +10,17 @@ import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
 
 /**
- * A module type: the feed-forward block's output by a learned vector, h ∘ (1 + v), as (IA)³
- * rescales activations (Liu et al. 2022). LibTorch's autograd gives its gradients.
+ * A module type: a block's output by a learned vector, h ∘ (1 + v), as (IA)³ rescales activations
+ * (Liu et al. 2022). LibTorch's autograd gives its gradients.
+ *
+ * @param block whose output; a setting: {@code --module-settings ia3.block=attention}
  */
-public final class Ia3 implements ModuleType {
+public record Ia3(Block block) implements ModuleType {
+  /** After the feed-forward block. */
+  public Ia3() {
+    this(Block.FEED_FORWARD);
+  }
+
   @Override
   public String name() {
     return "ia3";
@@ -30,8 +37,8 @@ public final class Ia3 implements ModuleType {
     return new PeftModule() {
       @Override
       public Tensor afterBlock(
-          ForwardPass pass, Block block, Tensor h, Tensor input, LayerNorm norm) {
-        if (block != Block.FEED_FORWARD) {
+          ForwardPass pass, Block after, Tensor h, Tensor input, LayerNorm norm) {
+        if (after != block) {
           return h;
         }
         Tensor added = h.mul(tensors.get(0)).to(h.scalar_type().intern());

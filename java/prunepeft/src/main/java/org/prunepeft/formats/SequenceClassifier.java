@@ -61,13 +61,13 @@ final class SequenceClassifier {
     Map<String, Stored> tensors = new TreeMap<>();
     encoder.names().forEach(name -> tensors.put(prefix + name, new Stored(encoder, name)));
     head.names().forEach(name -> tensors.put(name, new Stored(head, name)));
-    return new Weights(encoder.origin(), tensors);
+    return new Combined(encoder.origin(), tensors);
   }
 
   /** A tensor by its name in another checkpoint. */
   private record Stored(Checkpoint in, String name) {}
 
-  private record Weights(String origin, Map<String, Stored> tensors) implements Checkpoint {
+  private record Combined(String origin, Map<String, Stored> tensors) implements Checkpoint {
     @Override
     public Set<String> names() {
       return tensors.keySet();

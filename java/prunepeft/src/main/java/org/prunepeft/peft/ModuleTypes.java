@@ -1,15 +1,26 @@
 package org.prunepeft.peft;
 
 import java.util.List;
+import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListMap;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.text.Spelling;
 
-/** Module types that are added to the library's own, by name. */
+/** Module types by name: the library's own but LoRA and adapters, and those that are added. */
 public final class ModuleTypes {
   private static final ConcurrentSkipListMap<String, ModuleType> TYPES =
       new ConcurrentSkipListMap<>();
+
+  /** The library's own are services of it, as those of a plugin are. */
+  static {
+    String own = ModuleTypes.class.getPackageName() + ".type";
+    ServiceLoader.load(ModuleType.class, ModuleTypes.class.getClassLoader()).stream()
+        .filter(provider -> provider.type().getPackageName().equals(own))
+        .map(ServiceLoader.Provider::get)
+        .forEach(type -> TYPES.put(type.name(), type));
+  }
 
   /** What names of the library's own begin with, up to the first dot. */
   private static final Set<String> OWN = Set.of(Candidate.LORA, Candidate.ADAPTER);
@@ -32,19 +43,46 @@ public final class ModuleTypes {
   }
 
   /**
-   * {@return a type that was added}
+   * {@return types with settings of their own}
    *
-   * @param name as it was registered
+   * @param names of the types
+   * @param settings by the types' names; see {@link ModuleSettings#with}. What is not among them is
+   *     as it was registered
+   * @throws IllegalArgumentException if a type or a setting is not known, a value is out of its
+   *     range, or settings are for a type that is not named
+   */
+  public static List<ModuleType> of(
+      List<String> names, Map<String, ? extends Map<String, ?>> settings) {
+    for (String name : settings.keySet()) {
+      if (!names.contains(name)) {
+        throw new IllegalArgumentException(
+            "there are settings for the module type '%s', but the module types are %s"
+                .formatted(name, names));
+      }
+    }
+    return names.stream()
+        .map(
+            name -> {
+              ModuleType type = byName(name);
+              return settings.containsKey(name)
+                  ? ModuleSettings.with(type, settings.get(name))
+                  : type;
+            })
+        .toList();
+  }
+
+  /**
+   * {@return a type, as it was registered}
+   *
+   * @param name a registered one, or one of the library's
    * @throws IllegalArgumentException if there is none of that name; the message lists all
    */
   public static ModuleType byName(String name) {
     ModuleType type = TYPES.get(name);
     if (type == null) {
       throw new IllegalArgumentException(
-          TYPES.isEmpty()
-              ? "unknown module type '%s'; register it first (ModuleTypes.register, --plugins JAR)"
-                  .formatted(name)
-              : Spelling.unknown("module type", name, List.copyOf(TYPES.keySet())));
+          Spelling.unknown("module type", name, List.copyOf(TYPES.keySet()))
+              + "; others are registered first (ModuleTypes.register, --plugins JAR)");
     }
     return type;
   }

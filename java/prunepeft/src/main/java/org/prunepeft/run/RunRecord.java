@@ -69,11 +69,13 @@ public final class RunRecord {
    *
    * @param together with which runs it is trained, whose checkpoints are its own too; null: it is
    *     alone
-   * @throws IllegalArgumentException if the model or the task is unknown; nothing is made then
+   * @throws IllegalArgumentException if the model, the task or a module type is unknown; nothing is
+   *     made then
    */
   public static RunRecord of(Setup setup, ProgressListener progress, RunsTogether together) {
     Models.byName(setup.model());
     setup.resolveTask();
+    Session.peft(setup);
     if (setup.output() == null) {
       return new RunRecord(null, null, ALONE, true);
     }
@@ -361,6 +363,9 @@ public final class RunRecord {
     configuration.put("task", setup.task());
     configuration.put("lora", setup.lora());
     configuration.put("adapter", setup.adapter());
+    if (!setup.moduleSettings().isEmpty()) {
+      configuration.put("module_settings", setup.moduleSettings());
+    }
     configuration.put("trainable_parameters", Candidate.total(kept));
     configuration.put("modules", kept);
     return configuration;

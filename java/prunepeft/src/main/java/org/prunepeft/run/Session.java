@@ -17,6 +17,9 @@ import org.prunepeft.data.sampling.Stratified;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.Models;
+import org.prunepeft.peft.ModuleSettings;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.ModuleTypes;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
@@ -106,7 +109,10 @@ public final class Session implements AutoCloseable {
         setup
             .pairEncoding()
             .resolve(dataset.schema().textColumns() == 2, model.loader().sentenceEncoder());
-    this.setup = counted(setup, dataset.train().size()).withPairEncoding(pairs);
+    this.setup =
+        counted(setup, dataset.train().size())
+            .withPairEncoding(pairs)
+            .withModuleSettings(ModuleSettings.of(furtherTypes(setup)));
     Torch.setThreads(setup.threads());
     if (pairs != setup.pairEncoding() && pairs == PairEncoding.SEPARATE) {
       progress.message(
@@ -128,7 +134,8 @@ public final class Session implements AutoCloseable {
     try {
       requireLength(setup.training().maxLength(), encoder.config().maxTokens());
       if (together != null) {
-        RunsTogether.requireSuits(encoder.config(), setup.lora() != null);
+        RunsTogether.requireSuits(
+            encoder.config(), setup.lora() != null || !setup.modules().isEmpty());
       }
       space = peft(setup).space(encoder.config());
       requirement.accept(space);
@@ -457,7 +464,11 @@ public final class Session implements AutoCloseable {
 
   /** The modules that a setup's layers hold. */
   public static PeftConfig peft(Setup setup) {
-    return PeftConfig.of(setup.lora(), setup.adapter(), setup.modules());
+    return PeftConfig.of(setup.lora(), setup.adapter(), furtherTypes(setup));
+  }
+
+  private static List<ModuleType> furtherTypes(Setup setup) {
+    return ModuleTypes.of(setup.modules(), setup.moduleSettings());
   }
 
   @Override

@@ -3,6 +3,8 @@ package org.prunepeft.settings;
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
@@ -33,6 +35,9 @@ import org.prunepeft.train.TrainingSettings;
  * @param adapter adapter candidates; null: none
  * @param modules further types of candidates, by their names in {@link
  *     org.prunepeft.peft.ModuleTypes}; null: none
+ * @param moduleSettings settings of these types, by the types' names, as {@link
+ *     org.prunepeft.peft.ModuleSettings} takes them; a run keeps all that were in effect; null: the
+ *     defaults
  * @param training how a training goes
  * @param epochs of the (re)training whose result is kept, 1 or more
  * @param seed of everything that is drawn but the test part
@@ -54,6 +59,7 @@ public record Setup(
     LoraConfig lora,
     AdapterConfig adapter,
     List<String> modules,
+    Map<String, Map<String, Object>> moduleSettings,
     TrainingSettings training,
     int epochs,
     long seed,
@@ -98,6 +104,7 @@ public record Setup(
     Required.present("training", training);
     checkpoints = checkpoints == null ? Checkpointing.DEFAULT : checkpoints;
     modules = modules == null ? List.of() : List.copyOf(modules);
+    moduleSettings = moduleSettings == null ? Map.of() : new TreeMap<>(moduleSettings);
     if (lora == null && adapter == null && modules.isEmpty()) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
     }

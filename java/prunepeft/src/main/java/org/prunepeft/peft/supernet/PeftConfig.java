@@ -6,7 +6,6 @@ import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.ModuleTypes;
 import org.prunepeft.peft.type.BuiltInTypes;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
@@ -33,14 +32,13 @@ public record PeftConfig(List<ModuleType> types) {
   }
 
   /**
-   * The same, and registered types after them.
+   * The same, and other types after them.
    *
-   * @param others names in {@link ModuleTypes}
-   * @throws IllegalArgumentException if one is not known, or there is no type at all
+   * @throws IllegalArgumentException if there is no type at all
    */
-  public static PeftConfig of(LoraConfig lora, AdapterConfig adapter, List<String> others) {
+  public static PeftConfig of(LoraConfig lora, AdapterConfig adapter, List<ModuleType> others) {
     List<ModuleType> types = new ArrayList<>(BuiltInTypes.of(lora, adapter));
-    others.forEach(name -> types.add(ModuleTypes.byName(name)));
+    types.addAll(others);
     return new PeftConfig(types);
   }
 

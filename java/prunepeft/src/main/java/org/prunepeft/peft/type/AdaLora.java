@@ -12,6 +12,7 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 
 /**
@@ -19,18 +20,24 @@ import org.prunepeft.torch.FlatParameters;
  * lora_E and P [N,r] in lora_B. Starts without effect, Λ = 0. Which singular values are left is
  * {@link RankAllocator}'s to say; the others are 0.
  */
-final class AdaLora extends LowRankType {
+record AdaLora(LoraConfig config, String name, List<String> targets) implements LowRankType {
   private static final String A = ".lora_A";
   private static final String E = ".lora_E";
   private static final String B = ".lora_B";
   private static final double DEVIATION = 0.02;
 
-  AdaLora(LoraConfig config, String name, List<String> targets) {
-    super(config, name, targets);
+  @Override
+  public String kind() {
+    return Candidate.LORA;
   }
 
   @Override
-  List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
+  public double dropout() {
+    return config.dropout();
+  }
+
+  @Override
+  public List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
     int rank = config.rank(path);
     return List.of(
         new Parameter(path + A, new long[] {rank, encoder.inputs(projection)}, DEVIATION),
@@ -39,19 +46,24 @@ final class AdaLora extends LowRankType {
   }
 
   @Override
-  Update update(String path, List<Tensor> tensors) {
+  public Update update(Target target, List<Tensor> tensors) {
     return new AdaLoraUpdate(
-        path, tensors.get(0), tensors.get(1), tensors.get(2), (float) config.scale(path));
+        target.path(),
+        tensors.get(0),
+        tensors.get(1),
+        tensors.get(2),
+        (float) config.scale(target.path()));
   }
 
   @Override
-  AdapterPart part(int layer, String path, List<SafeTensors.Tensor> tensors, BaseWeights base) {
+  public AdapterPart part(
+      int layer, Target target, List<SafeTensors.Tensor> tensors, BaseWeights base) {
     return new AdapterPart.LowRank(
         layer,
-        path,
+        target.path(),
         tensors.get(0),
         tensors.get(2),
-        config.alpha(path),
+        config.alpha(target.path()),
         false,
         config.dropout(),
         null,
@@ -59,7 +71,7 @@ final class AdaLora extends LowRankType {
   }
 
   @Override
-  List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
+  public List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
     return List.of(part.a(), part.singular().values(), part.b());
   }
 

@@ -16,6 +16,7 @@ import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -26,13 +27,19 @@ import org.prunepeft.torch.Torch;
  * <p>Trained is m − ‖W‖, which starts at 0, so that weight decay pulls towards the pre-trained
  * magnitude and a module's weights measure what it changed. Starts without effect.
  */
-final class Dora extends LowRankType {
-  Dora(LoraConfig config, String name, List<String> targets) {
-    super(config, name, targets);
+record Dora(LoraConfig config, String name, List<String> targets) implements LowRankType {
+  @Override
+  public String kind() {
+    return Candidate.LORA;
   }
 
   @Override
-  List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
+  public double dropout() {
+    return config.dropout();
+  }
+
+  @Override
+  public List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
     List<Parameter> lora = Lora.parameters(config, encoder, projection, path);
     return List.of(
         lora.get(0),
@@ -42,24 +49,29 @@ final class Dora extends LowRankType {
   }
 
   @Override
-  Update update(String path, List<Tensor> tensors) {
+  public Update update(Target target, List<Tensor> tensors) {
     return new DoraUpdate(
-        path, tensors.get(0), tensors.get(1), tensors.get(2), (float) config.scale(path));
+        target.path(),
+        tensors.get(0),
+        tensors.get(1),
+        tensors.get(2),
+        (float) config.scale(target.path()));
   }
 
   @Override
-  AdapterPart part(int layer, String path, List<SafeTensors.Tensor> tensors, BaseWeights base) {
-    float[] magnitude = norms(base.weight(path));
+  public AdapterPart part(
+      int layer, Target target, List<SafeTensors.Tensor> tensors, BaseWeights base) {
+    float[] magnitude = norms(base.weight(target.path()));
     float[] change = tensors.get(2).values();
     for (int i = 0; i < magnitude.length; i++) {
       magnitude[i] += change[i];
     }
     return new AdapterPart.LowRank(
         layer,
-        path,
+        target.path(),
         tensors.get(0),
         tensors.get(1),
-        config.alpha(path),
+        config.alpha(target.path()),
         config.rsLora(),
         config.dropout(),
         new SafeTensors.Tensor(tensors.get(2).shape(), magnitude),
@@ -68,7 +80,7 @@ final class Dora extends LowRankType {
 
   /** m − ‖W‖, exact where m is between half and twice ‖W‖, so that both ways give the same m. */
   @Override
-  List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
+  public List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
     float[] change = part.magnitude().values().clone();
     float[] norms = norms(base.weight(part.path()));
     for (int i = 0; i < change.length; i++) {

@@ -10,15 +10,22 @@ import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.search.Candidate;
 
 /** LoRA (Hu et al. 2022): W + s·B·A. Starts without effect, B = 0. */
-final class Lora extends LowRankType {
-  Lora(LoraConfig config, String name, List<String> targets) {
-    super(config, name, targets);
+record Lora(LoraConfig config, String name, List<String> targets) implements LowRankType {
+  @Override
+  public String kind() {
+    return Candidate.LORA;
   }
 
   @Override
-  List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
+  public double dropout() {
+    return config.dropout();
+  }
+
+  @Override
+  public List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path) {
     return parameters(config, encoder, projection, path);
   }
 
@@ -35,18 +42,20 @@ final class Lora extends LowRankType {
   }
 
   @Override
-  Update update(String path, List<Tensor> tensors) {
-    return new LoraUpdate(path, tensors.get(0), tensors.get(1), (float) config.scale(path));
+  public Update update(Target target, List<Tensor> tensors) {
+    return new LoraUpdate(
+        target.path(), tensors.get(0), tensors.get(1), (float) config.scale(target.path()));
   }
 
   @Override
-  AdapterPart part(int layer, String path, List<SafeTensors.Tensor> tensors, BaseWeights base) {
+  public AdapterPart part(
+      int layer, Target target, List<SafeTensors.Tensor> tensors, BaseWeights base) {
     return new AdapterPart.LowRank(
         layer,
-        path,
+        target.path(),
         tensors.get(0),
         tensors.get(1),
-        config.alpha(path),
+        config.alpha(target.path()),
         config.rsLora(),
         config.dropout(),
         null,
@@ -54,7 +63,7 @@ final class Lora extends LowRankType {
   }
 
   @Override
-  List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
+  public List<SafeTensors.Tensor> tensors(AdapterPart.LowRank part, BaseWeights base) {
     return List.of(part.a(), part.b());
   }
 

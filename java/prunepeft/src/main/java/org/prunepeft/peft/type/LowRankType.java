@@ -15,50 +15,30 @@ import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
 import org.prunepeft.peft.BaseWeights;
 import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
-import org.prunepeft.search.Candidate;
 
 /**
  * What LoRA and its variants share: low-rank updates of some projections of a layer are one module.
  */
-abstract class LowRankType implements ModuleType {
-  final LoraConfig config;
-  private final String name;
-  private final List<String> targets;
+interface LowRankType extends ModuleType {
+  /** The projections of the module. */
+  List<String> targets();
 
-  /**
-   * @param targets the projections of the module
-   */
-  LowRankType(LoraConfig config, String name, List<String> targets) {
-    this.config = config;
-    this.name = name;
-    this.targets = targets;
-  }
-
-  @Override
-  public final String name() {
-    return name;
-  }
-
-  @Override
-  public final String kind() {
-    return Candidate.LORA;
-  }
+  /** Probability that an input is dropped, in [0, 1). */
+  double dropout();
 
   /** The tensors on one projection. */
-  abstract List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path);
+  List<Parameter> parameters(EncoderConfig encoder, Projection projection, String path);
 
   /** What sits on one projection; its tensors are in the order of the other method's. */
-  abstract Update update(String path, List<Tensor> tensors);
+  Update update(Target target, List<Tensor> tensors);
 
   /** A trained update; its tensors are likewise. */
-  abstract AdapterPart part(
-      int layer, String path, List<SafeTensors.Tensor> tensors, BaseWeights base);
+  AdapterPart part(int layer, Target target, List<SafeTensors.Tensor> tensors, BaseWeights base);
 
   /** The inverse of {@link #part}. */
-  abstract List<SafeTensors.Tensor> tensors(LowRank part, BaseWeights base);
+  List<SafeTensors.Tensor> tensors(LowRank part, BaseWeights base);
 
   /** What sits on one projection. */
   interface Update {
@@ -78,55 +58,63 @@ abstract class LowRankType implements ModuleType {
     }
   }
 
-  private record Target(String path, List<Parameter> parameters) {}
+  /**
+   * A projection of a layer.
+   *
+   * @param path its name in the encoder
+   * @param inputs K
+   * @param parameters on it
+   */
+  record Target(String path, int inputs, List<Parameter> parameters) {}
 
   private List<Target> places(EncoderConfig encoder, int layer) {
     List<Target> places = new ArrayList<>();
-    for (String target : targets) {
+    for (String target : targets()) {
       Projection projection = encoder.architecture().projection(target);
       String path = encoder.path(layer, projection);
-      places.add(new Target(path, parameters(encoder, projection, path)));
+      places.add(
+          new Target(path, encoder.inputs(projection), parameters(encoder, projection, path)));
     }
     return places;
   }
 
   @Override
-  public final List<Parameter> parameters(EncoderConfig encoder, int layer) {
-    return places(encoder, layer).stream().flatMap(place -> place.parameters.stream()).toList();
+  default List<Parameter> parameters(EncoderConfig encoder, int layer) {
+    return places(encoder, layer).stream().flatMap(target -> target.parameters.stream()).toList();
   }
 
   @Override
-  public final PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+  default PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
     List<Update> updates = new ArrayList<>();
     int first = 0;
-    for (Target place : places(encoder, layer)) {
-      int end = first + place.parameters.size();
-      updates.add(update(place.path, tensors.subList(first, end)));
+    for (Target target : places(encoder, layer)) {
+      int end = first + target.parameters.size();
+      updates.add(update(target, tensors.subList(first, end)));
       first = end;
     }
-    return new LowRankModule(updates, (float) config.dropout());
+    return new LowRankModule(updates, (float) dropout());
   }
 
   @Override
-  public final List<AdapterPart> parts(
+  default List<AdapterPart> parts(
       EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors, BaseWeights base) {
     List<AdapterPart> parts = new ArrayList<>();
     int first = 0;
-    for (Target place : places(encoder, layer)) {
-      int end = first + place.parameters.size();
-      parts.add(part(layer, place.path, tensors.subList(first, end), base));
+    for (Target target : places(encoder, layer)) {
+      int end = first + target.parameters.size();
+      parts.add(part(layer, target, tensors.subList(first, end), base));
       first = end;
     }
     return parts;
   }
 
   @Override
-  public final List<SafeTensors.Tensor> tensors(
+  default List<SafeTensors.Tensor> tensors(
       EncoderConfig encoder, int layer, List<AdapterPart> parts, BaseWeights base) {
     List<SafeTensors.Tensor> tensors = new ArrayList<>();
-    for (Target place : places(encoder, layer)) {
+    for (Target target : places(encoder, layer)) {
       for (AdapterPart part : parts) {
-        if (part instanceof LowRank update && update.path().equals(place.path)) {
+        if (part instanceof LowRank update && update.path().equals(target.path)) {
           tensors.addAll(tensors(update, base));
         }
       }
@@ -134,7 +122,7 @@ abstract class LowRankType implements ModuleType {
     return tensors;
   }
 
-  private record LowRankModule(List<Update> updates, float dropout) implements PeftModule {
+  record LowRankModule(List<Update> updates, float dropout) implements PeftModule {
     private Update on(FrozenLinear.Part part) {
       for (Update update : updates) {
         if (update.path().equals(part.path())) {

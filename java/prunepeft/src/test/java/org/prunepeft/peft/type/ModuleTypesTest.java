@@ -2,13 +2,17 @@ package org.prunepeft.peft.type;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -41,6 +45,7 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
@@ -49,6 +54,8 @@ import org.prunepeft.torch.Torch;
 /** Each type of module against the published formula in LibTorch operations, by autograd. */
 class ModuleTypesTest {
   private static final List<String> SOME = List.of("query", "key", "output.dense");
+
+  private static final Vera VERA = new Vera(5, SOME, 0, 0.3, 7);
 
   @BeforeAll
   static void load() {
@@ -83,6 +90,7 @@ class ModuleTypesTest {
             LoraConfig.of(5, 7, 0, SOME)
                 .withAdaLora(new AdaLoraConfig(5, 2, 0, 0, 1, 0.85, 0.85, 0.5, 9)),
             null),
+        PeftConfig.of(null, null, List.of(VERA)),
         PeftConfig.of(null, AdapterConfig.of(6, Activation.SILU, AdapterConfig.Style.HOULSBY)),
         PeftConfig.of(null, AdapterConfig.of(5, Activation.RELU, AdapterConfig.Style.PARALLEL)));
   }
@@ -139,6 +147,14 @@ class ModuleTypesTest {
           // PEFT divides by init_r + 1e-5.
           w = w.add(p.matmul(lambda.view(-1).diag()).matmul(q), new Scalar(7 / (5 + 1e-5)));
         }
+        Tensor b = find(part.path() + ".vera_lambda_b");
+        if (b != null) {
+          Tensor d = find(part.path() + ".vera_lambda_d_change").add(new Scalar(VERA.initial()));
+          Tensor up = frozen('B', w.size(0), VERA.rank());
+          w =
+              w.add(
+                  b.diag().matmul(up).matmul(d.diag()).matmul(frozen('A', VERA.rank(), x.size(1))));
+        }
         columns.push_back(torch.linear(x, w, new TensorOptional(bias)));
       }
       return torch.cat(columns, 1);
@@ -187,17 +203,26 @@ class ModuleTypesTest {
     }
   }
 
+  private static Tensor frozen(char side, long rows, long columns) {
+    return new Vera.Frozen(VERA.seed(), side, (int) rows, (int) columns, ComputeDevice.CPU)
+        .tensor();
+  }
+
   private static EncoderInput input() {
     long[] ids = TestSeed.random().longs(2 * 9, 0, SmallBert.CONFIG.vocabulary()).toArray();
     byte[] mask = new byte[2 * 9];
-    java.util.Arrays.fill(mask, 0, 15, (byte) 1);
+    Arrays.fill(mask, 0, 15, (byte) 1);
     return EncoderInput.of(ids, new long[2 * 9], mask, 2, 9);
   }
 
   private static LoraConfig loraOf(PeftConfig config) {
     return config.types().stream()
-        .filter(LowRankType.class::isInstance)
-        .map(type -> ((LowRankType) type).config)
+        .map(
+            type ->
+                type instanceof Lora lora
+                    ? lora.config()
+                    : type instanceof Dora dora ? dora.config() : null)
+        .filter(Objects::nonNull)
         .findFirst()
         .orElse(null);
   }
@@ -291,6 +316,18 @@ class ModuleTypesTest {
       modules.begin(ForwardPass.evaluation(tape));
       modules.on(linear, true).modules().forEach(module -> assertNull(module.dropout()));
     }
+  }
+
+  @Test
+  void frozenMatricesOfVeraAreSharedAndUniform() {
+    Vera.Frozen key = new Vera.Frozen(7, 'A', 40, 50, ComputeDevice.CPU);
+    Tensor matrix = key.tensor();
+    assertSame(matrix, new Vera.Frozen(7, 'A', 40, 50, ComputeDevice.CPU).tensor());
+    assertArrayEquals(key.values(), Torch.toFloats(matrix));
+    // The deviation of a uniform distribution within the bound √(6 / 50).
+    assertEquals(Math.sqrt(2 / 50.0), matrix.std().item_double(), 0.01);
+    assertFalse(
+        Arrays.equals(key.values(), new Vera.Frozen(8, 'A', 40, 50, key.device()).values()));
   }
 
   private static List<FrozenLinear.Part> stacked() {
