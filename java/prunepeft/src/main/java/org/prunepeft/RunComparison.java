@@ -15,7 +15,7 @@ import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
-import org.prunepeft.run.TestPredictions;
+import org.prunepeft.report.TestPredictions;
 import org.prunepeft.train.PairedDifference;
 
 /**

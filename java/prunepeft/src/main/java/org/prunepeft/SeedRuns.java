@@ -46,7 +46,7 @@ public record SeedRuns(List<Long> seeds, List<TrainOutcome> outcomes) {
    */
   public record Aggregate(double mean, double deviation, double least, double most) {
     /** Of 1 or more values. */
-    static Aggregate of(double[] values) {
+    public static Aggregate of(double[] values) {
       double mean = java.util.Arrays.stream(values).average().orElseThrow();
       double squares = java.util.Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
       return new Aggregate(

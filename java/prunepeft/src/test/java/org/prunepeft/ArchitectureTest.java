@@ -31,6 +31,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.peft.ModuleType;
+import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.ModuleStatistics;
 import org.prunepeft.search.PruningRound;
@@ -60,7 +61,9 @@ class ArchitectureTest {
           PruningRound.class,
           ModuleStatistics.class,
           MeasuredResult.class,
-          RunInfo.class);
+          MeasuredFile.class,
+          RunInfo.class,
+          RunContents.class);
 
   /** Each package for itself, those inside another too. */
   private static final SliceAssignment PACKAGES =

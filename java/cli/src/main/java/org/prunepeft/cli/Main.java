@@ -27,6 +27,8 @@ import picocli.CommandLine.Spec;
       StrategyCommand.class,
       RunsCommand.class,
       CompareCommand.class,
+      ReportCommand.class,
+      ExplainCommand.class,
       SealCommand.class,
       ModelsCommand.class,
       TasksCommand.class,

@@ -455,6 +455,22 @@ public final class RunDirectory {
   }
 
   /**
+   * {@return the objects of a file that has an array of them}
+   *
+   * @throws RunDirectoryException if it can't be read or one is not of the type; names the place
+   */
+  public <T> List<T> readJsonArray(String name, Class<T> type) {
+    Path file = file(name);
+    try {
+      return LENIENT.readerForListOf(type).readValue(readable(file));
+    } catch (JsonProcessingException e) {
+      throw misread(file, e);
+    } catch (IOException e) {
+      throw unread(file, e);
+    }
+  }
+
+  /**
    * {@return the objects of a file of {@link #writeJsonLines}}
    *
    * @throws RunDirectoryException if it can't be read or a line is not of the type; names the line
@@ -475,7 +491,7 @@ public final class RunDirectory {
       throw new RunDirectoryException(
           "%s, line %d: %s".formatted(file, values.size() + 1, e.getOriginalMessage()), e);
     } catch (IOException e) {
-      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+      throw unread(file, e);
     }
     return values;
   }
@@ -506,28 +522,40 @@ public final class RunDirectory {
   public static Map<String, Object> parse(Path file) {
     Map<String, Object> object;
     try {
-      if (Files.size(file) > MOST) {
-        throw new RunDirectoryException(
-            "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
-      }
-      object = JSON.readValue(Files.readAllBytes(file), new TypeReference<>() {});
+      object = JSON.readValue(readable(file), new TypeReference<>() {});
     } catch (JsonProcessingException e) {
-      var location = e.getLocation();
-      throw new RunDirectoryException(
-          "%s, line %d, column %d: %s"
-              .formatted(
-                  file,
-                  location == null ? 1 : location.getLineNr(),
-                  location == null ? 1 : location.getColumnNr(),
-                  e.getOriginalMessage()),
-          e);
+      throw misread(file, e);
     } catch (IOException e) {
-      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+      throw unread(file, e);
     }
     if (object == null) {
       throw new RunDirectoryException(file + ", line 1, column 1: expected an object, got null");
     }
     return object;
+  }
+
+  private static byte[] readable(Path file) throws IOException {
+    if (Files.size(file) > MOST) {
+      throw new RunDirectoryException(
+          "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
+    }
+    return Files.readAllBytes(file);
+  }
+
+  private static RunDirectoryException misread(Path file, JsonProcessingException e) {
+    var location = e.getLocation();
+    return new RunDirectoryException(
+        "%s, line %d, column %d: %s"
+            .formatted(
+                file,
+                location == null ? 1 : location.getLineNr(),
+                location == null ? 1 : location.getColumnNr(),
+                e.getOriginalMessage()),
+        e);
+  }
+
+  private static RunDirectoryException unread(Path file, IOException e) {
+    return new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
   }
 
   /**

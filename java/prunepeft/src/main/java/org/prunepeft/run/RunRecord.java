@@ -18,6 +18,7 @@ import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.SearchOutcome;
+import org.prunepeft.report.TestPredictions;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
@@ -319,8 +320,9 @@ public final class RunRecord {
       collect(trained.encoder(), encoder);
       write(RunFiles.ENCODER, encoder);
     }
-    TestPredictions.write(
-        directory, session.dataset.test(), trained.outcome().test().predictions());
+    directory.writeJsonLines(
+        RunFiles.PREDICTIONS,
+        TestPredictions.lines(session.dataset.test(), trained.outcome().test().predictions()));
     directory.writeText(RunFiles.SUMMARY, summary);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();

@@ -28,7 +28,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
-import org.prunepeft.run.TestPredictions;
+import org.prunepeft.report.TestPredictions;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;

@@ -1,4 +1,4 @@
-package org.prunepeft.run;
+package org.prunepeft.report;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -33,7 +33,8 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
   private static final String TARGET = "target";
   private static final String OUTPUTS = "outputs";
 
-  static void write(RunDirectory directory, List<Example> examples, Predictions predictions) {
+  /** Lines of the file, each by its members, in the order of the examples. */
+  public static List<Map<String, Object>> lines(List<Example> examples, Predictions predictions) {
     List<Map<String, Object>> lines = new ArrayList<>();
     Schema schema = predictions.schema();
     float[] outputs = predictions.outputs();
@@ -50,10 +51,11 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
       line.put(OUTPUTS, Arrays.copyOfRange(outputs, from, from + schema.outputs()));
       lines.add(line);
     }
-    directory.writeJsonLines(RunFiles.PREDICTIONS, lines);
+    return lines;
   }
 
-  private static String id(Example example) {
+  /** {@return what tells an example's texts from others, as {@link #examples} has it} */
+  public static String id(Example example) {
     MessageDigest digest = FileChecksum.digest();
     digest.update(example.text().getBytes(StandardCharsets.UTF_8));
     if (example.pair() != null) {
@@ -66,6 +68,8 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
   /**
    * Reads them; empty for a run of before they were kept.
    *
+   * @param run its directory
+   * @param schema of the run's task
    * @throws RunDirectoryException if the file is damaged; names the line
    */
   public static Optional<TestPredictions> read(RunDirectory run, Schema schema) {

@@ -1,0 +1,139 @@
+package org.prunepeft.cli;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalDouble;
+import java.util.stream.Stream;
+import org.prunepeft.cli.Table.Cell;
+import org.prunepeft.report.MeasuredFile;
+import org.prunepeft.report.MeasuredFile.Subset;
+import org.prunepeft.report.MeasuredFile.Value;
+
+/** Why a measured search kept a module or not, in Markdown. Differences are in points. */
+final class MeasuredExplanation {
+  private final MeasuredFile file;
+  private final String module;
+  private final StringBuilder text = new StringBuilder();
+
+  MeasuredExplanation(MeasuredFile file, String module) {
+    this.file = file;
+    this.module = module;
+  }
+
+  String text() {
+    List<Value> order =
+        file.values().stream().sorted(Comparator.comparingDouble(Value::mean).reversed()).toList();
+    Value own =
+        order.stream().filter(value -> value.module().equals(module)).findFirst().orElseThrow();
+    line("# %s: %s".formatted(module, own.kept() ? "kept" : "not kept"));
+    line("");
+    line(
+        "It is worth %s points (95 %% interval %s to %s), place %d of %d: by so much the metric rises when it is added to a random subset of about the budget.%s"
+            .formatted(
+                points(own.mean()),
+                points(own.low()),
+                points(own.high()),
+                order.indexOf(own) + 1,
+                order.size(),
+                own.estimate().holdsZero() ? " The interval holds zero: no value shows." : ""));
+    line(why(own));
+    if (!file.placementMatters()) {
+      line("Which modules are kept makes no measurable difference in this search.");
+    }
+    bounds(own);
+    line("");
+    subsets();
+    pairs();
+    long front = file.front().stream().filter(point -> point.modules().contains(module)).count();
+    line("");
+    line("It is in %d of the front's %d configurations.".formatted(front, file.front().size()));
+    return text.toString();
+  }
+
+  private String why(Value own) {
+    return switch (file.choice()) {
+      case "best" ->
+          "The choice is the best subset of the budget%s."
+              .formatted(own.kept() ? ", which has it" : ", which has it not");
+      case "cheapest" ->
+          "The choice is the cheapest that is not measurably worse than the best; the best %s it."
+              .formatted(file.best().contains(module) ? "has" : "does not have");
+      default ->
+          "The choice is the cheapest within the tolerance; the best subset of the budget %s it."
+              .formatted(file.best().contains(module) ? "has" : "does not have");
+    };
+  }
+
+  /**
+   * The value nearest to its own on the other side: of modules kept the least, of others the most.
+   */
+  private void bounds(Value own) {
+    Stream<Value> others = file.values().stream().filter(value -> value.kept() != own.kept());
+    Comparator<Value> byValue = Comparator.comparingDouble(Value::mean);
+    (own.kept() ? others.max(byValue) : others.min(byValue))
+        .ifPresent(
+            other ->
+                line(
+                    own.kept()
+                        ? "The most that a module is worth that is not kept: %s points (%s)."
+                            .formatted(points(other.mean()), other.module())
+                        : "The least that a module is worth that is kept: %s points (%s). A subset is chosen as a whole: the budget and interactions count too."
+                            .formatted(points(other.mean()), other.module())));
+  }
+
+  private void subsets() {
+    List<List<Cell>> rows = new ArrayList<>();
+    for (String purpose : file.measured().stream().map(Subset::purpose).distinct().toList()) {
+      List<Subset> own =
+          file.measured().stream().filter(subset -> subset.purpose().equals(purpose)).toList();
+      List<Subset> with = own.stream().filter(subset -> subset.modules().contains(module)).toList();
+      List<Subset> without =
+          own.stream().filter(subset -> !subset.modules().contains(module)).toList();
+      rows.add(
+          List.of(
+              Cell.of(purpose),
+              Cell.of(with.size()),
+              mean(with),
+              Cell.of(without.size()),
+              mean(without)));
+    }
+    line("Mean metric of the subsets that were measured, in hundredths:");
+    line("");
+    text.append(
+        new Table(
+                List.of("measured for", "with it", "mean with it", "without it", "mean without it"),
+                rows)
+            .text(Table.Format.MD));
+  }
+
+  private static Cell mean(List<Subset> subsets) {
+    OptionalDouble mean = subsets.stream().mapToDouble(Subset::search).average();
+    return mean.isPresent()
+        ? new Cell(mean.getAsDouble(), String.format(Locale.ROOT, "%.2f", 100 * mean.getAsDouble()))
+        : Cell.of(null);
+  }
+
+  private void pairs() {
+    file.pairs().stream()
+        .filter(pair -> pair.first().equals(module) || pair.second().equals(module))
+        .forEach(
+            pair ->
+                line(
+                    "\nTogether with %s it is worth %s points (%s to %s) beside the sum of both."
+                        .formatted(
+                            pair.first().equals(module) ? pair.second() : pair.first(),
+                            points(pair.mean()),
+                            points(pair.low()),
+                            points(pair.high()))));
+  }
+
+  private void line(String line) {
+    text.append(line).append('\n');
+  }
+
+  private static String points(double value) {
+    return String.format(Locale.ROOT, "%+.2f", 100 * value);
+  }
+}

@@ -1,0 +1,164 @@
+package org.prunepeft.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.prunepeft.RunContents;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.Example;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.settings.Setup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "report",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Draws runs on one page: which modules went in which round and how near the others were, what the criteria said and how far they can be trusted, learning curves, time, mistakes, and the runs side by side.",
+      "",
+      "The page is one HTML file that needs no network. Runs that go on, or were cut off, are drawn as far as they are.",
+      "",
+      "md and csv: a row for each run, with the settings in which they differ. json: all that the page shows."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft report runs/earlier                            writes report.html",
+      "  prunepeft report runs/seeds runs/other -o both.html      several, each with all runs in it",
+      "  prunepeft report runs --format csv -o runs.csv           for a spreadsheet"
+    })
+final class ReportCommand implements Callable<Integer> {
+  /** Leaves room for the scripts, in a page of 2 MB. */
+  private static final long MOST_DETAILS = 1_400_000;
+
+  /** How the report is written. */
+  enum Format {
+    HTML,
+    MD,
+    CSV,
+    JSON;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  @Parameters(
+      arity = "1..*",
+      paramLabel = "RUN",
+      description = "Directories of runs, or with runs in them, such as those of several seeds.")
+  private List<Path> directories;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      description =
+          "File to write, or - for the standard output (default: report.html for html, else the standard output).")
+  private Path output;
+
+  @Option(
+      names = "--format",
+      defaultValue = "html",
+      paramLabel = "FORMAT",
+      description = "One of ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private Format format;
+
+  @Option(
+      names = "--no-texts",
+      description =
+          "Leave out the texts of mistakes, for which the runs' data is read again; the page then holds nothing of the data but labels.")
+  private boolean noTexts;
+
+  @Mixin private PluginOptions plugins;
+
+  /** By what makes the test part. */
+  private final Map<Object, Map<String, Example>> read = new HashMap<>();
+
+  private final List<String> unread = new ArrayList<>();
+
+  @Override
+  public Integer call() throws IOException {
+    List<RunContents> runs =
+        directories.stream()
+            .flatMap(directory -> runs(directory).stream())
+            .distinct()
+            .map(RunContents::of)
+            .toList();
+    ReportData data = new ReportData(runs);
+    String text =
+        switch (format) {
+          case HTML -> page(data, runs);
+          case JSON -> ReportPage.json(map(data, Long.MAX_VALUE)) + "\n";
+          case MD -> data.table().text(Table.Format.MD);
+          case CSV -> data.table().text(Table.Format.CSV);
+        };
+    Path file = output == null && format == Format.HTML ? Path.of("report.html") : output;
+    Outputs.writeResult(
+        file,
+        writer -> {
+          writer.write(text);
+          return runs.size() == 1 ? "1 run" : runs.size() + " runs";
+        });
+    return 0;
+  }
+
+  private static List<Path> runs(Path directory) {
+    List<Path> runs = RunContents.directories(directory);
+    if (runs.isEmpty()) {
+      throw new RunDirectoryException(
+          directory + " has no runs; name the directory of a run, or one with runs in it");
+    }
+    return runs;
+  }
+
+  private String page(ReportData data, List<RunContents> runs) {
+    String title =
+        runs.size() == 1
+            ? "%s on %s".formatted(runs.get(0).info().model(), runs.get(0).info().task())
+            : runs.size() + " runs";
+    return ReportPage.of(title, map(data, MOST_DETAILS), data.table().text(Table.Format.MD));
+  }
+
+  private Map<String, Object> map(ReportData data, long most) {
+    Map<String, Object> map = data.toMap(run -> noTexts ? Map.of() : texts(run), most);
+    List<Object> notes = new ArrayList<>((List<?>) map.get("notes"));
+    notes.addAll(unread);
+    map.put("notes", notes);
+    return map;
+  }
+
+  /** Runs of several seeds share the test part. */
+  private Map<String, Example> texts(RunContents run) {
+    if (run.setup().isEmpty()) {
+      return Map.of();
+    }
+    Setup setup = run.setup().get();
+    return read.computeIfAbsent(
+        Arrays.asList(
+            setup.task(),
+            setup.data(),
+            setup.files(),
+            setup.sizes(),
+            setup.testSeed() == null ? setup.seed() : setup.testSeed()),
+        key -> {
+          try {
+            return run.testExamples();
+          } catch (DataException | IllegalArgumentException | UncheckedIOException e) {
+            unread.add("the texts of mistakes are not shown: " + e.getMessage());
+            return Map.of();
+          }
+        });
+  }
+}

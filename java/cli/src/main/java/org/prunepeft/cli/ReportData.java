@@ -1,0 +1,295 @@
+package org.prunepeft.cli;
+
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import org.prunepeft.RunComparison;
+import org.prunepeft.RunComparison.Difference;
+import org.prunepeft.RunContents;
+import org.prunepeft.RunInfo;
+import org.prunepeft.SeedRuns.Aggregate;
+import org.prunepeft.cli.Table.Cell;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.train.PairedDifference;
+
+/** What a report says of all its runs: their differences, seeds, and a table. */
+final class ReportData {
+  private static final String SEED = "setup.seed";
+
+  /** Each takes a thousand draws. */
+  private static final int MOST_COMPARED = 20;
+
+  private final List<String> names;
+  private final List<RunContents> runs;
+  private final List<String> notes = new ArrayList<>();
+
+  /** By run; of the first, and where it can't be said, none. */
+  private final Map<Path, PairedDifference> differences = new HashMap<>();
+
+  /**
+   * @param runs 1 or more
+   */
+  ReportData(List<RunContents> runs) {
+    this.runs = List.copyOf(runs);
+    this.names = names(runs);
+    compare();
+  }
+
+  /** The directories without what all of them begin with. */
+  private static List<String> names(List<RunContents> runs) {
+    Path common = runs.get(0).info().directory().toAbsolutePath().normalize().getParent();
+    for (RunContents run : runs) {
+      while (common != null
+          && !run.info().directory().toAbsolutePath().normalize().startsWith(common)) {
+        common = common.getParent();
+      }
+    }
+    Path from = common;
+    return runs.stream()
+        .map(run -> run.info().directory().toAbsolutePath().normalize())
+        .map(path -> (from == null ? path : from.relativize(path)).toString())
+        .toList();
+  }
+
+  private void compare() {
+    List<Path> complete =
+        runs.stream()
+            .filter(run -> run.info().test() != null)
+            .filter(run -> run.info().metric() == runs.get(0).info().metric())
+            .map(run -> run.info().directory())
+            .limit(MOST_COMPARED)
+            .toList();
+    if (runs.get(0).info().test() == null || complete.size() < 2) {
+      return;
+    }
+    try {
+      List<Difference> found = RunComparison.of(complete).differences();
+      for (int i = 0; i < found.size(); i++) {
+        if (found.get(i).value() != null) {
+          differences.put(complete.get(i + 1), found.get(i).value());
+        }
+      }
+    } catch (RunDirectoryException e) {
+      notes.add(e.getMessage());
+    }
+  }
+
+  List<String> notes() {
+    return notes;
+  }
+
+  /**
+   * {@return all of it, for JSON}
+   *
+   * @param texts gives a run's test examples by their ids
+   * @param most bytes that the details of runs take together about; later runs have none
+   */
+  Map<String, Object> toMap(Function<RunContents, Map<String, Example>> texts, long most) {
+    List<Object> details = new ArrayList<>();
+    long bytes = 0;
+    for (int i = 0; i < runs.size() && bytes <= most; i++) {
+      Object run = rounded(ReportRun.of(names.get(i), runs.get(i), texts));
+      bytes += ReportPage.json(run).length();
+      if (bytes <= most || i == 0) {
+        details.add(run);
+      }
+    }
+    if (details.size() < runs.size()) {
+      notes.add(
+          "%d of %d runs are drawn in detail; name the others alone for theirs"
+              .formatted(details.size(), runs.size()));
+    }
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("overview", overview());
+    map.put("seeds", seeds());
+    map.put("runs", details);
+    map.put("notes", notes);
+    return map;
+  }
+
+  private Object overview() {
+    List<Object> rows = new ArrayList<>();
+    for (int i = 0; i < runs.size(); i++) {
+      RunContents run = runs.get(i);
+      RunInfo info = run.info();
+      Map<String, Object> row = new LinkedHashMap<>();
+      row.put("name", names.get(i));
+      row.put("state", info.state());
+      row.put("began", info.began().toString());
+      row.put("command", info.command());
+      row.put("model", info.model() == null ? null : Path.of(info.model()).getFileName() + "");
+      row.put("task", info.task());
+      row.put("seed", run.setup().map(setup -> setup.seed()).orElse(null));
+      row.put("modules", info.modules());
+      row.put("parameters", info.parameters());
+      row.put("share", info.share());
+      row.put("metric", info.metric() == null ? null : info.metric().label());
+      row.put("percent", percent(info.metric()));
+      row.put("examples", examples(run));
+      row.put("test", info.test());
+      PairedDifference difference = differences.get(info.directory());
+      row.put(
+          "toFirst",
+          difference == null
+              ? null
+              : List.of(difference.difference(), difference.low(), difference.high()));
+      row.put("seconds", info.seconds());
+      Map<String, Object> different = new LinkedHashMap<>();
+      differentSettings().forEach(name -> different.put(name, run.settings().get(name)));
+      row.put("settings", different);
+      rows.add(rounded(row));
+    }
+    return rows;
+  }
+
+  /** Whether a metric is a share. */
+  static boolean percent(Metric metric) {
+    return metric != null && metric.format(1).endsWith("%");
+  }
+
+  private static Object examples(RunContents run) {
+    return run.result().get("test") instanceof Map<?, ?> test ? test.get("examples") : null;
+  }
+
+  /** Mean and deviation of runs that differ in their seed alone. */
+  private List<Object> seeds() {
+    Map<Map<String, Object>, List<Integer>> groups = new LinkedHashMap<>();
+    for (int i = 0; i < runs.size(); i++) {
+      if (runs.get(i).info().test() != null) {
+        Map<String, Object> settings = new LinkedHashMap<>(runs.get(i).settings());
+        settings.remove(SEED);
+        groups.computeIfAbsent(settings, key -> new ArrayList<>()).add(i);
+      }
+    }
+    List<Object> seeds = new ArrayList<>();
+    groups.values().stream()
+        .filter(members -> members.size() > 1)
+        .forEach(
+            members -> {
+              Aggregate test =
+                  Aggregate.of(members.stream().mapToDouble(i -> info(i).test()).toArray());
+              Map<String, Object> group = new LinkedHashMap<>();
+              group.put("runs", members.stream().map(names::get).toList());
+              group.put("percent", percent(info(members.get(0)).metric()));
+              group.put("mean", test.mean());
+              group.put("deviation", test.deviation());
+              group.put("least", test.least());
+              group.put("most", test.most());
+              seeds.add(rounded(group));
+            });
+    return seeds;
+  }
+
+  private RunInfo info(int run) {
+    return runs.get(run).info();
+  }
+
+  private Set<String> differentSettings() {
+    Set<String> names = new LinkedHashSet<>();
+    runs.forEach(run -> names.addAll(run.settings().keySet()));
+    names.removeIf(
+        name ->
+            name.equals(SEED)
+                || runs.stream()
+                        .map(run -> String.valueOf(run.settings().get(name)))
+                        .distinct()
+                        .count()
+                    == 1);
+    return names;
+  }
+
+  /** A row for each run, with the settings in which they differ. */
+  Table table() {
+    List<String> columns =
+        new ArrayList<>(
+            List.of(
+                "run",
+                "state",
+                "command",
+                "model",
+                "task",
+                "seed",
+                "modules",
+                "kept",
+                "parameters",
+                "metric",
+                "test",
+                "to the first",
+                "low",
+                "high",
+                "seconds"));
+    List<String> phases = runs.stream().flatMap(run -> phases(run).stream()).distinct().toList();
+    phases.forEach(phase -> columns.add(phase + " seconds"));
+    Set<String> settings = differentSettings();
+    columns.addAll(settings);
+    List<List<Cell>> rows = new ArrayList<>();
+    for (int i = 0; i < runs.size(); i++) {
+      rows.add(row(i, phases, settings));
+    }
+    return new Table(columns, rows);
+  }
+
+  private static List<String> phases(RunContents run) {
+    return List.copyOf(ReportRun.seconds(run).keySet());
+  }
+
+  private List<Cell> row(int index, List<String> phases, Set<String> settings) {
+    RunContents run = runs.get(index);
+    RunInfo info = run.info();
+    Metric metric = info.metric();
+    PairedDifference difference = differences.get(info.directory());
+    List<Cell> row = new ArrayList<>();
+    row.add(Cell.of(names.get(index)));
+    row.add(Cell.of(info.state()));
+    row.add(Cell.of(info.command()));
+    row.add(Cell.of(info.model() == null ? null : Path.of(info.model()).getFileName() + ""));
+    row.add(Cell.of(info.task()));
+    row.add(Cell.of(run.setup().map(setup -> setup.seed()).orElse(null)));
+    row.add(Cell.of(info.modules()));
+    row.add(RunsCommand.number(info.share(), "%.3f"));
+    row.add(RunsCommand.number(info.parameters(), "%,d"));
+    row.add(Cell.of(metric == null ? null : metric.key()));
+    row.add(metric(metric, info.test()));
+    row.add(metric(metric, difference == null ? null : difference.difference()));
+    row.add(metric(metric, difference == null ? null : difference.low()));
+    row.add(metric(metric, difference == null ? null : difference.high()));
+    row.add(RunsCommand.number(info.seconds(), "%.1f"));
+    phases.forEach(phase -> row.add(RunsCommand.number(ReportRun.seconds(run).get(phase), "%.1f")));
+    settings.forEach(name -> row.add(Cell.of(run.settings().get(name))));
+    return row;
+  }
+
+  private static Cell metric(Metric metric, Double value) {
+    return value == null || metric == null ? Cell.of(null) : new Cell(value, metric.format(value));
+  }
+
+  /** Numbers with six digits: more can't be seen. What is no number is null. */
+  private static Object rounded(Object value) {
+    if (value instanceof Map<?, ?> map) {
+      Map<Object, Object> copy = new LinkedHashMap<>();
+      map.forEach((name, member) -> copy.put(name, rounded(member)));
+      return copy;
+    }
+    if (value instanceof List<?> list) {
+      List<Object> copy = new ArrayList<>();
+      list.forEach(member -> copy.add(rounded(member)));
+      return copy;
+    }
+    if (value instanceof Double number) {
+      return Double.isFinite(number)
+          ? new BigDecimal(number).round(new MathContext(6)).doubleValue()
+          : null;
+    }
+    return value;
+  }
+}

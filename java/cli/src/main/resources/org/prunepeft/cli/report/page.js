@@ -1,0 +1,128 @@
+/** Puts the report together. */
+const data = JSON.parse(document.getElementById("data").textContent);
+const main = document.getElementById("report");
+const several = data.overview.length > 1;
+
+main.append(header(), ...[several ? overview() : null].flat().filter(known));
+data.runs.forEach((run, i) => main.append(several ? foldable(run, i) : element("div", {}, story(run))));
+document.body.append(tip);
+window.addEventListener("beforeprint", () => document.querySelectorAll("details.run").forEach((each) => { each.open = true; }));
+window.addEventListener("scroll", hideTip, {passive: true});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+
+function header() {
+  const run = data.runs[0];
+  const title = several ? `${data.overview.length} runs` : `${run.model ?? run.name} on ${run.task ?? "an unknown task"}`;
+  const line = several ? [...new Set(data.overview.map((row) => `${row.model} on ${row.task}`))].slice(0, 4).join(", ")
+    : [run.command, known(run.seed) ? "seed " + run.seed : null, run.name, run.began.slice(0, 16).replace("T", " ") + " UTC"].filter(known).join(" · ");
+  return element("header", {}, element("h1", {}, title), element("p", {class: "soft"}, line), notes(data.notes));
+}
+
+function notes(lines) {
+  return lines.length === 0 ? null : element("div", {class: "notes"}, lines.map((line) => element("p", {}, line)));
+}
+
+function facts(run) {
+  const list = [];
+  const add = (name, value, more) => list.push(element("div", {}, element("dt", {}, name), element("dd", {}, value, more ? element("small", {}, more) : null)));
+  if (known(run.test)) {
+    add("test " + run.metric.label, metricText(run.test, run.metric.percent), `head alone ${metricText(run.headAlone, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
+  } else {
+    add("state", run.state === "complete" ? "complete" : "not complete", run.state === "complete" ? null : run.state);
+  }
+  if (known(run.modules)) add("modules", `${run.modules}`, run.grid.length > run.modules ? `of ${run.grid.length}` : null);
+  if (known(run.parameters)) add("trainable parameters", whole(run.parameters), known(run.share) ? `${(100 * run.share).toFixed(1)} % of the supernet's` : "head apart");
+  if (known(run.seconds)) add("time", seconds(run.seconds), known(run.epochs) ? `best epoch ${run.bestEpoch} of ${run.epochs}` : null);
+  return element("dl", {class: "facts"}, list);
+}
+
+/** All of one run. */
+function story(run) {
+  const parts = [facts(run), notes(run.notes)];
+  const sick = run.rounds.filter((round) => round.sickness || round.information === "none");
+  if (sick.length > 0) {
+    parts.push(notes(sick.map((round) => `Round ${round.index}: the scores carry no information` + (round.sickness ? `, the training ${round.sickness}.` : "; the choice is no better than a random one."))));
+  }
+  const section = (title, ...content) => {
+    const shown = content.flat().filter(known);
+    if (shown.length > 0) parts.push(element("section", {}, element("h2", {}, title), shown));
+  };
+  section("Which modules", run.grid.length > 0 ? moduleGrid(run) : null, run.measured ? measuredCharts(run) : null, run.rounds.length > 0 ? margins(run) : null);
+  section("Why: the criteria", run.strategy ? tendency(run) : null, run.rounds.length > 0 ? [reliability(run), scoresAndRanks(run)] : null);
+  section("Training", element("div", {class: "pair"}, learningCurves(run)), timeByPhase([run]));
+  section("Mistakes", run.confusion ? confusionMatrix(run) : null, run.numbers ? numbersChart(run) : null, run.mistakes?.length > 0 ? mistakes(run) : null);
+  section("Settings", folded("All settings", () =>
+    sortable("Settings", columns("setting", "value"), Object.entries(run.settings).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]))));
+  return parts.filter(known);
+}
+
+function foldable(run, i) {
+  const fold = folded(run.name + (known(run.test) ? `: ${metricText(run.test, run.metric.percent)}` : ""), () => element("div", {}, story(run)));
+  fold.className = "run";
+  fold.id = "run-" + i;
+  return fold;
+}
+
+/** The runs side by side. */
+function overview() {
+  const rows = data.overview;
+  const settings = Object.keys(rows[0].settings);
+  const difference = (row) => known(row.toFirst) ? `${signed(metricText(row.toFirst[0], row.percent), row.toFirst[0])} [${metricText(row.toFirst[1], row.percent)}, ${metricText(row.toFirst[2], row.percent)}]` : dash;
+  const names = new Map(data.runs.map((run, i) => [run.name, i]));
+  const table = sortable("Runs", [
+    {name: "run", value: (row) => row.name, text: (row) => names.has(row.name) ? link(row.name, names.get(row.name)) : row.name},
+    {name: "state", value: (row) => row.state},
+    {name: "task", value: (row) => row.task},
+    {name: "seed", kind: "number", value: (row) => row.seed},
+    {name: "modules", kind: "number", value: (row) => row.modules},
+    {name: "parameters", kind: "number", value: (row) => row.parameters, text: (row) => whole(row.parameters)},
+    {name: "test", kind: "number", value: (row) => row.test, text: (row) => metricText(row.test, row.percent)},
+    {name: "to the first, 95 % interval", kind: "number", value: (row) => row.toFirst?.[0], text: difference},
+    {name: "time", kind: "number", value: (row) => row.seconds, text: (row) => seconds(row.seconds)},
+  ], rows);
+  const parts = [element("h2", {}, "Runs"), element("div", {class: "card"}, table)];
+  if (data.seeds.length > 0) {
+    parts.push(element("div", {class: "card"}, element("h3", {}, "Over seeds"), element("p", {class: "caption"}, "Runs that differ in their seed alone."),
+      sortable("Over seeds", [{name: "runs", value: (group) => group.runs.join(", ")}, {name: "number", kind: "number", value: (group) => group.runs.length},
+        ...["mean", "deviation", "least", "most"].map((name) => ({name, kind: "number", value: (group) => group[name], text: (group) => metricText(group[name], group.percent)}))],
+      data.seeds)));
+  }
+  const measured = rows.filter((row) => known(row.test));
+  for (const [metric, own] of d3.group(measured, (row) => `${row.task}: ${row.metric}`)) {
+    const charts = [against(own, metric, "trainable parameters", (row) => row.parameters, whole), against(own, metric, "seconds", (row) => row.seconds, seconds)];
+    if (charts.some(known)) parts.push(element("div", {class: "pair"}, charts));
+  }
+  parts.push(timeByPhase(data.runs));
+  if (settings.length > 0) {
+    parts.push(element("div", {class: "card"}, element("h3", {}, "Settings that differ"),
+      sortable("Settings that differ", columns("run", ...settings.map((name) => name.replace(/^setup\./, ""))),
+        rows.map((row) => [row.name, ...settings.map((name) => known(row.settings[name]) ? typeof row.settings[name] === "string" ? row.settings[name] : JSON.stringify(row.settings[name]) : null)]))));
+  }
+  parts.push(element("h2", {}, "Each run"));
+  return parts;
+}
+
+function link(name, i) {
+  const anchor = element("a", {href: "#run-" + i}, name);
+  anchor.addEventListener("click", () => { document.getElementById("run-" + i).open = true; });
+  return anchor;
+}
+
+/** The metric against a cost, a point for each run. */
+function against(rows, metric, cost, value, text) {
+  const own = rows.filter((row) => known(value(row)));
+  if (own.length < 2) return null;
+  const percent = own[0].percent;
+  const models = [...new Set(own.map((row) => row.model))];
+  return chart({
+    title: `${metric} against ${cost}`, caption: "A point for each run." + (new Set(own.map((row) => row.examples)).size > 1 ? " Their test parts differ in size." : ""),
+    alt: own.map((row) => `${row.name}: ${metricText(row.test, percent)}, ${text(value(row))} ${cost}`).join(". "),
+    legend: models.length > 1 ? models : null,
+    draw: points2d({
+      items: own, group: (row) => models.indexOf(row.model), name: own.length <= 12 ? (row) => row.name : null, x: value, y: (row) => row.test, xLabel: cost, yLabel: "test", xFormat: d3.format("~s"),
+      yFormat: (number) => percent ? +(100 * number).toFixed(2) + " %" : digits(number),
+      hint: (row) => [row.name, metricText(row.test, percent), `${cost}: ${text(value(row))}`],
+    }),
+    table: {columns: columns("run", cost + "#", "test#"), rows: own.map((row) => [row.name, value(row), row.test])},
+  });
+}

@@ -1,0 +1,216 @@
+/** Charts of trainings and results. */
+
+/** Points in two dimensions, with intervals, a line and names where there are any. */
+function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yLabel, xFormat, yFormat, line, diagonal, height = 280}) {
+  return (width) => {
+    const f = frame(width, height, {top: 24, right: 18, bottom: 44, left: 58});
+    const all = items.flatMap((item) => [y(item), low ? low(item) : null, high ? high(item) : null]);
+    const domain = roomy(diagonal ? [...all, ...items.map(x)] : items.map(x));
+    const sx = d3.scaleLinear(domain, f.x);
+    const sy = d3.scaleLinear(diagonal ? domain : roomy(all), f.y);
+    leftAxis(f, sy, yLabel, yFormat);
+    bottomAxis(f, sx, xLabel, xFormat);
+    if (diagonal) {
+      f.svg.append("line").attr("class", "rule").attr("x1", sx(domain[0])).attr("y1", sy(domain[0])).attr("x2", sx(domain[1])).attr("y2", sy(domain[1]));
+    }
+    if (line) {
+      f.svg.append("path").attr("class", "stroke s0").attr("opacity", 0.5)
+        .attr("d", d3.line((item) => sx(x(item)), (item) => sy(y(item)))([...items].sort((a, b) => x(a) - x(b))));
+    }
+    const marks = f.svg.append("g").selectAll("g").data(items).join("g")
+      .attr("class", (item) => "s" + (group ? group(item) : 0) % 8).attr("transform", (item) => `translate(${sx(x(item))},0)`);
+    if (low) {
+      marks.filter((item) => known(low(item))).append("line").attr("class", "stroke").attr("y1", (item) => sy(low(item))).attr("y2", (item) => sy(high(item)));
+    }
+    hints(marks.append("path").attr("transform", (item) => `translate(0,${sy(y(item))})`).attr("d", (item) => symbol(group ? group(item) : 0, diagonal ? 22 : 64))
+      .attr("class", (item) => !filled || filled(item) ? "fill" : "hollow"), hint);
+    if (name) {
+      const right = (item) => sx(x(item)) > (f.x[0] + f.x[1]) / 2;
+      marks.append("text").attr("class", "soft").attr("x", (item) => right(item) ? -9 : 9).attr("y", (item) => sy(y(item))).attr("dy", "0.32em")
+        .attr("text-anchor", (item) => right(item) ? "end" : "start").text((item) => short(name(item), 22));
+    }
+    return f.svg.node();
+  };
+}
+
+/** Lines of several trainings: {name, values: [[x, y]], marks}. */
+function lines({series, xLabel, yLabel, yFormat, point = false}) {
+  return (width) => {
+    const f = frame(width, 260, {top: 24, right: 18, bottom: 44, left: 58});
+    const x = d3.scaleLinear(roomy(series.flatMap((each) => each.values.map((value) => value[0])), 0.02), f.x);
+    const y = d3.scaleLinear(roomy(series.flatMap((each) => each.values.map((value) => value[1]))), f.y);
+    leftAxis(f, y, yLabel, yFormat);
+    bottomAxis(f, x, xLabel, d3.format("~s"));
+    series.forEach((each, i) => {
+      const g = f.svg.append("g").attr("class", "s" + i % 8);
+      const values = each.values.filter((value) => known(value[1]));
+      g.append("path").attr("class", "stroke").attr("stroke-dasharray", dashes[i % 8]).attr("d", d3.line((value) => x(value[0]), (value) => y(value[1]))(values));
+      hints(g.selectAll("path.mark").data(values).join("path").attr("class", point ? "mark fill" : "mark unseen").attr("d", symbol(i, point ? 40 : 60))
+        .attr("transform", (value) => `translate(${x(value[0])},${y(value[1])})`), (value) =>
+        [each.name, `${xLabel} ${digits(value[0])}`, `${yLabel} ${yFormat ? yFormat(value[1]) : digits(value[1])}`]);
+    });
+    return f.svg.node();
+  };
+}
+
+/** A legend of lines. */
+function lineLegend(names) {
+  return names.map((name, i) => ({
+    name, draw: (svg) => svg.append("line").attr("class", "stroke s" + i % 8).attr("stroke-dasharray", dashes[i % 8]).attr("x2", 22).attr("y1", 7).attr("y2", 7),
+  }));
+}
+
+/** Losses by step and epoch, and the metric on validation data; of the training that is kept, and of the rounds. */
+function learningCurves(run) {
+  const charts = [];
+  const kept = run.curves.find((curve) => curve.training === "train");
+  const rounds = run.curves.filter((curve) => curve.training !== "train" && !curve.training.startsWith("warm-up"));
+  if (rounds.length > 0) charts.push(losses(rounds, "Training loss of the search", "Warm-up trainings are left out."));
+  if (kept && kept.losses.length > 0) {
+    charts.push(losses([kept], rounds.length > 0 ? "Training loss of the retraining" : "Training loss", ""));
+    const validated = kept.epochs.filter((epoch) => known(epoch.validation.loss));
+    if (validated.length > 0) {
+      const series = [{name: "training loss", values: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss])},
+        {name: "validation loss", values: validated.map((epoch) => [epoch.epoch, epoch.validation.loss])}];
+      charts.push(chart({
+        title: "Loss by epoch", caption: known(run.bestEpoch) ? `The weights of epoch ${run.bestEpoch} are kept.` : "",
+        alt: series.map((each) => `${each.name}: ${each.values.map((value) => digits(value[1])).join(", ")}`).join(". "),
+        legend: lineLegend(series.map((each) => each.name)), draw: lines({series, xLabel: "epoch", yLabel: "loss", point: true}),
+        table: {columns: columns("epoch#", "training loss#", "validation loss#"), rows: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss, epoch.validation.loss])},
+      }));
+      const keys = Object.keys(validated[0].validation).filter((key) => key !== "loss");
+      const metrics = keys.map((key) => ({name: key.replace(/_/g, " "), values: validated.map((epoch) => [epoch.epoch, epoch.validation[key]])}));
+      if (keys.length > 0) {
+        charts.push(chart({
+          title: "Validation metrics by epoch", caption: "",
+          alt: metrics.map((each) => `${each.name}: ${each.values.map((value) => digits(value[1])).join(", ")}`).join(". "),
+          legend: lineLegend(metrics.map((each) => each.name)), draw: lines({series: metrics, xLabel: "epoch", yLabel: "metric", point: true}),
+          table: {columns: columns("epoch#", ...keys.map((key) => key.replace(/_/g, " ") + "#")), rows: validated.map((epoch) => [epoch.epoch, ...keys.map((key) => epoch.validation[key])])},
+        }));
+      }
+    }
+  }
+  return charts;
+}
+
+function losses(curves, title, caption) {
+  const series = curves.map((curve) => ({
+    name: curve.training, values: curve.losses.map((loss, i) => [Math.min(curve.steps, (i + 1) * curve.stepsAPoint), loss]),
+  }));
+  const each = d3.max(curves, (curve) => curve.stepsAPoint);
+  return chart({
+    title, caption: (each > 1 ? `Each point is the mean of ${each} steps. ` : "") + caption,
+    alt: curves.map((curve) => `${curve.training}: from ${digits(curve.losses[0])} to ${digits(curve.losses.at(-1))} in ${curve.steps} steps`).join(". "),
+    legend: series.length > 1 ? lineLegend(series.map((one) => one.name)) : null,
+    draw: lines({series, xLabel: "step", yLabel: "loss"}),
+    table: {columns: columns("training", "step#", "loss#"), rows: series.flatMap((one) => one.values.map((value) => [one.name, value[0], value[1]]))},
+  });
+}
+
+/** A bar for each run, in parts. */
+function timeByPhase(runs) {
+  const timed = runs.filter((run) => Object.keys(run.phases).length > 0);
+  if (timed.length === 0) return null;
+  const phases = ["preparation", "warm-up", "search", "training"].filter((phase) => timed.some((run) => known(run.phases[phase])));
+  const many = timed.length > 1;
+  return chart({
+    title: "Where the time went", caption: "Preparation: loading, tokenising, the frozen encoder's outputs, fitting the head.",
+    alt: timed.map((run) => `${run.name}: ${Object.entries(run.phases).map(([name, value]) => name + " " + seconds(value)).join(", ")}`).join(". "),
+    legend: phases.map((name, i) => ({name, draw: (svg) => svg.append("rect").attr("class", "fill s" + i % 8).attr("width", 14).attr("height", 12).attr("x", 4).attr("y", 1)})),
+    draw: (width) => {
+      const row = 28;
+      const f = frame(width, timed.length * row + 46, {top: 4, right: 16, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
+      const scale = d3.scaleLinear([0, d3.max(timed, (run) => d3.sum(Object.values(run.phases)))], f.x);
+      bottomAxis(f, scale, "seconds");
+      timed.forEach((run, i) => {
+        let from = 0;
+        const y = f.y[1] + i * row + 3;
+        if (many) f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y + row / 2 - 3).attr("dy", "0.32em").attr("text-anchor", "end").text(short(run.name, 20));
+        for (const phase of phases.filter((name) => run.phases[name])) {
+          const part = f.svg.append("g").attr("class", "s" + phases.indexOf(phase) % 8);
+          const wide = scale(from + run.phases[phase]) - scale(from);
+          hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", scale(from)).attr("y", y).attr("width", Math.max(0.5, wide - 1)).attr("height", row - 8),
+            () => [`${phase}: ${seconds(run.phases[phase])}`, run.name]);
+          if (wide > phase.length * 7 + 10) {
+            part.append("text").attr("class", "onfill").attr("x", scale(from) + wide / 2).attr("y", y + row / 2 - 4).attr("dy", "0.32em")
+              .attr("text-anchor", "middle").text(phase);
+          }
+          from += run.phases[phase];
+        }
+      });
+      return f.svg.node();
+    },
+    table: {columns: columns("run", ...phases.map((phase) => phase + " (s)#")), rows: timed.map((run) => [run.name, ...phases.map((phase) => run.phases[phase])])},
+  });
+}
+
+/** Rows are what was right, columns what was predicted. */
+function confusionMatrix({confusion: {labels, counts}}) {
+  const totals = counts.map((row) => d3.sum(row));
+  const cells = counts.flatMap((row, i) => row.map((count, j) => ({i, j, count, share: totals[i] ? count / totals[i] : 0})));
+  const wrong = cells.filter((cell) => cell.i !== cell.j && cell.count > 0).sort((a, b) => b.count - a.count);
+  return chart({
+    title: "Confusion matrix of the test part",
+    caption: "Right labels in rows, predictions in columns; the darker, the larger the share of its row.",
+    alt: `${labels.length} classes. ` + (wrong.length === 0 ? "No mistakes." : "Taken for each other most: " + wrong.slice(0, 3)
+      .map((cell) => `${labels[cell.i]} for ${labels[cell.j]}, ${cell.count} times`).join("; ")),
+    draw: (width) => {
+      const longest = Math.min(18, d3.max(labels, (label) => label.length));
+      const wanted = Math.min(longest * 6.6 + 12, width * 0.34);
+      const names = (width - wanted - 8) / labels.length >= 9;
+      const left = names ? wanted : 2;
+      const size = Math.max(5, Math.min(64, (width - left - 8) / labels.length));
+      const f = frame(left + size * labels.length + 8, size * labels.length + left + 8, {top: left, right: 8, bottom: 8, left});
+      const most = Math.floor(left / 6.6) - 1;
+      if (names) {
+        f.svg.append("g").selectAll("text").data(labels).join("text").attr("x", left - 6).attr("y", (label, i) => left + (i + 0.5) * size)
+          .attr("dy", "0.32em").attr("text-anchor", "end").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
+        f.svg.append("g").selectAll("text").data(labels).join("text").attr("transform", (label, i) => `translate(${left + (i + 0.5) * size},${left - 6}) rotate(-90)`)
+          .attr("dy", "0.32em").attr("font-size", Math.min(12, size)).text((label) => short(label, most));
+      }
+      const places = f.svg.append("g").selectAll("g").data(cells).join("g").attr("transform", (cell) => `translate(${left + cell.j * size},${left + cell.i * size})`);
+      hints(places.append("rect").attr("width", size - 1).attr("height", size - 1).attr("class", (cell) => cell.i === cell.j ? "cell right" : "cell")
+        .attr("fill-opacity", (cell) => cell.count === 0 ? 0.03 : 0.1 + 0.9 * cell.share), (cell) => [
+        `${labels[cell.i]} ${cell.i === cell.j ? "recognised" : "taken for " + labels[cell.j]}`,
+        `${cell.count} of ${totals[cell.i]} (${(100 * cell.share).toFixed(1)} %)`,
+      ]);
+      if (size >= 22) {
+        places.filter((cell) => cell.count > 0).append("text").attr("class", (cell) => cell.share > 0.5 ? "onfill" : null).attr("x", size / 2).attr("y", size / 2)
+          .attr("dy", "0.32em").attr("text-anchor", "middle").attr("font-size", Math.min(12, size / 2.2)).text((cell) => cell.count);
+      }
+      return f.svg.node();
+    },
+    table: {
+      columns: columns("right label", "predicted", "examples#", "share of the label#"),
+      rows: cells.filter((cell) => cell.count > 0).sort((a, b) => b.count - a.count).map((cell) => [labels[cell.i], labels[cell.j], cell.count, cell.share]),
+    },
+  });
+}
+
+function numbersChart({numbers}) {
+  return chart({
+    title: "Predicted against right numbers", caption: "On the dashed line they are the same. At most 600 examples of the test part.",
+    alt: `${numbers.length} test examples, predictions against targets.`,
+    draw: points2d({
+      items: numbers, x: (pair) => pair[0], y: (pair) => pair[1], xLabel: "right", yLabel: "predicted", diagonal: true, height: 340, filled: () => false,
+      hint: (pair) => [`right ${digits(pair[0])}`, `predicted ${digits(pair[1])}`],
+    }),
+    table: {columns: columns("right#", "predicted#"), rows: numbers},
+  });
+}
+
+/** The mistakes that it was surest of. */
+function mistakes(run) {
+  const numbers = Boolean(run.numbers);
+  const texts = run.mistakes.some((each) => known(each.text));
+  const shown = [
+    {name: "right", kind: numbers ? "number" : null, value: (each) => each.target, text: (each) => numbers ? digits(each.target) : each.target},
+    {name: "predicted", kind: numbers ? "number" : null, value: (each) => each.predicted, text: (each) => numbers ? digits(each.predicted) : each.predicted},
+    {name: numbers ? "off by" : "probability", kind: "number", value: (each) => each.severity, text: (each) => numbers ? digits(each.severity) : (100 * each.severity).toFixed(1) + " %"},
+    texts ? {name: "text", kind: "text", value: (each) => each.text, text: (each) => known(each.text) ? each.text + (known(each.pair) ? "\n" + each.pair : "") : each.example}
+      : {name: "example", value: (each) => each.example},
+  ];
+  return element("div", {class: "card"}, element("h3", {}, numbers ? "Furthest off" : "The mistakes it is surest of"),
+    element("p", {class: "caption"}, texts ? "" : "Examples by the beginning of their checksum; their texts are not in this page."),
+    sortable("Mistakes of " + run.name, shown, run.mistakes));
+}

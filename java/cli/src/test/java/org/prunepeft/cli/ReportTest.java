@@ -1,0 +1,249 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The page of runs, and why a module went; of runs whose data would take over a careless page. */
+class ReportTest {
+  private static final String HOSTILE =
+      "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"><!--";
+
+  @TempDir static Path temporary;
+  private static Path pruned;
+  private static Path measured;
+  private static Path unfinished;
+
+  @BeforeAll
+  static void search() throws IOException {
+    Path file = temporary.resolve("words.csv");
+    Files.writeString(
+        file,
+        IntStream.range(0, 320)
+            .mapToObj(
+                i ->
+                    "\"the thing %d %s\",\"%s\"\n"
+                        .formatted(
+                            i, HOSTILE.replace("\"", "\"\""), i * 7919 % 5 < 2 ? "<b>good" : "bad"))
+            .collect(Collectors.joining("", "text,label\n", "")));
+    Path model = Small.model(temporary);
+    pruned = temporary.resolve("runs/pruned");
+    measured = temporary.resolve("runs/measured");
+    unfinished = temporary.resolve("runs/unfinished");
+    List<Object> common =
+        List.of("search", "--model=" + model, "--train-file=" + file, "--train-examples=64");
+    Call.of(
+            common,
+            Small.modules(),
+            "--output=" + pruned,
+            "--rounds=2",
+            "--round-examples=32",
+            "--warm-up-examples=16",
+            "--warm-up-epochs=1")
+        .exits(0);
+    Call.of(
+            common,
+            Small.modules(),
+            "--output=" + measured,
+            "--strategy=measured",
+            "--keep=0.5",
+            "--supernet-examples=32",
+            "--supernet-epochs=1",
+            "--measured-examples=32",
+            "--subsets=24")
+        .exits(0);
+    copy(pruned, unfinished);
+    for (String later : List.of("result.json", "summary.md", "predictions.jsonl")) {
+      Files.delete(unfinished.resolve(later));
+    }
+    Files.writeString(unfinished.resolve("INCOMPLETE"), "failed: the disk was full\n");
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    Files.createDirectories(to);
+    try (Stream<Path> files = Files.list(from)) {
+      for (Path file : files.filter(Files::isRegularFile).toList()) {
+        Files.copy(file, to.resolve(file.getFileName()));
+      }
+    }
+  }
+
+  private static JsonNode json(Object... words) throws IOException {
+    return new JsonMapper().readTree(Call.of("report", words, "--format=json").exits(0).out());
+  }
+
+  private static Path page(String name, Object... words) {
+    Path page = temporary.resolve(name);
+    Call.of("report", words, "--output=" + page).exits(0).prints("wrote " + page);
+    return page;
+  }
+
+  @Test
+  void aReportTellsWhatTheRunsFilesSay() throws IOException {
+    JsonNode run = json(pruned).at("/runs/0");
+    JsonNode result = new JsonMapper().readTree(pruned.resolve("result.json").toFile());
+    assertEquals(result.at("/test/accuracy").doubleValue(), run.get("test").doubleValue(), 1e-6);
+    assertEquals(2, run.get("rounds").size());
+    JsonNode rounds = new JsonMapper().readTree(pruned.resolve("rounds.json").toFile());
+    int went = 0;
+    for (JsonNode place : run.get("grid")) {
+      assertEquals(place.get("kept").booleanValue(), place.get("round").isNull());
+      went += place.get("round").isNull() ? 0 : 1;
+    }
+    assertEquals(rounds.at("/0/removals").size() + rounds.at("/1/removals").size(), went);
+    for (JsonNode standing : run.at("/rounds/0/standings")) {
+      assertTrue(
+          standing.get("margin").isNull()
+              || standing.get("fate").textValue().equals("went")
+                  == standing.get("margin").doubleValue() >= 0
+              || standing.get("margin").doubleValue() == 0,
+          standing.toString());
+    }
+    int examples = 0;
+    for (JsonNode row : run.at("/confusion/counts")) {
+      for (JsonNode count : row) {
+        examples += count.intValue();
+      }
+    }
+    assertEquals(result.at("/test/examples").intValue(), examples);
+  }
+
+  @Test
+  void mistakesHaveTheirTextsUnlessTheyAreLeftOut() throws IOException {
+    JsonNode mistakes = json(pruned).at("/runs/0/mistakes");
+    assumeTrue(!mistakes.isEmpty(), "the model made no mistake");
+    assertTrue(mistakes.at("/0/text").textValue().endsWith(HOSTILE), mistakes.toString());
+    assertTrue(json(pruned, "--no-texts").at("/runs/0/mistakes/0/text").isNull());
+  }
+
+  @Test
+  void runsThatEndedEarlyAreDrawnAsFarAsTheyAre() throws IOException {
+    JsonNode run = json(unfinished).at("/runs/0");
+    assertEquals("failed: the disk was full", run.get("state").textValue());
+    assertEquals(2, run.get("rounds").size());
+    Files.writeString(unfinished.resolve("strategy.json"), "{");
+    JsonNode damaged = json(unfinished).at("/runs/0");
+    assertTrue(damaged.at("/notes/0").textValue().contains("strategy.json"), damaged.toString());
+    assertTrue(damaged.at("/strategy").isMissingNode());
+  }
+
+  @Test
+  void severalRunsStandSideBySide() throws IOException {
+    JsonNode report = json(temporary.resolve("runs"));
+    assertEquals(3, report.get("overview").size());
+    String table = Call.of("report", pruned, measured, "--format=csv").exits(0).out();
+    assertTrue(table.startsWith("run,state,command,"), table);
+    assertEquals(3, table.lines().count(), table);
+    assertTrue(table.contains("search.measuring") || table.contains("search."), table);
+  }
+
+  @Test
+  void theDataCannotLeaveItsElementOfThePage() throws IOException {
+    String page = Files.readString(page("hostile.html", pruned, measured));
+    assertFalse(page.contains("document.title='taken'</script>"));
+    String data = page.substring(page.indexOf("id=\"data\">"), page.indexOf("<!-- D3"));
+    assertEquals(1, Pattern.compile("<").matcher(data).results().count(), "</script> alone");
+    assertTrue(page.contains("default-src 'none'"));
+    assertTrue(Files.size(temporary.resolve("hostile.html")) < 2_000_000);
+    assertFalse(Pattern.compile("(src|href)=\"?https?:").matcher(page).find());
+  }
+
+  @Test
+  void aBrowserDrawsThePageWithoutErrors() throws Exception {
+    Path browser =
+        Stream.of("chromium", "chromium-browser", "google-chrome")
+            .map(name -> Path.of("/usr/bin", name))
+            .filter(Files::isExecutable)
+            .findFirst()
+            .orElse(null);
+    assumeTrue(browser != null, "there is no Chromium");
+    String dom = dom(browser, page("pruned.html", pruned));
+    assertFalse(dom.contains("<title>taken"), "a script of the data ran");
+    for (String part : List.of("Which modules", "Why: the criteria", "Training", "Mistakes")) {
+      assertTrue(dom.contains("<h2>" + part + "</h2>"), part + dom.length());
+    }
+    assertTrue(Pattern.compile("<svg").matcher(dom).results().count() > 5, "charts are drawn");
+    assertTrue(dom(browser, page("m.html", measured)).contains("What each module is worth"));
+    assertTrue(dom(browser, page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
+  }
+
+  /** The page after its scripts; none of them may have complained. */
+  private static String dom(Path browser, Path page) throws Exception {
+    Path out = temporary.resolve("dom");
+    Path err = temporary.resolve("console");
+    Process process =
+        new ProcessBuilder(
+                browser.toString(),
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--user-data-dir=" + temporary.resolve("browser"),
+                "--enable-logging=stderr",
+                "--virtual-time-budget=5000",
+                "--dump-dom",
+                page.toUri().toString())
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile())
+            .start();
+    try {
+      assertTrue(process.waitFor(120, TimeUnit.SECONDS), "the browser did not end");
+    } finally {
+      process.destroyForcibly();
+    }
+    String console = Files.readString(err);
+    assertFalse(console.contains("CONSOLE"), console);
+    return Files.readString(out);
+  }
+
+  @Test
+  void anExplanationSaysWhoJudgedAndHowNearItWas() {
+    String kept = kept(pruned);
+    String text = Call.of("explain", pruned, kept).exits(0).out();
+    assertTrue(text.startsWith("# %s: kept after 2 rounds".formatted(kept)), text);
+    assertTrue(text.contains("## Round 2: stayed"), text);
+    assertTrue(text.contains("| sensitivity "), text);
+    assertTrue(text.contains("What would have had to differ"), text);
+    String brief = kept.replace("encoder.layer.", "");
+    assertEquals(text, Call.of("explain", pruned, brief).exits(0).out());
+  }
+
+  @Test
+  void anExplanationOfAMeasuredSearchHasTheValueAndTheSubsets() {
+    Call.of("explain", measured, kept(measured))
+        .exits(0)
+        .prints(": kept", "95 % interval", "with it", "without it");
+  }
+
+  private static String kept(Path run) {
+    return org.prunepeft.files.RunDirectory.open(run)
+        .readJson("configuration.json", "modules", org.prunepeft.search.Candidate[].class)[0]
+        .name();
+  }
+
+  @Test
+  void whatCannotBeReportedIsRefusedWithTheRemedy() throws IOException {
+    Call.of("explain", pruned, "0.loar").exits(2, "unknown module '0.loar'; did you mean 0.lora?");
+    Path empty = Files.createDirectories(temporary.resolve("empty"));
+    Call.of("report", empty).exits(1, "has no runs; name the directory of a run");
+    Call.of("explain", empty, "0.lora").exits(1, "has no run");
+    Call.of("report", temporary.resolve("absent")).exits(1, "does not exist");
+    Call.of("report", pruned, "--output=" + temporary.resolve("absent/report.html"))
+        .exits(1, "can't write");
+  }
+}
