@@ -1,4 +1,4 @@
-package org.prunepeft.generate;
+package org.prunepeft.generate.decoding;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -7,6 +7,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.generate.Generation;
+import org.prunepeft.generate.GenerationListener;
+import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
