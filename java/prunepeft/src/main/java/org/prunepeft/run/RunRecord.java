@@ -312,9 +312,11 @@ public final class RunRecord {
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     trained.modules().groups().values().forEach(group -> collect(group, tensors));
     write(RunFiles.ADAPTER, tensors);
-    Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
-    collect(trained.head().parameters(), head);
-    write(RunFiles.HEAD, head);
+    if (trained.head().parameters().count() > 0) {
+      Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
+      collect(trained.head().parameters(), head);
+      write(RunFiles.HEAD, head);
+    }
     if (trained.encoder() != null) {
       Map<String, SafeTensors.Tensor> encoder = new LinkedHashMap<>();
       collect(trained.encoder(), encoder);
@@ -322,7 +324,10 @@ public final class RunRecord {
     }
     directory.writeJsonLines(
         RunFiles.PREDICTIONS,
-        TestPredictions.lines(session.dataset.test(), trained.outcome().test().predictions()));
+        TestPredictions.lines(
+            session.dataset.test(),
+            session.test.targets(),
+            trained.outcome().test().predictions()));
     directory.writeText(RunFiles.SUMMARY, summary);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();
