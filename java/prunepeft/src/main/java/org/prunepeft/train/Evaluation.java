@@ -11,7 +11,7 @@ import org.prunepeft.data.TaskKind;
 /**
  * Quality on a labelled set.
  *
- * @param loss mean cross-entropy; mean squared error for a regression
+ * @param loss mean cross-entropy, of a language model's tokens; mean squared error for a regression
  * @param metrics by the task's order; the first is the primary one
  * @param predictions for each example, in the set's order
  */
@@ -32,7 +32,8 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
    * Compares predictions with what is right, by the task's metrics.
    *
    * @param predictions of examples whose targets are known
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted; of a
+   *     language model how many tokens of each example are learnt
    * @return the measures, with the predictions
    * @throws IllegalArgumentException if the lengths differ, there are none, one is not known, or
    *     one is the number of no class

@@ -17,7 +17,8 @@ public final class Metrics {
   /**
    * A metric of predictions.
    *
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted; of a
+   *     language model how many tokens of each example are learnt
    * @throws IllegalArgumentException if the lengths differ or are 0
    * @throws IllegalStateException if the metric is not for the predictions' kind of task
    */
@@ -30,6 +31,9 @@ public final class Metrics {
         case PEARSON_AND_SPEARMAN -> (pearson(targets, values) + spearman(targets, values)) / 2;
         default -> throw new IllegalStateException("no formula for " + metric);
       };
+    }
+    if (metric == Metric.LOG_LIKELIHOOD) {
+      return logLikelihood(predictions.values(), targets);
     }
     int[] predicted = predictions.labels();
     int[] gold = Arrays.stream(targets).mapToInt(target -> (int) target).toArray();
@@ -44,6 +48,28 @@ public final class Metrics {
       case ACCURACY_AND_F1 -> (accuracy(gold, predicted) + f1(gold, predicted)) / 2;
       default -> throw new IllegalStateException("no formula for " + metric);
     };
+  }
+
+  /**
+   * Mean log-likelihood of a token over all examples.
+   *
+   * @param means of each example
+   * @param tokens how many each mean is over, not 0 for all
+   */
+  static double logLikelihood(double[] means, double[] tokens) {
+    checkLengths(means.length, tokens.length);
+    double sum = 0;
+    double count = 0;
+    for (int i = 0; i < means.length; i++) {
+      sum += means[i] * tokens[i];
+      count += tokens[i];
+    }
+    if (count == 0) {
+      throw new IllegalArgumentException(
+          "the texts have no token that is learnt; are their completions empty, or cut off by"
+              + " --max-seq-length?");
+    }
+    return sum / count;
   }
 
   /** Share of right predictions, 0 to 1. */

@@ -19,7 +19,8 @@ public final class Stratified {
   /**
    * Draws without replacement. Of a class with c of the N examples, n·c/N are taken, rounded by the
    * method of largest remainders; of equal remainders the lower label's comes first. The classes of
-   * a regression are tenths of the examples, from the lowest targets to the highest.
+   * a regression are tenths of the examples, from the lowest targets to the highest; a language
+   * model's texts are all of one.
    *
    * @param examples to draw from
    * @param kind what their targets are
@@ -35,7 +36,12 @@ public final class Stratified {
               .formatted(examples.size(), n));
     }
     SortedMap<Integer, List<Integer>> byLabel = new TreeMap<>();
-    int[] labels = kind == TaskKind.REGRESSION ? tenths(examples) : labels(examples);
+    int[] labels =
+        switch (kind) {
+          case CLASSIFICATION -> labels(examples);
+          case REGRESSION -> tenths(examples);
+          case LANGUAGE_MODELING -> new int[examples.size()];
+        };
     for (int i = 0; i < examples.size(); i++) {
       byLabel.computeIfAbsent(labels[i], label -> new ArrayList<>()).add(i);
     }

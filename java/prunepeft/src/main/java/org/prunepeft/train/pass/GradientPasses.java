@@ -142,7 +142,12 @@ public final class GradientPasses implements AutoCloseable {
    * @param shares that the gradients are multiplied by
    */
   private record PassShape(
-      List<Member> members, List<Integer> rows, List<Double> shares, int length, boolean padded) {}
+      List<Member> members,
+      List<Integer> rows,
+      List<Double> shares,
+      int length,
+      boolean padded,
+      boolean starts) {}
 
   /**
    * @param tape for passes that are not recorded; stays the caller's
@@ -380,7 +385,8 @@ public final class GradientPasses implements AutoCloseable {
             parts.stream().map(part -> part.batch.rows()).toList(),
             parts.stream().map(MicroBatch::share).toList(),
             input.length(),
-            input.padded());
+            input.padded(),
+            input.starts() != null);
     Recorded known = recordings.get(shape);
     if (!recording) {
       return known != null && known.work.recorded() ? known : null;
@@ -440,7 +446,8 @@ public final class GradientPasses implements AutoCloseable {
                 input.mask().clone(),
                 input.rowMask().clone(),
                 input.tokens(),
-                input.largestId());
+                input.largestId(),
+                input.starts() == null ? null : input.starts().clone());
         ComputeDevice device = input.device();
         counters = torch.zeros(new long[] {parts.size(), 2}, device.options(torch.ScalarType.Int));
         for (Tensor target : targets) {
@@ -466,6 +473,9 @@ public final class GradientPasses implements AutoCloseable {
         this.input.types().copy_(input.types());
         this.input.mask().copy_(input.mask());
         this.input.rowMask().copy_(input.rowMask());
+        if (input.starts() != null) {
+          this.input.starts().copy_(input.starts());
+        }
         for (int i = 0; i < parts.size(); i++) {
           this.targets.get(i).copy_(targets.get(i));
           counters.select(0, i).select(0, 0).fill_(new Scalar(parts.get(i).step));
