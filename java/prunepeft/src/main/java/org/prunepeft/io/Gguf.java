@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.io.SafeTensors.Source;
+import org.prunepeft.io.SafeTensors.StoredType;
 
 /**
  * Tensors and metadata in a file of the GGUF format, version 3 and little-endian, as llama.cpp and
@@ -57,7 +58,9 @@ public final class Gguf extends TensorFile {
   public static void write(Path file, Map<String, GgufValue> metadata, Checkpoint tensors)
       throws IOException {
     var sources = new TreeMap<String, Source>();
-    tensors.names().forEach(name -> sources.put(name, SafeTensors.floats(tensors, name)));
+    tensors
+        .names()
+        .forEach(name -> sources.put(name, SafeTensors.rounded(tensors, name, StoredType.F32)));
     write(file, metadata, sources);
   }
 

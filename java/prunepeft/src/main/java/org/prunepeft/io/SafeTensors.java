@@ -216,16 +216,22 @@ public final class SafeTensors extends TensorFile {
    */
   public static void write(Path file, Checkpoint tensors) throws IOException {
     var sources = new TreeMap<String, Source>();
-    tensors.names().forEach(name -> sources.put(name, floats(tensors, name)));
+    tensors.names().forEach(name -> sources.put(name, rounded(tensors, name, StoredType.F32)));
     write(file, sources, PYTORCH);
   }
 
-  /** A tensor as float32. */
-  static Source floats(Checkpoint tensors, String name) {
+  /**
+   * {@return a checkpoint's tensor in another type, rounded to nearest}
+   *
+   * @param tensors read as the result is
+   * @param dtype F32, F16 or BF16; of another one float32 is made
+   */
+  public static Source rounded(Checkpoint tensors, String name, StoredType dtype) {
+    StoredType own = dtype == StoredType.F16 || dtype == StoredType.BF16 ? dtype : StoredType.F32;
     return new Source() {
       @Override
       public StoredType dtype() {
-        return StoredType.F32;
+        return own;
       }
 
       @Override
@@ -235,7 +241,14 @@ public final class SafeTensors extends TensorFile {
 
       @Override
       public void read(long offset, ByteBuffer target) throws IOException {
-        tensors.readFloats(name, offset / Float.BYTES, target);
+        if (own == StoredType.F32) {
+          tensors.readFloats(name, offset / Float.BYTES, target);
+          return;
+        }
+        ByteBuffer floats =
+            ByteBuffer.allocate(2 * target.remaining()).order(ByteOrder.nativeOrder());
+        tensors.readFloats(name, offset / Short.BYTES, floats);
+        FloatFormat.round(own, floats.flip(), target);
       }
     };
   }

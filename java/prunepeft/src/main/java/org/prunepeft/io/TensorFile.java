@@ -61,13 +61,7 @@ abstract sealed class TensorFile implements Checkpoint permits SafeTensors, Gguf
     return entry;
   }
 
-  /**
-   * {@return a tensor as it is stored, for {@link SafeTensors#write(Path, Map, Map)}; good until
-   * this is closed}
-   *
-   * @param name one of {@link #names}
-   * @throws NoSuchElementException if there is no such tensor
-   */
+  @Override
   public final Source source(String name) {
     TensorInfo entry = entry(name);
     return new Source() {
