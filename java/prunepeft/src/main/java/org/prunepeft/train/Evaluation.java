@@ -1,5 +1,6 @@
 package org.prunepeft.train;
 
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -44,6 +45,12 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
         throw new IllegalArgumentException("example " + i + " has no label to compare with");
       }
       requireClass(predictions.schema(), i, targets[i]);
+    }
+    if (predictions.schema().kind() == TaskKind.LANGUAGE_MODELING
+        && Arrays.stream(targets).sum() == 0) {
+      throw new IllegalArgumentException(
+          "no text has a token that is learnt; are the completions empty, or cut off by"
+              + " --max-seq-length?");
     }
     Map<Metric, Double> metrics = new LinkedHashMap<>();
     for (Metric metric : predictions.schema().metrics()) {

@@ -51,10 +51,10 @@ public final class Metrics {
   }
 
   /**
-   * Mean log-likelihood of a token over all examples.
+   * Mean log-likelihood of a token over all examples; 0 where there is no token.
    *
    * @param means of each example
-   * @param tokens how many each mean is over, not 0 for all
+   * @param tokens how many each mean is over
    */
   static double logLikelihood(double[] means, double[] tokens) {
     checkLengths(means.length, tokens.length);
@@ -64,12 +64,7 @@ public final class Metrics {
       sum += means[i] * tokens[i];
       count += tokens[i];
     }
-    if (count == 0) {
-      throw new IllegalArgumentException(
-          "the texts have no token that is learnt; are their completions empty, or cut off by"
-              + " --max-seq-length?");
-    }
-    return sum / count;
+    return count == 0 ? 0 : sum / count;
   }
 
   /** Share of right predictions, 0 to 1. */

@@ -2,6 +2,7 @@ package org.prunepeft.data.sampling;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -57,6 +58,16 @@ public final class Stratified {
         });
     sample.sort(null);
     return sample;
+  }
+
+  /**
+   * The same of examples that are all alike.
+   *
+   * @param examples how many there are
+   */
+  public static List<Integer> sample(int examples, int n, long seed) {
+    List<Example> alike = Collections.nCopies(examples, new Example("", null));
+    return sample(alike, TaskKind.LANGUAGE_MODELING, n, seed);
   }
 
   /**
