@@ -7,15 +7,19 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.formats.HubName;
+import org.prunepeft.formats.MergedDecoder;
 import org.prunepeft.formats.MergedModel;
 import org.prunepeft.formats.OnnxModel;
+import org.prunepeft.formats.PortableAdapter;
 import org.prunepeft.formats.StoredWeights;
 import org.prunepeft.formats.TrainedAdapter;
 import org.prunepeft.io.RunDirectoryException;
@@ -51,7 +55,8 @@ public final class AdapterExport {
    * Exports a run.
    *
    * @param run the directory of a complete run
-   * @param format what to write: peft, adapters, or onnx as {@link #onnx} does with the default
+   * @param format what to write: peft, adapters, gguf, or onnx as {@link #onnx} does with the
+   *     default
    * @param output absent or empty
    * @param model the base model's name or directory; null: where the run found it
    * @param hubName the base model's name on the hub, which the files name; null: the one that is
@@ -66,6 +71,30 @@ public final class AdapterExport {
       onnx(run, output, model, hubName, OnnxOptions.DEFAULT);
       return;
     }
+    write(run, format, output, model, hubName, false);
+  }
+
+  /**
+   * Exports a language model's run in PEFT's format for what reads these files in part, such as
+   * vLLM: one rank for all modules, the smaller ones padded with zeros, and all scales in the
+   * weights.
+   *
+   * @param run the directory of a complete run
+   * @param output absent or empty
+   * @param model the base model's name or directory; null: where the run found it
+   * @param hubName the base model's name on the hub, which the files name; null: the one that is
+   *     known, or else the model's directory
+   * @throws IllegalArgumentException if the run has something else than LoRA, or a head of its own;
+   *     nothing is written then
+   * @throws org.prunepeft.io.RunDirectoryException if the run is absent, incomplete or damaged, or
+   *     the output cannot be written
+   */
+  public static void portable(Path run, Path output, String model, String hubName) {
+    write(run, "peft", output, model, hubName, true);
+  }
+
+  private static void write(
+      Path run, String format, Path output, String model, String hubName, boolean portable) {
     AdapterFormat written = AdapterFormat.byName(format);
     RunDirectory source = open(run);
     if (RunFiles.isFull(source)) {
@@ -75,7 +104,8 @@ public final class AdapterExport {
               + " plain model");
     }
     Setup setup = ModelFiles.setup(source, model);
-    TrainedAdapter adapter = read(source, setup, hubName);
+    TrainedAdapter trained = read(source, setup, hubName);
+    TrainedAdapter adapter = portable ? PortableAdapter.of(trained) : trained;
     written.require(adapter);
     write(
         source,
@@ -83,7 +113,9 @@ public final class AdapterExport {
         output,
         target -> {
           written.write(adapter, target);
-          writeTokenizer(source, setup, target);
+          if (written.hasTokenizer()) {
+            writeTokenizer(source, setup, target);
+          }
           target.writeText(
               ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.of(format)));
         });
@@ -131,10 +163,19 @@ public final class AdapterExport {
         setup,
         output,
         (base, target) -> {
-          MergedModel.write(adapter, base, target);
+          if (adapter.encoder().architecture().isDecoder()) {
+            MergedDecoder.write(adapter, base.weights(), directory(setup), target);
+          } else {
+            MergedModel.write(adapter, base, target);
+          }
           target.writeText(
               ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.TRANSFORMERS));
         });
+  }
+
+  /** All decoders come from directories. */
+  private static HuggingFaceDirectory directory(Setup setup) {
+    return new HuggingFaceDirectory(Models.directory(setup.model()).orElseThrow());
   }
 
   /**
@@ -157,6 +198,7 @@ public final class AdapterExport {
     RunDirectory source = open(run);
     Setup setup = ModelFiles.setup(source, model);
     TrainedAdapter adapter = read(source, setup, hubName);
+    OnnxModel.require(adapter);
     int maxLength = setup.training().maxLength();
     writeModel(
         source,
@@ -199,7 +241,7 @@ public final class AdapterExport {
   /**
    * Checks before a search that what it may find can be exported: all modules of its supernet.
    *
-   * @param format peft, adapters, onnx, or merge
+   * @param format peft, adapters, gguf, onnx, or merge
    * @throws IllegalArgumentException if there is no such format, or it cannot hold such modules;
    *     says why, and what to do instead
    * @throws UncheckedIOException if the model can't be read
@@ -216,12 +258,16 @@ public final class AdapterExport {
         parts.addAll(type.parts(encoder, module.layer(), untrained, base));
       }
       SafeTensors.Tensor head =
-          new SafeTensors.Tensor(new long[] {0, encoder.hidden()}, new float[0]);
+          setup.resolveTask().kind() == TaskKind.LANGUAGE_MODELING
+              ? null
+              : new SafeTensors.Tensor(new long[] {0, encoder.hidden()}, new float[0]);
       TrainedAdapter adapter =
           new TrainedAdapter(setup.model(), encoder, parts, List.of(), head, head);
       if (format.equals(MERGE)) {
         MergedModel.require(adapter);
-      } else if (!format.equals(OnnxModel.FORMAT)) { // which holds all that have parts
+      } else if (format.equals(OnnxModel.FORMAT)) {
+        OnnxModel.require(adapter);
+      } else {
         AdapterFormat.byName(format).require(adapter);
       }
     } catch (UnsupportedOperationException e) {
@@ -274,15 +320,19 @@ public final class AdapterExport {
       origin.computeIfPresent("setup", (name, value) -> withModel(value, HubName.model(base)));
       origin.replace(ModelFiles.DIRECTORY, null);
     }
-    try {
-      origin.putAll(Schema.fromMap(config).toMap());
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(source.file(RunFiles.CONFIG) + ": " + e.getMessage(), e);
-    }
+    origin.putAll(schema(source).toMap());
     if (Setup.ofRun(source.path()).pairEncoding() == PairEncoding.SEPARATE) {
       origin.put("head_features", PairFeatures.NAMES);
     }
     return origin;
+  }
+
+  private static Schema schema(RunDirectory run) {
+    try {
+      return Schema.fromMap(run.readJson(RunFiles.CONFIG));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(run.file(RunFiles.CONFIG) + ": " + e.getMessage(), e);
+    }
   }
 
   private static Map<String, Object> withModel(Object setup, String model) {
@@ -320,7 +370,9 @@ public final class AdapterExport {
     List<String> labels = List.of(run.readJson(RunFiles.CONFIG, "labels", String[].class));
     Candidate[] kept = run.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
     Map<String, SafeTensors.Tensor> tensors = tensors(run.file(RunFiles.ADAPTER));
-    Map<String, SafeTensors.Tensor> head = tensors(run.file(RunFiles.HEAD));
+    boolean languageModel = TaskKind.LANGUAGE_MODELING == schema(run).kind();
+    Map<String, SafeTensors.Tensor> head =
+        languageModel ? Map.of() : tensors(run.file(RunFiles.HEAD));
     PeftConfig peft = Session.peft(setup);
     List<AdapterPart> parts = new ArrayList<>();
     try (StoredWeights base =
@@ -339,8 +391,8 @@ public final class AdapterExport {
         encoder,
         parts,
         labels,
-        require(run, head, Head.WEIGHT),
-        require(run, head, Head.BIAS));
+        languageModel ? null : require(run, head, Head.WEIGHT),
+        languageModel ? null : require(run, head, Head.BIAS));
   }
 
   private static SafeTensors.Tensor require(

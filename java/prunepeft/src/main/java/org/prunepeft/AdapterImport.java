@@ -75,14 +75,13 @@ public final class AdapterImport {
    */
   public static List<Candidate> read(Path adapter, Options options, Path output) {
     RunDirectory files = RunDirectory.open(adapter);
-    if (!Files.exists(files.file(AdapterFormat.CONFIG))) {
-      throw new IllegalArgumentException(
-          adapter + " is no adapter directory: it has no " + AdapterFormat.CONFIG);
-    }
     if (Files.exists(files.file(AdapterExport.ORIGIN))) {
       Manifest.verify(files, AdapterExport.ORIGIN);
     }
-    Map<String, Object> config = files.readJson(AdapterFormat.CONFIG);
+    Map<String, Object> config =
+        Files.exists(files.file(AdapterFormat.CONFIG))
+            ? files.readJson(AdapterFormat.CONFIG)
+            : Map.of();
     AdapterFormat format = AdapterFormat.of(adapter, config);
     RunSetup run = run(files, options, config);
     try (StoredWeights base = new StoredWeights(run.setup.model())) {

@@ -29,6 +29,7 @@ final class ModelCard {
   enum Library {
     PEFT("peft", "peft"),
     ADAPTERS("adapter-transformers", "adapters"),
+    GGUF("gguf", "gguf"),
     TRANSFORMERS("transformers", "transformers");
 
     private final String hubName;
@@ -41,7 +42,11 @@ final class ModelCard {
 
     /** The library of an adapter format. */
     static Library of(String format) {
-      return format.equals("peft") ? PEFT : ADAPTERS;
+      return switch (format) {
+        case "peft" -> PEFT;
+        case "gguf" -> GGUF;
+        default -> ADAPTERS;
+      };
     }
   }
 
@@ -62,6 +67,11 @@ final class ModelCard {
       throws IOException {
     ModelCard card = new ModelCard(run, setup, adapter);
     String usage = adapter.headComparesTexts() ? "pairs" : library.template;
+    if (library == Library.PEFT && !adapter.hasHead()) {
+      usage = "peft-language";
+    } else if (library == Library.TRANSFORMERS && !adapter.hasHead()) {
+      usage = "transformers-language";
+    }
     return card.frontMatter(library) + card.text() + template(usage).replace("BASE", card.base());
   }
 
@@ -77,7 +87,7 @@ final class ModelCard {
           "base_model_relation: " + (library == Library.TRANSFORMERS ? "finetune" : "adapter"));
     }
     lines.add("library_name: " + library.hubName);
-    lines.add("pipeline_tag: text-classification");
+    lines.add("pipeline_tag: text-" + (adapter.hasHead() ? "classification" : "generation"));
     lines.add("tags:\n- prunepeft");
     TreeSet<String> kinds = new TreeSet<>();
     adapter.parts().forEach(part -> kinds.add(kind(part)));
@@ -140,7 +150,7 @@ final class ModelCard {
     }
     text.append(
         adapter.labels().isEmpty()
-            ? "It predicts a number.\n\n"
+            ? adapter.hasHead() ? "It predicts a number.\n\n" : ""
             : "Classes, in the order of the outputs: `%s`\n\n"
                 .formatted(JSON.writeValueAsString(adapter.labels())));
     if (setup.precision() != Precision.FLOAT32) {
@@ -163,8 +173,8 @@ final class ModelCard {
         parameters += " of the supernet's %,d".formatted(all.longValue());
       }
     }
-    return "%d LoRA updates and adapters%s, and the head"
-        .formatted(adapter.parts().size(), parameters);
+    return "%d LoRA updates and adapters%s%s"
+        .formatted(adapter.parts().size(), parameters, adapter.hasHead() ? ", and the head" : "");
   }
 
   private static String template(String name) throws IOException {

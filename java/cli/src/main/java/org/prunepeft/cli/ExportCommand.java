@@ -18,16 +18,18 @@ import picocli.CommandLine.Parameters;
       "Writes what a run trained as files that other libraries read.",
       "",
       "peft: adapter_config.json and adapter_model.safetensors of Hugging Face's PEFT, the head"
-          + " apart in head.safetensors; LoRA and DoRA alone.",
+          + " apart in head.safetensors; LoRA and DoRA alone. With --portable what vLLM takes.",
       "adapters: adapter_config.json, adapter.safetensors, head_config.json and"
           + " model_head.safetensors of AdapterHub's adapters; LoRA and bottleneck adapters"
           + " together.",
+      "gguf: adapter.gguf of a language model, for llama.cpp, Ollama and java-llama.cpp; LoRA alone.",
       "onnx: model.onnx, config.json and tokenizer.json of a whole model, with all kinds of modules"
           + " and the head, for ONNX Runtime and what is built on it: DJL, LangChain4j, Spring AI.",
       "--merge: config.json, model.safetensors and tokenizer.json of a plain model, and the class of"
-          + " its head for AutoModelForSequenceClassification. LoRA and DoRA, or full fine-tuning.",
+          + " its head for AutoModelForSequenceClassification; a language model's whole directory."
+          + " LoRA and DoRA, or full fine-tuning.",
       "",
-      "All have the tokenizer's files, and all but onnx README.md, a model card: they can be pushed to the"
+      "All but gguf have the tokenizer's files, and all but onnx README.md, a model card: they can be pushed to the"
           + " hub as it is.",
       "",
       "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
@@ -37,6 +39,7 @@ import picocli.CommandLine.Parameters;
       "",
       "Examples:",
       "  prunepeft export runs/earlier --format adapters --output adapter",
+      "  prunepeft export runs/chat --format peft --portable --output adapter",
       "  prunepeft export runs/earlier --merge --output model",
       "  prunepeft export runs/earlier --format onnx --int8 --output model"
     })
@@ -53,7 +56,7 @@ final class ExportCommand implements Callable<Integer> {
         names = "--format",
         required = true,
         paramLabel = "FORMAT",
-        description = "What to write: peft, adapters or onnx.")
+        description = "What to write: peft, adapters, gguf or onnx.")
     String format;
 
     @Option(
@@ -84,6 +87,12 @@ final class ExportCommand implements Callable<Integer> {
   private String baseModelName;
 
   @Option(
+      names = "--portable",
+      description =
+          "With --format peft, of a language model: one rank for all modules, the smaller ones padded with zeros, and their scales in the weights, as vLLM needs it.")
+  private boolean portable;
+
+  @Option(
       names = "--int8",
       description =
           "With --format onnx: the encoder's weights in 8 bits, not float32: a quarter of the size.")
@@ -105,12 +114,17 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (portable && !"peft".equals(form.format)) {
+      throw new IllegalArgumentException("--portable is for --format peft alone");
+    }
     OnnxOptions onnx = RecordOptions.fill(OnnxOptions.builder(), this).build();
     if ("onnx".equals(form.format)) {
       AdapterExport.onnx(run, output, model, baseModelName, onnx);
     } else if (!onnx.equals(OnnxOptions.DEFAULT)) {
       throw new IllegalArgumentException(
           "--int8, --external-data and --encoder-only are for --format onnx alone");
+    } else if (portable) {
+      AdapterExport.portable(run, output, model, baseModelName);
     } else if (form.merge) {
       AdapterExport.merge(run, output, model, baseModelName);
     } else {

@@ -179,7 +179,7 @@ class ExportTest {
   void unknownFormatsAndRunsAreRefused() {
     Path adapter = temporary.resolve("unknown");
     Call.of("export", lora, "--format=zip", "--output=" + adapter)
-        .exits(2, "unknown format 'zip'; there are peft, adapters and onnx");
+        .exits(2, "unknown format 'zip'; there are peft, adapters, gguf and onnx");
     Path none = temporary.resolve("none");
     Call.of("export", none, "--format=peft", "--output=" + adapter)
         .exits(1, none + " does not exist");

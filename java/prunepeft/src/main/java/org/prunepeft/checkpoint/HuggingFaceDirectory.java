@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.CharConversionException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -55,6 +56,20 @@ public final class HuggingFaceDirectory {
 
   private static final List<String> OF_TOKENIZER =
       List.of(TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json");
+
+  /** What a language model may have beside its weights and {@value #CONFIG}. */
+  private static final List<String> OF_LANGUAGE_MODEL =
+      List.of(
+          TOKENIZER,
+          TOKENIZER_CONFIG,
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "tokenizer.model",
+          "vocab.json",
+          "merges.txt",
+          "chat_template.jinja",
+          "chat_template.json",
+          "generation_config.json");
 
   /** Far more than any configuration has. */
   private static final long MAX_CONFIG = 10_000_000;
@@ -257,6 +272,34 @@ public final class HuggingFaceDirectory {
     }
     SafeTensors.write(directory.resolve(WEIGHTS), weights);
     writeDescription(config, tokenizer, tokenizerFiles);
+  }
+
+  /**
+   * Writes a language model that differs from this one in its weights alone: they in one file, and
+   * copies of the files of tokenizer, chat template and generation, each only as a whole, the
+   * configuration last.
+   *
+   * @param target a directory without these files
+   * @param weights by their names
+   * @param changes members of config.json that are others than here; none: it is a copy
+   * @throws IOException if reading or writing fails
+   */
+  public void copyLanguageModel(
+      Path target, Map<String, ? extends SafeTensors.Source> weights, Map<String, Object> changes)
+      throws IOException {
+    SafeTensors.write(target.resolve(WEIGHTS), weights, Map.of("format", "pt"));
+    for (String name : OF_LANGUAGE_MODEL) {
+      if (Files.exists(directory.resolve(name))) {
+        AtomicFile.write(target.resolve(name), bytes(name, MAX_TOKENIZER));
+      }
+    }
+    byte[] config = bytes(CONFIG, MAX_CONFIG);
+    if (!changes.isEmpty()) {
+      ObjectNode changed = config().deepCopy();
+      changes.forEach((name, value) -> changed.set(name, JSON.valueToTree(value)));
+      config = (JSON.writeValueAsString(changed) + "\n").getBytes(StandardCharsets.UTF_8);
+    }
+    AtomicFile.write(target.resolve(CONFIG), config);
   }
 
   /**

@@ -194,6 +194,11 @@ public final class ShardedSafeTensors implements Checkpoint {
     shard(name).readFloats(name, first, target);
   }
 
+  @Override
+  public SafeTensors.Source source(String name) {
+    return shard(name).source(name);
+  }
+
   private SafeTensors shard(String name) {
     String shard = places.get(name);
     if (shard == null) {

@@ -8,8 +8,6 @@ import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors.Tensor;
-import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
@@ -122,24 +120,17 @@ final class AdaLoraLayout {
    * Reads an update. It has all of its init_r rows again, those that are not stored as zeros, which
    * add nothing, so that it computes in the order in which it was trained.
    */
-  LowRank update(
-      StoredTensors tensors,
-      String module,
-      int layer,
-      String path,
-      EncoderConfig encoder,
-      Projection projection)
-      throws FormatException {
-    int inputs = encoder.inputs(projection);
-    int outputs = encoder.outputs(projection);
+  LowRank update(StoredTensors tensors, String module, StoredLinear linear) throws FormatException {
+    int inputs = linear.inputs();
+    int outputs = linear.outputs();
     String key = PeftFormat.ROOT + module;
     // Without a pattern the tensor says how many ranks there are, before anything takes their room.
     Tensor whole = pattern.isEmpty() ? tensors.take(key + A, -1, inputs) : null;
     int[] places = places(whole != null ? all(module, whole.shape()[0]) : kept(module));
     Tensor a = whole != null ? whole : tensors.take(key + A, places.length, inputs);
     return new LowRank(
-        layer,
-        path,
+        linear.layer(),
+        linear.path(),
         spreadRows(a, places),
         spreadColumns(tensors.take(key + B, outputs, places.length), places),
         alpha,

@@ -9,9 +9,9 @@ import java.util.Map;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.model.EncoderConfig;
 
-/** A directory of adapter files that another library reads and writes. */
+/** A directory of adapter files that other libraries read and write. */
 public interface AdapterFormat {
-  /** The file that describes the adapter, in every format. */
+  /** The file that describes the adapter, in the formats of Python's libraries. */
   String CONFIG = "adapter_config.json";
 
   /** Its name on the command line. */
@@ -33,18 +33,23 @@ public interface AdapterFormat {
    */
   void write(TrainedAdapter adapter, RunDirectory directory) throws IOException;
 
+  /** Whether the base model's tokenizer belongs beside it. */
+  default boolean hasTokenizer() {
+    return true;
+  }
+
   /**
    * Whether a directory is of this format.
    *
-   * @param config the content of its {@value #CONFIG}
+   * @param config the content of its {@value #CONFIG}; empty if it has none
    */
-  boolean recognises(Map<String, Object> config);
+  boolean recognises(Path directory, Map<String, Object> config);
 
   /**
    * Reads an adapter.
    *
    * @param directory where its files are
-   * @param config the content of its {@value #CONFIG}
+   * @param config the content of its {@value #CONFIG}; empty if it has none
    * @param encoder the model that it is for
    * @param labels names of the classes
    * @throws IllegalArgumentException if a setting is not supported; names it
@@ -58,23 +63,27 @@ public interface AdapterFormat {
   /**
    * The format of a directory.
    *
+   * @param config the content of its {@value #CONFIG}; empty if it has none
    * @throws IllegalArgumentException if it is of none
    */
   static AdapterFormat of(Path directory, Map<String, Object> config) {
     return all().stream()
-        .filter(format -> format.recognises(config))
+        .filter(format -> format.recognises(directory, config))
         .findFirst()
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    directory.resolve(CONFIG)
-                        + " is neither PEFT's, with a peft_type, nor AdapterHub's, with model_type"
-                        + " and config"));
+                    config.isEmpty()
+                        ? "%s is no adapter directory: it has no %s, and no %s"
+                            .formatted(directory, CONFIG, GgufFormat.FILE)
+                        : directory.resolve(CONFIG)
+                            + " is neither PEFT's, with a peft_type, nor AdapterHub's, with"
+                            + " model_type and config"));
   }
 
   /** All formats. */
   static List<AdapterFormat> all() {
-    return List.of(new PeftFormat(), new AdapterHubFormat());
+    return List.of(new PeftFormat(), new AdapterHubFormat(), new GgufFormat());
   }
 
   /**

@@ -47,6 +47,11 @@ public final class AdapterHubFormat implements AdapterFormat {
 
   @Override
   public void require(TrainedAdapter adapter) {
+    if (adapter.encoder().architecture().isDecoder()) {
+      throw new IllegalArgumentException(
+          "adapters of AdapterHub are written for encoders, and this is a %s; --format peft holds LoRA: search with --adapter-size 0"
+              .formatted(adapter.encoder().architecture()));
+    }
     if (adapter.parts().isEmpty()) {
       throw new IllegalArgumentException(
           "this run has no modules, its head alone was trained: there is no adapter to write");
@@ -55,7 +60,7 @@ public final class AdapterHubFormat implements AdapterFormat {
   }
 
   @Override
-  public boolean recognises(Map<String, Object> config) {
+  public boolean recognises(Path directory, Map<String, Object> config) {
     return config.containsKey("config") && config.containsKey("model_type");
   }
 

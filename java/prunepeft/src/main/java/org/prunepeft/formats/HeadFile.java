@@ -18,6 +18,9 @@ import org.prunepeft.io.SafeTensors.Tensor;
 record HeadFile(Tensor weight, Tensor bias) {
   static final String NAME = "head.safetensors";
 
+  /** Of a language model, whose head is its own. */
+  static final HeadFile NONE = new HeadFile(null, null);
+
   static final String WEIGHT = PeftFormat.HEAD + ".weight";
   static final String BIAS = PeftFormat.HEAD + ".bias";
 

@@ -2,52 +2,81 @@ package org.prunepeft.formats;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.io.SafeTensors;
 import org.prunepeft.peft.AdapterPart.LowRank;
 
 /**
- * An encoder's weights with low-rank updates folded in: W + s·B·A, and for DoRA m·(W + s·B·A) by
- * the norm of each row. Computed in float64, rounded to float32 once, a tensor at a time. Not for
- * two threads at once.
+ * A model's weights with low-rank updates folded in: W + s·B·A, and for DoRA m·(W + s·B·A) by the
+ * norm of each row. Computed in float64, rounded to float32 once, a tensor at a time. Not for two
+ * threads at once.
  */
 final class MergedCheckpoint implements Checkpoint {
   private final Checkpoint base;
-  private final Map<String, LowRank> updates = new HashMap<>();
+  private final Map<String, List<Fold>> folds = new HashMap<>();
 
   private String foldedName;
   private float[] folded;
 
   /**
+   * An update of some rows of a tensor.
+   *
+   * @param tensor its name
+   * @param firstRow that is updated
+   * @param rows of the tensor
+   */
+  record Fold(String tensor, int firstRow, long rows, LowRank update) {}
+
+  /**
    * @param base the encoder's weights by their names within it; stays the caller's
+   * @param updates of whole tensors
    * @throws IllegalArgumentException if two updates sit on one projection
    * @throws FormatException if an update does not fit the encoder
    */
-  MergedCheckpoint(Checkpoint base, List<LowRank> updates) throws FormatException {
+  static MergedCheckpoint of(Checkpoint base, List<LowRank> updates) throws FormatException {
+    return new MergedCheckpoint(
+        base,
+        updates.stream()
+            .map(update -> new Fold(update.path() + ".weight", 0, update.b().shape()[0], update))
+            .toList());
+  }
+
+  /**
+   * @param base stays the caller's
+   * @throws IllegalArgumentException if two updates sit on the same rows
+   * @throws FormatException if an update does not fit the model
+   */
+  MergedCheckpoint(Checkpoint base, Collection<Fold> updates) throws FormatException {
     this.base = base;
-    for (LowRank update : updates) {
-      String name = update.path() + ".weight";
-      if (!base.names().contains(name)) {
-        throw new FormatException(base.origin() + " has no tensor " + name + " to merge into");
+    Set<String> seen = new HashSet<>();
+    for (Fold fold : updates) {
+      if (!base.names().contains(fold.tensor)) {
+        throw new FormatException(
+            base.origin() + " has no tensor " + fold.tensor + " to merge into");
       }
-      long[] expected = {update.b().shape()[0], update.a().shape()[1]};
-      if (!Arrays.equals(base.shape(name), expected)) {
+      long[] expected = {fold.rows, fold.update.a().shape()[1]};
+      if (!Arrays.equals(base.shape(fold.tensor), expected)) {
         throw new FormatException(
             "tensor %s of %s has shape %s, the update of it %s"
                 .formatted(
-                    name,
+                    fold.tensor,
                     base.origin(),
-                    Arrays.toString(base.shape(name)),
+                    Arrays.toString(base.shape(fold.tensor)),
                     Arrays.toString(expected)));
       }
-      if (this.updates.put(name, update) != null) {
-        throw new IllegalArgumentException("two updates sit on " + update.path());
+      if (!seen.add(fold.tensor + " " + fold.firstRow)) {
+        throw new IllegalArgumentException("two updates sit on " + fold.update.path());
       }
+      folds.computeIfAbsent(fold.tensor, name -> new ArrayList<>()).add(fold);
     }
   }
 
@@ -69,13 +98,14 @@ final class MergedCheckpoint implements Checkpoint {
   @Override
   public synchronized void readFloats(String name, long first, ByteBuffer target)
       throws IOException {
-    LowRank update = updates.get(name);
-    if (update == null) {
+    List<Fold> own = folds.get(name);
+    if (own == null) {
       base.readFloats(name, first, target);
       return;
     }
     if (!name.equals(foldedName)) {
-      folded = fold(base.floats(name), update);
+      folded = base.floats(name);
+      own.forEach(fold -> add(folded, fold.firstRow, fold.update));
       foldedName = name;
     }
     int count = target.remaining() / Float.BYTES;
@@ -83,8 +113,7 @@ final class MergedCheckpoint implements Checkpoint {
     target.position(target.limit());
   }
 
-  /** In place. */
-  private static float[] fold(float[] weight, LowRank update) {
+  private static void add(float[] weight, int first, LowRank update) {
     float[] a = update.a().values();
     float[] b = update.b().values();
     int rank = update.rank();
@@ -101,16 +130,22 @@ final class MergedCheckpoint implements Checkpoint {
       }
       double squares = 0;
       for (int k = 0; k < cols; k++) {
-        row[k] += weight[i * cols + k];
+        row[k] += weight[(first + i) * cols + k];
         squares += row[k] * row[k];
       }
       double gain =
           update.magnitude() == null ? 1 : update.magnitude().values()[i] / Math.sqrt(squares);
       for (int k = 0; k < cols; k++) {
-        weight[i * cols + k] = (float) (gain * row[k]);
+        weight[(first + i) * cols + k] = (float) (gain * row[k]);
       }
     }
-    return weight;
+  }
+
+  /** In the type that the model has it in. */
+  @Override
+  public SafeTensors.Source source(String name) {
+    SafeTensors.Source stored = base.source(name);
+    return folds.containsKey(name) ? SafeTensors.rounded(this, name, stored.dtype()) : stored;
   }
 
   @Override

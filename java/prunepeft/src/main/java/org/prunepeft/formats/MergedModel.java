@@ -27,8 +27,12 @@ public final class MergedModel {
     int bottlenecks = adapter.bottlenecks().size();
     if (bottlenecks > 0) {
       throw new IllegalArgumentException(
-          "bottleneck adapters are not linear and so cannot be merged into weights, and %s of this run's modules are some; --format adapters holds them, or search with --adapter-size 0 for LoRA alone"
-              .formatted(bottlenecks));
+          "bottleneck adapters are not linear and so cannot be merged into weights, and %s of this run's modules are some; %ssearch with --adapter-size 0 for LoRA alone"
+              .formatted(
+                  bottlenecks,
+                  adapter.encoder().architecture().isDecoder()
+                      ? ""
+                      : "--format adapters holds them, or "));
     }
   }
 
@@ -43,7 +47,7 @@ public final class MergedModel {
   public static void write(TrainedAdapter adapter, Pretrained base, RunDirectory directory)
       throws IOException {
     require(adapter);
-    Checkpoint merged = new MergedCheckpoint(base.encoder(), adapter.lowRank());
+    Checkpoint merged = MergedCheckpoint.of(base.encoder(), adapter.lowRank());
     Map<String, Object> config = new LinkedHashMap<>(HuggingFaceConfig.write(base.config()));
     if (adapter.headComparesTexts()) {
       HeadFile.write(adapter, directory);

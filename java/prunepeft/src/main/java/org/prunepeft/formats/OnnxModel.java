@@ -50,6 +50,19 @@ public final class OnnxModel {
   }
 
   /**
+   * Checks that a model can be written: of encoders all that have adapter parts.
+   *
+   * @throws IllegalArgumentException if it cannot; says what to do instead
+   */
+  public static void require(TrainedAdapter adapter) {
+    if (adapter.encoder().architecture().isDecoder()) {
+      throw new IllegalArgumentException(
+          "ONNX models are written of encoders, and this is a %s; --merge writes a whole model"
+              .formatted(adapter.encoder().architecture()));
+    }
+  }
+
+  /**
    * Writes a model.
    *
    * @param base the model that the adapter was trained on; read, not closed
@@ -71,7 +84,7 @@ public final class OnnxModel {
         new OnnxEncoder(
             model.graph,
             base.config(),
-            new MergedCheckpoint(base.encoder(), adapter.lowRank()),
+            MergedCheckpoint.of(base.encoder(), adapter.lowRank()),
             adapter.bottlenecks(),
             options.int8());
     model.build(encoder, options.encoderOnly());

@@ -7,7 +7,9 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.prunepeft.files.RunDirectory;
@@ -15,9 +17,9 @@ import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.model.Projection;
 import org.prunepeft.peft.AdapterPart;
 import org.prunepeft.peft.AdapterPart.LowRank;
+import org.prunepeft.peft.AdapterPartLowRankBuilder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,17 +30,24 @@ import org.slf4j.LoggerFactory;
  * of AdaLoRA {@code .lora_A} [r, in], {@code .lora_E} [r, 1] and {@code .lora_B} [out, r], r the
  * singular values that are left, with rank_pattern saying which of init_r they are.
  *
- * <p>The adapter is the encoder's alone, its task_type FEATURE_EXTRACTION, and the head is in
- * {@value HeadFile#NAME}: no sequence classifier of the library has a head over the mean of hidden
- * states, or one that compares two texts. target_modules is an expression that matches paths from
- * the encoder on, so that PEFT refuses a model with a head of its own, whose paths are longer. What
+ * <p>A language model's adapter has the task_type CAUSAL_LM and no head. With a head, the adapter
+ * is the encoder's alone, its task_type FEATURE_EXTRACTION, and the head is in {@value
+ * HeadFile#NAME}: no sequence classifier of the library has a head over the mean of hidden states,
+ * or one that compares two texts. target_modules is an expression that matches paths from the
+ * encoder on, so that PEFT refuses a model with a head of its own, whose paths are longer. What
  * Python saved may be a sequence classifier's: its paths have the model's prefix, and its head is
- * {@code base_model.model.classifier.weight} and {@code .bias}.
+ * {@code base_model.model.classifier.weight} and {@code .bias}, a decoder's {@code
+ * base_model.model.score.weight}, which has no bias.
  */
 public final class PeftFormat implements AdapterFormat {
   static final String WEIGHTS = "adapter_model.safetensors";
   static final String ROOT = "base_model.model.";
   static final String HEAD = "classifier";
+
+  /** Of a decoder, over the last token. */
+  private static final String SCORE = "score";
+
+  private static final String LANGUAGE_MODEL = "CAUSAL_LM";
 
   /** Behind the encoder; all-linear targets it too. */
   private static final String POOLER = "pooler.dense";
@@ -58,11 +67,12 @@ public final class PeftFormat implements AdapterFormat {
           "PEFT has no bottleneck adapters, and %s of this run's modules are some; --format adapters holds both kinds, or search with --adapter-size 0 for LoRA alone"
               .formatted(bottlenecks));
     }
-    List<LowRank> updates = adapter.lowRank();
-    if (updates.isEmpty()) {
+    if (adapter.lowRank().isEmpty()) {
       throw new IllegalArgumentException(
-          "PEFT needs at least one LoRA module, and this run has none: its head alone was trained");
+          "PEFT needs at least one LoRA module, and this run has none"
+              + (adapter.hasHead() ? ": its head alone was trained" : ""));
     }
+    List<LowRank> updates = updates(adapter);
     long dora = updates.stream().filter(update -> update.magnitude() != null).count();
     if (dora != 0 && dora != updates.size()) {
       throw new IllegalArgumentException(
@@ -88,11 +98,22 @@ public final class PeftFormat implements AdapterFormat {
     return values.get(0);
   }
 
+  /** Of the library's linears, by their names in the model that the adapter is for. */
+  private static List<LowRank> updates(TrainedAdapter adapter) {
+    String prefix = adapter.hasHead() ? "" : adapter.encoder().architecture().prefix() + ".";
+    return StoredLinear.fuse(adapter.encoder(), adapter.lowRank()).stream()
+        .map(
+            update ->
+                AdapterPartLowRankBuilder.builder(update).path(prefix + update.path()).build())
+        .toList();
+  }
+
   @Override
   public void write(TrainedAdapter adapter, RunDirectory directory) throws IOException {
     require(adapter);
+    List<LowRank> updates = updates(adapter);
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
-    for (LowRank update : adapter.lowRank()) {
+    for (LowRank update : updates) {
       String key = ROOT + update.path();
       if (update.singular() != null) {
         AdaLoraLayout.put(tensors, key, update);
@@ -105,13 +126,14 @@ public final class PeftFormat implements AdapterFormat {
       }
     }
     SafeTensors.write(directory.file(WEIGHTS), tensors);
-    HeadFile.write(adapter, directory);
-    directory.writeJson(CONFIG, config(adapter));
+    if (adapter.hasHead()) {
+      HeadFile.write(adapter, directory);
+    }
+    directory.writeJson(CONFIG, config(adapter, updates));
   }
 
   /** The fields of PEFT's LoraConfig. */
-  private static Map<String, Object> config(TrainedAdapter adapter) {
-    List<LowRank> updates = adapter.lowRank();
+  private static Map<String, Object> config(TrainedAdapter adapter, List<LowRank> updates) {
     int rank = mostFrequent(updates, LowRank::rank);
     double alpha = mostFrequent(updates, LowRank::alpha);
     Map<String, Object> ranks = new TreeMap<>();
@@ -126,7 +148,7 @@ public final class PeftFormat implements AdapterFormat {
     }
     Map<String, Object> config = new TreeMap<>();
     config.put("peft_type", "LORA");
-    config.put("task_type", "FEATURE_EXTRACTION");
+    config.put("task_type", adapter.hasHead() ? "FEATURE_EXTRACTION" : LANGUAGE_MODEL);
     config.put("base_model_name_or_path", adapter.base());
     config.put("revision", null);
     config.put("auto_mapping", null);
@@ -134,14 +156,12 @@ public final class PeftFormat implements AdapterFormat {
     config.put("r", rank);
     config.put("lora_alpha", number(alpha));
     config.put("lora_dropout", common(updates, LowRank::dropout, "lora_dropout"));
-    config.put("target_modules", expression(updates));
     config.put("rank_pattern", ranks);
     config.put("alpha_pattern", alphas);
     config.put("bias", "none");
     config.put("fan_in_fan_out", false);
     config.put("init_lora_weights", true);
-    config.put("layers_to_transform", null);
-    config.put("layers_pattern", null);
+    config.putAll(targets(adapter, updates));
     config.put("modules_to_save", null);
     config.put("use_rslora", common(updates, LowRank::rsLora, "use_rslora"));
     config.put("use_dora", updates.get(0).magnitude() != null);
@@ -149,6 +169,26 @@ public final class PeftFormat implements AdapterFormat {
       AdaLoraLayout.describe(config, updates);
     }
     return config;
+  }
+
+  /**
+   * What is adapted. Of a language model with the same linears in each layer that has some, their
+   * names and the layers, which more readers understand than an expression.
+   */
+  private static Map<String, Object> targets(TrainedAdapter adapter, List<LowRank> updates) {
+    Set<Integer> layers = new TreeSet<>();
+    Set<String> names = new TreeSet<>();
+    for (LowRank update : updates) {
+      layers.add(update.layer());
+      names.add(update.path().substring(update.path().lastIndexOf('.') + 1));
+    }
+    boolean even = !adapter.hasHead() && updates.size() == layers.size() * names.size();
+    boolean some = even && layers.size() < adapter.encoder().layers();
+    Map<String, Object> targets = new TreeMap<>();
+    targets.put("target_modules", even ? names : expression(updates));
+    targets.put("layers_to_transform", some ? layers : null);
+    targets.put("layers_pattern", some ? "layers" : null);
+    return targets;
   }
 
   /** Matches the whole paths of these modules and no others; a list would match their ends. */
@@ -160,7 +200,7 @@ public final class PeftFormat implements AdapterFormat {
   }
 
   @Override
-  public boolean recognises(Map<String, Object> config) {
+  public boolean recognises(Path directory, Map<String, Object> config) {
     return config.containsKey("peft_type");
   }
 
@@ -171,7 +211,7 @@ public final class PeftFormat implements AdapterFormat {
     Fields fields = new Fields(directory.resolve(CONFIG).toString(), config);
     fields
         .require("peft_type", "LORA", "ADALORA")
-        .require("task_type", "SEQ_CLS", "FEATURE_EXTRACTION")
+        .require("task_type", "SEQ_CLS", "FEATURE_EXTRACTION", LANGUAGE_MODEL)
         .require("bias", "none")
         .require("fan_in_fan_out", false)
         // The others leave their mark on the base model's weights.
@@ -183,12 +223,13 @@ public final class PeftFormat implements AdapterFormat {
         .ignore("eva_config", "parent_library");
     for (Object saved : fields.list("modules_to_save")) {
       // PEFT names both heads that a sequence classifier may have, whichever is there.
-      if (!saved.equals(HEAD) && !saved.equals("score")) {
+      if (!saved.equals(HEAD) && !saved.equals(SCORE)) {
         throw new IllegalArgumentException(
             "%s: modules_to_save %s is not supported; only a linear %s is"
                 .formatted(fields.origin(), saved, HEAD));
       }
     }
+    String taskType = fields.text("task_type", "");
     AdaLoraLayout adaLora =
         fields.text("peft_type", "").equals("ADALORA") ? new AdaLoraLayout(fields) : null;
     Scales scales = adaLora == null ? new Scales(fields) : null;
@@ -198,14 +239,13 @@ public final class PeftFormat implements AdapterFormat {
     List<AdapterPart> parts = new ArrayList<>();
     String prefix = encoder.architecture().prefix() + ".";
     for (int layer = 0; layer < encoder.layers(); layer++) {
-      for (Projection projection : encoder.projections()) {
-        String path = encoder.path(layer, projection);
+      for (StoredLinear linear : StoredLinear.of(encoder, layer)) {
         // A base model on its own has no prefix.
-        for (String module : List.of(prefix + path, path)) {
+        for (String module : List.of(prefix + linear.path(), linear.path())) {
           if (scales != null && tensors.has(ROOT + module + ".lora_A.weight")) {
-            parts.add(scales.update(tensors, module, layer, path, encoder, projection));
+            parts.addAll(linear.split(scales.update(tensors, module, linear)));
           } else if (adaLora != null && tensors.has(ROOT + module + AdaLoraLayout.A)) {
-            parts.add(adaLora.update(tensors, module, layer, path, encoder, projection));
+            parts.addAll(linear.split(adaLora.update(tensors, module, linear)));
           }
         }
       }
@@ -215,7 +255,12 @@ public final class PeftFormat implements AdapterFormat {
         LOG.warn("{}: {} is left out; the head looks at hidden states", directory, pooler);
       }
     }
-    HeadFile head = HeadFile.isIn(directory) ? HeadFile.read(directory) : head(tensors, encoder);
+    HeadFile head = HeadFile.NONE;
+    if (HeadFile.isIn(directory)) {
+      head = HeadFile.read(directory);
+    } else if (!LANGUAGE_MODEL.equals(taskType)) {
+      head = head(tensors, encoder);
+    }
     tensors.finish();
     return new TrainedAdapter(
         fields.text("base_model_name_or_path", ""),
@@ -228,6 +273,11 @@ public final class PeftFormat implements AdapterFormat {
 
   private static HeadFile head(StoredTensors tensors, EncoderConfig encoder)
       throws FormatException {
+    if (tensors.has(ROOT + SCORE + ".weight")) {
+      Tensor score = tensors.take(ROOT + SCORE + ".weight", -1, encoder.hidden());
+      long outputs = score.shape()[0];
+      return new HeadFile(score, new Tensor(new long[] {outputs}, new float[(int) outputs]));
+    }
     Tensor weight = tensors.take(ROOT + HEAD + ".weight", -1, encoder.hidden());
     return new HeadFile(weight, tensors.take(ROOT + HEAD + ".bias", weight.shape()[0]));
   }
@@ -258,17 +308,11 @@ public final class PeftFormat implements AdapterFormat {
       return new ModulePatterns(fields.origin() + ", " + name, fields.map(name));
     }
 
-    LowRank update(
-        StoredTensors tensors,
-        String module,
-        int layer,
-        String path,
-        EncoderConfig encoder,
-        Projection projection)
+    LowRank update(StoredTensors tensors, String module, StoredLinear linear)
         throws FormatException {
       String key = ROOT + module;
-      int outputs = encoder.outputs(projection);
-      Tensor a = tensors.take(key + ".lora_A.weight", -1, encoder.inputs(projection));
+      int outputs = linear.outputs();
+      Tensor a = tensors.take(key + ".lora_A.weight", -1, linear.inputs());
       Tensor b = tensors.take(key + ".lora_B.weight", outputs, a.shape()[0]);
       if (a.shape()[0] != ranks.of(module, rank)) {
         throw new FormatException(
@@ -277,7 +321,15 @@ public final class PeftFormat implements AdapterFormat {
       }
       Tensor magnitude = dora ? tensors.take(key + ".lora_magnitude_vector", outputs) : null;
       return new LowRank(
-          layer, path, a, b, alphas.of(module, alpha), rsLora, dropout, magnitude, null);
+          linear.layer(),
+          linear.path(),
+          a,
+          b,
+          alphas.of(module, alpha),
+          rsLora,
+          dropout,
+          magnitude,
+          null);
     }
   }
 

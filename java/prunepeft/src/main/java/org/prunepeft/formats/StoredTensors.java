@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.TreeMap;
+import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Tensor;
@@ -26,9 +27,22 @@ final class StoredTensors {
       throw new FormatException("%s has no %s; %s".formatted(directory, name, remedy));
     }
     try (SafeTensors stored = SafeTensors.open(file)) {
-      for (String key : stored.names()) {
-        tensors.put(key, new Tensor(stored.shape(key), stored.floats(key)));
-      }
+      take(stored);
+    }
+  }
+
+  /**
+   * @param stored the file, open
+   * @throws IOException if reading fails
+   */
+  StoredTensors(Path file, Checkpoint stored) throws IOException {
+    this.file = file;
+    take(stored);
+  }
+
+  private void take(Checkpoint stored) throws IOException {
+    for (String key : stored.names()) {
+      tensors.put(key, new Tensor(stored.shape(key), stored.floats(key)));
     }
   }
 

@@ -16,8 +16,9 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  * @param parts the modules' pieces
  * @param labels names of the classes, in the head's order
  * @param headWeight of the linear head over the mean of the last hidden states, [labels, hidden],
- *     or over more features, of two texts that were encoded by themselves
- * @param headBias [labels]
+ *     or over more features, of two texts that were encoded by themselves; null: a language model,
+ *     whose head is its own
+ * @param headBias [labels]; null where there is no head
  */
 public record TrainedAdapter(
     String base,
@@ -36,9 +37,19 @@ public record TrainedAdapter(
     return new TrainedAdapter(base, encoder, parts, labels, headWeight, headBias);
   }
 
+  /** The same with other pieces. */
+  TrainedAdapter withParts(List<AdapterPart> parts) {
+    return new TrainedAdapter(base, encoder, parts, labels, headWeight, headBias);
+  }
+
+  /** Whether it has a head of its own; a language model has not. */
+  public boolean hasHead() {
+    return headWeight != null;
+  }
+
   /** Whether the head compares two texts, which no other library's head does. */
   public boolean headComparesTexts() {
-    return headWeight.shape()[1] != encoder.hidden();
+    return hasHead() && headWeight.shape()[1] != encoder.hidden();
   }
 
   /** The low-rank updates. */

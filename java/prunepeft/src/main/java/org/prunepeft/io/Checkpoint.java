@@ -43,6 +43,17 @@ public interface Checkpoint extends Closeable {
   void readFloats(String name, long first, ByteBuffer target) throws IOException;
 
   /**
+   * {@return a tensor in the type in which it is stored, where that is known, else as float32; good
+   * until this is closed}
+   *
+   * @param name one of {@link #names}
+   * @throws java.util.NoSuchElementException if there is no such tensor
+   */
+  default SafeTensors.Source source(String name) {
+    return SafeTensors.rounded(this, name, SafeTensors.StoredType.F32);
+  }
+
+  /**
    * Checks values of a tensor.
    *
    * @param origin as {@link #origin} says it

@@ -3,7 +3,7 @@ package org.prunepeft.io;
 import java.nio.ByteBuffer;
 import org.prunepeft.io.SafeTensors.StoredType;
 
-/** Floating-point formats as float32. All values of 16 and 8 bits are exact. */
+/** Floating-point formats as float32, of which all values of 16 and 8 bits are exact, and back. */
 final class FloatFormat {
   private static final float[] E4M3 = table(4, 7, false, bits -> (bits & 0x7f) == 0x7f);
   private static final float[] E5M2 = table(5, 15, true, bits -> false);
@@ -34,6 +34,42 @@ final class FloatFormat {
             default -> throw new IllegalArgumentException(dtype + " is no floating-point type");
           });
     }
+  }
+
+  /**
+   * Rounds what remains in the source to nearest, ties to even; both are advanced.
+   *
+   * @param dtype F16 or BF16
+   * @param source float32 in its own byte order
+   * @param target little-endian
+   */
+  static void round(StoredType dtype, ByteBuffer source, ByteBuffer target) {
+    while (source.hasRemaining()) {
+      float value = source.getFloat();
+      target.putShort(dtype == StoredType.F16 ? toHalf(value) : toBfloat(value));
+    }
+  }
+
+  private static short toBfloat(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    // A not-a-number must not become infinity.
+    return (short) (value != value ? bits >>> 16 | 0x40 : bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+  }
+
+  private static short toHalf(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    int magnitude = bits & 0x7fff_ffff;
+    int half;
+    if (value != value) {
+      half = 0x7e00;
+    } else if (magnitude >= 0x477f_f000) { // 65520, halfway to what would follow the largest
+      half = 0x7c00;
+    } else if (magnitude < 0x3880_0000) { // 2^-14, the least that has a full fraction
+      half = (int) Math.rint(Math.abs(value) * 0x1p24f);
+    } else {
+      half = (magnitude + 0xfff + (magnitude >>> 13 & 1) >>> 13) - (112 << 10);
+    }
+    return (short) (bits >>> 16 & 0x8000 | half);
   }
 
   /** The value of an IEEE 754 binary16. */

@@ -1,6 +1,5 @@
 package org.prunepeft.io;
 
-import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -13,8 +12,6 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.NoSuchElementException;
-import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.LongStream;
 
@@ -55,9 +52,8 @@ import java.util.stream.LongStream;
  *
  * <p>An open file can be read from several threads at once.
  */
-public final class SafeTensors implements Checkpoint {
+public final class SafeTensors extends TensorFile {
   private static final int MAX_HEADER = 100_000_000;
-  private static final int BUFFER = 1 << 20;
   private static final Map<String, String> PYTORCH = Map.of("format", "pt");
 
   /** The type of a tensor's elements. */
@@ -188,17 +184,10 @@ public final class SafeTensors implements Checkpoint {
     }
   }
 
-  private final Path file;
-  private final FileChannel channel;
-  private final long dataStart;
-  private final Map<String, TensorInfo> entries;
   private final Map<String, String> metadata;
 
   private SafeTensors(Path file, FileChannel channel, long dataStart, SafeTensorsHeader header) {
-    this.file = file;
-    this.channel = channel;
-    this.dataStart = dataStart;
-    this.entries = header.entries;
+    super(file, channel, dataStart, header.entries);
     this.metadata = header.metadata;
   }
 
@@ -227,15 +216,22 @@ public final class SafeTensors implements Checkpoint {
    */
   public static void write(Path file, Checkpoint tensors) throws IOException {
     var sources = new TreeMap<String, Source>();
-    tensors.names().forEach(name -> sources.put(name, floats(tensors, name)));
+    tensors.names().forEach(name -> sources.put(name, rounded(tensors, name, StoredType.F32)));
     write(file, sources, PYTORCH);
   }
 
-  private static Source floats(Checkpoint tensors, String name) {
+  /**
+   * {@return a checkpoint's tensor in another type, rounded to nearest}
+   *
+   * @param tensors read as the result is
+   * @param dtype F32, F16 or BF16; of another one float32 is made
+   */
+  public static Source rounded(Checkpoint tensors, String name, StoredType dtype) {
+    StoredType own = dtype == StoredType.F16 || dtype == StoredType.BF16 ? dtype : StoredType.F32;
     return new Source() {
       @Override
       public StoredType dtype() {
-        return StoredType.F32;
+        return own;
       }
 
       @Override
@@ -245,7 +241,14 @@ public final class SafeTensors implements Checkpoint {
 
       @Override
       public void read(long offset, ByteBuffer target) throws IOException {
-        tensors.readFloats(name, offset / Float.BYTES, target);
+        if (own == StoredType.F32) {
+          tensors.readFloats(name, offset / Float.BYTES, target);
+          return;
+        }
+        ByteBuffer floats =
+            ByteBuffer.allocate(2 * target.remaining()).order(ByteOrder.nativeOrder());
+        tensors.readFloats(name, offset / Short.BYTES, floats);
+        FloatFormat.round(own, floats.flip(), target);
       }
     };
   }
@@ -293,13 +296,7 @@ public final class SafeTensors implements Checkpoint {
           AtomicFile.writeFully(channel, buffer.putLong(header.length).flip());
           AtomicFile.writeFully(channel, ByteBuffer.wrap(header));
           for (var entry : entries.entrySet()) {
-            Source source = tensors.get(entry.getKey());
-            long bytes = entry.getValue().bytes();
-            for (long from = 0; from < bytes; from += BUFFER) {
-              buffer.clear().limit((int) Math.min(bytes - from, BUFFER));
-              source.read(from, buffer);
-              AtomicFile.writeFully(channel, buffer.flip());
-            }
+            copy(tensors.get(entry.getKey()), entry.getValue().bytes(), buffer, channel);
           }
         });
   }
@@ -348,159 +345,8 @@ public final class SafeTensors implements Checkpoint {
     }
   }
 
-  @Override
-  public String origin() {
-    return file.toString();
-  }
-
-  @Override
-  public long[] shape(String name) {
-    return entry(name).shape.clone();
-  }
-
-  /** The names of all tensors, in the order of the header. */
-  @Override
-  public Set<String> names() {
-    return Collections.unmodifiableSet(entries.keySet());
-  }
-
   /** {@return the metadata, empty if there is none} */
   public Map<String, String> metadata() {
     return Collections.unmodifiableMap(metadata);
-  }
-
-  /**
-   * {@return what the header says of a tensor}
-   *
-   * @param name one of {@link #names}
-   * @throws NoSuchElementException if there is no such tensor
-   */
-  public TensorInfo entry(String name) {
-    var entry = entries.get(name);
-    if (entry == null) {
-      throw new NoSuchElementException(
-          "%s has no tensor %s among its %d".formatted(file, name, entries.size()));
-    }
-    return entry;
-  }
-
-  /**
-   * {@return a tensor as it is stored, for {@link #write(Path, Map, Map)}; good until this is
-   * closed}
-   *
-   * @param name one of {@link #names}
-   * @throws NoSuchElementException if there is no such tensor
-   */
-  public Source source(String name) {
-    TensorInfo entry = entry(name);
-    return new Source() {
-      @Override
-      public StoredType dtype() {
-        return entry.dtype();
-      }
-
-      @Override
-      public long[] shape() {
-        return entry.shape().clone();
-      }
-
-      @Override
-      public void read(long offset, ByteBuffer target) throws IOException {
-        SafeTensors.this.read(name, offset, target);
-      }
-    };
-  }
-
-  /**
-   * Reads a part of a tensor's bytes, as many as the buffer has room for.
-   *
-   * @param name the tensor
-   * @param offset of the first byte, counted from the tensor's start
-   * @param target is filled
-   * @throws NoSuchElementException if there is no such tensor
-   * @throws IndexOutOfBoundsException if the tensor has fewer bytes
-   * @throws IOException if reading fails
-   */
-  public void read(String name, long offset, ByteBuffer target) throws IOException {
-    var entry = entry(name);
-    if (offset < 0 || offset > entry.bytes() - target.remaining()) {
-      throw new IndexOutOfBoundsException(
-          "%s has %d bytes, can't read %d from %d on"
-              .formatted(name, entry.bytes(), target.remaining(), offset));
-    }
-    readFully(channel, target, dataStart + entry.begin + offset, file);
-  }
-
-  /**
-   * Reads a tensor of any type.
-   *
-   * @param name one of {@link #names}
-   * @return its bytes, little-endian
-   * @throws NoSuchElementException if there is no such tensor
-   * @throws IllegalArgumentException if it is larger than an array, 2 GiB; {@link #read} it in
-   *     parts
-   * @throws IOException if reading fails
-   */
-  public byte[] bytes(String name) throws IOException {
-    var bytes = new byte[arrayLength(name, entry(name).bytes())];
-    read(name, 0, ByteBuffer.wrap(bytes));
-    return bytes;
-  }
-
-  /**
-   * {@inheritDoc}
-   *
-   * <p>float32 goes straight from the file to the target; other types pass through a small buffer.
-   */
-  @Override
-  public void readFloats(String name, long first, ByteBuffer target) throws IOException {
-    var entry = entry(name);
-    if (!entry.dtype.isFloat()) {
-      throw new FormatException(
-          "%s of %s has type %s, expected a floating-point type: F64, F32, F16, BF16 or F8"
-              .formatted(name, file, entry.dtype));
-    }
-    int width = entry.dtype.bits / Byte.SIZE;
-    long total = entry.bytes() / width;
-    int count = target.remaining() / Float.BYTES;
-    if (first < 0 || first > total - count) {
-      throw new IndexOutOfBoundsException(
-          "%s has %d values, can't read %d from %d on".formatted(name, total, count, first));
-    }
-    if (entry.dtype == StoredType.F32 && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN) {
-      read(name, first * width, target);
-      return;
-    }
-    var buffer = ByteBuffer.allocate(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
-    while (target.hasRemaining()) {
-      int part = Math.min(target.remaining() / Float.BYTES, BUFFER / width);
-      read(name, first * width, buffer.clear().limit(part * width));
-      FloatFormat.convert(entry.dtype, buffer.flip(), target);
-      first += part;
-    }
-  }
-
-  @Override
-  public void close() throws IOException {
-    channel.close();
-  }
-
-  private int arrayLength(String name, long length) {
-    if (length > Integer.MAX_VALUE - 8) {
-      throw new IllegalArgumentException(
-          "%s of %s doesn't fit into an array: %d elements".formatted(name, file, length));
-    }
-    return (int) length;
-  }
-
-  private static void readFully(FileChannel channel, ByteBuffer target, long position, Path file)
-      throws IOException {
-    while (target.hasRemaining()) {
-      int count = channel.read(target, position);
-      if (count < 0) {
-        throw new EOFException(file + " was cut off while it was read, at byte " + position);
-      }
-      position += count;
-    }
   }
 }

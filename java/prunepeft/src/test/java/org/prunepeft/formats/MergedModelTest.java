@@ -23,7 +23,6 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.MapCheckpoint;
@@ -202,7 +201,7 @@ class MergedModelTest {
 
   /** The names that the library has for the encoder, by which its weights are found. */
   @ParameterizedTest
-  @EnumSource(Architecture.class)
+  @MethodSource("org.prunepeft.formats.Parts#encoders")
   void theClassIsOfTheArchitecture(Architecture architecture) throws IOException {
     String source = SequenceClassifier.source(architecture);
     String name = architecture.className();

@@ -401,7 +401,7 @@ class OnnxModelTest {
         Parts.adapter(config, List.of(Parts.lora(config, Projection.INTERMEDIATE)));
     Path directory = temporary.resolve("named");
     write(adapter, base, OnnxOptions.DEFAULT, directory);
-    Checkpoint merged = new MergedCheckpoint(new MapCheckpoint("base", base), adapter.lowRank());
+    Checkpoint merged = MergedCheckpoint.of(new MapCheckpoint("base", base), adapter.lowRank());
     try (InputStream in = Files.newInputStream(directory.resolve("model.onnx"));
         Checkpoint read = OnnxWeights.read(in, "model.onnx")) {
       for (String name : merged.names()) {

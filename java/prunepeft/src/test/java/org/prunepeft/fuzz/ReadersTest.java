@@ -24,6 +24,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
 import org.prunepeft.io.FileChecksum;
+import org.prunepeft.io.Gguf;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
@@ -129,6 +130,20 @@ class ReadersTest {
           try (SafeTensors tensors = SafeTensors.open(path)) {
             for (String name : tensors.names()) {
               tensors.bytes(name);
+            }
+          }
+        });
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void gguf(byte[] file) throws IOException {
+    Path path = put("x.gguf", file);
+    Reading.check(
+        file.length,
+        () -> {
+          try (Gguf tensors = Gguf.open(path)) {
+            for (String name : tensors.names()) {
+              tensors.floats(name);
             }
           }
         });

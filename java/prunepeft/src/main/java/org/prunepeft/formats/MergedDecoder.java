@@ -1,0 +1,74 @@
+package org.prunepeft.formats;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.formats.MergedCheckpoint.Fold;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdapterPart.LowRank;
+
+/**
+ * A language model's directory with the low-rank updates in the weights: all tensors of the base
+ * model by its own names and in its own types, its config.json, and the files of tokenizer, chat
+ * template and generation. A head for classes is apart, in {@value HeadFile#NAME}.
+ */
+public final class MergedDecoder {
+  private MergedDecoder() {}
+
+  /**
+   * Writes a model.
+   *
+   * @param adapter that {@link MergedModel#require} takes
+   * @param weights of the base model, as they are stored; read, not closed
+   * @param base the base model's directory
+   * @param target open for writing
+   * @throws org.prunepeft.io.FormatException if the adapter does not fit the weights
+   * @throws IOException if reading or writing fails
+   */
+  public static void write(
+      TrainedAdapter adapter, Checkpoint weights, HuggingFaceDirectory base, RunDirectory target)
+      throws IOException {
+    MergedModel.require(adapter);
+    Checkpoint merged = new MergedCheckpoint(weights, folds(adapter, weights));
+    Map<String, SafeTensors.Source> tensors = new TreeMap<>();
+    merged.names().forEach(name -> tensors.put(name, merged.source(name)));
+    Map<String, Object> changes = new LinkedHashMap<>();
+    if (adapter.hasHead()) {
+      HeadFile.write(adapter, target);
+      changes.put("architectures", List.of(adapter.encoder().architecture().className() + "Model"));
+      changes.putAll(MergedModel.labels(adapter.labels()));
+    }
+    base.copyLanguageModel(target.path(), tensors, changes);
+  }
+
+  private static List<Fold> folds(TrainedAdapter adapter, Checkpoint weights) {
+    EncoderConfig encoder = adapter.encoder();
+    String prefix = encoder.architecture().prefix() + ".";
+    Map<String, LowRank> updates = new LinkedHashMap<>();
+    adapter.lowRank().forEach(update -> updates.put(update.path(), update));
+    List<Fold> folds = new ArrayList<>();
+    for (int layer = 0; layer < encoder.layers(); layer++) {
+      for (StoredLinear linear : StoredLinear.of(encoder, layer)) {
+        String name = linear.path() + ".weight";
+        // A base model on its own has no prefix.
+        String stored = weights.names().contains(name) ? name : prefix + name;
+        for (int i = 0; i < linear.projections().size(); i++) {
+          Projection projection = linear.projections().get(i);
+          LowRank update = updates.get(encoder.path(layer, projection));
+          if (update != null) {
+            folds.add(new Fold(stored, linear.firstRow(i), linear.outputs(), update));
+          }
+        }
+      }
+    }
+    return folds;
+  }
+}

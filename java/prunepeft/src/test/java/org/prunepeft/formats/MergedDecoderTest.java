@@ -1,0 +1,197 @@
+package org.prunepeft.formats;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.prunepeft.checkpoint.HuggingFaceDirectory;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.SafeTensors.Source;
+import org.prunepeft.io.SafeTensors.StoredType;
+import org.prunepeft.io.SafeTensors.Tensor;
+import org.prunepeft.model.Architecture;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdapterPart.LowRank;
+
+class MergedDecoderTest {
+  private static final EncoderConfig LLAMA = DecoderParts.config(Architecture.LLAMA);
+  private static final String CONFIG = "{\n  \"model_type\" : \"llama\",\n \"rms_norm_eps\": 1e-05}";
+  private static final String QUERY = "model.layers.1.self_attn.q_proj.weight";
+
+  @TempDir Path temporary;
+
+  private Path base;
+  private final Map<String, Tensor> weights = new TreeMap<>();
+
+  /** Two shards, and the files beside them. */
+  private void base(EncoderConfig encoder, StoredType dtype) throws IOException {
+    base = Files.createDirectory(temporary.resolve("base"));
+    weights.put("model.embed_tokens.weight", Parts.random(30, 10));
+    weights.put("model.norm.weight", Parts.random(10));
+    for (int layer = 0; layer < encoder.layers(); layer++) {
+      for (StoredLinear linear : StoredLinear.of(encoder, layer)) {
+        weights.put(
+            "model." + linear.path() + ".weight",
+            Parts.random(linear.outputs(), linear.inputs()));
+      }
+    }
+    MapCheckpoint all = new MapCheckpoint("memory", weights);
+    StringBuilder index = new StringBuilder("{\"weight_map\": {");
+    for (int shard = 0; shard < 2; shard++) {
+      Map<String, Source> own = new TreeMap<>();
+      int number = 0;
+      for (String name : weights.keySet()) {
+        if (number++ % 2 == shard) {
+          own.put(name, SafeTensors.rounded(all, name, dtype));
+          index.append(index.toString().endsWith("{") ? "" : ",");
+          index.append("\"%s\": \"%d.safetensors\"".formatted(name, shard));
+        }
+      }
+      SafeTensors.write(base.resolve(shard + ".safetensors"), own, Map.of());
+    }
+    Files.writeString(base.resolve("model.safetensors.index.json"), index + "}}");
+    Files.writeString(base.resolve("config.json"), CONFIG);
+    for (String name :
+        List.of("tokenizer.json", "tokenizer_config.json", "generation_config.json")) {
+      Files.writeString(base.resolve(name), "{\"name\": \"" + name + "\"}");
+    }
+    Files.writeString(base.resolve("chat_template.jinja"), "{{ messages }}");
+    Files.writeString(base.resolve("README.md"), "the base model's card");
+  }
+
+  private Path merge(TrainedAdapter adapter) throws IOException {
+    Path directory = temporary.resolve("merged");
+    RunDirectory target = RunDirectory.create(directory);
+    HuggingFaceDirectory source = new HuggingFaceDirectory(base);
+    try (Checkpoint stored = source.weights()) {
+      MergedDecoder.write(adapter, stored, source, target);
+    }
+    target.complete();
+    return directory;
+  }
+
+  private float[] plus(String name, LowRank update, int firstRow) {
+    float[] sum = weights.get(name).values().clone();
+    double[] delta = DecoderParts.delta(update);
+    int first = firstRow * (int) update.a().shape()[1];
+    for (int i = 0; i < delta.length; i++) {
+      sum[first + i] = (float) (sum[first + i] + delta[i]);
+    }
+    return sum;
+  }
+
+  @Test
+  void theUpdateIsInTheWeightsAndAllElseIsACopy() throws IOException {
+    base(LLAMA, StoredType.F32);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
+    Path merged = merge(DecoderParts.adapter(LLAMA, List.of(update)));
+    assertEquals(
+        Set.of(
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "generation_config.json",
+            "chat_template.jinja"),
+        Set.of(merged.toFile().list()));
+    assertEquals(CONFIG, Files.readString(merged.resolve("config.json")));
+    try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
+      assertEquals(weights.keySet(), new TreeSet<>(stored.names()));
+      assertFalse(stored.names().contains("lm_head.weight"));
+      for (String name : weights.keySet()) {
+        float[] expected =
+            name.equals(QUERY) ? plus(name, update, 0) : weights.get(name).values();
+        assertArrayEquals(expected, stored.floats(name), 1e-6f, name);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = StoredType.class,
+      names = {"BF16", "F16"})
+  void tensorsKeepTheirTypeAndAreRoundedOnce(StoredType dtype) throws IOException {
+    base(LLAMA, dtype);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
+    Path merged = merge(DecoderParts.adapter(LLAMA, List.of(update)));
+    try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"));
+        Checkpoint before = new HuggingFaceDirectory(base).weights()) {
+      for (String name : stored.names()) {
+        assertEquals(dtype, stored.entry(name).dtype(), name);
+        if (!name.equals(QUERY)) {
+          assertArrayEquals(before.floats(name), stored.floats(name), name);
+        }
+      }
+      weights.put(QUERY, new Tensor(new long[] {24, 10}, before.floats(QUERY)));
+      float[] exact = plus(QUERY, update, 0);
+      float[] rounded = stored.floats(QUERY);
+      double half = dtype == StoredType.BF16 ? 0x1p-9 : 0x1p-12;
+      for (int i = 0; i < exact.length; i++) {
+        // Below 2^-14 float16 has the spacing 2^-24.
+        double most = Math.max(Math.abs(exact[i]) * half * 2, 0x1p-24);
+        assertEquals(exact[i], rounded[i], most);
+      }
+    }
+  }
+
+  @Test
+  void phi3sProjectionsAreRowsOfItsLinears() throws IOException {
+    EncoderConfig phi3 = DecoderParts.config(Architecture.PHI3);
+    base(phi3, StoredType.F32);
+    LowRank key = DecoderParts.lora(phi3, 1, Projection.KEY, 2).build();
+    LowRank up =
+        DecoderParts.lora(phi3, 1, Projection.INTERMEDIATE, 2)
+            .magnitude(Parts.random(14))
+            .build();
+    Path merged = merge(DecoderParts.adapter(phi3, List.of(key, up)));
+    try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
+      String attention = "model.layers.1.self_attn.qkv_proj.weight";
+      assertArrayEquals(plus(attention, key, 24), stored.floats(attention), 1e-6f);
+      String feedForward = "model.layers.1.mlp.gate_up_proj.weight";
+      float[] sum = plus(feedForward, up, 14);
+      for (int row = 14; row < 28; row++) {
+        double squares = 0;
+        for (int i = 0; i < 10; i++) {
+          squares += Math.pow(sum[row * 10 + i], 2);
+        }
+        for (int i = 0; i < 10; i++) {
+          sum[row * 10 + i] *=
+              (float) (up.magnitude().values()[row - 14] / Math.sqrt(squares));
+        }
+      }
+      assertArrayEquals(sum, stored.floats(feedForward), 1e-5f);
+    }
+  }
+
+  @Test
+  void aHeadForClassesIsApartAndTheConfigurationNamesThem() throws IOException {
+    base(LLAMA, StoredType.F32);
+    LowRank update = DecoderParts.lora(LLAMA, 1, Projection.QUERY, 2).build();
+    Tensor head = Parts.random(2, 10);
+    Path merged =
+        merge(
+            new TrainedAdapter(
+                "x", LLAMA, List.of(update), List.of("no", "yes"), head, Parts.random(2)));
+    assertArrayEquals(head.values(), HeadFile.read(merged).weight().values());
+    Map<String, Object> config = RunDirectory.open(merged).readJson("config.json");
+    assertEquals(List.of("LlamaModel"), config.get("architectures"));
+    assertEquals(Map.of("0", "no", "1", "yes"), config.get("id2label"));
+    assertEquals(1e-5, config.get("rms_norm_eps"));
+  }
+}
