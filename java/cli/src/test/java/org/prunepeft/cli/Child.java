@@ -12,12 +12,16 @@ import java.util.concurrent.TimeUnit;
 
 /** The command line in a process of its own. */
 final class Child {
+  /** They live for seconds. */
+  private static final List<String> SHORT = List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
+
   private Child() {}
 
   /** The command of a call with these options of Java. */
   static List<String> command(List<String> options, String classPath, List<String> arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(SHORT);
     command.addAll(options);
     command.addAll(List.of("-cp", classPath, Main.class.getName()));
     command.addAll(arguments);
@@ -36,9 +40,8 @@ final class Child {
    * @param said where both of its streams go
    */
   static Process start(List<String> arguments, Path said) throws IOException {
-    // They live for seconds.
-    List<String> options = List.of("-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
-    return new ProcessBuilder(command(options, System.getProperty("java.class.path"), arguments))
+    String classPath = System.getProperty("java.class.path");
+    return new ProcessBuilder(command(List.of("-Xmx512m"), classPath, arguments))
         .redirectErrorStream(true)
         .redirectOutput(said.toFile())
         .start();

@@ -12,12 +12,19 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.testing.TestSeed;
@@ -36,12 +43,58 @@ class KillAndResumeTest {
 
   private static final long MOST_SECONDS = 120;
 
+  /** Of a task, whose examples take a process seconds to read, the first alone. */
+  private static final Map<String, String> COMMANDS =
+      new TreeMap<>(
+          Map.of(
+              "train",
+              "train --epochs=6",
+              "upper layers",
+              "train --train-file=DATA --epochs=6 --modules=depth --keep=0.3",
+              "full",
+              "train --train-file=DATA --epochs=4 --modules=full",
+              "search",
+              "search --train-file=DATA --module-types=vera --module-settings=vera.rank=4 --epochs=2 --warm-up-turns=1 --warm-up-examples=16 --warm-up-epochs=1 --rounds=2 --round-examples=32",
+              "measured",
+              "search --train-file=DATA --strategy=measured --epochs=2 --supernet-examples=32 --supernet-epochs=2 --measured-examples=32 --subsets=24",
+              "seeds",
+              "train --train-file=DATA --epochs=3 --seeds=1,2",
+              "together",
+              "search --train-file=DATA --epochs=2 --strategy=all --rounds=2 --round-examples=32 --seeds=1,2 --together"));
+
   @TempDir static Path temporary;
   private static Path model;
 
+  /** Two commands at a time, since a process has one thread; each test waits for its own. */
+  private static final ExecutorService TWO = Executors.newFixedThreadPool(2);
+
+  private static final Map<String, Future<?>> TRIALS = new TreeMap<>();
+
   @BeforeAll
-  static void write() throws IOException {
+  static void begin() throws IOException {
     model = Small.model(temporary);
+    Path data = temporary.resolve("texts.tsv");
+    Files.write(
+        data,
+        IntStream.range(-1, 120)
+            .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 3))
+            .toList());
+    names()
+        .forEach(
+            name -> {
+              String words = COMMANDS.get(name).replace("DATA", data.toString());
+              Random random = TestSeed.random();
+              TRIALS.put(name, TWO.submit(() -> check(name, words, random)));
+            });
+  }
+
+  @AfterAll
+  static void end() {
+    TWO.shutdownNow();
+  }
+
+  static List<String> names() {
+    return COMMANDS.keySet().stream().filter(name -> name.contains(ONLY)).toList();
   }
 
   private static List<String> command(String words, Path output) {
@@ -63,19 +116,16 @@ class KillAndResumeTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "train, train --epochs=6",
-    "upper layers, train --epochs=6 --modules=depth --keep=0.3",
-    "full, train --epochs=4 --modules=full",
-    "search, search --epochs=2 --warm-up-turns=1 --warm-up-examples=16 --warm-up-epochs=1 --rounds=2 --round-examples=32",
-    "measured, search --strategy=measured --epochs=2 --supernet-examples=32 --supernet-epochs=2 --measured-examples=32 --subsets=24",
-    "seeds, train --epochs=3 --seeds=1,2",
-    "together, search --epochs=2 --strategy=all --rounds=2 --round-examples=32 --seeds=1,2 --together"
-  })
-  void whatIsKilledAgainAndAgainEndsAsWhatIsNot(String name, String words) throws Exception {
-    if (!name.contains(ONLY)) {
-      return;
+  @MethodSource("names")
+  void whatIsKilledAgainAndAgainEndsAsWhatIsNot(String name) throws Throwable {
+    try {
+      TRIALS.get(name).get();
+    } catch (ExecutionException e) {
+      throw e.getCause();
     }
+  }
+
+  private static Void check(String name, String words, Random random) throws Exception {
     Path whole = temporary.resolve(name + "-whole");
     Path said = temporary.resolve(name + ".txt");
     long begun = System.nanoTime();
@@ -85,7 +135,6 @@ class KillAndResumeTest {
     long millis = (System.nanoTime() - begun) / 1_000_000;
     Map<String, byte[]> expected = Results.of(whole);
 
-    Random random = TestSeed.random();
     int kills = 0;
     int writing = 0;
     int runs = 0;
@@ -112,12 +161,16 @@ class KillAndResumeTest {
         }
       }
       // A kill between the end of the run and that of the process.
-      Call.of(words.split(" ")[0], "--resume", run).exits(0);
+      synchronized (TWO) {
+        // Its output is the process's.
+        Call.of(words.split(" ")[0], "--resume", run).exits(0);
+      }
       Results.assertSame(expected, run);
     }
     System.out.printf(
         "%s: %d kills, %d of them while a file was written, over %d runs: all ended with the same bytes%n",
         name, kills, writing, runs);
+    return null;
   }
 
   /** Kills a process after some time, or when it ends before; whether it was killed. */
