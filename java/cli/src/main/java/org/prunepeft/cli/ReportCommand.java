@@ -39,9 +39,6 @@ import picocli.CommandLine.Parameters;
       "  prunepeft report runs --format csv -o runs.csv           for a spreadsheet"
     })
 final class ReportCommand implements Callable<Integer> {
-  /** Leaves room for the scripts, in a page of 2 MB. */
-  private static final long MOST_DETAILS = 1_400_000;
-
   /** How the report is written. */
   enum Format {
     HTML,
@@ -99,7 +96,7 @@ final class ReportCommand implements Callable<Integer> {
     ReportData data = new ReportData(runs);
     String text =
         switch (format) {
-          case HTML -> page(data, runs);
+          case HTML -> ReportPage.of(data, map(data, ReportData.MOST_IN_PAGE), 0);
           case JSON -> ReportPage.json(map(data, Long.MAX_VALUE)) + "\n";
           case MD -> data.table().text(Table.Format.MD);
           case CSV -> data.table().text(Table.Format.CSV);
@@ -121,14 +118,6 @@ final class ReportCommand implements Callable<Integer> {
           directory + " has no runs; name the directory of a run, or one with runs in it");
     }
     return runs;
-  }
-
-  private String page(ReportData data, List<RunContents> runs) {
-    String title =
-        runs.size() == 1
-            ? "%s on %s".formatted(runs.get(0).info().model(), runs.get(0).info().task())
-            : runs.size() + " runs";
-    return ReportPage.of(title, map(data, MOST_DETAILS), data.table().text(Table.Format.MD));
   }
 
   private Map<String, Object> map(ReportData data, long most) {

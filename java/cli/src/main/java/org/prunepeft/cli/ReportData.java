@@ -26,6 +26,9 @@ import org.prunepeft.train.PairedDifference;
 final class ReportData {
   private static final String SEED = "setup.seed";
 
+  /** Leaves room for the scripts, in a page of 2 MB. */
+  static final long MOST_IN_PAGE = 1_400_000;
+
   /** Each takes a thousand draws. */
   private static final int MOST_COMPARED = 20;
 
@@ -84,8 +87,11 @@ final class ReportData {
     }
   }
 
-  List<String> notes() {
-    return notes;
+  /** In a few words. */
+  String title() {
+    return runs.size() == 1
+        ? "%s on %s".formatted(info(0).model(), info(0).task())
+        : runs.size() + " runs";
   }
 
   /**

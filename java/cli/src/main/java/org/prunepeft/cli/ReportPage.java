@@ -10,6 +10,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.stream.Collectors;
 
@@ -29,11 +30,11 @@ final class ReportPage {
   /**
    * {@return the page}
    *
-   * @param title of it
-   * @param data what it shows
-   * @param plain the same in short, where scripts don't run
+   * @param data of all its runs
+   * @param map the same as it is shown
+   * @param refresh seconds after which the page loads itself anew; 0: never
    */
-  static String of(String title, Object data, String plain) {
+  static String of(ReportData data, Map<String, Object> map, int refresh) {
     String style = resource("report/page.css");
     String library = d3("dist/d3.min.js");
     String script =
@@ -45,14 +46,16 @@ final class ReportPage {
         "policy",
         "default-src 'none'; script-src %s %s; style-src %s; base-uri 'none'; form-action 'none'"
             .formatted(checksum(library), checksum(script), checksum(style)),
+        "refresh",
+        refresh == 0 ? "" : "<meta http-equiv=\"refresh\" content=\"%d\">\n".formatted(refresh),
         "title",
-        escaped(title),
+        escaped(data.title()),
         "style",
         style,
         "plain",
-        escaped(plain),
+        escaped(data.table().text(Table.Format.MD)),
         "data",
-        json(data),
+        json(map),
         "licence",
         d3("LICENSE").strip(),
         "library",

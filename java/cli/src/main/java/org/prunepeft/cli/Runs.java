@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.SeedRuns;
 import org.prunepeft.SharedEncoder;
@@ -81,8 +82,13 @@ record Runs<T>(
   }
 
   private T run(Setup setup, ProgressListener display, SharedEncoder shared) {
-    try (TensorBoard board = options.tensorBoard() ? new TensorBoard() : null) {
-      return run.of(setup, board == null ? display : ProgressListener.of(display, board), shared);
+    try (TensorBoard board = options.tensorBoard() ? new TensorBoard() : null;
+        PageWatch watch = options.watch() ? new PageWatch(display) : null) {
+      ProgressListener[] all =
+          Stream.of(display, board, watch)
+              .filter(Objects::nonNull)
+              .toArray(ProgressListener[]::new);
+      return run.of(setup, ProgressListener.of(all), shared);
     }
   }
 

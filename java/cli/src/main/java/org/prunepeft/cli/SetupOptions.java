@@ -109,6 +109,16 @@ final class SetupOptions {
   private ReportTo reportTo;
 
   @Option(
+      names = "--watch",
+      arity = "0..1",
+      fallbackValue = "true",
+      defaultValue = "false",
+      paramLabel = "true|false",
+      description =
+          "Keep a page of charts, report.html in the run directory, up to date while the run goes on. It loads itself anew.")
+  private boolean watch;
+
+  @Option(
       names = "--threads",
       paramLabel = "N",
       description = "CPU threads (default: ${DEFAULT-VALUE}, the processors at hand).")
@@ -324,6 +334,10 @@ final class SetupOptions {
     seed = one;
     seeds = null;
     together = false;
+  }
+
+  boolean watch() {
+    return watch;
   }
 
   boolean tensorBoard() {

@@ -19,6 +19,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.search.Candidate;
 
 /** The page of runs, and why a module went; of runs whose data would take over a careless page. */
 class ReportTest {
@@ -29,6 +31,7 @@ class ReportTest {
   private static Path pruned;
   private static Path measured;
   private static Path unfinished;
+  private static Call watched;
 
   @BeforeAll
   static void search() throws IOException {
@@ -48,15 +51,17 @@ class ReportTest {
     unfinished = temporary.resolve("runs/unfinished");
     List<Object> common =
         List.of("search", "--model=" + model, "--train-file=" + file, "--train-examples=64");
-    Call.of(
+    watched =
+        Call.of(
             common,
             Small.modules(),
             "--output=" + pruned,
             "--rounds=2",
             "--round-examples=32",
             "--warm-up-examples=16",
-            "--warm-up-epochs=1")
-        .exits(0);
+            "--warm-up-epochs=1",
+            "--watch");
+    watched.exits(0);
     Call.of(
             common,
             Small.modules(),
@@ -144,13 +149,23 @@ class ReportTest {
   }
 
   @Test
+  void aWatchedRunLeavesItsPageWhichIsRenewedNoMore() throws IOException {
+    Path page = pruned.resolve("report.html");
+    watched.says("watch it at " + page.toUri());
+    String text = Files.readString(page);
+    assertTrue(text.contains("\"state\":\"complete\""));
+    assertFalse(text.contains("http-equiv=\"refresh\""));
+    Call.of("evaluate", pruned).exits(0);
+  }
+
+  @Test
   void severalRunsStandSideBySide() throws IOException {
     JsonNode report = json(temporary.resolve("runs"));
     assertEquals(3, report.get("overview").size());
     String table = Call.of("report", pruned, measured, "--format=csv").exits(0).out();
     assertTrue(table.startsWith("run,state,command,"), table);
     assertEquals(3, table.lines().count(), table);
-    assertTrue(table.contains("search.measuring") || table.contains("search."), table);
+    assertTrue(table.contains("measured") && table.contains("search."), table);
   }
 
   @Test
@@ -231,8 +246,8 @@ class ReportTest {
   }
 
   private static String kept(Path run) {
-    return org.prunepeft.files.RunDirectory.open(run)
-        .readJson("configuration.json", "modules", org.prunepeft.search.Candidate[].class)[0]
+    return RunDirectory.open(run)
+        .readJson("configuration.json", "modules", Candidate[].class)[0]
         .name();
   }
 

@@ -44,14 +44,16 @@ function chart({title, caption, alt, draw, table, legend, controls}) {
       node.setAttribute("aria-label", alt);
     }
   }
-  new ResizeObserver(([entry]) => {
-    const now = Math.floor(entry.contentRect.width);
+  function fit() {
+    const now = canvas.clientWidth;
     if (now > 0 && now !== width) {
       width = now;
-      // Drawing changes heights, which this must not see in the same turn.
-      requestAnimationFrame(redraw);
+      redraw();
     }
-  }).observe(canvas);
+  }
+  // Drawing changes heights, which the observer must not see in the same turn.
+  new ResizeObserver(() => requestAnimationFrame(fit)).observe(canvas);
+  canvas.fit = fit;
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "group");
   canvas.setAttribute("aria-label", title + ". Arrow keys go from mark to mark; the data is in the table below.");

@@ -1,4 +1,4 @@
-/** Puts the report together. */
+/** Puts the report together. A page that renews itself keeps what is open. */
 const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("report");
 const several = data.overview.length > 1;
@@ -6,9 +6,24 @@ const several = data.overview.length > 1;
 main.append(header(), ...[several ? overview() : null].flat().filter(known));
 data.runs.forEach((run, i) => main.append(several ? foldable(run, i) : element("div", {}, story(run))));
 document.body.append(tip);
-window.addEventListener("beforeprint", () => document.querySelectorAll("details.run").forEach((each) => { each.open = true; }));
+if (document.querySelector("meta[http-equiv=refresh]")) keepOpen();
+window.addEventListener("beforeprint", () => {
+  document.querySelectorAll("details.run").forEach((run) => {
+    run.open = true;
+    run.fill();
+  });
+  document.querySelectorAll(".chart").forEach((canvas) => canvas.fit());
+});
 window.addEventListener("scroll", hideTip, {passive: true});
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+
+function keepOpen() {
+  const folds = () => [...document.querySelectorAll("details")];
+  const open = JSON.parse(sessionStorage.getItem("open") ?? "[]");
+  folds().forEach((fold, i) => { fold.open = open.includes(i); });
+  window.addEventListener("pagehide", () =>
+    sessionStorage.setItem("open", JSON.stringify(folds().flatMap((fold, i) => fold.open ? [i] : []))));
+}
 
 function header() {
   const run = data.runs[0];
@@ -47,7 +62,10 @@ function story(run) {
     const shown = content.flat().filter(known);
     if (shown.length > 0) parts.push(element("section", {}, element("h2", {}, title), shown));
   };
-  section("Which modules", run.grid.length > 0 ? moduleGrid(run) : null, run.measured ? measuredCharts(run) : null, run.rounds.length > 0 ? margins(run) : null);
+  const narrow = new Set(run.grid.map((place) => place.column)).size < 4;
+  const grid = run.grid.length > 0 ? moduleGrid(run) : null;
+  section("Which modules", run.rounds.length > 0 ? element("div", {class: narrow ? "beside" : null}, grid, margins(run)) : grid,
+    run.measured ? measuredCharts(run) : null);
   section("Why: the criteria", run.strategy ? tendency(run) : null, run.rounds.length > 0 ? [reliability(run), scoresAndRanks(run)] : null);
   section("Training", element("div", {class: "pair"}, learningCurves(run)), timeByPhase([run]));
   section("Mistakes", run.confusion ? confusionMatrix(run) : null, run.numbers ? numbersChart(run) : null, run.mistakes?.length > 0 ? mistakes(run) : null);

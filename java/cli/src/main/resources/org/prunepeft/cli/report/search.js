@@ -26,7 +26,7 @@ function gridTitle(run) {
 }
 
 function gridCell(run, place, story) {
-  const state = place.kept ? "kept" : place.round ? "round " + place.round : place.kept === null ? "not decided" : run.measured ? "not kept" : "gone";
+  const state = place.kept ? run.rounds.length > 0 || run.measured ? "kept" : "trained" : place.round ? "round " + place.round : place.kept === null ? "not decided" : run.measured ? "not kept" : "gone";
   const last = story.at(-1);
   const worth = run.measured?.values.find((value) => value.module === place.module);
   const cell = element("td", {class: place.kept ? "kept" : place.kept === null && !place.round ? null : "gone", tabindex: "0"}, state,
@@ -96,14 +96,14 @@ function margins(run) {
       `${round.standings.length} modules went` + (known(cut(round)) ? `, the cut is at ${fixed(cut(round), 2)}` : "")).join(". "),
     legend: kinds,
     draw: (width) => {
-      const wide = Math.max(1, Math.min(run.rounds.length, Math.floor(width / 300)));
+      const wide = Math.max(1, Math.min(run.rounds.length, Math.floor(width / 215)));
       const each = Math.floor((width - (wide - 1) * 20) / wide);
       const grid = element("div", {class: "small"});
       grid.style.gridTemplateColumns = `repeat(${wide}, minmax(0, 1fr))`;
       const domain = roomy([0, ...run.rounds.flatMap((round) => round.standings.map((one) => one.probability))], 0.03);
       domain[0] = 0;
       run.rounds.forEach((round) => grid.append(element("div", {}, element("h4", {},
-        `Round ${round.index}: ${whole(round.parameters)} parameters left`), marginPanel(round, kinds, domain, each))));
+        `Round ${round.index}, to ${d3.format(".3~s")(round.parameters)} parameters`), marginPanel(round, kinds, domain, each))));
       return grid;
     },
     table: {
@@ -117,7 +117,8 @@ function margins(run) {
 function marginPanel(round, kinds, domain, width) {
   const many = round.standings.length > 28;
   const row = many ? 5 : 17;
-  const f = frame(width, round.standings.length * row + 46, {top: 4, right: 10, bottom: 40, left: many ? 14 : 104});
+  const longest = Math.min(14, d3.max(round.standings, (each) => brief(each.module).length));
+  const f = frame(width, round.standings.length * row + 46, {top: 4, right: 10, bottom: 40, left: many ? 14 : longest * 6.8 + 14});
   const scale = d3.scaleLinear(domain, f.x);
   bottomAxis(f, scale, "pruning probability p", null, 4);
   const at = cut(round);

@@ -44,7 +44,8 @@ function sortable(caption, columns, rows) {
 /** What is made when it is opened first: large tables take their time. */
 function folded(summary, make) {
   const fold = element("details", {}, element("summary", {}, summary));
-  fold.addEventListener("toggle", () => { if (fold.open && fold.children.length === 1) fold.append(make()); });
+  fold.fill = () => { if (fold.open && fold.children.length === 1) fold.append(make()); };
+  fold.addEventListener("toggle", fold.fill);
   return fold;
 }
 

@@ -70,10 +70,12 @@ function learningCurves(run) {
     charts.push(losses([kept], rounds.length > 0 ? "Training loss of the retraining" : "Training loss", ""));
     const validated = kept.epochs.filter((epoch) => known(epoch.validation.loss));
     if (validated.length > 0) {
-      const series = [{name: "training loss", values: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss])},
-        {name: "validation loss", values: validated.map((epoch) => [epoch.epoch, epoch.validation.loss])}];
+      // The losses of numbers have other units: in training they are scaled.
+      const series = [run.numbers ? null : {name: "training loss", values: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss])},
+        {name: "validation loss", values: validated.map((epoch) => [epoch.epoch, epoch.validation.loss])}].filter(known);
       charts.push(chart({
-        title: "Loss by epoch", caption: known(run.bestEpoch) ? `The weights of epoch ${run.bestEpoch} are kept.` : "",
+        title: run.numbers ? "Validation loss by epoch" : "Loss by epoch",
+        caption: known(run.bestEpoch) ? `The weights of epoch ${run.bestEpoch} are kept.` : "",
         alt: series.map((each) => `${each.name}: ${each.values.map((value) => digits(value[1])).join(", ")}`).join(". "),
         legend: lineLegend(series.map((each) => each.name)), draw: lines({series, xLabel: "epoch", yLabel: "loss", point: true}),
         table: {columns: columns("epoch#", "training loss#", "validation loss#"), rows: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss, epoch.validation.loss])},
