@@ -9,7 +9,7 @@
 #include "prunepeft/importance.h"
 #include "prunepeft/linear.h"
 
-/** A function with all its arguments but the context. */
+/** A function with all its arguments but the context, of which it takes the workspace too. */
 struct Operation {
   std::string name;
   std::function<pp_status(const pp_context& context)> call;
@@ -94,6 +94,11 @@ class Operations {
                        return pp_attention_backward(&in, &attention_, &values_view_, &qkv_view_, log_sums_.data(), &dqkv_view_);
                      },
                      {&dqkv_}});
+      all.push_back({"pp_attention_cached",
+                     [=](const pp_context& in) {
+                       return pp_attention_cached(&in, &attention_, M / 2, &x_view_, &h_view_, &dout_view_, &values_view_);
+                     },
+                     {&values_}});
     }
     if (dtype_ != PP_FLOAT32) return all;
     const auto doubles = [](Matrix& matrix) { return reinterpret_cast<double*>(matrix.data()); };

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "operations.h"
+#include "prunepeft/decoder.h"
 #include "prunepeft/graph.h"
 
 namespace {
@@ -191,6 +192,15 @@ TEST(matrices_beyond_memory_are_refused) {
           refused(pp_attention_forward(&context, of, &huge, &other, &value));
           refused(pp_attention_backward(&context, of, &huge, &other, &value, &other));
         }
+        const pp_rms_norm norm{huge, 1.0f, 0};
+        if (rows > 1) {  // one row may have so many columns, and no workspace runs out
+          refused(pp_rms_norm_forward(&context, &norm, &huge, &other, nullptr));
+          refused(pp_rms_norm_backward(&context, &norm, &huge, &huge, &other, &other));
+        }
+        const pp_rotary rotary{rows, 1, 1, cols, huge, huge, 0, nullptr, 0};
+        refused(pp_rotate(&context, &rotary, &huge, &other));
+        refused(pp_gate_forward(&context, PP_SWIGLU, &huge, &other));
+        refused(pp_gate_backward(&context, PP_SWIGLU, &other, &huge, &other));
         double sum = 0;
         refused(pp_output_magnitude(&context, &huge, PP_RELU, &huge, nullptr, nullptr, &sum));
         CHECK_EQUAL(value, 1.0f);
@@ -236,10 +246,11 @@ TEST(workspaces_beyond_memory_are_refused) {
   refused(pp_output_magnitude(&context, &one, PP_RELU, &column, nullptr, nullptr, &sum));
   const pp_attention attention{1, 1, 1, kLong / 4, 1.0f, nullptr, 0, nullptr, 0, 0.0f, 0};
   const pp_matrix qkv{&value, 1, 3 * (kLong / 4), 3 * (kLong / 4), PP_FLOAT32},
-      values{&other, 1, kLong / 4, kLong / 4, PP_FLOAT32};
+      row_part{&value, 1, kLong / 4, kLong / 4, PP_FLOAT32}, values{&other, 1, kLong / 4, kLong / 4, PP_FLOAT32};
   refused(pp_attention_forward(&context, &attention, &qkv, &values, &other));
   const pp_matrix dqkv{&other, 1, 3 * (kLong / 4), 3 * (kLong / 4), PP_FLOAT32};
   refused(pp_attention_backward(&context, &attention, &values, &qkv, &other, &dqkv));
+  refused(pp_attention_cached(&context, &attention, 1, &row_part, &row_part, &row_part, &values));
   pp_linear* linear = nullptr;
   CHECK_FAILS(pp_linear_create(&context, &row, nullptr, &linear), PP_OUT_OF_MEMORY, "out of memory for a linear of 1 x ");
   CHECK_FAILS(pp_linear_create(&context, &column, nullptr, &linear), PP_OUT_OF_MEMORY, "out of memory for a linear of ");

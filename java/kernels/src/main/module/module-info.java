@@ -1,4 +1,4 @@
-/** Kernels for LoRA, adapters, attention and importance, on whatever memory a pointer leads to. */
+/** Kernels for LoRA, adapters, attention, decoders and importance, on whatever memory a pointer leads to. */
 module org.prunepeft.kernels {
   requires transitive org.bytedeco.javacpp;
   // For CublasProduct alone.

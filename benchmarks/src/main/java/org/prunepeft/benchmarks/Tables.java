@@ -88,6 +88,7 @@ public final class Tables {
     tables.heading(List.of(arguments).subList(1, arguments.length));
     tables.lora();
     tables.adapter();
+    tables.decoder();
     tables.importance();
     tables.training();
     tables.scaling();
@@ -230,6 +231,35 @@ public final class Tables {
         over(ours, products),
         over(eager, products),
         ratio(eager, ours));
+  }
+
+  // Decoders.
+
+  private void decoder() {
+    String type = DecoderBenchmark.class.getSimpleName();
+    List<String> operations = values(type, "operation");
+    if (operations.isEmpty()) {
+      return;
+    }
+    section("A decoder's layer beside its linears, float32, sizes of SmolLM2-135M");
+    row("operation", "B x T", "pass", "ours, ms", "LibTorch, ms", "LibTorch ÷ ours");
+    row("---", "---", "---", "--:", "--:", "--:");
+    for (String operation : operations) {
+      for (String batch : values(type, "batch")) {
+        Map<String, String> parameters = Map.of("operation", operation, "batch", batch);
+        for (String pass : List.of("Forward", "Both")) {
+          Score ours = find(type, "ours" + pass, parameters);
+          Score eager = find(type, "eager" + pass, parameters);
+          row(
+              operation,
+              batch,
+              pass.toLowerCase(Locale.ROOT),
+              milliseconds(ours),
+              milliseconds(eager),
+              ratio(eager, ours));
+        }
+      }
+    }
   }
 
   // Importance.
