@@ -136,6 +136,17 @@ class ConfigFileTest {
         .forEach((key, option) -> assertEquals(plain(option), plain(again, option), key));
   }
 
+  @Test
+  void commasWithinASettingOfModulesStay() throws IOException {
+    List<String> settings = List.of("vera.rank=64", "vera.targets=query,value", "a.b=1");
+    CommandSpec typed =
+        parse(null, "train", List.of("--module-settings=" + String.join(",", settings)));
+    assertEquals(settings, value(typed, "--module-settings"));
+    Path file =
+        Files.writeString(temporary.resolve("settings.yaml"), ConfigFile.write(typed, "typed"));
+    assertEquals(settings, value(parse(file, "train", List.of()), "--module-settings"));
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"search", "train"})
   void anOptionOnTheCommandLineLeavesAllOthersOfTheFile(String name) throws IOException {
