@@ -20,11 +20,15 @@ import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.train.MetricInterval;
 import org.prunepeft.train.PairedDifference;
 
 /** What a report says of all its runs: their differences, seeds, and a table. */
 final class ReportData {
   private static final String SEED = "setup.seed";
+
+  /** Settings that have a column of their own. */
+  private static final Set<String> SHOWN = Set.of("command", "setup.task", SEED);
 
   /** Leaves room for the scripts, in a page of 2 MB. */
   static final long MOST_IN_PAGE = 1_400_000;
@@ -36,6 +40,9 @@ final class ReportData {
   private final List<RunContents> runs;
   private final List<String> notes = new ArrayList<>();
 
+  /** Of the test metric, by run; none where no predictions were kept. */
+  private final Map<Path, MetricInterval> intervals = new HashMap<>();
+
   /** By run; of the first, and where it can't be said, none. */
   private final Map<Path, PairedDifference> differences = new HashMap<>();
 
@@ -45,6 +52,7 @@ final class ReportData {
   ReportData(List<RunContents> runs) {
     this.runs = List.copyOf(runs);
     this.names = names(runs);
+    runs.stream().limit(MOST_COMPARED).forEach(this::measure);
     compare();
   }
 
@@ -62,6 +70,23 @@ final class ReportData {
         .map(run -> run.info().directory().toAbsolutePath().normalize())
         .map(path -> (from == null ? path : from.relativize(path)).toString())
         .toList();
+  }
+
+  private void measure(RunContents run) {
+    Metric metric = run.info().metric();
+    run.predictions()
+        .filter(kept -> metric != null && kept.targets().length > 0)
+        .ifPresent(
+            kept ->
+                intervals.put(
+                    run.info().directory(),
+                    MetricInterval.of(metric, kept.predictions(), kept.targets())));
+  }
+
+  /** {@return both ends of the test metric's interval; null: not known} */
+  private List<Double> interval(RunInfo info) {
+    MetricInterval interval = intervals.get(info.directory());
+    return interval == null ? null : List.of(interval.low(), interval.high());
   }
 
   private void compare() {
@@ -104,7 +129,9 @@ final class ReportData {
     List<Object> details = new ArrayList<>();
     long bytes = 0;
     for (int i = 0; i < runs.size() && bytes <= most; i++) {
-      Object run = rounded(ReportRun.of(names.get(i), runs.get(i), texts));
+      Map<String, Object> story = ReportRun.of(names.get(i), runs.get(i), texts);
+      story.put("interval", interval(info(i)));
+      Object run = rounded(story);
       bytes += ReportPage.json(run).length();
       if (bytes <= most || i == 0) {
         details.add(run);
@@ -143,6 +170,7 @@ final class ReportData {
       row.put("percent", percent(info.metric()));
       row.put("examples", examples(run));
       row.put("test", info.test());
+      row.put("interval", interval(info));
       PairedDifference difference = differences.get(info.directory());
       row.put(
           "toFirst",
@@ -205,7 +233,7 @@ final class ReportData {
     runs.forEach(run -> names.addAll(run.settings().keySet()));
     names.removeIf(
         name ->
-            name.equals(SEED)
+            SHOWN.contains(name)
                 || runs.stream()
                         .map(run -> String.valueOf(run.settings().get(name)))
                         .distinct()
@@ -230,11 +258,13 @@ final class ReportData {
                 "parameters",
                 "metric",
                 "test",
+                "test low",
+                "test high",
                 "to the first",
                 "low",
                 "high",
                 "seconds"));
-    List<String> phases = runs.stream().flatMap(run -> phases(run).stream()).distinct().toList();
+    List<String> phases = ReportRun.phases(runs);
     phases.forEach(phase -> columns.add(phase + " seconds"));
     Set<String> settings = differentSettings();
     columns.addAll(settings);
@@ -243,10 +273,6 @@ final class ReportData {
       rows.add(row(i, phases, settings));
     }
     return new Table(columns, rows);
-  }
-
-  private static List<String> phases(RunContents run) {
-    return List.copyOf(ReportRun.seconds(run).keySet());
   }
 
   private List<Cell> row(int index, List<String> phases, Set<String> settings) {
@@ -266,6 +292,9 @@ final class ReportData {
     row.add(RunsCommand.number(info.parameters(), "%,d"));
     row.add(Cell.of(metric == null ? null : metric.key()));
     row.add(metric(metric, info.test()));
+    List<Double> interval = interval(info);
+    row.add(metric(metric, interval == null ? null : interval.get(0)));
+    row.add(metric(metric, interval == null ? null : interval.get(1)));
     row.add(metric(metric, difference == null ? null : difference.difference()));
     row.add(metric(metric, difference == null ? null : difference.low()));
     row.add(metric(metric, difference == null ? null : difference.high()));

@@ -1,12 +1,10 @@
 package org.prunepeft.cli;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -15,10 +13,8 @@ import java.util.stream.Stream;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
-import org.prunepeft.data.TaskKind;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
-import org.prunepeft.report.TestPredictions;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.PruningRound;
@@ -27,34 +23,27 @@ import org.prunepeft.search.Removal;
 import org.prunepeft.search.Score;
 import org.prunepeft.search.Standing;
 import org.prunepeft.search.Strategy;
-import org.prunepeft.train.ClassReport;
 
 /** What a report says of one run, as plain maps and lists for JSON. */
 final class ReportRun {
   /** The parts of a run's time, in their order, and how they are called in {@code result.json}. */
-  private static final Map<String, String> PHASES = phases();
+  private static final Map<String, String> PHASES = new LinkedHashMap<>();
+
+  static {
+    PHASES.put("preparation", "preparation_seconds");
+    PHASES.put("warm-up", "warm_up_seconds");
+    PHASES.put("search", "round_seconds");
+    PHASES.put("training", "training_seconds");
+  }
 
   /** Of a curve so many points are drawn; a mean of steps each. */
   private static final int MOST_POINTS = 120;
-
-  private static final int MOST_MISTAKES = 20;
-  private static final int MOST_CLASSES = 60;
-  private static final int MOST_PAIRS_OF_NUMBERS = 600;
 
   private final RunContents run;
   private final Map<String, Object> map = new LinkedHashMap<>();
 
   private ReportRun(RunContents run) {
     this.run = run;
-  }
-
-  private static Map<String, String> phases() {
-    Map<String, String> phases = new LinkedHashMap<>();
-    phases.put("preparation", "preparation_seconds");
-    phases.put("warm-up", "warm_up_seconds");
-    phases.put("search", "round_seconds");
-    phases.put("training", "training_seconds");
-    return phases;
   }
 
   /**
@@ -73,7 +62,9 @@ final class ReportRun {
     run.strategy().ifPresent(strategy -> report.map.put("strategy", strategy(strategy)));
     report.map.put("curves", run.curves().stream().map(ReportRun::curve).toList());
     run.measured().ifPresent(measured -> report.map.put("measured", measured(measured)));
-    run.predictions().ifPresent(predictions -> report.predictions(predictions, texts));
+    run.predictions()
+        .filter(kept -> kept.targets().length > 0)
+        .ifPresent(kept -> ReportPredictions.put(kept, () -> texts.apply(run), report.map));
     return report.map;
   }
 
@@ -113,6 +104,13 @@ final class ReportRun {
           }
         });
     return seconds;
+  }
+
+  /** The phases that took any time in one of the runs. */
+  static List<String> phases(List<RunContents> runs) {
+    return PHASES.keySet().stream()
+        .filter(phase -> runs.stream().anyMatch(run -> seconds(run).containsKey(phase)))
+        .toList();
   }
 
   private static Map<String, Object> metric(Metric metric) {
@@ -316,79 +314,6 @@ final class ReportRun {
                 })
             .toList());
     return map;
-  }
-
-  private void predictions(
-      TestPredictions kept, Function<RunContents, Map<String, Example>> texts) {
-    if (kept.targets().length == 0) {
-      return;
-    }
-    if (kept.predictions().schema().kind() == TaskKind.CLASSIFICATION) {
-      ClassReport report = ClassReport.of(kept.predictions(), kept.targets());
-      if (report.labels().size() <= MOST_CLASSES) {
-        map.put("confusion", Map.of("labels", report.labels(), "counts", report.confusion()));
-      }
-    } else {
-      map.put("numbers", numbers(kept));
-    }
-    map.put("mistakes", mistakes(kept, texts));
-  }
-
-  private static List<List<Double>> numbers(TestPredictions kept) {
-    double[] targets = kept.targets();
-    int each = (targets.length + MOST_PAIRS_OF_NUMBERS - 1) / MOST_PAIRS_OF_NUMBERS;
-    return IntStream.iterate(0, i -> i < targets.length, i -> i + each)
-        .mapToObj(i -> List.of(targets[i], kept.predictions().value(i)))
-        .toList();
-  }
-
-  /** Those of which the model is the most certain; of numbers those that are the furthest off. */
-  private List<Map<String, Object>> mistakes(
-      TestPredictions kept, Function<RunContents, Map<String, Example>> texts) {
-    List<Mistake> mistakes = new ArrayList<>();
-    for (int i = 0; i < kept.targets().length; i++) {
-      Mistake.of(kept, i).ifPresent(mistakes::add);
-    }
-    mistakes.sort(Comparator.comparingDouble(Mistake::severity).reversed());
-    List<Mistake> shown = mistakes.subList(0, Math.min(MOST_MISTAKES, mistakes.size()));
-    Map<String, Example> examples = shown.isEmpty() ? Map.of() : texts.apply(run);
-    return shown.stream().map(mistake -> mistake.toMap(examples.get(mistake.example()))).toList();
-  }
-
-  private record Mistake(String example, Object target, Object predicted, double severity) {
-    static Optional<Mistake> of(TestPredictions kept, int i) {
-      double target = kept.targets()[i];
-      if (kept.predictions().schema().kind() != TaskKind.CLASSIFICATION) {
-        double value = kept.predictions().value(i);
-        return Optional.of(
-            new Mistake(kept.examples().get(i), target, value, Math.abs(value - target)));
-      }
-      int label = kept.predictions().label(i);
-      if (label == (int) target) {
-        return Optional.empty();
-      }
-      List<String> labels = kept.predictions().schema().labels();
-      return Optional.of(
-          new Mistake(
-              kept.examples().get(i),
-              labels.get((int) target),
-              labels.get(label),
-              kept.predictions().probabilities(i)[label]));
-    }
-
-    /**
-     * @param text of the example; null: not known
-     */
-    Map<String, Object> toMap(Example text) {
-      Map<String, Object> map = new LinkedHashMap<>();
-      map.put("example", example);
-      map.put("text", text == null ? null : text.text());
-      map.put("pair", text == null ? null : text.pair());
-      map.put("target", target);
-      map.put("predicted", predicted);
-      map.put("severity", severity);
-      return map;
-    }
   }
 
   private static String word(Enum<?> constant) {

@@ -104,6 +104,8 @@ class ReportTest {
     JsonNode run = json(pruned).at("/runs/0");
     JsonNode result = new JsonMapper().readTree(pruned.resolve("result.json").toFile());
     assertEquals(result.at("/test/accuracy").doubleValue(), run.get("test").doubleValue(), 1e-6);
+    assertTrue(run.at("/interval/0").doubleValue() <= run.get("test").doubleValue());
+    assertTrue(run.at("/interval/1").doubleValue() >= run.get("test").doubleValue());
     assertEquals(2, run.get("rounds").size());
     JsonNode rounds = new JsonMapper().readTree(pruned.resolve("rounds.json").toFile());
     int went = 0;
@@ -164,6 +166,8 @@ class ReportTest {
     assertEquals(3, report.get("overview").size());
     String table = Call.of("report", pruned, measured, "--format=csv").exits(0).out();
     assertTrue(table.startsWith("run,state,command,"), table);
+    List<String> columns = List.of(table.lines().findFirst().orElseThrow().split(","));
+    assertEquals(columns.stream().distinct().toList(), columns);
     assertEquals(3, table.lines().count(), table);
     assertTrue(table.contains("measured") && table.contains("search."), table);
   }

@@ -1,7 +1,5 @@
 package org.prunepeft.train;
 
-import java.util.Arrays;
-import java.util.SplittableRandom;
 import org.prunepeft.data.Metric;
 
 /**
@@ -14,9 +12,6 @@ import org.prunepeft.data.Metric;
  * @param high the 97.5 % quantile
  */
 public record PairedDifference(double difference, double low, double high) {
-  private static final int DRAWS = 1000;
-  private static final double TAIL = 0.025;
-
   /**
    * Compares, always with the same draws.
    *
@@ -30,18 +25,14 @@ public record PairedDifference(double difference, double low, double high) {
   public static PairedDifference of(
       Metric metric, Predictions first, Predictions second, double[] targets) {
     double whole = Metrics.of(metric, first, targets) - Metrics.of(metric, second, targets);
-    SplittableRandom random = new SplittableRandom(0);
-    double[] differences = new double[DRAWS];
-    for (int draw = 0; draw < DRAWS; draw++) {
-      int[] drawn = random.ints(targets.length, 0, targets.length).toArray();
-      double[] of = Arrays.stream(drawn).mapToDouble(i -> targets[i]).toArray();
-      differences[draw] =
-          Metrics.of(metric, first.of(drawn), of) - Metrics.of(metric, second.of(drawn), of);
-    }
-    Arrays.sort(differences);
-    return new PairedDifference(
-        whole,
-        differences[(int) Math.floor(TAIL * (DRAWS - 1))],
-        differences[(int) Math.ceil((1 - TAIL) * (DRAWS - 1))]);
+    Bootstrap interval =
+        Bootstrap.of(
+            targets.length,
+            drawn -> {
+              double[] of = Bootstrap.drawn(targets, drawn);
+              return Metrics.of(metric, first.of(drawn), of)
+                  - Metrics.of(metric, second.of(drawn), of);
+            });
+    return new PairedDifference(whole, interval.low(), interval.high());
   }
 }

@@ -58,4 +58,23 @@ class PairedDifferenceTest {
     assertEquals(mean + 1.96 * error, measured.high(), 0.35 * error);
     assertTrue(measured.low() < measured.high());
   }
+
+  /** As the interval of a share of n is. */
+  @Test
+  void theIntervalOfAnAccuracyIsThatOfAShare() {
+    Random random = TestSeed.random();
+    int n = 500;
+    boolean[] right = new boolean[n];
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+      right[i] = random.nextInt(10) < 8;
+      count += right[i] ? 1 : 0;
+    }
+    double share = (double) count / n;
+    double error = Math.sqrt(share * (1 - share) / n);
+    MetricInterval measured = MetricInterval.of(Metric.ACCURACY, right(right), new double[n]);
+    assertEquals(share, measured.value());
+    assertEquals(share - 1.96 * error, measured.low(), 0.35 * error);
+    assertEquals(share + 1.96 * error, measured.high(), 0.35 * error);
+  }
 }

@@ -24,6 +24,16 @@ function hinted(node, lines) {
   node.addEventListener("pointerleave", hideTip);
 }
 
+/** Gives a hint to an element that has the focus by itself. */
+function focusable(node, lines) {
+  hinted(node, lines);
+  node.addEventListener("focus", () => {
+    const box = node.getBoundingClientRect();
+    showTip(lines, box.left, box.bottom - 12);
+  });
+  node.addEventListener("blur", hideTip);
+}
+
 function hints(selection, lines) {
   return selection.each(function (datum) { hinted(this, lines(datum)); });
 }

@@ -30,6 +30,11 @@ function metricText(value, percent) {
   return percent ? (100 * value).toFixed(2) + " %" : value.toFixed(4);
 }
 
+/** The ends of an interval of a metric. */
+function rangeText([low, high], percent) {
+  return known(low) && known(high) ? percent ? `[${(100 * low).toFixed(2)}, ${(100 * high).toFixed(2)}]` : `[${low.toFixed(4)}, ${high.toFixed(4)}]` : "";
+}
+
 function seconds(value) {
   if (!known(value)) return dash;
   if (value < 90) return value.toFixed(1) + " s";

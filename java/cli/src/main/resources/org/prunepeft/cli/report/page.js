@@ -41,7 +41,8 @@ function facts(run) {
   const list = [];
   const add = (name, value, more) => list.push(element("div", {}, element("dt", {}, name), element("dd", {}, value, more ? element("small", {}, more) : null)));
   if (known(run.test)) {
-    add("test " + run.metric.label, metricText(run.test, run.metric.percent), `head alone ${metricText(run.headAlone, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
+    add("test " + run.metric.label, metricText(run.test, run.metric.percent), (known(run.interval) ? `95 % interval ${rangeText(run.interval, run.metric.percent)}; ` : "") +
+      `head alone ${metricText(run.headAlone, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
   } else {
     add("state", run.state === "complete" ? "complete" : "not complete", run.state === "complete" ? null : run.state);
   }
@@ -85,20 +86,22 @@ function foldable(run, i) {
 function overview() {
   const rows = data.overview;
   const settings = Object.keys(rows[0].settings);
-  const difference = (row) => known(row.toFirst) ? `${signed(metricText(row.toFirst[0], row.percent), row.toFirst[0])} [${metricText(row.toFirst[1], row.percent)}, ${metricText(row.toFirst[2], row.percent)}]` : dash;
+  const difference = (row) => known(row.toFirst) ? `${signed(metricText(row.toFirst[0], row.percent), row.toFirst[0])} ${rangeText(row.toFirst.slice(1), row.percent)}` : dash;
   const names = new Map(data.runs.map((run, i) => [run.name, i]));
   const table = sortable("Runs", [
     {name: "run", value: (row) => row.name, text: (row) => names.has(row.name) ? link(row.name, names.get(row.name)) : row.name},
     {name: "state", value: (row) => row.state},
-    {name: "task", value: (row) => row.task},
+    ...new Set(rows.map((row) => row.task)).size > 1 ? [{name: "task", value: (row) => row.task}] : [],
     {name: "seed", kind: "number", value: (row) => row.seed},
     {name: "modules", kind: "number", value: (row) => row.modules},
     {name: "parameters", kind: "number", value: (row) => row.parameters, text: (row) => whole(row.parameters)},
-    {name: "test", kind: "number", value: (row) => row.test, text: (row) => metricText(row.test, row.percent)},
-    {name: "to the first, 95 % interval", kind: "number", value: (row) => row.toFirst?.[0], text: difference},
+    {name: "test [95 %]", kind: "number", value: (row) => row.test, text: (row) => metricText(row.test, row.percent) +
+      (known(row.interval) ? " " + rangeText(row.interval, row.percent) : "")},
+    {name: "to the first [95 %]", kind: "number", value: (row) => row.toFirst?.[0], text: difference},
     {name: "time", kind: "number", value: (row) => row.seconds, text: (row) => seconds(row.seconds)},
   ], rows);
-  const parts = [element("h2", {}, "Runs"), element("div", {class: "card"}, table)];
+  const parts = [element("h2", {}, "Runs"), element("div", {class: "card"}, element("p", {class: "caption"},
+    "In brackets: the 95 % interval over the test examples, of differences by pairs. One that holds zero is no difference that shows."), table)];
   if (data.seeds.length > 0) {
     parts.push(element("div", {class: "card"}, element("h3", {}, "Over seeds"), element("p", {class: "caption"}, "Runs that differ in their seed alone."),
       sortable("Over seeds", [{name: "runs", value: (group) => group.runs.join(", ")}, {name: "number", kind: "number", value: (group) => group.runs.length},
@@ -110,7 +113,7 @@ function overview() {
     const charts = [against(own, metric, "trainable parameters", (row) => row.parameters, whole), against(own, metric, "seconds", (row) => row.seconds, seconds)];
     if (charts.some(known)) parts.push(element("div", {class: "pair"}, charts));
   }
-  parts.push(timeByPhase(data.runs));
+  parts.push(...keptHowOften(data.runs), timeByPhase(data.runs));
   if (settings.length > 0) {
     parts.push(element("div", {class: "card"}, element("h3", {}, "Settings that differ"),
       sortable("Settings that differ", columns("run", ...settings.map((name) => name.replace(/^setup\./, ""))),
@@ -133,13 +136,13 @@ function against(rows, metric, cost, value, text) {
   const percent = own[0].percent;
   const models = [...new Set(own.map((row) => row.model))];
   return chart({
-    title: `${metric} against ${cost}`, caption: "A point for each run." + (new Set(own.map((row) => row.examples)).size > 1 ? " Their test parts differ in size." : ""),
+    title: `${metric} against ${cost}`, caption: "A point for each run" + (own.some((row) => known(row.interval)) ? ", with the 95 % interval over test examples." : ".") + (new Set(own.map((row) => row.examples)).size > 1 ? " Their test parts differ in size." : ""),
     alt: own.map((row) => `${row.name}: ${metricText(row.test, percent)}, ${text(value(row))} ${cost}`).join(". "),
     legend: models.length > 1 ? models : null,
     draw: points2d({
-      items: own, group: (row) => models.indexOf(row.model), name: own.length <= 12 ? (row) => row.name : null, x: value, y: (row) => row.test, xLabel: cost, yLabel: "test", xFormat: d3.format("~s"),
+      items: own, group: (row) => models.indexOf(row.model), name: own.length <= 12 ? (row) => row.name : null, x: value, y: (row) => row.test, low: (row) => row.interval?.[0], high: (row) => row.interval?.[1], xLabel: cost, yLabel: "test", xFormat: d3.format("~s"),
       yFormat: (number) => percent ? +(100 * number).toFixed(2) + " %" : digits(number),
-      hint: (row) => [row.name, metricText(row.test, percent), `${cost}: ${text(value(row))}`],
+      hint: (row) => [row.name, metricText(row.test, percent) + (known(row.interval) ? " " + rangeText(row.interval, percent) : ""), `${cost}: ${text(value(row))}`],
     }),
     table: {columns: columns("run", cost + "#", "test#"), rows: own.map((row) => [row.name, value(row), row.test])},
   });

@@ -1,19 +1,42 @@
 /** Charts of a search: which modules went and why. */
 
-/** Layers × modules: kept, or the round in which each went, and how near that was. */
-function moduleGrid(run) {
-  const kinds = [...new Set(run.grid.map((place) => place.column))].sort();
-  const layers = d3.group(run.grid, (place) => place.layer);
-  const stories = moduleStories(run);
-  const table = element("table", {class: "modules" + (kinds.length > 4 ? " dense" : "")},
-    element("caption", {class: "hidden"}, "Modules by layer: kept, or the round in which each went"),
+/** A table of layers × modules; cell(place) gives a module's. */
+function layersAndModules(caption, grid, cell) {
+  const kinds = [...new Set(grid.map((place) => place.column))].sort();
+  const layers = d3.group(grid, (place) => place.layer);
+  return element("table", {class: "modules" + (kinds.length > 4 ? " dense" : "")},
+    element("caption", {class: "hidden"}, caption),
     element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "layer"), kinds.map((kind) => element("th", {scope: "col"}, kind)))),
     element("tbody", {}, [...layers.keys()].sort(d3.ascending).map((layer) => element("tr", {},
       element("th", {scope: "row", class: "number"}, layer < 0 ? "" : layer),
       kinds.map((kind) => {
         const place = layers.get(layer).find((each) => each.column === kind);
-        return place ? gridCell(run, place, stories.get(place.module) ?? []) : element("td", {class: "none"});
+        return place ? cell(place) : element("td", {class: "none"});
       })))));
+}
+
+/** In how many searches over the same modules each was kept. */
+function keptHowOften(runs) {
+  const searches = runs.filter((run) => (run.rounds.length > 0 || run.measured) && run.grid.every((place) => known(place.kept)));
+  return [...d3.group(searches, (run) => run.grid.map((place) => place.module).join()).values()].filter((own) => own.length > 1).map((own) => {
+    const cell = (place) => {
+      const names = own.filter((run) => run.grid.some((each) => each.module === place.module && each.kept)).map((run) => run.name);
+      const made = element("td", {tabindex: "0", class: names.length === own.length ? "kept" : null}, `${names.length} of ${own.length}`);
+      if (names.length < own.length) made.style.backgroundColor = `rgba(var(--heat), ${0.5 * names.length / own.length})`;
+      focusable(made, [`${brief(place.module)}: kept in ${names.length} of ${own.length} searches`, ...names.slice(0, 12)]);
+      return made;
+    };
+    return element("div", {class: "card"}, element("h3", {}, "How often each module is kept"),
+      element("p", {class: "caption"}, `Over ${own.length} searches of the same modules. By chance each would be kept in about ` +
+        `${digits(d3.sum(own, (run) => run.grid.filter((place) => place.kept).length) / own[0].grid.length)} of them.`),
+      element("div", {class: "scroll"}, layersAndModules("In how many searches each module is kept", own[0].grid, cell)));
+  });
+}
+
+/** Layers × modules: kept, or the round in which each went, and how near that was. */
+function moduleGrid(run) {
+  const stories = moduleStories(run);
+  const table = layersAndModules(gridTitle(run), run.grid, (place) => gridCell(run, place, stories.get(place.module) ?? []));
   return element("div", {class: "card"}, element("h3", {}, gridTitle(run)),
     element("p", {class: "caption"}, run.measured ? "Under each: what it is worth, in points." : run.rounds.length === 0 ? "" :
       "Under each: its margin to the cut in its last round, in pruning probability. Near zero it might as well have gone the other way."),
@@ -42,12 +65,7 @@ function gridCell(run, place, story) {
     }
     lines.push("● judges its partition");
   }
-  hinted(cell, lines);
-  cell.addEventListener("focus", () => {
-    const box = cell.getBoundingClientRect();
-    showTip(lines, box.left, box.bottom - 12);
-  });
-  cell.addEventListener("blur", hideTip);
+  focusable(cell, lines);
   return cell;
 }
 
