@@ -224,11 +224,12 @@ void forward(const AttentionForward& c) {
   const pp_attention& attention = c.attention;
   const HeadExtents e(attention, c.key_count);
   const int64_t group = attention.heads / key_heads(attention);
-  const auto head = [&](int64_t item) {
-    const int64_t sequence = item / attention.heads, number = item % attention.heads;
-    const int64_t first_row = sequence * e.T, column = number * e.d;
-    const int64_t first_key = sequence * c.key_rows, key_column = number / group * e.d;
-    const Element* q = static_cast<const Element*>(c.q.data) + first_row * c.q.ld + column;
+  // Packing K and V takes longer than what few queries do with them, so the heads that they serve share it then.
+  const int64_t shared = e.T < kBlockRows ? group : 1;
+  const auto heads = [&](int64_t item) {
+    const int64_t first_head = item * shared % attention.heads, sequence = item * shared / attention.heads;
+    const int64_t first_row = sequence * e.T;
+    const int64_t first_key = sequence * c.key_rows, key_column = first_head / group * e.d;
     const Sight sight(attention, sequence, e.K);
     Scratch scratch(c.workspace, e.forward_floats());
     float* bias = scratch.floats(1, e.keys);
@@ -238,31 +239,39 @@ void forward(const AttentionForward& c) {
     float* rounded = scratch.floats(kBlockRows, e.keys);
     float* sums = scratch.floats(kBlockRows, e.columns);
     fill_bias(attention.mask == nullptr ? nullptr : attention.mask + first_key, e, bias);
-    Type::transpose(e.K, e.d, static_cast<const Element*>(c.k.data) + first_key * c.k.ld + key_column, c.k.ld, k, e.keys);
-    Type::pack(e.K, e.d, static_cast<const Element*>(c.v.data) + first_key * c.v.ld + key_column, c.v.ld, v, e.columns);
-    for (int64_t row = 0; row < e.T; row += kBlockRows) {
-      const int64_t rows = least(kBlockRows, e.T - row);
-      const KeySpan keys = sight.of(row, rows);
-      Type::with_rows(q + row * c.q.ld, c.q.ld, e.d, [&](const auto& large) {
-        times_rows(rows, large, Type::units(e.d), k + keys.first, e.keys, keys.count(),
-                   AddTo{p, e.keys, false, attention.scale});
-      });
-      cap_scores(rows, keys.count(), attention.cap, p, nullptr, e.keys);
-      sight.hide(row, rows, keys, p, e.keys);
-      float scales[kBlockRows];
-      for (int64_t i = 0; i < rows; ++i) {
-        float most;
-        const float sum = soften(p + i * e.keys, bias + keys.first, padded(keys.count()), most);
-        scales[i] = sum == 0.0f ? 0.0f : 1.0f / sum;
-        if (c.log_sums != nullptr) store_one(c.log_sums + item * e.T + row + i, most + logf(sum));
+    const KeySpan all = sight.of(0, e.T);
+    const int64_t row_of_keys = first_key + all.first;
+    Type::transpose(all.count(), e.d, static_cast<const Element*>(c.k.data) + row_of_keys * c.k.ld + key_column, c.k.ld, k,
+                    e.keys);
+    Type::pack(all.count(), e.d, static_cast<const Element*>(c.v.data) + row_of_keys * c.v.ld + key_column, c.v.ld, v,
+               e.columns);
+    for (int64_t h = first_head; h < first_head + shared; ++h) {
+      const int64_t column = h * e.d;
+      const Element* q = static_cast<const Element*>(c.q.data) + first_row * c.q.ld + column;
+      for (int64_t row = 0; row < e.T; row += kBlockRows) {
+        const int64_t rows = least(kBlockRows, e.T - row);
+        const KeySpan keys = sight.of(row, rows);
+        Type::with_rows(q + row * c.q.ld, c.q.ld, e.d, [&](const auto& large) {
+          times_rows(rows, large, Type::units(e.d), k + keys.first - all.first, e.keys, keys.count(),
+                     AddTo{p, e.keys, false, attention.scale});
+        });
+        cap_scores(rows, keys.count(), attention.cap, p, nullptr, e.keys);
+        sight.hide(row, rows, keys, p, e.keys);
+        float scales[kBlockRows];
+        for (int64_t i = 0; i < rows; ++i) {
+          float most;
+          const float sum = soften(p + i * e.keys, bias + keys.first, padded(keys.count()), most);
+          scales[i] = sum == 0.0f ? 0.0f : 1.0f / sum;
+          if (c.log_sums != nullptr) store_one(c.log_sums + (sequence * attention.heads + h) * e.T + row + i, most + logf(sum));
+        }
+        times_rows(rows, Type::rows_of(rows, keys.count(), p, e.keys, rounded), Type::units(keys.count()),
+                   v + Type::units(keys.first - all.first) * e.columns, e.columns, e.d, AddTo{sums, e.columns, false});
+        Element* to = static_cast<Element*>(c.context) + (first_row + row) * c.ldcontext + column;
+        store_rows<Type>(rows, e.d, sums, e.columns, scales, to, c.ldcontext);
       }
-      times_rows(rows, Type::rows_of(rows, keys.count(), p, e.keys, rounded), Type::units(keys.count()),
-                 v + Type::units(keys.first) * e.columns, e.columns, e.d, AddTo{sums, e.columns, false});
-      Element* to = static_cast<Element*>(c.context) + (first_row + row) * c.ldcontext + column;
-      store_rows<Type>(rows, e.d, sums, e.columns, scales, to, c.ldcontext);
     }
   };
-  run_phases(operations(attention, e.K), phase(attention.sequences * attention.heads, head));
+  run_phases(operations(attention, e.K), phase(attention.sequences * attention.heads / shared, heads));
 }
 
 /** P from the scores, and dS from dP, in place of both; slopes are cap_scores', null without a cap. */
