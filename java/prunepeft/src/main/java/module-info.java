@@ -31,6 +31,7 @@ module org.prunepeft {
   exports org.prunepeft.data;
   exports org.prunepeft.data.table;
   exports org.prunepeft.data.task;
+  exports org.prunepeft.generate;
   exports org.prunepeft.io;
   exports org.prunepeft.model;
   exports org.prunepeft.peft;

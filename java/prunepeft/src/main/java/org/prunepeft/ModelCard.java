@@ -108,6 +108,7 @@ final class ModelCard {
       case PEARSON -> List.of("pearsonr");
       case SPEARMAN -> List.of("spearmanr");
       case PEARSON_AND_SPEARMAN -> List.of("pearsonr", "spearmanr");
+      case LOG_LIKELIHOOD -> List.of("perplexity");
     };
   }
 

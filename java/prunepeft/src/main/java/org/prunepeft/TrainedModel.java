@@ -21,33 +21,44 @@ import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.task.GlueTask;
+import org.prunepeft.data.task.LanguageTask;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.generate.Generation;
+import org.prunepeft.generate.GenerationListener;
+import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.peft.ForwardPass;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.Session;
+import org.prunepeft.run.TaskEncoding;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.LanguageModelHead;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -80,8 +91,12 @@ public final class TrainedModel implements AutoCloseable {
   private final FlatParameters own;
 
   private final PeftModules modules;
-  private final Head head;
+  private final TaskHead head;
   private final Tokenizer tokenizer;
+
+  /** Of prompts, which are not cut; null: it writes no texts. */
+  private final Tokenizer prompter;
+
   private final ModelThreads threads;
   private boolean closed;
 
@@ -92,7 +107,7 @@ public final class TrainedModel implements AutoCloseable {
       Models.LoadedModel loaded,
       FlatParameters own,
       PeftModules modules,
-      Head head) {
+      TaskHead head) {
     this.run = run;
     this.setup = setup;
     this.schema = schema;
@@ -101,6 +116,7 @@ public final class TrainedModel implements AutoCloseable {
     this.modules = modules;
     this.head = head;
     this.tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength());
+    this.prompter = generates() ? LanguageModel.prompter(loaded) : null;
     this.threads =
         new ModelThreads(
             Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
@@ -180,7 +196,10 @@ public final class TrainedModel implements AutoCloseable {
             candidates(directory, Session.peft(setup), config),
             device);
     int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
-    Head head = new Head(schema, Head.width(config.hidden(), towers), device);
+    TaskHead head =
+        schema.kind() == TaskKind.LANGUAGE_MODELING
+            ? LanguageModelHead.of(loaded.encoder())
+            : new Head(schema, Head.width(config.hidden(), towers), device);
     FlatParameters own = null;
     try {
       if (RunFiles.isFull(directory)) {
@@ -188,7 +207,9 @@ public final class TrainedModel implements AutoCloseable {
         read(directory.file(RunFiles.ENCODER), List.of(own));
       }
       read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
-      read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
+      if (head.parameters().count() > 0) {
+        read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
+      }
       return new TrainedModel(directory, setup, schema, loaded, own, modules, head);
     } catch (RuntimeException | Error e) {
       if (own != null) {
@@ -331,7 +352,11 @@ public final class TrainedModel implements AutoCloseable {
   private static String described(Schema schema) {
     return "%s of %s%s"
         .formatted(
-            schema.kind() == TaskKind.REGRESSION ? "regression" : "classification",
+            switch (schema.kind()) {
+              case CLASSIFICATION -> "classification";
+              case REGRESSION -> "regression";
+              case LANGUAGE_MODELING -> "language model";
+            },
             schema.textColumns() == 1 ? "texts" : "pairs of texts",
             schema.labels().isEmpty() ? "" : " with the labels " + schema.labels());
   }
@@ -355,7 +380,9 @@ public final class TrainedModel implements AutoCloseable {
    */
   public List<Example> read(Path file, Columns columns) {
     requireTexts(columns.texts());
-    return ExampleFile.labelled(file, columns, schema);
+    return generates()
+        ? LanguageTask.examples(file, columns)
+        : ExampleFile.labelled(file, columns, schema);
   }
 
   /**
@@ -369,7 +396,8 @@ public final class TrainedModel implements AutoCloseable {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
               ? "the run predicts from single texts, but two columns of texts are named"
-              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
+              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or"
+                  + " .parquet file with --text-column and --text-pair-column");
     }
   }
 
@@ -388,7 +416,8 @@ public final class TrainedModel implements AutoCloseable {
 
   /**
    * {@return what the model predicts of examples, in their order: classes with their probabilities,
-   * or numbers} Examples of like lengths go through the encoder together.
+   * or numbers; of a language model the mean log-likelihood of the tokens that are learnt, of a
+   * plain text all} Examples of like lengths go through the encoder together.
    *
    * @param examples whose targets are not looked at; of pairs, {@code new Example(text, pair)}
    * @throws NullPointerException if one is null; names it
@@ -443,6 +472,37 @@ public final class TrainedModel implements AutoCloseable {
     return predict(List.of(example)).get(0);
   }
 
+  /** {@return whether it is a language model, which {@link #generate} takes} */
+  public boolean generates() {
+    return schema.kind() == TaskKind.LANGUAGE_MODELING;
+  }
+
+  /**
+   * {@return what the model writes after prompts, in their order}
+   *
+   * @param prompts one or more; as one batch
+   * @param settings how it goes on
+   * @param listener reads along; is called by another thread
+   * @throws IllegalArgumentException if the run is not of a language model, or a prompt has no
+   *     token or too many
+   * @throws IllegalStateException if the model is closed
+   */
+  public List<Generation> generate(
+      List<String> prompts, GenerationSettings settings, GenerationListener listener) {
+    if (!generates()) {
+      throw new IllegalArgumentException(
+          "the run %s is a %s, which writes no texts".formatted(run.path(), described(schema)));
+    }
+    return threads.call(
+        state -> {
+          try (Tape tape = new Tape()) {
+            state.modules().begin(ForwardPass.evaluation(tape));
+            return LanguageModel.generate(
+                (Decoder) encoder, prompter, state.modules(), prompts, settings, listener);
+          }
+        });
+  }
+
   private static String requireText(String name, String text) {
     if (Objects.requireNonNull(text, () -> name + " must not be null").isBlank()) {
       throw new IllegalArgumentException(
@@ -468,6 +528,17 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   private EncodedDataset encoded(List<Example> examples) {
+    if (generates()) {
+      List<Example> texts =
+          examples.stream()
+              .map(
+                  example ->
+                      example.training() == null
+                          ? Example.of(TrainingText.of(example.text()))
+                          : example)
+              .toList();
+      return TaskEncoding.texts(tokenizer, texts, TaskEncoding.end(encoder.config())).data();
+    }
     return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
   }
 
@@ -482,6 +553,9 @@ public final class TrainedModel implements AutoCloseable {
     closed = true;
     threads.close();
     tokenizer.close();
+    if (prompter != null) {
+      prompter.close();
+    }
     head.close();
     modules.close();
     if (own != null) {

@@ -16,13 +16,15 @@ final class DataOptions {
   @Option(
       names = {"--model", "--model-name-or-path"},
       description =
-          "Pre-trained encoder: a name ('prunepeft models' lists them), its name on Hugging Face's hub, or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
+          "Pre-trained encoder or decoder: a name ('prunepeft models' lists them), its name on"
+              + " Hugging Face's hub, or a Hugging Face directory (default: ${DEFAULT-VALUE}).")
   String model;
 
   @Option(
       names = {TASK, "--task-name"},
       description =
-          "Task to learn; 'prunepeft tasks' lists them (default: ${DEFAULT-VALUE}, unless a training file is named).")
+          "Task to learn; 'prunepeft tasks' lists them (default: ${DEFAULT-VALUE}, unless a"
+              + " training file is named).")
   String task;
 
   @Option(
@@ -60,13 +62,18 @@ final class DataOptions {
       names = "--pair-encoding",
       paramLabel = "WAY",
       description =
-          "How the two texts of a pair are encoded: joint, as one sequence; separate, each by itself, for sentence encoders; auto, as suits the model (default: ${DEFAULT-VALUE}).")
+          "How the two texts of a pair are encoded: joint, as one sequence; separate, each by"
+              + " itself, for sentence encoders; auto, as suits the model (default:"
+              + " ${DEFAULT-VALUE}).")
   PairEncoding pairEncoding;
 
   @Option(
       names = MAX_LENGTH,
       paramLabel = "TOKENS",
       description =
-          "Maximum sequence length in tokens; longer texts are truncated (default: ${DEFAULT-VALUE}, or the most that the model takes).")
+          "Maximum sequence length in tokens; longer texts are truncated (default:"
+              + " ${DEFAULT-VALUE}, for a language model "
+              + TrainingSettings.DEFAULT_TEXT_LENGTH
+              + ", or the most that the model takes).")
   int maxLength;
 }

@@ -7,6 +7,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.DatasetDirectory;
+import org.prunepeft.data.task.LanguageTask;
 import picocli.CommandLine.Option;
 
 /** The user's own files of examples. */
@@ -15,7 +16,8 @@ final class FileOptions {
       names = "--dataset-name",
       paramLabel = "DIR",
       description =
-          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and test files are used unless the options below name others.")
+          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and"
+              + " test files are used unless the options below name others.")
   Path dataset;
 
   @Option(
@@ -28,7 +30,9 @@ final class FileOptions {
       names = "--train-file",
       paramLabel = "FILE",
       description =
-          "Training examples. If no other file is named, a stratified tenth each is set aside for validation and test.")
+          "Training examples; for a decoder also texts without labels, in a column text, in prompt"
+              + " and completion, or in instruction, input and output. If no other file is named, a"
+              + " stratified tenth each is set aside for validation and test.")
   Path train;
 
   @Option(
@@ -57,38 +61,60 @@ final class FileOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, precision, recall, roc_auc, macro_f1, matthews_correlation, accuracy_and_f1, or pearson, spearmanr, pearson_and_spearmanr (default: accuracy,macro_f1 or pearson,spearmanr).")
+          "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, precision,"
+              + " recall, roc_auc, macro_f1, matthews_correlation, accuracy_and_f1, or pearson,"
+              + " spearmanr, pearson_and_spearmanr, or log_likelihood (default: accuracy,macro_f1"
+              + " or pearson,spearmanr or log_likelihood).")
   List<String> metrics;
 
-  /** Null if none are named. */
-  DataFiles settle(ColumnOptions columns) {
-    if (dataset != null) {
-      resolve(new DatasetDirectory(dataset, datasetConfig), columns);
+  /**
+   * Null if none are named.
+   *
+   * @param decoder whether the model is one, which learns texts where there are no labels
+   */
+  DataFiles settle(ColumnOptions columns, boolean decoder) {
+    DatasetDirectory found = dataset == null ? null : new DatasetDirectory(dataset, datasetConfig);
+    if (found != null) {
+      train = train == null ? found.train() : train;
+      validation = validation == null ? found.validation() : validation;
     } else if (datasetConfig != null) {
       throw new IllegalArgumentException("--dataset-config-name needs --dataset-name");
     }
     if (train == null) {
       if (validation != null || test != null || columns.named() || regression || metrics != null) {
         throw new IllegalArgumentException(
-            "options of files, such as --test-file and --text-column, need --train-file or --dataset-name");
+            "options of files, such as --test-file and --text-column, need --train-file or"
+                + " --dataset-name");
       }
       return null;
+    }
+    TaskKind kind = kind(columns, decoder);
+    boolean texts = kind == TaskKind.LANGUAGE_MODELING;
+    // The columns of a language model's texts are known by their names.
+    Columns named = texts ? columns.orElse(Columns.DEFAULT) : columns.settle(Columns.DEFAULT);
+    if (found != null && test == null) {
+      test = texts ? found.test() : found.test(named);
     }
     DataFiles files =
         new DataFiles(
             train.toAbsolutePath(),
             validation == null ? null : validation.toAbsolutePath(),
             test == null ? null : test.toAbsolutePath(),
-            columns.settle(Columns.DEFAULT),
-            regression ? TaskKind.REGRESSION : TaskKind.CLASSIFICATION,
+            named,
+            kind,
             metrics == null ? List.of() : metrics.stream().map(Metric::byKey).toList());
     metrics = files.metrics().stream().map(Metric::key).toList();
     return files;
   }
 
-  private void resolve(DatasetDirectory found, ColumnOptions columns) {
-    train = train == null ? found.train() : train;
-    validation = validation == null ? found.validation() : validation;
-    test = test == null ? found.test(columns.settle(Columns.DEFAULT)) : test;
+  private TaskKind kind(ColumnOptions columns, boolean decoder) {
+    if (regression) {
+      return TaskKind.REGRESSION;
+    }
+    return decoder
+            && !columns.labelled()
+            && LanguageTask.suits(train, columns.orElse(Columns.DEFAULT))
+        ? TaskKind.LANGUAGE_MODELING
+        : TaskKind.CLASSIFICATION;
   }
 }

@@ -31,20 +31,25 @@ record PredictionRow(Texts.Text text, Predictions predictions, int i, boolean al
   /** The names of a table's columns. */
   static List<String> columns(Schema schema, boolean all, boolean id) {
     List<String> columns = new ArrayList<>();
-    columns.addAll(regression(schema) ? List.of("value") : List.of("label", "score"));
+    columns.addAll(number(schema) ? List.of(value(schema)) : List.of("label", "score"));
     columns.addAll(all ? schema.labels() : List.of());
     columns.addAll(id ? List.of(ID) : TEXTS.subList(0, schema.textColumns()));
     return columns;
   }
 
-  private static boolean regression(Schema schema) {
-    return schema.kind() == TaskKind.REGRESSION;
+  private static boolean number(Schema schema) {
+    return schema.kind() != TaskKind.CLASSIFICATION;
+  }
+
+  /** What a number is called. */
+  private static String value(Schema schema) {
+    return schema.kind() == TaskKind.REGRESSION ? "value" : "log_likelihood";
   }
 
   /** What stands in them. */
   List<String> cells() {
     List<String> cells = new ArrayList<>();
-    if (regression(predictions.schema())) {
+    if (number(predictions.schema())) {
       cells.add(number(predictions.value(i)));
     } else {
       double[] probabilities = predictions.probabilities(i);
@@ -62,8 +67,8 @@ record PredictionRow(Texts.Text text, Predictions predictions, int i, boolean al
   /** The same as members of an object: label, score and probabilities, or value. */
   Map<String, Object> members() {
     Map<String, Object> members = new LinkedHashMap<>();
-    if (regression(predictions.schema())) {
-      members.put("value", predictions.value(i));
+    if (number(predictions.schema())) {
+      members.put(value(predictions.schema()), predictions.value(i));
     } else {
       double[] probabilities = predictions.probabilities(i);
       members.put("label", labels().get(predictions.label(i)));

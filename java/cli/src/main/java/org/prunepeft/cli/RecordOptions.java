@@ -39,7 +39,8 @@ final class RecordOptions implements IDefaultValueProvider {
           Partitioning.class, Partitioning::byName,
           Schedule.class, Schedule::byName);
 
-  private static final Set<Object> EMPTY = Set.of(OptionalInt.empty(), OptionalDouble.empty());
+  private static final Set<Object> EMPTY =
+      Set.of(OptionalInt.empty(), OptionalDouble.empty(), List.of());
 
   @Override
   public String defaultValue(ArgSpec argument) {
@@ -116,7 +117,7 @@ final class RecordOptions implements IDefaultValueProvider {
         .collect(Collectors.toMap(Function.identity(), field -> component(field).orElseThrow()));
   }
 
-  /** Null where the record's default is, or where it is an empty optional. */
+  /** Null where the record's default is, or where it is an empty optional or list. */
   static Object defaultOf(RecordComponent component) {
     Object value =
         call(

@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
@@ -60,14 +61,16 @@ final class SetupOptions {
       names = SEED,
       paramLabel = "N",
       description =
-          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set (default: ${DEFAULT-VALUE}).")
+          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set"
+              + " (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
       names = "--test-seed",
       paramLabel = "N",
       description =
-          "Random seed of the test set, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
+          "Random seed of the test set, so that runs of any --seed share it (default:"
+              + " ${DEFAULT-VALUE}).")
   private Long testSeed;
 
   @Option(
@@ -75,7 +78,8 @@ final class SetupOptions {
       split = ",",
       paramLabel = "N",
       description =
-          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead of --seed. The run directory holds a directory for each.")
+          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead"
+              + " of --seed. The run directory holds a directory for each.")
   private List<Long> seeds;
 
   @Option(
@@ -85,7 +89,8 @@ final class SetupOptions {
       defaultValue = "false",
       paramLabel = "true|false",
       description =
-          "Train the runs of --seeds together: a step of all is one pass through the shared frozen encoder. For a GPU, which one small run does not fill.")
+          "Train the runs of --seeds together: a step of all is one pass through the shared frozen"
+              + " encoder. For a GPU, which one small run does not fill.")
   private boolean together;
 
   /** Where metrics go beside the run's own files. */
@@ -99,7 +104,8 @@ final class SetupOptions {
       defaultValue = "none",
       paramLabel = "WHERE",
       description =
-          "Where to log metrics besides the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
+          "Where to log metrics besides the run's own files: none, or tensorboard, as event files"
+              + " in the run directory (default: ${DEFAULT-VALUE}).")
   private ReportTo reportTo;
 
   @Option(
@@ -118,7 +124,8 @@ final class SetupOptions {
       names = ConfigFile.OPTION,
       paramLabel = "FILE",
       description =
-          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line override it. A run's config.yaml runs it again.")
+          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line"
+              + " override it. A run's config.yaml runs it again.")
   private Path config;
 
   static final String RESUME = "--resume";
@@ -128,7 +135,8 @@ final class SetupOptions {
       names = RESUME,
       paramLabel = "RUN",
       description =
-          "Resume an interrupted run from its last checkpoint, with the settings in its config.yaml; the result has the same bits as an uninterrupted run.")
+          "Resume an interrupted run from its last checkpoint, with the settings in its"
+              + " config.yaml; the result has the same bits as an uninterrupted run.")
   private Path resume;
 
   @Option(
@@ -136,7 +144,9 @@ final class SetupOptions {
       defaultValue = "0",
       paramLabel = "N",
       description =
-          "Write a checkpoint every N training steps, besides those written from time to time; 0: those alone, which take less than 1 %% of the training time (default: ${DEFAULT-VALUE}).")
+          "Write a checkpoint every N training steps, besides those written from time to time; 0:"
+              + " those alone, which take less than 1 %% of the training time (default:"
+              + " ${DEFAULT-VALUE}).")
   private int checkpointSteps;
 
   /**
@@ -159,13 +169,19 @@ final class SetupOptions {
     // The run's files name it for a later time, which may begin elsewhere.
     data.model =
         Models.directory(data.model).map(Path::toString).orElse(Models.localName(data.model));
-    if (!ConfigFile.isNamed(DataOptions.MAX_LENGTH, command)) {
-      data.maxLength =
-          Math.min(data.maxLength, Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
-    }
     modules.settle(data.model, command);
     training.settle(command);
-    DataFiles own = files.settle(columns);
+    DataFiles own = files.settle(columns, Models.isDecoder(data.model));
+    boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
+    if (texts && !ConfigFile.isNamed(TrainingOptions.BATCH_SIZE, command)) {
+      training.batchSize = TrainingSettings.DEFAULT_TEXT_ROWS;
+    }
+    if (!ConfigFile.isNamed(DataOptions.MAX_LENGTH, command)) {
+      data.maxLength =
+          Math.min(
+              texts ? TrainingSettings.DEFAULT_TEXT_LENGTH : data.maxLength,
+              Models.maxTokens(data.model).orElse(Integer.MAX_VALUE));
+    }
     if (own != null && ConfigFile.isNamed(DataOptions.TASK, command)) {
       throw new IllegalArgumentException(
           "a task and a training file are two sources of data; leave out --task %s or --train-file"

@@ -47,6 +47,9 @@ public record Dataset(
     if ((example.pair() == null) != (schema.textColumns() == 1)) {
       return "an example must have as many texts as the task, %d".formatted(schema.textColumns());
     }
+    if ((example.training() != null) != (schema.kind() == TaskKind.LANGUAGE_MODELING)) {
+      return "training texts are for language models, which need nothing else";
+    }
     if (schema.kind() == TaskKind.CLASSIFICATION
         && !(target >= 0 && target < schema.labels().size() && target == Math.rint(target))) {
       return "label must be a whole number from 0 to below %d, the number of classes, got %s"
@@ -56,7 +59,8 @@ public record Dataset(
   }
 
   /**
-   * {@return names of the classes; an example's label is an index into it} None for a regression.
+   * {@return names of the classes; an example's label is an index into it} None if no class is
+   * predicted.
    */
   public List<String> labels() {
     return schema.labels();

@@ -9,8 +9,9 @@ import java.util.Objects;
  * @param pair the second text; null for tasks of single texts
  * @param target number of the class, or the number to be predicted; {@link #UNLABELLED} if not
  *     known
+ * @param training what a language model learns of the text; null for other tasks
  */
-public record Example(String text, String pair, double target) {
+public record Example(String text, String pair, double target, TrainingText training) {
   /** The target of an example that is there to be predicted: not a number. */
   public static final double UNLABELLED = Double.NaN;
 
@@ -28,6 +29,27 @@ public record Example(String text, String pair, double target) {
   }
 
   /**
+   * An example of a task that is not a language model's.
+   *
+   * @param text the text, or the first of two
+   * @param pair the second text; null for tasks of single texts
+   * @param target number of the class, or the number to be predicted; {@link #UNLABELLED} if not
+   *     known
+   */
+  public Example(String text, String pair, double target) {
+    this(text, pair, target, null);
+  }
+
+  /**
+   * {@return an example of a language model's task}
+   *
+   * @param training what is learnt of the text
+   */
+  public static Example of(TrainingText training) {
+    return new Example(training.text(), null, UNLABELLED, training);
+  }
+
+  /**
    * An example that is there to be predicted.
    *
    * @param text the text, or the first of two
@@ -37,9 +59,9 @@ public record Example(String text, String pair, double target) {
     this(text, pair, UNLABELLED);
   }
 
-  /** {@return whether the target is known} */
+  /** {@return whether it is known what is to be predicted} */
   public boolean labelled() {
-    return !Double.isNaN(target);
+    return training != null || !Double.isNaN(target);
   }
 
   /**

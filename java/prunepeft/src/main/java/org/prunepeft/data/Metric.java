@@ -33,7 +33,12 @@ public enum Metric {
       "pearson_and_spearmanr",
       "mean of Pearson and Spearman correlation",
       TaskKind.REGRESSION,
-      false);
+      false),
+  /**
+   * Mean log-likelihood of a token that is learnt: the logarithm of the probability that the model
+   * gives it. Perplexity is the exponential of its negative.
+   */
+  LOG_LIKELIHOOD("log_likelihood", "log-likelihood", TaskKind.LANGUAGE_MODELING, false);
 
   private final String key;
   private final String label;
@@ -71,11 +76,15 @@ public enum Metric {
   }
 
   /**
-   * {@return a value for a reader: {@code 79.75 %} for a share, {@code 0.4531} for a correlation}
+   * {@return a value for a reader: {@code 79.75 %} for a share, {@code 0.4531} for a correlation,
+   * {@code -1.2345 (perplexity 3.437)} for a log-likelihood}
    *
    * @param value as the metric gives it: 0.7975
    */
   public String format(double value) {
+    if (this == LOG_LIKELIHOOD) {
+      return String.format(Locale.ROOT, "%.4f (perplexity %.3f)", value, Math.exp(-value));
+    }
     return share
         ? String.format(Locale.ROOT, "%.2f %%", 100 * value)
         : String.format(Locale.ROOT, "%.4f", value);

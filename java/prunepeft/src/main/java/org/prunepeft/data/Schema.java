@@ -10,9 +10,9 @@ import java.util.Objects;
 /**
  * What examples look like, what is predicted from them, and how well that is done is measured.
  *
- * @param kind classification or regression
+ * @param kind whether a class, a number or the text itself is predicted
  * @param textColumns texts an example has, 1 or 2
- * @param labels names of the classes, 2 or more, by their numbers; none for a regression
+ * @param labels names of the classes, 2 or more, by their numbers; none if no class is predicted
  * @param metrics what is measured, 1 or more; the first, the task's official one, is what the best
  *     epoch is chosen by
  */
@@ -35,9 +35,9 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
     if (textColumns < 1 || textColumns > 2) {
       throw new IllegalArgumentException("text columns must be 1 or 2, got " + textColumns);
     }
-    if (kind == TaskKind.REGRESSION ? !labels.isEmpty() : labels.size() < 2) {
+    if (kind == TaskKind.CLASSIFICATION ? labels.size() < 2 : !labels.isEmpty()) {
       throw new IllegalArgumentException(
-          "a classification needs at least 2 classes and a regression none, got %s for a %s"
+          "a classification needs at least 2 classes and other tasks none, got %s for a %s"
               .formatted(labels.size(), kind.problemType()));
     }
     if (new HashSet<>(labels).size() < labels.size()) {
@@ -80,16 +80,22 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
     return new Schema(TaskKind.REGRESSION, 1, List.of(), List.of(Metric.PEARSON, Metric.SPEARMAN));
   }
 
+  /** {@return a language model's, by log-likelihood} */
+  public static Schema languageModeling() {
+    return new Schema(TaskKind.LANGUAGE_MODELING, 1, List.of(), List.of(Metric.LOG_LIKELIHOOD));
+  }
+
   /** {@return what the best epoch is chosen by} */
   public Metric primary() {
     return metrics.get(0);
   }
 
   /**
-   * {@return numbers that a head gives for an example: a score for each class, or the one number}
+   * {@return numbers that are given for an example: a score for each class, or the one number; of a
+   * language model the mean log-likelihood of a token that is learnt}
    */
   public int outputs() {
-    return kind == TaskKind.REGRESSION ? 1 : labels.size();
+    return kind == TaskKind.CLASSIFICATION ? labels.size() : 1;
   }
 
   /**

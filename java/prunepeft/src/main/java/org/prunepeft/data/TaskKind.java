@@ -5,7 +5,9 @@ public enum TaskKind {
   /** Which one of some classes it is in; learnt by cross-entropy. */
   CLASSIFICATION("single_label_classification"),
   /** A number; learnt by mean squared error. */
-  REGRESSION("regression");
+  REGRESSION("regression"),
+  /** How it goes on, token by token; learnt by cross-entropy. */
+  LANGUAGE_MODELING("causal_lm");
 
   private final String problemType;
 
@@ -13,7 +15,10 @@ public enum TaskKind {
     this.problemType = problemType;
   }
 
-  /** {@return its name in Hugging Face's configurations, {@code problem_type}} */
+  /**
+   * {@return its name in Hugging Face's configurations, {@code problem_type}; of a language model
+   * causal_lm}
+   */
   public String problemType() {
     return problemType;
   }

@@ -330,7 +330,7 @@ public final class AdapterHubFormat implements AdapterFormat {
               + " holds them");
     }
     Projection projection = projection(encoder, update);
-    if (projection == Projection.ATTENTION_OUTPUT) {
+    if (projection == Projection.ATTENTION_OUTPUT || projection == Projection.GATE) {
       throw new IllegalArgumentException(
           "AdapterHub has no LoRA on %s; --format peft holds it, or train without %s"
               .formatted(update.path(), projection.target()));
@@ -339,7 +339,7 @@ public final class AdapterHubFormat implements AdapterFormat {
   }
 
   static Projection projection(EncoderConfig encoder, LowRank update) {
-    for (Projection projection : Projection.values()) {
+    for (Projection projection : encoder.projections()) {
       if (encoder.path(update.layer(), projection).equals(update.path())) {
         return projection;
       }

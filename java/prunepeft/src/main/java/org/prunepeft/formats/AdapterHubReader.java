@@ -169,14 +169,14 @@ final class AdapterHubReader {
     config.finish();
     for (int layer : layers) {
       int found = parts.size();
-      for (Projection projection : Projection.values()) {
+      for (Projection projection : encoder.projections()) {
         boolean targeted =
             switch (projection) {
               case QUERY, KEY, VALUE ->
                   attention && matrices.contains(AdapterHubFormat.matrix(projection));
               case INTERMEDIATE -> intermediate;
               case OUTPUT -> output;
-              case ATTENTION_OUTPUT -> false;
+              case ATTENTION_OUTPUT, GATE -> false;
             };
         String path = encoder.path(layer, projection);
         String key = "%s.%s.loras.%s.".formatted(encoder.architecture().prefix(), path, name);

@@ -56,7 +56,7 @@ public record ImportedModules(LoraConfig lora, AdapterConfig adapter) {
     int rank = mostFrequent(updates, LowRank::rank);
     double alpha = mostFrequent(updates, LowRank::alpha);
     for (LowRank update : updates) {
-      for (Projection projection : Projection.values()) {
+      for (Projection projection : encoder.projections()) {
         if (encoder.path(update.layer(), projection).equals(update.path())) {
           targets.add(projection.target());
         }

@@ -198,7 +198,7 @@ public final class PeftFormat implements AdapterFormat {
     List<AdapterPart> parts = new ArrayList<>();
     String prefix = encoder.architecture().prefix() + ".";
     for (int layer = 0; layer < encoder.layers(); layer++) {
-      for (Projection projection : Projection.values()) {
+      for (Projection projection : encoder.projections()) {
         String path = encoder.path(layer, projection);
         // A base model on its own has no prefix.
         for (String module : List.of(prefix + path, path)) {

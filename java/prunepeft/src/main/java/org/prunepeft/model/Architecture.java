@@ -8,9 +8,8 @@ import java.util.Locale;
 import java.util.Set;
 
 /**
- * The encoder architectures that are read, each with Hugging Face's names of its parts. What else
- * differs between those of BERT's kind is how config.json names their sizes: {@link
- * HuggingFaceConfig}.
+ * The architectures that are read, each with Hugging Face's names of its parts. What else differs
+ * between those of BERT's kind is how config.json names their sizes: {@link HuggingFaceConfig}.
  */
 public enum Architecture {
   /** BERT (Devlin et al. 2019). */
@@ -31,23 +30,44 @@ public enum Architecture {
   ELECTRA("electra", "electra", "Electra", "WordPiece", Layout.BERT, Feature.EMBEDDING_SIZE),
   /** DeBERTa-v2 and v3 (He et al. 2021). */
   DEBERTA_V2(
-      "deberta-v2", "deberta", "DebertaV2", "Unigram", Layout.DEBERTA, Feature.EMBEDDING_SIZE);
+      "deberta-v2", "deberta", "DebertaV2", "Unigram", Layout.DEBERTA, Feature.EMBEDDING_SIZE),
+  /** Llama 2 and 3 (Touvron et al. 2023), and SmolLM2. */
+  LLAMA("llama", "model", "Llama", "BPE", Layout.DECODER),
+  /** Mistral (Jiang et al. 2023). */
+  MISTRAL("mistral", "model", "Mistral", "BPE", Layout.DECODER),
+  /** Qwen2 and 2.5 (Yang et al. 2024). */
+  QWEN2("qwen2", "model", "Qwen2", "BPE", Layout.DECODER),
+  /** Qwen3 (Yang et al. 2025). */
+  QWEN3("qwen3", "model", "Qwen3", "BPE", Layout.DECODER),
+  /** Gemma 2 (Gemma Team 2024). */
+  GEMMA2("gemma2", "model", "Gemma2", "BPE", Layout.GEMMA, Feature.GEMMA),
+  /** Gemma 3's language model (Gemma Team 2025). */
+  GEMMA3("gemma3_text", "model", "Gemma3", "BPE", Layout.GEMMA, Feature.GEMMA),
+  /** Phi-3 and Phi-4-mini (Abdin et al. 2024). */
+  PHI3("phi3", "model", "Phi3", "BPE", Layout.DECODER, Feature.FUSED_PROJECTIONS),
+  /** SmolLM3 (Bakouch et al. 2025). */
+  SMOLLM3("smollm3", "model", "SmolLM3", "BPE", Layout.DECODER);
 
   /** What some have. */
   private enum Feature {
     /** A sequence's first token is at padding + 1, and padding at its own id. */
     POSITIONS_BEHIND_PADDING,
     /** Embeddings may have another size than the layers. */
-    EMBEDDING_SIZE
+    EMBEDDING_SIZE,
+    /** Gemma's normalisations, scaled embeddings and tied head. */
+    GEMMA,
+    /** Query, key and value are one tensor of the checkpoint, gate and up another. */
+    FUSED_PROJECTIONS
   }
 
   /**
    * Where a layer's parts are.
    *
    * @param layers what a layer's name begins with, its number left out: encoder.layer.
-   * @param projections names within a layer, in the order of {@link Projection}
-   * @param attentionNorm the normalisation after attention, within a layer
-   * @param outputNorm the normalisation after the feed-forward block, within a layer
+   * @param projections names within a layer, in the order of {@link Projection}; an encoder has no
+   *     gate
+   * @param attentionNorm the normalisation after attention, within a layer; before it in a decoder
+   * @param outputNorm the same of the feed-forward block
    * @param attentionAdapters where AdapterHub keeps adapters after attention, within a layer
    * @param outputAdapters where it keeps those after the feed-forward block
    */
@@ -74,6 +94,25 @@ public enum Architecture {
             "output_layer_norm",
             "attention_adapters",
             "output_adapters");
+    static final Layout DECODER = decoder("post_attention_layernorm");
+    static final Layout GEMMA = decoder("pre_feedforward_layernorm");
+
+    private static Layout decoder(String outputNorm) {
+      return new Layout(
+          "layers.",
+          List.of(
+              "self_attn.q_proj",
+              "self_attn.k_proj",
+              "self_attn.v_proj",
+              "self_attn.o_proj",
+              "mlp.up_proj",
+              "mlp.down_proj",
+              "mlp.gate_proj"),
+          "input_layernorm",
+          outputNorm,
+          "attention_adapters",
+          "output_adapters");
+    }
 
     private static Layout bert(String suffix) {
       return new Layout(
@@ -139,6 +178,28 @@ public enum Architecture {
     return features.contains(Feature.POSITIONS_BEHIND_PADDING);
   }
 
+  /** {@return whether tokens see only those before them: a language model} */
+  public boolean isDecoder() {
+    return projections().contains(Projection.GATE);
+  }
+
+  /** {@return the linears of a layer} */
+  public List<Projection> projections() {
+    return List.of(Projection.values()).subList(0, layout.projections.size());
+  }
+
+  /** {@return whether it is one of Gemma's} */
+  boolean isGemma() {
+    return features.contains(Feature.GEMMA);
+  }
+
+  /**
+   * {@return whether a checkpoint has query, key and value as one tensor, gate and up as another}
+   */
+  public boolean hasFusedProjections() {
+    return features.contains(Feature.FUSED_PROJECTIONS);
+  }
+
   /** {@return whether embeddings may have another size than the layers} */
   boolean hasEmbeddingSize() {
     return features.contains(Feature.EMBEDDING_SIZE);
@@ -176,7 +237,7 @@ public enum Architecture {
    * {@return the name of a normalisation: encoder.layer.3.output.LayerNorm}
    *
    * @param layer 0-based
-   * @param block behind which it is
+   * @param block behind which it is; in a decoder, before which
    */
   public String norm(int layer, Block block) {
     return layerPath(layer)
@@ -192,7 +253,7 @@ public enum Architecture {
    * @throws IllegalArgumentException if there is none; names those that there are
    */
   public Projection projection(String target) {
-    for (Projection projection : Projection.values()) {
+    for (Projection projection : projections()) {
       String own = layout.projections.get(projection.ordinal());
       if (target.equals(projection.target())
           || target.equals(own)
@@ -207,7 +268,7 @@ public enum Architecture {
             .formatted(
                 target,
                 this,
-                Arrays.stream(Projection.values())
+                projections().stream()
                     .map(projection -> names(projection))
                     .collect(joining(", "))));
   }

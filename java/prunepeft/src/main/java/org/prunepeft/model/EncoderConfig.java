@@ -1,26 +1,28 @@
 package org.prunepeft.model;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import java.util.List;
 import org.prunepeft.text.Required;
 
 /**
- * The shape of an encoder, in Hugging Face's names (config.json).
+ * The shape of an encoder or a decoder, in Hugging Face's names (config.json).
  *
  * @param architecture model_type
  * @param layers num_hidden_layers
- * @param hidden hidden_size, a multiple of heads
+ * @param hidden hidden_size, in an encoder a multiple of heads
  * @param heads num_attention_heads
  * @param intermediate intermediate_size
  * @param vocabulary vocab_size
  * @param positions max_position_embeddings
  * @param types type_vocab_size; 0: no token types
- * @param layerNormEpsilon layer_norm_eps
+ * @param layerNormEpsilon layer_norm_eps; a decoder's rms_norm_eps
  * @param embedding embedding_size, the width of the embedding tables
  * @param activation hidden_act
- * @param padding pad_token_id
+ * @param padding pad_token_id; of a decoder that has none, the first eos_token_id or 0
  * @param absolutePositions whether positions are added to the embeddings; position_biased_input
  * @param relative null: attention knows nothing of positions; DeBERTa alone has it
  * @param convolution null: none; DeBERTa-v2 alone has it
+ * @param decoder null: an encoder
  */
 @RecordBuilder
 public record EncoderConfig(
@@ -38,7 +40,8 @@ public record EncoderConfig(
     int padding,
     boolean absolutePositions,
     RelativeAttention relative,
-    Convolution convolution)
+    Convolution convolution,
+    DecoderConfig decoder)
     implements EncoderConfigBuilder.With {
   /**
    * Checks the values.
@@ -57,9 +60,16 @@ public record EncoderConfig(
     atLeast("embedding_size", embedding, 1);
     atLeast("pad_token_id", padding, 0);
     atLeast("max_position_embeddings", positions, firstPosition(architecture, padding) + 1);
-    if (hidden % heads != 0) {
+    if (architecture.isDecoder() != (decoder != null)) {
       throw new IllegalArgumentException(
-          "hidden_size " + hidden + " is not a multiple of num_attention_heads, " + heads);
+          architecture + (decoder == null ? " needs a decoder's settings" : " is no decoder"));
+    }
+    if (decoder == null) {
+      requireDivisor("num_attention_heads", heads, "hidden_size", hidden);
+    } else {
+      requireDivisor("num_key_value_heads", decoder.keyValueHeads(), "num_attention_heads", heads);
+      requireEach("sliding windows", decoder.windows(), layers);
+      requireEach("settings of rotation", decoder.rotated(), layers);
     }
     requireDeberta(architecture, relative != null, "relative attention");
     requireDeberta(architecture, convolution != null, "convolution");
@@ -82,6 +92,20 @@ public record EncoderConfig(
   private static void requireDeberta(Architecture architecture, boolean wanted, String what) {
     if (wanted && architecture != Architecture.DEBERTA_V2) {
       throw new IllegalArgumentException(architecture + " has no " + what);
+    }
+  }
+
+  private static void requireDivisor(String name, int divisor, String of, int value) {
+    if (value % divisor != 0) {
+      throw new IllegalArgumentException(
+          "%s %d is not a multiple of %s, %d".formatted(of, value, name, divisor));
+    }
+  }
+
+  private static void requireEach(String what, List<?> values, int layers) {
+    if (!values.isEmpty() && values.size() != layers) {
+      throw new IllegalArgumentException(
+          "%d layers need as many %s, got %d".formatted(layers, what, values.size()));
     }
   }
 
@@ -123,6 +147,9 @@ public record EncoderConfig(
 
   /** {@return the longest sequence, special tokens included} */
   public int maxTokens() {
+    if (decoder != null) {
+      return decoder.rope().maxTokens(positions);
+    }
     return positions - firstPosition(architecture, padding);
   }
 
@@ -148,7 +175,12 @@ public record EncoderConfig(
    * @param projection of any layer: their shapes are the same
    */
   public int outputs(Projection projection) {
-    return projection == Projection.INTERMEDIATE ? intermediate : hidden;
+    return switch (projection) {
+      case QUERY -> decoder == null ? hidden : heads * decoder.headSize();
+      case KEY, VALUE -> decoder == null ? hidden : decoder.keyValueHeads() * decoder.headSize();
+      case INTERMEDIATE, GATE -> intermediate;
+      case ATTENTION_OUTPUT, OUTPUT -> hidden;
+    };
   }
 
   /**
@@ -157,6 +189,15 @@ public record EncoderConfig(
    * @param projection of any layer: their shapes are the same
    */
   public int inputs(Projection projection) {
-    return projection == Projection.OUTPUT ? intermediate : hidden;
+    return switch (projection) {
+      case QUERY, KEY, VALUE, INTERMEDIATE, GATE -> hidden;
+      case ATTENTION_OUTPUT -> decoder == null ? hidden : heads * decoder.headSize();
+      case OUTPUT -> intermediate;
+    };
+  }
+
+  /** {@return the linears of a layer, those of one block in the order of the computation} */
+  public List<Projection> projections() {
+    return architecture.projections();
   }
 }

@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.torch.ComputeDevice;
@@ -13,9 +14,20 @@ import org.prunepeft.torch.ComputeDevice;
  * @param rowMask the same as uint8, for kernels
  * @param tokens how many real tokens there are
  * @param largestId to be checked against the vocabulary without a copy from the device
+ * @param starts for decoders: the index within the row at which the token's own sample begins,
+ *     [B·T], int32; its positions count from there, and it sees nothing before. Null: each row is
+ *     one sample
  */
+@RecordBuilder
 public record EncoderInput(
-    Tensor ids, Tensor types, Tensor mask, Tensor rowMask, long tokens, long largestId) {
+    Tensor ids,
+    Tensor types,
+    Tensor mask,
+    Tensor rowMask,
+    long tokens,
+    long largestId,
+    Tensor starts)
+    implements EncoderInputBuilder.With {
 
   /**
    * @param device where the tensors are to lie
@@ -48,7 +60,8 @@ public record EncoderInput(
         device.floats(real, rows, length),
         device.bytes(mask, rows, length),
         tokens,
-        largestId);
+        largestId,
+        null);
   }
 
   /**
@@ -63,6 +76,21 @@ public record EncoderInput(
    */
   public static EncoderInput of(long[] ids, long[] types, byte[] mask, int rows, int length) {
     return of(ComputeDevice.CPU, ids, types, mask, rows, length);
+  }
+
+  /**
+   * {@return the same batch of several samples a row, or of rows that are padded on the left: each
+   * is a sample that begins behind its padding}
+   *
+   * @param starts B·T indices within the row at which the token's own sample begins
+   */
+  public EncoderInput startingAt(int[] starts) {
+    if (starts.length != ids.numel()) {
+      throw new IllegalArgumentException(
+          "a batch of %d x %d needs as many starts, got %d"
+              .formatted(rows(), length(), starts.length));
+    }
+    return withStarts(device().ints(starts, starts.length));
   }
 
   /** {@return where the tensors lie} */

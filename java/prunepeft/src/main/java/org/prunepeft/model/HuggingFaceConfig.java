@@ -73,6 +73,7 @@ public final class HuggingFaceConfig {
         integer("pad_token_id", architecture.positionsBehindPadding() ? 1 : 0),
         true,
         null,
+        null,
         null);
   }
 
@@ -92,6 +93,7 @@ public final class HuggingFaceConfig {
         activation("activation", "gelu"),
         integer("pad_token_id", 0),
         true,
+        null,
         null,
         null);
   }
@@ -129,7 +131,8 @@ public final class HuggingFaceConfig {
         relative ? relativeAttention(positions) : null,
         kernel == 0
             ? null
-            : new Convolution(kernel, integer("conv_groups", 1), activation("conv_act", "tanh")));
+            : new Convolution(kernel, integer("conv_groups", 1), activation("conv_act", "tanh")),
+        null);
   }
 
   private RelativeAttention relativeAttention(int positions) {

@@ -349,15 +349,30 @@ public final class Models {
    * @throws UncheckedIOException if the configuration cannot be read or is not supported
    */
   public static OptionalInt maxTokens(String name) {
+    return directoryConfig(name)
+        .map(config -> OptionalInt.of(config.maxTokens()))
+        .orElse(OptionalInt.empty());
+  }
+
+  private static Optional<EncoderConfig> directoryConfig(String name) {
     Optional<Path> directory = directory(name);
-    if (directory.isEmpty()) {
-      return OptionalInt.empty();
-    }
     try {
-      return OptionalInt.of(config(new HuggingFaceDirectory(directory.get())).maxTokens());
+      return directory.isEmpty()
+          ? Optional.empty()
+          : Optional.of(config(new HuggingFaceDirectory(directory.get())));
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }
+  }
+
+  /**
+   * {@return whether a directory's model is a decoder, as its configuration says}
+   *
+   * @param name as {@link #byName} takes it
+   * @throws UncheckedIOException if the configuration cannot be read or is not supported
+   */
+  public static boolean isDecoder(String name) {
+    return directoryConfig(name).map(config -> config.decoder() != null).orElse(false);
   }
 
   /**

@@ -2,6 +2,7 @@ package org.prunepeft.report;
 
 import java.util.List;
 import java.util.Locale;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.train.Evaluation;
 
@@ -12,7 +13,8 @@ import org.prunepeft.train.Evaluation;
  * @param parameters trainable parameters, the head apart
  * @param full whether these were the encoder's own
  * @param supernetParameters trainable parameters of all candidates, the head apart
- * @param head the head alone, on the frozen encoder, on the test set
+ * @param head the head alone, on the frozen encoder, on the test set; of a language model the
+ *     untouched model
  * @param validation of the best epoch
  * @param test of the best epoch
  * @param bestEpoch the one whose weights are kept, 1-based; 0: no epoch was better on validation
@@ -33,6 +35,16 @@ public record TrainOutcome(
     int epochs,
     double preparationSeconds,
     double trainingSeconds) {
+  /** {@return whether a language model was trained, which has no head of its own} */
+  public boolean languageModel() {
+    return test.predictions().schema().kind() == TaskKind.LANGUAGE_MODELING;
+  }
+
+  /** {@return what {@link #head} is, in words} */
+  public String headName() {
+    return languageModel() ? "the model without modules" : "linear head on the frozen encoder";
+  }
+
   /**
    * In words: trainable parameters 443,904 of the supernet's 887,808 (50.0 %).
    *

@@ -14,7 +14,7 @@ final class EpochNotes {
   /** A line for the user where a class is never found, or is all that is predicted. */
   static Optional<String> of(Evaluation validation) {
     Predictions predictions = validation.predictions();
-    if (predictions.schema().kind() == TaskKind.REGRESSION) {
+    if (predictions.schema().kind() != TaskKind.CLASSIFICATION) {
       return Optional.empty();
     }
     if (IntStream.of(predictions.labels()).distinct().count() == 1) {

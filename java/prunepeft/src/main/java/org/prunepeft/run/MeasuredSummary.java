@@ -6,6 +6,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Comparison;
 import org.prunepeft.search.measured.Configuration;
@@ -30,20 +31,20 @@ final class MeasuredSummary {
 
   private final List<String> lines = new ArrayList<>();
   private final MeasuredResult result;
-  private final boolean regression;
+  private final TaskKind kind;
 
-  private MeasuredSummary(MeasuredResult result, boolean regression) {
+  private MeasuredSummary(MeasuredResult result, TaskKind kind) {
     this.result = result;
-    this.regression = regression;
+    this.kind = kind;
   }
 
   /**
    * {@return its lines}
    *
-   * @param regression whether the task predicts numbers
+   * @param kind of the task
    */
-  static List<String> of(MeasuredResult result, boolean regression) {
-    MeasuredSummary summary = new MeasuredSummary(result, regression);
+  static List<String> of(MeasuredResult result, TaskKind kind) {
+    MeasuredSummary summary = new MeasuredSummary(result, kind);
     summary.choice();
     summary.comparisons();
     summary.values();
@@ -59,7 +60,9 @@ final class MeasuredSummary {
           case BEST ->
               result.placementMatters()
                   ? "Placement matters here"
-                      + (regression ? "" : ", by the log-likelihood of the right class")
+                      + (kind == TaskKind.CLASSIFICATION
+                          ? ", by the log-likelihood of the right class"
+                          : "")
                       + ": kept is the best subset of the budget."
                   : NO_DIFFERENCE
                       + ": kept is the best by what was measured, since none is worth taking for"
@@ -100,8 +103,13 @@ final class MeasuredSummary {
     line("");
     line(
         "A point is a hundredth of "
-            + (regression ? "R², the share of the variance that is predicted" : "accuracy")
-            + ". These are differences in the one supernet; after retraining they are usually smaller.  ");
+            + switch (kind) {
+              case CLASSIFICATION -> "accuracy";
+              case REGRESSION -> "R², the share of the variance that is predicted";
+              case LANGUAGE_MODELING -> "the log-likelihood of a token";
+            }
+            + ". These are differences in the one supernet; after retraining they are usually"
+            + " smaller.  ");
     line(
         "Random subsets of the budget deviate by %.2f points beyond noise."
             .formatted(100 * result.spread().deviation()));

@@ -309,16 +309,21 @@ public final class RunRecord {
     Map<String, SafeTensors.Tensor> tensors = new LinkedHashMap<>();
     trained.modules().groups().values().forEach(group -> collect(group, tensors));
     write(RunFiles.ADAPTER, tensors);
-    Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
-    collect(trained.head().parameters(), head);
-    write(RunFiles.HEAD, head);
+    if (trained.head().parameters().count() > 0) {
+      Map<String, SafeTensors.Tensor> head = new LinkedHashMap<>();
+      collect(trained.head().parameters(), head);
+      write(RunFiles.HEAD, head);
+    }
     if (trained.encoder() != null) {
       Map<String, SafeTensors.Tensor> encoder = new LinkedHashMap<>();
       collect(trained.encoder(), encoder);
       write(RunFiles.ENCODER, encoder);
     }
     TestPredictions.write(
-        directory, session.dataset.test(), trained.outcome().test().predictions());
+        directory,
+        session.dataset.test(),
+        session.test.targets(),
+        trained.outcome().test().predictions());
     directory.writeText(RunFiles.SUMMARY, summary);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();

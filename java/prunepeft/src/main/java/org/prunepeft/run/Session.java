@@ -12,7 +12,6 @@ import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
-import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.sampling.Stratified;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
@@ -33,12 +32,17 @@ import org.prunepeft.train.DecisionThreshold;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.HeadFit;
+import org.prunepeft.train.head.LanguageModelHead;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Checkpoints;
 import org.prunepeft.train.loop.StepListener;
 import org.prunepeft.train.loop.Trainer;
 import org.prunepeft.train.pass.TrainingRun;
 
-/** A model, a tokenised task and a fitted head: what a search and every training start from. */
+/**
+ * A model, a tokenised task and a head, fitted or a language model's own: what a search and every
+ * training start from.
+ */
 public final class Session implements AutoCloseable {
   /** What the training whose result is kept is called in metrics. */
   private static final String FINAL = "train";
@@ -62,7 +66,7 @@ public final class Session implements AutoCloseable {
   final Encoder encoder;
   public final SearchSpace space;
   public final Trainer trainer;
-  public final Head head;
+  public final TaskHead head;
   final Evaluation headTest;
   private final Evaluation headValidation;
   final double preparationSeconds;
@@ -106,7 +110,6 @@ public final class Session implements AutoCloseable {
         setup
             .pairEncoding()
             .resolve(dataset.schema().textColumns() == 2, model.loader().sentenceEncoder());
-    this.setup = counted(setup, dataset.train().size()).withPairEncoding(pairs);
     Torch.setThreads(setup.threads());
     if (pairs != setup.pairEncoding() && pairs == PairEncoding.SEPARATE) {
       progress.message(
@@ -133,33 +136,78 @@ public final class Session implements AutoCloseable {
       space = peft(setup).space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
-      try (Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength())) {
-        train = EncodedDataset.of(tokenizer, dataset.train(), pairs);
-        validation = EncodedDataset.of(tokenizer, dataset.validation(), pairs);
-        test = EncodedDataset.of(tokenizer, dataset.test(), pairs);
-      }
+      TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
+      train = encoding.train();
+      validation = encoding.validation();
+      test = encoding.test();
+      encoding.notes().forEach(progress::message);
+      this.setup = counted(setup, train.size()).withPairEncoding(pairs);
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
-      List<HeadFit.Examples> pooled = poolFrozen(List.of(train, validation, test));
-      checkpoints.add("frozen encoder", state -> requireSame(state, pooled));
-      progress.started("fit the head", "", 0);
-      head =
-          HeadFit.fit(
-              pooled.get(0),
-              pooled.get(1),
-              dataset.schema(),
-              encoder.device(),
-              setup.training().labelSmoothing(),
-              classWeights,
-              Seeds.derive(setup.seed(), "head"));
-      headValidation = validation.size() == 0 ? null : HeadFit.evaluate(head, pooled.get(1));
-      headTest = HeadFit.evaluate(head, pooled.get(2));
+      Baseline baseline =
+          dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
+              ? untouched(checkpoints)
+              : fitted(checkpoints, classWeights);
+      head = baseline.head;
+      headValidation = baseline.validation;
+      headTest = baseline.test;
       preparationSeconds = times.end("preparation");
     } catch (RuntimeException | Error e) {
       closeEncoder();
       throw e;
     }
+  }
+
+  /**
+   * What trainings begin with, on the frozen encoder.
+   *
+   * @param validation null: there are no such examples
+   */
+  private record Baseline(TaskHead head, Evaluation validation, Evaluation test) {}
+
+  private Baseline fitted(Checkpoints checkpoints, double[] classWeights) {
+    List<HeadFit.Examples> pooled = poolFrozen(List.of(train, validation, test));
+    checkpoints.add("frozen encoder", state -> requireSame(state, pooled));
+    progress.started("fit the head", "", 0);
+    Head fitted =
+        HeadFit.fit(
+            pooled.get(0),
+            pooled.get(1),
+            dataset.schema(),
+            encoder.device(),
+            setup.training().labelSmoothing(),
+            classWeights,
+            Seeds.derive(setup.seed(), "head"));
+    return new Baseline(
+        fitted,
+        validation.size() == 0 ? null : HeadFit.evaluate(fitted, pooled.get(1)),
+        HeadFit.evaluate(fitted, pooled.get(2)));
+  }
+
+  /** Of a language model, which has no head to fit. */
+  private Baseline untouched(Checkpoints checkpoints) {
+    TaskHead own = LanguageModelHead.of(encoder);
+    progress.started("model without modules", "examples", (long) validation.size() + test.size());
+    try (PeftModules none = modules(List.of())) {
+      Evaluation validated = validation.size() == 0 ? null : untouched(own, none, validation, 0);
+      Evaluation tested = untouched(own, none, test, validation.size());
+      List<HeadFit.Examples> outputs =
+          List.of(new HeadFit.Examples(tested.predictions().outputs(), test.targets(), 1));
+      checkpoints.add("frozen encoder", state -> requireSame(state, outputs));
+      return new Baseline(own, validated, tested);
+    }
+  }
+
+  private Evaluation untouched(TaskHead own, PeftModules none, EncodedDataset set, int before) {
+    return trainer.evaluate(
+        none,
+        own,
+        set,
+        done -> {
+          requireNotCancelled();
+          progress.progress(before + done, "");
+        });
   }
 
   private Models.LoadedModel load(Models.KnownModel model, ComputeDevice device) {
@@ -226,7 +274,9 @@ public final class Session implements AutoCloseable {
     String before = state.value("sha256", String.class, now);
     if (!before.equals(now)) {
       throw new IllegalArgumentException(
-          "the frozen encoder's outputs are not those that the run began with: the model's files, the data, the processor or the libraries are others; go on where they are the same, or begin a new run");
+          "the frozen encoder's outputs are not those that the run began with: the model's files,"
+              + " the data, the processor or the libraries are others; go on where they are the"
+              + " same, or begin a new run");
     }
   }
 
@@ -245,13 +295,16 @@ public final class Session implements AutoCloseable {
    * examples.
    */
   public EncodedDataset sample(String name, int n) {
-    List<Example> examples = dataset.train();
-    if (n >= examples.size()) {
+    if (n >= train.size()) {
       return train;
     }
+    long seed = Seeds.derive(setup.seed(), "sample/" + name);
+    TaskKind kind = dataset.schema().kind();
     return train.subset(
-        Stratified.sample(
-            examples, dataset.schema().kind(), n, Seeds.derive(setup.seed(), "sample/" + name)));
+        kind == TaskKind.LANGUAGE_MODELING
+            // Of packed rows, which are not the data set's examples.
+            ? Stratified.sample(train.size(), n, seed)
+            : Stratified.sample(dataset.train(), kind, n, seed));
   }
 
   /** Shows a training's steps. */
@@ -306,7 +359,7 @@ public final class Session implements AutoCloseable {
    * @param encoder the encoder's own weights where they were trained; else null
    */
   public record Trained(
-      PeftModules modules, Head head, FlatParameters encoder, TrainOutcome outcome)
+      PeftModules modules, TaskHead head, FlatParameters encoder, TrainOutcome outcome)
       implements AutoCloseable {
     @Override
     public void close() {
@@ -325,7 +378,7 @@ public final class Session implements AutoCloseable {
    * @param head trained with them
    * @param epochs of the training
    */
-  record WarmStart(PeftModules modules, Head head, int epochs) {}
+  record WarmStart(PeftModules modules, TaskHead head, int epochs) {}
 
   /**
    * Trains a configuration from new weights for the full number of epochs.
@@ -343,9 +396,14 @@ public final class Session implements AutoCloseable {
    *     with new weights
    */
   Trained train(List<Candidate> candidates, boolean full, WarmStart warm, MetricsLog log) {
+    if (candidates.isEmpty() && !full && head.parameters().count() == 0) {
+      throw new IllegalArgumentException(
+          "a language model without modules has nothing to train; name modules, such as --modules"
+              + " supernet");
+    }
     FlatParameters own = full ? encoder.trainable() : null;
     PeftModules modules = modules(candidates);
-    Head trainedHead = head.copy();
+    TaskHead trainedHead = head.copy();
     try {
       Start start = start(warm, modules, trainedHead);
       TrainingRun run =
@@ -372,7 +430,7 @@ public final class Session implements AutoCloseable {
   private record Start(int epochs, Evaluation validation) {}
 
   /** Takes the warm start's weights if they are no worse than the head alone, else new ones. */
-  private Start start(WarmStart warm, PeftModules modules, Head trainedHead) {
+  private Start start(WarmStart warm, PeftModules modules, TaskHead trainedHead) {
     if (warm != null) {
       modules.copyWeights(warm.modules);
       trainedHead.copyWeights(warm.head);
@@ -388,8 +446,9 @@ public final class Session implements AutoCloseable {
               .formatted(validated.primaryText(), headValidation.primaryText()));
       trainedHead.copyWeights(head);
     }
-    // Adapters' random weights cost a regression more than it regains.
-    modules.initialise(setup.seed(), FINAL_STAGE, dataset.schema().kind() == TaskKind.REGRESSION);
+    // Adapters' random weights cost a regression or a language model more than it regains.
+    modules.initialise(
+        setup.seed(), FINAL_STAGE, dataset.schema().kind() != TaskKind.CLASSIFICATION);
     return new Start(setup.epochs(), headValidation);
   }
 
@@ -445,7 +504,7 @@ public final class Session implements AutoCloseable {
     DecisionThreshold threshold =
         DecisionThreshold.choose(
             validated.primaryMetric(), validated.predictions(), validation.targets());
-    run.head().lower(1, threshold.margin());
+    ((Head) run.head()).lower(1, threshold.margin());
     progress.message(
         "decision threshold: '%s' is predicted from a probability of %s, which was best on validation data; the head's bias has it, so that this is one half now"
             .formatted(dataset.labels().get(1), threshold));

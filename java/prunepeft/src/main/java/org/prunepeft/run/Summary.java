@@ -47,8 +47,7 @@ final class Summary {
     summary.line("");
     if (pruning == null) {
       TaskKind kind = outcome.retrained().test().predictions().schema().kind();
-      boolean regression = kind == TaskKind.REGRESSION;
-      MeasuredSummary.of(outcome.measured(), regression).forEach(line -> summary.line("%s", line));
+      MeasuredSummary.of(outcome.measured(), kind).forEach(line -> summary.line("%s", line));
       return summary.text.toString();
     }
     summary.line("## Modules: kept, or the round in which they went");
@@ -63,7 +62,8 @@ final class Summary {
           return round == 0 ? "kept" : "round " + round;
         });
     summary.strategy(pruning.strategy(), space);
-    pruning.rounds().forEach(summary::round);
+    String alone = outcome.retrained().languageModel() ? "without modules" : "head alone";
+    pruning.rounds().forEach(round -> summary.round(round, alone));
     return summary.text.toString();
   }
 
@@ -82,11 +82,12 @@ final class Summary {
 
   private void result(TrainOutcome outcome) {
     line(
-        "test %s (validation %s; linear head on the frozen encoder: test %s)  ",
+        "test %s (validation %s; %s: test %s)  ",
         outcome.test().text(),
         outcome.validation().primaryValueText(),
+        outcome.headName(),
         outcome.head().primaryValueText());
-    line("%s, head apart  ", outcome.parametersText());
+    line("%s%s  ", outcome.parametersText(), outcome.languageModel() ? "" : ", head apart");
   }
 
   @FunctionalInterface
@@ -151,7 +152,10 @@ final class Summary {
     }
   }
 
-  private void round(PruningRound round) {
+  /**
+   * @param alone what it begins with
+   */
+  private void round(PruningRound round, String alone) {
     line("## Round %d", round.index());
     line("");
     line(
@@ -175,8 +179,9 @@ final class Summary {
         .ifPresent(
             training ->
                 line(
-                    "training loss%s: head alone %.3f, at the end %s",
+                    "training loss%s: %s %.3f, at the end %s",
                     round.stage().rate() < 1 ? ", second attempt at half the learning rates" : "",
+                    alone,
                     training.headAlone(),
                     training.trained().isPresent()
                         ? String.format(Locale.ROOT, "%.3f", training.trained().getAsDouble())

@@ -22,7 +22,8 @@ import org.prunepeft.train.Predictions;
  * What a run predicted of its test examples, a line each in {@link RunFiles#PREDICTIONS}.
  *
  * @param examples the beginning of the SHA-256 of each one's texts
- * @param targets [n] numbers of the classes, or the numbers to be predicted
+ * @param targets [n] numbers of the classes, or the numbers to be predicted; of a language model
+ *     how many tokens are learnt
  * @param predictions of as many examples
  */
 public record TestPredictions(List<String> examples, double[] targets, Predictions predictions) {
@@ -33,7 +34,11 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
   private static final String TARGET = "target";
   private static final String OUTPUTS = "outputs";
 
-  static void write(RunDirectory directory, List<Example> examples, Predictions predictions) {
+  /**
+   * @param targets of the examples: see {@link #targets}
+   */
+  static void write(
+      RunDirectory directory, List<Example> examples, double[] targets, Predictions predictions) {
     List<Map<String, Object>> lines = new ArrayList<>();
     Schema schema = predictions.schema();
     float[] outputs = predictions.outputs();
@@ -41,7 +46,7 @@ public record TestPredictions(List<String> examples, double[] targets, Predictio
       Example example = examples.get(i);
       Map<String, Object> line = new LinkedHashMap<>();
       line.put(EXAMPLE, id(example));
-      line.put(TARGET, example.target());
+      line.put(TARGET, targets[i]);
       if (schema.kind() == TaskKind.CLASSIFICATION) {
         line.put("label", schema.labels().get(example.label()));
         line.put("predicted", schema.labels().get(predictions.label(i)));

@@ -217,6 +217,16 @@ public final class ComputeDevice {
   }
 
   /**
+   * {@return an int32 tensor that holds a copy of the values}
+   *
+   * @param values row-major, as many as the shape has elements
+   * @param shape extents, the slowest first
+   */
+  public Tensor ints(int[] values, long... shape) {
+    return send(Tensor.create(values, shape));
+  }
+
+  /**
    * {@return a uint8 tensor that holds a copy of the values}
    *
    * @param values row-major, as many as the shape has elements

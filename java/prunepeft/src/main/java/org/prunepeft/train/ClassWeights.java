@@ -70,16 +70,17 @@ public record ClassWeights(boolean balanced, List<Double> weights) {
    *
    * @param schema of the task
    * @param targets of the training examples, 1 or more
-   * @throws IllegalArgumentException if there are weights and the task is a regression, or has
+   * @throws IllegalArgumentException if there are weights and the task has no classes, or has
    *     another number of classes
    */
   public double[] of(Schema schema, double[] targets) {
     if (equals(NONE)) {
       return null;
     }
-    if (schema.kind() == TaskKind.REGRESSION) {
+    if (schema.kind() != TaskKind.CLASSIFICATION) {
       throw new IllegalArgumentException(
-          "class weights are for classes, but numbers are predicted; leave --class-weights out");
+          "class weights are for classes, but the task is a %s; leave --class-weights out"
+              .formatted(schema.kind().problemType()));
     }
     int classes = schema.labels().size();
     if (!balanced && weights.size() != classes) {

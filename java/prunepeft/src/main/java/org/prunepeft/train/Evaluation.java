@@ -1,5 +1,6 @@
 package org.prunepeft.train;
 
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -11,7 +12,7 @@ import org.prunepeft.data.TaskKind;
 /**
  * Quality on a labelled set.
  *
- * @param loss mean cross-entropy; mean squared error for a regression
+ * @param loss mean cross-entropy, of a language model's tokens; mean squared error for a regression
  * @param metrics by the task's order; the first is the primary one
  * @param predictions for each example, in the set's order
  */
@@ -32,7 +33,8 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
    * Compares predictions with what is right, by the task's metrics.
    *
    * @param predictions of examples whose targets are known
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted; of a
+   *     language model how many tokens of each example are learnt
    * @return the measures, with the predictions
    * @throws IllegalArgumentException if the lengths differ, there are none, one is not known, or
    *     one is the number of no class
@@ -43,6 +45,12 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
         throw new IllegalArgumentException("example " + i + " has no label to compare with");
       }
       requireClass(predictions.schema(), i, targets[i]);
+    }
+    if (predictions.schema().kind() == TaskKind.LANGUAGE_MODELING
+        && Arrays.stream(targets).sum() == 0) {
+      throw new IllegalArgumentException(
+          "no text has a token that is learnt; are the completions empty, or cut off by"
+              + " --max-seq-length?");
     }
     Map<Metric, Double> metrics = new LinkedHashMap<>();
     for (Metric metric : predictions.schema().metrics()) {

@@ -17,7 +17,8 @@ public final class Metrics {
   /**
    * A metric of predictions.
    *
-   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted
+   * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted; of a
+   *     language model how many tokens of each example are learnt
    * @throws IllegalArgumentException if the lengths differ or are 0
    * @throws IllegalStateException if the metric is not for the predictions' kind of task
    */
@@ -30,6 +31,9 @@ public final class Metrics {
         case PEARSON_AND_SPEARMAN -> (pearson(targets, values) + spearman(targets, values)) / 2;
         default -> throw new IllegalStateException("no formula for " + metric);
       };
+    }
+    if (metric == Metric.LOG_LIKELIHOOD) {
+      return logLikelihood(predictions.values(), targets);
     }
     int[] predicted = predictions.labels();
     int[] gold = Arrays.stream(targets).mapToInt(target -> (int) target).toArray();
@@ -44,6 +48,23 @@ public final class Metrics {
       case ACCURACY_AND_F1 -> (accuracy(gold, predicted) + f1(gold, predicted)) / 2;
       default -> throw new IllegalStateException("no formula for " + metric);
     };
+  }
+
+  /**
+   * Mean log-likelihood of a token over all examples; 0 where there is no token.
+   *
+   * @param means of each example
+   * @param tokens how many each mean is over
+   */
+  static double logLikelihood(double[] means, double[] tokens) {
+    checkLengths(means.length, tokens.length);
+    double sum = 0;
+    double count = 0;
+    for (int i = 0; i < means.length; i++) {
+      sum += means[i] * tokens[i];
+      count += tokens[i];
+    }
+    return count == 0 ? 0 : sum / count;
   }
 
   /** Share of right predictions, 0 to 1. */

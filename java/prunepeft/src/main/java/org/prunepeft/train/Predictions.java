@@ -14,7 +14,8 @@ public final class Predictions {
   /**
    * @param schema of the task
    * @param outputs [n · outputs of the schema] scores of the classes, before the softmax, or the
-   *     predicted numbers; not copied
+   *     predicted numbers; of a language model the mean log-likelihoods of the tokens that are
+   *     learnt; not copied
    * @throws IllegalArgumentException if the length does not fit the schema
    */
   public Predictions(Schema schema, float[] outputs) {
@@ -113,14 +114,15 @@ public final class Predictions {
   }
 
   /**
-   * {@return the predicted number for an example}
+   * {@return the predicted number for an example; of a language model the mean log-likelihood of
+   * its tokens that are learnt, 0 where there are none}
    *
    * @param i of the example, from 0
    * @throws IllegalStateException if the task is a classification
    * @throws IndexOutOfBoundsException if there is no such example
    */
   public double value(int i) {
-    if (schema.kind() != TaskKind.REGRESSION) {
+    if (schema.kind() == TaskKind.CLASSIFICATION) {
       throw new IllegalStateException("a classification predicts classes, not a number");
     }
     return outputs[Objects.checkIndex(i, size())];
@@ -132,11 +134,15 @@ public final class Predictions {
   }
 
   /**
-   * Mean loss: cross-entropy of a classification, squared error of a regression.
+   * Mean loss: cross-entropy of a classification, squared error of a regression, cross-entropy of a
+   * token that a language model learns.
    *
    * @param targets [n]
    */
   double loss(double[] targets) {
+    if (schema.kind() == TaskKind.LANGUAGE_MODELING) {
+      return -Metrics.logLikelihood(values(), targets);
+    }
     double sum = 0;
     for (int i = 0; i < targets.length; i++) {
       if (schema.kind() == TaskKind.REGRESSION) {
@@ -163,7 +169,9 @@ public final class Predictions {
 
   private void requireClasses() {
     if (schema.kind() != TaskKind.CLASSIFICATION) {
-      throw new IllegalStateException("a regression predicts a number, not a class");
+      throw new IllegalStateException(
+          "the task is a %s, of which no class is predicted"
+              .formatted(schema.kind().problemType()));
     }
   }
 }

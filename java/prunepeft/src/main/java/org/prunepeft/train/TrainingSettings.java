@@ -37,6 +37,8 @@ import org.prunepeft.text.Required;
  * @param classWeights how much the examples of each class count in the loss; null: the same
  * @param tuneThreshold whether, of two classes, the second is predicted from the probability on
  *     that is best on validation examples, not from one half; the head's bias takes that in
+ * @param packing whether short texts that a language model learns from share rows of maxLength
+ *     tokens, which attention does not cross; null: they do
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -59,10 +61,17 @@ public record TrainingSettings(
     boolean activationCacheHalf,
     NonFinite nonFinite,
     ClassWeights classWeights,
-    boolean tuneThreshold)
+    boolean tuneThreshold,
+    Boolean packing)
     implements TrainingSettingsBuilder.With {
   /** The longest sequence in tokens, unless another is set. */
   public static final int DEFAULT_MAX_LENGTH = 128;
+
+  /** That of texts that a language model learns from. */
+  public static final int DEFAULT_TEXT_LENGTH = 512;
+
+  /** The batch size of a language model, unless another is set. */
+  public static final int DEFAULT_TEXT_ROWS = 8;
 
   /** What {@link #builder} begins with; what is not set here is 0 or false. */
   public static final TrainingSettings DEFAULT =
@@ -81,6 +90,7 @@ public record TrainingSettings(
           .activationCacheMegabytes(1024)
           .nonFinite(NonFinite.STOP)
           .classWeights(ClassWeights.NONE)
+          .packing(true)
           .build();
 
   /** Dropout masks carry the number of the batch within its step in 16 bits. */
@@ -95,6 +105,7 @@ public record TrainingSettings(
     // Runs of before there was a choice.
     nonFinite = nonFinite == null ? NonFinite.STOP : nonFinite;
     classWeights = classWeights == null ? ClassWeights.NONE : classWeights;
+    packing = packing == null || packing;
     Required.present("the optimizer", optimizer);
     Required.present("the schedule", schedule);
     require(batchSize >= 1, "batch size must be at least 1", batchSize);

@@ -32,7 +32,7 @@ class SchemaTest {
 
   @Test
   void mapIsReadBack() {
-    for (Schema schema : List.of(PAIRS, Schema.regression())) {
+    for (Schema schema : List.of(PAIRS, Schema.regression(), Schema.languageModeling())) {
       Map<String, Object> map = new HashMap<>(schema.toMap());
       map.put("other", 1);
       assertEquals(schema, Schema.fromMap(map));

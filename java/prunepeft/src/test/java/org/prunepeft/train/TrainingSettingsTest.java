@@ -71,7 +71,8 @@ class TrainingSettingsTest {
             true,
             NonFinite.SKIP,
             ClassWeights.BALANCED,
-            true);
+            true,
+            false);
     assertEquals(settings, settings.with().build());
   }
 }

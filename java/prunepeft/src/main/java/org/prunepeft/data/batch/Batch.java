@@ -3,6 +3,7 @@ package org.prunepeft.data.batch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * Examples of like length, padded to the longest; values row by row. An example is a row, or two
@@ -13,11 +14,24 @@ import java.util.List;
  * @param ids [rows · length] token ids, 0 where padded
  * @param types [rows · length] segment ids, 0 where padded
  * @param mask [rows · length] 1 for a token, 0 for padding
- * @param targets [examples] numbers of the classes, or the numbers to be predicted
+ * @param targets [examples] numbers of the classes, or the numbers to be predicted; of a language
+ *     model the number of tokens that are learnt
  * @param indices [examples] each example's place in the data set
+ * @param labels [rows · length] the next token's id, or {@link Encoding#NO_LABEL}, as where padded;
+ *     null: the task is not a language model's
+ * @param starts [rows · length] the index in its row of the first token of the text that a token
+ *     belongs to, 0 where padded; null: every row is one text
  */
 public record Batch(
-    int rows, int length, long[] ids, long[] types, byte[] mask, double[] targets, int[] indices) {
+    int rows,
+    int length,
+    long[] ids,
+    long[] types,
+    byte[] mask,
+    double[] targets,
+    int[] indices,
+    long[] labels,
+    int[] starts) {
   /**
    * Examples of a data set as a batch.
    *
@@ -27,27 +41,71 @@ public record Batch(
     int towers = data.towers();
     int rows = indices.length * towers;
     int length = 0;
+    boolean labelled = false;
+    boolean packed = false;
     for (int index : indices) {
       length = Math.max(length, data.length(index));
+      labelled |= data.encoding(index * towers).labels() != null;
+      packed |= data.encoding(index * towers).starts() != null;
     }
-    long[] ids = new long[rows * length];
-    long[] types = new long[rows * length];
-    byte[] mask = new byte[rows * length];
-    double[] targets = Arrays.stream(indices).mapToDouble(data::target).toArray();
+    Batch batch =
+        empty(
+            rows,
+            length,
+            Arrays.stream(indices).mapToDouble(data::target).toArray(),
+            indices,
+            labelled,
+            packed);
     for (int row = 0; row < rows; row++) {
-      Encoding encoding = data.encoding(indices[row / towers] * towers + row % towers);
-      for (int i = 0; i < encoding.ids().length; i++) {
-        ids[row * length + i] = encoding.ids()[i];
-        types[row * length + i] = encoding.types()[i];
-        mask[row * length + i] = 1;
+      batch.put(row, data.encoding(indices[row / towers] * towers + row % towers));
+    }
+    return batch;
+  }
+
+  /** All padding. */
+  private static Batch empty(
+      int rows, int length, double[] targets, int[] indices, boolean labelled, boolean packed) {
+    int tokens = rows * length;
+    long[] labels = labelled ? new long[tokens] : null;
+    if (labelled) {
+      Arrays.fill(labels, Encoding.NO_LABEL);
+    }
+    return new Batch(
+        rows,
+        length,
+        new long[tokens],
+        new long[tokens],
+        new byte[tokens],
+        targets,
+        indices,
+        labels,
+        packed ? new int[tokens] : null);
+  }
+
+  private void put(int row, Encoding encoding) {
+    for (int i = 0, at = row * length; i < encoding.ids().length; i++, at++) {
+      ids[at] = encoding.ids()[i];
+      types[at] = encoding.types()[i];
+      mask[at] = 1;
+      if (encoding.labels() != null) {
+        labels[at] = encoding.labels()[i];
+      }
+      if (encoding.starts() != null) {
+        starts[at] = encoding.starts()[i];
       }
     }
-    return new Batch(rows, length, ids, types, mask, targets, indices);
   }
 
   /** How many examples there are. */
   public int examples() {
     return indices.length;
+  }
+
+  /** What its mean loss is over: its examples; of a language model the tokens that are learnt. */
+  public long weight() {
+    return labels == null
+        ? examples()
+        : Arrays.stream(labels).filter(label -> label != Encoding.NO_LABEL).count();
   }
 
   /** Rows of an example: see {@link EncodedDataset#towers}. */
@@ -65,7 +123,8 @@ public record Batch(
     for (int row = 0; row < rows; row++) {
       texts[row] = indices[row / towers] * towers + row % towers;
     }
-    return new Batch(rows, length, ids, types, mask, EncodedDataset.unlabelled(rows), texts);
+    return new Batch(
+        rows, length, ids, types, mask, EncodedDataset.unlabelled(rows), texts, labels, starts);
   }
 
   /**
@@ -96,15 +155,26 @@ public record Batch(
     if (longer == length) {
       return this;
     }
-    long[] moreIds = new long[rows * longer];
-    long[] moreTypes = new long[rows * longer];
-    byte[] moreMask = new byte[rows * longer];
+    Batch batch = empty(rows, longer, targets, indices, labels != null, starts != null);
     for (int row = 0; row < rows; row++) {
-      System.arraycopy(ids, row * length, moreIds, row * longer, length);
-      System.arraycopy(types, row * length, moreTypes, row * longer, length);
-      System.arraycopy(mask, row * length, moreMask, row * longer, length);
+      batch.copy(this, row * length, row * longer, length);
     }
-    return new Batch(rows, longer, moreIds, moreTypes, moreMask, targets, indices);
+    return batch;
+  }
+
+  /** Takes tokens of another batch. */
+  private void copy(Batch from, int source, int target, int count) {
+    copy(from, Batch::ids, source, target, count);
+    copy(from, Batch::types, source, target, count);
+    copy(from, Batch::mask, source, target, count);
+    copy(from, Batch::labels, source, target, count);
+    copy(from, Batch::starts, source, target, count);
+  }
+
+  private void copy(Batch from, Function<Batch, Object> values, int source, int target, int count) {
+    if (values.apply(from) != null) {
+      System.arraycopy(values.apply(from), source, values.apply(this), target, count);
+    }
   }
 
   /** How many tokens there are, padding left out. */
@@ -120,35 +190,30 @@ public record Batch(
    * The rows of some batches one below the other; of one, that itself. Indices are those of each
    * batch's own data set.
    *
-   * @param batches one or more, of one length and as many rows an example
+   * @param batches one or more, of one length and as many rows an example, of one kind of task
    */
   public static Batch concatenated(List<Batch> batches) {
     if (batches.size() == 1) {
       return batches.get(0);
     }
     int length = batches.get(0).length;
-    int rows = batches.stream().mapToInt(Batch::rows).sum();
-    long[] ids = new long[rows * length];
-    long[] types = new long[rows * length];
-    byte[] mask = new byte[rows * length];
-    int examples = batches.stream().mapToInt(Batch::examples).sum();
-    double[] targets = new double[examples];
-    int[] indices = new int[examples];
+    Batch all =
+        empty(
+            batches.stream().mapToInt(Batch::rows).sum(),
+            length,
+            batches.stream().flatMapToDouble(batch -> Arrays.stream(batch.targets)).toArray(),
+            batches.stream().flatMapToInt(batch -> Arrays.stream(batch.indices)).toArray(),
+            batches.stream().anyMatch(batch -> batch.labels != null),
+            batches.stream().anyMatch(batch -> batch.starts != null));
     int first = 0;
-    int example = 0;
     for (Batch batch : batches) {
       if (batch.length != length) {
         throw new IllegalArgumentException(
             "the batches must have one length, got " + length + " and " + batch.length);
       }
-      System.arraycopy(batch.ids, 0, ids, first * length, batch.ids.length);
-      System.arraycopy(batch.types, 0, types, first * length, batch.types.length);
-      System.arraycopy(batch.mask, 0, mask, first * length, batch.mask.length);
-      System.arraycopy(batch.targets, 0, targets, example, batch.examples());
-      System.arraycopy(batch.indices, 0, indices, example, batch.examples());
+      all.copy(batch, 0, first * length, batch.rows * length);
       first += batch.rows;
-      example += batch.examples();
     }
-    return new Batch(rows, length, ids, types, mask, targets, indices);
+    return all;
   }
 }

@@ -1,13 +1,21 @@
 package org.prunepeft.data.batch;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.Deque;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
 
-/** Examples as token ids, with their targets. Immutable. */
+/**
+ * Examples as token ids, with their targets: of a language model, which has labels instead, how
+ * many tokens are learnt. Immutable.
+ */
 public final class EncodedDataset {
   /** Texts that are encoded at once: enough to keep all cores busy. */
   private static final int CHUNK = 1024;
@@ -86,6 +94,58 @@ public final class EncodedDataset {
               .formatted(towers, encodings.size(), targets.length));
     }
     return new EncodedDataset(encodings.toArray(Encoding[]::new), targets.clone(), towers);
+  }
+
+  /**
+   * Texts that a language model learns from; an example's target is the number of its tokens that
+   * are learnt.
+   */
+  public static EncodedDataset labelled(List<Encoding> encodings) {
+    return of(encodings, encodings.stream().mapToDouble(Encoding::learnt).toArray());
+  }
+
+  /**
+   * Puts texts that a language model learns from together into rows: the longest first, each into
+   * the row that it leaves the least room in (best-fit decreasing). Attention does not cross the
+   * texts of a row. Those without a token to learn are left out.
+   *
+   * @param length tokens of a row at most; none of the texts has more
+   * @return an example each row
+   */
+  public EncodedDataset packed(int length) {
+    List<Encoding> longestFirst =
+        Arrays.stream(encodings)
+            .filter(encoding -> encoding.learnt() > 0)
+            .sorted(Comparator.comparingInt((Encoding encoding) -> -encoding.ids().length))
+            .toList();
+    List<List<Encoding>> rows = new ArrayList<>();
+    // By the room that is left.
+    TreeMap<Integer, Deque<List<Encoding>>> open = new TreeMap<>();
+    for (Encoding encoding : longestFirst) {
+      int tokens = encoding.ids().length;
+      Map.Entry<Integer, Deque<List<Encoding>>> fitting = open.ceilingEntry(tokens);
+      int room = fitting == null ? length : fitting.getKey();
+      List<Encoding> row;
+      if (fitting == null) {
+        row = new ArrayList<>();
+        rows.add(row);
+      } else {
+        row = fitting.getValue().remove();
+        if (fitting.getValue().isEmpty()) {
+          open.remove(room);
+        }
+      }
+      row.add(encoding);
+      open.computeIfAbsent(room - tokens, key -> new ArrayDeque<>()).add(row);
+    }
+    return labelled(rows.stream().map(Encoding::row).toList());
+  }
+
+  /** What an epoch's mean loss is over: examples; of a language model the tokens to learn. */
+  public long weight() {
+    return encodings.length > 0 && encodings[0].labels() != null
+        ? (long) Arrays.stream(targets).sum()
+        : size();
   }
 
   /** How many examples. */

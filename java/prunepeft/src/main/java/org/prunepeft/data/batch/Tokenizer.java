@@ -2,10 +2,12 @@ package org.prunepeft.data.batch;
 
 import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.huggingface.tokenizers.jni.CharSpan;
 import ai.djl.util.PairList;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -155,6 +157,49 @@ public final class Tokenizer implements AutoCloseable {
       encodings.add(encoding(example.pair() == null ? ofSingles[single++] : ofPairs[pair++]));
     }
     return encodings;
+  }
+
+  /**
+   * The tokens of a text, and where in it they begin.
+   *
+   * @param ids [T]
+   * @param begins [T] the code point of the text at which each begins; -1 of those that the
+   *     tokenizer adds
+   * @param cut whether the text has more tokens than the maximum length, and ends there
+   */
+  public record Tokens(int[] ids, int[] begins, boolean cut) {}
+
+  /**
+   * Encodes one text.
+   *
+   * @param addSpecialTokens whether the tokenizer adds those that it has for the beginning or end
+   *     of a text
+   * @throws IllegalStateException if the tokenizer is closed
+   * @throws DataException if its model has no token for a part of the text
+   */
+  public Tokens tokens(String text, boolean addSpecialTokens) {
+    String readable = readable(text, CHARACTERS_PER_TOKEN);
+    var encoding = understood(() -> tokenizer.encode(readable, addSpecialTokens, false));
+    CharSpan[] spans = encoding.getCharTokenSpans();
+    long[] special = encoding.getSpecialTokenMask();
+    int[] begins = new int[spans.length];
+    for (int i = 0; i < begins.length; i++) {
+      begins[i] = special[i] == 1 || spans[i] == null ? -1 : spans[i].getStart();
+    }
+    return new Tokens(
+        ints(encoding.getIds()),
+        begins,
+        encoding.exceedMaxLength() || readable.length() < text.length());
+  }
+
+  /** {@return a text of tokens, without special ones} */
+  public String decode(int[] ids) {
+    return tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), true);
+  }
+
+  /** {@return tokens that an encoding has at most} */
+  public int maxLength() {
+    return maxLength;
   }
 
   @Override

@@ -71,7 +71,7 @@ public record Splits(
   }
 
   private void requireLargeClasses(int parts) {
-    if (schema.kind() == TaskKind.REGRESSION) {
+    if (schema.kind() != TaskKind.CLASSIFICATION) {
       return;
     }
     Map<Integer, Integer> counts = new TreeMap<>();
@@ -88,7 +88,7 @@ public record Splits(
   }
 
   private void requireAllClasses(List<Example> trained) {
-    if (schema.kind() == TaskKind.REGRESSION) {
+    if (schema.kind() != TaskKind.CLASSIFICATION) {
       return;
     }
     boolean[] there = new boolean[schema.labels().size()];

@@ -2,6 +2,7 @@ package org.prunepeft.data.sampling;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
@@ -19,7 +20,8 @@ public final class Stratified {
   /**
    * Draws without replacement. Of a class with c of the N examples, n·c/N are taken, rounded by the
    * method of largest remainders; of equal remainders the lower label's comes first. The classes of
-   * a regression are tenths of the examples, from the lowest targets to the highest.
+   * a regression are tenths of the examples, from the lowest targets to the highest; a language
+   * model's texts are all of one.
    *
    * @param examples to draw from
    * @param kind what their targets are
@@ -35,7 +37,12 @@ public final class Stratified {
               .formatted(examples.size(), n));
     }
     SortedMap<Integer, List<Integer>> byLabel = new TreeMap<>();
-    int[] labels = kind == TaskKind.REGRESSION ? tenths(examples) : labels(examples);
+    int[] labels =
+        switch (kind) {
+          case CLASSIFICATION -> labels(examples);
+          case REGRESSION -> tenths(examples);
+          case LANGUAGE_MODELING -> new int[examples.size()];
+        };
     for (int i = 0; i < examples.size(); i++) {
       byLabel.computeIfAbsent(labels[i], label -> new ArrayList<>()).add(i);
     }
@@ -51,6 +58,16 @@ public final class Stratified {
         });
     sample.sort(null);
     return sample;
+  }
+
+  /**
+   * The same of examples that are all alike.
+   *
+   * @param examples how many there are
+   */
+  public static List<Integer> sample(int examples, int n, long seed) {
+    List<Example> alike = Collections.nCopies(examples, new Example("", null));
+    return sample(alike, TaskKind.LANGUAGE_MODELING, n, seed);
   }
 
   /**

@@ -31,6 +31,7 @@ final class DelimitedReader implements TableReader {
   private final CsvParser parser;
   private final boolean header;
   private final boolean lenient;
+  private final List<String> names;
   private final int width;
   private final int[] wanted;
   private long line;
@@ -53,6 +54,7 @@ final class DelimitedReader implements TableReader {
     if (first == null) {
       throw new DataException(name + " is empty; a file of examples has a row for each");
     }
+    names = header ? List.copyOf(first) : List.of();
     width = first.size();
     wanted = columns.stream().mapToInt(column -> index(column, first)).toArray();
     pending = header ? null : first;
@@ -88,6 +90,11 @@ final class DelimitedReader implements TableReader {
                 .formatted(name, Spelling.unknown("column", column, first), first.size())
             : "%s is read without a header, so its columns are numbers, 1 to %d, but column '%s' is asked for"
                 .formatted(name, first.size(), column));
+  }
+
+  @Override
+  public List<String> columns() {
+    return names;
   }
 
   @Override

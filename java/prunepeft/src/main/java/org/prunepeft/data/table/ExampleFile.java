@@ -73,6 +73,18 @@ public final class ExampleFile implements Closeable {
   }
 
   private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
+    TableReader reader = reader(file, columns.names(labelled), columns.header(), lenient);
+    return new ExampleFile(file.toString(), columns, labelled, reader);
+  }
+
+  /**
+   * A reader of some columns.
+   *
+   * @param header whether the first line of a table names them
+   * @param lenient whether rows that are too short are left out
+   */
+  private static TableReader reader(
+      Path file, List<String> columns, boolean header, boolean lenient) {
     TableFormat format =
         TableFormat.of(file)
             .orElseThrow(
@@ -83,14 +95,25 @@ public final class ExampleFile implements Closeable {
         throw new DataException("can't read %s: it is a directory".formatted(file));
       }
       if (format == TableFormat.PARQUET) {
-        TableReader reader = new ParquetTable(file, columns.names(labelled));
-        return new ExampleFile(file.toString(), columns, labelled, reader);
+        return new ParquetTable(file, columns);
       }
       in = Files.newInputStream(file);
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
     }
-    return open(in, file.toString(), format, columns, labelled, lenient);
+    Utf8Reader text = new Utf8Reader(in, file.toString());
+    try {
+      return format.reader(text, file.toString(), columns, header, lenient);
+    } catch (IOException | RuntimeException e) {
+      try {
+        text.close();
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e instanceof IOException io
+          ? DataException.unreadable(file.toString(), io)
+          : (RuntimeException) e;
+    }
   }
 
   /** What to do with a file whose name gives no format. */
@@ -106,7 +129,8 @@ public final class ExampleFile implements Closeable {
     if (name.matches(".*\\.(xlsx?|ods)")) {
       return "save the sheet as .csv";
     }
-    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet";
+    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or"
+        + " .parquet";
   }
 
   /**
@@ -140,28 +164,6 @@ public final class ExampleFile implements Closeable {
     }
   }
 
-  private static ExampleFile open(
-      InputStream in,
-      String name,
-      TableFormat format,
-      Columns columns,
-      boolean labelled,
-      boolean lenient) {
-    Utf8Reader text = new Utf8Reader(in, name);
-    try {
-      TableReader reader =
-          format.reader(text, name, columns.names(labelled), columns.header(), lenient);
-      return new ExampleFile(name, columns, labelled, reader);
-    } catch (IOException | RuntimeException e) {
-      try {
-        text.close();
-      } catch (IOException suppressed) {
-        e.addSuppressed(suppressed);
-      }
-      throw e instanceof IOException io ? DataException.unreadable(name, io) : (RuntimeException) e;
-    }
-  }
-
   /**
    * {@return the next row; empty at the end}
    *
@@ -179,7 +181,7 @@ public final class ExampleFile implements Closeable {
     }
     List<String> names = columns.names(labelled);
     for (int i = 0; i < cells.size(); i++) {
-      requireCharacters(cells.get(i), names.get(i));
+      requireCharacters(cells.get(i), name, reader.line(), names.get(i));
     }
     String label = labelled ? cells.get(cells.size() - 1).strip() : null;
     if (labelled && label.isEmpty()) {
@@ -207,12 +209,53 @@ public final class ExampleFile implements Closeable {
     return rows;
   }
 
+  /**
+   * {@return the names of a file's columns; of JSON Lines those of the first object's members}
+   *
+   * @param file whose name gives its format; the first line of a table names its columns
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format
+   */
+  public static List<String> columns(Path file) {
+    try (TableReader reader = reader(file, List.of(), true, false)) {
+      return reader.columns();
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
+  }
+
+  /**
+   * {@return the wanted cells of all rows, 1 or more}
+   *
+   * @param file whose name gives its format
+   * @param columns that are wanted, by name
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or a column is not there
+   */
+  static List<List<String>> cells(Path file, List<String> columns) {
+    List<List<String>> rows = new ArrayList<>();
+    try (TableReader reader = reader(file, columns, true, false)) {
+      for (List<String> cells = reader.next(); cells != null; cells = reader.next()) {
+        for (int i = 0; i < cells.size(); i++) {
+          requireCharacters(cells.get(i), file.toString(), reader.line(), columns.get(i));
+        }
+        rows.add(cells);
+      }
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
+    if (rows.isEmpty()) {
+      throw new DataException(file + " has no rows; a file of examples has one for each");
+    }
+    return rows;
+  }
+
   /** {@return names of the label's classes by their numbers; none where the file has none} */
   public List<String> classes() {
     return reader.classes(columns.label());
   }
 
-  private void requireCharacters(String cell, String column) {
+  private static void requireCharacters(String cell, String name, long line, String column) {
     for (int i = 0; i < cell.length(); i++) {
       char c = cell.charAt(i);
       if (Character.isHighSurrogate(c)
@@ -224,7 +267,7 @@ public final class ExampleFile implements Closeable {
             "%s, line %d, column '%s': %s at character %d is not text; take it out"
                 .formatted(
                     name,
-                    reader.line(),
+                    line,
                     column,
                     c == 0 ? "a NUL" : "half a surrogate pair, \\u%04x,".formatted((int) c),
                     i + 1));

@@ -41,16 +41,36 @@ final class JsonLinesReader implements TableReader {
   }
 
   @Override
-  public List<String> next() throws IOException {
+  public List<String> columns() throws IOException {
+    JsonNode object = object();
+    if (object == null) {
+      throw new DataException(name + " is empty; a file of examples has an object for each");
+    }
+    return names(object);
+  }
+
+  /** The next one; null at the end. */
+  private JsonNode object() throws IOException {
     String text;
     do {
       text = in.readLine();
       line++;
     } while (text != null && text.isBlank());
-    if (text == null) {
+    return text == null ? null : parse(text);
+  }
+
+  private static List<String> names(JsonNode object) {
+    List<String> names = new ArrayList<>();
+    object.fieldNames().forEachRemaining(names::add);
+    return names;
+  }
+
+  @Override
+  public List<String> next() throws IOException {
+    JsonNode object = object();
+    if (object == null) {
       return null;
     }
-    JsonNode object = parse(text);
     List<String> cells = new ArrayList<>(columns.size());
     for (String column : columns) {
       cells.add(cell(object, column));
@@ -85,10 +105,9 @@ final class JsonLinesReader implements TableReader {
   private String cell(JsonNode object, String column) {
     JsonNode value = object.get(column);
     if (value == null) {
-      List<String> names = new ArrayList<>();
-      object.fieldNames().forEachRemaining(names::add);
       throw new IllegalArgumentException(
-          "%s, line %d: %s".formatted(name, line, Spelling.unknown("column", column, names)));
+          "%s, line %d: %s"
+              .formatted(name, line, Spelling.unknown("column", column, names(object))));
     }
     if (!value.isValueNode() || value.isNull()) {
       throw new DataException(

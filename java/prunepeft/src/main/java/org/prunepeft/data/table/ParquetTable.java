@@ -55,6 +55,10 @@ final class ParquetTable implements TableReader {
       ParquetReadOptions.builder().withCodecFactory(new ParquetCodecs()).build();
   private int shard;
   private ParquetFileReader file;
+
+  /** Of all columns. */
+  private MessageType whole;
+
   private MessageType schema;
 
   /** By column, the names that its whole numbers stand for. */
@@ -114,13 +118,13 @@ final class ParquetTable implements TableReader {
     }
     try {
       requireCodecs(path);
-      MessageType whole = metadata.getSchema();
+      whole = metadata.getSchema();
       classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
       for (String column : columns) {
         wanted.add(column(path, whole, column));
       }
-      schema = new MessageType(whole.getName(), wanted);
+      schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
     } catch (IllegalArgumentException e) {
       throw e; // says what of the file is not as it was asked for
@@ -176,6 +180,11 @@ final class ParquetTable implements TableReader {
               || meaning instanceof LogicalTypeAnnotation.EnumLogicalTypeAnnotation;
       default -> false;
     };
+  }
+
+  @Override
+  public List<String> columns() {
+    return whole.getFields().stream().map(Type::getName).toList();
   }
 
   @Override

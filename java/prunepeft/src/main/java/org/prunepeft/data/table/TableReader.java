@@ -16,6 +16,13 @@ interface TableReader extends Closeable {
    */
   List<String> next() throws IOException;
 
+  /**
+   * The names of all columns; of JSON objects the members of the first. Before any row is read.
+   *
+   * @throws IOException if the file can't be read or is not of its format
+   */
+  List<String> columns() throws IOException;
+
   /** The names of a column's classes by their numbers, where the file says them; else none. */
   default List<String> classes(String column) {
     return List.of();

@@ -14,10 +14,12 @@ import org.prunepeft.text.Required;
  * @param train to train on; of it also come the parts that have no file of their own
  * @param validation to choose the best epoch by; null: a part of the training file
  * @param test to report on; null: a part of the training file
- * @param columns where texts and labels are, in all files
- * @param kind whether labels are names of classes or numbers to be predicted
+ * @param columns where texts and labels are, in all files; a language model's have no labels, and
+ *     are known by their names unless the text's column has a name of its own
+ * @param kind whether labels are names of classes or numbers to be predicted, or there are none and
+ *     texts are learnt
  * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and macro
- *     F1, or both correlations
+ *     F1, or both correlations, or log-likelihood
  */
 public record DataFiles(
     Path train, Path validation, Path test, Columns columns, TaskKind kind, List<Metric> metrics) {
@@ -32,9 +34,11 @@ public record DataFiles(
     Required.present("the kind of task", kind);
     metrics =
         metrics == null || metrics.isEmpty()
-            ? kind == TaskKind.REGRESSION
-                ? List.of(Metric.PEARSON, Metric.SPEARMAN)
-                : List.of(Metric.ACCURACY, Metric.MACRO_F1)
+            ? switch (kind) {
+              case CLASSIFICATION -> List.of(Metric.ACCURACY, Metric.MACRO_F1);
+              case REGRESSION -> List.of(Metric.PEARSON, Metric.SPEARMAN);
+              case LANGUAGE_MODELING -> List.of(Metric.LOG_LIKELIHOOD);
+            }
             : List.copyOf(metrics);
     for (Metric metric : metrics) {
       if (metric.kind() != kind) {
@@ -58,6 +62,6 @@ public record DataFiles(
 
   /** {@return the task} Files are read by {@link Task#load}. */
   public Task task() {
-    return new FileTask(this);
+    return kind == TaskKind.LANGUAGE_MODELING ? new LanguageTask(this) : new FileTask(this);
   }
 }

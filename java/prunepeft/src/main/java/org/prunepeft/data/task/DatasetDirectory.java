@@ -128,6 +128,15 @@ public final class DatasetDirectory {
   }
 
   /**
+   * To report on, of texts without labels; null if there is none.
+   *
+   * @return the file, or null
+   */
+  public Path test() {
+    return parts.get(Split.TEST);
+  }
+
+  /**
    * To report on; null if there is none, or if all of its labels are -1, by which the hub marks
    * those that are kept back.
    *

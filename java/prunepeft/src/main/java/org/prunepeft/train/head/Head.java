@@ -11,14 +11,14 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.batch.Batch;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
+import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.optimizer.ParameterGroup;
 
 /**
  * The task head: a linear layer over the mean of the last hidden states, or over the {@link
@@ -29,7 +29,7 @@ import org.prunepeft.train.optimizer.ParameterGroup;
  * targets of any size: y = (Wx + b)·deviation + mean. {@link #fold} then writes mean and deviation
  * into W and b.
  */
-public final class Head implements AutoCloseable {
+public final class Head implements TaskHead {
   /** Keys in adapter files. */
   public static final String WEIGHT = "classifier.weight";
 
@@ -70,12 +70,7 @@ public final class Head implements AutoCloseable {
     this(schema, width, ComputeDevice.CPU);
   }
 
-  /** Its weights at the learning rate that the settings have for heads. */
-  public ParameterGroup group(TrainingSettings settings) {
-    return new ParameterGroup("head", parameters, settings.headLearningRate());
-  }
-
-  /** A head of its own with the same weights. */
+  @Override
   public Head copy() {
     Head copy = new Head(schema, parameters.get(WEIGHT).size(1), device());
     try (NoGradGuard guard = new NoGradGuard()) {
@@ -87,11 +82,10 @@ public final class Head implements AutoCloseable {
     return copy;
   }
 
-  /**
-   * Takes the weights of another head of the same shape, so that it predicts the same; mean and
-   * deviation stay this one's.
-   */
-  public void copyWeights(Head from) {
+  /** {@inheritDoc} Mean and deviation stay this one's. */
+  @Override
+  public void copyWeights(TaskHead other) {
+    Head from = (Head) other;
     try (NoGradGuard guard = new NoGradGuard()) {
       parameters.values().copy_(from.parameters.values());
       parameters.values().mul_(new Scalar(from.deviation / deviation));
@@ -129,17 +123,18 @@ public final class Head implements AutoCloseable {
     }
   }
 
-  /** Where its weights lie. */
+  @Override
   public ComputeDevice device() {
     return ComputeDevice.of(parameters.values());
   }
 
-  /** What it predicts. */
+  @Override
   public Schema schema() {
     return schema;
   }
 
   /** Weight [outputs, width] and bias [outputs]. */
+  @Override
   public FlatParameters parameters() {
     return parameters;
   }
@@ -167,6 +162,26 @@ public final class Head implements AutoCloseable {
       values[i] = (float) targets[i];
     }
     return device().floats(values, values.length, 1);
+  }
+
+  @Override
+  public Tensor reduced(Tensor hidden, EncoderInput input) {
+    return pool(hidden, input);
+  }
+
+  @Override
+  public Tensor targets(Batch batch) {
+    return targets(batch.targets());
+  }
+
+  @Override
+  public Tensor loss(Tape tape, Tensor reduced, Tensor targets, int towers, double labelSmoothing) {
+    return loss(logits(features(reduced, towers)), targets, labelSmoothing);
+  }
+
+  @Override
+  public Tensor outputs(Tensor reduced, Batch batch) {
+    return logits(features(reduced, batch.towers()));
   }
 
   /** Mean loss without label smoothing; see the other method. */
@@ -219,6 +234,7 @@ public final class Head implements AutoCloseable {
   }
 
   /** Writes mean and deviation into weight and bias; what the head predicts stays the same. */
+  @Override
   public void fold() {
     if (!standardised()) {
       return;
@@ -232,6 +248,7 @@ public final class Head implements AutoCloseable {
   }
 
   /** Gives weights, mean and deviation to a checkpoint, or takes them from one. */
+  @Override
   public void exchange(StateExchange state) {
     state.tensor("values", parameters.values());
     mean = state.number("mean", mean);

@@ -14,7 +14,7 @@ import org.prunepeft.search.measured.Measurements;
 import org.prunepeft.search.measured.SubsetMeasurer;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.TrainingRun;
 
@@ -45,7 +45,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private final MeasuringData inputs;
   private final IntConsumer progress;
   private final PeftModules modules;
-  private final Head head;
+  private final TaskHead head;
 
   /** What was measured so far, a row a subset. */
   private final List<float[]> scores = new ArrayList<>();
@@ -64,7 +64,11 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    *     subsets measured so far
    */
   public SupernetMeasuring(
-      Trainer trainer, PeftModules modules, Head head, MeasuringData inputs, IntConsumer progress) {
+      Trainer trainer,
+      PeftModules modules,
+      TaskHead head,
+      MeasuringData inputs,
+      IntConsumer progress) {
     this.trainer = trainer;
     this.modules = modules;
     this.head = head.copy();
@@ -81,7 +85,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   }
 
   /** The head that was trained with them; stays this object's. */
-  public Head head() {
+  public TaskHead head() {
     return head;
   }
 
@@ -135,8 +139,10 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
    * {@inheritDoc}
    *
    * <p>The metric is 1 for a right class and 0 for a wrong one, whose mean is accuracy; of a
-   * regression 1 less the squared error by the targets' variance, whose mean is R². The score is
-   * the logarithm of the right class's probability; of a regression it is the metric.
+   * regression 1 less the squared error by the targets' variance, whose mean is R²; of a language
+   * model the log-likelihood of the example by the mean number of tokens, whose mean is the
+   * log-likelihood of a token. The score is the logarithm of the right class's probability; of
+   * other tasks it is the metric.
    *
    * <p>What the run has measured before it was cut off is not measured again.
    */
@@ -155,13 +161,9 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     }
     given += subsets.size();
     float[][] score = given(scores, subsets.size());
-    return regression()
-        ? Measurements.of(score)
-        : new Measurements(score, given(metrics, subsets.size()));
-  }
-
-  private boolean regression() {
-    return head.schema().kind() == TaskKind.REGRESSION;
+    return head.schema().kind() == TaskKind.CLASSIFICATION
+        ? new Measurements(score, given(metrics, subsets.size()))
+        : Measurements.of(score);
   }
 
   private float[][] given(List<float[]> rows, int count) {
@@ -172,19 +174,29 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     double[] targets = inputs.heldOut.targets();
     float[] score = new float[targets.length];
     float[] metric = new float[targets.length];
-    if (regression()) {
-      double variance = variance(targets);
-      for (int i = 0; i < targets.length; i++) {
-        double error = predictions.value(i) - targets[i];
-        metric[i] = (float) (1 - error * error / variance);
+    switch (head.schema().kind()) {
+      case CLASSIFICATION -> {
+        for (int i = 0; i < targets.length; i++) {
+          double[] probabilities = predictions.probabilities(i);
+          int target = (int) targets[i];
+          score[i] = (float) Math.log(Math.max(LEAST_PROBABILITY, probabilities[target]));
+          metric[i] = predictions.label(i) == target ? 1 : 0;
+        }
       }
-      score = metric;
-    } else {
-      for (int i = 0; i < targets.length; i++) {
-        double[] probabilities = predictions.probabilities(i);
-        int target = (int) targets[i];
-        score[i] = (float) Math.log(Math.max(LEAST_PROBABILITY, probabilities[target]));
-        metric[i] = predictions.label(i) == target ? 1 : 0;
+      case REGRESSION -> {
+        double variance = variance(targets);
+        for (int i = 0; i < targets.length; i++) {
+          double error = predictions.value(i) - targets[i];
+          metric[i] = (float) (1 - error * error / variance);
+        }
+        score = metric;
+      }
+      case LANGUAGE_MODELING -> {
+        double mean = Math.max(1, Arrays.stream(targets).sum()) / targets.length;
+        for (int i = 0; i < targets.length; i++) {
+          metric[i] = (float) (predictions.value(i) * targets[i] / mean);
+        }
+        score = metric;
       }
     }
     scores.add(score);

@@ -16,7 +16,7 @@ import org.prunepeft.search.SupernetTrainer;
 import org.prunepeft.search.TrainingHealth;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.train.CriterionSettings;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.TrainingRun;
 import org.prunepeft.train.statistics.RoundStatistics;
@@ -36,7 +36,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
 
   private final PeftConfig config;
   private final Trainer trainer;
-  private final Head head;
+  private final TaskHead head;
   private final Plan plan;
   private final StageListener listener;
   private final Map<EncodedDataset, Probe> probes = new IdentityHashMap<>();
@@ -71,7 +71,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
    * @param head fitted on the frozen encoder; every training begins from a copy
    */
   public SupernetTraining(
-      PeftConfig config, Trainer trainer, Head head, Plan plan, StageListener listener) {
+      PeftConfig config, Trainer trainer, TaskHead head, Plan plan, StageListener listener) {
     this.config = config;
     this.trainer = trainer;
     this.head = head;
@@ -133,7 +133,7 @@ public final class SupernetTraining implements SupernetTrainer, AutoCloseable {
       modules.copyWeights(trained);
     }
     keep(modules);
-    try (Head own = head.copy()) {
+    try (TaskHead own = head.copy()) {
       TrainingRun run =
           new TrainingRun(
               modules,

@@ -23,6 +23,7 @@ import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FirstNonFinite;
 import org.prunepeft.train.pass.FrozenPrefix;
@@ -283,31 +284,44 @@ public final class Trainer implements AutoCloseable {
    * @throws IllegalStateException if a prediction is not finite; names the example and the first
    *     module whose output is not
    */
-  public Predictions predict(PeftModules modules, Head head, EncodedDataset data) {
+  public Predictions predict(PeftModules modules, TaskHead head, EncodedDataset data) {
     return predict(modules, head, data, null);
   }
 
-  Predictions predict(PeftModules modules, Head head, EncodedDataset data, FrozenPrefix prefix) {
+  Predictions predict(
+      PeftModules modules, TaskHead head, EncodedDataset data, FrozenPrefix prefix) {
+    return outputs(modules, head, data, prefix, done -> {});
+  }
+
+  private Predictions outputs(
+      PeftModules modules,
+      TaskHead head,
+      EncodedDataset data,
+      FrozenPrefix prefix,
+      IntConsumer progress) {
     int width = head.schema().outputs();
     float[] outputs = new float[Math.multiplyExact(data.size(), width)];
+    int done = 0;
     modules.begin(ForwardPass.evaluation(tape));
     for (Batch batch : Inputs.batches(encoder.device(), data)) {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor pooled = Head.pool(hidden(batch, input, modules, prefix), input);
-        float[] logits = Torch.toFloats(head.logits(Head.features(pooled, batch.towers())));
+        Tensor reduced = head.reduced(hidden(batch, input, modules, prefix), input);
+        float[] logits = Torch.toFloats(head.outputs(reduced, batch));
         requireFinite(logits, batch, modules, head);
         for (int i = 0; i < batch.examples(); i++) {
           System.arraycopy(logits, i * width, outputs, batch.indices()[i] * width, width);
         }
       }
+      done += batch.examples();
+      progress.accept(done);
     }
     return new Predictions(head.schema(), outputs);
   }
 
   /** Checks what comes of a batch, row by row; of the encoder alone where there is no head. */
-  private void requireFinite(float[] values, Batch batch, PeftModules modules, Head head) {
+  private void requireFinite(float[] values, Batch batch, PeftModules modules, TaskHead head) {
     for (int i = 0; i < values.length; i++) {
       if (!Float.isFinite(values[i])) {
         throw new DivergedException(
@@ -326,8 +340,18 @@ public final class Trainer implements AutoCloseable {
    *
    * @param data at least one example, all labelled
    */
-  public Evaluation evaluate(PeftModules modules, Head head, EncodedDataset data) {
-    return Evaluation.of(predict(modules, head, data), data.targets());
+  public Evaluation evaluate(PeftModules modules, TaskHead head, EncodedDataset data) {
+    return evaluate(modules, head, data, done -> {});
+  }
+
+  /**
+   * The same for work that takes long.
+   *
+   * @param progress is given the number of examples that are done
+   */
+  public Evaluation evaluate(
+      PeftModules modules, TaskHead head, EncodedDataset data, IntConsumer progress) {
+    return Evaluation.of(outputs(modules, head, data, null, progress), data.targets());
   }
 
   /**
@@ -338,7 +362,7 @@ public final class Trainer implements AutoCloseable {
    */
   public List<Predictions> predict(
       PeftModules modules,
-      Head head,
+      TaskHead head,
       EncodedDataset data,
       List<List<Candidate>> subsets,
       IntConsumer progress) {

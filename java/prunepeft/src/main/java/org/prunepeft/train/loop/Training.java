@@ -71,7 +71,7 @@ final class Training implements AutoCloseable {
   private double factor;
   private double lossSum;
 
-  /** Examples of the epoch whose steps were left out. */
+  /** Weight of the epoch's batches whose steps were left out. */
   private int skipped;
 
   /** Whether each step's numbers are looked at before it changes a weight. */
@@ -137,7 +137,9 @@ final class Training implements AutoCloseable {
     if (run.encoder() != null) {
       groups.add(new ParameterGroup("encoder", run.encoder(), settings.encoderLearningRate()));
     }
-    groups.add(run.head().group(settings));
+    if (run.head().parameters().count() > 0) {
+      groups.add(run.head().group(settings));
+    }
     return groups;
   }
 
@@ -340,7 +342,7 @@ final class Training implements AutoCloseable {
       throw failure;
     }
     optimizer.skip();
-    skipped += done.batch.examples();
+    skipped += Math.toIntExact(done.batch.weight());
     listener.skipped(done.step, steps, failure.getMessage());
   }
 
@@ -377,14 +379,14 @@ final class Training implements AutoCloseable {
   }
 
   private void report(Unread done, double loss) {
-    lossSum += loss * done.batch.examples();
+    lossSum += loss * done.batch.weight();
     listener.step(done.step, steps, loss, done.factor);
     lastRead = System.nanoTime();
   }
 
   private void endEpoch() {
     read();
-    if (skipped == run.data().size()) {
+    if (skipped == run.data().weight()) {
       throw new DivergedException(
           "every step of epoch %d was left out: none had a finite loss and gradient; lower the learning rates"
               .formatted(epoch));
@@ -401,7 +403,7 @@ final class Training implements AutoCloseable {
         snapshot.take();
       }
     }
-    listener.epoch(epoch, run.epochs(), lossSum / (run.data().size() - skipped), validation);
+    listener.epoch(epoch, run.epochs(), lossSum / (run.data().weight() - skipped), validation);
   }
 
   /** Whether the weights as they are may be kept. */

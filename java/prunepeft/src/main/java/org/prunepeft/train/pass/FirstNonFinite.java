@@ -21,7 +21,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 
 /** Looks, after a loss or a prediction was no number, for the place where that begins. */
 public final class FirstNonFinite {
@@ -38,7 +38,7 @@ public final class FirstNonFinite {
   public static String describe(
       Encoder encoder,
       PeftModules modules,
-      Head head,
+      TaskHead head,
       FlatParameters own,
       Tape tape,
       Batch batch,
@@ -51,7 +51,7 @@ public final class FirstNonFinite {
   }
 
   private static Optional<String> output(
-      Encoder encoder, PeftModules modules, Head head, Tape tape, Batch batch) {
+      Encoder encoder, PeftModules modules, TaskHead head, Tape tape, Batch batch) {
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {
       EncoderInput input = Inputs.of(encoder.device(), batch);
@@ -64,7 +64,7 @@ public final class FirstNonFinite {
       Tensor hidden = encoder.layers(0, encoder.config().layers(), embedded, input, watch);
       if (watch.first == null
           && head != null
-          && !isFinite(head.logits(Head.features(Head.pool(hidden, input), batch.towers())))) {
+          && !isFinite(head.outputs(head.reduced(hidden, input), batch))) {
         watch.first = "the head";
       }
       return Optional.ofNullable(watch.first);
@@ -73,7 +73,7 @@ public final class FirstNonFinite {
     }
   }
 
-  private static Optional<String> gradient(PeftModules modules, Head head, FlatParameters own) {
+  private static Optional<String> gradient(PeftModules modules, TaskHead head, FlatParameters own) {
     List<Candidate> ordered = new ArrayList<>(modules.candidates());
     ordered.sort(Comparator.comparingInt(Candidate::layer));
     Optional<String> found = own == null ? Optional.empty() : gradient(own, own.names());

@@ -28,7 +28,7 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.statistics.RoundStatistics;
 
 /**
@@ -39,8 +39,9 @@ import org.prunepeft.train.statistics.RoundStatistics;
  * encoder take less time than their launches; so it is recorded, once for each shape of a batch.
  * Batches are padded to few lengths, and a recording's batch lies in tensors of its own, into which
  * each batch of the shape is copied. Dropout's masks follow from the step's number, which lies
- * there too. Passes that measure the modules' outputs, those with some modules switched off and
- * those of full fine-tuning go call by call.
+ * there too. Passes that measure the modules' outputs, those with some modules switched off, those
+ * of full fine-tuning and those of language models, whose labelled rows are counted, go call by
+ * call.
  */
 public final class GradientPasses implements AutoCloseable {
   /**
@@ -126,7 +127,7 @@ public final class GradientPasses implements AutoCloseable {
    */
   public record Step(Member member, Batch batch, int step, RoundStatistics statistics) {}
 
-  /** A part of such a batch, whose mean loss counts by its share of the step's examples. */
+  /** A part of such a batch, whose mean loss counts by its share of the step's weight. */
   private record MicroBatch(
       Member member,
       Batch batch,
@@ -142,7 +143,12 @@ public final class GradientPasses implements AutoCloseable {
    * @param shares that the gradients are multiplied by
    */
   private record PassShape(
-      List<Member> members, List<Integer> rows, List<Double> shares, int length, boolean padded) {}
+      List<Member> members,
+      List<Integer> rows,
+      List<Double> shares,
+      int length,
+      boolean padded,
+      boolean starts) {}
 
   /**
    * @param tape for passes that are not recorded; stays the caller's
@@ -216,7 +222,7 @@ public final class GradientPasses implements AutoCloseable {
         batch,
         step.step,
         microBatch,
-        (double) batch.rows() / step.batch.rows(),
+        (double) batch.weight() / Math.max(1, step.batch.weight()),
         step.statistics == null ? null : step.statistics.magnitudes());
   }
 
@@ -248,10 +254,14 @@ public final class GradientPasses implements AutoCloseable {
       joint.begin(null);
       Tensor x = embedded(parts, joint, input);
       List<Tensor> targets = new ArrayList<>();
-      parts.forEach(part -> targets.add(part.member.run.head().targets(part.batch.targets())));
+      parts.forEach(part -> targets.add(part.member.run.head().targets(part.batch)));
       boolean calls =
           parts.stream()
-              .anyMatch(part -> part.magnitudes != null || part.member.run.encoder() != null);
+              .anyMatch(
+                  part ->
+                      part.magnitudes != null
+                          || part.member.run.encoder() != null
+                          || part.batch.labels() != null);
       Recorded recorded = calls ? null : recorded(parts, x, input, targets);
       List<Tensor> losses =
           recorded == null
@@ -348,16 +358,21 @@ public final class GradientPasses implements AutoCloseable {
     FrozenPrefix prefix = joint.parts.get(0).member.prefix;
     int from = prefix == null ? 0 : prefix.layers();
     Tensor hidden = encoder.layers(from, encoder.config().layers(), x, input, joint.insertions);
-    Tensor pooled = Head.pool(hidden, input);
+    Tensor reduced = joint.parts.get(0).member.run.head().reduced(hidden, input);
+    long ofRow = reduced.size(0) / input.rows();
     List<Tensor> losses = new ArrayList<>();
     Tensor sum = null;
     long first = 0;
     for (int i = 0; i < joint.parts.size(); i++) {
       MicroBatch part = joint.parts.get(i);
-      Head head = part.member.run.head();
-      Tensor own = joint.parts.size() == 1 ? pooled : pooled.narrow(0, first, part.batch.rows());
-      Tensor logits = head.logits(Head.features(own, part.batch.towers()));
-      Tensor loss = head.loss(logits, targets.get(i), settings.labelSmoothing());
+      TaskHead head = part.member.run.head();
+      Tensor own =
+          joint.parts.size() == 1
+              ? reduced
+              : reduced.narrow(0, first * ofRow, part.batch.rows() * ofRow);
+      Tensor loss =
+          head.loss(
+              joint.tape, own, targets.get(i), part.batch.towers(), settings.labelSmoothing());
       losses.add(loss.detach());
       for (TrainingHook hook : part.member.hooks) {
         Tensor penalty = hook.penalty();
@@ -380,7 +395,8 @@ public final class GradientPasses implements AutoCloseable {
             parts.stream().map(part -> part.batch.rows()).toList(),
             parts.stream().map(MicroBatch::share).toList(),
             input.length(),
-            input.padded());
+            input.padded(),
+            input.starts() != null);
     Recorded known = recordings.get(shape);
     if (!recording) {
       return known != null && known.work.recorded() ? known : null;
@@ -440,7 +456,8 @@ public final class GradientPasses implements AutoCloseable {
                 input.mask().clone(),
                 input.rowMask().clone(),
                 input.tokens(),
-                input.largestId());
+                input.largestId(),
+                input.starts() == null ? null : input.starts().clone());
         ComputeDevice device = input.device();
         counters = torch.zeros(new long[] {parts.size(), 2}, device.options(torch.ScalarType.Int));
         for (Tensor target : targets) {
@@ -466,6 +483,9 @@ public final class GradientPasses implements AutoCloseable {
         this.input.types().copy_(input.types());
         this.input.mask().copy_(input.mask());
         this.input.rowMask().copy_(input.rowMask());
+        if (input.starts() != null) {
+          this.input.starts().copy_(input.starts());
+        }
         for (int i = 0; i < parts.size(); i++) {
           this.targets.get(i).copy_(targets.get(i));
           counters.select(0, i).select(0, 0).fill_(new Scalar(parts.get(i).step));

@@ -27,7 +27,9 @@ public final class Inputs {
 
   /** All rows of a batch, on a device. */
   public static EncoderInput of(ComputeDevice device, Batch batch) {
-    return EncoderInput.of(
-        device, batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
+    EncoderInput input =
+        EncoderInput.of(
+            device, batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
+    return batch.starts() == null ? input : input.startingAt(batch.starts());
   }
 }

@@ -21,7 +21,7 @@ import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 
 /**
  * What a supernet predicts with all but a subset of its modules switched off, for many subsets at
@@ -31,7 +31,7 @@ import org.prunepeft.train.head.Head;
 public final class SubsetPredictions implements AutoCloseable {
   private final Encoder encoder;
   private final PeftModules modules;
-  private final Head head;
+  private final TaskHead head;
   private final List<List<Candidate>> subsets;
   private final List<Batch> left = new ArrayList<>();
   private final int[] all;
@@ -53,7 +53,7 @@ public final class SubsetPredictions implements AutoCloseable {
   public SubsetPredictions(
       Encoder encoder,
       PeftModules modules,
-      Head head,
+      TaskHead head,
       Tape tape,
       List<List<Candidate>> subsets,
       EncodedDataset data) {
@@ -156,8 +156,7 @@ public final class SubsetPredictions implements AutoCloseable {
     }
 
     private void finish(Tensor x, int[] group) {
-      float[] logits =
-          Torch.toFloats(head.logits(Head.features(Head.pool(x, input), batch.towers())));
+      float[] logits = Torch.toFloats(head.outputs(head.reduced(x, input), batch));
       int width = head.schema().outputs();
       for (int i = 0; i < logits.length; i++) {
         if (!Float.isFinite(logits[i])) {

@@ -4,7 +4,7 @@ import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.Evaluation;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.TaskHead;
 
 /**
  * One training.
@@ -24,7 +24,7 @@ import org.prunepeft.train.head.Head;
  */
 public record TrainingRun(
     PeftModules modules,
-    Head head,
+    TaskHead head,
     EncodedDataset data,
     int epochs,
     long seed,
@@ -42,7 +42,7 @@ public record TrainingRun(
   /** On a frozen encoder. */
   public TrainingRun(
       PeftModules modules,
-      Head head,
+      TaskHead head,
       EncodedDataset data,
       int epochs,
       long seed,

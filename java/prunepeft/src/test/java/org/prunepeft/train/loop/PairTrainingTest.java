@@ -129,8 +129,8 @@ class PairTrainingTest extends TrainingTest {
       Tensor norms = u.square().sum(1L).mul(v.square().sum(1L)).sqrt();
       Tensor features =
           torch.cat(new TensorVector(u, v, u.sub(v).abs(), dot.div(norms).unsqueeze(1)), 1);
-      Tensor loss =
-          run.head().loss(run.head().logits(features), run.head().targets(batch.targets()));
+      Head head = (Head) run.head();
+      Tensor loss = head.loss(head.logits(features), head.targets(batch.targets()));
       loss.backward();
       return loss.item_double();
     }
@@ -248,7 +248,7 @@ class PairTrainingTest extends TrainingTest {
     TrainingRun run = run(data, 0, 1);
     Trainer trainer = trainer(4, 1, 0);
     float[] expected = probabilities(trainer.predict(run.modules(), run.head(), data));
-    Head swapped = keep(run.head().copy());
+    Head swapped = keep(((Head) run.head()).copy());
     float[] weight = Torch.toFloats(run.head().parameters().get(Head.WEIGHT));
     int width = Head.width(HIDDEN, 2);
     float[] exchanged = weight.clone();

@@ -1,0 +1,76 @@
+package org.prunepeft.data;
+
+import java.util.List;
+import java.util.stream.Collectors;
+import org.prunepeft.text.Required;
+
+/**
+ * A text that a language model learns to go on with. It is encoded as a whole; a token counts in
+ * the loss if the character at which it begins lies in a trained span.
+ *
+ * @param spans the text's parts in their order, one or more
+ * @param addSpecialTokens whether the tokenizer adds its special tokens, such as the one that
+ *     begins a text; false where a chat template has written them
+ * @param appendEnd whether the token that ends a text follows, unless the text was cut; false where
+ *     a chat template has written it
+ */
+public record TrainingText(List<Span> spans, boolean addSpecialTokens, boolean appendEnd) {
+  /**
+   * A part of a text.
+   *
+   * @param text may be empty
+   * @param trained whether its tokens count in the loss
+   */
+  public record Span(String text, boolean trained) {
+    /**
+     * Checks the text.
+     *
+     * @throws IllegalArgumentException if it is null
+     */
+    public Span {
+      Required.present("a span's text", text);
+    }
+  }
+
+  /**
+   * Copies the list and checks it.
+   *
+   * @throws IllegalArgumentException if there is no span
+   */
+  public TrainingText {
+    spans = List.copyOf(spans);
+    if (spans.isEmpty()) {
+      throw new IllegalArgumentException("a training text needs at least 1 span, got none");
+    }
+  }
+
+  /**
+   * {@return a plain text, all of which is learnt, with special tokens and its end}
+   *
+   * @param text of any length
+   */
+  public static TrainingText of(String text) {
+    return new TrainingText(List.of(new Span(text, true)), true, true);
+  }
+
+  /**
+   * {@return a prompt with its completion, which alone is learnt, with special tokens and its end}
+   *
+   * @param prompt what comes before, without a space added
+   * @param completion what is learnt
+   */
+  public static TrainingText of(String prompt, String completion) {
+    return new TrainingText(
+        List.of(new Span(prompt, false), new Span(completion, true)), true, true);
+  }
+
+  /** {@return all spans as one text} */
+  public String text() {
+    return spans.stream().map(Span::text).collect(Collectors.joining());
+  }
+
+  /** {@return whether a text that ends here would be learnt to end: whether its last span is} */
+  public boolean endTrained() {
+    return spans.get(spans.size() - 1).trained();
+  }
+}

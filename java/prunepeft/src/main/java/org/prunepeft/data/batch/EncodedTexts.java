@@ -1,0 +1,74 @@
+package org.prunepeft.data.batch;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalInt;
+import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.TrainingText.Span;
+
+/**
+ * Training texts of a language model as token ids with labels, in their order.
+ *
+ * @param data an example each, whose target is the number of tokens that are learnt
+ * @param cut how many were longer than the tokenizer's maximum length, and end there
+ * @param unlearnt of how many no token is learnt
+ */
+public record EncodedTexts(EncodedDataset data, int cut, int unlearnt) {
+  /** A text, and whether it was cut. */
+  private record Text(Encoding encoding, boolean cut) {}
+
+  /**
+   * {@return texts as the tokenizer encodes them}
+   *
+   * @param end id of the token that ends a text; empty: none is appended
+   */
+  public static EncodedTexts of(Tokenizer tokenizer, List<TrainingText> texts, OptionalInt end) {
+    List<Text> encoded = texts.parallelStream().map(text -> text(tokenizer, text, end)).toList();
+    EncodedDataset data = EncodedDataset.labelled(encoded.stream().map(Text::encoding).toList());
+    return new EncodedTexts(
+        data,
+        (int) encoded.stream().filter(Text::cut).count(),
+        (int) encoded.stream().filter(text -> text.encoding.learnt() == 0).count());
+  }
+
+  private static Text text(Tokenizer tokenizer, TrainingText text, OptionalInt end) {
+    Tokenizer.Tokens tokens = tokenizer.tokens(text.text(), text.addSpecialTokens());
+    int count = tokens.ids().length;
+    boolean append =
+        text.appendEnd()
+            && end.isPresent()
+            && !tokens.cut()
+            && (count == 0 || tokens.ids()[count - 1] != end.getAsInt());
+    // A text without room for its end was cut too.
+    boolean cut = tokens.cut() || append && count == tokenizer.maxLength();
+    append &= !cut;
+    int[] ids = Arrays.copyOf(tokens.ids(), append ? count + 1 : count);
+    boolean[] trained = new boolean[ids.length];
+    if (append) {
+      ids[count] = end.getAsInt();
+      trained[count] = text.endTrained();
+    }
+    boolean[] characters = trainedCharacters(text);
+    boolean inText = false;
+    for (int i = 0; i < count; i++) {
+      int begin = tokens.begins()[i];
+      inText |= begin >= 0;
+      // What the tokenizer adds behind the text is its end.
+      trained[i] = begin >= 0 ? characters[begin] : inText && !cut && text.endTrained();
+    }
+    return new Text(Encoding.labelled(ids, trained), cut);
+  }
+
+  /** By code point, as tokens' places are counted. */
+  private static boolean[] trainedCharacters(TrainingText text) {
+    String whole = text.text();
+    boolean[] trained = new boolean[whole.codePointCount(0, whole.length()) + 1];
+    int from = 0;
+    for (Span span : text.spans()) {
+      int to = from + span.text().codePointCount(0, span.text().length());
+      Arrays.fill(trained, from, to, span.trained());
+      from = to;
+    }
+    return trained;
+  }
+}

@@ -1,0 +1,93 @@
+package org.prunepeft.data.table;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.prunepeft.data.TrainingText;
+
+/** How rows of a language model's data are laid out, by the columns that they have. */
+public enum TextLayout {
+  /** A prompt, and what is learnt to follow it. */
+  COMPLETION("prompt", "completion") {
+    @Override
+    TrainingText text(List<String> cells) {
+      return TrainingText.of(cells.get(0), cells.get(1));
+    }
+  },
+  /** Alpaca's: an instruction with an input, which may be empty, and the output that is learnt. */
+  INSTRUCTION("instruction", "input", "output") {
+    @Override
+    TrainingText text(List<String> cells) {
+      return instruction(cells.get(0), cells.get(1), cells.get(2));
+    }
+  },
+  /** The same without an input. */
+  PLAIN_INSTRUCTION("instruction", "output") {
+    @Override
+    TrainingText text(List<String> cells) {
+      return instruction(cells.get(0), "", cells.get(1));
+    }
+  },
+  /** A text, all of which is learnt. */
+  TEXT("text") {
+    @Override
+    TrainingText text(List<String> cells) {
+      return TrainingText.of(cells.get(0));
+    }
+  };
+
+  private final List<String> columns;
+
+  TextLayout(String... columns) {
+    this.columns = List.of(columns);
+  }
+
+  /** What a row's cells say, in the order of the columns. */
+  abstract TrainingText text(List<String> cells);
+
+  /** {@return the columns' names} */
+  public List<String> columns() {
+    return columns;
+  }
+
+  /** The prompt that Alpaca's models are trained with. */
+  private static TrainingText instruction(String instruction, String input, String output) {
+    boolean with = !input.isBlank();
+    return TrainingText.of(
+        "Below is an instruction that describes a task%s. Write a response that appropriately completes the request.\n\n### Instruction:\n%s\n\n%s### Response:\n"
+            .formatted(
+                with ? ", paired with an input that provides further context" : "",
+                instruction,
+                with ? "### Input:\n" + input + "\n\n" : ""),
+        output);
+  }
+
+  /**
+   * {@return the layout that has the most of a file's columns; empty if there is none}
+   *
+   * @param columns of the file
+   */
+  public static Optional<TextLayout> of(List<String> columns) {
+    return Stream.of(values()).filter(layout -> columns.containsAll(layout.columns)).findFirst();
+  }
+
+  /**
+   * {@return all texts of a file, 1 or more}
+   *
+   * @param file whose name gives its format
+   * @param layout of its rows
+   * @param columns names of the layout's columns in this file
+   * @throws org.prunepeft.data.DataException if it can't be read, is empty or damaged; names the
+   *     line
+   * @throws IllegalArgumentException if the name gives no format, or a column is not there
+   */
+  public static List<TrainingText> read(Path file, TextLayout layout, List<String> columns) {
+    List<TrainingText> texts = new ArrayList<>();
+    for (List<String> cells : ExampleFile.cells(file, columns)) {
+      texts.add(layout.text(cells));
+    }
+    return texts;
+  }
+}

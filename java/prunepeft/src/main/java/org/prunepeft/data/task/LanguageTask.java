@@ -1,0 +1,114 @@
+package org.prunepeft.data.task;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.Task;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.sampling.Splits;
+import org.prunepeft.data.table.ExampleFile;
+import org.prunepeft.data.table.TextLayout;
+
+/** Texts of the user's own files, which a language model learns to go on with. */
+public final class LanguageTask implements Task {
+  private final DataFiles files;
+
+  public LanguageTask(DataFiles files) {
+    this.files = files;
+  }
+
+  @Override
+  public String name() {
+    return files.name();
+  }
+
+  @Override
+  public String description() {
+    return "texts, token by token";
+  }
+
+  @Override
+  public String source() {
+    return files.train().toString();
+  }
+
+  @Override
+  public String licence() {
+    return "the user's own";
+  }
+
+  @Override
+  public TaskKind kind() {
+    return TaskKind.LANGUAGE_MODELING;
+  }
+
+  @Override
+  public List<Metric> metrics() {
+    return files.metrics();
+  }
+
+  @Override
+  public List<Path> files() {
+    return Stream.of(files.train(), files.validation(), files.test())
+        .filter(Objects::nonNull)
+        .flatMap(file -> ExampleFile.files(file).stream())
+        .toList();
+  }
+
+  @Override
+  public Dataset load(SplitSizes sizes, long seed, long testSeed) {
+    return new Splits(
+            name(),
+            Schema.of(this, List.of()),
+            examples(files.train(), files.columns()),
+            optional(files.validation()),
+            optional(files.test()))
+        .draw(sizes, seed, testSeed);
+  }
+
+  private List<Example> optional(Path file) {
+    return file == null ? null : examples(file, files.columns());
+  }
+
+  /**
+   * {@return whether a file has rows that a language model learns from, and no labels}
+   *
+   * @param file whose name gives its format
+   * @param columns whose label is looked for
+   */
+  public static boolean suits(Path file, Columns columns) {
+    List<String> there = ExampleFile.columns(file);
+    return !there.contains(columns.label())
+        && (TextLayout.of(there).isPresent() || there.contains(columns.text()));
+  }
+
+  /**
+   * {@return the texts of a file}
+   *
+   * @param file whose name gives its format
+   * @param columns whose text is the column of texts, where it is not named text
+   * @throws IllegalArgumentException if the columns are of no known layout
+   */
+  public static List<Example> examples(Path file, Columns columns) {
+    List<String> there = ExampleFile.columns(file);
+    boolean own = !columns.text().equals(Columns.DEFAULT.text());
+    TextLayout layout =
+        own
+            ? TextLayout.TEXT
+            : TextLayout.of(there)
+                .orElseThrow(
+                    () ->
+                        new IllegalArgumentException(
+                            "%s has the columns %s; texts for a language model are in a column text, in prompt and completion, or in instruction, input and output; or name their column with --text-column"
+                                .formatted(file, there)));
+    List<String> names = own ? List.of(columns.text()) : layout.columns();
+    return TextLayout.read(file, layout, names).stream().map(Example::of).toList();
+  }
+}

@@ -1,0 +1,192 @@
+package org.prunepeft.generate;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.model.Decoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.KeyValueCache;
+import org.prunepeft.torch.TokenLoss;
+import org.prunepeft.torch.Torch;
+
+/**
+ * Lets a decoder go on with texts: prompts as one batch, padded on the left, then a token of each
+ * at a time, with the keys and values of those before kept. Not for two threads at once.
+ */
+public final class Generator {
+  private final Decoder decoder;
+  private final Tokenizer tokenizer;
+  private final Insertions insertions;
+
+  /** The model's output layer. */
+  private final TokenLoss output;
+
+  /**
+   * @param decoder stays the caller's
+   * @param tokenizer of as many tokens as the model takes; stays the caller's
+   * @param insertions what sits in the model, without dropout
+   */
+  public Generator(Decoder decoder, Tokenizer tokenizer, Insertions insertions) {
+    this.decoder = decoder;
+    this.tokenizer = tokenizer;
+    this.insertions = insertions;
+    output = new TokenLoss(decoder.outputWeight(), decoder.logitCap());
+  }
+
+  /**
+   * What the decoder writes after prompts, in their order.
+   *
+   * @param prompts one or more
+   * @param addSpecialTokens whether the tokenizer adds the token that begins a text; false after a
+   *     chat template
+   * @param listener reads along
+   * @throws IllegalArgumentException if a prompt has no token, or leaves the model no room
+   */
+  public List<Generation> generate(
+      List<String> prompts,
+      boolean addSpecialTokens,
+      GenerationSettings settings,
+      GenerationListener listener) {
+    List<int[]> ids = new ArrayList<>();
+    for (String prompt : prompts) {
+      ids.add(encoded(prompt, addSpecialTokens));
+    }
+    int longest = ids.stream().mapToInt(row -> row.length).max().orElseThrow();
+    int room = decoder.config().maxTokens() - longest;
+    int most = Math.min(settings.maxNewTokens(), room);
+    List<Row> rows = new ArrayList<>();
+    for (int i = 0; i < ids.size(); i++) {
+      rows.add(new Row(i, ids.get(i), settings, listener));
+    }
+    // The last token is not looked at again.
+    try (KeyValueCache cache = new KeyValueCache(decoder, rows.size(), longest + most - 1)) {
+      int[] tokens = prompt(ids, longest, cache, rows);
+      for (int step = 1; step < most && !rows.stream().allMatch(Row::ended); step++) {
+        tokens = next(tokens, cache, rows);
+      }
+    }
+    return rows.stream().map(Row::generation).toList();
+  }
+
+  private int[] encoded(String prompt, boolean addSpecialTokens) {
+    Tokenizer.Tokens tokens = tokenizer.tokens(prompt, addSpecialTokens);
+    int most = decoder.config().maxTokens();
+    if (tokens.cut() || tokens.ids().length >= most) {
+      throw new IllegalArgumentException(
+          "a prompt has %s tokens, and the model takes %d with what follows; shorten it"
+              .formatted(tokens.cut() ? "more than " + most : tokens.ids().length, most));
+    }
+    if (tokens.ids().length == 0) {
+      throw new IllegalArgumentException(
+          "a prompt has no token to go on with; the tokenizer adds none before a text, so write"
+              + " one");
+    }
+    return tokens.ids();
+  }
+
+  /** The first new token of each row. */
+  private int[] prompt(List<int[]> prompts, int longest, KeyValueCache cache, List<Row> rows) {
+    long[] ids = new long[prompts.size() * longest];
+    byte[] mask = new byte[ids.length];
+    int[] starts = new int[ids.length];
+    long[] last = new long[prompts.size()];
+    for (int row = 0; row < prompts.size(); row++) {
+      int[] own = prompts.get(row);
+      int padding = longest - own.length;
+      for (int i = 0; i < longest; i++) {
+        int at = row * longest + i;
+        starts[at] = padding;
+        if (i >= padding) {
+          ids[at] = own[i - padding];
+          mask[at] = 1;
+        }
+      }
+      last[row] = (row + 1L) * longest - 1;
+    }
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      EncoderInput input = input(ids, mask, prompts.size(), longest);
+      Tensor hidden = decoder.next(input.startingAt(starts), cache, insertions);
+      return choose(hidden.index_select(0, decoder.device().longs(last, last.length)), rows);
+    }
+  }
+
+  /** The next token of each row, after the last one. */
+  private int[] next(int[] tokens, KeyValueCache cache, List<Row> rows) {
+    byte[] mask = new byte[tokens.length];
+    Arrays.fill(mask, (byte) 1);
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      long[] ids = Arrays.stream(tokens).asLongStream().toArray();
+      return choose(decoder.next(input(ids, mask, tokens.length, 1), cache, insertions), rows);
+    }
+  }
+
+  private EncoderInput input(long[] ids, byte[] mask, int rows, int length) {
+    return EncoderInput.of(decoder.device(), ids, new long[ids.length], mask, rows, length);
+  }
+
+  /**
+   * @param hidden [rows, hidden]
+   */
+  private int[] choose(Tensor hidden, List<Row> rows) {
+    float[] logits = Torch.toFloats(output.logits(hidden));
+    int vocabulary = logits.length / rows.size();
+    int[] tokens = new int[rows.size()];
+    for (int i = 0; i < tokens.length; i++) {
+      float[] own = Arrays.copyOfRange(logits, i * vocabulary, (i + 1) * vocabulary);
+      tokens[i] = rows.get(i).next(own);
+    }
+    return tokens;
+  }
+
+  /** One prompt's text. */
+  private final class Row {
+    private final Sampler sampler;
+    private final TextStream stream;
+    private Generation.End end = Generation.End.LENGTH;
+    private boolean ended;
+    private int tokens;
+
+    Row(int number, int[] prompt, GenerationSettings settings, GenerationListener listener) {
+      sampler = new Sampler(settings, number);
+      stream =
+          new TextStream(
+              tokenizer::decode, prompt, settings.stop(), piece -> listener.written(number, piece));
+    }
+
+    /** Chooses a token, unless the text has ended; then any will do. */
+    int next(float[] logits) {
+      if (ended) {
+        return 0;
+      }
+      int id = sampler.next(logits);
+      tokens++;
+      if (decoder.config().decoder().endTokens().contains(id)) {
+        end(Generation.End.END_OF_TEXT);
+      } else if (stream.add(id)) {
+        end(Generation.End.STOP);
+      }
+      return id;
+    }
+
+    private void end(Generation.End reason) {
+      ended = true;
+      end = reason;
+      stream.end();
+    }
+
+    boolean ended() {
+      return ended;
+    }
+
+    Generation generation() {
+      return new Generation(stream.end(), tokens, end);
+    }
+  }
+}

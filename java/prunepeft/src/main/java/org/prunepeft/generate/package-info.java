@@ -1,0 +1,2 @@
+/** Texts that a language model writes. */
+package org.prunepeft.generate;

@@ -1,0 +1,138 @@
+package org.prunepeft.model;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Keys and values of the tokens that a decoder has seen, by layer. For one batch of texts, without
+ * gradients, and not for two threads at once.
+ */
+public final class KeyValueCache implements AutoCloseable {
+  private final int rows;
+  private final int capacity;
+  private final PointerScope scope;
+
+  /** [B, key/value heads, capacity, head size] each. */
+  private final List<Tensor> keys = new ArrayList<>();
+
+  private final List<Tensor> values = new ArrayList<>();
+
+  /** [B, 1] int32. */
+  private final Tensor starts;
+
+  private int length;
+
+  /**
+   * An empty one. Takes 2 · layers · rows · capacity · key/value heads · head size values.
+   *
+   * @param decoder whose keys and values it is for
+   * @param rows B, texts that are continued together, 1 or more
+   * @param capacity the most tokens a row, padding and new ones together; 1 or more
+   * @throws IllegalArgumentException if the model has fewer positions
+   */
+  public KeyValueCache(Decoder decoder, int rows, int capacity) {
+    EncoderConfig config = decoder.config();
+    if (rows < 1 || capacity < 1 || capacity > config.maxTokens()) {
+      throw new IllegalArgumentException(
+          "a cache needs rows and 1 to %d tokens, as many as the model has positions, got %d x %d"
+              .formatted(config.maxTokens(), rows, capacity));
+    }
+    this.rows = rows;
+    this.capacity = capacity;
+    long[] shape = {rows, config.decoder().keyValueHeads(), capacity, config.decoder().headSize()};
+    TensorOptions options = decoder.device().options(decoder.precision().type());
+    try (PointerScope own = new PointerScope();
+        NoGradGuard guard = new NoGradGuard()) {
+      for (int layer = 0; layer < config.layers(); layer++) {
+        keys.add(torch.zeros(shape, options));
+        values.add(torch.zeros(shape, options));
+      }
+      starts = torch.zeros(new long[] {rows, 1}, decoder.device().options(torch.ScalarType.Int));
+      scope = own;
+      own.extend();
+    }
+  }
+
+  /** {@return B} */
+  public int rows() {
+    return rows;
+  }
+
+  /** {@return how many tokens a row has, padding among them} */
+  public int length() {
+    return length;
+  }
+
+  /** {@return the most tokens that a row can have} */
+  public int capacity() {
+    return capacity;
+  }
+
+  /**
+   * Forgets the last tokens of all rows.
+   *
+   * @param length how many tokens a row keeps, 0 to {@link #length}
+   */
+  public void truncate(int length) {
+    if (length < 0 || length > this.length) {
+      throw new IllegalArgumentException(
+          "the cache has %d tokens a row to keep, got %d".formatted(this.length, length));
+    }
+    this.length = length;
+  }
+
+  /** Takes a batch in, whose keys and values come by {@link #extend}. */
+  void begin(EncoderInput input) {
+    if (input.rows() != rows || length + input.length() > capacity) {
+      throw new IllegalArgumentException(
+          "a cache of %d x %d tokens, of which %d are taken, has no place for %d x %d"
+              .formatted(rows, capacity, length, input.rows(), input.length()));
+    }
+    if (input.starts() != null) {
+      starts.copy_(input.starts().view(rows, input.length()).narrow(1, input.length() - 1, 1));
+    } else if (length == 0) {
+      starts.zero_();
+    }
+  }
+
+  /** To be called when all layers have given theirs. */
+  void end(int tokens) {
+    length += tokens;
+  }
+
+  /** Where each row's text begins, [B, 1] int32. */
+  Tensor starts() {
+    return starts;
+  }
+
+  /**
+   * A layer's keys, with new ones.
+   *
+   * @param key [B, key/value heads, T, head size]
+   * @return [B, key/value heads, length + T, head size], good until the next call
+   */
+  Tensor keys(int layer, Tensor key) {
+    return extended(keys.get(layer), key);
+  }
+
+  /** The same of values. */
+  Tensor values(int layer, Tensor value) {
+    return extended(values.get(layer), value);
+  }
+
+  private Tensor extended(Tensor all, Tensor added) {
+    long tokens = added.size(2);
+    all.narrow(2, length, tokens).copy_(added);
+    return all.narrow(2, 0, length + tokens);
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+  }
+}

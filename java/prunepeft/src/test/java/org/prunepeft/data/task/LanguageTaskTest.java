@@ -1,0 +1,123 @@
+package org.prunepeft.data.task;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.Columns;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.SplitSizes;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.TrainingText.Span;
+
+class LanguageTaskTest {
+  @TempDir private Path directory;
+
+  private Path file(String name, String content) throws IOException {
+    return Files.writeString(directory.resolve(name), content);
+  }
+
+  private static List<TrainingText> texts(Path file) {
+    return LanguageTask.examples(file, Columns.DEFAULT).stream().map(Example::training).toList();
+  }
+
+  @Test
+  void plainTextsAreLearntAsAWhole() throws IOException {
+    Path file = file("a.jsonl", "{\"text\": \"so it goes\"}\n\n{\"text\": \"on\", \"x\": 1}\n");
+    assertEquals(List.of(TrainingText.of("so it goes"), TrainingText.of("on")), texts(file));
+  }
+
+  @Test
+  void ofPromptsCompletionsAreLearnt() throws IOException {
+    Path file = file("a.csv", "id,completion,prompt\n1,\" 4\",\"2+2, is\"\n");
+    assertEquals(List.of(TrainingText.of("2+2, is", " 4")), texts(file));
+  }
+
+  @Test
+  void instructionsHaveAlpacasPrompt() throws IOException {
+    Path file =
+        file(
+            "a.jsonl",
+            "{\"instruction\": \"Add 50 %.\", \"input\": \"2 2\", \"output\": \"4\"}\n"
+                + "{\"instruction\": \"Greet.\", \"input\": \"\", \"output\": \"Hi\"}\n");
+    assertEquals(
+        List.of(
+            TrainingText.of(
+                "Below is an instruction that describes a task, paired with an input that provides"
+                    + " further context. Write a response that appropriately completes the"
+                    + " request.\n\n"
+                    + "### Instruction:\n"
+                    + "Add 50 %.\n\n"
+                    + "### Input:\n"
+                    + "2 2\n\n"
+                    + "### Response:\n",
+                "4"),
+            TrainingText.of(
+                "Below is an instruction that describes a task. Write a response that appropriately"
+                    + " completes the request.\n\n"
+                    + "### Instruction:\n"
+                    + "Greet.\n\n"
+                    + "### Response:\n",
+                "Hi")),
+        texts(file));
+  }
+
+  @Test
+  void aColumnOfTextsMayBeNamed() throws IOException {
+    Path file = file("a.tsv", "body\ttext\nseen\tunseen\n");
+    Columns body = new Columns("body", null, "label", true);
+    List<Span> spans = LanguageTask.examples(file, body).get(0).training().spans();
+    assertEquals(List.of(new Span("seen", true)), spans);
+  }
+
+  @Test
+  void labelsMakeAClassification() throws IOException {
+    assertTrue(LanguageTask.suits(file("a.csv", "text\nx\n"), Columns.DEFAULT));
+    assertFalse(LanguageTask.suits(file("b.csv", "text,label\nx,1\n"), Columns.DEFAULT));
+    assertFalse(LanguageTask.suits(file("c.csv", "body\nx\n"), Columns.DEFAULT));
+  }
+
+  @Test
+  void unknownColumnsAreNamed() throws IOException {
+    Path file = file("a.csv", "question,answer\nx,y\n");
+    Exception e = assertThrows(IllegalArgumentException.class, () -> texts(file));
+    assertTrue(e.getMessage().contains("has the columns [question, answer]"), e.getMessage());
+  }
+
+  @Test
+  void partsOfOneFileAreDisjoint() throws IOException {
+    StringBuilder lines = new StringBuilder("text\n");
+    for (int i = 0; i < 40; i++) {
+      lines.append("text ").append(i).append('\n');
+    }
+    DataFiles files =
+        new DataFiles(
+            file("train.csv", lines.toString()),
+            null,
+            null,
+            Columns.DEFAULT,
+            TaskKind.LANGUAGE_MODELING,
+            List.of());
+    Dataset dataset = files.task().load(SplitSizes.UNSPECIFIED, 1, 0);
+    assertEquals(List.of(Metric.LOG_LIKELIHOOD), dataset.schema().metrics());
+    assertEquals(32, dataset.train().size());
+    assertEquals(4, dataset.validation().size());
+    Set<Example> all = new HashSet<>(dataset.train());
+    all.addAll(dataset.validation());
+    all.addAll(dataset.test());
+    assertEquals(40, all.size());
+    assertEquals(dataset, files.task().load(SplitSizes.UNSPECIFIED, 1, 0));
+  }
+}
