@@ -5,7 +5,7 @@ import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
 import org.prunepeft.generate.GenerationSettings;
-import org.prunepeft.generate.Generator;
+import org.prunepeft.generate.decoding.Generator;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
@@ -66,7 +66,7 @@ public final class LanguageModel implements AutoCloseable {
       List<String> prompts,
       GenerationSettings settings,
       GenerationListener listener) {
-    return new Generator(decoder, tokenizer, modules).generate(prompts, true, settings, listener);
+    return new Generator(decoder, tokenizer, modules).generate(prompts, settings, listener);
   }
 
   /**

@@ -107,7 +107,8 @@ final class RobertaDirectory {
     tensors.put(name, new Tensor(shape, values));
   }
 
-  private static ObjectNode tokenizer() {
+  /** Byte-level BPE with five special tokens before the bytes: start 0, padding 1, end 2. */
+  static ObjectNode tokenizer() {
     List<String> tokens = new ArrayList<>(List.of("<s>", "<pad>", "</s>", "<unk>", "<mask>"));
     ObjectNode json = JSON.createObjectNode();
     json.put("version", "1.0").putNull("truncation").putNull("padding");

@@ -341,19 +341,24 @@ final class Filters {
     return result;
   }
 
+  /** What map, select and their kind go over: of 0, false and None nothing. */
+  private static List<Object> inputs(Bound a) {
+    return Values.isTrue(a.at(0)) ? a.elements(0) : List.of();
+  }
+
   private static Object mapped(Bound a) {
     List<Object> mapped = new ArrayList<>();
     Object attribute = a.named().get("attribute");
     if (attribute != null && a.rest().isEmpty()) {
       Object absent = a.named().get("default");
-      for (Object element : a.elements(0)) {
+      for (Object element : inputs(a)) {
         mapped.add(attribute(a, element, attribute, absent));
       }
       return mapped.iterator();
     }
     Operation filter = named(a, "filter", ALL);
     Arguments arguments = new Arguments(a.rest(), a.named()).from(1);
-    for (Object element : a.elements(0)) {
+    for (Object element : inputs(a)) {
       mapped.add(filter.call(a.render(), arguments.after(element)));
     }
     return mapped.iterator();
@@ -364,7 +369,7 @@ final class Filters {
     Operation test = a.rest().isEmpty() ? null : named(a, "test", Tests.ALL);
     Arguments arguments = test == null ? null : new Arguments(a.rest(), a.named()).from(1);
     List<Object> selected = new ArrayList<>();
-    for (Object element : a.elements(0)) {
+    for (Object element : inputs(a)) {
       Object value = byAttribute ? attribute(a, element, a.at(1)) : element;
       Object result = test == null ? value : test.call(a.render(), arguments.after(value));
       if (Values.isTrue(result) == wanted) {

@@ -1,5 +1,6 @@
 package org.prunepeft.template;
 
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -61,12 +62,17 @@ final class Globals {
     if (step == 0) {
       throw new Failure("range: the step must not be 0");
     }
+    BigInteger span = BigInteger.valueOf(to).subtract(BigInteger.valueOf(from));
+    BigInteger steps = span.divide(BigInteger.valueOf(step));
+    if (steps.compareTo(BigInteger.valueOf(RANGE)) >= 0) {
+      throw new Failure("range: more than %,d numbers", RANGE);
+    }
     List<Object> all = new ArrayList<>();
-    for (long i = from; step > 0 ? i < to : i > to; i = Math.addExact(i, step)) {
-      if (all.size() == RANGE) {
-        throw new Failure("range: more than %,d numbers", RANGE);
+    for (long i = 0; i <= steps.longValue(); i++) {
+      long number = from + i * step;
+      if (step > 0 ? number < to : number > to) {
+        all.add(number);
       }
-      all.add(i);
     }
     budget.spend(all.size());
     return all;

@@ -75,7 +75,7 @@ final class Numbers {
     boolean whole = isInteger(a) && isInteger(b);
     return switch (operator) {
       case "/" -> divide(a, b);
-      case "**" -> whole && whole(b) >= 0 ? power(whole(a), whole(b)) : Math.pow(real(a), real(b));
+      case "**" -> whole && whole(b) >= 0 ? power(whole(a), whole(b)) : power(real(a), real(b));
       default -> whole ? integers(operator, whole(a), whole(b)) : reals(operator, real(a), real(b));
     };
   }
@@ -113,6 +113,13 @@ final class Numbers {
       case "//" -> Math.floor(a / b);
       default -> a - Math.floor(a / b) * b;
     };
+  }
+
+  private static Object power(double base, double exponent) {
+    if (base == 0 && exponent < 0) {
+      throw new Failure("division by zero");
+    }
+    return Math.pow(base, exponent);
   }
 
   private static Object power(long base, long exponent) {

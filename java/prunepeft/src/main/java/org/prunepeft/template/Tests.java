@@ -26,9 +26,9 @@ final class Tests {
           Operation.of("test(value)", a -> isTest(a.asText(0))),
           Operation.of("lower(value)", a -> cased(a.asText(0), false)),
           Operation.of("upper(value)", a -> cased(a.asText(0), true)),
-          Operation.of("odd(value)", a -> Math.floorMod(a.integer(0, 0), 2L) == 1),
-          Operation.of("even(value)", a -> Math.floorMod(a.integer(0, 0), 2L) == 0),
-          Operation.of("divisibleby(value, num)", Tests::isDivisible),
+          Operation.of("odd(value)", a -> rest(a, 2L, 1L)),
+          Operation.of("even(value)", a -> rest(a, 2L, 0L)),
+          Operation.of("divisibleby(value, num)", a -> rest(a, a.at(1), 0L)),
           Operation.of("sameas(value, other)", a -> isSame(a.at(0), a.at(1))),
           comparison("in", "in"),
           comparison("eq", "=="),
@@ -66,11 +66,9 @@ final class Tests {
         && text.equals(upper ? text.toUpperCase(Locale.ROOT) : text.toLowerCase(Locale.ROOT));
   }
 
-  private static boolean isDivisible(Bound arguments) {
-    if (arguments.integer(1, 0) == 0) {
-      throw new Failure("divisibleby: division by zero");
-    }
-    return arguments.integer(0, 0) % arguments.integer(1, 0) == 0;
+  /** Whether the division by a number leaves this. */
+  private static boolean rest(Bound a, Object divisor, long rest) {
+    return Values.equal(Operators.value("%", a.at(0), divisor, a.budget()), rest, a.budget());
   }
 
   private static boolean isSame(Object a, Object b) {

@@ -1,5 +1,6 @@
 package org.prunepeft.data.task;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.data.Columns;
@@ -24,6 +25,7 @@ import org.prunepeft.text.Required;
  * @param chat how conversations of a language model's data are written; null: {@link
  *     ChatFormat#DEFAULT}
  */
+@RecordBuilder
 public record DataFiles(
     Path train,
     Path validation,

@@ -166,19 +166,19 @@ class ConversationFileTest {
 
   @ParameterizedTest
   @CsvSource(
-      delimiter = ';',
+      delimiter = '§',
       value = {
-        "{'messages': []}; 'messages' has no messages",
-        "{'messages': 3}; 'messages' must be a list of messages, got a number",
-        "{'messages': null}; 'messages' must be a list of messages, got nothing",
-        "{'messages': ['a']}; messages[0] must be an object with role and content, got a text",
-        "{'messages': [{'content': 'a'}]}; messages[0] has no role",
-        "{'messages': [{'role': 'asistant', 'content': 'a'}]}; messages[0]: unknown role 'asistant'; did you mean assistant?",
-        "{'messages': [{'role': 'user'}]}; messages[0] has no content; it must be a text, got nothing",
-        "{'messages': [{'role': 'user', 'content': [{'type': 'image'}]}]}; messages[0].content has a part of type image; texts alone are learnt",
-        "{'messages': [{'role': 'user', 'content': 'a'}]}; the assistant says nothing, so there is nothing to learn",
-        "{'messages': [{'role': 'tool', 'content': 'a'}, {'role': 'assistant', 'content': 'a'}]}; the model's chat template can't write the conversation: template line 1: the template says: no tools",
-        "{'messages': [{'role': 'assistant', 'content': 'a'}, {'role': 'user', 'content': 'b'}]}; the chat template writes messages[0] otherwise where more follows",
+        "{'messages': []}§ 'messages' has no messages",
+        "{'messages': 3}§ 'messages' must be a list of messages, got a number",
+        "{'messages': null}§ 'messages' must be a list of messages, got nothing",
+        "{'messages': ['a']}§ messages[0] must be an object with role and content, got a text",
+        "{'messages': [{'content': 'a'}]}§ messages[0] has no role",
+        "{'messages': [{'role': 'asistant', 'content': 'a'}]}§ messages[0]: unknown role 'asistant'; did you mean assistant?",
+        "{'messages': [{'role': 'user'}]}§ messages[0] has no content; it must be a text, got nothing",
+        "{'messages': [{'role': 'user', 'content': [{'type': 'image'}]}]}§ messages[0].content has a part of type image; texts alone are learnt",
+        "{'messages': [{'role': 'user', 'content': 'a'}]}§ the assistant says nothing, so there is nothing to learn",
+        "{'messages': [{'role': 'tool', 'content': 'a'}, {'role': 'assistant', 'content': 'a'}]}§ the model's chat template can't write the conversation: template line 1: the template says: no tools",
+        "{'messages': [{'role': 'assistant', 'content': 'a'}, {'role': 'user', 'content': 'b'}]}§ the chat template writes messages[0] otherwise where more follows",
       })
   void errorsNameLineAndMember(String row, String message) {
     String template =

@@ -1,4 +1,4 @@
-package org.prunepeft.generate;
+package org.prunepeft.generate.decoding;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;

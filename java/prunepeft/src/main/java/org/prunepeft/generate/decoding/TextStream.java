@@ -1,4 +1,4 @@
-package org.prunepeft.generate;
+package org.prunepeft.generate.decoding;
 
 import java.util.Arrays;
 import java.util.List;

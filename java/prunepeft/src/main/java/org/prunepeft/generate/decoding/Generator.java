@@ -1,4 +1,4 @@
-package org.prunepeft.generate;
+package org.prunepeft.generate.decoding;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -7,6 +7,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.generate.Generation;
+import org.prunepeft.generate.GenerationListener;
+import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
@@ -42,19 +45,14 @@ public final class Generator {
    * What the decoder writes after prompts, in their order.
    *
    * @param prompts one or more
-   * @param addSpecialTokens whether the tokenizer adds the token that begins a text; false after a
-   *     chat template
    * @param listener reads along
    * @throws IllegalArgumentException if a prompt has no token, or leaves the model no room
    */
   public List<Generation> generate(
-      List<String> prompts,
-      boolean addSpecialTokens,
-      GenerationSettings settings,
-      GenerationListener listener) {
+      List<String> prompts, GenerationSettings settings, GenerationListener listener) {
     List<int[]> ids = new ArrayList<>();
     for (String prompt : prompts) {
-      ids.add(encoded(prompt, addSpecialTokens));
+      ids.add(encoded(prompt, settings.addSpecialTokens()));
     }
     int longest = ids.stream().mapToInt(row -> row.length).max().orElseThrow();
     int room = decoder.config().maxTokens() - longest;

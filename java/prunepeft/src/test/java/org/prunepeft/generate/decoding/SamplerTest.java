@@ -1,4 +1,4 @@
-package org.prunepeft.generate;
+package org.prunepeft.generate.decoding;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -11,6 +11,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.generate.GenerationSettings;
+import org.prunepeft.generate.GenerationSettingsBuilder;
 import org.prunepeft.testing.TestSeed;
 
 class SamplerTest {

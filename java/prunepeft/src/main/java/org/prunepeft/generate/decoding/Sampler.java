@@ -1,10 +1,11 @@
-package org.prunepeft.generate;
+package org.prunepeft.generate.decoding;
 
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.prunepeft.data.sampling.Shuffle;
+import org.prunepeft.generate.GenerationSettings;
 
 /** Chooses a text's next tokens. */
 final class Sampler {

@@ -1,0 +1,143 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.files.RunDirectory;
+
+/**
+ * Commands on a small Llama of random weights, which learns that a letter is answered by the next.
+ */
+class LanguageModelTest {
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path pairs;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = LlamaDirectory.write(temporary.resolve("tiny-llama"));
+    pairs =
+        Files.writeString(
+            temporary.resolve("pairs.jsonl"),
+            IntStream.range(0, 120)
+                .mapToObj(
+                    i ->
+                        "{\"prompt\": \"%s:\", \"completion\": \"%s\"}%n"
+                            .formatted((char) ('a' + i % 6), (char) ('a' + (i + 1) % 6)))
+                .collect(Collectors.joining()));
+  }
+
+  private static List<String> options(Path output) {
+    return List.of(
+        "--model=" + model,
+        "--train-file=" + pairs,
+        "--epochs=2",
+        "--batch-size=2",
+        "--max-seq-length=24",
+        "--learning-rate=0.03",
+        "--lora-r=4",
+        "--adapter-size=4",
+        "--threads=2",
+        "--output=" + output);
+  }
+
+  private static double likelihood(Path run, String part) {
+    Map<?, ?> measured = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get(part);
+    return ((Number) measured.get("log_likelihood")).doubleValue();
+  }
+
+  @Test
+  void aRunIsTrainedEvaluatedAskedAndGoesOnWithTexts() throws IOException {
+    Path run = temporary.resolve("train");
+    Call.of("train", options(run))
+        .exits(0, "training texts are packed into")
+        .prints("test log-likelihood", "(perplexity ", "the model without modules: test ");
+    assertTrue(likelihood(run, "test") > likelihood(run, "head_alone_test") + 0.5);
+    assertFalse(Files.exists(run.resolve("head.safetensors")));
+    double tested = likelihood(run, "test");
+    Call.of("evaluate", run)
+        .exits(0)
+        .prints(
+            String.format(
+                Locale.ROOT,
+                "test log-likelihood %.4f (perplexity %.3f), loss %.4f",
+                tested,
+                Math.exp(-tested),
+                -tested));
+    Call.of("evaluate", run, "--test-file=" + pairs).exits(0).prints("120 examples");
+    Call.of("predict", run, "--text=a:b").exits(0).prints("log_likelihood\ttext");
+    Call twice = Call.of("generate", run, "--prompt=a:", "--max-new-tokens=3").exits(0);
+    assertTrue(twice.out().startsWith("a:"), twice.out());
+    assertEquals(twice.out(), Call.of("generate", run, "--prompt=a:", "--max-new-tokens=3").out());
+    String both =
+        Call.of("generate", run, "--prompt=a:", "--prompt=so it goes:", "--max-new-tokens=3")
+            .exits(0)
+            .out();
+    assertTrue(both.startsWith(twice.out()), both);
+    assertTrue(both.contains("so it goes:"), both);
+  }
+
+  @Test
+  void aSearchPrunesModulesOfADecoder() {
+    Path run = temporary.resolve("search");
+    Call.of(
+            "search",
+            options(run),
+            "--warm-up-turns=1",
+            "--warm-up-examples=8",
+            "--warm-up-epochs=1",
+            "--rounds=2",
+            "--round-examples=12")
+        .exits(0)
+        .prints("round 1", "without modules ", "search ");
+    assertTrue(likelihood(run, "test") > likelihood(run, "head_alone_test"));
+  }
+
+  @Test
+  void aMeasuredSearchMeasuresLogLikelihood() {
+    Path run = temporary.resolve("measured");
+    Call.of(
+            "search",
+            options(run),
+            "--strategy=measured",
+            "--packing=false",
+            "--validation-examples=32",
+            "--supernet-examples=32",
+            "--supernet-epochs=1",
+            "--measured-examples=32",
+            "--subsets=24")
+        .exits(0)
+        .prints("A point is a hundredth of the log-likelihood of a token.");
+  }
+
+  @Test
+  void aPretrainedModelGoesOnAsItIs() {
+    Call.of("generate", model, "--prompt=so it goes", "--max-new-tokens=2", "--temperature=1")
+        .exits(0)
+        .prints("so it goes");
+    Call.of("generate", model, "--prompt=" + "so it goes ".repeat(20))
+        .exits(2, "a prompt has", "the model takes 64");
+    Call.of("generate", model, "--prompt=a", "--top-p=2").exits(2, "top-p must be in (0, 1]");
+  }
+
+  @Test
+  void labelsMakeAClassificationAndEncodersNeedThem() throws IOException {
+    Path encoder = Small.model(temporary);
+    Call.of("train", "--model=" + encoder, "--train-file=" + pairs).exits(2, "text");
+    Call.of("generate", encoder, "--prompt=a").exits(2, "is an encoder, which writes no texts");
+    Path run = temporary.resolve("none");
+    Call.of("train", options(run), "--modules=head").exits(2, "has nothing to train");
+  }
+}
