@@ -56,6 +56,22 @@ public final class ConversationFile {
   }
 
   /**
+   * {@return whether a file has messages, which a chat template writes} Prompts and completions may
+   * be texts.
+   *
+   * @param file whose name gives its format
+   * @throws DataException if it can't be read or is damaged
+   */
+  public static boolean hasMessages(Path file) {
+    Layout layout = Layout.of(ExampleFile.columns(file)).orElse(null);
+    return layout != null
+        && (layout != Layout.COMPLETION
+            || ExampleFile.first(file, layout.columns)
+                .filter(row -> row.get(0).isArray())
+                .isPresent());
+  }
+
+  /**
    * {@return the texts of a file's conversations, 1 or more}
    *
    * @param file whose name gives its format and whose columns {@link #suits suit}

@@ -295,6 +295,22 @@ public final class ExampleFile implements Closeable {
     return rows;
   }
 
+  /**
+   * {@return the values of the first row, which may be lists and objects; empty if there is none}
+   *
+   * @param file whose name gives its format
+   * @param columns that are wanted, by name
+   * @throws DataException if it can't be read or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or a table lacks a column
+   */
+  public static Optional<List<JsonNode>> first(Path file, List<String> columns) {
+    try (TableReader reader = reader(file, columns, true, false, true)) {
+      return Optional.ofNullable(reader.values());
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
+  }
+
   /** {@return names of the label's classes by their numbers; none where the file has none} */
   public List<String> classes() {
     return reader.classes(columns.label());

@@ -101,7 +101,7 @@ public final class LanguageTask implements Task {
   public static boolean hasConversations(DataFiles files) {
     return files.kind() == TaskKind.LANGUAGE_MODELING
         && !hasOwnColumn(files.columns())
-        && ConversationFile.suits(ExampleFile.columns(files.train()));
+        && ConversationFile.hasMessages(files.train());
   }
 
   /** Whether a column is named, which then has plain texts. */
