@@ -382,7 +382,7 @@ public final class TrainedModel implements TextGenerator {
   public List<Example> read(Path file, Columns columns) {
     requireTexts(columns.texts());
     return generates()
-        ? LanguageTask.examples(file, columns)
+        ? LanguageTask.examples(file, columns, setup.files() == null ? null : setup.files().chat())
         : ExampleFile.labelled(file, columns, schema);
   }
 

@@ -31,7 +31,8 @@ final class FileOptions {
       paramLabel = "FILE",
       description =
           "Training examples; for a decoder also texts without labels, in a column text, in prompt"
-              + " and completion, or in instruction, input and output. If no other file is named, a"
+              + " and completion, in instruction, input and output, or conversations in messages or"
+              + " conversations. If no other file is named, a"
               + " stratified tenth each is set aside for validation and test.")
   Path train;
 

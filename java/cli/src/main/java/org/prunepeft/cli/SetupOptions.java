@@ -15,6 +15,7 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.data.task.LanguageTask;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
@@ -46,6 +47,9 @@ final class SetupOptions {
 
   @ArgGroup(validate = false, heading = "%nTheir columns:%n")
   private ColumnOptions columns = new ColumnOptions();
+
+  @ArgGroup(validate = false, heading = "%nConversations, for a language model:%n")
+  private ChatOptions chat = new ChatOptions();
 
   private static final String MODULES = "%nModules:%n";
 
@@ -173,6 +177,7 @@ final class SetupOptions {
     training.settle(command);
     DataFiles own = files.settle(columns, Models.isDecoder(data.model));
     boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
+    own = withChat(own);
     if (texts && !ConfigFile.isNamed(TrainingOptions.BATCH_SIZE, command)) {
       training.batchSize = TrainingSettings.DEFAULT_TEXT_ROWS;
     }
@@ -212,6 +217,19 @@ final class SetupOptions {
     }
     changes(setup).forEach(System.err::println);
     return setup;
+  }
+
+  /** The files, with the model's chat format if they have conversations. */
+  private DataFiles withChat(DataFiles own) {
+    if (own != null && LanguageTask.hasConversations(own)) {
+      Path model = Models.directory(data.model).orElse(Path.of(data.model));
+      return own.withChat(chat.settle(model));
+    }
+    if (chat.named()) {
+      throw new IllegalArgumentException(
+          "--chat-template is for conversations; name a --train-file with a column messages, conversations, or prompt and completion, and a decoder as --model");
+    }
+    return own;
   }
 
   /** A run that goes on has the settings that it began with. */
