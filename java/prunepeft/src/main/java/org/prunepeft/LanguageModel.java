@@ -66,7 +66,7 @@ public final class LanguageModel implements AutoCloseable {
       List<String> prompts,
       GenerationSettings settings,
       GenerationListener listener) {
-    return new Generator(decoder, tokenizer, modules).generate(prompts, true, settings, listener);
+    return new Generator(decoder, tokenizer, modules).generate(prompts, settings, listener);
   }
 
   /**

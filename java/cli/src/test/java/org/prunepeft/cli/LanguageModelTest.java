@@ -108,7 +108,16 @@ class LanguageModelTest {
   @Test
   void aMeasuredSearchMeasuresLogLikelihood() {
     Path run = temporary.resolve("measured");
-    Call.of("search", options(run), "--strategy=measured", "--packing=false")
+    Call.of(
+            "search",
+            options(run),
+            "--strategy=measured",
+            "--packing=false",
+            "--validation-examples=32",
+            "--supernet-examples=32",
+            "--supernet-epochs=1",
+            "--measured-examples=32",
+            "--subsets=24")
         .exits(0)
         .prints("A point is a hundredth of the log-likelihood of a token.");
   }

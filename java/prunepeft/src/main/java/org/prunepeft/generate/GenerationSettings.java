@@ -14,16 +14,29 @@ import java.util.List;
  * @param topP the share of probability, in (0, 1], that those together have at least of which one
  *     is drawn, the most probable first; 1: all
  * @param stop texts at which it ends; they are not part of what is written
+ * @param addSpecialTokens whether the tokenizer adds the token that begins a text; false where a
+ *     chat template has written it
  * @param seed of the draws. A prompt's draws depend on it and on the prompt's place among those
  *     that are given
  */
 @RecordBuilder
 public record GenerationSettings(
-    int maxNewTokens, double temperature, int topK, double topP, List<String> stop, long seed)
+    int maxNewTokens,
+    double temperature,
+    int topK,
+    double topP,
+    List<String> stop,
+    boolean addSpecialTokens,
+    long seed)
     implements GenerationSettingsBuilder.With {
   /** The most probable tokens, 128 at most. */
   public static final GenerationSettings DEFAULT =
-      GenerationSettingsBuilder.builder().maxNewTokens(128).topP(1).stop(List.of()).build();
+      GenerationSettingsBuilder.builder()
+          .maxNewTokens(128)
+          .topP(1)
+          .stop(List.of())
+          .addSpecialTokens(true)
+          .build();
 
   /**
    * Checks the values.

@@ -125,7 +125,9 @@ public final class Session implements AutoCloseable {
       Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
     }
     Models.LoadedModel loaded =
-        together == null ? load(model, device) : together.model(() -> load(model, device));
+        together == null
+            ? load(setup, model, device)
+            : together.model(() -> load(setup, model, device));
     encoder = loaded.encoder();
     modelFiles = loaded.files();
     try {
@@ -210,7 +212,8 @@ public final class Session implements AutoCloseable {
         });
   }
 
-  private Models.LoadedModel load(Models.KnownModel model, ComputeDevice device) {
+  private static Models.LoadedModel load(
+      Setup setup, Models.KnownModel model, ComputeDevice device) {
     return model.loader().load(setup.precision(), device);
   }
 

@@ -45,19 +45,14 @@ public final class Generator {
    * What the decoder writes after prompts, in their order.
    *
    * @param prompts one or more
-   * @param addSpecialTokens whether the tokenizer adds the token that begins a text; false after a
-   *     chat template
    * @param listener reads along
    * @throws IllegalArgumentException if a prompt has no token, or leaves the model no room
    */
   public List<Generation> generate(
-      List<String> prompts,
-      boolean addSpecialTokens,
-      GenerationSettings settings,
-      GenerationListener listener) {
+      List<String> prompts, GenerationSettings settings, GenerationListener listener) {
     List<int[]> ids = new ArrayList<>();
     for (String prompt : prompts) {
-      ids.add(encoded(prompt, addSpecialTokens));
+      ids.add(encoded(prompt, settings.addSpecialTokens()));
     }
     int longest = ids.stream().mapToInt(row -> row.length).max().orElseThrow();
     int room = decoder.config().maxTokens() - longest;
