@@ -205,7 +205,11 @@ public final class AdapterExport {
         adapter,
         setup,
         output,
-        (base, target) -> OnnxModel.write(adapter, base, maxLength, options, target));
+        (base, target) -> {
+          OnnxModel.write(adapter, base, maxLength, options, target);
+          target.writeText(
+              ModelCard.FILE, ModelCard.of(source, setup, adapter, ModelCard.Library.ONNX));
+        });
   }
 
   /** Writes a model's files. */

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
@@ -83,7 +84,7 @@ public final class AdapterImport {
             ? files.readJson(AdapterFormat.CONFIG)
             : Map.of();
     AdapterFormat format = AdapterFormat.of(adapter, config);
-    RunSetup run = run(files, options, config);
+    RunSetup run = run(files, options, config, format.ofLanguageModel(config));
     try (StoredWeights base = new StoredWeights(run.setup.model())) {
       EncoderConfig encoder = base.config();
       requireModel(files, options, base);
@@ -108,9 +109,10 @@ public final class AdapterImport {
     }
   }
 
-  private static RunSetup run(RunDirectory files, Options options, Map<String, Object> config) {
+  private static RunSetup run(
+      RunDirectory files, Options options, Map<String, Object> config, boolean languageModel) {
     boolean exported = Files.exists(files.file(AdapterExport.ORIGIN));
-    if (!exported && !options.meanPooled()) {
+    if (!exported && !options.meanPooled() && !languageModel) {
       throw new IllegalArgumentException(
           files.path()
               + " does not say what its head looks at; if it is a linear layer over the mean of the"
@@ -126,6 +128,8 @@ public final class AdapterImport {
     }
     if (options.task() != null) {
       setup.files(null).data(null).task(options.task());
+    } else if (!exported && languageModel) {
+      setup.task(TaskKind.LANGUAGE_MODELING.problemType());
     } else if (!exported) {
       throw new IllegalArgumentException(
           files.path() + " does not say what task it is for; name one with --task");
@@ -136,11 +140,16 @@ public final class AdapterImport {
     }
     Map<String, Object> origin =
         exported && options.task() == null ? files.readJson(AdapterExport.ORIGIN) : Map.of();
-    Schema schema =
-        origin.containsKey("metrics")
-            ? Schema.fromMap(origin)
-            : known.resolveTask().load(known.sizes(), known.seed(), known.testSeed()).schema();
-    return new RunSetup(known, schema);
+    return new RunSetup(known, schema(known, origin, languageModel && options.task() == null));
+  }
+
+  private static Schema schema(Setup setup, Map<String, Object> origin, boolean languageModel) {
+    if (origin.containsKey("metrics")) {
+      return Schema.fromMap(origin);
+    }
+    return languageModel
+        ? Schema.languageModeling()
+        : setup.resolveTask().load(setup.sizes(), setup.seed(), setup.testSeed()).schema();
   }
 
   /** The export's model must be the same, unless another one is asked for. */
@@ -172,6 +181,16 @@ public final class AdapterImport {
   }
 
   private static void requireHead(TrainedAdapter adapter, RunSetup run) throws FormatException {
+    boolean needed = run.schema.kind() != TaskKind.LANGUAGE_MODELING;
+    if (adapter.hasHead() != needed) {
+      throw new FormatException(
+          needed
+              ? "the adapter is a language model's, but the task needs a head"
+              : "the adapter has a head, but a language model has its own");
+    }
+    if (!needed) {
+      return;
+    }
     long[] shape = adapter.headWeight().shape();
     if (shape[0] != run.schema.outputs()) {
       throw new FormatException(
@@ -242,9 +261,11 @@ public final class AdapterImport {
       run.writeJson(RunFiles.CONFIG, config);
       run.writeJson(RunFiles.CONFIGURATION, RunRecord.modules(setup, modules));
       SafeTensors.write(run.file(RunFiles.ADAPTER), tensors);
-      SafeTensors.write(
-          run.file(RunFiles.HEAD),
-          Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
+      if (adapter.hasHead()) {
+        SafeTensors.write(
+            run.file(RunFiles.HEAD),
+            Map.of(Head.WEIGHT, adapter.headWeight(), Head.BIAS, adapter.headBias()));
+      }
       Manifest.write(run, RunFiles.RESULT, RunDirectory.formatted(), RunFiles.beforeResult(run));
       run.complete();
     } catch (IOException | RuntimeException | Error e) {

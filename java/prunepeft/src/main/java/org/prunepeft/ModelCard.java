@@ -30,6 +30,7 @@ final class ModelCard {
     PEFT("peft", "peft"),
     ADAPTERS("adapter-transformers", "adapters"),
     GGUF("gguf", "gguf"),
+    ONNX("onnx", "onnx"),
     TRANSFORMERS("transformers", "transformers");
 
     private final String hubName;
@@ -66,8 +67,10 @@ final class ModelCard {
   static String of(RunDirectory run, Setup setup, TrainedAdapter adapter, Library library)
       throws IOException {
     ModelCard card = new ModelCard(run, setup, adapter);
-    String usage = adapter.headComparesTexts() ? "pairs" : library.template;
-    if (library == Library.PEFT && !adapter.hasHead()) {
+    String usage = library.template;
+    if (adapter.headComparesTexts() && library != Library.ONNX) {
+      usage = "pairs";
+    } else if (library == Library.PEFT && !adapter.hasHead()) {
       usage = "peft-language";
     } else if (library == Library.TRANSFORMERS && !adapter.hasHead()) {
       usage = "transformers-language";
@@ -83,8 +86,7 @@ final class ModelCard {
     StringJoiner lines = new StringJoiner("\n", "---\n", "\n---\n\n");
     if (HubName.isOne(adapter.base())) {
       lines.add("base_model: " + adapter.base());
-      lines.add(
-          "base_model_relation: " + (library == Library.TRANSFORMERS ? "finetune" : "adapter"));
+      lines.add("base_model_relation: " + relation(library));
     }
     lines.add("library_name: " + library.hubName);
     lines.add("pipeline_tag: text-" + (adapter.hasHead() ? "classification" : "generation"));
@@ -99,6 +101,10 @@ final class ModelCard {
       metrics.forEach(metric -> lines.add("- " + metric));
     }
     return lines.toString();
+  }
+
+  private static String relation(Library library) {
+    return library == Library.TRANSFORMERS || library == Library.ONNX ? "finetune" : "adapter";
   }
 
   private static String kind(AdapterPart part) {

@@ -29,8 +29,8 @@ import picocli.CommandLine.Parameters;
           + " its head for AutoModelForSequenceClassification; a language model's whole directory."
           + " LoRA and DoRA, or full fine-tuning.",
       "",
-      "All but gguf have the tokenizer's files, and all but onnx README.md, a model card: they can be pushed to the"
-          + " hub as it is.",
+      "All have README.md, a model card, and all but gguf the tokenizer's files: they can be pushed"
+          + " to the hub as they are.",
       "",
       "A format that cannot hold all of a run's modules refuses it. docs/formats.md has the files,"
           + " and how to use them."

@@ -16,10 +16,10 @@ import picocli.CommandLine.Parameters;
     sortOptions = false,
     description = {
       "Reads adapter files into a run directory, which evaluate, predict and export take: LoRA and"
-          + " DoRA of PEFT, and bottleneck adapters and LoRA of AdapterHub's adapters.",
+          + " DoRA of PEFT, bottleneck adapters and LoRA of AdapterHub's adapters, and GGUF adapters.",
       "",
       "An export of prunepeft says all that is needed. Of files from elsewhere the options say what"
-          + " the head predicts and from what."
+          + " the head predicts and from what; a language model's have no head."
     },
     footer = {
       "",
@@ -30,7 +30,8 @@ import picocli.CommandLine.Parameters;
 final class ImportCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "DIR",
-      description = "Directory with adapter_config.json and the adapter's weights in safetensors.")
+      description =
+          "Directory with adapter_config.json and the adapter's weights in safetensors, or with adapter.gguf.")
   private Path adapter;
 
   @Option(

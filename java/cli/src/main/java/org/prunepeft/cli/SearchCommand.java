@@ -62,7 +62,7 @@ final class SearchCommand implements Callable<Integer> {
       names = "--export-to",
       paramLabel = "FORMAT",
       description =
-          "What the result shall be exported to: peft, adapters, onnx or merge. Modules that it cannot hold are refused before the search (default: nothing is checked).")
+          "What the result shall be exported to: peft, adapters, gguf, onnx or merge. Modules that it cannot hold are refused before the search (default: nothing is checked).")
   private String exportTo;
 
   @ArgGroup(validate = false, heading = "%nBudget:%n")

@@ -124,6 +124,7 @@ class OnnxExportTest {
     Call.of("export", run, "--format=onnx", "--output=" + export).exits(0);
     assertEquals(
         Set.of(
+            "README.md",
             "config.json",
             "model.onnx",
             "prunepeft.json",

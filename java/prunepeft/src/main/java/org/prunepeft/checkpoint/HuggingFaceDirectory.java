@@ -145,13 +145,24 @@ public final class HuggingFaceDirectory {
   }
 
   /**
-   * Opens the weights; values are read later, each by its position.
+   * Opens the weights; values are read later, each by its position. What bitsandbytes quantised is
+   * read as float numbers.
    *
    * @return to be closed by the caller
    * @throws FormatException if there are none, or their files are not what the format allows
    * @throws IOException if reading fails
    */
   public Checkpoint weights() throws IOException {
+    Checkpoint stored = storedWeights();
+    try {
+      return BitsAndBytes.of(stored);
+    } catch (Throwable e) {
+      stored.close();
+      throw e;
+    }
+  }
+
+  private Checkpoint storedWeights() throws IOException {
     if (Files.exists(directory.resolve(WEIGHTS))) {
       return SafeTensors.open(directory.resolve(WEIGHTS));
     }
@@ -281,7 +292,8 @@ public final class HuggingFaceDirectory {
    *
    * @param target a directory without these files
    * @param weights by their names
-   * @param changes members of config.json that are others than here; none: it is a copy
+   * @param changes members of config.json that are others than here, null where one goes; none: it
+   *     is a copy
    * @throws IOException if reading or writing fails
    */
   public void copyLanguageModel(
@@ -297,6 +309,7 @@ public final class HuggingFaceDirectory {
     if (!changes.isEmpty()) {
       ObjectNode changed = config().deepCopy();
       changes.forEach((name, value) -> changed.set(name, JSON.valueToTree(value)));
+      changed.remove(changes.keySet().stream().filter(name -> changes.get(name) == null).toList());
       config = (JSON.writeValueAsString(changed) + "\n").getBytes(StandardCharsets.UTF_8);
     }
     AtomicFile.write(target.resolve(CONFIG), config);

@@ -46,6 +46,15 @@ public interface AdapterFormat {
   boolean recognises(Path directory, Map<String, Object> config);
 
   /**
+   * Whether an adapter is a language model's, which has no head of its own.
+   *
+   * @param config the content of its {@value #CONFIG}; empty if it has none
+   */
+  default boolean ofLanguageModel(Map<String, Object> config) {
+    return false;
+  }
+
+  /**
    * Reads an adapter.
    *
    * @param directory where its files are

@@ -155,6 +155,11 @@ public final class GgufFormat implements AdapterFormat {
   }
 
   @Override
+  public boolean ofLanguageModel(Map<String, Object> config) {
+    return true;
+  }
+
+  @Override
   public TrainedAdapter read(
       Path directory, Map<String, Object> config, EncoderConfig encoder, List<String> labels)
       throws IOException {

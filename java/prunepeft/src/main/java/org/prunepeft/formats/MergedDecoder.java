@@ -10,6 +10,7 @@ import org.prunepeft.checkpoint.HuggingFaceDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.formats.MergedCheckpoint.Fold;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
@@ -21,6 +22,9 @@ import org.prunepeft.peft.AdapterPart.LowRank;
  * template and generation. A head for classes is apart, in {@value HeadFile#NAME}.
  */
 public final class MergedDecoder {
+  /** What it says was undone when the weights were read. */
+  private static final String QUANTIZATION = "quantization_config";
+
   private MergedDecoder() {}
 
   /**
@@ -30,17 +34,20 @@ public final class MergedDecoder {
    * @param weights of the base model, as they are stored; read, not closed
    * @param base the base model's directory
    * @param target open for writing
-   * @throws org.prunepeft.io.FormatException if the adapter does not fit the weights
+   * @throws FormatException if the adapter does not fit the weights
    * @throws IOException if reading or writing fails
    */
   public static void write(
       TrainedAdapter adapter, Checkpoint weights, HuggingFaceDirectory base, RunDirectory target)
       throws IOException {
     MergedModel.require(adapter);
-    Checkpoint merged = new MergedCheckpoint(weights, folds(adapter, weights));
+    Checkpoint merged = merged(adapter, weights);
     Map<String, SafeTensors.Source> tensors = new TreeMap<>();
     merged.names().forEach(name -> tensors.put(name, merged.source(name)));
     Map<String, Object> changes = new LinkedHashMap<>();
+    if (base.config().has(QUANTIZATION)) {
+      changes.put(QUANTIZATION, null);
+    }
     if (adapter.hasHead()) {
       HeadFile.write(adapter, target);
       changes.put("architectures", List.of(adapter.encoder().architecture().className() + "Model"));
@@ -49,7 +56,9 @@ public final class MergedDecoder {
     base.copyLanguageModel(target.path(), tensors, changes);
   }
 
-  private static List<Fold> folds(TrainedAdapter adapter, Checkpoint weights) {
+  /** The weights with the updates in them. */
+  static MergedCheckpoint merged(TrainedAdapter adapter, Checkpoint weights)
+      throws FormatException {
     EncoderConfig encoder = adapter.encoder();
     String prefix = encoder.architecture().prefix() + ".";
     Map<String, LowRank> updates = new LinkedHashMap<>();
@@ -69,6 +78,6 @@ public final class MergedDecoder {
         }
       }
     }
-    return folds;
+    return new MergedCheckpoint(weights, folds);
   }
 }

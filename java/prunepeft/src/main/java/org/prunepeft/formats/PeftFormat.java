@@ -205,6 +205,11 @@ public final class PeftFormat implements AdapterFormat {
   }
 
   @Override
+  public boolean ofLanguageModel(Map<String, Object> config) {
+    return LANGUAGE_MODEL.equals(config.get("task_type"));
+  }
+
+  @Override
   public TrainedAdapter read(
       Path directory, Map<String, Object> config, EncoderConfig encoder, List<String> labels)
       throws IOException {

@@ -1,11 +1,13 @@
 package org.prunepeft.formats;
 
+import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
@@ -21,6 +23,31 @@ import org.prunepeft.peft.AdapterPartLowRankBuilder;
  * @param projections whose rows it has, from the first on
  */
 record StoredLinear(EncoderConfig encoder, int layer, String path, List<Projection> projections) {
+  /**
+   * A projection's weight, [out, in].
+   *
+   * @param model the encoder's tensors by their names within it
+   * @param path of the projection
+   */
+  static Tensor weight(EncoderConfig encoder, Checkpoint model, String path) throws IOException {
+    for (int layer = 0; layer < encoder.layers(); layer++) {
+      for (StoredLinear linear : of(encoder, layer)) {
+        for (int i = 0; i < linear.projections.size(); i++) {
+          if (encoder.path(layer, linear.projections.get(i)).equals(path)) {
+            int inputs = linear.inputs();
+            int from = linear.firstRow(i);
+            int to = linear.firstRow(i + 1);
+            float[] whole = model.finiteFloats(linear.path + ".weight");
+            return new Tensor(
+                new long[] {to - from, inputs},
+                Arrays.copyOfRange(whole, from * inputs, to * inputs));
+          }
+        }
+      }
+    }
+    throw new IllegalArgumentException("the model has no projection " + path);
+  }
+
   /** Those of a layer. */
   static List<StoredLinear> of(EncoderConfig encoder, int layer) {
     if (!encoder.architecture().hasFusedProjections()) {

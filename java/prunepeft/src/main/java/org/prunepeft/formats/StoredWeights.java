@@ -57,7 +57,10 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
   @Override
   public SafeTensors.Tensor weight(String path) {
     try {
-      open();
+      EncoderConfig config = open().config();
+      if (config.architecture().hasFusedProjections()) {
+        return StoredLinear.weight(config, encoder, path);
+      }
       String name = path + ".weight";
       return new SafeTensors.Tensor(encoder.shape(name), encoder.finiteFloats(name));
     } catch (IOException e) {

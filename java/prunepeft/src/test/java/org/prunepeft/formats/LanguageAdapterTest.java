@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.model.Architecture;
@@ -211,6 +213,16 @@ class LanguageAdapterTest {
     double[] feedForward = new double[28 * 10];
     System.arraycopy(DecoderParts.delta(up), 0, feedForward, 14 * 10, 14 * 10);
     assertNear(feedForward, deltas.get("model.layers.0.mlp.gate_up_proj"), "gate_up_proj");
+  }
+
+  @Test
+  void theWeightOfAPartOfALinearIsItsRows() throws IOException {
+    Tensor fused = Parts.random(28, 10);
+    MapCheckpoint model =
+        new MapCheckpoint("memory", Map.of("layers.2.mlp.gate_up_proj.weight", fused));
+    Tensor up = StoredLinear.weight(PHI3, model, PHI3.path(2, Projection.INTERMEDIATE));
+    assertArrayEquals(new long[] {14, 10}, up.shape());
+    assertArrayEquals(Arrays.copyOfRange(fused.values(), 140, 280), up.values());
   }
 
   @Test

@@ -31,7 +31,8 @@ import org.prunepeft.peft.AdapterPart.LowRank;
 
 class MergedDecoderTest {
   private static final EncoderConfig LLAMA = DecoderParts.config(Architecture.LLAMA);
-  private static final String CONFIG = "{\n  \"model_type\" : \"llama\",\n \"rms_norm_eps\": 1e-05}";
+  private static final String CONFIG =
+      "{\n  \"model_type\" : \"llama\",\n \"rms_norm_eps\": 1e-05}";
   private static final String QUERY = "model.layers.1.self_attn.q_proj.weight";
 
   @TempDir Path temporary;
@@ -47,8 +48,7 @@ class MergedDecoderTest {
     for (int layer = 0; layer < encoder.layers(); layer++) {
       for (StoredLinear linear : StoredLinear.of(encoder, layer)) {
         weights.put(
-            "model." + linear.path() + ".weight",
-            Parts.random(linear.outputs(), linear.inputs()));
+            "model." + linear.path() + ".weight", Parts.random(linear.outputs(), linear.inputs()));
       }
     }
     MapCheckpoint all = new MapCheckpoint("memory", weights);
@@ -115,8 +115,7 @@ class MergedDecoderTest {
       assertEquals(weights.keySet(), new TreeSet<>(stored.names()));
       assertFalse(stored.names().contains("lm_head.weight"));
       for (String name : weights.keySet()) {
-        float[] expected =
-            name.equals(QUERY) ? plus(name, update, 0) : weights.get(name).values();
+        float[] expected = name.equals(QUERY) ? plus(name, update, 0) : weights.get(name).values();
         assertArrayEquals(expected, stored.floats(name), 1e-6f, name);
       }
     }
@@ -156,9 +155,7 @@ class MergedDecoderTest {
     base(phi3, StoredType.F32);
     LowRank key = DecoderParts.lora(phi3, 1, Projection.KEY, 2).build();
     LowRank up =
-        DecoderParts.lora(phi3, 1, Projection.INTERMEDIATE, 2)
-            .magnitude(Parts.random(14))
-            .build();
+        DecoderParts.lora(phi3, 1, Projection.INTERMEDIATE, 2).magnitude(Parts.random(14)).build();
     Path merged = merge(DecoderParts.adapter(phi3, List.of(key, up)));
     try (SafeTensors stored = SafeTensors.open(merged.resolve("model.safetensors"))) {
       String attention = "model.layers.1.self_attn.qkv_proj.weight";
@@ -171,8 +168,7 @@ class MergedDecoderTest {
           squares += Math.pow(sum[row * 10 + i], 2);
         }
         for (int i = 0; i < 10; i++) {
-          sum[row * 10 + i] *=
-              (float) (up.magnitude().values()[row - 14] / Math.sqrt(squares));
+          sum[row * 10 + i] *= (float) (up.magnitude().values()[row - 14] / Math.sqrt(squares));
         }
       }
       assertArrayEquals(sum, stored.floats(feedForward), 1e-5f);

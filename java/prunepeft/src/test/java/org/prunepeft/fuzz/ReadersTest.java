@@ -3,6 +3,7 @@ package org.prunepeft.fuzz;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -23,8 +24,10 @@ import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.formats.AdapterFormat;
+import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.Gguf;
+import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
@@ -156,6 +159,53 @@ class ReadersTest {
     shard("sharded/b.safetensors", "b");
     var model = new HuggingFaceDirectory(DIRECTORY.resolve("sharded"));
     Reading.check(file.length, () -> model.weights().close());
+  }
+
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void quantState(byte[] file) throws IOException {
+    Map<String, SafeTensors.Source> tensors =
+        Map.of(
+            "w", bytes(new byte[18]),
+            "w.absmax", bytes(new byte[5]),
+            "w.quant_map", floats(16),
+            "w.nested_quant_map", floats(256),
+            "w.nested_absmax", floats(2),
+            "w.quant_state.bitsandbytes__nf4", bytes(file));
+    Path directory = DIRECTORY.resolve("quantised");
+    Files.createDirectories(directory);
+    SafeTensors.write(directory.resolve("model.safetensors"), tensors, Map.of());
+    Reading.check(
+        file.length,
+        () -> {
+          try (Checkpoint read = new HuggingFaceDirectory(directory).weights()) {
+            for (String name : read.names()) {
+              read.floats(name);
+            }
+          }
+        });
+  }
+
+  private static SafeTensors.Source floats(int count) {
+    return new MapCheckpoint("memory", Map.of("x", tensor(count))).source("x");
+  }
+
+  private static SafeTensors.Source bytes(byte[] bytes) {
+    return new SafeTensors.Source() {
+      @Override
+      public SafeTensors.StoredType dtype() {
+        return SafeTensors.StoredType.U8;
+      }
+
+      @Override
+      public long[] shape() {
+        return new long[] {bytes.length};
+      }
+
+      @Override
+      public void read(long offset, ByteBuffer target) {
+        target.put(bytes, (int) offset, target.remaining());
+      }
+    };
   }
 
   private static void shard(String name, String tensor) throws IOException {

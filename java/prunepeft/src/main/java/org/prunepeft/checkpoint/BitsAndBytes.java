@@ -1,0 +1,341 @@
+package org.prunepeft.checkpoint;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.LongStream;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.SafeTensors.Source;
+import org.prunepeft.io.SafeTensors.StoredType;
+
+/**
+ * A checkpoint whose linears bitsandbytes has quantised, as float numbers.
+ *
+ * <table>
+ *   <caption>Tensors beside that of a name, of n values</caption>
+ *   <tr><th>name</th><th>content</th></tr>
+ *   <tr><td>NAME</td><td>NF4: uint8 [(n+1)/2, 1], two values a byte, the first one in the upper half;
+ *       int8: [out, in]</td></tr>
+ *   <tr><td>NAME.quant_state.bitsandbytes__nf4</td><td>JSON: shape, blocksize (64), dtype, and where
+ *       scales are quantised nested_blocksize (256) and nested_offset</td></tr>
+ *   <tr><td>NAME.quant_map</td><td>float32 [16], what a value means</td></tr>
+ *   <tr><td>NAME.absmax</td><td>the scale of each block: float32, or uint8 where they are quantised</td></tr>
+ *   <tr><td>NAME.nested_quant_map, NAME.nested_absmax</td><td>float32 [256] and of each block of
+ *       scales: a scale is map[absmax] · nested_absmax + nested_offset</td></tr>
+ *   <tr><td>int8: SCB in place of weight at the end of NAME</td><td>float32 [out]: a value is q · SCB
+ *       / 127</td></tr>
+ * </table>
+ *
+ * <p>Can be read from several threads at once.
+ */
+final class BitsAndBytes implements Checkpoint {
+  private static final String STATE = ".quant_state.bitsandbytes__";
+  private static final String NF4 = STATE + "nf4";
+  private static final String WEIGHT = "weight";
+  private static final String ROW_SCALES = "SCB";
+  private static final int LARGEST_STATE = 1 << 16;
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  private final Checkpoint stored;
+  private final Map<String, Quantized> quantized = new TreeMap<>();
+  private final Set<String> names;
+
+  /** A tensor's values. */
+  private interface Quantized {
+    long[] shape();
+
+    /** What it was before. */
+    StoredType dtype();
+
+    /** Values from one on. */
+    float[] values(long first, int count) throws IOException;
+  }
+
+  private BitsAndBytes(Checkpoint stored) throws IOException {
+    this.stored = stored;
+    Set<String> own = new TreeSet<>(stored.names());
+    for (String name : stored.names()) {
+      if (name.endsWith(NF4)) {
+        String tensor = name.substring(0, name.length() - NF4.length());
+        quantized.put(tensor, new FourBits(tensor));
+        own.removeIf(other -> other.startsWith(tensor + "."));
+      } else if (name.contains(STATE)) {
+        throw bad(name, "is of a type that is not read; NF4 and int8 are");
+      } else if (name.endsWith("." + ROW_SCALES)) {
+        String linear = name.substring(0, name.length() - ROW_SCALES.length());
+        quantized.put(linear + WEIGHT, new EightBits(linear + WEIGHT, name));
+        own.remove(name);
+        own.remove(linear + "weight_format");
+      }
+    }
+    names = Collections.unmodifiableSet(own);
+  }
+
+  /**
+   * {@return a checkpoint as float numbers; itself if nothing in it is quantised in this way}
+   *
+   * @param stored is closed with the result
+   * @throws FormatException if what is said of a tensor does not fit it
+   */
+  static Checkpoint of(Checkpoint stored) throws IOException {
+    boolean any =
+        stored.names().stream()
+            .anyMatch(name -> name.contains(STATE) || name.endsWith("." + ROW_SCALES));
+    return any ? new BitsAndBytes(stored) : stored;
+  }
+
+  private FormatException bad(String name, String what) {
+    return new FormatException("tensor %s of %s %s".formatted(name, stored.origin(), what));
+  }
+
+  /** Checks that a tensor is there in a type and with so many values. */
+  private Source require(String name, StoredType dtype, long count) throws FormatException {
+    if (!stored.names().contains(name)) {
+      throw bad(name, "is missing");
+    }
+    Source source = stored.source(name);
+    long actual = LongStream.of(source.shape()).reduce(1, Math::multiplyExact);
+    if (source.dtype() != dtype || actual != count) {
+      throw bad(
+          name,
+          "must be %s with %d values, got %s with shape %s"
+              .formatted(dtype, count, source.dtype(), Arrays.toString(source.shape())));
+    }
+    return source;
+  }
+
+  private static byte[] bytes(Source source, long first, int count) throws IOException {
+    byte[] bytes = new byte[count];
+    source.read(first, ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+    return bytes;
+  }
+
+  private static float[] floats(Source source, long first, int count) throws IOException {
+    float[] floats = new float[count];
+    ByteBuffer.wrap(bytes(source, first * Float.BYTES, count * Float.BYTES))
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .asFloatBuffer()
+        .get(floats);
+    return floats;
+  }
+
+  /** NF4. */
+  private final class FourBits implements Quantized {
+    private final long[] shape;
+    private final StoredType dtype;
+    private final int block;
+    private final Source packed;
+    private final Source scales;
+    private final float[] meanings;
+
+    /** Of quantised scales; null: they are not. */
+    private final Source nestedScales;
+
+    private float[] nestedMeanings;
+    private int nestedBlock;
+    private float offset;
+
+    FourBits(String name) throws IOException {
+      JsonNode state = state(name + NF4);
+      shape = shape(name, state.path("shape"));
+      dtype =
+          switch (state.path("dtype").asText()) {
+            case "float16" -> StoredType.F16;
+            case "bfloat16" -> StoredType.BF16;
+            default -> StoredType.F32;
+          };
+      long count = LongStream.of(shape).reduce(1, Math::multiplyExact);
+      block = block(name, state.path("blocksize"));
+      packed = require(name, StoredType.U8, (count + 1) / 2);
+      meanings = floats(require(name + ".quant_map", StoredType.F32, 16), 0, 16);
+      long blocks = (count + block - 1) / block;
+      boolean nested = state.has("nested_blocksize");
+      scales = require(name + ".absmax", nested ? StoredType.U8 : StoredType.F32, blocks);
+      nestedScales = nested ? nested(name, state, blocks) : null;
+    }
+
+    private Source nested(String name, JsonNode state, long blocks) throws IOException {
+      nestedBlock = block(name, state.path("nested_blocksize"));
+      offset = (float) state.path("nested_offset").asDouble();
+      nestedMeanings = floats(require(name + ".nested_quant_map", StoredType.F32, 256), 0, 256);
+      return require(
+          name + ".nested_absmax", StoredType.F32, (blocks + nestedBlock - 1) / nestedBlock);
+    }
+
+    private JsonNode state(String name) throws IOException {
+      Source source = stored.source(name);
+      long length = LongStream.of(source.shape()).reduce(1, Math::multiplyExact);
+      if (source.dtype() != StoredType.U8 || length > LARGEST_STATE) {
+        throw bad(name, "is no JSON in bytes");
+      }
+      try {
+        return JSON.readTree(bytes(source, 0, (int) length));
+      } catch (JsonProcessingException e) {
+        throw bad(name, "is no JSON: " + e.getOriginalMessage());
+      }
+    }
+
+    private long[] shape(String name, JsonNode sizes) throws FormatException {
+      long[] shape = new long[sizes.size()];
+      for (int i = 0; i < shape.length; i++) {
+        shape[i] = sizes.get(i).asLong(-1);
+      }
+      if (shape.length != 2
+          || shape[0] < 1
+          || shape[1] < 1
+          || shape[0] > Long.MAX_VALUE / shape[1]) {
+        throw bad(name, "must have a shape of two sizes, got " + sizes);
+      }
+      return shape;
+    }
+
+    private int block(String name, JsonNode size) throws FormatException {
+      int block = size.asInt();
+      if (block < 1 || block > 1 << 20) {
+        throw bad(name, "must have blocks of 1 to 1048576 values, got " + size);
+      }
+      return block;
+    }
+
+    @Override
+    public long[] shape() {
+      return shape;
+    }
+
+    @Override
+    public StoredType dtype() {
+      return dtype;
+    }
+
+    @Override
+    public float[] values(long first, int count) throws IOException {
+      byte[] pairs = bytes(packed, first / 2, (int) ((first + count + 1) / 2 - first / 2));
+      long firstBlock = first / block;
+      float[] factors = scales(firstBlock, (int) ((first + count - 1) / block - firstBlock + 1));
+      float[] values = new float[count];
+      for (int i = 0; i < count; i++) {
+        long index = first + i;
+        int pair = pairs[(int) (index / 2 - first / 2)];
+        int code = index % 2 == 0 ? pair >> 4 & 0xf : pair & 0xf;
+        values[i] = meanings[code] * factors[(int) (index / block - firstBlock)];
+      }
+      return values;
+    }
+
+    private float[] scales(long first, int count) throws IOException {
+      if (nestedScales == null) {
+        return floats(scales, first, count);
+      }
+      byte[] codes = bytes(scales, first, count);
+      long firstBlock = first / nestedBlock;
+      int blocks = (int) ((first + count - 1) / nestedBlock - firstBlock + 1);
+      float[] factors = floats(nestedScales, firstBlock, blocks);
+      float[] values = new float[count];
+      for (int i = 0; i < count; i++) {
+        int of = (int) ((first + i) / nestedBlock - firstBlock);
+        values[i] = nestedMeanings[codes[i] & 0xff] * factors[of] + offset;
+      }
+      return values;
+    }
+  }
+
+  /** int8 by rows. */
+  private final class EightBits implements Quantized {
+    private final long[] shape;
+    private final Source values;
+    private final Source scales;
+
+    EightBits(String name, String scalesName) throws FormatException {
+      if (!stored.names().contains(name)) {
+        throw bad(name, "is missing, of which there is " + scalesName);
+      }
+      shape = stored.shape(name);
+      if (shape.length != 2) {
+        throw bad(name, "must have two sizes, got " + Arrays.toString(shape));
+      }
+      values = require(name, StoredType.I8, shape[0] * shape[1]);
+      scales = require(scalesName, StoredType.F32, shape[0]);
+    }
+
+    @Override
+    public long[] shape() {
+      return shape;
+    }
+
+    @Override
+    public StoredType dtype() {
+      return StoredType.F16; // the only type that bitsandbytes makes int8 of
+    }
+
+    @Override
+    public float[] values(long first, int count) throws IOException {
+      byte[] codes = bytes(values, first, count);
+      long firstRow = first / shape[1];
+      int rows = (int) ((first + count - 1) / shape[1] - firstRow + 1);
+      float[] factors = floats(scales, firstRow, rows);
+      float[] floats = new float[count];
+      for (int i = 0; i < count; i++) {
+        floats[i] = codes[i] * factors[(int) ((first + i) / shape[1] - firstRow)] / 127;
+      }
+      return floats;
+    }
+  }
+
+  @Override
+  public String origin() {
+    return stored.origin();
+  }
+
+  @Override
+  public Set<String> names() {
+    return names;
+  }
+
+  @Override
+  public long[] shape(String name) {
+    Quantized own = quantized.get(name);
+    return own == null ? stored.shape(name) : own.shape().clone();
+  }
+
+  @Override
+  public void readFloats(String name, long first, ByteBuffer target) throws IOException {
+    Quantized own = quantized.get(name);
+    if (own == null) {
+      stored.readFloats(name, first, target);
+      return;
+    }
+    long total = LongStream.of(own.shape()).reduce(1, Math::multiplyExact);
+    int count = target.remaining() / Float.BYTES;
+    if (first < 0 || first > total - count) {
+      throw new IndexOutOfBoundsException(
+          "%s has %d values, can't read %d from %d on".formatted(name, total, count, first));
+    }
+    if (count > 0) {
+      target.asFloatBuffer().put(own.values(first, count));
+    }
+    target.position(target.limit());
+  }
+
+  /** In the type that it was quantised from. */
+  @Override
+  public Source source(String name) {
+    Quantized own = quantized.get(name);
+    return own == null ? stored.source(name) : SafeTensors.rounded(this, name, own.dtype());
+  }
+
+  @Override
+  public void close() throws IOException {
+    stored.close();
+  }
+}
