@@ -301,13 +301,11 @@ public final class CausalDecoder implements Decoder {
   }
 
   private RotaryOp.Rotation rotation(Rope rope, Pass pass) {
-    RotaryTables.Table table = rotations.get(rope).of(pass.span);
     return new RotaryOp.Rotation(
         pass.input.rows(),
         config.heads() + shape.keyValueHeads(),
         shape.headSize(),
-        table.cosines(),
-        table.sines(),
+        rotations.get(rope).of(pass.span),
         pass.past(),
         pass.starts);
   }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.RotaryOp;
 
 /**
  * Cosines and sines of a rotary embedding by position, made when they are first asked for. Good for
@@ -16,10 +17,8 @@ final class RotaryTables implements AutoCloseable {
    * Those of the first positions.
    *
    * @param reach the length that the frequencies are for
-   * @param cosines [P, size / 2] float32
-   * @param sines of the same shape
    */
-  record Table(int reach, Tensor cosines, Tensor sines) {}
+  private record Table(int reach, RotaryOp.Angles angles) {}
 
   private final Rope rope;
   private final int positions;
@@ -42,17 +41,17 @@ final class RotaryTables implements AutoCloseable {
    *
    * @param length of the longest sequence
    */
-  synchronized Table of(int length) {
+  synchronized RotaryOp.Angles of(int length) {
     int reach = rope.reach(length);
     for (Table table : tables) {
-      if (table.reach == reach && table.cosines.size(0) >= length) {
-        return table;
+      if (table.reach == reach && table.angles.cosines().size(0) >= length) {
+        return table.angles;
       }
     }
     Table made =
         make(reach, Math.min(positions, Math.max(FEWEST, 2 * Integer.highestOneBit(length))));
     tables.add(made);
-    return made;
+    return made.angles;
   }
 
   private Table make(int reach, int rows) {
@@ -65,7 +64,8 @@ final class RotaryTables implements AutoCloseable {
       cosines[i] = (float) (Math.cos(angle) * rope.attentionFactor());
       sines[i] = (float) (Math.sin(angle) * rope.attentionFactor());
     }
-    return new Table(reach, kept(cosines, rows, columns), kept(sines, rows, columns));
+    return new Table(
+        reach, new RotaryOp.Angles(kept(cosines, rows, columns), kept(sines, rows, columns)));
   }
 
   private Tensor kept(float[] values, int rows, int columns) {
@@ -77,8 +77,8 @@ final class RotaryTables implements AutoCloseable {
   @Override
   public synchronized void close() {
     for (Table table : tables) {
-      table.cosines.releaseReference();
-      table.sines.releaseReference();
+      table.angles.cosines().releaseReference();
+      table.angles.sines().releaseReference();
     }
     tables.clear();
   }

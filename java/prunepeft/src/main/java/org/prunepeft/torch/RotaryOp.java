@@ -19,50 +19,49 @@ public final class RotaryOp {
   private RotaryOp() {}
 
   /**
+   * A table of angles, with the scaling that some models have.
+   *
+   * @param cosines [P, n], a row a position, n at most d / 2, float32
+   * @param sines of the same shape
+   */
+  public record Angles(Tensor cosines, Tensor sines) {}
+
+  /**
    * Which heads are rotated, and by what angles: of a head's d columns the first 2·n, in pairs (j,
    * j + n), as Llama's {@code rotate_half} does.
    *
    * @param sequences B
    * @param heads that are rotated, from a row's first column on: those of query and key
    * @param headSize d
-   * @param cosines [P, n] of positions 0 to P - 1, n at most d / 2, float32, with the scaling that
-   *     some models have
-   * @param sines of the same shape
+   * @param angles of the positions from 0 to P - 1
    * @param past tokens before the first one of each sequence: those in a cache
    * @param starts [B·T], int32: token t stands at position past + t - start, which is kept in [0, P
    *     - 1]; stays valid until the backward pass is over; null: 0 for all
    */
   public record Rotation(
-      long sequences,
-      long heads,
-      long headSize,
-      Tensor cosines,
-      Tensor sines,
-      long past,
-      Tensor starts) {
+      long sequences, long heads, long headSize, Angles angles, long past, Tensor starts) {
     private Rotary kernel(long tokens) {
       return new Rotary(
           sequences,
           tokens,
           heads,
           headSize,
-          Torch.matrix(cosines),
-          Torch.matrix(sines),
-          past,
-          starts == null ? null : new IntPointer(starts.data_ptr()));
+          new Rotary.Angles(Torch.matrix(angles.cosines), Torch.matrix(angles.sines)),
+          new Rotary.Positions(past, starts == null ? null : new IntPointer(starts.data_ptr())));
     }
 
     private Tensor byLibTorch(Tensor x) {
       long rows = x.size(0);
-      long n = cosines.size(1);
+      long n = angles.cosines.size(1);
       Tensor position = Torch.range(ComputeDevice.of(x), rows / sequences).add(new Scalar(past));
       position = position.repeat(sequences);
       if (starts != null) {
         position = position.sub(starts);
       }
-      position = position.clamp_min(new Scalar(0)).clamp_max(new Scalar(cosines.size(0) - 1));
-      Tensor cosine = cosines.index_select(0, position).unsqueeze(1);
-      Tensor sine = sines.index_select(0, position).unsqueeze(1);
+      position =
+          position.clamp_min(new Scalar(0)).clamp_max(new Scalar(angles.cosines.size(0) - 1));
+      Tensor cosine = angles.cosines.index_select(0, position).unsqueeze(1);
+      Tensor sine = angles.sines.index_select(0, position).unsqueeze(1);
       Tensor rotated =
           x.narrow(1, 0, heads * headSize)
               .reshape(rows, heads, headSize)

@@ -62,8 +62,7 @@ class DecoderOpsTest {
                 sequences,
                 heads,
                 size,
-                angles.cos(),
-                angles.sin(),
+                new RotaryOp.Angles(angles.cos(), angles.sin()),
                 packed ? 2 : 0,
                 packed ? Tensor.create(starts, starts.length) : null);
         Tensor x = RandomTensors.normal((long) sequences * tokens, (long) heads * size + 7);
