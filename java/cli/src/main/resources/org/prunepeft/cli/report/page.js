@@ -44,7 +44,10 @@ function facts(run) {
     add("test " + run.metric.label, metricText(run.test, run.metric.percent), (known(run.interval) ? `95 % interval ${rangeText(run.interval, run.metric.percent)}; ` : "") +
       `head alone ${metricText(run.headAlone, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
   } else {
-    add("state", run.state === "complete" ? "complete" : "not complete", run.state === "complete" ? null : run.state);
+    const last = run.curves.at(-1);
+    const brief = run.state.length < 12;
+    add("state", brief ? run.state : "not complete", brief ? null : run.state);
+    if (last) add(run.state === "running" ? "training now" : "last training", last.training, `step ${last.steps}` + (last.losses.length > 0 ? `, loss ${digits(last.losses.at(-1))}` : ""));
   }
   if (known(run.modules)) add("modules", `${run.modules}`, run.grid.length > run.modules ? `of ${run.grid.length}` : null);
   if (known(run.parameters)) add("trainable parameters", whole(run.parameters), known(run.share) ? `${(100 * run.share).toFixed(1)} % of the supernet's` : "head apart");
@@ -68,7 +71,8 @@ function story(run) {
   section("Which modules", run.rounds.length > 0 ? element("div", {class: narrow ? "beside" : null}, grid, margins(run)) : grid,
     run.measured ? measuredCharts(run) : null);
   section("Why: the criteria", run.strategy ? tendency(run) : null, run.rounds.length > 0 ? [reliability(run), scoresAndRanks(run)] : null);
-  section("Training", element("div", {class: "pair"}, learningCurves(run)), timeByPhase([run]));
+  const curves = learningCurves(run);
+  section("Training", curves.length > 0 ? element("div", {class: "pair"}, curves) : null, timeByPhase([run]));
   section("Mistakes", run.confusion ? confusionMatrix(run) : null, run.numbers ? numbersChart(run) : null, run.mistakes?.length > 0 ? mistakes(run) : null);
   section("Settings", folded("All settings", () =>
     sortable("Settings", columns("setting", "value"), Object.entries(run.settings).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]))));

@@ -64,8 +64,13 @@ function lineLegend(names) {
 function learningCurves(run) {
   const charts = [];
   const kept = run.curves.find((curve) => curve.training === "train");
-  const rounds = run.curves.filter((curve) => curve.training !== "train" && !curve.training.startsWith("warm-up"));
-  if (rounds.length > 0) charts.push(losses(rounds, "Training loss of the search", "Warm-up trainings are left out."));
+  const searched = run.curves.filter((curve) => curve.losses.length > 0 && curve !== kept);
+  const rounds = searched.filter((curve) => !curve.training.startsWith("warm-up"));
+  if (rounds.length > 0) {
+    charts.push(losses(rounds, "Training loss of the search", searched.length > rounds.length ? "Warm-up trainings are left out." : ""));
+  } else if (searched.length > 0) {
+    charts.push(losses(searched.slice(-8), "Training loss of the warm-up", searched.length > 8 ? "The last eight trainings." : ""));
+  }
   if (kept && kept.losses.length > 0) {
     charts.push(losses([kept], rounds.length > 0 ? "Training loss of the retraining" : "Training loss", ""));
     const validated = kept.epochs.filter((epoch) => known(epoch.validation.loss));
