@@ -2,4 +2,8 @@
 module org.prunepeft.examples {
   requires jdk.httpserver;
   requires org.prunepeft;
+
+  // Settings of the module type, a record.
+  opens org.prunepeft.examples to
+      org.prunepeft;
 }

@@ -91,6 +91,17 @@ class PluginsTest {
     Path again = temporary.resolve("again");
     Call.of("search", "--config=" + run.resolve("config.yaml"), "--output=" + again).exits(0);
     assertEquals(Small.test(run), Small.test(again));
+    Path same = temporary.resolve("same");
+    Call.of(
+            "train",
+            "--plugins=" + plugins,
+            "--model=" + model,
+            "--task=larger-number",
+            "--modules=" + run,
+            "--output=" + same,
+            Small.examples(24))
+        .exits(0);
+    assertEquals(Setup.ofRun(run).moduleSettings(), Setup.ofRun(same).moduleSettings());
     Path alone = temporary.resolve("alone");
     Call.of(
             "train",

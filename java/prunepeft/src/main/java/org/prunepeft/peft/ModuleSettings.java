@@ -137,7 +137,7 @@ public final class ModuleSettings {
   private static IllegalArgumentException inaccessible(
       ModuleType type, ReflectiveOperationException e) {
     return new IllegalArgumentException(
-        "settings of module type %s can't be read: %s must be a public record in an exported package"
+        "settings of module type %s can't be read: %s must be a public record, in a package that its module opens or exports to org.prunepeft"
             .formatted(type.name(), type.getClass().getName()),
         e);
   }
