@@ -35,6 +35,7 @@ import org.prunepeft.train.DecisionThreshold;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.HeadFit;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.LanguageModelHead;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Checkpoints;
@@ -139,7 +140,7 @@ public final class Session implements AutoCloseable {
         RunsTogether.requireSuits(
             encoder.config(), setup.lora() != null || !setup.modules().isEmpty());
       }
-      space = peft(setup).space(encoder.config());
+      space = peft(setup.on(encoder.config())).space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
       TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
@@ -148,7 +149,7 @@ public final class Session implements AutoCloseable {
       test = encoding.test();
       encoding.notes().forEach(progress::message);
       this.setup =
-          counted(setup, train.size())
+          counted(setup.on(encoder.config()), train.size())
               .withPairEncoding(pairs)
               .withModuleSettings(ModuleSettings.of(furtherTypes(setup)));
       trainer =
@@ -188,6 +189,7 @@ public final class Session implements AutoCloseable {
             setup.training().labelSmoothing(),
             classWeights,
             Seeds.derive(setup.seed(), "head"));
+    fitted.pool(Pooling.of(encoder.config()));
     return new Baseline(
         fitted,
         validation.size() == 0 ? null : HeadFit.evaluate(fitted, pooled.get(1)),
