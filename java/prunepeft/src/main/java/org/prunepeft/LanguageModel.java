@@ -56,7 +56,7 @@ public final class LanguageModel implements TextGenerator {
 
   /** A tokenizer of prompts, as long as the model takes; the caller's to close. */
   static Tokenizer prompter(Models.LoadedModel loaded) {
-    return Tokenizer.of(loaded.tokenizer(), loaded.encoder().config().maxTokens());
+    return Tokenizer.decoding(loaded.tokenizer(), loaded.encoder().config().maxTokens());
   }
 
   /** What a decoder with modules in it writes. */

@@ -3,9 +3,12 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import org.prunepeft.LanguageModel;
 import org.prunepeft.TrainedModel;
+import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.generate.TextGenerator;
+import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.report.RunStatus;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Threads;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -36,16 +39,32 @@ final class WriterOptions {
       names = "--precision",
       paramLabel = "TYPE",
       description =
-          "Data type of the weights of a pre-trained model: ${COMPLETION-CANDIDATES} (default:"
-              + " float32; a run keeps its own).")
+          "Data type of the weights of a pre-trained model: ${COMPLETION-CANDIDATES} (default: float32; a run keeps its own).")
   private Precision precision;
 
   @Option(
       names = "--model",
       description =
-          "The run's base model, if it is not where it was: a Hugging Face directory (default:"
-              + " where the run found it).")
+          "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
   private String model;
+
+  /**
+   * How conversations with it are written: as those that it has learnt, or by the model's template.
+   *
+   * @param loaded from {@link #load}
+   * @param template a file with another template; null: that one
+   */
+  ChatFormat format(TextGenerator loaded, Path template) {
+    Setup setup = loaded instanceof TrainedModel trained ? trained.setup() : null;
+    if (template == null
+        && setup != null
+        && setup.files() != null
+        && setup.files().chat() != null) {
+      return setup.files().chat();
+    }
+    String name = setup == null ? source : setup.model();
+    return ChatFormat.of(Models.directory(name).orElse(Path.of(name)), template);
+  }
 
   /** Loads it; the caller closes it. */
   TextGenerator load() {
