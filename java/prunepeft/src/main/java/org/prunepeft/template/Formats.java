@@ -56,7 +56,8 @@ final class Formats {
       budget.spendLength(out.length());
     }
     out.append(format, at, format.length());
-    boolean mayBeLeft = values instanceof Map || values instanceof List && !(values instanceof Tuple);
+    boolean mayBeLeft =
+        values instanceof Map || values instanceof List && !(values instanceof Tuple);
     if (used < given.size() && !mayBeLeft) {
       throw new Failure("'%s' takes %d values, got %d", format, used, given.size());
     }

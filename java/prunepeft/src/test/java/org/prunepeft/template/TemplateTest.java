@@ -78,8 +78,16 @@ class TemplateTest {
 
   @ParameterizedTest
   @CsvSource({
-    "(, )", "[, ]", "{1:, }", "-, ''", "'not ', ''", "x[, ]", "f(, )", "'1 if 1 else ', ''",
-    "x is eq [, ]", "x|d(, )"
+    "(, )",
+    "[, ]",
+    "{1:, }",
+    "-, ''",
+    "'not ', ''",
+    "x[, ]",
+    "f(, )",
+    "'1 if 1 else ', ''",
+    "x is eq [, ]",
+    "x|d(, )"
   })
   void deepExpressionsAreRefused(String open, String close) {
     String deep = open.repeat(9999) + "1" + close.repeat(9999);
