@@ -152,7 +152,7 @@ class Operations {
             z_view_ = z_.view(), qkv_view_ = qkv_.view(), dqkv_view_ = dqkv_.view(), values_view_ = values_.view();
   pp_adapter adapter_{weights_down_.view(), weights_down_bias_.view(), weights_up_.view(), weights_up_bias_.view(), PP_GELU};
   pp_adapter_gradients adapter_gradients_{down_.view(), down_bias_.view(), up_.view(), up_bias_.view()};
-  pp_attention attention_{2, M / 2, 2, K / 2, 0.5f, nullptr};
+  pp_attention attention_{2, M / 2, 2, K / 2, 0.5f, nullptr, 0, nullptr, 0, 0.0f, 0};
   Matrix weights_ = narrow(M, K);
   pp_segment segment_{weights_.data(), nullptr, M* K, 0, 0};
 

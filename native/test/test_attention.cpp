@@ -6,18 +6,25 @@ namespace {
 
 struct Problem {
   pp_dtype dtype;
-  int64_t B, T, heads, d;
+  int64_t B, T, heads, d, key_heads;
   Matrix qkv, dcontext;
   std::vector<uint8_t> mask;
   bool masks;
+  /** A decoder's, at random; an encoder's sees all. */
+  bool causal = false;
+  int64_t window = 0;
+  float cap = 0.0f;
+  /** At an odd address. */
+  std::vector<char> starts;
 
-  Problem(pp_dtype dtype, int64_t B, int64_t T, int64_t heads, int64_t d)
+  Problem(pp_dtype dtype, int64_t B, int64_t T, int64_t heads, int64_t d, int64_t key_heads = 0)
       : dtype(dtype),
         B(B),
         T(T),
         heads(heads),
         d(d),
-        qkv(Matrix::random(B * T, 3 * heads * d, dtype)),
+        key_heads(key_heads == 0 ? heads : key_heads),
+        qkv(Matrix::random(B * T, (heads + 2 * this->key_heads) * d, dtype)),
         dcontext(Matrix::random(B * T, heads * d, dtype)),
         mask(B * T, 1),
         masks(check::pick(0, 2) > 0) {
@@ -28,32 +35,104 @@ struct Problem {
     }
   }
 
-  pp_attention attention() const {
-    return {B, T, heads, d, 1.0f / std::sqrt(static_cast<float>(d)), masks ? mask.data() : nullptr};
-  }
-  bool seen(int64_t b, int64_t t) const { return !masks || mask[b * T + t] != 0; }
-  double q(int64_t b, int64_t t, int64_t h, int64_t k, int part) const { return qkv(b * T + t, (part * heads + h) * d + k); }
-  std::string text() const {
-    return "dtype " + std::to_string(dtype) + ", B " + std::to_string(B) + ", T " + std::to_string(T) + ", heads " +
-           std::to_string(heads) + ", d " + std::to_string(d) + (masks ? ", masked" : "");
+  static Problem of_decoder(pp_dtype dtype, int64_t B, int64_t T, int64_t d) {
+    const int64_t key_heads = check::pick(1, 3);
+    Problem problem(dtype, B, T, key_heads * check::pick(1, 3), d, key_heads);
+    problem.causal = check::pick(0, 3) > 0;
+    problem.masks = check::pick(0, 3) == 0;
+    if (check::pick(0, 1) == 0) problem.window = check::pick(1, T + 3);
+    if (check::pick(0, 1) == 0) problem.cap = 0.5f * static_cast<float>(check::pick(1, 8));
+    if (check::pick(0, 1) == 0) problem.pack();
+    return problem;
   }
 
-  /** P of a head, [T,T], and the logarithms of its sums. */
-  std::vector<double> probabilities(int64_t b, int64_t h, std::vector<double>& log_sums) const {
+  /** Samples one after the other, the first of them after padding that sees none. */
+  void pack() {
+    starts.resize(1 + 4 * B * T);
+    for (int64_t b = 0; b < B; ++b) {
+      int32_t start = static_cast<int32_t>(check::pick(-1, 3));
+      for (int64_t t = 0; t < T; ++t) {
+        if (t > start && check::pick(0, T / 3 + 1) == 0) start = static_cast<int32_t>(t);
+        std::memcpy(starts.data() + 1 + 4 * (b * T + t), &start, sizeof start);
+      }
+    }
+  }
+
+  pp_attention attention() const {
+    return {B,
+            T,
+            heads,
+            d,
+            1.0f / std::sqrt(static_cast<float>(d)),
+            masks ? mask.data() : nullptr,
+            key_heads == heads ? 0 : key_heads,
+            starts.empty() ? nullptr : reinterpret_cast<const int32_t*>(starts.data() + 1),
+            window,
+            cap,
+            causal};
+  }
+  int64_t start(int64_t b, int64_t t) const {
+    int32_t start = 0;
+    if (!starts.empty()) std::memcpy(&start, starts.data() + 1 + 4 * (b * T + t), sizeof start);
+    return start;
+  }
+  bool sees(int64_t b, int64_t i, int64_t j) const {
+    return (!masks || mask[b * T + j] != 0) && j >= start(b, i) && (!causal || j <= i) && (window == 0 || j > i - window);
+  }
+  double q(int64_t b, int64_t t, int64_t h, int64_t k, int part) const { return qkv(b * T + t, column(h, part) + k); }
+  /** Where a head's Q (part 0), K (1) or V (2) begins. */
+  int64_t column(int64_t h, int part) const {
+    return part == 0 ? h * d : (heads + (part - 1) * key_heads + h / (heads / key_heads)) * d;
+  }
+  std::string text() const {
+    return "dtype " + std::to_string(dtype) + ", B " + std::to_string(B) + ", T " + std::to_string(T) + ", heads " +
+           std::to_string(heads) + " of " + std::to_string(key_heads) + ", d " + std::to_string(d) + (masks ? ", masked" : "") +
+           (causal ? ", causal" : "") + (starts.empty() ? "" : ", packed") + ", window " + std::to_string(window) + ", cap " +
+           std::to_string(cap);
+  }
+
+  /** P of a head, [T,T], what its scores' gradients are multiplied by, and the logarithms of its sums, −∞ where none is seen.
+   */
+  std::vector<double> probabilities(int64_t b, int64_t h, std::vector<double>& slopes, std::vector<double>& log_sums) const {
     std::vector<double> p(T * T);
+    const double scale = static_cast<double>(attention().scale), most = static_cast<double>(cap);
+    slopes.assign(T * T, scale);
     log_sums.assign(T, 0.0);
     for (int64_t i = 0; i < T; ++i) {
       double sum = 0.0;
       for (int64_t j = 0; j < T; ++j) {
         double score = 0.0;
         for (int64_t k = 0; k < d; ++k) score += q(b, i, h, k, 0) * q(b, j, h, k, 1);
-        p[i * T + j] = seen(b, j) ? std::exp(score * static_cast<double>(attention().scale)) : 0.0;
+        score *= scale;
+        if (cap > 0.0f) {
+          const double tangent = std::tanh(score / most);
+          score = most * tangent;
+          slopes[i * T + j] *= 1.0 - tangent * tangent;
+        }
+        p[i * T + j] = sees(b, i, j) ? std::exp(score) : 0.0;
         sum += p[i * T + j];
       }
-      for (int64_t j = 0; j < T; ++j) p[i * T + j] /= sum;
+      for (int64_t j = 0; j < T && sum > 0.0; ++j) p[i * T + j] /= sum;
       log_sums[i] = std::log(sum);
     }
     return p;
+  }
+
+  Reference context(Reference& sums) const {
+    Reference context(B * T, heads * d);
+    for (int64_t b = 0; b < B; ++b) {
+      for (int64_t h = 0; h < heads; ++h) {
+        std::vector<double> slopes, log_sums;
+        const std::vector<double> p = probabilities(b, h, slopes, log_sums);
+        for (int64_t i = 0; i < T; ++i) {
+          sums(b * heads + h, i) = log_sums[i];
+          for (int64_t j = 0; j < T; ++j) {
+            for (int64_t k = 0; k < d; ++k) context(b * T + i, h * d + k) += p[i * T + j] * q(b, j, h, k, 2);
+          }
+        }
+      }
+    }
+    return context;
   }
 };
 
@@ -67,8 +146,29 @@ std::vector<Problem> problems() {
     list.emplace_back(dtype, 1, 97, 2, 64);
     list.emplace_back(dtype, 1, 1, 1, 1);
     list.emplace_back(dtype, 3, 48, 4, 33);
+    for (int i = 0; i < 16; ++i) {
+      list.push_back(Problem::of_decoder(dtype, check::pick(1, 2), check::pick(1, 110), check::pick(1, 36)));
+    }
+    Problem plain(dtype, 1, 150, 3, 16, 1);
+    plain.causal = true;
+    plain.masks = false;
+    list.push_back(plain);
   }
   return list;
+}
+
+/** −∞ in both becomes 0, so that they can be compared. */
+void match_empty_rows(Matrix& seen, Reference& expected) {
+  for (int64_t i = 0; i < seen.rows(); ++i) {
+    for (int64_t j = 0; j < seen.columns(); ++j) {
+      if (!std::isinf(static_cast<double>(expected(i, j)))) continue;
+      CHECK(std::isinf(seen(i, j)) && seen(i, j) < 0.0f);
+      seen.set(i, j, 0.0f);
+    }
+  }
+  for (Sum& value : expected.values) {
+    if (std::isinf(static_cast<double>(value))) value = Sum();
+  }
 }
 
 }  // namespace
@@ -76,24 +176,15 @@ std::vector<Problem> problems() {
 TEST(forward_is_softmax_attention) {
   for (const Problem& problem : problems()) {
     const int64_t T = problem.T, d = problem.d, heads = problem.heads;
-    Reference context(problem.B * T, heads * d), sums(problem.B * heads, T);
-    for (int64_t b = 0; b < problem.B; ++b) {
-      for (int64_t h = 0; h < heads; ++h) {
-        std::vector<double> log_sums;
-        const std::vector<double> p = problem.probabilities(b, h, log_sums);
-        for (int64_t i = 0; i < T; ++i) {
-          sums(b * heads + h, i) = log_sums[i];
-          for (int64_t j = 0; j < T; ++j) {
-            for (int64_t k = 0; k < d; ++k) context(b * T + i, h * d + k) += p[i * T + j] * problem.q(b, j, h, k, 2);
-          }
-        }
-      }
-    }
+    Reference all_sums(problem.B * heads, T);
+    const Reference context = problem.context(all_sums);
     on_all_settings("attention forward, " + problem.text(), [&] {
       const pp_attention attention = problem.attention();
       Matrix out = Matrix::empty(problem.B * T, heads * d, problem.dtype), log_sums(problem.B * heads, T, T, 4);
       const pp_matrix qkv = problem.qkv.view(), values = out.view();
       CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK);
+      Reference sums = all_sums;
+      match_empty_rows(log_sums, sums);
       CHECK_OUTPUT_OF(problem.dtype, out, context);
       CHECK_OUTPUT(log_sums, sums);
       return dense({out, log_sums});
@@ -104,13 +195,12 @@ TEST(forward_is_softmax_attention) {
 TEST(backward_is_its_gradient) {
   for (const Problem& problem : problems()) {
     const int64_t T = problem.T, d = problem.d, heads = problem.heads;
-    const double scale = static_cast<double>(problem.attention().scale);
-    Reference expected(problem.B * T, 3 * heads * d);
+    Reference expected(problem.B * T, problem.qkv.columns());
     Matrix log_sums(problem.B * heads, T, T, 4);
     for (int64_t b = 0; b < problem.B; ++b) {
       for (int64_t h = 0; h < heads; ++h) {
-        std::vector<double> sums;
-        const std::vector<double> p = problem.probabilities(b, h, sums);
+        std::vector<double> slopes, sums;
+        const std::vector<double> p = problem.probabilities(b, h, slopes, sums);
         for (int64_t i = 0; i < T; ++i) {
           log_sums.set(b * heads + h, i, static_cast<float>(sums[i]));
           std::vector<double> dp(T);
@@ -120,11 +210,11 @@ TEST(backward_is_its_gradient) {
             mean += p[i * T + j] * dp[j];
           }
           for (int64_t j = 0; j < T; ++j) {
-            const double ds = scale * p[i * T + j] * (dp[j] - mean);
+            const double ds = slopes[i * T + j] * p[i * T + j] * (dp[j] - mean);
             for (int64_t k = 0; k < d; ++k) {
-              expected(b * T + i, h * d + k) += ds * problem.q(b, j, h, k, 1);
-              expected(b * T + j, (heads + h) * d + k) += ds * problem.q(b, i, h, k, 0);
-              expected(b * T + j, (2 * heads + h) * d + k) += p[i * T + j] * problem.dcontext(b * T + i, h * d + k);
+              expected(b * T + i, problem.column(h, 0) + k) += ds * problem.q(b, j, h, k, 1);
+              expected(b * T + j, problem.column(h, 1) + k) += ds * problem.q(b, i, h, k, 0);
+              expected(b * T + j, problem.column(h, 2) + k) += p[i * T + j] * problem.dcontext(b * T + i, h * d + k);
             }
           }
         }
@@ -132,11 +222,74 @@ TEST(backward_is_its_gradient) {
     }
     on_all_settings("attention backward, " + problem.text(), [&] {
       const pp_attention attention = problem.attention();
-      Matrix dqkv = Matrix::empty(problem.B * T, 3 * heads * d, problem.dtype);
+      Matrix dqkv = Matrix::empty(problem.B * T, problem.qkv.columns(), problem.dtype);
       const pp_matrix dvalues = problem.dcontext.view(), qkv = problem.qkv.view(), to = dqkv.view();
       CHECK_EQUAL(pp_attention_backward(Context(), &attention, &dvalues, &qkv, log_sums.data(), &to), PP_OK);
       CHECK_OUTPUT_OF(problem.dtype, dqkv, expected);
       return dense({dqkv});
+    });
+  }
+}
+
+TEST(the_last_tokens_of_a_cache_are_those_of_the_whole) {
+  for (const Problem& problem : problems()) {
+    const int64_t B = problem.B, T = problem.T, d = problem.d, heads = problem.heads;
+    const int64_t last = check::pick(1, T), before = T - last, capacity = T + check::pick(0, 5);
+    Reference sums(B * heads, T);
+    const Reference whole = problem.context(sums);
+    Reference expected(B * last, heads * d);
+    // What lies behind the cache's tokens stays poison.
+    const int64_t key_columns = problem.key_heads * d;
+    Matrix q = Matrix::empty(B * last, heads * d, problem.dtype);
+    Matrix k = Matrix::empty(B * capacity, key_columns, problem.dtype), v = k;
+    std::vector<uint8_t> mask(B * capacity, 1);
+    std::vector<int32_t> starts(B * last);
+    for (int64_t b = 0; b < B; ++b) {
+      for (int64_t t = 0; t < T; ++t) {
+        mask[b * capacity + t] = problem.mask[b * T + t];
+        for (int64_t j = 0; j < key_columns; ++j) {
+          k.set(b * capacity + t, j, problem.qkv(b * T + t, heads * d + j));
+          v.set(b * capacity + t, j, problem.qkv(b * T + t, heads * d + key_columns + j));
+        }
+        if (t < before) continue;
+        const int64_t row = b * last + t - before;
+        starts[row] = static_cast<int32_t>(problem.start(b, t));
+        for (int64_t j = 0; j < heads * d; ++j) {
+          q.set(row, j, problem.qkv(b * T + t, j));
+          expected(row, j) = whole(b * T + t, j);
+        }
+      }
+    }
+    on_all_settings("attention with a cache, " + problem.text(), [&] {
+      pp_attention attention = problem.attention();
+      attention.tokens = last;
+      if (problem.masks) attention.mask = mask.data();
+      if (attention.starts != nullptr) attention.starts = starts.data();
+      Matrix out = Matrix::empty(B * last, heads * d, problem.dtype);
+      const pp_matrix queries = q.view(), keys = k.view(), key_values = v.view(), values = out.view();
+      CHECK_EQUAL(pp_attention_cached(Context(), &attention, T, &queries, &keys, &key_values, &values), PP_OK);
+      CHECK_OUTPUT_OF(problem.dtype, out, expected);
+      return dense({out});
+    });
+  }
+}
+
+TEST(what_a_block_does_not_see_is_not_computed) {
+  // NaN in keys and values that no token of the other blocks sees, although the last ones do.
+  for (const pp_dtype dtype : {PP_FLOAT32, PP_BFLOAT16}) {
+    Problem problem(dtype, 1, 200, 2, 16, 1);
+    problem.causal = true;
+    problem.masks = false;
+    problem.window = 20;
+    for (int64_t j = problem.heads * problem.d; j < problem.qkv.columns(); ++j) problem.qkv.set(199, j, NAN);
+    on_all_settings("attention's blocks", [&] {
+      const pp_attention attention = problem.attention();
+      Matrix out = Matrix::empty(200, 32, dtype), log_sums(2, 200, 200, 0);
+      const pp_matrix qkv = problem.qkv.view(), values = out.view();
+      CHECK_EQUAL(pp_attention_forward(Context(), &attention, &qkv, &values, log_sums.data()), PP_OK);
+      for (int64_t t = 0; t < 144; ++t) CHECK(!std::isnan(out(t, 3)));
+      CHECK(std::isnan(out(199, 3)));
+      return std::vector<Matrix>();
     });
   }
 }
@@ -172,13 +325,17 @@ namespace {
 
 struct Calls : CallsInContext {
   Matrix qkv_matrix{6, 24, 24, 0}, dqkv_matrix{6, 24, 24, 0}, values_matrix{6, 8, 8, 0}, log_sums{4, 3, 3, 0};
+  Matrix k_matrix{8, 8, 8, 0}, v_matrix{8, 8, 8, 0}, q_matrix{6, 8, 8, 0};
   pp_matrix qkv = qkv_matrix.view(), dqkv = dqkv_matrix.view(), values = values_matrix.view();
-  pp_attention extents{2, 3, 2, 4, 0.5f, nullptr};
+  pp_matrix q = q_matrix.view(), k = k_matrix.view(), v = v_matrix.view();
+  pp_attention extents{2, 3, 2, 4, 0.5f, nullptr, 0, nullptr, 0, 0.0f, 0};
   const pp_attention* attention = &extents;
   float* plog_sums = log_sums.data();
+  int64_t key_count = 4;
 
   pp_status forward() { return pp_attention_forward(&context, attention, &qkv, &values, plog_sums); }
   pp_status backward() { return pp_attention_backward(&context, attention, &values, &qkv, plog_sums, &dqkv); }
+  pp_status cached() { return pp_attention_cached(&context, attention, key_count, &q, &k, &v, &values); }
   std::vector<Matrix> outputs() const { return {values_matrix, dqkv_matrix}; }
 };
 
@@ -187,33 +344,50 @@ using Call = pp_status (Calls::*)();
 }  // namespace
 
 TEST(bad_arguments_are_named_and_nothing_is_written) {
-  const std::vector<Call> both{&Calls::forward, &Calls::backward}, backward{&Calls::backward};
-  for (const Call call : both) {
+  const std::vector<Call> both{&Calls::forward, &Calls::backward}, backward{&Calls::backward}, cached{&Calls::cached};
+  const std::vector<Call> all{&Calls::forward, &Calls::backward, &Calls::cached};
+  for (const Call call : all) {
     Calls good;
     CHECK_EQUAL((good.*call)(), PP_OK);
     Calls empty;
     empty.extents.sequences = empty.qkv.rows = empty.dqkv.rows = empty.values.rows = 0;
+    empty.q.rows = empty.k.rows = empty.v.rows = 0;
     const Matrix before = empty.values_matrix;
     CHECK_EQUAL((empty.*call)(), PP_OK);
     CHECK(empty.values_matrix == before);
   }
   check_refused<Calls>({
-      {both, [](Calls& c) { c.attention = nullptr; }, "attention must not be null"},
-      {both, [](Calls& c) { c.extents.sequences = -1; }, "attention->sequences must be at least 0, got -1"},
-      {both, [](Calls& c) { c.extents.tokens = 0; }, "attention->tokens must be at least 1, got 0"},
-      {both, [](Calls& c) { c.extents.heads = 0; }, "attention->heads must be at least 1, got 0"},
-      {both, [](Calls& c) { c.extents.head_size = 0; }, "attention->head_size must be at least 1, got 0"},
+      {all, [](Calls& c) { c.attention = nullptr; }, "attention must not be null"},
+      {all, [](Calls& c) { c.extents.sequences = -1; }, "attention->sequences must be at least 0, got -1"},
+      {all, [](Calls& c) { c.extents.tokens = 0; }, "attention->tokens must be at least 1, got 0"},
+      {all, [](Calls& c) { c.extents.heads = 0; }, "attention->heads must be at least 1, got 0"},
+      {all, [](Calls& c) { c.extents.head_size = 0; }, "attention->head_size must be at least 1, got 0"},
       {both, [](Calls& c) { c.qkv.ld = 23; }, "qkv.ld must be at least the row's 24 elements, got 23"},
-      {both, [](Calls& c) { c.values.ld = 7; }, "values.ld must be at least the row's 8 elements, got 7"},
+      {all, [](Calls& c) { c.values.ld = 7; }, "values.ld must be at least the row's 8 elements, got 7"},
       {both, [](Calls& c) { c.qkv.cols = 23; }, "qkv must be float32 [6, 24], got float32 [6, 23]"},
       {both, [](Calls& c) { c.qkv.data = nullptr; }, "qkv.data must not be null"},
-      {both, [](Calls& c) { c.values.data = nullptr; }, "values.data must not be null"},
+      {all, [](Calls& c) { c.values.data = nullptr; }, "values.data must not be null"},
       {both, [](Calls& c) { c.plog_sums = nullptr; }, "log_sums must not be null"},
+      {all, [](Calls& c) { c.extents.key_heads = -1; }, "attention->key_heads must be at least 0, got -1"},
+      {all, [](Calls& c) { c.extents.key_heads = 3; }, "attention->key_heads must divide the 2 heads, got 3"},
+      {all, [](Calls& c) { c.extents.window = -1; }, "attention->window must be at least 0, got -1"},
+      {all, [](Calls& c) { c.extents.cap = -1.0f; }, "attention->cap must be at least 0, got -1"},
+      {all, [](Calls& c) { c.extents.cap = NAN; }, "attention->cap must be at least 0, got nan"},
+      {all, [](Calls& c) { c.extents.causal = 2; }, "attention->causal must be 0 or 1, got 2"},
+      {both, [](Calls& c) { c.extents.key_heads = 1; }, "qkv must be float32 [6, 16], got float32 [6, 24]"},
+      {cached, [](Calls& c) { c.extents.key_heads = 1; }, "k must be float32 [8, 4], got float32 [8, 8]"},
+      {cached, [](Calls& c) { c.key_count = 2; }, "key_count must be at least 3, got 2"},
+      {cached, [](Calls& c) { c.key_count = 5; }, "key_count must be at most 4, got 5"},
+      {cached, [](Calls& c) { c.k.rows = c.v.rows = 7; }, "k must have as many rows for each of the 2 sequences, got 7"},
+      {cached, [](Calls& c) { c.v.rows = 6; }, "v must be float32 [8, 8], got float32 [6, 8]"},
+      {cached, [](Calls& c) { c.q.cols = 7; }, "q must be float32 [6, 8], got float32 [6, 7]"},
+      {cached, [](Calls& c) { c.k.data = nullptr; }, "k.data must not be null"},
       {backward, [](Calls& c) { c.dqkv.data = nullptr; }, "dqkv.data must not be null"},
       {backward, [](Calls& c) { c.dqkv.data = c.qkv.data; }, "dqkv must not be the buffer of qkv"},
       {backward, [](Calls& c) { c.dqkv.ld = 5; }, "dqkv.ld"},
-      {both, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null"},
-      {both, [](Calls& c) { c.qkv.dtype = c.dqkv.dtype = c.values.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
-      {both, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_UNSUPPORTED},
+      {all, [](Calls& c) { c.context.workspace = nullptr; }, "context->workspace must not be null"},
+      {all, [](Calls& c) { c.qkv.dtype = c.dqkv.dtype = c.values.dtype = c.q.dtype = c.k.dtype = c.v.dtype = PP_FLOAT16; },
+       "float16", PP_UNSUPPORTED},
+      {all, [](Calls& c) { c.context.device.type = PP_CUDA; }, "CUDA", PP_UNSUPPORTED},
   });
 }

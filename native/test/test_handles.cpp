@@ -183,7 +183,10 @@ TEST(matrices_beyond_memory_are_refused) {
         const pp_matrix other{&value + 1, rows, cols, cols, dtype};
         refused(pp_adapter_forward(&context, &huge, &huge, &adapter, &other, &other));
         refused(pp_adapter_backward(&context, &huge, &huge, &huge, &adapter, &gradients, &other));
-        const pp_attention attention{rows, 1, cols, 1, 1.0f, nullptr}, other_way{1, rows, 1, cols, 1.0f, nullptr};
+        pp_attention attention{}, other_way{};
+        attention.sequences = other_way.tokens = rows;
+        attention.heads = other_way.head_size = cols;
+        attention.tokens = attention.head_size = other_way.sequences = other_way.heads = 1;
         for (const pp_attention* of : {&attention, &other_way}) {
           refused(pp_attention_forward(&context, of, &huge, &other, &value));
           refused(pp_attention_backward(&context, of, &huge, &other, &value, &other));
@@ -231,7 +234,7 @@ TEST(workspaces_beyond_memory_are_refused) {
   refused(pp_adapter_backward(&context, &row, &row, &one, &adapter, &gradients, &other_row));
   double sum = 0.0;
   refused(pp_output_magnitude(&context, &one, PP_RELU, &column, nullptr, nullptr, &sum));
-  const pp_attention attention{1, 1, 1, kLong / 4, 1.0f, nullptr};
+  const pp_attention attention{1, 1, 1, kLong / 4, 1.0f, nullptr, 0, nullptr, 0, 0.0f, 0};
   const pp_matrix qkv{&value, 1, 3 * (kLong / 4), 3 * (kLong / 4), PP_FLOAT32},
       values{&other, 1, kLong / 4, kLong / 4, PP_FLOAT32};
   refused(pp_attention_forward(&context, &attention, &qkv, &values, &other));

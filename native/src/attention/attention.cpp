@@ -11,26 +11,37 @@ namespace prunepeft {
 namespace {
 
 struct Extents {
+  /** B·T. */
   int64_t rows = 0;
-  int64_t columns = 0;
+  /** Columns of Q, of K, and of Q, K and V side by side. */
+  int64_t queries = 0, keys = 0, all = 0;
 };
 
-/** What both directions check first. */
+/** What all calls check first. */
 Extents check_extents(Arguments& arguments, const pp_context* context, const pp_attention* attention) {
   arguments.context(context);
   arguments.not_null("attention", attention);
   if (arguments.failed()) return {};
-  arguments.at_least("attention->sequences", attention->sequences, 0);
-  arguments.at_least("attention->tokens", attention->tokens, 1);
-  arguments.at_least("attention->heads", attention->heads, 1);
-  arguments.at_least("attention->head_size", attention->head_size, 1);
+  const pp_attention& a = *attention;
+  arguments.at_least("attention->sequences", a.sequences, 0);
+  arguments.at_least("attention->tokens", a.tokens, 1);
+  arguments.at_least("attention->heads", a.heads, 1);
+  arguments.at_least("attention->head_size", a.head_size, 1);
+  arguments.at_least("attention->key_heads", a.key_heads, 0);
+  arguments.at_least("attention->window", a.window, 0);
+  arguments.require(a.cap >= 0, "attention->cap must be at least 0, got %g", static_cast<double>(a.cap));
+  arguments.require(a.causal == 0 || a.causal == 1, "attention->causal must be 0 or 1, got %d", static_cast<int>(a.causal));
   if (arguments.failed()) return {};
+  arguments.require(a.heads % key_heads(a) == 0, "attention->key_heads must divide the %lld heads, got %lld",
+                    static_cast<long long>(a.heads), static_cast<long long>(key_heads(a)));
   Extents extents;
-  arguments.require(
-      !__builtin_mul_overflow(attention->heads, attention->head_size, &extents.columns) && extents.columns <= INT64_MAX / 3,
-      "attention->heads times head_size is more than a row can have");
-  arguments.require(!__builtin_mul_overflow(attention->sequences, attention->tokens, &extents.rows),
+  arguments.require(!__builtin_mul_overflow(a.heads, a.head_size, &extents.queries) && extents.queries <= INT64_MAX / 3,
+                    "attention->heads times head_size is more than a row can have");
+  arguments.require(!__builtin_mul_overflow(a.sequences, a.tokens, &extents.rows),
                     "attention->sequences times tokens is more than a matrix can have");
+  if (arguments.failed()) return {};
+  extents.keys = key_heads(a) * a.head_size;
+  extents.all = extents.queries + 2 * extents.keys;
   return extents;
 }
 
@@ -57,17 +68,31 @@ pp_status pp_attention_forward(const pp_context* context, const pp_attention* at
   Arguments arguments;
   const Extents extents = check_extents(arguments, context, attention);
   if (!arguments.failed()) arguments.not_null("qkv", qkv);
-  if (arguments.failed() || !arguments.matrix("qkv", qkv, qkv->dtype, extents.rows, 3 * extents.columns))
-    return arguments.status();
-  arguments.matrix("values", values, qkv->dtype, extents.rows, extents.columns);
+  if (arguments.failed() || !arguments.matrix("qkv", qkv, qkv->dtype, extents.rows, extents.all)) return arguments.status();
+  arguments.matrix("values", values, qkv->dtype, extents.rows, extents.queries);
   if (extents.rows > 0) arguments.not_null("log_sums", log_sums);
   if (arguments.failed()) return arguments.status();
   pp_status status = check_device(context->device, qkv->dtype);
   if (status != PP_OK || extents.rows == 0) return status;
   void* memory;
-  status = take_floats(*context, HeadExtents(*attention).forward_floats(), &memory);
-  if (status == PP_OK)
-    attention_cpu(qkv->dtype).forward({*attention, qkv->data, qkv->ld, values->data, values->ld, log_sums, memory});
+  status = take_floats(*context, HeadExtents(*attention, attention->tokens).forward_floats(), &memory);
+  if (status == PP_OK) {
+    const char* q = static_cast<const char*>(qkv->data);
+    const int64_t size = static_cast<int64_t>(pp_dtype_size(qkv->dtype));
+    const char* k = q + size * extents.queries;
+    const char* v = k + size * extents.keys;
+    attention_cpu(qkv->dtype)
+        .forward({*attention,
+                  attention->tokens,
+                  attention->tokens,
+                  {q, qkv->ld},
+                  {k, qkv->ld},
+                  {v, qkv->ld},
+                  values->data,
+                  values->ld,
+                  log_sums,
+                  memory});
+  }
   return status;
 }
 
@@ -76,10 +101,10 @@ pp_status pp_attention_backward(const pp_context* context, const pp_attention* a
   Arguments arguments;
   const Extents extents = check_extents(arguments, context, attention);
   if (!arguments.failed()) arguments.not_null("dvalues", dvalues);
-  if (arguments.failed() || !arguments.matrix("dvalues", dvalues, dvalues->dtype, extents.rows, extents.columns))
+  if (arguments.failed() || !arguments.matrix("dvalues", dvalues, dvalues->dtype, extents.rows, extents.queries))
     return arguments.status();
-  arguments.matrix("qkv", qkv, dvalues->dtype, extents.rows, 3 * extents.columns);
-  arguments.matrix("dqkv", dqkv, dvalues->dtype, extents.rows, 3 * extents.columns);
+  arguments.matrix("qkv", qkv, dvalues->dtype, extents.rows, extents.all);
+  arguments.matrix("dqkv", dqkv, dvalues->dtype, extents.rows, extents.all);
   if (extents.rows > 0) {
     arguments.not_null("log_sums", log_sums);
     if (!arguments.failed()) arguments.distinct("dqkv", dqkv->data, "qkv", qkv->data);
@@ -88,10 +113,47 @@ pp_status pp_attention_backward(const pp_context* context, const pp_attention* a
   pp_status status = check_device(context->device, dvalues->dtype);
   if (status != PP_OK || extents.rows == 0) return status;
   void* memory;
-  status = take_floats(*context, HeadExtents(*attention).backward_floats(), &memory);
+  status = take_floats(*context, HeadExtents(*attention, attention->tokens).backward_floats(), &memory);
   if (status == PP_OK) {
     attention_cpu(dvalues->dtype)
         .backward({*attention, dvalues->data, dvalues->ld, qkv->data, qkv->ld, log_sums, dqkv->data, dqkv->ld, memory});
+  }
+  return status;
+}
+
+pp_status pp_attention_cached(const pp_context* context, const pp_attention* attention, int64_t key_count, const pp_matrix* q,
+                              const pp_matrix* k, const pp_matrix* v, const pp_matrix* values) {
+  Arguments arguments;
+  const Extents extents = check_extents(arguments, context, attention);
+  if (!arguments.failed()) arguments.not_null("q", q);
+  if (arguments.failed() || !arguments.matrix("q", q, q->dtype, extents.rows, extents.queries)) return arguments.status();
+  arguments.matrix("k", k, q->dtype, Arguments::kAny, extents.keys);
+  if (arguments.failed()) return arguments.status();
+  arguments.matrix("v", v, q->dtype, k->rows, extents.keys);
+  arguments.matrix("values", values, q->dtype, extents.rows, extents.queries);
+  if (arguments.failed()) return arguments.status();
+  const int64_t sequences = attention->sequences;
+  arguments.require(sequences == 0 ? k->rows == 0 : k->rows % sequences == 0,
+                    "k must have as many rows for each of the %lld sequences, got %lld", static_cast<long long>(sequences),
+                    static_cast<long long>(k->rows));
+  arguments.at_least("key_count", key_count, attention->tokens);
+  if (sequences > 0) arguments.at_most("key_count", key_count, k->rows / sequences);
+  if (arguments.failed()) return arguments.status();
+  pp_status status = check_device(context->device, q->dtype);
+  if (status != PP_OK || extents.rows == 0) return status;
+  void* memory;
+  status = take_floats(*context, HeadExtents(*attention, key_count).forward_floats(), &memory);
+  if (status == PP_OK) {
+    attention_cpu(q->dtype).forward({*attention,
+                                     key_count,
+                                     k->rows / sequences,
+                                     {q->data, q->ld},
+                                     {k->data, k->ld},
+                                     {v->data, v->ld},
+                                     values->data,
+                                     values->ld,
+                                     nullptr,
+                                     memory});
   }
   return status;
 }

@@ -58,6 +58,11 @@ static PP_INLINE float load_one(const float* p) {
   memcpy(&value, p, sizeof value);
   return value;
 }
+static PP_INLINE int32_t load_one(const int32_t* p) {
+  int32_t value;
+  memcpy(&value, p, sizeof value);
+  return value;
+}
 static PP_INLINE void store_one(float* p, float value) {
   memcpy(p, &value, sizeof value);
 }

@@ -6,12 +6,21 @@
 
 namespace prunepeft {
 
+/** A matrix of one or more heads side by side. */
+struct HeadColumns {
+  const void* data;
+  int64_t ld;
+};
+
 struct AttentionForward {
   const pp_attention& attention;
-  const void* qkv;
-  int64_t ldqkv;
+  /** Tokens of K and V, T or more, and the rows from one sequence's to the next one's. */
+  int64_t key_count;
+  int64_t key_rows;
+  HeadColumns q, k, v;
   void* context;
   int64_t ldcontext;
+  /** Null: not wanted. */
   float* log_sums;
   void* workspace;
 };
@@ -42,18 +51,23 @@ struct AttentionTables {
 /** The kernels of the instruction set in use. */
 const AttentionKernels& attention_cpu(pp_dtype dtype);
 
+/** Heads of K and V. */
+static PP_INLINE int64_t key_heads(const pp_attention& attention) {
+  return attention.key_heads == 0 ? attention.heads : attention.key_heads;
+}
+
 /** Extents of a head's operands, padded to whole vectors of any instruction set. */
 struct HeadExtents {
-  PP_INLINE explicit HeadExtents(const pp_attention& attention)
-      : T(attention.tokens), d(attention.head_size), tokens(widest_padded(T)), columns(widest_padded(d)) {}
-  int64_t T, d, tokens, columns;
+  PP_INLINE HeadExtents(const pp_attention& attention, int64_t key_count)
+      : T(attention.tokens), K(key_count), d(attention.head_size), keys(widest_padded(K)), columns(widest_padded(d)) {}
+  int64_t T, K, d, keys, columns;
 
   /** Floats of scratch that a thread needs: what the kernels carve, in their order. */
   PP_INLINE int64_t forward_floats() const {
-    return tokens + columns * tokens + tokens * columns + kBlockRows * (2 * tokens + columns);
+    return keys + columns * keys + keys * columns + kBlockRows * (2 * keys + columns);
   }
   PP_INLINE int64_t backward_floats() const {
-    return tokens + 2 * columns * tokens + 3 * tokens * columns + kBlockRows * (4 * tokens + 3 * columns);
+    return keys + 2 * columns * keys + 3 * keys * columns + kBlockRows * (4 * keys + 3 * columns);
   }
 };
 

@@ -3,9 +3,11 @@
 //   forward   P = softmax(scale·Q Kᵀ + mask), context = P V
 //   backward  P again from the saved sums; dV = Pᵀ dC, dP = dC Vᵀ, dS = scale·P∘(dP − rows' Σ P∘dP), dQ = dS K, dK = dSᵀ Q
 //
-// A head of a sequence is an item. Its K and V are packed once; then a block of rows goes through all products while its scores
-// are near. Sums are float32. In bfloat16, Q, K, V and dC are multiplied as they lie, P and dS are rounded for their products.
-// Every extent is padded to whole vectors: the padding of an operand is 0, that of the mask −∞, so that P is 0 there.
+// A head of a sequence is an item; in the backward pass a head of keys with all heads that it serves is, since they share dK
+// and dV. Its K and V are packed once; then a block of rows goes through all products while its scores are near, over the keys
+// that any of its rows sees. Sums are float32. In bfloat16, Q, K, V and dC are multiplied as they lie, P and dS are rounded for
+// their products. Every extent is padded to whole vectors: the padding of an operand is 0, that of the mask −∞, so that P is 0
+// there.
 //
 // Limit: the multiply-adds, 4·T²·d forward and 10·T²·d backward; at d = 32, the exponentials take as long as a product.
 #include "attention/cpu/attention_cpu.h"
@@ -95,28 +97,97 @@ class Scratch {
   float* next_;
 };
 
-/** Where a head's columns begin. */
-struct Head {
-  int64_t first_row, column;
+double operations(const pp_attention& attention, int64_t key_count) {
+  return 4.0 * static_cast<double>(attention.sequences * attention.heads) * static_cast<double>(attention.tokens) *
+         static_cast<double>(key_count) * static_cast<double>(attention.head_size);
+}
 
-  Head(const pp_attention& attention, int64_t item)
-      : first_row(item / attention.heads * attention.tokens), column(item % attention.heads * attention.head_size) {}
+/** What is added to a row of scores: 0, or −∞ where no key is or none may be attended to. */
+void fill_bias(const uint8_t* mask, const HeadExtents& extents, float* bias) {
+  for (int64_t j = 0; j < extents.keys; ++j) {
+    const bool seen = j < extents.K && (mask == nullptr || mask[j] != 0);
+    bias[j] = seen ? 0.0f : -__builtin_inff();
+  }
+}
+
+/** Keys [first, last). */
+struct KeySpan {
+  int64_t first, last;
+  int64_t count() const { return last - first; }
 };
 
-int64_t heads(const pp_attention& attention) {
-  return attention.sequences * attention.heads;
+/** The queries of a sequence, and which keys each of them sees. */
+class Sight {
+ public:
+  Sight(const pp_attention& attention, int64_t sequence, int64_t key_count)
+      : attention_(attention),
+        starts_(attention.starts == nullptr ? nullptr : attention.starts + sequence * attention.tokens),
+        key_count_(key_count) {}
+
+  KeySpan of(int64_t row) const {
+    const int64_t own = key_count_ - attention_.tokens + row, last = attention_.causal != 0 ? own + 1 : key_count_;
+    int64_t first = starts_ == nullptr ? 0 : load_one(starts_ + row);
+    if (attention_.window > 0 && own - attention_.window >= first) first = own - attention_.window + 1;
+    return {first < 0 ? 0 : least(first, last), last};
+  }
+
+  /** The keys that any of the rows sees, from a whole vector's beginning on. */
+  KeySpan of(int64_t row, int64_t rows) const {
+    KeySpan all{key_count_, 0};
+    for (int64_t i = row; i < row + rows; ++i) {
+      const KeySpan own = of(i);
+      if (own.count() == 0) continue;
+      all.first = least(all.first, own.first);
+      all.last = own.last > all.last ? own.last : all.last;
+    }
+    if (all.last == 0) return {0, 0};
+    return {all.first / kWidestVector * kWidestVector, all.last};
+  }
+
+  /** Does every query see all keys? */
+  bool whole() const { return starts_ == nullptr && attention_.window == 0 && attention_.causal == 0; }
+
+  /** −∞ as the scores of what a row does not see, in a block of scores of `keys` and what pads them to whole vectors. */
+  void hide(int64_t row, int64_t rows, const KeySpan& keys, float* scores, int64_t step) const {
+    if (whole()) return;
+    const int64_t columns = padded(keys.count());
+    for (int64_t i = 0; i < rows; ++i) {
+      const KeySpan own = of(row + i);
+      float* of_row = scores + i * step;
+      for (int64_t j = 0; j < least(own.first - keys.first, columns); ++j) of_row[j] = -__builtin_inff();
+      for (int64_t j = own.last > keys.first ? own.last - keys.first : 0; j < columns; ++j) of_row[j] = -__builtin_inff();
+    }
+  }
+
+ private:
+  const pp_attention& attention_;
+  const int32_t* starts_;
+  int64_t key_count_;
+};
+
+/** tanh(x). Near 0, where 1 - exp(-2x) loses digits, by a polynomial. */
+Vec hyperbolic_tangent(Vec x) {
+  const Vec size = absolute(x), square = x * x;
+  Vec p = broadcast(-0.00576363876f);
+  p = fma(p, square, broadcast(0.0207058173f));
+  p = fma(p, square, broadcast(-0.0537659749f));
+  p = fma(p, square, broadcast(0.133318558f));
+  p = fma(p, square, broadcast(-0.333333045f));
+  const Vec small = fma(p * square, x, x);
+  const Vec e = exponential(-2.0f * size);
+  const Vec large = (1.0f - e) / (1.0f + e);
+  return size < 0.625f ? small : (x < 0.0f ? -large : large);
 }
 
-double operations(const pp_attention& attention) {
-  return 4.0 * static_cast<double>(heads(attention)) * static_cast<double>(attention.tokens) *
-         static_cast<double>(attention.tokens) * static_cast<double>(attention.head_size);
-}
-
-/** What is added to a row of scores: 0, or −∞ where no token is or none may be attended to. */
-void fill_bias(const pp_attention& attention, int64_t first_row, const HeadExtents& extents, float* bias) {
-  for (int64_t t = 0; t < extents.tokens; ++t) {
-    const bool seen = t < extents.T && (attention.mask == nullptr || attention.mask[first_row + t] != 0);
-    bias[t] = seen ? 0.0f : -__builtin_inff();
+/** Scores to c·tanh(score / c), and to slopes (null: not wanted) what a gradient by that is to be multiplied by. */
+void cap_scores(int64_t rows, int64_t columns, float cap, float* scores, float* slopes, int64_t step) {
+  if (cap == 0.0f) return;
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = i * step; j < i * step + columns; j += kWidth) {
+      const Vec tangent = hyperbolic_tangent(load(scores + j) / cap);
+      store(scores + j, tangent * cap);
+      if (slopes != nullptr) store(slopes + j, 1.0f - tangent * tangent);
+    }
   }
 }
 
@@ -151,50 +222,58 @@ template <class Type>
 void forward(const AttentionForward& c) {
   typedef typename Type::Element Element;
   const pp_attention& attention = c.attention;
-  const HeadExtents e(attention);
-  const int64_t hidden = attention.heads * e.d;
+  const HeadExtents e(attention, c.key_count);
+  const int64_t group = attention.heads / key_heads(attention);
   const auto head = [&](int64_t item) {
-    const Head at(attention, item);
-    const Element* q = static_cast<const Element*>(c.qkv) + at.first_row * c.ldqkv + at.column;
+    const int64_t sequence = item / attention.heads, number = item % attention.heads;
+    const int64_t first_row = sequence * e.T, column = number * e.d;
+    const int64_t first_key = sequence * c.key_rows, key_column = number / group * e.d;
+    const Element* q = static_cast<const Element*>(c.q.data) + first_row * c.q.ld + column;
+    const Sight sight(attention, sequence, e.K);
     Scratch scratch(c.workspace, e.forward_floats());
-    float* bias = scratch.floats(1, e.tokens);
-    float* k = scratch.floats(e.columns, e.tokens);
-    float* v = scratch.floats(e.tokens, e.columns);
-    float* p = scratch.floats(kBlockRows, e.tokens);
-    float* rounded = scratch.floats(kBlockRows, e.tokens);
+    float* bias = scratch.floats(1, e.keys);
+    float* k = scratch.floats(e.columns, e.keys);
+    float* v = scratch.floats(e.keys, e.columns);
+    float* p = scratch.floats(kBlockRows, e.keys);
+    float* rounded = scratch.floats(kBlockRows, e.keys);
     float* sums = scratch.floats(kBlockRows, e.columns);
-    fill_bias(attention, at.first_row, e, bias);
-    Type::transpose(e.T, e.d, q + hidden, c.ldqkv, k, e.tokens);
-    Type::pack(e.T, e.d, q + 2 * hidden, c.ldqkv, v, e.columns);
+    fill_bias(attention.mask == nullptr ? nullptr : attention.mask + first_key, e, bias);
+    Type::transpose(e.K, e.d, static_cast<const Element*>(c.k.data) + first_key * c.k.ld + key_column, c.k.ld, k, e.keys);
+    Type::pack(e.K, e.d, static_cast<const Element*>(c.v.data) + first_key * c.v.ld + key_column, c.v.ld, v, e.columns);
     for (int64_t row = 0; row < e.T; row += kBlockRows) {
       const int64_t rows = least(kBlockRows, e.T - row);
-      Type::with_rows(q + row * c.ldqkv, c.ldqkv, e.d, [&](const auto& large) {
-        times_rows(rows, large, Type::units(e.d), k, e.tokens, e.T, AddTo{p, e.tokens, false, attention.scale});
+      const KeySpan keys = sight.of(row, rows);
+      Type::with_rows(q + row * c.q.ld, c.q.ld, e.d, [&](const auto& large) {
+        times_rows(rows, large, Type::units(e.d), k + keys.first, e.keys, keys.count(),
+                   AddTo{p, e.keys, false, attention.scale});
       });
+      cap_scores(rows, keys.count(), attention.cap, p, nullptr, e.keys);
+      sight.hide(row, rows, keys, p, e.keys);
       float scales[kBlockRows];
       for (int64_t i = 0; i < rows; ++i) {
         float most;
-        const float sum = soften(p + i * e.tokens, bias, padded(e.T), most);
+        const float sum = soften(p + i * e.keys, bias + keys.first, padded(keys.count()), most);
         scales[i] = sum == 0.0f ? 0.0f : 1.0f / sum;
-        store_one(c.log_sums + item * e.T + row + i, most + logf(sum));
+        if (c.log_sums != nullptr) store_one(c.log_sums + item * e.T + row + i, most + logf(sum));
       }
-      times_rows(rows, Type::rows_of(rows, e.T, p, e.tokens, rounded), Type::units(e.T), v, e.columns, e.d,
-                 AddTo{sums, e.columns, false});
-      Element* to = static_cast<Element*>(c.context) + (at.first_row + row) * c.ldcontext + at.column;
+      times_rows(rows, Type::rows_of(rows, keys.count(), p, e.keys, rounded), Type::units(keys.count()),
+                 v + Type::units(keys.first) * e.columns, e.columns, e.d, AddTo{sums, e.columns, false});
+      Element* to = static_cast<Element*>(c.context) + (first_row + row) * c.ldcontext + column;
       store_rows<Type>(rows, e.d, sums, e.columns, scales, to, c.ldcontext);
     }
   };
-  run_phases(operations(attention), phase(heads(attention), head));
+  run_phases(operations(attention, e.K), phase(attention.sequences * attention.heads, head));
 }
 
-/** P from the scores, and dS from dP, in place of both. */
-void score_gradients(int64_t rows, const HeadExtents& e, float scale, const float* bias, const float* log_sums, float* p,
-                     float* ds) {
-  const int64_t columns = padded(e.T);
+/** P from the scores, and dS from dP, in place of both; slopes are cap_scores', null without a cap. */
+void score_gradients(int64_t rows, int64_t columns, int64_t step, float scale, const float* bias, const float* log_sums,
+                     const float* slopes, float* p, float* ds) {
   for (int64_t i = 0; i < rows; ++i) {
-    const float log_sum = load_one(log_sums + i);
-    float* own = p + i * e.tokens;
-    float* gradient = ds + i * e.tokens;
+    const float saved = load_one(log_sums + i);
+    // A row that sees nothing has −∞, and P of it is 0.
+    const float log_sum = saved < -3.0e38f ? 3.0e38f : saved;
+    float* own = p + i * step;
+    float* gradient = ds + i * step;
     Vec dot = {};
     for (int64_t j = 0; j < columns; j += kWidth) {
       const Vec score = load(own + j) + load(bias + j) - log_sum;
@@ -205,7 +284,8 @@ void score_gradients(int64_t rows, const HeadExtents& e, float scale, const floa
     }
     const float mean = sum(dot);
     for (int64_t j = 0; j < columns; j += kWidth) {
-      store(gradient + j, load(own + j) * (load(gradient + j) - mean) * scale);
+      const Vec of_score = load(own + j) * (load(gradient + j) - mean) * scale;
+      store(gradient + j, slopes == nullptr ? of_score : of_score * load(slopes + i * step + j));
     }
   }
 }
@@ -214,56 +294,73 @@ template <class Type>
 void backward(const AttentionBackward& c) {
   typedef typename Type::Element Element;
   const pp_attention& attention = c.attention;
-  const HeadExtents e(attention);
-  const int64_t hidden = attention.heads * e.d;
-  const auto head = [&](int64_t item) {
-    const Head at(attention, item);
-    const Element* q = static_cast<const Element*>(c.qkv) + at.first_row * c.ldqkv + at.column;
-    const Element* dcontext = static_cast<const Element*>(c.dcontext) + at.first_row * c.lddcontext + at.column;
-    Element* dq = static_cast<Element*>(c.dqkv) + at.first_row * c.lddqkv + at.column;
+  const HeadExtents e(attention, attention.tokens);
+  const int64_t groups = key_heads(attention), group = attention.heads / groups;
+  const int64_t hidden = attention.heads * e.d, key_hidden = groups * e.d;
+  const auto key_head = [&](int64_t item) {
+    const int64_t sequence = item / groups, number = item % groups, first_row = sequence * e.T;
+    const Element* qkv = static_cast<const Element*>(c.qkv) + first_row * c.ldqkv;
+    const Element* dcontext = static_cast<const Element*>(c.dcontext) + first_row * c.lddcontext;
+    Element* dqkv = static_cast<Element*>(c.dqkv) + first_row * c.lddqkv;
+    const int64_t k_column = hidden + number * e.d, v_column = k_column + key_hidden;
+    const Sight sight(attention, sequence, e.K);
     Scratch scratch(c.workspace, e.backward_floats());
-    float* bias = scratch.floats(1, e.tokens);
-    float* k = scratch.floats(e.columns, e.tokens);
-    float* v = scratch.floats(e.columns, e.tokens);
-    float* k_rows = scratch.floats(e.tokens, e.columns);
-    float* dk = scratch.floats(e.tokens, e.columns);
-    float* dv = scratch.floats(e.tokens, e.columns);
-    float* p = scratch.floats(kBlockRows, e.tokens);
-    float* ds = scratch.floats(kBlockRows, e.tokens);
-    float* rounded = scratch.floats(kBlockRows, e.tokens);
-    float* interleaved = scratch.floats(kBlockRows, e.tokens);
+    float* bias = scratch.floats(1, e.keys);
+    float* k = scratch.floats(e.columns, e.keys);
+    float* v = scratch.floats(e.columns, e.keys);
+    float* k_rows = scratch.floats(e.keys, e.columns);
+    float* dk = scratch.floats(e.keys, e.columns);
+    float* dv = scratch.floats(e.keys, e.columns);
+    float* p = scratch.floats(kBlockRows, e.keys);
+    float* ds = scratch.floats(kBlockRows, e.keys);
+    float* rounded = scratch.floats(kBlockRows, e.keys);
+    float* interleaved = scratch.floats(kBlockRows, e.keys);
     float* q_rows = scratch.floats(kBlockRows, e.columns);
     float* dcontext_rows = scratch.floats(kBlockRows, e.columns);
     float* sums = scratch.floats(kBlockRows, e.columns);
-    fill_bias(attention, at.first_row, e, bias);
-    Type::transpose(e.T, e.d, q + hidden, c.ldqkv, k, e.tokens);
-    Type::transpose(e.T, e.d, q + 2 * hidden, c.ldqkv, v, e.tokens);
-    Type::pack(e.T, e.d, q + hidden, c.ldqkv, k_rows, e.columns);
-    for (int64_t row = 0; row < e.T; row += kBlockRows) {
-      const int64_t rows = least(kBlockRows, e.T - row);
-      const Element* own_q = q + row * c.ldqkv;
-      const Element* own_dcontext = dcontext + row * c.lddcontext;
-      Type::with_rows(own_q, c.ldqkv, e.d, [&](const auto& large) {
-        times_rows(rows, large, Type::units(e.d), k, e.tokens, e.T, AddTo{p, e.tokens, false, attention.scale});
-      });
-      Type::with_rows(own_dcontext, c.lddcontext, e.d, [&](const auto& large) {
-        times_rows(rows, large, Type::units(e.d), v, e.tokens, e.T, AddTo{ds, e.tokens, false});
-      });
-      score_gradients(rows, e, attention.scale, bias, c.log_sums + item * e.T + row, p, ds);
-      Type::pack(rows, e.d, own_dcontext, c.lddcontext, dcontext_rows, e.columns);
-      times_rows(e.T, Type::columns_of(rows, e.T, p, e.tokens, interleaved), Type::units(rows), dcontext_rows, e.columns, e.d,
-                 AddTo{dv, e.columns, row > 0});
-      Type::pack(rows, e.d, own_q, c.ldqkv, q_rows, e.columns);
-      times_rows(e.T, Type::columns_of(rows, e.T, ds, e.tokens, interleaved), Type::units(rows), q_rows, e.columns, e.d,
-                 AddTo{dk, e.columns, row > 0});
-      times_rows(rows, Type::rows_of(rows, e.T, ds, e.tokens, rounded), Type::units(e.T), k_rows, e.columns, e.d,
-                 AddTo{sums, e.columns, false});
-      store_rows<Type>(rows, e.d, sums, e.columns, nullptr, dq + row * c.lddqkv, c.lddqkv);
+    float* slopes = attention.cap == 0.0f ? nullptr : interleaved;  // which is free until then
+    fill_bias(attention.mask == nullptr ? nullptr : attention.mask + first_row, e, bias);
+    Type::transpose(e.K, e.d, qkv + k_column, c.ldqkv, k, e.keys);
+    Type::transpose(e.K, e.d, qkv + v_column, c.ldqkv, v, e.keys);
+    Type::pack(e.K, e.d, qkv + k_column, c.ldqkv, k_rows, e.columns);
+    bool adds = false;
+    if (!sight.whole()) {
+      clear_columns(0, e.K, dk, e.columns);
+      clear_columns(0, e.K, dv, e.columns);
+      adds = true;
     }
-    store_rows<Type>(e.T, e.d, dk, e.columns, nullptr, dq + hidden, c.lddqkv);
-    store_rows<Type>(e.T, e.d, dv, e.columns, nullptr, dq + 2 * hidden, c.lddqkv);
+    for (int64_t h = number * group; h < (number + 1) * group; ++h) {
+      const float* log_sums = c.log_sums + (sequence * attention.heads + h) * e.T;
+      for (int64_t row = 0; row < e.T; row += kBlockRows, adds = true) {
+        const int64_t rows = least(kBlockRows, e.T - row);
+        const KeySpan keys = sight.of(row, rows);
+        const int64_t count = keys.count();
+        const Element* own_q = qkv + row * c.ldqkv + h * e.d;
+        const Element* own_dcontext = dcontext + row * c.lddcontext + h * e.d;
+        Type::with_rows(own_q, c.ldqkv, e.d, [&](const auto& large) {
+          times_rows(rows, large, Type::units(e.d), k + keys.first, e.keys, count, AddTo{p, e.keys, false, attention.scale});
+        });
+        Type::with_rows(own_dcontext, c.lddcontext, e.d, [&](const auto& large) {
+          times_rows(rows, large, Type::units(e.d), v + keys.first, e.keys, count, AddTo{ds, e.keys, false});
+        });
+        cap_scores(rows, count, attention.cap, p, slopes, e.keys);
+        sight.hide(row, rows, keys, p, e.keys);
+        score_gradients(rows, padded(count), e.keys, attention.scale, bias + keys.first, log_sums + row, slopes, p, ds);
+        Type::pack(rows, e.d, own_dcontext, c.lddcontext, dcontext_rows, e.columns);
+        times_rows(count, Type::columns_of(rows, count, p, e.keys, interleaved), Type::units(rows), dcontext_rows, e.columns,
+                   e.d, AddTo{dv + keys.first * e.columns, e.columns, adds});
+        Type::pack(rows, e.d, own_q, c.ldqkv, q_rows, e.columns);
+        times_rows(count, Type::columns_of(rows, count, ds, e.keys, interleaved), Type::units(rows), q_rows, e.columns, e.d,
+                   AddTo{dk + keys.first * e.columns, e.columns, adds});
+        times_rows(rows, Type::rows_of(rows, count, ds, e.keys, rounded), Type::units(count),
+                   k_rows + Type::units(keys.first) * e.columns, e.columns, e.d, AddTo{sums, e.columns, false});
+        store_rows<Type>(rows, e.d, sums, e.columns, nullptr, dqkv + row * c.lddqkv + h * e.d, c.lddqkv);
+      }
+    }
+    store_rows<Type>(e.K, e.d, dk, e.columns, nullptr, dqkv + k_column, c.lddqkv);
+    store_rows<Type>(e.K, e.d, dv, e.columns, nullptr, dqkv + v_column, c.lddqkv);
   };
-  run_phases(2.5 * operations(attention), phase(heads(attention), head));
+  run_phases(2.5 * operations(attention, e.K), phase(attention.sequences * groups, key_head));
 }
 
 }  // namespace

@@ -16,8 +16,7 @@ final class FileOptions {
       names = "--dataset-name",
       paramLabel = "DIR",
       description =
-          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and"
-              + " test files are used unless the options below name others.")
+          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and test files are used unless the options below name others.")
   Path dataset;
 
   @Option(
@@ -84,8 +83,7 @@ final class FileOptions {
     if (train == null) {
       if (validation != null || test != null || columns.named() || regression || metrics != null) {
         throw new IllegalArgumentException(
-            "options of files, such as --test-file and --text-column, need --train-file or"
-                + " --dataset-name");
+            "options of files, such as --test-file and --text-column, need --train-file or --dataset-name");
       }
       return null;
     }

@@ -65,16 +65,14 @@ final class SetupOptions {
       names = SEED,
       paramLabel = "N",
       description =
-          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
       names = "--test-seed",
       paramLabel = "N",
       description =
-          "Random seed of the test set, so that runs of any --seed share it (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Random seed of the test set, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
   private Long testSeed;
 
   @Option(
@@ -82,8 +80,7 @@ final class SetupOptions {
       split = ",",
       paramLabel = "N",
       description =
-          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead"
-              + " of --seed. The run directory holds a directory for each.")
+          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead of --seed. The run directory holds a directory for each.")
   private List<Long> seeds;
 
   @Option(
@@ -93,8 +90,7 @@ final class SetupOptions {
       defaultValue = "false",
       paramLabel = "true|false",
       description =
-          "Train the runs of --seeds together: a step of all is one pass through the shared frozen"
-              + " encoder. For a GPU, which one small run does not fill.")
+          "Train the runs of --seeds together: a step of all is one pass through the shared frozen encoder. For a GPU, which one small run does not fill.")
   private boolean together;
 
   /** Where metrics go beside the run's own files. */
@@ -108,8 +104,7 @@ final class SetupOptions {
       defaultValue = "none",
       paramLabel = "WHERE",
       description =
-          "Where to log metrics besides the run's own files: none, or tensorboard, as event files"
-              + " in the run directory (default: ${DEFAULT-VALUE}).")
+          "Where to log metrics besides the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
   private ReportTo reportTo;
 
   @Option(
@@ -128,8 +123,7 @@ final class SetupOptions {
       names = ConfigFile.OPTION,
       paramLabel = "FILE",
       description =
-          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line"
-              + " override it. A run's config.yaml runs it again.")
+          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line override it. A run's config.yaml runs it again.")
   private Path config;
 
   static final String RESUME = "--resume";
@@ -139,8 +133,7 @@ final class SetupOptions {
       names = RESUME,
       paramLabel = "RUN",
       description =
-          "Resume an interrupted run from its last checkpoint, with the settings in its"
-              + " config.yaml; the result has the same bits as an uninterrupted run.")
+          "Resume an interrupted run from its last checkpoint, with the settings in its config.yaml; the result has the same bits as an uninterrupted run.")
   private Path resume;
 
   @Option(
@@ -148,9 +141,7 @@ final class SetupOptions {
       defaultValue = "0",
       paramLabel = "N",
       description =
-          "Write a checkpoint every N training steps, besides those written from time to time; 0:"
-              + " those alone, which take less than 1 %% of the training time (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Write a checkpoint every N training steps, besides those written from time to time; 0: those alone, which take less than 1 %% of the training time (default: ${DEFAULT-VALUE}).")
   private int checkpointSteps;
 
   /**

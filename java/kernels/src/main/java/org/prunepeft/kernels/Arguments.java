@@ -12,6 +12,8 @@ import org.prunepeft.kernels.binding.DropoutStruct;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 import org.prunepeft.kernels.binding.LoraModuleStruct;
 import org.prunepeft.kernels.binding.MatrixStruct;
+import org.prunepeft.kernels.binding.RmsNormStruct;
+import org.prunepeft.kernels.binding.RotaryStruct;
 
 /**
  * The structs of a context's calls. They are allocated once and written again by each call, through
@@ -63,6 +65,10 @@ final class Arguments implements AutoCloseable {
   private final AdapterGradientsStruct gradients = kept(new AdapterGradientsStruct());
   private final ByteBuffer gradientsMemory = gradients.asByteBuffer();
   private final AttentionStruct attention = kept(new AttentionStruct());
+  private final RmsNormStruct norm = kept(new RmsNormStruct());
+  private final ByteBuffer normMemory = norm.asByteBuffer();
+  private final RotaryStruct rotary = kept(new RotaryStruct());
+  private final ByteBuffer rotaryMemory = rotary.asByteBuffer();
 
   private LoraModuleStruct modules;
   private ByteBuffer moduleMemory;
@@ -124,6 +130,34 @@ final class Arguments implements AutoCloseable {
 
   AttentionStruct attention() {
     return attention;
+  }
+
+  RmsNormStruct norm(RmsNorm value) {
+    reachable[MATRICES] = value;
+    write(normMemory, Loader.offsetof(RmsNormStruct.class, "weight"), value.weight());
+    return norm.epsilon(value.epsilon()).adds_one(value.addsOne() ? 1 : 0);
+  }
+
+  RotaryStruct rotary(Rotary value) {
+    reachable[MATRICES] = value;
+    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "cosines"), value.cosines());
+    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "sines"), value.sines());
+    return rotary
+        .sequences(value.sequences())
+        .tokens(value.tokens())
+        .heads(value.heads())
+        .head_size(value.headSize())
+        .past(value.past())
+        .starts(value.starts());
+  }
+
+  /** Throws if a buffer that knows its length is too short; null: there is none. */
+  static void requireLength(String name, Pointer buffer, long needed, String unit) {
+    if (buffer != null && buffer.limit() > 0 && buffer.limit() - buffer.position() < needed) {
+      throw new IllegalArgumentException(
+          "%s must have %d %s, got %d"
+              .formatted(name, needed, unit, buffer.limit() - buffer.position()));
+    }
   }
 
   /**
@@ -189,6 +223,6 @@ final class Arguments implements AutoCloseable {
 
   @Override
   public void close() {
-    release(context, matrices, adapter, gradients, attention, modules, dropouts);
+    release(context, matrices, adapter, gradients, attention, norm, rotary, modules, dropouts);
   }
 }

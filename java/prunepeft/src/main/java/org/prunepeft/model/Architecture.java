@@ -163,6 +163,22 @@ public enum Architecture {
     return prefix;
   }
 
+  /** {@return the name of the word embeddings} */
+  String words() {
+    return isDecoder() ? "embed_tokens.weight" : "embeddings.word_embeddings.weight";
+  }
+
+  /**
+   * {@return the tensor that a projection shares with those of the same input, without its ending}
+   *
+   * @param layer 0-based
+   * @param projection of one that {@link #hasFusedProjections}
+   */
+  String fusedPath(int layer, Projection projection) {
+    boolean attention = projection == Projection.QUERY;
+    return layerPath(layer) + (attention ? ".self_attn.qkv_proj" : ".mlp.gate_up_proj");
+  }
+
   /** {@return what Python's classes begin with: XLMRoberta of XLMRobertaModel} */
   public String className() {
     return className;

@@ -67,13 +67,14 @@ public record EncoderConfig(
     if (decoder == null) {
       requireDivisor("num_attention_heads", heads, "hidden_size", hidden);
     } else {
+      activation.gate();
       requireDivisor("num_key_value_heads", decoder.keyValueHeads(), "num_attention_heads", heads);
       requireEach("sliding windows", decoder.windows(), layers);
       requireEach("settings of rotation", decoder.rotated(), layers);
     }
     requireDeberta(architecture, relative != null, "relative attention");
     requireDeberta(architecture, convolution != null, "convolution");
-    requireDeberta(architecture, !absolutePositions, "input without positions");
+    requireDeberta(architecture, decoder == null && !absolutePositions, "input without positions");
     if (embedding != hidden && !architecture.hasEmbeddingSize()) {
       throw new IllegalArgumentException(
           "embedding_size must be hidden_size, %d, for %s, got %d"
@@ -153,6 +154,24 @@ public record EncoderConfig(
     return positions - firstPosition(architecture, padding);
   }
 
+  /**
+   * Refuses a batch that the model cannot take.
+   *
+   * @throws IllegalArgumentException if it is longer than the model's positions, or has ids beyond
+   *     its vocabulary
+   */
+  void require(EncoderInput input) {
+    if (input.length() > maxTokens()) {
+      throw new IllegalArgumentException(
+          "a sequence of " + input.length() + " tokens exceeds the model's " + maxTokens());
+    }
+    if (input.largestId() >= vocabulary()) {
+      throw new IllegalArgumentException(
+          "token id %d exceeds the model's vocabulary, vocab_size %d; the tokenizer is another model's"
+              .formatted(input.largestId(), vocabulary()));
+    }
+  }
+
   /** The position of a sequence's first token: RoBERTa counts from behind the padding's id. */
   private static int firstPosition(Architecture architecture, int padding) {
     return architecture.positionsBehindPadding() ? padding + 1 : 0;
@@ -196,7 +215,23 @@ public record EncoderConfig(
     };
   }
 
-  /** {@return the linears of a layer, those of one block in the order of the computation} */
+  /**
+   * {@return whether a projection has a bias}
+   *
+   * @param projection of any layer: they are alike
+   */
+  public boolean hasBias(Projection projection) {
+    if (decoder == null) {
+      return true;
+    }
+    return switch (projection) {
+      case QUERY, KEY, VALUE -> decoder.attentionBias();
+      case ATTENTION_OUTPUT -> decoder.attentionOutputBias();
+      case INTERMEDIATE, OUTPUT, GATE -> decoder.feedForwardBias();
+    };
+  }
+
+  /** {@return the linears of a layer} */
   public List<Projection> projections() {
     return architecture.projections();
   }

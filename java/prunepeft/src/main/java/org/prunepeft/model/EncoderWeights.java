@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -17,18 +19,21 @@ import java.util.stream.LongStream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.Torch;
 
 /**
- * Takes an encoder's tensors out of a checkpoint, checking names and shapes, each straight into its
+ * Takes a model's tensors out of a checkpoint, checking names and shapes, each straight into its
  * place in memory. Tensors are made in the caller's PointerScope.
  */
 final class EncoderWeights {
+  /** The output weight of a language model, which has no prefix. */
+  static final String OUTPUT = "lm_head.weight";
+
   /** Values that are read at once; a Java buffer holds less than 2 GiB. */
   private static final long CHUNK = 1 << 19;
 
@@ -47,7 +52,7 @@ final class EncoderWeights {
   private final List<FlatParameters.Stacked> taken = new ArrayList<>();
 
   /**
-   * @param precision of the linears; all else is float32
+   * @param precision of the linears, and of what is taken narrow; all else is float32
    * @param device where tensors are to lie
    * @throws FormatException if the checkpoint has no word embeddings where the architecture has
    *     them, or two tensors of one name
@@ -60,7 +65,7 @@ final class EncoderWeights {
     this.precision = precision;
     this.device = device;
     String prefix = config.architecture().prefix() + ".";
-    String words = "embeddings.word_embeddings.weight";
+    String words = config.architecture().words();
     boolean prefixed = checkpoint.names().contains(prefix + words);
     if (!prefixed && !checkpoint.names().contains(words)) {
       throw new FormatException(
@@ -70,7 +75,10 @@ final class EncoderWeights {
     for (String stored : checkpoint.names()) {
       String name =
           prefixed && stored.startsWith(prefix) ? stored.substring(prefix.length()) : stored;
-      if (prefixed == stored.startsWith(prefix) && Body.contains(name)) {
+      if (stored.equals(OUTPUT) && config.decoder() != null && !config.decoder().tied()) {
+        names.put(stored, stored);
+        untaken.add(stored);
+      } else if (prefixed == stored.startsWith(prefix) && Body.contains(name)) {
         name = modern(name);
         if (names.put(name, stored) != null) {
           throw new FormatException(
@@ -91,13 +99,21 @@ final class EncoderWeights {
   /** What of a model is the encoder, as against pooler and heads. */
   private static final class Body {
     private static final List<String> ROOTS =
-        List.of("embeddings.", "embeddings_project.", "encoder.", "transformer.");
+        List.of(
+            "embeddings.",
+            "embeddings_project.",
+            "encoder.",
+            "transformer.",
+            "embed_tokens.",
+            "layers.",
+            "norm.");
 
     static boolean contains(String name) {
       // Buffers that some versions of the library saved: 0, 1, 2, ...
       return ROOTS.stream().anyMatch(name::startsWith)
           && !name.equals("embeddings.position_ids")
-          && !name.equals("embeddings.token_type_ids");
+          && !name.equals("embeddings.token_type_ids")
+          && !name.endsWith("rotary_emb.inv_freq");
     }
   }
 
@@ -113,15 +129,29 @@ final class EncoderWeights {
   }
 
   /**
-   * A new tensor with the values of the checkpoint's.
+   * A new float32 tensor with the values of the checkpoint's.
    *
    * @throws FormatException if it is missing or has another shape
    */
   Tensor take(String name, long... shape) throws IOException {
+    return take(torch.ScalarType.Float, name, shape);
+  }
+
+  /** The same in the precision of the linears. */
+  Tensor takeNarrow(String name, long... shape) throws IOException {
+    return take(precision.type(), name, shape);
+  }
+
+  private Tensor take(torch.ScalarType type, String name, long... shape) throws IOException {
     check(name, shape);
-    Tensor tensor = torch.empty(shape, Torch.float32(), null);
+    Tensor tensor = torch.empty(shape, new TensorOptions(type), null);
     fill(tensor, name, shape);
-    return taken(placed(tensor, torch.ScalarType.Float), Map.of(name, shape[0]));
+    return taken(placed(tensor), Map.of(name, shape[0]));
+  }
+
+  /** Whether the checkpoint has a tensor. */
+  boolean has(String name) {
+    return names.containsKey(name);
   }
 
   /** To be called before memory of that size is asked for: a configuration may claim anything. */
@@ -151,30 +181,46 @@ final class EncoderWeights {
     String stored = names.get(name);
     untaken.remove(name);
     long count = LongStream.of(shape).reduce(1, Math::multiplyExact);
+    boolean narrow = target.scalar_type().intern() == torch.ScalarType.BFloat16;
     try (Pointer data = target.data_ptr()) {
       // By several threads: the system clears each page before it is first written, as slow as it
       // is read.
       LongStream.range(0, (count + CHUNK - 1) / CHUNK)
           .parallel()
-          .forEach(chunk -> read(stored, chunk * CHUNK, count, data));
+          .forEach(chunk -> read(stored, chunk * CHUNK, count, data, narrow));
     } catch (UncheckedIOException e) {
       throw e.getCause();
     }
   }
 
   /** Reads the values from one on, CHUNK of them or what is left, to their place. */
-  private void read(String stored, long from, long count, Pointer data) {
-    long begin = from * Float.BYTES;
-    long end = Math.min(count, from + CHUNK) * Float.BYTES;
-    try (BytePointer part = new BytePointer(data).position(begin)) {
-      ByteBuffer values = part.limit(end).asByteBuffer();
+  private void read(String stored, long from, long count, Pointer data, boolean narrow) {
+    long size = narrow ? Short.BYTES : Float.BYTES;
+    int length = (int) Math.min(count - from, CHUNK);
+    try (BytePointer part = new BytePointer(data).position(from * size)) {
+      ByteBuffer place = part.limit((from + length) * size).asByteBuffer();
+      place.order(ByteOrder.nativeOrder());
+      ByteBuffer values =
+          narrow ? ByteBuffer.allocate(length * Float.BYTES).order(ByteOrder.nativeOrder()) : place;
       // A duplicate has an order of its own.
       checkpoint.readFloats(stored, from, values.duplicate().order(ByteOrder.nativeOrder()));
-      Checkpoint.requireFinite(
-          checkpoint.origin(), stored, from, values.order(ByteOrder.nativeOrder()).asFloatBuffer());
+      FloatBuffer floats = values.asFloatBuffer();
+      Checkpoint.requireFinite(checkpoint.origin(), stored, from, floats);
+      if (narrow) {
+        ShortBuffer narrowed = place.asShortBuffer();
+        for (int i = 0; i < length; i++) {
+          narrowed.put(i, bfloat16(floats.get(i)));
+        }
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** The nearest, the even one of two, as LibTorch rounds. */
+  private static short bfloat16(float finite) {
+    int bits = Float.floatToRawIntBits(finite);
+    return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
   }
 
   LayerNorm norm(String path, long size) throws IOException {
@@ -189,29 +235,50 @@ final class EncoderWeights {
 
   /** Projections of a layer that share their input, stacked. */
   FrozenLinear stacked(int layer, Projection... projections) throws IOException {
-    long inputs = config.inputs(projections[0]);
     List<FrozenLinear.Part> parts = new ArrayList<>();
     long rows = 0;
     for (Projection projection : projections) {
       long own = config.outputs(projection);
-      check(config.path(layer, projection) + ".weight", own, inputs);
-      check(config.path(layer, projection) + ".bias", own);
       parts.add(new FrozenLinear.Part(layer, config.path(layer, projection), rows, own));
       rows += own;
     }
-    Tensor weight = torch.empty(new long[] {rows, inputs}, Torch.float32(), null);
-    Tensor bias = torch.empty(new long[] {rows}, Torch.float32(), null);
-    for (FrozenLinear.Part part : parts) {
-      try (Tensor own = weight.narrow(0, part.firstRow(), part.rows());
-          Tensor ownBias = bias.narrow(0, part.firstRow(), part.rows())) {
-        fill(own, part.path() + ".weight", part.rows(), inputs);
-        fill(ownBias, part.path() + ".bias", part.rows());
-      }
+    Map<String, Long> tensors = new LinkedHashMap<>();
+    if (projections.length > 1 && config.architecture().hasFusedProjections()) {
+      tensors.put(config.architecture().fusedPath(layer, projections[0]), rows);
+    } else {
+      parts.forEach(part -> tensors.put(part.path(), part.rows()));
     }
-    return new FrozenLinear(
-        taken(placed(weight, precision.type()), rows(parts, ".weight")),
-        taken(placed(bias, precision.type()), rows(parts, ".bias")),
-        parts);
+    Tensor weight = stack(tensors, ".weight", config.inputs(projections[0]));
+    Tensor bias = config.hasBias(projections[0]) ? stack(tensors, ".bias") : null;
+    return new FrozenLinear(weight, bias, parts);
+  }
+
+  /**
+   * Tensors below each other.
+   *
+   * @param rows of each, by their names without the ending
+   * @param columns their other sizes
+   */
+  private Tensor stack(Map<String, Long> rows, String ending, long... columns) throws IOException {
+    Map<String, Long> named = new LinkedHashMap<>();
+    rows.forEach((path, own) -> named.put(path + ending, own));
+    for (Map.Entry<String, Long> entry : named.entrySet()) {
+      check(entry.getKey(), shape(entry.getValue(), columns));
+    }
+    long all = named.values().stream().mapToLong(Long::longValue).sum();
+    Tensor whole = torch.empty(shape(all, columns), new TensorOptions(precision.type()), null);
+    long first = 0;
+    for (Map.Entry<String, Long> entry : named.entrySet()) {
+      try (Tensor part = whole.narrow(0, first, entry.getValue())) {
+        fill(part, entry.getKey(), shape(entry.getValue(), columns));
+      }
+      first += entry.getValue();
+    }
+    return taken(placed(whole), named);
+  }
+
+  private static long[] shape(long rows, long... columns) {
+    return LongStream.concat(LongStream.of(rows), LongStream.of(columns)).toArray();
   }
 
   /** The encoder's tensors by their names within it. */
@@ -219,9 +286,9 @@ final class EncoderWeights {
     return new RenamedCheckpoint(checkpoint, names);
   }
 
-  /** In its type and place; what it was before is freed. */
-  private Tensor placed(Tensor read, torch.ScalarType type) {
-    Tensor placed = device.place(read.scalar_type().intern() == type ? read : read.to(type));
+  /** In its place; what it was before is freed. */
+  private Tensor placed(Tensor read) {
+    Tensor placed = device.place(read);
     if (placed != read) {
       read.close();
     }
@@ -231,12 +298,6 @@ final class EncoderWeights {
   private Tensor taken(Tensor tensor, Map<String, Long> rows) {
     taken.add(new FlatParameters.Stacked(tensor, rows));
     return tensor;
-  }
-
-  private static Map<String, Long> rows(List<FrozenLinear.Part> parts, String ending) {
-    Map<String, Long> rows = new LinkedHashMap<>();
-    parts.forEach(part -> rows.put(part.path() + ending, part.rows()));
-    return rows;
   }
 
   /** All tensors that were taken. */

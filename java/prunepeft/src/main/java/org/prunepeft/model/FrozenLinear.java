@@ -6,12 +6,13 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LinearOp;
+import org.prunepeft.torch.Torch;
 
 /**
  * A linear of the pre-trained model, y = x Wᵀ + b. Several projections of one input may be stacked
  * in it: its parts name them, each with its block of rows of W, which is its block of columns of y.
  *
- * @param frozen W [N,K] and b [N]
+ * @param frozen W [N,K] and b [N] or none
  * @param parts in the order of the rows; their rows add up to N
  */
 public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements AutoCloseable {
@@ -46,7 +47,7 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     return frozen.weight();
   }
 
-  /** {@return b [N]; owned by the model} */
+  /** {@return b [N], owned by the model; null: none} */
   public Tensor bias() {
     return frozen.bias();
   }
@@ -62,7 +63,8 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
   Tensor apply(Insertions insertions, Tensor x, boolean tokens) {
     if (insertions.tape() == null || weight().requires_grad()) {
       // Trained itself, and so LibTorch's.
-      return insertions.afterLinear(this, x, torch.linear(x, weight(), new TensorOptional(bias())));
+      TensorOptional bias = bias() == null ? Torch.none() : new TensorOptional(bias());
+      return insertions.afterLinear(this, x, torch.linear(x, weight(), bias));
     }
     Insertions.OnLinear own = insertions.on(this, tokens);
     Tensor y = LinearOp.apply(insertions.tape(), x, frozen, own.modules(), own.observer());

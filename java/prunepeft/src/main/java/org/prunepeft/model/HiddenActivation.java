@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Gate;
 
 /** An activation, as config.json names it in hidden_act. */
 public enum HiddenActivation {
@@ -55,6 +56,22 @@ public enum HiddenActivation {
   }
 
   abstract Tensor apply(Tensor x);
+
+  /**
+   * {@return the gated activation of a decoder's feed-forward block}
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  Gate gate() {
+    return switch (this) {
+      case SILU -> Gate.SWIGLU;
+      case GELU -> Gate.GEGLU;
+      case GELU_TANH -> Gate.GEGLU_TANH;
+      case RELU, TANH ->
+          throw new IllegalArgumentException(
+              "a decoder's activation must be silu, gelu or gelu_pytorch_tanh, got " + hiddenAct());
+    };
+  }
 
   /**
    * @param hiddenAct config.json's hidden_act: gelu, gelu_python, gelu_new, gelu_pytorch_tanh,

@@ -4,21 +4,18 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import org.prunepeft.io.FormatException;
 
 /**
- * An encoder's configuration in Hugging Face's config.json. What is absent has the value that the
+ * A model's configuration in Hugging Face's config.json. What is absent has the value that the
  * library gives it; what would change the computation in a way that is not supported is refused.
  */
 public final class HuggingFaceConfig {
-  private final String origin;
-  private final JsonNode json;
+  private final ConfigFields json;
 
-  private HuggingFaceConfig(String origin, JsonNode json) {
-    this.origin = origin;
+  private HuggingFaceConfig(ConfigFields json) {
     this.json = json;
   }
 
@@ -30,24 +27,23 @@ public final class HuggingFaceConfig {
    */
   public static EncoderConfig read(JsonNode json, String origin) throws FormatException {
     try {
-      return new HuggingFaceConfig(origin, json).read();
+      return new HuggingFaceConfig(new ConfigFields(json)).read();
     } catch (IllegalArgumentException e) {
       throw new FormatException(origin + ": " + e.getMessage(), e);
     }
   }
 
   private EncoderConfig read() {
-    JsonNode type = json.path("model_type");
-    if (!type.isTextual()) {
-      throw new IllegalArgumentException("model_type is missing");
-    }
-    Architecture architecture = Architecture.ofModelType(type.textValue());
-    refuse("is_decoder", Set.of("false"));
-    refuse("add_cross_attention", Set.of("false"));
-    refuse("position_embedding_type", Set.of("absolute"));
-    if (json.hasNonNull("quantization_config")) {
+    Architecture architecture = Architecture.ofModelType(json.text("model_type"));
+    json.refuse("is_decoder", Set.of("false"));
+    json.refuse("add_cross_attention", Set.of("false"));
+    json.refuse("position_embedding_type", Set.of("absolute"));
+    if (json.has("quantization_config")) {
       throw new IllegalArgumentException(
           "quantised weights (quantization_config) are not supported; take the model in float32, float16 or bfloat16");
+    }
+    if (architecture.isDecoder()) {
+      return new DecoderJson(json, architecture).read();
     }
     return switch (architecture) {
       case DISTILBERT -> distilBert();
@@ -57,20 +53,20 @@ public final class HuggingFaceConfig {
   }
 
   private EncoderConfig bert(Architecture architecture) {
-    int hidden = size("hidden_size");
+    int hidden = json.size("hidden_size");
     return new EncoderConfig(
         architecture,
-        size("num_hidden_layers"),
+        json.size("num_hidden_layers"),
         hidden,
-        size("num_attention_heads"),
-        size("intermediate_size"),
-        size("vocab_size"),
-        integer("max_position_embeddings", 512),
-        integer("type_vocab_size", 2),
-        number("layer_norm_eps", 1e-12),
-        architecture.hasEmbeddingSize() ? integer("embedding_size", 128) : hidden,
-        activation("hidden_act", "gelu"),
-        integer("pad_token_id", architecture.positionsBehindPadding() ? 1 : 0),
+        json.size("num_attention_heads"),
+        json.size("intermediate_size"),
+        json.size("vocab_size"),
+        json.integer("max_position_embeddings", 512),
+        json.integer("type_vocab_size", 2),
+        json.number("layer_norm_eps", 1e-12),
+        architecture.hasEmbeddingSize() ? json.integer("embedding_size", 128) : hidden,
+        json.activation("hidden_act", "gelu"),
+        json.integer("pad_token_id", architecture.positionsBehindPadding() ? 1 : 0),
         true,
         null,
         null,
@@ -78,20 +74,20 @@ public final class HuggingFaceConfig {
   }
 
   private EncoderConfig distilBert() {
-    int hidden = size("dim");
+    int hidden = json.size("dim");
     return new EncoderConfig(
         Architecture.DISTILBERT,
-        size("n_layers"),
+        json.size("n_layers"),
         hidden,
-        size("n_heads"),
-        size("hidden_dim"),
-        size("vocab_size"),
-        integer("max_position_embeddings", 512),
+        json.size("n_heads"),
+        json.size("hidden_dim"),
+        json.size("vocab_size"),
+        json.integer("max_position_embeddings", 512),
         0,
         1e-12,
         hidden,
-        activation("activation", "gelu"),
-        integer("pad_token_id", 0),
+        json.activation("activation", "gelu"),
+        json.integer("pad_token_id", 0),
         true,
         null,
         null,
@@ -99,134 +95,68 @@ public final class HuggingFaceConfig {
   }
 
   private EncoderConfig deberta() {
-    int hidden = size("hidden_size");
-    int heads = size("num_attention_heads");
-    int headSize = integer("attention_head_size", hidden / heads);
+    int hidden = json.size("hidden_size");
+    int heads = json.size("num_attention_heads");
+    int headSize = json.integer("attention_head_size", hidden / heads);
     if ((long) headSize * heads != hidden) {
       throw new IllegalArgumentException(
           "attention_head_size must be hidden_size / num_attention_heads, %d, got %d"
               .formatted(hidden / heads, headSize));
     }
-    int positions = integer("max_position_embeddings", 512);
-    boolean relative = flag("relative_attention", false);
-    if (!relative && !words("pos_att_type").isEmpty()) {
+    int positions = json.integer("max_position_embeddings", 512);
+    boolean relative = json.flag("relative_attention", false);
+    if (!relative && !json.words("pos_att_type").isEmpty()) {
       throw new IllegalArgumentException(
           "pos_att_type without relative_attention is not supported");
     }
-    int kernel = integer("conv_kernel_size", 0);
+    int kernel = json.integer("conv_kernel_size", 0);
     return new EncoderConfig(
         Architecture.DEBERTA_V2,
-        size("num_hidden_layers"),
+        json.size("num_hidden_layers"),
         hidden,
         heads,
-        size("intermediate_size"),
-        size("vocab_size"),
+        json.size("intermediate_size"),
+        json.size("vocab_size"),
         positions,
-        integer("type_vocab_size", 0),
-        number("layer_norm_eps", 1e-7),
-        integer("embedding_size", hidden),
-        activation("hidden_act", "gelu"),
-        integer("pad_token_id", 0),
-        flag("position_biased_input", true),
+        json.integer("type_vocab_size", 0),
+        json.number("layer_norm_eps", 1e-7),
+        json.integer("embedding_size", hidden),
+        json.activation("hidden_act", "gelu"),
+        json.integer("pad_token_id", 0),
+        json.flag("position_biased_input", true),
         relative ? relativeAttention(positions) : null,
         kernel == 0
             ? null
-            : new Convolution(kernel, integer("conv_groups", 1), activation("conv_act", "tanh")),
+            : new Convolution(
+                kernel, json.integer("conv_groups", 1), json.activation("conv_act", "tanh")),
         null);
   }
 
   private RelativeAttention relativeAttention(int positions) {
-    List<String> types = words("pos_att_type");
+    List<String> types = json.words("pos_att_type");
     for (String type : types) {
       if (!type.equals("c2p") && !type.equals("p2c")) {
         throw new IllegalArgumentException(
             "pos_att_type '" + type + "' is not supported; there are c2p, p2c");
       }
     }
-    int distance = integer("max_relative_positions", -1);
+    int distance = json.integer("max_relative_positions", -1);
     return new RelativeAttention(
-        Math.max(0, integer("position_buckets", -1)),
+        Math.max(0, json.integer("position_buckets", -1)),
         distance < 1 ? positions : distance,
         types.contains("c2p"),
         types.contains("p2c"),
-        flag("share_att_key", false),
-        words("norm_rel_ebd").contains("layer_norm"));
-  }
-
-  /** A list, or its entries in one string, parted by bars. */
-  private List<String> words(String name) {
-    JsonNode value = json.path(name);
-    List<String> words = new ArrayList<>();
-    if (value.isArray()) {
-      value.forEach(word -> words.add(word.asText().strip().toLowerCase(Locale.ROOT)));
-    } else if (value.isTextual()) {
-      for (String word : value.textValue().split("\\|")) {
-        if (!word.isBlank()) {
-          words.add(word.strip().toLowerCase(Locale.ROOT));
-        }
-      }
-    }
-    return words;
-  }
-
-  private void refuse(String name, Set<String> supported) {
-    JsonNode value = json.path(name);
-    if (!value.isMissingNode() && !value.isNull() && !supported.contains(value.asText())) {
-      throw new IllegalArgumentException(
-          "%s %s is not supported; only %s is"
-              .formatted(name, value, String.join(", ", supported)));
-    }
-  }
-
-  private HiddenActivation activation(String name, String absent) {
-    JsonNode value = json.path(name);
-    return HiddenActivation.of(value.isTextual() ? value.textValue() : absent);
-  }
-
-  private int size(String name) {
-    if (!json.hasNonNull(name)) {
-      throw new IllegalArgumentException(name + " is missing");
-    }
-    return integer(name, 0);
-  }
-
-  private int integer(String name, int absent) {
-    JsonNode value = json.path(name);
-    if (value.isMissingNode() || value.isNull()) {
-      return absent;
-    }
-    if (!value.isIntegralNumber() || !value.canConvertToInt()) {
-      throw new IllegalArgumentException(name + " must be an integer, got " + value);
-    }
-    return value.intValue();
-  }
-
-  private double number(String name, double absent) {
-    JsonNode value = json.path(name);
-    if (value.isMissingNode() || value.isNull()) {
-      return absent;
-    }
-    if (!value.isNumber()) {
-      throw new IllegalArgumentException(name + " must be a number, got " + value);
-    }
-    return value.doubleValue();
-  }
-
-  private boolean flag(String name, boolean absent) {
-    JsonNode value = json.path(name);
-    if (value.isMissingNode() || value.isNull()) {
-      return absent;
-    }
-    if (!value.isBoolean()) {
-      throw new IllegalArgumentException(name + " must be true or false, got " + value);
-    }
-    return value.booleanValue();
+        json.flag("share_att_key", false),
+        json.words("norm_rel_ebd").contains("layer_norm"));
   }
 
   /**
    * The content of a config.json from which {@link #read} and Hugging Face's library read it back.
    */
   public static Map<String, Object> write(EncoderConfig config) {
+    if (config.decoder() != null) {
+      return DecoderJson.write(config);
+    }
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("model_type", config.architecture().modelType());
     json.put("vocab_size", config.vocabulary());

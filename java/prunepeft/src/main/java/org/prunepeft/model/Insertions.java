@@ -61,7 +61,8 @@ public interface Insertions {
    * @param layer 0-based
    * @param h [M,K], the block's output
    * @param input [M,K], its residual input
-   * @param norm the normalisation after the block
+   * @param norm the normalisation after the block; null: none, as in decoders, whose layers
+   *     normalise before
    */
   default Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     return h;

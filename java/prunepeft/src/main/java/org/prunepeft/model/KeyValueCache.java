@@ -17,7 +17,7 @@ public final class KeyValueCache implements AutoCloseable {
   private final int capacity;
   private final PointerScope scope;
 
-  /** [B, key/value heads, capacity, head size] each. */
+  /** [B, capacity, key/value heads · head size] each. */
   private final List<Tensor> keys = new ArrayList<>();
 
   private final List<Tensor> values = new ArrayList<>();
@@ -44,7 +44,7 @@ public final class KeyValueCache implements AutoCloseable {
     }
     this.rows = rows;
     this.capacity = capacity;
-    long[] shape = {rows, config.decoder().keyValueHeads(), capacity, config.decoder().headSize()};
+    long[] shape = {rows, capacity, config.outputs(Projection.KEY)};
     TensorOptions options = decoder.device().options(decoder.precision().type());
     try (PointerScope own = new PointerScope();
         NoGradGuard guard = new NoGradGuard()) {
@@ -86,18 +86,24 @@ public final class KeyValueCache implements AutoCloseable {
     this.length = length;
   }
 
-  /** Takes a batch in, whose keys and values come by {@link #extend}. */
-  void begin(EncoderInput input) {
-    if (input.rows() != rows || length + input.length() > capacity) {
+  /**
+   * Takes a batch in, whose keys and values come by {@link #keys} and {@link #values}.
+   *
+   * @return where each token's text begins, [B·T] int32; good until the next call
+   */
+  Tensor begin(EncoderInput input) {
+    long tokens = input.length();
+    if (input.rows() != rows || length + tokens > capacity) {
       throw new IllegalArgumentException(
           "a cache of %d x %d tokens, of which %d are taken, has no place for %d x %d"
-              .formatted(rows, capacity, length, input.rows(), input.length()));
+              .formatted(rows, capacity, length, input.rows(), tokens));
     }
     if (input.starts() != null) {
-      starts.copy_(input.starts().view(rows, input.length()).narrow(1, input.length() - 1, 1));
+      starts.copy_(input.starts().view(rows, tokens).narrow(1, tokens - 1, 1));
     } else if (length == 0) {
       starts.zero_();
     }
+    return starts.expand(rows, tokens).reshape((long) rows * tokens);
   }
 
   /** To be called when all layers have given theirs. */
@@ -105,16 +111,12 @@ public final class KeyValueCache implements AutoCloseable {
     length += tokens;
   }
 
-  /** Where each row's text begins, [B, 1] int32. */
-  Tensor starts() {
-    return starts;
-  }
-
   /**
    * A layer's keys, with new ones.
    *
-   * @param key [B, key/value heads, T, head size]
-   * @return [B, key/value heads, length + T, head size], good until the next call
+   * @param key [B·T, key/value heads · head size]
+   * @return [B·capacity, key/value heads · head size], of which the first length + T of each row
+   *     are set
    */
   Tensor keys(int layer, Tensor key) {
     return extended(keys.get(layer), key);
@@ -126,9 +128,10 @@ public final class KeyValueCache implements AutoCloseable {
   }
 
   private Tensor extended(Tensor all, Tensor added) {
-    long tokens = added.size(2);
-    all.narrow(2, length, tokens).copy_(added);
-    return all.narrow(2, 0, length + tokens);
+    long width = added.size(1);
+    long tokens = added.size(0) / rows;
+    all.narrow(1, length, tokens).copy_(added.reshape(rows, tokens, width));
+    return all.view((long) rows * capacity, width);
   }
 
   @Override

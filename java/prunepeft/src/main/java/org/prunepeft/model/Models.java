@@ -158,6 +158,13 @@ public final class Models {
       return new EncoderWeights(weights, config).encoder();
     }
 
+    /** Reads the encoder, which is a {@link Decoder} if the configuration is one's. */
+    private Encoder encoder(Precision precision, ComputeDevice device) throws IOException {
+      return config.decoder() == null
+          ? new PostNormEncoder(config, weights, precision, device)
+          : new CausalDecoder(config, weights, precision, device);
+    }
+
     /**
      * {@return the same model with other weights; each is closed by whoever opened it}
      *
@@ -189,10 +196,7 @@ public final class Models {
     public LoadedModel load(Precision precision, ComputeDevice device) {
       Torch.load();
       try (Pretrained parts = opener.open()) {
-        return new LoadedModel(
-            new PostNormEncoder(parts.config, parts.weights, precision, device),
-            parts.tokenizer,
-            parts.files);
+        return new LoadedModel(parts.encoder(precision, device), parts.tokenizer, parts.files);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }

@@ -137,14 +137,10 @@ public final class PostNormEncoder implements Encoder {
 
   @Override
   public Tensor embed(EncoderInput input) {
-    if (input.length() > config.maxTokens()) {
+    config.require(input);
+    if (input.starts() != null) {
       throw new IllegalArgumentException(
-          "a sequence of " + input.length() + " tokens exceeds the model's " + config.maxTokens());
-    }
-    if (input.largestId() >= config.vocabulary()) {
-      throw new IllegalArgumentException(
-          "token id %d exceeds the model's vocabulary, vocab_size %d; the tokenizer is another model's"
-              .formatted(input.largestId(), config.vocabulary()));
+          "an encoder takes one sample a row, padded on the right, got starts of others");
     }
     return precision.of(embeddings.apply(input));
   }
@@ -174,10 +170,7 @@ public final class PostNormEncoder implements Encoder {
 
   @Override
   public FlatParameters trainable() {
-    if (precision != Precision.FLOAT32) {
-      throw new UnsupportedOperationException(
-          "an encoder in " + precision + " cannot be trained itself; load it in float32");
-    }
+    precision.requireTrainable();
     return FlatParameters.adopt(own);
   }
 

@@ -41,6 +41,14 @@ public enum Precision {
     return tensor.scalar_type().intern() == type ? tensor : tensor.to(type);
   }
 
+  /** Refuses to train the encoder itself in what is too coarse for small steps. */
+  void requireTrainable() {
+    if (this != FLOAT32) {
+      throw new UnsupportedOperationException(
+          "an encoder in " + this + " cannot be trained itself; load it in float32");
+    }
+  }
+
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);

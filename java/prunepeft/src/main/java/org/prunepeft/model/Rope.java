@@ -1,6 +1,7 @@
 package org.prunepeft.model;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import org.prunepeft.text.Required;
@@ -53,6 +54,25 @@ public record Rope(
     YARN,
     /** A factor for each, one set within and one beyond the original context (Ding et al. 2024). */
     LONGROPE;
+
+    /**
+     * {@return the rule of a rope_type}
+     *
+     * @param name config.json's
+     * @throws IllegalArgumentException if it is not supported; names those that are
+     */
+    static Type of(String name) {
+      // What Phi-3 called it first.
+      String current = name.equals("su") ? "longrope" : name;
+      return Arrays.stream(values())
+          .filter(type -> type.toString().equals(current))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new IllegalArgumentException(
+                      "rope_type '%s' is not supported; there are %s"
+                          .formatted(name, Arrays.toString(values()))));
+    }
 
     /** config.json's name. */
     @Override
@@ -142,6 +162,19 @@ public record Rope(
       case LINEAR, DYNAMIC, YARN ->
           (int) Math.min(Integer.MAX_VALUE, Math.max(positions, factor * originalPositions));
       case DEFAULT, LLAMA3, LONGROPE -> positions;
+    };
+  }
+
+  /**
+   * {@return a length whose frequencies are those of the given one}
+   *
+   * @param length tokens of the longest sequence
+   */
+  int reach(int length) {
+    return switch (type) {
+      case DYNAMIC -> Math.max(length, originalPositions);
+      case LONGROPE -> length > originalPositions ? originalPositions + 1 : originalPositions;
+      case DEFAULT, LINEAR, LLAMA3, YARN -> originalPositions;
     };
   }
 

@@ -45,7 +45,10 @@ public record AdapterConfig(
 
   /** Where adapters sit in a layer, and what they compute on; AdapterHub's names. */
   public enum Style {
-    /** After the feed-forward block, on its normalised sum (Pfeiffer et al. 2021). */
+    /**
+     * After the feed-forward block, on its normalised sum (Pfeiffer et al. 2021); in decoders,
+     * which do not normalise it, on the sum.
+     */
     PFEIFFER(SERIAL_SCALING, "pfeiffer", "seq_bn"),
     /** After attention and after the feed-forward block, on their outputs (Houlsby et al. 2019). */
     HOULSBY(SERIAL_SCALING, "houlsby", "double_seq_bn"),

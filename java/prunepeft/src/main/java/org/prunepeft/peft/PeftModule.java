@@ -37,7 +37,7 @@ public interface PeftModule {
    * @param pass what the pass is for
    * @param h the block's output, before it is added to its input, [B·T,hidden]
    * @param input the block's input, [B·T,hidden]
-   * @param norm the normalisation that follows the block
+   * @param norm the normalisation that follows the block; null: none, as in decoders
    * @return {@code h} itself if the module does nothing there
    */
   default Tensor afterBlock(ForwardPass pass, Block block, Tensor h, Tensor input, LayerNorm norm) {

@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.presets.openblas_nolapack;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
@@ -85,6 +86,11 @@ public final class Torch {
       data.get(values);
       return values;
     }
+  }
+
+  /** The numbers 0 to count - 1, int64, [count]. */
+  static Tensor range(ComputeDevice device, long count) {
+    return torch.arange(new Scalar(count), device.options(torch.ScalarType.Long));
   }
 
   /** Options for float32 tensors. */

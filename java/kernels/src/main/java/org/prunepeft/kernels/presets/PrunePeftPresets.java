@@ -18,6 +18,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
+              "prunepeft/decoder.h",
               "prunepeft/importance.h"
             },
             link = "prunepeft"),
@@ -40,6 +41,8 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));
     infoMap.put(new Info("pp_adapter_gradients").pointerTypes("AdapterGradientsStruct"));
     infoMap.put(new Info("pp_attention").pointerTypes("AttentionStruct"));
+    infoMap.put(new Info("pp_rms_norm").pointerTypes("RmsNormStruct"));
+    infoMap.put(new Info("pp_rotary").pointerTypes("RotaryStruct"));
     infoMap.put(new Info("pp_segment").pointerTypes("SegmentStruct"));
     infoMap.put(new Info("pp_importance_plan").pointerTypes("ImportancePlanHandle"));
   }

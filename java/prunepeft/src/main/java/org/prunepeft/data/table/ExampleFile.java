@@ -131,8 +131,7 @@ public final class ExampleFile implements Closeable {
     if (name.matches(".*\\.(xlsx?|ods)")) {
       return "save the sheet as .csv";
     }
-    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or"
-        + " .parquet";
+    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet";
   }
 
   /**

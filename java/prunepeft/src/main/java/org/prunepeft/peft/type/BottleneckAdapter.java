@@ -131,7 +131,7 @@ final class BottleneckAdapter implements ModuleType {
       }
       Tensor v =
           switch (input) {
-            case NORMED_SUM -> norm.apply(h.add(residual));
+            case NORMED_SUM -> norm == null ? h.add(residual) : norm.apply(h.add(residual));
             case OUTPUT -> h;
             case RESIDUAL -> residual;
           };

@@ -1,0 +1,327 @@
+package org.prunepeft.model;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.torch.CausalAttention;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.GatedActivationOp;
+import org.prunepeft.torch.RotaryOp;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A transformer decoder whose layers normalise before each block: Llama (Touvron et al. 2023) and
+ * those that followed it. Query, key and value are one stacked linear, gate and up another.
+ */
+public final class CausalDecoder implements Decoder {
+  private static final Logger LOG = LoggerFactory.getLogger(CausalDecoder.class);
+
+  private final EncoderConfig config;
+  private final DecoderConfig shape;
+  private final Precision precision;
+  private final ComputeDevice device;
+  private final PointerScope scope;
+  private final Tensor words;
+
+  /** Null: the checkpoint has none. */
+  private final Tensor output;
+
+  /** [] in the model's precision: the factor is rounded to it, as in the pre-training. */
+  private final Tensor embeddingScale;
+
+  private final List<Layer> layers = new ArrayList<>();
+  private final RmsNorm norm;
+  private final Map<Rope, RotaryTables> rotations = new HashMap<>();
+  private final List<FlatParameters.Stacked> own;
+
+  /**
+   * The parts of a layer; what a family does not have is null.
+   *
+   * @param attentionPostNorm of the block's output
+   * @param feedForwardPostNorm likewise
+   */
+  private record Layer(
+      RmsNorm attentionNorm,
+      FrozenLinear attentionInput,
+      RmsNorm queryNorm,
+      RmsNorm keyNorm,
+      FrozenLinear attentionOutput,
+      RmsNorm attentionPostNorm,
+      RmsNorm feedForwardNorm,
+      FrozenLinear feedForwardInput,
+      FrozenLinear output,
+      RmsNorm feedForwardPostNorm) {
+    static Layer read(EncoderWeights weights, EncoderConfig config, int layer) throws IOException {
+      DecoderConfig decoder = config.decoder();
+      String path = config.architecture().layerPath(layer);
+      int hidden = config.hidden();
+      boolean headNorms = decoder.queryKeyNorms();
+      boolean postNorms = decoder.postNorms();
+      return new Layer(
+          norm(weights, config, config.architecture().norm(layer, Block.ATTENTION), hidden),
+          weights.stacked(layer, Projection.QUERY, Projection.KEY, Projection.VALUE),
+          headNorms ? norm(weights, config, path + ".self_attn.q_norm", decoder.headSize()) : null,
+          headNorms ? norm(weights, config, path + ".self_attn.k_norm", decoder.headSize()) : null,
+          weights.linear(layer, Projection.ATTENTION_OUTPUT),
+          postNorms ? norm(weights, config, path + ".post_attention_layernorm", hidden) : null,
+          norm(weights, config, config.architecture().norm(layer, Block.FEED_FORWARD), hidden),
+          weights.stacked(layer, Projection.GATE, Projection.INTERMEDIATE),
+          weights.linear(layer, Projection.OUTPUT),
+          postNorms ? norm(weights, config, path + ".post_feedforward_layernorm", hidden) : null);
+    }
+
+    List<FrozenLinear> linears() {
+      return List.of(attentionInput, attentionOutput, feedForwardInput, output);
+    }
+  }
+
+  /**
+   * What a call's layers share.
+   *
+   * @param starts null: each row is one sample
+   * @param span for how many positions the rotations are made
+   * @param cache null: all tokens are in the input
+   */
+  private record Pass(
+      EncoderInput input, Insertions insertions, Tensor starts, int span, KeyValueCache cache) {
+    int past() {
+      return cache == null ? 0 : cache.length();
+    }
+  }
+
+  /**
+   * Reads a decoder. What the checkpoint has beside it is left where it is, and named in the log.
+   *
+   * @param config the shape that the checkpoint has
+   * @param checkpoint weights by Hugging Face's names, with or without the prefix {@code model.};
+   *     remains the caller's
+   * @param precision of all weights and of what goes from operation to operation
+   * @param device where it is to lie and to be computed
+   * @throws FormatException if a tensor is missing, has another shape than the configuration says,
+   *     or the decoder has tensors that the configuration has no place for
+   * @throws IOException if reading fails
+   */
+  public CausalDecoder(
+      EncoderConfig config, Checkpoint checkpoint, Precision precision, ComputeDevice device)
+      throws IOException {
+    this.config = config;
+    this.shape = config.decoder();
+    this.precision = precision;
+    this.device = device;
+    EncoderWeights weights = new EncoderWeights(checkpoint, config, precision, device);
+    try (PointerScope whole = new PointerScope()) {
+      words =
+          weights.takeNarrow(config.architecture().words(), config.vocabulary(), config.hidden());
+      output =
+          shape.tied()
+              ? words
+              : weights.has(EncoderWeights.OUTPUT)
+                  ? weights.takeNarrow(EncoderWeights.OUTPUT, config.vocabulary(), config.hidden())
+                  : null;
+      embeddingScale =
+          shape.embeddingScale() == 1
+              ? null
+              : precision.of(device.floats(new float[] {(float) shape.embeddingScale()}).squeeze());
+      for (int i = 0; i < config.layers(); i++) {
+        layers.add(Layer.read(weights, config, i));
+        Rope rope = shape.rope(i);
+        if (rope != null) {
+          rotations.computeIfAbsent(rope, key -> new RotaryTables(key, config.maxTokens(), device));
+        }
+      }
+      norm = norm(weights, config, "norm", config.hidden());
+      own = weights.taken();
+      Set<String> unread = weights.finish();
+      if (!unread.isEmpty()) {
+        LOG.info("not read from {}: {}", checkpoint.origin(), String.join(", ", unread));
+      }
+      // Only a whole decoder outlives this scope.
+      scope = whole;
+      whole.extend();
+    }
+  }
+
+  /**
+   * In float32 on the CPU; see the other constructor.
+   *
+   * @param config the shape that the checkpoint has
+   * @param checkpoint named tensors; read, not closed
+   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
+   */
+  public CausalDecoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
+    this(config, checkpoint, Precision.FLOAT32, ComputeDevice.CPU);
+  }
+
+  private static RmsNorm norm(EncoderWeights weights, EncoderConfig config, String path, int size)
+      throws IOException {
+    return new RmsNorm(
+        weights.takeNarrow(path + ".weight", size),
+        config.layerNormEpsilon(),
+        config.decoder().unitOffsetNorms());
+  }
+
+  @Override
+  public EncoderConfig config() {
+    return config;
+  }
+
+  @Override
+  public Precision precision() {
+    return precision;
+  }
+
+  @Override
+  public ComputeDevice device() {
+    return device;
+  }
+
+  @Override
+  public Tensor outputWeight() {
+    if (output == null) {
+      throw new UnsupportedOperationException(
+          "the model has no %s and tie_word_embeddings is false, so it gives no logits; take a checkpoint of %sForCausalLM"
+              .formatted(EncoderWeights.OUTPUT, config.architecture().className()));
+    }
+    return output;
+  }
+
+  @Override
+  public double logitCap() {
+    return shape.logitCap();
+  }
+
+  @Override
+  public Tensor embed(EncoderInput input) {
+    config.require(input);
+    // Before a pass over the layers is recorded, which may copy nothing from the host.
+    rotations.values().forEach(tables -> tables.of(input.length()));
+    Tensor x =
+        torch
+            .embedding(words, input.ids())
+            .view((long) input.rows() * input.length(), config.hidden());
+    return embeddingScale == null ? x : x.mul(embeddingScale);
+  }
+
+  @Override
+  public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
+    return layers(from, to, x, new Pass(input, insertions, input.starts(), input.length(), null));
+  }
+
+  @Override
+  public Tensor next(EncoderInput input, KeyValueCache cache, Insertions insertions) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      Tensor starts = cache.begin(input);
+      Tensor x =
+          layers(
+              0,
+              config.layers(),
+              embed(input),
+              new Pass(input, insertions, starts, cache.capacity(), cache));
+      cache.end(input.length());
+      return x;
+    }
+  }
+
+  private Tensor layers(int from, int to, Tensor x, Pass pass) {
+    Insertions insertions = pass.insertions;
+    for (int i = from; i < to; i++) {
+      Layer layer = layers.get(i);
+      Tensor qkv =
+          layer.attentionInput.apply(insertions, layer.attentionNorm.apply(insertions, x), true);
+      Tensor attended =
+          layer.attentionOutput.apply(insertions, attention(i, layer, qkv, pass), true);
+      attended = normalised(layer.attentionPostNorm, insertions, attended);
+      x = insertions.afterBlock(Block.ATTENTION, i, attended, x, null).add(x);
+      Tensor gateUp =
+          layer.feedForwardInput.apply(
+              insertions, layer.feedForwardNorm.apply(insertions, x), true);
+      Tensor middle =
+          GatedActivationOp.apply(insertions.tape(), config.activation().gate(), gateUp);
+      Tensor h = layer.output.apply(insertions, middle, true);
+      h = normalised(layer.feedForwardPostNorm, insertions, h);
+      x = insertions.afterBlock(Block.FEED_FORWARD, i, h, x, null).add(x);
+    }
+    return from < to && to == layers.size() ? norm.apply(insertions, x) : x;
+  }
+
+  private static Tensor normalised(RmsNorm norm, Insertions insertions, Tensor x) {
+    return norm == null ? x : norm.apply(insertions, x);
+  }
+
+  /** The context, [B·T, heads · head size]. */
+  private Tensor attention(int i, Layer layer, Tensor qkv, Pass pass) {
+    Insertions insertions = pass.insertions;
+    long queries = (long) config.heads() * shape.headSize();
+    long keys = (long) shape.keyValueHeads() * shape.headSize();
+    if (layer.queryNorm != null) {
+      qkv =
+          torch.cat(
+              new TensorVector(
+                  layer.queryNorm.apply(insertions, qkv.narrow(1, 0, queries)),
+                  layer.keyNorm.apply(insertions, qkv.narrow(1, queries, keys)),
+                  qkv.narrow(1, queries + keys, keys)),
+              1);
+    }
+    Rope rope = shape.rope(i);
+    if (rope != null) {
+      qkv = RotaryOp.apply(insertions.tape(), qkv, rotation(rope, pass));
+    }
+    CausalAttention attention =
+        new CausalAttention(
+            pass.input.rows(),
+            pass.input.length(),
+            config.heads(),
+            shape.keyValueHeads(),
+            shape.headSize(),
+            shape.attentionScale(),
+            shape.window(i),
+            shape.attentionCap(),
+            pass.starts);
+    if (pass.cache == null) {
+      return attention.apply(insertions.tape(), qkv);
+    }
+    return attention.cached(
+        insertions.tape(),
+        qkv.narrow(1, 0, queries),
+        pass.cache.keys(i, qkv.narrow(1, queries, keys)),
+        pass.cache.values(i, qkv.narrow(1, queries + keys, keys)),
+        pass.past() + pass.input.length());
+  }
+
+  private RotaryOp.Rotation rotation(Rope rope, Pass pass) {
+    RotaryTables.Table table = rotations.get(rope).of(pass.span);
+    return new RotaryOp.Rotation(
+        pass.input.rows(),
+        config.heads() + shape.keyValueHeads(),
+        shape.headSize(),
+        table.cosines(),
+        table.sines(),
+        pass.past(),
+        pass.starts);
+  }
+
+  @Override
+  public FlatParameters trainable() {
+    precision.requireTrainable();
+    return FlatParameters.adopt(own);
+  }
+
+  @Override
+  public void close() {
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
+    rotations.values().forEach(RotaryTables::close);
+    scope.close();
+  }
+}

@@ -1,0 +1,166 @@
+package org.prunepeft.torch;
+
+import io.soabase.recordbuilder.core.RecordBuilder;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.pytorch.DoubleOptional;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.prunepeft.kernels.Attention;
+
+/**
+ * A decoder's attention: a token sees itself and what comes before it in its sample. By our kernels
+ * on a CPU, by LibTorch on a GPU and without a tape. A token that sees none gets zeros.
+ *
+ * @param sequences B
+ * @param tokens T, of each sequence, padding included
+ * @param heads of query
+ * @param keyHeads of key and value, a divisor of heads: each serves heads / keyHeads heads in a row
+ * @param headSize d
+ * @param scale what scores are multiplied by, 1 / √d as a rule
+ * @param window a token sees none that comes so many tokens or more before it; 0: no limit
+ * @param cap c: scores become c·tanh(score / c), as in Gemma 2; 0: they stay as they are
+ * @param starts [B·T], int32: the place in its sequence at which a token's own sample begins,
+ *     before which it sees none; stays valid until the backward pass is over; null: 0 for all
+ */
+@RecordBuilder
+public record CausalAttention(
+    long sequences,
+    long tokens,
+    long heads,
+    long keyHeads,
+    long headSize,
+    double scale,
+    long window,
+    double cap,
+    Tensor starts)
+    implements CausalAttentionBuilder.With {
+  /**
+   * {@return the context [B·T, heads·d], of qkv's type}
+   *
+   * @param tape null: by LibTorch
+   * @param qkv query, key and value side by side, each head by head, [B·T, (heads + 2·keyHeads)·d],
+   *     dense, float32 or bfloat16
+   */
+  public Tensor apply(Tape tape, Tensor qkv) {
+    if (byKernels(tape, qkv)) {
+      return AttentionOp.apply(tape, qkv, kernel());
+    }
+    long queries = heads * headSize;
+    long keys = keyHeads * headSize;
+    return byLibTorch(
+        qkv.narrow(1, 0, queries),
+        qkv.narrow(1, queries, keys),
+        qkv.narrow(1, queries + keys, keys),
+        tokens);
+  }
+
+  /**
+   * {@return the context [B·T, heads·d] of the last T of a cache's tokens, of q's type; no gradient
+   * goes through it on a CPU}
+   *
+   * @param tape null: by LibTorch
+   * @param q query [B·T, heads·d]
+   * @param keys [B·C, keyHeads·d]: C rows a sequence, of which the first keyCount are read
+   * @param values of the same shape
+   * @param keyCount tokens in the cache, with the T new ones, which come last
+   */
+  public Tensor cached(Tape tape, Tensor q, Tensor keys, Tensor values, long keyCount) {
+    if (byKernels(tape, q)) {
+      return AttentionOp.cached(tape, q, keys, values, keyCount, kernel());
+    }
+    return byLibTorch(q, first(keys, keyCount), first(values, keyCount), keyCount);
+  }
+
+  private static boolean byKernels(Tape tape, Tensor tensor) {
+    return tape != null && !tensor.is_cuda();
+  }
+
+  private Attention kernel() {
+    return new Attention(
+        sequences,
+        tokens,
+        heads,
+        headSize,
+        null,
+        new Attention.Causal(
+            keyHeads,
+            (float) scale,
+            window,
+            (float) cap,
+            starts == null ? null : new IntPointer(starts.data_ptr())));
+  }
+
+  private Tensor first(Tensor cache, long count) {
+    long columns = keyHeads * headSize;
+    return cache
+        .view(sequences, -1, columns)
+        .narrow(1, 0, count)
+        .reshape(sequences * count, columns);
+  }
+
+  private Tensor byLibTorch(Tensor q, Tensor k, Tensor v, long keyCount) {
+    torch.ScalarType type = q.scalar_type().intern();
+    // LibTorch's attention in bfloat16 is several times slower on a CPU.
+    torch.ScalarType wide = q.is_cuda() ? type : torch.ScalarType.Float;
+    Tensor query = split(q, tokens, heads, 1).to(wide);
+    Tensor key = split(k, keyCount, keyHeads, heads / keyHeads).to(wide);
+    Tensor value = split(v, keyCount, keyHeads, heads / keyHeads).to(wide);
+    boolean triangle = starts == null && window == 0 && keyCount == tokens;
+    Tensor sees = triangle && cap == 0 ? null : sees(ComputeDevice.of(q), keyCount);
+    Tensor context =
+        cap == 0
+            ? torch.scaled_dot_product_attention(
+                query,
+                key,
+                value,
+                sees == null ? Torch.none() : new TensorOptional(bias(sees, wide)),
+                0.0,
+                sees == null,
+                new DoubleOptional(scale),
+                false)
+            : capped(query, key).add(bias(sees, wide)).softmax(-1).matmul(value);
+    if (starts != null) {
+      context = context.mul(sees.any(-1, true).to(wide));
+    }
+    return context.transpose(1, 2).reshape(q.size(0), heads * headSize).to(type);
+  }
+
+  /** [B, heads, T, d], each head of keys as often as it serves. */
+  private Tensor split(Tensor columns, long length, long count, long times) {
+    Tensor split = columns.reshape(sequences, length, count, headSize).transpose(1, 2);
+    return times == 1
+        ? split
+        : split
+            .unsqueeze(2)
+            .expand(sequences, count, times, length, headSize)
+            .reshape(sequences, count * times, length, headSize);
+  }
+
+  private Tensor capped(Tensor query, Tensor key) {
+    Tensor scores = query.matmul(key.transpose(-2, -1));
+    return scores.mul(new Scalar(scale / cap)).tanh().mul(new Scalar(cap));
+  }
+
+  /** Which keys each query sees, [B or 1, 1, T, keys]. */
+  private Tensor sees(ComputeDevice device, long keyCount) {
+    Tensor key = Torch.range(device, keyCount);
+    Tensor query = Torch.range(device, tokens).add(new Scalar(keyCount - tokens)).unsqueeze(1);
+    Tensor sees = key.le(query);
+    if (window > 0) {
+      sees = sees.logical_and(key.gt(query.sub(new Scalar(window))));
+    }
+    sees = sees.unsqueeze(0);
+    if (starts != null) {
+      sees = sees.logical_and(key.ge(starts.view(sequences, tokens, 1)));
+    }
+    return sees.unsqueeze(1);
+  }
+
+  /** What is added to scores. A query that sees none sees all, so that its softmax is a number. */
+  private static Tensor bias(Tensor sees, torch.ScalarType type) {
+    Tensor shown = sees.logical_or(sees.any(-1, true).logical_not());
+    return shown.to(type).log();
+  }
+}

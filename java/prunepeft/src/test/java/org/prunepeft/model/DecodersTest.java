@@ -1,0 +1,290 @@
+package org.prunepeft.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.DecoderFamilies.Family;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/** Each family of decoders on random weights, against float64 sample by sample. */
+class DecodersTest {
+  private static final double TOLERANCE = 1e-4;
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  static Stream<Family> families() {
+    return DecoderFamilies.all();
+  }
+
+  /** Our own operations, without modules. */
+  private record Kernels(Tape tape) implements Insertions {}
+
+  /**
+   * Rows of samples side by side.
+   *
+   * @param ids [rows · length]
+   * @param starts the same of where samples begin; -1: padding
+   */
+  private record Samples(long[] ids, int[] starts, int rows, int length) {
+    static Samples random(Random random, int[][] lengths, int length, boolean left) {
+      long[] ids = random.longs((long) lengths.length * length, 0, 53).toArray();
+      int[] starts = new int[ids.length];
+      Arrays.fill(starts, -1);
+      for (int row = 0; row < lengths.length; row++) {
+        int at = left ? length - Arrays.stream(lengths[row]).sum() : 0;
+        for (int own : lengths[row]) {
+          Arrays.fill(starts, row * length + at, row * length + at + own, at);
+          at += own;
+        }
+      }
+      return new Samples(ids, starts, lengths.length, length);
+    }
+
+    EncoderInput input() {
+      byte[] mask = new byte[ids.length];
+      for (int i = 0; i < mask.length; i++) {
+        mask[i] = (byte) (starts[i] < 0 ? 0 : 1);
+      }
+      return EncoderInput.of(ids, new long[ids.length], mask, rows, length);
+    }
+
+    /** Padding belongs to the sample behind it, or to none. */
+    EncoderInput packed() {
+      int[] given = starts.clone();
+      for (int i = ids.length - 1; i >= 0; i--) {
+        int next = i % length == length - 1 ? i % length : given[i + 1];
+        given[i] = given[i] < 0 ? next : given[i];
+      }
+      return input().startingAt(given);
+    }
+
+    void agree(ReferenceDecoder reference, float[] ours) {
+      int hidden = ours.length / ids.length;
+      for (int first = 0; first < ids.length; first++) {
+        if (starts[first] != first % length) {
+          continue;
+        }
+        int end = first;
+        while (end < (first / length + 1) * length && starts[end] == starts[first]) {
+          end++;
+        }
+        int[] own = Arrays.stream(ids, first, end).mapToInt(id -> (int) id).toArray();
+        double[][] expected = reference.forward(own, length);
+        for (int t = 0; t < own.length; t++) {
+          for (int k = 0; k < hidden; k++) {
+            assertEquals(
+                expected[t][k],
+                ours[(first + t) * hidden + k],
+                TOLERANCE,
+                "row %d, token %d of the sample at %d".formatted(first / length, t, starts[first]));
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void hiddenStatesAgreeWithFloat64(Family family) {
+    Random random = TestSeed.random();
+    Map<String, SafeTensors.Tensor> tensors = family.tensors(random);
+    ReferenceDecoder reference = new ReferenceDecoder(family.json(), tensors);
+    Samples right = Samples.random(random, new int[][] {{11}, {1}, {6}}, 11, false);
+    Samples left = Samples.random(random, new int[][] {{7}, {2}, {5}}, 7, true);
+    Samples packed = Samples.random(random, new int[][] {{3, 1, 5}, {9}, {4, 4}}, 10, false);
+    try (CausalDecoder decoder = family.decoder(tensors);
+        PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Tape tape = new Tape()) {
+      for (Insertions insertions : new Insertions[] {Insertions.NONE, new Kernels(tape)}) {
+        right.agree(reference, Torch.toFloats(decoder.forward(right.input(), insertions)));
+        left.agree(reference, Torch.toFloats(decoder.forward(left.packed(), insertions)));
+        packed.agree(reference, Torch.toFloats(decoder.forward(packed.packed(), insertions)));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void hiddenStatesWithACacheAreThoseWithout(Family family) {
+    Random random = TestSeed.random();
+    Samples samples = Samples.random(random, new int[][] {{7}, {4}, {6}}, 7, true);
+    try (CausalDecoder decoder = family.decoder(family.tensors(random));
+        PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Tape tape = new Tape()) {
+      for (Insertions insertions : new Insertions[] {Insertions.NONE, new Kernels(tape)}) {
+        EncoderInput whole = samples.packed();
+        float[] expected = Torch.toFloats(decoder.forward(whole, insertions));
+        int hidden = decoder.config().hidden();
+        try (KeyValueCache cache = new KeyValueCache(decoder, 3, 7)) {
+          int from = 0;
+          for (int tokens : new int[] {4, 1, 2}) {
+            EncoderInput part = part(whole, from, tokens);
+            float[] own =
+                Torch.toFloats(
+                    decoder.next(from == 0 ? part : part.withStarts(null), cache, insertions));
+            for (int i = 0; i < own.length; i++) {
+              int row = i / hidden / tokens;
+              int at = from + i / hidden % tokens;
+              if (samples.starts[row * 7 + at] >= 0) {
+                assertEquals(
+                    expected[(row * 7 + at) * hidden + i % hidden],
+                    own[i],
+                    1e-5,
+                    "row %d, token %d".formatted(row, at));
+              }
+            }
+            from += tokens;
+          }
+        }
+      }
+    }
+  }
+
+  /** Some columns of a batch. */
+  private static EncoderInput part(EncoderInput whole, int from, int tokens) {
+    long rows = whole.rows();
+    Tensor starts = whole.starts().view(rows, whole.length()).narrow(1, from, tokens);
+    return new EncoderInput(
+        whole.ids().narrow(1, from, tokens),
+        whole.types().narrow(1, from, tokens),
+        whole.mask().narrow(1, from, tokens),
+        whole.rowMask().narrow(1, from, tokens),
+        rows * tokens,
+        whole.largestId(),
+        starts.reshape(rows * tokens));
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void bfloat16IsNearFloat32(Family family) throws IOException {
+    Random random = TestSeed.random();
+    Map<String, SafeTensors.Tensor> tensors = family.tensors(random);
+    Samples samples = Samples.random(random, new int[][] {{6}, {4}}, 6, false);
+    try (CausalDecoder exact = family.decoder(tensors);
+        CausalDecoder narrow =
+            new CausalDecoder(
+                family.config(),
+                new MapCheckpoint("random", tensors),
+                Precision.BF16,
+                ComputeDevice.CPU);
+        PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        Tape tape = new Tape()) {
+      Insertions kernels = new Kernels(tape);
+      float[] expected = Torch.toFloats(exact.forward(samples.input(), kernels));
+      Tensor states = narrow.forward(samples.input(), kernels);
+      assertEquals(Precision.BF16.type(), states.scalar_type().intern());
+      float[] ours = Torch.toFloats(Precision.FLOAT32.of(states));
+      double difference = 0;
+      double size = 0;
+      for (int i = 0; i < ours.length; i++) {
+        difference += Math.pow(ours[i] - expected[i], 2);
+        size += Math.pow(expected[i], 2);
+      }
+      assertTrue(Math.sqrt(difference / size) < 0.1, () -> "off");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void aWrittenConfigurationIsReadBack(Family family) throws IOException {
+    EncoderConfig config = family.config();
+    var json =
+        new com.fasterxml.jackson.databind.ObjectMapper()
+            .valueToTree(HuggingFaceConfig.write(config));
+    EncoderConfig again =
+        HuggingFaceConfig.read((com.fasterxml.jackson.databind.JsonNode) json, "written");
+    assertEquals(config.toString(), again.toString());
+  }
+
+  @Test
+  void theOutputWeightIsTheHeadOrTheEmbeddings() {
+    DecoderFamilies.all()
+        .forEach(
+            family -> {
+              var tensors = family.tensors(TestSeed.random());
+              boolean tied = !tensors.containsKey("lm_head.weight");
+              try (CausalDecoder decoder = family.decoder(tensors)) {
+                assertEquals(tied, decoder.config().decoder().tied(), family.name());
+                assertArrayEquals(
+                    tensors.get(tied ? "embed_tokens.weight" : "lm_head.weight").values(),
+                    Torch.toFloats(decoder.outputWeight()),
+                    family.name());
+              }
+            });
+  }
+
+  @Test
+  void namesMayHaveTheirPrefixAndTheHeadMayBeAbsent() throws IOException {
+    Family family = DecoderFamilies.all().findFirst().orElseThrow();
+    Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
+    family
+        .tensors(TestSeed.random())
+        .forEach((name, tensor) -> tensors.put("model." + name, tensor));
+    tensors.remove("model.lm_head.weight");
+    tensors.put("score.weight", new SafeTensors.Tensor(new long[] {1}, new float[1]));
+    try (CausalDecoder decoder =
+        new CausalDecoder(family.config(), new MapCheckpoint("a classifier", tensors))) {
+      var e = assertThrows(UnsupportedOperationException.class, decoder::outputWeight);
+      assertTrue(e.getMessage().contains("LlamaForCausalLM"), e.getMessage());
+    }
+    tensors.put("model.layers.2.mlp.up_proj.weight", tensors.get("score.weight"));
+    assertThrows(
+        FormatException.class,
+        () -> new CausalDecoder(family.config(), new MapCheckpoint("too deep", tensors)));
+  }
+
+  @Test
+  void paddingIsTheEndWhereThereIsNone() {
+    Map<String, Integer> padding = new TreeMap<>();
+    DecoderFamilies.all().forEach(f -> padding.put(f.name(), f.config().padding()));
+    assertEquals(2, padding.get("Llama 2"));
+    assertEquals(7, padding.get("Llama 3.2"));
+    assertEquals(0, padding.get("Mistral"));
+    assertEquals(4, padding.get("SmolLM3"));
+  }
+
+  @Test
+  void aCacheThatIsFullIsRefused() {
+    Family family = DecoderFamilies.llama();
+    Samples samples = Samples.random(TestSeed.random(), new int[][] {{4}}, 4, false);
+    try (CausalDecoder decoder = family.decoder(family.tensors(TestSeed.random()));
+        KeyValueCache cache = new KeyValueCache(decoder, 1, 6);
+        PointerScope scope = new PointerScope()) {
+      float[] first = Torch.toFloats(decoder.next(samples.input(), cache, Insertions.NONE));
+      assertThrows(
+          IllegalArgumentException.class,
+          () -> decoder.next(samples.input(), cache, Insertions.NONE));
+      assertEquals(4, cache.length());
+      cache.truncate(0);
+      assertArrayEquals(
+          first, Torch.toFloats(decoder.next(samples.input(), cache, Insertions.NONE)));
+    }
+  }
+}

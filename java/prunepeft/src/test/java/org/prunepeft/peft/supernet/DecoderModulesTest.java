@@ -1,0 +1,177 @@
+package org.prunepeft.peft.supernet;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Block;
+import org.prunepeft.model.CausalDecoder;
+import org.prunepeft.model.DecoderFamilies;
+import org.prunepeft.model.DecoderFamilies.Family;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.FrozenLinear;
+import org.prunepeft.model.Insertions;
+import org.prunepeft.model.LayerNorm;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.AdapterConfig.Style;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/** LoRA on all linears of small decoders, and adapters, against LibTorch's autograd. */
+class DecoderModulesTest {
+  private static final double LARGEST = 1e-5;
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  static Stream<Family> families() {
+    return DecoderFamilies.all();
+  }
+
+  /** The same in plain operations. */
+  private record Plain(PeftModules modules, Style style) implements Insertions {
+    private Tensor parameter(String kind, String name) {
+      return modules.groups().get(kind).get(name);
+    }
+
+    @Override
+    public Tensor afterLinear(FrozenLinear linear, Tensor x, Tensor y) {
+      TensorVector columns = new TensorVector();
+      for (FrozenLinear.Part part : linear.parts()) {
+        Tensor a = parameter(Candidate.LORA, part.path() + ".lora_A.weight");
+        Tensor b = parameter(Candidate.LORA, part.path() + ".lora_B.weight");
+        columns.push_back(
+            y.narrow(1, part.firstRow(), part.rows())
+                .add(x.matmul(a.t()).matmul(b.t()).mul(new Scalar(5.0 / 3))));
+      }
+      return torch.cat(columns, 1);
+    }
+
+    @Override
+    public Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
+      if (style == Style.HOULSBY || block == Block.FEED_FORWARD) {
+        String path =
+            "layers."
+                + layer
+                + (block == Block.ATTENTION ? ".attention" : "")
+                + ".output.adapter.adapter_";
+        Tensor v =
+            switch (style) {
+              case PFEIFFER -> h.add(input);
+              case HOULSBY -> h;
+              case PARALLEL -> input;
+            };
+        Tensor z = linear(v, path + "down.0");
+        h =
+            h.add(
+                linear(torch.gelu(z), path + "up")
+                    .mul(new Scalar(style == Style.PARALLEL ? 4 : 1)));
+      }
+      return h;
+    }
+
+    private Tensor linear(Tensor x, String path) {
+      return torch.linear(
+          x,
+          parameter(Candidate.ADAPTER, path + ".weight"),
+          new TensorOptional(parameter(Candidate.ADAPTER, path + ".bias")));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void gradientsAgreeWithAutograd(Family family) {
+    Random random = TestSeed.random();
+    List<String> targets = family.config().projections().stream().map(Projection::target).toList();
+    Style style = Style.values()[random.nextInt(Style.values().length)];
+    PeftConfig config =
+        PeftConfig.of(LoraConfig.of(3, 5, 0, targets), AdapterConfig.of(4, Activation.GELU, style));
+    try (CausalDecoder decoder = family.decoder(family.tensors(random));
+        PeftModules modules =
+            new PeftModules(config, decoder.config(), config.space(decoder.config()).candidates());
+        PointerScope scope = new PointerScope();
+        Tape tape = new Tape()) {
+      try (NoGradGuard guard = new NoGradGuard()) {
+        for (FlatParameters group : modules.groups().values()) {
+          group.values().normal_(0, 0.1, RandomTensors.generator());
+        }
+      }
+      EncoderInput input = packed(random);
+      Tensor weights =
+          RandomTensors.normal(27, decoder.config().hidden()).mul(input.mask().view(27, 1));
+      Map<String, float[]> expected =
+          run(decoder, modules, new Plain(modules, style), input, weights);
+      modules.begin(ForwardPass.evaluation(tape));
+      Map<String, float[]> actual = run(decoder, modules, modules, input, weights);
+      assertEquals(expected.keySet(), actual.keySet());
+      expected.forEach(
+          (name, values) -> {
+            double error =
+                distance(values, actual.get(name)) / distance(values, new float[values.length]);
+            assertTrue(error <= LARGEST, () -> "%s, %s: off by %.3g".formatted(style, name, error));
+          });
+    }
+  }
+
+  /** Three rows of two samples, the last with padding behind. */
+  private static EncoderInput packed(Random random) {
+    long[] ids = random.longs(27, 0, DecoderFamilies.VOCABULARY).toArray();
+    int[] starts = new int[27];
+    byte[] mask = new byte[27];
+    for (int i = 0; i < 27; i++) {
+      starts[i] = i % 9 >= 4 ? 4 : 0;
+      mask[i] = (byte) (i < 24 ? 1 : 0);
+    }
+    return EncoderInput.of(ids, new long[27], mask, 3, 9).startingAt(starts);
+  }
+
+  /** The hidden states, weighted, and the gradient of their sum in each parameter. */
+  private static Map<String, float[]> run(
+      CausalDecoder decoder,
+      PeftModules modules,
+      Insertions insertions,
+      EncoderInput input,
+      Tensor weights) {
+    Map<String, float[]> results = new HashMap<>();
+    Tensor weighted = decoder.forward(input, insertions).mul(weights);
+    weighted.sum().backward();
+    results.put("hidden states", Torch.toFloats(weighted.detach()));
+    for (FlatParameters group : modules.groups().values()) {
+      group.names().forEach(name -> results.put(name, Torch.toFloats(group.gradient(name))));
+      group.clearGradients();
+    }
+    return results;
+  }
+
+  private static double distance(float[] a, float[] b) {
+    double squares = 0;
+    for (int i = 0; i < a.length; i++) {
+      squares += Math.pow((double) a[i] - b[i], 2);
+    }
+    return Math.sqrt(squares);
+  }
+}

@@ -1,0 +1,4 @@
+prunepeft_family(
+  src/decoder
+  ENTRY decoder.cpp cpu/decoder_cpu.cpp
+  BF16_KERNELS cpu/decoder_kernels.cpp)  # both types
