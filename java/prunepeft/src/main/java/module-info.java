@@ -29,6 +29,7 @@ module org.prunepeft {
 
   exports org.prunepeft;
   exports org.prunepeft.data;
+  exports org.prunepeft.data.chat;
   exports org.prunepeft.data.table;
   exports org.prunepeft.data.task;
   exports org.prunepeft.generate;
@@ -47,6 +48,8 @@ module org.prunepeft {
   opens org.prunepeft to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.data to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.data.chat to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.data.task to
       com.fasterxml.jackson.databind;

@@ -5,6 +5,7 @@ import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
 import org.prunepeft.generate.GenerationSettings;
+import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.generate.decoding.Generator;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Insertions;
@@ -17,7 +18,7 @@ import org.prunepeft.torch.Torch;
  * A pre-trained language model as it is, without a run: writes texts after prompts. One thread may
  * call it at a time. The owner closes it, which frees native memory.
  */
-public final class LanguageModel implements AutoCloseable {
+public final class LanguageModel implements TextGenerator {
   private final Decoder decoder;
   private final Tokenizer tokenizer;
 
@@ -55,7 +56,7 @@ public final class LanguageModel implements AutoCloseable {
 
   /** A tokenizer of prompts, as long as the model takes; the caller's to close. */
   static Tokenizer prompter(Models.LoadedModel loaded) {
-    return Tokenizer.of(loaded.tokenizer(), loaded.encoder().config().maxTokens());
+    return Tokenizer.decoding(loaded.tokenizer(), loaded.encoder().config().maxTokens());
   }
 
   /** What a decoder with modules in it writes. */
@@ -69,14 +70,7 @@ public final class LanguageModel implements AutoCloseable {
     return new Generator(decoder, tokenizer, modules).generate(prompts, settings, listener);
   }
 
-  /**
-   * {@return what the model writes after prompts, in their order}
-   *
-   * @param prompts one or more; as one batch
-   * @param settings how it goes on
-   * @param listener reads along
-   * @throws IllegalArgumentException if a prompt has no token or too many
-   */
+  @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
     return generate(decoder, tokenizer, Insertions.NONE, prompts, settings, listener);

@@ -34,6 +34,7 @@ import org.prunepeft.files.RunFiles;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
 import org.prunepeft.generate.GenerationSettings;
+import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Decoder;
@@ -79,7 +80,7 @@ import org.slf4j.LoggerFactory;
  * <p>The owner closes it, which waits for the calls that go on and frees native memory. Later calls
  * of {@code predict} and {@code evaluate} are an {@link IllegalStateException}.
  */
-public final class TrainedModel implements AutoCloseable {
+public final class TrainedModel implements TextGenerator {
   private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
 
   private final RunDirectory run;
@@ -381,7 +382,7 @@ public final class TrainedModel implements AutoCloseable {
   public List<Example> read(Path file, Columns columns) {
     requireTexts(columns.texts());
     return generates()
-        ? LanguageTask.examples(file, columns)
+        ? LanguageTask.examples(file, columns, setup.files() == null ? null : setup.files().chat())
         : ExampleFile.labelled(file, columns, schema);
   }
 
@@ -396,8 +397,7 @@ public final class TrainedModel implements AutoCloseable {
       throw new IllegalArgumentException(
           schema.textColumns() == 1
               ? "the run predicts from single texts, but two columns of texts are named"
-              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or"
-                  + " .parquet file with --text-column and --text-pair-column");
+              : "the run predicts from pairs of texts; name both columns of a .tsv, .csv, .jsonl or .parquet file with --text-column and --text-pair-column");
     }
   }
 
@@ -477,16 +477,7 @@ public final class TrainedModel implements AutoCloseable {
     return schema.kind() == TaskKind.LANGUAGE_MODELING;
   }
 
-  /**
-   * {@return what the model writes after prompts, in their order}
-   *
-   * @param prompts one or more; as one batch
-   * @param settings how it goes on
-   * @param listener reads along; is called by another thread
-   * @throws IllegalArgumentException if the run is not of a language model, or a prompt has no
-   *     token or too many
-   * @throws IllegalStateException if the model is closed
-   */
+  @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
     if (!generates()) {

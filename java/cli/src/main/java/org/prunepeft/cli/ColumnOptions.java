@@ -9,8 +9,7 @@ final class ColumnOptions {
       names = {"--text-column", "--sentence1-key"},
       paramLabel = "COLUMN",
       description =
-          "Column of the text, or of the first of two: its name, or its number from 1 (default:"
-              + " text, or the run's).")
+          "Column of the text, or of the first of two: its name, or its number from 1 (default: text, or the run's).")
   private String text;
 
   @Option(
@@ -31,8 +30,7 @@ final class ColumnOptions {
       fallbackValue = "true",
       paramLabel = "true|false",
       description =
-          "Whether the first line of TSV and CSV files names the columns (default: true, or as the"
-              + " run's).")
+          "Whether the first line of TSV and CSV files names the columns (default: true, or as the run's).")
   private Boolean header;
 
   /** These columns, with others in place of those that are not named. */

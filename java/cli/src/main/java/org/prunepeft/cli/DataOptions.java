@@ -23,8 +23,7 @@ final class DataOptions {
   @Option(
       names = {TASK, "--task-name"},
       description =
-          "Task to learn; 'prunepeft tasks' lists them (default: ${DEFAULT-VALUE}, unless a"
-              + " training file is named).")
+          "Task to learn; 'prunepeft tasks' lists them (default: ${DEFAULT-VALUE}, unless a training file is named).")
   String task;
 
   @Option(
@@ -62,9 +61,7 @@ final class DataOptions {
       names = "--pair-encoding",
       paramLabel = "WAY",
       description =
-          "How the two texts of a pair are encoded: joint, as one sequence; separate, each by"
-              + " itself, for sentence encoders; auto, as suits the model (default:"
-              + " ${DEFAULT-VALUE}).")
+          "How the two texts of a pair are encoded: joint, as one sequence; separate, each by itself, for sentence encoders; auto, as suits the model (default: ${DEFAULT-VALUE}).")
   PairEncoding pairEncoding;
 
   @Option(

@@ -16,8 +16,7 @@ final class FileOptions {
       names = "--dataset-name",
       paramLabel = "DIR",
       description =
-          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and"
-              + " test files are used unless the options below name others.")
+          "Directory of a data set in the layout of the Hugging Face hub; its train, validation and test files are used unless the options below name others.")
   Path dataset;
 
   @Option(
@@ -31,7 +30,8 @@ final class FileOptions {
       paramLabel = "FILE",
       description =
           "Training examples; for a decoder also texts without labels, in a column text, in prompt"
-              + " and completion, or in instruction, input and output. If no other file is named, a"
+              + " and completion, in instruction, input and output, or conversations in messages or"
+              + " conversations. If no other file is named, a"
               + " stratified tenth each is set aside for validation and test.")
   Path train;
 
@@ -83,8 +83,7 @@ final class FileOptions {
     if (train == null) {
       if (validation != null || test != null || columns.named() || regression || metrics != null) {
         throw new IllegalArgumentException(
-            "options of files, such as --test-file and --text-column, need --train-file or"
-                + " --dataset-name");
+            "options of files, such as --test-file and --text-column, need --train-file or --dataset-name");
       }
       return null;
     }

@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       PredictCommand.class,
       GenerateCommand.class,
+      ChatCommand.class,
       StrategyCommand.class,
       RunsCommand.class,
       CompareCommand.class,

@@ -15,6 +15,7 @@ import org.prunepeft.data.DataException;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.task.DataFiles;
+import org.prunepeft.data.task.LanguageTask;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.AdapterConfig;
@@ -47,6 +48,9 @@ final class SetupOptions {
   @ArgGroup(validate = false, heading = "%nTheir columns:%n")
   private ColumnOptions columns = new ColumnOptions();
 
+  @ArgGroup(validate = false, heading = "%nConversations, for a language model:%n")
+  private ChatOptions chat = new ChatOptions();
+
   private static final String MODULES = "%nModules:%n";
 
   @ArgGroup(validate = false, heading = MODULES)
@@ -61,16 +65,14 @@ final class SetupOptions {
       names = SEED,
       paramLabel = "N",
       description =
-          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Random seed of initial weights, dropout, shuffles and samples, but not of the test set (default: ${DEFAULT-VALUE}).")
   private long seed;
 
   @Option(
       names = "--test-seed",
       paramLabel = "N",
       description =
-          "Random seed of the test set, so that runs of any --seed share it (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Random seed of the test set, so that runs of any --seed share it (default: ${DEFAULT-VALUE}).")
   private Long testSeed;
 
   @Option(
@@ -78,8 +80,7 @@ final class SetupOptions {
       split = ",",
       paramLabel = "N",
       description =
-          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead"
-              + " of --seed. The run directory holds a directory for each.")
+          "Random seeds, such as 0,1,2: one run for each, with mean and standard deviation, instead of --seed. The run directory holds a directory for each.")
   private List<Long> seeds;
 
   @Option(
@@ -89,8 +90,7 @@ final class SetupOptions {
       defaultValue = "false",
       paramLabel = "true|false",
       description =
-          "Train the runs of --seeds together: a step of all is one pass through the shared frozen"
-              + " encoder. For a GPU, which one small run does not fill.")
+          "Train the runs of --seeds together: a step of all is one pass through the shared frozen encoder. For a GPU, which one small run does not fill.")
   private boolean together;
 
   /** Where metrics go beside the run's own files. */
@@ -104,8 +104,7 @@ final class SetupOptions {
       defaultValue = "none",
       paramLabel = "WHERE",
       description =
-          "Where to log metrics besides the run's own files: none, or tensorboard, as event files"
-              + " in the run directory (default: ${DEFAULT-VALUE}).")
+          "Where to log metrics besides the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
   private ReportTo reportTo;
 
   @Option(
@@ -124,8 +123,7 @@ final class SetupOptions {
       names = ConfigFile.OPTION,
       paramLabel = "FILE",
       description =
-          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line"
-              + " override it. A run's config.yaml runs it again.")
+          "YAML file of options by their names, such as 'lora_r: 16'; options on the command line override it. A run's config.yaml runs it again.")
   private Path config;
 
   static final String RESUME = "--resume";
@@ -135,8 +133,7 @@ final class SetupOptions {
       names = RESUME,
       paramLabel = "RUN",
       description =
-          "Resume an interrupted run from its last checkpoint, with the settings in its"
-              + " config.yaml; the result has the same bits as an uninterrupted run.")
+          "Resume an interrupted run from its last checkpoint, with the settings in its config.yaml; the result has the same bits as an uninterrupted run.")
   private Path resume;
 
   @Option(
@@ -144,9 +141,7 @@ final class SetupOptions {
       defaultValue = "0",
       paramLabel = "N",
       description =
-          "Write a checkpoint every N training steps, besides those written from time to time; 0:"
-              + " those alone, which take less than 1 %% of the training time (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Write a checkpoint every N training steps, besides those written from time to time; 0: those alone, which take less than 1 %% of the training time (default: ${DEFAULT-VALUE}).")
   private int checkpointSteps;
 
   /**
@@ -173,6 +168,7 @@ final class SetupOptions {
     training.settle(command);
     DataFiles own = files.settle(columns, Models.isDecoder(data.model));
     boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
+    own = withChat(own);
     if (texts && !ConfigFile.isNamed(TrainingOptions.BATCH_SIZE, command)) {
       training.batchSize = TrainingSettings.DEFAULT_TEXT_ROWS;
     }
@@ -212,6 +208,19 @@ final class SetupOptions {
     }
     changes(setup).forEach(System.err::println);
     return setup;
+  }
+
+  /** The files, with the model's chat format if they have conversations. */
+  private DataFiles withChat(DataFiles own) {
+    if (own != null && LanguageTask.hasConversations(own)) {
+      Path model = Models.directory(data.model).orElse(Path.of(data.model));
+      return own.withChat(chat.settle(model));
+    }
+    if (chat.named()) {
+      throw new IllegalArgumentException(
+          "--chat-template is for conversations; name a --train-file with a column messages, conversations, or prompt and completion, and a decoder as --model");
+    }
+    return own;
   }
 
   /** A run that goes on has the settings that it began with. */

@@ -22,8 +22,7 @@ final class TrainingOptions {
       names = {"--epochs", "--num-train-epochs"},
       paramLabel = "N",
       description =
-          "Training epochs, in a search those of the final training; the weights of the epoch with"
-              + " the best validation metric are kept (default: ${DEFAULT-VALUE}).")
+          "Training epochs, in a search those of the final training; the weights of the epoch with the best validation metric are kept (default: ${DEFAULT-VALUE}).")
   int epochs;
 
   @Option(
@@ -47,16 +46,14 @@ final class TrainingOptions {
       names = "--precision",
       paramLabel = "TYPE",
       description =
-          "Data type of frozen weights and activations: ${COMPLETION-CANDIDATES}; trained weights"
-              + " are always float32 (default: ${DEFAULT-VALUE}).")
+          "Data type of frozen weights and activations: ${COMPLETION-CANDIDATES}; trained weights are always float32 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
       description =
-          "Device to compute on: cpu, cuda, cuda:N, or auto, a GPU if one can be used (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Device to compute on: cpu, cuda, cuda:N, or auto, a GPU if one can be used (default: ${DEFAULT-VALUE}).")
   String device;
 
   @Option(
@@ -69,9 +66,7 @@ final class TrainingOptions {
       names = RATE,
       paramLabel = "RATE",
       description =
-          "Peak learning rate of LoRA and adapters, and of the encoder in full fine-tuning;"
-              + " --lora-learning-rate, --adapter-learning-rate and --encoder-learning-rate"
-              + " override it.")
+          "Peak learning rate of LoRA and adapters, and of the encoder in full fine-tuning; --lora-learning-rate, --adapter-learning-rate and --encoder-learning-rate override it.")
   Double rate;
 
   @Option(
@@ -90,49 +85,42 @@ final class TrainingOptions {
       names = "--head-learning-rate",
       paramLabel = "RATE",
       description =
-          "Peak learning rate of the task head; before the training the head is fitted on the"
-              + " frozen encoder, which needs no learning rate (default: ${DEFAULT-VALUE}).")
+          "Peak learning rate of the task head; before the training the head is fitted on the frozen encoder, which needs no learning rate (default: ${DEFAULT-VALUE}).")
   double headLearningRate;
 
   @Option(
       names = ENCODER_RATE,
       paramLabel = "RATE",
       description =
-          "Peak learning rate of the encoder's own weights in full fine-tuning (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Peak learning rate of the encoder's own weights in full fine-tuning (default: ${DEFAULT-VALUE}).")
   double encoderLearningRate;
 
   @Option(
       names = "--weight-decay",
       paramLabel = "DECAY",
       description =
-          "Decoupled weight decay (as in AdamW) of all trained weights (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Decoupled weight decay (as in AdamW) of all trained weights (default: ${DEFAULT-VALUE}).")
   double weightDecay;
 
   @Option(
       names = "--max-grad-norm",
       paramLabel = "NORM",
       description =
-          "Gradient clipping: largest L2 norm of the gradients of all trained weights together; 0:"
-              + " no clipping (default: ${DEFAULT-VALUE}).")
+          "Gradient clipping: largest L2 norm of the gradients of all trained weights together; 0: no clipping (default: ${DEFAULT-VALUE}).")
   double maxGradNorm;
 
   @Option(
       names = "--label-smoothing-factor",
       paramLabel = "SHARE",
       description =
-          "Label smoothing: share of each label that is spread evenly over all classes (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Label smoothing: share of each label that is spread evenly over all classes (default: ${DEFAULT-VALUE}).")
   double labelSmoothing;
 
   @Option(
       names = "--class-weights",
       paramLabel = "WEIGHTS",
       description =
-          "How much the examples of each class count in the loss: none (all the same), balanced"
-              + " (each class the same together), or a number for each class, such as 1,2.5, in the"
-              + " order of the labels (default: ${DEFAULT-VALUE}).")
+          "How much the examples of each class count in the loss: none (all the same), balanced (each class the same together), or a number for each class, such as 1,2.5, in the order of the labels (default: ${DEFAULT-VALUE}).")
   String classWeights;
 
   @Option(
@@ -141,8 +129,7 @@ final class TrainingOptions {
       fallbackValue = "true",
       paramLabel = "true|false",
       description =
-          "Of two classes: predict the second from the probability on that gives the best metric on"
-              + " validation data, instead of one half; the head's bias takes it in.")
+          "Of two classes: predict the second from the probability on that gives the best metric on validation data, instead of one half; the head's bias takes it in.")
   boolean tuneThreshold;
 
   @Option(
@@ -159,59 +146,48 @@ final class TrainingOptions {
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =
-          "Learning-rate warm-up as a share of the training steps: the learning rate rises linearly"
-              + " to its peak. At least 20 steps, or a third of a training of fewer than 60; 0: no"
-              + " warm-up (default: ${DEFAULT-VALUE}).")
+          "Learning-rate warm-up as a share of the training steps: the learning rate rises linearly to its peak. At least 20 steps, or a third of a training of fewer than 60; 0: no warm-up (default: ${DEFAULT-VALUE}).")
   double warmupRatio;
 
   @Option(
       names = WARMUP_STEPS,
       paramLabel = "N",
       description =
-          "Learning-rate warm-up in steps, instead of --warmup-ratio; 0: --warmup-ratio decides"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Learning-rate warm-up in steps, instead of --warmup-ratio; 0: --warmup-ratio decides (default: ${DEFAULT-VALUE}).")
   int warmupSteps;
 
   @Option(
       names = "--lr-scheduler-type",
       paramLabel = "TYPE",
       description =
-          "Learning-rate schedule after the warm-up: constant, linear or cosine (default:"
-              + " ${DEFAULT-VALUE}).")
+          "Learning-rate schedule after the warm-up: constant, linear or cosine (default: ${DEFAULT-VALUE}).")
   String schedule;
 
   @Option(
       names = "--early-stopping-patience",
       paramLabel = "EPOCHS",
       description =
-          "Early stopping: ends the training after this many epochs without a better validation"
-              + " metric; 0: never (default: ${DEFAULT-VALUE}).")
+          "Early stopping: ends the training after this many epochs without a better validation metric; 0: never (default: ${DEFAULT-VALUE}).")
   int earlyStoppingPatience;
 
   @Option(
       names = "--activation-cache-mb",
       paramLabel = "MB",
       description =
-          "Activation cache, in MB for each data set: keeps the outputs of the layers below the"
-              + " lowest module from epoch to epoch, since they do not change; 0: no cache"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Activation cache, in MB for each data set: keeps the outputs of the layers below the lowest module from epoch to epoch, since they do not change; 0: no cache (default: ${DEFAULT-VALUE}).")
   int activationCacheMegabytes;
 
   @Option(
       names = "--activation-cache-half",
       description =
-          "Store the activation cache (--activation-cache-mb) as float16: half the memory, values"
-              + " rounded once.")
+          "Store the activation cache (--activation-cache-mb) as float16: half the memory, values rounded once.")
   boolean activationCacheHalf;
 
   @Option(
       names = "--non-finite",
       paramLabel = "WHAT",
       description =
-          "What to do at a step whose loss or gradient is NaN or infinite:"
-              + " ${COMPLETION-CANDIDATES}; stop ends the run and names the step, its examples and"
-              + " the first module, skip leaves the weights as they are (default:"
-              + " ${DEFAULT-VALUE}).")
+          "What to do at a step whose loss or gradient is NaN or infinite: ${COMPLETION-CANDIDATES}; stop ends the run and names the step, its examples and the first module, skip leaves the weights as they are (default: ${DEFAULT-VALUE}).")
   NonFinite nonFinite;
 
   /** Puts in place what is in effect; the rate of all is then no longer set. */

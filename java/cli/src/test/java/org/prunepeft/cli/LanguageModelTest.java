@@ -4,7 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -130,6 +133,19 @@ class LanguageModelTest {
     Call.of("generate", model, "--prompt=" + "so it goes ".repeat(20))
         .exits(2, "a prompt has", "the model takes 64");
     Call.of("generate", model, "--prompt=a", "--top-p=2").exits(2, "top-p must be in (0, 1]");
+  }
+
+  @Test
+  void aConversationGoesOnTurnByTurn() {
+    InputStream input = System.in;
+    try {
+      byte[] lines = "hi\n\nso it goes\n".getBytes(StandardCharsets.UTF_8);
+      System.setIn(new ByteArrayInputStream(lines));
+      Call call = Call.of("chat", model, "--max-new-tokens=2", "--threads=2").exits(0);
+      assertTrue(call.out().chars().filter(c -> c == '\n').count() >= 2, call.out());
+    } finally {
+      System.setIn(input);
+    }
   }
 
   @Test

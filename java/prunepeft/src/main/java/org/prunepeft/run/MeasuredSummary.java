@@ -108,8 +108,7 @@ final class MeasuredSummary {
               case REGRESSION -> "R², the share of the variance that is predicted";
               case LANGUAGE_MODELING -> "the log-likelihood of a token";
             }
-            + ". These are differences in the one supernet; after retraining they are usually"
-            + " smaller.  ");
+            + ". These are differences in the one supernet; after retraining they are usually smaller.  ");
     line(
         "Random subsets of the budget deviate by %.2f points beyond noise."
             .formatted(100 * result.spread().deviation()));

@@ -277,9 +277,7 @@ public final class Session implements AutoCloseable {
     String before = state.value("sha256", String.class, now);
     if (!before.equals(now)) {
       throw new IllegalArgumentException(
-          "the frozen encoder's outputs are not those that the run began with: the model's files,"
-              + " the data, the processor or the libraries are others; go on where they are the"
-              + " same, or begin a new run");
+          "the frozen encoder's outputs are not those that the run began with: the model's files, the data, the processor or the libraries are others; go on where they are the same, or begin a new run");
     }
   }
 

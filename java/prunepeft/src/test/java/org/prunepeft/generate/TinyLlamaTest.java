@@ -78,7 +78,7 @@ class TinyLlamaTest {
   void withTheCacheItSaysWhatItSaysWithout() {
     Models.LoadedModel loaded = Models.byName(directory.toString()).loader().load();
     try (Decoder decoder = (Decoder) loaded.encoder();
-        Tokenizer tokenizer = Tokenizer.of(loaded.tokenizer(), 512)) {
+        Tokenizer tokenizer = Tokenizer.decoding(loaded.tokenizer(), 512)) {
       int[] ids = tokenizer.tokens(PROMPT, true).ids();
       int prompt = ids.length;
       TokenLoss output = new TokenLoss(decoder.outputWeight(), decoder.logitCap());

@@ -68,6 +68,22 @@ public final class Tokenizer implements AutoCloseable {
    * @throws DataException if the content is not understood, or the native library not loaded
    */
   public static Tokenizer of(byte[] tokenizerJson, int maxLength) {
+    return of(tokenizerJson, maxLength, false);
+  }
+
+  /**
+   * A tokenizer that also reads tokens as texts: {@link #decode}.
+   *
+   * @param tokenizerJson content of a {@code tokenizer.json}
+   * @param maxLength tokens that an encoding has at most, special ones included; 8 or more
+   * @throws IllegalArgumentException if maxLength is out of range
+   * @throws DataException if the content is not understood, or the native library not loaded
+   */
+  public static Tokenizer decoding(byte[] tokenizerJson, int maxLength) {
+    return of(tokenizerJson, maxLength, true);
+  }
+
+  private static Tokenizer of(byte[] tokenizerJson, int maxLength, boolean decoding) {
     if (maxLength < SHORTEST) {
       throw new IllegalArgumentException(
           "maximum length must be at least %d tokens, got %d".formatted(SHORTEST, maxLength));
@@ -86,7 +102,7 @@ public final class Tokenizer implements AutoCloseable {
     try {
       return new Tokenizer(
           HuggingFaceTokenizer.newInstance(
-              new ByteArrayInputStream(TokenizerFile.checked(tokenizerJson)), options),
+              new ByteArrayInputStream(TokenizerFile.checked(tokenizerJson, decoding)), options),
           maxLength);
     } catch (EngineException | LinkageError e) {
       throw new DataException(
@@ -192,7 +208,7 @@ public final class Tokenizer implements AutoCloseable {
         encoding.exceedMaxLength() || readable.length() < text.length());
   }
 
-  /** {@return a text of tokens, without special ones} */
+  /** {@return a text of tokens, without special ones; of a tokenizer that is {@link #decoding}} */
   public String decode(int[] ids) {
     return tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), true);
   }

@@ -15,15 +15,15 @@ import java.io.IOException;
 /**
  * Checks a tokenizer.json before Hugging Face's library reads it. What that does not expect is a
  * panic in Rust, which ends the process, or takes memory or time without a bound. So the structure
- * of all that it computes with is checked here, and nothing else is handed on: not the decoder, nor
- * padding and truncation, which are never used.
+ * of all that it computes with is checked here, and nothing else is handed on: not padding and
+ * truncation, which are never used, nor the decoder where tokens are not read as texts.
  *
  * <table>
  *   <caption>Parts</caption>
  *   <tr><th>part</th><th>what it may be</th></tr>
  *   <tr><td>model</td><td>BPE, WordPiece, WordLevel or Unigram; ids below 10,000,000, scores finite</td></tr>
  *   <tr><td>added_tokens</td><td>20,000 at most, each with an id and a text</td></tr>
- *   <tr><td>normalizer, pre_tokenizer, post_processor</td><td>of {@link TokenizerSteps}</td></tr>
+ *   <tr><td>normalizer, pre_tokenizer, post_processor, decoder</td><td>of {@link TokenizerSteps}</td></tr>
  * </table>
  */
 final class TokenizerFile {
@@ -60,11 +60,12 @@ final class TokenizerFile {
    * What the library may read of a file.
    *
    * @param file content of a tokenizer.json
+   * @param decoding whether tokens are to be read as texts
    * @return the same, without what is of no consequence here
    * @throws IllegalArgumentException if a part is not what it must be; the message begins with it
    * @throws IOException if it is no JSON, or has a member twice
    */
-  static byte[] checked(byte[] file) throws IOException {
+  static byte[] checked(byte[] file, boolean decoding) throws IOException {
     TokenizerPart root = new TokenizerPart("it", parse(file));
     root.members();
     ObjectNode checked = JSON.createObjectNode();
@@ -88,6 +89,11 @@ final class TokenizerFile {
       checked.set(step.path(), step.isAbsent() ? checked.nullNode() : step.json());
     }
     checked.putNull("decoder");
+    TokenizerPart decoder = part(root, "decoder");
+    if (decoding && !decoder.isAbsent()) {
+      TokenizerSteps.decoder(decoder);
+      checked.set("decoder", decoder.json());
+    }
     TokenizerPart model = part(root, "model");
     model(model);
     checked.set("model", model.json());

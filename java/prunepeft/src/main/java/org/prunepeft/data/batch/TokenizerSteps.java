@@ -43,6 +43,9 @@ final class TokenizerSteps {
           "Digits",
           "UnicodeScripts");
 
+  private static final Set<String> PLAIN_DECODERS =
+      Set.of("ByteFallback", "ByteLevel", "Fuse", "Metaspace", "WordPiece");
+
   private TokenizerSteps() {}
 
   /** Checks a normalizer, or that there is none. */
@@ -109,6 +112,25 @@ final class TokenizerSteps {
         default ->
             requireKnown(
                 step, Set.of(), "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing");
+      }
+    }
+  }
+
+  /** Checks a decoder, which reads tokens as a text. */
+  static void decoder(TokenizerPart decoder) {
+    for (TokenizerPart step : steps(decoder, "decoders")) {
+      switch (type(step)) {
+        case "Replace" -> {
+          if (growth(step) > MOST_GROWTH) {
+            throw step.get("content").wrong("at most %d times longer".formatted(MOST_GROWTH));
+          }
+        }
+        case "Strip" -> {
+          step.get("content").text(2);
+          step.get("start").integer(0, MOST_STEPS);
+          step.get("stop").integer(0, MOST_STEPS);
+        }
+        default -> requireKnown(step, PLAIN_DECODERS, "Replace, Strip");
       }
     }
   }

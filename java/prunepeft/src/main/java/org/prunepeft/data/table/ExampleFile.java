@@ -1,5 +1,6 @@
 package org.prunepeft.data.table;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
@@ -73,7 +74,7 @@ public final class ExampleFile implements Closeable {
   }
 
   private static ExampleFile open(Path file, Columns columns, boolean labelled, boolean lenient) {
-    TableReader reader = reader(file, columns.names(labelled), columns.header(), lenient);
+    TableReader reader = reader(file, columns.names(labelled), columns.header(), lenient, false);
     return new ExampleFile(file.toString(), columns, labelled, reader);
   }
 
@@ -82,9 +83,10 @@ public final class ExampleFile implements Closeable {
    *
    * @param header whether the first line of a table names them
    * @param lenient whether rows that are too short are left out
+   * @param nested whether their values may be lists and objects
    */
   private static TableReader reader(
-      Path file, List<String> columns, boolean header, boolean lenient) {
+      Path file, List<String> columns, boolean header, boolean lenient, boolean nested) {
     TableFormat format =
         TableFormat.of(file)
             .orElseThrow(
@@ -95,7 +97,7 @@ public final class ExampleFile implements Closeable {
         throw new DataException("can't read %s: it is a directory".formatted(file));
       }
       if (format == TableFormat.PARQUET) {
-        return new ParquetTable(file, columns);
+        return new ParquetTable(file, columns, nested);
       }
       in = Files.newInputStream(file);
     } catch (IOException e) {
@@ -129,8 +131,7 @@ public final class ExampleFile implements Closeable {
     if (name.matches(".*\\.(xlsx?|ods)")) {
       return "save the sheet as .csv";
     }
-    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or"
-        + " .parquet";
+    return "its format is not known by its name; rename it to end in .tsv, .csv, .jsonl or .parquet";
   }
 
   /**
@@ -217,7 +218,7 @@ public final class ExampleFile implements Closeable {
    * @throws IllegalArgumentException if the name gives no format
    */
   public static List<String> columns(Path file) {
-    try (TableReader reader = reader(file, List.of(), true, false)) {
+    try (TableReader reader = reader(file, List.of(), true, false, true)) {
       return reader.columns();
     } catch (IOException e) {
       throw DataException.unreadable(file.toString(), e);
@@ -234,7 +235,7 @@ public final class ExampleFile implements Closeable {
    */
   static List<List<String>> cells(Path file, List<String> columns) {
     List<List<String>> rows = new ArrayList<>();
-    try (TableReader reader = reader(file, columns, true, false)) {
+    try (TableReader reader = reader(file, columns, true, false, false)) {
       for (List<String> cells = reader.next(); cells != null; cells = reader.next()) {
         for (int i = 0; i < cells.size(); i++) {
           requireCharacters(cells.get(i), file.toString(), reader.line(), columns.get(i));
@@ -248,6 +249,65 @@ public final class ExampleFile implements Closeable {
       throw new DataException(file + " has no rows; a file of examples has one for each");
     }
     return rows;
+  }
+
+  /** What is made of a row. */
+  public interface RowReader<T> {
+    /**
+     * {@return what a row says}
+     *
+     * @param line where it begins, from 1
+     * @param values of the wanted columns: texts, numbers, lists and objects; a null node where
+     *     there is none
+     */
+    T read(long line, List<JsonNode> values);
+  }
+
+  /**
+   * {@return what is made of all rows, 1 or more, whose values may be lists and objects}
+   *
+   * @param file whose name gives its format
+   * @param columns that are wanted, by name
+   * @param row what is made of a row; what it throws ends the reading
+   * @param <T> its type
+   * @throws DataException if it can't be read, is empty or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or a table lacks a column
+   */
+  public static <T> List<T> values(Path file, List<String> columns, RowReader<T> row) {
+    List<T> rows = new ArrayList<>();
+    try (TableReader reader = reader(file, columns, true, false, true)) {
+      for (List<JsonNode> values = reader.values(); values != null; values = reader.values()) {
+        for (int i = 0; i < values.size(); i++) {
+          if (values.get(i).isTextual()) {
+            requireCharacters(
+                values.get(i).asText(), file.toString(), reader.line(), columns.get(i));
+          }
+        }
+        rows.add(row.read(reader.line(), values));
+      }
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
+    if (rows.isEmpty()) {
+      throw new DataException(file + " has no rows; a file of examples has one for each");
+    }
+    return rows;
+  }
+
+  /**
+   * {@return the values of the first row, which may be lists and objects; empty if there is none}
+   *
+   * @param file whose name gives its format
+   * @param columns that are wanted, by name
+   * @throws DataException if it can't be read or is damaged
+   * @throws IllegalArgumentException if the name gives no format, or a table lacks a column
+   */
+  public static Optional<List<JsonNode>> first(Path file, List<String> columns) {
+    try (TableReader reader = reader(file, columns, true, false, true)) {
+      return Optional.ofNullable(reader.values());
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
   }
 
   /** {@return names of the label's classes by their numbers; none where the file has none} */

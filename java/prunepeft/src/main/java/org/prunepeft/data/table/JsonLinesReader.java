@@ -7,6 +7,7 @@ import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.NullNode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.Reader;
@@ -76,6 +77,17 @@ final class JsonLinesReader implements TableReader {
       cells.add(cell(object, column));
     }
     return cells;
+  }
+
+  @Override
+  public List<JsonNode> values() throws IOException {
+    JsonNode object = object();
+    if (object == null) {
+      return null;
+    }
+    return columns.stream()
+        .map(column -> object.has(column) ? object.get(column) : NullNode.getInstance())
+        .toList();
   }
 
   private JsonNode parse(String text) throws IOException {

@@ -1,9 +1,9 @@
 package org.prunepeft.data.table;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -50,6 +50,10 @@ final class ParquetTable implements TableReader {
   }
 
   private final List<String> columns;
+
+  /** Whether columns may hold lists and objects. */
+  private final boolean nested;
+
   private final List<Path> shards;
   private final ParquetReadOptions options =
       ParquetReadOptions.builder().withCodecFactory(new ParquetCodecs()).build();
@@ -69,12 +73,14 @@ final class ParquetTable implements TableReader {
   private long line;
 
   /**
+   * @param nested whether columns may hold lists and objects, for {@link #values}
    * @throws FormatException if it is no Parquet file, or a shard is missing
    * @throws IllegalArgumentException if a column is not there or holds something else
    * @throws IOException if reading fails
    */
-  ParquetTable(Path file, List<String> columns) throws IOException {
+  ParquetTable(Path file, List<String> columns, boolean nested) throws IOException {
     this.columns = List.copyOf(columns);
+    this.nested = nested;
     shards = shards(file);
     open();
   }
@@ -122,7 +128,7 @@ final class ParquetTable implements TableReader {
       classes = ClassLabels.read(metadata.getKeyValueMetaData().get(ClassLabels.KEY));
       List<Type> wanted = new ArrayList<>();
       for (String column : columns) {
-        wanted.add(column(path, whole, column));
+        wanted.add(column(path, column));
       }
       schema = wanted.isEmpty() ? whole : new MessageType(whole.getName(), wanted);
       file.setRequestedSchema(schema);
@@ -145,7 +151,7 @@ final class ParquetTable implements TableReader {
     }
   }
 
-  private static Type column(Path path, MessageType whole, String name) {
+  private Type column(Path path, String name) {
     if (!whole.containsField(name)) {
       throw new IllegalArgumentException(
           "%s: %s"
@@ -155,7 +161,7 @@ final class ParquetTable implements TableReader {
                       "column", name, whole.getFields().stream().map(Type::getName).toList())));
     }
     Type type = whole.getType(name);
-    if (!readable(type)) {
+    if (!nested && !readable(type)) {
       throw new IllegalArgumentException(
           "%s: column '%s' must hold texts, numbers or truth values, its type is %s"
               .formatted(path, name, type));
@@ -189,7 +195,37 @@ final class ParquetTable implements TableReader {
 
   @Override
   public List<String> next() throws IOException {
-    Group row;
+    Group row = row();
+    if (row == null) {
+      return null;
+    }
+    List<String> cells = new ArrayList<>();
+    for (int i = 0; i < columns.size(); i++) {
+      cells.add(cell(row, i));
+    }
+    return cells;
+  }
+
+  @Override
+  public List<JsonNode> values() throws IOException {
+    Group row = row();
+    if (row == null) {
+      return null;
+    }
+    List<JsonNode> values = new ArrayList<>();
+    for (int i = 0; i < columns.size(); i++) {
+      try {
+        values.add(ParquetValues.value(row, i));
+      } catch (CharacterCodingException e) {
+        throw new FormatException(
+            "%s, line %d: '%s' is not UTF-8".formatted(shards.get(shard), line, columns.get(i)), e);
+      }
+    }
+    return values;
+  }
+
+  /** The next one; null at the end. */
+  private Group row() throws IOException {
     try {
       while (left == 0) {
         PageReadStore pages = file.readNextRowGroup();
@@ -210,17 +246,12 @@ final class ParquetTable implements TableReader {
       }
       left--;
       line++;
-      row = rows.read();
+      return rows.read();
     } catch (FormatException e) {
       throw e;
     } catch (IOException | RuntimeException e) {
       throw damaged(e);
     }
-    List<String> cells = new ArrayList<>();
-    for (int i = 0; i < columns.size(); i++) {
-      cells.add(cell(row, i));
-    }
-    return cells;
   }
 
   private String cell(Group row, int column) throws FormatException {
@@ -236,7 +267,7 @@ final class ParquetTable implements TableReader {
     }
     ByteBuffer bytes = row.getBinary(column, 0).toByteBuffer();
     try {
-      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+      return ParquetValues.text(bytes);
     } catch (CharacterCodingException e) {
       throw new FormatException(
           "%s, line %d: '%s' is not UTF-8".formatted(shards.get(shard), line, columns.get(column)),

@@ -1,5 +1,7 @@
 package org.prunepeft.data.table;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
@@ -22,6 +24,17 @@ interface TableReader extends Closeable {
    * @throws IOException if the file can't be read or is not of its format
    */
   List<String> columns() throws IOException;
+
+  /**
+   * The same as values of any kind: lists and objects too; a null node where there is none. Null at
+   * the end.
+   *
+   * @throws IOException if the file can't be read or is not of its format
+   */
+  default List<JsonNode> values() throws IOException {
+    List<String> cells = next();
+    return cells == null ? null : cells.stream().<JsonNode>map(TextNode::valueOf).toList();
+  }
 
   /** The names of a column's classes by their numbers, where the file says them; else none. */
   default List<String> classes(String column) {

@@ -7,15 +7,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 import org.prunepeft.data.TrainingText;
 
-/** How rows of a language model's data are laid out, by the columns that they have. */
+/** How rows of texts for a language model are laid out, by the columns that they have. */
 public enum TextLayout {
-  /** A prompt, and what is learnt to follow it. */
-  COMPLETION("prompt", "completion") {
-    @Override
-    TrainingText text(List<String> cells) {
-      return TrainingText.of(cells.get(0), cells.get(1));
-    }
-  },
   /** Alpaca's: an instruction with an input, which may be empty, and the output that is learnt. */
   INSTRUCTION("instruction", "input", "output") {
     @Override

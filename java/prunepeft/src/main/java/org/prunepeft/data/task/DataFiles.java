@@ -1,11 +1,13 @@
 package org.prunepeft.data.task;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.List;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.text.Required;
 
 /**
@@ -20,9 +22,33 @@ import org.prunepeft.text.Required;
  *     texts are learnt
  * @param metrics what is measured, the first to choose the best epoch by; none: accuracy and macro
  *     F1, or both correlations, or log-likelihood
+ * @param chat how conversations of a language model's data are written; null: {@link
+ *     ChatFormat#DEFAULT}
  */
+@RecordBuilder
 public record DataFiles(
-    Path train, Path validation, Path test, Columns columns, TaskKind kind, List<Metric> metrics) {
+    Path train,
+    Path validation,
+    Path test,
+    Columns columns,
+    TaskKind kind,
+    List<Metric> metrics,
+    ChatFormat chat) {
+  /**
+   * Files without conversations.
+   *
+   * @throws IllegalArgumentException if a metric is not for such a task
+   */
+  public DataFiles(
+      Path train,
+      Path validation,
+      Path test,
+      Columns columns,
+      TaskKind kind,
+      List<Metric> metrics) {
+    this(train, validation, test, columns, kind, metrics, null);
+  }
+
   /**
    * Copies the list and puts the default in place of none.
    *
@@ -46,6 +72,15 @@ public record DataFiles(
             "%s does not measure a %s".formatted(metric.label(), kind.problemType()));
       }
     }
+  }
+
+  /**
+   * {@return the same files, whose conversations are written so}
+   *
+   * @param format of a model
+   */
+  public DataFiles withChat(ChatFormat format) {
+    return new DataFiles(train, validation, test, columns, kind, metrics, format);
   }
 
   /** {@return what a run on the files is called: the training file's name, or its directory's} */

@@ -12,6 +12,8 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.chat.ChatFormat;
+import org.prunepeft.data.chat.ConversationFile;
 import org.prunepeft.data.sampling.Splits;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TextLayout;
@@ -67,14 +69,14 @@ public final class LanguageTask implements Task {
     return new Splits(
             name(),
             Schema.of(this, List.of()),
-            examples(files.train(), files.columns()),
+            examples(files.train(), files.columns(), files.chat()),
             optional(files.validation()),
             optional(files.test()))
         .draw(sizes, seed, testSeed);
   }
 
   private List<Example> optional(Path file) {
-    return file == null ? null : examples(file, files.columns());
+    return file == null ? null : examples(file, files.columns(), files.chat());
   }
 
   /**
@@ -86,7 +88,25 @@ public final class LanguageTask implements Task {
   public static boolean suits(Path file, Columns columns) {
     List<String> there = ExampleFile.columns(file);
     return !there.contains(columns.label())
-        && (TextLayout.of(there).isPresent() || there.contains(columns.text()));
+        && (ConversationFile.suits(there)
+            || TextLayout.of(there).isPresent()
+            || there.contains(columns.text()));
+  }
+
+  /**
+   * {@return whether files have conversations, which a {@link ChatFormat} writes}
+   *
+   * @param files of any task
+   */
+  public static boolean hasConversations(DataFiles files) {
+    return files.kind() == TaskKind.LANGUAGE_MODELING
+        && !hasOwnColumn(files.columns())
+        && ConversationFile.hasMessages(files.train());
+  }
+
+  /** Whether a column is named, which then has plain texts. */
+  private static boolean hasOwnColumn(Columns columns) {
+    return !columns.text().equals(Columns.DEFAULT.text());
   }
 
   /**
@@ -94,11 +114,16 @@ public final class LanguageTask implements Task {
    *
    * @param file whose name gives its format
    * @param columns whose text is the column of texts, where it is not named text
+   * @param chat how conversations are written; null: {@link ChatFormat#DEFAULT}
    * @throws IllegalArgumentException if the columns are of no known layout
    */
-  public static List<Example> examples(Path file, Columns columns) {
+  public static List<Example> examples(Path file, Columns columns, ChatFormat chat) {
     List<String> there = ExampleFile.columns(file);
-    boolean own = !columns.text().equals(Columns.DEFAULT.text());
+    boolean own = hasOwnColumn(columns);
+    if (!own && ConversationFile.suits(there)) {
+      ChatFormat format = chat == null ? ChatFormat.DEFAULT : chat;
+      return ConversationFile.read(file, format).stream().map(Example::of).toList();
+    }
     TextLayout layout =
         own
             ? TextLayout.TEXT
@@ -106,7 +131,7 @@ public final class LanguageTask implements Task {
                 .orElseThrow(
                     () ->
                         new IllegalArgumentException(
-                            "%s has the columns %s; texts for a language model are in a column text, in prompt and completion, or in instruction, input and output; or name their column with --text-column"
+                            "%s has the columns %s; texts for a language model are in a column text, in messages or conversations, in prompt and completion, or in instruction, input and output; or name their column with --text-column"
                                 .formatted(file, there)));
     List<String> names = own ? List.of(columns.text()) : layout.columns();
     return TextLayout.read(file, layout, names).stream().map(Example::of).toList();

@@ -162,6 +162,13 @@ class EncodedTextsTest {
   }
 
   @Test
+  void tokensAreReadAsTheTextThatTheyWere() {
+    try (Tokenizer decoding = Tokenizer.decoding(CharacterTokenizer.json(), LONGEST)) {
+      assertEquals("so it", decoding.decode(decoding.tokens("so it", true).ids()));
+    }
+  }
+
+  @Test
   void batchesPadLabelsAndStarts() {
     EncodedDataset packed = encode(TrainingText.of("ab"), TrainingText.of("c")).data().packed(10);
     Batch batch = Batch.of(packed, new int[] {0}).padded(9);

@@ -152,6 +152,6 @@ public final class TokenizerProcess implements AutoCloseable {
 
   /** What the check alone says, without the library. */
   public static void check(byte[] tokenizer) throws IOException {
-    TokenizerFile.checked(tokenizer);
+    TokenizerFile.checked(tokenizer, false);
   }
 }

@@ -96,6 +96,47 @@ class ParquetTableTest {
     return file;
   }
 
+  @Test
+  void listsAndGroupsAreValues() throws IOException {
+    MessageType type =
+        MessageTypeParser.parseMessageType(
+            """
+            message schema {
+              optional group messages (LIST) {
+                repeated group list {
+                  optional group element {
+                    optional binary role (STRING);
+                    optional binary content (STRING);
+                    optional group numbers (LIST) { repeated int64 array; }
+                  }
+                }
+              }
+              optional double score;
+            }""");
+    Path file = temporary.resolve("a.parquet");
+    try (ParquetWriter<Group> writer =
+        ExampleParquetWriter.builder(new LocalOutputFile(file)).withType(type).build()) {
+      Group row = new SimpleGroupFactory(type).newGroup();
+      Group messages = row.addGroup("messages");
+      Group first = messages.addGroup("list").addGroup("element");
+      first.add("role", "user");
+      Group numbers = first.addGroup("numbers");
+      numbers.add("array", 1L);
+      numbers.add("array", 2L);
+      messages.addGroup("list").addGroup("element").add("content", "ö");
+      writer.write(row);
+      writer.write(new SimpleGroupFactory(type).newGroup());
+    }
+    List<String> rows =
+        ExampleFile.values(
+            file, List.of("score", "messages"), (line, values) -> line + ": " + values);
+    assertEquals(
+        List.of(
+            "1: [null, [{\"role\":\"user\",\"numbers\":[1,2]}, {\"content\":\"ö\"}]]",
+            "2: [null, null]"),
+        rows.stream().map(row -> row.replace("},{", "}, {")).toList());
+  }
+
   private static List<List<String>> cells(Path file, Columns columns) {
     try (ExampleFile examples = ExampleFile.open(file, columns, true)) {
       return examples.rows().stream()

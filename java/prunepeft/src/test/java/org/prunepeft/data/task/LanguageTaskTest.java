@@ -30,7 +30,9 @@ class LanguageTaskTest {
   }
 
   private static List<TrainingText> texts(Path file) {
-    return LanguageTask.examples(file, Columns.DEFAULT).stream().map(Example::training).toList();
+    return LanguageTask.examples(file, Columns.DEFAULT, null).stream()
+        .map(Example::training)
+        .toList();
   }
 
   @Test
@@ -78,7 +80,7 @@ class LanguageTaskTest {
   void aColumnOfTextsMayBeNamed() throws IOException {
     Path file = file("a.tsv", "body\ttext\nseen\tunseen\n");
     Columns body = new Columns("body", null, "label", true);
-    List<Span> spans = LanguageTask.examples(file, body).get(0).training().spans();
+    List<Span> spans = LanguageTask.examples(file, body, null).get(0).training().spans();
     assertEquals(List.of(new Span("seen", true)), spans);
   }
 

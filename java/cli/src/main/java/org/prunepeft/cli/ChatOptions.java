@@ -1,0 +1,55 @@
+package org.prunepeft.cli;
+
+import java.nio.file.Path;
+import java.time.LocalDate;
+import org.prunepeft.data.chat.ChatFormat;
+import picocli.CommandLine.Option;
+
+/** How conversations are written for a language model. */
+final class ChatOptions {
+  @Option(
+      names = "--chat-template",
+      paramLabel = "FILE",
+      description =
+          "Chat template in Jinja by which conversations are written (default: the model's own).")
+  private Path template;
+
+  @Option(
+      names = "--assistant-only-loss",
+      arity = "0..1",
+      defaultValue = "true",
+      fallbackValue = "true",
+      paramLabel = "true|false",
+      description =
+          "Whether of a conversation the assistant's turns alone are learnt, or else everything"
+              + " (default: ${DEFAULT-VALUE}).")
+  private boolean assistantOnly;
+
+  @Option(
+      names = "--chat-date",
+      paramLabel = "DATE",
+      description =
+          "Date that a chat template puts in where it asks for the present one, such as 2026-03-07"
+              + " (default: today; the run keeps it).")
+  private String date;
+
+  boolean named() {
+    return template != null;
+  }
+
+  /**
+   * Also puts in place what has no fixed default.
+   *
+   * @param model its directory
+   */
+  ChatFormat settle(Path model) {
+    template = template == null ? null : template.toAbsolutePath();
+    date = date == null ? LocalDate.now().toString() : date;
+    ChatFormat format = ChatFormat.of(model, template).with(assistantOnly, date);
+    if (format.plain()) {
+      System.err.printf(
+          "%s has no chat template: turns are headed '### User:' and '### Assistant:'%n", model);
+    }
+    return format;
+  }
+}

@@ -1,0 +1,91 @@
+package org.prunepeft.cli;
+
+import java.nio.file.Path;
+import org.prunepeft.LanguageModel;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.chat.ChatFormat;
+import org.prunepeft.generate.TextGenerator;
+import org.prunepeft.model.Models;
+import org.prunepeft.model.Precision;
+import org.prunepeft.report.RunStatus;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.torch.Threads;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** The language model that writes: one that a run trained, or a pre-trained one as it is. */
+final class WriterOptions {
+  @Parameters(
+      index = "0",
+      paramLabel = "RUN|MODEL",
+      description =
+          "Directory of a complete run of a language model, or a Hugging Face directory of a"
+              + " decoder.")
+  private String source;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "CPU threads (default: those of the run, or the processors at hand).")
+  private Integer threads;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "Device to compute on: cpu, cuda, cuda:N or auto (default: the run's, or cpu).")
+  private String device;
+
+  @Option(
+      names = "--precision",
+      paramLabel = "TYPE",
+      description =
+          "Data type of the weights of a pre-trained model: ${COMPLETION-CANDIDATES} (default: float32; a run keeps its own).")
+  private Precision precision;
+
+  @Option(
+      names = "--model",
+      description =
+          "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
+  private String model;
+
+  /**
+   * How conversations with it are written: as those that it has learnt, or by the model's template.
+   *
+   * @param loaded from {@link #load}
+   * @param template a file with another template; null: that one
+   */
+  ChatFormat format(TextGenerator loaded, Path template) {
+    Setup setup = loaded instanceof TrainedModel trained ? trained.setup() : null;
+    if (template == null
+        && setup != null
+        && setup.files() != null
+        && setup.files().chat() != null) {
+      return setup.files().chat();
+    }
+    String name = setup == null ? source : setup.model();
+    return ChatFormat.of(Models.directory(name).orElse(Path.of(name)), template);
+  }
+
+  /** Loads it; the caller closes it. */
+  TextGenerator load() {
+    if (threads != null) {
+      Threads.requireHere(threads);
+    }
+    if (RunStatus.of(Path.of(source)) != RunStatus.OPEN) {
+      if (precision != null) {
+        throw new IllegalArgumentException(
+            "a run has a precision of its own; leave out --precision");
+      }
+      return TrainedModel.load(Path.of(source), threads, device, model);
+    }
+    if (model != null) {
+      throw new IllegalArgumentException(
+          "--model is the base model of a run, but %s is none".formatted(source));
+    }
+    return LanguageModel.load(
+        source,
+        threads == null ? Runtime.getRuntime().availableProcessors() : threads,
+        device == null ? "cpu" : device,
+        precision == null ? Precision.FLOAT32 : precision);
+  }
+}

@@ -1,0 +1,95 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Conversations as a language model's data. */
+class ConversationTest {
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path chats;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = LlamaDirectory.write(temporary.resolve("tiny-llama"));
+    String line =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"%s\"},"
+            + " {\"role\": \"assistant\", \"content\": \"b\"}]}\n";
+    chats =
+        Files.writeString(
+            temporary.resolve("chats.jsonl"),
+            IntStream.range(0, 40)
+                .mapToObj(i -> line.formatted((char) ('a' + i % 6)))
+                .collect(Collectors.joining()));
+  }
+
+  private static Call train(Path model, Path file, String run, String... more) {
+    return Call.of(
+        "train",
+        "--model=" + model,
+        "--train-file=" + file,
+        "--epochs=1",
+        "--lora-r=2",
+        "--adapter-size=2",
+        "--max-seq-length=48",
+        "--threads=2",
+        "--output=" + temporary.resolve(run),
+        List.of(more));
+  }
+
+  @Test
+  void turnsAreWrittenByTheModelsTemplate() throws IOException {
+    Path chatty = LlamaDirectory.write(temporary.resolve("chatty"));
+    Files.writeString(
+        chatty.resolve("chat_template.jinja"),
+        "{{ strftime_now('%d') }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+            + "{% if add_generation_prompt %}<assistant>{% endif %}");
+    Call call = train(chatty, chats, "with", "--chat-date=2026-03-07").exits(0);
+    assertFalse(call.err().contains("no chat template"), call.err());
+    Path run = temporary.resolve("with");
+    String options = Files.readString(run.resolve("config.yaml"));
+    assertTrue(options.matches("(?s).*\nchat_date: \\W?2026-03-07.*"), options);
+    assertTrue(Files.readString(run.resolve("config.json")).contains("strftime_now"));
+    // The run has the template, so the model's is not asked for again.
+    String tested = testLine(Call.of("evaluate", run).exits(0).out());
+    Files.writeString(chatty.resolve("chat_template.jinja"), "{{ raise_exception('gone') }}");
+    assertEquals(tested, testLine(Call.of("evaluate", run).exits(0).out()));
+  }
+
+  private static String testLine(String out) {
+    return out.lines().filter(line -> line.contains("log-likelihood")).findFirst().orElseThrow();
+  }
+
+  @Test
+  void withoutATemplateTheRunSaysHowTurnsAreWritten() throws IOException {
+    train(model, chats, "without").exits(0, "has no chat template");
+    String options = Files.readString(temporary.resolve("without").resolve("config.yaml"));
+    assertTrue(options.matches("(?s).*\nchat_date: \\W?20\\d\\d-.*"), options);
+  }
+
+  @Test
+  void aTemplateThatRefusesNamesTheLine() throws IOException {
+    Path refusing = temporary.resolve("refusing.jinja");
+    Files.writeString(refusing, "{{ raise_exception('never') }}");
+    train(model, chats, "refused", "--chat-template=" + refusing)
+        .exits(1, "chats.jsonl, line 1: ", "template line 1: the template says: never");
+  }
+
+  @Test
+  void aTemplateIsForConversations() throws IOException {
+    Path texts = Files.writeString(temporary.resolve("texts.jsonl"), "{\"text\": \"a\"}\n");
+    train(model, texts, "none", "--chat-template=x")
+        .exits(2, "--chat-template is for conversations");
+  }
+}

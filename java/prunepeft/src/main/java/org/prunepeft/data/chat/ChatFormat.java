@@ -1,0 +1,91 @@
+package org.prunepeft.data.chat;
+
+import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.format.DateTimeParseException;
+import java.util.Map;
+import org.prunepeft.data.DataException;
+
+/**
+ * How conversations become texts. It has all that it takes, so that a run that keeps it needs no
+ * file of the model for it.
+ *
+ * @param template the chat template's text, in Jinja; null: {@link #PLAIN}
+ * @param toolTemplate the template for conversations with tools; null: there is no other
+ * @param specialTokens by the names that templates know: bos_token, eos_token and so on
+ * @param assistantOnly whether the assistant's turns alone are learnt; else everything is
+ * @param date of {@code strftime_now}, as 2026-03-07; null: today
+ */
+public record ChatFormat(
+    String template,
+    String toolTemplate,
+    Map<String, String> specialTokens,
+    boolean assistantOnly,
+    String date) {
+  /**
+   * What models without a template get: it needs no tokens of its own. The tokenizer's special
+   * tokens and its end of a text go around it.
+   */
+  public static final String PLAIN =
+      """
+      {% for message in messages %}
+      {{ '' if loop.first else '\\n\\n' }}### {{ message.role | capitalize }}:
+      {% if message.role == 'assistant' %}
+      {% generation %}
+      {{- message.content }}{% endgeneration %}
+      {% else %}
+      {{- message.content }}
+      {%- endif %}
+      {% endfor %}
+      {% if add_generation_prompt %}
+      {{ '\\n\\n### Assistant:\\n' }}
+      {%- endif %}
+      """;
+
+  /** Without a template; the assistant's turns are learnt. */
+  public static final ChatFormat DEFAULT = new ChatFormat(null, null, Map.of(), true, null);
+
+  /**
+   * Copies the tokens.
+   *
+   * @throws IllegalArgumentException if the date is none
+   */
+  public ChatFormat {
+    specialTokens = specialTokens == null ? Map.of() : Map.copyOf(specialTokens);
+    if (date != null) {
+      try {
+        LocalDate.parse(date);
+      } catch (DateTimeParseException e) {
+        throw new IllegalArgumentException(
+            "a date is written as 2026-03-07, got '%s'".formatted(date), e);
+      }
+    }
+  }
+
+  /**
+   * {@return the format of a model, whose assistant's turns are learnt}
+   *
+   * @param model its directory: chat_template.jinja, or chat_template in tokenizer_config.json; the
+   *     special tokens there or in special_tokens_map.json
+   * @param template a file with another template; null: the model's
+   * @throws DataException if a file can't be read or is damaged
+   */
+  public static ChatFormat of(Path model, Path template) {
+    return new TemplateFiles(model).format(template);
+  }
+
+  /**
+   * {@return the same with these settings}
+   *
+   * @param onlyAssistant whether the assistant's turns alone are learnt
+   * @param day of {@code strftime_now}, as 2026-03-07; null: today
+   */
+  public ChatFormat with(boolean onlyAssistant, String day) {
+    return new ChatFormat(template, toolTemplate, specialTokens, onlyAssistant, day);
+  }
+
+  /** {@return whether it is written without a template of its own} */
+  public boolean plain() {
+    return template == null;
+  }
+}

@@ -1,0 +1,22 @@
+package org.prunepeft.data.chat;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Messages, checked.
+ *
+ * @param messages with role and content, a text; other members as they are for the template
+ * @param learntFrom index of the first message that may be learnt
+ * @param tools their descriptions; null: none
+ */
+record Conversation(List<Map<String, Object>> messages, int learntFrom, Object tools) {
+  boolean isAssistant(int message) {
+    return Role.ASSISTANT.key().equals(messages.get(message).get("role"));
+  }
+
+  /** Its first messages. */
+  Conversation first(int count) {
+    return new Conversation(messages.subList(0, count), learntFrom, tools);
+  }
+}

@@ -1,0 +1,131 @@
+package org.prunepeft.data.chat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.table.ExampleFile;
+
+/** Rows of conversations, known by their columns. */
+public final class ConversationFile {
+  private static final String TOOLS = "tools";
+
+  /** How rows are laid out. */
+  private enum Layout {
+    /** OpenAI's: role and content. */
+    MESSAGES("messages"),
+    /** ShareGPT's: from and value; some have role and content under this name. */
+    CONVERSATIONS("conversations"),
+    /** Two texts, or two lists of messages. */
+    COMPLETION("prompt", "completion");
+
+    private final List<String> columns;
+
+    Layout(String... columns) {
+      this.columns = List.of(columns);
+    }
+
+    static Optional<Layout> of(List<String> columns) {
+      return Stream.of(values()).filter(one -> columns.containsAll(one.columns)).findFirst();
+    }
+  }
+
+  private final Chat chat;
+  private final Layout layout;
+  private final String file;
+
+  private ConversationFile(String file, Layout layout, Chat chat) {
+    this.file = file;
+    this.layout = layout;
+    this.chat = chat;
+  }
+
+  /**
+   * {@return whether rows with these columns are conversations} They have messages, or
+   * conversations, or prompt and completion.
+   *
+   * @param columns of a file
+   */
+  public static boolean suits(List<String> columns) {
+    return Layout.of(columns).isPresent();
+  }
+
+  /**
+   * {@return whether a file has messages, which a chat template writes} Prompts and completions may
+   * be texts.
+   *
+   * @param file whose name gives its format
+   * @throws DataException if it can't be read or is damaged
+   */
+  public static boolean hasMessages(Path file) {
+    Layout layout = Layout.of(ExampleFile.columns(file)).orElse(null);
+    return layout != null
+        && (layout != Layout.COMPLETION
+            || ExampleFile.first(file, layout.columns)
+                .filter(row -> row.get(0).isArray())
+                .isPresent());
+  }
+
+  /**
+   * {@return the texts of a file's conversations, 1 or more}
+   *
+   * @param file whose name gives its format and whose columns {@link #suits suit}
+   * @param format by which conversations are written; prompts and completions that are texts are
+   *     taken as they are
+   * @throws DataException if the file can't be read or is damaged, or a row is no conversation or
+   *     can't be written; names line and member
+   */
+  public static List<TrainingText> read(Path file, ChatFormat format) {
+    List<String> there = ExampleFile.columns(file);
+    Layout layout =
+        Layout.of(there)
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "%s has the columns %s; conversations are in messages, in conversations, or in prompt and completion"
+                            .formatted(file, there)));
+    List<String> columns = new ArrayList<>(layout.columns);
+    if (there.contains(TOOLS)) {
+      columns.add(TOOLS);
+    }
+    ConversationFile reader = new ConversationFile(file.toString(), layout, new Chat(format));
+    return ExampleFile.values(file, columns, reader::text);
+  }
+
+  private TrainingText text(long line, List<JsonNode> values) {
+    String place = "%s, line %d".formatted(file, line);
+    int count = layout.columns.size();
+    Object tools = values.size() > count ? Messages.plain(place, TOOLS, values.get(count)) : null;
+    if (layout != Layout.COMPLETION) {
+      return chat.text(place, new Conversation(messages(place, 0, values.get(0)), 0, tools));
+    }
+    JsonNode prompt = values.get(0);
+    JsonNode completion = values.get(1);
+    if (prompt.isArray() && completion.isArray()) {
+      List<Map<String, Object>> all = messages(place, 0, prompt);
+      int learntFrom = all.size();
+      all.addAll(messages(place, 1, completion));
+      return chat.text(place, new Conversation(all, learntFrom, tools));
+    }
+    if (!prompt.isValueNode()
+        || !completion.isValueNode()
+        || prompt.isNull()
+        || completion.isNull()) {
+      throw new DataException(
+          "%s: 'prompt' and 'completion' must both be texts, or both lists of messages"
+              .formatted(place));
+    }
+    return TrainingText.of(prompt.asText(), completion.asText());
+  }
+
+  private List<Map<String, Object>> messages(String place, int column, JsonNode value) {
+    boolean shareGpt =
+        layout == Layout.CONVERSATIONS && !(value.isArray() && value.path(0).has("role"));
+    return Messages.of(place, layout.columns.get(column), value, shareGpt);
+  }
+}

@@ -1,0 +1,96 @@
+package org.prunepeft.data.chat;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.prunepeft.data.DataException;
+
+/** The chat template and special tokens of a model's directory, as transformers keeps them. */
+final class TemplateFiles {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String CONFIG = "tokenizer_config.json";
+
+  private final Path model;
+
+  TemplateFiles(Path model) {
+    this.model = model;
+  }
+
+  ChatFormat format(Path other) {
+    JsonNode config = json(CONFIG);
+    Map<String, String> templates = templates(config);
+    String template = other == null ? templates.get("default") : read(other);
+    return new ChatFormat(
+        template,
+        other == null ? templates.get("tool_use") : null,
+        specialTokens(config),
+        true,
+        null);
+  }
+
+  /** By name; a file of its own goes before the one in the configuration. */
+  private Map<String, String> templates(JsonNode config) {
+    Map<String, String> templates = new HashMap<>();
+    JsonNode inConfig = config.path("chat_template");
+    if (inConfig.isTextual()) {
+      templates.put("default", inConfig.asText());
+    }
+    for (JsonNode named : inConfig) {
+      if (!named.path("name").isTextual() || !named.path("template").isTextual()) {
+        throw new DataException(
+            "%s: each of chat_template must have a name and a template".formatted(file(CONFIG)));
+      }
+      templates.put(named.get("name").asText(), named.get("template").asText());
+    }
+    if (Files.exists(file("chat_template.jinja"))) {
+      templates.put("default", read(file("chat_template.jinja")));
+    }
+    return templates;
+  }
+
+  /** A token is its text, or an object that has it as content. */
+  private Map<String, String> specialTokens(JsonNode config) {
+    Map<String, String> tokens = new HashMap<>();
+    for (JsonNode from : new JsonNode[] {json("special_tokens_map.json"), config}) {
+      from.properties()
+          .forEach(
+              member -> {
+                JsonNode value = member.getValue();
+                JsonNode text = value.isObject() ? value.path("content") : value;
+                if (member.getKey().endsWith("_token") && text.isTextual()) {
+                  tokens.put(member.getKey(), text.asText());
+                }
+              });
+    }
+    return tokens;
+  }
+
+  private Path file(String name) {
+    return model.resolve(name);
+  }
+
+  /** An object without members where there is no such file. */
+  private JsonNode json(String name) {
+    if (!Files.exists(file(name))) {
+      return JSON.createObjectNode();
+    }
+    try {
+      return JSON.readTree(read(file(name)));
+    } catch (JsonProcessingException e) {
+      throw new DataException("%s is no JSON: %s".formatted(file(name), e.getOriginalMessage()), e);
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw DataException.unreadable(file.toString(), e);
+    }
+  }
+}

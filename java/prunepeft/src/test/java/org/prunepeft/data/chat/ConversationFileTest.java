@@ -1,0 +1,227 @@
+package org.prunepeft.data.chat;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.data.DataException;
+import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.TrainingText.Span;
+
+class ConversationFileTest {
+  private static final String CHATML =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>\n{% endfor %}"
+          + "{% if add_generation_prompt %}<assistant>{% endif %}";
+
+  @TempDir private Path directory;
+
+  private Path file(String name, String content) throws IOException {
+    return Files.writeString(directory.resolve(name), content);
+  }
+
+  private List<TrainingText> texts(String lines, ChatFormat format) throws IOException {
+    return ConversationFile.read(file("a.jsonl", lines.replace('\'', '"')), format);
+  }
+
+  private static ChatFormat format(String template) {
+    return new ChatFormat(template, null, Map.of("bos_token", "<s>"), true, "2026-03-07");
+  }
+
+  /** A text after a template: learnt parts in brackets. */
+  private static String marked(TrainingText text) {
+    StringBuilder marked = new StringBuilder();
+    for (Span span : text.spans()) {
+      marked.append(span.trained() ? "[" + span.text() + "]" : span.text());
+    }
+    return marked.toString();
+  }
+
+  private String marked(String line, ChatFormat format) throws IOException {
+    return marked(texts(line, format).get(0));
+  }
+
+  private static final String TWO_TURNS =
+      "{'messages': [{'role': 'system', 'content': 'S'}, {'role': 'user', 'content': 'a'},"
+          + " {'role': 'assistant', 'content': 'b'}, {'role': 'user', 'content': 'c'},"
+          + " {'role': 'assistant', 'content': 'd'}]}";
+
+  @Test
+  void theAssistantsTurnsAreLearnt() throws IOException {
+    TrainingText text = texts(TWO_TURNS, format(CHATML)).get(0);
+    assertEquals(
+        "<system>S</s>\n<user>a</s>\n<assistant>[b</s>\n]<user>c</s>\n<assistant>[d</s>\n]",
+        marked(text));
+    assertEquals(false, text.addSpecialTokens() || text.appendEnd());
+  }
+
+  @Test
+  void everythingMayBeLearnt() throws IOException {
+    String text = marked(TWO_TURNS, format(CHATML).with(false, null));
+    assertEquals('[', text.charAt(0));
+    assertEquals(text.length() - 1, text.indexOf(']'));
+  }
+
+  @Test
+  void aTemplateMayMarkWhatIsGenerated() throws IOException {
+    String template =
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'assistant' %}"
+            + "A:{% generation %}{{ m.content }}.{% endgeneration %}"
+            + "{% if loop.last %} end{% endif %}{% else %}{{ m.content }}{% endif %} {% endfor %}";
+    assertEquals("<s>S a A:[b.] c A:[d.] end ", marked(TWO_TURNS, format(template)));
+  }
+
+  @Test
+  void ofPromptsCompletionsAreLearnt() throws IOException {
+    String row =
+        "{'prompt': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'},"
+            + " {'role': 'user', 'content': 'c'}], 'completion': [{'role': 'assistant', 'content': 'd'}]}\n";
+    String expected = "<user>a</s>\n<assistant>b</s>\n<user>c</s>\n<assistant>[d</s>\n]";
+    assertEquals(expected, marked(row, format(CHATML)));
+    String marking =
+        CHATML.replace(
+            "{{ m.content }}</s>\n",
+            "{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}</s>\n");
+    assertEquals(expected.replace("[d</s>\n]", "[d]</s>\n"), marked(row, format(marking)));
+    assertEquals(
+        List.of(TrainingText.of("2+2=", "4")),
+        texts("{'prompt': '2+2=', 'completion': '4'}", format(CHATML)));
+  }
+
+  @Test
+  void shareGptsNamesAreKnown() throws IOException {
+    String row =
+        "{'conversations': [{'from': 'human', 'value': 'a'}, {'from': 'gpt', 'value': 'b'}]}";
+    assertEquals("<user>a</s>\n<assistant>[b</s>\n]", marked(row, format(CHATML)));
+    String mixed = row.replace("from", "role").replace("value", "content");
+    assertEquals("<user>a</s>\n<assistant>[b</s>\n]", marked(mixed, format(CHATML)));
+  }
+
+  @Test
+  void partsOfAMessageAreJoined() throws IOException {
+    String row =
+        "{'messages': [{'role': 'user', 'content': [{'type': 'text', 'text': 'a'},"
+            + " {'type': 'text', 'text': 'b'}]}, {'role': 'assistant', 'content': 'c'}]}";
+    assertEquals("<user>ab</s>\n<assistant>[c</s>\n]", marked(row, format(CHATML)));
+  }
+
+  @Test
+  void toolsAndOtherMembersReachTheTemplate() throws IOException {
+    String row =
+        "{'messages': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': null,"
+            + " 'tool_calls': [{'function': {'name': 'f', 'arguments': {'x': 1.50}}}]}],"
+            + " 'tools': [{'name': 'f'}]}\n"
+            + "{'messages': [{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}]}";
+    ChatFormat format =
+        new ChatFormat(
+            "plain {% generation %}x{% endgeneration %}",
+            "{{ tools|tojson }}{% generation %}{{ messages[1].tool_calls|tojson }}{% endgeneration %}",
+            Map.of(),
+            true,
+            null);
+    List<TrainingText> texts = texts(row, format);
+    assertEquals(
+        "[{'name': 'f'}][[{'function': {'name': 'f', 'arguments': {'x': 1.5}}}]]"
+            .replace('\'', '"'),
+        marked(texts.get(0)));
+    assertEquals("plain [x]", marked(texts.get(1)));
+  }
+
+  @Test
+  void withoutATemplateTurnsHaveHeads() throws IOException {
+    TrainingText text = texts(TWO_TURNS, ChatFormat.DEFAULT).get(0);
+    assertEquals(
+        "### System:\nS\n\n### User:\na\n\n### Assistant:\n[b]\n\n### User:\nc\n\n### Assistant:\n[d]",
+        marked(text));
+    assertEquals(true, text.addSpecialTokens() && text.appendEnd() && text.endTrained());
+    assertEquals(
+        "### User:\na\n\n### Assistant:\n",
+        new Chat(ChatFormat.DEFAULT).prompt(List.of(new Chat.Message("user", "a"))));
+  }
+
+  @Test
+  void theDateIsThatOfTheFormat() {
+    Chat chat = new Chat(format("{{ strftime_now('%d %b %Y') }}"));
+    assertEquals("07 Mar 2026", chat.prompt(List.of(new Chat.Message("user", "a"))));
+    assertThrows(IllegalArgumentException.class, () -> ChatFormat.DEFAULT.with(true, "7 March"));
+  }
+
+  @Test
+  void conversationsInTablesAreJson() throws IOException {
+    Path file =
+        file(
+            "a.csv",
+            "messages\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"a\"\"},"
+                + " {\"\"role\"\": \"\"assistant\"\", \"\"content\"\": \"\"b\"\"}]\"\n");
+    List<TrainingText> texts = ConversationFile.read(file, format(CHATML));
+    assertEquals("<user>a</s>\n<assistant>[b</s>\n]", marked(texts.get(0)));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '§',
+      value = {
+        "{'messages': []}§ 'messages' has no messages",
+        "{'messages': 3}§ 'messages' must be a list of messages, got a number",
+        "{'messages': null}§ 'messages' must be a list of messages, got nothing",
+        "{'messages': ['a']}§ messages[0] must be an object with role and content, got a text",
+        "{'messages': [{'content': 'a'}]}§ messages[0] has no role",
+        "{'messages': [{'role': 'asistant', 'content': 'a'}]}§ messages[0]: unknown role 'asistant'; did you mean assistant?",
+        "{'messages': [{'role': 'user'}]}§ messages[0] has no content; it must be a text, got nothing",
+        "{'messages': [{'role': 'user', 'content': [{'type': 'image'}]}]}§ messages[0].content has a part of type image; texts alone are learnt",
+        "{'messages': [{'role': 'user', 'content': 'a'}]}§ the assistant says nothing, so there is nothing to learn",
+        "{'messages': [{'role': 'tool', 'content': 'a'}, {'role': 'assistant', 'content': 'a'}]}§ the model's chat template can't write the conversation: template line 1: the template says: no tools",
+        "{'messages': [{'role': 'assistant', 'content': 'a'}, {'role': 'user', 'content': 'b'}]}§ the chat template writes messages[0] otherwise where more follows",
+      })
+  void errorsNameLineAndMember(String row, String message) {
+    String template =
+        "{% for m in messages %}{{ raise_exception('no tools') if m.role == 'tool' else m.content }}"
+            + "{% if loop.last %}.{% endif %}{% endfor %}";
+    DataException e = assertThrows(DataException.class, () -> texts("\n" + row, format(template)));
+    assertEquals(
+        directory.resolve("a.jsonl") + ", line 2: " + message,
+        e.getMessage()
+            .substring(
+                0,
+                Math.min(
+                    e.getMessage().length(),
+                    (directory.resolve("a.jsonl") + ", line 2: " + message).length())));
+  }
+
+  @Test
+  void templatesAndTokensAreThoseOfTheModel() throws IOException {
+    file(
+        "tokenizer_config.json",
+        """
+        {"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "pad_token": null,
+         "chat_template": [{"name": "default", "template": "d"}, {"name": "tool_use", "template": "t"}]}
+        """);
+    file("special_tokens_map.json", "{\"eos_token\": \"old\", \"unk_token\": \"<unk>\"}");
+    Map<String, String> tokens =
+        Map.of("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>");
+    assertEquals(new ChatFormat("d", "t", tokens, true, null), ChatFormat.of(directory, null));
+    file("chat_template.jinja", "j");
+    assertEquals("j", ChatFormat.of(directory, null).template());
+    assertEquals(
+        new ChatFormat("own", null, tokens, true, null),
+        ChatFormat.of(directory, file("own.jinja", "own")));
+    assertEquals(true, ChatFormat.of(directory.resolve("none"), null).plain());
+  }
+
+  @Test
+  void brokenTemplatesAreNamed() throws IOException {
+    DataException e = assertThrows(DataException.class, () -> new Chat(format("a\n{% if %}")));
+    assertEquals(
+        "the model's chat template is not understood: template line 2: expected a value, got '%}'",
+        e.getMessage());
+    file("tokenizer_config.json", "{");
+    assertThrows(DataException.class, () -> ChatFormat.of(directory, null));
+  }
+}
