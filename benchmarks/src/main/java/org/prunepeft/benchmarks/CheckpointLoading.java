@@ -124,7 +124,7 @@ public final class CheckpointLoading {
       shapes.put(embeddings + "token_type_embeddings.weight", new long[] {2, hidden});
       norm(embeddings + "LayerNorm");
       for (int layer = 0; layer < BERT_BASE.layers(); layer++) {
-        for (Projection projection : Projection.values()) {
+        for (Projection projection : BERT_BASE.projections()) {
           String path = "bert." + BERT_BASE.path(layer, projection);
           long rows = BERT_BASE.outputs(projection);
           shapes.put(path + ".weight", new long[] {rows, BERT_BASE.inputs(projection)});

@@ -27,18 +27,16 @@ final class ModelCard {
 
   /** Whose files they are. */
   enum Library {
-    PEFT("peft", "peft"),
-    ADAPTERS("adapter-transformers", "adapters"),
-    GGUF("gguf", "gguf"),
-    ONNX("onnx", "onnx"),
-    TRANSFORMERS("transformers", "transformers");
+    PEFT("peft"),
+    ADAPTERS("adapter-transformers"),
+    GGUF("gguf"),
+    ONNX("onnx"),
+    TRANSFORMERS("transformers");
 
     private final String hubName;
-    private final String template;
 
-    Library(String hubName, String template) {
+    Library(String hubName) {
       this.hubName = hubName;
-      this.template = template;
     }
 
     /** The library of an adapter format. */
@@ -67,15 +65,26 @@ final class ModelCard {
   static String of(RunDirectory run, Setup setup, TrainedAdapter adapter, Library library)
       throws IOException {
     ModelCard card = new ModelCard(run, setup, adapter);
-    String usage = library.template;
+    return card.frontMatter(library)
+        + card.text()
+        + template(card.usage(library)).replace("BASE", card.base());
+  }
+
+  /** The name of the template that shows how it is used. */
+  private String usage(Library library) {
     if (adapter.headComparesTexts() && library != Library.ONNX) {
-      usage = "pairs";
-    } else if (library == Library.PEFT && !adapter.hasHead()) {
-      usage = "peft-language";
-    } else if (library == Library.TRANSFORMERS && !adapter.hasHead()) {
-      usage = "transformers-language";
+      return "pairs";
     }
-    return card.frontMatter(library) + card.text() + template(usage).replace("BASE", card.base());
+    return switch (library) {
+      case PEFT -> adapter.hasHead() ? "peft" : "peft-language";
+      case ADAPTERS -> "adapters";
+      case GGUF -> "gguf";
+      case ONNX -> "onnx";
+      case TRANSFORMERS -> {
+        String ofDecoder = adapter.hasHead() ? "decoder-head" : "transformers-language";
+        yield adapter.encoder().architecture().isDecoder() ? ofDecoder : "transformers";
+      }
+    };
   }
 
   private String base() {

@@ -91,7 +91,7 @@ class LanguageExportTest {
   }
 
   @Test
-  void aPortableAdapterAndOneForLlamaCppHaveTheSamePerplexity() {
+  void aPortableAdapterAndOneForLlamaCppHaveTheSamePerplexity() throws IOException {
     importsTheSame(export("portable", "--format=peft", "--portable"));
     Path gguf = export("gguf", "--format=gguf");
     assertEquals(Set.of("adapter.gguf", "README.md", "prunepeft.json"), Small.names(gguf));

@@ -38,9 +38,13 @@ public final class HuggingFaceConfig {
     json.refuse("is_decoder", Set.of("false"));
     json.refuse("add_cross_attention", Set.of("false"));
     json.refuse("position_embedding_type", Set.of("absolute"));
-    if (json.has("quantization_config")) {
+    // Of bitsandbytes' weights float numbers are made when they are read.
+    if (json.has("quantization_config")
+        && !json.object("quantization_config")
+            .words("quant_method")
+            .equals(List.of("bitsandbytes"))) {
       throw new IllegalArgumentException(
-          "quantised weights (quantization_config) are not supported; take the model in float32, float16 or bfloat16");
+          "quantised weights (quantization_config) are not supported but for bitsandbytes' NF4 and int8; take the model in float32, float16 or bfloat16");
     }
     if (architecture.isDecoder()) {
       return new DecoderJson(json, architecture).read();

@@ -57,7 +57,7 @@ class MergedModelTest {
   private static final byte[] TOKENIZER = {'{', '}'};
   private static final LoraConfig LORA =
       LoraConfig.of(
-          3, 5, 0, java.util.Arrays.stream(Projection.values()).map(Projection::target).toList());
+          3, 5, 0, Architecture.BERT.projections().stream().map(Projection::target).toList());
 
   @TempDir Path temporary;
 

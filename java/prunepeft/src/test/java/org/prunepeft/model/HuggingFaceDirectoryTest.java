@@ -259,6 +259,7 @@ class HuggingFaceDirectoryTest {
           position_embedding_type | "relative_key" | only absolute is
           is_decoder              | true        | only false is
           quantization_config     | {}          | quantised
+          quantization_config     | {"quant_method": "gptq"} | quantised
           """)
   void aConfigurationThatIsNotSupportedIsRefusedWithTheReason(
       String name, String value, String message) throws IOException {
