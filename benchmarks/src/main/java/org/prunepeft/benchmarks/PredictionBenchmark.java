@@ -148,7 +148,9 @@ public class PredictionBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = Inputs.of(trained.encoder().device(), batch);
         modules.begin(ForwardPass.evaluation(tape));
-        last = head.logits(Pooling.MEAN.of(trained.encoder().forward(input, modules), input)).address();
+        last =
+            head.logits(Pooling.MEAN.of(trained.encoder().forward(input, modules), input))
+                .address();
         counters.tokens += batch.tokens();
       } finally {
         tape.clear();

@@ -58,9 +58,7 @@ class DecoderClassificationTest {
     Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
     double accuracy = ((Number) tested.get("accuracy")).doubleValue();
     assertTrue(accuracy > 0.4, () -> "accuracy " + accuracy);
-    Call.of("evaluate", run)
-        .exits(0)
-        .prints(String.format(Locale.ROOT, "accuracy %.4f", accuracy));
+    Call.of("evaluate", run).exits(0).prints(String.format(Locale.ROOT, "accuracy %.4f", accuracy));
     Call.of("predict", run, "--text=a b a").exits(0).prints("a b a");
   }
 

@@ -47,12 +47,7 @@ public record LoraConfig(
 
   /** Rank 32, alpha 32, dropout 0.1, on the projections that suit the model. */
   public static final LoraConfig DEFAULT =
-      LoraConfigBuilder.builder()
-          .rank(32)
-          .alpha(32)
-          .dropout(0.1)
-          .targets(List.of(AUTO))
-          .build();
+      LoraConfigBuilder.builder().rank(32).alpha(32).dropout(0.1).targets(List.of(AUTO)).build();
 
   /**
    * Checks the values.

@@ -41,8 +41,7 @@ class RopeTest {
 
   @Test
   void frequenciesArePowersOfTheta() {
-    assertArrayEquals(
-        new double[] {1, 0.1, 0.01}, Rope.of(1000, 6, 64).frequencies(9), EXACT);
+    assertArrayEquals(new double[] {1, 0.1, 0.01}, Rope.of(1000, 6, 64).frequencies(9), EXACT);
   }
 
   @Test

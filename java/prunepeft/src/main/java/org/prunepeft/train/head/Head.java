@@ -20,9 +20,9 @@ import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
- * The task head: a linear layer over what {@link Pooling} makes of the last hidden states, or over the
- * {@link PairFeatures} of two texts, with a score for each class or one number. Always trained, never
- * pruned.
+ * The task head: a linear layer over what {@link Pooling} makes of the last hidden states, or over
+ * the {@link PairFeatures} of two texts, with a score for each class or one number. Always trained,
+ * never pruned.
  *
  * <p>The head of a regression may be standardised while it is trained, so that learning rates suit
  * targets of any size: y = (Wx + b)·deviation + mean. {@link #fold} then writes mean and deviation

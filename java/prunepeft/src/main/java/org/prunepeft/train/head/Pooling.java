@@ -40,8 +40,7 @@ public enum Pooling {
    * @param input the batch that they come from
    */
   public Tensor of(Tensor hidden, EncoderInput input) {
-    Tensor rows =
-        Precision.FLOAT32.of(hidden).view(input.rows(), input.length(), hidden.size(1));
+    Tensor rows = Precision.FLOAT32.of(hidden).view(input.rows(), input.length(), hidden.size(1));
     return torch.bmm(weights(input.mask()).unsqueeze(1), rows).squeeze(1);
   }
 }

@@ -403,8 +403,7 @@ public final class Trainer implements AutoCloseable {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor pooled =
-            Pooling.of(encoder.config()).of(encoder.forward(input, modules), input);
+        Tensor pooled = Pooling.of(encoder.config()).of(encoder.forward(input, modules), input);
         float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
         requireFinite(rows, batch, modules, null);
         for (int i = 0; i < batch.examples(); i++) {
