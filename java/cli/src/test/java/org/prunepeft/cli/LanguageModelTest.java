@@ -131,7 +131,7 @@ class LanguageModelTest {
         .exits(0)
         .prints("so it goes");
     Call.of("generate", model, "--prompt=" + "so it goes ".repeat(20))
-        .exits(2, "a prompt has", "the model takes 64");
+        .exits(2, "a prompt has", "the model takes 128");
     Call.of("generate", model, "--prompt=a", "--top-p=2").exits(2, "top-p must be in (0, 1]");
   }
 

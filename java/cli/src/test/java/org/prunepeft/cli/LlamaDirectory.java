@@ -24,7 +24,7 @@ final class LlamaDirectory {
   private static final int INTERMEDIATE = 24;
   private static final int HEADS = 4;
   private static final int KEY_VALUE_HEADS = 2;
-  private static final int POSITIONS = 64;
+  private static final int POSITIONS = 128;
 
   private final Random random = TestSeed.random();
   private final Map<String, Tensor> tensors = new TreeMap<>();
