@@ -18,7 +18,6 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GatedActivationOp;
 import org.prunepeft.torch.RotaryOp;
-import org.prunepeft.torch.Tape;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -264,8 +263,6 @@ public final class CausalDecoder implements Decoder {
   /** The context, [B·T, heads · head size]. */
   private Tensor attention(int i, Layer layer, Tensor qkv, Pass pass) {
     Insertions insertions = pass.insertions;
-    // With a cache the kernels gave other numbers than without; LibTorch gives the right ones.
-    Tape tape = pass.cache == null ? insertions.tape() : null;
     long queries = (long) config.heads() * shape.headSize();
     long keys = (long) shape.keyValueHeads() * shape.headSize();
     if (layer.queryNorm != null) {
@@ -279,7 +276,7 @@ public final class CausalDecoder implements Decoder {
     }
     Rope rope = shape.rope(i);
     if (rope != null) {
-      qkv = RotaryOp.apply(tape, qkv, rotation(rope, pass));
+      qkv = RotaryOp.apply(insertions.tape(), qkv, rotation(rope, pass));
     }
     CausalAttention attention =
         new CausalAttention(
@@ -296,7 +293,7 @@ public final class CausalDecoder implements Decoder {
       return attention.apply(insertions.tape(), qkv);
     }
     return attention.cached(
-        tape,
+        insertions.tape(),
         qkv.narrow(1, 0, queries),
         pass.cache.keys(i, qkv.narrow(1, queries, keys)),
         pass.cache.values(i, qkv.narrow(1, queries + keys, keys)),

@@ -103,7 +103,8 @@ public final class KeyValueCache implements AutoCloseable {
     } else if (length == 0) {
       starts.zero_();
     }
-    return starts.expand(rows, tokens).reshape((long) rows * tokens);
+    // Of one row, reshape gives a view of one number; kernels read one after another.
+    return starts.expand(rows, tokens).reshape((long) rows * tokens).contiguous();
   }
 
   /** To be called when all layers have given theirs. */

@@ -1,7 +1,6 @@
 package org.prunepeft.torch;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
-import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -84,12 +83,7 @@ public record CausalAttention(
         heads,
         headSize,
         null,
-        new Attention.Causal(
-            keyHeads,
-            (float) scale,
-            window,
-            (float) cap,
-            starts == null ? null : new IntPointer(starts.data_ptr())));
+        new Attention.Causal(keyHeads, (float) scale, window, (float) cap, Torch.ints(starts)));
   }
 
   private Tensor first(Tensor cache, long count) {

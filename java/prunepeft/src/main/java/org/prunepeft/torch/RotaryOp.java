@@ -1,7 +1,6 @@
 package org.prunepeft.torch;
 
 import java.util.List;
-import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -47,7 +46,7 @@ public final class RotaryOp {
           heads,
           headSize,
           new Rotary.Angles(Torch.matrix(angles.cosines), Torch.matrix(angles.sines)),
-          new Rotary.Positions(past, starts == null ? null : new IntPointer(starts.data_ptr())));
+          new Rotary.Positions(past, Torch.ints(starts)));
     }
 
     private Tensor byLibTorch(Tensor x) {

@@ -3,6 +3,7 @@ package org.prunepeft.torch;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
@@ -96,6 +97,23 @@ public final class Torch {
   /** Options for float32 tensors. */
   public static TensorOptions float32() {
     return new TensorOptions(torch.ScalarType.Float);
+  }
+
+  /**
+   * The tensor's memory as numbers one after another.
+   *
+   * @param numbers int32, dense; null: none
+   */
+  static IntPointer ints(Tensor numbers) {
+    if (numbers == null) {
+      return null;
+    }
+    if (numbers.scalar_type().intern() != torch.ScalarType.Int || !numbers.is_contiguous()) {
+      throw new IllegalArgumentException(
+          "expected dense int32 numbers, got %s with strides %s"
+              .formatted(numbers.scalar_type(), numbers.strides()));
+    }
+    return new IntPointer(numbers.data_ptr());
   }
 
   /**

@@ -135,36 +135,42 @@ class DecodersTest {
   @MethodSource("families")
   void hiddenStatesWithACacheAreThoseWithout(Family family) {
     Random random = TestSeed.random();
-    Samples samples = Samples.random(random, new int[][] {{7}, {4}, {6}}, 7, true);
     try (CausalDecoder decoder = family.decoder(family.tensors(random));
-        PointerScope scope = new PointerScope();
-        NoGradGuard guard = new NoGradGuard();
         Tape tape = new Tape()) {
-      for (Insertions insertions : new Insertions[] {Insertions.NONE, new Kernels(tape)}) {
-        EncoderInput whole = samples.packed();
-        float[] expected = Torch.toFloats(decoder.forward(whole, insertions));
-        int hidden = decoder.config().hidden();
-        try (KeyValueCache cache = new KeyValueCache(decoder, 3, 7)) {
-          int from = 0;
-          for (int tokens : new int[] {4, 1, 2}) {
-            EncoderInput part = part(whole, from, tokens);
-            float[] own =
-                Torch.toFloats(
-                    decoder.next(from == 0 ? part : part.withStarts(null), cache, insertions));
-            for (int i = 0; i < own.length; i++) {
-              int row = i / hidden / tokens;
-              int at = from + i / hidden % tokens;
-              if (samples.starts[row * 7 + at] >= 0) {
-                assertEquals(
-                    expected[(row * 7 + at) * hidden + i % hidden],
-                    own[i],
-                    1e-5,
-                    "row %d, token %d".formatted(row, at));
-              }
-            }
-            from += tokens;
+      for (int[][] lengths : new int[][][] {{{7}, {4}, {6}}, {{5}}}) {
+        Samples samples = Samples.random(random, lengths, 7, true);
+        checkWithCache(decoder, samples, lengths.length, Insertions.NONE);
+        checkWithCache(decoder, samples, lengths.length, new Kernels(tape));
+      }
+    }
+  }
+
+  private static void checkWithCache(
+      CausalDecoder decoder, Samples samples, int rows, Insertions insertions) {
+    try (PointerScope scope = new PointerScope();
+        NoGradGuard guard = new NoGradGuard();
+        KeyValueCache cache = new KeyValueCache(decoder, rows, 7)) {
+      EncoderInput whole = samples.packed();
+      float[] expected = Torch.toFloats(decoder.forward(whole, insertions));
+      int hidden = decoder.config().hidden();
+      int from = 0;
+      for (int tokens : new int[] {4, 1, 2}) {
+        EncoderInput part = part(whole, from, tokens);
+        float[] own =
+            Torch.toFloats(
+                decoder.next(from == 0 ? part : part.withStarts(null), cache, insertions));
+        for (int i = 0; i < own.length; i++) {
+          int row = i / hidden / tokens;
+          int at = from + i / hidden % tokens;
+          if (samples.starts[row * 7 + at] >= 0) {
+            assertEquals(
+                expected[(row * 7 + at) * hidden + i % hidden],
+                own[i],
+                1e-5,
+                "row %d, token %d".formatted(row, at));
           }
         }
+        from += tokens;
       }
     }
   }
