@@ -140,15 +140,15 @@ final class Arguments implements AutoCloseable {
 
   RotaryStruct rotary(Rotary value) {
     reachable[MATRICES] = value;
-    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "cosines"), value.cosines());
-    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "sines"), value.sines());
+    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "cosines"), value.angles().cosines());
+    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "sines"), value.angles().sines());
     return rotary
         .sequences(value.sequences())
         .tokens(value.tokens())
         .heads(value.heads())
         .head_size(value.headSize())
-        .past(value.past())
-        .starts(value.starts());
+        .past(value.positions().past())
+        .starts(value.positions().starts());
   }
 
   /** Throws if a buffer that knows its length is too short; null: there is none. */

@@ -13,21 +13,24 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * @param tokens of each sequence, padding included
  * @param heads that are rotated, from a row's first column on: those of query and key side by side
  * @param headSize d, 2 or more
- * @param cosines [P, n] of positions 0 to P - 1, n at most d / 2, float32
- * @param sines of the same shape
- * @param past tokens before the first one of each sequence: those in a cache
- * @param starts sequences · tokens numbers: token t stands at position past + t - start, which is
- *     kept in [0, P - 1]; null: 0 for all
+ * @param angles of positions 0 to P - 1
+ * @param positions where tokens stand
  */
 public record Rotary(
-    long sequences,
-    long tokens,
-    long heads,
-    long headSize,
-    Matrix cosines,
-    Matrix sines,
-    long past,
-    IntPointer starts) {
+    long sequences, long tokens, long heads, long headSize, Angles angles, Positions positions) {
+  /**
+   * @param cosines [P, n], n at most d / 2, float32
+   * @param sines of the same shape
+   */
+  public record Angles(Matrix cosines, Matrix sines) {}
+
+  /**
+   * @param past tokens before the first one of each sequence: those in a cache
+   * @param starts sequences · tokens numbers: token t stands at position past + t - start, which is
+   *     kept in [0, P - 1]; null: 0 for all
+   */
+  public record Positions(long past, IntPointer starts) {}
+
   /**
    * Rotates heads, and copies what is not rotated.
    *
@@ -52,7 +55,7 @@ public record Rotary(
     long rows = Math.multiplyExact(sequences, tokens);
     x.require("x", x.dtype(), rows, x.cols());
     y.require("y", x.dtype(), rows, x.cols());
-    Arguments.requireLength("starts", starts, rows, "numbers");
+    Arguments.requireLength("starts", positions.starts, rows, "numbers");
     Arguments call = context.arguments();
     check(
         LibPrunePeft.pp_rotate(

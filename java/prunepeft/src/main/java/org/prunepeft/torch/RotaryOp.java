@@ -1,5 +1,6 @@
 package org.prunepeft.torch;
 
+import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -32,6 +33,7 @@ public final class RotaryOp {
    * @param starts [B·T], int32: token t stands at position past + t - start, which is kept in [0, P
    *     - 1]; stays valid until the backward pass is over; null: 0 for all
    */
+  @RecordBuilder
   public record Rotation(
       long sequences,
       long heads,
@@ -46,10 +48,8 @@ public final class RotaryOp {
           tokens,
           heads,
           headSize,
-          Torch.matrix(cosines),
-          Torch.matrix(sines),
-          past,
-          starts == null ? null : new IntPointer(starts.data_ptr()));
+          new Rotary.Angles(Torch.matrix(cosines), Torch.matrix(sines)),
+          new Rotary.Positions(past, starts == null ? null : new IntPointer(starts.data_ptr())));
     }
 
     private Tensor byLibTorch(Tensor x) {
