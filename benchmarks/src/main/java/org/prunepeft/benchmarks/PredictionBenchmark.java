@@ -39,6 +39,7 @@ import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.pass.Inputs;
 
 /**
@@ -147,7 +148,9 @@ public class PredictionBenchmark extends TorchBenchmark {
       try (PointerScope call = new PointerScope()) {
         EncoderInput input = Inputs.of(trained.encoder().device(), batch);
         modules.begin(ForwardPass.evaluation(tape));
-        last = head.logits(Head.pool(trained.encoder().forward(input, modules), input)).address();
+        last =
+            head.logits(Pooling.MEAN.of(trained.encoder().forward(input, modules), input))
+                .address();
         counters.tokens += batch.tokens();
       } finally {
         tape.clear();

@@ -24,6 +24,7 @@ import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 
 /**
  * How does the time of forward and backward pass grow with layers, examples and modules? Layers of
@@ -96,7 +97,8 @@ public class ScalingBenchmark extends TorchBenchmark {
       EncoderInput input = EncoderInput.of(ids, new long[ids.length], mask, rows, LENGTH);
       modules.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step++, 0, null), null));
       Tensor x = encoder.layers(0, layers, encoder.embed(input), input, modules);
-      Tensor loss = head.loss(head.logits(Head.pool(x, input)), head.targets(new double[rows]));
+      Tensor loss =
+          head.loss(head.logits(Pooling.MEAN.of(x, input)), head.targets(new double[rows]));
       loss.backward();
       return loss.item_double();
     } finally {

@@ -47,6 +47,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.pass.FrozenPrefix;
 
 /**
@@ -286,7 +287,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
         ours.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step++, 0, null), null));
         Tensor x = prefix == null ? encoder.embed(input) : prefix.apply(batch, input, ours);
         Tensor last = encoder.layers(lowest(), encoder.config().layers(), x, input, ours);
-        Tensor logits = oursHead.logits(Head.pool(last, input));
+        Tensor logits = oursHead.logits(Pooling.MEAN.of(last, input));
         sum += train(oursHead.loss(logits, oursHead.targets(batch.targets())), oursOptimizers);
         counters.tokens += input.tokens();
         counters.gigaflop += (flop(batch, true) - lowest() * layerFlop(batch)) / 1e9;
@@ -334,7 +335,7 @@ public class TrainingStepBenchmark extends TorchBenchmark {
 
   private static Tensor loss(
       Encoder model, Insertions insertions, Head head, EncoderInput input, Batch batch) {
-    Tensor pooled = Head.pool(model.forward(input, insertions), input);
+    Tensor pooled = Pooling.MEAN.of(model.forward(input, insertions), input);
     return head.loss(head.logits(pooled), head.targets(batch.targets()));
   }
 

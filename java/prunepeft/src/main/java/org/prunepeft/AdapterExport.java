@@ -205,9 +205,9 @@ public final class AdapterExport {
    * @throws UncheckedIOException if the model can't be read
    */
   public static void require(String format, Setup setup) {
-    PeftConfig peft = Session.peft(setup);
     try (StoredWeights base = new StoredWeights(setup.model())) {
       EncoderConfig encoder = base.config();
+      PeftConfig peft = Session.peft(setup.on(encoder));
       List<AdapterPart> parts = new ArrayList<>();
       for (Candidate module : peft.space(encoder).candidates()) {
         ModuleType type = peft.typeOf(module);

@@ -58,6 +58,7 @@ import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.LanguageModelHead;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
@@ -200,6 +201,9 @@ public final class TrainedModel implements AutoCloseable {
         schema.kind() == TaskKind.LANGUAGE_MODELING
             ? LanguageModelHead.of(loaded.encoder())
             : new Head(schema, Head.width(config.hidden(), towers), device);
+    if (head instanceof Head linear) {
+      linear.pool(Pooling.of(config));
+    }
     FlatParameters own = null;
     try {
       if (RunFiles.isFull(directory)) {

@@ -41,7 +41,7 @@ final class ModuleOptions {
       split = ",",
       paramLabel = "NAME",
       description =
-          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, or the model's own names; all LoRA of a layer is one module unless --module-per-projection is given (default: ${DEFAULT-VALUE}).")
+          "Linear layers that get LoRA: query, key, value, attention.output.dense, intermediate.dense, output.dense, gate_proj, or the model's own names; all-linear: all of them; auto: query and value of an encoder, all of a language model. All LoRA of a layer is one module unless --module-per-projection is given (default: ${DEFAULT-VALUE}).")
   List<String> targets;
 
   @Option(

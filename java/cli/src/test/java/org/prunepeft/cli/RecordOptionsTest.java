@@ -156,7 +156,7 @@ class RecordOptionsTest {
     "--encoder-learning-rate, 2e-5",
     "--lora-learning-rate, 0.001",
     "--lr-scheduler-type, linear",
-    "--target-modules, 'query,value'",
+    "--target-modules, auto",
     "--adapter-non-linearity, relu",
     "--zero-dtype, float16",
     "--use-dora, false",

@@ -4,6 +4,8 @@ import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Projection;
 import org.prunepeft.text.Required;
 
 /**
@@ -12,7 +14,9 @@ import org.prunepeft.text.Required;
  * @param rank r, 1 or more
  * @param alpha lora_alpha, above 0
  * @param dropout lora_dropout, in [0, 1)
- * @param targets target_modules: the last part of the names of the projections that get one
+ * @param targets target_modules: the last part of the names of the projections that get one; or
+ *     {@value #ALL}: all of the model's; or {@value #AUTO}: query and value of an encoder, all of a
+ *     decoder. {@link #on} says which these are
  * @param rsLora use_rslora: the scale is alpha / √r (Kalajdzievski 2023), else alpha / r
  * @param dora use_dora: magnitude and direction of each output are trained apart
  * @param perProjection whether each projection's update is a module of its own; else those of a
@@ -35,14 +39,15 @@ public record LoraConfig(
     Map<String, Double> alphaPattern,
     AdaLoraConfig adaLora)
     implements LoraConfigBuilder.With {
-  /** Rank 32, alpha 32, dropout 0.1, on query and value. */
+  /** The projections that suit the model. */
+  public static final String AUTO = "auto";
+
+  /** All projections. */
+  public static final String ALL = "all-linear";
+
+  /** Rank 32, alpha 32, dropout 0.1, on the projections that suit the model. */
   public static final LoraConfig DEFAULT =
-      LoraConfigBuilder.builder()
-          .rank(32)
-          .alpha(32)
-          .dropout(0.1)
-          .targets(List.of("query", "value"))
-          .build();
+      LoraConfigBuilder.builder().rank(32).alpha(32).dropout(0.1).targets(List.of(AUTO)).build();
 
   /**
    * Checks the values.
@@ -90,6 +95,20 @@ public record LoraConfig(
   /** {@return a builder that begins with the defaults} */
   public static LoraConfigBuilder builder() {
     return LoraConfigBuilder.builder(DEFAULT);
+  }
+
+  /**
+   * {@return the same with the targets that a model has, by their names}
+   *
+   * @param model whose layers get modules
+   */
+  public LoraConfig on(EncoderConfig model) {
+    if (targets.equals(List.of(AUTO)) && model.decoder() == null) {
+      return withTargets(List.of(Projection.QUERY.target(), Projection.VALUE.target()));
+    }
+    return targets.equals(List.of(AUTO)) || targets.equals(List.of(ALL))
+        ? withTargets(model.projections().stream().map(Projection::target).toList())
+        : this;
   }
 
   /**

@@ -33,6 +33,7 @@ import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.head.Head;
 import org.prunepeft.train.head.HeadFit;
 import org.prunepeft.train.head.LanguageModelHead;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Checkpoints;
 import org.prunepeft.train.loop.StepListener;
@@ -135,7 +136,7 @@ public final class Session implements AutoCloseable {
       if (together != null) {
         RunsTogether.requireSuits(encoder.config(), setup.lora() != null);
       }
-      space = peft(setup).space(encoder.config());
+      space = peft(setup.on(encoder.config())).space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
       TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
@@ -143,7 +144,7 @@ public final class Session implements AutoCloseable {
       validation = encoding.validation();
       test = encoding.test();
       encoding.notes().forEach(progress::message);
-      this.setup = counted(setup, train.size()).withPairEncoding(pairs);
+      this.setup = counted(setup.on(encoder.config()), train.size()).withPairEncoding(pairs);
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
@@ -181,6 +182,7 @@ public final class Session implements AutoCloseable {
             setup.training().labelSmoothing(),
             classWeights,
             Seeds.derive(setup.seed(), "head"));
+    fitted.pool(Pooling.of(encoder.config()));
     return new Baseline(
         fitted,
         validation.size() == 0 ? null : HeadFit.evaluate(fitted, pooled.get(1)),

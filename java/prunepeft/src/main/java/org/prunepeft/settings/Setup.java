@@ -10,6 +10,7 @@ import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -128,6 +129,15 @@ public record Setup(
     }
     Task named = Tasks.byName(task);
     return data == null ? named : named.at(data);
+  }
+
+  /**
+   * {@return the same with what suits the model: the projections that get LoRA}
+   *
+   * @param config of the model
+   */
+  public Setup on(EncoderConfig config) {
+    return lora == null ? this : withLora(lora.on(config));
   }
 
   /**

@@ -55,6 +55,7 @@ import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 
 /** ONNX Runtime computes with what is written what we compute. */
 class OnnxModelTest {
@@ -191,7 +192,7 @@ class OnnxModelTest {
       for (int i = 0; i < towers; i++) {
         var states = encoder.forward(batches[i].input(), modules);
         hidden[i] = Torch.toFloats(states);
-        pooled[i] = Torch.toFloats(Head.pool(states, batches[i].input()));
+        pooled[i] = Torch.toFloats(Pooling.MEAN.of(states, batches[i].input()));
       }
       return new Compared(config, batches, hidden[0], logits(features(pooled, config), adapter));
     }

@@ -51,7 +51,7 @@ import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RandomTensors;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 
 /**
  * Hugging Face's transformers, PEFT and AdapterHub's adapters load what is written and compute what
@@ -255,7 +255,7 @@ class PythonLibrariesTest {
 
   private static float[][] logits(
       TrainedAdapter adapter, Encoder encoder, EncoderInput input, Insertions insertions) {
-    float[] pooled = Torch.toFloats(Head.pool(encoder.forward(input, insertions), input));
+    float[] pooled = Torch.toFloats(Pooling.MEAN.of(encoder.forward(input, insertions), input));
     int hidden = adapter.encoder().hidden();
     float[][] logits = new float[LENGTHS.length][LABELS];
     for (int row = 0; row < logits.length; row++) {

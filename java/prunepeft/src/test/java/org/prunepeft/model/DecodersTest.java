@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.Map;
@@ -24,6 +26,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.DecoderFamilies.Family;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
@@ -215,12 +218,61 @@ class DecodersTest {
   @MethodSource("families")
   void aWrittenConfigurationIsReadBack(Family family) throws IOException {
     EncoderConfig config = family.config();
-    var json =
-        new com.fasterxml.jackson.databind.ObjectMapper()
-            .valueToTree(HuggingFaceConfig.write(config));
-    EncoderConfig again =
-        HuggingFaceConfig.read((com.fasterxml.jackson.databind.JsonNode) json, "written");
+    JsonNode json = new ObjectMapper().valueToTree(HuggingFaceConfig.write(config));
+    EncoderConfig again = HuggingFaceConfig.read(json, "written");
     assertEquals(config.toString(), again.toString());
+  }
+
+  @ParameterizedTest
+  @MethodSource("families")
+  void gradientsOfItsOwnWeightsAreThoseOfFiniteDifferences(Family family) {
+    Random random = TestSeed.random();
+    Map<String, SafeTensors.Tensor> tensors = family.tensors(random);
+    int[] ids = random.ints(6, 0, DecoderFamilies.VOCABULARY).toArray();
+    byte[] mask = new byte[6];
+    Arrays.fill(mask, (byte) 1);
+    EncoderInput input =
+        EncoderInput.of(Arrays.stream(ids).asLongStream().toArray(), new long[6], mask, 1, 6);
+    int hidden = family.config().hidden();
+    float[] factors = new float[6 * hidden];
+    for (int i = 0; i < factors.length; i++) {
+      factors[i] = (float) random.nextGaussian();
+    }
+    try (CausalDecoder decoder = family.decoder(tensors);
+        FlatParameters own = decoder.trainable();
+        Tape tape = new Tape();
+        PointerScope scope = new PointerScope()) {
+      Tensor states = decoder.forward(input, new Kernels(tape));
+      states.mul(Torch.floats(factors, 6, hidden)).sum().backward();
+      for (String name : own.names()) {
+        float[] values = tensors.get(name).values();
+        float[] gradient = Torch.toFloats(own.gradient(name));
+        double scale = 1e-2;
+        for (float g : gradient) {
+          scale = Math.max(scale, Math.abs(g));
+        }
+        int index =
+            name.startsWith("embed_tokens")
+                ? ids[3] * hidden + random.nextInt(hidden)
+                : random.nextInt(values.length);
+        float kept = values[index];
+        double[] losses = new double[2];
+        float[] moved = {kept - 1e-3f, kept + 1e-3f};
+        for (int side = 0; side < 2; side++) {
+          values[index] = moved[side];
+          double[][] out = new ReferenceDecoder(family.json(), tensors).forward(ids, 6);
+          for (int i = 0; i < factors.length; i++) {
+            losses[side] += factors[i] * out[i / hidden][i % hidden];
+          }
+        }
+        values[index] = kept;
+        assertEquals(
+            (losses[1] - losses[0]) / ((double) moved[1] - moved[0]),
+            gradient[index],
+            1e-3 * scale,
+            name + ", value " + index);
+      }
+    }
   }
 
   @Test

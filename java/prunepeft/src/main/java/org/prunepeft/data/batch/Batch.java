@@ -40,7 +40,8 @@ public record Batch(
   public static Batch of(EncodedDataset data, int[] indices) {
     int towers = data.towers();
     int rows = indices.length * towers;
-    int length = 0;
+    // A text without tokens is a row of padding.
+    int length = 1;
     boolean labelled = false;
     boolean packed = false;
     for (int index : indices) {

@@ -13,7 +13,6 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.model.EncoderInput;
-import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
@@ -21,9 +20,9 @@ import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
- * The task head: a linear layer over the mean of the last hidden states, or over the {@link
- * PairFeatures} of two texts, with a score for each class or one number. Always trained, never
- * pruned.
+ * The task head: a linear layer over what {@link Pooling} makes of the last hidden states, or over
+ * the {@link PairFeatures} of two texts, with a score for each class or one number. Always trained,
+ * never pruned.
  *
  * <p>The head of a regression may be standardised while it is trained, so that learning rates suit
  * targets of any size: y = (Wx + b)·deviation + mean. {@link #fold} then writes mean and deviation
@@ -47,6 +46,7 @@ public final class Head implements TaskHead {
   /** The same on the device. */
   private Tensor weights;
 
+  private Pooling pooling = Pooling.MEAN;
   private double mean = 0;
   private double deviation = 1;
 
@@ -76,6 +76,7 @@ public final class Head implements TaskHead {
     try (NoGradGuard guard = new NoGradGuard()) {
       copy.parameters.values().copy_(parameters.values());
     }
+    copy.pool(pooling);
     copy.weigh(classWeights);
     copy.mean = mean;
     copy.deviation = deviation;
@@ -91,6 +92,11 @@ public final class Head implements TaskHead {
       parameters.values().mul_(new Scalar(from.deviation / deviation));
       parameters.get(BIAS).add_(new Scalar((from.mean - mean) / deviation));
     }
+  }
+
+  /** Which hidden states stand for a text: unless this is called, their mean. */
+  public void pool(Pooling pooling) {
+    this.pooling = pooling;
   }
 
   /**
@@ -166,7 +172,7 @@ public final class Head implements TaskHead {
 
   @Override
   public Tensor reduced(Tensor hidden, EncoderInput input) {
-    return pool(hidden, input);
+    return pooling.of(hidden, input);
   }
 
   @Override
@@ -257,15 +263,6 @@ public final class Head implements TaskHead {
 
   private boolean standardised() {
     return mean != 0 || deviation != 1;
-  }
-
-  /** Mean over the real tokens, [B·T, hidden] to [B, hidden] in float32. */
-  public static Tensor pool(Tensor hidden, EncoderInput input) {
-    long batch = input.ids().size(0);
-    long length = input.ids().size(1);
-    Tensor weights = input.mask().div(input.mask().sum(new long[] {1}, true, null)).unsqueeze(1);
-    Tensor rows = Precision.FLOAT32.of(hidden).view(batch, length, hidden.size(1));
-    return torch.bmm(weights, rows).squeeze(1);
   }
 
   /**

@@ -23,6 +23,7 @@ import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.pass.DivergedException;
 import org.prunepeft.train.pass.FirstNonFinite;
@@ -402,7 +403,7 @@ public final class Trainer implements AutoCloseable {
       try (NoGradGuard guard = new NoGradGuard();
           PointerScope scope = new PointerScope()) {
         EncoderInput input = Inputs.of(encoder.device(), batch);
-        Tensor pooled = Head.pool(encoder.forward(input, modules), input);
+        Tensor pooled = Pooling.of(encoder.config()).of(encoder.forward(input, modules), input);
         float[] rows = Torch.toFloats(Head.features(pooled, batch.towers()));
         requireFinite(rows, batch, modules, null);
         for (int i = 0; i < batch.examples(); i++) {

@@ -173,9 +173,9 @@ class PeftModulesTest {
 
   @Test
   void countsAreThoseOfTheMethod() {
+    EncoderConfig shape = EncoderConfig.bert(6, 384, 12, 1536, 30522, 512);
     SearchSpace miniLm =
-        PeftConfig.of(LoraConfig.DEFAULT, AdapterConfig.DEFAULT)
-            .space(EncoderConfig.bert(6, 384, 12, 1536, 30522, 512));
+        PeftConfig.of(LoraConfig.DEFAULT.on(shape), AdapterConfig.DEFAULT).space(shape);
     assertEquals(12, miniLm.candidates().size());
     assertEquals(6 * (2 * 2 * 32 * 384 + 2 * 128 * 384 + 128 + 384), miniLm.totalParameters());
   }

@@ -38,6 +38,7 @@ import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Predictions;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.pass.FrozenPrefix;
 import org.prunepeft.train.pass.GradientPasses;
 import org.prunepeft.train.pass.TrainingRun;
@@ -123,8 +124,8 @@ class PairTrainingTest extends TrainingTest {
       run.modules().begin(new ForwardPass(tape, new Masks(SEED, 0, 0, null), null));
       EncoderInput first = tower(batch, 0);
       EncoderInput second = tower(batch, 1);
-      Tensor u = Head.pool(encoder.forward(first, run.modules()), first);
-      Tensor v = Head.pool(encoder.forward(second, run.modules()), second);
+      Tensor u = Pooling.MEAN.of(encoder.forward(first, run.modules()), first);
+      Tensor v = Pooling.MEAN.of(encoder.forward(second, run.modules()), second);
       Tensor dot = u.mul(v).sum(1L);
       Tensor norms = u.square().sum(1L).mul(v.square().sum(1L)).sqrt();
       Tensor features =

@@ -31,7 +31,7 @@ import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.TrainingSettings;
-import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.pass.TrainingRun;
 
 /** The same encoder in float32 and in bfloat16. */
@@ -111,7 +111,7 @@ class PrecisionTest extends TrainingTest {
       for (Encoder encoder : List.of(exact, rounded)) {
         Tensor hidden = encoder.forward(input, modules);
         assertEquals(encoder.precision().type(), hidden.scalar_type().intern());
-        states.add(Torch.toFloats(Head.pool(hidden, input)));
+        states.add(Torch.toFloats(Pooling.MEAN.of(hidden, input)));
       }
     }
     double distance = distance(states.get(0), states.get(1));

@@ -22,6 +22,7 @@ import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.Pooling;
 import org.prunepeft.train.optimizer.Optimizer;
 import org.prunepeft.train.optimizer.ParameterGroup;
 
@@ -74,7 +75,7 @@ class TrainingMemoryTest {
                   length);
           modules.begin(new ForwardPass(tape, new ForwardPass.Masks(1, step, 0, null), null));
           head.loss(
-                  head.logits(Head.pool(encoder.forward(input, modules), input)),
+                  head.logits(Pooling.MEAN.of(encoder.forward(input, modules), input)),
                   head.targets(random.ints(rows, 0, 3).asDoubleStream().toArray()))
               .backward();
         }

@@ -1,0 +1,139 @@
+package org.prunepeft.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.model.Rope.Type;
+
+/** Frequencies of rotation that were worked out by hand. */
+class RopeTest {
+  private static final double EXACT = 1e-12;
+
+  private static Rope rope(Type type, double theta, int size, double factor, int original) {
+    return Rope.of(theta, size, original)
+        .with()
+        .type(type)
+        .factor(factor)
+        .lowFrequencyFactor(1)
+        .highFrequencyFactor(4)
+        .betaFast(32)
+        .betaSlow(1)
+        .shortFactors(type == Type.LONGROPE ? List.of(1.0, 2.0) : List.of())
+        .longFactors(type == Type.LONGROPE ? List.of(5.0, 10.0) : List.of())
+        .build();
+  }
+
+  private static Rope read(String settings) throws IOException {
+    String json =
+        """
+        {"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 24, "num_hidden_layers": 1,
+         "intermediate_size": 8192, "vocab_size": 200064, %s}"""
+            .formatted(settings);
+    return HuggingFaceConfig.read(new ObjectMapper().readTree(json), "test").decoder().rope();
+  }
+
+  @Test
+  void frequenciesArePowersOfTheta() {
+    assertArrayEquals(new double[] {1, 0.1, 0.01}, Rope.of(1000, 6, 64).frequencies(9), EXACT);
+  }
+
+  @Test
+  void linearScalingDividesThem() {
+    assertArrayEquals(
+        new double[] {0.25, 0.0025}, rope(Type.LINEAR, 1e4, 4, 4, 64).frequencies(9), EXACT);
+  }
+
+  @Test
+  void dynamicScalingMakesThetaGrowBeyondTheContext() {
+    Rope rope = rope(Type.DYNAMIC, 1e4, 4, 2, 100);
+    assertArrayEquals(new double[] {1, 0.01}, rope.frequencies(100), EXACT);
+    // Theta grows by (2 · 200 / 100 - 1)^(4/2) = 9.
+    assertArrayEquals(new double[] {1, 0.01 / 3}, rope.frequencies(200), EXACT);
+    assertEquals(200, rope.maxTokens(100));
+  }
+
+  @Test
+  void llama3DividesLowFrequenciesAndSomeInPart() {
+    // A wavelength of half the context: a third as it is, two thirds divided by 8.
+    double frequency = 2 * Math.PI / 4096;
+    Rope rope = rope(Type.LLAMA3, Math.pow(frequency, -2), 4, 8, 8192);
+    assertArrayEquals(new double[] {1, frequency * 5 / 12}, rope.frequencies(9), EXACT);
+    Rope longer = rope(Type.LLAMA3, Math.pow(frequency / 4, -2), 4, 8, 8192);
+    assertArrayEquals(new double[] {1, frequency / 32}, longer.frequencies(9), EXACT);
+  }
+
+  @Test
+  void yarnPassesFromOneToTheOtherBetweenTwoNumbersOfTurns() {
+    double turns = 1000 / (2 * Math.PI);
+    // With theta 100 and 4 pairs these are the numbers of turns of the pairs 1 and 3.
+    Rope rope =
+        rope(Type.YARN, 100, 8, 4, 1000)
+            .with()
+            .truncate(false)
+            .betaFast(turns * Math.pow(10, -0.5))
+            .betaSlow(turns * Math.pow(10, -1.5))
+            .build();
+    assertArrayEquals(
+        new double[] {1, Math.pow(10, -0.5), 0.1 * (0.5 + 0.5 / 4), Math.pow(10, -1.5) / 4},
+        rope.frequencies(9),
+        1e-9);
+    assertEquals(4000, rope.maxTokens(1000));
+  }
+
+  @Test
+  void longRopeHasFactorsWithinAndBeyondTheContext() {
+    Rope rope = rope(Type.LONGROPE, 1e4, 4, 8, 16);
+    assertArrayEquals(new double[] {1, 0.005}, rope.frequencies(16), EXACT);
+    assertArrayEquals(new double[] {0.2, 0.001}, rope.frequencies(17), EXACT);
+  }
+
+  @Test
+  void attentionFactorsAreThoseOfPhi3AndYarn() throws IOException {
+    String factors = "[1.0" + ", 1.0".repeat(47) + "]";
+    Rope phi =
+        read(
+            """
+            "max_position_embeddings": 131072, "original_max_position_embeddings": 4096,
+            "partial_rotary_factor": 0.75,
+            "rope_scaling": {"type": "longrope", "short_factor": %1$s, "long_factor": %1$s}"""
+                .formatted(factors));
+    assertEquals(96, phi.size());
+    assertEquals(1.1902380714238083, phi.attentionFactor(), EXACT);
+    Rope yarn =
+        read(
+            """
+            "max_position_embeddings": 32768, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}""");
+    assertEquals(1.138629436111989, yarn.attentionFactor(), EXACT);
+    Rope both =
+        read(
+            """
+            "max_position_embeddings": 4096, "rope_scaling": {"rope_type": "yarn", "factor": 40,
+            "original_max_position_embeddings": 4096, "mscale": 1.0, "mscale_all_dim": 1.0}""");
+    assertEquals(1, both.attentionFactor(), EXACT);
+  }
+
+  @Test
+  void whatIsNotKnownIsNamed() {
+    var kind =
+        assertThrows(
+            FormatException.class, () -> read("\"rope_scaling\": {\"rope_type\": \"mrope\"}"));
+    assertTrue(kind.getMessage().contains("rope_type 'mrope' is not supported"), kind.getMessage());
+    var factor =
+        assertThrows(FormatException.class, () -> read("\"rope_scaling\": {\"type\": \"linear\"}"));
+    assertTrue(factor.getMessage().contains("has no factor"), factor.getMessage());
+    var pairs =
+        assertThrows(
+            FormatException.class,
+            () ->
+                read(
+                    "\"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1], \"long_factor\": [1]}"));
+    assertTrue(pairs.getMessage().contains("short_factor must have 64 values"), pairs.getMessage());
+  }
+}
