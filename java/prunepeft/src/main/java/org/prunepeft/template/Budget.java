@@ -22,6 +22,13 @@ final class Budget {
     }
   }
 
+  /** Takes the work of going through a value that is a text. */
+  void spendReading(Object value) {
+    if (value instanceof String text) {
+      spend(text.length() / 16);
+    }
+  }
+
   /** Takes the work of making a text or list of this length. */
   void spendLength(long length) {
     if (length > LENGTH) {

@@ -60,6 +60,7 @@ interface Expression {
     public Object value(Frame frame) {
       Object value = frame.value(of);
       Object at = frame.value(index);
+      frame.render().budget().spendReading(value);
       frame.render().at(line);
       return Members.item(value, at);
     }

@@ -85,7 +85,7 @@ final class Members {
       throw undefined.failure();
     }
     if (!(of instanceof String || of instanceof List)) {
-      return new Undefined("%s can't be cut into slices".formatted(Values.kind(of)));
+      throw new Failure("%s can't be cut into slices", Values.kind(of));
     }
     long step = by == null ? 1 : by;
     if (step == 0) {

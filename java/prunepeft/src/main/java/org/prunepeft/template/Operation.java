@@ -60,6 +60,7 @@ record Operation(
     Object[] values = new Object[parameters.size()];
     Arrays.fill(values, Bound.ABSENT);
     List<Object> positional = arguments.positional();
+    positional.forEach(render.budget()::spendReading);
     int direct = Math.min(values.length, positional.size());
     for (int i = 0; i < direct; i++) {
       values[i] = positional.get(i);

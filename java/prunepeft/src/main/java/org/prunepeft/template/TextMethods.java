@@ -1,6 +1,7 @@
 package org.prunepeft.template;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -105,10 +106,11 @@ final class TextMethods {
       for (int at = text.lastIndexOf(separator);
           at >= 0 && parts.size() < splits;
           at = at == 0 ? -1 : text.lastIndexOf(separator, to - separator.length())) {
-        parts.add(0, text.substring(at + separator.length(), to));
+        parts.add(text.substring(at + separator.length(), to));
         to = at;
       }
-      parts.add(0, text.substring(0, to));
+      parts.add(text.substring(0, to));
+      Collections.reverse(parts);
       return parts;
     }
     for (int at = text.indexOf(separator);
@@ -123,35 +125,45 @@ final class TextMethods {
 
   private static List<Object> words(String text, long splits) {
     List<Object> words = new ArrayList<>();
-    String rest = stripped(text, null, true, false);
-    while (!rest.isEmpty()) {
-      int end = 0;
-      while (end < rest.length() && !Texts.isSpace(rest.charAt(end))) {
+    int from = spaces(text, 0);
+    while (from < text.length()) {
+      int end = from;
+      while (end < text.length() && !Texts.isSpace(text.charAt(end))) {
         end++;
       }
       if (words.size() == splits) {
-        end = rest.length();
+        end = text.length();
       }
-      words.add(rest.substring(0, end));
-      rest = stripped(rest.substring(end), null, true, false);
+      words.add(text.substring(from, end));
+      from = spaces(text, end);
     }
     return words;
   }
 
+  /** The index after the spaces at an index. */
+  private static int spaces(String text, int from) {
+    int end = from;
+    while (end < text.length() && Texts.isSpace(text.charAt(end))) {
+      end++;
+    }
+    return end;
+  }
+
   private static List<Object> wordsFromRight(String text, long splits) {
     List<Object> words = new ArrayList<>();
-    String rest = stripped(text, null, false, true);
-    while (!rest.isEmpty()) {
-      int begin = rest.length();
-      while (begin > 0 && !Texts.isSpace(rest.charAt(begin - 1))) {
-        begin--;
+    int end = Texts.endWithoutSpaces(text, 0, text.length());
+    while (end > 0) {
+      int from = end;
+      while (from > 0 && !Texts.isSpace(text.charAt(from - 1))) {
+        from--;
       }
       if (words.size() == splits) {
-        begin = 0;
+        from = 0;
       }
-      words.add(0, rest.substring(begin));
-      rest = stripped(rest.substring(0, begin), null, false, true);
+      words.add(text.substring(from, end));
+      end = Texts.endWithoutSpaces(text, 0, from);
     }
+    Collections.reverse(words);
     return words;
   }
 

@@ -178,6 +178,7 @@ final class Values {
       return Numbers.compare(a, b) == 0;
     }
     if (a instanceof String text) {
+      budget.spendReading(text);
       return text.equals(b);
     }
     if (a instanceof Undefined) {
