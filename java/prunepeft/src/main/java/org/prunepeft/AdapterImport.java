@@ -50,8 +50,8 @@ public final class AdapterImport {
    * @param model the base model; null: the one that the files name
    * @param task what the adapter was trained for; null: what the export says
    * @param maxLength longest sequence in tokens; null: what the export says, or the default
-   * @param meanPooled whether the head is a linear layer over the mean of the last hidden states, or
-   *     in a decoder over the last token's, which ours are
+   * @param meanPooled whether the head is a linear layer over the mean of the last hidden states,
+   *     or in a decoder over the last token's, which ours are
    */
   public record Options(String model, String task, Integer maxLength, boolean meanPooled) {}
 
