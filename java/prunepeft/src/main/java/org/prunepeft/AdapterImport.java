@@ -51,7 +51,7 @@ public final class AdapterImport {
    * @param task what the adapter was trained for; null: what the export says
    * @param maxLength longest sequence in tokens; null: what the export says, or the default
    * @param meanPooled whether the head is a linear layer over the mean of the last hidden states,
-   *     which ours are
+   *     or in a decoder over the last token's, which ours are
    */
   public record Options(String model, String task, Integer maxLength, boolean meanPooled) {}
 
@@ -116,7 +116,8 @@ public final class AdapterImport {
       throw new IllegalArgumentException(
           files.path()
               + " does not say what its head looks at; if it is a linear layer over the mean of the"
-              + " last hidden states of all real tokens, say --mean-pooled");
+              + " last hidden states of all real tokens, or in a decoder over the last token's, say"
+              + " --mean-pooled");
     }
     SetupBuilder setup =
         (exported

@@ -75,15 +75,14 @@ final class ModelCard {
     if (adapter.headComparesTexts() && library != Library.ONNX) {
       return "pairs";
     }
+    boolean decoder = adapter.encoder().architecture().isDecoder();
+    String head = decoder ? "-decoder-head" : "";
     return switch (library) {
-      case PEFT -> adapter.hasHead() ? "peft" : "peft-language";
+      case PEFT -> "peft" + (adapter.hasHead() ? head : "-language");
       case ADAPTERS -> "adapters";
       case GGUF -> "gguf";
       case ONNX -> "onnx";
-      case TRANSFORMERS -> {
-        String ofDecoder = adapter.hasHead() ? "decoder-head" : "transformers-language";
-        yield adapter.encoder().architecture().isDecoder() ? ofDecoder : "transformers";
-      }
+      case TRANSFORMERS -> "transformers" + (adapter.hasHead() ? head : "-language");
     };
   }
 

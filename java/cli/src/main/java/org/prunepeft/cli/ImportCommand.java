@@ -58,8 +58,8 @@ final class ImportCommand implements Callable<Integer> {
   @Option(
       names = "--mean-pooled",
       description =
-          "The head is a linear layer over the mean of the last hidden states; an export says so"
-              + " itself.")
+          "The head is a linear layer over the mean of the last hidden states, or in a decoder over the"
+              + " last token's, as transformers' score is; an export says so itself.")
   private boolean meanPooled;
 
   @Option(

@@ -179,8 +179,11 @@ public final class RunDirectory {
 
   /** {@return whether a directory has a complete run} */
   public static boolean isComplete(Path directory) {
-    return Files.exists(directory.resolve(RunFiles.SUMMARY))
-        && !Files.exists(directory.resolve(INCOMPLETE));
+    // An import has no summary.
+    boolean written =
+        Files.exists(directory.resolve(RunFiles.SUMMARY))
+            || Files.exists(directory.resolve(RunFiles.RESULT));
+    return written && !Files.exists(directory.resolve(INCOMPLETE));
   }
 
   /** Of a run that was cut off before it wrote anything, there may be its mark. */
