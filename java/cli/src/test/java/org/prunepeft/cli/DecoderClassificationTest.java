@@ -6,12 +6,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.data.Metric;
 import org.prunepeft.files.RunDirectory;
 
 /** Classification by a small Llama of random weights, whose last token stands for the text. */
@@ -55,7 +55,7 @@ class DecoderClassificationTest {
         ((Map<?, ?>) setup.get("lora")).get("targets"));
     Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
     double accuracy = ((Number) tested.get("accuracy")).doubleValue();
-    Call.of("evaluate", run).exits(0).prints(String.format(Locale.ROOT, "accuracy %.4f", accuracy));
+    Call.of("evaluate", run).exits(0).prints("test accuracy " + Metric.ACCURACY.format(accuracy));
     Call.of("predict", run, "--text=a b a").exits(0).prints("a b a");
   }
 
