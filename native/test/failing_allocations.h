@@ -1,4 +1,4 @@
-// Memory that runs out: what a program allocates by `new` and aligned_alloc on the calling thread fails when it is told to.
+// Memory that runs out: what a program allocates by `new` and aligned_alloc on the calling thread fails on request.
 // Each program includes it once.
 #pragma once
 

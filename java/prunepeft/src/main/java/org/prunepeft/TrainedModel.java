@@ -420,8 +420,8 @@ public final class TrainedModel implements TextGenerator {
 
   /**
    * {@return what the model predicts of examples, in their order: classes with their probabilities,
-   * or numbers; of a language model the mean log-likelihood of the tokens that are learnt, of a
-   * plain text all} Examples of like lengths go through the encoder together.
+   * or numbers; of a language model the mean log-likelihood of the tokens that contribute to the
+   * loss, of a plain text all} Examples of like lengths go through the encoder together.
    *
    * @param examples whose targets are not looked at; of pairs, {@code new Example(text, pair)}
    * @throws NullPointerException if one is null; names it

@@ -111,7 +111,7 @@ class TrainedModelTest {
     return IntStream.range(0, count).mapToObj(i -> text(random, i % 3 == 0 ? 40 : 12)).toList();
   }
 
-  /** What a client asks, and the bits that it is to be told. */
+  /** What a client asks, and the bits that must be the answer. */
   private record Question(List<Example> examples, float[] answer) {
     static Question of(TrainedModel model, List<Example> examples) {
       return new Question(examples, model.predict(examples).outputs());

@@ -21,8 +21,8 @@ final class ChatOptions {
       fallbackValue = "true",
       paramLabel = "true|false",
       description =
-          "Whether of a conversation the assistant's turns alone are learnt, or else everything"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Whether of a conversation the assistant's turns alone contribute to the loss; else"
+              + " everything does (default: ${DEFAULT-VALUE}).")
   private boolean assistantOnly;
 
   @Option(

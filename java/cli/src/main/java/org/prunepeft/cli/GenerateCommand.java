@@ -15,7 +15,7 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Lets a language model go on with prompts: one that a run trained, or a pre-trained one as it"
+      "Lets a language model continue prompts: one that a run trained, or a pre-trained one as it"
           + " is. One prompt's text is shown as it is written, of several each when all are there."
     },
     footer = {
@@ -30,7 +30,7 @@ final class GenerateCommand implements Callable<Integer> {
       names = "--prompt",
       paramLabel = "TEXT",
       required = true,
-      description = "A text to go on with; may be given several times.")
+      description = "A text to continue; may be given several times.")
   private List<String> prompts;
 
   @Mixin private GenerationOptions generation;

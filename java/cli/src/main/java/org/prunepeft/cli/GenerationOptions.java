@@ -4,7 +4,7 @@ import java.util.List;
 import org.prunepeft.generate.GenerationSettings;
 import picocli.CommandLine.Option;
 
-/** How a language model goes on with a text. */
+/** How a language model continues a text. */
 @OptionsOf(GenerationSettings.class)
 final class GenerationOptions {
   @Option(

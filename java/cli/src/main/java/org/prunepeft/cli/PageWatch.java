@@ -25,7 +25,7 @@ final class PageWatch implements ProgressListener, AutoCloseable {
   private boolean failed;
 
   /**
-   * @param display is told where the page is
+   * @param display receives the page's location
    */
   PageWatch(ProgressListener display) {
     this.display = display;

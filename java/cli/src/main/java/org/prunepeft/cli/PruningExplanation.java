@@ -120,7 +120,7 @@ final class PruningExplanation {
                 count(round.verdicts().size(), "module"),
                 margin(standing)));
     if (panel.weights().isEmpty()) {
-      line("No criterion told modules of its type apart: all are alike.");
+      line("No criterion distinguished modules of its type: all are alike.");
     } else if (panel.standIn()) {
       line("The partition's own criteria were left out, so the others stood in for them.");
     }

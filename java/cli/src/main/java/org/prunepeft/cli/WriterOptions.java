@@ -49,7 +49,8 @@ final class WriterOptions {
   private String model;
 
   /**
-   * How conversations with it are written: as those that it has learnt, or by the model's template.
+   * How conversations with it are written: as those that it was trained with, or by the model's
+   * template.
    *
    * @param loaded from {@link #load}
    * @param template a file with another template; null: that one

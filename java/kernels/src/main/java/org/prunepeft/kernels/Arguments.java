@@ -140,8 +140,8 @@ final class Arguments implements AutoCloseable {
 
   RotaryStruct rotary(Rotary value) {
     reachable[MATRICES] = value;
-    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "cosines"), value.angles().cosines());
-    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "sines"), value.angles().sines());
+    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "cosines"), value.table().cosines());
+    write(rotaryMemory, Loader.offsetof(RotaryStruct.class, "sines"), value.table().sines());
     return rotary
         .sequences(value.sequences())
         .tokens(value.tokens())

@@ -13,18 +13,18 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
  * @param tokens of each sequence, padding included
  * @param heads that are rotated, from a row's first column on: those of query and key side by side
  * @param headSize d, 2 or more
- * @param angles of the positions from 0 to P - 1
+ * @param table of the angles of positions 0 to P - 1
  * @param positions at which tokens stand
  */
 public record Rotary(
-    long sequences, long tokens, long heads, long headSize, Angles angles, Positions positions) {
+    long sequences, long tokens, long heads, long headSize, Table table, Positions positions) {
   /**
-   * A table of angles.
+   * The cosines and sines of angles, by position.
    *
    * @param cosines [P, n], a row a position, n at most d / 2, float32
    * @param sines of the same shape
    */
-  public record Angles(Matrix cosines, Matrix sines) {}
+  public record Table(Matrix cosines, Matrix sines) {}
 
   /**
    * Token t of a sequence stands at position past + t - start, which is kept in [0, P - 1].

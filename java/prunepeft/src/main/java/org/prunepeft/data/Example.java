@@ -43,7 +43,7 @@ public record Example(String text, String pair, double target, TrainingText trai
   /**
    * {@return an example of a language model's task}
    *
-   * @param training what is learnt of the text
+   * @param training the text by its parts that contribute to the loss and those that do not
    */
   public static Example of(TrainingText training) {
     return new Example(training.text(), null, UNLABELLED, training);

@@ -35,8 +35,8 @@ public enum Metric {
       TaskKind.REGRESSION,
       false),
   /**
-   * Mean log-likelihood of a token that is learnt: the logarithm of the probability that the model
-   * gives it. Perplexity is the exponential of its negative.
+   * Mean log-likelihood of a token that contributes to the loss: the logarithm of the probability
+   * that the model gives it. Perplexity is the exponential of its negative.
    */
   LOG_LIKELIHOOD("log_likelihood", "log-likelihood", TaskKind.LANGUAGE_MODELING, false);
 

@@ -92,7 +92,7 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
 
   /**
    * {@return numbers that are given for an example: a score for each class, or the one number; of a
-   * language model the mean log-likelihood of a token that is learnt}
+   * language model the mean log-likelihood of a token that contributes to the loss}
    */
   public int outputs() {
     return kind == TaskKind.CLASSIFICATION ? labels.size() : 1;

@@ -6,7 +6,7 @@ public enum TaskKind {
   CLASSIFICATION("single_label_classification"),
   /** A number; learnt by mean squared error. */
   REGRESSION("regression"),
-  /** How it goes on, token by token; learnt by cross-entropy. */
+  /** How it continues, token by token; learnt by cross-entropy. */
   LANGUAGE_MODELING("causal_lm");
 
   private final String problemType;

@@ -5,8 +5,8 @@ import java.util.stream.Collectors;
 import org.prunepeft.text.Required;
 
 /**
- * A text that a language model learns to go on with. It is encoded as a whole; a token counts in
- * the loss if the character at which it begins lies in a trained span.
+ * A text that a language model learns to continue. It is encoded as a whole; a token counts in the
+ * loss if the character at which it begins lies in a trained span.
  *
  * @param spans the text's parts in their order, one or more
  * @param addSpecialTokens whether the tokenizer adds its special tokens, such as the one that
@@ -45,7 +45,7 @@ public record TrainingText(List<Span> spans, boolean addSpecialTokens, boolean a
   }
 
   /**
-   * {@return a plain text, all of which is learnt, with special tokens and its end}
+   * {@return a plain text, all of which contributes to the loss, with special tokens and its end}
    *
    * @param text of any length
    */
@@ -54,10 +54,11 @@ public record TrainingText(List<Span> spans, boolean addSpecialTokens, boolean a
   }
 
   /**
-   * {@return a prompt with its completion, which alone is learnt, with special tokens and its end}
+   * {@return a prompt with its completion, which alone contributes to the loss, with special tokens
+   * and its end}
    *
    * @param prompt what comes before, without a space added
-   * @param completion what is learnt
+   * @param completion what contributes to the loss
    */
   public static TrainingText of(String prompt, String completion) {
     return new TrainingText(

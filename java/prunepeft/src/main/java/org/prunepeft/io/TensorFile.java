@@ -85,9 +85,9 @@ abstract sealed class TensorFile implements Checkpoint permits SafeTensors, Gguf
   /**
    * Reads a part of a tensor's bytes, as many as the buffer has room for.
    *
-   * @param name the tensor
+   * @param name one of {@link #names}
    * @param offset of the first byte, counted from the tensor's start
-   * @param target is filled
+   * @param target filled from its position to its limit
    * @throws NoSuchElementException if there is no such tensor
    * @throws IndexOutOfBoundsException if the tensor has fewer bytes
    * @throws IOException if reading fails

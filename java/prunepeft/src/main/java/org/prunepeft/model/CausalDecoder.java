@@ -42,27 +42,35 @@ public final class CausalDecoder implements Decoder {
   private final Tensor embeddingScale;
 
   private final List<Layer> layers = new ArrayList<>();
-  private final RmsNorm norm;
+  private final FrozenRmsNorm norm;
   private final Map<Rope, RotaryTables> rotations = new HashMap<>();
   private final List<FlatParameters.Stacked> own;
 
   /**
    * The parts of a layer; what a family does not have is null.
    *
-   * @param attentionPostNorm of the block's output
-   * @param feedForwardPostNorm likewise
+   * @param attentionNorm of the attention block's input
+   * @param attentionInput of query, key and value, one below the other
+   * @param queryNorm of each head of the query
+   * @param keyNorm of each head of the key
+   * @param attentionOutput of the attention block
+   * @param attentionPostNorm of the attention block's output, before the residual is added
+   * @param feedForwardNorm of the feed-forward block's input
+   * @param feedForwardInput of gate and intermediate layer, one below the other
+   * @param output of the feed-forward block
+   * @param feedForwardPostNorm of the feed-forward block's output, before the residual is added
    */
   private record Layer(
-      RmsNorm attentionNorm,
+      FrozenRmsNorm attentionNorm,
       FrozenLinear attentionInput,
-      RmsNorm queryNorm,
-      RmsNorm keyNorm,
+      FrozenRmsNorm queryNorm,
+      FrozenRmsNorm keyNorm,
       FrozenLinear attentionOutput,
-      RmsNorm attentionPostNorm,
-      RmsNorm feedForwardNorm,
+      FrozenRmsNorm attentionPostNorm,
+      FrozenRmsNorm feedForwardNorm,
       FrozenLinear feedForwardInput,
       FrozenLinear output,
-      RmsNorm feedForwardPostNorm) {
+      FrozenRmsNorm feedForwardPostNorm) {
     static Layer read(EncoderWeights weights, EncoderConfig config, int layer) throws IOException {
       DecoderConfig decoder = config.decoder();
       String path = config.architecture().layerPath(layer);
@@ -164,9 +172,9 @@ public final class CausalDecoder implements Decoder {
     this(config, checkpoint, Precision.FLOAT32, ComputeDevice.CPU);
   }
 
-  private static RmsNorm norm(EncoderWeights weights, EncoderConfig config, String path, int size)
-      throws IOException {
-    return new RmsNorm(
+  private static FrozenRmsNorm norm(
+      EncoderWeights weights, EncoderConfig config, String path, int size) throws IOException {
+    return new FrozenRmsNorm(
         weights.takeNarrow(path + ".weight", size),
         config.layerNormEpsilon(),
         config.decoder().unitOffsetNorms());
@@ -256,7 +264,7 @@ public final class CausalDecoder implements Decoder {
     return from < to && to == layers.size() ? norm.apply(insertions, x) : x;
   }
 
-  private static Tensor normalised(RmsNorm norm, Insertions insertions, Tensor x) {
+  private static Tensor normalised(FrozenRmsNorm norm, Insertions insertions, Tensor x) {
     return norm == null ? x : norm.apply(insertions, x);
   }
 

@@ -57,7 +57,7 @@ public record MeasuredFile(
   /**
    * What a module is worth.
    *
-   * @param module its name
+   * @param module the module's name
    * @param kept whether it is part of the choice
    * @param mean by how much the metric rises when it is added to a random subset
    * @param low end of the 95 % interval
@@ -73,14 +73,14 @@ public record MeasuredFile(
   }
 
   /**
-   * An interaction.
+   * An interaction of two modules.
    *
-   * @param first a module
-   * @param second another
+   * @param first the name of one module
+   * @param second the name of the other
    * @param mean by how much both together are worth more than the sum of each
    * @param low end of the 95 % interval
    * @param high end of the 95 % interval
-   * @param evidence of the interaction
+   * @param evidence by how much the logarithm of the model's evidence rises with it
    */
   public record Pair(
       String first, String second, double mean, double low, double high, double evidence) {}

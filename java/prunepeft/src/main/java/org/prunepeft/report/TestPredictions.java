@@ -23,7 +23,7 @@ import org.prunepeft.train.Predictions;
  *
  * @param examples the beginning of the SHA-256 of each one's texts
  * @param targets [n] numbers of the classes, or the numbers to be predicted; of a language model
- *     how many tokens are learnt
+ *     how many tokens contribute to the loss
  * @param predictions of as many examples
  */
 public record TestPredictions(List<String> examples, double[] targets, Predictions predictions) {

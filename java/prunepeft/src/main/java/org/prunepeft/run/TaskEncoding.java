@@ -60,12 +60,12 @@ public final class TaskEncoding {
     }
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {
       throw new DataException(
-          "no %s text has a token that is learnt within %,d tokens; take more with --max-seq-length, or look at the columns"
+          "no %s text has a token that contributes to the loss within %,d tokens; take more with --max-seq-length, or look at the columns"
               .formatted(part, tokenizer.maxLength()));
     }
     if (texts.unlearnt() > 0) {
       notes.add(
-          "of %,d of %,d %s texts no token is learnt: what is to be learnt is empty or was cut off"
+          "%,d of %,d %s texts have no token that contributes to the loss: the part to learn is empty or was cut off"
               .formatted(texts.unlearnt(), examples.size(), part));
     }
     return texts.data();

@@ -19,8 +19,8 @@ record Bound(
     Map<String, Object> named) {
   static final Object ABSENT = new Object();
 
-  Budget budget() {
-    return render.budget();
+  Limits limits() {
+    return render.limits();
   }
 
   boolean has(int parameter) {
@@ -37,7 +37,7 @@ record Bound(
 
   /** A value as text, whatever it is. */
   String asText(int parameter) {
-    return Texts.of(values[parameter], budget());
+    return TextOperations.of(values[parameter], limits());
   }
 
   /** A string. */
@@ -64,16 +64,16 @@ record Bound(
   }
 
   boolean flag(int parameter) {
-    return has(parameter) && Values.isTrue(values[parameter]);
+    return has(parameter) && ValueOperations.isTrue(values[parameter]);
   }
 
   List<Object> elements(int parameter) {
-    return Values.elements(values[parameter], budget());
+    return ValueOperations.elements(values[parameter], limits());
   }
 
   /** A text or list that is about to be made. */
   String made(String text) {
-    budget().spendLength(text.length());
+    limits().spendLength(text.length());
     return text;
   }
 
@@ -82,6 +82,6 @@ record Bound(
         ? undefined.failure()
         : new Failure(
             "%s: '%s' must be %s, got %s",
-            name, parameters.get(parameter), wanted, Values.kind(values[parameter]));
+            name, parameters.get(parameter), wanted, ValueOperations.kind(values[parameter]));
   }
 }

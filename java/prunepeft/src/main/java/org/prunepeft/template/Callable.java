@@ -5,5 +5,5 @@ interface Callable {
   /** What messages call it. */
   String name();
 
-  Object call(Render render, Arguments arguments);
+  Object call(Render render, PassedArguments arguments);
 }

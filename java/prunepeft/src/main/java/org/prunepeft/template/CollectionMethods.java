@@ -11,9 +11,10 @@ final class CollectionMethods {
       Operation.table(
           Operation.of("get(self, key, default?)", CollectionMethods::get),
           Operation.of("items(self)", a -> items(a.at(0))),
-          Operation.of("keys(self)", a -> new ArrayList<>(Values.dict(a.at(0)).keySet())),
-          Operation.of("values(self)", a -> new ArrayList<>(Values.dict(a.at(0)).values())),
-          Operation.of("copy(self)", a -> new LinkedHashMap<>(Values.dict(a.at(0)))));
+          Operation.of("keys(self)", a -> new ArrayList<>(ValueOperations.dict(a.at(0)).keySet())),
+          Operation.of(
+              "values(self)", a -> new ArrayList<>(ValueOperations.dict(a.at(0)).values())),
+          Operation.of("copy(self)", a -> new LinkedHashMap<>(ValueOperations.dict(a.at(0)))));
 
   static final Map<String, Operation> OF_LISTS =
       Operation.table(
@@ -43,20 +44,20 @@ final class CollectionMethods {
 
   static List<Object> items(Object dict) {
     List<Object> items = new ArrayList<>();
-    Values.dict(dict).forEach((key, value) -> items.add(Tuple.of(key, value)));
+    ValueOperations.dict(dict).forEach((key, value) -> items.add(Tuple.of(key, value)));
     return items;
   }
 
   private static Object get(Bound arguments) {
-    Map<Object, Object> dict = Values.dict(arguments.at(0));
-    Object key = Values.key(arguments.at(1));
+    Map<Object, Object> dict = ValueOperations.dict(arguments.at(0));
+    Object key = ValueOperations.key(arguments.at(1));
     return dict.containsKey(key) ? dict.get(key) : arguments.at(2, null);
   }
 
   private static Object index(Bound arguments) {
     List<Object> list = arguments.elements(0);
     for (int i = 0; i < list.size(); i++) {
-      if (Values.equal(list.get(i), arguments.at(1), arguments.budget())) {
+      if (ValueOperations.equal(list.get(i), arguments.at(1), arguments.limits())) {
         return (long) i;
       }
     }
@@ -65,7 +66,7 @@ final class CollectionMethods {
 
   private static Object count(Bound arguments) {
     return arguments.elements(0).stream()
-        .filter(element -> Values.equal(element, arguments.at(1), arguments.budget()))
+        .filter(element -> ValueOperations.equal(element, arguments.at(1), arguments.limits()))
         .count();
   }
 }

@@ -40,7 +40,7 @@ interface Expression {
     public Object value(Frame frame) {
       Map<Object, Object> dict = new LinkedHashMap<>();
       for (int i = 0; i < keys.size(); i++) {
-        dict.put(Values.key(frame.value(keys.get(i))), frame.value(values.get(i)));
+        dict.put(ValueOperations.key(frame.value(keys.get(i))), frame.value(values.get(i)));
       }
       return dict;
     }
@@ -60,7 +60,7 @@ interface Expression {
     public Object value(Frame frame) {
       Object value = frame.value(of);
       Object at = frame.value(index);
-      frame.render().budget().spendReading(value);
+      frame.render().limits().spendReading(value);
       frame.render().at(line);
       return Members.item(value, at);
     }
@@ -76,7 +76,7 @@ interface Expression {
       Long last = bound(to, frame);
       Long by = bound(step, frame);
       frame.render().at(line);
-      return Members.slice(value, first, last, by, frame.render().budget());
+      return Members.slice(value, first, last, by, frame.render().limits());
     }
 
     private static Long bound(Expression bound, Frame frame) {
@@ -98,18 +98,18 @@ interface Expression {
       Expression spreadNamed) {
     static final Passed NOTHING = new Passed(List.of(), Map.of(), null, null);
 
-    Arguments values(Frame frame) {
+    PassedArguments values(Frame frame) {
       List<Object> values = Expression.values(positional, frame);
       Map<String, Object> byName = new LinkedHashMap<>();
       named.forEach((name, value) -> byName.put(name, frame.value(value)));
       if (spread != null) {
-        values.addAll(Values.elements(frame.value(spread), frame.render().budget()));
+        values.addAll(ValueOperations.elements(frame.value(spread), frame.render().limits()));
       }
       if (spreadNamed != null) {
-        Values.dict(frame.value(spreadNamed))
+        ValueOperations.dict(frame.value(spreadNamed))
             .forEach((name, value) -> byName.put(String.valueOf(name), value));
       }
-      return new Arguments(values, byName);
+      return new PassedArguments(values, byName);
     }
   }
 
@@ -120,7 +120,7 @@ interface Expression {
     }
 
     /** With arguments beside those that are written. */
-    Object call(Frame frame, Arguments arguments) {
+    Object call(Frame frame, PassedArguments arguments) {
       Object function = frame.value(of);
       frame.render().at(line);
       if (function instanceof Callable callable) {
@@ -129,7 +129,7 @@ interface Expression {
       if (function instanceof Undefined undefined) {
         throw undefined.failure();
       }
-      throw new Failure("%s can't be called", Values.kind(function));
+      throw new Failure("%s can't be called", ValueOperations.kind(function));
     }
   }
 
@@ -137,7 +137,7 @@ interface Expression {
     @Override
     public Object value(Frame frame) {
       Object filtered = frame.value(value);
-      Arguments arguments = passed.values(frame);
+      PassedArguments arguments = passed.values(frame);
       frame.render().at(line);
       return filter.call(frame.render(), arguments.after(filtered));
     }
@@ -147,7 +147,7 @@ interface Expression {
     @Override
     public Object value(Frame frame) {
       Object tested = frame.value(value);
-      Arguments arguments = passed.values(frame);
+      PassedArguments arguments = passed.values(frame);
       frame.render().at(line);
       return test.call(frame.render(), arguments.after(tested));
     }
@@ -173,7 +173,7 @@ interface Expression {
     @Override
     public Object value(Frame frame) {
       Object value = frame.value(left);
-      return Values.isTrue(value) == and ? frame.value(right) : value;
+      return ValueOperations.isTrue(value) == and ? frame.value(right) : value;
     }
   }
 
@@ -184,12 +184,12 @@ interface Expression {
       Object first = frame.value(left);
       Object second = frame.value(right);
       frame.render().at(line);
-      return Operators.value(operator, first, second, frame.render().budget());
+      return Operators.value(operator, first, second, frame.render().limits());
     }
   }
 
   /** {@code a < b <= c}: each operand is evaluated once, up to the first that fails. */
-  record Comparison(int line, Expression first, List<String> operators, List<Expression> operands)
+  record Compare(int line, Expression first, List<String> operators, List<Expression> operands)
       implements Expression {
     @Override
     public Object value(Frame frame) {
@@ -197,7 +197,7 @@ interface Expression {
       for (int i = 0; i < operators.size(); i++) {
         Object right = frame.value(operands.get(i));
         frame.render().at(line);
-        if (!Operators.holds(operators.get(i), left, right, frame.render().budget())) {
+        if (!Operators.holds(operators.get(i), left, right, frame.render().limits())) {
           return false;
         }
         left = right;
@@ -209,11 +209,11 @@ interface Expression {
   record Concatenation(int line, List<Expression> parts) implements Expression {
     @Override
     public Object value(Frame frame) {
-      Budget budget = frame.render().budget();
+      Limits limits = frame.render().limits();
       StringBuilder all = new StringBuilder();
       for (Expression part : parts) {
-        String text = Texts.of(frame.value(part), budget);
-        budget.spendLength((long) all.length() + text.length());
+        String text = TextOperations.of(frame.value(part), limits);
+        limits.spendLength((long) all.length() + text.length());
         all.append(text);
       }
       return all.toString();

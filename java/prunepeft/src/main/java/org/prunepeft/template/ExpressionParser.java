@@ -22,9 +22,9 @@ final class ExpressionParser {
   private static final Set<String> AFTER_TEST =
       Set.of("else", "or", "and", "if", "is", "in", "not");
 
-  private final Tokens tokens;
+  private final TokenStream tokens;
 
-  ExpressionParser(Tokens tokens) {
+  ExpressionParser(TokenStream tokens) {
     this.tokens = tokens;
   }
 
@@ -109,9 +109,7 @@ final class ExpressionParser {
       operators.add(operator);
       operands.add(sum());
     }
-    return operators.isEmpty()
-        ? first
-        : new Expression.Comparison(line, first, operators, operands);
+    return operators.isEmpty() ? first : new Expression.Compare(line, first, operators, operands);
   }
 
   /** Takes the operator of a comparison; null if there is none. */

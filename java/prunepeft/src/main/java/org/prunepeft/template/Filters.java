@@ -32,7 +32,7 @@ final class Filters {
           Operation.of("indent(value, width?, first?, blank?)", Filters::indented),
           Operation.of(
               "center(value, width?)",
-              a -> TextMethods.padded(a.asText(0), a.integer(1, 80), ' ', 0.5, a.budget())),
+              a -> TextMethods.padded(a.asText(0), a.integer(1, 80), ' ', 0.5, a.limits())),
           Operation.of("format(value, *, **)", Filters::formatted),
           Operation.of("escape(value)", a -> a.made(escaped(a.asText(0)))),
           Operation.of("e(value)", a -> a.made(escaped(a.asText(0)))),
@@ -46,8 +46,8 @@ final class Filters {
           Operation.of("int(value, default?, base?)", Filters::integer),
           Operation.of("float(value, default?)", Filters::real),
           // Lists and dicts
-          Operation.of("length(value)", a -> Values.length(a.at(0))),
-          Operation.of("count(value)", a -> Values.length(a.at(0))),
+          Operation.of("length(value)", a -> ValueOperations.length(a.at(0))),
+          Operation.of("count(value)", a -> ValueOperations.length(a.at(0))),
           Operation.of("list(value)", a -> a.elements(0)),
           Operation.of("first(value)", a -> end(a, a.elements(0), true)),
           Operation.of("last(value)", a -> end(a, a.elements(0), false)),
@@ -82,7 +82,7 @@ final class Filters {
   }
 
   private static Object orDefault(Bound a) {
-    boolean absent = a.at(0) instanceof Undefined || a.flag(2) && !Values.isTrue(a.at(0));
+    boolean absent = a.at(0) instanceof Undefined || a.flag(2) && !ValueOperations.isTrue(a.at(0));
     return absent ? a.at(1, "") : a.at(0);
   }
 
@@ -95,23 +95,23 @@ final class Filters {
 
   private static Object replaced(Bound a) {
     long count = a.at(3, null) == null ? -1 : a.integer(3, -1);
-    return TextMethods.replaced(a.asText(0), a.asText(1), a.asText(2), count, a.budget());
+    return TextMethods.replaced(a.asText(0), a.asText(1), a.asText(2), count, a.limits());
   }
 
   private static Object indented(Bound a) {
     String indent =
         a.at(1, null) instanceof String text
             ? text
-            : Formats.padding(a.integer(1, 4), ' ', a.budget());
+            : Formats.padding(a.integer(1, 4), ' ', a.limits());
     List<String> lines = Lines.of(a.asText(0) + "\n", false);
     StringBuilder out = new StringBuilder();
     for (int i = 0; i < lines.size(); i++) {
       String line = lines.get(i);
       boolean moved = i == 0 ? a.flag(2) : a.flag(3) || !line.isEmpty();
       out.append(i == 0 ? "" : "\n").append(moved ? indent : "").append(line);
-      a.budget().spend(line.length() + indent.length());
-      if (out.length() > Budget.LENGTH) {
-        throw new Failure("indent: more than %,d characters", Budget.LENGTH);
+      a.limits().spend(line.length() + indent.length());
+      if (out.length() > Limits.LENGTH) {
+        throw new Failure("indent: more than %,d characters", Limits.LENGTH);
       }
     }
     return out.toString();
@@ -119,7 +119,7 @@ final class Filters {
 
   private static Object formatted(Bound a) {
     return Formats.percent(
-        a.asText(0), a.named().isEmpty() ? new Tuple(a.rest()) : a.named(), a.budget());
+        a.asText(0), a.named().isEmpty() ? new Tuple(a.rest()) : a.named(), a.limits());
   }
 
   private static String escaped(String text) {
@@ -134,7 +134,7 @@ final class Filters {
     if (!Numbers.isNumber(a.at(0))) {
       throw a.at(0) instanceof Undefined undefined
           ? undefined.failure()
-          : new Failure("%s takes a number, got %s", a.name(), Values.kind(a.at(0)));
+          : new Failure("%s takes a number, got %s", a.name(), ValueOperations.kind(a.at(0)));
     }
     return a.at(0);
   }
@@ -196,14 +196,14 @@ final class Filters {
       parts.add(attribute(a, element, a.at(2, null)));
     }
     String separator = a.has(1) ? a.asText(1) : "";
-    return TextMethods.joined(parts, separator, false, a.budget());
+    return TextMethods.joined(parts, separator, false, a.limits());
   }
 
   private static Object reversed(Bound a) {
     List<Object> all = a.elements(0);
     Collections.reverse(all);
     return a.at(0) instanceof String
-        ? TextMethods.joined(all, "", true, a.budget())
+        ? TextMethods.joined(all, "", true, a.limits())
         : all.iterator();
   }
 
@@ -218,7 +218,7 @@ final class Filters {
       return element;
     }
     Object value = element;
-    for (String part : Texts.of(path, a.budget()).split("\\.")) {
+    for (String part : TextOperations.of(path, a.limits()).split("\\.")) {
       value = Members.item(value, part.matches("\\d{1,9}") ? (Object) Long.parseLong(part) : part);
       value = value instanceof Undefined && absent != null ? absent : value;
     }
@@ -243,8 +243,8 @@ final class Filters {
   private static void sort(
       Bound a, List<Object> list, UnaryOperator<Object> by, boolean backwards) {
     Comparator<Object> order =
-        (first, second) -> Values.compare(by.apply(first), by.apply(second), a.budget());
-    a.budget().spend(list.size());
+        (first, second) -> ValueOperations.compare(by.apply(first), by.apply(second), a.limits());
+    a.limits().spend(list.size());
     list.sort(backwards ? order.reversed() : order);
   }
 
@@ -271,7 +271,7 @@ final class Filters {
     List<Object> unique = new ArrayList<>();
     for (Object element : a.elements(0)) {
       Object value = compared(a, element, 1, 2);
-      if (!Values.contains(seen, value, a.budget())) {
+      if (!ValueOperations.contains(seen, value, a.limits())) {
         seen.add(value);
         unique.add(element);
       }
@@ -283,7 +283,8 @@ final class Filters {
     List<Object> all = a.elements(0);
     Object best = end(a, all, true);
     for (Object element : all) {
-      int order = Values.compare(compared(a, element, 1, 2), compared(a, best, 1, 2), a.budget());
+      int order =
+          ValueOperations.compare(compared(a, element, 1, 2), compared(a, best, 1, 2), a.limits());
       if (greatest ? order > 0 : order < 0) {
         best = element;
       }
@@ -294,7 +295,7 @@ final class Filters {
   private static Object sum(Bound a) {
     Object sum = a.at(2, 0L);
     for (Object element : a.elements(0)) {
-      sum = Operators.value("+", sum, attribute(a, element, a.at(1, null)), a.budget());
+      sum = Operators.value("+", sum, attribute(a, element, a.at(1, null)), a.limits());
     }
     return sum;
   }
@@ -310,7 +311,7 @@ final class Filters {
       List<Object> batch =
           new ArrayList<>(all.subList(from, (int) Math.min(all.size(), from + size)));
       if (a.at(2, null) != null) {
-        a.budget().spendLength(size);
+        a.limits().spendLength(size);
         while (batch.size() < size) {
           batch.add(a.at(2));
         }
@@ -332,7 +333,7 @@ final class Filters {
     Map<Object, Object> first = new LinkedHashMap<>();
     Map<Object, List<Object>> groups = new LinkedHashMap<>();
     for (Object element : all) {
-      Object key = Values.key(compared.apply(element));
+      Object key = ValueOperations.key(compared.apply(element));
       first.putIfAbsent(key, by.apply(element));
       groups.computeIfAbsent(key, none -> new ArrayList<>()).add(element);
     }
@@ -343,7 +344,7 @@ final class Filters {
 
   /** What map, select and their kind go over: of 0, false and None nothing. */
   private static List<Object> inputs(Bound a) {
-    return Values.isTrue(a.at(0)) ? a.elements(0) : List.of();
+    return ValueOperations.isTrue(a.at(0)) ? a.elements(0) : List.of();
   }
 
   private static Object mapped(Bound a) {
@@ -357,7 +358,7 @@ final class Filters {
       return mapped.iterator();
     }
     Operation filter = named(a, "filter", ALL);
-    Arguments arguments = new Arguments(a.rest(), a.named()).from(1);
+    PassedArguments arguments = new PassedArguments(a.rest(), a.named()).from(1);
     for (Object element : inputs(a)) {
       mapped.add(filter.call(a.render(), arguments.after(element)));
     }
@@ -367,12 +368,13 @@ final class Filters {
   /** Elements whose member, or that themselves, pass a test; without one, those that are true. */
   private static Object selected(Bound a, boolean byAttribute, boolean wanted) {
     Operation test = a.rest().isEmpty() ? null : named(a, "test", Tests.ALL);
-    Arguments arguments = test == null ? null : new Arguments(a.rest(), a.named()).from(1);
+    PassedArguments arguments =
+        test == null ? null : new PassedArguments(a.rest(), a.named()).from(1);
     List<Object> selected = new ArrayList<>();
     for (Object element : inputs(a)) {
       Object value = byAttribute ? attribute(a, element, a.at(1)) : element;
       Object result = test == null ? value : test.call(a.render(), arguments.after(value));
-      if (Values.isTrue(result) == wanted) {
+      if (ValueOperations.isTrue(result) == wanted) {
         selected.add(element);
       }
     }
@@ -384,7 +386,7 @@ final class Filters {
     if (a.rest().isEmpty()) {
       throw new Failure("%s needs the name of a %s, or attribute=", a.name(), what);
     }
-    String name = Texts.of(a.rest().get(0), a.budget());
+    String name = TextOperations.of(a.rest().get(0), a.limits());
     Operation operation = known.get(name);
     if (operation == null) {
       throw new Failure("there is no %s '%s'", what, name);

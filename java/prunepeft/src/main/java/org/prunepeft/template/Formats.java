@@ -20,7 +20,7 @@ final class Formats {
   private Formats() {}
 
   /** Values are a tuple, a dict, or one value. */
-  static String percent(String format, Object values, Budget budget) {
+  static String percent(String format, Object values, Limits limits) {
     List<Object> given = values instanceof Tuple tuple ? tuple : Arrays.asList(values);
     StringBuilder out = new StringBuilder();
     Matcher part = PERCENT.matcher(format);
@@ -35,7 +35,7 @@ final class Formats {
       }
       Object value;
       if (part.group(1) != null) {
-        value = named(Values.dict(values), part.group(1));
+        value = named(ValueOperations.dict(values), part.group(1));
       } else if (used < given.size()) {
         value = given.get(used++);
       } else {
@@ -52,8 +52,8 @@ final class Formats {
               part.group(4) == null ? -1 : width(part.group(4)),
               false);
       String type = part.group(5).equals("i") ? "d" : part.group(5);
-      out.append(layout.apply(formatted(value, type, layout, budget), number, budget));
-      budget.spendLength(out.length());
+      out.append(layout.apply(formatted(value, type, layout, limits), number, limits));
+      limits.spendLength(out.length());
     }
     out.append(format, at, format.length());
     boolean mayBeLeft =
@@ -66,7 +66,7 @@ final class Formats {
 
   /** By number, in turn, or by name. */
   static String braces(
-      String format, List<Object> values, Map<String, Object> byName, Budget budget) {
+      String format, List<Object> values, Map<String, Object> byName, Limits limits) {
     StringBuilder out = new StringBuilder();
     Matcher part = BRACES.matcher(format);
     int at = 0;
@@ -94,11 +94,11 @@ final class Formats {
         value = named(byName, name);
       }
       if ("r".equals(part.group(2))) {
-        value = represented(value, budget);
+        value = represented(value, limits);
       }
       String specification = part.group(3) == null ? "" : part.group(3);
-      out.append(laidOut(value, specification, budget));
-      budget.spendLength(out.length());
+      out.append(laidOut(value, specification, limits));
+      limits.spendLength(out.length());
     }
     return out.append(format, at, format.length()).toString();
   }
@@ -111,7 +111,7 @@ final class Formats {
   }
 
   /** By the language of {@code format()}: fill, alignment, sign, width, precision and type. */
-  private static String laidOut(Object value, String specification, Budget budget) {
+  private static String laidOut(Object value, String specification, Limits limits) {
     Matcher parts = SPECIFICATION.matcher(specification);
     if (!parts.matches()) {
       throw new Failure("format '%s' is not understood", specification);
@@ -132,12 +132,13 @@ final class Formats {
     if (type.isEmpty()) {
       type = !number ? "s" : Numbers.isInteger(value) ? "d" : layout.precision >= 0 ? "g" : "s";
     }
-    return layout.apply(formatted(value, type, layout, budget), number, budget);
+    return layout.apply(formatted(value, type, layout, limits), number, limits);
   }
 
-  private static String formatted(Object value, String type, Layout layout, Budget budget) {
+  private static String formatted(Object value, String type, Layout layout, Limits limits) {
     if (type.equals("s") || type.equals("r")) {
-      String text = type.equals("r") ? represented(value, budget) : Texts.of(value, budget);
+      String text =
+          type.equals("r") ? represented(value, limits) : TextOperations.of(value, limits);
       return layout.precision < 0
           ? text
           : text.substring(
@@ -146,7 +147,7 @@ final class Formats {
                   0, Math.min(layout.precision, text.codePointCount(0, text.length()))));
     }
     if (!Numbers.isNumber(value)) {
-      throw new Failure("format '%s' takes a number, got %s", type, Values.kind(value));
+      throw new Failure("format '%s' takes a number, got %s", type, ValueOperations.kind(value));
     }
     double real = Numbers.real(value);
     return switch (type) {
@@ -154,23 +155,23 @@ final class Formats {
           grouped(
               Long.toString(Numbers.isInteger(value) ? Numbers.whole(value) : (long) real), layout);
       case "x" -> Long.toString(Numbers.whole(Numbers.integer("%x", value)), 16);
-      case "f" -> fixed(real, layout, budget);
-      case "%" -> fixed(real * 100, layout, budget) + "%";
+      case "f" -> fixed(real, layout, limits);
+      case "%" -> fixed(real * 100, layout, limits) + "%";
       default -> throw new Failure("format '%s' is not supported; s, r, d, x, f and %% are", type);
     };
   }
 
-  private static String represented(Object value, Budget budget) {
-    String list = Texts.of(List.of(value == null ? "" : value), budget);
+  private static String represented(Object value, Limits limits) {
+    String list = TextOperations.of(List.of(value == null ? "" : value), limits);
     return value == null ? "None" : list.substring(1, list.length() - 1);
   }
 
-  private static String fixed(double value, Layout layout, Budget budget) {
+  private static String fixed(double value, Layout layout, Limits limits) {
     if (!Double.isFinite(value)) {
       return Numbers.text(value);
     }
     int digits = layout.precision < 0 ? 6 : layout.precision;
-    budget.spendLength(digits);
+    limits.spendLength(digits);
     String text = new BigDecimal(value).setScale(digits, RoundingMode.HALF_EVEN).toPlainString();
     return grouped(text.startsWith("-") || 1 / value > 0 || value != 0 ? text : "-" + text, layout);
   }
@@ -196,21 +197,21 @@ final class Formats {
   }
 
   /** So many of a character. */
-  static String padding(long count, char of, Budget budget) {
-    budget.spendLength(Math.max(0, count));
+  static String padding(long count, char of, Limits limits) {
+    limits.spendLength(Math.max(0, count));
     return String.valueOf(of).repeat((int) Math.max(0, count));
   }
 
   /** How a value stands in its place. */
   private record Layout(
       char fill, char align, String sign, int width, int precision, boolean grouped) {
-    String apply(String text, boolean number, Budget budget) {
+    String apply(String text, boolean number, Limits limits) {
       String signed = number && !text.startsWith("-") ? sign + text : text;
       int missing = width - signed.codePointCount(0, signed.length());
       if (missing <= 0) {
         return signed;
       }
-      String padding = padding(missing, fill, budget);
+      String padding = padding(missing, fill, limits);
       int left = missing / 2;
       int digits = number && !signed.isEmpty() && "+- ".indexOf(signed.charAt(0)) >= 0 ? 1 : 0;
       return switch (align) {

@@ -48,6 +48,6 @@ final class Frame {
 
   /** The value of an expression of which nothing may be left out. */
   boolean isTrue(Expression expression) {
-    return Values.isTrue(value(expression));
+    return ValueOperations.isTrue(value(expression));
   }
 }

@@ -16,7 +16,7 @@ final class Globals {
 
   static {
     Stream.of(
-            Operation.of("range(*)", a -> range(a.rest(), a.budget())),
+            Operation.of("range(*)", a -> range(a.rest(), a.limits())),
             Operation.of("dict(from?, **)", Globals::members),
             Operation.of("namespace(from?, **)", a -> new Namespace(members(a))),
             Operation.of("strftime_now(format)", a -> Dates.text(a.render().now(), a.text(0))),
@@ -34,15 +34,15 @@ final class Globals {
     Map<Object, Object> members = new LinkedHashMap<>();
     if (arguments.has(0)) {
       if (arguments.at(0) instanceof Map) {
-        members.putAll(Values.dict(arguments.at(0)));
+        members.putAll(ValueOperations.dict(arguments.at(0)));
       } else {
         for (Object pair : arguments.elements(0)) {
-          List<Object> parts = Values.elements(pair, arguments.budget());
+          List<Object> parts = ValueOperations.elements(pair, arguments.limits());
           if (parts.size() != 2) {
             throw new Failure(
                 "%s: pairs are needed, got %d values", arguments.name(), parts.size());
           }
-          members.put(Values.key(parts.get(0)), parts.get(1));
+          members.put(ValueOperations.key(parts.get(0)), parts.get(1));
         }
       }
     }
@@ -50,7 +50,7 @@ final class Globals {
     return members;
   }
 
-  private static List<Object> range(List<Object> bounds, Budget budget) {
+  private static List<Object> range(List<Object> bounds, Limits limits) {
     if (bounds.isEmpty() || bounds.size() > 3) {
       throw new Failure("range takes an end; a start and an end; or these and a step");
     }
@@ -74,7 +74,7 @@ final class Globals {
         all.add(number);
       }
     }
-    budget.spend(all.size());
+    limits.spend(all.size());
     return all;
   }
 }

@@ -8,7 +8,7 @@ import java.util.Map;
 /** Values as JSON, as Python's {@code json.dumps} writes it; nothing is escaped for HTML. */
 final class Json {
   private final StringBuilder out = new StringBuilder();
-  private final Budget budget;
+  private final Limits limits;
   private final boolean ascii;
   private final boolean sorted;
 
@@ -19,7 +19,7 @@ final class Json {
   private final String afterKey;
 
   private Json(Bound arguments) {
-    budget = arguments.budget();
+    limits = arguments.limits();
     ascii = arguments.flag(1);
     Object level = arguments.at(2, null);
     indent =
@@ -27,7 +27,7 @@ final class Json {
             ? null
             : level instanceof String spaces
                 ? spaces
-                : Formats.padding(arguments.integer(2, 0), ' ', budget);
+                : Formats.padding(arguments.integer(2, 0), ' ', limits);
     List<Object> separators =
         arguments.at(3, null) == null
             ? List.of(indent == null ? ", " : ",", ": ")
@@ -35,8 +35,8 @@ final class Json {
     if (separators.size() != 2) {
       throw new Failure("tojson: separators are two strings, got %d", separators.size());
     }
-    betweenItems = Texts.of(separators.get(0), budget);
-    afterKey = Texts.of(separators.get(1), budget);
+    betweenItems = TextOperations.of(separators.get(0), limits);
+    afterKey = TextOperations.of(separators.get(1), limits);
     sorted = arguments.flag(4);
   }
 
@@ -48,7 +48,7 @@ final class Json {
   }
 
   private void value(Object value, int level) {
-    budget.enter();
+    limits.enter();
     int before = out.length();
     if (value instanceof String text) {
       string(text);
@@ -59,8 +59,8 @@ final class Json {
     } else {
       out.append(scalar(value));
     }
-    budget.spendLength(out.length() - before);
-    budget.leave();
+    limits.spendLength(out.length() - before);
+    limits.leave();
   }
 
   private static String scalar(Object value) {
@@ -77,7 +77,7 @@ final class Json {
     }
     throw value instanceof Undefined undefined
         ? new Failure("tojson: %s", undefined.reason())
-        : new Failure("tojson: %s can't be written as JSON", Values.kind(value));
+        : new Failure("tojson: %s can't be written as JSON", ValueOperations.kind(value));
   }
 
   private void list(List<?> list, int level) {
@@ -97,7 +97,7 @@ final class Json {
     out.append('{');
     List<Map.Entry<?, ?>> members = new ArrayList<>(dict.entrySet());
     if (sorted) {
-      members.sort((a, b) -> Values.compare(a.getKey(), b.getKey(), budget));
+      members.sort((a, b) -> ValueOperations.compare(a.getKey(), b.getKey(), limits));
     }
     Iterator<Map.Entry<?, ?>> rest = members.iterator();
     while (rest.hasNext()) {
@@ -116,7 +116,7 @@ final class Json {
 
   private void line(int level) {
     if (indent != null) {
-      budget.spendLength((long) indent.length() * level);
+      limits.spendLength((long) indent.length() * level);
       out.append('\n').append(indent.repeat(level));
     }
   }

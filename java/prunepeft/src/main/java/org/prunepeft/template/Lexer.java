@@ -86,7 +86,7 @@ final class Lexer {
   private void text(int end, String sign, boolean block) {
     int to = end;
     if (sign.equals("-")) {
-      to = Texts.endWithoutSpaces(source, position, end);
+      to = TextOperations.endWithoutSpaces(source, position, end);
     } else if (block && !sign.equals("+")) {
       int from = end;
       while (from > position && source.charAt(from - 1) != '\n' && isSpace(from - 1)) {
@@ -103,7 +103,7 @@ final class Lexer {
   }
 
   private boolean isSpace(int at) {
-    return Texts.isSpace(source.charAt(at));
+    return TextOperations.isSpace(source.charAt(at));
   }
 
   private void raw(int tag, Matcher begin) {
@@ -198,7 +198,8 @@ final class Lexer {
         OPERATORS.stream().filter(one -> source.startsWith(one, position)).findFirst().orElse(null);
     if (operator == null) {
       throw new TemplateException(
-          line, "unexpected character '%s'".formatted(Texts.characterAt(source, position)));
+          line,
+          "unexpected character '%s'".formatted(TextOperations.characterAt(source, position)));
     }
     if ("([{".contains(operator)) {
       open.push(operator.equals("(") ? ")" : operator.equals("[") ? "]" : "}");
@@ -216,7 +217,7 @@ final class Lexer {
     if (end >= source.length()) {
       throw new TemplateException(line, "the string is not closed; it needs " + quote);
     }
-    add(Kind.STRING, Texts.unescaped(source.substring(position + 1, end)), line);
+    add(Kind.STRING, TextOperations.unescaped(source.substring(position + 1, end)), line);
     advance(end + 1);
   }
 

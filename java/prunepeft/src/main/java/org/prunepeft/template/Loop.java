@@ -36,7 +36,7 @@ final class Loop {
       case "previtem" -> neighbour(index - 1);
       case "nextitem" -> neighbour(index + 1);
       case "cycle" -> Operation.of("cycle(*)", a -> cycle(a.rest())).on();
-      case "changed" -> Operation.of("changed(*)", a -> changed(a.rest(), a.budget())).on();
+      case "changed" -> Operation.of("changed(*)", a -> changed(a.rest(), a.limits())).on();
       default -> new Undefined("loop has no member '%s'".formatted(name));
     };
   }
@@ -54,8 +54,8 @@ final class Loop {
     return values.get(index % values.size());
   }
 
-  private boolean changed(List<Object> values, Budget budget) {
-    boolean changed = !Values.equal(last, values, budget);
+  private boolean changed(List<Object> values, Limits limits) {
+    boolean changed = !ValueOperations.equal(last, values, limits);
     last = values;
     return changed;
   }

@@ -29,7 +29,7 @@ record Macro(Definition definition, Frame around) implements Callable {
   }
 
   @Override
-  public Object call(Render render, Arguments arguments) {
+  public Object call(Render render, PassedArguments arguments) {
     Frame frame = around.inner();
     Map<Object, Object> named = new LinkedHashMap<>(arguments.named());
     List<String> parameters = definition.parameters;

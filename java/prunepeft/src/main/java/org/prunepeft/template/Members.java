@@ -31,7 +31,8 @@ final class Members {
     return index instanceof String name
         ? attribute(of, name)
         : new Undefined(
-            "%s has no element %s".formatted(Values.kind(of), Texts.of(index, new Budget())));
+            "%s has no element %s"
+                .formatted(ValueOperations.kind(of), TextOperations.of(index, new Limits())));
   }
 
   private static Object method(Object of, String name) {
@@ -57,7 +58,7 @@ final class Members {
             : of instanceof Namespace namespace ? namespace.members() : Map.of();
     return members.containsKey(name)
         ? members.get(name)
-        : new Undefined("%s has no member '%s'".formatted(Values.kind(of), name));
+        : new Undefined("%s has no member '%s'".formatted(ValueOperations.kind(of), name));
   }
 
   /** Undefined outside of a list; null where there are no elements. */
@@ -67,31 +68,31 @@ final class Members {
       return at >= 0 && at < list.size()
           ? list.get((int) at)
           : new Undefined(
-              "%s of %d has no element %d".formatted(Values.kind(of), list.size(), index));
+              "%s of %d has no element %d".formatted(ValueOperations.kind(of), list.size(), index));
     }
     if (of instanceof String text) {
       long length = text.codePointCount(0, text.length());
       long at = index < 0 ? index + length : index;
       return at >= 0 && at < length
-          ? Texts.characterAt(text, text.offsetByCodePoints(0, (int) at))
+          ? TextOperations.characterAt(text, text.offsetByCodePoints(0, (int) at))
           : new Undefined("a string of %d has no character %d".formatted(length, index));
     }
     return null;
   }
 
   /** Bounds and step may be null. */
-  static Object slice(Object of, Long from, Long to, Long by, Budget budget) {
+  static Object slice(Object of, Long from, Long to, Long by, Limits limits) {
     if (of instanceof Undefined undefined) {
       throw undefined.failure();
     }
     if (!(of instanceof String || of instanceof List)) {
-      throw new Failure("%s can't be cut into slices", Values.kind(of));
+      throw new Failure("%s can't be cut into slices", ValueOperations.kind(of));
     }
     long step = by == null ? 1 : by;
     if (step == 0) {
       throw new Failure("a slice's step must not be 0");
     }
-    List<Object> all = Values.elements(of, budget);
+    List<Object> all = ValueOperations.elements(of, limits);
     long size = all.size();
     long first = bound(from, step > 0 ? 0 : size - 1, size, step);
     long end = bound(to, step > 0 ? size : -1, size, step);

@@ -31,7 +31,7 @@ final class Numbers {
     if (!isInteger(value)) {
       throw value instanceof Undefined undefined
           ? undefined.failure()
-          : new Failure("%s must be an integer, got %s", what, Values.kind(value));
+          : new Failure("%s must be an integer, got %s", what, ValueOperations.kind(value));
     }
     return whole(value);
   }
@@ -62,7 +62,7 @@ final class Numbers {
       throw undefined.failure();
     }
     if (!isNumber(value)) {
-      throw new Failure("%s has no sign", Values.kind(value));
+      throw new Failure("%s has no sign", ValueOperations.kind(value));
     }
     return isInteger(value)
         ? exact(

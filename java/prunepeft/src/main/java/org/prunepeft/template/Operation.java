@@ -56,11 +56,11 @@ record Operation(
     return table;
   }
 
-  Object call(Render render, Arguments arguments) {
+  Object call(Render render, PassedArguments arguments) {
     Object[] values = new Object[parameters.size()];
     Arrays.fill(values, Bound.ABSENT);
     List<Object> positional = arguments.positional();
-    positional.forEach(render.budget()::spendReading);
+    positional.forEach(render.limits()::spendReading);
     int direct = Math.min(values.length, positional.size());
     for (int i = 0; i < direct; i++) {
       values[i] = positional.get(i);
@@ -112,7 +112,7 @@ record Operation(
       }
 
       @Override
-      public Object call(Render render, Arguments arguments) {
+      public Object call(Render render, PassedArguments arguments) {
         return operation.call(
             render, receiver.length == 0 ? arguments : arguments.after(receiver[0]));
       }

@@ -8,22 +8,22 @@ final class Operators {
   private Operators() {}
 
   /** {@code + - * / // % **}. */
-  static Object value(String operator, Object a, Object b, Budget budget) {
+  static Object value(String operator, Object a, Object b, Limits limits) {
     if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
       return Numbers.arithmetic(operator, a, b);
     }
     if (operator.equals("%") && a instanceof String format) {
-      return Formats.percent(format, b, budget);
+      return Formats.percent(format, b, limits);
     }
     if (operator.equals("+") && a instanceof String first && b instanceof String second) {
-      budget.spendLength((long) first.length() + second.length());
+      limits.spendLength((long) first.length() + second.length());
       return first + second;
     }
     if (operator.equals("+")
         && a instanceof List<?> first
         && b instanceof List<?> second
         && a instanceof Tuple == b instanceof Tuple) {
-      budget.spendLength((long) first.size() + second.size());
+      limits.spendLength((long) first.size() + second.size());
       List<Object> all = new ArrayList<>(first);
       all.addAll(second);
       return a instanceof Tuple ? new Tuple(all) : all;
@@ -31,12 +31,12 @@ final class Operators {
     if (operator.equals("*")
         && Numbers.isInteger(b)
         && (a instanceof String || a instanceof List)) {
-      return repeated(a, Numbers.whole(b), budget);
+      return repeated(a, Numbers.whole(b), limits);
     }
     if (operator.equals("*")
         && Numbers.isInteger(a)
         && (b instanceof String || b instanceof List)) {
-      return repeated(b, Numbers.whole(a), budget);
+      return repeated(b, Numbers.whole(a), limits);
     }
     for (Object operand : new Object[] {a, b}) {
       if (operand instanceof Undefined undefined) {
@@ -45,18 +45,18 @@ final class Operators {
     }
     throw new Failure(
         "%s %s %s can't be computed%s",
-        Values.kind(a),
+        ValueOperations.kind(a),
         operator,
-        Values.kind(b),
+        ValueOperations.kind(b),
         operator.equals("+") && (a instanceof String || b instanceof String)
             ? "; ~ joins values as texts"
             : "");
   }
 
-  private static Object repeated(Object what, long times, Budget budget) {
+  private static Object repeated(Object what, long times, Limits limits) {
     long count = Math.max(0, times);
     long length = what instanceof String text ? text.length() : ((List<?>) what).size();
-    budget.spendLength(length == 0 || count <= Budget.LENGTH ? length * count : count);
+    limits.spendLength(length == 0 || count <= Limits.LENGTH ? length * count : count);
     int repeats = length == 0 ? 0 : (int) count;
     if (what instanceof String text) {
       return text.repeat(repeats);
@@ -69,18 +69,18 @@ final class Operators {
   }
 
   /** {@code == != < <= > >= in}, {@code not in}. */
-  static boolean holds(String operator, Object a, Object b, Budget budget) {
+  static boolean holds(String operator, Object a, Object b, Limits limits) {
     return switch (operator) {
-      case "==" -> Values.equal(a, b, budget);
-      case "!=" -> !Values.equal(a, b, budget);
-      case "in" -> Values.contains(b, a, budget);
-      case "not in" -> !Values.contains(b, a, budget);
-      default -> ordered(operator, a, b, budget);
+      case "==" -> ValueOperations.equal(a, b, limits);
+      case "!=" -> !ValueOperations.equal(a, b, limits);
+      case "in" -> ValueOperations.contains(b, a, limits);
+      case "not in" -> !ValueOperations.contains(b, a, limits);
+      default -> ordered(operator, a, b, limits);
     };
   }
 
-  private static boolean ordered(String operator, Object a, Object b, Budget budget) {
-    int order = Values.compare(a, b, budget);
+  private static boolean ordered(String operator, Object a, Object b, Limits limits) {
+    int order = ValueOperations.compare(a, b, limits);
     return switch (operator) {
       case "<" -> order < 0;
       case "<=" -> order <= 0;

@@ -12,19 +12,19 @@ final class Parser {
   private static final Set<String> NOT_HERE =
       Set.of("include", "import", "from", "extends", "block", "do", "autoescape", "trans", "debug");
 
-  private final Tokens tokens;
+  private final TokenStream tokens;
   private final ExpressionParser expressions;
 
   /** Loops around, that can be left from here. */
   private int loops;
 
-  private Parser(Tokens tokens) {
+  private Parser(TokenStream tokens) {
     this.tokens = tokens;
     expressions = new ExpressionParser(tokens);
   }
 
   static Statement parse(String source) {
-    return new Parser(new Tokens(Lexer.tokens(source))).body(Set.of(), null, 0);
+    return new Parser(new TokenStream(Lexer.tokens(source))).body(Set.of(), null, 0);
   }
 
   /**
@@ -87,7 +87,7 @@ final class Parser {
           case "call" -> callBlock(name);
           case "filter" -> filterBlock(name);
           case "with" -> with(name);
-          case "generation" -> new Statement.Generation(closedBlock(name));
+          case "generation" -> new Statement.GenerationBlock(closedBlock(name));
           case "break", "continue" -> jump(name);
           case "print" -> print();
           default -> throw unknown(name);
@@ -285,7 +285,7 @@ final class Parser {
       throw new TemplateException(name.line(), "'%s' can't be assigned to".formatted(name.text()));
     }
     return tokens.takeOperator(".")
-        ? new Target.Member(
+        ? new Target.NamespaceMember(
             name.line(), name.text(), tokens.expect(Kind.NAME, "a member's name").text())
         : new Target.Variable(name.text());
   }

@@ -7,7 +7,7 @@ import java.util.List;
 /** One rendering: what is written so far, where it is, and what it may still take. */
 final class Render {
   private final LocalDateTime now;
-  private final Budget budget = new Budget();
+  private final Limits limits = new Limits();
   private final StringBuilder text = new StringBuilder();
   private final List<Rendering.Range> generated = new ArrayList<>();
 
@@ -24,8 +24,8 @@ final class Render {
     return now;
   }
 
-  Budget budget() {
-    return budget;
+  Limits limits() {
+    return limits;
   }
 
   int line() {
@@ -38,24 +38,24 @@ final class Render {
   }
 
   Object value(Expression expression, Frame frame) {
-    budget.enter();
+    limits.enter();
     line = expression.line();
     Object value = expression.value(frame);
-    budget.leave();
+    limits.leave();
     return value;
   }
 
   Statement.Flow run(Statement statement, Frame frame) {
-    budget.enter();
+    limits.enter();
     Statement.Flow flow = statement.run(frame);
-    budget.leave();
+    limits.leave();
     return flow;
   }
 
   void write(String part) {
-    budget.spend(part.length());
-    if ((long) out.length() + part.length() > Budget.LENGTH) {
-      throw new Failure("the text has more than %,d characters", Budget.LENGTH);
+    limits.spend(part.length());
+    if ((long) out.length() + part.length() > Limits.LENGTH) {
+      throw new Failure("the text has more than %,d characters", Limits.LENGTH);
     }
     out.append(part);
   }

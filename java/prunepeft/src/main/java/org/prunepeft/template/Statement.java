@@ -26,7 +26,7 @@ interface Statement {
   record Output(Expression value) implements Statement {
     @Override
     public Flow run(Frame frame) {
-      frame.render().write(Texts.of(frame.value(value), frame.render().budget()));
+      frame.render().write(TextOperations.of(frame.value(value), frame.render().limits()));
       return Flow.NEXT;
     }
   }
@@ -72,7 +72,7 @@ interface Statement {
       Render render = frame.render();
       Object value = frame.value(of);
       render.at(line);
-      List<Object> elements = Values.elements(value, render.budget());
+      List<Object> elements = ValueOperations.elements(value, render.limits());
       if (condition != null) {
         elements = chosen(elements, frame);
       }
@@ -148,7 +148,7 @@ interface Statement {
       inner.set(WRITTEN, render.captured(body, frame.inner()));
       Object value = inner.value(filtered);
       if (target == null) {
-        render.write(Texts.of(value, render.budget()));
+        render.write(TextOperations.of(value, render.limits()));
       } else {
         target.set(value, frame);
       }
@@ -169,15 +169,15 @@ interface Statement {
     @Override
     public Flow run(Frame frame) {
       Render render = frame.render();
-      Arguments arguments = call.passed().values(frame);
+      PassedArguments arguments = call.passed().values(frame);
       arguments.named().put(Macro.CALLER, new Macro(caller, frame));
-      render.write(Texts.of(call.call(frame, arguments), render.budget()));
+      render.write(TextOperations.of(call.call(frame, arguments), render.limits()));
       return Flow.NEXT;
     }
   }
 
   /** What a model has to learn to write. */
-  record Generation(Statement body) implements Statement {
+  record GenerationBlock(Statement body) implements Statement {
     @Override
     public Flow run(Frame frame) {
       frame.render().generate(body, frame.inner());

@@ -14,7 +14,7 @@ interface Target {
   }
 
   /** A member of a namespace. */
-  record Member(int line, String namespace, String name) implements Target {
+  record NamespaceMember(int line, String namespace, String name) implements Target {
     @Override
     public void set(Object value, Frame frame) {
       frame.render().at(line);
@@ -24,7 +24,8 @@ interface Target {
       }
       if (!(of instanceof Namespace members)) {
         throw new Failure(
-            "'%s' is %s; members of a namespace() alone can be set", namespace, Values.kind(of));
+            "'%s' is %s; members of a namespace() alone can be set",
+            namespace, ValueOperations.kind(of));
       }
       members.members().put(name, value);
     }
@@ -35,7 +36,7 @@ interface Target {
     @Override
     public void set(Object value, Frame frame) {
       frame.render().at(line);
-      List<Object> elements = Values.elements(value, frame.render().budget());
+      List<Object> elements = ValueOperations.elements(value, frame.render().limits());
       if (elements.size() != targets.size()) {
         throw new Failure(
             "%d values are needed for as many names, got %d", targets.size(), elements.size());

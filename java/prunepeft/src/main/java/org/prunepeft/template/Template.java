@@ -35,7 +35,8 @@ public final class Template {
     Render render = new Render(now);
     try {
       Frame frame = new Frame(render, Globals.ALL);
-      variables.forEach((name, value) -> frame.set(name, Values.adopted(value, render.budget())));
+      variables.forEach(
+          (name, value) -> frame.set(name, ValueOperations.adopted(value, render.limits())));
       render.run(body, frame);
       return render.rendering();
     } catch (Failure e) {

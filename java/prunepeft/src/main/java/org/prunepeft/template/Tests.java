@@ -18,9 +18,10 @@ final class Tests {
           Operation.of("number(value)", a -> Numbers.isNumber(a.at(0))),
           Operation.of("string(value)", a -> a.at(0) instanceof String),
           Operation.of("mapping(value)", a -> a.at(0) instanceof Map),
-          Operation.of("iterable(value)", a -> Values.isIterable(a.at(0))),
+          Operation.of("iterable(value)", a -> ValueOperations.isIterable(a.at(0))),
           Operation.of(
-              "sequence(value)", a -> Values.hasLength(a.at(0)) || a.at(0) instanceof Undefined),
+              "sequence(value)",
+              a -> ValueOperations.hasLength(a.at(0)) || a.at(0) instanceof Undefined),
           Operation.of("callable(value)", a -> a.at(0) instanceof Callable),
           Operation.of("filter(value)", a -> Filters.ALL.containsKey(a.asText(0))),
           Operation.of("test(value)", a -> isTest(a.asText(0))),
@@ -51,7 +52,7 @@ final class Tests {
 
   private static Operation comparison(String name, String operator) {
     return Operation.of(
-        name + "(value, other)", a -> Operators.holds(operator, a.at(0), a.at(1), a.budget()));
+        name + "(value, other)", a -> Operators.holds(operator, a.at(0), a.at(1), a.limits()));
   }
 
   private static boolean isTest(String name) {
@@ -68,7 +69,8 @@ final class Tests {
 
   /** Whether the division by a number leaves this. */
   private static boolean rest(Bound a, Object divisor, long rest) {
-    return Values.equal(Operators.value("%", a.at(0), divisor, a.budget()), rest, a.budget());
+    return ValueOperations.equal(
+        Operators.value("%", a.at(0), divisor, a.limits()), rest, a.limits());
   }
 
   private static boolean isSame(Object a, Object b) {

@@ -37,7 +37,7 @@ final class TextMethods {
                       : a.text(0)),
           Operation.of(
               "replace(self, old, new, count?)",
-              a -> replaced(a.text(0), a.text(1), a.text(2), a.integer(3, -1), a.budget())),
+              a -> replaced(a.text(0), a.text(1), a.text(2), a.integer(3, -1), a.limits())),
           Operation.of("upper(self)", a -> a.made(a.text(0).toUpperCase(Locale.ROOT))),
           Operation.of("lower(self)", a -> a.made(a.text(0).toLowerCase(Locale.ROOT))),
           Operation.of("casefold(self)", a -> a.made(a.text(0).toLowerCase(Locale.ROOT))),
@@ -45,7 +45,7 @@ final class TextMethods {
           Operation.of("capitalize(self)", a -> a.made(capitalized(a.text(0)))),
           Operation.of("title(self)", a -> a.made(titled(a.text(0)))),
           Operation.of(
-              "join(self, parts)", a -> joined(a.elements(1), a.text(0), true, a.budget())),
+              "join(self, parts)", a -> joined(a.elements(1), a.text(0), true, a.limits())),
           Operation.of("find(self, sub, start?, end?)", a -> find(a, false)),
           Operation.of("rfind(self, sub, start?, end?)", a -> find(a, true)),
           Operation.of("index(self, sub, start?, end?)", a -> found(a, find(a, false))),
@@ -53,13 +53,13 @@ final class TextMethods {
           Operation.of("count(self, sub)", TextMethods::count),
           Operation.of(
               "format(self, *, **)",
-              a -> Formats.braces(a.text(0), a.rest(), a.named(), a.budget())),
+              a -> Formats.braces(a.text(0), a.rest(), a.named(), a.limits())),
           Operation.of("isdigit(self)", a -> all(a.text(0), Character::isDigit)),
           Operation.of("isdecimal(self)", a -> all(a.text(0), Character::isDigit)),
           Operation.of("isnumeric(self)", a -> all(a.text(0), Character::isDigit)),
           Operation.of("isalpha(self)", a -> all(a.text(0), Character::isLetter)),
           Operation.of("isalnum(self)", a -> all(a.text(0), Character::isLetterOrDigit)),
-          Operation.of("isspace(self)", a -> all(a.text(0), Texts::isSpace)),
+          Operation.of("isspace(self)", a -> all(a.text(0), TextOperations::isSpace)),
           Operation.of("isupper(self)", a -> Tests.cased(a.text(0), true)),
           Operation.of("islower(self)", a -> Tests.cased(a.text(0), false)),
           Operation.of("ljust(self, width, fillchar?)", a -> padded(a, 0)),
@@ -75,7 +75,8 @@ final class TextMethods {
 
   /** Without spaces, or these characters, at its ends. */
   static String stripped(String text, String characters, boolean left, boolean right) {
-    IntPredicate goes = characters == null ? Texts::isSpace : c -> characters.indexOf(c) >= 0;
+    IntPredicate goes =
+        characters == null ? TextOperations::isSpace : c -> characters.indexOf(c) >= 0;
     int from = 0;
     int to = text.length();
     while (left && from < to && goes.test(text.codePointAt(from))) {
@@ -92,7 +93,7 @@ final class TextMethods {
     String separator = a.textOrNull(1);
     long most = a.integer(2, -1);
     long splits = most < 0 ? Long.MAX_VALUE : most;
-    a.budget().spendLength(text.length());
+    a.limits().spendLength(text.length());
     if (separator == null) {
       return fromRight ? wordsFromRight(text, splits) : words(text, splits);
     }
@@ -128,7 +129,7 @@ final class TextMethods {
     int from = spaces(text, 0);
     while (from < text.length()) {
       int end = from;
-      while (end < text.length() && !Texts.isSpace(text.charAt(end))) {
+      while (end < text.length() && !TextOperations.isSpace(text.charAt(end))) {
         end++;
       }
       if (words.size() == splits) {
@@ -143,7 +144,7 @@ final class TextMethods {
   /** The index after the spaces at an index. */
   private static int spaces(String text, int from) {
     int end = from;
-    while (end < text.length() && Texts.isSpace(text.charAt(end))) {
+    while (end < text.length() && TextOperations.isSpace(text.charAt(end))) {
       end++;
     }
     return end;
@@ -151,17 +152,17 @@ final class TextMethods {
 
   private static List<Object> wordsFromRight(String text, long splits) {
     List<Object> words = new ArrayList<>();
-    int end = Texts.endWithoutSpaces(text, 0, text.length());
+    int end = TextOperations.endWithoutSpaces(text, 0, text.length());
     while (end > 0) {
       int from = end;
-      while (from > 0 && !Texts.isSpace(text.charAt(from - 1))) {
+      while (from > 0 && !TextOperations.isSpace(text.charAt(from - 1))) {
         from--;
       }
       if (words.size() == splits) {
         from = 0;
       }
       words.add(text.substring(from, end));
-      end = Texts.endWithoutSpaces(text, 0, from);
+      end = TextOperations.endWithoutSpaces(text, 0, from);
     }
     Collections.reverse(words);
     return words;
@@ -182,7 +183,7 @@ final class TextMethods {
     List<Object> affixes = a.at(1) instanceof Tuple tuple ? tuple : List.of(a.text(1));
     for (Object affix : affixes) {
       if (!(affix instanceof String one)) {
-        throw new Failure("%s takes strings, got %s", a.name(), Values.kind(affix));
+        throw new Failure("%s takes strings, got %s", a.name(), ValueOperations.kind(affix));
       }
       if (begins ? text.startsWith(one) : text.endsWith(one)) {
         return true;
@@ -197,18 +198,18 @@ final class TextMethods {
     Long to = a.has(3) ? (Long) a.integer(3, 0) : null;
     return from == null && to == null
         ? a.text(0)
-        : (String) Members.slice(a.text(0), from, to, null, a.budget());
+        : (String) Members.slice(a.text(0), from, to, null, a.limits());
   }
 
   private static long find(Bound a, boolean last) {
     String text = part(a);
-    a.budget().spend(text.length() / 16);
+    a.limits().spend(text.length() / 16);
     int at = last ? text.lastIndexOf(a.text(1)) : text.indexOf(a.text(1));
     if (at < 0) {
       return -1;
     }
     long start = a.integer(2, 0);
-    long before = start < 0 ? Math.max(0, start + Values.length(a.text(0))) : start;
+    long before = start < 0 ? Math.max(0, start + ValueOperations.length(a.text(0))) : start;
     return before + text.codePointCount(0, at);
   }
 
@@ -223,7 +224,7 @@ final class TextMethods {
     String text = a.text(0);
     String part = a.text(1);
     if (part.isEmpty()) {
-      return Values.length(text) + 1;
+      return ValueOperations.length(text) + 1;
     }
     long count = 0;
     for (int at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length())) {
@@ -236,15 +237,15 @@ final class TextMethods {
     return !text.isEmpty() && text.codePoints().allMatch(of);
   }
 
-  static String replaced(String text, String old, String by, long count, Budget budget) {
+  static String replaced(String text, String old, String by, long count, Limits limits) {
     StringBuilder out = new StringBuilder();
     long left = count < 0 ? Long.MAX_VALUE : count;
     int from = 0;
     int at = text.indexOf(old);
     while (at >= 0 && left > 0) {
-      budget.spend(by.length() + 1L);
-      if ((long) out.length() + by.length() > Budget.LENGTH) {
-        throw new Failure("replace: more than %,d characters", Budget.LENGTH);
+      limits.spend(by.length() + 1L);
+      if ((long) out.length() + by.length() > Limits.LENGTH) {
+        throw new Failure("replace: more than %,d characters", Limits.LENGTH);
       }
       out.append(text, from, at).append(by);
       from = at + old.length();
@@ -263,17 +264,17 @@ final class TextMethods {
   }
 
   /** Texts with a separator between them; what is no text is refused where it is asked for. */
-  static String joined(List<Object> parts, String separator, boolean strict, Budget budget) {
+  static String joined(List<Object> parts, String separator, boolean strict, Limits limits) {
     StringBuilder all = new StringBuilder();
     String between = "";
     for (Object part : parts) {
       if (strict && !(part instanceof String)) {
-        throw new Failure("join takes strings, got %s", Values.kind(part));
+        throw new Failure("join takes strings, got %s", ValueOperations.kind(part));
       }
-      String text = Texts.of(part, budget);
-      budget.spend(between.length() + text.length());
-      if ((long) all.length() + between.length() + text.length() > Budget.LENGTH) {
-        throw new Failure("join: more than %,d characters", Budget.LENGTH);
+      String text = TextOperations.of(part, limits);
+      limits.spend(between.length() + text.length());
+      if ((long) all.length() + between.length() + text.length() > Limits.LENGTH) {
+        throw new Failure("join: more than %,d characters", Limits.LENGTH);
       }
       all.append(between).append(text);
       between = separator;
@@ -321,17 +322,17 @@ final class TextMethods {
     if (fill.length() != 1) {
       throw new Failure("%s: 'fillchar' must be one character, got '%s'", a.name(), fill);
     }
-    return padded(text, a.integer(1, 0), fill.charAt(0), onTheLeft, a.budget());
+    return padded(text, a.integer(1, 0), fill.charAt(0), onTheLeft, a.limits());
   }
 
-  static String padded(String text, long width, char fill, double onTheLeft, Budget budget) {
-    long missing = Math.max(0, width - Values.length(text));
+  static String padded(String text, long width, char fill, double onTheLeft, Limits limits) {
+    long missing = Math.max(0, width - ValueOperations.length(text));
     // Python's: the odd one goes to the left where the width is odd.
     long left =
         onTheLeft == 0.5 ? missing / 2 + (missing & width & 1) : (long) (missing * onTheLeft);
-    return Formats.padding(left, fill, budget)
+    return Formats.padding(left, fill, limits)
         + text
-        + Formats.padding(missing - left, fill, budget);
+        + Formats.padding(missing - left, fill, limits);
   }
 
   private static String zeros(Bound a) {
@@ -340,6 +341,6 @@ final class TextMethods {
     String sign = signed ? text.substring(0, 1) : "";
     return sign
         + padded(
-            text.substring(sign.length()), a.integer(1, 0) - sign.length(), '0', 1, a.budget());
+            text.substring(sign.length()), a.integer(1, 0) - sign.length(), '0', 1, a.limits());
   }
 }

@@ -4,6 +4,6 @@
  * trim_blocks}, {@code lstrip_blocks}), nothing is escaped as HTML, values are Python's, and {@code
  * raise_exception}, {@code strftime_now} and {@code {% generation %}} are there. A template reads
  * no files, changes nothing that it is given, and ends: work, lengths and depth are bounded ({@link
- * org.prunepeft.template.Budget}).
+ * org.prunepeft.template.Limits}).
  */
 package org.prunepeft.template;

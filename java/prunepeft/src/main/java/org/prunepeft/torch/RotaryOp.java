@@ -45,7 +45,7 @@ public final class RotaryOp {
           tokens,
           heads,
           headSize,
-          new Rotary.Angles(Torch.matrix(angles.cosines), Torch.matrix(angles.sines)),
+          new Rotary.Table(Torch.matrix(angles.cosines), Torch.matrix(angles.sines)),
           new Rotary.Positions(past, Torch.ints(starts)));
     }
 

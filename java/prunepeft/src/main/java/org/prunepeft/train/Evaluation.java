@@ -34,7 +34,7 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
    *
    * @param predictions of examples whose targets are known
    * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted; of a
-   *     language model how many tokens of each example are learnt
+   *     language model how many tokens of each example contribute to the loss
    * @return the measures, with the predictions
    * @throws IllegalArgumentException if the lengths differ, there are none, one is not known, or
    *     one is the number of no class
@@ -49,8 +49,8 @@ public record Evaluation(double loss, Map<Metric, Double> metrics, Predictions p
     if (predictions.schema().kind() == TaskKind.LANGUAGE_MODELING
         && Arrays.stream(targets).sum() == 0) {
       throw new IllegalArgumentException(
-          "no text has a token that is learnt; are the completions empty, or cut off by"
-              + " --max-seq-length?");
+          "no text has a token that contributes to the loss; are the completions empty, or cut off"
+              + " by --max-seq-length?");
     }
     Map<Metric, Double> metrics = new LinkedHashMap<>();
     for (Metric metric : predictions.schema().metrics()) {

@@ -18,7 +18,7 @@ public final class Metrics {
    * A metric of predictions.
    *
    * @param targets [n], 1 or more: numbers of the classes, or the numbers to be predicted; of a
-   *     language model how many tokens of each example are learnt
+   *     language model how many tokens of each example contribute to the loss
    * @throws IllegalArgumentException if the lengths differ or are 0
    * @throws IllegalStateException if the metric is not for the predictions' kind of task
    */

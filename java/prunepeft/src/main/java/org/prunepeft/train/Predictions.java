@@ -115,7 +115,7 @@ public final class Predictions {
 
   /**
    * {@return the predicted number for an example; of a language model the mean log-likelihood of
-   * its tokens that are learnt, 0 where there are none}
+   * its tokens that contribute to the loss, 0 where there are none}
    *
    * @param i of the example, from 0
    * @throws IllegalStateException if the task is a classification

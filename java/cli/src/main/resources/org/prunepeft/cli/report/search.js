@@ -328,7 +328,7 @@ function measuredCharts(run) {
     const chosen = [...measured.kept].sort().join();
     const isChosen = (each) => [...each.modules].sort().join() === chosen;
     charts.push(chart({
-      title: "Cheaper and dearer configurations",
+      title: "Cheaper and more expensive configurations",
       caption: `What no other configuration beats, by ${cost.replace(/_/g, " ")}, with 95 % intervals of the expected metric. Filled: the choice, where it is one of them.`,
       alt: measured.front.map((each) => `${digits(each.costs[cost])} ${cost}: ${metricText(each.metric.mean, percent)}`).join(". "),
       draw: points2d({

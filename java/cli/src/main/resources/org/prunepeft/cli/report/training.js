@@ -206,7 +206,7 @@ function numbersChart({numbers}) {
   });
 }
 
-/** The mistakes that it was surest of. */
+/** The mistakes with the highest predicted probability, or that are furthest off. */
 function mistakes(run) {
   const numbers = Boolean(run.numbers);
   const texts = run.mistakes.some((each) => known(each.text));
@@ -217,7 +217,7 @@ function mistakes(run) {
     texts ? {name: "text", kind: "text", value: (each) => each.text, text: (each) => known(each.text) ? each.text + (known(each.pair) ? "\n" + each.pair : "") : each.example}
       : {name: "example", value: (each) => each.example},
   ];
-  return element("div", {class: "card"}, element("h3", {}, numbers ? "Furthest off" : "The mistakes it is surest of"),
+  return element("div", {class: "card"}, element("h3", {}, numbers ? "Furthest off" : "Most confident mistakes"),
     element("p", {class: "caption"}, texts ? "" : "Examples by the beginning of their checksum; their texts are not in this page."),
     sortable("Mistakes of " + run.name, shown, run.mistakes));
 }

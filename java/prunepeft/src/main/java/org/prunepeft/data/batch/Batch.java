@@ -15,7 +15,7 @@ import java.util.function.Function;
  * @param types [rows · length] segment ids, 0 where padded
  * @param mask [rows · length] 1 for a token, 0 for padding
  * @param targets [examples] numbers of the classes, or the numbers to be predicted; of a language
- *     model the number of tokens that are learnt
+ *     model the number of tokens that contribute to the loss
  * @param indices [examples] each example's place in the data set
  * @param labels [rows · length] the next token's id, or {@link Encoding#NO_LABEL}, as where padded;
  *     null: the task is not a language model's
@@ -102,7 +102,10 @@ public record Batch(
     return indices.length;
   }
 
-  /** What its mean loss is over: its examples; of a language model the tokens that are learnt. */
+  /**
+   * What its mean loss is over: its examples; of a language model the tokens that contribute to the
+   * loss.
+   */
   public long weight() {
     return labels == null
         ? examples()

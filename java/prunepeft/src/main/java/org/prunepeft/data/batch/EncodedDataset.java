@@ -14,7 +14,7 @@ import org.prunepeft.data.PairEncoding;
 
 /**
  * Examples as token ids, with their targets: of a language model, which has labels instead, how
- * many tokens are learnt. Immutable.
+ * many tokens contribute to the loss. Immutable.
  */
 public final class EncodedDataset {
   /** Texts that are encoded at once: enough to keep all cores busy. */
@@ -98,7 +98,7 @@ public final class EncodedDataset {
 
   /**
    * Texts that a language model learns from; an example's target is the number of its tokens that
-   * are learnt.
+   * contribute to the loss.
    */
   public static EncodedDataset labelled(List<Encoding> encodings) {
     return of(encodings, encodings.stream().mapToDouble(Encoding::learnt).toArray());

@@ -9,9 +9,9 @@ import org.prunepeft.data.TrainingText.Span;
 /**
  * Training texts of a language model as token ids with labels, in their order.
  *
- * @param data an example each, whose target is the number of tokens that are learnt
+ * @param data an example each, whose target is the number of tokens that contribute to the loss
  * @param cut how many were longer than the tokenizer's maximum length, and end there
- * @param unlearnt of how many no token is learnt
+ * @param unlearnt of how many no token contributes to the loss
  */
 public record EncodedTexts(EncodedDataset data, int cut, int unlearnt) {
   /** A text, and whether it was cut. */

@@ -50,8 +50,8 @@ public record Encoding(int[] ids, int[] types, int[] labels, int[] starts) {
    * A text of which a language model learns.
    *
    * @param ids [T] token ids
-   * @param trained [T] whether a token is learnt; the first one can't be, since nothing is before
-   *     it
+   * @param trained [T] whether a token contributes to the loss; the first one can't be, since
+   *     nothing is before it
    */
   public static Encoding labelled(int[] ids, boolean[] trained) {
     int[] labels = new int[ids.length];
@@ -84,7 +84,7 @@ public record Encoding(int[] ids, int[] types, int[] labels, int[] starts) {
     return row;
   }
 
-  /** How many tokens are learnt. */
+  /** How many tokens contribute to the loss. */
   public int learnt() {
     return labels == null
         ? 0

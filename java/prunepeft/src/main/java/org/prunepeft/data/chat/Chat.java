@@ -69,8 +69,8 @@ public final class Chat {
    * {@return what is learnt of a conversation}
    *
    * @param place of its row, for errors
-   * @throws DataException if the template refuses it, or it can't be told what of the text is the
-   *     assistant's
+   * @throws DataException if the template refuses it, or the assistant's part of the text cannot be
+   *     determined
    */
   TrainingText text(String place, Conversation conversation) {
     Rendering rendering = render(place, conversation, false);
@@ -130,7 +130,7 @@ public final class Chat {
       String after = i == size - 1 ? text : render(place, conversation.first(i + 1), false).text();
       if (!text.startsWith(before) || !text.startsWith(after) || !after.startsWith(before)) {
         throw new DataException(
-            "%s: the chat template writes messages[%d] otherwise where more follows, so it can't be told which part of the text it is; give a template that marks it by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
+            "%s: the chat template writes messages[%d] otherwise where more follows, so its part of the text cannot be determined; give a template that marks it by {%% generation %%} (--chat-template), or learn everything (--assistant-only-loss false)"
                 .formatted(place, i));
       }
       ranges.add(new Range(before.length(), after.length()));

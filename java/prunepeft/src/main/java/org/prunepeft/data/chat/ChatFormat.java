@@ -13,7 +13,8 @@ import org.prunepeft.data.DataException;
  * @param template the chat template's text, in Jinja; null: {@link #PLAIN}
  * @param toolTemplate the template for conversations with tools; null: there is no other
  * @param specialTokens by the names that templates know: bos_token, eos_token and so on
- * @param assistantOnly whether the assistant's turns alone are learnt; else everything is
+ * @param assistantOnly whether the assistant's turns alone contribute to the loss; else everything
+ *     does
  * @param date of {@code strftime_now}, as 2026-03-07; null: today
  */
 public record ChatFormat(
@@ -42,7 +43,7 @@ public record ChatFormat(
       {%- endif %}
       """;
 
-  /** Without a template; the assistant's turns are learnt. */
+  /** Without a template; the assistant's turns contribute to the loss. */
   public static final ChatFormat DEFAULT = new ChatFormat(null, null, Map.of(), true, null);
 
   /**
@@ -63,7 +64,7 @@ public record ChatFormat(
   }
 
   /**
-   * {@return the format of a model, whose assistant's turns are learnt}
+   * {@return the format of a model, whose assistant's turns contribute to the loss}
    *
    * @param model its directory: chat_template.jinja, or chat_template in tokenizer_config.json; the
    *     special tokens there or in special_tokens_map.json
@@ -77,7 +78,7 @@ public record ChatFormat(
   /**
    * {@return the same with these settings}
    *
-   * @param onlyAssistant whether the assistant's turns alone are learnt
+   * @param onlyAssistant whether the assistant's turns alone contribute to the loss
    * @param day of {@code strftime_now}, as 2026-03-07; null: today
    */
   public ChatFormat with(boolean onlyAssistant, String day) {

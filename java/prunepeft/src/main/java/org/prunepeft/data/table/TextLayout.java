@@ -9,7 +9,10 @@ import org.prunepeft.data.TrainingText;
 
 /** How rows of texts for a language model are laid out, by the columns that they have. */
 public enum TextLayout {
-  /** Alpaca's: an instruction with an input, which may be empty, and the output that is learnt. */
+  /**
+   * Alpaca's: an instruction with an input, which may be empty, and the output, which alone
+   * contributes to the loss.
+   */
   INSTRUCTION("instruction", "input", "output") {
     @Override
     TrainingText text(List<String> cells) {
@@ -23,7 +26,7 @@ public enum TextLayout {
       return instruction(cells.get(0), "", cells.get(1));
     }
   },
-  /** A text, all of which is learnt. */
+  /** A text, all of which contributes to the loss. */
   TEXT("text") {
     @Override
     TrainingText text(List<String> cells) {

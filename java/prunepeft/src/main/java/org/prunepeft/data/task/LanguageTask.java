@@ -18,7 +18,7 @@ import org.prunepeft.data.sampling.Splits;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TextLayout;
 
-/** Texts of the user's own files, which a language model learns to go on with. */
+/** Texts of the user's own files, which a language model learns to continue. */
 public final class LanguageTask implements Task {
   private final DataFiles files;
 

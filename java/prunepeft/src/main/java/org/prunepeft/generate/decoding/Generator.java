@@ -81,7 +81,7 @@ public final class Generator {
     }
     if (tokens.ids().length == 0) {
       throw new IllegalArgumentException(
-          "a prompt has no token to go on with; the tokenizer adds none before a text, so write"
+          "a prompt has no token to continue; the tokenizer adds none before a text, so write"
               + " one");
     }
     return tokens.ids();

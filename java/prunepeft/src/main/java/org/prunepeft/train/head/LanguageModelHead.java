@@ -85,7 +85,10 @@ public final class LanguageModelHead implements TaskHead {
     return loss.mean(tape, reduced, targets, labelSmoothing);
   }
 
-  /** Mean log-likelihoods [examples, 1] of the tokens that are learnt; 0 where there are none. */
+  /**
+   * Mean log-likelihoods [examples, 1] of the tokens that contribute to the loss; 0 where there are
+   * none.
+   */
   @Override
   public Tensor outputs(Tensor reduced, Batch batch) {
     Tensor sums =

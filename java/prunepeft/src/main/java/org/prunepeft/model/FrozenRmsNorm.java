@@ -10,7 +10,7 @@ import org.prunepeft.torch.RmsNormOp;
  * @param epsilon added to the mean square
  * @param addsOne whether values are multiplied by 1 + weight, as in Gemma; else by the weight
  */
-record RmsNorm(Tensor weight, double epsilon, boolean addsOne) {
+record FrozenRmsNorm(Tensor weight, double epsilon, boolean addsOne) {
   /**
    * @param x [M, G·K], of the weight's type
    * @return of x's shape and type

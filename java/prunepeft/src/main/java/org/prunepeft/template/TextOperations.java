@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Map;
 
 /** Strings, and other values as strings, as Python has them. */
-final class Texts {
-  private Texts() {}
+final class TextOperations {
+  private TextOperations() {}
 
   /** A value as it is printed. */
-  static String of(Object value, Budget budget) {
+  static String of(Object value, Limits limits) {
     if (value instanceof String text) {
       return text;
     }
@@ -17,13 +17,13 @@ final class Texts {
       return "";
     }
     StringBuilder text = new StringBuilder();
-    represent(value, text, budget);
+    represent(value, text, limits);
     return text.toString();
   }
 
   /** A value as it stands in a printed list: strings in quotation marks. */
-  private static void represent(Object value, StringBuilder into, Budget budget) {
-    budget.enter();
+  private static void represent(Object value, StringBuilder into, Limits limits) {
+    limits.enter();
     int before = into.length();
     if (value == null) {
       into.append("None");
@@ -34,48 +34,48 @@ final class Texts {
     } else if (value instanceof Double real) {
       into.append(Numbers.text(real));
     } else if (value instanceof Tuple tuple) {
-      list(tuple, "(", tuple.size() == 1 ? ",)" : ")", into, budget);
+      list(tuple, "(", tuple.size() == 1 ? ",)" : ")", into, limits);
     } else if (value instanceof List<?> list) {
-      list(list, "[", "]", into, budget);
+      list(list, "[", "]", into, limits);
     } else if (value instanceof Map<?, ?> dict) {
-      dict(dict, into, budget);
+      dict(dict, into, limits);
     } else if (value instanceof Namespace namespace) {
       into.append("<Namespace ");
-      dict(namespace.members(), into, budget);
+      dict(namespace.members(), into, limits);
       into.append('>');
     } else if (value instanceof Undefined) {
       into.append("Undefined");
     } else if (value instanceof Callable callable) {
       into.append("<function ").append(callable.name()).append('>');
     } else if (value instanceof Iterator || value instanceof Loop) {
-      throw new Failure("%s can't be printed", Values.kind(value));
+      throw new Failure("%s can't be printed", ValueOperations.kind(value));
     } else {
       into.append(value);
     }
-    budget.spendLength(into.length() - before);
-    budget.leave();
+    limits.spendLength(into.length() - before);
+    limits.leave();
   }
 
   private static void list(
-      List<?> list, String open, String close, StringBuilder into, Budget budget) {
+      List<?> list, String open, String close, StringBuilder into, Limits limits) {
     into.append(open);
     String between = "";
     for (Object element : list) {
       into.append(between);
-      represent(element, into, budget);
+      represent(element, into, limits);
       between = ", ";
     }
     into.append(close);
   }
 
-  private static void dict(Map<?, ?> dict, StringBuilder into, Budget budget) {
+  private static void dict(Map<?, ?> dict, StringBuilder into, Limits limits) {
     into.append('{');
     String between = "";
     for (Map.Entry<?, ?> member : dict.entrySet()) {
       into.append(between);
-      represent(member.getKey(), into, budget);
+      represent(member.getKey(), into, limits);
       into.append(": ");
-      represent(member.getValue(), into, budget);
+      represent(member.getValue(), into, limits);
       between = ", ";
     }
     into.append('}');

@@ -6,7 +6,7 @@ import java.util.Set;
 import org.prunepeft.template.Token.Kind;
 
 /** Where a parser is in a template's tokens. */
-final class Tokens {
+final class TokenStream {
   /** Blocks and expressions inside each other. */
   private static final int DEPTH = 100;
 
@@ -17,7 +17,7 @@ final class Tokens {
   /** The names that were passed. */
   private Set<String> names = new LinkedHashSet<>();
 
-  Tokens(List<Token> tokens) {
+  TokenStream(List<Token> tokens) {
     this.tokens = tokens;
   }
 

@@ -1,7 +1,7 @@
 package org.prunepeft.template;
 
 /** What one rendering may take, so that no template runs for ever, fills memory or the stack. */
-final class Budget {
+final class Limits {
   /** Evaluations, and characters and elements that these make. */
   private static final long WORK = 50_000_000;
 

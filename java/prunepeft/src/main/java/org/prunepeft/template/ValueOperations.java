@@ -12,20 +12,20 @@ import java.util.Map;
  * Python's values: null is None; Boolean, Long, Double, String, List (with {@link Tuple}), Map as
  * dict, Iterator, {@link Undefined}, {@link Namespace}, {@link Callable}.
  */
-final class Values {
-  private Values() {}
+final class ValueOperations {
+  private ValueOperations() {}
 
   /** A value from outside in the types that are used here; a copy. */
-  static Object adopted(Object value, Budget budget) {
-    budget.enter();
+  static Object adopted(Object value, Limits limits) {
+    limits.enter();
     Object adopted;
     if (value instanceof Map<?, ?> map) {
       Map<Object, Object> dict = new LinkedHashMap<>();
-      map.forEach((name, member) -> dict.put(adopted(name, budget), adopted(member, budget)));
+      map.forEach((name, member) -> dict.put(adopted(name, limits), adopted(member, limits)));
       adopted = dict;
     } else if (value instanceof Iterable<?> elements) {
       List<Object> list = new ArrayList<>();
-      elements.forEach(element -> list.add(adopted(element, budget)));
+      elements.forEach(element -> list.add(adopted(element, limits)));
       adopted = list;
     } else if (value instanceof Number number) {
       adopted = adopted(number);
@@ -34,7 +34,7 @@ final class Values {
     } else {
       throw new Failure("a template can't be given a value of %s", value.getClass());
     }
-    budget.leave();
+    limits.leave();
     return adopted;
   }
 
@@ -99,25 +99,25 @@ final class Values {
   }
 
   /** The elements of a list, the characters of a string, the keys of a dict; a new list. */
-  static List<Object> elements(Object value, Budget budget) {
+  static List<Object> elements(Object value, Limits limits) {
     if (value instanceof String text) {
-      budget.spendLength(text.length());
+      limits.spendLength(text.length());
       List<Object> characters = new ArrayList<>(text.length());
       text.codePoints().forEach(c -> characters.add(Character.toString(c)));
       return characters;
     }
     if (value instanceof List<?> list) {
-      budget.spendLength(list.size());
+      limits.spendLength(list.size());
       return new ArrayList<>(list);
     }
     if (value instanceof Map<?, ?> dict) {
-      budget.spendLength(dict.size());
+      limits.spendLength(dict.size());
       return new ArrayList<>(dict.keySet());
     }
     if (value instanceof Iterator<?> iterator) {
       List<Object> list = new ArrayList<>();
       iterator.forEachRemaining(list::add);
-      budget.spendLength(list.size());
+      limits.spendLength(list.size());
       return list;
     }
     if (value instanceof Undefined) {
@@ -170,7 +170,7 @@ final class Values {
         "the key of a dict must be a string, a number, a boolean or None, got %s", kind(value));
   }
 
-  static boolean equal(Object a, Object b, Budget budget) {
+  static boolean equal(Object a, Object b, Limits limits) {
     if (a == b) {
       return true;
     }
@@ -178,42 +178,42 @@ final class Values {
       return Numbers.compare(a, b) == 0;
     }
     if (a instanceof String text) {
-      budget.spendReading(text);
+      limits.spendReading(text);
       return text.equals(b);
     }
     if (a instanceof Undefined) {
       return b instanceof Undefined;
     }
-    budget.enter();
+    limits.enter();
     boolean equal =
         a instanceof List<?> first && b instanceof List<?> second
-            ? a instanceof Tuple == b instanceof Tuple && equalLists(first, second, budget)
+            ? a instanceof Tuple == b instanceof Tuple && equalLists(first, second, limits)
             : a instanceof Map<?, ?> one
                 && b instanceof Map<?, ?> other
-                && equalDicts(one, other, budget);
-    budget.leave();
+                && equalDicts(one, other, limits);
+    limits.leave();
     return equal;
   }
 
-  private static boolean equalLists(List<?> a, List<?> b, Budget budget) {
+  private static boolean equalLists(List<?> a, List<?> b, Limits limits) {
     if (a.size() != b.size()) {
       return false;
     }
     for (int i = 0; i < a.size(); i++) {
-      if (!equal(a.get(i), b.get(i), budget)) {
+      if (!equal(a.get(i), b.get(i), limits)) {
         return false;
       }
     }
     return true;
   }
 
-  private static boolean equalDicts(Map<?, ?> a, Map<?, ?> b, Budget budget) {
+  private static boolean equalDicts(Map<?, ?> a, Map<?, ?> b, Limits limits) {
     if (a.size() != b.size()) {
       return false;
     }
     for (Map.Entry<?, ?> member : a.entrySet()) {
       if (!b.containsKey(member.getKey())
-          || !equal(member.getValue(), b.get(member.getKey()), budget)) {
+          || !equal(member.getValue(), b.get(member.getKey()), limits)) {
         return false;
       }
     }
@@ -221,20 +221,20 @@ final class Values {
   }
 
   /** Less than 0, 0 or more, as the first is less, equal or more. */
-  static int compare(Object a, Object b, Budget budget) {
+  static int compare(Object a, Object b, Limits limits) {
     if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
       return Numbers.compare(a, b);
     }
     if (a instanceof String first && b instanceof String second) {
-      budget.spend(Math.min(first.length(), second.length()) / 16);
-      return Texts.compare(first, second);
+      limits.spend(Math.min(first.length(), second.length()) / 16);
+      return TextOperations.compare(first, second);
     }
     if (a instanceof List<?> first
         && b instanceof List<?> second
         && a instanceof Tuple == b instanceof Tuple) {
-      budget.enter();
-      int order = compareLists(first, second, budget);
-      budget.leave();
+      limits.enter();
+      int order = compareLists(first, second, limits);
+      limits.leave();
       return order;
     }
     for (Object value : new Object[] {a, b}) {
@@ -245,20 +245,20 @@ final class Values {
     throw new Failure("%s and %s have no order", kind(a), kind(b));
   }
 
-  private static int compareLists(List<?> a, List<?> b, Budget budget) {
+  private static int compareLists(List<?> a, List<?> b, Limits limits) {
     for (int i = 0; i < Math.min(a.size(), b.size()); i++) {
-      if (!equal(a.get(i), b.get(i), budget)) {
-        return compare(a.get(i), b.get(i), budget);
+      if (!equal(a.get(i), b.get(i), limits)) {
+        return compare(a.get(i), b.get(i), limits);
       }
     }
     return Integer.compare(a.size(), b.size());
   }
 
   /** Whether a value is an element, a part of a string, or a key. */
-  static boolean contains(Object container, Object value, Budget budget) {
+  static boolean contains(Object container, Object value, Limits limits) {
     if (container instanceof String text) {
       if (value instanceof String part) {
-        budget.spend(text.length() / 16);
+        limits.spend(text.length() / 16);
         return text.contains(part);
       }
       throw new Failure("only a string can be in a string, got %s", kind(value));
@@ -266,8 +266,8 @@ final class Values {
     if (container instanceof Map<?, ?> dict) {
       return !(value instanceof Undefined) && dict.containsKey(key(value));
     }
-    for (Object element : elements(container, budget)) {
-      if (equal(element, value, budget)) {
+    for (Object element : elements(container, limits)) {
+      if (equal(element, value, limits)) {
         return true;
       }
     }
