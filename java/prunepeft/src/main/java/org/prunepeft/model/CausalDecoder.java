@@ -153,17 +153,6 @@ public final class CausalDecoder implements Decoder {
     }
   }
 
-  /**
-   * In float32 on the CPU; see the other constructor.
-   *
-   * @param config the shape that the checkpoint has
-   * @param checkpoint named tensors; read, not closed
-   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
-   */
-  public CausalDecoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
-    this(config, checkpoint, Precision.FLOAT32, ComputeDevice.CPU);
-  }
-
   private static RmsNorm norm(EncoderWeights weights, EncoderConfig config, String path, int size)
       throws IOException {
     return new RmsNorm(

@@ -80,23 +80,6 @@ public record DecoderConfig(
   }
 
   /**
-   * {@return Llama's: heads of a size, without biases, windows and caps, its head not tied}
-   *
-   * @param heads num_key_value_heads
-   * @param headSize head_dim
-   * @param rope positions of query and key
-   */
-  public static DecoderConfig llama(int heads, int headSize, Rope rope) {
-    return DecoderConfigBuilder.builder()
-        .keyValueHeads(heads)
-        .headSize(headSize)
-        .rope(rope)
-        .attentionScale(1 / Math.sqrt(headSize))
-        .embeddingScale(1)
-        .build();
-  }
-
-  /**
    * {@return how many keys a query of a layer sees, its own among them; 0: all before it}
    *
    * @param layer 0-based
