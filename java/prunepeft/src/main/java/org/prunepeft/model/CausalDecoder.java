@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.CausalAttention;
+import org.prunepeft.torch.CausalAttentionBuilder;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GatedActivationOp;
@@ -268,16 +269,17 @@ public final class CausalDecoder implements Decoder {
       qkv = RotaryOp.apply(insertions.tape(), qkv, rotation(rope, pass));
     }
     CausalAttention attention =
-        new CausalAttention(
-            pass.input.rows(),
-            pass.input.length(),
-            config.heads(),
-            shape.keyValueHeads(),
-            shape.headSize(),
-            shape.attentionScale(),
-            shape.window(i),
-            shape.attentionCap(),
-            pass.starts);
+        CausalAttentionBuilder.builder()
+            .sequences(pass.input.rows())
+            .tokens(pass.input.length())
+            .heads(config.heads())
+            .keyHeads(shape.keyValueHeads())
+            .headSize(shape.headSize())
+            .scale(shape.attentionScale())
+            .window(shape.window(i))
+            .cap(shape.attentionCap())
+            .starts(pass.starts)
+            .build();
     if (pass.cache == null) {
       return attention.apply(insertions.tape(), qkv);
     }
