@@ -66,21 +66,27 @@ public final class CausalDecoder implements Decoder {
       RmsNorm feedForwardPostNorm) {
     static Layer read(EncoderWeights weights, EncoderConfig config, int layer) throws IOException {
       DecoderConfig decoder = config.decoder();
-      String path = config.architecture().layerPath(layer);
+      Architecture names = config.architecture();
       int hidden = config.hidden();
       boolean headNorms = decoder.queryKeyNorms();
       boolean postNorms = decoder.postNorms();
       return new Layer(
-          norm(weights, config, config.architecture().norm(layer, Block.ATTENTION), hidden),
+          norm(weights, config, names.norm(layer, Block.ATTENTION), hidden),
           weights.stacked(layer, Projection.QUERY, Projection.KEY, Projection.VALUE),
-          headNorms ? norm(weights, config, path + ".self_attn.q_norm", decoder.headSize()) : null,
-          headNorms ? norm(weights, config, path + ".self_attn.k_norm", decoder.headSize()) : null,
+          headNorms
+              ? norm(weights, config, names.headNorm(layer, Projection.QUERY), decoder.headSize())
+              : null,
+          headNorms
+              ? norm(weights, config, names.headNorm(layer, Projection.KEY), decoder.headSize())
+              : null,
           weights.linear(layer, Projection.ATTENTION_OUTPUT),
-          postNorms ? norm(weights, config, path + ".post_attention_layernorm", hidden) : null,
-          norm(weights, config, config.architecture().norm(layer, Block.FEED_FORWARD), hidden),
+          postNorms ? norm(weights, config, names.postNorm(layer, Block.ATTENTION), hidden) : null,
+          norm(weights, config, names.norm(layer, Block.FEED_FORWARD), hidden),
           weights.stacked(layer, Projection.GATE, Projection.INTERMEDIATE),
           weights.linear(layer, Projection.OUTPUT),
-          postNorms ? norm(weights, config, path + ".post_feedforward_layernorm", hidden) : null);
+          postNorms
+              ? norm(weights, config, names.postNorm(layer, Block.FEED_FORWARD), hidden)
+              : null);
     }
 
     List<FrozenLinear> linears() {
@@ -142,7 +148,7 @@ public final class CausalDecoder implements Decoder {
           rotations.computeIfAbsent(rope, key -> new RotaryTables(key, config.maxTokens(), device));
         }
       }
-      norm = norm(weights, config, "norm", config.hidden());
+      norm = norm(weights, config, config.architecture().finalNorm(), config.hidden());
       own = weights.taken();
       Set<String> unread = weights.finish();
       if (!unread.isEmpty()) {
