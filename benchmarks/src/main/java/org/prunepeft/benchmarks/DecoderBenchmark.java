@@ -11,6 +11,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.prunepeft.kernels.Gate;
 import org.prunepeft.torch.CausalAttention;
+import org.prunepeft.torch.CausalAttentionBuilder;
 import org.prunepeft.torch.GatedActivationOp;
 import org.prunepeft.torch.RmsNormOp;
 import org.prunepeft.torch.Tape;
@@ -62,7 +63,14 @@ public class DecoderBenchmark extends TorchBenchmark {
     gradient = random(1, sequences * tokens, operation.outputs);
     Tensor weight = random(1, operation.inputs);
     CausalAttention attention =
-        new CausalAttention(sequences, tokens, HEADS, KEY_HEADS, HEAD_SIZE, 0.125, 0, 0, null);
+        CausalAttentionBuilder.builder()
+            .sequences(sequences)
+            .tokens(tokens)
+            .heads(HEADS)
+            .keyHeads(KEY_HEADS)
+            .headSize(HEAD_SIZE)
+            .scale(1 / Math.sqrt(HEAD_SIZE))
+            .build();
     pass =
         own ->
             switch (operation) {

@@ -6,6 +6,7 @@ import org.prunepeft.data.chat.ChatFormat;
 import picocli.CommandLine.Option;
 
 /** How conversations are written for a language model. */
+@OptionsOf(ChatFormat.class)
 final class ChatOptions {
   @Option(
       names = "--chat-template",
@@ -17,7 +18,6 @@ final class ChatOptions {
   @Option(
       names = "--assistant-only-loss",
       arity = "0..1",
-      defaultValue = "true",
       fallbackValue = "true",
       paramLabel = "true|false",
       description =

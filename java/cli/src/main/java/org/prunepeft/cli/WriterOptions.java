@@ -85,8 +85,8 @@ final class WriterOptions {
     }
     return LanguageModel.load(
         source,
-        threads == null ? Runtime.getRuntime().availableProcessors() : threads,
-        device == null ? "cpu" : device,
-        precision == null ? Precision.FLOAT32 : precision);
+        threads == null ? Setup.DEFAULT.threads() : threads,
+        device == null ? Setup.DEFAULT.device() : device,
+        precision == null ? Setup.DEFAULT.precision() : precision);
   }
 }

@@ -17,6 +17,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.data.chat.ChatFormat;
+import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.model.OnnxOptions;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
@@ -45,7 +47,9 @@ class RecordOptionsTest {
           WarmUpSettings.class,
           CriterionSettings.class,
           MeasuringSettings.class,
-          OnnxOptions.class);
+          OnnxOptions.class,
+          ChatFormat.class,
+          GenerationSettings.class);
 
   /** Why a component is not an option of its name. */
   private static final Map<String, String> REASONS =
@@ -77,15 +81,18 @@ class RecordOptionsTest {
           Map.entry("WarmUpSettings.c", "of the method; not for a run to choose"),
           Map.entry("WarmUpSettings.seed", "the run's"),
           Map.entry("CriterionSettings.thresholdQuantile", "--threshold is a fixed value"),
-          Map.entry("CriterionSettings.activationBatches", "of the method"));
+          Map.entry("CriterionSettings.activationBatches", "of the method"),
+          Map.entry("ChatFormat.toolTemplate", "of the model's files"),
+          Map.entry("ChatFormat.specialTokens", "of the model's files"),
+          Map.entry("GenerationSettings.addSpecialTokens", "chat: unless a template writes them"));
 
   private static CommandSpec command(String name) {
     return Main.commandLine().getSubcommands().get(name).getCommandSpec();
   }
 
-  /** The options of search, train and export that are components. */
+  /** The options that are components. */
   private static Map<OptionSpec, RecordComponent> options() {
-    return Stream.of("search", "train", "export")
+    return Stream.of("search", "train", "export", "generate", "chat")
         .flatMap(name -> command(name).options().stream())
         .filter(option -> component(option) != null)
         .collect(Collectors.toMap(option -> option, RecordOptionsTest::component, (a, b) -> a));

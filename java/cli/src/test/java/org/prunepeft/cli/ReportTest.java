@@ -21,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.PruningRound;
 
 /** The page of runs, and why a module went; of runs whose data would take over a careless page. */
 class ReportTest {
@@ -106,6 +107,7 @@ class ReportTest {
     assertEquals(result.at("/test/accuracy").doubleValue(), run.get("test").doubleValue(), 1e-6);
     assertTrue(run.at("/interval/0").doubleValue() <= run.get("test").doubleValue());
     assertTrue(run.at("/interval/1").doubleValue() >= run.get("test").doubleValue());
+    assertEquals(PruningRound.RELIABLE, run.get("reliable").doubleValue());
     assertEquals(2, run.get("rounds").size());
     JsonNode rounds = new JsonMapper().readTree(pruned.resolve("rounds.json").toFile());
     int went = 0;

@@ -66,16 +66,14 @@ public enum Architecture {
    * @param layers what a layer's name begins with, its number left out: encoder.layer.
    * @param projections names within a layer, in the order of {@link Projection}; an encoder has no
    *     gate
-   * @param attentionNorm the normalisation after attention, within a layer; before it in a decoder
-   * @param outputNorm the same of the feed-forward block
+   * @param norms its normalisations
    * @param attentionAdapters where AdapterHub keeps adapters after attention, within a layer
    * @param outputAdapters where it keeps those after the feed-forward block
    */
   private record Layout(
       String layers,
       List<String> projections,
-      String attentionNorm,
-      String outputNorm,
+      Norms norms,
       String attentionAdapters,
       String outputAdapters) {
     static final Layout BERT = bert("");
@@ -90,14 +88,16 @@ public enum Architecture {
                 "attention.out_lin",
                 "ffn.lin1",
                 "ffn.lin2"),
-            "sa_layer_norm",
-            "output_layer_norm",
+            Norms.ofBlocks("sa_layer_norm", "output_layer_norm"),
             "attention_adapters",
             "output_adapters");
-    static final Layout DECODER = decoder("post_attention_layernorm");
-    static final Layout GEMMA = decoder("pre_feedforward_layernorm");
+    static final Layout DECODER = decoder("post_attention_layernorm", null, null);
+    static final Layout GEMMA =
+        decoder(
+            "pre_feedforward_layernorm", "post_attention_layernorm", "post_feedforward_layernorm");
 
-    private static Layout decoder(String outputNorm) {
+    private static Layout decoder(
+        String outputNorm, String attentionPostNorm, String outputPostNorm) {
       return new Layout(
           "layers.",
           List.of(
@@ -108,8 +108,13 @@ public enum Architecture {
               "mlp.up_proj",
               "mlp.down_proj",
               "mlp.gate_proj"),
-          "input_layernorm",
-          outputNorm,
+          new Norms(
+              "input_layernorm",
+              outputNorm,
+              attentionPostNorm,
+              outputPostNorm,
+              "self_attn.q_norm",
+              "self_attn.k_norm"),
           "attention_adapters",
           "output_adapters");
     }
@@ -124,10 +129,31 @@ public enum Architecture {
               "attention.output.dense",
               "intermediate.dense",
               "output.dense"),
-          "attention.output.LayerNorm",
-          "output.LayerNorm",
+          Norms.ofBlocks("attention.output.LayerNorm", "output.LayerNorm"),
           "attention.output",
           "output");
+    }
+  }
+
+  /**
+   * Where a layer's normalisations are, within it; what a family does not have may be null.
+   *
+   * @param attention after attention; before it in a decoder
+   * @param output the same of the feed-forward block
+   * @param attentionPost of attention's output, in a decoder that has both
+   * @param outputPost likewise
+   * @param query of each head of query
+   * @param key of each head of key
+   */
+  private record Norms(
+      String attention,
+      String output,
+      String attentionPost,
+      String outputPost,
+      String query,
+      String key) {
+    static Norms ofBlocks(String attention, String output) {
+      return new Norms(attention, output, null, null, null, null);
     }
   }
 
@@ -258,7 +284,36 @@ public enum Architecture {
   public String norm(int layer, Block block) {
     return layerPath(layer)
         + "."
-        + (block == Block.ATTENTION ? layout.attentionNorm : layout.outputNorm);
+        + (block == Block.ATTENTION ? layout.norms.attention : layout.norms.output);
+  }
+
+  /**
+   * {@return the name of a normalisation of a block's output: layers.3.post_attention_layernorm}
+   *
+   * @param layer 0-based, of a decoder that normalises before a block too
+   * @param block whose output it is
+   */
+  String postNorm(int layer, Block block) {
+    return layerPath(layer)
+        + "."
+        + (block == Block.ATTENTION ? layout.norms.attentionPost : layout.norms.outputPost);
+  }
+
+  /**
+   * {@return the name of the normalisation of query's or key's heads: layers.3.self_attn.q_norm}
+   *
+   * @param layer 0-based, of a decoder
+   * @param projection QUERY or KEY
+   */
+  String headNorm(int layer, Projection projection) {
+    return layerPath(layer)
+        + "."
+        + (projection == Projection.QUERY ? layout.norms.query : layout.norms.key);
+  }
+
+  /** {@return the name of a decoder's normalisation behind all layers} */
+  String finalNorm() {
+    return "norm";
   }
 
   /**

@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.CausalAttention;
+import org.prunepeft.torch.CausalAttentionBuilder;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GatedActivationOp;
@@ -73,21 +74,27 @@ public final class CausalDecoder implements Decoder {
       FrozenRmsNorm feedForwardPostNorm) {
     static Layer read(EncoderWeights weights, EncoderConfig config, int layer) throws IOException {
       DecoderConfig decoder = config.decoder();
-      String path = config.architecture().layerPath(layer);
+      Architecture names = config.architecture();
       int hidden = config.hidden();
       boolean headNorms = decoder.queryKeyNorms();
       boolean postNorms = decoder.postNorms();
       return new Layer(
-          norm(weights, config, config.architecture().norm(layer, Block.ATTENTION), hidden),
+          norm(weights, config, names.norm(layer, Block.ATTENTION), hidden),
           weights.stacked(layer, Projection.QUERY, Projection.KEY, Projection.VALUE),
-          headNorms ? norm(weights, config, path + ".self_attn.q_norm", decoder.headSize()) : null,
-          headNorms ? norm(weights, config, path + ".self_attn.k_norm", decoder.headSize()) : null,
+          headNorms
+              ? norm(weights, config, names.headNorm(layer, Projection.QUERY), decoder.headSize())
+              : null,
+          headNorms
+              ? norm(weights, config, names.headNorm(layer, Projection.KEY), decoder.headSize())
+              : null,
           weights.linear(layer, Projection.ATTENTION_OUTPUT),
-          postNorms ? norm(weights, config, path + ".post_attention_layernorm", hidden) : null,
-          norm(weights, config, config.architecture().norm(layer, Block.FEED_FORWARD), hidden),
+          postNorms ? norm(weights, config, names.postNorm(layer, Block.ATTENTION), hidden) : null,
+          norm(weights, config, names.norm(layer, Block.FEED_FORWARD), hidden),
           weights.stacked(layer, Projection.GATE, Projection.INTERMEDIATE),
           weights.linear(layer, Projection.OUTPUT),
-          postNorms ? norm(weights, config, path + ".post_feedforward_layernorm", hidden) : null);
+          postNorms
+              ? norm(weights, config, names.postNorm(layer, Block.FEED_FORWARD), hidden)
+              : null);
     }
 
     List<FrozenLinear> linears() {
@@ -149,7 +156,7 @@ public final class CausalDecoder implements Decoder {
           rotations.computeIfAbsent(rope, key -> new RotaryTables(key, config.maxTokens(), device));
         }
       }
-      norm = norm(weights, config, "norm", config.hidden());
+      norm = norm(weights, config, config.architecture().finalNorm(), config.hidden());
       own = weights.taken();
       Set<String> unread = weights.finish();
       if (!unread.isEmpty()) {
@@ -159,17 +166,6 @@ public final class CausalDecoder implements Decoder {
       scope = whole;
       whole.extend();
     }
-  }
-
-  /**
-   * In float32 on the CPU; see the other constructor.
-   *
-   * @param config the shape that the checkpoint has
-   * @param checkpoint named tensors; read, not closed
-   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
-   */
-  public CausalDecoder(EncoderConfig config, Checkpoint checkpoint) throws IOException {
-    this(config, checkpoint, Precision.FLOAT32, ComputeDevice.CPU);
   }
 
   private static FrozenRmsNorm norm(
@@ -287,16 +283,17 @@ public final class CausalDecoder implements Decoder {
       qkv = RotaryOp.apply(insertions.tape(), qkv, rotation(rope, pass));
     }
     CausalAttention attention =
-        new CausalAttention(
-            pass.input.rows(),
-            pass.input.length(),
-            config.heads(),
-            shape.keyValueHeads(),
-            shape.headSize(),
-            shape.attentionScale(),
-            shape.window(i),
-            shape.attentionCap(),
-            pass.starts);
+        CausalAttentionBuilder.builder()
+            .sequences(pass.input.rows())
+            .tokens(pass.input.length())
+            .heads(config.heads())
+            .keyHeads(shape.keyValueHeads())
+            .headSize(shape.headSize())
+            .scale(shape.attentionScale())
+            .window(shape.window(i))
+            .cap(shape.attentionCap())
+            .starts(pass.starts)
+            .build();
     if (pass.cache == null) {
       return attention.apply(insertions.tape(), qkv);
     }

@@ -70,36 +70,13 @@ public record DecoderConfig(
     if (windows.stream().anyMatch(window -> window < 0)) {
       throw new IllegalArgumentException("sliding_window must be at least 1, got " + windows);
     }
-    requireAbove0("the scale of attention", attentionScale);
-    requireAbove0("the scale of the embeddings", embeddingScale);
+    Required.above0("the scale of attention", attentionScale);
+    Required.above0("the scale of the embeddings", embeddingScale);
     if (!(attentionCap >= 0 && logitCap >= 0)) {
       throw new IllegalArgumentException(
           "soft caps must be above 0, or 0 for none, got %s and %s"
               .formatted(attentionCap, logitCap));
     }
-  }
-
-  private static void requireAbove0(String name, double value) {
-    if (!(value > 0 && Double.isFinite(value))) {
-      throw new IllegalArgumentException(name + " must be above 0, got " + value);
-    }
-  }
-
-  /**
-   * {@return Llama's: heads of a size, without biases, windows and caps, its head not tied}
-   *
-   * @param heads num_key_value_heads
-   * @param headSize head_dim
-   * @param rope positions of query and key
-   */
-  public static DecoderConfig llama(int heads, int headSize, Rope rope) {
-    return DecoderConfigBuilder.builder()
-        .keyValueHeads(heads)
-        .headSize(headSize)
-        .rope(rope)
-        .attentionScale(1 / Math.sqrt(headSize))
-        .embeddingScale(1)
-        .build();
   }
 
   /**

@@ -90,9 +90,9 @@ public record Rope(
     Required.present("rope_type", type);
     shortFactors = shortFactors == null ? List.of() : List.copyOf(shortFactors);
     longFactors = longFactors == null ? List.of() : List.copyOf(longFactors);
-    requireAbove0("rope_theta", theta);
-    requireAbove0("rope_scaling's factor", factor);
-    requireAbove0("rope_scaling's attention_factor", attentionFactor);
+    Required.above0("rope_theta", theta);
+    Required.above0("rope_scaling's factor", factor);
+    Required.above0("rope_scaling's attention_factor", attentionFactor);
     if (size < 2 || size % 2 != 0) {
       throw new IllegalArgumentException(
           "the rotated part of a head must be even and at least 2, got " + size);
@@ -118,19 +118,13 @@ public record Rope(
     }
   }
 
-  private static void requireAbove0(String name, double value) {
-    if (!(value > 0 && Double.isFinite(value))) {
-      throw new IllegalArgumentException(name + " must be above 0, got " + value);
-    }
-  }
-
   private static void requireFactors(String name, List<Double> factors, int size) {
     if (factors.size() != size / 2) {
       throw new IllegalArgumentException(
           "%s must have %d values, one for each rotated pair, got %d"
               .formatted(name, size / 2, factors.size()));
     }
-    factors.forEach(factor -> requireAbove0(name, factor));
+    factors.forEach(factor -> Required.above0(name, factor));
   }
 
   /**

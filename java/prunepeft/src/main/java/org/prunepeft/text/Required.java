@@ -1,6 +1,6 @@
 package org.prunepeft.text;
 
-/** What must be there. */
+/** What must be there, or in a range. */
 public final class Required {
   private Required() {}
 
@@ -17,5 +17,18 @@ public final class Required {
       throw new IllegalArgumentException(name + " must not be null or missing");
     }
     return value;
+  }
+
+  /**
+   * Checks a number.
+   *
+   * @param name what messages call it
+   * @param value of a setting
+   * @throws IllegalArgumentException if it is not finite and above 0
+   */
+  public static void above0(String name, double value) {
+    if (!(value > 0 && Double.isFinite(value))) {
+      throw new IllegalArgumentException(name + " must be above 0, got " + value);
+    }
   }
 }

@@ -67,10 +67,13 @@ public record TrainingSettings(
   /** The longest sequence in tokens, unless another is set. */
   public static final int DEFAULT_MAX_LENGTH = 128;
 
-  /** That of texts that a language model learns from. */
+  /**
+   * That of texts that a language model learns from. The command line takes it by itself; {@link
+   * #DEFAULT}, which knows no model, has an encoder's, so a program sets it.
+   */
   public static final int DEFAULT_TEXT_LENGTH = 512;
 
-  /** The batch size of a language model, unless another is set. */
+  /** The batch size of a language model, unless another is set; a program sets it likewise. */
   public static final int DEFAULT_TEXT_ROWS = 8;
 
   /** What {@link #builder} begins with; what is not set here is 0 or false. */

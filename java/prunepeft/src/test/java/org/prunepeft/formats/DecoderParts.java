@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.model.Architecture;
-import org.prunepeft.model.DecoderConfig;
+import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Projection;
 import org.prunepeft.model.Rope;
@@ -30,7 +30,7 @@ final class DecoderParts {
         .hidden(10)
         .embedding(10)
         .types(0)
-        .decoder(DecoderConfig.llama(2, 6, Rope.of(10_000, 6, 16)))
+        .decoder(DecoderFamilies.shape(2, 6, Rope.of(10_000, 6, 16)))
         .build();
   }
 

@@ -11,6 +11,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.torch.ComputeDevice;
 
 /** Small decoders of each family, as their config.json have them, with random weights. */
 public final class DecoderFamilies {
@@ -38,7 +39,8 @@ public final class DecoderFamilies {
 
     public CausalDecoder decoder(Map<String, SafeTensors.Tensor> tensors) {
       try {
-        return new CausalDecoder(config(), new MapCheckpoint(name, tensors));
+        return new CausalDecoder(
+            config(), new MapCheckpoint(name, tensors), Precision.FLOAT32, ComputeDevice.CPU);
       } catch (IOException e) {
         throw new AssertionError(e);
       }
@@ -178,6 +180,17 @@ public final class DecoderFamilies {
   /** A decoder like any other. */
   public static Family llama() {
     return all().filter(family -> family.name.equals("Llama 3.2")).findFirst().orElseThrow();
+  }
+
+  /** Llama's shape: without biases, windows and caps, its head not tied. */
+  public static DecoderConfig shape(int keyValueHeads, int headSize, Rope rope) {
+    return DecoderConfigBuilder.builder()
+        .keyValueHeads(keyValueHeads)
+        .headSize(headSize)
+        .rope(rope)
+        .attentionScale(1 / Math.sqrt(headSize))
+        .embeddingScale(1)
+        .build();
   }
 
   private static Family family(String name, String json) {

@@ -299,7 +299,7 @@ class DecodersTest {
   }
 
   @Test
-  void namesMayHaveTheirPrefixAndTheHeadMayBeAbsent() throws IOException {
+  void namesMayHaveTheirPrefixAndTheHeadMayBeAbsent() {
     Family family = DecoderFamilies.all().findFirst().orElseThrow();
     Map<String, SafeTensors.Tensor> tensors = new TreeMap<>();
     family
@@ -307,15 +307,19 @@ class DecodersTest {
         .forEach((name, tensor) -> tensors.put("model." + name, tensor));
     tensors.remove("model.lm_head.weight");
     tensors.put("score.weight", new SafeTensors.Tensor(new long[] {1}, new float[1]));
-    try (CausalDecoder decoder =
-        new CausalDecoder(family.config(), new MapCheckpoint("a classifier", tensors))) {
+    try (CausalDecoder decoder = family.decoder(tensors)) {
       var e = assertThrows(UnsupportedOperationException.class, decoder::outputWeight);
       assertTrue(e.getMessage().contains("LlamaForCausalLM"), e.getMessage());
     }
     tensors.put("model.layers.2.mlp.up_proj.weight", tensors.get("score.weight"));
     assertThrows(
         FormatException.class,
-        () -> new CausalDecoder(family.config(), new MapCheckpoint("too deep", tensors)));
+        () ->
+            new CausalDecoder(
+                family.config(),
+                new MapCheckpoint("too deep", tensors),
+                Precision.FLOAT32,
+                ComputeDevice.CPU));
   }
 
   @Test

@@ -62,16 +62,17 @@ class CausalAttentionTest {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape()) {
       CausalAttention attention =
-          new CausalAttention(
-              rows,
-              length,
-              heads,
-              keyHeads,
-              size,
-              0.3,
-              window,
-              cap,
-              packed ? starts(rows, length) : null);
+          CausalAttentionBuilder.builder()
+              .sequences(rows)
+              .tokens(length)
+              .heads(heads)
+              .keyHeads(keyHeads)
+              .headSize(size)
+              .scale(0.3)
+              .window(window)
+              .cap(cap)
+              .starts(packed ? starts(rows, length) : null)
+              .build();
       Tensor qkv = RandomTensors.normal((long) rows * length, (heads + 2L * keyHeads) * size);
       Tensor gradient = RandomTensors.normal((long) rows * length, (long) heads * size);
       new OpComparison(type, tolerance, qkv, gradient)
@@ -97,7 +98,18 @@ class CausalAttentionTest {
                       Tensor.create(new int[length], length),
                       Tensor.create(new int[length], length).add_(Tensor.create(new int[] {3}))))
               : null;
-      CausalAttention whole = new CausalAttention(rows, length, 4, 2, 8, 0.4, window, cap, starts);
+      CausalAttention whole =
+          CausalAttentionBuilder.builder()
+              .sequences(rows)
+              .tokens(length)
+              .heads(4)
+              .keyHeads(2)
+              .headSize(8)
+              .scale(0.4)
+              .window(window)
+              .cap(cap)
+              .starts(starts)
+              .build();
       Tensor qkv = RandomTensors.normal(rows * length, queries + 2 * keys);
       Tensor expected = whole.apply(tape, qkv).view(rows, length, queries);
       Tensor split = qkv.view(rows, length, queries + 2 * keys);
@@ -110,7 +122,7 @@ class CausalAttentionTest {
             starts == null
                 ? null
                 : starts.view(rows, length).narrow(1, part[0], part[1]).contiguous().view(-1);
-        CausalAttention last = new CausalAttention(rows, part[1], 4, 2, 8, 0.4, window, cap, own);
+        CausalAttention last = whole.with().tokens(part[1]).starts(own).build();
         Tensor q = split.narrow(1, part[0], part[1]).narrow(2, 0, queries).reshape(-1, queries);
         Tensor wanted = expected.narrow(1, part[0], part[1]).reshape(-1, queries);
         long count = part[0] + part[1];
@@ -125,7 +137,16 @@ class CausalAttentionTest {
     try (PointerScope scope = new PointerScope();
         Tape tape = new Tape()) {
       Tensor starts = Tensor.create(new int[] {2, 2, 2, 2, 2}, 5);
-      CausalAttention attention = new CausalAttention(1, 5, 2, 1, 4, 0.5, 0, 0, starts);
+      CausalAttention attention =
+          CausalAttentionBuilder.builder()
+              .sequences(1)
+              .tokens(5)
+              .heads(2)
+              .keyHeads(1)
+              .headSize(4)
+              .scale(0.5)
+              .starts(starts)
+              .build();
       Tensor qkv = RandomTensors.normal(5, 16);
       for (Tape own : new Tape[] {tape, null}) {
         Tensor context = attention.apply(own, qkv);

@@ -3,11 +3,14 @@ package org.prunepeft.data.task;
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.chat.ChatFormat;
+import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.text.Required;
 
 /**
@@ -81,6 +84,14 @@ public record DataFiles(
    */
   public DataFiles withChat(ChatFormat format) {
     return new DataFiles(train, validation, test, columns, kind, metrics, format);
+  }
+
+  /** {@return those that are named, a Parquet table in shards as all its files} */
+  List<Path> all() {
+    return Stream.of(train, validation, test)
+        .filter(Objects::nonNull)
+        .flatMap(file -> ExampleFile.files(file).stream())
+        .toList();
   }
 
   /** {@return what a run on the files is called: the training file's name, or its directory's} */

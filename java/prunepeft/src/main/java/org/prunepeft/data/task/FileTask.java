@@ -5,9 +5,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -66,10 +64,7 @@ public final class FileTask implements Task {
 
   @Override
   public List<Path> files() {
-    return Stream.of(files.train(), files.validation(), files.test())
-        .filter(Objects::nonNull)
-        .flatMap(file -> ExampleFile.files(file).stream())
-        .toList();
+    return files.all();
   }
 
   @Override

@@ -2,8 +2,6 @@ package org.prunepeft.data.task;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
-import java.util.stream.Stream;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -58,10 +56,7 @@ public final class LanguageTask implements Task {
 
   @Override
   public List<Path> files() {
-    return Stream.of(files.train(), files.validation(), files.test())
-        .filter(Objects::nonNull)
-        .flatMap(file -> ExampleFile.files(file).stream())
-        .toList();
+    return files.all();
   }
 
   @Override
