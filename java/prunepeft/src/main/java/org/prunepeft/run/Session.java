@@ -416,6 +416,9 @@ public final class Session implements AutoCloseable {
     TaskHead trainedHead = head.copy();
     try {
       Start start = start(warm, modules, trainedHead);
+      if (own != null) {
+        trainedHead.dropVanishing();
+      }
       TrainingRun run =
           new TrainingRun(
               modules,

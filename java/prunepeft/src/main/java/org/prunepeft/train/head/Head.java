@@ -47,6 +47,10 @@ public final class Head implements TaskHead {
   private Tensor weights;
 
   private Pooling pooling = Pooling.MEAN;
+
+  /** Features that hardly vary: their weights are very large. */
+  private int[] vanishing = new int[0];
+
   private double mean = 0;
   private double deviation = 1;
 
@@ -77,6 +81,7 @@ public final class Head implements TaskHead {
       copy.parameters.values().copy_(parameters.values());
     }
     copy.pool(pooling);
+    copy.vanishing = vanishing;
     copy.weigh(classWeights);
     copy.mean = mean;
     copy.deviation = deviation;
@@ -115,6 +120,26 @@ public final class Head implements TaskHead {
     }
     weights = device().floats(values, values.length);
     weights.retainReference();
+  }
+
+  /** Notes the features that hardly vary. */
+  void vanishing(int[] features) {
+    vanishing = features;
+  }
+
+  /**
+   * Sets the weights of features that hardly vary to 0. A frozen normalisation with a weight of
+   * 1e-30 (MiniLM has two) gives such features, and the head weights of 1e30: the gradient that
+   * these send back becomes small again on its way through the normalisation, but not the one of
+   * its weights.
+   */
+  @Override
+  public void dropVanishing() {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      for (int feature : vanishing) {
+        parameters.get(WEIGHT).select(1, feature).zero_();
+      }
+    }
   }
 
   /** How much an example of each class counts; null: all the same. */

@@ -66,6 +66,9 @@ public final class HeadFit {
   /** A feature that varies by less, relative to its mean, is constant: the rest is rounding. */
   private static final double LEAST_DEVIATION = 1e-5;
 
+  /** Weights that are trained from such features on would overflow. */
+  private static final double VANISHING = 1e-12;
+
   private HeadFit() {}
 
   /**
@@ -127,6 +130,7 @@ public final class HeadFit {
       PenalisedLoss chosen = all.with(choice.strength * few.targets.length / used.targets.length);
       double[] weights = minimise(chosen, slopes(all), choice.weights, TOLERANCE).x();
       standard.write(head, axes == null ? weights : all.back(weights, axes));
+      head.vanishing(standard.vanishing());
     }
     return head;
   }
@@ -364,6 +368,16 @@ public final class HeadFit {
         deviation[hidden - 1] /= PairFeatures.cosineScale(hidden);
       }
       return new Standard(mean, deviation);
+    }
+
+    /**
+     * Features that vary by less than {@value #VANISHING} times what the one that varies most does.
+     */
+    int[] vanishing() {
+      double most = Arrays.stream(deviation).filter(Double::isFinite).max().orElse(0);
+      return IntStream.range(0, deviation.length)
+          .filter(j -> deviation[j] < VANISHING * most)
+          .toArray();
     }
 
     Tensor features(Examples examples) {

@@ -34,6 +34,12 @@ public interface TaskHead extends AutoCloseable {
   void copyWeights(TaskHead from);
 
   /**
+   * Leaves out of account what hardly varies in the frozen model's hidden states, before the
+   * model's own weights are trained.
+   */
+  default void dropVanishing() {}
+
+  /**
    * What it sees of hidden states.
    *
    * @param hidden [B·T, hidden] of the last layer

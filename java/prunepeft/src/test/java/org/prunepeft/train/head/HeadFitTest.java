@@ -107,6 +107,27 @@ class HeadFitTest {
     }
   }
 
+  @Test
+  void weightsOfFeaturesThatHardlyVaryAreDropped() {
+    int hidden = 5;
+    Examples train = clusters(3, 20, hidden, normal(3 * hidden), 0.3);
+    for (int from = 0; from < train.pooled().length; from += hidden) {
+      train.pooled()[from + 2] *= 1e-30f;
+    }
+    try (Head head = fit(train, NONE, classes(3));
+        Head trained = head.copy()) {
+      assertFinite(head);
+      float[] fitted = Torch.toFloats(head.parameters().get(Head.WEIGHT));
+      trained.dropVanishing();
+      float[] left = Torch.toFloats(trained.parameters().get(Head.WEIGHT));
+      for (int i = 0; i < fitted.length; i++) {
+        boolean vanishing = i % hidden == 2;
+        assertEquals(vanishing, Math.abs(fitted[i]) > 1e20, "feature " + i % hidden);
+        assertEquals(vanishing ? 0 : fitted[i], left[i]);
+      }
+    }
+  }
+
   /** One number of as many as there are examples, which a penalty on all alike would shrink. */
   @Test
   void theCosineOfTwoTextsIsFoundAmongTheirOtherFeatures() {
