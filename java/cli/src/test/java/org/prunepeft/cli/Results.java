@@ -1,6 +1,5 @@
 package org.prunepeft.cli;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.io.IOException;
@@ -39,7 +38,12 @@ final class Results {
     Map<String, byte[]> actual = of(run);
     assertEquals(expected.keySet(), actual.keySet());
     for (String name : expected.keySet()) {
-      assertArrayEquals(expected.get(name), actual.get(name), name);
+      // As text: a failure shows where.
+      assertEquals(text(expected.get(name)), text(actual.get(name)), name);
     }
+  }
+
+  private static String text(byte[] content) {
+    return new String(content, StandardCharsets.ISO_8859_1);
   }
 }

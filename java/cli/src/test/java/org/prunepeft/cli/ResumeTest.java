@@ -161,6 +161,18 @@ class ResumeTest {
         PrunePeft.search(setup, search(true), listener);
       }
     },
+    /** Its trainings are made again at half the rates, under the same names. */
+    SEARCH_THAT_DIVERGES {
+      @Override
+      TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
+        return training.loraLearningRate(3).adapterLearningRate(3);
+      }
+
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, search(true), listener);
+      }
+    },
     SEARCH_THAT_KEEPS_WEIGHTS {
       @Override
       void run(Setup setup, ProgressListener listener) {
@@ -291,6 +303,26 @@ class ResumeTest {
       }
       Results.assertSame(expected, run);
     }
+  }
+
+  /** Trainings of one name are numbered: those that are not made again count too. */
+  @Test
+  void aTrainingWhoseNameWasThereKeepsItsNumber() throws IOException {
+    Path whole = temporary.resolve("numbered");
+    Kind.SEARCH_THAT_DIVERGES.run(whole, false, ProgressListener.NONE);
+    Path run = temporary.resolve("numbered-killed");
+    ProgressListener killer =
+        new ProgressListener() {
+          @Override
+          public void metrics(String training, long step, Map<String, Double> values) {
+            if (training.endsWith(" (2)") && step == STEPS + 1) {
+              throw new Killed();
+            }
+          }
+        };
+    assertThrows(Killed.class, () -> Kind.SEARCH_THAT_DIVERGES.run(run, false, killer));
+    Kind.SEARCH_THAT_DIVERGES.run(run, true, ProgressListener.NONE);
+    Results.assertSame(Results.of(whole), run);
   }
 
   @Test

@@ -98,7 +98,6 @@ public final class Session implements AutoCloseable {
     this.progress = progress;
     this.together = together;
     checkpoints.add("times", times::exchange);
-    checkpoints.add("names", names::exchange);
     times.begin("preparation");
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
