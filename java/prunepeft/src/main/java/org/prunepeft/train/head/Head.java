@@ -51,6 +51,9 @@ public final class Head implements TaskHead {
   /** Features that hardly vary: their weights are very large. */
   private int[] vanishing = new int[0];
 
+  /** The mean of each of these. */
+  private double[] vanishingMeans = new double[0];
+
   private double mean = 0;
   private double deviation = 1;
 
@@ -82,6 +85,7 @@ public final class Head implements TaskHead {
     }
     copy.pool(pooling);
     copy.vanishing = vanishing;
+    copy.vanishingMeans = vanishingMeans;
     copy.weigh(classWeights);
     copy.mean = mean;
     copy.deviation = deviation;
@@ -122,22 +126,26 @@ public final class Head implements TaskHead {
     weights.retainReference();
   }
 
-  /** Notes the features that hardly vary. */
-  void vanishing(int[] features) {
+  /** Notes the features that hardly vary, and their means. */
+  void vanishing(int[] features, double[] means) {
     vanishing = features;
+    vanishingMeans = means;
   }
 
   /**
-   * Sets the weights of features that hardly vary to 0. A frozen normalisation with a weight of
-   * 1e-30 (MiniLM has two) gives such features, and the head weights of 1e30: the gradient that
-   * these send back becomes small again on its way through the normalisation, but not the one of
-   * its weights.
+   * {@inheritDoc}
+   *
+   * <p>A frozen normalisation with weights of 1e-8 or 1e-30 (MiniLM has three) gives such features,
+   * and the fit gives them weights of 1e6 or 1e30. Once the normalisation is trained, its gradient
+   * overflows, or a step of the learning rate's size changes the outputs beyond measure.
    */
   @Override
   public void dropVanishing() {
     try (NoGradGuard guard = new NoGradGuard()) {
-      for (int feature : vanishing) {
-        parameters.get(WEIGHT).select(1, feature).zero_();
+      for (int i = 0; i < vanishing.length; i++) {
+        Tensor weights = parameters.get(WEIGHT).select(1, vanishing[i]);
+        parameters.get(BIAS).add_(weights.mul(new Scalar(vanishingMeans[i])));
+        weights.zero_();
       }
     }
   }

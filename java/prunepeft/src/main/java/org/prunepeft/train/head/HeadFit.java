@@ -67,7 +67,7 @@ public final class HeadFit {
   private static final double LEAST_DEVIATION = 1e-5;
 
   /** Weights that are trained from such features on would overflow. */
-  private static final double VANISHING = 1e-12;
+  private static final double VANISHING = 1e-4;
 
   private HeadFit() {}
 
@@ -130,7 +130,9 @@ public final class HeadFit {
       PenalisedLoss chosen = all.with(choice.strength * few.targets.length / used.targets.length);
       double[] weights = minimise(chosen, slopes(all), choice.weights, TOLERANCE).x();
       standard.write(head, axes == null ? weights : all.back(weights, axes));
-      head.vanishing(standard.vanishing());
+      int[] vanishing = standard.vanishing();
+      head.vanishing(
+          vanishing, Arrays.stream(vanishing).mapToDouble(j -> standard.mean[j]).toArray());
     }
     return head;
   }

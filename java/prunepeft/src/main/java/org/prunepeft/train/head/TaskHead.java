@@ -34,7 +34,7 @@ public interface TaskHead extends AutoCloseable {
   void copyWeights(TaskHead from);
 
   /**
-   * Leaves out of account what hardly varies in the frozen model's hidden states, before the
+   * Takes features that hardly vary on the frozen model for constants: to be called before the
    * model's own weights are trained.
    */
   default void dropVanishing() {}
