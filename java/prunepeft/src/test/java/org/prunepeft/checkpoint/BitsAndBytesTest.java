@@ -24,6 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
+import org.prunepeft.io.BytesSource;
 import org.prunepeft.io.SafeTensors.Source;
 import org.prunepeft.io.SafeTensors.StoredType;
 import org.prunepeft.testing.TestSeed;
@@ -40,25 +41,6 @@ class BitsAndBytesTest {
     random = TestSeed.random();
   }
 
-  private static Source source(StoredType dtype, byte[] bytes, long... shape) {
-    return new Source() {
-      @Override
-      public StoredType dtype() {
-        return dtype;
-      }
-
-      @Override
-      public long[] shape() {
-        return shape;
-      }
-
-      @Override
-      public void read(long offset, ByteBuffer target) {
-        target.put(bytes, (int) offset, target.remaining());
-      }
-    };
-  }
-
   private float[] floats(String name, int count) {
     float[] values = new float[count];
     ByteBuffer bytes = ByteBuffer.allocate(4 * count).order(ByteOrder.LITTLE_ENDIAN);
@@ -66,21 +48,21 @@ class BitsAndBytesTest {
       values[i] = (float) random.nextGaussian();
       bytes.putFloat(values[i]);
     }
-    tensors.put(name, source(StoredType.F32, bytes.array(), count));
+    tensors.put(name, new BytesSource(StoredType.F32, bytes.array(), count));
     return values;
   }
 
   private byte[] bytes(String name, StoredType dtype, int count, long... shape) {
     byte[] bytes = new byte[count];
     random.nextBytes(bytes);
-    tensors.put(name, source(dtype, bytes, shape));
+    tensors.put(name, new BytesSource(dtype, bytes, shape));
     return bytes;
   }
 
   private void state(String json) {
     byte[] bytes = json.getBytes(StandardCharsets.UTF_8);
     tensors.put(
-        NAME + ".quant_state.bitsandbytes__nf4", source(StoredType.U8, bytes, bytes.length));
+        NAME + ".quant_state.bitsandbytes__nf4", new BytesSource(StoredType.U8, bytes, bytes.length));
   }
 
   private Checkpoint open() throws IOException {

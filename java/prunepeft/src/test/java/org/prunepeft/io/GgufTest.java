@@ -183,22 +183,7 @@ class GgufTest {
   private static Source stored(StoredType dtype, long... shape) {
     byte[] bytes = new byte[(int) count(shape) * dtype.bits() / 8];
     TestSeed.random().nextBytes(bytes);
-    return new Source() {
-      @Override
-      public StoredType dtype() {
-        return dtype;
-      }
-
-      @Override
-      public long[] shape() {
-        return shape;
-      }
-
-      @Override
-      public void read(long offset, ByteBuffer target) {
-        target.put(bytes, (int) offset, target.remaining());
-      }
-    };
+    return new BytesSource(dtype, bytes, shape);
   }
 
   private static long count(long... shape) {

@@ -243,7 +243,7 @@ class SafeTensorsTest {
       byte[] bytes = new byte[count * dtype.bits() / 8];
       random.nextBytes(bytes);
       stored.put(dtype.name(), bytes);
-      sources.put(dtype.name(), source(dtype, bytes, count, 1));
+      sources.put(dtype.name(), new BytesSource(dtype, bytes, count, 1));
     }
     Map<String, String> metadata = Map.of("format", "pt", "note", "\"quoted\" é\n");
     SafeTensors.write(file, sources, metadata);
@@ -272,34 +272,15 @@ class SafeTensorsTest {
 
   @Test
   void whatTheFormatCannotHoldIsNotWritten() {
-    var half = source(StoredType.F4, new byte[2], 3);
+    SafeTensors.Source half = new BytesSource(StoredType.F4, new byte[2], 3);
     var e =
         assertThrows(
             IllegalArgumentException.class,
             () -> SafeTensors.write(file, Map.of("x", half), Map.of()));
     assertTrue(e.getMessage().contains("x of type F4 and shape [3] has 12 bits"), e.getMessage());
-    var named = Map.of("__metadata__", source(StoredType.U8, new byte[1], 1));
+    var named = Map.<String, SafeTensors.Source>of("__metadata__", new BytesSource(StoredType.U8, new byte[1], 1));
     assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(file, named, Map.of()));
     assertFalse(Files.exists(file));
-  }
-
-  private static SafeTensors.Source source(StoredType dtype, byte[] bytes, long... shape) {
-    return new SafeTensors.Source() {
-      @Override
-      public StoredType dtype() {
-        return dtype;
-      }
-
-      @Override
-      public long[] shape() {
-        return shape;
-      }
-
-      @Override
-      public void read(long offset, ByteBuffer target) {
-        target.put(bytes, (int) offset, target.remaining());
-      }
-    };
   }
 
   @Test
