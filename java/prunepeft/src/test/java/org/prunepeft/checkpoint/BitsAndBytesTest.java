@@ -21,10 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.prunepeft.io.BytesSource;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.io.SafeTensors;
-import org.prunepeft.io.BytesSource;
 import org.prunepeft.io.SafeTensors.Source;
 import org.prunepeft.io.SafeTensors.StoredType;
 import org.prunepeft.testing.TestSeed;
@@ -62,7 +62,8 @@ class BitsAndBytesTest {
   private void state(String json) {
     byte[] bytes = json.getBytes(StandardCharsets.UTF_8);
     tensors.put(
-        NAME + ".quant_state.bitsandbytes__nf4", new BytesSource(StoredType.U8, bytes, bytes.length));
+        NAME + ".quant_state.bitsandbytes__nf4",
+        new BytesSource(StoredType.U8, bytes, bytes.length));
   }
 
   private Checkpoint open() throws IOException {

@@ -278,7 +278,9 @@ class SafeTensorsTest {
             IllegalArgumentException.class,
             () -> SafeTensors.write(file, Map.of("x", half), Map.of()));
     assertTrue(e.getMessage().contains("x of type F4 and shape [3] has 12 bits"), e.getMessage());
-    var named = Map.<String, SafeTensors.Source>of("__metadata__", new BytesSource(StoredType.U8, new byte[1], 1));
+    var named =
+        Map.<String, SafeTensors.Source>of(
+            "__metadata__", new BytesSource(StoredType.U8, new byte[1], 1));
     assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(file, named, Map.of()));
     assertFalse(Files.exists(file));
   }
