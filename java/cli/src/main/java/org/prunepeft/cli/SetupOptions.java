@@ -107,8 +107,10 @@ final class SetupOptions {
           "Where to log metrics besides the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
   private ReportTo reportTo;
 
+  private static final String WATCH = "--watch";
+
   @Option(
-      names = "--watch",
+      names = WATCH,
       arity = "0..1",
       fallbackValue = "true",
       defaultValue = "false",
@@ -238,7 +240,7 @@ final class SetupOptions {
   private static void refuseOthers(CommandSpec command) {
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
       String name = ConfigFile.name(option);
-      if (!List.of(RESUME, CHECKPOINT_STEPS, PluginOptions.PLUGINS).contains(name)) {
+      if (!List.of(RESUME, CHECKPOINT_STEPS, WATCH, PluginOptions.PLUGINS).contains(name)) {
         throw new IllegalArgumentException(
             "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"
                 .formatted(name, RunStatus.OPTIONS));
