@@ -118,7 +118,7 @@ final class ReportData {
   /** In a few words. */
   String title() {
     return runs.size() == 1
-        ? "%s on %s".formatted(info(0).model(), info(0).task())
+        ? "%s on %s".formatted(RunsCommand.model(info(0)), info(0).task())
         : runs.size() + " runs";
   }
 
@@ -164,7 +164,7 @@ final class ReportData {
       row.put("state", info.state());
       row.put("began", info.began().toString());
       row.put("command", info.command());
-      row.put("model", info.model() == null ? null : Path.of(info.model()).getFileName() + "");
+      row.put("model", RunsCommand.model(info));
       row.put("task", info.task());
       row.put("seed", run.setup().map(setup -> setup.seed()).orElse(null));
       row.put("modules", info.modules());
@@ -302,7 +302,7 @@ final class ReportData {
     row.add(Cell.of(names.get(index)));
     row.add(Cell.of(info.state()));
     row.add(Cell.of(info.command()));
-    row.add(Cell.of(info.model() == null ? null : Path.of(info.model()).getFileName() + ""));
+    row.add(Cell.of(RunsCommand.model(info)));
     row.add(Cell.of(info.task()));
     row.add(Cell.of(run.setup().map(setup -> setup.seed()).orElse(null)));
     row.add(Cell.of(info.modules()));

@@ -64,7 +64,7 @@ final class ReportRun {
     map.put("state", run.info().state());
     map.put("began", run.info().began().toString());
     map.put("command", run.info().command());
-    map.put("model", run.info().model());
+    map.put("model", RunsCommand.model(run.info()));
     map.put("task", run.info().task());
     map.put("seed", run.setup().map(setup -> setup.seed()).orElse(null));
     map.put("kind", run.schema().map(schema -> word(schema.kind())).orElse(null));

@@ -111,6 +111,7 @@ class ReportTest {
     JsonNode run = json(pruned).at("/runs/0");
     JsonNode result = new JsonMapper().readTree(pruned.resolve("result.json").toFile());
     assertEquals(result.at("/test/accuracy").doubleValue(), run.get("test").doubleValue(), 1e-6);
+    assertEquals("tiny-roberta", run.get("model").textValue());
     assertTrue(run.at("/interval/0").doubleValue() <= run.get("test").doubleValue());
     assertTrue(run.at("/interval/1").doubleValue() >= run.get("test").doubleValue());
     assertEquals(PruningRound.RELIABLE, run.get("reliable").doubleValue());

@@ -33,14 +33,14 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
   };
 }
 
-/** Lines of several trainings: {name, values: [[x, y]], marks}. */
+/** Lines of several trainings over steps or epochs: {name, values: [[x, y]], marks}. */
 function lines({series, xLabel, yLabel, yFormat, point = false}) {
   return (width) => {
     const f = frame(width, 260, {top: 24, right: 18, bottom: 44, left: 58});
     const x = d3.scaleLinear(roomy(series.flatMap((each) => each.values.map((value) => value[0])), 0.02), f.x);
     const y = d3.scaleLinear(roomy(series.flatMap((each) => each.values.map((value) => value[1]))), f.y);
     leftAxis(f, y, yLabel, yFormat);
-    bottomAxis(f, x, xLabel, d3.format("~s"));
+    bottomAxis(f, x, xLabel, d3.format("~s"), x.ticks(ticksIn(width)).filter(Number.isInteger));
     series.forEach((each, i) => {
       const g = f.svg.append("g").attr("class", "s" + i % 8);
       const values = each.values.filter((value) => known(value[1]));
@@ -80,7 +80,7 @@ function learningCurves(run) {
         {name: "validation loss", values: validated.map((epoch) => [epoch.epoch, epoch.validation.loss])}].filter(known);
       charts.push(chart({
         title: run.kind === "regression" ? "Validation loss by epoch" : "Loss by epoch",
-        caption: known(run.bestEpoch) ? `The weights of epoch ${run.bestEpoch} are kept.` : "",
+        caption: !known(run.bestEpoch) ? "" : run.bestEpoch > 0 ? `The weights of epoch ${run.bestEpoch} are kept.` : "No epoch was better than what the training began with, which is kept.",
         alt: series.map((each) => `${each.name}: ${each.values.map((value) => digits(value[1])).join(", ")}`).join(". "),
         legend: lineLegend(series.map((each) => each.name)), draw: lines({series, xLabel: "epoch", yLabel: "loss", point: true}),
         table: {columns: columns("epoch#", "training loss#", "validation loss#"), rows: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss, epoch.validation.loss])},
@@ -170,21 +170,22 @@ function memoryByPhase(runs) {
     legend: phaseLegend(phases),
     draw: (width) => {
       const bar = 16;
-      const row = phases.length * bar + 8;
-      const f = frame(width, measured.length * row + 46, {top: 4, right: 64, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
+      const own = (run) => phases.filter((phase) => known(run.memory[phase]));
+      const f = frame(width, d3.sum(measured, (run) => own(run).length * bar + 8) + 46, {top: 4, right: 64, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
       const scale = d3.scaleLinear([0, d3.max(measured, (run) => d3.max(Object.values(run.memory)))], f.x);
       bottomAxis(f, scale, "bytes", d3.format("~s"), Math.max(2, Math.min(6, width / 110)));
-      measured.forEach((run, i) => {
-        const y = f.y[1] + i * row;
-        if (many) runName(f, run, y + phases.length * bar / 2);
-        phases.filter((phase) => known(run.memory[phase])).forEach((phase) => {
+      let top = f.y[1];
+      measured.forEach((run) => {
+        if (many) runName(f, run, top + own(run).length * bar / 2);
+        own(run).forEach((phase) => {
           const part = f.svg.append("g").attr("class", phaseColour(phase));
-          const top = y + phases.indexOf(phase) * bar;
           const end = scale(run.memory[phase]);
           hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", f.x[0]).attr("y", top).attr("width", end - f.x[0]).attr("height", bar - 3),
             () => [`${phase}: ${bytes(run.memory[phase])}`, run.name]);
           part.append("text").attr("class", "soft").attr("x", end + 5).attr("y", top + bar / 2 - 1).attr("dy", "0.32em").text(bytes(run.memory[phase]));
+          top += bar;
         });
+        top += 8;
       });
       return f.svg.node();
     },
