@@ -9,6 +9,7 @@ import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Precision;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
@@ -39,9 +40,6 @@ import org.prunepeft.train.loop.SupernetTraining;
  * Runs of several seeds can be trained together: {@link SeedRuns#together}.
  */
 public final class PrunePeft {
-  private static final String WARM_UP = "warm-up";
-  private static final String ROUNDS = "rounds";
-
   private PrunePeft() {}
 
   /**
@@ -124,11 +122,11 @@ public final class PrunePeft {
                 session.follow(
                     stage.name() + ", " + modules + " modules", steps, record.metrics()))) {
       SearchSpace space = settings.within(session.space, setup.seed());
-      session.times.begin(WARM_UP);
       SearchListener listener = listener(session.progress);
       Strategy strategy = settings.strategy();
       double warmUpSeconds = 0;
       if (strategy == null) {
+        session.phases.begin(RunPhase.WARM_UP);
         strategy =
             WarmUp.run(
                 space,
@@ -136,14 +134,14 @@ public final class PrunePeft {
                 settings.warmUp().withSeed(setup.seed()),
                 trainer,
                 listener);
-        warmUpSeconds = session.times.end(WARM_UP);
+        warmUpSeconds = session.phases.end(RunPhase.WARM_UP);
       }
       record.strategy(strategy);
-      session.times.begin(ROUNDS);
+      session.phases.begin(RunPhase.SEARCH);
       PruningResult pruning =
           IterativePruning.run(
               space, strategy, pruning(settings, budget, setup.seed()), trainer, listener);
-      double roundSeconds = session.times.end(ROUNDS);
+      double roundSeconds = session.phases.end(RunPhase.SEARCH);
       record.pruning(session, pruning);
       try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {
         SearchOutcome outcome =
@@ -156,10 +154,10 @@ public final class PrunePeft {
 
   private static SearchOutcome measured(
       Session session, SearchSettings settings, long budget, RunRecord record) {
-    session.times.begin(ROUNDS);
+    session.phases.begin(RunPhase.SEARCH);
     try (MeasuredRun run = new MeasuredRun(session, settings.measured(), budget)) {
       MeasuredResult result = run.search(record);
-      double seconds = session.times.end(ROUNDS);
+      double seconds = session.phases.end(RunPhase.SEARCH);
       record.measured(session, result);
       try (Session.Trained trained = run.train(result, record)) {
         SearchOutcome outcome = new SearchOutcome(null, result, trained.outcome(), 0, seconds);

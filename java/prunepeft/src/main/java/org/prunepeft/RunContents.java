@@ -67,8 +67,10 @@ public record RunContents(
    * {@return what a run's directory says}
    *
    * @param directory of a run, complete or not
+   * @throws RunDirectoryException if it is none; names those that it holds
    */
   public static RunContents of(Path directory) {
+    RunDirectories.requireRun(directory);
     return new Reader(RunDirectory.look(directory)).read();
   }
 

@@ -4,12 +4,14 @@ import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.prunepeft.data.Metric;
 import org.prunepeft.files.RunDirectories;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.RunPhase;
 
 /**
  * What a run directory says in a row of a list.
@@ -40,9 +42,6 @@ public record RunInfo(
     Double test,
     Double seconds,
     String state) {
-  private static final List<String> SECONDS =
-      List.of("preparation_seconds", "warm_up_seconds", "round_seconds", "training_seconds");
-
   /**
    * {@return the runs in a directory and in those within it, by path; of several seeds each}
    *
@@ -104,11 +103,13 @@ public record RunInfo(
             : parameters.doubleValue() / supernet.doubleValue(),
         metric,
         test == null ? null : test.doubleValue(),
-        result.containsKey("training_seconds")
-            ? SECONDS.stream()
-                .map(member -> number(result.get(member)))
-                .collect(Collectors.summingDouble(one -> one == null ? 0 : one.doubleValue()))
-            : null,
+        RunPhase.TRAINING.seconds(result) == null
+            ? null
+            : Stream.of(RunPhase.values())
+                .map(phase -> phase.seconds(result))
+                .filter(Objects::nonNull)
+                .mapToDouble(seconds -> seconds)
+                .sum(),
         state);
   }
 

@@ -15,14 +15,16 @@ import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.generate.TextGenerator;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
     name = "chat",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Talks with a language model: each line is a message, whose answer is shown as it is written. The model's chat template makes a prompt of the whole conversation. The end of the input (Ctrl-D) ends it."
+      "Talks with a language model: each line is a message, whose answer is shown as it is written. The model's chat template makes a prompt of the whole conversation; where the model has no room for all of it, the oldest messages are forgotten. The end of the input (Ctrl-D) ends it."
     },
     footer = {
       "",
@@ -32,8 +34,7 @@ import picocli.CommandLine.Option;
       "  echo 'Why is the sky blue?' | prunepeft chat runs/earlier"
     })
 final class ChatCommand implements Callable<Integer> {
-  /** How the next turn begins where the model has no template. */
-  private static final String PLAIN_TURN = "\n\n### ";
+  @Spec private CommandSpec spec;
 
   @Option(
       names = "--system",
@@ -58,19 +59,17 @@ final class ChatCommand implements Callable<Integer> {
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     try (TextGenerator model = writer.load()) {
       ChatFormat format = writer.format(model, template);
-      Chat chat = new Chat(format);
       List<String> stop = new ArrayList<>(settings.stop());
-      if (format.plain()) {
-        stop.add(PLAIN_TURN);
-      }
-      settings = settings.with().stop(stop).addSpecialTokens(format.plain()).build();
-      List<Message> messages = new ArrayList<>();
-      if (system != null) {
-        messages.add(new Message("system", system));
-      }
+      stop.addAll(format.answerEnds());
+      Dialogue dialogue =
+          new Dialogue(
+              model,
+              new Chat(format),
+              settings.with().stop(stop).addSpecialTokens(format.plain()).build(),
+              system == null ? List.of() : List.of(new Message("system", system)),
+              spec.commandLine().getErr());
       for (String line = next(in); line != null; line = next(in)) {
-        messages.add(new Message("user", line));
-        messages.add(new Message("assistant", answer(model, chat.prompt(messages), settings)));
+        dialogue.say(line);
       }
     }
     return 0;
@@ -87,21 +86,5 @@ final class ChatCommand implements Callable<Integer> {
       line = in.readLine();
     } while (line != null && line.isBlank());
     return line;
-  }
-
-  private static String answer(TextGenerator model, String prompt, GenerationSettings settings) {
-    String text =
-        model
-            .generate(
-                List.of(prompt),
-                settings,
-                (number, piece) -> {
-                  System.out.print(piece);
-                  System.out.flush();
-                })
-            .get(0)
-            .text();
-    System.out.println();
-    return text;
   }
 }

@@ -2,21 +2,28 @@ package org.prunepeft.cli;
 
 import java.nio.file.Path;
 import java.time.LocalDate;
+import java.util.Optional;
+import java.util.stream.Stream;
 import org.prunepeft.data.chat.ChatFormat;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 
 /** How conversations are written for a language model. */
 @OptionsOf(ChatFormat.class)
 final class ChatOptions {
+  private static final String TEMPLATE = "--chat-template";
+  private static final String ASSISTANT_ONLY = "--assistant-only-loss";
+  private static final String DATE = "--chat-date";
+
   @Option(
-      names = "--chat-template",
+      names = TEMPLATE,
       paramLabel = "FILE",
       description =
           "Chat template in Jinja by which conversations are written (default: the model's own).")
   private Path template;
 
   @Option(
-      names = "--assistant-only-loss",
+      names = ASSISTANT_ONLY,
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",
@@ -26,15 +33,20 @@ final class ChatOptions {
   private boolean assistantOnly;
 
   @Option(
-      names = "--chat-date",
+      names = DATE,
       paramLabel = "DATE",
       description =
           "Date that a chat template puts in where it asks for the present one, such as 2026-03-07"
               + " (default: today; the run keeps it).")
   private String date;
 
-  boolean named() {
-    return template != null;
+  /** The first of the options that the user named for this call, or the template of a file. */
+  Optional<String> named(CommandSpec command) {
+    return template != null
+        ? Optional.of(TEMPLATE)
+        : Stream.of(ASSISTANT_ONLY, DATE)
+            .filter(option -> ConfigFile.isTyped(option, command))
+            .findFirst();
   }
 
   /**

@@ -37,13 +37,6 @@ final class ExplainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    List<Path> runs = RunContents.directories(directory);
-    if (!runs.contains(directory) || runs.size() != 1) {
-      throw new RunDirectoryException(
-          runs.isEmpty()
-              ? directory + " has no run; name the directory of a search"
-              : "%s holds several runs; name one of them: %s".formatted(directory, runs));
-    }
     RunContents run = RunContents.of(directory);
     if (run.rounds().isEmpty() && run.measured().isEmpty()) {
       throw new RunDirectoryException(

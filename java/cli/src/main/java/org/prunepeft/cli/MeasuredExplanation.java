@@ -66,9 +66,6 @@ final class MeasuredExplanation {
     };
   }
 
-  /**
-   * The value nearest to its own on the other side: of modules kept the least, of others the most.
-   */
   private void bounds(Value own) {
     Stream<Value> others = file.values().stream().filter(value -> value.kept() != own.kept());
     Comparator<Value> byValue = Comparator.comparingDouble(Value::mean);

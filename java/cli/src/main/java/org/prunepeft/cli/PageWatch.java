@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -20,20 +21,26 @@ final class PageWatch implements ProgressListener, AutoCloseable {
   private static final int SECONDS = 5;
 
   private final ProgressListener display;
+  private final PrintWriter err;
   private final CountDownLatch over = new CountDownLatch(1);
   private Thread thread;
   private boolean failed;
 
   /**
-   * @param display receives the page's location
+   * @param display receives the page's location, once it is there
+   * @param err receives why it can't be written
    */
-  PageWatch(ProgressListener display) {
+  PageWatch(ProgressListener display, PrintWriter err) {
     this.display = display;
+    this.err = err;
   }
 
   @Override
   public void directory(Path directory) {
-    display.message("watch it at " + directory.resolve(PAGE).toUri());
+    write(directory, true);
+    if (!failed) {
+      display.message("watch it at " + directory.resolve(PAGE).toUri());
+    }
     thread = new Thread(() -> follow(directory), "report");
     thread.setDaemon(true);
     thread.start();
@@ -60,7 +67,8 @@ final class PageWatch implements ProgressListener, AutoCloseable {
     } catch (IOException | RuntimeException e) {
       // A page is no reason to end a run; the next may be written.
       if (!failed) {
-        System.err.println("prunepeft: " + e.getMessage());
+        err.println("prunepeft: " + e.getMessage());
+        err.flush();
       }
       failed = true;
     }

@@ -143,9 +143,13 @@ final class PruningExplanation {
   }
 
   private static String margin(Standing standing) {
+    if (standing.fate() == Fate.SPARED) {
+      return "It was next to go, but no other module was left that fits the budget: the last one always stays, whatever was said of it.";
+    }
     if (standing.rival().isEmpty()) {
-      return "There was no cut: all %s."
-          .formatted(standing.fate() == Fate.WENT ? "others went too" : "stayed");
+      return standing.fate() == Fate.WENT
+          ? "There was no cut: all went but the last that fits the budget."
+          : "There was no cut: all stayed.";
     }
     Verdict rival = standing.rival().get();
     return standing.fate() == Fate.WENT

@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import java.math.BigDecimal;
 import java.math.MathContext;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -11,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Stream;
 import org.prunepeft.RunComparison;
 import org.prunepeft.RunComparison.Difference;
 import org.prunepeft.RunContents;
@@ -20,6 +22,7 @@ import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.RunPhase;
 import org.prunepeft.train.MetricInterval;
 import org.prunepeft.train.PairedDifference;
 
@@ -115,7 +118,7 @@ final class ReportData {
   /** In a few words. */
   String title() {
     return runs.size() == 1
-        ? "%s on %s".formatted(info(0).model(), info(0).task())
+        ? "%s on %s".formatted(RunsCommand.model(info(0)), info(0).task())
         : runs.size() + " runs";
   }
 
@@ -132,7 +135,7 @@ final class ReportData {
       Map<String, Object> story = ReportRun.of(names.get(i), runs.get(i), texts);
       story.put("interval", interval(info(i)));
       Object run = rounded(story);
-      bytes += ReportPage.json(run).length();
+      bytes += ReportPage.json(run).getBytes(StandardCharsets.UTF_8).length;
       if (bytes <= most || i == 0) {
         details.add(run);
       }
@@ -145,6 +148,7 @@ final class ReportData {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("overview", overview());
     map.put("seeds", seeds());
+    map.put("phases", Stream.of(RunPhase.values()).map(RunPhase::toString).toList());
     map.put("runs", details);
     map.put("notes", notes);
     return map;
@@ -160,7 +164,7 @@ final class ReportData {
       row.put("state", info.state());
       row.put("began", info.began().toString());
       row.put("command", info.command());
-      row.put("model", info.model() == null ? null : Path.of(info.model()).getFileName() + "");
+      row.put("model", RunsCommand.model(info));
       row.put("task", info.task());
       row.put("seed", run.setup().map(setup -> setup.seed()).orElse(null));
       row.put("modules", info.modules());
@@ -242,6 +246,20 @@ final class ReportData {
     return names;
   }
 
+  /** What the phases took, as far as it is known of one of the runs. */
+  private List<Figure> figures() {
+    return Stream.concat(
+            Stream.of(RunPhase.values())
+                .map(phase -> new Figure(phase + " seconds", "%.1f", phase::seconds)),
+            Stream.of(RunPhase.values())
+                .map(phase -> new Figure(phase + " peak bytes", "%,d", phase::peakBytes)))
+        .filter(figure -> runs.stream().anyMatch(run -> figure.of.apply(run.result()) != null))
+        .toList();
+  }
+
+  /** A number of a run's result; null: not known. */
+  private record Figure(String name, String format, Function<Map<String, Object>, Number> of) {}
+
   /** A row for each run, with the settings in which they differ. */
   Table table() {
     List<String> columns =
@@ -264,18 +282,18 @@ final class ReportData {
                 "low",
                 "high",
                 "seconds"));
-    List<String> phases = ReportRun.phases(runs);
-    phases.forEach(phase -> columns.add(phase + " seconds"));
+    List<Figure> figures = figures();
+    figures.forEach(figure -> columns.add(figure.name));
     Set<String> settings = differentSettings();
     columns.addAll(settings);
     List<List<Cell>> rows = new ArrayList<>();
     for (int i = 0; i < runs.size(); i++) {
-      rows.add(row(i, phases, settings));
+      rows.add(row(i, figures, settings));
     }
     return new Table(columns, rows);
   }
 
-  private List<Cell> row(int index, List<String> phases, Set<String> settings) {
+  private List<Cell> row(int index, List<Figure> figures, Set<String> settings) {
     RunContents run = runs.get(index);
     RunInfo info = run.info();
     Metric metric = info.metric();
@@ -284,7 +302,7 @@ final class ReportData {
     row.add(Cell.of(names.get(index)));
     row.add(Cell.of(info.state()));
     row.add(Cell.of(info.command()));
-    row.add(Cell.of(info.model() == null ? null : Path.of(info.model()).getFileName() + ""));
+    row.add(Cell.of(RunsCommand.model(info)));
     row.add(Cell.of(info.task()));
     row.add(Cell.of(run.setup().map(setup -> setup.seed()).orElse(null)));
     row.add(Cell.of(info.modules()));
@@ -299,7 +317,8 @@ final class ReportData {
     row.add(metric(metric, difference == null ? null : difference.low()));
     row.add(metric(metric, difference == null ? null : difference.high()));
     row.add(RunsCommand.number(info.seconds(), "%.1f"));
-    phases.forEach(phase -> row.add(RunsCommand.number(ReportRun.seconds(run).get(phase), "%.1f")));
+    figures.forEach(
+        figure -> row.add(RunsCommand.number(figure.of.apply(run.result()), figure.format)));
     settings.forEach(name -> row.add(Cell.of(run.settings().get(name))));
     return row;
   }

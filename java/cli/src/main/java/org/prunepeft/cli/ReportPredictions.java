@@ -13,9 +13,13 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.train.ClassReport;
 
-/** What a report says of a run's predictions: what was taken for what, and the worst mistakes. */
+/**
+ * What a report says of a run's predictions: what was taken for what, and the worst mistakes; of a
+ * language model the texts that it finds least probable.
+ */
 final class ReportPredictions {
   private static final int MOST_MISTAKES = 20;
+  private static final int MOST_CHARACTERS = 2000;
   private static final int MOST_CLASSES = 60;
   private static final int MOST_PAIRS_OF_NUMBERS = 600;
 
@@ -29,15 +33,21 @@ final class ReportPredictions {
    */
   static void put(
       TestPredictions kept, Supplier<Map<String, Example>> texts, Map<String, Object> map) {
-    if (kept.predictions().schema().kind() == TaskKind.CLASSIFICATION) {
-      ClassReport report = ClassReport.of(kept.predictions(), kept.targets());
-      if (report.labels().size() <= MOST_CLASSES) {
-        map.put("confusion", Map.of("labels", report.labels(), "counts", report.confusion()));
+    switch (kind(kept)) {
+      case CLASSIFICATION -> {
+        ClassReport report = ClassReport.of(kept.predictions(), kept.targets());
+        if (report.labels().size() <= MOST_CLASSES) {
+          map.put("confusion", Map.of("labels", report.labels(), "counts", report.confusion()));
+        }
       }
-    } else {
-      map.put("numbers", numbers(kept));
+      case REGRESSION -> map.put("numbers", numbers(kept));
+      case LANGUAGE_MODELING -> {}
     }
     map.put("mistakes", mistakes(kept, texts));
+  }
+
+  private static TaskKind kind(TestPredictions kept) {
+    return kept.predictions().schema().kind();
   }
 
   private static List<List<Double>> numbers(TestPredictions kept) {
@@ -48,7 +58,10 @@ final class ReportPredictions {
         .toList();
   }
 
-  /** Those of which the model is the most certain; of numbers those that are the furthest off. */
+  /**
+   * Those of which the model is the most certain; of numbers those that are the furthest off; of
+   * texts the least probable.
+   */
   private static List<Map<String, Object>> mistakes(
       TestPredictions kept, Supplier<Map<String, Example>> texts) {
     List<Mistake> mistakes = new ArrayList<>();
@@ -63,23 +76,40 @@ final class ReportPredictions {
 
   private record Mistake(String example, Object target, Object predicted, double severity) {
     static Optional<Mistake> of(TestPredictions kept, int i) {
-      double target = kept.targets()[i];
-      if (kept.predictions().schema().kind() != TaskKind.CLASSIFICATION) {
-        double value = kept.predictions().value(i);
-        return Optional.of(
-            new Mistake(kept.examples().get(i), target, value, Math.abs(value - target)));
-      }
+      return switch (kind(kept)) {
+        case CLASSIFICATION -> ofClass(kept, i);
+        case REGRESSION -> {
+          double target = kept.targets()[i];
+          double value = kept.predictions().value(i);
+          yield Optional.of(
+              new Mistake(kept.examples().get(i), target, value, Math.abs(value - target)));
+        }
+        case LANGUAGE_MODELING -> ofText(kept, i);
+      };
+    }
+
+    private static Optional<Mistake> ofClass(TestPredictions kept, int i) {
+      int target = (int) kept.targets()[i];
       int label = kept.predictions().label(i);
-      if (label == (int) target) {
+      if (label == target) {
         return Optional.empty();
       }
       List<String> labels = kept.predictions().schema().labels();
       return Optional.of(
           new Mistake(
               kept.examples().get(i),
-              labels.get((int) target),
+              labels.get(target),
               labels.get(label),
               kept.predictions().probabilities(i)[label]));
+    }
+
+    /** How many tokens a text has that are learnt, and their mean log-likelihood. */
+    private static Optional<Mistake> ofText(TestPredictions kept, int i) {
+      double tokens = kept.targets()[i];
+      double likelihood = kept.predictions().value(i);
+      return tokens == 0
+          ? Optional.empty()
+          : Optional.of(new Mistake(kept.examples().get(i), tokens, likelihood, -likelihood));
     }
 
     /**
@@ -88,12 +118,18 @@ final class ReportPredictions {
     Map<String, Object> toMap(Example text) {
       Map<String, Object> map = new LinkedHashMap<>();
       map.put("example", example);
-      map.put("text", text == null ? null : text.text());
-      map.put("pair", text == null ? null : text.pair());
+      map.put("text", text == null ? null : cut(text.text()));
+      map.put("pair", text == null ? null : cut(text.pair()));
       map.put("target", target);
       map.put("predicted", predicted);
       map.put("severity", severity);
       return map;
+    }
+
+    private static String cut(String text) {
+      return text == null || text.length() <= MOST_CHARACTERS
+          ? text
+          : text.substring(0, MOST_CHARACTERS) + "…";
     }
   }
 }

@@ -15,6 +15,7 @@ import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
 import org.prunepeft.report.LearningCurve;
 import org.prunepeft.report.MeasuredFile;
+import org.prunepeft.report.RunPhase;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.Partition;
 import org.prunepeft.search.PruningRound;
@@ -26,16 +27,6 @@ import org.prunepeft.search.Strategy;
 
 /** What a report says of one run, as plain maps and lists for JSON. */
 final class ReportRun {
-  /** The parts of a run's time, in their order, and how they are called in {@code result.json}. */
-  private static final Map<String, String> PHASES = new LinkedHashMap<>();
-
-  static {
-    PHASES.put("preparation", "preparation_seconds");
-    PHASES.put("warm-up", "warm_up_seconds");
-    PHASES.put("search", "round_seconds");
-    PHASES.put("training", "training_seconds");
-  }
-
   /** Of a curve so many points are drawn; a mean of steps each. */
   private static final int MOST_POINTS = 120;
 
@@ -73,15 +64,16 @@ final class ReportRun {
     map.put("state", run.info().state());
     map.put("began", run.info().began().toString());
     map.put("command", run.info().command());
-    map.put("model", run.info().model());
+    map.put("model", RunsCommand.model(run.info()));
     map.put("task", run.info().task());
     map.put("seed", run.setup().map(setup -> setup.seed()).orElse(null));
+    map.put("kind", run.schema().map(schema -> word(schema.kind())).orElse(null));
     Metric metric = run.info().metric();
     if (metric != null) {
       map.put("metric", metric(metric));
       map.put("test", run.info().test());
       map.put("validation", member("validation", metric));
-      map.put("headAlone", member("head_alone_test", metric));
+      map.put("baseline", member("head_alone_test", metric));
     }
     map.put("modules", run.info().modules());
     map.put("parameters", run.info().parameters());
@@ -90,28 +82,22 @@ final class ReportRun {
     map.put("bestEpoch", run.result().get("best_epoch"));
     map.put("epochs", run.result().get("epochs"));
     map.put("seconds", run.info().seconds());
-    map.put("phases", seconds(run));
+    map.put("phases", phases(phase -> phase.seconds(run.result())));
+    map.put("memory", phases(phase -> phase.peakBytes(run.result())));
     map.put("settings", run.settings());
     map.put("notes", run.notes());
   }
 
-  /** The seconds of each phase that took any. */
-  static Map<String, Double> seconds(RunContents run) {
-    Map<String, Double> seconds = new LinkedHashMap<>();
-    PHASES.forEach(
-        (phase, member) -> {
-          if (run.result().get(member) instanceof Number number && number.doubleValue() > 0) {
-            seconds.put(phase, number.doubleValue());
-          }
-        });
-    return seconds;
-  }
-
-  /** The phases that took any time in one of the runs. */
-  static List<String> phases(List<RunContents> runs) {
-    return PHASES.keySet().stream()
-        .filter(phase -> runs.stream().anyMatch(run -> seconds(run).containsKey(phase)))
-        .toList();
+  /** Of the phases of which a number is known. */
+  private static Map<String, Number> phases(Function<RunPhase, Number> of) {
+    Map<String, Number> numbers = new LinkedHashMap<>();
+    for (RunPhase phase : RunPhase.values()) {
+      Number number = of.apply(phase);
+      if (number != null) {
+        numbers.put(phase.toString(), number);
+      }
+    }
+    return numbers;
   }
 
   private static Map<String, Object> metric(Metric metric) {

@@ -83,7 +83,8 @@ record Runs<T>(
 
   private T run(Setup setup, ProgressListener display, SharedEncoder shared) {
     try (TensorBoard board = options.tensorBoard() ? new TensorBoard() : null;
-        PageWatch watch = options.watch() ? new PageWatch(display) : null) {
+        PageWatch watch =
+            options.watch() ? new PageWatch(display, spec.commandLine().getErr()) : null) {
       ProgressListener[] all =
           Stream.of(display, board, watch)
               .filter(Objects::nonNull)

@@ -61,7 +61,7 @@ final class RunsCommand implements Runnable {
         Cell.of(name),
         new Cell(run.began().toString(), TIME.format(run.began().atZone(ZoneId.systemDefault()))),
         Cell.of(run.command()),
-        new Cell(run.model(), run.model() == null ? "" : Path.of(run.model()).getFileName() + ""),
+        new Cell(run.model(), run.model() == null ? "" : model(run)),
         Cell.of(run.task()),
         Cell.of(run.modules()),
         number(run.share(), "%.3f"),
@@ -70,6 +70,11 @@ final class RunsCommand implements Runnable {
         new Cell(run.test(), run.test() == null ? "" : run.metric().format(run.test())),
         number(run.seconds(), "%.1f"),
         Cell.of(run.state()));
+  }
+
+  /** The model's name, or that of its directory; null: not known. */
+  static String model(RunInfo run) {
+    return run.model() == null ? null : Path.of(run.model()).getFileName() + "";
   }
 
   static Cell number(Number value, String format) {

@@ -9,6 +9,7 @@ import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.data.DataException;
@@ -107,8 +108,10 @@ final class SetupOptions {
           "Where to log metrics besides the run's own files: none, or tensorboard, as event files in the run directory (default: ${DEFAULT-VALUE}).")
   private ReportTo reportTo;
 
+  private static final String WATCH = "--watch";
+
   @Option(
-      names = "--watch",
+      names = WATCH,
       arity = "0..1",
       fallbackValue = "true",
       defaultValue = "false",
@@ -178,7 +181,12 @@ final class SetupOptions {
     training.settle(command);
     DataFiles own = files.settle(columns, Models.isDecoder(data.model));
     boolean texts = own != null && own.kind() == TaskKind.LANGUAGE_MODELING;
-    own = withChat(own);
+    if (!texts && ConfigFile.isTyped(TrainingOptions.PACKING, command)) {
+      throw new IllegalArgumentException(
+          "%s is for the texts of a language model; leave it out, or name a --train-file without labels and a decoder as --model"
+              .formatted(TrainingOptions.PACKING));
+    }
+    own = withChat(own, command);
     if (texts && !ConfigFile.isNamed(TrainingOptions.BATCH_SIZE, command)) {
       training.batchSize = TrainingSettings.DEFAULT_TEXT_ROWS;
     }
@@ -222,14 +230,16 @@ final class SetupOptions {
   }
 
   /** The files, with the model's chat format if they have conversations. */
-  private DataFiles withChat(DataFiles own) {
+  private DataFiles withChat(DataFiles own, CommandSpec command) {
     if (own != null && LanguageTask.hasConversations(own)) {
       Path model = Models.directory(data.model).orElse(Path.of(data.model));
       return own.withChat(chat.settle(model));
     }
-    if (chat.named()) {
+    Optional<String> named = chat.named(command);
+    if (named.isPresent()) {
       throw new IllegalArgumentException(
-          "--chat-template is for conversations; name a --train-file with a column messages, conversations, or prompt and completion, and a decoder as --model");
+          "%s is for conversations; leave it out, or name a --train-file with a column messages, conversations, or prompt and completion, and a decoder as --model"
+              .formatted(named.get()));
     }
     return own;
   }
@@ -238,7 +248,7 @@ final class SetupOptions {
   private static void refuseOthers(CommandSpec command) {
     for (OptionSpec option : command.commandLine().getParseResult().matchedOptions()) {
       String name = ConfigFile.name(option);
-      if (!List.of(RESUME, CHECKPOINT_STEPS, PluginOptions.PLUGINS).contains(name)) {
+      if (!List.of(RESUME, CHECKPOINT_STEPS, WATCH, PluginOptions.PLUGINS).contains(name)) {
         throw new IllegalArgumentException(
             "a run goes on with the settings that it began with; leave out %s, or begin a new run with --config RUN/%s"
                 .formatted(name, RunStatus.OPTIONS));

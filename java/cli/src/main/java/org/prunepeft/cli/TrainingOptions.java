@@ -11,6 +11,7 @@ import picocli.CommandLine.Option;
 @OptionsOf({Setup.class, TrainingSettings.class})
 final class TrainingOptions {
   static final String BATCH_SIZE = "--batch-size";
+  static final String PACKING = "--packing";
   private static final String RATE = "--learning-rate";
   private static final String LORA_RATE = "--lora-learning-rate";
   private static final String ADAPTER_RATE = "--adapter-learning-rate";
@@ -133,7 +134,7 @@ final class TrainingOptions {
   boolean tuneThreshold;
 
   @Option(
-      names = "--packing",
+      names = PACKING,
       arity = "0..1",
       fallbackValue = "true",
       paramLabel = "true|false",

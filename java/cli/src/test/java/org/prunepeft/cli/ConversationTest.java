@@ -87,9 +87,13 @@ class ConversationTest {
   }
 
   @Test
-  void aTemplateIsForConversations() throws IOException {
+  void whatIsForConversationsIsRefusedElsewhere() throws IOException {
     Path texts = Files.writeString(temporary.resolve("texts.jsonl"), "{\"text\": \"a\"}\n");
     train(model, texts, "none", "--chat-template=x")
         .exits(2, "--chat-template is for conversations");
+    train(model, texts, "none", "--assistant-only-loss=false")
+        .exits(2, "--assistant-only-loss is for conversations");
+    train(Small.model(temporary), texts, "none", "--chat-date=2026-03-07")
+        .exits(2, "--chat-date is for conversations");
   }
 }

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -62,7 +64,7 @@ class LanguageModelTest {
   }
 
   @Test
-  void aRunIsTrainedEvaluatedAskedAndGoesOnWithTexts() throws IOException {
+  void aRunIsTrainedEvaluatedAskedAndGoesOnWithTexts() throws Exception {
     Path run = temporary.resolve("train");
     Call.of("train", options(run))
         .exits(0, "training texts are packed into")
@@ -81,6 +83,7 @@ class LanguageModelTest {
                 -tested));
     Call.of("evaluate", run, "--test-file=" + pairs).exits(0).prints("120 examples");
     Call.of("predict", run, "--text=a:b").exits(0).prints("log_likelihood\ttext");
+    reports(run);
     Call twice = Call.of("generate", run, "--prompt=a:", "--max-new-tokens=3").exits(0);
     assertTrue(twice.out().startsWith("a:"), twice.out());
     assertEquals(twice.out(), Call.of("generate", run, "--prompt=a:", "--max-new-tokens=3").out());
@@ -90,6 +93,28 @@ class LanguageModelTest {
             .out();
     assertTrue(both.startsWith(twice.out()), both);
     assertTrue(both.contains("so it goes:"), both);
+  }
+
+  /** It is neither a regression's nor one of a model with a head. */
+  private static void reports(Path run) throws Exception {
+    JsonNode report =
+        new JsonMapper().readTree(Call.of("report", run, "--format=json").exits(0).out());
+    JsonNode shown = report.at("/runs/0");
+    assertTrue(shown.at("/numbers").isMissingNode(), shown.toString());
+    JsonNode texts = shown.get("mistakes");
+    for (int i = 1; i < texts.size(); i++) {
+      double before = texts.get(i - 1).get("predicted").doubleValue();
+      assertTrue(before <= texts.get(i).get("predicted").doubleValue(), texts.toString());
+    }
+    assertTrue(texts.at("/0/text").textValue().matches("[a-f]:[a-f]"), texts.toString());
+    assertTrue(texts.at("/0/target").doubleValue() >= 1, texts.toString());
+    assertEquals(likelihood(run, "head_alone_test"), shown.get("baseline").doubleValue(), 1e-4);
+    Path page = temporary.resolve("language.html");
+    Call.of("report", run, "--output=" + page).exits(0);
+    String dom = Browser.dom(temporary, page);
+    String main = dom.substring(dom.indexOf("<main"), dom.indexOf("</main>"));
+    assertTrue(main.contains("Least probable texts") && main.contains("without modules "), main);
+    assertFalse(main.contains("Furthest off") || main.contains("head a"), "it has no head");
   }
 
   @Test
@@ -137,12 +162,24 @@ class LanguageModelTest {
 
   @Test
   void aConversationGoesOnTurnByTurn() {
+    Call call = chat("hi\n\nso it goes\n").exits(0);
+    assertTrue(call.out().chars().filter(c -> c == '\n').count() >= 2, call.out());
+    assertFalse(call.err().contains("forgotten"), call.err());
+  }
+
+  @Test
+  void aConversationThatTheModelHasNoRoomForGoesOnWithoutItsOldestTurns() {
+    String line = "so it goes ".repeat(3) + "\n";
+    Call call = chat(line.repeat(4) + "so it goes ".repeat(40) + "\n" + line);
+    call.exits(0, "messages are forgotten", "this message is left out: a prompt has");
+    assertTrue(call.out().chars().filter(c -> c == '\n').count() >= 5, call.out());
+  }
+
+  private static Call chat(String lines) {
     InputStream input = System.in;
     try {
-      byte[] lines = "hi\n\nso it goes\n".getBytes(StandardCharsets.UTF_8);
-      System.setIn(new ByteArrayInputStream(lines));
-      Call call = Call.of("chat", model, "--max-new-tokens=2", "--threads=2").exits(0);
-      assertTrue(call.out().chars().filter(c -> c == '\n').count() >= 2, call.out());
+      System.setIn(new ByteArrayInputStream(lines.getBytes(StandardCharsets.UTF_8)));
+      return Call.of("chat", model, "--max-new-tokens=2", "--threads=2");
     } finally {
       System.setIn(input);
     }
@@ -155,5 +192,7 @@ class LanguageModelTest {
     Call.of("generate", encoder, "--prompt=a").exits(2, "is an encoder, which writes no texts");
     Path run = temporary.resolve("none");
     Call.of("train", options(run), "--modules=head").exits(2, "has nothing to train");
+    Call.of("train", "--model=" + encoder, "--packing=false")
+        .exits(2, "--packing is for the texts of a language model");
   }
 }

@@ -7,11 +7,15 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import java.util.Map;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -19,6 +23,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.RunContents;
+import org.prunepeft.data.Example;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningRound;
@@ -105,6 +111,7 @@ class ReportTest {
     JsonNode run = json(pruned).at("/runs/0");
     JsonNode result = new JsonMapper().readTree(pruned.resolve("result.json").toFile());
     assertEquals(result.at("/test/accuracy").doubleValue(), run.get("test").doubleValue(), 1e-6);
+    assertEquals("tiny-roberta", run.get("model").textValue());
     assertTrue(run.at("/interval/0").doubleValue() <= run.get("test").doubleValue());
     assertTrue(run.at("/interval/1").doubleValue() >= run.get("test").doubleValue());
     assertEquals(PruningRound.RELIABLE, run.get("reliable").doubleValue());
@@ -131,6 +138,41 @@ class ReportTest {
       }
     }
     assertEquals(result.at("/test/examples").intValue(), examples);
+  }
+
+  @Test
+  void timeAndMemoryAreThoseOfTheResult() throws IOException {
+    JsonNode result = new JsonMapper().readTree(pruned.resolve("result.json").toFile());
+    JsonNode run = json(pruned).at("/runs/0");
+    assertEquals(
+        List.of("preparation", "warm-up", "search", "training"),
+        new JsonMapper().convertValue(json(pruned).get("phases"), List.class));
+    assertEquals(
+        result.get("round_seconds").doubleValue(), run.at("/phases/search").doubleValue(), 1e-3);
+    assumeTrue(Files.exists(Path.of("/proc/self/status")), "memory is told by Linux alone");
+    long peak = result.get("round_peak_bytes").longValue();
+    assertTrue(peak > 50_000_000, "a JVM with LibTorch has more: " + peak);
+    assertEquals(peak, run.at("/memory/search").longValue());
+    String table = Call.of("report", measured, "--format=csv").exits(0).out();
+    assertTrue(
+        table.contains(",training seconds,preparation peak bytes,search peak bytes,"), table);
+  }
+
+  @Test
+  void detailsAreDrawnWithinSoManyBytes() {
+    List<RunContents> runs = Stream.of(pruned, measured).map(RunContents::of).toList();
+    Function<RunContents, Map<String, Example>> texts =
+        run ->
+            run.predictions().orElseThrow().examples().stream()
+                .distinct()
+                .collect(Collectors.toMap(id -> id, id -> new Example("ж".repeat(9000), null)));
+    Map<String, Object> all = new ReportData(runs).toMap(texts, Long.MAX_VALUE);
+    String details = ReportPage.json(all.get("runs"));
+    long bytes = details.getBytes(StandardCharsets.UTF_8).length;
+    assumeTrue(bytes > details.length() + 1000, "the models made no mistakes");
+    long between = (bytes + details.length()) / 2;
+    List<?> drawn = (List<?>) new ReportData(runs).toMap(texts, between).get("runs");
+    assertEquals(1, drawn.size());
   }
 
   @Test
@@ -187,49 +229,17 @@ class ReportTest {
 
   @Test
   void aBrowserDrawsThePageWithoutErrors() throws Exception {
-    Path browser =
-        Stream.of("chromium", "chromium-browser", "google-chrome")
-            .map(name -> Path.of("/usr/bin", name))
-            .filter(Files::isExecutable)
-            .findFirst()
-            .orElse(null);
-    assumeTrue(browser != null, "there is no Chromium");
-    String dom = dom(browser, page("pruned.html", pruned));
+    String dom = Browser.dom(temporary, page("pruned.html", pruned));
     assertFalse(dom.contains("<title>taken"), "a script of the data ran");
     for (String part : List.of("Which modules", "Why: the criteria", "Training", "Mistakes")) {
       assertTrue(dom.contains("<h2>" + part + "</h2>"), part + dom.length());
     }
     assertTrue(Pattern.compile("<svg").matcher(dom).results().count() > 5, "charts are drawn");
-    assertTrue(dom(browser, page("m.html", measured)).contains("What each module is worth"));
-    assertTrue(dom(browser, page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
-  }
-
-  /** The page after its scripts; none of them may have complained. */
-  private static String dom(Path browser, Path page) throws Exception {
-    Path out = temporary.resolve("dom");
-    Path err = temporary.resolve("console");
-    Process process =
-        new ProcessBuilder(
-                browser.toString(),
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--user-data-dir=" + temporary.resolve("browser"),
-                "--enable-logging=stderr",
-                "--virtual-time-budget=5000",
-                "--dump-dom",
-                page.toUri().toString())
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
-            .start();
-    try {
-      assertTrue(process.waitFor(120, TimeUnit.SECONDS), "the browser did not end");
-    } finally {
-      process.destroyForcibly();
-    }
-    String console = Files.readString(err);
-    assertFalse(console.contains("CONSOLE"), console);
-    return Files.readString(out);
+    assertTrue(
+        Browser.dom(temporary, page("m.html", measured)).contains("What each module is worth"));
+    assertTrue(
+        Browser.dom(temporary, page("all.html", temporary.resolve("runs")))
+            .contains("Each run</h2>"));
   }
 
   @Test
@@ -242,6 +252,36 @@ class ReportTest {
     assertTrue(text.contains("What would have had to differ"), text);
     String brief = kept.replace("encoder.layer.", "");
     assertEquals(text, Call.of("explain", pruned, brief).exits(0).out());
+  }
+
+  @Test
+  void aModuleThatWasSparedIsNotSaidToBeBelowTheCut() throws IOException {
+    Path run = temporary.resolve("spared");
+    copy(pruned, run);
+    String module = kept(run);
+    ArrayNode rounds = (ArrayNode) new JsonMapper().readTree(run.resolve("rounds.json").toFile());
+    for (JsonNode survivor : rounds.get(1).get("survivors")) {
+      if (survivor.get("name").textValue().equals(module)) {
+        ((ArrayNode) rounds.get(1).get("spared")).add(survivor);
+      }
+    }
+    for (JsonNode verdict : rounds.get(1).get("verdicts")) {
+      if (verdict.at("/module/name").textValue().equals(module)) {
+        ((ObjectNode) verdict).put("probability", 9.0);
+      }
+    }
+    Files.writeString(run.resolve("rounds.json"), rounds.toString());
+    String text = Call.of("explain", run, module).exits(0).out();
+    String last = text.substring(text.indexOf("## Round 2: spared"));
+    assertTrue(last.contains("the last one always stays"), last);
+    assertFalse(last.contains("below that of") || last.contains("have had to differ"), last);
+    JsonNode standings = json(run).at("/runs/0/rounds/1/standings");
+    for (JsonNode standing : standings) {
+      if (standing.get("module").textValue().equals(module)) {
+        assertEquals("spared", standing.get("fate").textValue());
+        assertTrue(standing.get("margin").isNull(), standing.toString());
+      }
+    }
   }
 
   @Test
@@ -263,6 +303,9 @@ class ReportTest {
     Path empty = Files.createDirectories(temporary.resolve("empty"));
     Call.of("report", empty).exits(1, "has no runs; name the directory of a run");
     Call.of("explain", empty, "0.lora").exits(1, "has no run");
+    Call.of("explain", temporary.resolve("absent"), "0.lora").exits(1, "does not exist");
+    Call.of("explain", temporary.resolve("runs"), "0.lora")
+        .exits(1, "is no run but holds several; name one of them: " + measured + ", " + pruned);
     Call.of("report", temporary.resolve("absent")).exits(1, "does not exist");
     Call.of("report", pruned, "--output=" + temporary.resolve("absent/report.html"))
         .exits(1, "can't write");

@@ -164,7 +164,9 @@ class ResumeCommandTest {
     Call.of("train", "--resume", run)
         .exits(2, "the frozen encoder's outputs are not those that the run began with");
     Files.write(weights, content);
-    Call.of("train", "--resume", run).exits(0);
+    Path page = run.resolve("report.html");
+    Call.of("train", "--resume", run, "--watch").exits(0, "watch it at " + page.toUri());
+    assertTrue(Files.readString(page).contains("\"state\":\"complete\""));
   }
 
   @Test

@@ -184,6 +184,9 @@ class RunsTest {
   void aDirectoryOfSeveralRunsNamesThem() {
     Path sweep = runs.resolve("sweep");
     Call.of("predict", sweep, "--text=x")
-        .exits(1, "holds several runs; name one of them: ", sweep.resolve("keep-0.25").toString());
+        .exits(
+            1,
+            "is no run but holds several; name one of them: ",
+            sweep.resolve("keep-0.25").toString());
   }
 }

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.text.Reason;
@@ -14,6 +15,9 @@ import org.prunepeft.text.Reason;
 public final class RunDirectories {
   /** A sweep has seeds, in a directory of runs. */
   private static final int DEPTH = 4;
+
+  /** Of the runs in a directory an error names no more. */
+  private static final int MOST_NAMED = 5;
 
   private RunDirectories() {}
 
@@ -54,17 +58,41 @@ public final class RunDirectories {
   /**
    * Checks that a directory is a run's own and not that of several, such as seeds.
    *
-   * @throws RunDirectoryException if it holds the directories of several; names them
+   * @throws RunDirectoryException if it is none and holds others; names them
    */
   static void requireOne(Path directory) {
     if (isRun(directory) || !Files.isDirectory(directory)) {
       return;
     }
-    List<String> inside = below(directory).stream().map(Path::toString).toList();
+    List<Path> inside = below(directory);
     if (!inside.isEmpty()) {
+      int more = inside.size() - MOST_NAMED;
       throw new RunDirectoryException(
-          "%s holds several runs; name one of them: %s"
-              .formatted(directory, String.join(", ", inside)));
+          "%s is no run but holds %s; name %s: %s%s"
+              .formatted(
+                  directory,
+                  inside.size() == 1 ? "one" : "several",
+                  inside.size() == 1 ? "it" : "one of them",
+                  inside.stream()
+                      .limit(MOST_NAMED)
+                      .map(Path::toString)
+                      .collect(Collectors.joining(", ")),
+                  more > 0 ? " and %d more".formatted(more) : ""));
+    }
+  }
+
+  /**
+   * Checks that a directory is a run's own, complete or not.
+   *
+   * @throws RunDirectoryException if it is none; names those that it holds
+   */
+  public static void requireRun(Path directory) {
+    requireOne(directory);
+    if (!isRun(directory)) {
+      throw new RunDirectoryException(
+          directory
+              + (Files.exists(directory) ? " has no run" : " does not exist")
+              + "; name the directory of a run");
     }
   }
 }

@@ -10,7 +10,8 @@ public interface TextGenerator extends AutoCloseable {
    * @param prompts one or more; as one batch
    * @param settings how it goes on
    * @param listener reads along; may be called by another thread
-   * @throws IllegalArgumentException if a prompt has no token or too many, or the model writes none
+   * @throws PromptTooLongException if a prompt leaves the model no position for what follows
+   * @throws IllegalArgumentException if a prompt has no token, or the model writes no texts
    * @throws IllegalStateException if the model is closed
    */
   List<Generation> generate(

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.search.measured.MeasuredResult;
 import org.prunepeft.search.measured.Spread;
+import org.prunepeft.text.Required;
 
 /**
  * What a measured search left in its run directory, as {@link MeasuredResult#toMap} wrote it:
@@ -43,8 +44,14 @@ public record MeasuredFile(
     List<Subset> measured,
     int examples,
     int confirmationExamples) {
-  /** No list or map is null. */
+  /**
+   * No list or map is null.
+   *
+   * @throws IllegalArgumentException if the choice or the spread is missing
+   */
   public MeasuredFile {
+    Required.present("choice", choice);
+    Required.present("spread", spread);
     kept = kept == null ? List.of() : List.copyOf(kept);
     best = best == null ? List.of() : List.copyOf(best);
     comparisons = comparisons == null ? Map.of() : comparisons;
@@ -66,6 +73,15 @@ public record MeasuredFile(
    */
   public record Value(
       String module, boolean kept, double mean, double low, double high, double score) {
+    /**
+     * Checks the value.
+     *
+     * @throws IllegalArgumentException if the module is missing
+     */
+    public Value {
+      Required.present("a value's module", module);
+    }
+
     /** {@return mean and interval} */
     public Estimate estimate() {
       return new Estimate(mean, low, high);
@@ -83,7 +99,17 @@ public record MeasuredFile(
    * @param evidence by how much the logarithm of the model's evidence rises with it
    */
   public record Pair(
-      String first, String second, double mean, double low, double high, double evidence) {}
+      String first, String second, double mean, double low, double high, double evidence) {
+    /**
+     * Checks the pair.
+     *
+     * @throws IllegalArgumentException if one of the modules is missing
+     */
+    public Pair {
+      Required.present("a pair's first module", first);
+      Required.present("a pair's second module", second);
+    }
+  }
 
   /**
    * A configuration of the front.
@@ -100,7 +126,19 @@ public record MeasuredFile(
       Map<String, Double> costs,
       Estimate metric,
       Estimate belowSupernet,
-      Estimate confirmed) {}
+      Estimate confirmed) {
+    /**
+     * Checks the configuration; one without costs has none.
+     *
+     * @throws IllegalArgumentException if modules or an estimate are missing
+     */
+    public Point {
+      modules = List.copyOf(Required.present("a point's modules", modules));
+      costs = costs == null ? Map.of() : costs;
+      Required.present("a point's metric", metric);
+      Required.present("a point's below_supernet", belowSupernet);
+    }
+  }
 
   /**
    * A subset that was measured.
@@ -112,5 +150,15 @@ public record MeasuredFile(
    * @param confirmation its metric on the others
    */
   public record Subset(
-      String purpose, List<String> modules, double score, double search, double confirmation) {}
+      String purpose, List<String> modules, double score, double search, double confirmation) {
+    /**
+     * Checks the subset.
+     *
+     * @throws IllegalArgumentException if purpose or modules are missing
+     */
+    public Subset {
+      Required.present("a subset's purpose", purpose);
+      modules = List.copyOf(Required.present("a subset's modules", modules));
+    }
+  }
 }

@@ -10,6 +10,7 @@ import org.prunepeft.data.Schema;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.train.Evaluation;
@@ -40,8 +41,8 @@ public final class OutcomeFile {
         evaluation(result, "test", schema),
         number(result, "best_epoch").intValue(),
         number(result, "epochs").intValue(),
-        number(result, "preparation_seconds").doubleValue(),
-        number(result, "training_seconds").doubleValue());
+        number(result, RunPhase.PREPARATION.secondsMember()).doubleValue(),
+        number(result, RunPhase.TRAINING.secondsMember()).doubleValue());
   }
 
   private static Number number(Map<?, ?> from, String name) {

@@ -17,6 +17,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Models;
 import org.prunepeft.report.Environment;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.report.TrainOutcome;
@@ -289,8 +290,8 @@ public final class RunRecord {
       return;
     }
     Map<String, Object> result = result(trained.outcome());
-    result.put("warm_up_seconds", outcome.warmUpSeconds());
-    result.put("round_seconds", outcome.roundSeconds());
+    result.put(RunPhase.WARM_UP.secondsMember(), outcome.warmUpSeconds());
+    result.put(RunPhase.SEARCH.secondsMember(), outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
     finish(session, trained, result, Summary.of(session.setup, outcome, session.space));
   }
@@ -329,6 +330,7 @@ public final class RunRecord {
             session.test.targets(),
             trained.outcome().test().predictions()));
     directory.writeText(RunFiles.SUMMARY, summary);
+    session.phases.putPeaks(result);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));
     directory.complete();
     if (own) {
@@ -387,8 +389,8 @@ public final class RunRecord {
     result.put("supernet_parameters", outcome.supernetParameters());
     result.put("best_epoch", outcome.bestEpoch());
     result.put("epochs", outcome.epochs());
-    result.put("preparation_seconds", outcome.preparationSeconds());
-    result.put("training_seconds", outcome.trainingSeconds());
+    result.put(RunPhase.PREPARATION.secondsMember(), outcome.preparationSeconds());
+    result.put(RunPhase.TRAINING.secondsMember(), outcome.trainingSeconds());
     return result;
   }
 

@@ -23,6 +23,7 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.report.ProgressListener;
+import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
@@ -75,8 +76,8 @@ public final class Session implements AutoCloseable {
   private final Evaluation headValidation;
   final double preparationSeconds;
 
-  /** How long its pieces take. */
-  public final Times times = new Times();
+  /** What its phases take. */
+  public final Phases phases = new Phases();
 
   private final TrainingNames names = new TrainingNames();
 
@@ -97,8 +98,8 @@ public final class Session implements AutoCloseable {
       Consumer<SearchSpace> requirement) {
     this.progress = progress;
     this.together = together;
-    checkpoints.add("times", times::exchange);
-    times.begin("preparation");
+    checkpoints.add("phases", phases::exchange);
+    phases.begin(RunPhase.PREPARATION);
     Models.KnownModel model = Models.byName(setup.model());
     Task task = setup.resolveTask();
     dataset = task.load(setup.sizes(), setup.seed(), setup.testSeed());
@@ -161,7 +162,7 @@ public final class Session implements AutoCloseable {
       head = baseline.head;
       headValidation = baseline.validation;
       headTest = baseline.test;
-      preparationSeconds = times.end("preparation");
+      preparationSeconds = phases.end(RunPhase.PREPARATION);
     } catch (RuntimeException | Error e) {
       closeEncoder();
       throw e;
@@ -465,9 +466,9 @@ public final class Session implements AutoCloseable {
   }
 
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
-    times.begin("training");
+    phases.begin(RunPhase.TRAINING);
     Trainer.Result result = trainer.train(run, follow(FINAL, trainer.steps(run), log));
-    double trainingSeconds = times.end("training");
+    double trainingSeconds = phases.end(RunPhase.TRAINING);
     if (result.epochs() < run.epochs()) {
       progress.message(
           String.format(

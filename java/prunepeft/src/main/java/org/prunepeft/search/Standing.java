@@ -12,7 +12,8 @@ import java.util.Optional;
  * @param fate whether it went
  * @param place in the order in which modules go, from 1
  * @param rival the module on the other side of the cut that lies nearest to it: of one that went
- *     the next that stayed, of one that stayed the last that went; empty if all stayed or went
+ *     the next that stayed, of one that stayed the last that went; empty if all stayed or went, and
+ *     of one that was spared, which no probability decided
  */
 public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> rival) {
   /** What a round did with a module. */
@@ -54,8 +55,13 @@ public record Standing(Verdict verdict, Fate fate, int place, Optional<Verdict> 
       String name = each.module().name();
       Fate fate =
           removed.contains(name) ? Fate.WENT : spared.contains(name) ? Fate.SPARED : Fate.STAYED;
-      standings.add(
-          new Standing(each, fate, standings.size() + 1, fate == Fate.WENT ? firstLeft : lastGone));
+      Optional<Verdict> rival =
+          switch (fate) {
+            case WENT -> firstLeft;
+            case STAYED -> lastGone;
+            case SPARED -> Optional.empty();
+          };
+      standings.add(new Standing(each, fate, standings.size() + 1, rival));
     }
     return List.copyOf(standings);
   }

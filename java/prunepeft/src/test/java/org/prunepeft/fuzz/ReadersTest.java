@@ -32,8 +32,10 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.Yaml;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.HuggingFaceConfig;
+import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.measured.Estimate;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
@@ -381,6 +383,25 @@ class ReadersTest {
   void runFront(byte[] file) throws IOException {
     put("front/measured.json", file);
     Reading.check(file.length, () -> ModuleChoice.ofFront(DIRECTORY.resolve("front"), 1));
+  }
+
+  /** Read, and shown as reports and explanations do. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runMeasured(byte[] file) throws IOException {
+    put("measured/measured.json", file);
+    RunDirectory run = RunDirectory.look(DIRECTORY.resolve("measured"));
+    Reading.check(
+        file.length,
+        () -> {
+          MeasuredFile read =
+              RunDirectory.convert(run.readJson(RunFiles.MEASURED), MeasuredFile.class);
+          read.comparisons().values().forEach(Estimate::toMap);
+          read.values().forEach(value -> value.estimate().toMap());
+          read.front().forEach(point -> point.metric().toMap());
+          read.measured().forEach(subset -> subset.modules().contains(subset.purpose()));
+          read.pairs().forEach(pair -> pair.first().equals(pair.second()));
+          read.choice().length();
+        });
   }
 
   @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)

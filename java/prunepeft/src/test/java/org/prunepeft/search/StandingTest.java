@@ -59,6 +59,7 @@ class StandingTest {
     Standing spared =
         standings.stream().filter(each -> each.fate() == Fate.SPARED).findFirst().orElseThrow();
     assertEquals("lora.0", spared.verdict().module().name());
+    assertTrue(spared.rival().isEmpty() && Double.isNaN(spared.margin()));
     standings.stream()
         .filter(each -> each.fate() == Fate.WENT)
         .forEach(each -> assertTrue(each.rival().isEmpty() && Double.isNaN(each.margin())));

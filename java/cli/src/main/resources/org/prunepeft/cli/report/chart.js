@@ -117,8 +117,16 @@ function frame(width, height, margin) {
   };
 }
 
-function bottomAxis({svg, width, height, margin}, scale, label, format, ticks) {
-  const axis = d3.axisBottom(scale).ticks(ticks ?? Math.max(2, Math.min(8, width / 90))).tickSizeOuter(0);
+/** How many ticks an axis along the bottom has room for. */
+function ticksIn(width) {
+  return Math.max(2, Math.min(8, width / 90));
+}
+
+/** ticks: about how many; or an array of where they are. */
+function bottomAxis({svg, width, height, margin}, scale, label, format, ticks = ticksIn(width)) {
+  const axis = d3.axisBottom(scale).tickSizeOuter(0);
+  if (Array.isArray(ticks)) axis.tickValues(ticks);
+  else axis.ticks(ticks);
   if (format) axis.tickFormat(format);
   svg.append("g").attr("transform", `translate(0,${height - margin.bottom})`).call(axis);
   if (label) {

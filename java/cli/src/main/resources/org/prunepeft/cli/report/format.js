@@ -42,6 +42,12 @@ function seconds(value) {
   return (value / 3600).toFixed(1) + " h";
 }
 
+/** Of memory: 1.25 GB. */
+function bytes(value) {
+  if (!known(value)) return dash;
+  return value < 1e9 ? (value / 1e6).toFixed(0) + " MB" : (value / 1e9).toFixed(2) + " GB";
+}
+
 /** A module without what all names have: encoder.layer.3.lora is 3.lora. */
 function brief(module) {
   return module.replace(/^.*layers?\.(?=\d)/, "");

@@ -17,12 +17,14 @@ window.addEventListener("beforeprint", () => {
 window.addEventListener("scroll", hideTip, {passive: true});
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
 
+/** Folds go by what they are called: a later page may have more of them. */
 function keepOpen() {
+  const key = "open " + location.pathname;
   const folds = () => [...document.querySelectorAll("details")];
-  const open = JSON.parse(sessionStorage.getItem("open") ?? "[]");
-  folds().forEach((fold, i) => { fold.open = open.includes(i); });
-  window.addEventListener("pagehide", () =>
-    sessionStorage.setItem("open", JSON.stringify(folds().flatMap((fold, i) => fold.open ? [i] : []))));
+  const name = (fold) => [fold.closest("figure")?.querySelector("h3"), fold.querySelector("summary")].filter(known).map((part) => part.textContent).join(": ");
+  const open = JSON.parse(sessionStorage.getItem(key) ?? "[]");
+  folds().forEach((fold) => { fold.open = open.includes(name(fold)); });
+  window.addEventListener("pagehide", () => sessionStorage.setItem(key, JSON.stringify(folds().filter((fold) => fold.open).map(name))));
 }
 
 function header() {
@@ -42,7 +44,7 @@ function facts(run) {
   const add = (name, value, more) => list.push(element("div", {}, element("dt", {}, name), element("dd", {}, value, more ? element("small", {}, more) : null)));
   if (known(run.test)) {
     add("test " + run.metric.label, metricText(run.test, run.metric.percent), (known(run.interval) ? `95 % interval ${rangeText(run.interval, run.metric.percent)}; ` : "") +
-      `head alone ${metricText(run.headAlone, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
+      (isText(run) ? `perplexity ${digits(Math.exp(-run.test))}; without modules ` : "head alone ") + `${metricText(run.baseline, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
   } else {
     const last = run.curves.at(-1);
     const brief = run.state.length < 12;
@@ -50,8 +52,8 @@ function facts(run) {
     if (last) add(run.state === "running" ? "training now" : "last training", last.training, `step ${last.steps}` + (last.losses.length > 0 ? `, loss ${digits(last.losses.at(-1))}` : ""));
   }
   if (known(run.modules)) add("modules", `${run.modules}`, run.grid.length > run.modules ? `of ${run.grid.length}` : null);
-  if (known(run.parameters)) add("trainable parameters", whole(run.parameters), known(run.share) ? `${(100 * run.share).toFixed(1)} % of the supernet's` : "head apart");
-  if (known(run.seconds)) add("time", seconds(run.seconds), known(run.epochs) ? `best epoch ${run.bestEpoch} of ${run.epochs}` : null);
+  if (known(run.parameters)) add("trainable parameters", whole(run.parameters), known(run.share) ? `${(100 * run.share).toFixed(1)} % of the supernet's` : isText(run) ? null : "head apart");
+  if (known(run.seconds)) add("time", seconds(run.seconds), !known(run.epochs) ? null : run.bestEpoch > 0 ? `best epoch ${run.bestEpoch} of ${run.epochs}` : `no better epoch in ${run.epochs}`);
   return element("dl", {class: "facts"}, list);
 }
 
@@ -72,8 +74,8 @@ function story(run) {
     run.measured ? measuredCharts(run) : null);
   section("Why: the criteria", run.strategy ? tendency(run) : null, run.rounds.length > 0 ? [reliability(run), scoresAndRanks(run)] : null);
   const curves = learningCurves(run);
-  section("Training", curves.length > 0 ? element("div", {class: "pair"}, curves) : null, timeByPhase([run]));
-  section("Mistakes", run.confusion ? confusionMatrix(run) : null, run.numbers ? numbersChart(run) : null, run.mistakes?.length > 0 ? mistakes(run) : null);
+  section("Training", curves.length > 0 ? element("div", {class: "pair"}, curves) : null, byPhase([run]));
+  section(isText(run) ? "Texts" : "Mistakes", run.confusion ? confusionMatrix(run) : null, run.numbers ? numbersChart(run) : null, run.mistakes?.length > 0 ? mistakes(run) : null);
   section("Settings", folded("All settings", () =>
     sortable("Settings", columns("setting", "value"), Object.entries(run.settings).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]))));
   return parts.filter(known);
@@ -117,7 +119,7 @@ function overview() {
     const charts = [against(own, metric, "trainable parameters", (row) => row.parameters, whole), against(own, metric, "seconds", (row) => row.seconds, seconds)];
     if (charts.some(known)) parts.push(element("div", {class: "pair"}, charts));
   }
-  parts.push(...keptHowOften(data.runs), timeByPhase(data.runs));
+  parts.push(...keptHowOften(data.runs), byPhase(data.runs));
   if (settings.length > 0) {
     parts.push(element("div", {class: "card"}, element("h3", {}, "Settings that differ"),
       sortable("Settings that differ", columns("run", ...settings.map((name) => name.replace(/^setup\./, ""))),

@@ -57,7 +57,7 @@ function gridCell(run, place, story) {
     worth ? element("small", {}, pointsText(worth.mean)) : null);
   const lines = [brief(place.module) + ": " + state, ...story.map((each) =>
     `round ${each.round}: p ${fixed(each.probability, 2)}, place ${each.place} of ${each.of}` +
-    (known(each.margin) ? `, ${fixed(Math.abs(each.margin), 2)} ${each.margin >= 0 ? "above" : "below"} the cut` : ""))];
+    (known(each.margin) ? `, ${fixed(Math.abs(each.margin), 2)} ${each.margin >= 0 ? "above" : "below"} the cut` : each.fate === "spared" ? ", " + spared : ""))];
   if (worth) lines.push(`worth ${pointsText(worth.mean)} (${pointsText(worth.low)} to ${pointsText(worth.high)})`);
   if (last) {
     for (const [criterion, [raw, , rank, own]] of Object.entries(last.scores)) {
@@ -68,6 +68,8 @@ function gridCell(run, place, story) {
   focusable(cell, lines);
   return cell;
 }
+
+const spared = "spared as the last that fits the budget";
 
 function pointsText(value) {
   return signed((100 * value).toFixed(2), value);
@@ -109,7 +111,8 @@ function margins(run) {
   const kinds = types(run);
   return chart({
     title: "Pruning probability and the cut, round by round",
-    caption: "Filled went, hollow stayed. The dashed line is the cut: what lies right of it went, until the round's share of the budget was met.",
+    caption: "Filled went, hollow stayed. The dashed line is the cut: what lies right of it went, until the round's share of the budget was met." +
+      (run.rounds.some((round) => round.standings.some((each) => each.fate === "spared")) ? ` A hollow mark right of it was ${spared}.` : ""),
     alt: run.rounds.map((round) => `Round ${round.index}: ${round.standings.filter((each) => each.fate === "went").length} of ` +
       `${round.standings.length} modules went` + (known(cut(round)) ? `, the cut is at ${fixed(cut(round), 2)}` : "")).join(". "),
     legend: kinds,
@@ -153,7 +156,7 @@ function marginPanel(round, kinds, domain, width) {
     .attr("class", (each) => each.fate === "went" ? "fill" : "hollow"), (each) => [
     `${brief(each.module)} ${each.fate} in round ${round.index}`,
     `p ${fixed(each.probability, 3)}, place ${each.place} of ${round.standings.length}`,
-    known(each.margin) ? `${fixed(Math.abs(each.margin), 3)} ${each.margin >= 0 ? "above" : "below"} the cut` : "no cut",
+    known(each.margin) ? `${fixed(Math.abs(each.margin), 3)} ${each.margin >= 0 ? "above" : "below"} the cut` : each.fate === "spared" ? spared : "no cut",
     `partition ${each.partition}: ${Object.keys(round.judges[each.partition] ?? {}).join(", ") || "no judge"}`,
   ]);
   return f.svg.node();

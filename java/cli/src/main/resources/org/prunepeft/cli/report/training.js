@@ -33,14 +33,14 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
   };
 }
 
-/** Lines of several trainings: {name, values: [[x, y]], marks}. */
+/** Lines of several trainings over steps or epochs: {name, values: [[x, y]], marks}. */
 function lines({series, xLabel, yLabel, yFormat, point = false}) {
   return (width) => {
     const f = frame(width, 260, {top: 24, right: 18, bottom: 44, left: 58});
     const x = d3.scaleLinear(roomy(series.flatMap((each) => each.values.map((value) => value[0])), 0.02), f.x);
     const y = d3.scaleLinear(roomy(series.flatMap((each) => each.values.map((value) => value[1]))), f.y);
     leftAxis(f, y, yLabel, yFormat);
-    bottomAxis(f, x, xLabel, d3.format("~s"));
+    bottomAxis(f, x, xLabel, d3.format("~s"), x.ticks(ticksIn(width)).filter(Number.isInteger));
     series.forEach((each, i) => {
       const g = f.svg.append("g").attr("class", "s" + i % 8);
       const values = each.values.filter((value) => known(value[1]));
@@ -76,11 +76,11 @@ function learningCurves(run) {
     const validated = kept.epochs.filter((epoch) => known(epoch.validation.loss));
     if (validated.length > 0) {
       // The losses of numbers have other units: in training they are scaled.
-      const series = [run.numbers ? null : {name: "training loss", values: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss])},
+      const series = [run.kind === "regression" ? null : {name: "training loss", values: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss])},
         {name: "validation loss", values: validated.map((epoch) => [epoch.epoch, epoch.validation.loss])}].filter(known);
       charts.push(chart({
-        title: run.numbers ? "Validation loss by epoch" : "Loss by epoch",
-        caption: known(run.bestEpoch) ? `The weights of epoch ${run.bestEpoch} are kept.` : "",
+        title: run.kind === "regression" ? "Validation loss by epoch" : "Loss by epoch",
+        caption: !known(run.bestEpoch) ? "" : run.bestEpoch > 0 ? `The weights of epoch ${run.bestEpoch} are kept.` : "No epoch was better than what the training began with, which is kept.",
         alt: series.map((each) => `${each.name}: ${each.values.map((value) => digits(value[1])).join(", ")}`).join(". "),
         legend: lineLegend(series.map((each) => each.name)), draw: lines({series, xLabel: "epoch", yLabel: "loss", point: true}),
         table: {columns: columns("epoch#", "training loss#", "validation loss#"), rows: kept.epochs.map((epoch) => [epoch.epoch, epoch.loss, epoch.validation.loss])},
@@ -114,16 +114,23 @@ function losses(curves, title, caption) {
   });
 }
 
+/** Time and memory; null where neither is known. */
+function byPhase(runs) {
+  const charts = [timeByPhase(runs), memoryByPhase(runs)].filter(known);
+  return charts.length > 0 ? element("div", {class: "pair"}, charts) : null;
+}
+
 /** A bar for each run, in parts. */
 function timeByPhase(runs) {
   const timed = runs.filter((run) => Object.keys(run.phases).length > 0);
   if (timed.length === 0) return null;
-  const phases = ["preparation", "warm-up", "search", "training"].filter((phase) => timed.some((run) => known(run.phases[phase])));
+  const phases = phasesOf(timed, "phases");
   const many = timed.length > 1;
+  const baseline = timed.every(isText) ? "measuring the model without modules" : "the frozen encoder's outputs, fitting the head";
   return chart({
-    title: "Where the time went", caption: "Preparation: loading, tokenising, the frozen encoder's outputs, fitting the head.",
+    title: "Where the time went", caption: `Preparation: loading, tokenising, ${baseline}.`,
     alt: timed.map((run) => `${run.name}: ${Object.entries(run.phases).map(([name, value]) => name + " " + seconds(value)).join(", ")}`).join(". "),
-    legend: phases.map((name, i) => ({name, draw: (svg) => svg.append("rect").attr("class", "fill s" + i % 8).attr("width", 14).attr("height", 12).attr("x", 4).attr("y", 1)})),
+    legend: phaseLegend(phases),
     draw: (width) => {
       const row = 28;
       const f = frame(width, timed.length * row + 46, {top: 4, right: 16, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
@@ -132,9 +139,9 @@ function timeByPhase(runs) {
       timed.forEach((run, i) => {
         let from = 0;
         const y = f.y[1] + i * row + 3;
-        if (many) f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y + row / 2 - 3).attr("dy", "0.32em").attr("text-anchor", "end").text(short(run.name, 20));
+        if (many) runName(f, run, y + row / 2 - 3);
         for (const phase of phases.filter((name) => run.phases[name])) {
-          const part = f.svg.append("g").attr("class", "s" + phases.indexOf(phase) % 8);
+          const part = f.svg.append("g").attr("class", phaseColour(phase));
           const wide = scale(from + run.phases[phase]) - scale(from);
           hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", scale(from)).attr("y", y).attr("width", Math.max(0.5, wide - 1)).attr("height", row - 8),
             () => [`${phase}: ${seconds(run.phases[phase])}`, run.name]);
@@ -149,6 +156,58 @@ function timeByPhase(runs) {
     },
     table: {columns: columns("run", ...phases.map((phase) => phase + " (s)#")), rows: timed.map((run) => [run.name, ...phases.map((phase) => run.phases[phase])])},
   });
+}
+
+/** A bar for each phase of each run. */
+function memoryByPhase(runs) {
+  const measured = runs.filter((run) => Object.keys(run.memory).length > 0);
+  if (measured.length === 0) return null;
+  const phases = phasesOf(measured, "memory");
+  const many = measured.length > 1;
+  return chart({
+    title: "Peak memory by phase", caption: "The most main memory that the process had resident at a time, Java's heap included; a GPU's is not.",
+    alt: measured.map((run) => `${run.name}: ${Object.entries(run.memory).map(([name, value]) => name + " " + bytes(value)).join(", ")}`).join(". "),
+    legend: phaseLegend(phases),
+    draw: (width) => {
+      const bar = 16;
+      const own = (run) => phases.filter((phase) => known(run.memory[phase]));
+      const f = frame(width, d3.sum(measured, (run) => own(run).length * bar + 8) + 46, {top: 4, right: 64, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
+      const scale = d3.scaleLinear([0, d3.max(measured, (run) => d3.max(Object.values(run.memory)))], f.x);
+      bottomAxis(f, scale, "bytes", d3.format("~s"), Math.max(2, Math.min(6, width / 110)));
+      let top = f.y[1];
+      measured.forEach((run) => {
+        if (many) runName(f, run, top + own(run).length * bar / 2);
+        own(run).forEach((phase) => {
+          const part = f.svg.append("g").attr("class", phaseColour(phase));
+          const end = scale(run.memory[phase]);
+          hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", f.x[0]).attr("y", top).attr("width", end - f.x[0]).attr("height", bar - 3),
+            () => [`${phase}: ${bytes(run.memory[phase])}`, run.name]);
+          part.append("text").attr("class", "soft").attr("x", end + 5).attr("y", top + bar / 2 - 1).attr("dy", "0.32em").text(bytes(run.memory[phase]));
+          top += bar;
+        });
+        top += 8;
+      });
+      return f.svg.node();
+    },
+    table: {columns: columns("run", ...phases.map((phase) => phase + " (bytes)#")), rows: measured.map((run) => [run.name, ...phases.map((phase) => run.memory[phase])])},
+  });
+}
+
+/** The phases of which one of the runs has a number, in their order. */
+function phasesOf(runs, member) {
+  return data.phases.filter((phase) => runs.some((run) => known(run[member][phase])));
+}
+
+function phaseColour(phase) {
+  return "s" + data.phases.indexOf(phase) % 8;
+}
+
+function phaseLegend(phases) {
+  return phases.map((name) => ({name, draw: (svg) => svg.append("rect").attr("class", "fill " + phaseColour(name)).attr("width", 14).attr("height", 12).attr("x", 4).attr("y", 1)}));
+}
+
+function runName(f, run, y) {
+  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(short(run.name, 20));
 }
 
 /** Rows are what was right, columns what was predicted. */
@@ -206,18 +265,33 @@ function numbersChart({numbers}) {
   });
 }
 
-/** The mistakes with the highest predicted probability, or that are furthest off. */
+/** Whether it is a language model's run, which has no head and no classes. */
+function isText(run) {
+  return run.kind === "language_modeling";
+}
+
+/** What is shown of the worst predictions, by kind of task. */
+const worst = {
+  classification: {title: "Most confident mistakes", columns: [
+    {name: "right", value: (each) => each.target}, {name: "predicted", value: (each) => each.predicted},
+    figure("probability", (each) => each.severity, (value) => (100 * value).toFixed(1) + " %")]},
+  regression: {title: "Furthest off", columns: [
+    figure("right", (each) => each.target), figure("predicted", (each) => each.predicted), figure("off by", (each) => each.severity)]},
+  language_modeling: {title: "Least probable texts", caption: "By the mean log-likelihood of a token that contributes to the loss.", columns: [
+    figure("log-likelihood", (each) => each.predicted), figure("perplexity", (each) => Math.exp(each.severity)), figure("tokens", (each) => each.target)]},
+};
+
+function figure(name, value, text = digits) {
+  return {name, kind: "number", value, text: (each) => text(value(each))};
+}
+
+/** Of the test part: the mistakes with the highest predicted probability, what is furthest off, or the least probable texts. */
 function mistakes(run) {
-  const numbers = Boolean(run.numbers);
+  const {title, caption = "", columns: own} = worst[run.kind];
   const texts = run.mistakes.some((each) => known(each.text));
-  const shown = [
-    {name: "right", kind: numbers ? "number" : null, value: (each) => each.target, text: (each) => numbers ? digits(each.target) : each.target},
-    {name: "predicted", kind: numbers ? "number" : null, value: (each) => each.predicted, text: (each) => numbers ? digits(each.predicted) : each.predicted},
-    {name: numbers ? "off by" : "probability", kind: "number", value: (each) => each.severity, text: (each) => numbers ? digits(each.severity) : (100 * each.severity).toFixed(1) + " %"},
-    texts ? {name: "text", kind: "text", value: (each) => each.text, text: (each) => known(each.text) ? each.text + (known(each.pair) ? "\n" + each.pair : "") : each.example}
-      : {name: "example", value: (each) => each.example},
-  ];
-  return element("div", {class: "card"}, element("h3", {}, numbers ? "Furthest off" : "Most confident mistakes"),
-    element("p", {class: "caption"}, texts ? "" : "Examples by the beginning of their checksum; their texts are not in this page."),
-    sortable("Mistakes of " + run.name, shown, run.mistakes));
+  const example = texts ? {name: "text", kind: "text", value: (each) => each.text, text: (each) => known(each.text) ? each.text + (known(each.pair) ? "\n" + each.pair : "") : each.example}
+    : {name: "example", value: (each) => each.example};
+  return element("div", {class: "card"}, element("h3", {}, title),
+    element("p", {class: "caption"}, caption + (texts ? "" : " Examples by the beginning of their checksum; their texts are not in this page.")),
+    sortable(`${title} of ${run.name}`, [...own, example], run.mistakes));
 }

@@ -10,6 +10,7 @@ import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
 import org.prunepeft.generate.GenerationSettings;
+import org.prunepeft.generate.PromptTooLongException;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.model.Insertions;
@@ -46,7 +47,8 @@ public final class Generator {
    *
    * @param prompts one or more
    * @param listener reads along
-   * @throws IllegalArgumentException if a prompt has no token, or leaves the model no room
+   * @throws PromptTooLongException if a prompt leaves the model no room
+   * @throws IllegalArgumentException if a prompt has no token
    */
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
@@ -75,7 +77,7 @@ public final class Generator {
     Tokenizer.Tokens tokens = tokenizer.tokens(prompt, addSpecialTokens);
     int most = decoder.config().maxTokens();
     if (tokens.cut() || tokens.ids().length >= most) {
-      throw new IllegalArgumentException(
+      throw new PromptTooLongException(
           "a prompt has %s tokens, and the model takes %d with what follows; shorten it"
               .formatted(tokens.cut() ? "more than " + most : tokens.ids().length, most));
     }

@@ -147,6 +147,20 @@ class ConversationFileTest {
   }
 
   @Test
+  void answersEndAtTheHeadsOfTurnsAndAtNoOthers() {
+    Chat chat = new Chat(ChatFormat.DEFAULT);
+    List<String> ends = ChatFormat.DEFAULT.answerEnds();
+    for (String role : List.of("system", "user", "assistant", "tool", "developer")) {
+      String after =
+          chat.prompt(List.of(new Chat.Message("user", "a"), new Chat.Message(role, "b")));
+      assertEquals(1, ends.stream().filter(after.split("b")[0]::contains).count(), after);
+    }
+    assertEquals(5, ends.size());
+    assertEquals(List.of(), ends.stream().filter("a\n\n### A heading"::contains).toList());
+    assertEquals(List.of(), format("{{ messages }}").answerEnds());
+  }
+
+  @Test
   void theDateIsThatOfTheFormat() {
     Chat chat = new Chat(format("{{ strftime_now('%d %b %Y') }}"));
     assertEquals("07 Mar 2026", chat.prompt(List.of(new Chat.Message("user", "a"))));
