@@ -15,6 +15,7 @@
 #include "linear/cpu/linear_rows.h"
 #include "linear/plan.h"
 #include "linear/cpu/lora_pair_rows.h"
+#include "linear/cpu/strips.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -24,6 +25,7 @@ namespace {
  * columns, stays in the first.
  */
 constexpr int64_t kRun = kTiles ? 256 : 384;
+static_assert(kRun <= kMostRun && kRun % 2 == 0, "a run fits its buffer");
 /** The pairs of a rank are padded with zeros to a multiple of it. */
 constexpr int64_t kPairStep = kTiles ? kWidestPairs : 1;
 
@@ -32,22 +34,32 @@ struct Block {
   alignas(kCacheLine) float sums[kMostRows * kStrip];
 };
 
-/** sums += rows·strip, or = where nothing was added yet; the inner dimension counts pairs. */
-template <class Large>
-void add_product(int64_t rows, const Large& large, int64_t depth, const float* strip, int64_t step, int64_t width, Block& block,
+/**
+ * sums += rows·strip, or = where nothing was added yet; the inner dimension counts pairs, and `run(first, steps)` is where
+ * steps of the strip lie.
+ */
+template <class Large, class Run>
+void add_product(int64_t rows, const Large& large, int64_t depth, const Run& run, int64_t step, int64_t width, Block& block,
                  bool adds) {
   for (int64_t first = 0; first < depth; first += kRun) {
-    times_wide_strip(rows, large.skip(first), least(kRun, depth - first), strip + first * step, step, 0, width,
+    const int64_t steps = least(kRun, depth - first);
+    times_wide_strip(rows, large.skip(first), steps, run(first, steps), step, 0, width,
                      AddTo{block.sums, kStrip, adds || first > 0});
   }
 }
 
+/** The same with a strip of a module. */
+void add_module(int64_t rows, const PairRows& large, int64_t depth, const float* strip, int64_t width, Block& block) {
+  add_product(
+      rows, large, depth, [&](int64_t first, int64_t) { return strip + first * kStrip; }, kStrip, width, block, true);
+}
+
 /** The product with W, the first of a strip's sums. */
-void start_strip(int64_t rows, const Bfloat16* large, int64_t ld, int64_t depth, const float* packed, int64_t column,
-                 int64_t width, Block& block) {
-  with_pair_rows(large, ld, depth, [&](const auto& pairs_of) {
-    add_product(rows, pairs_of, pairs(depth), packed + column * pairs(depth), width, width, block, false);
-  });
+void start_strip(int64_t rows, const Bfloat16* large, int64_t ld, int64_t depth, const Strips& w, int64_t column, int64_t width,
+                 Block& block) {
+  const auto run = [&](int64_t first, int64_t steps) { return w.run(column, width, first, steps); };
+  with_pair_rows(large, ld, depth,
+                 [&](const auto& pairs_of) { add_product(rows, pairs_of, pairs(depth), run, width, width, block, false); });
 }
 
 /** Rounds a strip into the result, plus a bias if there is one. */
@@ -143,6 +155,7 @@ void down_rows(const LinearForward& c, const RoundedModule& module, int64_t row,
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
+  const Strips w(*c.linear, true, decoded_runs(*c.linear, pieces));
   RoundedModule modules[kMostModulesOfARow];
   int64_t a_items = 0, b_items = 0;
   for (int32_t n = 0; n < c.module_count; ++n) {
@@ -186,11 +199,11 @@ void forward(const LinearForward& c) {
     Block block;
     for (int64_t column = 0; column < N; column += kStrip) {
       const int64_t width = strip_width(N, column);
-      start_strip(rows, x, c.ldx, K, c.linear->forward, column, width, block);
+      start_strip(rows, x, c.ldx, K, w, column, width, block);
       for (int32_t n = 0; n < c.module_count; ++n) {
         const float* strip = modules[n].strip(column / kStrip);
         if (strip == nullptr) continue;
-        add_product(rows, modules[n].rounded(begin), modules[n].rank_pairs, strip, kStrip, width, block, true);
+        add_module(rows, modules[n].rounded(begin), modules[n].rank_pairs, strip, width, block);
       }
       finish_strip(rows, least(kStrip, N - column), block, c.linear->padded_bias + column, y + column, c.ldy);
     }
@@ -214,6 +227,7 @@ void grad_input(const LinearGradInput& c) {
   static_assert(kDepth % kStrip == 0, "a drawn mask holds whole strips");
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
+  const Strips w(*c.linear, false, decoded_runs(*c.linear, pieces));
   RoundedModule modules[kMostModulesOfARow];
   const int64_t strip_count = (K + kStrip - 1) / kStrip;
   for (int32_t n = 0; n < c.module_count; ++n) {
@@ -246,13 +260,13 @@ void grad_input(const LinearGradInput& c) {
     ItemMask drawn[kMostModulesOfARow];
     for (int64_t column = 0; column < K; column += kStrip) {
       const int64_t width = strip_width(K, column), in_mask = column % kDepth;
-      start_strip(rows, dy, c.lddy, N, c.linear->backward, column, width, block);
+      start_strip(rows, dy, c.lddy, N, w, column, width, block);
       for (int32_t n = 0; n < c.module_count; ++n) {
         const RoundedModule& module = modules[n];
         const float* strip = module.strip(column / kStrip);
         const DropoutMask& mask = module.given->mask;
         if (mask.threshold == 0) {
-          add_product(rows, module.rounded(begin), module.rank_pairs, strip, kStrip, width, block, true);
+          add_module(rows, module.rounded(begin), module.rank_pairs, strip, width, block);
           continue;
         }
         if (in_mask == 0) drawn[n].draw(*module.given, K, begin, rows, column);

@@ -19,6 +19,7 @@
 #include "linear/cpu/linear_rows.h"
 #include "linear/plan.h"
 #include "linear/cpu/lora_rows.h"
+#include "linear/cpu/strips.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -26,6 +27,7 @@ namespace {
 
 /** The inner dimension of one pass over a strip. */
 constexpr int64_t kRun = 384;
+static_assert(kRun <= kMostRun && kRun % 2 == 0, "decoded in whole pairs");
 /** Columns of y that all runs of the inner dimension are finished for before the next ones start. */
 constexpr int64_t kBlockColumns = 6 * kStrip;
 /** result = sum + bias in the first run, result + sum in the others. */
@@ -40,16 +42,16 @@ struct AddBias {
   }
 };
 
-/** rows of (large · packed weights), `packed` being depth x columns; `finish_run(first)` gives a run's finish. */
+/** rows of (large · W), W being depth x columns; `finish_run(first)` gives a run's finish. */
 template <class FinishRun>
-void times_packed(int64_t rows, const float* large, int64_t ld, const float* packed, int64_t depth, int64_t columns,
+void times_packed(int64_t rows, const float* large, int64_t ld, const Strips& w, int64_t depth, int64_t columns,
                   const FinishRun& finish_run) {
   for (int64_t block = 0; block < columns; block += kBlockColumns) {
     for (int64_t first = 0; first < depth; first += kRun) {
       for (int64_t column = block; column < least(block + kBlockColumns, columns); column += kStrip) {
-        const int64_t width = round_up(least(kStrip, columns - column), kWidestVector);
-        times_wide_strip(rows, Rows{large + first, ld}, least(kRun, depth - first), packed + column * depth + first * width,
-                         width, column, least(kStrip, columns - column), finish_run(first));
+        const int64_t width = round_up(least(kStrip, columns - column), kWidestVector), steps = least(kRun, depth - first);
+        times_wide_strip(rows, Rows{large + first, ld}, steps, w.run(column, width, first, steps), width, column,
+                         least(kStrip, columns - column), finish_run(first));
       }
     }
   }
@@ -70,6 +72,7 @@ void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   const float* x = static_cast<const float*>(c.x);
   WorkspacePieces pieces(c.workspace);
+  const Strips w(*c.linear, true, decoded_runs(*c.linear, pieces));
   const LoraDown down{c.M, K, x, c.ldx, c.modules, c.module_count, nullptr};
   int64_t ranks = 0;
   for (int32_t n = 0; n < c.module_count; ++n) ranks += round_up(c.modules[n].rank, kWidestVector);
@@ -94,7 +97,7 @@ void forward(const LinearForward& c) {
       down_rows(down, a, row, least(kRowGroup, begin + rows - row));
     }
     float* y = static_cast<float*>(c.y) + begin * c.ldy;
-    times_packed(rows, x + begin * c.ldx, c.ldx, c.linear->forward, K, N, [&](int64_t first) {
+    times_packed(rows, x + begin * c.ldx, c.ldx, w, K, N, [&](int64_t first) {
       return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
     });
     for (int32_t n = 0; n < c.module_count; ++n) {
@@ -114,15 +117,15 @@ void grad_input(const LinearGradInput& c) {
   const float* dy = static_cast<const float*>(c.dy);
   float* all_dx = static_cast<float*>(c.dx);
   const LoraGradInput rest{c.M, K, c.modules, c.module_count, all_dx, c.lddx, true, nullptr};
-  const ModulePanels a = carve_panels(c.workspace, c.modules, c.module_count, K, false);
+  WorkspacePieces pieces(c.workspace);
+  const Strips w(*c.linear, false, decoded_runs(*c.linear, pieces));
+  const ModulePanels a = carve_panels(pieces.floats(0), c.modules, c.module_count, K, false);
   const auto pack = [&](int64_t item) { pack_a(a, c.modules, K, false, item); };
   const int64_t rows_of_item = item_rows(c.M);
   const auto block = [&](int64_t item) {
     const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
     float* dx = all_dx + begin * c.lddx;
-    times_packed(rows, dy + begin * c.lddy, c.lddy, c.linear->backward, N, K, [&](int64_t first) {
-      return AddTo{dx, c.lddx, first > 0};
-    });
+    times_packed(rows, dy + begin * c.lddy, c.lddy, w, N, K, [&](int64_t first) { return AddTo{dx, c.lddx, first > 0}; });
     for (int64_t row = begin; row < begin + rows && c.module_count > 0; row += kRowGroup) {
       grad_input_rows(rest, a, row, least(kRowGroup, begin + rows - row));
     }
