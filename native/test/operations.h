@@ -35,6 +35,10 @@ class Operations {
     const pp_context context{device_, nullptr};
     CHECK_EQUAL(pp_linear_create(&context, &w_view_, &bias_view_, &linear), PP_OK);
     CHECK_EQUAL(pp_importance_plan_create(&context, PP_FLOAT32, &segment_, 1, 1, 1, &plan), PP_OK);
+    if (device_.type == PP_CPU) {
+      CHECK_EQUAL(pp_quantize(&context, &w_view_, &codes_view_), PP_OK);
+      CHECK_EQUAL(pp_linear_create_quantized(&context, &codes_view_, &bias_view_, dtype_, &quantized), PP_OK);
+    }
     for (size_t i = 0; i < modules_.size(); ++i) {
       Module& of = modules_[i];
       pp_lora_module& to = table_[i];
@@ -51,6 +55,7 @@ class Operations {
   }
   ~Operations() {
     CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
+    CHECK_EQUAL(pp_linear_destroy(quantized), PP_OK);
     CHECK_EQUAL(pp_importance_plan_destroy(plan), PP_OK);
   }
   Operations(const Operations&) = delete;
@@ -84,6 +89,13 @@ class Operations {
          {&down_, &down_bias_, &up_, &up_bias_, &dx_}},
     };
     if (device_.type == PP_CPU) {
+      all.push_back({"pp_linear_forward quantised",
+                     [=](const pp_context& in) { return pp_linear_forward(&in, quantized, &x_view_, modules, 3, &y_view_); },
+                     s_and_y});
+      all.push_back(
+          {"pp_linear_grad_input quantised",
+           [=](const pp_context& in) { return pp_linear_grad_input(&in, quantized, &dy_view_, modules, 3, &dx_view_); },
+           {&dx_}});
       all.push_back({"pp_attention_forward",
                      [=](const pp_context& in) {
                        return pp_attention_forward(&in, &attention_, &qkv_view_, &values_view_, log_sums_.data());
@@ -121,7 +133,7 @@ class Operations {
     return all;
   }
 
-  pp_linear* linear = nullptr;
+  pp_linear *linear = nullptr, *quantized = nullptr;
   pp_importance_plan* plan = nullptr;
 
  private:
@@ -143,6 +155,9 @@ class Operations {
   pp_device device_;
   pp_dtype dtype_;
   Matrix x_ = wide(M, K), y_ = wide(M, N), dx_ = wide(M, K), dy_ = wide(M, N), w_ = wide(N, K), bias_ = wide(1, N);
+  std::array<uint8_t, N * K / 2> codes_{};
+  std::array<float, (N * K + 63) / 64> scales_{};
+  pp_quantized codes_view_{PP_NF4, N, K, codes_.data(), scales_.data(), nullptr, 64};
   Matrix h_ = wide(M, K), out_ = wide(M, K), dout_ = wide(M, K), z_ = narrow(M, kWidth);
   Matrix weights_down_ = narrow(kWidth, K), weights_down_bias_ = narrow(1, kWidth), weights_up_ = narrow(K, kWidth),
          weights_up_bias_ = narrow(1, K);

@@ -111,6 +111,20 @@ TEST(objects_without_memory_are_not_made) {
         linear = nullptr;
       });
 
+  uint8_t codes[32] = {};
+  float scales[7] = {};
+  for (const pp_quantization type : {PP_NF4, PP_INT8}) {
+    const pp_quantized quantized{type, 7, 4, codes, scales, nullptr, 64};
+    with_each_failure(
+        "pp_linear_create_quantized",
+        [&] { return pp_linear_create_quantized(&context, &quantized, &bias_view, PP_FLOAT32, &linear); },
+        [&] { CHECK(linear == nullptr); },
+        [&] {
+          CHECK_EQUAL(pp_linear_destroy(linear), PP_OK);
+          linear = nullptr;
+        });
+  }
+
   const Matrix weights(1, 63, 63, 0);
   const pp_segment segments[] = {{weights.data(), nullptr, 40, 2, 0}, {weights.data() + 40, nullptr, 23, 0, 1}};
   pp_importance_plan* plan = nullptr;

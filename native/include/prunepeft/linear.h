@@ -38,7 +38,7 @@
 // t = 65536 is refused.
 #pragma once
 
-#include "prunepeft/tensor.h"
+#include "prunepeft/quantized.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -99,6 +99,16 @@ typedef struct pp_linear pp_linear;
  * kernels read them, and may be freed afterwards; on CUDA they are borrowed and must live as long as the plan.
  */
 PP_API pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const pp_matrix* bias, pp_linear** linear);
+
+/**
+ * The same for a quantised W, with x and y of `dtype` and the bias of that type too. On the CPU codes and scales are copied,
+ * the codes twice over: 1.06 bytes for a weight of PP_NF4 in blocks of 64, 2 for one of PP_INT8. They are decoded as they are
+ * multiplied, a part at a time. On CUDA codes and scales are borrowed, and each call decodes all of W into its workspace.
+ * Results are bit for bit those of a plan of what pp_dequantize makes of W in `dtype`, on CUDA in rows at multiples of 16
+ * bytes.
+ */
+PP_API pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantized* w, const pp_matrix* bias,
+                                            pp_dtype dtype, pp_linear** linear);
 
 /** Frees a plan; null is allowed. No call that uses it may be running. */
 PP_API pp_status pp_linear_destroy(pp_linear* linear);

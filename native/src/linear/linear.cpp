@@ -15,6 +15,7 @@
 #include "linear/lora.h"
 #include "linear/modules.h"
 #include "linear/plan.h"
+#include "linear/quantized.h"
 
 namespace prunepeft {
 namespace {
@@ -78,6 +79,20 @@ void free_linear(pp_linear* linear) {
   delete linear;
 }
 
+/** Prepares what has been checked. */
+pp_status make_linear(const pp_linear& given, pp_linear** linear) {
+  pp_linear* made = new (std::nothrow) pp_linear(given);
+  if (made == nullptr || (made->device_type == PP_CPU && !linear_cpu_prepare(*made))) {
+    free_linear(made);
+    return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, given.N, given.K);
+  }
+  return give_handle(Handle::kLinear, made, linear, [=] { free_linear(made); });
+}
+
+const void* data_of(const pp_matrix* bias) {
+  return bias == nullptr ? nullptr : bias->data;
+}
+
 }  // namespace
 }  // namespace prunepeft
 
@@ -103,14 +118,25 @@ pp_status pp_linear_create(const pp_context* context, const pp_matrix* w, const 
   const pp_device& device = context->device;
   const pp_status supported = check_trainable(&device, w->dtype);
   if (supported != PP_OK) return supported;
-  pp_linear* made = new (std::nothrow)
-      pp_linear{device.type, device.index, w->dtype, w->rows, w->cols, w->data, w->ld, bias == nullptr ? nullptr : bias->data,
-                {},          {},           {}};
-  if (made == nullptr || (device.type == PP_CPU && !linear_cpu_prepare(*made))) {
-    free_linear(made);
-    return fail(PP_OUT_OF_MEMORY, "out of memory for a linear of %" PRId64 " x %" PRId64, w->rows, w->cols);
-  }
-  return give_handle(Handle::kLinear, made, linear, [=] { free_linear(made); });
+  return make_linear({device.type, device.index, w->dtype, w->rows, w->cols, w->data, w->ld, data_of(bias), {}, {}, {}, {}},
+                     linear);
+}
+
+pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantized* w, const pp_matrix* bias, pp_dtype dtype,
+                                     pp_linear** linear) {
+  Arguments arguments;
+  arguments.context(context);
+  if (arguments.failed() || !check_quantized(arguments, "w", w, context->device)) return arguments.status();
+  arguments.not_null("linear", linear);
+  arguments.dtype("dtype", dtype);
+  if (bias != nullptr) arguments.matrix("bias", bias, dtype, 1, w->rows);
+  if (arguments.failed()) return arguments.status();
+  const pp_device& device = context->device;
+  const pp_status supported = check_trainable(&device, dtype);
+  if (supported != PP_OK) return supported;
+  return make_linear(
+      {device.type, device.index, dtype, w->rows, w->cols, w->codes, w->cols, data_of(bias), decoding_of(*w), {}, {}, {}},
+      linear);
 }
 
 pp_status pp_linear_destroy(pp_linear* linear) {
@@ -164,8 +190,9 @@ pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linea
       if (is_cuda(&context->device)) {
         const bool whole = fuses(runs, dy->rows);
         const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
-        const pp_status status = room.with(
-            0, [&](void*) { return cuda::linear_grad_input(context->device, *linear, *dy, own.of.data(), own.count, *dx); });
+        const pp_status status = room.with(cuda::linear_grad_input_workspace(*linear), [&](void* memory) {
+          return cuda::linear_grad_input(context->device, *linear, *dy, own.of.data(), own.count, *dx, memory);
+        });
         return status != PP_OK || whole ? status : lora_grad_input(room, modules, count, *dx, true);
       }
     }

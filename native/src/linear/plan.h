@@ -4,17 +4,36 @@
 
 #include "prunepeft/linear.h"
 
+/** The values of a code of 4 bits. */
+constexpr int kCodes = 16;
+/** Elements of a block. */
+constexpr int64_t kLeastBlock = 32, kMostBlock = 4096;
+
+/** What the codes of a quantised W stand for. */
+struct Decoding {
+  /** False: W is dense, and nothing else here counts. */
+  bool used;
+  pp_quantization type;
+  float table[kCodes];
+  /** PP_NF4: a scale is for 2^block_shift elements. */
+  int32_t block_shift;
+  /** In the order of W's elements; on the CPU a copy. */
+  float* scales;
+};
+
 struct pp_linear {
   pp_device_type device_type;
   int32_t device_index;
   pp_dtype dtype;
   int64_t N, K;
-  /** As given; on the CPU no longer used once they are packed. */
+  /** As given, W or its codes; on the CPU no longer used once they are packed. */
   const void* w;
   int64_t ldw;
   const void* bias;
-  /** CPU, see linear_cpu.h: Wᵀ (depth K, columns N), W (depth N, columns K), and the bias or zeros; all null on CUDA. */
-  float* forward;
-  float* backward;
+  Decoding decoding;
+  /** CPU, see linear_cpu.h: Wᵀ (depth K, columns N) and W (depth N, columns K), floats or codes; null on CUDA. */
+  void* forward;
+  void* backward;
+  /** CPU: the bias or zeros; null on CUDA. */
   float* padded_bias;
 };

@@ -15,6 +15,7 @@
 #include "linear/cpu/linear_rows.h"
 #include "linear/plan.h"
 #include "linear/cpu/lora_pair_rows.h"
+#include "linear/cpu/strips.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -24,6 +25,7 @@ namespace {
  * columns, stays in the first.
  */
 constexpr int64_t kRun = kTiles ? 256 : 384;
+static_assert(kRun <= kMostRun && kRun % 2 == 0, "a run fits its buffer");
 /** The pairs of a rank are padded with zeros to a multiple of it. */
 constexpr int64_t kPairStep = kTiles ? kWidestPairs : 1;
 
@@ -32,22 +34,32 @@ struct Block {
   alignas(kCacheLine) float sums[kMostRows * kStrip];
 };
 
-/** sums += rows·strip, or = where nothing was added yet; the inner dimension counts pairs. */
-template <class Large>
-void add_product(int64_t rows, const Large& large, int64_t depth, const float* strip, int64_t step, int64_t width, Block& block,
+/**
+ * sums += rows·strip, or = where nothing was added yet; the inner dimension counts pairs, and `run(first, steps)` is where
+ * steps of the strip lie.
+ */
+template <class Large, class Run>
+void add_product(int64_t rows, const Large& large, int64_t depth, const Run& run, int64_t step, int64_t width, Block& block,
                  bool adds) {
   for (int64_t first = 0; first < depth; first += kRun) {
-    times_wide_strip(rows, large.skip(first), least(kRun, depth - first), strip + first * step, step, 0, width,
+    const int64_t steps = least(kRun, depth - first);
+    times_wide_strip(rows, large.skip(first), steps, run(first, steps), step, 0, width,
                      AddTo{block.sums, kStrip, adds || first > 0});
   }
 }
 
+/** The same with a strip of a module. */
+void add_module(int64_t rows, const PairRows& large, int64_t depth, const float* strip, int64_t width, Block& block) {
+  add_product(
+      rows, large, depth, [&](int64_t first, int64_t) { return strip + first * kStrip; }, kStrip, width, block, true);
+}
+
 /** The product with W, the first of a strip's sums. */
-void start_strip(int64_t rows, const Bfloat16* large, int64_t ld, int64_t depth, const float* packed, int64_t column,
-                 int64_t width, Block& block) {
-  with_pair_rows(large, ld, depth, [&](const auto& pairs_of) {
-    add_product(rows, pairs_of, pairs(depth), packed + column * pairs(depth), width, width, block, false);
-  });
+void start_strip(int64_t rows, const Bfloat16* large, int64_t ld, int64_t depth, const Strips& w, int64_t column, int64_t width,
+                 Block& block) {
+  const auto run = [&](int64_t first, int64_t steps) { return w.run(column, width, first, steps); };
+  with_pair_rows(large, ld, depth,
+                 [&](const auto& pairs_of) { add_product(rows, pairs_of, pairs(depth), run, width, width, block, false); });
 }
 
 /** Rounds a strip into the result, plus a bias if there is one. */
@@ -140,9 +152,31 @@ void down_rows(const LinearForward& c, const RoundedModule& module, int64_t row,
   round_module(module, row, rows, s);
 }
 
+/** After both phases of packing: `prepare(block)` for each block of rows, and then `product(item)` for its items. */
+template <class Prepare, class Product>
+void run_blocks(double operations, const Items& items, const Phase& packing, const Phase& more_packing, const Prepare& prepare,
+                const Product& product) {
+  const auto prepare_block = [&](int64_t block) {
+    const TileRegisters registers;
+    prepare(block);
+  };
+  const auto one_item = [&](int64_t item) {
+    const TileRegisters registers;
+    product(item);
+  };
+  const auto whole_block = [&](int64_t block) {
+    const TileRegisters registers;
+    prepare(block);
+    product(block);
+  };
+  if (items.parts == 1) return run_phases(operations, packing, more_packing, phase(items.blocks, whole_block));
+  run_phases(operations, packing, more_packing, phase(items.blocks, prepare_block), phase(items.count(), one_item));
+}
+
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
+  const Strips w(*c.linear, true, decoded_runs(*c.linear, pieces));
   RoundedModule modules[kMostModulesOfARow];
   int64_t a_items = 0, b_items = 0;
   for (int32_t n = 0; n < c.module_count; ++n) {
@@ -174,29 +208,30 @@ void forward(const LinearForward& c) {
                module->strips + item * kStrip * module->rank_pairs,
                [&](int64_t k, int64_t column) { return load_one(b + column * given.ldb + k); });
   };
-  const int64_t rows_of_item = item_rows(c.M);
-  const auto work = [&](int64_t item) {
-    const TileRegisters registers;
-    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    for (int64_t row = begin; row < begin + rows; row += kRowGroup) {
-      for (int32_t n = 0; n < c.module_count; ++n) down_rows(c, modules[n], row, least(kRowGroup, begin + rows - row));
+  const Items items(c.M, N, kStrip, c.linear->decoding.used);
+  const auto down_block = [&](int64_t block) {
+    const int64_t begin = items.row(block), end = begin + items.rows(block);
+    for (int64_t row = begin; row < end; row += kRowGroup) {
+      for (int32_t n = 0; n < c.module_count; ++n) down_rows(c, modules[n], row, least(kRowGroup, end - row));
     }
+  };
+  const auto product = [&](int64_t item) {
+    const int64_t begin = items.row(items.block(item)), rows = items.rows(items.block(item));
     const Bfloat16* x = static_cast<const Bfloat16*>(c.x) + begin * c.ldx;
     Bfloat16* y = static_cast<Bfloat16*>(c.y) + begin * c.ldy;
     Block block;
-    for (int64_t column = 0; column < N; column += kStrip) {
+    for (int64_t column = items.first_column(item); column < items.last_column(item); column += kStrip) {
       const int64_t width = strip_width(N, column);
-      start_strip(rows, x, c.ldx, K, c.linear->forward, column, width, block);
+      start_strip(rows, x, c.ldx, K, w, column, width, block);
       for (int32_t n = 0; n < c.module_count; ++n) {
         const float* strip = modules[n].strip(column / kStrip);
         if (strip == nullptr) continue;
-        add_product(rows, modules[n].rounded(begin), modules[n].rank_pairs, strip, kStrip, width, block, true);
+        add_module(rows, modules[n].rounded(begin), modules[n].rank_pairs, strip, width, block);
       }
       finish_strip(rows, least(kStrip, N - column), block, c.linear->padded_bias + column, y + column, c.ldy);
     }
   };
-  run_phases(operations(c.M, N, K), phase(a_items, pack_a), phase(b_items, pack_b),
-             phase((c.M + rows_of_item - 1) / rows_of_item, work));
+  run_blocks(operations(c.M, N, K), items, phase(a_items, pack_a), phase(b_items, pack_b), down_block, product);
 }
 
 /** A block of rows' masks of one module, kDepth columns of them. */
@@ -214,6 +249,7 @@ void grad_input(const LinearGradInput& c) {
   static_assert(kDepth % kStrip == 0, "a drawn mask holds whole strips");
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
+  const Strips w(*c.linear, false, decoded_runs(*c.linear, pieces));
   RoundedModule modules[kMostModulesOfARow];
   const int64_t strip_count = (K + kStrip - 1) / kStrip;
   for (int32_t n = 0; n < c.module_count; ++n) {
@@ -232,27 +268,30 @@ void grad_input(const LinearGradInput& c) {
     pack_strip(number * kStrip, K, module.given->rank, module.strips + number * kStrip * module.rank_pairs,
                [&](int64_t k, int64_t column) { return load_one(a + k * module.given->lda + column); });
   };
-  const int64_t rows_of_item = item_rows(c.M);
-  const auto work = [&](int64_t item) {
-    const TileRegisters registers;
-    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+  // A drawn mask is for kDepth columns.
+  const Items items(c.M, K, kDepth, c.linear->decoding.used);
+  const auto round_block = [&](int64_t block) {
+    const int64_t begin = items.row(block);
     for (int32_t n = 0; n < c.module_count; ++n) {
       const LoraModule& given = *modules[n].given;
-      round_module(modules[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
+      round_module(modules[n], begin, items.rows(block), static_cast<const float*>(given.s) + begin * given.lds);
     }
+  };
+  const auto product = [&](int64_t item) {
+    const int64_t begin = items.row(items.block(item)), rows = items.rows(items.block(item));
     const Bfloat16* dy = static_cast<const Bfloat16*>(c.dy) + begin * c.lddy;
     Bfloat16* dx = static_cast<Bfloat16*>(c.dx) + begin * c.lddx;
     Block block;
     ItemMask drawn[kMostModulesOfARow];
-    for (int64_t column = 0; column < K; column += kStrip) {
+    for (int64_t column = items.first_column(item); column < items.last_column(item); column += kStrip) {
       const int64_t width = strip_width(K, column), in_mask = column % kDepth;
-      start_strip(rows, dy, c.lddy, N, c.linear->backward, column, width, block);
+      start_strip(rows, dy, c.lddy, N, w, column, width, block);
       for (int32_t n = 0; n < c.module_count; ++n) {
         const RoundedModule& module = modules[n];
         const float* strip = module.strip(column / kStrip);
         const DropoutMask& mask = module.given->mask;
         if (mask.threshold == 0) {
-          add_product(rows, module.rounded(begin), module.rank_pairs, strip, kStrip, width, block, true);
+          add_module(rows, module.rounded(begin), module.rank_pairs, strip, width, block);
           continue;
         }
         if (in_mask == 0) drawn[n].draw(*module.given, K, begin, rows, column);
@@ -268,8 +307,7 @@ void grad_input(const LinearGradInput& c) {
       finish_strip(rows, least(kStrip, K - column), block, nullptr, dx + column, c.lddx);
     }
   };
-  run_phases(operations(c.M, N, K), phase(strip_count * c.module_count, pack),
-             phase((c.M + rows_of_item - 1) / rows_of_item, work));
+  run_blocks(operations(c.M, N, K), items, phase(strip_count * c.module_count, pack), phase(0, pack), round_block, product);
 }
 
 }  // namespace

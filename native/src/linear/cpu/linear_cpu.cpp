@@ -19,12 +19,13 @@ namespace {
 
 constexpr std::align_val_t kAlignment{kCacheLine};
 
-/** rows x columns floats; null where there is no memory for them. */
-float* allocate(int64_t rows, int64_t columns) {
+/** rows x columns elements; null where there is no memory for them. */
+template <class Element>
+Element* allocate(int64_t rows, int64_t columns) {
   WorkspaceSize size;
-  size.floats(rows, columns);
+  size.bytes(rows, columns, sizeof(Element));
   if (size.total() > static_cast<size_t>(kMostBytes)) return nullptr;
-  return static_cast<float*>(::operator new(static_cast<size_t>(rows * columns) * sizeof(float), kAlignment, std::nothrow));
+  return static_cast<Element*>(::operator new(static_cast<size_t>(rows * columns) * sizeof(Element), kAlignment, std::nothrow));
 }
 
 int64_t strips(int64_t columns) {
@@ -38,6 +39,11 @@ int64_t strip_width(int64_t columns, int64_t first) {
 /** A rank's pairs, whole steps of any instruction set. */
 int64_t rank_pairs(int64_t rank) {
   return ((rank + 1) / 2 + kWidestPairs - 1) / kWidestPairs * kWidestPairs;
+}
+
+/** Of two codes. */
+int64_t pair_bytes(pp_quantization type) {
+  return type == PP_INT8 ? 2 : 1;
 }
 
 /** Element (k, j) at w[k * row_step + j * column_step]; it may lie at any address. */
@@ -69,6 +75,44 @@ void pack_strip(const Source& source, bool pairs, int64_t depth, int64_t columns
       }
     }
   }
+}
+
+/** Codes of a matrix whose element (k, j) is number k * row_step + j * column_step of W. */
+struct CodeSource {
+  const void* codes;
+  pp_quantization type;
+  int64_t row_step, column_step;
+
+  uint8_t read(int64_t k, int64_t j) const {
+    const int64_t element = k * row_step + j * column_step;
+    const uint8_t* all = static_cast<const uint8_t*>(codes);
+    if (type == PP_INT8) return all[element];
+    return static_cast<uint8_t>(element % 2 == 0 ? all[element / 2] >> 4 : all[element / 2] & 15);
+  }
+};
+
+/** Packs a strip of codes; those beyond the matrix are 0. */
+void pack_codes(const CodeSource& source, int64_t depth, int64_t columns, int64_t strip, uint8_t* packed) {
+  const int64_t first = strip * kStrip, width = strip_width(columns, first), pairs = (depth + 1) / 2;
+  const int64_t bytes = pair_bytes(source.type);
+  uint8_t* to = packed + first * pairs * bytes;
+  for (int64_t k = 0; k < depth; k += 2) {
+    for (int64_t j = first; j < first + width; ++j, to += bytes) {
+      const uint8_t one = j < columns ? source.read(k, j) : 0, other = j < columns && k + 1 < depth ? source.read(k + 1, j) : 0;
+      if (source.type == PP_INT8) {
+        to[0] = one;
+        to[1] = other;
+      } else {
+        to[0] = static_cast<uint8_t>(one << 4 | other);
+      }
+    }
+  }
+}
+
+/** PP_INT8: a scale for each row; PP_NF4: for each block. */
+int64_t scale_count(const pp_linear& linear) {
+  const Decoding& decoding = linear.decoding;
+  return decoding.type == PP_INT8 ? linear.N : ((linear.N * linear.K - 1) >> decoding.block_shift) + 1;
 }
 
 float widen(uint16_t bfloat16) {
@@ -105,17 +149,33 @@ const LinearKernels& linear_cpu(pp_dtype dtype) {
 
 bool linear_cpu_prepare(pp_linear& linear) {
   const int64_t N = linear.N, K = linear.K;
+  Decoding& decoding = linear.decoding;
   const bool pairs = linear.dtype == PP_BFLOAT16;
-  linear.forward = allocate(pairs ? (K + 1) / 2 : K, widest_padded(N));
-  linear.backward = allocate(pairs ? (N + 1) / 2 : N, widest_padded(K));
-  linear.padded_bias = allocate(1, widest_padded(N));
+  const float* given_scales = decoding.scales;
+  decoding.scales = nullptr;
+  linear.padded_bias = allocate<float>(1, widest_padded(N));
+  if (decoding.used) {
+    linear.forward = allocate<uint8_t>((K + 1) / 2 * pair_bytes(decoding.type), widest_padded(N));
+    linear.backward = allocate<uint8_t>((N + 1) / 2 * pair_bytes(decoding.type), widest_padded(K));
+    decoding.scales = allocate<float>(1, scale_count(linear));
+    if (decoding.scales == nullptr) return false;
+  } else {
+    linear.forward = allocate<float>(pairs ? (K + 1) / 2 : K, widest_padded(N));
+    linear.backward = allocate<float>(pairs ? (N + 1) / 2 : N, widest_padded(K));
+  }
   if (linear.forward == nullptr || linear.backward == nullptr || linear.padded_bias == nullptr) return false;
   copy_bias(linear);
+  if (decoding.used) std::memcpy(decoding.scales, given_scales, static_cast<size_t>(scale_count(linear)) * sizeof(float));
   const auto pack = [&](int64_t item) {
-    if (item < strips(N)) {
-      pack_strip({linear.w, 1, linear.ldw}, pairs, K, N, item, linear.forward);
+    const bool forward = item < strips(N);
+    const int64_t strip = forward ? item : item - strips(N), depth = forward ? K : N, columns = forward ? N : K;
+    void* packed = forward ? linear.forward : linear.backward;
+    if (decoding.used) {
+      const CodeSource source{linear.w, decoding.type, forward ? 1 : K, forward ? K : 1};
+      pack_codes(source, depth, columns, strip, static_cast<uint8_t*>(packed));
     } else {
-      pack_strip({linear.w, linear.ldw, 1}, pairs, N, K, item - strips(N), linear.backward);
+      const Source source{linear.w, forward ? 1 : linear.ldw, forward ? linear.ldw : 1};
+      pack_strip(source, pairs, depth, columns, strip, static_cast<float*>(packed));
     }
   };
   run_phases(2.0 * static_cast<double>(N) * static_cast<double>(K), phase(strips(N) + strips(K), pack));
@@ -123,13 +183,26 @@ bool linear_cpu_prepare(pp_linear& linear) {
 }
 
 void linear_cpu_release(pp_linear& linear) {
-  for (float* packed : {linear.forward, linear.backward, linear.padded_bias}) ::operator delete(packed, kAlignment);
+  for (void* made :
+       {linear.forward, linear.backward, static_cast<void*>(linear.padded_bias), static_cast<void*>(linear.decoding.scales)}) {
+    ::operator delete(made, kAlignment);
+  }
 }
+
+namespace {
+
+/** What Strips take (strips.h). */
+void add_decoded_runs(const pp_linear& linear, WorkspaceSize& size) {
+  if (linear.decoding.used) size.floats(kRunFloats, pp_num_threads());
+}
+
+}  // namespace
 
 // Each size mirrors what the kernel of its name carves from the workspace.
 
 size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;
+  add_decoded_runs(linear, size);
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < module_count; ++n) {
@@ -151,6 +224,7 @@ size_t linear_forward_cpu_workspace(const pp_linear& linear, int64_t M, const Lo
 
 size_t linear_grad_input_cpu_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t module_count) {
   WorkspaceSize size;
+  add_decoded_runs(linear, size);
   const int64_t K = linear.K;
   if (linear.dtype == PP_BFLOAT16) {
     for (int32_t n = 0; n < module_count; ++n) {

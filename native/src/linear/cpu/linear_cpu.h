@@ -4,6 +4,9 @@
 // runs down a strip, whose rows are padded with zeros to whole vectors of any instruction set. So a kernel of whichever vector
 // width reads it in order, and a plan outlives a change of instruction set. Of bfloat16, pairs of neighbours along the inner
 // dimension take the place of an element (core/pairs.h).
+//
+// Packed codes. A quantised W lies in the same strips, with both codes of a pair of neighbours along the inner dimension side
+// by side, in one byte or two, whatever the type of x. strips.h decodes them.
 #pragma once
 
 #include "linear/cpu/lora_cpu.h"
@@ -12,6 +15,9 @@ namespace prunepeft {
 
 /** Columns of a strip of packed weights; the last one may be narrower. */
 constexpr int64_t kStrip = 64;
+/** The most steps of the inner dimension that a kernel takes at a time, and the floats of such a part of a strip. */
+constexpr int64_t kMostRun = 384;
+constexpr int64_t kRunFloats = kMostRun * kStrip;
 
 struct LinearForward {
   const pp_linear* linear;

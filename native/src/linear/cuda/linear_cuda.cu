@@ -4,6 +4,7 @@
 #include "core/dropout.h"
 #include "linear/cuda/module_stack.h"
 #include "linear/cuda/choice.h"
+#include "linear/cuda/decode.h"
 #include "linear/cuda/linear.cuh"
 #include "linear/cuda/linear_warpgroup.h"
 #include "linear/plan.h"
@@ -178,11 +179,34 @@ cudaError_t launch_grad_input(const ProductCall& call, int device) {
             : (masked ? launch_grad_input_tile<SmallTile<T>, true, T> : launch_grad_input_tile<SmallTile<T>, false, T>);
   return run(arguments, choice.group_rows, call.stream);
 }
+
+/** A decoded W's rows begin at multiples of 16 bytes, so that every path can take it. */
+int64_t decoded_ld(const pp_linear& linear) {
+  return gpu::round_up(linear.K, gpu::kGroup);
+}
+
+/** Room for W where it is quantised. */
+char* take_decoded(const pp_linear& linear, Workspace& workspace) {
+  return linear.decoding.used
+             ? workspace.take<char>(linear.N * decoded_ld(linear) * static_cast<int64_t>(pp_dtype_size(linear.dtype)))
+             : nullptr;
+}
+
+/** `linear`, or its like whose W lies decoded in the workspace. */
+cudaError_t decode(const pp_linear& linear, cudaStream_t stream, Workspace& workspace, pp_linear* dense) {
+  *dense = linear;
+  if (!linear.decoding.used) return cudaSuccess;
+  const pp_matrix w = {take_decoded(linear, workspace), linear.N, linear.K, decoded_ld(linear), linear.dtype};
+  dense->w = w.data;
+  dense->ldw = w.ld;
+  return run_decode(linear.w, linear.decoding, w, stream);
+}
 }  // namespace
 
 size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {
-  if (count == 0) return 0;
+  if (count == 0) return linear_grad_input_workspace(linear);
   Workspace workspace(nullptr);
+  take_decoded(linear, workspace);
   workspace.take<unsigned>(counter_count(M));
   workspace.take<float>(down_slots(M, linear.K, make_stack(modules, count, 1.0f, true).columns));
   return workspace.bytes();
@@ -192,8 +216,11 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
                          int32_t count, const pp_matrix& y, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, x, modules, count, y, stream_of(device)};
   Workspace parts(workspace);
+  pp_linear dense;
+  const cudaError_t error = decode(linear, stream_of(device), parts, &dense);
+  if (error != cudaSuccess) return to_status(error, "pp_linear_forward");
+  const ProductCall call = {dense, x, modules, count, y, stream_of(device)};
   unsigned* counters = count > 0 ? parts.take<unsigned>(counter_count(x.rows)) : nullptr;
   float* slots = count > 0 ? parts.take<float>(0) : nullptr;
   return to_status(
@@ -202,11 +229,22 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
       "pp_linear_forward");
 }
 
+size_t linear_grad_input_workspace(const pp_linear& linear) {
+  if (!linear.decoding.used) return 0;
+  Workspace workspace(nullptr);
+  take_decoded(linear, workspace);
+  return workspace.bytes();
+}
+
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
-                            int32_t count, const pp_matrix& dx) {
+                            int32_t count, const pp_matrix& dx, void* workspace) {
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
-  const ProductCall call = {linear, dy, modules, count, dx, stream_of(device)};
+  Workspace parts(workspace);
+  pp_linear dense;
+  const cudaError_t error = decode(linear, stream_of(device), parts, &dense);
+  if (error != cudaSuccess) return to_status(error, "pp_linear_grad_input");
+  const ProductCall call = {dense, dy, modules, count, dx, stream_of(device)};
   return to_status(
       dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index); }),
       "pp_linear_grad_input");

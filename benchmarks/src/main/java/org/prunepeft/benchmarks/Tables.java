@@ -87,6 +87,7 @@ public final class Tables {
     Tables tables = new Tables(json);
     tables.heading(List.of(arguments).subList(1, arguments.length));
     tables.lora();
+    tables.quantized();
     tables.adapter();
     tables.decoder();
     tables.importance();
@@ -195,6 +196,33 @@ public final class Tables {
     Score both = find(type, method + "Both", parameters);
     Score forward = find(type, method + "Forward", parameters);
     return both == null || forward == null ? null : both.minus(forward);
+  }
+
+  // Quantised weights.
+
+  private void quantized() {
+    String type = QuantizedLinearBenchmark.class.getSimpleName();
+    if (values(type, "extents").isEmpty()) {
+      return;
+    }
+    section("Frozen linear in 8 and 4 bits");
+    line("Over our own in bfloat16, of which the time is; x and y are bfloat16 in each.");
+    line("");
+    row("M x K x N", "pass", "bfloat16, ms", "int8", "NF4");
+    row("---", "---", "--:", "--:", "--:");
+    for (String extents : values(type, "extents")) {
+      for (String method : List.of("forward", "gradInput")) {
+        Function<String, Score> of =
+            weights -> find(type, method, Map.of("extents", extents, "weights", weights));
+        Score dense = of.apply("BF16");
+        row(
+            extents,
+            method,
+            milliseconds(dense),
+            over(of.apply("INT8"), dense),
+            over(of.apply("NF4"), dense));
+      }
+    }
   }
 
   // Adapters.

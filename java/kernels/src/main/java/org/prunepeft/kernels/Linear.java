@@ -93,6 +93,33 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
+   * Prepares a linear whose W is quantised, which is decoded as it is multiplied: results are bit
+   * for bit those of the decoded W. On the CPU codes and scales are copied, on CUDA they must
+   * outlive this object.
+   *
+   * @param context for this call alone
+   * @param weight W [N,K]
+   * @param bias b [N] of that type; null: none
+   * @param dtype of x and y, and what decoded weights are rounded to
+   */
+  public Linear(Context context, QuantizedMatrix weight, Matrix bias, DType dtype) {
+    if (bias != null) {
+      bias.require("bias", dtype, 1, weight.rows());
+    }
+    this.dtype = dtype;
+    outputs = weight.rows();
+    inputs = weight.cols();
+    Arguments call = context.arguments();
+    LinearHandle created = new LinearHandle((Pointer) null);
+    weight.with(
+        struct ->
+            check(
+                LibPrunePeft.pp_linear_create_quantized(
+                    context.struct(), struct, call.matrix(0, bias), dtype.ordinal(), created)));
+    plan = new NativeObject<>(this, created, LibPrunePeft::pp_linear_destroy);
+  }
+
+  /**
    * The paths that should be the fastest: on CUDA predicted from the device's properties, on the
    * CPU {@link Path#FUSED}.
    *

@@ -15,6 +15,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "prunepeft/tensor.h",
               "prunepeft/device.h",
               "prunepeft/graph.h",
+              "prunepeft/quantized.h",
               "prunepeft/linear.h",
               "prunepeft/adapter.h",
               "prunepeft/attention.h",
@@ -36,6 +37,7 @@ public class PrunePeftPresets implements InfoMapper {
     infoMap.put(new Info("pp_graph").pointerTypes("GraphHandle"));
     infoMap.put(new Info("pp_dropout").pointerTypes("DropoutStruct"));
     infoMap.put(new Info("pp_lora_module").pointerTypes("LoraModuleStruct"));
+    infoMap.put(new Info("pp_quantized").pointerTypes("QuantizedStruct"));
     infoMap.put(new Info("pp_linear").pointerTypes("LinearHandle"));
     infoMap.put(new Info("pp_linear_shape").pointerTypes("LinearShapeStruct"));
     infoMap.put(new Info("pp_adapter").pointerTypes("AdapterStruct"));

@@ -1,0 +1,138 @@
+package org.prunepeft.kernels;
+
+import static org.prunepeft.kernels.KernelException.check;
+
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.prunepeft.kernels.binding.LibPrunePeft;
+import org.prunepeft.kernels.binding.QuantizedStruct;
+
+/**
+ * A matrix W [rows, cols] in codes of 8 or 4 bits, in memory that somebody else owns, row by row
+ * without padding. It is what bitsandbytes stores: of int8 its SCB is 127 times our scale; of NF4
+ * scales that are quantised once more are to be decoded before. Errors as in {@link Linear}.
+ *
+ * @param quantization what the codes are
+ * @param rows 1 or more
+ * @param cols 1 or more
+ * @param codes {@link #codeBytes} bytes: of INT8 a signed one for each element; of NF4 two elements
+ *     in a byte, the first in the high half
+ * @param scales {@link #scaleCount} float32, of each row (INT8), or of each {@code block} elements,
+ *     which run on over row ends (NF4)
+ * @param block elements that share a scale in NF4, a power of two in [32, 4096]
+ * @param table the 16 values of NF4's codes; null: those of QLoRA
+ */
+public record QuantizedMatrix(
+    Quantization quantization,
+    long rows,
+    long cols,
+    Pointer codes,
+    Pointer scales,
+    int block,
+    float[] table) {
+  /** How many elements of NF4 share a scale in what bitsandbytes writes. */
+  public static final int BLOCK = 64;
+
+  private static final int TABLE = 16;
+
+  /**
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException if a size is out of range, or if a pointer knows its length
+   *     and is too short
+   */
+  public QuantizedMatrix {
+    if (rows < 1 || cols < 1) {
+      throw new IllegalArgumentException(
+          "quantised matrix extents must be 1 or more, got " + rows + " x " + cols);
+    }
+    requireBlock(quantization, block);
+    if (table != null && table.length != TABLE) {
+      throw new IllegalArgumentException("table must have 16 values, got " + table.length);
+    }
+    requireBytes("codes", codes, codeBytes(quantization, rows, cols));
+    requireBytes("scales", scales, Float.BYTES * scaleCount(quantization, rows, cols, block));
+  }
+
+  /** {@return INT8: a byte for each code} */
+  public static QuantizedMatrix int8(long rows, long cols, Pointer codes, Pointer scales) {
+    return new QuantizedMatrix(Quantization.INT8, rows, cols, codes, scales, 0, null);
+  }
+
+  /** {@return NF4 in blocks of 64, with the values of QLoRA} */
+  public static QuantizedMatrix nf4(long rows, long cols, Pointer codes, Pointer scales) {
+    return new QuantizedMatrix(Quantization.NF4, rows, cols, codes, scales, BLOCK, null);
+  }
+
+  /** {@return bytes of the codes of a matrix} */
+  public static long codeBytes(Quantization quantization, long rows, long cols) {
+    long elements = Math.multiplyExact(rows, cols);
+    return quantization == Quantization.INT8 ? elements : elements / 2 + elements % 2;
+  }
+
+  /** {@return how many scales a matrix has} */
+  public static long scaleCount(Quantization quantization, long rows, long cols, int block) {
+    if (quantization == Quantization.INT8) {
+      return rows;
+    }
+    requireBlock(quantization, block);
+    return (Math.multiplyExact(rows, cols) - 1) / block + 1;
+  }
+
+  private static void requireBlock(Quantization quantization, int block) {
+    if (quantization == Quantization.NF4
+        && (block < 32 || block > 4096 || Integer.bitCount(block) != 1)) {
+      throw new IllegalArgumentException(
+          "block must be a power of two in [32, 4096], got " + block);
+    }
+  }
+
+  private static void requireBytes(String name, Pointer buffer, long needed) {
+    if (buffer == null || buffer.isNull()) {
+      throw new IllegalArgumentException(name + " must be given, got a null pointer");
+    }
+    long known = (buffer.limit() - buffer.position()) * buffer.sizeof();
+    if (buffer.limit() > 0 && known < needed) {
+      throw new IllegalArgumentException(
+          "%s must have %d bytes, got %d".formatted(name, needed, known));
+    }
+  }
+
+  /**
+   * Quantises a matrix into these codes and scales, on the CPU. INT8: largest magnitude of a row /
+   * 127, codes rounded to nearest even. NF4: as bitsandbytes does; the table must rise.
+   *
+   * @param w [rows, cols], float32 or bfloat16
+   */
+  public void quantize(Context context, Matrix w) {
+    w.require("w", w.dtype(), rows, cols);
+    Arguments call = context.arguments();
+    with(struct -> check(LibPrunePeft.pp_quantize(context.struct(), call.matrix(0, w), struct)));
+  }
+
+  /**
+   * Decodes this into a matrix: each element is its code's value times its scale, rounded to
+   * float32, and then to the matrix's type.
+   *
+   * @param to [rows, cols], written
+   */
+  public void dequantize(Context context, Matrix to) {
+    to.require("to", to.dtype(), rows, cols);
+    Arguments call = context.arguments();
+    with(struct -> check(LibPrunePeft.pp_dequantize(context.struct(), struct, call.matrix(0, to))));
+  }
+
+  /** What a call does with the native struct, which is gone after it. */
+  interface Call {
+    void with(QuantizedStruct struct);
+  }
+
+  void with(Call call) {
+    try (QuantizedStruct struct = new QuantizedStruct();
+        FloatPointer values = table == null ? null : new FloatPointer(table)) {
+      struct.type(quantization.ordinal()).rows(rows).cols(cols).block(block).table(values);
+      struct.codes(codes).scales(new FloatPointer(scales));
+      call.with(struct);
+    }
+  }
+}

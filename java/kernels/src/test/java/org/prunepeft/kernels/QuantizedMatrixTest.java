@@ -1,0 +1,115 @@
+package org.prunepeft.kernels;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.FloatPointer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class QuantizedMatrixTest extends CpuTest {
+  private static QuantizedMatrix empty(Quantization quantization, int rows, int cols, int block) {
+    return new QuantizedMatrix(
+        quantization,
+        rows,
+        cols,
+        new BytePointer(QuantizedMatrix.codeBytes(quantization, rows, cols)),
+        new FloatPointer(QuantizedMatrix.scaleCount(quantization, rows, cols, block)),
+        block,
+        null);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"INT8, 1, 1, 0", "INT8, 19, 23, 0", "NF4, 1, 1, 64", "NF4, 19, 23, 32"})
+  void quantisingIsOffByHalfAStepAtMost(Quantization quantization, int rows, int cols, int block) {
+    Buffer w = Buffer.random(random, rows, cols, cols + 2);
+    Buffer decoded = Buffer.poisoned(rows, cols, cols + 3);
+    QuantizedMatrix quantized = empty(quantization, rows, cols, block);
+    quantized.quantize(context, w.matrix());
+    quantized.dequantize(context, decoded.matrix());
+    // The widest gap of NF4's values is from -1 to -0.696.
+    double step = quantization == Quantization.INT8 ? 1 / 127.0 : 0.304;
+    Buffer.assertNear(w.values(), decoded.values(), step / 2 + 1e-6, "w");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"INT8, 0", "NF4, 64"})
+  void aLinearOfCodesHasTheBitsOfOneOfTheirValues(Quantization quantization, int block) {
+    int m = 13;
+    int n = 70;
+    int k = 96;
+    Buffer w = Buffer.random(random, n, k);
+    Buffer bias = Buffer.random(random, 1, n);
+    Buffer x = Buffer.random(random, m, k);
+    Buffer dy = Buffer.random(random, m, n);
+    QuantizedMatrix quantized = empty(quantization, n, k, block);
+    quantized.quantize(context, w.matrix());
+    quantized.dequantize(context, w.matrix());
+    Buffer[] y = {Buffer.poisoned(m, n), Buffer.poisoned(m, n)};
+    Buffer[] dx = {Buffer.poisoned(m, k), Buffer.poisoned(m, k)};
+    try (Linear ofCodes = new Linear(context, quantized, bias.matrix(), DType.FLOAT32);
+        Linear ofValues = new Linear(context, w.matrix(), bias.matrix())) {
+      Linear[] linears = {ofCodes, ofValues};
+      for (int i = 0; i < linears.length; i++) {
+        linears[i].forward(context, x.matrix(), List.of(), y[i].matrix());
+        linears[i].gradInput(context, dy.matrix(), List.of(), dx[i].matrix());
+      }
+    }
+    assertArrayEquals(y[1].floats(), y[0].floats());
+    assertArrayEquals(dx[1].floats(), dx[0].floats());
+  }
+
+  @Test
+  void aTableOfItsOwnIsRead() {
+    float[] table = new float[16];
+    for (int code = 0; code < table.length; code++) {
+      table[code] = code;
+    }
+    BytePointer codes = new BytePointer((byte) 0x1F, (byte) 0x80);
+    QuantizedMatrix quantized =
+        new QuantizedMatrix(Quantization.NF4, 1, 3, codes, new FloatPointer(2f), 32, table);
+    Buffer decoded = Buffer.poisoned(1, 3);
+    quantized.dequantize(context, decoded.matrix());
+    assertArrayEquals(new float[] {2, 30, 16}, decoded.floats());
+  }
+
+  @Test
+  void wrongSizesAreNamed() {
+    BytePointer codes = new BytePointer(96);
+    FloatPointer scales = new FloatPointer(2);
+    assertEquals(
+        "scales must have 12 bytes, got 8",
+        assertThrows(
+                IllegalArgumentException.class, () -> QuantizedMatrix.int8(3, 32, codes, scales))
+            .getMessage());
+    assertEquals(
+        "codes must have 97 bytes, got 96",
+        assertThrows(
+                IllegalArgumentException.class, () -> QuantizedMatrix.int8(1, 97, codes, scales))
+            .getMessage());
+    assertEquals(
+        "block must be a power of two in [32, 4096], got 48",
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new QuantizedMatrix(Quantization.NF4, 1, 96, codes, scales, 48, null))
+            .getMessage());
+    assertEquals(
+        "table must have 16 values, got 4",
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> new QuantizedMatrix(Quantization.NF4, 1, 96, codes, scales, 64, new float[4]))
+            .getMessage());
+    QuantizedMatrix quantized = QuantizedMatrix.nf4(2, 48, codes, scales);
+    Buffer wrong = Buffer.random(random, 2, 47);
+    String message =
+        assertThrows(
+                IllegalArgumentException.class, () -> quantized.quantize(context, wrong.matrix()))
+            .getMessage();
+    assertTrue(message.contains("w must be FLOAT32 [2, 48], got FLOAT32 [2, 47]"), message);
+  }
+}
