@@ -13,6 +13,7 @@ import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.Demand;
 import org.prunepeft.run.MeasuredRun;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.RunRecord;
@@ -81,7 +82,10 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
-                  space -> require(space, settings, setup.seed()))) {
+                  space -> {
+                    require(space, settings, setup.seed());
+                    return new Demand(space.candidates(), false, true);
+                  })) {
             return search(session, settings, record);
           }
         });
@@ -248,7 +252,9 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
-                  space -> selection.of(space, setup.seed()))) {
+                  space ->
+                      new Demand(
+                          selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {
             List<Candidate> modules = selection.of(session.space, setup.seed());
             record.configuration(session, selection, modules);
             try (Session.Trained trained =

@@ -144,6 +144,17 @@ final class TrainingOptions {
   Boolean packing;
 
   @Option(
+      names = "--gradient-checkpointing",
+      arity = "0..1",
+      fallbackValue = "true",
+      paramLabel = "true|false",
+      description =
+          "Gradient checkpointing: keep each layer's input alone and compute the layer again in the"
+              + " backward pass. Less memory, a third more time, the same gradients (default:"
+              + " ${DEFAULT-VALUE}).")
+  boolean gradientCheckpointing;
+
+  @Option(
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =

@@ -118,6 +118,31 @@ class LanguageModelTest {
   }
 
   @Test
+  void aModelThatDoesNotFitIsRefusedBeforeItIsRead() throws IOException {
+    Path large = LlamaDirectory.write(temporary.resolve("large"));
+    Path config = large.resolve("config.json");
+    Files.writeString(
+        config,
+        Files.readString(config)
+            .replaceAll("(\"hidden_size\"\\s*:\\s*)\\d+", "$132768")
+            .replaceAll("(\"num_hidden_layers\"\\s*:\\s*)\\d+", "$1900"));
+    Files.delete(large.resolve("model.safetensors"));
+    Path run = temporary.resolve("too large");
+    List<String> options =
+        options(run).stream()
+            .map(option -> option.equals("--model=" + model) ? "--model=" + large : option)
+            .toList();
+    Call.of("train", options)
+        .exits(
+            1,
+            "the training takes about ",
+            "--gradient-checkpointing takes ",
+            "--batch-size 1 with --gradient-accumulation-steps 2 takes ",
+            "--precision bf16 takes ");
+    assertFalse(Files.exists(run));
+  }
+
+  @Test
   void aSearchPrunesModulesOfADecoder() {
     Path run = temporary.resolve("search");
     Call.of(

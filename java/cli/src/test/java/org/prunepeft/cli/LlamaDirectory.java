@@ -20,34 +20,42 @@ import org.prunepeft.testing.TestSeed;
  */
 final class LlamaDirectory {
   static final int LAYERS = 3;
-  private static final int HIDDEN = 16;
-  private static final int INTERMEDIATE = 24;
-  private static final int HEADS = 4;
-  private static final int KEY_VALUE_HEADS = 2;
-  private static final int POSITIONS = 128;
 
+  /** What config.json says. */
+  record Size(
+      int layers, int hidden, int intermediate, int heads, int keyValueHeads, int positions) {
+    private static final Size SMALL = new Size(LAYERS, 16, 24, 4, 2, 128);
+  }
+
+  private final Size size;
   private final Random random = TestSeed.random();
   private final Map<String, Tensor> tensors = new TreeMap<>();
 
-  private LlamaDirectory() {}
+  private LlamaDirectory(Size size) {
+    this.size = size;
+  }
 
   static Path write(Path directory) throws IOException {
+    return write(directory, Size.SMALL);
+  }
+
+  static Path write(Path directory, Size size) throws IOException {
     ObjectNode tokenizer = RobertaDirectory.tokenizer();
     // Nothing is put around a text.
     tokenizer.putNull("post_processor");
     int vocabulary = tokenizer.at("/model/vocab").size();
-    LlamaDirectory llama = new LlamaDirectory();
+    LlamaDirectory llama = new LlamaDirectory(size);
     llama.draw(vocabulary);
     Map<String, Object> config = new LinkedHashMap<>();
     config.put("architectures", List.of("LlamaForCausalLM"));
     config.put("model_type", "llama");
-    config.put("hidden_size", HIDDEN);
-    config.put("intermediate_size", INTERMEDIATE);
-    config.put("num_hidden_layers", LAYERS);
-    config.put("num_attention_heads", HEADS);
-    config.put("num_key_value_heads", KEY_VALUE_HEADS);
+    config.put("hidden_size", size.hidden());
+    config.put("intermediate_size", size.intermediate());
+    config.put("num_hidden_layers", size.layers());
+    config.put("num_attention_heads", size.heads());
+    config.put("num_key_value_heads", size.keyValueHeads());
     config.put("vocab_size", vocabulary);
-    config.put("max_position_embeddings", POSITIONS);
+    config.put("max_position_embeddings", size.positions());
     config.put("rms_norm_eps", 1e-5);
     config.put("rope_theta", 10000.0);
     config.put("hidden_act", "silu");
@@ -64,20 +72,20 @@ final class LlamaDirectory {
   }
 
   private void draw(int vocabulary) {
-    int keyValue = HIDDEN / HEADS * KEY_VALUE_HEADS;
-    put("model.embed_tokens", 0, vocabulary, HIDDEN);
-    put("model.norm", 1, HIDDEN);
-    for (int layer = 0; layer < LAYERS; layer++) {
+    int keyValue = size.hidden() / size.heads() * size.keyValueHeads();
+    put("model.embed_tokens", 0, vocabulary, size.hidden());
+    put("model.norm", 1, size.hidden());
+    for (int layer = 0; layer < size.layers(); layer++) {
       String path = "model.layers." + layer + ".";
-      put(path + "input_layernorm", 1, HIDDEN);
-      put(path + "self_attn.q_proj", 0, HIDDEN, HIDDEN);
-      put(path + "self_attn.k_proj", 0, keyValue, HIDDEN);
-      put(path + "self_attn.v_proj", 0, keyValue, HIDDEN);
-      put(path + "self_attn.o_proj", 0, HIDDEN, HIDDEN);
-      put(path + "post_attention_layernorm", 1, HIDDEN);
-      put(path + "mlp.gate_proj", 0, INTERMEDIATE, HIDDEN);
-      put(path + "mlp.up_proj", 0, INTERMEDIATE, HIDDEN);
-      put(path + "mlp.down_proj", 0, HIDDEN, INTERMEDIATE);
+      put(path + "input_layernorm", 1, size.hidden());
+      put(path + "self_attn.q_proj", 0, size.hidden(), size.hidden());
+      put(path + "self_attn.k_proj", 0, keyValue, size.hidden());
+      put(path + "self_attn.v_proj", 0, keyValue, size.hidden());
+      put(path + "self_attn.o_proj", 0, size.hidden(), size.hidden());
+      put(path + "post_attention_layernorm", 1, size.hidden());
+      put(path + "mlp.gate_proj", 0, size.intermediate(), size.hidden());
+      put(path + "mlp.up_proj", 0, size.intermediate(), size.hidden());
+      put(path + "mlp.down_proj", 0, size.hidden(), size.intermediate());
     }
   }
 

@@ -468,7 +468,7 @@ class SearchTest {
   private static Map<String, Object> result(Path run) {
     Map<String, Object> result = RunDirectory.open(run).readJson("result.json");
     result.keySet().removeIf(key -> key.matches(".*_(seconds|ratio|bytes)"));
-    result.keySet().removeAll(Set.of("files", "sha256"));
+    result.keySet().removeAll(Set.of("files", "sha256", "memory"));
     return result;
   }
 

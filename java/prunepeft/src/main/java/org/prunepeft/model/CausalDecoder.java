@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -19,6 +21,7 @@ import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.GatedActivationOp;
 import org.prunepeft.torch.RotaryOp;
+import org.prunepeft.torch.Torch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -99,6 +102,21 @@ public final class CausalDecoder implements Decoder {
 
     List<FrozenLinear> linears() {
       return List.of(attentionInput, attentionOutput, feedForwardInput, output);
+    }
+
+    List<Tensor> weights() {
+      Stream<FrozenRmsNorm> norms =
+          Stream.of(
+              attentionNorm,
+              queryNorm,
+              keyNorm,
+              attentionPostNorm,
+              feedForwardNorm,
+              feedForwardPostNorm);
+      return Stream.concat(
+              linears().stream().flatMap(FrozenLinear::tensors),
+              norms.filter(Objects::nonNull).map(FrozenRmsNorm::weight))
+          .toList();
     }
   }
 
@@ -241,27 +259,38 @@ public final class CausalDecoder implements Decoder {
   private Tensor layers(int from, int to, Tensor x, Pass pass) {
     Insertions insertions = pass.insertions;
     for (int i = from; i < to; i++) {
+      int index = i;
       Layer layer = layers.get(i);
-      Tensor qkv =
-          layer.attentionInput.apply(insertions, layer.attentionNorm.apply(insertions, x), true);
-      Tensor attended =
-          layer.attentionOutput.apply(insertions, attention(i, layer, qkv, pass), true);
-      attended = normalised(layer.attentionPostNorm, insertions, attended);
-      x = insertions.afterBlock(Block.ATTENTION, i, attended, x, null).add(x);
-      Tensor gateUp =
-          layer.feedForwardInput.apply(
-              insertions, layer.feedForwardNorm.apply(insertions, x), true);
-      Tensor middle =
-          GatedActivationOp.apply(insertions.tape(), config.activation().gate(), gateUp);
-      Tensor h = layer.output.apply(insertions, middle, true);
-      h = normalised(layer.feedForwardPostNorm, insertions, h);
-      x = insertions.afterBlock(Block.FEED_FORWARD, i, h, x, null).add(x);
+      x = insertions.layer(i, x, layer::weights, input -> layer(index, layer, input, pass));
     }
     return from < to && to == layers.size() ? norm.apply(insertions, x) : x;
   }
 
-  private static Tensor normalised(FrozenRmsNorm norm, Insertions insertions, Tensor x) {
-    return norm == null ? x : norm.apply(insertions, x);
+  private Tensor layer(int i, Layer layer, Tensor x, Pass pass) {
+    Insertions insertions = pass.insertions;
+    Tensor normed = layer.attentionNorm.apply(insertions, x);
+    Tensor qkv = layer.attentionInput.apply(insertions, normed, true);
+    Tensor context = attention(i, layer, qkv, pass);
+    Tensor attended = layer.attentionOutput.apply(insertions, context, true);
+    Tensor middle = sum(Block.ATTENTION, i, attended, layer.attentionPostNorm, x, insertions);
+    Torch.free(normed, qkv, context, attended);
+    normed = layer.feedForwardNorm.apply(insertions, middle);
+    Tensor gateUp = layer.feedForwardInput.apply(insertions, normed, true);
+    Tensor gated = GatedActivationOp.apply(insertions.tape(), config.activation().gate(), gateUp);
+    Tensor h = layer.output.apply(insertions, gated, true);
+    Tensor y = sum(Block.FEED_FORWARD, i, h, layer.feedForwardPostNorm, middle, insertions);
+    Torch.free(normed, gateUp, gated, h, middle);
+    return y;
+  }
+
+  /** What a block gives and its residual input. */
+  private static Tensor sum(
+      Block block, int i, Tensor h, FrozenRmsNorm norm, Tensor x, Insertions insertions) {
+    Tensor normed = norm == null ? h : norm.apply(insertions, h);
+    Tensor out = insertions.afterBlock(block, i, normed, x, null);
+    Tensor sum = out.add(x);
+    Torch.free(normed, out == x ? h : out);
+    return sum;
   }
 
   /** The context, [B·T, heads · head size]. */
@@ -280,7 +309,9 @@ public final class CausalDecoder implements Decoder {
     }
     Rope rope = shape.rope(i);
     if (rope != null) {
-      qkv = RotaryOp.apply(insertions.tape(), qkv, rotation(rope, pass));
+      Tensor before = qkv;
+      qkv = RotaryOp.apply(insertions.tape(), before, rotation(rope, pass));
+      before.close();
     }
     CausalAttention attention =
         CausalAttentionBuilder.builder()
@@ -295,7 +326,9 @@ public final class CausalDecoder implements Decoder {
             .starts(pass.starts)
             .build();
     if (pass.cache == null) {
-      return attention.apply(insertions.tape(), qkv);
+      Tensor context = attention.apply(insertions.tape(), qkv);
+      qkv.close();
+      return context;
     }
     return attention.cached(
         insertions.tape(),

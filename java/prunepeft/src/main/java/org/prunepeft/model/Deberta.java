@@ -3,6 +3,8 @@ package org.prunepeft.model;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -126,6 +128,19 @@ final class Deberta implements SelfAttention {
         weights.take(path + ".weight", hidden, hidden),
         weights.take(path + ".bias", hidden),
         table);
+  }
+
+  @Override
+  public List<Tensor> weights(int layer) {
+    List<Tensor> weights = new ArrayList<>(List.of(table.embeddings));
+    if (table.norm != null) {
+      weights.addAll(table.norm.tensors());
+    }
+    PositionProjections own = projections.get(layer);
+    Stream.of(own.query, own.key)
+        .filter(Objects::nonNull)
+        .forEach(projection -> weights.addAll(List.of(projection.weight, projection.bias)));
+    return weights;
   }
 
   @Override

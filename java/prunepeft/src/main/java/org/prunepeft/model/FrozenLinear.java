@@ -1,6 +1,8 @@
 package org.prunepeft.model;
 
 import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -50,6 +52,11 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
   /** {@return b [N], owned by the model; null: none} */
   public Tensor bias() {
     return frozen.bias();
+  }
+
+  /** Its own weights. */
+  Stream<Tensor> tensors() {
+    return Stream.of(weight(), bias()).filter(Objects::nonNull);
   }
 
   /**

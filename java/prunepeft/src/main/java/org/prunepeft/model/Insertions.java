@@ -1,7 +1,10 @@
 package org.prunepeft.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ObjIntConsumer;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.kernels.LoraModule;
 import org.prunepeft.kernels.ModuleOutput;
@@ -29,6 +32,15 @@ public interface Insertions {
   /** {@return records our own operations; null: the encoder takes LibTorch's} */
   default Tape tape() {
     return null;
+  }
+
+  /**
+   * {@return the weights of what sits in a layer, all that require a gradient}
+   *
+   * @param layer 0-based
+   */
+  default List<Tensor> weights(int layer) {
+    return List.of();
   }
 
   /**
@@ -66,5 +78,29 @@ public interface Insertions {
    */
   default Tensor afterBlock(Block block, int layer, Tensor h, Tensor input, LayerNorm norm) {
     return h;
+  }
+
+  /**
+   * A layer's output, of whose computation the tape keeps what a backward pass needs.
+   *
+   * @param index of the layer, 0-based
+   * @param x what goes into it
+   * @param own gives the encoder's own weights of the layer
+   * @param work computes it, with what sits in it
+   */
+  default Tensor layer(
+      int index, Tensor x, Supplier<List<Tensor>> own, UnaryOperator<Tensor> work) {
+    if (tape() == null) {
+      return work.apply(x);
+    }
+    return tape()
+        .layer(
+            x,
+            () -> {
+              List<Tensor> weights = new ArrayList<>(own.get());
+              weights.addAll(weights(index));
+              return weights;
+            },
+            work);
   }
 }

@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -12,6 +13,11 @@ import org.bytedeco.pytorch.global.torch;
  * @param epsilon added to the variance
  */
 public record LayerNorm(Tensor weight, Tensor bias, double epsilon) {
+  /** Its own weights. */
+  List<Tensor> tensors() {
+    return List.of(weight, bias);
+  }
+
   /**
    * In the type of x. On a GPU LibTorch normalises only what is of the weight's type.
    *

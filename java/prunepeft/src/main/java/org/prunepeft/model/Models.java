@@ -358,7 +358,13 @@ public final class Models {
         .orElse(OptionalInt.empty());
   }
 
-  private static Optional<EncoderConfig> directoryConfig(String name) {
+  /**
+   * {@return the shape of a directory's model, as its configuration says; empty if it is none}
+   *
+   * @param name as {@link #byName} takes it
+   * @throws UncheckedIOException if the configuration cannot be read or is not supported
+   */
+  public static Optional<EncoderConfig> directoryConfig(String name) {
     Optional<Path> directory = directory(name);
     try {
       return directory.isEmpty()

@@ -10,6 +10,7 @@ import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -149,23 +150,48 @@ public final class PostNormEncoder implements Encoder {
   public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
     Tensor embedded = x;
     for (int i = from; i < to; i++) {
-      Layer layer = layers.get(i);
-      Tensor qkv = layer.attentionInput.apply(insertions, x, true);
-      Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
-      Tensor attended = layer.attentionOutput.apply(insertions, context, true);
+      int index = i;
       x =
-          layer.attentionNorm.apply(
-              insertions.afterBlock(Block.ATTENTION, i, attended, x, layer.attentionNorm).add(x));
-      Tensor middle = config.activation().apply(layer.intermediate.apply(insertions, x, true));
-      Tensor h = layer.output.apply(insertions, middle, true);
-      x =
-          layer.outputNorm.apply(
-              insertions.afterBlock(Block.FEED_FORWARD, i, h, x, layer.outputNorm).add(x));
+          insertions.layer(
+              i, x, () -> weights(index), taken -> layer(index, taken, input, insertions));
       if (i == 0 && convolution != null) {
         x = precision.of(convolution.apply(embedded, x, input));
       }
     }
     return x;
+  }
+
+  private List<Tensor> weights(int i) {
+    Layer layer = layers.get(i);
+    List<Tensor> weights = new ArrayList<>(attention.weights(i));
+    layer.linears().stream().flatMap(FrozenLinear::tensors).forEach(weights::add);
+    weights.addAll(layer.attentionNorm.tensors());
+    weights.addAll(layer.outputNorm.tensors());
+    return weights;
+  }
+
+  private Tensor layer(int i, Tensor x, EncoderInput input, Insertions insertions) {
+    Layer layer = layers.get(i);
+    Tensor qkv = layer.attentionInput.apply(insertions, x, true);
+    Tensor context = precision.of(attention.apply(i, qkv, input, insertions));
+    Tensor attended = layer.attentionOutput.apply(insertions, context, true);
+    Tensor normed = norm(Block.ATTENTION, i, attended, layer.attentionNorm, x, insertions);
+    Tensor inner = layer.intermediate.apply(insertions, normed, true);
+    Tensor active = config.activation().apply(inner);
+    Tensor h = layer.output.apply(insertions, active, true);
+    Tensor y = norm(Block.FEED_FORWARD, i, h, layer.outputNorm, normed, insertions);
+    Torch.free(qkv, context, attended, normed, inner, active, h);
+    return y;
+  }
+
+  /** Of what a block gives and its residual input. */
+  private static Tensor norm(
+      Block block, int i, Tensor h, LayerNorm norm, Tensor x, Insertions insertions) {
+    Tensor out = insertions.afterBlock(block, i, h, x, norm);
+    Tensor sum = out.add(x);
+    Tensor y = norm.apply(sum);
+    Torch.free(out == x ? h : out, sum);
+    return y;
   }
 
   @Override

@@ -2,6 +2,7 @@ package org.prunepeft.model;
 
 import static org.prunepeft.torch.Torch.none;
 
+import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -21,6 +22,11 @@ interface SelfAttention {
    * @return the context, [B·T, hidden], in float32 or in the type of qkv
    */
   Tensor apply(int layer, Tensor qkv, EncoderInput input, Insertions insertions);
+
+  /** {@return its own weights of a layer, beside those of the layer's projections} */
+  default List<Tensor> weights(int layer) {
+    return List.of();
+  }
 
   /** Splits query, key and value by heads: three times [B, heads, T, hidden / heads]. */
   static TensorVector split(Tensor qkv, EncoderInput input, long heads) {

@@ -40,6 +40,12 @@ public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
     return new ForwardPass(tape, null, null);
   }
 
+  /** {@return null: the outputs are not measured, or were when they were computed first} */
+  @Override
+  public Measurement measurement() {
+    return tape.isRecomputing() ? null : measurement;
+  }
+
   /**
    * {@return the dropout of a module in this pass; null: it drops nothing}
    *
@@ -66,7 +72,7 @@ public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
    * @param output on this pass's rows
    */
   public void measure(String module, ModuleOutput output) {
-    if (measurement != null) {
+    if (measurement() != null) {
       measurement.magnitudes.measure(module, this, output);
     }
   }
@@ -78,7 +84,7 @@ public record ForwardPass(Tape tape, Masks masks, Measurement measurement) {
    * @param output [B·T,N]
    */
   public void measure(String module, Tensor output) {
-    if (measurement != null) {
+    if (measurement() != null) {
       measurement.magnitudes.measure(module, measurement, output);
     }
   }

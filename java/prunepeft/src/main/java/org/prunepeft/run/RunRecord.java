@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import org.prunepeft.data.Task;
@@ -29,6 +30,7 @@ import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.HostMemory;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -329,6 +331,11 @@ public final class RunRecord {
             session.dataset.test(),
             session.test.targets(),
             trained.outcome().test().predictions()));
+    if (session.memory != null) {
+      OptionalLong peak = new HostMemory().peak();
+      result.put("memory", session.memory.toMap(peak));
+      summary += session.memory.text(peak);
+    }
     directory.writeText(RunFiles.SUMMARY, summary);
     session.phases.putPeaks(result);
     Manifest.write(directory, RunFiles.RESULT, result, RunFiles.beforeResult(directory));

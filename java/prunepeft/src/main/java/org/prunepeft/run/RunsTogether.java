@@ -25,7 +25,10 @@ public final class RunsTogether implements AutoCloseable {
   /** Their checkpoints; null: nothing is written. */
   private final CheckpointStore store;
 
+  private final int runs;
+
   private RunsTogether(int runs, CheckpointStore store) {
+    this.runs = runs;
     this.store = store;
     inStep = new TrainingsInStep(runs);
   }
@@ -69,6 +72,11 @@ public final class RunsTogether implements AutoCloseable {
       outcomes[left.get(i)] = made.get(i);
     }
     return List.of(outcomes);
+  }
+
+  /** How many there are. */
+  int count() {
+    return runs;
   }
 
   /** The same, each run with what it does. */

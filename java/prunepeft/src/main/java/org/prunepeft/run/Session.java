@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
-import java.util.function.Consumer;
+import java.util.function.Function;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
@@ -15,6 +15,7 @@ import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.sampling.Stratified;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.ModuleSettings;
 import org.prunepeft.peft.ModuleType;
@@ -72,6 +73,10 @@ public final class Session implements AutoCloseable {
   public final SearchSpace space;
   public final Trainer trainer;
   public final TaskHead head;
+
+  /** Of the CPU; null: it is computed elsewhere. */
+  final MemoryPlan memory;
+
   final Evaluation headTest;
   private final Evaluation headValidation;
   final double preparationSeconds;
@@ -87,15 +92,15 @@ public final class Session implements AutoCloseable {
   /**
    * @param together with which runs it shares the encoder; null: it is alone
    * @param checkpoints of the run
-   * @param requirement checks the search space, and throws before the long work if a setting does
-   *     not fit it
+   * @param demand says of the search space what is trained of it at most, and throws before the
+   *     long work if a setting does not fit it
    */
   public Session(
       Setup setup,
       ProgressListener progress,
       RunsTogether together,
       Checkpoints checkpoints,
-      Consumer<SearchSpace> requirement) {
+      Function<SearchSpace, Demand> demand) {
     this.progress = progress;
     this.together = together;
     checkpoints.add("phases", phases::exchange);
@@ -125,8 +130,18 @@ public final class Session implements AutoCloseable {
       String reason = ComputeDevice.cudaAbsence().map(why -> " (" + why + ")").orElse("");
       progress.message("device auto: " + device + reason);
     }
+    Function<EncoderConfig, TrainingShape> shape =
+        config ->
+            TrainingShape.of(
+                setup.on(config),
+                config,
+                demand.apply(peft(setup.on(config)).space(config)),
+                dataset,
+                (long) (together == null ? 1 : together.count())
+                    * (pairs == PairEncoding.SEPARATE ? 2 : 1));
     if (!device.isCuda()) {
       Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
+      Models.directoryConfig(setup.model()).map(shape).ifPresent(MemoryPlan::requireFits);
     }
     Models.LoadedModel loaded =
         together == null
@@ -141,7 +156,11 @@ public final class Session implements AutoCloseable {
             encoder.config(), setup.lora() != null || !setup.modules().isEmpty());
       }
       space = peft(setup.on(encoder.config())).space(encoder.config());
-      requirement.accept(space);
+      TrainingShape trained = shape.apply(encoder.config());
+      memory = device.isCuda() ? null : MemoryPlan.of(trained);
+      if (memory != null) {
+        progress.message(memory.text());
+      }
       progress.started("tokenise " + dataset.name(), "", 0);
       TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
       train = encoding.train();

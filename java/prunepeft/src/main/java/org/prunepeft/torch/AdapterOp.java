@@ -76,7 +76,7 @@ public final class AdapterOp {
     return tape.record(
         out,
         List.of(v, h, weights.down, weights.downBias, weights.up, weights.upBias),
-        List.of(v, z, weights.down, weights.up),
+        List.of(input, z, weights.down, weights.up),
         gradient -> backward(tape, gradient.contiguous(), input, z, staged, needsInput));
   }
 

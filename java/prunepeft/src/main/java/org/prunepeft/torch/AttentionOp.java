@@ -38,7 +38,7 @@ public final class AttentionOp {
     return tape.record(
         values,
         List.of(qkv),
-        List.of(qkv, logSums),
+        List.of(input, logSums),
         gradient -> {
           Tensor dqkv = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
           attention.backward(

@@ -36,7 +36,7 @@ public final class GatedActivationOp {
     return tape.record(
         out,
         List.of(gateUp),
-        List.of(gateUp),
+        List.of(input),
         gradient -> {
           Tensor dgateUp = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
           gate.backward(

@@ -80,14 +80,17 @@ public final class LinearOp {
       }
     }
     List<Tensor> inputs = new ArrayList<>(List.of(x));
+    List<Tensor> saved = new ArrayList<>();
     for (LoraModule<Tensor> module : modules) {
       inputs.add(module.a());
       inputs.add(module.b());
     }
-    List<Tensor> saved = new ArrayList<>();
-    if (!modules.isEmpty()) {
-      saved.addAll(inputs);
-      saved.add(call.s);
+    if (modules.isEmpty()) {
+      // The gradient by x needs W alone.
+      input.close();
+    } else {
+      saved.addAll(inputs.subList(1, inputs.size()));
+      saved.addAll(List.of(input, call.s));
     }
     boolean needsInput = x.requires_grad();
     return tape.record(
@@ -214,7 +217,7 @@ public final class LinearOp {
 
     Tensor[] backward(Linear.Path path, Tensor dy, boolean needsInput) {
       Tensor[] gradients = new Tensor[1 + 2 * modules.size()];
-      Tensor ds = place.emptyMatrix(x.size(0), s.size(1), s.scalar_type().intern());
+      Tensor ds = place.emptyMatrix(dy.size(0), s.size(1), s.scalar_type().intern());
       List<LoraPass> passes = new ArrayList<>();
       for (int i = 0; i < modules.size(); i++) {
         LoraModule<Tensor> module = modules.get(i);

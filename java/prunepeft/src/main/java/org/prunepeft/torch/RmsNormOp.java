@@ -45,7 +45,7 @@ public final class RmsNormOp {
     return tape.record(
         y,
         List.of(x),
-        List.of(x, weight),
+        List.of(input, weight),
         gradient -> {
           Tensor dx = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
           norm.backward(

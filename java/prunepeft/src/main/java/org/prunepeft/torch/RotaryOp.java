@@ -101,12 +101,14 @@ public final class RotaryOp {
       y = ComputeDevice.CPU.emptyMatrix(x.size(0), x.size(1), type);
       kernel.forward(cpu, Torch.matrix(x.detach()), Torch.matrix(y));
     }
+    long rows = y.size(0);
+    long columns = y.size(1);
     return tape.record(
         y,
         List.of(x),
         List.of(),
         gradient -> {
-          Tensor dx = ComputeDevice.CPU.emptyMatrix(y.size(0), y.size(1), type);
+          Tensor dx = ComputeDevice.CPU.emptyMatrix(rows, columns, type);
           kernel.backward(cpu, Torch.matrix(gradient.contiguous()), Torch.matrix(dx));
           return new Tensor[] {dx};
         });

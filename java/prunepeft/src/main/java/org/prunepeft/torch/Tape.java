@@ -5,7 +5,11 @@ import java.util.Collection;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Edge;
 import org.bytedeco.pytorch.EdgeVector;
 import org.bytedeco.pytorch.FunctionPostHook;
@@ -32,6 +36,9 @@ import org.prunepeft.kernels.Device;
  *
  * <p>A step records, runs backward and clears. The tape also owns the kernels' scratch memory,
  * which the next step uses again. Not for two threads at once.
+ *
+ * <p>With gradient checkpointing (Chen et al. 2016) it keeps of each {@link #layer} what goes in,
+ * and the backward pass computes the layer once more.
  */
 public final class Tape implements AutoCloseable {
   /** The backward pass of a recorded operation. */
@@ -46,7 +53,13 @@ public final class Tape implements AutoCloseable {
     Tensor[] apply(Tensor gradient);
   }
 
+  private final boolean checkpointing;
   private final List<Operation> operations = new ArrayList<>();
+
+  /** Whose gradients were handed over last; null: nobody's. */
+  private Operation last;
+
+  private boolean recomputing;
 
   /** Weights by what they belong to, as the kernels take them; null: not copied yet. */
   private final Map<FlatParameters, Map<Tensor, Tensor>> staged = new IdentityHashMap<>();
@@ -55,7 +68,18 @@ public final class Tape implements AutoCloseable {
   private final Map<Device, Context> contexts = new IdentityHashMap<>();
 
   /** Empty; for one encoder and one thread. */
-  public Tape() {}
+  public Tape() {
+    this(false);
+  }
+
+  /**
+   * Empty; for one encoder and one thread.
+   *
+   * @param checkpointing whether layers are computed again in the backward pass
+   */
+  public Tape(boolean checkpointing) {
+    this.checkpointing = checkpointing;
+  }
 
   /**
    * Makes {@code output} the result of a recorded operation. Does nothing if no input requires a
@@ -64,7 +88,8 @@ public final class Tape implements AutoCloseable {
    * @param output computed already from the inputs, without recording; not a view of an input
    * @param inputs in the order in which {@code backward} returns gradients
    * @param saved tensors whose contents the backward pass reads: it refuses to run if one was
-   *     changed in place since
+   *     changed in place since. Not closed before the step is over, unlike the inputs: of an input
+   *     that is read the operation's own handle, {@code detach()}
    * @param backward gives the gradients of the inputs
    * @return {@code output}
    */
@@ -76,6 +101,82 @@ public final class Tape implements AutoCloseable {
     operation.attach(output);
     operations.add(operation);
     return output;
+  }
+
+  /**
+   * A layer's output. What else the layer computes is kept for the backward pass or, with gradient
+   * checkpointing, computed again there, by the same operations on the same values, so that
+   * gradients have the same bits. Where no gradient is asked for, nothing else is kept.
+   *
+   * @param x what goes into the layer
+   * @param weights gives those of the layer; all that require a gradient are among them
+   * @param work computes the layer: the same whenever it is called, until the step is over; its
+   *     result is not a view of x
+   * @return what the work gives
+   */
+  public Tensor layer(Tensor x, Supplier<List<Tensor>> weights, UnaryOperator<Tensor> work) {
+    if (!GradMode.is_enabled()) {
+      return Torch.alone(() -> work.apply(x));
+    }
+    List<Tensor> inputs = new ArrayList<>(List.of(x));
+    weights.get().stream().filter(Tensor::requires_grad).forEach(inputs::add);
+    if (!checkpointing && inputs.stream().anyMatch(Tensor::requires_grad)) {
+      return work.apply(x);
+    }
+    return record(
+        outputAlone(x.detach(), work), inputs, inputs, gradient -> again(inputs, work, gradient));
+  }
+
+  private static Tensor outputAlone(Tensor x, UnaryOperator<Tensor> work) {
+    try (NoGradGuard guard = new NoGradGuard()) {
+      return Torch.alone(() -> work.apply(x));
+    }
+  }
+
+  /** A layer's backward pass, and the forward pass that it needs. */
+  private Tensor[] again(List<Tensor> inputs, UnaryOperator<Tensor> work, Tensor gradient) {
+    PointerScope outer = PointerScope.getInnerScope();
+    int kept = operations.size();
+    recomputing = true;
+    try (PointerScope temporary = new PointerScope();
+        AutoGradMode mode = new AutoGradMode(true)) {
+      boolean needsInput = inputs.get(0).requires_grad();
+      Tensor x = inputs.get(0).detach().set_requires_grad(needsInput);
+      Tensor y = work.apply(x);
+      Tensor[] gradients = new Tensor[inputs.size()];
+      if (!y.requires_grad()) {
+        return gradients;
+      }
+      TensorVector sources = new TensorVector();
+      if (needsInput) {
+        sources.push_back(x);
+      }
+      inputs.subList(1, inputs.size()).forEach(sources::push_back);
+      TensorVector found =
+          torch.grad(
+              new TensorVector(y),
+              sources,
+              new TensorVector(gradient),
+              new BoolOptional(false),
+              false,
+              true);
+      int first = needsInput ? 0 : 1;
+      for (int i = first; i < gradients.length; i++) {
+        // A handle of its own: the vector's goes with it.
+        gradients[i] = Torch.outliving(outer, new Tensor(found.get(i - first)));
+      }
+      return gradients;
+    } finally {
+      recomputing = false;
+      List<Operation> own = operations.subList(kept, operations.size());
+      own.forEach(Operation::release);
+      own.clear();
+    }
+  }
+
+  /** {@return whether a layer is being computed again: its outputs have been there before} */
+  public boolean isRecomputing() {
+    return recomputing;
   }
 
   /**
@@ -126,6 +227,7 @@ public final class Tape implements AutoCloseable {
   public void clear() {
     operations.forEach(Operation::release);
     operations.clear();
+    last = null;
     staged.clear();
   }
 
@@ -136,7 +238,7 @@ public final class Tape implements AutoCloseable {
     contexts.clear();
   }
 
-  private static final class Operation {
+  private final class Operation {
     private final List<Tensor> inputs;
     private final List<Tensor> saved;
     private final long[] versions;
@@ -185,11 +287,15 @@ public final class Tape implements AutoCloseable {
               "a tensor that the backward pass needs was changed in place after the forward pass");
         }
       }
-      release();
+      Tensor[] results = backward.apply(gradient);
+      // The engine has taken over those of the operation before.
+      if (last != null) {
+        last.release();
+      }
+      last = this;
       gradients = new TensorVector((long) inputs.size());
       // The hook after the node reads it, when the scope of this one is closed.
       gradients.retainReference();
-      Tensor[] results = backward.apply(gradient);
       for (int i = 0; i < results.length; i++) {
         gradients.put(i, results[i] == null ? new Tensor() : results[i]);
       }

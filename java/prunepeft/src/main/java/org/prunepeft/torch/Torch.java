@@ -2,9 +2,11 @@ package org.prunepeft.torch;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.function.Supplier;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -48,6 +50,44 @@ public final class Torch {
   public static void load() {
     torch.get_num_threads();
     Kernels.threads();
+  }
+
+  /**
+   * Lets go of tensors that nobody reads any more, before their scope ends. What backward passes
+   * need of them stays: autograd and the tape's operations hold it by themselves.
+   *
+   * @param tensors may be one several times
+   */
+  public static void free(Tensor... tensors) {
+    for (Tensor tensor : tensors) {
+      tensor.close();
+    }
+  }
+
+  /**
+   * Computes in a scope of its own, so that of the tensors that are made the result alone is kept.
+   *
+   * @return owned by the scope around this call
+   */
+  public static Tensor alone(Supplier<Tensor> work) {
+    PointerScope outer = PointerScope.getInnerScope();
+    try (PointerScope temporary = new PointerScope()) {
+      return outliving(outer, work.get());
+    }
+  }
+
+  /**
+   * {@return a tensor that is kept beyond the scope in which it was made}
+   *
+   * @param outer the scope that is to own it; null: the collector
+   */
+  static Tensor outliving(PointerScope outer, Tensor tensor) {
+    if (outer == null) {
+      tensor.retainReference();
+    } else {
+      outer.attach(tensor);
+    }
+    return tensor;
   }
 
   /** LibTorch's version, with that of its presets. */

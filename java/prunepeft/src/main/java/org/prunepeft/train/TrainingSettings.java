@@ -39,6 +39,8 @@ import org.prunepeft.text.Required;
  *     that is best on validation examples, not from one half; the head's bias takes that in
  * @param packing whether short texts that a language model learns from share rows of maxLength
  *     tokens, which attention does not cross; null: they do
+ * @param gradientCheckpointing whether a layer is computed again in the backward pass, so that of
+ *     each no more than its input is kept: less memory, a third more time, the same gradients
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -62,7 +64,8 @@ public record TrainingSettings(
     NonFinite nonFinite,
     ClassWeights classWeights,
     boolean tuneThreshold,
-    Boolean packing)
+    Boolean packing,
+    boolean gradientCheckpointing)
     implements TrainingSettingsBuilder.With {
   /** The longest sequence in tokens, unless another is set. */
   public static final int DEFAULT_MAX_LENGTH = 128;

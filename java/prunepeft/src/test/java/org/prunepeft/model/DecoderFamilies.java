@@ -182,6 +182,17 @@ public final class DecoderFamilies {
     return all().filter(family -> family.name.equals("Llama 3.2")).findFirst().orElseThrow();
   }
 
+  /** A Llama of any size, whose output layer is the embeddings. */
+  public static Family llama(int layers, int hidden, int intermediate, int heads, int positions) {
+    return family(
+        "Llama of any size",
+        """
+        {"model_type": "llama", "hidden_size": %d, "intermediate_size": %d, "num_hidden_layers": %d,
+         "num_attention_heads": %d, "max_position_embeddings": %d, "tie_word_embeddings": true}
+        """
+            .formatted(hidden, intermediate, layers, heads, positions));
+  }
+
   /** Llama's shape: without biases, windows and caps, its head not tied. */
   public static DecoderConfig shape(int keyValueHeads, int headSize, Rope rope) {
     return DecoderConfigBuilder.builder()

@@ -72,7 +72,8 @@ class TrainingSettingsTest {
             NonFinite.SKIP,
             ClassWeights.BALANCED,
             true,
-            false);
+            false,
+            true);
     assertEquals(settings, settings.with().build());
   }
 }

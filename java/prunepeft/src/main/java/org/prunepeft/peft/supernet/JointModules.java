@@ -41,6 +41,11 @@ public final class JointModules implements Insertions {
     return tape;
   }
 
+  @Override
+  public List<Tensor> weights(int layer) {
+    return members.stream().flatMap(member -> member.weights(layer).stream()).toList();
+  }
+
   /**
    * Positions belong to no member, so that nothing may sit on their projections.
    *

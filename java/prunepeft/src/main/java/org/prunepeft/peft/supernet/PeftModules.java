@@ -41,6 +41,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
   private final Map<String, List<ModuleType.Parameter>> parameters;
   private final Map<Integer, Map<String, PeftModule>> layers;
 
+  /** By the modules' names. */
+  private final Map<String, List<Tensor>> weights;
+
   /** Those that compute, by layer: all, or the subset of {@link #activate}. */
   private Map<Integer, Map<String, PeftModule>> active;
 
@@ -62,6 +65,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
     groups = new LinkedHashMap<>();
     parameters = new LinkedHashMap<>();
     layers = new LinkedHashMap<>();
+    weights = new LinkedHashMap<>();
     types = new LinkedHashMap<>();
     active = layers;
     config.types().forEach(type -> types.putIfAbsent(type.kind(), type));
@@ -85,6 +89,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
           parameters.get(candidate.name()).stream()
               .map(parameter -> group.get(parameter.name()))
               .toList();
+      weights.put(candidate.name(), tensors);
       layers
           .computeIfAbsent(candidate.layer(), layer -> new LinkedHashMap<>())
           .put(
@@ -104,6 +109,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
     groups = of.groups;
     parameters = of.parameters;
     layers = of.layers;
+    weights = of.weights;
     types = of.types;
     active = layers;
   }
@@ -242,6 +248,13 @@ public final class PeftModules implements Insertions, AutoCloseable {
   @Override
   public Tape tape() {
     return pass.tape();
+  }
+
+  @Override
+  public List<Tensor> weights(int layer) {
+    return active.getOrDefault(layer, Map.of()).keySet().stream()
+        .flatMap(module -> weights.get(module).stream())
+        .toList();
   }
 
   @Override

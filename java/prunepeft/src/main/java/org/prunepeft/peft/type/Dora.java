@@ -115,11 +115,16 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Low
       return change.add(weight).div(updated);
     }
 
+    private Tensor v(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
+      Tensor w = Precision.FLOAT32.of(linear.weight().narrow(0, part.firstRow(), part.rows()));
+      return up == null ? w : w.add(up.matmul(a), new Scalar(scale));
+    }
+
     /** ‖W‖, or ‖V‖ where `up` is B. */
     private Tensor norms(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
       try (NoGradGuard guard = new NoGradGuard()) {
-        Tensor w = Precision.FLOAT32.of(linear.weight().narrow(0, part.firstRow(), part.rows()));
-        return Dora.norms(up == null ? w : w.add(up.matmul(a), new Scalar(scale)));
+        // Of W's size in float64 there are several.
+        return Torch.alone(() -> Dora.norms(v(up, linear, part)));
       }
     }
   }

@@ -55,7 +55,7 @@ public final class Trainer implements AutoCloseable {
 
   private final Checkpoints checkpoints;
 
-  private final Tape tape = new Tape();
+  private final Tape tape;
 
   /**
    * @param encoder stays the caller's
@@ -95,6 +95,7 @@ public final class Trainer implements AutoCloseable {
     this.inStep = inStep;
     this.checkpoints = checkpoints;
     this.mode = mode;
+    tape = new Tape(settings.gradientCheckpointing());
   }
 
   Checkpoints checkpoints() {

@@ -425,7 +425,7 @@ public final class GradientPasses implements AutoCloseable {
   /** The pass of one shape, on tensors that stay. */
   private final class Recorded implements AutoCloseable {
     /** Its scratch memory has to stay too. */
-    private final Tape tape = new Tape();
+    private final Tape tape = new Tape(settings.gradientCheckpointing());
 
     private final PointerScope scope;
     private final List<MicroBatch> parts;

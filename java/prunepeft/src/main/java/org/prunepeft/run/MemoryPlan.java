@@ -1,0 +1,137 @@
+package org.prunepeft.run;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalLong;
+import org.prunepeft.model.Precision;
+import org.prunepeft.torch.HostMemory;
+
+/**
+ * What a training on the CPU takes of memory, predicted from shapes; bytes.
+ *
+ * @param process the virtual machine with its heap, and the libraries
+ * @param weights of the model
+ * @param prepared the forms in which the kernels read the linears
+ * @param activations what the layers keep of a batch until its backward pass
+ * @param work what the loss or a layer's backward pass has for itself
+ * @param trained trained weights, gradients, the optimiser's moments, the best epoch's copy
+ */
+record MemoryPlan(
+    long process, long weights, long prepared, long activations, long work, long trained) {
+  /** Measured: a run of a model of a few kilobytes. */
+  private static final long PROCESS = 460L << 20;
+
+  /** A plan is refused if it exceeds what there is by more than it may be wrong. */
+  private static final double TOLERANCE = 1.15;
+
+  /** Tokens of a short text. */
+  private static final int SHORT = 16;
+
+  private static final double GIGABYTE = 1 << 30;
+
+  static MemoryPlan of(TrainingShape shape) {
+    return new MemoryPlan(
+        PROCESS,
+        shape.weights(),
+        shape.prepared(),
+        shape.activations(),
+        shape.work(),
+        shape.trained());
+  }
+
+  long total() {
+    return process + weights + prepared + activations + work + trained;
+  }
+
+  /** In a line: memory: about 3.2 GB: process 0.4, weights 0.5, ... */
+  String text() {
+    return "memory: about %s GB: process %s, weights %s, packed weights %s, activations %s, loss and gradients of a layer %s, trained weights and optimiser %s"
+        .formatted(
+            gigabytes(total()),
+            gigabytes(process),
+            gigabytes(weights),
+            gigabytes(prepared),
+            gigabytes(activations),
+            gigabytes(work),
+            gigabytes(trained));
+  }
+
+  static String gigabytes(long bytes) {
+    return String.format(Locale.ROOT, "%.2f", bytes / GIGABYTE);
+  }
+
+  /** Refuses what this machine has no room for, however short the texts are. */
+  static void requireFits(TrainingShape shape) {
+    TrainingShape least =
+        shape.packed() ? shape : shape.withLength(Math.min(SHORT, shape.length()));
+    new HostMemory().limit().ifPresent(limit -> requireFits(least, limit));
+  }
+
+  /**
+   * Refuses what does not fit.
+   *
+   * @param available bytes
+   * @throws IllegalStateException if the prediction exceeds it clearly; names what takes less
+   */
+  static void requireFits(TrainingShape shape, long available) {
+    MemoryPlan plan = of(shape);
+    if (plan.total() > TOLERANCE * available) {
+      throw new IllegalStateException(
+          "the training takes about %s GB of memory, and there are %s GB (%s); %s"
+              .formatted(
+                  gigabytes(plan.total()), gigabytes(available), plan.text(), remedies(shape)));
+    }
+  }
+
+  private static String remedies(TrainingShape shape) {
+    Map<String, TrainingShape> lesser = new LinkedHashMap<>();
+    if (!shape.checkpointing()) {
+      lesser.put("--gradient-checkpointing", shape.withCheckpointing(true));
+    }
+    if (shape.rows() > 1) {
+      lesser.put(
+          "--batch-size 1 with --gradient-accumulation-steps " + shape.rows(), shape.withRows(1));
+    }
+    if (shape.length() > 8) {
+      long half = Math.max(8, shape.length() / 2);
+      lesser.put("--max-seq-length " + half, shape.withLength(half));
+    }
+    if (shape.precision() == Precision.FLOAT32 && !shape.full()) {
+      lesser.put("--precision bf16", shape.withPrecision(Precision.BF16));
+    }
+    List<String> texts = new ArrayList<>();
+    lesser.forEach(
+        (option, changed) ->
+            texts.add("%s takes %s GB".formatted(option, gigabytes(of(changed).total()))));
+    return texts.isEmpty() ? "take a smaller model" : String.join(", ", texts);
+  }
+
+  /**
+   * For a run's files.
+   *
+   * @param peak what was measured in the end; empty where it can't be
+   */
+  Map<String, Long> toMap(OptionalLong peak) {
+    Map<String, Long> parts = new LinkedHashMap<>();
+    parts.put("predicted_bytes", total());
+    peak.ifPresent(bytes -> parts.put("peak_bytes", bytes));
+    parts.put("process_bytes", process);
+    parts.put("weights_bytes", weights);
+    parts.put("packed_weights_bytes", prepared);
+    parts.put("activations_bytes", activations);
+    parts.put("work_bytes", work);
+    parts.put("trained_bytes", trained);
+    return parts;
+  }
+
+  /** The same in a line of a summary. */
+  String text(OptionalLong peak) {
+    return "memory: predicted %s GB%s%n"
+        .formatted(
+            gigabytes(total()),
+            peak.isPresent() ? ", peak of the process " + gigabytes(peak.getAsLong()) + " GB" : "");
+  }
+}

@@ -1,0 +1,224 @@
+package org.prunepeft.run;
+
+import io.soabase.recordbuilder.core.RecordBuilder;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.prunepeft.data.Dataset;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.Projection;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.train.OptimizerType;
+import org.prunepeft.train.TrainingSettings;
+
+/**
+ * What the memory of a training depends on.
+ *
+ * @param model whose layers are computed
+ * @param precision of its weights and of what goes from operation to operation
+ * @param languageModel whether the loss is that of next tokens
+ * @param full whether the model's own weights are trained
+ * @param parameters of the modules that are trained
+ * @param copies of the trained weights, with gradients and the optimiser's moments
+ * @param inserted elements a token that the modules of a layer keep, of the model's type
+ * @param ranks of the low-rank updates and adapters of a layer together
+ * @param rows of a batch, of all trainings that are made together
+ * @param length of a row in tokens
+ * @param packed whether rows are as long as that; else they are at most
+ * @param checkpointing whether of a layer its input alone is kept
+ */
+@RecordBuilder
+record TrainingShape(
+    EncoderConfig model,
+    Precision precision,
+    boolean languageModel,
+    boolean full,
+    long parameters,
+    int copies,
+    long inserted,
+    long ranks,
+    long rows,
+    long length,
+    boolean packed,
+    boolean checkpointing)
+    implements TrainingShapeBuilder.With {
+  /** Logits that are there at once. */
+  private static final long LOGITS = 1L << 23;
+
+  /** Measured: what a layer frees is too small for some of what the next one takes. */
+  private static final double GAPS = 1.12;
+
+  /** Values, gradients, and the best epoch's copy. */
+  private static final int COPIES = 3;
+
+  /**
+   * {@return that of a run}
+   *
+   * @param times how many rows a batch has for each that the settings name
+   */
+  static TrainingShape of(
+      Setup setup, EncoderConfig model, Demand demand, Dataset dataset, long times) {
+    TrainingSettings training = setup.training();
+    boolean languageModel = dataset.schema().kind() == TaskKind.LANGUAGE_MODELING;
+    List<ModuleType.Parameter> ofLayer = ofLayer(setup, model, demand);
+    int moments = training.optimizer() == OptimizerType.ADAMW ? 2 : 0;
+    return new TrainingShape(
+        model,
+        setup.precision(),
+        languageModel,
+        demand.full(),
+        Candidate.total(demand.modules()),
+        COPIES + moments + (demand.judged() ? 2 : 0),
+        inserted(setup, model, ofLayer),
+        ranks(ofLayer),
+        times * Math.min(training.batchSize(), dataset.train().size()),
+        training.maxLength(),
+        languageModel && training.packing(),
+        training.gradientCheckpointing());
+  }
+
+  /** The tensors of a layer's modules. */
+  private static List<ModuleType.Parameter> ofLayer(
+      Setup setup, EncoderConfig model, Demand demand) {
+    return demand.modules().isEmpty()
+        ? List.of()
+        : Session.peft(setup).types().stream()
+            .flatMap(type -> type.parameters(model, 0).stream())
+            .toList();
+  }
+
+  /** A low-rank update or a bottleneck has two matrices, and between them its rank. */
+  private static long ranks(List<ModuleType.Parameter> parameters) {
+    return parameters.stream()
+            .filter(parameter -> parameter.shape().length == 2)
+            .mapToLong(parameter -> Math.min(parameter.shape()[0], parameter.shape()[1]))
+            .sum()
+        / 2;
+  }
+
+  /** A linear on which something sits keeps its input; an adapter does so too. */
+  private static long inserted(
+      Setup setup, EncoderConfig model, List<ModuleType.Parameter> parameters) {
+    Set<String> inputs = new HashSet<>();
+    long elements = 0;
+    for (Projection projection : model.projections()) {
+      String path = model.path(0, projection) + ".";
+      if (parameters.stream().noneMatch(parameter -> parameter.name().startsWith(path))) {
+        continue;
+      }
+      String input =
+          switch (projection) {
+            case QUERY, KEY, VALUE -> "attention";
+            case INTERMEDIATE, GATE -> "feed-forward";
+            case ATTENTION_OUTPUT, OUTPUT -> projection.name();
+          };
+      // What goes into an encoder's layer is there anyway.
+      if (inputs.add(input) && !(model.decoder() == null && input.equals("attention"))) {
+        elements += model.inputs(projection);
+      }
+      elements += setup.lora() != null && setup.lora().dora() ? model.outputs(projection) : 0;
+    }
+    long adapters =
+        parameters.stream().filter(one -> one.name().endsWith(".adapter_up.weight")).count();
+    return elements + adapters * model.hidden();
+  }
+
+  /** Bytes of a value of the model's type. */
+  private long width() {
+    return precision == Precision.BF16 ? Short.BYTES : Float.BYTES;
+  }
+
+  private long outputs(Projection... projections) {
+    long outputs = 0;
+    for (Projection projection : projections) {
+      outputs += model.outputs(projection);
+    }
+    return outputs;
+  }
+
+  /** Elements of all linears of all layers. */
+  private long linears() {
+    long elements = 0;
+    for (Projection projection : model.projections()) {
+      elements += (long) model.outputs(projection) * model.inputs(projection);
+    }
+    return elements * model.layers();
+  }
+
+  /** Elements of what is looked up by token, and of a language model's output layer. */
+  private long tables() {
+    long vocabulary = model.vocabulary();
+    if (model.decoder() != null) {
+      return vocabulary * model.hidden() * (model.decoder().tied() ? 1 : 2);
+    }
+    return (vocabulary + model.positions() + model.types()) * model.embedding();
+  }
+
+  /** An encoder's tables are float32 in each precision. */
+  long weights() {
+    long tables = tables() * (model.decoder() == null ? Float.BYTES : width());
+    return linears() * width() + tables;
+  }
+
+  /** The kernels' form of the linears for each direction; those that are trained have none. */
+  long prepared() {
+    return full ? 0 : 2 * linears() * width();
+  }
+
+  /** What the layers keep of a batch until its backward pass. */
+  long activations() {
+    long tokens = rows * length;
+    long kept =
+        checkpointing
+            ? model.layers() * (long) model.hidden() * width() + layer()
+            : model.layers() * layer();
+    return Math.round(tokens * kept * GAPS);
+  }
+
+  /** Bytes a token that a layer keeps: what its operations' backward passes read. */
+  private long layer() {
+    long hidden = model.hidden();
+    long all = outputs(Projection.QUERY, Projection.KEY, Projection.VALUE);
+    long floats = model.heads() + 4L + ranks;
+    long narrow;
+    if (model.decoder() == null) {
+      // Two sums, of which one is normalised into what goes on.
+      narrow = all + 3 * hidden + model.intermediate();
+      // DeBERTa's scores, by token and by place.
+      floats += model.relative() == null ? 0 : 8 * model.heads() * length;
+    } else {
+      narrow = all + 2 * hidden + 2L * model.intermediate();
+      narrow += model.decoder().queryKeyNorms() ? all : 0;
+      narrow += model.decoder().postNorms() ? 2 * hidden : 0;
+    }
+    return (narrow + inserted) * width() + floats * Float.BYTES;
+  }
+
+  /** The most that the loss or a layer's backward pass has for itself. */
+  long work() {
+    long tokens = rows * length;
+    long backward = tokens * width() * (3L * model.intermediate() + 3L * model.hidden());
+    if (!languageModel) {
+      return backward;
+    }
+    long chunk = Math.min(LOGITS, tokens * model.vocabulary());
+    // Logits, their exponentials and what becomes of these.
+    long logits = chunk * 4 * Float.BYTES;
+    if (precision == Precision.BF16) {
+      // As measured: LibTorch's two products take the output weight as float32.
+      long weight = (long) model.vocabulary() * model.hidden();
+      logits += chunk * 2 * width() + 2 * weight * Float.BYTES;
+    }
+    return Math.max(backward, logits + 2 * tokens * model.hidden() * width());
+  }
+
+  /** Trained weights, their gradients, the optimiser's moments and the best epoch's copy. */
+  long trained() {
+    long own = full ? linears() + tables() : 0;
+    return (parameters + own) * copies * Float.BYTES;
+  }
+}

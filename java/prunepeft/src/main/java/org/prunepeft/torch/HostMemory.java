@@ -1,0 +1,77 @@
+package org.prunepeft.torch;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+
+/** The memory of the machine and of this process, in bytes, as Linux tells it. */
+public final class HostMemory {
+  private static final int KILOBYTE = 1024;
+
+  private final Path root;
+
+  /** That of this machine. */
+  public HostMemory() {
+    this(Path.of("/"));
+  }
+
+  /**
+   * @param root where proc and sys are
+   */
+  HostMemory(Path root) {
+    this.root = root;
+  }
+
+  /** {@return the most that this process had in memory so far; empty where nobody tells} */
+  public OptionalLong peak() {
+    return field("proc/self/status", "VmHWM:");
+  }
+
+  /**
+   * {@return the most that this process may have in memory: what it has, what is free or may be
+   * freed, and swap, but not more than the limit of its control group; empty where nobody tells}
+   */
+  public OptionalLong limit() {
+    OptionalLong available = field("proc/meminfo", "MemAvailable:");
+    OptionalLong own = field("proc/self/status", "VmRSS:");
+    OptionalLong swap = field("proc/meminfo", "SwapFree:");
+    LongStream machine =
+        available.isPresent()
+            ? LongStream.of(available.getAsLong() + own.orElse(0) + swap.orElse(0))
+            : LongStream.empty();
+    return LongStream.concat(machine, groups()).min();
+  }
+
+  /** The limits of version 2 and of version 1, where there are some. */
+  private LongStream groups() {
+    Stream<String> own =
+        lines("proc/self/cgroup")
+            .filter(line -> line.startsWith("0::/"))
+            .map(line -> "sys/fs/cgroup/" + line.substring("0::/".length()) + "/memory.max");
+    return Stream.concat(
+            own,
+            Stream.of("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"))
+        .flatMap(this::lines)
+        .filter(line -> line.matches("\\d{1,18}"))
+        .mapToLong(Long::parseLong);
+  }
+
+  private OptionalLong field(String file, String name) {
+    return lines(file)
+        .filter(line -> line.startsWith(name))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * KILOBYTE)
+        .findFirst();
+  }
+
+  /** None of a file that is not there. */
+  private Stream<String> lines(String file) {
+    try {
+      return Files.readAllLines(root.resolve(file)).stream();
+    } catch (IOException e) {
+      return Stream.empty();
+    }
+  }
+}

@@ -1,0 +1,69 @@
+package org.prunepeft.run;
+
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.prunepeft.model.DecoderFamilies;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Precision;
+
+/** Predictions from shapes alone. */
+class MemoryPlanTest {
+  /** SmolLM2-135M's shape, with as many key and value heads as others. */
+  private static final EncoderConfig LLAMA =
+      DecoderFamilies.llama(30, 576, 1536, 9, 2048).config().with().vocabulary(49152).build();
+
+  private static final TrainingShape SHAPE =
+      new TrainingShape(
+          LLAMA, Precision.FLOAT32, true, false, 1_000_000, 5, 3264, 56, 8, 256, true, false);
+
+  private static final long LINEARS = 30L * (4 * 576 * 576 + 3 * 576 * 1536);
+
+  @Test
+  void weightsArePackedTwiceBesideThemselves() {
+    MemoryPlan plan = MemoryPlan.of(SHAPE);
+    assertEquals(4 * (LINEARS + 49152L * 576), plan.weights());
+    assertEquals(8 * LINEARS, plan.prepared());
+    assertEquals(20_000_000, plan.trained());
+    MemoryPlan narrow = MemoryPlan.of(SHAPE.withPrecision(Precision.BF16));
+    assertEquals(plan.weights() / 2, narrow.weights());
+    assertEquals(plan.prepared() / 2, narrow.prepared());
+    MemoryPlan full = MemoryPlan.of(SHAPE.withFull(true).withParameters(0));
+    assertEquals(0, full.prepared());
+    assertEquals(5 * plan.weights(), full.trained());
+  }
+
+  @Test
+  void aCheckpointedLayerKeepsItsInput() {
+    long all = MemoryPlan.of(SHAPE).activations();
+    long inputs = MemoryPlan.of(SHAPE.withCheckpointing(true)).activations();
+    // With the gaps between them.
+    assertEquals(1.12 * 8 * 256 * 30 * 576 * 4, inputs - all / 30.0, 1);
+    assertEquals(2 * all, MemoryPlan.of(SHAPE.withRows(16)).activations(), 2);
+    assertEquals(all / 2, MemoryPlan.of(SHAPE.withLength(128)).activations(), 2);
+  }
+
+  @Test
+  void whatDoesNotFitIsRefusedWithWhatTakesLess() {
+    long total = MemoryPlan.of(SHAPE).total();
+    assertDoesNotThrow(() -> MemoryPlan.requireFits(SHAPE, total));
+    String message =
+        assertThrows(IllegalStateException.class, () -> MemoryPlan.requireFits(SHAPE, total / 2))
+            .getMessage();
+    String lesser = MemoryPlan.gigabytes(MemoryPlan.of(SHAPE.withCheckpointing(true)).total());
+    for (String part :
+        new String[] {
+          MemoryPlan.gigabytes(total) + " GB",
+          MemoryPlan.gigabytes(total / 2) + " GB",
+          "--gradient-checkpointing takes " + lesser + " GB",
+          "--batch-size 1 with --gradient-accumulation-steps 8 takes ",
+          "--max-seq-length 128 takes ",
+          "--precision bf16 takes "
+        }) {
+      assertTrue(message.contains(part), () -> part + " in " + message);
+    }
+  }
+}

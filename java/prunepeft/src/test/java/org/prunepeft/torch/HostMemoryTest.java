@@ -1,0 +1,47 @@
+package org.prunepeft.torch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class HostMemoryTest {
+  private static final long KILOBYTE = 1024;
+
+  @TempDir Path root;
+
+  private void write(String file, String text) throws IOException {
+    Path path = root.resolve(file);
+    Files.createDirectories(path.getParent());
+    Files.writeString(path, text);
+  }
+
+  private OptionalLong limit() {
+    return new HostMemory(root).limit();
+  }
+
+  @Test
+  void theLimitIsWhatIsFreeAndWhatTheProcessHasUnlessItsGroupHasLess() throws IOException {
+    assertEquals(OptionalLong.empty(), limit());
+    write("proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:    5000 kB\nSwapFree: 700 kB\n");
+    write("proc/self/status", "VmHWM:\t  400 kB\nVmRSS:\t  300 kB\n");
+    assertEquals(OptionalLong.of(6000 * KILOBYTE), limit());
+    assertEquals(OptionalLong.of(400 * KILOBYTE), new HostMemory(root).peak());
+    write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    write("sys/fs/cgroup/memory.max", "max\n");
+    assertEquals(OptionalLong.of(6000 * KILOBYTE), limit());
+    write("proc/self/cgroup", "0::/user/one\n");
+    write("sys/fs/cgroup/user/one/memory.max", "123456\n");
+    assertEquals(OptionalLong.of(123456), limit());
+  }
+
+  @Test
+  void thisProcessHasTakenSome() {
+    assertTrue(new HostMemory().peak().orElseThrow() > 10 << 20);
+  }
+}

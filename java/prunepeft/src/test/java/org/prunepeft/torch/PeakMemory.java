@@ -1,0 +1,52 @@
+package org.prunepeft.torch;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The peak resident size of a Java process of its own. */
+public final class PeakMemory {
+  private PeakMemory() {}
+
+  /**
+   * {@return VmHWM at the end of a main method, in bytes}
+   *
+   * @param main on this process's class path; it calls {@link #print} last
+   */
+  public static long of(Class<?> main, String... arguments)
+      throws IOException, InterruptedException {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx64m",
+                "-XX:+UseSerialGC",
+                "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
+                "-Dorg.bytedeco.javacpp.maxBytes=0",
+                "-cp",
+                System.getProperty("java.class.path"),
+                main.getName()));
+    command.addAll(List.of(arguments));
+    ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().put("MALLOC_ARENA_MAX", "1");
+    Process process = builder.start();
+    String output = new String(process.getInputStream().readAllBytes());
+    assertEquals(0, process.waitFor(), output);
+    return output
+        .lines()
+        .filter(line -> line.startsWith(PREFIX))
+        .mapToLong(line -> Long.parseLong(line.substring(PREFIX.length())))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError(output));
+  }
+
+  private static final String PREFIX = "peak ";
+
+  /** To be called at the end of such a method. */
+  public static void print() {
+    System.out.println(PREFIX + new HostMemory().peak().orElseThrow());
+  }
+}
