@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -15,6 +16,7 @@ import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.sampling.Stratified;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.ModuleSettings;
 import org.prunepeft.peft.ModuleType;
@@ -69,10 +71,17 @@ public final class Session implements AutoCloseable {
   final EncodedDataset test;
   final Encoder encoder;
   public final SearchSpace space;
+
+  /** Of the setup as it was given, of which a budget is a share. */
+  private final long supernetParameters;
+
   public final Trainer trainer;
   public final TaskHead head;
   final Evaluation headTest;
-  private final Evaluation headValidation;
+
+  /** Null: there are no validation examples. */
+  final Evaluation headValidation;
+
   final double preparationSeconds;
 
   /** How long its pieces take. */
@@ -83,9 +92,20 @@ public final class Session implements AutoCloseable {
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
+  /** Of a setup as it is; see the other constructor. */
+  public Session(
+      Setup setup,
+      ProgressListener progress,
+      RunsTogether together,
+      Checkpoints checkpoints,
+      Consumer<SearchSpace> requirement) {
+    this(setup, progress, together, checkpoints, Setup::on, requirement);
+  }
+
   /**
    * @param together with which runs it shares the encoder; null: it is alone
    * @param checkpoints of the run
+   * @param onModel gives the setup what suits the model
    * @param requirement checks the search space, and throws before the long work if a setting does
    *     not fit it
    */
@@ -94,6 +114,7 @@ public final class Session implements AutoCloseable {
       ProgressListener progress,
       RunsTogether together,
       Checkpoints checkpoints,
+      BiFunction<Setup, EncoderConfig, Setup> onModel,
       Consumer<SearchSpace> requirement) {
     this.progress = progress;
     this.together = together;
@@ -139,7 +160,10 @@ public final class Session implements AutoCloseable {
         RunsTogether.requireSuits(
             encoder.config(), setup.lora() != null || !setup.modules().isEmpty());
       }
-      space = peft(setup.on(encoder.config())).space(encoder.config());
+      Setup own = onModel.apply(setup, encoder.config());
+      space = peft(own).space(encoder.config());
+      supernetParameters =
+          peft(setup.on(encoder.config())).space(encoder.config()).totalParameters();
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
       TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
@@ -148,9 +172,9 @@ public final class Session implements AutoCloseable {
       test = encoding.test();
       encoding.notes().forEach(progress::message);
       this.setup =
-          counted(setup.on(encoder.config()), train.size())
+          counted(own, train.size())
               .withPairEncoding(pairs)
-              .withModuleSettings(ModuleSettings.of(furtherTypes(setup)));
+              .withModuleSettings(ModuleSettings.of(furtherTypes(own)));
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
@@ -502,7 +526,7 @@ public final class Session implements AutoCloseable {
         run.modules().candidates(),
         full ? run.encoder().count() : run.modules().count(),
         full,
-        space.totalParameters(),
+        supernetParameters,
         headTest,
         validated,
         tested,
