@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -164,7 +165,8 @@ class PeersTest {
   @Test
   void loraOnAllLinearLayersHasTheParametersOfTheBudget() throws IOException {
     Path run = temporary.resolve("all-linear");
-    List<Object> common = List.of(train("--adapter-size=2"), "--lora-r=8");
+    List<String> common = new ArrayList<>(train("--adapter-size=2"));
+    common.add("--lora-r=8");
     Path supernet = temporary.resolve("supernet");
     Call.of(common, "--modules=supernet", "--output=" + supernet).exits(0);
     Call.of(common, "--modules=all-linear", "--keep=0.9", "--output=" + run).exits(0);

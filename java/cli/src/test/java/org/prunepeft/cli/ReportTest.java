@@ -31,6 +31,7 @@ class ReportTest {
   @TempDir static Path temporary;
   private static Path pruned;
   private static Path measured;
+  private static Path trials;
   private static Path unfinished;
   private static Call watched;
 
@@ -73,6 +74,15 @@ class ReportTest {
             "--supernet-epochs=1",
             "--measured-examples=32",
             "--subsets=24")
+        .exits(0);
+    trials = temporary.resolve("runs/trials");
+    Call.of(
+            common,
+            Small.modules(),
+            "--output=" + trials,
+            "--strategy=bayesian",
+            "--trials=2",
+            "--search-examples=32")
         .exits(0);
     copy(pruned, unfinished);
     for (String later : List.of("result.json", "summary.md", "predictions.jsonl")) {
@@ -201,6 +211,9 @@ class ReportTest {
     }
     assertTrue(Pattern.compile("<svg").matcher(dom).results().count() > 5, "charts are drawn");
     assertTrue(dom(browser, page("m.html", measured)).contains("What each module is worth"));
+    String tried = dom(browser, page("t.html", trials));
+    assertTrue(tried.contains("The score of each module, by bayesian"), "scores are drawn");
+    assertTrue(tried.contains("<h3>Trials</h3>"), "trials are drawn");
     assertTrue(dom(browser, page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
   }
 
