@@ -175,7 +175,7 @@ class ReportTest {
   @Test
   void severalRunsStandSideBySide() throws IOException {
     JsonNode report = json(temporary.resolve("runs"));
-    assertEquals(3, report.get("overview").size());
+    assertEquals(4, report.get("overview").size());
     String table = Call.of("report", pruned, measured, "--format=csv").exits(0).out();
     assertTrue(table.startsWith("run,state,command,"), table);
     List<String> columns = List.of(table.lines().findFirst().orElseThrow().split(","));
