@@ -43,6 +43,7 @@ module org.prunepeft {
   exports org.prunepeft.report;
   exports org.prunepeft.search;
   exports org.prunepeft.search.measured;
+  exports org.prunepeft.search.peer;
   exports org.prunepeft.settings;
   exports org.prunepeft.text;
   exports org.prunepeft.torch;
@@ -72,6 +73,8 @@ module org.prunepeft {
   opens org.prunepeft.search to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.search.measured to
+      com.fasterxml.jackson.databind;
+  opens org.prunepeft.search.peer to
       com.fasterxml.jackson.databind;
   opens org.prunepeft.settings to
       com.fasterxml.jackson.databind;

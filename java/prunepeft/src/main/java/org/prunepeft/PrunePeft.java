@@ -13,8 +13,10 @@ import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TrainOutcome;
+import org.prunepeft.run.AllLinear;
 import org.prunepeft.run.Demand;
 import org.prunepeft.run.MeasuredRun;
+import org.prunepeft.run.PeerRun;
 import org.prunepeft.run.RunData;
 import org.prunepeft.run.RunRecord;
 import org.prunepeft.run.Session;
@@ -29,6 +31,7 @@ import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUp;
 import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
@@ -94,9 +97,10 @@ public final class PrunePeft {
   private static void require(SearchSpace supernet, SearchSettings settings, long seed) {
     SearchSpace space = settings.within(supernet, seed);
     space.requireBudget(settings.budgetOf(supernet.totalParameters()));
-    if (settings.start() != null && settings.measured() != null) {
+    if (settings.start() != null && (settings.measured() != null || settings.peer() != null)) {
       throw new IllegalArgumentException(
-          "a measured search begins with all modules; leave out those that it is to begin with");
+          "only a search by pruning begins with some of the modules; leave out those that it is to"
+              + " begin with");
     }
     if (settings.strategy() != null) {
       settings.strategy().requireCovers(space);
@@ -109,6 +113,9 @@ public final class PrunePeft {
     record.configuration(session, settings, budget);
     if (settings.measured() != null) {
       return measured(session, settings, budget, record);
+    }
+    if (settings.peer() != null) {
+      return peer(session, settings, budget, record);
     }
     try (SupernetTraining trainer =
         new SupernetTraining(
@@ -149,7 +156,7 @@ public final class PrunePeft {
       record.pruning(session, pruning);
       try (Session.Trained trained = session.train(pruning.kept(), false, record.metrics())) {
         SearchOutcome outcome =
-            new SearchOutcome(pruning, null, trained.outcome(), warmUpSeconds, roundSeconds);
+            new SearchOutcome(pruning, null, null, trained.outcome(), warmUpSeconds, roundSeconds);
         record.complete(session, trained, outcome);
         return outcome;
       }
@@ -164,7 +171,24 @@ public final class PrunePeft {
       double seconds = session.phases.end(RunPhase.SEARCH);
       record.measured(session, result);
       try (Session.Trained trained = run.train(result, record)) {
-        SearchOutcome outcome = new SearchOutcome(null, result, trained.outcome(), 0, seconds);
+        SearchOutcome outcome =
+            new SearchOutcome(null, result, null, trained.outcome(), 0, seconds);
+        record.complete(session, trained, outcome);
+        return outcome;
+      }
+    }
+  }
+
+  private static SearchOutcome peer(
+      Session session, SearchSettings settings, long budget, RunRecord record) {
+    session.phases.begin(RunPhase.SEARCH);
+    try (PeerRun run = new PeerRun(session, settings.peer(), budget, record.metrics())) {
+      PeerResult result = run.search();
+      double seconds = session.phases.end(RunPhase.SEARCH);
+      record.peer(session, result);
+      try (Session.Trained trained = session.train(result.kept(), false, record.metrics())) {
+        SearchOutcome outcome =
+            new SearchOutcome(null, null, result, trained.outcome(), 0, seconds);
         record.complete(session, trained, outcome);
         return outcome;
       }
@@ -252,6 +276,10 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
+                  (own, model) ->
+                      selection.kind() == ModuleChoice.Kind.ALL_LINEAR
+                          ? AllLinear.within(own, selection.budget(), model)
+                          : own.on(model),
                   space ->
                       new Demand(
                           selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {

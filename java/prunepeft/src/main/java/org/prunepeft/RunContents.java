@@ -20,6 +20,7 @@ import org.prunepeft.report.TestPredictions;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningRound;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.Setup;
 
 /**
@@ -35,6 +36,7 @@ import org.prunepeft.settings.Setup;
  * @param strategy which criteria judge which partition; empty: modules were not pruned
  * @param rounds of a search by pruning
  * @param measured of a measured search
+ * @param peer of a search that went another way
  * @param curves of its trainings
  * @param predictions of the test examples; empty: they were not kept, or not yet
  * @param notes a line for each file that can't be read
@@ -49,6 +51,7 @@ public record RunContents(
     Optional<Strategy> strategy,
     List<PruningRound> rounds,
     Optional<MeasuredFile> measured,
+    Optional<PeerResult> peer,
     List<LearningCurve> curves,
     Optional<TestPredictions> predictions,
     List<String> notes) {
@@ -117,6 +120,9 @@ public record RunContents(
           optional(
               RunFiles.MEASURED,
               () -> RunDirectory.convert(run.readJson(RunFiles.MEASURED), MeasuredFile.class)),
+          optional(
+              RunFiles.PEER,
+              () -> RunDirectory.convert(run.readJson(RunFiles.PEER), PeerResult.class)),
           optional(RunFiles.METRICS, () -> LearningCurve.read(run)).orElse(List.of()),
           schema.flatMap(
               own ->

@@ -99,7 +99,7 @@ final class BudgetOptions {
     for (String option : new String[] {SHARE, PARAMETERS}) {
       if (ConfigFile.isTyped(option, command)) {
         throw new IllegalArgumentException(
-            "%s is for --modules random, first-layers, middle-layers and last-layers, and for search, but --modules is %s, which says itself what is trained; leave %s out"
+            "%s is for --modules all-linear, random, first-layers, middle-layers and last-layers, and for search, but --modules is %s, which says itself what is trained; leave %s out"
                 .formatted(option, modules, option));
       }
     }

@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
       CompareCommand.class,
       ReportCommand.class,
       ExplainCommand.class,
+      ExportMlflowCommand.class,
       SealCommand.class,
       ModelsCommand.class,
       TasksCommand.class,

@@ -24,6 +24,7 @@ import org.prunepeft.search.Removal;
 import org.prunepeft.search.Score;
 import org.prunepeft.search.Standing;
 import org.prunepeft.search.Strategy;
+import org.prunepeft.search.peer.PeerResult;
 
 /** What a report says of one run, as plain maps and lists for JSON. */
 final class ReportRun {
@@ -54,6 +55,7 @@ final class ReportRun {
     run.strategy().ifPresent(strategy -> report.map.put("strategy", strategy(strategy)));
     report.map.put("curves", run.curves().stream().map(ReportRun::curve).toList());
     run.measured().ifPresent(measured -> report.map.put("measured", measured(measured)));
+    run.peer().ifPresent(peer -> report.map.put("peer", peer(peer)));
     run.predictions()
         .filter(kept -> kept.targets().length > 0)
         .ifPresent(kept -> ReportPredictions.put(kept, () -> texts.apply(run), report.map));
@@ -123,12 +125,7 @@ final class ReportRun {
         went.put(removal.module().name(), round.index());
       }
     }
-    Stream<ModuleName> modules =
-        !run.rounds().isEmpty()
-            ? run.rounds().get(0).verdicts().stream().map(each -> ModuleName.of(each.module()))
-            : run.measured().isPresent()
-                ? run.measured().get().values().stream().map(each -> ModuleName.of(each.module()))
-                : run.modules().stream().map(ModuleName::of);
+    Stream<ModuleName> modules = places();
     boolean chosen = !run.modules().isEmpty();
     List<String> kept = run.modules().stream().map(Candidate::name).toList();
     List<Map<String, Object>> grid = new ArrayList<>();
@@ -143,6 +140,18 @@ final class ReportRun {
           grid.add(place);
         });
     return grid;
+  }
+
+  private Stream<ModuleName> places() {
+    if (!run.rounds().isEmpty()) {
+      return run.rounds().get(0).verdicts().stream().map(each -> ModuleName.of(each.module()));
+    }
+    if (run.measured().isPresent()) {
+      return run.measured().get().values().stream().map(each -> ModuleName.of(each.module()));
+    }
+    return run.peer().isPresent()
+        ? run.peer().get().modules().stream().map(each -> ModuleName.of(each.module()))
+        : run.modules().stream().map(ModuleName::of);
   }
 
   private static Map<String, Object> round(PruningRound round) {
@@ -300,6 +309,25 @@ final class ReportRun {
                   return each;
                 })
             .toList());
+    return map;
+  }
+
+  private static Map<String, Object> peer(PeerResult result) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("method", result.method());
+    map.put("meaning", PeerExplanation.meaning(result.method()));
+    map.put("effort", result.effort());
+    map.put(
+        "scores",
+        result.modules().stream()
+            .map(
+                each ->
+                    Map.of(
+                        "module", each.module().name(),
+                        "score", each.score(),
+                        "kept", each.kept()))
+            .toList());
+    map.put("trials", result.trials());
     return map;
   }
 

@@ -16,6 +16,7 @@ import org.prunepeft.search.Strategy;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.PeerSettings;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.SearchSettingsBuilder;
 import org.prunepeft.settings.Setup;
@@ -74,6 +75,11 @@ final class SearchCommand implements Callable<Integer> {
   @ArgGroup(validate = false, heading = "%nSearch with --strategy measured:%n")
   private MeasuringOptions measuring = new MeasuringOptions();
 
+  @ArgGroup(
+      validate = false,
+      heading = "%nSearch with --strategy gates, first-order or bayesian:%n")
+  private PeerOptions peer = new PeerOptions();
+
   @OptionsOf({SearchSettings.class, WarmUpSettings.class, CriterionSettings.class})
   static final class Search {
     private static final String MEASURED = "measured";
@@ -84,7 +90,7 @@ final class SearchCommand implements Callable<Integer> {
         defaultValue = WARM_UP,
         paramLabel = "S",
         description =
-            "Which criteria score which part of the supernet: warm-up (finds them on a few examples), authors (the paper's fixed strategy), all (six criteria everywhere), one criterion's name, or the run directory or strategy file of an earlier search; or measured: measures subsets of modules instead of pruning by criteria (default: ${DEFAULT-VALUE}).")
+            "Which criteria score which part of the supernet: warm-up (finds them on a few examples), authors (the paper's fixed strategy), all (six criteria everywhere), one criterion's name, or the run directory or strategy file of an earlier search; or measured: measures subsets of modules instead of pruning by criteria; or, to compare with, gates (a trained gate on each module), first-order (one score a module, one cut) or bayesian (trains subsets for real) (default: ${DEFAULT-VALUE}).")
     String strategyName;
 
     @Option(
@@ -188,7 +194,8 @@ final class SearchCommand implements Callable<Integer> {
                 + " quantile of |w|).")
     Double fixedThreshold;
 
-    SearchSettings settings(Budget within, ModuleChoice start, MeasuringOptions measuring) {
+    SearchSettings settings(
+        Budget within, ModuleChoice start, MeasuringOptions measuring, PeerOptions peer) {
       Partitioning cut = Partitioning.byName(partitioning);
       SearchSettingsBuilder settings =
           RecordOptions.fill(SearchSettings.builder(), this)
@@ -197,22 +204,27 @@ final class SearchCommand implements Callable<Integer> {
               .warmUp(RecordOptions.fill(WarmUpSettings.builder(), this).build())
               .reinitialise(!keepWeights)
               .criteria(RecordOptions.fill(CriterionSettings.builder(), this).build())
-              .measured(strategyName.equals(MEASURED) ? measuring.settings() : null);
+              .measured(strategyName.equals(MEASURED) ? measuring.settings() : null)
+              .peer(peer.settings(strategyName));
       within.parameters().ifPresentOrElse(settings::budget, () -> settings.keep(within.share()));
       return settings.build();
     }
 
     /** Goes on from what an earlier run kept, with the strategy that it found. */
     void goOn(Path run) {
-      if (strategyName.equals(MEASURED)) {
+      if (!prunes()) {
         return;
       }
       modules = run.toAbsolutePath().toString();
       strategyName = strategyName.equals(WARM_UP) ? modules : strategyName;
     }
 
+    boolean prunes() {
+      return !strategyName.equals(MEASURED) && !PeerSettings.Method.names().contains(strategyName);
+    }
+
     private Strategy strategy(Partitioning cut) {
-      if (strategyName.equals(WARM_UP) || strategyName.equals(MEASURED)) {
+      if (strategyName.equals(WARM_UP) || !prunes()) {
         return null;
       }
       Path path = Path.of(strategyName).toAbsolutePath();
@@ -226,18 +238,31 @@ final class SearchCommand implements Callable<Integer> {
 
   /** Options that say nothing in the way of searching that was chosen; in a file they may stand. */
   private void refuseIdleOptions() {
-    boolean measured = search.strategyName.equals(Search.MEASURED);
-    Class<?> idle = measured ? Search.class : MeasuringOptions.class;
+    if (!search.prunes()) {
+      refuse(
+          Search.class,
+          "%s has no effect with --strategy " + search.strategyName + "; leave one of the two out");
+    }
+    if (!search.strategyName.equals(Search.MEASURED)) {
+      refuse(MeasuringOptions.class, "%s is for --strategy measured; add that, or leave it out");
+    }
+    if (!PeerSettings.Method.names().contains(search.strategyName)) {
+      refuse(
+          PeerOptions.class,
+          "%s is for --strategy "
+              + String.join(", ", PeerSettings.Method.names())
+              + "; add one of these, or leave it out");
+    }
+  }
+
+  private void refuse(Class<?> idle, String message) {
     for (OptionSpec option : spec.options()) {
       String name = option.longestName();
       if (option.userObject() instanceof Field field
           && field.getDeclaringClass() == idle
           && !name.equals(STRATEGY)
           && ConfigFile.isTyped(name, spec)) {
-        throw new IllegalArgumentException(
-            measured
-                ? name + " has no effect with --strategy measured; leave one of the two out"
-                : name + " is for --strategy measured; add that, or leave it out");
+        throw new IllegalArgumentException(message.formatted(name));
       }
     }
   }
@@ -264,7 +289,7 @@ final class SearchCommand implements Callable<Integer> {
   }
 
   private Runs<SearchOutcome> runs(Budget within) {
-    SearchSettings settings = search.settings(within, start(), measuring);
+    SearchSettings settings = search.settings(within, start(), measuring, peer);
     return new Runs<>(
         spec,
         options,

@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules lora                 all LoRA modules, no adapters",
       "  prunepeft train --modules full                 no modules: the encoder's own weights",
       "  prunepeft train --modules random --keep 0.5    random ones, half of the parameters",
+      "  prunepeft train --modules all-linear --keep 0.5    LoRA everywhere with as many parameters",
       "  prunepeft train --modules runs/earlier         the configuration that an earlier search found",
       "  prunepeft train --modules runs/earlier --select 3    another that it measured, row 3 of its summary"
     })
@@ -48,6 +49,7 @@ final class TrainCommand implements Callable<Integer> {
           "supernet",
           "both",
           "full",
+          "all-linear",
           "random",
           "first-layers",
           "middle-layers",
@@ -56,7 +58,7 @@ final class TrainCommand implements Callable<Integer> {
 
   /** Those that go by a budget. */
   private static final List<String> BUDGETED =
-      List.of("random", "first-layers", "middle-layers", "last-layers", "depth");
+      List.of("all-linear", "random", "first-layers", "middle-layers", "last-layers", "depth");
 
   private static final String SELECT = "--select";
   private static final String MAP_LAYERS = "--map-layers";
@@ -69,7 +71,7 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "supernet",
       paramLabel = "WHICH",
       description =
-          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
+          "head (none), lora, adapter, supernet or both (all), full (the encoder's own weights), all-linear (LoRA on all linear layers instead of the supernet, of the rank that the budget allows), random, first-layers, middle-layers, last-layers (or depth), modules by name (encoder.layer.0.lora,encoder.layer.5.adapter), or a run's directory, whose modules are as that run had them (default: ${DEFAULT-VALUE}).")
   private String modules;
 
   @Option(
@@ -89,7 +91,9 @@ final class TrainCommand implements Callable<Integer> {
           "Put the modules of --modules RUN at the same share of the depth where the model is of another depth than that run's, instead of refusing it.")
   private boolean mapLayers;
 
-  @ArgGroup(validate = false, heading = "%nBudget, for random modules and those of some layers:%n")
+  @ArgGroup(
+      validate = false,
+      heading = "%nBudget, for all-linear, random modules and those of some layers:%n")
   private BudgetOptions budget = new BudgetOptions();
 
   @Override
@@ -143,6 +147,7 @@ final class TrainCommand implements Callable<Integer> {
       case "supernet", "both" -> ModuleChoice.supernet();
       case Candidate.LORA, Candidate.ADAPTER -> ModuleChoice.type(name);
       case "full" -> ModuleChoice.full();
+      case "all-linear" -> ModuleChoice.allLinear(within);
       case "random" -> ModuleChoice.random(within);
       case "first-layers" -> ModuleChoice.layers(Layers.FIRST, within);
       case "middle-layers" -> ModuleChoice.layers(Layers.MIDDLE, within);

@@ -182,10 +182,10 @@ class MainTest {
         "search --keep NaN | the share to keep must be above 0 and at most 1, got NaN",
         "search --keep half | --keep",
         "train --modules depth --keep 1.5 | the share to keep must be above 0 and at most 1, got 1.5",
-        "train --keep 0.5 | --keep is for --modules random, first-layers, middle-layers and last-layers,"
+        "train --keep 0.5 | --keep is for --modules all-linear, random, first-layers, middle-layers and last-layers,"
             + " and for search, but --modules is supernet",
         "train --modules best | unknown choice of --modules 'best'; known are head, lora, adapter,"
-            + " supernet, both, full, random, first-layers, middle-layers, last-layers, depth,"
+            + " supernet, both, full, all-linear, random, first-layers, middle-layers, last-layers, depth,"
             + " names of modules, or a run's directory",
         "train --modules lorra | did you mean lora?",
         "train --modules random --budget 0 | the budget must be at least 1 parameter, got 0",

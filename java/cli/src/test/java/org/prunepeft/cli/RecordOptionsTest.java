@@ -25,6 +25,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.search.WarmUpSettings;
 import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.settings.PeerSettings;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.CriterionSettings;
@@ -47,6 +48,7 @@ class RecordOptionsTest {
           WarmUpSettings.class,
           CriterionSettings.class,
           MeasuringSettings.class,
+          PeerSettings.class,
           OnnxOptions.class,
           ChatFormat.class,
           GenerationSettings.class);
@@ -69,6 +71,8 @@ class RecordOptionsTest {
           Map.entry("SearchSettings.warmUp", "a record"),
           Map.entry("SearchSettings.criteria", "a record"),
           Map.entry("SearchSettings.measured", "a record, with --strategy measured"),
+          Map.entry("SearchSettings.peer", "a record, with --strategy gates and so on"),
+          Map.entry("PeerSettings.method", "--strategy"),
           Map.entry("SearchSettings.reinitialise", "the opposite of --keep-weights"),
           Map.entry("LoraConfig.rankPattern", "of imported adapters"),
           Map.entry("LoraConfig.alphaPattern", "of imported adapters"),

@@ -37,6 +37,7 @@ class ReportTest {
   @TempDir static Path temporary;
   private static Path pruned;
   private static Path measured;
+  private static Path trials;
   private static Path unfinished;
   private static Call watched;
 
@@ -79,6 +80,15 @@ class ReportTest {
             "--supernet-epochs=1",
             "--measured-examples=32",
             "--subsets=24")
+        .exits(0);
+    trials = temporary.resolve("runs/trials");
+    Call.of(
+            common,
+            Small.modules(),
+            "--output=" + trials,
+            "--strategy=bayesian",
+            "--trials=2",
+            "--search-examples=32")
         .exits(0);
     copy(pruned, unfinished);
     for (String later : List.of("result.json", "summary.md", "predictions.jsonl")) {
@@ -207,7 +217,7 @@ class ReportTest {
   @Test
   void severalRunsStandSideBySide() throws IOException {
     JsonNode report = json(temporary.resolve("runs"));
-    assertEquals(3, report.get("overview").size());
+    assertEquals(4, report.get("overview").size());
     String table = Call.of("report", pruned, measured, "--format=csv").exits(0).out();
     assertTrue(table.startsWith("run,state,command,"), table);
     List<String> columns = List.of(table.lines().findFirst().orElseThrow().split(","));
@@ -237,6 +247,9 @@ class ReportTest {
     assertTrue(Pattern.compile("<svg").matcher(dom).results().count() > 5, "charts are drawn");
     assertTrue(
         Browser.dom(temporary, page("m.html", measured)).contains("What each module is worth"));
+    String tried = Browser.dom(temporary, page("t.html", trials));
+    assertTrue(tried.contains("The score of each module, by bayesian"), "scores are drawn");
+    assertTrue(tried.contains("<h3>Trials</h3>"), "trials are drawn");
     assertTrue(
         Browser.dom(temporary, page("all.html", temporary.resolve("runs")))
             .contains("Each run</h2>"));

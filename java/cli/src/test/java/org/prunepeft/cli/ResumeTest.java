@@ -39,6 +39,7 @@ import org.prunepeft.settings.Budget;
 import org.prunepeft.settings.Checkpointing;
 import org.prunepeft.settings.MeasuringSettings;
 import org.prunepeft.settings.ModuleChoice;
+import org.prunepeft.settings.PeerSettings;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;
@@ -197,6 +198,30 @@ class ResumeTest {
         PrunePeft.search(setup, settings, listener);
       }
     },
+    GATES {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, peer(PeerSettings.Method.GATES), listener);
+      }
+    },
+    FIRST_ORDER {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, peer(PeerSettings.Method.FIRST_ORDER), listener);
+      }
+    },
+    BAYESIAN {
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        PrunePeft.search(setup, peer(PeerSettings.Method.BAYESIAN), listener);
+      }
+    },
+    ALL_LINEAR {
+      @Override
+      ModuleChoice choice() {
+        return ModuleChoice.allLinear(Budget.share(0.9));
+      }
+    },
     /** Each text by itself; what the layers below say of it is kept from epoch to epoch. */
     PAIRS {
       @Override
@@ -244,6 +269,19 @@ class ResumeTest {
 
     void run(Setup setup, ProgressListener listener) {
       PrunePeft.train(setup, choice(), listener);
+    }
+
+    private static SearchSettings peer(PeerSettings.Method method) {
+      return SearchSettings.builder()
+          .peer(
+              PeerSettings.DEFAULT
+                  .with()
+                  .method(method)
+                  .searchExamples(24)
+                  .searchEpochs(2)
+                  .trials(3)
+                  .build())
+          .build();
     }
 
     private static SearchSettings search(boolean fresh) {

@@ -14,6 +14,10 @@ public final class RunFiles {
   public static final String STRATEGY = "strategy.json";
   public static final String ROUNDS = "rounds.json";
   public static final String MEASURED = "measured.json";
+
+  /** What another way to choose modules than pruning and measuring gave. */
+  public static final String PEER = "peer.json";
+
   public static final String CONFIGURATION = "configuration.json";
   public static final String METRICS = "metrics.jsonl";
 
@@ -43,6 +47,7 @@ public final class RunFiles {
           STRATEGY,
           ROUNDS,
           MEASURED,
+          PEER,
           CONFIGURATION,
           METRICS,
           ADAPTER,

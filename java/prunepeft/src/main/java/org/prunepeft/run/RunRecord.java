@@ -26,6 +26,7 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.measured.MeasuredResult;
+import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
@@ -283,6 +284,12 @@ public final class RunRecord {
   /** The same of a measured search. */
   public void measured(Session session, MeasuredResult result) {
     json(RunFiles.MEASURED, result.toMap());
+    json(RunFiles.CONFIGURATION, modules(session.setup, result.kept()));
+  }
+
+  /** The same of a search that goes another way. */
+  public void peer(Session session, PeerResult result) {
+    json(RunFiles.PEER, result);
     json(RunFiles.CONFIGURATION, modules(session.setup, result.kept()));
   }
 

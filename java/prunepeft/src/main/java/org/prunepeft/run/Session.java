@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -71,6 +72,10 @@ public final class Session implements AutoCloseable {
   final EncodedDataset test;
   final Encoder encoder;
   public final SearchSpace space;
+
+  /** Of the setup as it was given, of which a budget is a share. */
+  private final long supernetParameters;
+
   public final Trainer trainer;
   public final TaskHead head;
 
@@ -78,7 +83,10 @@ public final class Session implements AutoCloseable {
   final MemoryPlan memory;
 
   final Evaluation headTest;
-  private final Evaluation headValidation;
+
+  /** Null: there are no validation examples. */
+  final Evaluation headValidation;
+
   final double preparationSeconds;
 
   /** What its phases take. */
@@ -89,9 +97,20 @@ public final class Session implements AutoCloseable {
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
+  /** Of a setup as it is; see the other constructor. */
+  public Session(
+      Setup setup,
+      ProgressListener progress,
+      RunsTogether together,
+      Checkpoints checkpoints,
+      Function<SearchSpace, Demand> demand) {
+    this(setup, progress, together, checkpoints, Setup::on, demand);
+  }
+
   /**
    * @param together with which runs it shares the encoder; null: it is alone
    * @param checkpoints of the run
+   * @param onModel gives the setup what suits the model
    * @param demand says of the search space what is trained of it at most, and throws before the
    *     long work if a setting does not fit it
    */
@@ -100,6 +119,7 @@ public final class Session implements AutoCloseable {
       ProgressListener progress,
       RunsTogether together,
       Checkpoints checkpoints,
+      BiFunction<Setup, EncoderConfig, Setup> onModel,
       Function<SearchSpace, Demand> demand) {
     this.progress = progress;
     this.together = together;
@@ -131,14 +151,16 @@ public final class Session implements AutoCloseable {
       progress.message("device auto: " + device + reason);
     }
     Function<EncoderConfig, TrainingShape> shape =
-        config ->
-            TrainingShape.of(
-                setup.on(config),
-                config,
-                demand.apply(peft(setup.on(config)).space(config)),
-                dataset,
-                (long) (together == null ? 1 : together.count())
-                    * (pairs == PairEncoding.SEPARATE ? 2 : 1));
+        config -> {
+          Setup suited = onModel.apply(setup, config);
+          return TrainingShape.of(
+              suited,
+              config,
+              demand.apply(peft(suited).space(config)),
+              dataset,
+              (long) (together == null ? 1 : together.count())
+                  * (pairs == PairEncoding.SEPARATE ? 2 : 1));
+        };
     if (!device.isCuda()) {
       Bfloat16Speed.warning(setup.precision()).ifPresent(progress::message);
       Models.directoryConfig(setup.model()).map(shape).ifPresent(MemoryPlan::requireFits);
@@ -155,7 +177,10 @@ public final class Session implements AutoCloseable {
         RunsTogether.requireSuits(
             encoder.config(), setup.lora() != null || !setup.modules().isEmpty());
       }
-      space = peft(setup.on(encoder.config())).space(encoder.config());
+      Setup own = onModel.apply(setup, encoder.config());
+      space = peft(own).space(encoder.config());
+      supernetParameters =
+          peft(setup.on(encoder.config())).space(encoder.config()).totalParameters();
       TrainingShape trained = shape.apply(encoder.config());
       memory = device.isCuda() ? null : MemoryPlan.of(trained);
       if (memory != null) {
@@ -168,9 +193,9 @@ public final class Session implements AutoCloseable {
       test = encoding.test();
       encoding.notes().forEach(progress::message);
       this.setup =
-          counted(setup.on(encoder.config()), train.size())
+          counted(own, train.size())
               .withPairEncoding(pairs)
-              .withModuleSettings(ModuleSettings.of(furtherTypes(setup)));
+              .withModuleSettings(ModuleSettings.of(furtherTypes(own)));
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
@@ -522,7 +547,7 @@ public final class Session implements AutoCloseable {
         run.modules().candidates(),
         full ? run.encoder().count() : run.modules().count(),
         full,
-        space.totalParameters(),
+        supernetParameters,
         headTest,
         validated,
         tested,

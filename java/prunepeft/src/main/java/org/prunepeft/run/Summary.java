@@ -45,6 +45,13 @@ final class Summary {
         outcome.retrained().trainingSeconds(),
         outcome.costRatio());
     summary.line("");
+    if (outcome.peer() != null) {
+      summary.line("## Modules: kept, or not");
+      summary.line("");
+      summary.modules(space, module -> outcome.kept().contains(module) ? "kept" : "-");
+      PeerSummary.of(outcome.peer()).forEach(line -> summary.line("%s", line));
+      return summary.text.toString();
+    }
     if (pruning == null) {
       TaskKind kind = outcome.retrained().test().predictions().schema().kind();
       MeasuredSummary.of(outcome.measured(), kind).forEach(line -> summary.line("%s", line));

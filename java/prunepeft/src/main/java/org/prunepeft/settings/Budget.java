@@ -46,8 +46,12 @@ public record Budget(double share, OptionalLong parameters) {
         : "keep " + BigDecimal.valueOf(share).stripTrailingZeros().toPlainString();
   }
 
-  /** The parameters that may be left of a supernet's. */
-  long of(long supernet) {
+  /**
+   * {@return the parameters that may be left}
+   *
+   * @param supernet trainable parameters of all modules together
+   */
+  public long of(long supernet) {
     return parameters.orElse((long) Math.floor(share * supernet));
   }
 }

@@ -41,6 +41,8 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
     SUPERNET,
     /** All modules of a type. */
     TYPE,
+    /** LoRA on all linear layers in place of the supernet, its rank as the budget lets it be. */
+    ALL_LINEAR,
     /** No module, but all weights of the encoder itself: full fine-tuning. */
     FULL,
     /** Random modules within the budget. */
@@ -56,7 +58,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
 
     private boolean needsBudget() {
       return switch (this) {
-        case RANDOM, FIRST_LAYERS, MIDDLE_LAYERS, LAST_LAYERS -> true;
+        case ALL_LINEAR, RANDOM, FIRST_LAYERS, MIDDLE_LAYERS, LAST_LAYERS -> true;
         case HEAD, SUPERNET, TYPE, FULL, MODULES -> false;
       };
     }
@@ -98,6 +100,15 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
    */
   public static ModuleChoice type(String type) {
     return new ModuleChoice(Kind.TYPE, List.of(type), null, null);
+  }
+
+  /**
+   * {@return LoRA on all linear layers, in place of the setup's supernet}
+   *
+   * @param budget how many parameters it may have; a share is one of that supernet's
+   */
+  public static ModuleChoice allLinear(Budget budget) {
+    return new ModuleChoice(Kind.ALL_LINEAR, List.of(), budget, null);
   }
 
   /** {@return full fine-tuning: the encoder's own weights, and no modules} */
@@ -235,7 +246,8 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
   public List<Candidate> of(SearchSpace space, long seed) {
     return switch (kind) {
       case HEAD, FULL -> List.of();
-      case SUPERNET -> space.candidates();
+      // In its place there is nothing but that LoRA.
+      case SUPERNET, ALL_LINEAR -> space.candidates();
       case TYPE -> ofType(space, names.get(0));
       case RANDOM -> RandomSelection.keep(space, budget.of(space.totalParameters()), seed);
       case FIRST_LAYERS -> ofLayers(space, Layers.FIRST);

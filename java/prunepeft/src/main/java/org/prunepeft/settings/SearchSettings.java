@@ -32,7 +32,8 @@ import org.prunepeft.train.CriterionSettings;
  * @param weights how the criteria of a partition are weighed
  * @param reinitialise whether each round starts from new weights
  * @param criteria what the criteria's definitions leave open
- * @param measured how modules are measured, in place of warm-up and rounds; null: they are pruned
+ * @param measured how modules are measured, in place of warm-up and rounds; null: they are not
+ * @param peer another way to choose modules, likewise; null: there is none
  */
 @RecordBuilder
 public record SearchSettings(
@@ -51,7 +52,8 @@ public record SearchSettings(
     PruningSettings.Weighting weights,
     boolean reinitialise,
     CriterionSettings criteria,
-    MeasuringSettings measured)
+    MeasuringSettings measured,
+    PeerSettings peer)
     implements SearchSettingsBuilder.With {
   private static final PruningSettings PRUNING = PruningSettings.of(1);
 
@@ -79,6 +81,10 @@ public record SearchSettings(
    */
   public SearchSettings {
     new Budget(keep, budget);
+    if (measured != null && peer != null) {
+      throw new IllegalArgumentException(
+          "a search measures modules or goes another way, got settings of both");
+    }
     if (warmUpCriteria.isEmpty()) {
       throw new IllegalArgumentException("the warm-up needs at least one criterion, got none");
     }

@@ -21,15 +21,14 @@ public final class StrategyFile {
    * @throws RunDirectoryException if it is absent, incomplete, damaged or no JSON object; names the
    *     file
    * @throws IllegalArgumentException if it is no strategy, naming the file and the key; or if the
-   *     run measured its modules, so that it has none
+   *     run did not prune its modules, so that it has none
    */
   public static Strategy read(Path path) {
-    if (Files.exists(path.resolve(RunFiles.MEASURED))) {
+    boolean measured = Files.exists(path.resolve(RunFiles.MEASURED));
+    if (measured || Files.exists(path.resolve(RunFiles.PEER))) {
       throw new IllegalArgumentException(
-          path
-              + " is of a measured search, which has no strategy; train --modules "
-              + path
-              + " trains what it kept");
+          "%s is of a %s, which has no strategy; train --modules %s trains what it kept"
+              .formatted(path, measured ? "measured search" : "search without pruning", path));
     }
     Path file = path;
     if (Files.isDirectory(path)) {

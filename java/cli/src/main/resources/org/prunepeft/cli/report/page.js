@@ -71,7 +71,7 @@ function story(run) {
   const narrow = new Set(run.grid.map((place) => place.column)).size < 4;
   const grid = run.grid.length > 0 ? moduleGrid(run) : null;
   section("Which modules", run.rounds.length > 0 ? element("div", {class: narrow ? "beside" : null}, grid, margins(run)) : grid,
-    run.measured ? measuredCharts(run) : null);
+    run.measured ? measuredCharts(run) : null, run.peer ? peerCharts(run) : null);
   section("Why: the criteria", run.strategy ? tendency(run) : null, run.rounds.length > 0 ? [reliability(run), scoresAndRanks(run)] : null);
   const curves = learningCurves(run);
   section("Training", curves.length > 0 ? element("div", {class: "pair"}, curves) : null, byPhase([run]));

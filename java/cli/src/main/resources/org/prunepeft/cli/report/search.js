@@ -17,7 +17,7 @@ function layersAndModules(caption, grid, cell) {
 
 /** In how many searches over the same modules each was kept. */
 function keptHowOften(runs) {
-  const searches = runs.filter((run) => (run.rounds.length > 0 || run.measured) && run.grid.every((place) => known(place.kept)));
+  const searches = runs.filter((run) => (run.rounds.length > 0 || run.measured || run.peer) && run.grid.every((place) => known(place.kept)));
   return [...d3.group(searches, (run) => run.grid.map((place) => place.module).join()).values()].filter((own) => own.length > 1).map((own) => {
     const cell = (place) => {
       const names = own.filter((run) => run.grid.some((each) => each.module === place.module && each.kept)).map((run) => run.name);
@@ -38,27 +38,30 @@ function moduleGrid(run) {
   const stories = moduleStories(run);
   const table = layersAndModules(gridTitle(run), run.grid, (place) => gridCell(run, place, stories.get(place.module) ?? []));
   return element("div", {class: "card"}, element("h3", {}, gridTitle(run)),
-    element("p", {class: "caption"}, run.measured ? "Under each: what it is worth, in points." : run.rounds.length === 0 ? "" :
+    element("p", {class: "caption"}, run.measured ? "Under each: what it is worth, in points." : run.peer ? "Under each: its score." : run.rounds.length === 0 ? "" :
       "Under each: its margin to the cut in its last round, in pruning probability. Near zero it might as well have gone the other way."),
     element("div", {class: "scroll"}, table));
 }
 
 function gridTitle(run) {
   if (run.rounds.length > 0) return "Modules: kept, or the round in which they went";
-  return run.measured ? "Modules: kept or not" : "Modules that were trained";
+  return run.measured || run.peer ? "Modules: kept or not" : "Modules that were trained";
 }
 
 function gridCell(run, place, story) {
-  const state = place.kept ? run.rounds.length > 0 || run.measured ? "kept" : "trained" : place.round ? "round " + place.round : place.kept === null ? "not decided" : run.measured ? "not kept" : "gone";
+  const state = place.kept ? run.rounds.length > 0 || run.measured || run.peer ? "kept" : "trained" : place.round ? "round " + place.round : place.kept === null ? "not decided" : run.measured || run.peer ? "not kept" : "gone";
   const last = story.at(-1);
   const worth = run.measured?.values.find((value) => value.module === place.module);
+  const score = run.peer?.scores.find((each) => each.module === place.module);
   const cell = element("td", {class: place.kept ? "kept" : place.kept === null && !place.round ? null : "gone", tabindex: "0"}, state,
     last && known(last.margin) ? element("small", {}, "margin " + Math.abs(last.margin).toFixed(2)) : null,
-    worth ? element("small", {}, pointsText(worth.mean)) : null);
+    worth ? element("small", {}, pointsText(worth.mean)) : null,
+    score ? element("small", {}, digits(score.score)) : null);
   const lines = [brief(place.module) + ": " + state, ...story.map((each) =>
     `round ${each.round}: p ${fixed(each.probability, 2)}, place ${each.place} of ${each.of}` +
     (known(each.margin) ? `, ${fixed(Math.abs(each.margin), 2)} ${each.margin >= 0 ? "above" : "below"} the cut` : each.fate === "spared" ? ", " + spared : ""))];
   if (worth) lines.push(`worth ${pointsText(worth.mean)} (${pointsText(worth.low)} to ${pointsText(worth.high)})`);
+  if (score) lines.push(`score ${digits(score.score)}: ${run.peer.meaning}`);
   if (last) {
     for (const [criterion, [raw, , rank, own]] of Object.entries(last.scores)) {
       lines.push(`${criterion in last.judges ? "●" : "○"} ${criterion} ${digits(raw)}, rank ${digits(rank)}, p ${fixed(own, 2)}`);
@@ -345,6 +348,44 @@ function measuredCharts(run) {
       table: {
         columns: columns(...Object.keys(measured.front[0].costs).map((name) => name + "#"), "metric#", "low#", "high#", "modules"),
         rows: measured.front.map((each) => [...Object.values(each.costs), each.metric.mean, each.metric.low, each.metric.high, each.modules.map(brief).join(", ")]),
+      },
+    }));
+  }
+  return charts;
+}
+
+/** Scores of modules and trials of a search that PrunePEFT is compared with. */
+function peerCharts(run) {
+  const {peer} = run;
+  const scores = [...peer.scores].sort((a, b) => b.score - a.score);
+  const charts = [chart({
+    title: `The score of each module, by ${peer.method}`,
+    caption: `The score is ${peer.meaning}. Filled: kept. The search made ${peer.effort.trainings} trainings, ${peer.effort.epochs} epochs of ${whole(peer.effort.examples)} examples.`,
+    alt: scores.map((each) => `${brief(each.module)} ${digits(each.score)}${each.kept ? ", kept" : ""}`).join(". "),
+    draw: intervals({
+      items: scores, label: (each) => short(brief(each.module), 24), value: (each) => each.score, low: (each) => each.score, high: (each) => each.score,
+      filled: (each) => each.kept, axis: "score",
+      hint: (each) => [brief(each.module) + (each.kept ? ": kept" : ": not kept"), `score ${digits(each.score)}`],
+    }),
+    table: {
+      columns: columns("module", "kept", "score#"),
+      rows: scores.map((each) => [each.module, each.kept ? "yes" : "no", each.score]),
+    },
+  })];
+  if (peer.trials.length > 0) {
+    const trials = peer.trials.map((each, i) => ({...each, number: i + 1}));
+    charts.push(chart({
+      title: "Trials", caption: "The metric of each subset on validation data, in the order of the search.",
+      alt: trials.map((each) => `trial ${each.number}: ${digits(each.metric)}`).join(". "),
+      draw: points2d({
+        items: trials, x: (each) => each.number, y: (each) => each.metric, low: (each) => each.metric, high: (each) => each.metric,
+        xLabel: "trial", yLabel: run.metric?.label ?? "metric", xFormat: d3.format("d"), yFormat: digits,
+        filled: (each) => each.metric === d3.max(trials, (other) => other.metric), line: false,
+        hint: (each) => [`trial ${each.number}: ${digits(each.metric)}`, each.modules.map(brief).join(", ")],
+      }),
+      table: {
+        columns: columns("trial#", "metric#", "modules"),
+        rows: trials.map((each) => [each.number, each.metric, each.modules.map(brief).join(", ")]),
       },
     }));
   }

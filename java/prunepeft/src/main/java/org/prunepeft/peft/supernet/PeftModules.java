@@ -25,6 +25,7 @@ import org.prunepeft.peft.ModuleType;
 import org.prunepeft.peft.PeftModule;
 import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.peer.GateTraining;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.StateExchange;
@@ -36,6 +37,7 @@ import org.prunepeft.torch.Tape;
  */
 public final class PeftModules implements Insertions, AutoCloseable {
   private final EncoderConfig encoder;
+  private final ComputeDevice device;
   private final List<Candidate> candidates;
   private final Map<String, FlatParameters> groups;
   private final Map<String, List<ModuleType.Parameter>> parameters;
@@ -52,6 +54,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   private ForwardPass pass;
 
+  /** Null: modules act as they are. */
+  private ModuleGates gates;
+
   /**
    * Places modules, all of their weights zero until {@link #initialise}.
    *
@@ -61,6 +66,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
   public PeftModules(
       PeftConfig config, EncoderConfig encoder, List<Candidate> candidates, ComputeDevice device) {
     this.encoder = encoder;
+    this.device = device;
     this.candidates = List.copyOf(candidates);
     groups = new LinkedHashMap<>();
     parameters = new LinkedHashMap<>();
@@ -105,6 +111,7 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   private PeftModules(PeftModules of) {
     encoder = of.encoder;
+    device = of.device;
     candidates = of.candidates;
     groups = of.groups;
     parameters = of.parameters;
@@ -153,7 +160,30 @@ public final class PeftModules implements Insertions, AutoCloseable {
             hooks.add(hook);
           }
         });
+    if (gates != null) {
+      hooks.add(gates.hook());
+    }
     return hooks;
+  }
+
+  /**
+   * Puts a gate on each module, from now on; the trainings that follow train the gates too.
+   *
+   * @param training of gates for just these modules
+   */
+  public void gate(GateTraining training) {
+    gates = new ModuleGates(training, device);
+    layers.values().forEach(modules -> modules.replaceAll(gates::gated));
+  }
+
+  /** {@return the gradients of all that is trained, in flat tensors} */
+  public List<Tensor> gradients() {
+    List<Tensor> gradients =
+        new ArrayList<>(groups.values().stream().map(FlatParameters::gradients).toList());
+    if (gates != null) {
+      gradients.add(gates.gradients());
+    }
+    return gradients;
   }
 
   /** Trainable parameters of all modules. */
@@ -334,5 +364,8 @@ public final class PeftModules implements Insertions, AutoCloseable {
   @Override
   public void close() {
     groups.values().forEach(FlatParameters::close);
+    if (gates != null) {
+      gates.close();
+    }
   }
 }

@@ -24,7 +24,6 @@ import org.prunepeft.peft.TrainingHook;
 import org.prunepeft.peft.supernet.JointModules;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.RecordedWork;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.train.TrainingSettings;
@@ -468,9 +467,7 @@ public final class GradientPasses implements AutoCloseable {
       List<Tensor> changed = new ArrayList<>(losses);
       for (MicroBatch part : parts) {
         changed.add(part.member.run.head().parameters().gradients());
-        part.member.run.modules().groups().values().stream()
-            .map(FlatParameters::gradients)
-            .forEach(changed::add);
+        changed.addAll(part.member.run.modules().gradients());
       }
       work = new RecordedWork(mode.recorder, this::pass, changed);
     }

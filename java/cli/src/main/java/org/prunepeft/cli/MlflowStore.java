@@ -1,0 +1,187 @@
+package org.prunepeft.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.prunepeft.io.AtomicFile;
+
+/**
+ * A directory of experiments and runs as MLflow's file store has them, which {@code mlflow ui
+ * --backend-store-uri DIR} shows: {@code EXPERIMENT/RUN/} with {@code meta.yaml}, a file for each
+ * of {@code params}, {@code metrics} (lines of time, value and step) and {@code tags}, and {@code
+ * artifacts}. What is there already stays, but for a run that is written again.
+ */
+final class MlflowStore {
+  private static final YAMLMapper YAML =
+      YAMLMapper.builder().disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER).build();
+
+  /** MLflow refuses longer ones. */
+  private static final int LONGEST_NAME = 250;
+
+  private static final int LONGEST_VALUE = 6000;
+
+  /** MLflow's RunStatus. */
+  enum Status {
+    RUNNING(1),
+    FINISHED(3),
+    FAILED(4);
+
+    private final int code;
+
+    Status(int code) {
+      this.code = code;
+    }
+  }
+
+  /** A finite value of a metric. */
+  record Point(long step, double value) {}
+
+  /**
+   * A run.
+   *
+   * @param identity tells it from others; the same each time that it is written
+   * @param end null: not over
+   * @param metrics by name, whose parts are apart by a slash
+   * @param artifacts files by their names there
+   */
+  record Run(
+      String identity,
+      String name,
+      Instant began,
+      Instant end,
+      Status status,
+      Map<String, String> parameters,
+      Map<String, List<Point>> metrics,
+      Map<String, String> tags,
+      Map<String, Path> artifacts) {}
+
+  private final Path root;
+  private final String id;
+
+  /** Makes the experiment, if it is not there. */
+  MlflowStore(Path root, String experiment) throws IOException {
+    this.root = root.toAbsolutePath().normalize();
+    // MLflow takes numbers; the name's own, so that each call finds the experiment again.
+    id = experiment.equals("Default") ? "0" : number(experiment);
+    if (!Files.exists(directory().resolve("meta.yaml"))) {
+      Files.createDirectories(directory());
+      long now = System.currentTimeMillis();
+      Map<String, Object> meta = new LinkedHashMap<>();
+      meta.put("artifact_location", uri(directory()));
+      meta.put("creation_time", now);
+      meta.put("experiment_id", id);
+      meta.put("last_update_time", now);
+      meta.put("lifecycle_stage", "active");
+      meta.put("name", experiment);
+      write(directory().resolve("meta.yaml"), YAML.writeValueAsString(meta));
+    }
+  }
+
+  /** 18 digits. */
+  private static String number(String name) {
+    long bits = uuid(name).getMostSignificantBits();
+    return Long.toString(100_000_000_000_000_000L + Math.floorMod(bits, 900_000_000_000_000_000L));
+  }
+
+  private static UUID uuid(String name) {
+    return UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private Path directory() {
+    return root.resolve(id);
+  }
+
+  /** {@return where the run lies now} */
+  Path write(Run run) throws IOException {
+    String runId = uuid(run.identity).toString().replace("-", "");
+    Path directory = directory().resolve(runId);
+    for (String part : List.of("params", "metrics", "tags", "artifacts")) {
+      Files.createDirectories(directory.resolve(part));
+    }
+    for (Map.Entry<String, String> parameter : run.parameters.entrySet()) {
+      write(file(directory.resolve("params"), parameter.getKey()), bounded(parameter.getValue()));
+    }
+    for (Map.Entry<String, List<Point>> metric : run.metrics.entrySet()) {
+      write(file(directory.resolve("metrics"), metric.getKey()), lines(run, metric.getValue()));
+    }
+    for (Map.Entry<String, String> tag : run.tags.entrySet()) {
+      write(file(directory.resolve("tags"), tag.getKey()), tag.getValue());
+    }
+    for (Map.Entry<String, Path> artifact : run.artifacts.entrySet()) {
+      Path file = directory.resolve("artifacts").resolve(artifact.getKey());
+      AtomicFile.write(file, Files.readAllBytes(artifact.getValue()));
+    }
+    // Last: a directory without it is no run.
+    write(directory.resolve("meta.yaml"), meta(run, runId, directory));
+    return directory;
+  }
+
+  private String meta(Run run, String runId, Path directory) throws JsonProcessingException {
+    Map<String, Object> meta = new LinkedHashMap<>();
+    meta.put("artifact_uri", uri(directory.resolve("artifacts")));
+    meta.put("deleted_time", null);
+    meta.put("end_time", run.end == null ? null : run.end.toEpochMilli());
+    meta.put("entry_point_name", "");
+    meta.put("experiment_id", id);
+    meta.put("lifecycle_stage", "active");
+    meta.put("run_id", runId);
+    meta.put("run_name", run.name);
+    meta.put("run_uuid", runId);
+    meta.put("source_name", "");
+    // SourceType.LOCAL.
+    meta.put("source_type", 4);
+    meta.put("source_version", "");
+    meta.put("start_time", run.began.toEpochMilli());
+    meta.put("status", run.status.code);
+    meta.put("tags", List.of());
+    meta.put("user_id", "");
+    return YAML.writeValueAsString(meta);
+  }
+
+  private static String lines(Run run, List<Point> points) {
+    StringBuilder lines = new StringBuilder();
+    long time = (run.end == null ? run.began : run.end).toEpochMilli();
+    for (Point point : points) {
+      lines.append("%d %s %d\n".formatted(time, point.value, point.step));
+    }
+    return lines.toString();
+  }
+
+  /** A file of that name within a directory, whatever the name holds. */
+  private static Path file(Path within, String name) throws IOException {
+    Path file = within;
+    for (String part : name.split("/")) {
+      String plain = part.replaceAll("[^\\w .-]", "_").replaceFirst("^\\.", "_").strip();
+      file = file.resolve(plain.isEmpty() ? "_" : plain);
+    }
+    String relative = within.relativize(file).toString();
+    if (relative.length() > LONGEST_NAME) {
+      file = within.resolve(relative.substring(0, LONGEST_NAME));
+    }
+    Files.createDirectories(file.getParent());
+    return file;
+  }
+
+  private static String bounded(String value) {
+    return value.length() <= LONGEST_VALUE ? value : value.substring(0, LONGEST_VALUE);
+  }
+
+  private static void write(Path file, String text) throws IOException {
+    AtomicFile.write(file, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static String uri(Path path) {
+    // Without the slash at the end that a directory's has.
+    String uri = path.toUri().toString();
+    return uri.endsWith("/") ? uri.substring(0, uri.length() - 1) : uri;
+  }
+}

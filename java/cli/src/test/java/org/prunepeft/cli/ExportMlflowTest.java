@@ -1,0 +1,168 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.Yaml;
+
+/** Runs in MLflow's layout, read as its file store does. */
+class ExportMlflowTest {
+  @TempDir static Path temporary;
+  private static Path runs;
+
+  @BeforeAll
+  static void train() throws IOException {
+    Path texts = temporary.resolve("texts.tsv");
+    Files.write(
+        texts,
+        IntStream.range(-1, 80)
+            .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 2))
+            .toList());
+    runs = temporary.resolve("runs");
+    Call.of(
+            "train",
+            "--model=" + Small.model(temporary),
+            "--train-file=" + texts,
+            Small.modules(),
+            "--modules=lora",
+            "--epochs=2",
+            "--output=" + runs.resolve("whole"))
+        .exits(0);
+    Path cut = Files.createDirectories(runs.resolve("cut"));
+    for (String name : List.of("config.json", "configuration.json")) {
+      Files.copy(runs.resolve("whole").resolve(name), cut.resolve(name));
+    }
+    Files.writeString(cut.resolve("INCOMPLETE"), "failed: the disk was full\n");
+    Files.writeString(
+        cut.resolve("metrics.jsonl"),
+        "{\"training\": \"../../../up, /etc\", \"step\": 1, \"loss\": 2.5}\n");
+  }
+
+  /** What MLflow's file store reads of a run: its metrics as lines of time, value and step. */
+  private record Stored(
+      JsonNode meta, Map<String, String> params, Map<String, List<String[]>> metrics) {
+    static Stored of(Path run) throws IOException {
+      Map<String, List<String[]>> metrics = new TreeMap<>();
+      for (Map.Entry<String, String> file : files(run.resolve("metrics")).entrySet()) {
+        metrics.put(
+            file.getKey(), file.getValue().lines().map(line -> line.strip().split(" ")).toList());
+      }
+      return new Stored(
+          Yaml.read(Files.readString(run.resolve("meta.yaml"))),
+          files(run.resolve("params")),
+          metrics);
+    }
+
+    private static Map<String, String> files(Path directory) throws IOException {
+      Map<String, String> files = new TreeMap<>();
+      try (var walk = Files.walk(directory)) {
+        for (Path file : walk.filter(Files::isRegularFile).toList()) {
+          String name = directory.relativize(file).toString();
+          // What MLflow lets names be.
+          assertTrue(name.matches("[/\\w.\\- ]{1,250}") && !name.contains(".."), name);
+          files.put(name, Files.readString(file));
+        }
+      }
+      return files;
+    }
+  }
+
+  private static Map<String, Stored> read(Path store) throws IOException {
+    Map<String, Stored> stored = new TreeMap<>();
+    List<Path> experiments = new ArrayList<>();
+    try (var files = Files.list(store)) {
+      files.forEach(experiments::add);
+    }
+    assertEquals(1, experiments.size());
+    JsonNode experiment = Yaml.read(Files.readString(experiments.get(0).resolve("meta.yaml")));
+    String id = experiment.get("experiment_id").textValue();
+    assertEquals(experiments.get(0).getFileName().toString(), id);
+    assertTrue(id.matches("[a-zA-Z0-9][\\w-]{0,63}"), id);
+    assertEquals("prunepeft", experiment.get("name").textValue());
+    assertEquals("active", experiment.get("lifecycle_stage").textValue());
+    try (var files = Files.list(experiments.get(0))) {
+      for (Path run : files.filter(Files::isDirectory).toList()) {
+        Stored one = Stored.of(run);
+        assertEquals(run.getFileName().toString(), one.meta.get("run_id").textValue());
+        assertEquals(one.meta.get("run_id"), one.meta.get("run_uuid"));
+        assertTrue(one.meta.get("run_id").textValue().matches("[0-9a-f]{32}"));
+        assertEquals(id, one.meta.get("experiment_id").textValue());
+        stored.put(one.meta.get("run_name").textValue(), one);
+      }
+    }
+    return stored;
+  }
+
+  @Test
+  void aRunIsThereAsMlflowReadsIt() throws IOException {
+    Path store = temporary.resolve("mlruns");
+    Call.of("export-mlflow", runs, "-o", store).exits(0).prints(runs.resolve("whole") + ": ");
+    Map<String, Stored> stored = read(store);
+    assertEquals(List.of("cut", "whole"), List.copyOf(stored.keySet()));
+    Stored whole = stored.get("whole");
+    assertEquals(3, whole.meta.get("status").intValue());
+    assertEquals("lora", whole.params.get("selection.names").replaceAll("\\W", ""));
+    assertEquals("2", whole.params.get("setup.epochs"));
+    double accuracy = (double) Small.test(runs.resolve("whole")).get("accuracy");
+    assertEquals(accuracy, Double.parseDouble(whole.metrics.get("test/accuracy").get(0)[1]));
+    List<String[]> losses = whole.metrics.get("train/loss");
+    int steps = losses.size();
+    assertTrue(steps > 2);
+    for (int i = 0; i < steps; i++) {
+      assertEquals(3, losses.get(i).length);
+      assertEquals(i + 1, Integer.parseInt(losses.get(i)[2]));
+      assertTrue(Long.parseLong(losses.get(i)[0]) >= whole.meta.get("start_time").longValue());
+    }
+    assertEquals(2, whole.metrics.get("train/validation_accuracy").size());
+    Path artifacts = Path.of(URI.create(whole.meta.get("artifact_uri").textValue()));
+    assertEquals(
+        Files.readString(runs.resolve("whole/summary.md")),
+        Files.readString(artifacts.resolve("summary.md")));
+    assertFalse(Files.exists(artifacts.resolve("adapter.safetensors")));
+  }
+
+  @Test
+  void aRunThatFailedIsOneAndNamesStayWithinTheStore() throws IOException {
+    Path store = temporary.resolve("deep/mlruns");
+    Call.of("export-mlflow", runs.resolve("cut"), "-o", store).exits(0);
+    Stored cut = read(store).get("cut");
+    assertEquals(4, cut.meta.get("status").intValue());
+    assertTrue(cut.meta.get("end_time").isNull());
+    List<List<String[]>> metrics = List.copyOf(cut.metrics.values());
+    assertEquals(1, metrics.size());
+    assertEquals("2.5", metrics.get(0).get(0)[1]);
+    assertEquals(Set.of("mlruns"), Small.names(store.getParent()));
+  }
+
+  @Test
+  void aRunThatIsWrittenAgainTakesItsOwnPlace() throws IOException {
+    Path store = temporary.resolve("twice");
+    Call first = Call.of("export-mlflow", runs, "-o", store).exits(0);
+    Call second = Call.of("export-mlflow", runs, "-o", store).exits(0);
+    assertEquals(first.out(), second.out());
+    assertEquals(2, read(store).size());
+  }
+
+  @Test
+  void aDirectoryWithoutRunsIsRefused() throws IOException {
+    Path empty = Files.createDirectories(temporary.resolve("empty"));
+    Path store = temporary.resolve("none");
+    Call.of("export-mlflow", empty, "-o", store).exits(1, "have no runs");
+    assertFalse(Files.exists(store));
+  }
+}

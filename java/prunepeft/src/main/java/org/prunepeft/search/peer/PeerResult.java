@@ -1,0 +1,74 @@
+package org.prunepeft.search.peer;
+
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
+
+/**
+ * What a {@link PeerSearch} chose, and why.
+ *
+ * @param method its name
+ * @param budget trainable parameters that may be left
+ * @param effort what was trained for it
+ * @param modules all that there were, by layer, type and name
+ * @param trials the subsets that were trained, in order; empty where the supernet was
+ */
+public record PeerResult(
+    String method, long budget, Effort effort, List<ScoredModule> modules, List<Trial> trials) {
+  /**
+   * What a search has trained.
+   *
+   * @param trainings how many
+   * @param epochs of all of them together
+   * @param examples of an epoch
+   */
+  public record Effort(int trainings, int epochs, int examples) {}
+
+  /**
+   * A module as it was judged.
+   *
+   * @param module which
+   * @param score higher is better: the probability that its gate is open; |Σ w·g|; or by how much
+   *     the metric is expected to rise with it
+   * @param kept whether it is kept
+   */
+  public record ScoredModule(Candidate module, double score, boolean kept) {}
+
+  /**
+   * A subset that was trained.
+   *
+   * @param modules their names
+   * @param metric on validation data
+   */
+  public record Trial(List<String> modules, double metric) {
+    /** Copies the list. */
+    public Trial {
+      modules = List.copyOf(modules);
+    }
+  }
+
+  /** Copies the lists. */
+  public PeerResult {
+    modules = List.copyOf(modules);
+    trials = List.copyOf(trials);
+  }
+
+  /** Of modules by their scores. */
+  static List<ScoredModule> scored(
+      SearchSpace space, Map<String, Double> scores, List<Candidate> kept) {
+    Set<String> names = kept.stream().map(Candidate::name).collect(Collectors.toSet());
+    return space.candidates().stream()
+        .map(
+            module ->
+                new ScoredModule(module, scores.get(module.name()), names.contains(module.name())))
+        .toList();
+  }
+
+  /** {@return the modules that are kept, by layer, type and name} */
+  public List<Candidate> kept() {
+    return modules.stream().filter(ScoredModule::kept).map(ScoredModule::module).toList();
+  }
+}

@@ -1,0 +1,194 @@
+package org.prunepeft.peft.supernet;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.kernels.Activation;
+import org.prunepeft.model.Encoder;
+import org.prunepeft.model.EncoderInput;
+import org.prunepeft.model.Precision;
+import org.prunepeft.model.SmallBert;
+import org.prunepeft.peft.AdapterConfig;
+import org.prunepeft.peft.ForwardPass;
+import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.TrainingHook;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
+import org.prunepeft.search.peer.GateTraining;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.RandomTensors;
+import org.prunepeft.torch.Tape;
+import org.prunepeft.torch.Torch;
+
+/** Gates on the modules of a small whole model. */
+class ModuleGatesTest {
+  private static final LoraConfig LORA = LoraConfig.of(3, 6, 0, List.of("query", "value"));
+  private static final PeftConfig CONFIG =
+      PeftConfig.of(LORA, AdapterConfig.of(4, Activation.RELU));
+  private static final int TOKENS = 20;
+
+  private final PointerScope scope;
+  private final Encoder encoder;
+  private final Tape tape = new Tape();
+  private final EncoderInput input;
+  private final Tensor weights;
+
+  ModuleGatesTest() {
+    Torch.load();
+    scope = new PointerScope();
+    encoder = SmallBert.create(TestSeed.draw(), Precision.FLOAT32);
+    long[] ids = TestSeed.random().longs(TOKENS, 0, SmallBert.CONFIG.vocabulary()).toArray();
+    byte[] mask = new byte[TOKENS];
+    Arrays.fill(mask, (byte) 1);
+    input = EncoderInput.of(ids, new long[TOKENS], mask, 2, TOKENS / 2);
+    weights = RandomTensors.normal(TOKENS, SmallBert.CONFIG.hidden());
+  }
+
+  @AfterEach
+  void close() {
+    tape.close();
+    encoder.close();
+    scope.close();
+  }
+
+  private PeftModules modules(PeftConfig config) {
+    PeftModules modules =
+        new PeftModules(config, SmallBert.CONFIG, config.space(SmallBert.CONFIG).candidates());
+    try (NoGradGuard guard = new NoGradGuard()) {
+      modules.groups().values().forEach(this::randomise);
+    }
+    modules.begin(ForwardPass.evaluation(tape));
+    return modules;
+  }
+
+  private void randomise(FlatParameters group) {
+    group.names().forEach(name -> group.get(name).normal_(0, 0.2, RandomTensors.generator()));
+  }
+
+  private static GateTraining training(PeftConfig config) {
+    SearchSpace space = config.space(SmallBert.CONFIG);
+    return new GateTraining(space, space.totalParameters() / 2, 0.1, TestSeed.draw());
+  }
+
+  /** The hidden states, and the gradients of a random linear function of them. */
+  private float[] pass(PeftModules modules) {
+    Tensor hidden = encoder.forward(input, modules);
+    hidden.mul(weights).sum().backward();
+    return Torch.toFloats(hidden.detach());
+  }
+
+  /** The tensors that a module's output is linear in. */
+  private static List<String> outputs(PeftModules modules, Candidate module) {
+    return modules.parameterNames(module).stream()
+        .filter(name -> name.contains("lora_B") || name.contains("adapter_up"))
+        .toList();
+  }
+
+  @Test
+  void aGateActsAsAFactorOfTheModulesOutputAndHasItsGradient() {
+    GateTraining training = training(CONFIG);
+    float[] values = training.values();
+    try (PeftModules gated = modules(CONFIG);
+        PeftModules plain = modules(CONFIG)) {
+      plain.copyWeights(gated);
+      for (int i = 0; i < values.length; i++) {
+        Candidate module = training.modules().get(i);
+        try (NoGradGuard guard = new NoGradGuard()) {
+          for (String name : outputs(plain, module)) {
+            plain.groups().get(module.type()).get(name).mul_(new Scalar(values[i]));
+          }
+        }
+      }
+      gated.gate(training);
+      assertArrayEquals(pass(plain), pass(gated), 1e-4f);
+      float[] gradients = Torch.toFloats(gated.gradients().get(2));
+      for (int i = 0; i < values.length; i++) {
+        Candidate module = training.modules().get(i);
+        double expected = 0;
+        double size = 0;
+        for (String name : outputs(plain, module)) {
+          float[] own = Torch.toFloats(gated.groups().get(module.type()).get(name).detach());
+          float[] of = Torch.toFloats(plain.groups().get(module.type()).gradient(name));
+          for (int j = 0; j < own.length; j++) {
+            expected += (double) own[j] * of[j];
+            size += Math.abs((double) own[j] * of[j]);
+          }
+        }
+        assertEquals(expected, gradients[i], 1e-4 * size, module.name());
+      }
+    }
+  }
+
+  /** DoRA acts by gains as well. */
+  @Test
+  void closedGatesLeaveTheEncoderAndOpenOnesTheModules() {
+    PeftConfig dora = PeftConfig.of(LORA.withDora(true), AdapterConfig.of(4, Activation.RELU));
+    try (PeftModules none = new PeftModules(dora, SmallBert.CONFIG, List.of());
+        PeftModules closed = modules(dora);
+        PeftModules open = modules(dora)) {
+      none.begin(ForwardPass.evaluation(tape));
+      open.copyWeights(closed);
+      try (NoGradGuard guard = new NoGradGuard()) {
+        float[] free = Torch.toFloats(encoder.forward(input, open));
+        open.gate(forced(dora, 500));
+        assertArrayEquals(free, Torch.toFloats(encoder.forward(input, open)), 1e-4f);
+        closed.gate(forced(dora, -500));
+        assertArrayEquals(
+            Torch.toFloats(encoder.forward(input, none)),
+            Torch.toFloats(encoder.forward(input, closed)),
+            1e-4f);
+      }
+    }
+  }
+
+  private static GateTraining forced(PeftConfig config, double logit) {
+    GateTraining training = training(config);
+    double[] state = training.state();
+    Arrays.fill(state, 0, training.modules().size(), logit);
+    training.restore(state);
+    return training;
+  }
+
+  @Test
+  void theHookMovesEachGateAgainstItsGradient() {
+    GateTraining training = training(CONFIG);
+    double[] before = training.state();
+    int count = training.modules().size();
+    try (PeftModules modules = modules(CONFIG)) {
+      modules.gate(training);
+      pass(modules);
+      float[] gradients = Torch.toFloats(modules.gradients().get(2));
+      List<TrainingHook> hooks = modules.trainingHooks(10, true);
+      assertEquals(1, hooks.size());
+      hooks.get(0).beforeStep(1);
+      hooks.get(0).afterStep(1);
+      // The first step of Adam goes as far for each, and then all are shifted alike.
+      Map<Boolean, List<Double>> moved =
+          IntStream.range(0, count)
+              .boxed()
+              .collect(
+                  Collectors.partitioningBy(
+                      i -> gradients[i] < 0,
+                      Collectors.mapping(
+                          i -> training.state()[i] - before[i], Collectors.toList())));
+      for (double up : moved.get(true)) {
+        for (double down : moved.get(false)) {
+          assertEquals(0.2, up - down, 1e-3);
+        }
+      }
+      assertArrayEquals(new float[gradients.length], Torch.toFloats(modules.gradients().get(2)));
+    }
+  }
+}
