@@ -288,7 +288,8 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
-    Map<String, Object> result = result(trained.outcome());
+    Map<String, Object> result = result(session, trained.outcome());
+    result.put("search_flop", session.searchFlop);
     result.put("warm_up_seconds", outcome.warmUpSeconds());
     result.put("round_seconds", outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
@@ -303,7 +304,7 @@ public final class RunRecord {
     finish(
         session,
         trained,
-        result(trained.outcome()),
+        result(session, trained.outcome()),
         Summary.of(session.setup, selection, trained.outcome(), session.space));
   }
 
@@ -378,7 +379,7 @@ public final class RunRecord {
     return configuration;
   }
 
-  private static Map<String, Object> result(TrainOutcome outcome) {
+  private static Map<String, Object> result(Session session, TrainOutcome outcome) {
     Map<String, Object> result = RunDirectory.formatted();
     result.put("test", metrics(outcome.test()));
     result.put("validation", metrics(outcome.validation()));
@@ -387,6 +388,8 @@ public final class RunRecord {
     result.put("supernet_parameters", outcome.supernetParameters());
     result.put("best_epoch", outcome.bestEpoch());
     result.put("epochs", outcome.epochs());
+    result.put("training_flop", session.trainer.flop().total() - session.searchFlop);
+    Environment.peakMemory().ifPresent(bytes -> result.put("peak_memory_bytes", bytes));
     result.put("preparation_seconds", outcome.preparationSeconds());
     result.put("training_seconds", outcome.trainingSeconds());
     return result;

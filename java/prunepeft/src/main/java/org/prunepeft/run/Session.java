@@ -80,6 +80,9 @@ public final class Session implements AutoCloseable {
 
   private final TrainingNames names = new TrainingNames();
 
+  /** What was computed before the final training. */
+  double searchFlop;
+
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
@@ -154,6 +157,7 @@ public final class Session implements AutoCloseable {
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
+      checkpoints.add("work", trainer.flop()::exchange);
       Baseline baseline =
           dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
               ? untouched(checkpoints)
@@ -466,6 +470,7 @@ public final class Session implements AutoCloseable {
 
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
     times.begin("training");
+    searchFlop = trainer.flop().total();
     Trainer.Result result = trainer.train(run, follow(FINAL, trainer.steps(run), log));
     double trainingSeconds = times.end("training");
     if (result.epochs() < run.epochs()) {
