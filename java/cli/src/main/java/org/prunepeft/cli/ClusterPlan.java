@@ -71,12 +71,23 @@ final class ClusterPlan {
   private void write(Path folder, int stage, List<PlannedRun> runs) throws IOException {
     Path commands = folder.resolve("commands-%d.txt".formatted(stage));
     String lines = runs.stream().map(this::line).collect(Collectors.joining("\n", "", "\n"));
-    Outputs.write(commands, writer -> writer.write(lines));
-    String slurm = slurm(stage, runs.size(), commands);
-    Outputs.write(folder.resolve("slurm-%d.sh".formatted(stage)), writer -> writer.write(slurm));
-    String job = kubernetes(stage, runs.size(), commands);
-    Outputs.write(
-        folder.resolve("kubernetes-%d.yaml".formatted(stage)), writer -> writer.write(job));
+    Map<Path, String> files =
+        Map.of(
+            commands,
+            lines,
+            folder.resolve("slurm-%d.sh".formatted(stage)),
+            slurm(stage, runs, commands),
+            folder.resolve("kubernetes-%d.yaml".formatted(stage)),
+            kubernetes(stage, runs, commands));
+    for (var file : files.entrySet()) {
+      Outputs.write(file.getKey(), writer -> writer.write(file.getValue()));
+    }
+  }
+
+  private boolean needGpu(List<PlannedRun> runs) {
+    return runs.stream()
+        .flatMap(run -> plan.arguments(run, null).stream())
+        .anyMatch(word -> word.startsWith("--device=cuda"));
   }
 
   private String line(PlannedRun run) {
@@ -93,13 +104,13 @@ final class ClusterPlan {
     return Path.of("").toAbsolutePath();
   }
 
-  private String slurm(int stage, int runs, Path commands) {
+  private String slurm(int stage, List<PlannedRun> runs, Path commands) {
     return """
         #!/bin/bash
         #SBATCH --job-name=%s-%d
         #SBATCH --array=1-%d
         #SBATCH --cpus-per-task=%d
-        #SBATCH --mem=4G
+        #SBATCH --mem=4G%s
         #SBATCH --output=%s/slurm-%%A-%%a.txt
         cd %s || exit 1
         eval "$(sed -n "${SLURM_ARRAY_TASK_ID}p" %s)"
@@ -107,14 +118,15 @@ final class ClusterPlan {
         .formatted(
             study.name(),
             stage,
-            runs,
+            runs.size(),
             study.threads(),
+            needGpu(runs) ? "\n#SBATCH --gres=gpu:1" : "",
             commands.resolveSibling("../logs").normalize(),
             ShellWords.quoted(here().toString()),
             ShellWords.quoted(commands.toString()));
   }
 
-  private String kubernetes(int stage, int runs, Path commands) {
+  private String kubernetes(int stage, List<PlannedRun> runs, Path commands) {
     String script =
         "eval \"$(sed -n \"$((JOB_COMPLETION_INDEX + 1))p\" %s)\""
             .formatted(ShellWords.quoted(commands.toString()));
@@ -139,7 +151,7 @@ final class ClusterPlan {
                   command: ["bash", "-c", %s]
                   resources:
                     requests: {cpu: "%d", memory: 4Gi}
-                    limits: {memory: 4Gi}
+                    limits: {memory: 4Gi%s}
                   volumeMounts:
                     - {name: shared, mountPath: %s}
               volumes:
@@ -149,11 +161,12 @@ final class ClusterPlan {
         .formatted(
             study.name().toLowerCase(Locale.ROOT).replaceAll("[^a-z0-9]+", "-"),
             stage,
-            runs,
-            runs,
+            runs.size(),
+            runs.size(),
             quoted(here().toString()),
             quoted(script),
             study.threads(),
+            needGpu(runs) ? ", nvidia.com/gpu: 1" : "",
             quoted(here().toString()));
   }
 

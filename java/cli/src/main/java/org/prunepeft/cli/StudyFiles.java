@@ -76,11 +76,11 @@ final class StudyFiles {
     StringBuilder text = new StringBuilder();
     text.append("# Study %s\n\n".formatted(study.name()));
     text.append(
-        "%d of %d runs: %d tasks, models %s, seeds %s.\n"
+        "%d of %d runs: tasks %s; models %s; seeds %s.\n"
             .formatted(
                 runs.size(),
                 plan.compared().size(),
-                study.tasks().size(),
+                String.join(", ", study.tasks().keySet()),
                 String.join(", ", study.models().keySet()),
                 String.join(", ", study.seeds().stream().map(String::valueOf).toList())));
     if (!missing.isEmpty()) {

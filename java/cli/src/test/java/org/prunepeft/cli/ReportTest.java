@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -187,49 +186,15 @@ class ReportTest {
 
   @Test
   void aBrowserDrawsThePageWithoutErrors() throws Exception {
-    Path browser =
-        Stream.of("chromium", "chromium-browser", "google-chrome")
-            .map(name -> Path.of("/usr/bin", name))
-            .filter(Files::isExecutable)
-            .findFirst()
-            .orElse(null);
-    assumeTrue(browser != null, "there is no Chromium");
-    String dom = dom(browser, page("pruned.html", pruned));
+    Browser browser = Browser.orSkip(temporary);
+    String dom = browser.dom(page("pruned.html", pruned));
     assertFalse(dom.contains("<title>taken"), "a script of the data ran");
     for (String part : List.of("Which modules", "Why: the criteria", "Training", "Mistakes")) {
       assertTrue(dom.contains("<h2>" + part + "</h2>"), part + dom.length());
     }
     assertTrue(Pattern.compile("<svg").matcher(dom).results().count() > 5, "charts are drawn");
-    assertTrue(dom(browser, page("m.html", measured)).contains("What each module is worth"));
-    assertTrue(dom(browser, page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
-  }
-
-  /** The page after its scripts; none of them may have complained. */
-  private static String dom(Path browser, Path page) throws Exception {
-    Path out = temporary.resolve("dom");
-    Path err = temporary.resolve("console");
-    Process process =
-        new ProcessBuilder(
-                browser.toString(),
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--user-data-dir=" + temporary.resolve("browser"),
-                "--enable-logging=stderr",
-                "--virtual-time-budget=5000",
-                "--dump-dom",
-                page.toUri().toString())
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
-            .start();
-    try {
-      assertTrue(process.waitFor(120, TimeUnit.SECONDS), "the browser did not end");
-    } finally {
-      process.destroyForcibly();
-    }
-    String console = Files.readString(err);
-    assertFalse(console.contains("CONSOLE"), console);
-    return Files.readString(out);
+    assertTrue(browser.dom(page("m.html", measured)).contains("What each module is worth"));
+    assertTrue(browser.dom(page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
   }
 
   @Test

@@ -229,5 +229,8 @@ class StudyFileTest {
               .sum();
     }
     assertEquals(plan.runs().size(), lines);
+    assertEquals(
+        name.equals("paper"),
+        Files.readString(temporary.resolve("out/plan/slurm-1.sh")).contains("--gres=gpu:1\n"));
   }
 }

@@ -103,7 +103,7 @@ class StudyTest {
   @Order(1)
   void tablesHaveEveryMethodAndWhatItCost() throws IOException {
     String tables = Files.readString(whole.resolve("study.md"));
-    assertTrue(tables.startsWith("# Study tiny\n\n8 of 8 runs: 1 tasks, models tiny, seeds 0, 1."));
+    assertTrue(tables.startsWith("# Study tiny\n\n8 of 8 runs: tasks words; models tiny; seeds 0, 1."));
     for (String method : List.of("random", "supernet", "search", "again")) {
       assertTrue(tables.contains("| " + method), tables);
     }
@@ -187,6 +187,12 @@ class StudyTest {
       assertTrue(slurm.contains("#SBATCH --array=1-" + lines.size() + "\n"), slurm);
       JsonNode job = Yaml.read(Files.readString(plan.resolve("kubernetes-" + stage + ".yaml")));
       assertEquals(lines.size(), job.get("spec").get("completions").asInt());
+      String second = lines.get(1).substring("prunepeft ".length());
+      assertEquals(
+          second, shell("SLURM_ARRAY_TASK_ID=2", List.of("bash", plan.resolve("slurm-" + stage + ".sh").toString())));
+      List<String> container = new ArrayList<>();
+      job.at("/spec/template/spec/containers/0/command").forEach(word -> container.add(word.asText()));
+      assertEquals(second, shell("JOB_COMPLETION_INDEX=1", container));
       // The last first: nothing may depend on the order within a stage.
       for (int i = lines.size() - 1; i >= 0; i--) {
         List<String> words = List.of(lines.get(i).split(" "));
@@ -203,6 +209,16 @@ class StudyTest {
     Call.of("study", file, "--plan").exits(0).prints("no run is missing");
     Call.of("study", file, "--collect").exits(0);
     assertSame(output);
+  }
+
+  /** What a script gives to the program. */
+  private static String shell(String setting, List<String> script) throws Exception {
+    List<String> words = new ArrayList<>();
+    words.addAll(
+        List.of("bash", "-c", "prunepeft() { echo \"$@\"; }; export -f prunepeft; env \"$@\"", "sh"));
+    words.add(setting);
+    words.addAll(script);
+    return Child.call(new ProcessBuilder(words)).out().strip();
   }
 
   @Test
@@ -249,5 +265,17 @@ class StudyTest {
     String text = Files.readString(page);
     assertTrue(text.contains("\"studies\":[{"), "no study");
     assertFalse(text.contains("_rate-0.01"));
+  }
+
+  @Test
+  @Order(8)
+  void aBrowserDrawsTheStudyWithoutErrors() throws Exception {
+    Browser browser = Browser.orSkip(shared);
+    Path page = shared.resolve("drawn.html");
+    Call.of("report", whole, "-o", page).exits(0);
+    String dom = browser.dom(page);
+    assertTrue(dom.contains("<h2>Study tiny</h2>"));
+    assertTrue(dom.contains("words, tiny, budget 0.5: test accuracy against trainable parameters"));
+    assertTrue(dom.contains("words, tiny, budget 0.5: differences"));
   }
 }
