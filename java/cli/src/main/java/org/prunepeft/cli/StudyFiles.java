@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -59,6 +60,7 @@ final class StudyFiles {
 
   /** Writes all files, each as a whole. */
   void write() throws IOException {
+    Files.createDirectories(directory.root());
     write(TABLES, tables());
     write(RUNS, runsTable().text(Table.Format.CSV));
     write(JSON, StudyJson.of(study, tables, overall, rates(), missing) + "\n");
@@ -354,7 +356,7 @@ final class StudyFiles {
             "training_seconds",
             "training_flop",
             "search_to_training_ratio",
-            "peak_memory_bytes"),
+            "peak_bytes"),
         rows);
   }
 

@@ -1,16 +1,10 @@
 package org.prunepeft.report;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
-import java.util.stream.Stream;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.kernels.Kernels;
 import org.prunepeft.torch.ComputeDevice;
@@ -38,21 +32,6 @@ public final class Environment {
     versions.put("java", System.getProperty("java.version"));
     versions.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
     return versions;
-  }
-
-  /**
-   * {@return the most resident memory that this process has had, in bytes; empty: the system does
-   * not say it}
-   */
-  public static OptionalLong peakMemory() {
-    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
-      return lines
-          .filter(line -> line.matches("VmHWM:\\s+[0-9]{1,15} kB"))
-          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")))
-          .findFirst();
-    } catch (IOException | UncheckedIOException e) {
-      return OptionalLong.empty();
-    }
   }
 
   /**

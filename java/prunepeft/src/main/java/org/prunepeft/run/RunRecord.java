@@ -389,7 +389,6 @@ public final class RunRecord {
     result.put("best_epoch", outcome.bestEpoch());
     result.put("epochs", outcome.epochs());
     result.put("training_flop", session.trainer.flop().total() - session.searchFlop);
-    Environment.peakMemory().ifPresent(bytes -> result.put("peak_memory_bytes", bytes));
     result.put("preparation_seconds", outcome.preparationSeconds());
     result.put("training_seconds", outcome.trainingSeconds());
     return result;

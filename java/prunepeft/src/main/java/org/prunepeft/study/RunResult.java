@@ -1,9 +1,11 @@
 package org.prunepeft.study;
 
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.files.RunDirectory;
@@ -77,10 +79,9 @@ public record RunResult(
             required(run, result, "epochs").intValue(),
             required(run, result, "training_seconds").doubleValue(),
             flop(result, "training_flop"));
-    Number peak = number(result.get("peak_memory_bytes"));
-    Long bytes = peak == null ? null : peak.longValue();
+    Long peak = peak(result);
     if (!result.containsKey("round_seconds")) {
-      return new Costs(null, training, bytes);
+      return new Costs(null, training, peak);
     }
     List<LearningCurve> searched =
         LearningCurve.read(run).stream().filter(one -> !one.training().equals(KEPT)).toList();
@@ -88,7 +89,18 @@ public record RunResult(
         required(run, result, "warm_up_seconds").doubleValue()
             + required(run, result, "round_seconds").doubleValue();
     int epochs = searched.stream().mapToInt(one -> one.epochs().size()).sum();
-    return new Costs(new Phase(epochs, seconds, flop(result, "search_flop")), training, bytes);
+    return new Costs(new Phase(epochs, seconds, flop(result, "search_flop")), training, peak);
+  }
+
+  /** Each part of a run may have its own. */
+  private static Long peak(Map<String, Object> result) {
+    return result.keySet().stream()
+        .filter(name -> name.endsWith("_peak_bytes"))
+        .map(name -> number(result.get(name)))
+        .filter(Objects::nonNull)
+        .map(Number::longValue)
+        .max(Comparator.naturalOrder())
+        .orElse(null);
   }
 
   private static Double flop(Map<String, Object> result, String name) {
