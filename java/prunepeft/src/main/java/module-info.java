@@ -45,6 +45,7 @@ module org.prunepeft {
   exports org.prunepeft.search.measured;
   exports org.prunepeft.search.peer;
   exports org.prunepeft.settings;
+  exports org.prunepeft.study;
   exports org.prunepeft.text;
   exports org.prunepeft.torch;
   exports org.prunepeft.train;

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -46,7 +47,7 @@ final class ConfigFile implements IDefaultValueProvider {
           .enable(YAMLGenerator.Feature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
           .build();
 
-  private final Path file;
+  private final String source;
   private final Map<OptionSpec, String> values = new LinkedHashMap<>();
 
   /**
@@ -57,26 +58,33 @@ final class ConfigFile implements IDefaultValueProvider {
    * @throws UncheckedIOException if it can't be read
    */
   ConfigFile(Path file, CommandSpec command) {
-    this.file = file;
+    this(file.toString(), read(file), command);
+  }
+
+  /**
+   * Takes what was read.
+   *
+   * @param source names the place in messages
+   * @throws IllegalArgumentException as the other does
+   */
+  ConfigFile(String source, Map<String, Object> read, CommandSpec command) {
+    this.source = source;
     Map<String, OptionSpec> options = byKey(command);
     Map<OptionSpec, String> keys = new LinkedHashMap<>();
-    read(file)
-        .forEach(
-            (key, value) -> {
-              OptionSpec option = options.get(key.replace('_', '-'));
-              if (option == null) {
-                List<String> known =
-                    options.keySet().stream().map(ConfigFile::underscored).toList();
-                throw wrong(Spelling.unknown("key", key, known));
-              }
-              String earlier = keys.put(option, key);
-              if (earlier != null) {
-                throw wrong("%s and %s are the same option; leave one out".formatted(earlier, key));
-              }
-              if (value != null) {
-                values.put(option, text(key, option, value));
-              }
-            });
+    read.forEach(
+        (key, value) -> {
+          OptionSpec option = options.get(key.replace('_', '-'));
+          if (option == null) {
+            throw wrong(Spelling.unknown("key", key, keys(command)));
+          }
+          String earlier = keys.put(option, key);
+          if (earlier != null) {
+            throw wrong("%s and %s are the same option; leave one out".formatted(earlier, key));
+          }
+          if (value != null) {
+            values.put(option, text(key, option, value));
+          }
+        });
   }
 
   @Override
@@ -84,6 +92,16 @@ final class ConfigFile implements IDefaultValueProvider {
     return argument instanceof OptionSpec option && values.containsKey(option)
         ? values.get(option)
         : new RecordOptions().defaultValue(argument);
+  }
+
+  /** What the options are given, as on the command line, in the order of the file. */
+  Map<OptionSpec, String> values() {
+    return Collections.unmodifiableMap(values);
+  }
+
+  /** Keys that files of a command may have, with underscores. */
+  static List<String> keys(CommandSpec command) {
+    return byKey(command).keySet().stream().map(ConfigFile::underscored).toList();
   }
 
   /** The options of a command as they are set now, in the form that the constructor reads. */
@@ -154,7 +172,7 @@ final class ConfigFile implements IDefaultValueProvider {
     return "--" + keys(option).get(0);
   }
 
-  private static String underscored(String key) {
+  static String underscored(String key) {
     return key.replace('-', '_');
   }
 
@@ -165,7 +183,13 @@ final class ConfigFile implements IDefaultValueProvider {
         .toList();
   }
 
-  private static Map<String, Object> read(Path file) {
+  /**
+   * {@return the mapping that a file has}
+   *
+   * @throws IllegalArgumentException if it has none, or is no YAML within bounds
+   * @throws UncheckedIOException if it can't be read
+   */
+  static Map<String, Object> read(Path file) {
     try {
       JsonNode root = Yaml.read(text(file));
       if (root.isMissingNode() || root.isNull()) {
@@ -198,7 +222,7 @@ final class ConfigFile implements IDefaultValueProvider {
   }
 
   private IllegalArgumentException wrong(String message) {
-    return new IllegalArgumentException(file + ": " + message);
+    return new IllegalArgumentException(source + ": " + message);
   }
 
   /** A value as it would be on the command line. */

@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.prunepeft.report.RunStatus;
 
 /**
@@ -13,10 +14,15 @@ final class Interruption {
   /** Less than the 10 seconds that those who send SIGTERM wait before they kill. */
   private static final long MOST_SECONDS = 8;
 
+  /** The exit code of what SIGTERM ends. */
+  static final int TERMINATED = 143;
+
   private static final CountDownLatch ENDED = new CountDownLatch(1);
   private static volatile boolean requested;
-  private static volatile String command;
   private static volatile Path run;
+
+  /** What is said of what was interrupted; null: nothing that can go on. */
+  private static volatile Supplier<String> said;
 
   private Interruption() {}
 
@@ -36,8 +42,22 @@ final class Interruption {
       // One of several seeds, which are resumed together.
       return;
     }
-    command = itsCommand;
     run = directory;
+    begins(
+        () ->
+            RunStatus.of(directory) == RunStatus.COMPLETE
+                ? "interrupted when the run in %s was complete".formatted(directory)
+                : "interrupted; go on with: prunepeft %s --resume %s"
+                    .formatted(itsCommand, directory));
+  }
+
+  /**
+   * Something that can go on begins.
+   *
+   * @param how says how
+   */
+  static void begins(Supplier<String> how) {
+    said = how;
   }
 
   /** Whether the process is to end. */
@@ -46,7 +66,7 @@ final class Interruption {
   }
 
   private static void shutDown() {
-    if (ENDED.getCount() == 0 || run == null) {
+    if (ENDED.getCount() == 0 || said == null) {
       return;
     }
     requested = true;
@@ -56,11 +76,7 @@ final class Interruption {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    System.err.println(
-        RunStatus.of(run) == RunStatus.COMPLETE
-            ? "prunepeft: interrupted when the run in %s was complete".formatted(run)
-            : "prunepeft: interrupted; go on with: prunepeft %s --resume %s"
-                .formatted(command, run));
+    System.err.println("prunepeft: " + said.get());
     System.err.flush();
   }
 }

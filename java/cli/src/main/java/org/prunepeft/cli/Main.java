@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
       StrategyCommand.class,
       RunsCommand.class,
       CompareCommand.class,
+      StudyCommand.class,
       ReportCommand.class,
       ExplainCommand.class,
       ExportMlflowCommand.class,
@@ -59,6 +60,7 @@ public final class Main implements Runnable {
 
   public static void main(String[] arguments) {
     Interruption.install();
+    ChildProcess.endWithInput();
     int code = printed(System.out, execute(commandLine(), arguments));
     Interruption.ended();
     System.exit(code);

@@ -61,6 +61,7 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
   public abstract void close();
 
   private static final class Bars extends ProgressDisplay {
+    private ProgressBarBuilder builder;
     private ProgressBar bar;
 
     @Override
@@ -70,15 +71,15 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
         System.err.println(name);
         return;
       }
-      bar =
+      builder =
           new ProgressBarBuilder()
               .setTaskName(String.format("%-28s", name))
               .setUnit(" " + unit, 1)
               .setInitialMax(total)
               .setStyle(ProgressBarStyle.ASCII)
               .setUpdateIntervalMillis(200)
-              .showSpeed()
-              .build();
+              .showSpeed();
+      bar = builder.build();
     }
 
     @Override
@@ -89,10 +90,15 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
       }
     }
 
+    /** The bar goes on below the line. */
     @Override
     public void message(String line) {
+      ProgressBar before = bar;
       close();
       System.err.println(line);
+      if (before != null && before.getCurrent() < before.getMax()) {
+        bar = builder.startsFrom(before.getCurrent(), before.getTotalElapsed()).build();
+      }
     }
 
     @Override

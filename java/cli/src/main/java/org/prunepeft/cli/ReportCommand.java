@@ -36,6 +36,7 @@ import picocli.CommandLine.Parameters;
       "Examples:",
       "  prunepeft report runs/earlier                            writes report.html",
       "  prunepeft report runs/seeds runs/other -o both.html      several, each with all runs in it",
+      "  prunepeft report runs/small                              a study: its tables before its runs",
       "  prunepeft report runs --format csv -o runs.csv           for a spreadsheet"
     })
 final class ReportCommand implements Callable<Integer> {
@@ -55,7 +56,8 @@ final class ReportCommand implements Callable<Integer> {
   @Parameters(
       arity = "1..*",
       paramLabel = "RUN",
-      description = "Directories of runs, or with runs in them, such as those of several seeds.")
+      description =
+          "Directories of runs, or with runs in them, such as those of several seeds or of a study.")
   private List<Path> directories;
 
   @Option(
@@ -84,9 +86,11 @@ final class ReportCommand implements Callable<Integer> {
   private final Map<Object, Map<String, Example>> read = new HashMap<>();
 
   private final List<String> unread = new ArrayList<>();
+  private final List<Object> studies = new ArrayList<>();
 
   @Override
   public Integer call() throws IOException {
+    directories.forEach(directory -> StudyJson.read(directory).ifPresent(studies::add));
     List<RunContents> runs =
         directories.stream()
             .flatMap(directory -> runs(directory).stream())
@@ -112,7 +116,7 @@ final class ReportCommand implements Callable<Integer> {
   }
 
   private static List<Path> runs(Path directory) {
-    List<Path> runs = RunContents.directories(directory);
+    List<Path> runs = RunContents.directories(StudyJson.runs(directory));
     if (runs.isEmpty()) {
       throw new RunDirectoryException(
           directory + " has no runs; name the directory of a run, or one with runs in it");
@@ -122,6 +126,7 @@ final class ReportCommand implements Callable<Integer> {
 
   private Map<String, Object> map(ReportData data, long most) {
     Map<String, Object> map = data.toMap(run -> noTexts ? Map.of() : texts(run), most);
+    map.put("studies", studies);
     List<Object> notes = new ArrayList<>((List<?>) map.get("notes"));
     notes.addAll(unread);
     map.put("notes", notes);

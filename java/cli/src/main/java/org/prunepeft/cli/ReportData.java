@@ -146,6 +146,7 @@ final class ReportData {
               .formatted(details.size(), runs.size()));
     }
     Map<String, Object> map = new LinkedHashMap<>();
+    map.put("studies", List.of());
     map.put("overview", overview());
     map.put("seeds", seeds());
     map.put("phases", Stream.of(RunPhase.values()).map(RunPhase::toString).toList());

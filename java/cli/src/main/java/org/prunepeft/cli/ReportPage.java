@@ -23,7 +23,8 @@ final class ReportPage {
   private static final String WEBJAR = "/META-INF/resources/webjars/d3/";
 
   private static final List<String> SCRIPTS =
-      List.of("format.js", "table.js", "chart.js", "search.js", "training.js", "page.js");
+      List.of(
+          "format.js", "table.js", "chart.js", "search.js", "training.js", "study.js", "page.js");
 
   private ReportPage() {}
 

@@ -41,6 +41,8 @@ import picocli.CommandLine.Spec;
       "  prunepeft train --modules runs/earlier --select 3    another that it measured, row 3 of its summary"
     })
 final class TrainCommand implements Callable<Integer> {
+  private static final String RANDOM = "random";
+
   private static final List<String> CHOICES =
       List.of(
           "head",
@@ -50,7 +52,7 @@ final class TrainCommand implements Callable<Integer> {
           "both",
           "full",
           "all-linear",
-          "random",
+          RANDOM,
           "first-layers",
           "middle-layers",
           "last-layers",
@@ -58,10 +60,11 @@ final class TrainCommand implements Callable<Integer> {
 
   /** Those that go by a budget. */
   private static final List<String> BUDGETED =
-      List.of("all-linear", "random", "first-layers", "middle-layers", "last-layers", "depth");
+      List.of("all-linear", RANDOM, "first-layers", "middle-layers", "last-layers", "depth");
 
   private static final String SELECT = "--select";
   private static final String MAP_LAYERS = "--map-layers";
+  static final String DRAW = "--draw";
 
   @Spec private CommandSpec spec;
   @Mixin private SetupOptions options;
@@ -91,6 +94,14 @@ final class TrainCommand implements Callable<Integer> {
           "Put the modules of --modules RUN at the same share of the depth where the model is of another depth than that run's, instead of refusing it.")
   private boolean mapLayers;
 
+  @Option(
+      names = DRAW,
+      defaultValue = "0",
+      paramLabel = "N",
+      description =
+          "Which of several random choices of the seed, with --modules random (default: ${DEFAULT-VALUE}).")
+  private int draw;
+
   @ArgGroup(
       validate = false,
       heading = "%nBudget, for all-linear, random modules and those of some layers:%n")
@@ -107,7 +118,15 @@ final class TrainCommand implements Callable<Integer> {
       }
     }
     row = ofRun ? row : null;
-    if (!BUDGETED.contains(modules.toLowerCase(Locale.ROOT))) {
+    if (!isRandom(modules)) {
+      if (draw != 0 && ConfigFile.isTyped(DRAW, spec)) {
+        throw new IllegalArgumentException(
+            "%s is for --modules random, but --modules is %s; leave %s out"
+                .formatted(DRAW, modules, DRAW));
+      }
+      draw = 0;
+    }
+    if (!goesByBudget(modules)) {
       Runs<TrainOutcome> run = runs(selection(null));
       budget.refuse(spec, modules);
       run.start();
@@ -120,6 +139,16 @@ final class TrainCommand implements Callable<Integer> {
       Sweep.start(spec, options, budgets, this::next);
     }
     return 0;
+  }
+
+  /** Whether a choice of modules is one that takes a budget. */
+  static boolean goesByBudget(String modules) {
+    return BUDGETED.contains(modules.toLowerCase(Locale.ROOT));
+  }
+
+  /** Whether a choice of modules is another for each draw. */
+  static boolean isRandom(String modules) {
+    return RANDOM.equals(modules.toLowerCase(Locale.ROOT));
   }
 
   /** One of several. */
@@ -148,7 +177,7 @@ final class TrainCommand implements Callable<Integer> {
       case Candidate.LORA, Candidate.ADAPTER -> ModuleChoice.type(name);
       case "full" -> ModuleChoice.full();
       case "all-linear" -> ModuleChoice.allLinear(within);
-      case "random" -> ModuleChoice.random(within);
+      case RANDOM -> ModuleChoice.random(within, draw);
       case "first-layers" -> ModuleChoice.layers(Layers.FIRST, within);
       case "middle-layers" -> ModuleChoice.layers(Layers.MIDDLE, within);
       case "last-layers", "depth" -> ModuleChoice.layers(Layers.LAST, within);

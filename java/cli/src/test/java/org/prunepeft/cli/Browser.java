@@ -9,24 +9,32 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
-/** A Chromium without a window, if there is one. */
-final class Browser {
-  private Browser() {}
-
-  /** A page after its scripts; none of them may have complained. */
-  static String dom(Path temporary, Path page) throws Exception {
-    Path browser =
+/**
+ * A headless Chromium.
+ *
+ * @param program its path
+ * @param temporary where it may write
+ */
+record Browser(Path program, Path temporary) {
+  /** Skips the test where there is none. */
+  static Browser orSkip(Path temporary) {
+    Path program =
         Stream.of("chromium", "chromium-browser", "google-chrome")
             .map(name -> Path.of("/usr/bin", name))
             .filter(Files::isExecutable)
             .findFirst()
             .orElse(null);
-    assumeTrue(browser != null, "there is no Chromium");
+    assumeTrue(program != null, "there is no Chromium");
+    return new Browser(program, temporary);
+  }
+
+  /** The page after its scripts; none of them may have complained. */
+  String dom(Path page) throws Exception {
     Path out = temporary.resolve("dom");
     Path err = temporary.resolve("console");
     Process process =
         new ProcessBuilder(
-                browser.toString(),
+                program.toString(),
                 "--headless=new",
                 "--no-sandbox",
                 "--disable-gpu",

@@ -57,6 +57,9 @@ public final class RunDirectory {
    */
   public static final int FORMAT = 1;
 
+  /** The {@link #state} of a run whose process goes on. */
+  public static final String RUNNING = "running";
+
   private static final String FORMAT_MEMBER = "format";
 
   /** Far more than any object of these files has. */
@@ -254,7 +257,7 @@ public final class RunDirectory {
     try {
       String text = Files.exists(marker) ? Files.readString(marker).strip() : "complete";
       return RunningProcess.isAlive(text)
-          ? "running"
+          ? RUNNING
           : RunningProcess.isGone(text) ? "cut off" : text;
     } catch (IOException e) {
       throw new RunDirectoryException(

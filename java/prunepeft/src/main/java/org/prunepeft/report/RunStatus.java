@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
 
 /** How far a run is, by its directory. */
 public enum RunStatus {
@@ -19,6 +20,9 @@ public enum RunStatus {
    * there, messages name the command line's way to go on.
    */
   public static final String OPTIONS = RunFiles.OPTIONS;
+
+  /** The file that marks a run directory whose run is not complete. */
+  public static final String INCOMPLETE = RunDirectory.INCOMPLETE;
 
   /** The file of a run directory with its results for people to read; Markdown. */
   public static final String SUMMARY = RunFiles.SUMMARY;
@@ -36,5 +40,15 @@ public enum RunStatus {
             && Files.exists(run.resolve(RunFiles.CONFIGURATION))
         ? CHOSEN
         : OPEN;
+  }
+
+  /**
+   * {@return whether a process of this machine has the run and goes on}
+   *
+   * @param run its directory; may be absent
+   * @throws RunDirectoryException if its mark can't be read
+   */
+  public static boolean isRunning(Path run) {
+    return RunDirectory.state(run).equals(RunDirectory.RUNNING);
   }
 }

@@ -2,15 +2,14 @@ package org.prunepeft.run;
 
 import java.util.Collection;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Cost;
 import org.prunepeft.search.measured.TrainingTime;
 import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.train.loop.TrainingFlop;
 
 /**
  * What configurations cost on an encoder, from counted multiplications: the same on each machine,
@@ -43,18 +42,11 @@ final class ConfigurationCosts {
         .toList();
   }
 
-  /** Multiplications of a token in a layer's frozen linears. */
-  private static double layer(EncoderConfig encoder) {
-    double hidden = encoder.hidden();
-    return hidden * (4 * hidden + 2 * encoder.intermediate());
-  }
-
-  /** A module multiplies by its weights forward, and backward for its input and for themselves. */
   private static Cost trainingTime(EncoderConfig encoder, SearchSpace space, boolean frozenOnce) {
-    Map<String, Double> modules = new HashMap<>();
-    space.candidates().forEach(each -> modules.put(each.name(), 3.0 * each.parameters()));
-    List<Double> layers = Collections.nCopies(space.layers(), layer(encoder));
-    return new TrainingTime(0, layers, layers, modules, frozenOnce);
+    List<Double> layers =
+        Collections.nCopies(space.layers(), TrainingFlop.multiplications(encoder));
+    return new TrainingTime(
+        0, layers, layers, TrainingFlop.modules(space.candidates()), frozenOnce);
   }
 
   /** LoRA can be merged into the frozen weights and then costs nothing. */
@@ -66,7 +58,7 @@ final class ConfigurationCosts {
 
     @Override
     public double of(Collection<Candidate> modules) {
-      return encoder.layers() * layer(encoder)
+      return encoder.layers() * TrainingFlop.multiplications(encoder)
           + Candidate.total(
               modules.stream().filter(each -> !each.type().equals(Candidate.LORA)).toList());
     }

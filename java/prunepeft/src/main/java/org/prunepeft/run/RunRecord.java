@@ -298,7 +298,8 @@ public final class RunRecord {
     if (directory == null) {
       return;
     }
-    Map<String, Object> result = result(trained.outcome());
+    Map<String, Object> result = result(session, trained.outcome());
+    result.put("search_flop", session.searchFlop);
     result.put(RunPhase.WARM_UP.secondsMember(), outcome.warmUpSeconds());
     result.put(RunPhase.SEARCH.secondsMember(), outcome.roundSeconds());
     result.put("search_to_training_ratio", outcome.costRatio());
@@ -313,7 +314,7 @@ public final class RunRecord {
     finish(
         session,
         trained,
-        result(trained.outcome()),
+        result(session, trained.outcome()),
         Summary.of(session.setup, selection, trained.outcome(), session.space));
   }
 
@@ -394,7 +395,7 @@ public final class RunRecord {
     return configuration;
   }
 
-  private static Map<String, Object> result(TrainOutcome outcome) {
+  private static Map<String, Object> result(Session session, TrainOutcome outcome) {
     Map<String, Object> result = RunDirectory.formatted();
     result.put("test", metrics(outcome.test()));
     result.put("validation", metrics(outcome.validation()));
@@ -403,6 +404,7 @@ public final class RunRecord {
     result.put("supernet_parameters", outcome.supernetParameters());
     result.put("best_epoch", outcome.bestEpoch());
     result.put("epochs", outcome.epochs());
+    result.put("training_flop", session.trainer.flop().total() - session.searchFlop);
     result.put(RunPhase.PREPARATION.secondsMember(), outcome.preparationSeconds());
     result.put(RunPhase.TRAINING.secondsMember(), outcome.trainingSeconds());
     return result;

@@ -94,6 +94,9 @@ public final class Session implements AutoCloseable {
 
   private final TrainingNames names = new TrainingNames();
 
+  /** What was computed before the final training. */
+  double searchFlop;
+
   /** Whose the encoder is; null: this session's. */
   private final RunsTogether together;
 
@@ -199,6 +202,7 @@ public final class Session implements AutoCloseable {
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
+      checkpoints.add("work", trainer.flop()::exchange);
       Baseline baseline =
           dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
               ? untouched(checkpoints)
@@ -511,6 +515,7 @@ public final class Session implements AutoCloseable {
 
   private TrainOutcome train(TrainingRun run, MetricsLog log) {
     phases.begin(RunPhase.TRAINING);
+    searchFlop = trainer.flop().total();
     Trainer.Result result = trainer.train(run, follow(FINAL, trainer.steps(run), log));
     double trainingSeconds = phases.end(RunPhase.TRAINING);
     if (result.epochs() < run.epochs()) {

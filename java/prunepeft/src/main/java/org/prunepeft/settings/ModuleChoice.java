@@ -31,8 +31,9 @@ import org.prunepeft.text.Required;
  * @param budget for the random ones and those of some layers; else null
  * @param depth of the model that named modules were chosen for; null: they are for any that has
  *     them
+ * @param draw which of several random choices of a seed, from 0; else 0
  */
-public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth) {
+public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth, int draw) {
   /** What a selection goes by. */
   public enum Kind {
     /** No module: the head alone. */
@@ -81,6 +82,15 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
     if (kind.needsBudget() && budget == null) {
       throw new IllegalArgumentException("a " + kind + " selection needs a budget, got none");
     }
+    if (draw < 0 || draw > 0 && kind != Kind.RANDOM) {
+      throw new IllegalArgumentException(
+          "a draw is at least 0, and 0 but for random modules, got %d for %s"
+              .formatted(draw, kind));
+    }
+  }
+
+  private ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth) {
+    this(kind, names, budget, depth, 0);
   }
 
   /** {@return the head alone} */
@@ -122,7 +132,17 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
    * @param budget how many parameters they may have together
    */
   public static ModuleChoice random(Budget budget) {
-    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null);
+    return random(budget, 0);
+  }
+
+  /**
+   * {@return one of several random choices that belong to the setup's seed}
+   *
+   * @param budget how many parameters they may have together
+   * @param draw which, from 0, the one that {@link #random(Budget)} gives
+   */
+  public static ModuleChoice random(Budget budget, int draw) {
+    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null, draw);
   }
 
   /**
@@ -249,12 +269,17 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
       // In its place there is nothing but that LoRA.
       case SUPERNET, ALL_LINEAR -> space.candidates();
       case TYPE -> ofType(space, names.get(0));
-      case RANDOM -> RandomSelection.keep(space, budget.of(space.totalParameters()), seed);
+      case RANDOM -> RandomSelection.keep(space, budget.of(space.totalParameters()), drawn(seed));
       case FIRST_LAYERS -> ofLayers(space, Layers.FIRST);
       case MIDDLE_LAYERS -> ofLayers(space, Layers.MIDDLE);
       case LAST_LAYERS -> ofLayers(space, Layers.LAST);
       case MODULES -> named(space);
     };
+  }
+
+  /** No two small seeds and draws give the same: a draw is a step of the golden ratio. */
+  private long drawn(long seed) {
+    return seed + draw * 0x9e3779b97f4a7c15L;
   }
 
   private List<Candidate> ofLayers(SearchSpace space, Layers layers) {

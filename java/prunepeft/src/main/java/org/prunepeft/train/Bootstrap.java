@@ -11,15 +11,17 @@ import java.util.function.ToDoubleFunction;
  * @param low the 2.5 % quantile over the draws
  * @param high the 97.5 % quantile
  */
-record Bootstrap(double low, double high) {
+public record Bootstrap(double low, double high) {
   private static final int DRAWS = 1000;
   private static final double TAIL = 0.025;
 
   /**
+   * {@return the interval}
+   *
    * @param examples how many there are, 1 or more
    * @param value of the examples with these indices
    */
-  static Bootstrap of(int examples, ToDoubleFunction<int[]> value) {
+  public static Bootstrap of(int examples, ToDoubleFunction<int[]> value) {
     SplittableRandom random = new SplittableRandom(0);
     double[] values = new double[DRAWS];
     for (int draw = 0; draw < DRAWS; draw++) {

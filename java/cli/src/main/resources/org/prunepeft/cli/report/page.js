@@ -3,7 +3,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("report");
 const several = data.overview.length > 1;
 
-main.append(header(), ...[several ? overview() : null].flat().filter(known));
+main.append(header(), ...data.studies.flatMap(studyStory), ...[several ? overview() : null].flat().filter(known));
 data.runs.forEach((run, i) => main.append(several ? foldable(run, i) : element("div", {}, story(run))));
 document.body.append(tip);
 if (document.querySelector("meta[http-equiv=refresh]")) keepOpen();

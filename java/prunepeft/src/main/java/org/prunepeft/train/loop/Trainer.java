@@ -57,6 +57,8 @@ public final class Trainer implements AutoCloseable {
 
   private final Tape tape;
 
+  private final TrainingFlop flop = new TrainingFlop();
+
   /**
    * @param encoder stays the caller's
    */
@@ -166,7 +168,14 @@ public final class Trainer implements AutoCloseable {
   Result train(TrainingRun run, StepListener listener, RoundStatistics statistics) {
     Request request = new Request(run, listener, statistics, checkpoints);
     Outcome outcome = inStep == null ? train(List.of(request)).get(0) : inStep.train(this, request);
-    return outcome.get();
+    Result result = outcome.get();
+    flop.add(encoder.config(), run, result.epochs(), keepsPrefix(run, run.data(), lowest(run)));
+    return result;
+  }
+
+  /** {@return what its trainings have computed so far} */
+  public TrainingFlop flop() {
+    return flop;
   }
 
   /** Trains without gathering statistics; see the other method. */
@@ -430,15 +439,19 @@ public final class Trainer implements AutoCloseable {
    * @param runs how many are trained together, which share the room
    */
   FrozenPrefix prefix(TrainingRun run, EncodedDataset data, int lowest, int runs) {
-    if (data == null
-        || run.epochs() == 1
-        || run.encoder() != null
-        || lowest == 0
-        || settings.activationCacheMegabytes() == 0) {
+    if (!keepsPrefix(run, data, lowest)) {
       return null;
     }
     long bytes = ((long) settings.activationCacheMegabytes() << 20) / runs;
     return new FrozenPrefix(encoder, lowest, data, bytes, settings.activationCacheHalf());
+  }
+
+  private boolean keepsPrefix(TrainingRun run, EncodedDataset data, int lowest) {
+    return data != null
+        && run.epochs() > 1
+        && run.encoder() == null
+        && lowest > 0
+        && settings.activationCacheMegabytes() > 0;
   }
 
   /** Hidden states of the last layer. */

@@ -23,6 +23,7 @@ import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.SmallBert;
 import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -116,6 +117,30 @@ class TrainerTest extends TrainingTest {
     for (int i = 0; i < large.size(); i++) {
       assertEquals(large.get(i), small.get(i), 1e-3 * large.get(i), "step " + i);
     }
+  }
+
+  @Test
+  void flopAreTwoForEachMultiplicationOfATokenForwardAndBackward() {
+    double hidden = SmallBert.CONFIG.hidden();
+    double layer = 4 * hidden * hidden + 2 * hidden * SmallBert.CONFIG.intermediate();
+    int layers = SmallBert.CONFIG.layers();
+    Trainer trainer = trainer(TrainingSettings.builder().batchSize(10));
+    TrainingRun all = run(data, 2, 0);
+    trainer.train(all, eachLoss(loss -> {}));
+    // Modules multiply forward, and backward for their input and their weights.
+    double whole = layers * 2 * layer + 3 * all.modules().count();
+    double expected = 2 * data.tokens() * 2 * whole;
+    assertEquals(expected, trainer.flop().total(), 1e-9 * expected);
+
+    PeftConfig config = loraAndAdapters(3, 0);
+    PeftModules last =
+        modules(
+            config, candidates(config).stream().filter(one -> one.layer() == layers - 1).toList());
+    trainer.train(new TrainingRun(last, head(), data, 3, SEED, null), eachLoss(loss -> {}));
+    // The layers below are computed in the first epoch alone.
+    double upper = 2 * layer + 3 * last.count();
+    expected += 2 * data.tokens() * (3 * upper + (layers - 1) * layer);
+    assertEquals(expected, trainer.flop().total(), 1e-9 * expected);
   }
 
   private List<Double> losses(TrainingSettingsBuilder settings) {

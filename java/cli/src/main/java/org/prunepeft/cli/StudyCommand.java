@@ -1,0 +1,129 @@
+package org.prunepeft.cli;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.text.Spelling;
+import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+    name = "study",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Compares methods over tasks, models, budgets and seeds, as a file says it: each run is a search or a training in a directory of its own. Runs that are complete are not made again, and those that were cut off go on: after whatever ended it, the same command leads to the same tables.",
+      "",
+      "Tables with paired differences, their intervals and Holm's correction are in study.md of the study's directory, a row for each run in study.csv, all of it in study.json, what runs cost in costs.md and costs.csv."
+    },
+    footer = {
+      "",
+      "Examples:",
+      "  prunepeft study benchmarks/studies/small.yaml",
+      "  prunepeft study STUDY.yaml --collect     tables of the runs that are there",
+      "  prunepeft study STUDY.yaml --plan        commands of those that are not, for a cluster",
+      "  prunepeft report runs/small              a page of the study in that directory"
+    })
+final class StudyCommand implements Callable<Integer> {
+  @Parameters(paramLabel = "STUDY.yaml", description = "What is compared.")
+  private Path file;
+
+  @ArgGroup private Way way = new Way();
+
+  /** Instead of making all runs. */
+  static final class Way {
+    @Option(
+        names = "--plan",
+        description =
+            "Make no runs, but write the commands of those that are missing, an array of Slurm's and a Job of Kubernetes that run them, into the folder plan of the study.")
+    private boolean plan;
+
+    @Option(
+        names = "--collect",
+        description = "Make no runs, but write the tables of those there are.")
+    private boolean collect;
+
+    @Option(
+        names = "--run",
+        paramLabel = "NAME",
+        description = "Make one run, by the name of its directory, and write no tables.")
+    private String run;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    Study study = StudyFile.read(file);
+    StudyPlan plan = new StudyPlan(study);
+    StudyDirectory directory = new StudyDirectory(study, plan);
+    if (way.plan) {
+      List<String> stages = new ClusterPlan(study, plan, directory).write();
+      stages.forEach(System.out::println);
+      if (stages.isEmpty()) {
+        System.out.println("no run is missing");
+      }
+      return CommandLine.ExitCode.OK;
+    }
+    if (way.collect) {
+      tables(study, plan, directory);
+      return CommandLine.ExitCode.OK;
+    }
+    Interruption.begins(() -> "interrupted; the same command goes on with the study");
+    if (way.run != null) {
+      return one(plan, directory);
+    }
+    Map<String, String> failures;
+    try (FileChannel lock = directory.lock();
+        ProgressDisplay display = ProgressDisplay.create("study", null)) {
+      failures = new StudyRunner(plan, directory, display).make(study.jobs());
+    }
+    tables(study, plan, directory);
+    failures.forEach((run, reason) -> System.err.println("failed: " + run + ": " + reason));
+    return failures.isEmpty() ? CommandLine.ExitCode.OK : CommandLine.ExitCode.SOFTWARE;
+  }
+
+  private static void tables(Study study, StudyPlan plan, StudyDirectory directory)
+      throws IOException {
+    StudyFiles files = new StudyFiles(study, plan, directory);
+    files.write();
+    System.out.print(files.tables());
+    if (!files.missing().isEmpty()) {
+      System.err.printf("%d runs are missing%n", files.missing().size());
+    }
+  }
+
+  private int one(StudyPlan plan, StudyDirectory directory) {
+    PlannedRun run =
+        plan.run(way.run)
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        Spelling.unknown(
+                            "run", way.run, plan.runs().stream().map(PlannedRun::name).toList())));
+    plan.needs(run).stream()
+        .filter(need -> !directory.isComplete(need))
+        .findFirst()
+        .ifPresent(
+            need -> {
+              throw new RunDirectoryException(
+                  "%s needs %s, which is not complete; make that first"
+                      .formatted(run.name(), need.name()));
+            });
+    String failure;
+    try (ProgressDisplay display = ProgressDisplay.create("study", null)) {
+      failure = new StudyRunner(plan, directory, display).attempt(run);
+    }
+    if (failure != null) {
+      throw new RunDirectoryException(
+          "%s failed: %s; its log is %s".formatted(run.name(), failure, directory.log(run)));
+    }
+    System.out.println("complete: " + run.directory(directory.root()));
+    return CommandLine.ExitCode.OK;
+  }
+}

@@ -1,0 +1,224 @@
+package org.prunepeft.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.report.RunStatus;
+import org.prunepeft.study.RateChoice;
+import org.prunepeft.study.RunResult;
+import org.prunepeft.study.StudyRun;
+import org.prunepeft.text.Reason;
+
+/**
+ * How the runs of a study stand, by what is in its directory: {@code runs} and {@code tuning} have
+ * run directories of the ordinary kind, {@code commands} says by which command each was begun,
+ * {@code logs} what it printed.
+ */
+final class StudyDirectory {
+  private static final String LOCK = ".lock";
+
+  /** How far a run is. */
+  enum State {
+    /** Nothing is there. */
+    ABSENT,
+    /** It was begun by the same command and has not ended. */
+    CUT_OFF,
+    /** A process of this machine has it. */
+    RUNNING,
+    /** It was made by another command, or is damaged. */
+    OTHER,
+    /** By the same command. */
+    COMPLETE
+  }
+
+  private final Study study;
+  private final StudyPlan plan;
+
+  /** Of complete runs, by their names: they stay as they are. */
+  private final Map<String, RunResult> results = new ConcurrentHashMap<>();
+
+  StudyDirectory(Study study, StudyPlan plan) {
+    this.study = study;
+    this.plan = plan;
+  }
+
+  Path root() {
+    return study.output();
+  }
+
+  Path log(PlannedRun run) {
+    return root().resolve("logs").resolve(run.name() + ".txt");
+  }
+
+  private Path command(PlannedRun run) {
+    return root().resolve("commands").resolve(run.name() + ".txt");
+  }
+
+  /** The words of a run's command, when all that it needs is complete; but for where it goes. */
+  List<String> arguments(PlannedRun run) {
+    return plan.arguments(run, rate(run));
+  }
+
+  private String line(PlannedRun run) {
+    List<String> words = new ArrayList<>(List.of("prunepeft"));
+    words.addAll(arguments(run));
+    return ShellWords.line(words) + "\n";
+  }
+
+  /** Its learning rate, when all that it needs is complete; null: the command's default. */
+  String rate(PlannedRun run) {
+    List<PlannedRun> tryouts = plan.tryouts(run);
+    if (tryouts.isEmpty()) {
+      List<String> rates = run.method().rates().candidates();
+      return run.tried() != null ? run.tried() : rates.isEmpty() ? null : rates.get(0);
+    }
+    Map<String, RunResult> tried = new LinkedHashMap<>();
+    tryouts.forEach(tryout -> tried.put(tryout.tried(), result(tryout)));
+    return RateChoice.of(tried, run.method().rates().metric());
+  }
+
+  /** Whether all that a run needs is complete. */
+  boolean isReady(PlannedRun run) {
+    return plan.needs(run).stream().allMatch(this::isComplete);
+  }
+
+  boolean isComplete(PlannedRun run) {
+    return results.containsKey(run.name()) || isReady(run) && state(run) == State.COMPLETE;
+  }
+
+  /** What a complete run gave. */
+  RunResult result(PlannedRun run) {
+    return results.computeIfAbsent(run.name(), name -> RunResult.read(run.directory(root())));
+  }
+
+  /** Of a run that is ready. */
+  State state(PlannedRun run) {
+    Path directory = run.directory(root());
+    if (isBlank(directory)) {
+      return State.ABSENT;
+    }
+    if (RunStatus.isRunning(directory)) {
+      return State.RUNNING;
+    }
+    if (!line(run).equals(readIfThere(command(run)))) {
+      return State.OTHER;
+    }
+    if (RunStatus.of(directory) != RunStatus.COMPLETE) {
+      return Files.exists(directory.resolve(RunStatus.OPTIONS)) ? State.CUT_OFF : State.OTHER;
+    }
+    try {
+      result(run);
+      return State.COMPLETE;
+    } catch (RunDirectoryException e) {
+      return State.OTHER;
+    }
+  }
+
+  /** Whether nothing is there but the mark of a process that is gone. */
+  private static boolean isBlank(Path directory) {
+    if (!Files.isDirectory(directory)) {
+      return true;
+    }
+    if (RunStatus.isRunning(directory)) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(directory)) {
+      return files
+          .map(file -> file.getFileName().toString())
+          .allMatch(name -> name.startsWith(".") || name.equals(RunStatus.INCOMPLETE));
+    } catch (IOException e) {
+      throw unread(directory, e);
+    }
+  }
+
+  /** A run begins: says by which command. */
+  void begins(PlannedRun run) {
+    try {
+      Files.createDirectories(command(run).getParent());
+      Files.createDirectories(log(run).getParent());
+      Outputs.write(command(run), writer -> writer.write(line(run)));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Moves what is in a run's place, and was made in another way or can't go on, out of it.
+   *
+   * @return where it is now
+   */
+  Path setAside(PlannedRun run) {
+    Path earlier = root().resolve("earlier");
+    try {
+      Files.createDirectories(earlier);
+      int number = 1;
+      Path place = earlier.resolve(run.name() + "-" + number);
+      while (Files.exists(place)) {
+        place = earlier.resolve(run.name() + "-" + ++number);
+      }
+      return Files.move(run.directory(root()), place);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "can't move %s: %s".formatted(run.directory(root()), Reason.of(earlier, e)), e);
+    }
+  }
+
+  /** The complete runs that are compared, in the order of tables. */
+  List<StudyRun> collected() {
+    return plan.compared().stream()
+        .filter(this::isComplete)
+        .map(
+            run ->
+                new StudyRun(
+                    run.setting(), run.arm(), rate(run), run.seed(), run.draw(), result(run)))
+        .toList();
+  }
+
+  /** Keeps others from the study until it is closed. */
+  FileChannel lock() {
+    try {
+      Files.createDirectories(root());
+      FileChannel channel =
+          FileChannel.open(
+              root().resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+      try {
+        FileLock lock = channel.tryLock();
+        if (lock != null) {
+          return channel;
+        }
+      } catch (OverlappingFileLockException e) {
+        // This process has it.
+      }
+      channel.close();
+      throw new RunDirectoryException(
+          "another process goes on with the study in %s; end that first".formatted(root()));
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "can't write in %s: %s".formatted(root(), Reason.of(root(), e)), e);
+    }
+  }
+
+  private static String readIfThere(Path file) {
+    try {
+      return Files.exists(file) ? Files.readString(file) : null;
+    } catch (IOException e) {
+      throw unread(file, e);
+    }
+  }
+
+  private static UncheckedIOException unread(Path file, IOException e) {
+    return new UncheckedIOException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+  }
+}

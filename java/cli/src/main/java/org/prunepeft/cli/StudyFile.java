@@ -1,0 +1,509 @@
+package org.prunepeft.cli;
+
+import java.math.BigDecimal;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.prunepeft.cli.Study.Limit;
+import org.prunepeft.cli.Study.Method;
+import org.prunepeft.cli.Study.Options;
+import org.prunepeft.cli.Study.Rates;
+import org.prunepeft.cli.Study.Reference;
+import org.prunepeft.settings.Budget;
+import org.prunepeft.text.Spelling;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+/**
+ * Reads a study's file: YAML within the bounds of any file of options, in which every key is known.
+ */
+final class StudyFile {
+  private static final String RATE = "learning_rate";
+  private static final String COMMAND = "command";
+  private static final String BUDGETS = "budgets";
+  private static final String DRAWS = "draws";
+  private static final String METHOD = "method";
+  private static final String TASK = "task";
+  private static final String MODEL = "model";
+  private static final String SEED = "seed";
+
+  private static final List<String> KEYS =
+      List.of(
+          "output",
+          "models",
+          "tasks",
+          "methods",
+          BUDGETS,
+          "seeds",
+          DRAWS,
+          RATE,
+          "options",
+          "compare_with",
+          "jobs",
+          "threads");
+
+  /** They are keys of the study, which gives each run its own. */
+  private static final Map<String, String> KEYS_OF_STUDIES =
+      Map.of(
+          "--seed",
+          "seeds",
+          "--seeds",
+          "seeds",
+          "--together",
+          "seeds",
+          "--draw",
+          DRAWS,
+          "--keep",
+          BUDGETS,
+          "--budget",
+          BUDGETS,
+          "--learning-rate",
+          RATE,
+          "--threads",
+          "threads");
+
+  private static final Rates DEFAULT_RATE = new Rates(List.of(), 0, null);
+  private static final long TUNING_SEED = 1000;
+  private static final int MOST = 1000;
+  private static final int MOST_THREADS = 1024;
+
+  private final Path file;
+  private final Map<String, CommandSpec> commands;
+
+  private StudyFile(Path file) {
+    this.file = file;
+    Map<String, CommandLine> all = Main.commandLine().getSubcommands();
+    commands =
+        Stream.of(Study.TRAIN, Study.SEARCH)
+            .collect(Collectors.toMap(name -> name, name -> all.get(name).getCommandSpec()));
+  }
+
+  /**
+   * {@return what a file asks for}
+   *
+   * @throws IllegalArgumentException if it is no YAML, has an unknown key or a value that does not
+   *     fit; names the place
+   * @throws java.io.UncheckedIOException if it can't be read
+   */
+  static Study read(Path file) {
+    return new StudyFile(file).study(ConfigFile.read(file));
+  }
+
+  private Study study(Map<String, Object> read) {
+    requireKnown("", read, KEYS);
+    String name = file.getFileName().toString().replaceFirst("\\.ya?ml$", "");
+    requireName("", "the file's name", name);
+    Options common = options("options", map("options", read.get("options"), Map.of()));
+    Map<String, Options> models = new LinkedHashMap<>();
+    named("models", read.getOrDefault("models", List.of("minilm")))
+        .forEach((model, own) -> models.put(model, over(common, options(MODEL, model, own))));
+    Map<String, Options> tasks = new LinkedHashMap<>();
+    named("tasks", read.get("tasks"))
+        .forEach((task, own) -> tasks.put(task, options(TASK, task, own)));
+    Rates rates = rates(RATE, read.get(RATE), DEFAULT_RATE);
+    List<Limit> budgets = budgets(BUDGETS, read.get(BUDGETS));
+    int draws = whole(DRAWS, read.getOrDefault(DRAWS, 1), MOST);
+    List<Method> methods = new ArrayList<>();
+    named("methods", read.get("methods"))
+        .forEach((method, own) -> methods.add(method(method, own, budgets, draws, rates)));
+    Study study =
+        new Study(
+            file,
+            name,
+            Path.of(text("output", read.getOrDefault("output", "runs/" + name))),
+            models,
+            tasks,
+            settled(methods),
+            seeds(read.get("seeds")),
+            names("compare_with", read.getOrDefault("compare_with", methods.get(0).name())),
+            whole("jobs", read.getOrDefault("jobs", 1), MOST),
+            whole("threads", read.getOrDefault("threads", 1), MOST_THREADS));
+    requireConsistent(study);
+    return study;
+  }
+
+  /** What trains the modules of a run has the budgets of that run's method. */
+  private static List<Method> settled(List<Method> methods) {
+    return methods.stream()
+        .map(
+            method -> {
+              if (method.takesBudget()) {
+                return method;
+              }
+              List<Limit> limits = new ArrayList<>(method.budgets());
+              method
+                  .references()
+                  .forEach(
+                      reference ->
+                          methods.stream()
+                              .filter(other -> other.name().equals(reference.method()))
+                              .forEach(other -> limits.retainAll(other.budgets())));
+              return method.within(limits);
+            })
+        .toList();
+  }
+
+  private void requireConsistent(Study study) {
+    List<String> methods = study.methods().stream().map(Method::name).toList();
+    for (String other : study.comparedWith()) {
+      require(methods.contains(other), "compare_with", Spelling.unknown(METHOD, other, methods));
+    }
+    for (Method method : study.methods()) {
+      String where = "methods." + method.name();
+      for (Reference reference : method.references()) {
+        require(
+            methods.contains(reference.method()),
+            where,
+            Spelling.unknown(METHOD, reference.method(), methods));
+        require(
+            reference.task() == null || study.tasks().containsKey(reference.task()),
+            where,
+            Spelling.unknown(TASK, String.valueOf(reference.task()), study.tasks().keySet()));
+        Method its = study.method(reference.method()).orElseThrow();
+        require(
+            its.references().isEmpty(),
+            where,
+            "it takes a run of %s, which takes another's; name a method that takes none"
+                .formatted(its.name()));
+        require(
+            its.budgets().isEmpty() || its.budgets().containsAll(method.budgets()),
+            where,
+            "it takes runs of %s, which has the budgets %s and not all of %s"
+                .formatted(its.name(), texts(its.budgets()), texts(method.budgets())));
+        require(
+            its.budgets().isEmpty() || !method.budgets().isEmpty(),
+            where,
+            "it has no budget and takes runs of %s, which has %s; give it budgets"
+                .formatted(its.name(), texts(its.budgets())));
+      }
+      require(
+          !method.rates().tuned() || !study.seeds().contains(method.rates().seed()),
+          where,
+          "learning rates are tried on seed %d, which is one of the study's; take another"
+              .formatted(method.rates().seed()));
+    }
+  }
+
+  private static List<String> texts(List<Limit> budgets) {
+    return budgets.stream().map(Limit::text).toList();
+  }
+
+  private Method method(String name, Object value, List<Limit> budgets, int draws, Rates rates) {
+    String where = "methods." + name;
+    Map<String, Object> own = new LinkedHashMap<>(map(where, value, null));
+    String command = text(where + "." + COMMAND, own.remove(COMMAND));
+    require(
+        commands.containsKey(command),
+        where,
+        Spelling.unknown(COMMAND, command, List.of(Study.TRAIN, Study.SEARCH)));
+    Object ownBudgets = own.remove(BUDGETS);
+    Object ownDraws = own.remove(DRAWS);
+    Rates ownRates = rates(where + "." + RATE, own.remove(RATE), rates);
+    List<Reference> references = new ArrayList<>();
+    Map<String, Object> plain = new LinkedHashMap<>();
+    own.forEach(
+        (key, option) -> {
+          if (option instanceof Map) {
+            references.add(reference(where, command, key, option));
+          } else {
+            plain.put(key, option);
+          }
+        });
+    Map<OptionSpec, String> options = options(where, plain, commands.get(command));
+    String modules = options.getOrDefault(option(command, "--modules"), "");
+    boolean search = command.equals(Study.SEARCH);
+    boolean random = !search && TrainCommand.isRandom(modules);
+    boolean budgeted = search || !references.isEmpty() || TrainCommand.goesByBudget(modules);
+    require(ownDraws == null || random, where, "draws are for train with modules: random");
+    require(
+        ownBudgets == null || budgeted || budgets(where, ownBudgets).isEmpty(),
+        where,
+        "budgets are for search, and for train with modules that go by one");
+    List<Limit> its =
+        !budgeted
+            ? List.of()
+            : ownBudgets == null ? budgets : budgets(where + "." + BUDGETS, ownBudgets);
+    return new Method(
+        name,
+        command,
+        options,
+        references,
+        its,
+        !random ? 1 : ownDraws == null ? draws : whole(where + "." + DRAWS, ownDraws, MOST),
+        ownRates);
+  }
+
+  private Reference reference(String where, String command, String key, Object value) {
+    Map<String, Object> its = map(where + "." + key, value, null);
+    requireKnown(where + "." + key, its, List.of(METHOD, TASK));
+    OptionSpec option =
+        options(where, Map.of(key, "a run"), commands.get(command)).keySet().iterator().next();
+    return new Reference(
+        option,
+        text(where + "." + key + "." + METHOD, its.get(METHOD)),
+        its.get(TASK) == null ? null : text(where + "." + key + "." + TASK, its.get(TASK)));
+  }
+
+  private OptionSpec option(String command, String name) {
+    return commands.get(command).findOption(name);
+  }
+
+  /** A model's or a task's options: of one that says nothing more, its name. */
+  private Options options(String kind, String name, Object value) {
+    String where = kind + "s." + name;
+    if (value instanceof String text && kind.equals(MODEL)) {
+      return options(where, Map.of(MODEL, text));
+    }
+    Map<String, Object> own = new LinkedHashMap<>(map(where, value, Map.of()));
+    boolean elsewhere =
+        kind.equals(TASK)
+            && Stream.of("train_file", "dataset_name")
+                .anyMatch(key -> own.containsKey(key) || own.containsKey(key.replace('_', '-')));
+    if (!elsewhere && !own.containsKey(kind)) {
+      own.put(kind, name);
+    }
+    return options(where, own);
+  }
+
+  /** Of each command those that it has. */
+  private Options options(String where, Map<String, Object> own) {
+    Map<String, List<String>> known = new LinkedHashMap<>();
+    commands.forEach((name, command) -> known.put(name, ConfigFile.keys(command)));
+    Set<String> all = new LinkedHashSet<>();
+    known.values().forEach(all::addAll);
+    for (String key : own.keySet()) {
+      require(all.contains(ConfigFile.underscored(key)), where, Spelling.unknown("key", key, all));
+    }
+    Map<String, Map<OptionSpec, String>> byCommand = new LinkedHashMap<>();
+    commands.forEach(
+        (name, command) -> {
+          Map<String, Object> its = new LinkedHashMap<>(own);
+          its.keySet().removeIf(key -> !known.get(name).contains(ConfigFile.underscored(key)));
+          byCommand.put(name, options(where, its, command));
+        });
+    return new Options(byCommand);
+  }
+
+  private Map<OptionSpec, String> options(
+      String where, Map<String, Object> own, CommandSpec command) {
+    Map<OptionSpec, String> values = new ConfigFile(place(where), own, command).values();
+    for (OptionSpec option : values.keySet()) {
+      String name = ConfigFile.name(option);
+      String key = KEYS_OF_STUDIES.get(name);
+      require(
+          key == null,
+          where,
+          "%s is no option of a study's runs; the study has a key %s for it"
+              .formatted(name.substring(2).replace('-', '_'), key));
+      require(
+          !name.equals("--model") || where.startsWith("models."),
+          where,
+          "the model is named under models");
+    }
+    return values;
+  }
+
+  private Options over(Options lower, Options upper) {
+    Map<String, Map<OptionSpec, String>> byCommand = new LinkedHashMap<>();
+    lower
+        .byCommand()
+        .forEach(
+            (command, options) -> {
+              Map<OptionSpec, String> both = new LinkedHashMap<>(options);
+              both.putAll(upper.of(command));
+              byCommand.put(command, both);
+            });
+    return new Options(byCommand);
+  }
+
+  private Rates rates(String where, Object value, Rates otherwise) {
+    if (value == null) {
+      return otherwise;
+    }
+    if (value.equals("default")) {
+      return DEFAULT_RATE;
+    }
+    if (!(value instanceof Map)) {
+      return new Rates(List.of(rate(where, value)), 0, null);
+    }
+    Map<String, Object> own = map(where, value, null);
+    requireKnown(where, own, List.of("candidates", SEED, "metric"));
+    List<String> candidates =
+        list(where + ".candidates", own.get("candidates")).stream()
+            .map(one -> rate(where, one))
+            .toList();
+    require(
+        candidates.stream()
+                .map(BigDecimal::new)
+                .map(BigDecimal::stripTrailingZeros)
+                .distinct()
+                .count()
+            == candidates.size(),
+        where,
+        "a candidate is there twice: " + candidates);
+    return new Rates(
+        candidates,
+        integer(where + "." + SEED, own.getOrDefault(SEED, TUNING_SEED)),
+        own.get("metric") == null ? null : text(where + ".metric", own.get("metric")));
+  }
+
+  /** As the command line writes it. */
+  private String rate(String where, Object value) {
+    String text = RecordOptions.text(value);
+    boolean fits = text.matches("[0-9]{1,20}(\\.[0-9]{1,20})?([eE][-+]?[0-9]{1,2})?");
+    require(
+        fits && new BigDecimal(text).signum() > 0,
+        where,
+        "a learning rate is a number above 0, such as 1e-3, or default; got " + value);
+    return text;
+  }
+
+  private List<Limit> budgets(String where, Object value) {
+    if (value == null || value.equals(List.of())) {
+      return List.of();
+    }
+    List<Limit> budgets =
+        list(where, value).stream().map(one -> budget(where, String.valueOf(one))).toList();
+    requireDistinct(where, texts(budgets));
+    return budgets;
+  }
+
+  private Limit budget(String where, String text) {
+    if (text.matches("(0?\\.[0-9]{1,20}|1(\\.0)?)")) {
+      Budget.share(Double.parseDouble(text));
+      return new Limit(text, "--keep");
+    }
+    try {
+      Budget.parameters(new BudgetOptions.Count().convert(text));
+    } catch (CommandLine.TypeConversionException e) {
+      throw wrong(where, "a budget is a share such as 0.25, or %s".formatted(e.getMessage()));
+    }
+    return new Limit(text, "--budget");
+  }
+
+  private List<Long> seeds(Object value) {
+    List<Long> seeds =
+        list("seeds", value == null ? List.of(0) : value).stream()
+            .map(seed -> integer("seeds", seed))
+            .toList();
+    requireDistinct("seeds", seeds.stream().map(String::valueOf).toList());
+    return seeds;
+  }
+
+  /** Names with what belongs to each; a list has names alone. */
+  private Map<String, Object> named(String where, Object value) {
+    Map<String, Object> named = new LinkedHashMap<>();
+    if (value instanceof Collection<?> names) {
+      names.forEach(name -> named.put(text(where, name), null));
+    } else {
+      named.putAll(map(where, value, null));
+    }
+    require(!named.isEmpty(), where, "one or more are needed, got none");
+    named.keySet().forEach(name -> requireName(where, "a name", name));
+    requireDistinct(
+        where, named.keySet().stream().map(name -> name.toLowerCase(Locale.ROOT)).toList());
+    return named;
+  }
+
+  private List<String> names(String where, Object value) {
+    return list(where, value).stream().map(name -> text(where, name)).toList();
+  }
+
+  private Map<String, Object> map(String where, Object value, Map<String, Object> otherwise) {
+    if (value == null && otherwise != null) {
+      return otherwise;
+    }
+    if (!(value instanceof Map<?, ?> map)) {
+      throw wrong(
+          where, "a mapping is needed, got %s".formatted(value == null ? "nothing" : value));
+    }
+    Map<String, Object> named = new LinkedHashMap<>();
+    map.forEach((key, member) -> named.put(String.valueOf(key), member));
+    return named;
+  }
+
+  private List<?> list(String where, Object value) {
+    List<?> list = value instanceof Collection<?> items ? List.copyOf(nonNull(where, items)) : null;
+    if (list == null) {
+      require(value != null, where, "a list is needed, got nothing");
+      list = List.of(value);
+    }
+    require(
+        !list.isEmpty() && list.size() <= MOST,
+        where,
+        "1 to %d are needed, got %d".formatted(MOST, list.size()));
+    return list;
+  }
+
+  private Collection<?> nonNull(String where, Collection<?> items) {
+    require(items.stream().allMatch(item -> item != null), where, "one in the list is nothing");
+    return items;
+  }
+
+  private String text(String where, Object value) {
+    require(
+        value != null && !(value instanceof Map) && !(value instanceof Collection),
+        where,
+        "a text is needed, got %s".formatted(value == null ? "nothing" : value));
+    return value.toString();
+  }
+
+  private long integer(String where, Object value) {
+    require(
+        value instanceof Integer || value instanceof Long,
+        where,
+        "an integer is needed, got " + value);
+    return ((Number) value).longValue();
+  }
+
+  private int whole(String where, Object value, int most) {
+    long number = integer(where, value);
+    require(
+        number >= 1 && number <= most,
+        where,
+        "it must be in [1, %d], got %d".formatted(most, number));
+    return (int) number;
+  }
+
+  private void requireKnown(String where, Map<String, Object> own, Collection<String> known) {
+    own.keySet()
+        .forEach(key -> require(known.contains(key), where, Spelling.unknown("key", key, known)));
+  }
+
+  private void requireDistinct(String where, List<String> values) {
+    Set<String> seen = new HashSet<>();
+    values.forEach(value -> require(seen.add(value), where, "%s is there twice".formatted(value)));
+  }
+
+  /** Runs' directories are called by them. */
+  private void requireName(String where, String what, String name) {
+    require(
+        name.matches("[A-Za-z0-9][A-Za-z0-9.-]{0,59}"),
+        where,
+        "%s has at most 60 letters, digits, dots and dashes, got '%s'".formatted(what, name));
+  }
+
+  private void require(boolean holds, String where, String message) {
+    if (!holds) {
+      throw wrong(where, message);
+    }
+  }
+
+  private IllegalArgumentException wrong(String where, String message) {
+    return new IllegalArgumentException(place(where) + ": " + message);
+  }
+
+  private String place(String where) {
+    return where.isEmpty() ? file.toString() : file + ", " + where;
+  }
+}

@@ -1,0 +1,167 @@
+package org.prunepeft.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.prunepeft.cli.StudyFiles.Rate;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.study.Arm;
+import org.prunepeft.study.Comparison;
+import org.prunepeft.study.ComparisonTable;
+import org.prunepeft.study.Interval;
+import org.prunepeft.study.OverallTable;
+import org.prunepeft.study.Setting;
+
+/** The tables of a study for programs, and for pages. */
+final class StudyJson {
+  /** Grows when an older reader would take a member for something else. */
+  private static final int FORMAT = 1;
+
+  private StudyJson() {}
+
+  static String of(
+      Study study,
+      List<ComparisonTable> tables,
+      List<OverallTable> overall,
+      List<Rate> rates,
+      List<String> missing) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("format", FORMAT);
+    map.put("study", study.name());
+    map.put("tables", tables.stream().map(StudyJson::table).toList());
+    map.put("overall", overall.stream().map(StudyJson::overall).toList());
+    map.put("learning_rates", rates.stream().map(StudyJson::rate).toList());
+    map.put("missing", missing);
+    try {
+      return new JsonMapper().writerWithDefaultPrettyPrinter().writeValueAsString(map);
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /**
+   * {@return what a study's directory says; empty: it is none}
+   *
+   * @throws RunDirectoryException if its file can't be read, or is of a newer format
+   */
+  static Optional<JsonNode> read(Path directory) {
+    Path file = directory.resolve(StudyFiles.JSON);
+    if (Files.notExists(file)) {
+      return Optional.empty();
+    }
+    try {
+      JsonNode study = new JsonMapper().readTree(file.toFile());
+      if (study.path("format").asInt() != FORMAT) {
+        throw new RunDirectoryException(
+            "%s has format %s, but this version of PrunePEFT reads %d; take the version that wrote it"
+                .formatted(file, study.path("format"), FORMAT));
+      }
+      return Optional.of(study);
+    } catch (IOException e) {
+      throw new RunDirectoryException("can't read %s: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  /** Where the runs are that a directory is to show: of a study those that it compares. */
+  static Path runs(Path directory) {
+    return Files.exists(directory.resolve(StudyFiles.JSON))
+        ? directory.resolve(PlannedRun.COMPARED)
+        : directory;
+  }
+
+  private static Map<String, Object> setting(Setting setting) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("task", setting.task());
+    map.put("model", setting.model());
+    return map;
+  }
+
+  private static Object table(ComparisonTable table) {
+    Map<String, Object> map = setting(table.setting());
+    map.put("budget", table.budget());
+    map.put("metric", table.metric().key());
+    map.put("label", table.metric().label());
+    map.put("percent", ReportData.percent(table.metric()));
+    List<Object> rows = new ArrayList<>();
+    for (ComparisonTable.Row row : table.rows()) {
+      Map<String, Object> one = arm(row.arm());
+      one.put("learning_rate", row.runs().get(0).rate());
+      one.put("by_seed", row.bySeed());
+      one.put("mean", row.test().mean());
+      one.put("standard_deviation", row.test().count() == 1 ? null : row.test().deviation());
+      one.put("interval", interval(row.test().interval()));
+      one.put("parameters", row.parameters());
+      rows.add(one);
+    }
+    map.put("rows", rows);
+    map.put("comparisons", table.comparisons().stream().map(StudyJson::comparison).toList());
+    return map;
+  }
+
+  private static Object overall(OverallTable table) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("budget", table.budget());
+    List<Object> rows = new ArrayList<>();
+    for (OverallTable.Row row : table.rows()) {
+      Map<String, Object> one = arm(row.arm());
+      one.put("tables", row.tables());
+      one.put("ranked", row.ranked());
+      one.put("rank", number(row.rank()));
+      one.put("mean", row.mean());
+      rows.add(one);
+    }
+    map.put("rows", rows);
+    map.put("comparisons", table.comparisons().stream().map(StudyJson::comparison).toList());
+    return map;
+  }
+
+  private static Map<String, Object> arm(Arm arm) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put("method", arm.method());
+    map.put("budget", arm.budget());
+    return map;
+  }
+
+  private static Object comparison(Comparison one) {
+    Map<String, Object> map = arm(one.arm());
+    map.put("to", one.other().method());
+    map.put("pairs", one.difference().pairs());
+    map.put("difference", one.difference().mean());
+    map.put("student", interval(one.difference().student()));
+    map.put("bootstrap", interval(one.difference().bootstrap()));
+    map.put("p", number(one.difference().p()));
+    map.put("p_holm", number(one.adjusted()));
+    map.put(
+        "shows",
+        switch (one.verdict()) {
+          case BETTER -> "better";
+          case WORSE -> "worse";
+          case NONE -> null;
+        });
+    return map;
+  }
+
+  private static Object rate(Rate rate) {
+    Map<String, Object> map = setting(rate.run().setting());
+    map.putAll(arm(rate.run().arm()));
+    map.put("learning_rate", rate.run().rate());
+    map.put("tried", rate.tried());
+    return map;
+  }
+
+  private static List<Double> interval(Interval interval) {
+    return interval == null ? null : List.of(interval.low(), interval.high());
+  }
+
+  private static Double number(double value) {
+    return Double.isNaN(value) ? null : value;
+  }
+}

@@ -1,0 +1,222 @@
+package org.prunepeft.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletionService;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorCompletionService;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+
+/** Makes the runs of a study, each in a process of its own, some at a time. */
+final class StudyRunner {
+  private static final long POLL_MILLIS = 200;
+
+  private final StudyPlan plan;
+  private final StudyDirectory directory;
+  private final ProgressDisplay display;
+
+  StudyRunner(StudyPlan plan, StudyDirectory directory, ProgressDisplay display) {
+    this.plan = plan;
+    this.directory = directory;
+    this.display = display;
+  }
+
+  /**
+   * How a run ended.
+   *
+   * @param failure why it failed; null: it is complete
+   */
+  private record Ended(PlannedRun run, String failure) {}
+
+  /**
+   * Makes those that are not complete.
+   *
+   * @param jobs at a time
+   * @return why runs failed, by their names; those that need one of them too
+   * @throws CancellationException if the process is to end; runs can go on
+   */
+  Map<String, String> make(int jobs) {
+    Set<PlannedRun> waiting = new LinkedHashSet<>(plan.runs());
+    waiting.removeIf(directory::isComplete);
+    int there = plan.runs().size() - waiting.size();
+    if (there > 0) {
+      say("%d of %d runs are complete".formatted(there, plan.runs().size()));
+    }
+    int all = waiting.size();
+    display.started("study", "runs", all);
+    Map<String, String> failures = new LinkedHashMap<>();
+    ExecutorService pool = Executors.newFixedThreadPool(jobs);
+    CompletionService<Ended> ended = new ExecutorCompletionService<>(pool);
+    try {
+      int going = 0;
+      int done = 0;
+      while (going > 0 || !waiting.isEmpty()) {
+        done += refuse(waiting, failures);
+        for (PlannedRun run : List.copyOf(waiting)) {
+          if (going < jobs && directory.isReady(run)) {
+            waiting.remove(run);
+            going++;
+            ended.submit(() -> new Ended(run, attempt(run)));
+          }
+        }
+        if (going > 0) {
+          Ended one = ended.take().get();
+          going--;
+          done++;
+          if (one.failure != null) {
+            failures.put(one.run.name(), one.failure);
+            say("%s failed: %s".formatted(one.run.name(), one.failure));
+          }
+        }
+        progress(done, failures.isEmpty() ? "" : failures.size() + " failed");
+      }
+      return failures;
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancellationException("interrupted");
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof RuntimeException cause) {
+        throw cause;
+      }
+      throw new IllegalStateException(e.getCause());
+    } finally {
+      pool.shutdownNow();
+    }
+  }
+
+  /** Said by the threads of all runs. */
+  private synchronized void say(String line) {
+    display.message(line);
+  }
+
+  private synchronized void progress(int done, String detail) {
+    display.progress(done, detail);
+  }
+
+  /** Of runs that need one that failed there is nothing to wait for; how many they are. */
+  private int refuse(Set<PlannedRun> waiting, Map<String, String> failures) {
+    int before = waiting.size();
+    for (PlannedRun run : List.copyOf(waiting)) {
+      plan.needs(run).stream()
+          .filter(need -> failures.containsKey(need.name()))
+          .findFirst()
+          .ifPresent(
+              need -> {
+                failures.put(run.name(), "it needs " + need.name() + ", which failed");
+                waiting.remove(run);
+              });
+    }
+    return before - waiting.size();
+  }
+
+  /**
+   * Makes a run, or goes on with it.
+   *
+   * @return why it failed; null: it is complete
+   */
+  String attempt(PlannedRun run) {
+    boolean resumed = false;
+    while (true) {
+      switch (directory.state(run)) {
+        case COMPLETE -> {
+          return null;
+        }
+        case RUNNING -> waitFor(run);
+        case OTHER ->
+            say(
+                "%s was made by another command or is damaged; it is in %s now"
+                    .formatted(run.name(), directory.setAside(run)));
+        case CUT_OFF -> {
+          if (resumed) {
+            say(
+                "%s can't go on; it begins anew, and what there was is in %s"
+                    .formatted(run.name(), directory.setAside(run)));
+          } else {
+            resumed = true;
+            start(
+                run,
+                List.of(
+                    run.method().command(),
+                    SetupOptions.RESUME,
+                    run.directory(directory.root()).toString()));
+          }
+        }
+        case ABSENT -> {
+          directory.begins(run);
+          List<String> words = new ArrayList<>(directory.arguments(run));
+          words.add("--output=" + run.directory(directory.root()));
+          start(run, words);
+          StudyDirectory.State state = directory.state(run);
+          if (state != StudyDirectory.State.COMPLETE && state != StudyDirectory.State.RUNNING) {
+            return failure(run);
+          }
+        }
+      }
+    }
+  }
+
+  /** A process that a study has left behind ends within seconds. */
+  private void waitFor(PlannedRun run) {
+    say("waiting for the process that has " + run.name());
+    while (directory.state(run) == StudyDirectory.State.RUNNING) {
+      requireGoesOn();
+      try {
+        TimeUnit.MILLISECONDS.sleep(POLL_MILLIS);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new CancellationException("interrupted");
+      }
+    }
+  }
+
+  private void start(PlannedRun run, List<String> words) {
+    requireGoesOn();
+    Process process = ChildProcess.start(words, directory.log(run));
+    try {
+      while (!process.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
+        if (Interruption.requested()) {
+          process.destroy();
+        }
+      }
+    } catch (InterruptedException e) {
+      process.destroy();
+      Thread.currentThread().interrupt();
+      throw new CancellationException("interrupted");
+    }
+    requireGoesOn();
+  }
+
+  private static void requireGoesOn() {
+    if (Interruption.requested()) {
+      throw new CancellationException("interrupted");
+    }
+  }
+
+  /** The last line that its process printed. */
+  private String failure(PlannedRun run) {
+    Path log = directory.log(run);
+    try {
+      // Not readString, which refuses what was cut off within a character.
+      String text = new String(Files.readAllBytes(log), StandardCharsets.UTF_8);
+      return text.lines()
+          .filter(line -> !line.isBlank())
+          .reduce((earlier, later) -> later)
+          .orElse("it printed nothing")
+          .replaceFirst("^prunepeft: ", "");
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read " + log, e);
+    }
+  }
+}

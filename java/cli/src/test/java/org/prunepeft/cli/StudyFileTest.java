@@ -1,0 +1,236 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class StudyFileTest {
+  private static final String METHODS =
+      "methods: {random: {command: train, modules: random}, search: {command: search}}\n";
+
+  private static final String TASKS = "tasks: [wordnet]\n";
+
+  @TempDir Path temporary;
+
+  private Path file(String text) throws IOException {
+    return Files.writeString(temporary.resolve("study.yaml"), text);
+  }
+
+  private StudyPlan plan(String text) throws IOException {
+    return new StudyPlan(StudyFile.read(file(text)));
+  }
+
+  private static List<String> names(StudyPlan plan) {
+    return plan.runs().stream().map(PlannedRun::name).toList();
+  }
+
+  /** {@code =} begins a whole file. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "sedes: [0] | study.yaml: unknown key 'sedes'; did you mean seeds?",
+        "options: {epoch: 1} | study.yaml, options: unknown key 'epoch'; did you mean epochs?",
+        "options: {seed: 1} | options: seed is no option of a study's runs; the study has a key seeds",
+        "options: {keep: 0.5} | options: keep is no option of a study's runs; the study has a key budgets",
+        "options: {learning-rate: 1} | the study has a key learning_rate",
+        "options: {epochs: many} | study.yaml, options: epochs must be an integer, got 'many'",
+        "options: {model: minilm} | options: the model is named under models",
+        "options: {output: x} | options: unknown key 'output'",
+        "options: 3 | study.yaml, options: a mapping is needed, got 3",
+        "budgets: [half] | budgets: a budget is a share such as 0.25",
+        "budgets: [0.5, 0.5] | budgets: 0.5 is there twice",
+        "budgets: [10q] | '10q' is not a whole number such as",
+        "seeds: [a] | seeds: an integer is needed, got a",
+        "seeds: [1, 1] | seeds: 1 is there twice",
+        "seeds: [1, null] | seeds: one in the list is nothing",
+        "jobs: 0 | jobs: it must be in [1, 1000], got 0",
+        "threads: 2000 | threads: it must be in [1, 1024], got 2000",
+        "compare_with: rndom | compare_with: unknown method 'rndom'; did you mean random?",
+        "learning_rate: -1 | learning_rate: a learning rate is a number above 0",
+        "learning_rate: {candidates: [1e-3, 0.001]} | a candidate is there twice",
+        "learning_rate: {candidate: [1e-3]} | learning_rate: unknown key 'candidate'",
+        "learning_rate: {candidates: [1e-3, 2e-3], seed: 0} | tried on seed 0, which is one of the study's",
+        "models: {a_b: minilm} | models: a name has at most 60 letters, digits, dots and dashes, got 'a_b'",
+        "models: [] | models: one or more are needed, got none",
+        "models: {a: {lora_rang: 4}} | study.yaml, models.a: unknown key 'lora_rang'",
+        "=[1] | study.yaml must be a mapping",
+        "=x: [1 | is not understood as YAML",
+        "={jobs: 1, jobs: 2} | is not understood as YAML: Duplicate",
+      })
+  void whatIsNotUnderstoodIsNamedWithItsPlaceAndLeavesNothing(String text, String message)
+      throws IOException {
+    Path output = temporary.resolve("output");
+    Path file =
+        file(
+            text.startsWith("=")
+                ? text.substring(1)
+                : text + "\noutput: " + output + "\n" + TASKS + METHODS);
+    Call.of("study", file).exits(2, message);
+    assertFalse(Files.exists(output));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{a: {command: trian}} | methods.a: unknown command 'trian'; did you mean train?",
+        "{a: {modules: random}} | methods.a.command: a text is needed, got nothing",
+        "{a: {command: train, rounds: 3}} | methods.a: unknown key 'rounds'",
+        "{a: {command: train, draws: 3}} | methods.a: draws are for train with modules: random",
+        "{a: {command: train, budgets: [0.5]}} | methods.a: budgets are for search",
+        "{a: {command: search, strategy: {method: b}}} | methods.a: unknown method 'b'",
+        "{a: {command: search, strategy: {methd: b}}} | methods.a.strategy: unknown key 'methd'",
+        "{a: {command: search}, A: {command: search}} | methods: a is there twice",
+        "{'': {command: search}} | methods: a name has at most 60 letters",
+        "{'../x': {command: search}} | methods: a name has at most 60 letters",
+        "{} | methods: one or more are needed, got none",
+      })
+  void aMethodThatIsNotUnderstoodIsNamed(String methods, String message) throws IOException {
+    Call.of("study", file(TASKS + "methods: " + methods + "\n")).exits(2, message);
+  }
+
+  @Test
+  void aFileThatIsNoOnesOwnIsNotParsed() throws IOException {
+    Call.of("study", file("a: b\n".repeat(1_000_000)))
+        .exits(2, "is not understood as YAML: it has 4,000,004 characters");
+    Call.of("study", temporary.resolve("absent.yaml")).exits(1, "it does not exist");
+  }
+
+  @Test
+  void eachRunHasANameOfItsOwnAndThoseThatChooseRatesComeFirst() throws IOException {
+    StudyPlan plan =
+        plan(
+            """
+            tasks: {wordnet: {test_examples: 20}, acceptability: }
+            models: [minilm]
+            methods:
+              random: {command: train, modules: random}
+              supernet: {command: train, modules: supernet}
+              search: {command: search, learning_rate: default}
+            budgets: [0.5, 200k]
+            seeds: [3, 4]
+            draws: 2
+            learning_rate: {candidates: [1e-3, 2e-3]}
+            """);
+    List<String> names = names(plan);
+    assertEquals(names.size(), new HashSet<>(names).size());
+    // Rates of random for two budgets and of the supernet, twice, on two tasks.
+    assertEquals(12, names.stream().filter(name -> name.contains("_rate-")).count());
+    assertTrue(names.get(11).contains("_rate-0.002_seed-1000"), names.get(11));
+    assertEquals(12 + 2 * 2 * (4 + 1 + 2), names.size());
+    assertTrue(names.contains("wordnet_minilm_random_200k_seed-4_draw-1"));
+    assertTrue(names.contains("acceptability_minilm_supernet_seed-3"));
+    PlannedRun random = plan.run("wordnet_minilm_random_200k_seed-4_draw-1").orElseThrow();
+    assertEquals(1, plan.stage(random));
+    assertEquals(
+        List.of(
+            "train",
+            "--model=minilm",
+            "--test-examples=20",
+            "--task=wordnet",
+            "--modules=random",
+            "--learning-rate=1e-3",
+            "--budget=200k",
+            "--draw=1",
+            "--seed=4",
+            "--threads=1"),
+        plan.arguments(random, "1e-3"));
+    PlannedRun search = plan.run("wordnet_minilm_search_0.5_seed-3").orElseThrow();
+    assertEquals(0, plan.stage(search));
+    assertEquals(List.of(), plan.needs(search));
+  }
+
+  @Test
+  void optionsOfAMethodGoBeforeItsTasksThoseBeforeItsModelsAndCommonOnesLast() throws IOException {
+    StudyPlan plan =
+        plan(
+            """
+            tasks: {words: {task: wordnet, lora_r: 3, epochs: 3}}
+            models: {small: {model: minilm, lora_rank: 2, epochs: 2, weight_decay: 2}}
+            options: {rounds: 1, lora-r: 1, epochs: 1, weight_decay: 1, batch_size: 1}
+            methods: {search: {command: search, epochs: 4}, head: {command: train, modules: head}}
+            """);
+    List<String> words = plan.arguments(plan.runs().get(0), null);
+    assertTrue(
+        words.containsAll(
+            List.of(
+                "--rounds=1", "--lora-r=3", "--epochs=4", "--weight-decay=2", "--batch-size=1")),
+        words.toString());
+    assertEquals(words.size(), new HashSet<>(words).size());
+    // Training has no rounds.
+    assertFalse(plan.arguments(plan.runs().get(1), null).contains("--rounds=1"));
+  }
+
+  @Test
+  void aMethodMayTakeTheRunOfAnother() throws IOException {
+    StudyPlan plan =
+        plan(
+            """
+            output: out
+            tasks: [wordnet, acceptability]
+            methods:
+              search: {command: search}
+              moved: {command: search, strategy: {method: search, task: wordnet}, budgets: [0.25]}
+            budgets: [0.5, 0.25]
+            """);
+    PlannedRun moved = plan.run("acceptability_minilm_moved_0.25_seed-0").orElseThrow();
+    assertEquals(
+        List.of("wordnet_minilm_search_0.25_seed-0"),
+        plan.needs(moved).stream().map(PlannedRun::name).toList());
+    assertTrue(
+        plan.arguments(moved, null)
+            .contains("--strategy=out/runs/wordnet_minilm_search_0.25_seed-0"));
+    assertEquals(1, plan.stage(moved));
+    assertEquals(moved, plan.runs().get(5));
+  }
+
+  /** The studies that come with the project. */
+  @ParameterizedTest
+  @ValueSource(strings = {"small", "quality", "paper"})
+  void studiesOfTheProjectCanBePlanned(String name) throws IOException {
+    Path file = Path.of("../../benchmarks/studies", name + ".yaml");
+    Study study = StudyFile.read(file);
+    StudyPlan plan = new StudyPlan(study);
+    List<String> names = names(plan);
+    assertEquals(names.size(), new HashSet<>(names).size());
+    plan.runs().forEach(run -> plan.arguments(run, "1e-3"));
+    String text =
+        Files.readString(file)
+            .replaceFirst("(?m)^output: .*$", "output: " + temporary.resolve("out"));
+    Path copy = Files.writeString(temporary.resolve(name + ".yaml"), text);
+    Call.of("study", copy, "--plan").exits(0).prints("stage 1: ");
+    long lines;
+    try (var files = Files.list(temporary.resolve("out/plan"))) {
+      lines =
+          files
+              .filter(one -> one.getFileName().toString().startsWith("commands-"))
+              .mapToLong(
+                  one -> {
+                    try {
+                      return Files.readAllLines(one).size();
+                    } catch (IOException e) {
+                      throw new IllegalStateException(e);
+                    }
+                  })
+              .sum();
+    }
+    assertEquals(plan.runs().size(), lines);
+    assertEquals(
+        name.equals("paper"),
+        Files.readString(temporary.resolve("out/plan/slurm-1.sh")).contains("--gres=gpu:1\n"));
+  }
+}

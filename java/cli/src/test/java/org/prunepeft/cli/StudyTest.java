@@ -1,0 +1,281 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.io.Yaml;
+import org.prunepeft.testing.TestSeed;
+
+/** Studies of a tiny model, whose runs are processes of seconds. */
+@Timeout(1800)
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class StudyTest {
+  private static final int KILLS = 3;
+  private static final long MOST_SECONDS = 600;
+  private static final List<String> SAME = List.of("study.md", "study.csv", "study.json");
+
+  @TempDir static Path shared;
+  private static Path model;
+  private static Path data;
+
+  /** What the study gives that nothing cuts off. */
+  private static Path whole;
+
+  private static long millis;
+
+  @BeforeAll
+  static void make() throws Exception {
+    model = Small.model(shared);
+    data = shared.resolve("texts.tsv");
+    Files.write(
+        data,
+        IntStream.range(-1, 90)
+            .mapToObj(i -> i < 0 ? "text\tlabel" : "the thing %d\t%d".formatted(i, i % 3))
+            .toList());
+    whole = shared.resolve("whole");
+    long begun = System.nanoTime();
+    Call done = study(file(whole, ""));
+    millis = (System.nanoTime() - begun) / 1_000_000;
+    assertEquals(0, done.exit(), done.out());
+  }
+
+  /** The name of the file is that of the study, which its tables have. */
+  private static Path file(Path output, String more) throws IOException {
+    Files.createDirectories(output.resolveSibling(output.getFileName() + "-file"));
+    return Files.writeString(
+        output.resolveSibling(output.getFileName() + "-file").resolve("tiny.yaml"),
+        """
+        output: %s
+        models: {tiny: %s}
+        tasks: {words: {train_file: %s}}
+        methods:
+          random: {command: train, modules: random}
+          supernet: {command: train, modules: supernet, learning_rate: {candidates: [1e-3, 1e-2]}}
+          search: {command: search, strategy: weight, rounds: 1, round_examples: 16}
+          again: {command: train, modules: {method: search}, learning_rate: default}
+        budgets: [0.5]
+        seeds: [0, 1]
+        learning_rate: 2e-3
+        jobs: 2
+        options: {epochs: 2, train_examples: 32, validation_examples: 16, test_examples: 16, max_seq_length: 24,
+          lora_r: 2, adapter_size: 2, batch_size: 4, checkpoint_steps: 2}
+        %s
+        """
+            .formatted(output, model, data, more));
+  }
+
+  private static Call study(Path file, String... options) throws Exception {
+    List<String> words = new ArrayList<>(List.of("study", file.toString()));
+    words.addAll(List.of(options));
+    Path said = Files.createTempFile(shared, "said", ".txt");
+    Process process = Child.start(words, said);
+    assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS), Child.text(said));
+    return new Call(process.exitValue(), Child.text(said), Child.text(said));
+  }
+
+  private static void assertSame(Path output) throws IOException {
+    for (String name : SAME) {
+      assertEquals(
+          Files.readString(whole.resolve(name)), Files.readString(output.resolve(name)), name);
+    }
+  }
+
+  @Test
+  @Order(1)
+  void tablesHaveEveryMethodAndWhatItCost() throws IOException {
+    String tables = Files.readString(whole.resolve("study.md"));
+    assertTrue(tables.startsWith("# Study tiny\n\n8 of 8 runs: tasks words; models tiny; seeds 0, 1."));
+    for (String method : List.of("random", "supernet", "search", "again")) {
+      assertTrue(tables.contains("| " + method), tables);
+    }
+    JsonNode study = new JsonMapper().readTree(whole.resolve("study.json").toFile());
+    JsonNode rate = study.get("learning_rates").get(0);
+    assertEquals("supernet", rate.get("method").asText());
+    assertEquals(2, rate.get("tried").size());
+    // What was chosen is what was run.
+    String command = Files.readString(whole.resolve("commands/words_tiny_supernet_seed-1.txt"));
+    assertTrue(
+        command.contains("--learning-rate=" + rate.get("learning_rate").asText() + " "), command);
+    List<String> runs = Files.readAllLines(whole.resolve("study.csv"));
+    assertEquals(9, runs.size());
+    assertTrue(runs.get(1).startsWith("words,tiny,random,0.5,0,0,0.002,accuracy,"), runs.get(1));
+    List<String> costs = Files.readAllLines(whole.resolve("costs.csv"));
+    assertEquals(9, costs.size());
+    assertTrue(
+        costs.stream().anyMatch(line -> line.matches("words,tiny,search,0.5,0,0,1,[0-9.E-]+,.*")),
+        costs.toString());
+    // The run that takes the search's modules has as many parameters.
+    assertEquals(parameters(study, "search"), parameters(study, "again"));
+  }
+
+  private static double parameters(JsonNode study, String method) {
+    for (JsonNode row : study.get("tables").get(0).get("rows")) {
+      if (row.get("method").asText().equals(method)) {
+        return row.get("parameters").asDouble();
+      }
+    }
+    throw new AssertionError(method);
+  }
+
+  @Test
+  @Order(2)
+  void aStudyThatIsKilledAgainAndAgainEndsWithTheSameTables() throws Exception {
+    Path output = shared.resolve("killed");
+    Path file = file(output, "");
+    Random random = TestSeed.random();
+    for (int kill = 0; kill < KILLS; kill++) {
+      Path said = shared.resolve("killed-" + kill + ".txt");
+      Process process = Child.start(List.of("study", file.toString()), said);
+      process.waitFor(random.nextLong(millis), TimeUnit.MILLISECONDS);
+      List<ProcessHandle> children = process.descendants().toList();
+      process.destroyForcibly().waitFor();
+      if (kill % 2 == 1) {
+        children.forEach(ProcessHandle::destroyForcibly);
+      }
+    }
+    Call done = study(file);
+    assertEquals(0, done.exit(), done.out());
+    assertSame(output);
+  }
+
+  @Test
+  @Order(3)
+  void completeRunsAreNotMadeAgainAndOthersAre() throws Exception {
+    Path run = whole.resolve("runs/words_tiny_random_0.5_seed-1");
+    Path kept = whole.resolve("runs/words_tiny_random_0.5_seed-0/result.json");
+    var before = Files.getLastModifiedTime(kept);
+    // As from another command.
+    Files.writeString(whole.resolve("commands/words_tiny_random_0.5_seed-1.txt"), "other\n");
+    Call again = study(file(whole, ""));
+    assertEquals(0, again.exit(), again.out());
+    assertTrue(again.out().contains("was made by another command"), again.out());
+    assertTrue(again.out().contains("9 of 10 runs are complete"), again.out());
+    assertEquals(before, Files.getLastModifiedTime(kept));
+    assertTrue(Files.exists(run.resolve("result.json")));
+    assertTrue(Files.exists(whole.resolve("earlier/words_tiny_random_0.5_seed-1-1/result.json")));
+  }
+
+  @Test
+  @Order(4)
+  void theCommandsOfAPlanMakeTheSameTables() throws Exception {
+    Path output = shared.resolve("planned");
+    Path file = file(output, "");
+    Call.of("study", file, "--plan").exits(0).prints("stage 1: 6 runs", "stage 2: 4 runs");
+    for (int stage = 1; stage <= 2; stage++) {
+      Path plan = output.resolve("plan");
+      List<String> lines = Files.readAllLines(plan.resolve("commands-" + stage + ".txt"));
+      String slurm = Files.readString(plan.resolve("slurm-" + stage + ".sh"));
+      assertTrue(slurm.contains("#SBATCH --array=1-" + lines.size() + "\n"), slurm);
+      JsonNode job = Yaml.read(Files.readString(plan.resolve("kubernetes-" + stage + ".yaml")));
+      assertEquals(lines.size(), job.get("spec").get("completions").asInt());
+      String second = lines.get(1).substring("prunepeft ".length());
+      assertEquals(
+          second, shell("SLURM_ARRAY_TASK_ID=2", List.of("bash", plan.resolve("slurm-" + stage + ".sh").toString())));
+      List<String> container = new ArrayList<>();
+      job.at("/spec/template/spec/containers/0/command").forEach(word -> container.add(word.asText()));
+      assertEquals(second, shell("JOB_COMPLETION_INDEX=1", container));
+      // The last first: nothing may depend on the order within a stage.
+      for (int i = lines.size() - 1; i >= 0; i--) {
+        List<String> words = List.of(lines.get(i).split(" "));
+        assertEquals("prunepeft", words.get(0));
+        Path said = shared.resolve("planned.txt");
+        Process process = Child.start(words.subList(1, words.size()), said);
+        assertTrue(process.waitFor(MOST_SECONDS, TimeUnit.SECONDS));
+        assertEquals(0, process.exitValue(), Child.text(said));
+      }
+      if (stage == 1) {
+        Call.of("study", file, "--collect").exits(0, "4 runs are missing");
+      }
+    }
+    Call.of("study", file, "--plan").exits(0).prints("no run is missing");
+    Call.of("study", file, "--collect").exits(0);
+    assertSame(output);
+  }
+
+  /** What a script gives to the program. */
+  private static String shell(String setting, List<String> script) throws Exception {
+    List<String> words = new ArrayList<>();
+    words.addAll(
+        List.of("bash", "-c", "prunepeft() { echo \"$@\"; }; export -f prunepeft; env \"$@\"", "sh"));
+    words.add(setting);
+    words.addAll(script);
+    return Child.call(new ProcessBuilder(words)).out().strip();
+  }
+
+  @Test
+  @Order(5)
+  void whatARunNeedsIsNamedAndSoIsARunThatIsNotThere() throws Exception {
+    Path file = file(shared.resolve("needs"), "");
+    Call.of("study", file, "--run", "words_tiny_agan_0.5_seed-0")
+        .exits(2, "did you mean words_tiny_again_0.5_seed-0?");
+    Call.of("study", file, "--run", "words_tiny_supernet_seed-0")
+        .exits(1, "words_tiny_supernet_seed-0 needs words_tiny_supernet_rate-0.001_seed-1000");
+  }
+
+  @Test
+  @Order(6)
+  void runsThatFailAreListedAndTheOthersAreMade() throws Exception {
+    Path output = shared.resolve("failing");
+    Path file = file(output, "");
+    String text = Files.readString(file);
+    Files.writeString(
+        file,
+        text.replace("strategy: weight", "strategy: wieght")
+            .replaceFirst("(?m)^  supernet.*\n", ""));
+    Call failed = study(file);
+    assertEquals(1, failed.exit(), failed.out());
+    assertTrue(failed.out().contains("failed: words_tiny_search_0.5_seed-0: "), failed.out());
+    assertTrue(failed.out().contains("weight"), failed.out());
+    assertTrue(
+        failed.out().contains("it needs words_tiny_search_0.5_seed-1, which failed"), failed.out());
+    assertTrue(failed.out().contains("2 of 6 runs"), failed.out());
+    assertFalse(Files.exists(output.resolve("runs/words_tiny_search_0.5_seed-0/result.json")));
+    assertArrayEquals(
+        new long[] {3, 3},
+        new long[] {
+          Files.readAllLines(output.resolve("study.csv")).size(),
+          Files.readAllLines(output.resolve("costs.csv")).size()
+        });
+  }
+
+  @Test
+  @Order(7)
+  void theReportOfAStudyHasItsTablesAndNoRunsThatChoseRates() throws IOException {
+    Path page = shared.resolve("report.html");
+    Call.of("report", whole, "-o", page).exits(0).prints("8 runs");
+    String text = Files.readString(page);
+    assertTrue(text.contains("\"studies\":[{"), "no study");
+    assertFalse(text.contains("_rate-0.01"));
+  }
+
+  @Test
+  @Order(8)
+  void aBrowserDrawsTheStudyWithoutErrors() throws Exception {
+    Browser browser = Browser.orSkip(shared);
+    Path page = shared.resolve("drawn.html");
+    Call.of("report", whole, "-o", page).exits(0);
+    String dom = browser.dom(page);
+    assertTrue(dom.contains("<h2>Study tiny</h2>"));
+    assertTrue(dom.contains("words, tiny, budget 0.5: test accuracy against trainable parameters"));
+    assertTrue(dom.contains("words, tiny, budget 0.5: differences"));
+  }
+}

@@ -1,0 +1,15 @@
+package org.prunepeft.study;
+
+/**
+ * What a run cost.
+ *
+ * @param search warm-up and rounds, or what was measured; null: nothing was searched
+ * @param training of the modules that are kept
+ * @param peakBytes the most resident memory of the run's process; null: the run has not kept it
+ */
+public record Costs(Phase search, Phase training, Long peakBytes) {
+  /** {@return what the search cost, in trainings of its result; NaN: nothing was searched} */
+  public double ratio() {
+    return search == null ? Double.NaN : search.seconds() / training.seconds();
+  }
+}

@@ -1,0 +1,141 @@
+package org.prunepeft.study;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.prunepeft.data.Metric;
+
+/**
+ * Methods over all tasks and models, each of which counts alike.
+ *
+ * @param budget of the methods that have one; null: none has
+ * @param rows a row for each method
+ * @param comparisons of each row with those methods that all are compared with, over the tables
+ *     that have both
+ */
+public record OverallTable(String budget, List<Row> rows, List<Comparison> comparisons) {
+  /** Copies the lists. */
+  public OverallTable {
+    rows = List.copyOf(rows);
+    comparisons = List.copyOf(comparisons);
+  }
+
+  /**
+   * A method over tables.
+   *
+   * @param arm the method
+   * @param tables how many have it
+   * @param ranked over how many its rank is: those that have all methods
+   * @param rank its mean rank there, 1 for the best; NaN: no table has all methods
+   * @param mean of its means over the tables that have it
+   */
+  public record Row(Arm arm, int tables, int ranked, double rank, double mean) {}
+
+  /**
+   * {@return a table for each budget of which there are several settings} Log-likelihoods are left
+   * out: their differences are no points of a share or a correlation.
+   *
+   * @param tables of the study
+   * @param comparedWith methods that all others are compared with
+   */
+  public static List<OverallTable> of(List<ComparisonTable> tables, List<String> comparedWith) {
+    Map<Optional<String>, List<ComparisonTable>> byBudget =
+        tables.stream()
+            .filter(table -> table.metric() != Metric.LOG_LIKELIHOOD)
+            .collect(
+                Collectors.groupingBy(
+                    table -> Optional.ofNullable(table.budget()),
+                    LinkedHashMap::new,
+                    Collectors.toList()));
+    return byBudget.values().stream()
+        .filter(own -> own.size() > 1)
+        .map(own -> table(own, comparedWith))
+        .toList();
+  }
+
+  private static OverallTable table(List<ComparisonTable> tables, List<String> comparedWith) {
+    List<Arm> arms =
+        tables.stream()
+            .flatMap(table -> table.rows().stream().map(ComparisonTable.Row::arm))
+            .distinct()
+            .toList();
+    List<double[]> whole =
+        tables.stream()
+            .filter(table -> table.rows().size() == arms.size())
+            .map(table -> arms.stream().mapToDouble(arm -> mean(table, arm)).toArray())
+            .toList();
+    double[] ranks = whole.isEmpty() ? null : Ranks.average(whole);
+    List<Row> rows =
+        IntStream.range(0, arms.size())
+            .mapToObj(
+                i -> {
+                  List<ComparisonTable> own =
+                      tables.stream().filter(table -> table.row(arms.get(i)).isPresent()).toList();
+                  return new Row(
+                      arms.get(i),
+                      own.size(),
+                      whole.size(),
+                      ranks == null ? Double.NaN : ranks[i],
+                      own.stream()
+                          .mapToDouble(table -> mean(table, arms.get(i)))
+                          .average()
+                          .orElseThrow());
+                })
+            .toList();
+    return new OverallTable(
+        tables.get(0).budget(), rows, compared(tables, arms, new TreeSet<>(comparedWith)));
+  }
+
+  private static double mean(ComparisonTable table, Arm arm) {
+    return table.row(arm).orElseThrow().test().mean();
+  }
+
+  private static List<Comparison> compared(
+      List<ComparisonTable> tables, List<Arm> arms, Set<String> comparedWith) {
+    List<Comparison> all = new ArrayList<>();
+    for (Arm other : arms.stream().filter(one -> comparedWith.contains(one.method())).toList()) {
+      for (Arm arm : arms) {
+        List<double[]> differences =
+            arm.equals(other) ? List.of() : differences(tables, arm, other);
+        if (!differences.isEmpty()) {
+          all.add(new Comparison(arm, other, Difference.pooled(differences), Double.NaN));
+        }
+      }
+    }
+    return ComparisonTable.corrected(all);
+  }
+
+  private static List<double[]> differences(List<ComparisonTable> tables, Arm arm, Arm other) {
+    List<double[]> differences = new ArrayList<>();
+    for (ComparisonTable table : tables) {
+      Optional<ComparisonTable.Row> row = table.row(arm);
+      Optional<ComparisonTable.Row> its = table.row(other);
+      if (row.isPresent() && its.isPresent()) {
+        double[][] pairs = ComparisonTable.pairs(row.get(), its.get());
+        if (pairs[0].length > 0) {
+          differences.add(Difference.differences(pairs[0], pairs[1]));
+        }
+      }
+    }
+    return differences;
+  }
+
+  /**
+   * {@return how a method compares with another; empty: they have no seed in common, or that is not
+   * asked for}
+   *
+   * @param arm the method
+   * @param method the other's name
+   */
+  public Optional<Comparison> comparison(Arm arm, String method) {
+    return comparisons.stream()
+        .filter(one -> one.arm().equals(arm) && one.other().method().equals(method))
+        .findFirst();
+  }
+}

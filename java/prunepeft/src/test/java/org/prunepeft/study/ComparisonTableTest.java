@@ -1,0 +1,190 @@
+package org.prunepeft.study;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.data.Metric;
+import org.prunepeft.study.Comparison.Verdict;
+
+class ComparisonTableTest {
+  private static final Setting SETTING = new Setting("words", "tiny");
+  private static final Arm RANDOM = new Arm("random", "0.25");
+  private static final Arm SEARCH = new Arm("search", "0.25");
+  private static final Arm SUPERNET = new Arm("supernet", null);
+
+  private static StudyRun run(Setting setting, Arm arm, long seed, int draw, double test) {
+    return new StudyRun(setting, arm, "1e-3", seed, draw, result(test, 100, test));
+  }
+
+  private static RunResult result(double test, long parameters, double validation) {
+    return new RunResult(
+        Metric.ACCURACY,
+        test,
+        Map.of("accuracy", validation),
+        parameters,
+        400,
+        new Costs(null, new Phase(1, 2, null), null));
+  }
+
+  private static List<StudyRun> runs(Arm arm, double... bySeed) {
+    List<StudyRun> runs = new ArrayList<>();
+    for (int seed = 0; seed < bySeed.length; seed++) {
+      runs.add(run(SETTING, arm, seed, 0, bySeed[seed]));
+    }
+    return runs;
+  }
+
+  @SafeVarargs
+  private static List<StudyRun> all(List<StudyRun>... runs) {
+    return Stream.of(runs).flatMap(List::stream).toList();
+  }
+
+  @Test
+  void aSeedsValueIsTheMeanOfItsDraws() {
+    List<StudyRun> runs =
+        List.of(
+            run(SETTING, RANDOM, 0, 0, 0.5),
+            run(SETTING, RANDOM, 0, 1, 0.7),
+            run(SETTING, RANDOM, 1, 0, 0.8));
+    ComparisonTable.Row row =
+        ComparisonTable.of(runs, List.of("random")).get(0).row(RANDOM).orElseThrow();
+    assertEquals(Map.of(0L, 0.6, 1L, 0.8), row.bySeed());
+    assertEquals(0.7, row.test().mean(), 1e-12);
+    assertEquals(2, row.test().count());
+  }
+
+  @Test
+  void methodsAreComparedOnTheSeedsThatBothHave() {
+    List<StudyRun> runs = all(runs(RANDOM, 0.5, 0.6), runs(SEARCH, 0.6, 0.8, 0.1));
+    Comparison one =
+        ComparisonTable.of(runs, List.of("random"))
+            .get(0)
+            .comparison(SEARCH, "random")
+            .orElseThrow();
+    assertEquals(2, one.difference().pairs());
+    assertEquals(0.15, one.difference().mean(), 1e-12);
+  }
+
+  @Test
+  void aDifferenceWhoseIntervalHoldsZeroIsNone() {
+    List<StudyRun> runs =
+        all(
+            runs(RANDOM, 0.5, 0.6, 0.7),
+            runs(SEARCH, 0.7, 0.9, 0.7),
+            runs(SUPERNET, 0.6, 0.701, 0.8));
+    ComparisonTable table = ComparisonTable.of(runs, List.of("random")).get(0);
+    Comparison search = table.comparison(SEARCH, "random").orElseThrow();
+    assertTrue(search.difference().student().holdsZero());
+    assertEquals(Verdict.NONE, search.verdict());
+    assertEquals(Verdict.BETTER, table.comparison(SUPERNET, "random").orElseThrow().verdict());
+    List<StudyRun> turned = all(runs(SUPERNET, 0.5, 0.6, 0.7), runs(RANDOM, 0.6, 0.701, 0.8));
+    assertEquals(
+        Verdict.WORSE,
+        ComparisonTable.of(turned, List.of("random"))
+            .get(0)
+            .comparison(SUPERNET, "random")
+            .orElseThrow()
+            .verdict());
+  }
+
+  @Test
+  void aDifferenceThatHolmsCorrectionTakesBackIsNone() {
+    // Alone its p is 0.049; of two comparisons it is 0.097.
+    double[] base = {0, 0, 0, 0};
+    double[] shifted = {0.1, 0.3, 0.2, 0.5};
+    List<StudyRun> two = all(runs(RANDOM, base), runs(SEARCH, shifted));
+    Comparison alone =
+        ComparisonTable.of(two, List.of("random"))
+            .get(0)
+            .comparison(SEARCH, "random")
+            .orElseThrow();
+    assertEquals(Verdict.BETTER, alone.verdict());
+    assertTrue(alone.difference().p() > 0.025 && alone.difference().p() < 0.05);
+    List<StudyRun> three = all(two, runs(SUPERNET, 0.1, -0.1, 0.2, -0.1));
+    Comparison corrected =
+        ComparisonTable.of(three, List.of("random"))
+            .get(0)
+            .comparison(SEARCH, "random")
+            .orElseThrow();
+    assertEquals(2 * alone.difference().p(), corrected.adjusted(), 1e-12);
+    assertEquals(Verdict.NONE, corrected.verdict());
+  }
+
+  @Test
+  void aPairThatIsComparedBothWaysCountsOnce() {
+    List<StudyRun> runs = all(runs(RANDOM, 0.1, 0.2), runs(SEARCH, 0.4, 0.2));
+    ComparisonTable table = ComparisonTable.of(runs, List.of("random", "search")).get(0);
+    assertEquals(2, table.comparisons().size());
+    table.comparisons().forEach(one -> assertEquals(one.difference().p(), one.adjusted(), 1e-12));
+  }
+
+  @Test
+  void aMethodWithoutABudgetIsInTheTableOfEachBudget() {
+    List<StudyRun> runs =
+        all(runs(SUPERNET, 0.9), runs(new Arm("search", "0.5"), 0.8), runs(SEARCH, 0.7));
+    List<ComparisonTable> tables = ComparisonTable.of(runs, List.of("supernet"));
+    assertEquals(List.of("0.5", "0.25"), tables.stream().map(ComparisonTable::budget).toList());
+    for (ComparisonTable table : tables) {
+      assertEquals(
+          List.of("supernet", "search"),
+          table.rows().stream().map(row -> row.arm().method()).collect(Collectors.toList()));
+    }
+  }
+
+  @Test
+  void overTasksRanksAreOfThoseThatHaveAllMethodsAndDifferencesOfThoseThatHaveBoth() {
+    Setting other = new Setting("numbers", "tiny");
+    Setting third = new Setting("third", "tiny");
+    List<StudyRun> runs = new ArrayList<>(all(runs(RANDOM, 0.5, 0.6), runs(SEARCH, 0.7, 0.6)));
+    for (long seed = 0; seed < 2; seed++) {
+      runs.add(run(other, RANDOM, seed, 0, 0.3 + 0.1 * seed));
+      runs.add(run(other, SEARCH, seed, 0, 0.2));
+      runs.add(run(third, SEARCH, seed, 0, 0.9));
+    }
+    List<String> compared = List.of("random");
+    OverallTable table = OverallTable.of(ComparisonTable.of(runs, compared), compared).get(0);
+    OverallTable.Row random = table.rows().get(0);
+    assertEquals(2, random.tables());
+    assertEquals(2, random.ranked());
+    assertEquals(1.5, random.rank());
+    assertEquals(3, table.rows().get(1).tables());
+    Comparison search = table.comparison(SEARCH, "random").orElseThrow();
+    // 0.2, 0 and -0.1, -0.2.
+    assertEquals((0.1 - 0.15) / 2, search.difference().mean(), 1e-12);
+    assertEquals(4, search.difference().pairs());
+  }
+
+  @Test
+  void oneSettingHasNoTableOverAll() {
+    List<ComparisonTable> tables = ComparisonTable.of(runs(RANDOM, 0.5), List.of("random"));
+    assertEquals(List.of(), OverallTable.of(tables, List.of("random")));
+  }
+
+  @Test
+  void theRateWithTheBestValidationIsChosenAndOfEqualOnesTheLowest() {
+    Map<String, RunResult> results =
+        Map.of(
+            "4e-3", result(0.1, 1, 0.8),
+            "2e-3", result(0.2, 1, 0.9),
+            "0.001", result(0.3, 1, 0.9),
+            "8e-3", result(0.9, 1, 0.1));
+    assertEquals("0.001", RateChoice.of(results, null));
+    assertEquals("0.001", RateChoice.of(results, "accuracy"));
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> RateChoice.of(results, "f1"));
+    assertTrue(e.getMessage().contains("chosen by f1"), e.getMessage());
+  }
+
+  @Test
+  void whatASearchCostIsARatioToItsTraining() {
+    assertEquals(0.5, new Costs(new Phase(3, 1, null), new Phase(1, 2, null), null).ratio());
+    assertTrue(Double.isNaN(new Costs(null, new Phase(1, 2, null), null).ratio()));
+  }
+}

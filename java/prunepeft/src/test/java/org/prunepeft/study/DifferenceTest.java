@@ -1,0 +1,106 @@
+package org.prunepeft.study;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.prunepeft.testing.TestSeed;
+
+class DifferenceTest {
+  /** Student's own example (Biometrika, 1908): hours of sleep gained by ten patients, two drugs. */
+  private static final double[] FIRST = {0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0};
+
+  private static final double[] SECOND = {1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4};
+
+  @Test
+  void studentsExampleHasItsPublishedInterval() {
+    Difference difference = Difference.of(FIRST, SECOND);
+    assertEquals(10, difference.pairs());
+    assertEquals(-1.58, difference.mean(), 1e-12);
+    assertEquals(-2.4598858, difference.student().low(), 1e-7);
+    assertEquals(-0.7001142, difference.student().high(), 1e-7);
+    assertEquals(0.002833, difference.p(), 5e-7);
+    assertFalse(difference.student().holdsZero());
+    assertTrue(difference.bootstrap().low() > difference.student().low());
+    assertTrue(difference.bootstrap().high() < 0);
+  }
+
+  @Test
+  void theOtherWayRoundEverythingHasTheOtherSign() {
+    Difference one = Difference.of(FIRST, SECOND);
+    Difference other = Difference.of(SECOND, FIRST);
+    assertEquals(-one.mean(), other.mean(), 1e-12);
+    assertEquals(-one.student().low(), other.student().high(), 1e-12);
+    assertEquals(one.p(), other.p(), 1e-12);
+  }
+
+  @Test
+  void theBootstrapOfThreePairsIsTheirRange() {
+    Difference difference = Difference.of(new double[] {1, 4, 9}, new double[] {0, 1, 2});
+    assertEquals(1, difference.bootstrap().low(), 1e-12);
+    assertEquals(7, difference.bootstrap().high(), 1e-12);
+  }
+
+  @Test
+  void onePairSaysNothingOfItsSpread() {
+    Difference difference = Difference.of(new double[] {3}, new double[] {1});
+    assertEquals(2, difference.mean());
+    assertNull(difference.student());
+    assertNull(difference.bootstrap());
+    assertTrue(Double.isNaN(difference.p()));
+  }
+
+  @Test
+  void equalValuesAreNoDifferenceAndAnEqualShiftIsOne() {
+    double[] values = {1, 2, 3};
+    assertEquals(1, Difference.of(values, values).p());
+    assertTrue(Difference.of(values, values).student().holdsZero());
+    Difference shifted = Difference.of(new double[] {2, 3, 4}, values);
+    assertEquals(0, shifted.p());
+    assertFalse(shifted.student().holdsZero());
+  }
+
+  @Test
+  void tasksAreAveragedWithSatterthwaitesDegreesOfFreedom() {
+    // Variances of the means 1 and 1, so 2 degrees of freedom: t 4.302653, p 1 - t / sqrt(2 + t²).
+    Difference equal = Difference.pooled(List.of(new double[] {1, 3}, new double[] {2, 4}));
+    assertEquals(2.5, equal.mean(), 1e-12);
+    assertEquals(4, equal.pairs());
+    assertEquals(2.5 - 4.302653 * Math.sqrt(0.5), equal.student().low(), 1e-6);
+    assertEquals(1 - Math.sqrt(12.5 / 14.5), equal.p(), 1e-9);
+    // 0 and 1, so 1 degree: t 12.706205.
+    Difference unequal = Difference.pooled(List.of(new double[] {5, 5}, new double[] {1, 3}));
+    assertEquals(3.5, unequal.mean(), 1e-12);
+    assertEquals(3.5 + 12.706205 * 0.5, unequal.student().high(), 1e-5);
+    assertNull(equal.bootstrap());
+    assertNull(Difference.pooled(List.of(new double[] {1, 3}, new double[] {2})).student());
+  }
+
+  @Test
+  void studentsIntervalHoldsTheTrueMeanInAsManyCasesAsItSays() {
+    Random random = TestSeed.random();
+    int held = 0;
+    int trials = 2000;
+    for (int trial = 0; trial < trials; trial++) {
+      double[] values = random.doubles(4).map(any -> 1 + random.nextGaussian()).toArray();
+      Interval interval = Sample.of(values).interval();
+      held += interval.low() <= 1 && interval.high() >= 1 ? 1 : 0;
+    }
+    // Five standard deviations of a share of 0.95.
+    assertEquals(0.95, held / (double) trials, 5 * Math.sqrt(0.95 * 0.05 / trials));
+  }
+
+  @Test
+  void pairsThatAreNotAsManyOnBothSidesAreRefused() {
+    assertThrows(
+        IllegalArgumentException.class, () -> Difference.of(FIRST, Arrays.copyOf(SECOND, 9)));
+    assertThrows(IllegalArgumentException.class, () -> Difference.pooled(List.of()));
+    assertThrows(IllegalArgumentException.class, Sample::of);
+  }
+}
