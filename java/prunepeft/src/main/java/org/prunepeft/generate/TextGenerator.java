@@ -11,7 +11,7 @@ public interface TextGenerator extends AutoCloseable {
    * @param settings how it goes on
    * @param listener reads along; may be called by another thread
    * @throws IllegalArgumentException if a prompt has no token or too many, or the model writes none
-   * @throws IllegalStateException if the model is closed
+   * @throws IllegalStateException if the model is closed, or gives a logit that is not finite
    */
   List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener);
