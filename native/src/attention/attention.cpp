@@ -52,9 +52,11 @@ pp_status check_device(const pp_device& device, pp_dtype dtype) {
   return check_trainable(&device, dtype);
 }
 
-pp_status take_floats(const pp_context& context, int64_t floats_of_a_thread, void** memory) {
+pp_status take_floats(const pp_context& context, int64_t floats_of_a_thread, void** memory, int64_t floats_of_a_part = 0,
+                      int64_t parts = 0) {
   WorkspaceSize size;
   size.floats(floats_of_a_thread, pp_num_threads());
+  size.floats(floats_of_a_part, parts);
   return take_workspace(context, size.total(), memory);
 }
 
@@ -113,7 +115,9 @@ pp_status pp_attention_backward(const pp_context* context, const pp_attention* a
   pp_status status = check_device(context->device, dvalues->dtype);
   if (status != PP_OK || extents.rows == 0) return status;
   void* memory;
-  status = take_floats(*context, HeadExtents(*attention, attention->tokens).backward_floats(), &memory);
+  const HeadExtents head(*attention, attention->tokens);
+  const int64_t parts = gradient_parts(*attention) == 1 ? 0 : attention->sequences * attention->heads;
+  status = take_floats(*context, head.backward_floats(), &memory, head.part_floats(), parts);
   if (status == PP_OK) {
     attention_cpu(dvalues->dtype)
         .backward({*attention, dvalues->data, dvalues->ld, qkv->data, qkv->ld, log_sums, dqkv->data, dqkv->ld, memory});
@@ -142,18 +146,21 @@ pp_status pp_attention_cached(const pp_context* context, const pp_attention* att
   pp_status status = check_device(context->device, q->dtype);
   if (status != PP_OK || extents.rows == 0) return status;
   void* memory;
-  status = take_floats(*context, HeadExtents(*attention, key_count).forward_floats(), &memory);
+  const HeadExtents head(*attention, key_count);
+  const bool one = attention->tokens == 1;
+  status = take_floats(*context, one ? head.one_token_floats() : head.forward_floats(), &memory);
   if (status == PP_OK) {
-    attention_cpu(q->dtype).forward({*attention,
-                                     key_count,
-                                     k->rows / sequences,
-                                     {q->data, q->ld},
-                                     {k->data, k->ld},
-                                     {v->data, v->ld},
-                                     values->data,
-                                     values->ld,
-                                     nullptr,
-                                     memory});
+    const AttentionKernels& kernels = attention_cpu(q->dtype);
+    (one ? kernels.one_token : kernels.forward)({*attention,
+                                                 key_count,
+                                                 k->rows / sequences,
+                                                 {q->data, q->ld},
+                                                 {k->data, k->ld},
+                                                 {v->data, v->ld},
+                                                 values->data,
+                                                 values->ld,
+                                                 nullptr,
+                                                 memory});
   }
   return status;
 }

@@ -40,6 +40,8 @@ struct AttentionBackward {
 /** The kernels of one instruction set and element type. */
 struct AttentionKernels {
   void (*forward)(const AttentionForward& call);
+  /** The same for one token a sequence, without sums. */
+  void (*one_token)(const AttentionForward& call);
   void (*backward)(const AttentionBackward& call);
 };
 
@@ -56,19 +58,42 @@ static PP_INLINE int64_t key_heads(const pp_attention& attention) {
   return attention.key_heads == 0 ? attention.heads : attention.key_heads;
 }
 
+/** Heads of K in all sequences, fewer than which would leave threads without work in the backward pass. */
+constexpr int64_t kFewKeyHeads = 8;
+
+/**
+ * In how many parts dK and dV of a head are summed, which are added up in the end: one for each head that it serves where there
+ * are few, else one. By the shape alone.
+ */
+static PP_INLINE int64_t gradient_parts(const pp_attention& attention) {
+  const int64_t heads = key_heads(attention);
+  const bool few = attention.sequences < kFewKeyHeads && heads < kFewKeyHeads && attention.sequences * heads < kFewKeyHeads;
+  return few ? attention.heads / heads : 1;
+}
+
 /** Extents of a head's operands, padded to whole vectors of any instruction set. */
 struct HeadExtents {
   PP_INLINE HeadExtents(const pp_attention& attention, int64_t key_count)
-      : T(attention.tokens), K(key_count), d(attention.head_size), keys(widest_padded(K)), columns(widest_padded(d)) {}
-  int64_t T, K, d, keys, columns;
+      : T(attention.tokens),
+        K(key_count),
+        d(attention.head_size),
+        group(attention.heads / key_heads(attention)),
+        keys(widest_padded(K)),
+        columns(widest_padded(d)) {}
+  /** `group` heads of Q share one of K and V. */
+  int64_t T, K, d, group, keys, columns;
 
   /** Floats of scratch that a thread needs: what the kernels carve, in their order. */
   PP_INLINE int64_t forward_floats() const {
     return keys + columns * keys + keys * columns + kBlockRows * (2 * keys + columns);
   }
+  /** Of one token a sequence, which saves no sums. */
+  PP_INLINE int64_t one_token_floats() const { return group * (keys + columns); }
   PP_INLINE int64_t backward_floats() const {
     return keys + 2 * columns * keys + 3 * keys * columns + kBlockRows * (4 * keys + 3 * columns);
   }
+  /** Floats of a part of dK and dV. */
+  PP_INLINE int64_t part_floats() const { return 2 * keys * columns; }
 };
 
 }  // namespace prunepeft

@@ -4,10 +4,11 @@
 //   backward  P again from the saved sums; dV = Pᵀ dC, dP = dC Vᵀ, dS = scale·P∘(dP − rows' Σ P∘dP), dQ = dS K, dK = dSᵀ Q
 //
 // A head of a sequence is an item; in the backward pass a head of keys with all heads that it serves is, since they share dK
-// and dV. Its K and V are packed once; then a block of rows goes through all products while its scores are near, over the keys
-// that any of its rows sees. Sums are float32. In bfloat16, Q, K, V and dC are multiplied as they lie, P and dS are rounded for
-// their products. Every extent is padded to whole vectors: the padding of an operand is 0, that of the mask −∞, so that P is 0
-// there.
+// and dV, unless these are few: then each head has its own part of them. Its K and V are packed once; then a block of rows goes
+// through all products while its scores are near, over the keys that any of its rows sees. Sums are float32. In bfloat16, Q, K,
+// V and dC are multiplied as they lie, P and dS are rounded for their products. Every extent is padded to whole vectors: the
+// padding of an operand is 0, that of the mask −∞, so that P is 0 there. Where a sequence has one token, nothing is packed,
+// since nothing would be used twice.
 //
 // Limit: the multiply-adds, 4·T²·d forward and 10·T²·d backward; at d = 32, the exponentials take as long as a product.
 #include "attention/cpu/attention_cpu.h"
@@ -17,6 +18,7 @@
 #include "core/activation.h"
 #include "core/pairs.h"
 #include "core/threads.h"
+#include "prunepeft/device.h"
 
 namespace prunepeft {
 namespace PRUNEPEFT_ISA {
@@ -191,11 +193,11 @@ void cap_scores(int64_t rows, int64_t columns, float cap, float* scores, float* 
   }
 }
 
-/** Scores to exp(score − largest), in place; returns their sum and the largest. */
+/** Scores, with a bias or null, to exp(score − largest), in place; returns their sum and the largest. */
 float soften(float* row, const float* bias, int64_t tokens, float& most) {
   Vec top = broadcast(-3.0e38f);  // so that a row that attends to nothing gives 0, not NaN
   for (int64_t j = 0; j < tokens; j += kWidth) {
-    const Vec score = load(row + j) + load(bias + j);
+    const Vec score = bias == nullptr ? load(row + j) : load(row + j) + load(bias + j);
     top = score > top ? score : top;
     store(row + j, score);
   }
@@ -274,6 +276,114 @@ void forward(const AttentionForward& c) {
   run_phases(operations(attention, e.K), phase(attention.sequences * attention.heads / shared, heads));
 }
 
+/** A number of heads that the compiler knows. */
+template <int n>
+struct Heads {
+  static constexpr int count = n;
+};
+
+/** work(first, Heads<n>()) for all heads, as many at a time as have their sums in registers. */
+template <class Work>
+PP_INLINE void by_heads(int64_t heads, const Work& work) {
+  int64_t h = 0;
+  for (; heads - h >= 4; h += 4) work(h, Heads<4>());
+  for (; heads - h >= 2; h += 2) work(h, Heads<2>());
+  if (heads > h) work(h, Heads<1>());
+}
+
+/** scores[h * step + j] = scale·q_h·k_j, K where it lies; rows of q are padded with zeros to whole vectors. */
+template <int kHeads, class Element>
+PP_INLINE void score_keys(int64_t keys, int64_t d, const float* q, int64_t ldq, const Element* k, int64_t ldk, float scale,
+                          float* scores, int64_t step) {
+  for (int64_t j = 0; j < keys; ++j) {
+    Vec sums[kHeads] = {};
+    for (int64_t i = 0; i < d; i += kWidth) {
+      const Vec key = load(k + j * ldk + i, d - i);
+#pragma GCC unroll 4
+      for (int h = 0; h < kHeads; ++h) sums[h] = fma(key, load(q + h * ldq + i), sums[h]);
+    }
+#pragma GCC unroll 4
+    for (int h = 0; h < kHeads; ++h) scores[h * step + j] = sum(sums[h]) * scale;
+  }
+}
+
+/** values[h * ldvalues + i] = scales[h]·Σ_j p[h * step + j]·v_j, of kVectors vectors of columns, V where it lies. */
+template <int kHeads, int kVectors, class Element>
+PP_INLINE void mix_values(int64_t keys, int64_t columns, const float* p, int64_t step, const float* scales, const Element* v,
+                          int64_t ldv, Element* values, int64_t ldvalues) {
+  Vec sums[kHeads][kVectors] = {};
+  for (int64_t j = 0; j < keys; ++j) {
+    Vec value[kVectors];
+#pragma GCC unroll 4
+    for (int n = 0; n < kVectors; ++n) value[n] = load(v + j * ldv + n * kWidth, columns - n * kWidth);
+#pragma GCC unroll 4
+    for (int h = 0; h < kHeads; ++h) {
+      const Vec share = broadcast(p[h * step + j]);
+#pragma GCC unroll 4
+      for (int n = 0; n < kVectors; ++n) sums[h][n] = fma(share, value[n], sums[h][n]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int h = 0; h < kHeads; ++h) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kVectors; ++n) {
+      store(values + h * ldvalues + n * kWidth, sums[h][n] * scales[h], columns - n * kWidth);
+    }
+  }
+}
+
+/** One token of each sequence, as when a text is generated: K and V are read where they lie, for all heads that they serve. */
+template <class Type>
+void one_token(const AttentionForward& c) {
+  typedef typename Type::Element Element;
+  const pp_attention& attention = c.attention;
+  const HeadExtents e(attention, c.key_count);
+  const int64_t groups = key_heads(attention);
+  const auto key_head = [&](int64_t item) {
+    const int64_t sequence = item / groups, number = item % groups, first_head = number * e.group;
+    const KeySpan keys = Sight(attention, sequence, e.K).of(0);
+    const int64_t count = keys.count(), first_key = sequence * c.key_rows + keys.first;
+    const Element* all_q = static_cast<const Element*>(c.q.data) + sequence * c.q.ld + first_head * e.d;
+    const Element* k = static_cast<const Element*>(c.k.data) + first_key * c.k.ld + number * e.d;
+    const Element* v = static_cast<const Element*>(c.v.data) + first_key * c.v.ld + number * e.d;
+    Element* all_values = static_cast<Element*>(c.context) + sequence * c.ldcontext + first_head * e.d;
+    const uint8_t* mask = attention.mask == nullptr ? nullptr : attention.mask + first_key;
+    Scratch scratch(c.workspace, e.one_token_floats());
+    float* all_p = scratch.floats(e.group, e.keys);
+    float* q_rows = scratch.floats(e.group, e.columns);
+    by_heads(e.group, [&](int64_t h, auto heads) {
+      constexpr int kHeads = decltype(heads)::count;
+      constexpr int kVectors = kRegisters == 32 ? 4 : 2;
+      float* p = all_p + h * e.keys;
+      float* q = q_rows + h * e.columns;
+      for (int i = 0; i < kHeads; ++i) {
+        for (int64_t j = 0; j < e.d; j += kWidth) store(q + i * e.columns + j, load(all_q + (h + i) * e.d + j, e.d - j));
+      }
+      score_keys<kHeads>(count, e.d, q, e.columns, k, c.k.ld, attention.scale, p, e.keys);
+      float scales[kHeads];
+      for (int i = 0; i < kHeads; ++i) {
+        float* own = p + i * e.keys;
+        cap_scores(1, padded(count), attention.cap, own, nullptr, e.keys);
+        for (int64_t j = 0; j < padded(count); ++j) {
+          if (j >= count || (mask != nullptr && mask[j] == 0)) own[j] = -__builtin_inff();
+        }
+        float most;
+        const float sum = soften(own, nullptr, padded(count), most);
+        scales[i] = sum == 0.0f ? 0.0f : 1.0f / sum;
+      }
+      Element* values = all_values + h * e.d;
+      int64_t j = 0;
+      for (; e.d - j >= kVectors * kWidth; j += kVectors * kWidth) {
+        mix_values<kHeads, kVectors>(count, e.d - j, p, e.keys, scales, v + j, c.v.ld, values + j, e.d);
+      }
+      for (; j < e.d; j += kWidth) {
+        mix_values<kHeads, 1>(count, e.d - j, p, e.keys, scales, v + j, c.v.ld, values + j, e.d);
+      }
+    });
+  };
+  run_phases(operations(attention, e.K), phase(attention.sequences * groups, key_head));
+}
+
 /** P from the scores, and dS from dP, in place of both; slopes are cap_scores', null without a cap. */
 void score_gradients(int64_t rows, int64_t columns, int64_t step, float scale, const float* bias, const float* log_sums,
                      const float* slopes, float* p, float* ds) {
@@ -306,8 +416,19 @@ void backward(const AttentionBackward& c) {
   const HeadExtents e(attention, attention.tokens);
   const int64_t groups = key_heads(attention), group = attention.heads / groups;
   const int64_t hidden = attention.heads * e.d, key_hidden = groups * e.d;
-  const auto key_head = [&](int64_t item) {
-    const int64_t sequence = item / groups, number = item % groups, first_row = sequence * e.T;
+  const int64_t parts = gradient_parts(attention), heads_of_part = group / parts;
+  WorkspacePieces pieces(c.workspace);
+  pieces.floats(e.backward_floats(), pp_num_threads());
+  float* const all_parts = pieces.floats(0);
+  const auto store_keys = [&](int64_t key_head, const float* dk, const float* dv) {
+    const int64_t sequence = key_head / groups, number = key_head % groups;
+    Element* to = static_cast<Element*>(c.dqkv) + sequence * e.T * c.lddqkv + hidden + number * e.d;
+    store_rows<Type>(e.K, e.d, dk, e.columns, nullptr, to, c.lddqkv);
+    store_rows<Type>(e.K, e.d, dv, e.columns, nullptr, to + key_hidden, c.lddqkv);
+  };
+  const auto part = [&](int64_t item) {
+    const int64_t key_head = item / parts, first_head = key_head % groups * group + item % parts * heads_of_part;
+    const int64_t sequence = key_head / groups, number = key_head % groups, first_row = sequence * e.T;
     const Element* qkv = static_cast<const Element*>(c.qkv) + first_row * c.ldqkv;
     const Element* dcontext = static_cast<const Element*>(c.dcontext) + first_row * c.lddcontext;
     Element* dqkv = static_cast<Element*>(c.dqkv) + first_row * c.lddqkv;
@@ -320,6 +441,10 @@ void backward(const AttentionBackward& c) {
     float* k_rows = scratch.floats(e.keys, e.columns);
     float* dk = scratch.floats(e.keys, e.columns);
     float* dv = scratch.floats(e.keys, e.columns);
+    if (parts > 1) {
+      dk = all_parts + item * e.part_floats();
+      dv = dk + e.keys * e.columns;
+    }
     float* p = scratch.floats(kBlockRows, e.keys);
     float* ds = scratch.floats(kBlockRows, e.keys);
     float* rounded = scratch.floats(kBlockRows, e.keys);
@@ -338,7 +463,7 @@ void backward(const AttentionBackward& c) {
       clear_columns(0, e.K, dv, e.columns);
       adds = true;
     }
-    for (int64_t h = number * group; h < (number + 1) * group; ++h) {
+    for (int64_t h = first_head; h < first_head + heads_of_part; ++h) {
       const float* log_sums = c.log_sums + (sequence * attention.heads + h) * e.T;
       for (int64_t row = 0; row < e.T; row += kBlockRows, adds = true) {
         const int64_t rows = least(kBlockRows, e.T - row);
@@ -366,16 +491,26 @@ void backward(const AttentionBackward& c) {
         store_rows<Type>(rows, e.d, sums, e.columns, nullptr, dqkv + row * c.lddqkv + h * e.d, c.lddqkv);
       }
     }
-    store_rows<Type>(e.K, e.d, dk, e.columns, nullptr, dqkv + k_column, c.lddqkv);
-    store_rows<Type>(e.K, e.d, dv, e.columns, nullptr, dqkv + v_column, c.lddqkv);
+    if (parts == 1) store_keys(key_head, dk, dv);
   };
-  run_phases(2.5 * operations(attention, e.K), phase(attention.sequences * groups, key_head));
+  const auto add_parts = [&](int64_t key_head) {
+    float* sums = all_parts + key_head * parts * e.part_floats();
+    for (int64_t n = 1; n < parts; ++n) {
+      const float* own = sums + n * e.part_floats();
+      for (int64_t j = 0; j < e.part_floats(); j += kWidth) store(sums + j, load(sums + j) + load(own + j));
+    }
+    store_keys(key_head, sums, sums + e.keys * e.columns);
+  };
+  const int64_t all_key_heads = attention.sequences * groups;
+  run_phases(2.5 * operations(attention, e.K), phase(all_key_heads * parts, part),
+             phase(parts == 1 ? 0 : all_key_heads, add_parts));
 }
 
 }  // namespace
 
 extern const AttentionTables attention_kernels;
-const AttentionTables attention_kernels = {{forward<Float32>, backward<Float32>}, {forward<BFloat16>, backward<BFloat16>}};
+const AttentionTables attention_kernels = {{forward<Float32>, one_token<Float32>, backward<Float32>},
+                                           {forward<BFloat16>, one_token<BFloat16>, backward<BFloat16>}};
 
 }  // namespace PRUNEPEFT_ISA
 }  // namespace prunepeft

@@ -12,6 +12,7 @@ import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -21,6 +22,7 @@ import org.prunepeft.torch.Torch;
 public final class LanguageModel implements TextGenerator {
   private final Decoder decoder;
   private final Tokenizer tokenizer;
+  private final Tape tape = new Tape();
 
   private LanguageModel(Decoder decoder, Tokenizer tokenizer) {
     this.decoder = decoder;
@@ -73,12 +75,13 @@ public final class LanguageModel implements TextGenerator {
   @Override
   public List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener) {
-    return generate(decoder, tokenizer, Insertions.NONE, prompts, settings, listener);
+    return generate(decoder, tokenizer, Insertions.none(tape), prompts, settings, listener);
   }
 
   @Override
   public void close() {
     tokenizer.close();
+    tape.close();
     decoder.close();
   }
 }

@@ -168,9 +168,9 @@ public final class TrainedModel implements TextGenerator {
     Schema schema = schema(directory);
     EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
     Torch.setThreads(setup.threads());
+    Models.Loader loader = Models.byName(setup.model()).loader();
     Models.LoadedModel loaded =
-        Models.byName(setup.model())
-            .loader()
+        (schema.kind() == TaskKind.LANGUAGE_MODELING ? loader : loader.withoutLogits())
             .load(setup.precision(), ComputeDevice.parse(setup.device()));
     try {
       EncoderConfig config = loaded.encoder().config();
@@ -201,10 +201,7 @@ public final class TrainedModel implements TextGenerator {
     TaskHead head =
         schema.kind() == TaskKind.LANGUAGE_MODELING
             ? LanguageModelHead.of(loaded.encoder())
-            : new Head(schema, Head.width(config.hidden(), towers), device);
-    if (head instanceof Head linear) {
-      linear.pool(Pooling.of(config));
-    }
+            : new Head(schema, Head.width(config.hidden(), towers), device, Pooling.of(config));
     FlatParameters own = null;
     try {
       if (RunFiles.isFull(directory)) {

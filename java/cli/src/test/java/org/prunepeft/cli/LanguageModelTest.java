@@ -12,6 +12,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -20,7 +21,10 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.files.RunDirectory;
+import org.prunepeft.io.SafeTensors;
 
 /**
  * Commands on a small Llama of random weights, which learns that a letter is answered by the next.
@@ -45,9 +49,13 @@ class LanguageModelTest {
   }
 
   private static List<String> options(Path output) {
+    return options(model, pairs, output);
+  }
+
+  private static List<String> options(Path model, Path file, Path output) {
     return List.of(
         "--model=" + model,
-        "--train-file=" + pairs,
+        "--train-file=" + file,
         "--epochs=2",
         "--batch-size=2",
         "--max-seq-length=24",
@@ -140,6 +148,63 @@ class LanguageModelTest {
             "--batch-size 1 with --gradient-accumulation-steps 2 takes ",
             "--precision bf16 takes ");
     assertFalse(Files.exists(run));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void fullFineTuningTrainsTheOutputLayerToo(boolean tied) throws IOException {
+    Path plain = LlamaDirectory.write(temporary.resolve("plain-" + tied), tied);
+    Path run = temporary.resolve("full-" + tied);
+    Call.of("train", options(plain, pairs, run), "--modules=full", "--encoder-learning-rate=0.01")
+        .exits(0);
+    double tested = likelihood(run, "test");
+    assertTrue(tested > likelihood(run, "head_alone_test") + 0.5);
+    Call.of("evaluate", run)
+        .exits(0)
+        .prints(String.format(Locale.ROOT, "test log-likelihood %.4f", tested));
+    Path merged = temporary.resolve("merged-" + tied);
+    Call.of("export", run, "--merge", "--output=" + merged).exits(0);
+    if (!tied) {
+      String output = "lm_head.weight";
+      try (SafeTensors before = SafeTensors.open(plain.resolve("model.safetensors"));
+          SafeTensors after = SafeTensors.open(merged.resolve("model.safetensors"))) {
+        assertEquals(before.names(), after.names());
+        assertFalse(Arrays.equals(before.finiteFloats(output), after.finiteFloats(output)));
+      }
+    }
+    List<String> prompt = List.of("--prompt=a:", "--max-new-tokens=2");
+    assertEquals(
+        Call.of("generate", run, prompt.get(0), prompt.get(1)).exits(0).out(),
+        Call.of("generate", merged, prompt.get(0), prompt.get(1)).exits(0).out());
+  }
+
+  @Test
+  void textsWithoutATokenToLearnAreLeftOut() throws IOException {
+    Path some =
+        Files.writeString(
+            temporary.resolve("some.jsonl"),
+            Files.readString(pairs)
+                + "{\"prompt\": \"%s\", \"completion\": \"b\"}%n"
+                    .formatted("a".repeat(40))
+                    .repeat(9));
+    Call.of(
+            "train",
+            options(model, some, temporary.resolve("some")),
+            "--validation-file=" + pairs,
+            "--test-file=" + pairs,
+            "--packing=false")
+        .exits(
+            0,
+            "9 of 129 training texts have no token that contributes to the loss and are left out");
+  }
+
+  @Test
+  void seedsOfALanguageModelAreTrainedTogether() {
+    Path together = temporary.resolve("together");
+    Call.of("train", options(together), "--seeds=1,2", "--together").exits(0);
+    Path alone = temporary.resolve("alone");
+    Call.of("train", options(alone), "--seed=2").exits(0);
+    assertEquals(likelihood(alone, "test"), likelihood(together.resolve("seed-2"), "test"), 0.05);
   }
 
   @Test

@@ -36,16 +36,30 @@ final class LlamaDirectory {
   }
 
   static Path write(Path directory) throws IOException {
-    return write(directory, Size.SMALL);
+    return write(directory, Size.SMALL, true);
   }
 
   static Path write(Path directory, Size size) throws IOException {
+    return write(directory, size, true);
+  }
+
+  /**
+   * @param tied whether the embeddings are the output layer too
+   */
+  static Path write(Path directory, boolean tied) throws IOException {
+    return write(directory, Size.SMALL, tied);
+  }
+
+  private static Path write(Path directory, Size size, boolean tied) throws IOException {
     ObjectNode tokenizer = RobertaDirectory.tokenizer();
     // Nothing is put around a text.
     tokenizer.putNull("post_processor");
     int vocabulary = tokenizer.at("/model/vocab").size();
     LlamaDirectory llama = new LlamaDirectory(size);
     llama.draw(vocabulary);
+    if (!tied) {
+      llama.put("lm_head", 0, vocabulary, size.hidden());
+    }
     Map<String, Object> config = new LinkedHashMap<>();
     config.put("architectures", List.of("LlamaForCausalLM"));
     config.put("model_type", "llama");
@@ -59,7 +73,7 @@ final class LlamaDirectory {
     config.put("rms_norm_eps", 1e-5);
     config.put("rope_theta", 10000.0);
     config.put("hidden_act", "silu");
-    config.put("tie_word_embeddings", true);
+    config.put("tie_word_embeddings", tied);
     config.put("bos_token_id", 0);
     config.put("eos_token_id", 2);
     new HuggingFaceDirectory(directory)

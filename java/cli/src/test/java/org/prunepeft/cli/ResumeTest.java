@@ -56,6 +56,8 @@ class ResumeTest {
   @TempDir static Path temporary;
   private static Path model;
   private static DataFiles pairs;
+  private static Path llama;
+  private static DataFiles lines;
 
   @BeforeAll
   static void write() throws IOException {
@@ -74,6 +76,15 @@ class ResumeTest {
             new Columns("text", "pair", "label", true),
             TaskKind.CLASSIFICATION,
             List.of());
+    llama = LlamaDirectory.write(temporary.resolve("llama"));
+    Path texts = temporary.resolve("lines.jsonl");
+    Files.writeString(
+        texts,
+        IntStream.range(0, 100)
+            .mapToObj(i -> "{\"text\": \"%s%d\"}%n".formatted("so it ".repeat(1 + i % 3), i))
+            .collect(Collectors.joining()));
+    lines =
+        new DataFiles(texts, null, null, Columns.DEFAULT, TaskKind.LANGUAGE_MODELING, List.of());
   }
 
   /** What ends a run somewhere. */
@@ -232,6 +243,27 @@ class ResumeTest {
       @Override
       ModuleChoice choice() {
         return ModuleChoice.layers(Layers.LAST, Budget.share(0.3));
+      }
+    },
+    LANGUAGE_MODEL {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.model(llama.toString()).files(lines).build();
+      }
+    },
+    LANGUAGE_MODELS_TOGETHER {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return LANGUAGE_MODEL.setup(setup);
+      }
+
+      @Override
+      void run(Setup setup, ProgressListener listener) {
+        SeedRuns.together(
+            setup,
+            List.of(3L, 5L),
+            listener,
+            (own, shared) -> PrunePeft.train(own, choice(), listener, shared));
       }
     },
     SEEDS {

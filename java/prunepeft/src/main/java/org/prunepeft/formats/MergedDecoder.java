@@ -25,6 +25,8 @@ public final class MergedDecoder {
   /** What it says was undone when the weights were read. */
   private static final String QUANTIZATION = "quantization_config";
 
+  private static final String OUTPUT = "lm_head.weight";
+
   private MergedDecoder() {}
 
   /**
@@ -43,7 +45,17 @@ public final class MergedDecoder {
     MergedModel.require(adapter);
     Checkpoint merged = merged(adapter, weights);
     Map<String, SafeTensors.Source> tensors = new TreeMap<>();
-    merged.names().forEach(name -> tensors.put(name, merged.source(name)));
+    String prefix = adapter.encoder().architecture().prefix() + ".";
+    // Beside an output layer Hugging Face's library looks for the others behind their prefix.
+    boolean bare =
+        merged.names().contains(OUTPUT)
+            && merged.names().stream().noneMatch(name -> name.startsWith(prefix));
+    merged
+        .names()
+        .forEach(
+            name ->
+                tensors.put(
+                    bare && !name.equals(OUTPUT) ? prefix + name : name, merged.source(name)));
     Map<String, Object> changes = new LinkedHashMap<>();
     if (base.config().has(QUANTIZATION)) {
       changes.put(QUANTIZATION, null);

@@ -11,8 +11,8 @@ public interface TextGenerator extends AutoCloseable {
    * @param settings how it goes on
    * @param listener reads along; may be called by another thread
    * @throws PromptTooLongException if a prompt leaves the model no position for what follows
-   * @throws IllegalArgumentException if a prompt has no token, or the model writes no texts
-   * @throws IllegalStateException if the model is closed
+   * @throws IllegalArgumentException if a prompt has no token, or the model writes none
+   * @throws IllegalStateException if the model is closed, or gives a logit that is not finite
    */
   List<Generation> generate(
       List<String> prompts, GenerationSettings settings, GenerationListener listener);

@@ -124,11 +124,17 @@ public final class CausalDecoder implements Decoder {
    * What a call's layers share.
    *
    * @param starts null: each row is one sample
-   * @param span for how many positions the rotations are made
+   * @param span tokens that the longest sample has, or will have
    * @param cache null: all tokens are in the input
+   * @param attentions by the layers' windows
    */
   private record Pass(
-      EncoderInput input, Insertions insertions, Tensor starts, int span, KeyValueCache cache) {
+      EncoderInput input,
+      Insertions insertions,
+      Tensor starts,
+      int span,
+      KeyValueCache cache,
+      Map<Integer, CausalAttention> attentions) {
     int past() {
       return cache == null ? 0 : cache.length();
     }
@@ -228,7 +234,7 @@ public final class CausalDecoder implements Decoder {
   public Tensor embed(EncoderInput input) {
     config.require(input);
     // Before a pass over the layers is recorded, which may copy nothing from the host.
-    rotations.values().forEach(tables -> tables.of(input.length()));
+    rotations.values().forEach(tables -> tables.of(input.longest()));
     Tensor x =
         torch
             .embedding(words, input.ids())
@@ -238,7 +244,7 @@ public final class CausalDecoder implements Decoder {
 
   @Override
   public Tensor layers(int from, int to, Tensor x, EncoderInput input, Insertions insertions) {
-    return layers(from, to, x, new Pass(input, insertions, input.starts(), input.length(), null));
+    return layers(from, to, x, pass(input, insertions, input.starts(), input.longest(), null));
   }
 
   @Override
@@ -250,10 +256,34 @@ public final class CausalDecoder implements Decoder {
               0,
               config.layers(),
               embed(input),
-              new Pass(input, insertions, starts, cache.capacity(), cache));
+              pass(input, insertions, starts, cache.longest(), cache));
       cache.end(input.length());
       return x;
     }
+  }
+
+  private Pass pass(
+      EncoderInput input, Insertions insertions, Tensor starts, int span, KeyValueCache cache) {
+    Pass pass = new Pass(input, insertions, starts, span, cache, new HashMap<>());
+    for (int i = 0; i < layers.size(); i++) {
+      pass.attentions.computeIfAbsent(
+          shape.window(i),
+          window ->
+              CausalAttentionBuilder.builder()
+                  .sequences(input.rows())
+                  .tokens(input.length())
+                  .heads(config.heads())
+                  .keyHeads(shape.keyValueHeads())
+                  .headSize(shape.headSize())
+                  .scale(shape.attentionScale())
+                  .window(window)
+                  .cap(shape.attentionCap())
+                  .starts(starts)
+                  .build()
+                  .masked(
+                      insertions.tape(), device, precision.type(), pass.past() + input.length()));
+    }
+    return pass;
   }
 
   private Tensor layers(int from, int to, Tensor x, Pass pass) {
@@ -313,18 +343,7 @@ public final class CausalDecoder implements Decoder {
       qkv = RotaryOp.apply(insertions.tape(), before, rotation(rope, pass));
       before.close();
     }
-    CausalAttention attention =
-        CausalAttentionBuilder.builder()
-            .sequences(pass.input.rows())
-            .tokens(pass.input.length())
-            .heads(config.heads())
-            .keyHeads(shape.keyValueHeads())
-            .headSize(shape.headSize())
-            .scale(shape.attentionScale())
-            .window(shape.window(i))
-            .cap(shape.attentionCap())
-            .starts(pass.starts)
-            .build();
+    CausalAttention attention = pass.attentions.get(shape.window(i));
     if (pass.cache == null) {
       Tensor context = attention.apply(insertions.tape(), qkv);
       qkv.close();

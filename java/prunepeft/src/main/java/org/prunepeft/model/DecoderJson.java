@@ -53,6 +53,15 @@ final class DecoderJson {
     };
   }
 
+  private int defaultKeyHeads() {
+    return switch (family) {
+      case MISTRAL -> 8;
+      case QWEN2, QWEN3 -> 32;
+      case GEMMA2, GEMMA3, SMOLLM3 -> 4;
+      default -> heads;
+    };
+  }
+
   EncoderConfig read() {
     json.refuse("use_bidirectional_attention", Set.of("false"));
     List<Integer> ends = json.numbers("eos_token_id").stream().map(Double::intValue).toList();
@@ -86,7 +95,8 @@ final class DecoderJson {
     boolean capped = family == Architecture.GEMMA2;
     List<Boolean> rotated = rotated();
     return new DecoderConfig(
-        json.integer("num_key_value_heads", heads),
+        json.integer(
+            "num_key_value_heads", json.isNull("num_key_value_heads") ? heads : defaultKeyHeads()),
         headSize,
         rope(),
         localRope(),
@@ -223,7 +233,12 @@ final class DecoderJson {
         theta,
         (int) (headSize * part),
         factor,
-        type == Rope.Type.DYNAMIC || type == Rope.Type.LINEAR ? positions : original,
+        switch (type) {
+          case DYNAMIC -> positions;
+          // Gemma's positions are those of the stretched context.
+          case LINEAR -> family.isGemma() ? Math.max(1, (int) (positions / factor)) : positions;
+          default -> original;
+        },
         scaling.number("attention_factor", attentionFactor(type, scaling, factor, original)),
         scaling.number("low_freq_factor", 1),
         scaling.number("high_freq_factor", 4),

@@ -17,6 +17,7 @@ import org.prunepeft.torch.ComputeDevice;
  * @param starts for decoders: the index within the row at which the token's own sample begins,
  *     [B·T], int32; its positions count from there, and it sees nothing before. Null: each row is
  *     one sample
+ * @param longest tokens of the longest sample; where rows are samples, T
  */
 @RecordBuilder
 public record EncoderInput(
@@ -26,7 +27,8 @@ public record EncoderInput(
     Tensor rowMask,
     long tokens,
     long largestId,
-    Tensor starts)
+    Tensor starts,
+    int longest)
     implements EncoderInputBuilder.With {
 
   /**
@@ -61,7 +63,8 @@ public record EncoderInput(
         device.bytes(mask, rows, length),
         tokens,
         largestId,
-        null);
+        null,
+        length);
   }
 
   /**
@@ -83,14 +86,15 @@ public record EncoderInput(
    * is a sample that begins behind its padding}
    *
    * @param starts B·T indices within the row at which the token's own sample begins
+   * @param longest tokens of the longest sample
    */
-  public EncoderInput startingAt(int[] starts) {
+  public EncoderInput startingAt(int[] starts, int longest) {
     if (starts.length != ids.numel()) {
       throw new IllegalArgumentException(
           "a batch of %d x %d needs as many starts, got %d"
               .formatted(rows(), length(), starts.length));
     }
-    return withStarts(device().ints(starts, starts.length));
+    return with().starts(device().ints(starts, starts.length)).longest(longest).build();
   }
 
   /** {@return where the tensors lie} */

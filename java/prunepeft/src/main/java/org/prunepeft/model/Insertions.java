@@ -19,6 +19,20 @@ public interface Insertions {
   Insertions NONE = new Insertions() {};
 
   /**
+   * {@return nothing inserted: the frozen model, by our own operations}
+   *
+   * @param tape of these; stays the caller's
+   */
+  static Insertions none(Tape tape) {
+    return new Insertions() {
+      @Override
+      public Tape tape() {
+        return tape;
+      }
+    };
+  }
+
+  /**
    * What sits on a linear.
    *
    * @param modules may be empty

@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.global.torch;
 public final class KeyValueCache implements AutoCloseable {
   private final int rows;
   private final int capacity;
+  private final int longest;
   private final PointerScope scope;
 
   /** [B, capacity, key/value heads · head size] each. */
@@ -33,17 +34,22 @@ public final class KeyValueCache implements AutoCloseable {
    * @param decoder whose keys and values it is for
    * @param rows B, texts that are continued together, 1 or more
    * @param capacity the most tokens a row, padding and new ones together; 1 or more
-   * @throws IllegalArgumentException if the model has fewer positions
+   * @param longest tokens that a text will have at most, padding left out. Where a decoder's
+   *     frequencies of rotation depend on the length, they are those of this one from the first
+   *     token on, so that all keys are rotated alike
+   * @throws IllegalArgumentException if there is no row or no place, or the model has fewer
+   *     positions
    */
-  public KeyValueCache(Decoder decoder, int rows, int capacity) {
+  public KeyValueCache(Decoder decoder, int rows, int capacity, int longest) {
     EncoderConfig config = decoder.config();
-    if (rows < 1 || capacity < 1 || capacity > config.maxTokens()) {
+    if (rows < 1 || capacity < 1 || longest < 1 || longest > config.maxTokens()) {
       throw new IllegalArgumentException(
-          "a cache needs rows and 1 to %d tokens, as many as the model has positions, got %d x %d"
-              .formatted(config.maxTokens(), rows, capacity));
+          "a cache needs rows of texts of 1 to %d tokens, as many as the model has positions, got %d x %d for texts of %d"
+              .formatted(config.maxTokens(), rows, capacity, longest));
     }
     this.rows = rows;
     this.capacity = capacity;
+    this.longest = longest;
     long[] shape = {rows, capacity, config.outputs(Projection.KEY)};
     TensorOptions options = decoder.device().options(decoder.precision().type());
     try (PointerScope own = new PointerScope();
@@ -73,17 +79,9 @@ public final class KeyValueCache implements AutoCloseable {
     return capacity;
   }
 
-  /**
-   * Forgets the last tokens of all rows.
-   *
-   * @param length how many tokens a row keeps, 0 to {@link #length}
-   */
-  public void truncate(int length) {
-    if (length < 0 || length > this.length) {
-      throw new IllegalArgumentException(
-          "the cache has %d tokens a row to keep, got %d".formatted(this.length, length));
-    }
-    this.length = length;
+  /** {@return tokens that a text will have at most} */
+  int longest() {
+    return longest;
   }
 
   /**

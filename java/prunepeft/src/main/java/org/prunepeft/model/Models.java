@@ -71,6 +71,14 @@ public final class Models {
     }
 
     /**
+     * {@return what loads it for other tasks than texts: of a language model all but an output
+     * layer of its own}
+     */
+    default Loader withoutLogits() {
+      return this;
+    }
+
+    /**
      * {@return whether the model was trained to encode texts by themselves, so that the mean of its
      * last hidden states stands for a text}
      */
@@ -174,6 +182,15 @@ public final class Models {
       return new Pretrained(config, tokenizer, tokenizerFiles, weights, files);
     }
 
+    /** {@return the same model without a language model's own output layer} */
+    Pretrained withoutLogits() {
+      Map<String, String> names = new TreeMap<>();
+      weights.names().forEach(name -> names.put(name, name));
+      return names.remove(EncoderWeights.OUTPUT) == null
+          ? this
+          : with(new RenamedCheckpoint(weights, names));
+    }
+
     @Override
     public void close() throws IOException {
       weights.close();
@@ -187,6 +204,11 @@ public final class Models {
   }
 
   private record PretrainedLoader(Opener opener, boolean sentenceEncoder) implements Loader {
+    @Override
+    public Loader withoutLogits() {
+      return new PretrainedLoader(() -> opener.open().withoutLogits(), sentenceEncoder);
+    }
+
     @Override
     public Pretrained open() throws IOException {
       return opener.open();

@@ -13,6 +13,9 @@ import org.prunepeft.torch.RotaryOp;
 final class RotaryTables implements AutoCloseable {
   private static final int FEWEST = 64;
 
+  /** Lengths beyond the context of a dynamic scaling have a table each. */
+  private static final int MOST = 8;
+
   /**
    * Those of the first positions.
    *
@@ -24,7 +27,7 @@ final class RotaryTables implements AutoCloseable {
   private final int positions;
   private final ComputeDevice device;
 
-  /** Shorter ones stay, since a pass may still read them. */
+  /** The newest comes last. */
   private final List<Table> tables = new ArrayList<>();
 
   /**
@@ -37,19 +40,29 @@ final class RotaryTables implements AutoCloseable {
   }
 
   /**
-   * {@return a table of so many positions or more, owned by this}
+   * {@return a table of so many positions or more, or of all that there are; good as long as it is
+   * referred to and this is not closed}
    *
-   * @param length of the longest sequence
+   * @param longest tokens of the longest sequence
    */
-  synchronized RotaryOp.Angles of(int length) {
+  synchronized RotaryOp.Angles of(int longest) {
+    int length = Math.min(longest, positions);
     int reach = rope.reach(length);
     for (Table table : tables) {
       if (table.reach == reach && table.angles.cosines().size(0) >= length) {
         return table.angles;
       }
     }
-    Table made =
-        make(reach, Math.min(positions, Math.max(FEWEST, 2 * Integer.highestOneBit(length))));
+    if (tables.size() == MOST && !device.isCuda()) {
+      // Passes may still read it, which refer to it: then it is freed when they no longer do. What
+      // is recorded on a GPU refers to nothing.
+      tables.remove(0);
+    }
+    int rows =
+        reach == length
+            ? length
+            : Math.min(positions, Math.max(FEWEST, 2 * Integer.highestOneBit(length)));
+    Table made = make(reach, rows);
     tables.add(made);
     return made.angles;
   }

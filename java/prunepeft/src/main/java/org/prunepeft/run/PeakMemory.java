@@ -7,6 +7,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Collections;
 import java.util.Set;
 import java.util.WeakHashMap;
+import org.prunepeft.torch.HostMemory;
 
 /**
  * The most memory that the process has resident during a span of time, as Linux tells it. Spans may
@@ -14,15 +15,15 @@ import java.util.WeakHashMap;
  * open span takes before it is set back.
  */
 final class PeakMemory {
-  private static final Path STATUS = Path.of("/proc/self/status");
+  private static final HostMemory HOST = new HostMemory();
 
   /** 5 written there sets the mark back to what is resident now. */
   private static final Path SET_BACK = Path.of("/proc/self/clear_refs");
 
   private static final Set<PeakMemory> OPEN = Collections.newSetFromMap(new WeakHashMap<>());
 
-  /** The mark; what is resident now where it can't be set back. */
-  private static String measured = "VmHWM:";
+  /** Else it can't be set back, and what is resident now stands in for it. */
+  private static boolean marks = true;
 
   private long bytes;
 
@@ -61,19 +62,11 @@ final class PeakMemory {
     try {
       Files.writeString(SET_BACK, "5", StandardOpenOption.WRITE);
     } catch (IOException e) {
-      measured = "VmRSS:";
+      marks = false;
     }
   }
 
   private static long read() {
-    try {
-      return Files.readAllLines(STATUS).stream()
-          .filter(line -> line.startsWith(measured))
-          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
-          .findFirst()
-          .orElse(0);
-    } catch (IOException e) {
-      return 0;
-    }
+    return (marks ? HOST.peak() : HOST.resident()).orElse(0);
   }
 }

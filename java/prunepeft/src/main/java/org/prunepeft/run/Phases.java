@@ -3,6 +3,7 @@ package org.prunepeft.run;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.report.RunPhase;
 import org.prunepeft.torch.StateExchange;
@@ -49,6 +50,11 @@ public final class Phases {
             result.put(phase.peakMember(), taken.peakBytes);
           }
         });
+  }
+
+  /** {@return the most of all phases that are over; empty: not known} */
+  OptionalLong peak() {
+    return ended.values().stream().mapToLong(Taken::peakBytes).filter(peak -> peak > 0).max();
   }
 
   private Taken soFar(RunPhase phase) {

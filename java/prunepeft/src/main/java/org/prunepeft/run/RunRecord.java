@@ -31,7 +31,6 @@ import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.HostMemory;
 import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
@@ -340,7 +339,7 @@ public final class RunRecord {
             session.test.targets(),
             trained.outcome().test().predictions()));
     if (session.memory != null) {
-      OptionalLong peak = new HostMemory().peak();
+      OptionalLong peak = session.phases.peak();
       result.put("memory", session.memory.toMap(peak));
       summary += session.memory.text(peak);
     }

@@ -234,10 +234,10 @@ public final class Session implements AutoCloseable {
             pooled.get(1),
             dataset.schema(),
             encoder.device(),
+            Pooling.of(encoder.config()),
             setup.training().labelSmoothing(),
             classWeights,
             Seeds.derive(setup.seed(), "head"));
-    fitted.pool(Pooling.of(encoder.config()));
     return new Baseline(
         fitted,
         validation.size() == 0 ? null : HeadFit.evaluate(fitted, pooled.get(1)),
@@ -269,9 +269,12 @@ public final class Session implements AutoCloseable {
         });
   }
 
-  private static Models.LoadedModel load(
-      Setup setup, Models.KnownModel model, ComputeDevice device) {
-    return model.loader().load(setup.precision(), device);
+  private Models.LoadedModel load(Setup setup, Models.KnownModel model, ComputeDevice device) {
+    Models.Loader loader =
+        dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
+            ? model.loader()
+            : model.loader().withoutLogits();
+    return loader.load(setup.precision(), device);
   }
 
   private void closeEncoder() {
@@ -450,8 +453,8 @@ public final class Session implements AutoCloseable {
   /**
    * Trains a configuration.
    *
-   * @param warm where it begins, if that is no worse than the head alone on validation data; null:
-   *     with new weights
+   * @param warm where it begins, if that is no worse than no modules on validation data; null: with
+   *     new weights
    */
   Trained train(List<Candidate> candidates, boolean full, WarmStart warm, MetricsLog log) {
     if (candidates.isEmpty() && !full && head.parameters().count() == 0) {
@@ -475,7 +478,7 @@ public final class Session implements AutoCloseable {
               start.epochs,
               Seeds.derive(setup.seed(), FINAL_STAGE),
               validation,
-              // Of full fine-tuning the weights are wanted, whatever the head alone gives.
+              // Of full fine-tuning the weights are wanted, whatever no modules give.
               own == null ? start.validation : null,
               1,
               false,
@@ -490,7 +493,7 @@ public final class Session implements AutoCloseable {
   /** How many epochs follow, and what the weights that they begin with give on validation data. */
   private record Start(int epochs, Evaluation validation) {}
 
-  /** Takes the warm start's weights if they are no worse than the head alone, else new ones. */
+  /** Takes the warm start's weights if they are no worse than no modules, else new ones. */
   private Start start(WarmStart warm, PeftModules modules, TaskHead trainedHead) {
     if (warm != null) {
       modules.copyWeights(warm.modules);
@@ -503,7 +506,7 @@ public final class Session implements AutoCloseable {
         return new Start(warm.epochs, validated);
       }
       progress.message(
-          "the supernet's weights are worse than the head alone, %s and %s on validation data: the training begins with new ones"
+          "the supernet's weights are worse than no modules, %s and %s on validation data: the training begins with new ones"
               .formatted(validated.primaryText(), headValidation.primaryText()));
       trainedHead.copyWeights(head);
     }

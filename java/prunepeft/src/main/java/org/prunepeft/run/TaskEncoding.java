@@ -17,6 +17,8 @@ import org.prunepeft.train.TrainingSettings;
 
 /** The parts of a data set as a model's token ids. */
 public final class TaskEncoding {
+  private static final String TRAINING = "training";
+
   private final EncodedDataset train;
   private final EncodedDataset validation;
   private final EncodedDataset test;
@@ -38,7 +40,7 @@ public final class TaskEncoding {
         return;
       }
       OptionalInt end = end(model.encoder().config());
-      EncodedDataset texts = texts("training", tokenizer, dataset.train(), end);
+      EncodedDataset texts = texts(TRAINING, tokenizer, dataset.train(), end).learnt();
       train = settings.packing() ? texts.packed(settings.maxLength()) : texts;
       if (settings.packing()) {
         notes.add(
@@ -65,8 +67,12 @@ public final class TaskEncoding {
     }
     if (texts.unlearnt() > 0) {
       notes.add(
-          "%,d of %,d %s texts have no token that contributes to the loss: the part to learn is empty or was cut off"
-              .formatted(texts.unlearnt(), examples.size(), part));
+          "%,d of %,d %s texts have no token that contributes to the loss%s: the part to learn is empty or was cut off"
+              .formatted(
+                  texts.unlearnt(),
+                  examples.size(),
+                  part,
+                  part.equals(TRAINING) ? " and are left out" : ""));
     }
     return texts.data();
   }

@@ -3,11 +3,12 @@ package org.prunepeft.search;
 import java.util.OptionalDouble;
 
 /**
- * How a training of the supernet went: its mean loss beside that of the head alone, on the same
- * training examples and without dropout. Modules with their first weights may do some harm, which a
- * training of few steps does not make good: that is no gain, but it has not diverged.
+ * How a training of the supernet went: its mean loss beside that without modules, which is that of
+ * the head alone or of the untouched language model, on the same training examples and without
+ * dropout. Modules with their first weights may do some harm, which a training of few steps does
+ * not make good: that is no gain, but it has not diverged.
  *
- * @param headAlone mean loss before the training, when only the head was fitted
+ * @param headAlone mean loss without modules, when at most the head was fitted
  * @param trained mean loss after it; empty if it is not finite, or was not at a step
  * @param state what follows from the two, and from where the training began
  */
@@ -19,8 +20,8 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
   public enum State {
     /** The loss fell. */
     HEALTHY("learnt"),
-    /** The loss is that of the head alone, or no higher than where the training began. */
-    NO_GAIN("ended no better than the head alone"),
+    /** The loss is that without modules, or no higher than where the training began. */
+    NO_GAIN("ended no better than without modules"),
     /** The loss rose, or was no number. */
     DIVERGED("diverged");
 
@@ -37,9 +38,9 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
   }
 
   /**
-   * {@return the verdict over two losses, of a training that began with that of the head alone}
+   * {@return the verdict over two losses, of a training that began with that without modules}
    *
-   * @param headAlone mean loss of the head alone
+   * @param headAlone mean loss without modules
    * @param trained mean loss after the training; may be no number
    */
   public static TrainingHealth of(double headAlone, double trained) {
@@ -49,7 +50,7 @@ public record TrainingHealth(double headAlone, OptionalDouble trained, State sta
   /**
    * {@return the verdict over three losses}
    *
-   * @param headAlone mean loss of the head alone
+   * @param headAlone mean loss without modules
    * @param began mean loss before the training, with the modules' first weights
    * @param trained mean loss after it; may be no number
    */

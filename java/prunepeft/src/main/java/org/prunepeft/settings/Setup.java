@@ -2,6 +2,8 @@ package org.prunepeft.settings;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -105,7 +107,7 @@ public record Setup(
     Required.present("training", training);
     checkpoints = checkpoints == null ? Checkpointing.DEFAULT : checkpoints;
     modules = modules == null ? List.of() : List.copyOf(modules);
-    moduleSettings = moduleSettings == null ? Map.of() : new TreeMap<>(moduleSettings);
+    moduleSettings = copied(moduleSettings);
     if (lora == null && adapter == null && modules.isEmpty()) {
       throw new IllegalArgumentException("a supernet needs LoRA modules or adapters, got neither");
     }
@@ -115,6 +117,15 @@ public record Setup(
       throw new IllegalArgumentException("epochs must be at least 1, got " + epochs);
     }
     Threads.require(threads);
+  }
+
+  private static Map<String, Map<String, Object>> copied(Map<String, Map<String, Object>> given) {
+    Map<String, Map<String, Object>> copy = new TreeMap<>();
+    if (given != null) {
+      given.forEach(
+          (type, own) -> copy.put(type, Collections.unmodifiableMap(new LinkedHashMap<>(own))));
+    }
+    return Collections.unmodifiableMap(copy);
   }
 
   private static void requirePart(String part, Integer size) {

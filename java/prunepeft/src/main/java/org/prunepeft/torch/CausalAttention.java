@@ -22,6 +22,7 @@ import org.prunepeft.kernels.Attention;
  * @param cap c: scores become c·tanh(score / c), as in Gemma 2; 0: they stay as they are
  * @param starts [B·T], int32: the place in its sequence at which a token's own sample begins,
  *     before which it sees none; stays valid until the backward pass is over; null: 0 for all
+ * @param mask for LibTorch, from {@link #masked}; null: it is made when it is needed
  */
 @RecordBuilder
 public record CausalAttention(
@@ -33,8 +34,33 @@ public record CausalAttention(
     double scale,
     long window,
     double cap,
-    Tensor starts)
+    Tensor starts,
+    Mask mask)
     implements CausalAttentionBuilder.With {
+  /**
+   * What LibTorch's attention takes beside query, key and value.
+   *
+   * @param bias added to scores, 0 or, where a query does not see a key, -∞, [B or 1, 1, T, keys]
+   * @param seeing 1, or 0 for a query that sees none, [B or 1, 1, T, 1]; null: all see some
+   */
+  public record Mask(Tensor bias, Tensor seeing) {}
+
+  /**
+   * {@return the same with the mask that LibTorch takes, if it takes one: for several layers, which
+   * then share it; itself where our kernels compute}
+   *
+   * @param tape as {@link #apply} is given it
+   * @param device of query, key and value
+   * @param type of these
+   * @param keyCount tokens in the cache with the T new ones; T without one
+   */
+  public CausalAttention masked(
+      Tape tape, ComputeDevice device, torch.ScalarType type, long keyCount) {
+    return byKernels(tape, device) || needsNoMask(keyCount)
+        ? this
+        : withMask(mask(device, wide(device, type), keyCount));
+  }
+
   /**
    * {@return the context [B·T, heads·d], of qkv's type}
    *
@@ -43,7 +69,7 @@ public record CausalAttention(
    *     dense, float32 or bfloat16
    */
   public Tensor apply(Tape tape, Tensor qkv) {
-    if (byKernels(tape, qkv)) {
+    if (byKernels(tape, ComputeDevice.of(qkv))) {
       return AttentionOp.apply(tape, qkv, kernel());
     }
     long queries = heads * headSize;
@@ -66,14 +92,24 @@ public record CausalAttention(
    * @param keyCount tokens in the cache, with the T new ones, which come last
    */
   public Tensor cached(Tape tape, Tensor q, Tensor keys, Tensor values, long keyCount) {
-    if (byKernels(tape, q)) {
+    if (byKernels(tape, ComputeDevice.of(q))) {
       return AttentionOp.cached(tape, q, keys, values, keyCount, kernel());
     }
     return byLibTorch(q, first(keys, keyCount), first(values, keyCount), keyCount);
   }
 
-  private static boolean byKernels(Tape tape, Tensor tensor) {
-    return tape != null && !tensor.is_cuda();
+  private static boolean byKernels(Tape tape, ComputeDevice device) {
+    return tape != null && !device.isCuda();
+  }
+
+  /** LibTorch's attention in bfloat16 is several times slower on a CPU. */
+  private static torch.ScalarType wide(ComputeDevice device, torch.ScalarType type) {
+    return device.isCuda() ? type : torch.ScalarType.Float;
+  }
+
+  /** LibTorch knows a triangle by itself. */
+  private boolean needsNoMask(long keyCount) {
+    return starts == null && window == 0 && keyCount == tokens && cap == 0;
   }
 
   private Attention kernel() {
@@ -95,28 +131,27 @@ public record CausalAttention(
   }
 
   private Tensor byLibTorch(Tensor q, Tensor k, Tensor v, long keyCount) {
+    ComputeDevice device = ComputeDevice.of(q);
     torch.ScalarType type = q.scalar_type().intern();
-    // LibTorch's attention in bfloat16 is several times slower on a CPU.
-    torch.ScalarType wide = q.is_cuda() ? type : torch.ScalarType.Float;
+    torch.ScalarType wide = wide(device, type);
     Tensor query = split(q, tokens, heads, 1).to(wide);
     Tensor key = split(k, keyCount, keyHeads, heads / keyHeads).to(wide);
     Tensor value = split(v, keyCount, keyHeads, heads / keyHeads).to(wide);
-    boolean triangle = starts == null && window == 0 && keyCount == tokens;
-    Tensor sees = triangle && cap == 0 ? null : sees(ComputeDevice.of(q), keyCount);
+    Mask own = mask != null || needsNoMask(keyCount) ? mask : mask(device, wide, keyCount);
     Tensor context =
         cap == 0
             ? torch.scaled_dot_product_attention(
                 query,
                 key,
                 value,
-                sees == null ? Torch.none() : new TensorOptional(bias(sees, wide)),
+                own == null ? Torch.none() : new TensorOptional(own.bias),
                 0.0,
-                sees == null,
+                own == null,
                 new DoubleOptional(scale),
                 false)
-            : capped(query, key).add(bias(sees, wide)).softmax(-1).matmul(value);
-    if (starts != null) {
-      context = context.mul(sees.any(-1, true).to(wide));
+            : capped(query, key).add(own.bias).softmax(-1).matmul(value);
+    if (own != null && own.seeing != null) {
+      context = context.mul(own.seeing);
     }
     return context.transpose(1, 2).reshape(q.size(0), heads * headSize).to(type);
   }
@@ -152,9 +187,11 @@ public record CausalAttention(
     return sees.unsqueeze(1);
   }
 
-  /** What is added to scores. A query that sees none sees all, so that its softmax is a number. */
-  private static Tensor bias(Tensor sees, torch.ScalarType type) {
-    Tensor shown = sees.logical_or(sees.any(-1, true).logical_not());
-    return shown.to(type).log();
+  private Mask mask(ComputeDevice device, torch.ScalarType type, long keyCount) {
+    Tensor sees = sees(device, keyCount);
+    Tensor seeing = sees.any(-1, true);
+    // A query that sees none sees all, so that its softmax is a number.
+    Tensor bias = sees.logical_or(seeing.logical_not()).to(type).log();
+    return new Mask(bias, starts == null ? null : seeing.to(type));
   }
 }

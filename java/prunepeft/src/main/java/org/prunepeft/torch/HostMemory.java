@@ -25,9 +25,17 @@ public final class HostMemory {
     this.root = root;
   }
 
-  /** {@return the most that this process had in memory so far; empty where nobody tells} */
+  /**
+   * {@return the most that this process had in memory since its start, or since its mark was set
+   * back; empty where nobody tells}
+   */
   public OptionalLong peak() {
     return field("proc/self/status", "VmHWM:");
+  }
+
+  /** {@return what this process has in memory; empty where nobody tells} */
+  public OptionalLong resident() {
+    return field("proc/self/status", "VmRSS:");
   }
 
   /**
@@ -36,7 +44,7 @@ public final class HostMemory {
    */
   public OptionalLong limit() {
     OptionalLong available = field("proc/meminfo", "MemAvailable:");
-    OptionalLong own = field("proc/self/status", "VmRSS:");
+    OptionalLong own = resident();
     OptionalLong swap = field("proc/meminfo", "SwapFree:");
     LongStream machine =
         available.isPresent()

@@ -94,12 +94,12 @@ public final class RotaryOp {
       return rotation.byLibTorch(x);
     }
     Context cpu = tape.context(Device.cpu());
-    Rotary kernel = rotation.kernel(x.size(0) / rotation.sequences);
+    long tokens = x.size(0) / rotation.sequences;
     torch.ScalarType type = x.scalar_type().intern();
     Tensor y;
     try (NoGradGuard guard = new NoGradGuard()) {
       y = ComputeDevice.CPU.emptyMatrix(x.size(0), x.size(1), type);
-      kernel.forward(cpu, Torch.matrix(x.detach()), Torch.matrix(y));
+      rotation.kernel(tokens).forward(cpu, Torch.matrix(x.detach()), Torch.matrix(y));
     }
     long rows = y.size(0);
     long columns = y.size(1);
@@ -109,7 +109,10 @@ public final class RotaryOp {
         List.of(),
         gradient -> {
           Tensor dx = ComputeDevice.CPU.emptyMatrix(rows, columns, type);
-          kernel.backward(cpu, Torch.matrix(gradient.contiguous()), Torch.matrix(dx));
+          // Refers to the angles' tensors until then.
+          rotation
+              .kernel(tokens)
+              .backward(cpu, Torch.matrix(gradient.contiguous()), Torch.matrix(dx));
           return new Tensor[] {dx};
         });
   }

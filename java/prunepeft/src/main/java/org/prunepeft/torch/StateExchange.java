@@ -47,6 +47,16 @@ public interface StateExchange {
   }
 
   /**
+   * {@return the number given, or that of the checkpoint}
+   *
+   * @param name of the piece
+   * @param now the number as it is
+   */
+  default long number(String name, long now) {
+    return value(name, Long.class, now);
+  }
+
+  /**
    * {@return the number given, or that of the checkpoint, to the bit}
    *
    * @param name of the piece

@@ -8,10 +8,11 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Cross-entropy of next tokens by a frozen output layer, z = cap·tanh(h Wᵀ / cap) where there is a
- * cap. Only rows with a label are multiplied, and logits are there for some rows at a time: with
- * the loss of a chunk its gradient is computed, softmax(z) less what is right, times W. So memory
- * is that of one chunk's logits and of a gradient as large as the labelled rows.
+ * Cross-entropy of next tokens by an output layer, z = cap·tanh(h Wᵀ / cap) where there is a cap.
+ * Only rows with a label are multiplied, and logits are there for some rows at a time: with the
+ * loss of a chunk its gradient is computed, softmax(z) less what is right, times W. So memory is
+ * that of one chunk's logits and of a gradient as large as the labelled rows; where W is trained,
+ * of one as large as W too.
  */
 public final class TokenLoss {
   /** The label of a row that does not count. */
@@ -27,7 +28,8 @@ public final class TokenLoss {
   /**
    * By the default chunk.
    *
-   * @param weight W [vocabulary, hidden], float32 or bfloat16; stays the caller's
+   * @param weight W [vocabulary, hidden], float32 or bfloat16; stays the caller's. It gets a
+   *     gradient if it requires one
    * @param cap of logits; 0: none
    */
   public TokenLoss(Tensor weight, double cap) {
@@ -59,19 +61,28 @@ public final class TokenLoss {
     }
     Tensor loss;
     Tensor gradient;
+    Tensor ofWeight;
     try (NoGradGuard guard = new NoGradGuard()) {
       Tensor taken = hidden.detach().index_select(0, rows);
       Tensor right = labels.index_select(0, rows);
       gradient = hidden.requires_grad() ? torch.empty_like(taken) : null;
+      ofWeight = weight.requires_grad() ? torch.zeros_like(weight) : null;
       Tensor sum =
           torch.zeros(new long[0], ComputeDevice.of(hidden).options(torch.ScalarType.Float));
       for (long from = 0; from < count; from += chunk) {
         long size = Math.min(chunk, count - from);
         try (PointerScope temporary = new PointerScope()) {
-          Chunk own = new Chunk(taken.narrow(0, from, size), right.narrow(0, from, size));
+          Tensor some = taken.narrow(0, from, size);
+          Chunk own = new Chunk(some, right.narrow(0, from, size));
           sum.sub_(own.logLikelihoods(smoothing).sum());
-          if (gradient != null) {
-            gradient.narrow(0, from, size).copy_(own.gradient(smoothing));
+          if (gradient != null || ofWeight != null) {
+            Tensor d = own.gradient(smoothing);
+            if (gradient != null) {
+              gradient.narrow(0, from, size).copy_(d.matmul(weight.detach()));
+            }
+            if (ofWeight != null) {
+              ofWeight.addmm_(d.t(), some);
+            }
           }
         }
       }
@@ -79,13 +90,18 @@ public final class TokenLoss {
     }
     return tape.record(
         loss,
-        List.of(hidden),
+        List.of(hidden, weight),
         List.of(),
         incoming -> {
-          Tensor all = torch.zeros_like(hidden);
-          Tensor scaled = gradient.mul(incoming.div(new Scalar((double) count)));
-          all.index_copy_(0, rows, scaled.to(hidden.scalar_type()));
-          return new Tensor[] {all};
+          Tensor factor = incoming.div(new Scalar((double) count));
+          Tensor all = null;
+          if (gradient != null) {
+            all = torch.zeros_like(hidden);
+            all.index_copy_(0, rows, gradient.mul(factor).to(hidden.scalar_type()));
+          }
+          return new Tensor[] {
+            all, ofWeight == null ? null : ofWeight.mul(factor).to(weight.scalar_type())
+          };
         });
   }
 
@@ -155,7 +171,7 @@ public final class TokenLoss {
       return ofRight.mul(new Scalar(1 - smoothing)).add(mean.mul(new Scalar(smoothing))).squeeze(1);
     }
 
-    /** Of the summed loss by the hidden states. */
+    /** Of the summed loss by h Wᵀ, [rows, vocabulary] of W's type. */
     Tensor gradient(double smoothing) {
       Tensor d = z.sub(normaliser).exp();
       if (smoothing > 0) {
@@ -166,7 +182,7 @@ public final class TokenLoss {
         Tensor tanh = z.div(new Scalar(cap));
         d.mul_(tanh.mul(tanh).neg().add(new Scalar(1.0)));
       }
-      return d.to(weight.scalar_type()).matmul(weight.detach());
+      return d.to(weight.scalar_type());
     }
   }
 }

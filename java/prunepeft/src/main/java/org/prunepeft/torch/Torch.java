@@ -130,7 +130,7 @@ public final class Torch {
   }
 
   /** The numbers 0 to count - 1, int64, [count]. */
-  static Tensor range(ComputeDevice device, long count) {
+  public static Tensor range(ComputeDevice device, long count) {
     return torch.arange(new Scalar(count), device.options(torch.ScalarType.Long));
   }
 

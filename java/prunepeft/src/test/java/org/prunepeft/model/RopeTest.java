@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.model.Rope.Type;
@@ -31,12 +32,16 @@ class RopeTest {
   }
 
   private static Rope read(String settings) throws IOException {
+    return config("phi3", settings).decoder().rope();
+  }
+
+  private static EncoderConfig config(String family, String settings) throws IOException {
     String json =
         """
-        {"model_type": "phi3", "hidden_size": 3072, "num_attention_heads": 24, "num_hidden_layers": 1,
+        {"model_type": "%s", "hidden_size": 3072, "num_attention_heads": 24, "num_hidden_layers": 1,
          "intermediate_size": 8192, "vocab_size": 200064, %s}"""
-            .formatted(settings);
-    return HuggingFaceConfig.read(new ObjectMapper().readTree(json), "test").decoder().rope();
+            .formatted(family, settings);
+    return HuggingFaceConfig.read(new ObjectMapper().readTree(json), "test");
   }
 
   @Test
@@ -117,6 +122,32 @@ class RopeTest {
             "max_position_embeddings": 4096, "rope_scaling": {"rope_type": "yarn", "factor": 40,
             "original_max_position_embeddings": 4096, "mscale": 1.0, "mscale_all_dim": 1.0}""");
     assertEquals(1, both.attentionFactor(), EXACT);
+  }
+
+  @Test
+  void linearScalingStretchesTheContextUnlessThePositionsAreStretched() throws IOException {
+    String scaling =
+        """
+        "max_position_embeddings": 4096, "rope_scaling": {"type": "linear", "factor": 4}""";
+    assertEquals(16384, config("llama", scaling).maxTokens());
+    EncoderConfig gemma = config("gemma3_text", scaling);
+    assertEquals(4096, gemma.maxTokens());
+    assertEquals(0.25, gemma.decoder().rope().frequencies(9)[0], EXACT);
+  }
+
+  @Test
+  void absentHeadsOfKeysAreThoseOfTheFamily() throws IOException {
+    Map<String, Integer> heads = Map.of("llama", 24, "mistral", 8, "gemma2", 4, "smollm3", 4);
+    for (Map.Entry<String, Integer> family : heads.entrySet()) {
+      assertEquals(
+          family.getValue(),
+          config(family.getKey(), "\"rope_theta\": 100").decoder().keyValueHeads(),
+          family.getKey());
+      assertEquals(
+          24,
+          config(family.getKey(), "\"num_key_value_heads\": null").decoder().keyValueHeads(),
+          family.getKey());
+    }
   }
 
   @Test

@@ -97,7 +97,7 @@ class TrainingHealthTest {
     assertEquals(3, scores.stages.size());
     for (PruningRound round : rounds) {
       assertEquals(Information.NONE, round.information());
-      assertEquals(Optional.of("ended no better than the head alone"), round.sickness());
+      assertEquals(Optional.of("ended no better than without modules"), round.sickness());
     }
   }
 

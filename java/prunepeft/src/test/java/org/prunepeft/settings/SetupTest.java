@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -76,6 +78,20 @@ class SetupTest {
     var e = assertThrows(RunDirectoryException.class, () -> run.readJson(file, member, type));
     assertTrue(e.getMessage().startsWith(run.file(file).toString()), e.getMessage());
     assertTrue(e.getMessage().contains(message), e.getMessage());
+  }
+
+  @Test
+  void settingsOfModulesStayAsTheyWereGiven() {
+    Map<String, Object> own = new HashMap<>(Map.of("rank", 4));
+    Map<String, Map<String, Object>> given = new HashMap<>(Map.of("vera", own));
+    Setup setup = Setup.DEFAULT.withModuleSettings(given);
+    own.put("rank", 8);
+    given.put("other", Map.of());
+    assertEquals(Map.of("vera", Map.of("rank", 4)), setup.moduleSettings());
+    assertThrows(
+        UnsupportedOperationException.class, () -> setup.moduleSettings().put("other", own));
+    assertThrows(
+        UnsupportedOperationException.class, () -> setup.moduleSettings().get("vera").clear());
   }
 
   @Test

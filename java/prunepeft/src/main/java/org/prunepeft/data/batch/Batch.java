@@ -107,9 +107,7 @@ public record Batch(
    * loss.
    */
   public long weight() {
-    return labels == null
-        ? examples()
-        : Arrays.stream(labels).filter(label -> label != Encoding.NO_LABEL).count();
+    return labels == null ? examples() : (long) Arrays.stream(targets).sum();
   }
 
   /** Rows of an example: see {@link EncodedDataset#towers}. */
@@ -179,6 +177,15 @@ public record Batch(
     if (values.apply(from) != null) {
       System.arraycopy(values.apply(from), source, values.apply(this), target, count);
     }
+  }
+
+  /** Tokens of the longest text, of which a packed row has several; else a row's, with padding. */
+  public int longest() {
+    int longest = starts == null ? length : 1;
+    for (int i = 0; starts != null && i < mask.length; i++) {
+      longest = Math.max(longest, mask[i] * (i % length - starts[i] + 1));
+    }
+    return longest;
   }
 
   /** How many tokens there are, padding left out. */

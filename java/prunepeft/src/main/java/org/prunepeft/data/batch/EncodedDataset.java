@@ -8,6 +8,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.PairEncoding;
@@ -105,9 +106,16 @@ public final class EncodedDataset {
   }
 
   /**
+   * Of texts that a language model learns from, those with a token that contributes to the loss.
+   */
+  public EncodedDataset learnt() {
+    return subset(IntStream.range(0, size()).filter(i -> targets[i] > 0).boxed().toList());
+  }
+
+  /**
    * Puts texts that a language model learns from together into rows: the longest first, each into
    * the row that it leaves the least room in (best-fit decreasing). Attention does not cross the
-   * texts of a row. Those without a token to learn are left out.
+   * texts of a row.
    *
    * @param length tokens of a row at most; none of the texts has more
    * @return an example each row
@@ -115,7 +123,6 @@ public final class EncodedDataset {
   public EncodedDataset packed(int length) {
     List<Encoding> longestFirst =
         Arrays.stream(encodings)
-            .filter(encoding -> encoding.learnt() > 0)
             .sorted(Comparator.comparingInt((Encoding encoding) -> -encoding.ids().length))
             .toList();
     List<List<Encoding>> rows = new ArrayList<>();

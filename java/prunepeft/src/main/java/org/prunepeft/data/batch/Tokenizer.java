@@ -137,16 +137,20 @@ public final class Tokenizer implements AutoCloseable {
                         readable(pair, CHARACTERS_PER_TOKEN_OF_PAIR))));
   }
 
-  /** What the library makes of texts, unless its model has no token for a part of one. */
   private static <T> T understood(Supplier<T> encoding) {
+    return understood("how a text is encoded", encoding);
+  }
+
+  /** What the library gives, unless the file does not say what it asks for. */
+  private static <T> T understood(String what, Supplier<T> result) {
     try {
-      return encoding.get();
+      return result.get();
     } catch (IllegalStateException e) {
       throw e; // closed
     } catch (RuntimeException e) {
       throw new DataException(
-          "tokenizer.json does not say how a text is encoded: %s; take the file again from the model"
-              .formatted(e.getMessage()),
+          "tokenizer.json does not say %s: %s; take the file again from the model"
+              .formatted(what, e.getMessage()),
           e);
     }
   }
@@ -208,9 +212,16 @@ public final class Tokenizer implements AutoCloseable {
         encoding.exceedMaxLength() || readable.length() < text.length());
   }
 
-  /** {@return a text of tokens, without special ones; of a tokenizer that is {@link #decoding}} */
+  /**
+   * {@return a text of tokens, without special ones; of a tokenizer that is {@link #decoding}}
+   *
+   * @throws IllegalStateException if the tokenizer is closed
+   * @throws DataException if its decoder can make no text of them
+   */
   public String decode(int[] ids) {
-    return tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), true);
+    return understood(
+        "how tokens are read as a text",
+        () -> tokenizer.decode(Arrays.stream(ids).asLongStream().toArray(), true));
   }
 
   /** {@return tokens that an encoding has at most} */

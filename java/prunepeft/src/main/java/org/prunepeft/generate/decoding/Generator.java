@@ -57,16 +57,17 @@ public final class Generator {
       ids.add(encoded(prompt, settings.addSpecialTokens()));
     }
     int longest = ids.stream().mapToInt(row -> row.length).max().orElseThrow();
-    int room = decoder.config().maxTokens() - longest;
-    int most = Math.min(settings.maxNewTokens(), room);
     List<Row> rows = new ArrayList<>();
     for (int i = 0; i < ids.size(); i++) {
       rows.add(new Row(i, ids.get(i), settings, listener));
     }
+    int most = rows.stream().mapToInt(row -> row.most).max().orElseThrow();
+    int whole = rows.stream().mapToInt(Row::tokensAtMost).max().orElseThrow();
     // The last token is not looked at again.
-    try (KeyValueCache cache = new KeyValueCache(decoder, rows.size(), longest + most - 1)) {
+    try (KeyValueCache cache =
+        new KeyValueCache(decoder, rows.size(), longest + most - 1, whole - 1)) {
       int[] tokens = prompt(ids, longest, cache, rows);
-      for (int step = 1; step < most && !rows.stream().allMatch(Row::ended); step++) {
+      while (!rows.stream().allMatch(Row::ended)) {
         tokens = next(tokens, cache, rows);
       }
     }
@@ -111,7 +112,7 @@ public final class Generator {
     try (NoGradGuard guard = new NoGradGuard();
         PointerScope scope = new PointerScope()) {
       EncoderInput input = input(ids, mask, prompts.size(), longest);
-      Tensor hidden = decoder.next(input.startingAt(starts), cache, insertions);
+      Tensor hidden = decoder.next(input.startingAt(starts, longest), cache, insertions);
       return choose(hidden.index_select(0, decoder.device().longs(last, last.length)), rows);
     }
   }
@@ -147,42 +148,69 @@ public final class Generator {
 
   /** One prompt's text. */
   private final class Row {
+    private final int number;
+    private final int promptTokens;
     private final Sampler sampler;
     private final TextStream stream;
-    private Generation.End end = Generation.End.LENGTH;
-    private boolean ended;
+
+    /** New tokens for which there are room and leave. */
+    private final int most;
+
+    /** Null: it goes on. */
+    private Generation.End end;
+
     private int tokens;
 
     Row(int number, int[] prompt, GenerationSettings settings, GenerationListener listener) {
+      this.number = number;
+      promptTokens = prompt.length;
       sampler = new Sampler(settings, number);
+      most = Math.min(settings.maxNewTokens(), decoder.config().maxTokens() - prompt.length);
       stream =
           new TextStream(
               tokenizer::decode, prompt, settings.stop(), piece -> listener.written(number, piece));
     }
 
+    int tokensAtMost() {
+      return promptTokens + most;
+    }
+
     /** Chooses a token, unless the text has ended; then any will do. */
     int next(float[] logits) {
-      if (ended) {
+      if (ended()) {
         return 0;
       }
+      requireNumbers(logits);
       int id = sampler.next(logits);
       tokens++;
       if (decoder.config().decoder().endTokens().contains(id)) {
         end(Generation.End.END_OF_TEXT);
       } else if (stream.add(id)) {
         end(Generation.End.STOP);
+      } else if (tokens == most) {
+        end(Generation.End.LENGTH);
       }
       return id;
     }
 
+    private void requireNumbers(float[] logits) {
+      for (int id = 0; id < logits.length; id++) {
+        if (!Float.isFinite(logits[id])) {
+          throw new IllegalStateException(
+              "prompt %d, new token %d: the logit of token %d is %s; what was trained has diverged, or a weight is damaged"
+                  .formatted(number, tokens + 1, id, logits[id]));
+        }
+      }
+    }
+
+    /** What is left may have a text at which it stops. */
     private void end(Generation.End reason) {
-      ended = true;
-      end = reason;
       stream.end();
+      end = stream.stopped() ? Generation.End.STOP : reason;
     }
 
     boolean ended() {
-      return ended;
+      return end != null;
     }
 
     Generation generation() {

@@ -110,6 +110,11 @@ final class TextStream {
     }
   }
 
+  /** Whether a text came at which it is to stop. */
+  boolean stopped() {
+    return stopped;
+  }
+
   /** The whole text, when no more tokens come; gives the rest to the listener. */
   String end() {
     if (!stopped && read < count) {

@@ -46,7 +46,7 @@ public final class Head implements TaskHead {
   /** The same on the device. */
   private Tensor weights;
 
-  private Pooling pooling = Pooling.MEAN;
+  private final Pooling pooling;
 
   /** Features that hardly vary: their weights are very large. */
   private int[] vanishing = new int[0];
@@ -63,27 +63,33 @@ public final class Head implements TaskHead {
    * @param schema of the task
    * @param width of the features: see {@link #width}
    * @param device where its weights lie: the encoder's
+   * @param pooling which hidden states stand for a text
    */
-  public Head(Schema schema, long width, ComputeDevice device) {
+  public Head(Schema schema, long width, ComputeDevice device, Pooling pooling) {
     this.schema = Objects.requireNonNull(schema, "schema");
+    this.pooling = Objects.requireNonNull(pooling, "pooling");
     Map<String, long[]> shapes = new LinkedHashMap<>();
     shapes.put(WEIGHT, new long[] {schema.outputs(), width});
     shapes.put(BIAS, new long[] {schema.outputs()});
     parameters = new FlatParameters(device, shapes);
   }
 
-  /** On the CPU; see the other constructor. */
+  /** Of the mean of the hidden states; see the other constructor. */
+  public Head(Schema schema, long width, ComputeDevice device) {
+    this(schema, width, device, Pooling.MEAN);
+  }
+
+  /** The same on the CPU. */
   public Head(Schema schema, long width) {
     this(schema, width, ComputeDevice.CPU);
   }
 
   @Override
   public Head copy() {
-    Head copy = new Head(schema, parameters.get(WEIGHT).size(1), device());
+    Head copy = new Head(schema, parameters.get(WEIGHT).size(1), device(), pooling);
     try (NoGradGuard guard = new NoGradGuard()) {
       copy.parameters.values().copy_(parameters.values());
     }
-    copy.pool(pooling);
     copy.vanishing = vanishing;
     copy.vanishingMeans = vanishingMeans;
     copy.weigh(classWeights);
@@ -101,11 +107,6 @@ public final class Head implements TaskHead {
       parameters.values().mul_(new Scalar(from.deviation / deviation));
       parameters.get(BIAS).add_(new Scalar((from.mean - mean) / deviation));
     }
-  }
-
-  /** Which hidden states stand for a text: unless this is called, their mean. */
-  public void pool(Pooling pooling) {
-    this.pooling = pooling;
   }
 
   /**

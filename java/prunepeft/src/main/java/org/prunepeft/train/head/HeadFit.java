@@ -96,6 +96,7 @@ public final class HeadFit {
    * @param train 1 or more
    * @param validation the penalty is chosen by it; none: by folds of the training examples
    * @param device where the head is to lie: the encoder's
+   * @param pooling that made the features
    * @param labelSmoothing share of each class that is spread evenly over all, in [0, 1)
    * @param classWeights how much an example of each class counts, 1 in the mean; null: all the same
    * @param seed of the folds
@@ -106,11 +107,12 @@ public final class HeadFit {
       Examples validation,
       Schema schema,
       ComputeDevice device,
+      Pooling pooling,
       double labelSmoothing,
       double[] classWeights,
       long seed) {
     Examples used = atMost(MOST_EXAMPLES, train, seed);
-    Head head = new Head(schema, used.pooled.length / used.targets.length, device);
+    Head head = new Head(schema, used.pooled.length / used.targets.length, device, pooling);
     head.standardise(train.targets);
     head.weigh(classWeights);
     Standard standard = Standard.of(used);

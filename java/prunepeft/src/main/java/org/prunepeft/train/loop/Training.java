@@ -71,8 +71,8 @@ final class Training implements AutoCloseable {
   private double factor;
   private double lossSum;
 
-  /** Weight of the epoch's batches whose steps were left out. */
-  private int skipped;
+  /** {@link Batch#weight} of the epoch's batches whose steps were left out. */
+  private long skipped;
 
   /** Whether each step's numbers are looked at before it changes a weight. */
   private final boolean eachStep;
@@ -159,7 +159,7 @@ final class Training implements AutoCloseable {
     epoch = state.number("epoch", epoch);
     lossSum = state.number("loss sum", lossSum);
     if (settings.nonFinite() == NonFinite.SKIP) {
-      skipped = state.number("skipped examples", skipped);
+      skipped = state.number("skipped weight", skipped);
     }
     bestEpoch = state.number("best epoch", bestEpoch);
     optimizer.exchange(state.part("weights"));
@@ -342,7 +342,7 @@ final class Training implements AutoCloseable {
       throw failure;
     }
     optimizer.skip();
-    skipped += Math.toIntExact(done.batch.weight());
+    skipped += done.batch.weight();
     listener.skipped(done.step, steps, failure.getMessage());
   }
 

@@ -456,7 +456,8 @@ public final class GradientPasses implements AutoCloseable {
                 input.rowMask().clone(),
                 input.tokens(),
                 input.largestId(),
-                input.starts() == null ? null : input.starts().clone());
+                input.starts() == null ? null : input.starts().clone(),
+                input.longest());
         ComputeDevice device = input.device();
         counters = torch.zeros(new long[] {parts.size(), 2}, device.options(torch.ScalarType.Int));
         for (Tensor target : targets) {

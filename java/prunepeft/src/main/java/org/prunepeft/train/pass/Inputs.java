@@ -30,6 +30,6 @@ public final class Inputs {
     EncoderInput input =
         EncoderInput.of(
             device, batch.ids(), batch.types(), batch.mask(), batch.rows(), batch.length());
-    return batch.starts() == null ? input : input.startingAt(batch.starts());
+    return batch.starts() == null ? input : input.startingAt(batch.starts(), batch.longest());
   }
 }

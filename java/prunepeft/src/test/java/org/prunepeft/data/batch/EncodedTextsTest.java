@@ -111,10 +111,12 @@ class EncodedTextsTest {
   }
 
   @Test
-  void textsWithoutATokenToLearnAreCounted() {
+  void textsWithoutATokenToLearnAreCountedAndLeftOut() {
     EncodedTexts texts = encode(TrainingText.of("abcdefghijk", "l"), TrainingText.of("a", "b"));
     assertEquals(1, texts.unlearnt());
-    assertEquals(1, texts.data().packed(LONGEST).size());
+    assertEquals(2, texts.data().size());
+    assertEquals(1, texts.data().learnt().size());
+    assertEquals(texts.data().weight(), texts.data().learnt().weight());
   }
 
   @Test
@@ -175,6 +177,7 @@ class EncodedTextsTest {
     assertArrayEquals(Arrays.stream(ids("ab]_c]___")).asLongStream().toArray(), batch.labels());
     assertArrayEquals(new int[] {0, 0, 0, 0, 4, 4, 4, 0, 0}, batch.starts());
     assertEquals(5, batch.weight());
+    assertEquals(4, batch.longest());
     EncodedDataset single = encode(TrainingText.of("d")).data();
     Batch both = Batch.concatenated(List.of(batch, Batch.of(single, new int[] {0}).padded(9)));
     assertArrayEquals(

@@ -4,8 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Random;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -66,6 +71,45 @@ class SamplerTest {
       double share = Double.parseDouble(expected[id]);
       assertEquals(share, (double) counts[id] / DRAWS, share == 0 ? 0 : 2.5 / Math.sqrt(DRAWS));
     }
+  }
+
+  /** Against all tokens sorted, with many ties. */
+  @Test
+  void fewOfManyTokensAreTheMostProbableOnes() {
+    Random random = TestSeed.random();
+    float[] logits = new float[2000];
+    for (int id = 0; id < logits.length; id++) {
+      logits[id] = (random.nextInt(400) - 300) / 40f;
+    }
+    List<Integer> sorted =
+        IntStream.range(0, logits.length)
+            .boxed()
+            .sorted(Comparator.comparingDouble((Integer id) -> -logits[id]))
+            .toList();
+    int most = 1 + random.nextInt(50);
+    double share = 0.2 + 0.7 * random.nextDouble();
+    double all = sorted.stream().mapToDouble(id -> Math.exp(logits[id])).sum();
+    double sum = 0;
+    int nucleus = 0;
+    while (sum < share * all) {
+      sum += Math.exp(logits[sorted.get(nucleus++)]);
+    }
+    GenerationSettings settings =
+        GenerationSettings.builder().temperature(1).seed(TestSeed.draw()).build();
+    assertDrawn(Set.copyOf(sorted.subList(0, most)), settings.withTopK(most), logits);
+    assertDrawn(Set.copyOf(sorted.subList(0, nucleus)), settings.withTopP(share), logits);
+  }
+
+  /** Those that may be drawn, and of these the first. */
+  private static void assertDrawn(Set<Integer> ids, GenerationSettings settings, float[] logits) {
+    Sampler sampler = new Sampler(settings, 0);
+    Set<Integer> drawn = new HashSet<>();
+    for (int i = 0; i < 3000; i++) {
+      drawn.add(sampler.next(logits));
+    }
+    assertTrue(ids.containsAll(drawn), () -> drawn + " of " + ids);
+    // The least probable is at least a thirtieth of the most probable's weight in fifty tokens.
+    assertTrue(ids.size() > 50 || drawn.equals(ids), () -> drawn + " of " + ids);
   }
 
   @Test

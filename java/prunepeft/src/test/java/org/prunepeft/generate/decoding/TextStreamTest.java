@@ -6,7 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 class TextStreamTest {
@@ -82,6 +84,21 @@ class TextStreamTest {
     assertEquals("an EN, \nEND", taken.toString());
     assertEquals("an EN, \n", stream.end());
     assertEquals("an EN, \n", String.join("", pieces));
+  }
+
+  @Test
+  void aStopTextBeforeHalfACharacterStopsItAtTheEnd() {
+    List<String> tokens = List.of("an EN", "D\uFFFD");
+    TextStream stream =
+        new TextStream(
+            ids -> Arrays.stream(ids).mapToObj(tokens::get).collect(Collectors.joining()),
+            new int[0],
+            List.of("END"),
+            pieces::add);
+    assertFalse(stream.add(0));
+    assertFalse(stream.add(1));
+    assertEquals("an ", stream.end());
+    assertTrue(stream.stopped());
   }
 
   @Test

@@ -146,7 +146,7 @@ class DecoderModulesTest {
       starts[i] = i % 9 >= 4 ? 4 : 0;
       mask[i] = (byte) (i < 24 ? 1 : 0);
     }
-    return EncoderInput.of(ids, new long[27], mask, 3, 9).startingAt(starts);
+    return EncoderInput.of(ids, new long[27], mask, 3, 9).startingAt(starts, 5);
   }
 
   /** The hidden states, weighted, and the gradient of their sum in each parameter. */

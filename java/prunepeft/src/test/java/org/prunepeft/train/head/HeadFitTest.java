@@ -61,7 +61,7 @@ class HeadFitTest {
   }
 
   private static Head fit(Examples train, Examples validation, Schema schema) {
-    return HeadFit.fit(train, validation, schema, ComputeDevice.CPU, 0, null, 5);
+    return HeadFit.fit(train, validation, schema, ComputeDevice.CPU, Pooling.MEAN, 0, null, 5);
   }
 
   private static double[] doubles(float[] values) {
@@ -337,7 +337,8 @@ class HeadFitTest {
     float[] centres = {20, 0, 0, 0, 0, 20, 0, 0};
     Examples train = clusters(2, 50, 4, centres, 1);
     try (Head sharp = fit(train, NONE, classes(2));
-        Head smooth = HeadFit.fit(train, NONE, classes(2), ComputeDevice.CPU, 0.2, null, 5)) {
+        Head smooth =
+            HeadFit.fit(train, NONE, classes(2), ComputeDevice.CPU, Pooling.MEAN, 0.2, null, 5)) {
       double least = HeadFit.evaluate(sharp, train).loss();
       // A label of 0.9: its cross-entropy is least where the class has 0.9.
       assertEquals(-Math.log(0.9), HeadFit.evaluate(smooth, train).loss(), 0.03);

@@ -122,6 +122,7 @@ class HeadTest {
             new HeadFit.Examples(new float[0], new double[0]),
             Schema.regression(),
             ComputeDevice.CPU,
+            Pooling.MEAN,
             0,
             null,
             1)) {
