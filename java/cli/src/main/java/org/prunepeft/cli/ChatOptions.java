@@ -7,14 +7,7 @@ import picocli.CommandLine.Option;
 
 /** How conversations are written for a language model. */
 @OptionsOf(ChatFormat.class)
-final class ChatOptions {
-  @Option(
-      names = "--chat-template",
-      paramLabel = "FILE",
-      description =
-          "Chat template in Jinja by which conversations are written (default: the model's own).")
-  private Path template;
-
+final class ChatOptions extends TemplateOption {
   @Option(
       names = "--assistant-only-loss",
       arity = "0..1",
@@ -34,7 +27,7 @@ final class ChatOptions {
   private String date;
 
   boolean named() {
-    return template != null;
+    return template() != null;
   }
 
   /**
@@ -43,9 +36,8 @@ final class ChatOptions {
    * @param model its directory
    */
   ChatFormat settle(Path model) {
-    template = template == null ? null : template.toAbsolutePath();
     date = date == null ? LocalDate.now().toString() : date;
-    ChatFormat format = ChatFormat.of(model, template).with(assistantOnly, date);
+    ChatFormat format = ChatFormat.of(model, template()).with(assistantOnly, date);
     if (format.plain()) {
       System.err.printf(
           "%s has no chat template: turns are headed '### User:' and '### Assistant:'%n", model);
