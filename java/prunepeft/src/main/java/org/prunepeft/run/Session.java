@@ -64,6 +64,7 @@ public final class Session implements AutoCloseable {
   /** What the model's files held. */
   final List<FileChecksum> modelFiles;
 
+  private final TaskEncoding encoding;
   final EncodedDataset train;
   final EncodedDataset validation;
   final EncodedDataset test;
@@ -142,7 +143,7 @@ public final class Session implements AutoCloseable {
       space = peft(setup.on(encoder.config())).space(encoder.config());
       requirement.accept(space);
       progress.started("tokenise " + dataset.name(), "", 0);
-      TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
+      encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
       train = encoding.train();
       validation = encoding.validation();
       test = encoding.test();
@@ -539,6 +540,7 @@ public final class Session implements AutoCloseable {
   public void close() {
     trainer.close();
     head.close();
+    encoding.close();
     closeEncoder();
   }
 }

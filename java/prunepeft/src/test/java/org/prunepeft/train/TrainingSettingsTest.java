@@ -72,7 +72,8 @@ class TrainingSettingsTest {
             NonFinite.SKIP,
             ClassWeights.BALANCED,
             true,
-            false);
+            false,
+            12);
     assertEquals(settings, settings.with().build());
   }
 }
