@@ -54,8 +54,12 @@ class AnswersTest {
   }
 
   private static Call train(Path file, Path run, Object... more) {
+    return run("train", file, run, more);
+  }
+
+  private static Call run(String command, Path file, Path run, Object... more) {
     return Call.of(
-        "train",
+        command,
         "--model=" + model,
         "--train-file=" + file,
         "--epochs=3",
@@ -157,6 +161,41 @@ class AnswersTest {
         .prints("test " + shown("exact match", measured(run, "test", "exact_match")));
     measured(run, "validation", "exact_match");
     Call.of("evaluate", run, "--metric=perplexity").exits(0).prints("(perplexity ");
+  }
+
+  @Test
+  void searchesAreMeasuredByAnswers() {
+    Path run = temporary.resolve("search");
+    run(
+            "search",
+            questions,
+            run,
+            "--metric=acc-norm",
+            "--warm-up-turns=1",
+            "--warm-up-examples=8",
+            "--warm-up-epochs=1",
+            "--rounds=2",
+            "--round-examples=12")
+        .exits(0)
+        .prints(
+            "test " + shown("length-normalised accuracy", measured(run, "test", "acc_norm")),
+            "without modules ");
+    Path measured = temporary.resolve("measured");
+    run(
+            "search",
+            pairs,
+            measured,
+            "--metric=exact_match",
+            "--max-new-tokens=3",
+            "--strategy=measured",
+            "--packing=false",
+            "--validation-examples=32",
+            "--supernet-examples=32",
+            "--supernet-epochs=1",
+            "--measured-examples=32",
+            "--subsets=24")
+        .exits(0)
+        .prints(shown("exact match", measured(measured, "test", "exact_match")));
   }
 
   @Test

@@ -141,6 +141,11 @@ public final class ChoiceFile {
   /** By its label, or else by its letter or its number from 0. */
   private int right(String place, JsonNode value, List<String> labels, int answers) {
     String key = value.isValueNode() ? value.asText().strip() : "";
+    if (key.isEmpty()) {
+      throw new DataException(
+          "%s: '%s' names no right answer; take a file that has them"
+              .formatted(place, layout.columns.get(2)));
+    }
     if (labels.contains(key)) {
       return labels.indexOf(key);
     }

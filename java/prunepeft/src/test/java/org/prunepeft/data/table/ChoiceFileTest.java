@@ -72,7 +72,7 @@ class ChoiceFileTest {
         "{\"question\": \"q\", \"choices\": [\"a\", null], \"answer\": 0} | 'choices' must be a list",
         "{\"question\": \"q\", \"choices\": \"a\", \"answer\": 0} | 'choices' must be a list",
         "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 2} | 'answer' must be the letter of an answer, or its number from 0 to 1, got 2",
-        "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": \"\"} | 'answer' must be the letter",
+        "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": \"\"} | 'answer' names no right answer; take a file that has them",
         "{\"question\": \"q\", \"choices\": {\"text\": [\"a\", \"b\"], \"label\": [\"A\", \"B\"]}, \"answer\": \"C\"} | 'answer' must be one of the labels [A, B], got \"C\"",
       })
   void whatIsNoQuestionIsNamed(String line, String message) {
