@@ -133,6 +133,8 @@ final class ModelCard {
       case SPEARMAN -> List.of("spearmanr");
       case PEARSON_AND_SPEARMAN -> List.of("pearsonr", "spearmanr");
       case LOG_LIKELIHOOD -> List.of("perplexity");
+      case ACCURACY_NORM -> List.of("accuracy");
+      case EXACT_MATCH -> List.of("exact_match");
     };
   }
 

@@ -17,11 +17,13 @@ import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.data.table.ExampleFile;
@@ -410,9 +412,33 @@ public final class TrainedModel implements TextGenerator {
    *     as many texts as the run's have not; names it
    */
   public Evaluation evaluate(List<Example> examples) {
+    return evaluate(examples, schema.metrics());
+  }
+
+  /**
+   * {@return quality on labelled examples by other metrics than the run's}
+   *
+   * @param examples at least one, labelled as the {@link #schema()} says
+   * @param metrics 1 or more
+   * @throws IllegalArgumentException as {@link #evaluate(List)}, or if a metric is not for such a
+   *     task, or needs what an example has not
+   */
+  public Evaluation evaluate(List<Example> examples, List<Metric> metrics) {
     requireTexts(examples);
-    return threads.call(
-        state -> state.trainer().evaluate(state.modules(), head, encoded(examples)));
+    Schema asked = schema.withMetrics(metrics);
+    EncodedDataset data = encoded(examples);
+    if (generates()) {
+      data =
+          data.withAnswers(
+              Answers.of(
+                  asked, texts(examples), tokenizer, prompter, setup.training().maxNewTokens()));
+    }
+    EncodedDataset encoded = data;
+    Predictions predictions =
+        threads.call(state -> state.trainer().predict(state.modules(), head, encoded));
+    return Evaluation.of(
+        generates() ? predictions : new Predictions(asked, predictions.outputs()),
+        encoded.targets());
   }
 
   /**
@@ -521,17 +547,19 @@ public final class TrainedModel implements TextGenerator {
 
   private EncodedDataset encoded(List<Example> examples) {
     if (generates()) {
-      List<Example> texts =
-          examples.stream()
-              .map(
-                  example ->
-                      example.training() == null
-                          ? Example.of(TrainingText.of(example.text()))
-                          : example)
-              .toList();
-      return TaskEncoding.texts(tokenizer, texts, TaskEncoding.end(encoder.config())).data();
+      return TaskEncoding.texts(tokenizer, texts(examples), TaskEncoding.end(encoder.config()))
+          .data();
     }
     return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
+  }
+
+  /** Plain texts are learnt as a whole. */
+  private static List<Example> texts(List<Example> examples) {
+    return examples.stream()
+        .map(
+            example ->
+                example.training() == null ? Example.of(TrainingText.of(example.text())) : example)
+        .toList();
   }
 
   /**

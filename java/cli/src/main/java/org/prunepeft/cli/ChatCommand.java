@@ -4,7 +4,6 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -42,12 +41,7 @@ final class ChatCommand implements Callable<Integer> {
       description = "A system message before the conversation.")
   private String system;
 
-  @Option(
-      names = "--chat-template",
-      paramLabel = "FILE",
-      description = "Another chat template than the run's or the model's.")
-  private Path template;
-
+  @Mixin private TemplateOption another;
   @Mixin private GenerationOptions generation;
   @Mixin private WriterOptions writer;
   @Mixin private PluginOptions plugins;
@@ -58,7 +52,7 @@ final class ChatCommand implements Callable<Integer> {
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     try (TextGenerator model = writer.load()) {
-      ChatFormat format = writer.format(model, template);
+      ChatFormat format = writer.format(model, another.template());
       List<String> stop = new ArrayList<>(settings.stop());
       stop.addAll(format.answerEnds());
       Dialogue dialogue =

@@ -10,17 +10,9 @@ import picocli.CommandLine.Option;
 
 /** How conversations are written for a language model. */
 @OptionsOf(ChatFormat.class)
-final class ChatOptions {
-  private static final String TEMPLATE = "--chat-template";
+final class ChatOptions extends TemplateOption {
   private static final String ASSISTANT_ONLY = "--assistant-only-loss";
   private static final String DATE = "--chat-date";
-
-  @Option(
-      names = TEMPLATE,
-      paramLabel = "FILE",
-      description =
-          "Chat template in Jinja by which conversations are written (default: the model's own).")
-  private Path template;
 
   @Option(
       names = ASSISTANT_ONLY,
@@ -42,7 +34,7 @@ final class ChatOptions {
 
   /** The first of the options that the user named for this call, or the template of a file. */
   Optional<String> named(CommandSpec command) {
-    return template != null
+    return template() != null
         ? Optional.of(TEMPLATE)
         : Stream.of(ASSISTANT_ONLY, DATE)
             .filter(option -> ConfigFile.isTyped(option, command))
@@ -55,9 +47,8 @@ final class ChatOptions {
    * @param model its directory
    */
   ChatFormat settle(Path model) {
-    template = template == null ? null : template.toAbsolutePath();
     date = date == null ? LocalDate.now().toString() : date;
-    ChatFormat format = ChatFormat.of(model, template).with(assistantOnly, date);
+    ChatFormat format = ChatFormat.of(model, template()).with(assistantOnly, date);
     if (format.plain()) {
       System.err.printf(
           "%s has no chat template: turns are headed '### User:' and '### Assistant:'%n", model);

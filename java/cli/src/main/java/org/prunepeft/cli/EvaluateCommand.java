@@ -31,6 +31,7 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  prunepeft evaluate runs/earlier                      the run's test set: its own result again",
       "  prunepeft evaluate runs/earlier --split validation   the part that chose the best epoch",
+      "  prunepeft evaluate runs/gsm8k --metric exact_match   answers that the language model writes",
       "  prunepeft evaluate runs/earlier --test-file new.csv  other examples, in the columns that the run's files had",
       "  prunepeft evaluate runs/mnli --task mnli_mismatched  GLUE's other development set"
     })
@@ -84,6 +85,13 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Mixin private ColumnOptions columns;
 
+  @Option(
+      names = {"--metric", "--metric-name"},
+      split = ",",
+      paramLabel = "NAME",
+      description = "Other metrics than the run's (default: the run's).")
+  private List<String> metrics;
+
   /** Wider tables are hard to read. */
   private static final int MOST_SHOWN = 10;
 
@@ -113,7 +121,10 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private void print(String name, TrainedModel model, List<Example> examples) {
-    Evaluation evaluation = model.evaluate(examples);
+    Evaluation evaluation =
+        metrics == null
+            ? model.evaluate(examples)
+            : model.evaluate(examples, metrics.stream().map(Metric::byKey).toList());
     System.out.printf(
         "%s of %s, %,d examples%n%s %s, loss %.4f%n",
         split, name, evaluation.examples(), split, evaluation.text(), evaluation.loss());

@@ -30,8 +30,8 @@ final class FileOptions {
       paramLabel = "FILE",
       description =
           "Training examples; for a decoder also texts without labels, in a column text, in prompt"
-              + " and completion, in instruction, input and output, or conversations in messages or"
-              + " conversations. If no other file is named, a"
+              + " and completion, in question and answer, in instruction, input and output,"
+              + " conversations in messages or conversations, or questions with choices. If no other file is named, a"
               + " stratified tenth each is set aside for validation and test.")
   Path train;
 
@@ -63,8 +63,10 @@ final class FileOptions {
       description =
           "Evaluation metrics, the first of which chooses the best epoch: accuracy, f1, precision,"
               + " recall, roc_auc, macro_f1, matthews_correlation, accuracy_and_f1, or pearson,"
-              + " spearmanr, pearson_and_spearmanr, or log_likelihood (default: accuracy,macro_f1"
-              + " or pearson,spearmanr or log_likelihood).")
+              + " spearmanr, pearson_and_spearmanr, or, of a language model, log_likelihood"
+              + " (perplexity), exact_match, and of questions with answers to choose from accuracy,"
+              + " acc_norm (default: accuracy,macro_f1 or pearson,spearmanr or log_likelihood, with"
+              + " accuracy,acc_norm where there are answers to choose from).")
   List<String> metrics;
 
   /**
@@ -101,9 +103,17 @@ final class FileOptions {
             test == null ? null : test.toAbsolutePath(),
             named,
             kind,
-            metrics == null ? List.of() : metrics.stream().map(Metric::byKey).toList());
+            metrics(texts, named));
     metrics = files.metrics().stream().map(Metric::key).toList();
     return files;
+  }
+
+  /** None where the kind of task has its own. */
+  private List<Metric> metrics(boolean texts, Columns columns) {
+    if (metrics != null) {
+      return metrics.stream().map(Metric::byKey).toList();
+    }
+    return texts ? LanguageTask.metrics(train, columns) : List.of();
   }
 
   private TaskKind kind(ColumnOptions columns, boolean decoder) {

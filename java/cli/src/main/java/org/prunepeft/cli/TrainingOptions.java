@@ -155,6 +155,14 @@ final class TrainingOptions {
   boolean gradientCheckpointing;
 
   @Option(
+      names = "--max-new-tokens",
+      paramLabel = "N",
+      description =
+          "Of a language model: the most tokens that are written as an answer, for the metric"
+              + " exact_match (default: ${DEFAULT-VALUE}).")
+  int maxNewTokens;
+
+  @Option(
       names = WARMUP_RATIO,
       paramLabel = "SHARE",
       description =

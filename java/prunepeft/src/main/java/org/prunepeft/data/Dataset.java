@@ -35,6 +35,9 @@ public record Dataset(
       if (fault != null) {
         throw new IllegalArgumentException("%s (%s example %d)".formatted(fault, part, i));
       }
+      if (schema.kind() == TaskKind.LANGUAGE_MODELING) {
+        schema.requireAnswers(example);
+      }
     }
     return List.copyOf(examples);
   }

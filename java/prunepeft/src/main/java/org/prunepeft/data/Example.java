@@ -10,8 +10,10 @@ import java.util.Objects;
  * @param target number of the class, or the number to be predicted; {@link #UNLABELLED} if not
  *     known
  * @param training what a language model learns of the text; null for other tasks
+ * @param choices the question that it is, with answers to choose from; null for other texts
  */
-public record Example(String text, String pair, double target, TrainingText training) {
+public record Example(
+    String text, String pair, double target, TrainingText training, Choices choices) {
   /** The target of an example that is there to be predicted: not a number. */
   public static final double UNLABELLED = Double.NaN;
 
@@ -37,7 +39,7 @@ public record Example(String text, String pair, double target, TrainingText trai
    *     known
    */
   public Example(String text, String pair, double target) {
-    this(text, pair, target, null);
+    this(text, pair, target, null, null);
   }
 
   /**
@@ -46,7 +48,17 @@ public record Example(String text, String pair, double target, TrainingText trai
    * @param training the text by its parts that contribute to the loss and those that do not
    */
   public static Example of(TrainingText training) {
-    return new Example(training.text(), null, UNLABELLED, training);
+    return new Example(training.text(), null, UNLABELLED, training, null);
+  }
+
+  /**
+   * {@return an example of a language model's task, of which the right answer is learnt}
+   *
+   * @param choices the question with its answers
+   */
+  public static Example of(Choices choices) {
+    TrainingText training = choices.training();
+    return new Example(training.text(), null, UNLABELLED, training, choices);
   }
 
   /**

@@ -7,7 +7,10 @@ import org.prunepeft.text.Spelling;
 
 /** A measure of quality; more is better. Names are those of Hugging Face's {@code evaluate}. */
 public enum Metric {
-  /** Share of right predictions. */
+  /**
+   * Share of right predictions; of a language model, share of questions whose right answer is the
+   * most probable of those to choose from.
+   */
   ACCURACY("accuracy", "accuracy", TaskKind.CLASSIFICATION, true),
   /** F1 of class 1 of two. */
   F1("f1", "F1", TaskKind.CLASSIFICATION, true),
@@ -38,7 +41,14 @@ public enum Metric {
    * Mean log-likelihood of a token that contributes to the loss: the logarithm of the probability
    * that the model gives it. Perplexity is the exponential of its negative.
    */
-  LOG_LIKELIHOOD("log_likelihood", "log-likelihood", TaskKind.LANGUAGE_MODELING, false);
+  LOG_LIKELIHOOD("log_likelihood", "log-likelihood", TaskKind.LANGUAGE_MODELING, false),
+  /**
+   * Share of questions whose right answer has the highest log-likelihood by character: {@code
+   * acc_norm} of EleutherAI's evaluation harness.
+   */
+  ACCURACY_NORM("acc_norm", "length-normalised accuracy", TaskKind.LANGUAGE_MODELING, true),
+  /** Share of answers that a language model writes as they are wanted. */
+  EXACT_MATCH("exact_match", "exact match", TaskKind.LANGUAGE_MODELING, true);
 
   private final String key;
   private final String label;
@@ -62,9 +72,18 @@ public enum Metric {
     return label;
   }
 
-  /** {@return which kind of task it measures} */
-  public TaskKind kind() {
-    return kind;
+  /**
+   * {@return whether it measures such a task}
+   *
+   * @param task classification, regression or a language model's
+   */
+  public boolean measures(TaskKind task) {
+    return task == kind || this == ACCURACY && task == TaskKind.LANGUAGE_MODELING;
+  }
+
+  /** {@return whether of a language model it needs questions with answers to choose from} */
+  public boolean chooses() {
+    return this == ACCURACY || this == ACCURACY_NORM;
   }
 
   /** {@return whether it is defined for two classes only, the second being the positive one} */
@@ -91,14 +110,16 @@ public enum Metric {
   }
 
   /**
-   * {@return the metric with that {@link #key}}
+   * {@return the metric with that {@link #key}} Perplexity is the log-likelihood, of which more is
+   * better.
    *
-   * @param key such as matthews_correlation
+   * @param key such as matthews_correlation, or with hyphens
    * @throws IllegalArgumentException if there is none; the message suggests the nearest
    */
   public static Metric byKey(String key) {
     List<String> known = Arrays.stream(values()).map(Metric::key).toList();
-    int index = known.indexOf(key);
+    String name = key.replace('-', '_');
+    int index = known.indexOf(name.equals("perplexity") ? LOG_LIKELIHOOD.key : name);
     if (index < 0) {
       throw new IllegalArgumentException(Spelling.unknown("metric", key, known));
     }

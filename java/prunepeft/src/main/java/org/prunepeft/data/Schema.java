@@ -47,7 +47,7 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
       throw new IllegalArgumentException("a task needs at least 1 metric, got none");
     }
     for (Metric metric : metrics) {
-      if (metric.kind() != kind || metric.binary() && labels.size() != 2) {
+      if (!metric.measures(kind) || metric.binary() && labels.size() != 2) {
         throw new IllegalArgumentException(
             "%s does not measure a %s of %d classes"
                 .formatted(metric.label(), kind.problemType(), labels.size()));
@@ -92,10 +92,59 @@ public record Schema(TaskKind kind, int textColumns, List<String> labels, List<M
 
   /**
    * {@return numbers that are given for an example: a score for each class, or the one number; of a
-   * language model the mean log-likelihood of a token that contributes to the loss}
+   * language model the mean log-likelihood of a token that contributes to the loss, and what each
+   * further metric says of it, 1 or 0}
    */
   public int outputs() {
-    return kind == TaskKind.CLASSIFICATION ? labels.size() : 1;
+    return switch (kind) {
+      case CLASSIFICATION -> labels.size();
+      case REGRESSION -> 1;
+      case LANGUAGE_MODELING -> 1 + answerMetrics().size();
+    };
+  }
+
+  /** Those of a language model that need its answers. */
+  private List<Metric> answerMetrics() {
+    return metrics.stream().filter(metric -> metric != Metric.LOG_LIKELIHOOD).toList();
+  }
+
+  /**
+   * {@return which of a language model's outputs a metric is the mean of; 0 is the log-likelihood}
+   *
+   * @param metric one of {@link #metrics}
+   */
+  public int column(Metric metric) {
+    return 1 + answerMetrics().indexOf(metric);
+  }
+
+  /**
+   * {@return the same with other metrics}
+   *
+   * @param others 1 or more
+   * @throws IllegalArgumentException if one is not for such a task
+   */
+  public Schema withMetrics(List<Metric> others) {
+    return new Schema(kind, textColumns, labels, others);
+  }
+
+  /**
+   * Checks that an example of a language model has what the metrics need.
+   *
+   * @throws IllegalArgumentException if it has not; names the metric and the columns that it takes
+   */
+  public void requireAnswers(Example example) {
+    for (Metric metric : answerMetrics()) {
+      if (metric.chooses() && example.choices() == null) {
+        throw new IllegalArgumentException(
+            "%s of a language model needs questions with answers to choose from, in question, choices and answerKey or answer, or in ctx, endings and label; take another --metric"
+                .formatted(metric.label()));
+      }
+      if (metric == Metric.EXACT_MATCH && example.training().prompt().isEmpty()) {
+        throw new IllegalArgumentException(
+            "%s needs texts that begin with a prompt, in prompt and completion, question and answer, instruction and output, or messages; take another --metric"
+                .formatted(metric.label()));
+      }
+    }
   }
 
   /**

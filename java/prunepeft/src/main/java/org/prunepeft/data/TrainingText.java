@@ -70,6 +70,27 @@ public record TrainingText(List<Span> spans, boolean addSpecialTokens, boolean a
     return spans.stream().map(Span::text).collect(Collectors.joining());
   }
 
+  /** {@return what comes before {@link #answer}} */
+  public String prompt() {
+    return spans.subList(0, lastTrained()).stream().map(Span::text).collect(Collectors.joining());
+  }
+
+  /** {@return the last span that contributes to the loss; empty if there is none} */
+  public String answer() {
+    int last = lastTrained();
+    return last == spans.size() ? "" : spans.get(last).text();
+  }
+
+  /** The number of spans where none is. */
+  private int lastTrained() {
+    for (int i = spans.size() - 1; i >= 0; i--) {
+      if (spans.get(i).trained()) {
+        return i;
+      }
+    }
+    return spans.size();
+  }
+
   /** {@return whether a text that ends here would be learnt to end: whether its last span is} */
   public boolean endTrained() {
     return spans.get(spans.size() - 1).trained();

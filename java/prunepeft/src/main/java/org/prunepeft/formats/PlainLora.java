@@ -18,7 +18,7 @@ final class PlainLora {
   static List<LowRank> required(TrainedAdapter adapter, String reader) {
     if (adapter.hasHead()) {
       throw new IllegalArgumentException(
-          "%s takes adapters of language models, and this run has a head of its own; --format peft holds it"
+          "%s takes adapters of language models, and this run has a head of its own; --format peft holds it, and --merge writes a whole model with it"
               .formatted(reader));
     }
     int bottlenecks = adapter.bottlenecks().size();
@@ -30,12 +30,13 @@ final class PlainLora {
     List<LowRank> updates = adapter.lowRank();
     if (updates.isEmpty()) {
       throw new IllegalArgumentException(
-          "%s needs at least one LoRA module, and this run has none".formatted(reader));
+          "%s needs at least one LoRA module, and this run has none; --merge writes the whole model, or keep more modules (--keep)"
+              .formatted(reader));
     }
     if (updates.stream().anyMatch(update -> update.magnitude() != null)) {
       throw new IllegalArgumentException(
-          "%s takes no DoRA, and this run's low-rank updates are some; --merge writes a whole model, or train without --use-dora"
-              .formatted(reader));
+          "%s takes no DoRA, and this run's low-rank updates are some; --merge writes a whole model that %s takes, or train without --use-dora"
+              .formatted(reader, reader));
     }
     return updates;
   }

@@ -56,10 +56,16 @@ final class GgufInput {
    */
   long count(String what, int bytesEach) throws IOException {
     long count = int64();
-    if (count < 0 || count > (Math.min(size, MOST) - position()) / bytesEach) {
+    long left = size - position();
+    if (count < 0 || count > left / bytesEach) {
       throw bad(
-          "it claims %s %s, and %d bytes are left"
-              .formatted(Long.toUnsignedString(count), what, size - position()));
+          "it claims %s %s, and %d bytes are left; copy or convert it anew"
+              .formatted(Long.toUnsignedString(count), what, left));
+    }
+    if (count > (MOST - position()) / bytesEach) {
+      throw bad(
+          "it has %d %s, and headers of more than %d bytes are not read; convert it without what makes it so long"
+              .formatted(count, what, MOST));
     }
     return count;
   }
@@ -88,7 +94,8 @@ final class GgufInput {
       start = position();
       if (size - start < bytes) {
         throw new FormatException(
-            "%s is cut off: its header does not end within its %d bytes".formatted(file, size));
+            "%s is cut off: its header does not end within its %d bytes; copy it anew"
+                .formatted(file, size));
       }
       buffer.clear().limit((int) Math.min(size - start, buffer.capacity()));
       TensorFile.readFully(channel, buffer, start, file);

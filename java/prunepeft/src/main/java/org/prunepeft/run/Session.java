@@ -67,6 +67,7 @@ public final class Session implements AutoCloseable {
   /** What the model's files held. */
   final List<FileChecksum> modelFiles;
 
+  private final TaskEncoding encoding;
   final EncodedDataset train;
   final EncodedDataset validation;
   final EncodedDataset test;
@@ -190,7 +191,7 @@ public final class Session implements AutoCloseable {
         progress.message(memory.text());
       }
       progress.started("tokenise " + dataset.name(), "", 0);
-      TaskEncoding encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
+      encoding = new TaskEncoding(dataset, loaded, setup.training(), pairs);
       train = encoding.train();
       validation = encoding.validation();
       test = encoding.test();
@@ -592,6 +593,7 @@ public final class Session implements AutoCloseable {
   public void close() {
     trainer.close();
     head.close();
+    encoding.close();
     closeEncoder();
   }
 }

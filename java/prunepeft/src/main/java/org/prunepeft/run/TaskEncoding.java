@@ -6,8 +6,11 @@ import java.util.OptionalInt;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.PairEncoding;
+import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
+import org.prunepeft.data.batch.Answers;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.EncodedTexts;
 import org.prunepeft.data.batch.Tokenizer;
@@ -16,13 +19,16 @@ import org.prunepeft.model.Models;
 import org.prunepeft.train.TrainingSettings;
 
 /** The parts of a data set as a model's token ids. */
-public final class TaskEncoding {
+public final class TaskEncoding implements AutoCloseable {
   private static final String TRAINING = "training";
 
   private final EncodedDataset train;
   private final EncodedDataset validation;
   private final EncodedDataset test;
   private final List<String> notes = new ArrayList<>();
+
+  /** Of prompts whose answers are written; null: none are. */
+  private final Tokenizer prompter;
 
   /**
    * Encodes; of a language model the training texts may be packed into rows, the others are not.
@@ -37,6 +43,7 @@ public final class TaskEncoding {
         train = EncodedDataset.of(tokenizer, dataset.train(), pairs);
         validation = EncodedDataset.of(tokenizer, dataset.validation(), pairs);
         test = EncodedDataset.of(tokenizer, dataset.test(), pairs);
+        prompter = null;
         return;
       }
       OptionalInt end = end(model.encoder().config());
@@ -47,8 +54,28 @@ public final class TaskEncoding {
             "%,d training texts are packed into %,d rows of at most %,d tokens"
                 .formatted(texts.size(), train.size(), settings.maxLength()));
       }
-      validation = texts("validation", tokenizer, dataset.validation(), end);
-      test = texts("test", tokenizer, dataset.test(), end);
+      Schema schema = dataset.schema();
+      EncodedDataset validated = texts("validation", tokenizer, dataset.validation(), end);
+      EncodedDataset tested = texts("test", tokenizer, dataset.test(), end);
+      prompter =
+          schema.metrics().contains(Metric.EXACT_MATCH)
+              ? Tokenizer.decoding(model.tokenizer(), model.encoder().config().maxTokens())
+              : null;
+      int most = settings.maxNewTokens();
+      // Answers take long: each epoch is asked for them only if they choose the best one.
+      validation =
+          schema.primary() == Metric.LOG_LIKELIHOOD
+              ? validated
+              : validated.withAnswers(
+                  Answers.of(schema, dataset.validation(), tokenizer, prompter, most));
+      test = tested.withAnswers(Answers.of(schema, dataset.test(), tokenizer, prompter, most));
+    }
+  }
+
+  @Override
+  public void close() {
+    if (prompter != null) {
+      prompter.close();
     }
   }
 

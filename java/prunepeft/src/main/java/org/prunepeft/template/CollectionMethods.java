@@ -10,11 +10,10 @@ final class CollectionMethods {
   static final Map<String, Operation> OF_DICTS =
       Operation.table(
           Operation.of("get(self, key, default?)", CollectionMethods::get),
-          Operation.of("items(self)", a -> items(a.at(0))),
-          Operation.of("keys(self)", a -> new ArrayList<>(ValueOperations.dict(a.at(0)).keySet())),
-          Operation.of(
-              "values(self)", a -> new ArrayList<>(ValueOperations.dict(a.at(0)).values())),
-          Operation.of("copy(self)", a -> new LinkedHashMap<>(ValueOperations.dict(a.at(0)))));
+          Operation.of("items(self)", a -> items(a.at(0), a.limits())),
+          Operation.of("keys(self)", a -> new ArrayList<>(dict(a).keySet())),
+          Operation.of("values(self)", a -> new ArrayList<>(dict(a).values())),
+          Operation.of("copy(self)", a -> new LinkedHashMap<>(dict(a))));
 
   static final Map<String, Operation> OF_LISTS =
       Operation.table(
@@ -42,9 +41,17 @@ final class CollectionMethods {
         });
   }
 
-  static List<Object> items(Object dict) {
+  /** The dict that a method is called on, all of which it goes through. */
+  private static Map<Object, Object> dict(Bound arguments) {
+    Map<Object, Object> dict = ValueOperations.dict(arguments.at(0));
+    arguments.limits().spendLength(dict.size());
+    return dict;
+  }
+
+  static List<Object> items(Object dict, Limits limits) {
     List<Object> items = new ArrayList<>();
     ValueOperations.dict(dict).forEach((key, value) -> items.add(Tuple.of(key, value)));
+    limits.spendLength(items.size());
     return items;
   }
 

@@ -7,20 +7,24 @@ import java.util.Locale;
 
 /** Dates as C's {@code strftime} writes them, in English. */
 final class Dates {
+  /** Steps that a part takes: it costs as much as some evaluations. */
+  private static final int PART = 50;
+
   private Dates() {}
 
-  static String text(LocalDateTime time, String format) {
+  static String text(LocalDateTime time, String format, Limits limits) {
     StringBuilder out = new StringBuilder();
     for (int i = 0; i < format.length(); i++) {
       char c = format.charAt(i);
       if (c != '%' || i + 1 == format.length()) {
-        out.append(c);
+        limits.append(format.substring(i, i + 1), out);
         continue;
       }
+      limits.spend(PART);
       c = format.charAt(++i);
       boolean plain = c == '-' && i + 1 < format.length();
       String part = part(time, plain ? format.charAt(++i) : c);
-      out.append(plain ? part.replaceFirst("^[0 ]+(?=.)", "") : part);
+      limits.append(plain ? part.replaceFirst("^[0 ]+(?=.)", "") : part, out);
     }
     return out.toString();
   }
@@ -51,7 +55,7 @@ final class Dates {
       case 'T', 'X' -> pattern(time, "HH:mm:ss");
       case 'R' -> pattern(time, "HH:mm");
       case 'D', 'x' -> pattern(time, "MM/dd/uu");
-      case 'c' -> text(time, "%a %b %e %H:%M:%S %Y");
+      case 'c' -> pattern(time, "EEE MMM ppd HH:mm:ss uuuu");
       case 'Z', 'z' -> "";
       case 'n' -> "\n";
       case 't' -> "\t";

@@ -60,9 +60,8 @@ interface Expression {
     public Object value(Frame frame) {
       Object value = frame.value(of);
       Object at = frame.value(index);
-      frame.render().limits().spendReading(value);
       frame.render().at(line);
-      return Members.item(value, at);
+      return Members.item(value, at, frame.render().limits());
     }
   }
 
@@ -106,8 +105,9 @@ interface Expression {
         values.addAll(ValueOperations.elements(frame.value(spread), frame.render().limits()));
       }
       if (spreadNamed != null) {
-        ValueOperations.dict(frame.value(spreadNamed))
-            .forEach((name, value) -> byName.put(String.valueOf(name), value));
+        Map<Object, Object> spreadOut = ValueOperations.dict(frame.value(spreadNamed));
+        frame.render().limits().spendLength(spreadOut.size());
+        spreadOut.forEach((name, value) -> byName.put(String.valueOf(name), value));
       }
       return new PassedArguments(values, byName);
     }
@@ -172,8 +172,8 @@ interface Expression {
   record Logic(int line, boolean and, Expression left, Expression right) implements Expression {
     @Override
     public Object value(Frame frame) {
-      Object value = frame.value(left);
-      return ValueOperations.isTrue(value) == and ? frame.value(right) : value;
+      Object value = frame.operand(left);
+      return ValueOperations.isTrue(Markup.plain(value)) == and ? frame.operand(right) : value;
     }
   }
 
@@ -181,8 +181,8 @@ interface Expression {
       implements Expression {
     @Override
     public Object value(Frame frame) {
-      Object first = frame.value(left);
-      Object second = frame.value(right);
+      Object first = frame.operand(left);
+      Object second = frame.operand(right);
       frame.render().at(line);
       return Operators.value(operator, first, second, frame.render().limits());
     }
@@ -213,8 +213,7 @@ interface Expression {
       StringBuilder all = new StringBuilder();
       for (Expression part : parts) {
         String text = TextOperations.of(frame.value(part), limits);
-        limits.spendLength((long) all.length() + text.length());
-        all.append(text);
+        limits.append(text, all);
       }
       return all.toString();
     }
@@ -226,11 +225,11 @@ interface Expression {
     @Override
     public Object value(Frame frame) {
       if (frame.isTrue(condition)) {
-        return frame.value(then);
+        return frame.operand(then);
       }
       return otherwise == null
           ? new Undefined("the inline if is false and has no else")
-          : frame.value(otherwise);
+          : frame.operand(otherwise);
     }
   }
 

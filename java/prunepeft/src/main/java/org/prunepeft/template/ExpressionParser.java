@@ -402,11 +402,15 @@ final class ExpressionParser {
     };
   }
 
+  /** One that is not known fails where it is called: a template may ask whether it is there. */
   private static Operation known(Token name, String what, Map<String, Operation> known) {
     Operation operation = known.get(name.text());
-    if (operation == null) {
-      throw new TemplateException(name.line(), "there is no %s '%s'".formatted(what, name.text()));
-    }
-    return operation;
+    return operation != null
+        ? operation
+        : Operation.of(
+            name.text() + "(*, **)",
+            arguments -> {
+              throw new Failure("there is no %s '%s'", what, name.text());
+            });
   }
 }

@@ -20,7 +20,7 @@ final class Filters {
       Operation.table(
           // Texts
           Operation.of("string(value)", Filters::text),
-          Operation.of("safe(value)", Filters::text),
+          Operation.of("safe(value)", a -> new Markup(a.asText(0))),
           Operation.of(
               "trim(value, chars?)",
               a -> TextMethods.stripped(a.asText(0), a.textOrNull(1), true, true)),
@@ -34,8 +34,8 @@ final class Filters {
               "center(value, width?)",
               a -> TextMethods.padded(a.asText(0), a.integer(1, 80), ' ', 0.5, a.limits())),
           Operation.of("format(value, *, **)", Filters::formatted),
-          Operation.of("escape(value)", a -> a.made(escaped(a.asText(0)))),
-          Operation.of("e(value)", a -> a.made(escaped(a.asText(0)))),
+          Operation.of("escape(value)", Filters::escaped),
+          Operation.of("e(value)", Filters::escaped),
           Operation.of("wordcount(value)", a -> WORD.matcher(a.asText(0)).results().count()),
           Operation.of("tojson(value, ensure_ascii?, indent?, separators?, sort_keys?)", Json::of),
           // Numbers
@@ -64,9 +64,11 @@ final class Filters {
           Operation.of(
               "items(value)",
               a ->
-                  (a.at(0) instanceof Undefined ? List.of() : CollectionMethods.items(a.at(0)))
+                  (a.at(0) instanceof Undefined
+                          ? List.of()
+                          : CollectionMethods.items(a.at(0), a.limits()))
                       .iterator()),
-          Operation.of("attr(value, name)", a -> Members.attribute(a.at(0), a.text(1))),
+          Operation.of("attr(value, name)", Filters::attribute),
           Operation.of("map(value, *, **)", Filters::mapped),
           Operation.of("select(value, *, **)", a -> selected(a, false, true)),
           Operation.of("reject(value, *, **)", a -> selected(a, false, false)),
@@ -108,11 +110,9 @@ final class Filters {
     for (int i = 0; i < lines.size(); i++) {
       String line = lines.get(i);
       boolean moved = i == 0 ? a.flag(2) : a.flag(3) || !line.isEmpty();
-      out.append(i == 0 ? "" : "\n").append(moved ? indent : "").append(line);
-      a.limits().spend(line.length() + indent.length());
-      if (out.length() > Limits.LENGTH) {
-        throw new Failure("indent: more than %,d characters", Limits.LENGTH);
-      }
+      a.limits().append(i == 0 ? "" : "\n", out);
+      a.limits().append(moved ? indent : "", out);
+      a.limits().append(line, out);
     }
     return out.toString();
   }
@@ -122,12 +122,10 @@ final class Filters {
         a.asText(0), a.named().isEmpty() ? new Tuple(a.rest()) : a.named(), a.limits());
   }
 
-  private static String escaped(String text) {
-    return text.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("'", "&#39;")
-        .replace("\"", "&#34;");
+  private static Object escaped(Bound a) {
+    Markup escaped = Markup.escaped(a.asText(0));
+    a.made(escaped.text());
+    return escaped;
   }
 
   private static Object number(Bound a) {
@@ -148,7 +146,7 @@ final class Filters {
       case "common" ->
           Numbers.isInteger(value) && digits >= 0
               ? (Object) Numbers.whole(value)
-              : Numbers.rounded(Numbers.real(value), digits);
+              : Numbers.rounded(Numbers.real(value), digits, a.limits());
       case "ceil" -> Math.ceil(Numbers.real(value) * scale) / scale;
       case "floor" -> Math.floor(Numbers.real(value) * scale) / scale;
       default -> throw new Failure("round: the method is common, ceil or floor, got %s", method);
@@ -179,21 +177,30 @@ final class Filters {
   /** The number that a text is; null if it is none. */
   private static Object parsed(String text) {
     String number = text.strip().replace("_", "");
-    return number.matches("[-+]?(\\d+\\.?\\d*|\\.\\d+)([eE][-+]?\\d+)?")
+    return number.matches("[-+]?(\\d++\\.?\\d*+|\\.\\d++)([eE][-+]?\\d++)?")
         ? Double.parseDouble(number)
         : null;
   }
 
+  /** Of a dict a method alone, as in Jinja. */
+  private static Object attribute(Bound a) {
+    String name = a.text(1);
+    return a.at(0) instanceof Map && !CollectionMethods.OF_DICTS.containsKey(name)
+        ? new Undefined("a dict has no attribute '%s'", name)
+        : Members.attribute(a.at(0), name);
+  }
+
   private static Object end(Bound a, List<Object> list, boolean first) {
     return list.isEmpty()
-        ? new Undefined("%s: there are no elements".formatted(a.name()))
+        ? new Undefined("%s: there are no elements", a.name())
         : list.get(first ? 0 : list.size() - 1);
   }
 
   private static Object joined(Bound a) {
     List<Object> parts = new ArrayList<>();
+    MemberPath path = path(a, 2);
     for (Object element : a.elements(0)) {
-      parts.add(attribute(a, element, a.at(2, null)));
+      parts.add(path.in(element, a.limits()));
     }
     String separator = a.has(1) ? a.asText(1) : "";
     return TextMethods.joined(parts, separator, false, a.limits());
@@ -207,45 +214,42 @@ final class Filters {
         : all.iterator();
   }
 
-  /** A member of an element, {@code a.b.0} for one further inside; the element itself by null. */
-  private static Object attribute(Bound a, Object element, Object path) {
-    return attribute(a, element, path, null);
+  /** The path that an argument gives. */
+  private static MemberPath path(Bound a, int argument) {
+    return MemberPath.of(a.at(argument, null), a.limits());
   }
 
-  /** The same; the default, unless it is null, stands for each member that is not there. */
-  private static Object attribute(Bound a, Object element, Object path, Object absent) {
-    if (path == null) {
-      return element;
-    }
-    Object value = element;
-    for (String part : TextOperations.of(path, a.limits()).split("\\.")) {
-      value = Members.item(value, part.matches("\\d{1,9}") ? (Object) Long.parseLong(part) : part);
-      value = value instanceof Undefined && absent != null ? absent : value;
-    }
-    return value;
+  /**
+   * What elements are compared by: a member, of texts without regard to case unless it is asked
+   * for.
+   */
+  private static UnaryOperator<Object> compared(Bound a, int caseSensitive, int attribute) {
+    MemberPath path = path(a, attribute);
+    return element -> caseless(a, path.in(element, a.limits()), caseSensitive);
   }
 
-  /** What elements are compared by. */
-  private static Object compared(Bound a, Object element, int caseSensitive, int attribute) {
-    Object value = attribute(a, element, a.at(attribute, null));
+  private static Object caseless(Bound a, Object value, int caseSensitive) {
     return value instanceof String text && !a.flag(caseSensitive)
-        ? text.toLowerCase(Locale.ROOT)
+        ? a.made(text.toLowerCase(Locale.ROOT))
         : value;
   }
 
   private static Object sorted(Bound a) {
-    List<Object> all = a.elements(0);
-    sort(a, all, element -> compared(a, element, 2, 3), a.flag(1));
-    return all;
+    return sorted(a, a.elements(0), compared(a, 2, 3), a.flag(1));
   }
 
   /** Equal ones stay in their order, backwards too. */
-  private static void sort(
+  private static List<Object> sorted(
       Bound a, List<Object> list, UnaryOperator<Object> by, boolean backwards) {
-    Comparator<Object> order =
-        (first, second) -> ValueOperations.compare(by.apply(first), by.apply(second), a.limits());
+    record Keyed(Object key, Object element) {}
+    Comparator<Keyed> order =
+        (first, second) -> ValueOperations.compare(first.key, second.key, a.limits());
     a.limits().spend(list.size());
-    list.sort(backwards ? order.reversed() : order);
+    return list.stream()
+        .map(element -> new Keyed(by.apply(element), element))
+        .sorted(backwards ? order.reversed() : order)
+        .map(Keyed::element)
+        .collect(Collectors.toCollection(ArrayList::new));
   }
 
   private static Object sortedItems(Bound a) {
@@ -253,24 +257,20 @@ final class Filters {
     if (!by.equals("key") && !by.equals("value")) {
       throw new Failure("dictsort: 'by' is key or value, got %s", by);
     }
-    List<Object> items = CollectionMethods.items(a.at(0));
     long part = by.equals("key") ? 0 : 1;
-    sort(
+    return sorted(
         a,
-        items,
-        item -> {
-          Object value = Members.item(item, part);
-          return value instanceof String text && !a.flag(1) ? text.toLowerCase(Locale.ROOT) : value;
-        },
+        CollectionMethods.items(a.at(0), a.limits()),
+        item -> caseless(a, Members.item(item, part, a.limits()), 1),
         a.flag(3));
-    return items;
   }
 
   private static Object unique(Bound a) {
     List<Object> seen = new ArrayList<>();
     List<Object> unique = new ArrayList<>();
+    UnaryOperator<Object> by = compared(a, 1, 2);
     for (Object element : a.elements(0)) {
-      Object value = compared(a, element, 1, 2);
+      Object value = by.apply(element);
       if (!ValueOperations.contains(seen, value, a.limits())) {
         seen.add(value);
         unique.add(element);
@@ -282,9 +282,9 @@ final class Filters {
   private static Object extreme(Bound a, boolean greatest) {
     List<Object> all = a.elements(0);
     Object best = end(a, all, true);
+    UnaryOperator<Object> by = compared(a, 1, 2);
     for (Object element : all) {
-      int order =
-          ValueOperations.compare(compared(a, element, 1, 2), compared(a, best, 1, 2), a.limits());
+      int order = ValueOperations.compare(by.apply(element), by.apply(best), a.limits());
       if (greatest ? order > 0 : order < 0) {
         best = element;
       }
@@ -294,8 +294,9 @@ final class Filters {
 
   private static Object sum(Bound a) {
     Object sum = a.at(2, 0L);
+    MemberPath path = path(a, 1);
     for (Object element : a.elements(0)) {
-      sum = Operators.value("+", sum, attribute(a, element, a.at(1, null)), a.limits());
+      sum = Operators.value("+", sum, path.in(element, a.limits()), a.limits());
     }
     return sum;
   }
@@ -322,14 +323,10 @@ final class Filters {
   }
 
   private static Object groups(Bound a) {
-    List<Object> all = a.elements(0);
-    UnaryOperator<Object> by = element -> attribute(a, element, a.at(1), a.at(2, null));
-    UnaryOperator<Object> compared =
-        element -> {
-          Object value = by.apply(element);
-          return value instanceof String text && !a.flag(3) ? text.toLowerCase(Locale.ROOT) : value;
-        };
-    sort(a, all, compared, false);
+    MemberPath path = path(a, 1);
+    UnaryOperator<Object> by = element -> path.in(element, a.at(2, null), a.limits());
+    UnaryOperator<Object> compared = element -> caseless(a, by.apply(element), 3);
+    List<Object> all = sorted(a, a.elements(0), compared, false);
     Map<Object, Object> first = new LinkedHashMap<>();
     Map<Object, List<Object>> groups = new LinkedHashMap<>();
     for (Object element : all) {
@@ -352,15 +349,16 @@ final class Filters {
     Object attribute = a.named().get("attribute");
     if (attribute != null && a.rest().isEmpty()) {
       Object absent = a.named().get("default");
+      MemberPath path = MemberPath.of(attribute, a.limits());
       for (Object element : inputs(a)) {
-        mapped.add(attribute(a, element, attribute, absent));
+        mapped.add(path.in(element, absent, a.limits()));
       }
       return mapped.iterator();
     }
     Operation filter = named(a, "filter", ALL);
     PassedArguments arguments = new PassedArguments(a.rest(), a.named()).from(1);
     for (Object element : inputs(a)) {
-      mapped.add(filter.call(a.render(), arguments.after(element)));
+      mapped.add(Markup.plain(filter.call(a.render(), arguments.after(element))));
     }
     return mapped.iterator();
   }
@@ -371,8 +369,9 @@ final class Filters {
     PassedArguments arguments =
         test == null ? null : new PassedArguments(a.rest(), a.named()).from(1);
     List<Object> selected = new ArrayList<>();
+    MemberPath path = byAttribute ? path(a, 1) : MemberPath.of(null, a.limits());
     for (Object element : inputs(a)) {
-      Object value = byAttribute ? attribute(a, element, a.at(1)) : element;
+      Object value = path.in(element, a.limits());
       Object result = test == null ? value : test.call(a.render(), arguments.after(value));
       if (ValueOperations.isTrue(result) == wanted) {
         selected.add(element);

@@ -1,7 +1,5 @@
 package org.prunepeft.template;
 
-import java.math.BigDecimal;
-import java.math.RoundingMode;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -168,11 +166,10 @@ final class Formats {
 
   private static String fixed(double value, Layout layout, Limits limits) {
     if (!Double.isFinite(value)) {
-      return Numbers.text(value);
+      return Numbers.text(value, limits);
     }
     int digits = layout.precision < 0 ? 6 : layout.precision;
-    limits.spendLength(digits);
-    String text = new BigDecimal(value).setScale(digits, RoundingMode.HALF_EVEN).toPlainString();
+    String text = Numbers.fixed(value, digits, limits);
     return grouped(text.startsWith("-") || 1 / value > 0 || value != 0 ? text : "-" + text, layout);
   }
 

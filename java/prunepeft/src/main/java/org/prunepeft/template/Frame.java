@@ -34,15 +34,21 @@ final class Frame {
 
   Object get(String name) {
     for (Frame frame = this; frame != null; frame = frame.parent) {
+      render.limits().spend(1);
       Object value = frame.variables.get(name);
       if (value != null || frame.variables.containsKey(name)) {
         return value;
       }
     }
-    return new Undefined("'%s' is undefined".formatted(name));
+    return new Undefined("'%s' is undefined", name);
   }
 
   Object value(Expression expression) {
+    return Markup.plain(render.value(expression, this));
+  }
+
+  /** The same, which may be a {@link Markup}. */
+  Object operand(Expression expression) {
     return render.value(expression, this);
   }
 

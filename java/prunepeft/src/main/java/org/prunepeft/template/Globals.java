@@ -19,7 +19,8 @@ final class Globals {
             Operation.of("range(*)", a -> range(a.rest(), a.limits())),
             Operation.of("dict(from?, **)", Globals::members),
             Operation.of("namespace(from?, **)", a -> new Namespace(members(a))),
-            Operation.of("strftime_now(format)", a -> Dates.text(a.render().now(), a.text(0))),
+            Operation.of(
+                "strftime_now(format)", a -> Dates.text(a.render().now(), a.text(0), a.limits())),
             Operation.of(
                 "raise_exception(message)",
                 a -> {
@@ -34,7 +35,9 @@ final class Globals {
     Map<Object, Object> members = new LinkedHashMap<>();
     if (arguments.has(0)) {
       if (arguments.at(0) instanceof Map) {
-        members.putAll(ValueOperations.dict(arguments.at(0)));
+        Map<Object, Object> given = ValueOperations.dict(arguments.at(0));
+        arguments.limits().spendLength(given.size());
+        members.putAll(given);
       } else {
         for (Object pair : arguments.elements(0)) {
           List<Object> parts = ValueOperations.elements(pair, arguments.limits());
@@ -46,6 +49,7 @@ final class Globals {
         }
       }
     }
+    arguments.limits().spend(arguments.named().size());
     members.putAll(arguments.named());
     return members;
   }

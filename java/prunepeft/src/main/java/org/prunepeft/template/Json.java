@@ -63,7 +63,7 @@ final class Json {
     limits.leave();
   }
 
-  private static String scalar(Object value) {
+  private String scalar(Object value) {
     if (value == null) {
       return "null";
     }
@@ -73,7 +73,9 @@ final class Json {
     if (value instanceof Double real) {
       return Double.isNaN(real)
           ? "NaN"
-          : Double.isInfinite(real) ? real > 0 ? "Infinity" : "-Infinity" : Numbers.text(real);
+          : Double.isInfinite(real)
+              ? real > 0 ? "Infinity" : "-Infinity"
+              : Numbers.text(real, limits);
     }
     throw value instanceof Undefined undefined
         ? new Failure("tojson: %s", undefined.reason())

@@ -19,7 +19,8 @@ final class Lexer {
   private static final Pattern FLOAT =
       Pattern.compile("(?:\\d+_)*+\\d+(?:(?:\\.(?:\\d+_)*+\\d+)?[eE][+-]?\\d+|\\.(?:\\d+_)*+\\d+)");
   private static final Pattern INTEGER =
-      Pattern.compile("0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0[xX](?:_?[0-9a-fA-F])+|\\d+(?:_\\d+)*");
+      Pattern.compile(
+          "0[bB](?:_?[01])++|0[oO](?:_?[0-7])++|0[xX](?:_?[0-9a-fA-F])++|\\d++(?:_\\d++)*+");
   private static final Pattern RAW_BEGIN = Pattern.compile("\\{%([-+]?)\\s*+raw\\s*+(-?)%}");
   private static final Pattern RAW_END = Pattern.compile("\\{%([-+]?)\\s*+endraw\\s*+([-+]?)%}");
 

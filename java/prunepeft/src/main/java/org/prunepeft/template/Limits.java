@@ -31,10 +31,21 @@ final class Limits {
 
   /** Takes the work of making a text or list of this length. */
   void spendLength(long length) {
+    requireLength(length);
+    spend(length);
+  }
+
+  /** Makes a text longer, and takes the work of it. */
+  void append(String part, StringBuilder to) {
+    spend(part.length());
+    requireLength((long) to.length() + part.length());
+    to.append(part);
+  }
+
+  private static void requireLength(long length) {
     if (length > LENGTH) {
       throw new Failure("a text or list of more than %,d characters or elements", LENGTH);
     }
-    spend(length);
   }
 
   /** One level deeper; {@link #leave} goes back. */

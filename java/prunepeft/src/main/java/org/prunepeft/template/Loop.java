@@ -37,7 +37,7 @@ final class Loop {
       case "nextitem" -> neighbour(index + 1);
       case "cycle" -> Operation.of("cycle(*)", a -> cycle(a.rest())).on();
       case "changed" -> Operation.of("changed(*)", a -> changed(a.rest(), a.limits())).on();
-      default -> new Undefined("loop has no member '%s'".formatted(name));
+      default -> new Undefined("loop has no member '%s'", name);
     };
   }
 

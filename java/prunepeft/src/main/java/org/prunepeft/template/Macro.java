@@ -68,8 +68,8 @@ record Macro(Definition definition, Frame around) implements Callable {
     return parameter >= first
         ? frame.value(definition.defaults.get(parameter - first))
         : new Undefined(
-            "parameter '%s' of macro %s was not given"
-                .formatted(definition.parameters.get(parameter), name()));
+            "parameter '%s' of macro %s was not given",
+            definition.parameters.get(parameter), name());
   }
 
   private void require(String use, boolean absent, String problem, Object... arguments) {

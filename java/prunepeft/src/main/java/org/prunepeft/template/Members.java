@@ -15,7 +15,9 @@ final class Members {
   }
 
   /** A member of a dict goes before a method. */
-  static Object item(Object of, Object index) {
+  static Object item(Object of, Object index, Limits limits) {
+    limits.spendReading(of);
+    limits.spendReading(index);
     if (of instanceof Undefined undefined) {
       throw undefined.failure();
     }
@@ -31,8 +33,7 @@ final class Members {
     return index instanceof String name
         ? attribute(of, name)
         : new Undefined(
-            "%s has no element %s"
-                .formatted(ValueOperations.kind(of), TextOperations.of(index, new Limits())));
+            "%s has no element %s", ValueOperations.kind(of), TextOperations.of(index, limits));
   }
 
   private static Object method(Object of, String name) {
@@ -58,7 +59,7 @@ final class Members {
             : of instanceof Namespace namespace ? namespace.members() : Map.of();
     return members.containsKey(name)
         ? members.get(name)
-        : new Undefined("%s has no member '%s'".formatted(ValueOperations.kind(of), name));
+        : new Undefined("%s has no member '%s'", ValueOperations.kind(of), name);
   }
 
   /** Undefined outside of a list; null where there are no elements. */
@@ -68,14 +69,14 @@ final class Members {
       return at >= 0 && at < list.size()
           ? list.get((int) at)
           : new Undefined(
-              "%s of %d has no element %d".formatted(ValueOperations.kind(of), list.size(), index));
+              "%s of %d has no element %d", ValueOperations.kind(of), list.size(), index);
     }
     if (of instanceof String text) {
       long length = text.codePointCount(0, text.length());
       long at = index < 0 ? index + length : index;
       return at >= 0 && at < length
           ? TextOperations.characterAt(text, text.offsetByCodePoints(0, (int) at))
-          : new Undefined("a string of %d has no character %d".formatted(length, index));
+          : new Undefined("a string of %d has no character %d", length, index);
     }
     return null;
   }

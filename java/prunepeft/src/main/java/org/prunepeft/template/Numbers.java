@@ -8,6 +8,14 @@ import java.util.Locale;
 
 /** Python's integers, of 64 bits here, and floats; booleans count as 1 and 0. */
 final class Numbers {
+  /**
+   * Steps that a float takes whose digits are found: it costs as much as some hundred evaluations.
+   */
+  private static final int DIGITS = 200;
+
+  /** Digits behind the point that a double can have. */
+  private static final int MOST_DIGITS = 1074;
+
   private Numbers() {}
 
   static boolean isNumber(Object value) {
@@ -52,9 +60,18 @@ final class Numbers {
   }
 
   static int compare(Object a, Object b) {
-    return isInteger(a) && isInteger(b)
-        ? Long.compare(whole(a), whole(b))
-        : real(a) == real(b) ? 0 : Double.compare(real(a), real(b));
+    if (isInteger(a) && isInteger(b)) {
+      return Long.compare(whole(a), whole(b));
+    }
+    if (real(a) == real(b) && isInteger(a) != isInteger(b)) {
+      // A double may stand for several integers; sorting needs one order.
+      return exact(a).compareTo(exact(b));
+    }
+    return real(a) == real(b) ? 0 : Double.compare(real(a), real(b));
+  }
+
+  private static BigDecimal exact(Object number) {
+    return isInteger(number) ? BigDecimal.valueOf(whole(number)) : new BigDecimal(real(number));
   }
 
   static Object signed(boolean minus, Object value) {
@@ -138,8 +155,18 @@ final class Numbers {
     return value.longValue();
   }
 
+  /** With so many digits behind the point. */
+  static String fixed(double value, int digits, Limits limits) {
+    limits.spend(DIGITS);
+    limits.spendLength(digits);
+    int own = Math.min(digits, MOST_DIGITS);
+    return new BigDecimal(value).setScale(own, RoundingMode.HALF_EVEN).toPlainString()
+        + "0".repeat(digits - own);
+  }
+
   /** Rounded as Python's round() does: to even where both are as near. */
-  static double rounded(double value, long digits) {
+  static double rounded(double value, long digits, Limits limits) {
+    limits.spend(DIGITS);
     if (!Double.isFinite(value) || Math.abs(digits) > 300) {
       return value;
     }
@@ -147,7 +174,8 @@ final class Numbers {
   }
 
   /** The shortest text that reads as this number, as Python writes it. */
-  static String text(double value) {
+  static String text(double value, Limits limits) {
+    limits.spend(DIGITS);
     if (Double.isNaN(value)) {
       return "nan";
     }

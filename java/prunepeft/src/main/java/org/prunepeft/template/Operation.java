@@ -61,6 +61,8 @@ record Operation(
     Arrays.fill(values, Bound.ABSENT);
     List<Object> positional = arguments.positional();
     positional.forEach(render.limits()::spendReading);
+    render.limits().spend(arguments.named().size());
+    arguments.named().values().forEach(render.limits()::spendReading);
     int direct = Math.min(values.length, positional.size());
     for (int i = 0; i < direct; i++) {
       values[i] = positional.get(i);

@@ -9,6 +9,16 @@ final class Operators {
 
   /** {@code + - * / // % **}. */
   static Object value(String operator, Object a, Object b, Limits limits) {
+    if (a instanceof Markup || b instanceof Markup) {
+      boolean adds = operator.equals("+");
+      Object sum =
+          value(
+              operator,
+              adds && !(a instanceof Markup) ? Markup.part(a) : Markup.plain(a),
+              adds && !(b instanceof Markup) ? Markup.part(b) : Markup.plain(b),
+              limits);
+      return adds ? new Markup((String) sum) : sum;
+    }
     if (Numbers.isNumber(a) && Numbers.isNumber(b)) {
       return Numbers.arithmetic(operator, a, b);
     }

@@ -53,11 +53,7 @@ final class Render {
   }
 
   void write(String part) {
-    limits.spend(part.length());
-    if ((long) out.length() + part.length() > Limits.LENGTH) {
-      throw new Failure("the text has more than %,d characters", Limits.LENGTH);
-    }
-    out.append(part);
+    limits.append(part, out);
   }
 
   /** What a statement writes, which is kept from the text. */

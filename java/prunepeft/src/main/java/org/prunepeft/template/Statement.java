@@ -115,7 +115,7 @@ interface Statement {
   record Set(Target target, Expression value) implements Statement {
     @Override
     public Flow run(Frame frame) {
-      target.set(frame.value(value), frame);
+      target.set(frame.operand(value), frame);
       return Flow.NEXT;
     }
   }

@@ -27,7 +27,7 @@ interface Target {
             "'%s' is %s; members of a namespace() alone can be set",
             namespace, ValueOperations.kind(of));
       }
-      members.members().put(name, value);
+      members.members().put(name, Markup.plain(value));
     }
   }
 
@@ -36,7 +36,8 @@ interface Target {
     @Override
     public void set(Object value, Frame frame) {
       frame.render().at(line);
-      List<Object> elements = ValueOperations.elements(value, frame.render().limits());
+      List<Object> elements =
+          ValueOperations.elements(Markup.plain(value), frame.render().limits());
       if (elements.size() != targets.size()) {
         throw new Failure(
             "%d values are needed for as many names, got %d", targets.size(), elements.size());

@@ -4,11 +4,18 @@ package org.prunepeft.template;
 public final class TemplateException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** Characters of a message; it may name a value, and a value may have millions. */
+  private static final int LONGEST = 1000;
+
   private final int line;
 
   TemplateException(int line, String message) {
-    super("template line %d: %s".formatted(line, message));
+    super("template line %d: %s".formatted(line, shortened(message)));
     this.line = line;
+  }
+
+  private static String shortened(String message) {
+    return message.length() <= LONGEST ? message : message.substring(0, LONGEST) + "...";
   }
 
   /** {@return the template's line, from 1} */

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
 
 /** Methods of strings. */
 final class TextMethods {
@@ -18,7 +19,7 @@ final class TextMethods {
           Operation.of("rsplit(self, sep?, maxsplit?)", a -> split(a, true)),
           Operation.of(
               "splitlines(self, keepends?)",
-              a -> new ArrayList<Object>(Lines.of(a.text(0), a.flag(1)))),
+              a -> new ArrayList<Object>(Lines.of(a.made(a.text(0)), a.flag(1)))),
           Operation.of("partition(self, sep)", a -> partition(a, false)),
           Operation.of("rpartition(self, sep)", a -> partition(a, true)),
           Operation.of("startswith(self, prefix, start?, end?)", a -> affix(a, true)),
@@ -76,7 +77,9 @@ final class TextMethods {
   /** Without spaces, or these characters, at its ends. */
   static String stripped(String text, String characters, boolean left, boolean right) {
     IntPredicate goes =
-        characters == null ? TextOperations::isSpace : c -> characters.indexOf(c) >= 0;
+        characters == null
+            ? TextOperations::isSpace
+            : characters.codePoints().boxed().collect(Collectors.toSet())::contains;
     int from = 0;
     int to = text.length();
     while (left && from < to && goes.test(text.codePointAt(from))) {
@@ -104,9 +107,9 @@ final class TextMethods {
     int from = 0;
     int to = text.length();
     if (fromRight) {
-      for (int at = text.lastIndexOf(separator);
+      for (int at = TextSearch.last(text, separator, to, a.limits());
           at >= 0 && parts.size() < splits;
-          at = at == 0 ? -1 : text.lastIndexOf(separator, to - separator.length())) {
+          at = TextSearch.last(text, separator, to - separator.length(), a.limits())) {
         parts.add(text.substring(at + separator.length(), to));
         to = at;
       }
@@ -114,9 +117,9 @@ final class TextMethods {
       Collections.reverse(parts);
       return parts;
     }
-    for (int at = text.indexOf(separator);
+    for (int at = TextSearch.first(text, separator, from, a.limits());
         at >= 0 && parts.size() < splits;
-        at = text.indexOf(separator, from)) {
+        at = TextSearch.first(text, separator, from, a.limits())) {
       parts.add(text.substring(from, at));
       from = at + separator.length();
     }
@@ -171,7 +174,7 @@ final class TextMethods {
   private static Object partition(Bound a, boolean last) {
     String text = a.text(0);
     String separator = a.text(1);
-    int at = last ? text.lastIndexOf(separator) : text.indexOf(separator);
+    int at = found(text, separator, last, a.limits());
     return at >= 0
         ? Tuple.of(text.substring(0, at), separator, text.substring(at + separator.length()))
         : last ? Tuple.of("", "", text) : Tuple.of(text, "", "");
@@ -185,6 +188,7 @@ final class TextMethods {
       if (!(affix instanceof String one)) {
         throw new Failure("%s takes strings, got %s", a.name(), ValueOperations.kind(affix));
       }
+      a.limits().spendReading(one);
       if (begins ? text.startsWith(one) : text.endsWith(one)) {
         return true;
       }
@@ -203,14 +207,20 @@ final class TextMethods {
 
   private static long find(Bound a, boolean last) {
     String text = part(a);
-    a.limits().spend(text.length() / 16);
-    int at = last ? text.lastIndexOf(a.text(1)) : text.indexOf(a.text(1));
+    int at = found(text, a.text(1), last, a.limits());
     if (at < 0) {
       return -1;
     }
     long start = a.integer(2, 0);
     long before = start < 0 ? Math.max(0, start + ValueOperations.length(a.text(0))) : start;
     return before + text.codePointCount(0, at);
+  }
+
+  /** The index of the first or last occurrence; -1 if there is none. */
+  private static int found(String text, String part, boolean last, Limits limits) {
+    return last
+        ? TextSearch.last(text, part, text.length(), limits)
+        : TextSearch.first(text, part, 0, limits);
   }
 
   private static long found(Bound a, long at) {
@@ -227,7 +237,9 @@ final class TextMethods {
       return ValueOperations.length(text) + 1;
     }
     long count = 0;
-    for (int at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length())) {
+    for (int at = TextSearch.first(text, part, 0, a.limits());
+        at >= 0;
+        at = TextSearch.first(text, part, at + part.length(), a.limits())) {
       count++;
     }
     return count;
@@ -241,13 +253,11 @@ final class TextMethods {
     StringBuilder out = new StringBuilder();
     long left = count < 0 ? Long.MAX_VALUE : count;
     int from = 0;
-    int at = text.indexOf(old);
+    int at = TextSearch.first(text, old, 0, limits);
     while (at >= 0 && left > 0) {
-      limits.spend(by.length() + 1L);
-      if ((long) out.length() + by.length() > Limits.LENGTH) {
-        throw new Failure("replace: more than %,d characters", Limits.LENGTH);
-      }
-      out.append(text, from, at).append(by);
+      out.append(text, from, at);
+      limits.append(by, out);
+      limits.spend(1);
       from = at + old.length();
       left--;
       if (old.isEmpty()) {
@@ -257,7 +267,7 @@ final class TextMethods {
         }
         at = text.offsetByCodePoints(at, 1);
       } else {
-        at = text.indexOf(old, from);
+        at = TextSearch.first(text, old, from, limits);
       }
     }
     return out.append(text, from, text.length()).toString();
@@ -271,12 +281,8 @@ final class TextMethods {
       if (strict && !(part instanceof String)) {
         throw new Failure("join takes strings, got %s", ValueOperations.kind(part));
       }
-      String text = TextOperations.of(part, limits);
-      limits.spend(between.length() + text.length());
-      if ((long) all.length() + between.length() + text.length() > Limits.LENGTH) {
-        throw new Failure("join: more than %,d characters", Limits.LENGTH);
-      }
-      all.append(between).append(text);
+      limits.append(between, all);
+      limits.append(TextOperations.of(part, limits), all);
       between = separator;
     }
     return all.toString();

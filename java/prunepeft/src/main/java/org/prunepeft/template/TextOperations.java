@@ -32,7 +32,7 @@ final class TextOperations {
     } else if (value instanceof String text) {
       quote(text, into);
     } else if (value instanceof Double real) {
-      into.append(Numbers.text(real));
+      into.append(Numbers.text(real, limits));
     } else if (value instanceof Tuple tuple) {
       list(tuple, "(", tuple.size() == 1 ? ",)" : ")", into, limits);
     } else if (value instanceof List<?> list) {

@@ -258,12 +258,12 @@ final class ValueOperations {
   static boolean contains(Object container, Object value, Limits limits) {
     if (container instanceof String text) {
       if (value instanceof String part) {
-        limits.spend(text.length() / 16);
-        return text.contains(part);
+        return TextSearch.first(text, part, 0, limits) >= 0;
       }
       throw new Failure("only a string can be in a string, got %s", kind(value));
     }
     if (container instanceof Map<?, ?> dict) {
+      limits.spendReading(value);
       return !(value instanceof Undefined) && dict.containsKey(key(value));
     }
     for (Object element : elements(container, limits)) {

@@ -23,7 +23,8 @@ public final class Metrics {
    * @throws IllegalStateException if the metric is not for the predictions' kind of task
    */
   public static double of(Metric metric, Predictions predictions, double[] targets) {
-    if (metric.kind() == TaskKind.REGRESSION) {
+    TaskKind kind = predictions.schema().kind();
+    if (kind == TaskKind.REGRESSION) {
       double[] values = predictions.values();
       return switch (metric) {
         case PEARSON -> pearson(targets, values);
@@ -32,8 +33,11 @@ public final class Metrics {
         default -> throw new IllegalStateException("no formula for " + metric);
       };
     }
-    if (metric == Metric.LOG_LIKELIHOOD) {
-      return logLikelihood(predictions.values(), targets);
+    if (kind == TaskKind.LANGUAGE_MODELING) {
+      checkLengths(predictions.size(), targets.length);
+      return metric == Metric.LOG_LIKELIHOOD
+          ? logLikelihood(predictions.values(), targets)
+          : predictions.mean(metric);
     }
     int[] predicted = predictions.labels();
     int[] gold = Arrays.stream(targets).mapToInt(target -> (int) target).toArray();

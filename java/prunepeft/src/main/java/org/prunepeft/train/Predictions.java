@@ -3,6 +3,7 @@ package org.prunepeft.train;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import org.prunepeft.data.Metric;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.TaskKind;
 
@@ -15,7 +16,7 @@ public final class Predictions {
    * @param schema of the task
    * @param outputs [n · outputs of the schema] scores of the classes, before the softmax, or the
    *     predicted numbers; of a language model the mean log-likelihoods of the tokens that are
-   *     learnt; not copied
+   *     learnt, with what further metrics say of the examples; not copied
    * @throws IllegalArgumentException if the length does not fit the schema
    */
   public Predictions(Schema schema, float[] outputs) {
@@ -125,12 +126,24 @@ public final class Predictions {
     if (schema.kind() == TaskKind.CLASSIFICATION) {
       throw new IllegalStateException("a classification predicts classes, not a number");
     }
-    return outputs[Objects.checkIndex(i, size())];
+    return outputs[Objects.checkIndex(i, size()) * schema.outputs()];
   }
 
   /** {@return [n] the predicted numbers for all; see {@link #value}} */
   public double[] values() {
     return IntStream.range(0, size()).mapToDouble(this::value).toArray();
+  }
+
+  /** The mean over all examples of what a metric of a language model's answers says of them. */
+  double mean(Metric metric) {
+    if (!schema.metrics().contains(metric)) {
+      throw new IllegalStateException("no answers were asked for " + metric);
+    }
+    int column = schema.column(metric);
+    return IntStream.range(0, size())
+        .mapToDouble(i -> outputs[i * schema.outputs() + column])
+        .average()
+        .orElseThrow();
   }
 
   /**

@@ -41,6 +41,8 @@ import org.prunepeft.text.Required;
  *     tokens, which attention does not cross; null: they do
  * @param gradientCheckpointing whether a layer is computed again in the backward pass, so that of
  *     each no more than its input is kept: less memory, a third more time, the same gradients
+ * @param maxNewTokens the most tokens that a language model writes as an answer, for exact match;
+ *     0: 256
  */
 @RecordBuilder
 public record TrainingSettings(
@@ -65,7 +67,8 @@ public record TrainingSettings(
     ClassWeights classWeights,
     boolean tuneThreshold,
     Boolean packing,
-    boolean gradientCheckpointing)
+    boolean gradientCheckpointing,
+    int maxNewTokens)
     implements TrainingSettingsBuilder.With {
   /** The longest sequence in tokens, unless another is set. */
   public static final int DEFAULT_MAX_LENGTH = 128;
@@ -78,6 +81,9 @@ public record TrainingSettings(
 
   /** The batch size of a language model, unless another is set; a program sets it likewise. */
   public static final int DEFAULT_TEXT_ROWS = 8;
+
+  /** The most tokens of an answer, unless another number is set. */
+  private static final int DEFAULT_NEW_TOKENS = 256;
 
   /** What {@link #builder} begins with; what is not set here is 0 or false. */
   public static final TrainingSettings DEFAULT =
@@ -97,6 +103,7 @@ public record TrainingSettings(
           .nonFinite(NonFinite.STOP)
           .classWeights(ClassWeights.NONE)
           .packing(true)
+          .maxNewTokens(DEFAULT_NEW_TOKENS)
           .build();
 
   /** Dropout masks carry the number of the batch within its step in 16 bits. */
@@ -112,6 +119,8 @@ public record TrainingSettings(
     nonFinite = nonFinite == null ? NonFinite.STOP : nonFinite;
     classWeights = classWeights == null ? ClassWeights.NONE : classWeights;
     packing = packing == null || packing;
+    maxNewTokens = maxNewTokens == 0 ? DEFAULT_NEW_TOKENS : maxNewTokens;
+    require(maxNewTokens >= 1, "max new tokens must be at least 1", maxNewTokens);
     Required.present("the optimizer", optimizer);
     Required.present("the schedule", schedule);
     require(batchSize >= 1, "batch size must be at least 1", batchSize);

@@ -66,7 +66,7 @@ class SchemaTest {
   void metricMustFitTheTask() {
     List<String> three = List.of("a", "b", "c");
     for (Metric metric : Metric.values()) {
-      if (metric.binary() || metric.kind() != TaskKind.CLASSIFICATION) {
+      if (metric.binary() || !metric.measures(TaskKind.CLASSIFICATION)) {
         assertThrows(
             IllegalArgumentException.class,
             () -> new Schema(TaskKind.CLASSIFICATION, 1, three, List.of(metric)));

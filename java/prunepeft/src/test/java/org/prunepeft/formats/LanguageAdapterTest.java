@@ -334,9 +334,9 @@ class LanguageAdapterTest {
     LowRank dora =
         DecoderParts.lora(LLAMA, 0, Projection.KEY, 2).magnitude(Parts.random(12)).build();
     refused("vLLM takes no DoRA", DecoderParts.adapter(LLAMA, List.of(dora)));
-    refused("needs at least one LoRA module", DecoderParts.adapter(LLAMA, List.of()));
+    refused("none; --merge writes the whole model", DecoderParts.adapter(LLAMA, List.of()));
     refused(
-        "has a head of its own; --format peft holds it",
+        "has a head of its own; --format peft holds it, and --merge writes a whole model with it",
         new TrainedAdapter(
             "x", LLAMA, List.of(update), List.of(), Parts.random(1, 10), Parts.random(1)));
     refused(

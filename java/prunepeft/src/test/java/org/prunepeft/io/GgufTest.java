@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -196,7 +197,7 @@ class GgufTest {
       value = {
         "empty | is no GGUF file",
         "big-endian | has GGUF version 50331648, only 3 in little-endian order is read",
-        "many-tensors | claims 1152921504606846976 tensors, and ",
+        "many-tensors | claims 1152921504606846976 tensors, and 16 bytes are left; copy or convert it anew",
         "many-keys | claims 18446744073709551615 metadata, and ",
         "long-text | claims 1099511627776 bytes of k, and ",
         "long-array | claims 1099511627776 elements of k, and ",
@@ -216,6 +217,25 @@ class GgufTest {
     String actual = assertThrows(FormatException.class, () -> Gguf.open(file)).getMessage();
     assertTrue(actual.contains(message), actual);
     assertTrue(actual.contains(file.toString()), actual);
+  }
+
+  @Test
+  void aHeaderThatIsTooLongIsNotSaidToBeCutOff() throws IOException {
+    int tensors = 9_000_000;
+    try (RandomAccessFile out = new RandomAccessFile(file.toFile(), "rw")) {
+      out.write(
+          ByteBuffer.allocate(24)
+              .order(ByteOrder.LITTLE_ENDIAN)
+              .put("GGUF".getBytes(StandardCharsets.US_ASCII))
+              .putInt(3)
+              .putLong(tensors)
+              .array());
+      out.setLength(400_000_000); // no blocks are taken
+    }
+    String actual = assertThrows(FormatException.class, () -> Gguf.open(file)).getMessage();
+    String expected =
+        "it has 9000000 tensors, and headers of more than 200000000 bytes are not read";
+    assertTrue(actual.contains(expected), actual);
   }
 
   @Test

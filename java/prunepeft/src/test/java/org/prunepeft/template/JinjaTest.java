@@ -9,8 +9,8 @@ import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
@@ -22,12 +22,13 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.template.Rendering.Range;
 
 /** Texts and ranges are those that Python's jinja2 makes of the same: see jinja.py. */
 class JinjaTest {
-  private static final ObjectMapper JSON = new ObjectMapper();
-  private static final LocalDateTime NOW = LocalDateTime.of(2026, 3, 7, 9, 5, 3);
+  static final ObjectMapper JSON = new ObjectMapper();
+  static final LocalDateTime NOW = LocalDateTime.of(2026, 3, 7, 9, 5, 3);
 
   private static Path file(String name) {
     try {
@@ -41,7 +42,7 @@ class JinjaTest {
     return JSON.readTree(Files.readString(file("expected.json")));
   }
 
-  private static Map<String, Object> variables(JsonNode node) {
+  static Map<String, Object> variables(JsonNode node) {
     return JSON.convertValue(node, new TypeReference<>() {});
   }
 
@@ -82,33 +83,53 @@ class JinjaTest {
       assertTrue(e.getMessage().startsWith("template line " + e.line() + ": "), e.getMessage());
       return;
     }
-    Rendering rendering = Template.parse(template).render(variables, NOW);
+    assertEquals(rendering(expected), Template.parse(template).render(variables, NOW));
+  }
+
+  /** What jinja.py wrote. */
+  static Rendering rendering(JsonNode written) {
     List<Range> ranges = new ArrayList<>();
-    for (JsonNode range : expected.get("generated")) {
+    for (JsonNode range : written.get("generated")) {
       ranges.add(new Range(range.get(0).asInt(), range.get(1).asInt()));
     }
-    assertEquals(new Rendering(expected.get("text").asText(), ranges), rendering);
+    return new Rendering(written.get("text").asText(), ranges);
   }
 
   /** What is expected is what jinja2 gives, where it is installed. */
   @Test
-  void expectationsAreThoseOfJinja(@org.junit.jupiter.api.io.TempDir Path directory)
+  void expectationsAreThoseOfJinja(@TempDir Path directory)
       throws IOException, InterruptedException {
     Path out = directory.resolve("expected.json");
-    Process python;
+    int exit;
     try {
-      python =
-          new ProcessBuilder("python3", file("jinja.py").toString())
-              .redirectOutput(out.toFile())
-              .redirectError(directory.resolve("errors").toFile())
-              .start();
+      exit = python(out, directory.resolve("errors"));
     } catch (IOException e) {
       assumeTrue(false, "no python3");
       return;
     }
-    assertTrue(python.waitFor(60, TimeUnit.SECONDS));
-    assumeTrue(python.exitValue() == 0, "python3 has no jinja2");
-    assertEquals(
-        Files.readString(file("expected.json")), Files.readString(out, StandardCharsets.UTF_8));
+    assumeTrue(exit == 0, "python3 has no jinja2");
+    assertEquals(read(file("expected.json")), read(out));
+  }
+
+  /** Runs jinja.py; its exit status. */
+  static int python(Path out, Path errors, String... arguments)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of("python3", file("jinja.py").toString()));
+    command.addAll(List.of(arguments));
+    Process python =
+        new ProcessBuilder(command)
+            .redirectOutput(out.toFile())
+            .redirectError(errors.toFile())
+            .start();
+    assertTrue(python.waitFor(10, TimeUnit.MINUTES));
+    return python.exitValue();
+  }
+
+  static String read(Path path) {
+    try {
+      return Files.readString(path);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 }

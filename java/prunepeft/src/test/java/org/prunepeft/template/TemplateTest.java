@@ -45,6 +45,7 @@ class TemplateTest {
         "{{ [1].append(2) }}§ template line 1: append: a template changes no lists and dicts; old + [value] makes a new list",
         "{% for i in range(2) recursive %}{% endfor %}§ template line 1: recursive loops are not supported; use a macro",
         "{{ 99999999999999999999 }}§ template line 1: 99999999999999999999 has more than 64 bits",
+        "{{ {}[1].z }}§ template line 1: a dict has no element 1",
       })
   void errorsNameLineAndReason(String template, String message) {
     assertEquals(message, refusal(template.replace("\\n", "\n")).getMessage());
@@ -70,6 +71,25 @@ class TemplateTest {
         "{{ '{:>999999}'.format(1) * 99 }}",
         "{{ [1]|tojson(indent=999999999999) }}",
         "{{ 2 ** 99999999999 }}",
+        // Work that is more than what comes of it.
+        "{% set a = 'a' * 2000000 %}{% set b = 'a' * 1000000 ~ 'b' %}{{ b in a }}",
+        "{% set a = 'a' * 2000000 %}{% set b = 'a' * 1000000 ~ 'b' %}{{ a.rfind(b) }}",
+        "{% set a = 'a' * 2000000 %}{% set b = 'a' * 1000000 ~ 'b' %}{{ a.count(b) ~ a.find(b) }}",
+        "{% set a = 'a' * 2000000 %}{% set b = 'a' * 1000000 ~ 'b' %}{{ a.replace(b, '') }}",
+        "{% set a = 'a' * 2000000 %}{% set b = 'a' * 1000000 ~ 'b' %}{{ a.split(b) ~ a.partition(b) }}",
+        "{% set a = 'a' * 9999999 %}{% for i in range(99999) %}{% set b = [a]|map(attribute=9999998)|list %}{% endfor %}",
+        "{% set a = 'a' * 9999999 %}{% for i in range(99999) %}{% set b = {}[a] %}{% endfor %}",
+        "{% set a = 'a' * 9999999 %}{% for i in range(99999) %}{{ a.startswith(('b' ~ a, 'c')) }}{% endfor %}",
+        "{% set a = range(99999)|list %}{% for i in a %}{% set b = {}[a] %}{% endfor %}",
+        "{% set p = 'a.' * 999999 %}{% for i in range(99999) %}{% set a = [{}]|map(attribute=p, default={})|list %}{% endfor %}",
+        "{% set d = dict(range(99999)|map('string')|batch(2, '')|list) %}{% for i in range(99999) %}{% set e = d.copy() %}{% endfor %}",
+        "{% set d = dict(range(99999)|map('string')|batch(2, '')|list) %}{% for i in range(99999) %}{% set e = d.keys() %}{% endfor %}",
+        "{% set d = dict(range(99999)|map('string')|batch(2, '')|list) %}{% for i in range(99999) %}{% set e = dict(d) %}{% endfor %}",
+        "{% set d = dict(range(99999)|map('string')|batch(2, '')|list) %}{% for i in range(99999) %}{% set e = dict(**d) %}{% endfor %}",
+        "{% set a = 'A' * 999999 %}{% set l = [a] * 9999 %}{% for i in range(99) %}{% set b = l|sort %}{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% set a = 5e-324|string %}{% endfor %}{% endfor %}",
+        "{% for i in range(99) %}{% set a = '%.999999f' % 0.1 %}{% endfor %}",
+        "{% set f = '%c' * 1000000 %}{% for i in range(99) %}{% set a = strftime_now(f) %}{% endfor %}",
         "{{ range(9223372036854775806, 9223372036854775807, 5)|list ~ [1][::9223372036854775807] ~ 1 // 0 }}",
       })
   void noTemplateRunsForEver(String template) {
@@ -100,6 +120,34 @@ class TemplateTest {
   void longChainsAreRefused(String part) {
     assertThrows(
         TemplateException.class, () -> rendered("{{ 1" + part.repeat(100_000) + " }}", Map.of()));
+  }
+
+  /** None takes more steps than characters. */
+  @Test
+  void longNumbersAreRead() {
+    String digits = "9".repeat(1_000_000);
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(30),
+        () -> {
+          assertEquals("0", rendered("{{ (n ~ 'x')|int }}", Map.of("n", digits)));
+          assertEquals("0.0", rendered("{{ (n ~ '.' ~ n ~ 'x')|float }}", Map.of("n", digits)));
+          for (String number :
+              List.of(digits, "1_".repeat(1_000_000) + 1, "0x" + "_f".repeat(1_000_000))) {
+            String message = refusal("{{ " + number + " }}").getMessage();
+            assertTrue(message.contains(number.substring(0, 100)), message);
+            assertTrue(message.length() < 2000, message);
+          }
+        });
+  }
+
+  @Test
+  void numbersHaveOneOrder() {
+    List<Object> numbers = new ArrayList<>();
+    for (int i = 0; i < 50; i++) {
+      numbers.addAll(List.of((1L << 53) + 1, (double) (1L << 53), 1L << 53));
+    }
+    assertTrue(
+        rendered("{{ l|sort|join(' ') }}", Map.of("l", numbers)).endsWith(" 9007199254740993"));
   }
 
   @Test

@@ -73,7 +73,8 @@ class TrainingSettingsTest {
             ClassWeights.BALANCED,
             true,
             false,
-            true);
+            true,
+            12);
     assertEquals(settings, settings.with().build());
   }
 }

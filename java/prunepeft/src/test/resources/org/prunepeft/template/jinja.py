@@ -1,13 +1,16 @@
 """What Python's jinja2 makes of templates, in the environment in which chat templates are rendered.
 
     python3 jinja.py > expected.json     writes the cases anew
+    python3 jinja.py DIRECTORY           what comes of the chat templates there, which are somebody else's
     python3 jinja.py - < cases.json      a JSON array of [template, variables]: what comes of each, as JSON
 
 Of the features each template has the same variables; of the files each has every conversation. What comes of it is
-the text with the ranges that {% generation %} wrote, or null for an error. The time is always 2026-03-07 09:05:03.
+the text with the ranges that {% generation %} wrote, or null for an error, with its message where the templates are
+somebody else's. The time is always 2026-03-07 09:05:03.
 """
 
 import datetime
+import functools
 import json
 import pathlib
 import sys
@@ -51,11 +54,16 @@ def environment():
     return made
 
 
-def rendered(template, variables):
+@functools.lru_cache(maxsize=1)
+def compiled(template):
+    return environment().from_string(template)
+
+
+def rendered(template, variables, with_error=False):
     try:
-        marked = environment().from_string(template).render(**variables)
-    except Exception:
-        return {"text": None}
+        marked = compiled(template).render(**variables)
+    except Exception as error:
+        return {"text": None, "error": str(error)} if with_error else {"text": None}
     text = ""
     ranges = []
     for character in marked:
@@ -120,6 +128,58 @@ CONVERSATIONS = {
 }
 for conversation in CONVERSATIONS.values():
     conversation.update({"bos_token": "<s>", "eos_token": "</s>"})
+
+
+def trials():
+    """Conversations for templates of which it is not known what they take: each with a prompt to go on and without."""
+    system, *turns = TURNS
+    call, result = CALLS[1], CALLS[2]
+    arguments = {"name": "weather", "arguments": json.dumps({"city": "Zürich", "days": 2})}
+    as_text = {"role": "assistant", "content": None, "tool_calls": [{"id": "123456789", "type": "function", "function": arguments}]}
+    two = {"role": "assistant", "content": "Two.", "tool_calls": [{**call["tool_calls"][0], "id": f"call0000{i}"} for i in range(2)]}
+    named = {**result, "name": "weather", "tool_call_id": "abcdefghi"}
+    thoughts = {"role": "assistant", "reasoning_content": "Easy:\n4.", "content": "4"}
+    part = {"type": "text", "text": " in parts "}
+    none = {"tools": None, "documents": None}
+    calls = {"tools": [TOOL], "documents": None}
+    made = {
+        "a question": (turns[:1], none),
+        "a system message": ([system, turns[0]], none),
+        "turns": (turns, none),
+        "a system message and turns": ([system, *turns, {"role": "user", "content": "\n\n"}], none),
+        "a developer's message": ([{"role": "developer", "content": "Be short."}, turns[0]], none),
+        "thoughts": ([turns[0], thoughts, turns[2], thoughts], none),
+        "thoughts, not wanted": ([turns[0], thoughts, turns[2]], {**none, "enable_thinking": False, "thinking": False}),
+        "parts": ([{"role": "user", "content": [part, part]}, {"role": "assistant", "content": [part]}], none),
+        "empty contents": ([{"role": "system", "content": ""}, {"role": "user", "content": ""}], none),
+        "no messages": ([], none),
+        "an unknown role": ([turns[0], {"role": "critic", "content": "no"}], none),
+        "an assistant first": ([turns[1], turns[0]], none),
+        "a tool at hand": ([system, turns[0]], calls),
+        "two tools at hand": (turns[:1], {"tools": [TOOL, {"type": "function", "function": {"name": "now", "parameters": {}}}]}),
+        "a call": ([CALLS[0], call], calls),
+        "a call by text": ([CALLS[0], as_text, named], calls),
+        "a call and its result": ([system, CALLS[0], call, named, CALLS[3], turns[0]], calls),
+        "two calls": ([CALLS[0], two, named, named, CALLS[3]], calls),
+        "a result without tools": ([CALLS[0], call, result], none),
+        "documents": (turns[:1], {"tools": None, "documents": [{"title": "Bern", "text": "A city.", "contents": "A <city>."}]}),
+    }
+    tokens = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    return {
+        name + (", to go on" if goes_on else ""): {"messages": messages, "add_generation_prompt": goes_on, **more, **tokens}
+        for name, (messages, more) in made.items()
+        for goes_on in (False, True)
+    }
+
+
+def templates(directory):
+    """By name: files *.jinja, and the chat templates of files tokenizer_config.json."""
+    found = {str(path.relative_to(directory)): path.read_text() for path in sorted(directory.rglob("*.jinja"))}
+    for path in sorted(directory.rglob("tokenizer_config.json")):
+        given = json.loads(path.read_text()).get("chat_template") or []
+        named = [{"name": "default", "template": given}] if isinstance(given, str) else given
+        found |= {f"{path.relative_to(directory)}, {one['name']}": one["template"] for one in named}
+    return found
 
 
 VARIABLES = {
@@ -237,6 +297,12 @@ TEMPLATES = [
     "{{ 42.55|round }}{{ 42.55|round(1) }}{{ 42.55|round(1, 'floor') }}{{ 42.51|round(0, 'ceil') }}{{ 2.5|round }}{{ 3.5|round }}{{ 42|round }} {{ 2.675|round(2) }} {{ -3|abs }}{{ -2.5|abs }}",
     "{{ 'a\nb\n\nc'|indent }}|{{ 'a\nb'|indent(2, true) }}|{{ 'a\n\nb'|indent(2, blank=true) }}|{{ 'a\nb'|indent('> ') }}",
     "{{ '<a href=\"x\">&\\'</a>'|e }} {{ '<b>'|safe }} {{ 'a b  c_d'|wordcount }} [{{ 'ab'|center(7) }}][{{ 'abc'|center(6) }}]{{ 12|string ~ 'x' }}",
+    "{{ '<a>'|safe + '<b>' + 'c' }} {{ '<a>' + '<b>'|safe }} {{ '<a>'|e + '\"' }} {{ '<a>'|safe ~ '<b>' }} {{ ('<a>'|safe if 1 else '') + '<' }}",
+    "{% set a = '<'|safe %}{{ a + '>' }}{{ a ~ '>' }}{{ (a or 1) + '&' }}{{ [a]|join('<') }}{{ ['<', a]|map('safe')|join('\"') }}{{ a == '<' }}{{ a|length }}",
+    "{{ '<'|safe + 1 }}", "{{ 'a'|safe + none }}", "{{ 1 + '<'|safe }}",
+    "{{ x.y.z if 'nope' is filter else 1 }}{% if 'nope' is filter %}{{ 1|nope }}{% endif %}{% if 0 %}{{ 1 is nope }}{% endif %}{{ 2 if 1 else 1|nope }}",
+    "{{ {'a': 1}|attr('a') }}|{{ {'a': 1}|attr('items') is defined }}{{ 'a'|attr('upper') is callable }}|",
+    "{{ {'b': 2, 'a': [1, 2]}|items|list }}{{ [{'a': {'0': 'x'}}, {}]|map(attribute='a.0', default='-')|list }}{{ [[1, 2], [3, 4]]|map(attribute=-1)|list }}",
     "{{ dict|attr('nope') }}|{{ ns|d('q') }}{{ 0|d('q') }}{{ 0|d('q', true) }}{{ none|d('q', boolean=true) }}",
     "{{ dict|tojson }} {{ dict|tojson(indent=2) }} {{ [[], {}, [1]]|tojson(indent=4) }} {{ (1, 'é\U0001f600</script>&\\'')|tojson }}",
     "{{ reals|tojson }} {{ {'b': 1, 'a': 2}|tojson(sort_keys=true) }} {{ [1, {'a': 2}]|tojson(separators=(',', ':')) }} {{ 'é\U0001f600'|tojson(ensure_ascii=true) }} {{ {1: none, false: 2, none: 1.0}|tojson }}",
@@ -275,6 +341,15 @@ TEMPLATES = [
 def main():
     if sys.argv[1:] == ["-"]:
         print(json.dumps([rendered(*case) for case in json.load(sys.stdin)]))
+        return
+    if sys.argv[1:]:
+        conversations = trials()
+        found = templates(pathlib.Path(sys.argv[1]))
+        files = {
+            name: {"template": text, "rendered": {of: rendered(text, one, True) for of, one in conversations.items()}}
+            for name, text in found.items()
+        }
+        print(json.dumps({"conversations": conversations, "files": files}))
         return
     files = sorted(pathlib.Path(__file__).parent.glob("*.jinja"))
     expected = {

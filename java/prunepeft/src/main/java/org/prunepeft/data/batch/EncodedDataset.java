@@ -27,10 +27,18 @@ public final class EncodedDataset {
   private final double[] targets;
   private final int towers;
 
+  /** What a language model is asked beside it; null: nothing. */
+  private final Answers answers;
+
   private EncodedDataset(Encoding[] encodings, double[] targets, int towers) {
+    this(encodings, targets, towers, null);
+  }
+
+  private EncodedDataset(Encoding[] encodings, double[] targets, int towers, Answers answers) {
     this.encodings = encodings;
     this.targets = targets;
     this.towers = towers;
+    this.answers = answers;
   }
 
   /** Encodes the examples, in their order, the two texts of a pair jointly. */
@@ -153,6 +161,20 @@ public final class EncodedDataset {
     return encodings.length > 0 && encodings[0].labels() != null
         ? (long) Arrays.stream(targets).sum()
         : size();
+  }
+
+  /**
+   * The same examples, of which a language model is asked more than their likelihoods.
+   *
+   * @param asked of the same examples; null: nothing
+   */
+  public EncodedDataset withAnswers(Answers asked) {
+    return new EncodedDataset(encodings, targets, towers, asked);
+  }
+
+  /** What a language model is asked beside the likelihoods; null: nothing. */
+  public Answers answers() {
+    return answers;
   }
 
   /** How many examples. */

@@ -26,6 +26,13 @@ public enum TextLayout {
       return instruction(cells.get(0), "", cells.get(1));
     }
   },
+  /** GSM8K's: a question, and the answer, which alone contributes to the loss. */
+  QUESTION("question", "answer") {
+    @Override
+    TrainingText text(List<String> cells) {
+      return TrainingText.of("Question: %s\nAnswer:".formatted(cells.get(0)), " " + cells.get(1));
+    }
+  },
   /** A text, all of which contributes to the loss. */
   TEXT("text") {
     @Override

@@ -70,7 +70,7 @@ public record DataFiles(
             }
             : List.copyOf(metrics);
     for (Metric metric : metrics) {
-      if (metric.kind() != kind) {
+      if (!metric.measures(kind)) {
         throw new IllegalArgumentException(
             "%s does not measure a %s".formatted(metric.label(), kind.problemType()));
       }

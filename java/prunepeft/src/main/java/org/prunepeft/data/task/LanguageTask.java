@@ -13,6 +13,7 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.data.chat.ConversationFile;
 import org.prunepeft.data.sampling.Splits;
+import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TextLayout;
 
@@ -75,17 +76,18 @@ public final class LanguageTask implements Task {
   }
 
   /**
-   * {@return whether a file has rows that a language model learns from, and no labels}
+   * {@return whether a file has rows that a language model learns from, and no labels of classes}
    *
    * @param file whose name gives its format
    * @param columns whose label is looked for
    */
   public static boolean suits(Path file, Columns columns) {
     List<String> there = ExampleFile.columns(file);
-    return !there.contains(columns.label())
-        && (ConversationFile.suits(there)
-            || TextLayout.of(there).isPresent()
-            || there.contains(columns.text()));
+    return ChoiceFile.suits(there)
+        || !there.contains(columns.label())
+            && (ConversationFile.suits(there)
+                || TextLayout.of(there).isPresent()
+                || there.contains(columns.text()));
   }
 
   /**
@@ -97,6 +99,19 @@ public final class LanguageTask implements Task {
     return files.kind() == TaskKind.LANGUAGE_MODELING
         && !hasOwnColumn(files.columns())
         && ConversationFile.hasMessages(files.train());
+  }
+
+  /**
+   * {@return what is measured where no metrics are named: the log-likelihood, and of questions with
+   * answers to choose from the accuracies}
+   *
+   * @param file whose columns {@link #suits suit}
+   * @param columns whose text is the column of texts, where it is not named text
+   */
+  public static List<Metric> metrics(Path file, Columns columns) {
+    return !hasOwnColumn(columns) && ChoiceFile.suits(ExampleFile.columns(file))
+        ? List.of(Metric.LOG_LIKELIHOOD, Metric.ACCURACY, Metric.ACCURACY_NORM)
+        : List.of(Metric.LOG_LIKELIHOOD);
   }
 
   /** Whether a column is named, which then has plain texts. */
@@ -119,6 +134,9 @@ public final class LanguageTask implements Task {
       ChatFormat format = chat == null ? ChatFormat.DEFAULT : chat;
       return ConversationFile.read(file, format).stream().map(Example::of).toList();
     }
+    if (!own && ChoiceFile.suits(there)) {
+      return ChoiceFile.read(file).stream().map(Example::of).toList();
+    }
     TextLayout layout =
         own
             ? TextLayout.TEXT
@@ -126,7 +144,7 @@ public final class LanguageTask implements Task {
                 .orElseThrow(
                     () ->
                         new IllegalArgumentException(
-                            "%s has the columns %s; texts for a language model are in a column text, in messages or conversations, in prompt and completion, or in instruction, input and output; or name their column with --text-column"
+                            "%s has the columns %s; texts for a language model are in a column text, in messages or conversations, in prompt and completion, in question and answer, in question, choices and answerKey or answer, or in instruction, input and output; or name their column with --text-column"
                                 .formatted(file, there)));
     List<String> names = own ? List.of(columns.text()) : layout.columns();
     return TextLayout.read(file, layout, names).stream().map(Example::of).toList();

@@ -8,9 +8,13 @@ import java.util.function.IntConsumer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.prunepeft.data.Schema;
 import org.prunepeft.data.batch.Batch;
 import org.prunepeft.data.batch.Batches;
 import org.prunepeft.data.batch.EncodedDataset;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.generate.decoding.Generator;
+import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderInput;
 import org.prunepeft.peft.ForwardPass;
@@ -328,7 +332,21 @@ public final class Trainer implements AutoCloseable {
       done += batch.examples();
       progress.accept(done);
     }
-    return new Predictions(head.schema(), outputs);
+    Predictions predictions = new Predictions(head.schema(), outputs);
+    return data.answers() == null
+        ? predictions
+        : new AnswerScores(this, modules, head, data.answers()).with(predictions);
+  }
+
+  /** What is measured on a data set: of a language model the answers too that it asks for. */
+  static Schema schema(TaskHead head, EncodedDataset data) {
+    return data.answers() == null ? head.schema() : data.answers().schema();
+  }
+
+  /** What writes texts with modules in the encoder, which is a decoder, without dropout. */
+  Generator generator(PeftModules modules, Tokenizer tokenizer) {
+    modules.begin(ForwardPass.evaluation(tape));
+    return new Generator((Decoder) encoder, tokenizer, modules);
   }
 
   /** Checks what comes of a batch, row by row; of the encoder alone where there is no head. */

@@ -183,7 +183,8 @@ final class Training implements AutoCloseable {
     if (bestEpoch > 0) {
       best =
           Evaluation.of(
-              new Predictions(run.head().schema(), bestOutputs), run.validation().targets());
+              new Predictions(Trainer.schema(run.head(), run.validation()), bestOutputs),
+              run.validation().targets());
     }
     if (epoch > 0) {
       left = batches.shuffled(run.seed(), epoch).iterator();

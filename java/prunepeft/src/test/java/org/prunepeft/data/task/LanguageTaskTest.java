@@ -77,6 +77,28 @@ class LanguageTaskTest {
   }
 
   @Test
+  void ofQuestionsAnswersAreLearnt() throws IOException {
+    Path file = file("a.jsonl", "{\"question\": \"2 + 2?\", \"answer\": \"4\\n#### 4\"}\n");
+    TrainingText text = TrainingText.of("Question: 2 + 2?\nAnswer:", " 4\n#### 4");
+    assertEquals(List.of(text), texts(file));
+    assertEquals("Question: 2 + 2?\nAnswer:", text.prompt());
+    assertEquals(" 4\n#### 4", text.answer());
+    assertEquals(List.of(Metric.LOG_LIKELIHOOD), LanguageTask.metrics(file, Columns.DEFAULT));
+  }
+
+  @Test
+  void ofAnswersToChooseFromTheRightOneIsLearnt() throws IOException {
+    String line =
+        "{\"question\": \"q\", \"choices\": {\"text\": [\"a\", \"b\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"B\", \"label\": \"x\"}\n";
+    Path file = file("a.jsonl", line);
+    assertTrue(LanguageTask.suits(file, Columns.DEFAULT));
+    assertEquals(List.of(TrainingText.of("Question: q\nAnswer:", " b")), texts(file));
+    assertEquals(
+        List.of(Metric.LOG_LIKELIHOOD, Metric.ACCURACY, Metric.ACCURACY_NORM),
+        LanguageTask.metrics(file, Columns.DEFAULT));
+  }
+
+  @Test
   void aColumnOfTextsMayBeNamed() throws IOException {
     Path file = file("a.tsv", "body\ttext\nseen\tunseen\n");
     Columns body = new Columns("body", null, "label", true);
@@ -93,9 +115,9 @@ class LanguageTaskTest {
 
   @Test
   void unknownColumnsAreNamed() throws IOException {
-    Path file = file("a.csv", "question,answer\nx,y\n");
+    Path file = file("a.csv", "topic,reply\nx,y\n");
     Exception e = assertThrows(IllegalArgumentException.class, () -> texts(file));
-    assertTrue(e.getMessage().contains("has the columns [question, answer]"), e.getMessage());
+    assertTrue(e.getMessage().contains("has the columns [topic, reply]"), e.getMessage());
   }
 
   @Test

@@ -1,0 +1,52 @@
+package org.prunepeft.data.batch;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import org.prunepeft.data.Example;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TrainingText;
+
+/**
+ * What a language model is asked, beside how probable its texts are.
+ *
+ * @param schema with the metrics of the answers
+ * @param examples in the data set's order
+ * @param choices texts of all answers to choose from, one question's after the other; null: none
+ *     are asked for
+ * @param prompter reads and writes the texts that are to be written; stays the caller's; null: none
+ *     are
+ * @param maxNewTokens the most tokens that are written as an answer
+ */
+public record Answers(
+    Schema schema,
+    List<Example> examples,
+    EncodedDataset choices,
+    Tokenizer prompter,
+    int maxNewTokens) {
+  /**
+   * {@return what the metrics need; null if it is nothing beside the texts' likelihoods}
+   *
+   * @param tokenizer by which the texts are encoded
+   * @throws IllegalArgumentException if an example has not what a metric needs
+   */
+  public static Answers of(
+      Schema schema,
+      List<Example> examples,
+      Tokenizer tokenizer,
+      Tokenizer prompter,
+      int maxNewTokens) {
+    if (schema.outputs() == 1 || examples.isEmpty()) {
+      return null;
+    }
+    examples.forEach(schema::requireAnswers);
+    EncodedDataset choices = null;
+    if (schema.metrics().stream().anyMatch(Metric::chooses)) {
+      List<TrainingText> texts = new ArrayList<>();
+      examples.forEach(example -> texts.addAll(example.choices().texts()));
+      choices = EncodedTexts.of(tokenizer, texts, OptionalInt.empty()).data();
+    }
+    return new Answers(schema, examples, choices, prompter, maxNewTokens);
+  }
+}

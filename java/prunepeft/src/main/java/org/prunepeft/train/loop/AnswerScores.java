@@ -1,0 +1,140 @@
+package org.prunepeft.train.loop;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.prunepeft.data.Choices;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.TrainingText;
+import org.prunepeft.data.batch.Answers;
+import org.prunepeft.data.batch.Tokenizer;
+import org.prunepeft.generate.Generation;
+import org.prunepeft.generate.GenerationListener;
+import org.prunepeft.generate.GenerationSettings;
+import org.prunepeft.generate.decoding.Generator;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.train.Predictions;
+import org.prunepeft.train.head.TaskHead;
+
+/** Asks a language model: of each example and metric, 1 if its answer is right, else 0. */
+final class AnswerScores {
+  /** Prompts that are continued as one batch. */
+  private static final int ROWS = 16;
+
+  private final Trainer trainer;
+  private final PeftModules modules;
+  private final TaskHead head;
+  private final Answers answers;
+
+  /** By question and answer, the sum over the answer's tokens; null: not computed yet. */
+  private double[][] likelihoods;
+
+  /**
+   * @param trainer with the model
+   * @param modules that are in it
+   * @param answers what it is asked
+   */
+  AnswerScores(Trainer trainer, PeftModules modules, TaskHead head, Answers answers) {
+    this.trainer = trainer;
+    this.modules = modules;
+    this.head = head;
+    this.answers = answers;
+  }
+
+  /** The likelihoods of the examples' texts with what the metrics say beside them. */
+  Predictions with(Predictions texts) {
+    int width = answers.schema().outputs();
+    float[] outputs = new float[texts.size() * width];
+    for (int i = 0; i < texts.size(); i++) {
+      outputs[i * width] = (float) texts.value(i);
+    }
+    for (Metric metric : answers.schema().metrics()) {
+      int column = answers.schema().column(metric);
+      if (column > 0) {
+        boolean[] right = metric == Metric.EXACT_MATCH ? written() : chosen(metric);
+        for (int i = 0; i < right.length; i++) {
+          outputs[i * width + column] = right[i] ? 1 : 0;
+        }
+      }
+    }
+    return new Predictions(answers.schema(), outputs);
+  }
+
+  /** Whether the right answer is the most probable one: as a text, or by character. */
+  private boolean[] chosen(Metric metric) {
+    if (likelihoods == null) {
+      likelihoods = likelihoods();
+    }
+    boolean[] right = new boolean[likelihoods.length];
+    for (int i = 0; i < right.length; i++) {
+      Choices choices = answers.examples().get(i).choices();
+      double best = Double.NEGATIVE_INFINITY;
+      for (int answer = 0; answer < likelihoods[i].length; answer++) {
+        int length = metric == Metric.ACCURACY_NORM ? choices.length(answer) : 1;
+        double score = likelihoods[i][answer] / length;
+        if (score > best) {
+          best = score;
+          right[i] = answer == choices.right();
+        }
+      }
+    }
+    return right;
+  }
+
+  private double[][] likelihoods() {
+    Predictions texts = trainer.predict(modules, head, answers.choices());
+    double[][] sums = new double[answers.examples().size()][];
+    int text = 0;
+    for (int i = 0; i < sums.length; i++) {
+      sums[i] = new double[answers.examples().get(i).choices().answers().size()];
+      for (int answer = 0; answer < sums[i].length; answer++, text++) {
+        double tokens = answers.choices().target(text);
+        // An answer that was cut off as a whole is never the best.
+        sums[i][answer] = tokens == 0 ? Double.NEGATIVE_INFINITY : texts.value(text) * tokens;
+      }
+    }
+    return sums;
+  }
+
+  /** Whether what is written after the prompt is the answer. */
+  private boolean[] written() {
+    List<TrainingText> texts = answers.examples().stream().map(e -> e.training()).toList();
+    // Prompts of like lengths have little padding. One that leaves no room has no answer.
+    List<Integer> byLength =
+        IntStream.range(0, texts.size())
+            .filter(i -> fits(texts.get(i)))
+            .boxed()
+            .sorted(Comparator.comparingInt(i -> -texts.get(i).prompt().length()))
+            .toList();
+    boolean[] right = new boolean[texts.size()];
+    Generator generator = trainer.generator(modules, answers.prompter());
+    for (int from = 0; from < byLength.size(); from += ROWS) {
+      List<Integer> rows = byLength.subList(from, Math.min(byLength.size(), from + ROWS));
+      boolean special = texts.get(rows.get(0)).addSpecialTokens();
+      List<Generation> written =
+          generator.generate(
+              rows.stream().map(i -> texts.get(i).prompt()).toList(),
+              GenerationSettings.builder()
+                  .maxNewTokens(answers.maxNewTokens())
+                  .addSpecialTokens(special)
+                  .build(),
+              GenerationListener.NONE);
+      for (int row = 0; row < rows.size(); row++) {
+        int i = rows.get(row);
+        right[i] = ExactMatch.of(written.get(row).text(), expected(texts.get(i)));
+      }
+    }
+    return right;
+  }
+
+  private boolean fits(TrainingText text) {
+    Tokenizer.Tokens prompt = answers.prompter().tokens(text.prompt(), text.addSpecialTokens());
+    return !prompt.cut() && prompt.ids().length < answers.prompter().maxLength();
+  }
+
+  /** As the tokenizer writes it, without the special tokens of a chat template. */
+  private String expected(TrainingText text) {
+    int[] ids = answers.prompter().tokens(text.answer(), false).ids();
+    return answers.prompter().decode(ids);
+  }
+}
