@@ -76,6 +76,26 @@ public final class ChoiceFile {
     return ExampleFile.values(file, layout.columns, reader::question);
   }
 
+  /**
+   * {@return whether a file has questions of which none has a right answer: it is empty or -1}
+   *
+   * @param file whose name gives its format
+   * @throws DataException if the file can't be read or is damaged
+   */
+  public static boolean isKeptBack(Path file) {
+    return Layout.of(ExampleFile.columns(file))
+        .map(layout -> layout.columns.get(2))
+        .filter(
+            answer ->
+                ExampleFile.values(file, List.of(answer), (line, values) -> values.get(0)).stream()
+                    .allMatch(value -> isNoAnswer(value.asText().strip())))
+        .isPresent();
+  }
+
+  private static boolean isNoAnswer(String key) {
+    return key.isEmpty() || key.equals("-1");
+  }
+
   private Choices question(long line, List<JsonNode> values) {
     String place = "%s, line %d".formatted(file, line);
     if (!values.get(0).isTextual() || values.get(0).asText().isBlank()) {
@@ -141,7 +161,7 @@ public final class ChoiceFile {
   /** By its label, or else by its letter or its number from 0. */
   private int right(String place, JsonNode value, List<String> labels, int answers) {
     String key = value.isValueNode() ? value.asText().strip() : "";
-    if (key.isEmpty()) {
+    if (isNoAnswer(key)) {
       throw new DataException(
           "%s: '%s' names no right answer; take a file that has them"
               .formatted(place, layout.columns.get(2)));

@@ -17,6 +17,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.DataException;
+import org.prunepeft.data.table.ChoiceFile;
 import org.prunepeft.data.table.ExampleFile;
 import org.prunepeft.data.table.TableFormat;
 import org.prunepeft.io.Yaml;
@@ -128,12 +129,14 @@ public final class DatasetDirectory {
   }
 
   /**
-   * To report on, of texts without labels; null if there is none.
+   * To report on, of texts that a language model learns; null if there is none, or if it has
+   * questions whose right answers are kept back.
    *
    * @return the file, or null
    */
   public Path test() {
-    return parts.get(Split.TEST);
+    Path file = parts.get(Split.TEST);
+    return file == null || ChoiceFile.isKeptBack(file) ? null : file;
   }
 
   /**

@@ -58,6 +58,16 @@ class DatasetDirectoryTest {
   }
 
   @Test
+  void answersThatAreKeptBackMakeNoTest() throws IOException {
+    String line = "{\"ctx\": \"a\", \"endings\": [\"b\", \"c\"], \"label\": \"%s\"}%n";
+    put("train.jsonl", line.formatted(1));
+    Path test = put("test.jsonl", line.formatted("") + line.formatted(""));
+    assertNull(read(null).test());
+    put("test.jsonl", line.formatted("") + line.formatted(0));
+    assertEquals(test, read(null).test());
+  }
+
+  @Test
   void aReadmeThatIsTooMuchIsNamed() throws IOException {
     put("a".repeat(60) + ".csv", "text,label\na,1\n");
     String pattern = "*a".repeat(1000) + "b";
