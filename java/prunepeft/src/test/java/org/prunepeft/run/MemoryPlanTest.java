@@ -42,8 +42,8 @@ class MemoryPlanTest {
     long inputs = MemoryPlan.of(SHAPE.withCheckpointing(true)).activations();
     // With the gaps between them.
     assertEquals(1.12 * 8 * 256 * 30 * 576 * 4, inputs - all / 30.0, 1);
-    assertEquals(2 * all, MemoryPlan.of(SHAPE.withRows(16)).activations(), 2);
-    assertEquals(all / 2, MemoryPlan.of(SHAPE.withLength(128)).activations(), 2);
+    assertEquals(2.0 * all, MemoryPlan.of(SHAPE.withRows(16)).activations(), 2);
+    assertEquals(all / 2.0, MemoryPlan.of(SHAPE.withLength(128)).activations(), 2);
   }
 
   @Test
