@@ -103,7 +103,8 @@ class StudyTest {
   @Order(1)
   void tablesHaveEveryMethodAndWhatItCost() throws IOException {
     String tables = Files.readString(whole.resolve("study.md"));
-    assertTrue(tables.startsWith("# Study tiny\n\n8 of 8 runs: tasks words; models tiny; seeds 0, 1."));
+    assertTrue(
+        tables.startsWith("# Study tiny\n\n8 of 8 runs: tasks words; models tiny; seeds 0, 1."));
     for (String method : List.of("random", "supernet", "search", "again")) {
       assertTrue(tables.contains("| " + method), tables);
     }
@@ -189,9 +190,13 @@ class StudyTest {
       assertEquals(lines.size(), job.get("spec").get("completions").asInt());
       String second = lines.get(1).substring("prunepeft ".length());
       assertEquals(
-          second, shell("SLURM_ARRAY_TASK_ID=2", List.of("bash", plan.resolve("slurm-" + stage + ".sh").toString())));
+          second,
+          shell(
+              "SLURM_ARRAY_TASK_ID=2",
+              List.of("bash", plan.resolve("slurm-" + stage + ".sh").toString())));
       List<String> container = new ArrayList<>();
-      job.at("/spec/template/spec/containers/0/command").forEach(word -> container.add(word.asText()));
+      job.at("/spec/template/spec/containers/0/command")
+          .forEach(word -> container.add(word.asText()));
       assertEquals(second, shell("JOB_COMPLETION_INDEX=1", container));
       // The last first: nothing may depend on the order within a stage.
       for (int i = lines.size() - 1; i >= 0; i--) {
@@ -215,7 +220,8 @@ class StudyTest {
   private static String shell(String setting, List<String> script) throws Exception {
     List<String> words = new ArrayList<>();
     words.addAll(
-        List.of("bash", "-c", "prunepeft() { echo \"$@\"; }; export -f prunepeft; env \"$@\"", "sh"));
+        List.of(
+            "bash", "-c", "prunepeft() { echo \"$@\"; }; export -f prunepeft; env \"$@\"", "sh"));
     words.add(setting);
     words.addAll(script);
     return Child.call(new ProcessBuilder(words)).out().strip();

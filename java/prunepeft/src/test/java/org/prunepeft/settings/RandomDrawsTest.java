@@ -24,8 +24,7 @@ class RandomDrawsTest {
 
   @Test
   void theFirstDrawIsTheSeedsOwnChoice() {
-    assertEquals(
-        RandomSelection.keep(SPACE, 60, 5), ModuleChoice.random(QUARTER).of(SPACE, 5));
+    assertEquals(RandomSelection.keep(SPACE, 60, 5), ModuleChoice.random(QUARTER).of(SPACE, 5));
     assertEquals(ModuleChoice.random(QUARTER), ModuleChoice.random(QUARTER, 0));
   }
 
@@ -46,7 +45,6 @@ class RandomDrawsTest {
     assertThrows(IllegalArgumentException.class, () -> ModuleChoice.random(QUARTER, -1));
     assertThrows(
         IllegalArgumentException.class,
-        () ->
-            new ModuleChoice(ModuleChoice.Kind.HEAD, List.of(), null, null, 1));
+        () -> new ModuleChoice(ModuleChoice.Kind.HEAD, List.of(), null, null, 1));
   }
 }
