@@ -171,7 +171,7 @@ public final class TrainedModel implements TextGenerator {
     Models.LoadedModel loaded =
         Models.byName(setup.model())
             .loader()
-            .load(setup.precision(), ComputeDevice.parse(setup.device()));
+            .load(setup.precision(), setup.quantization(), ComputeDevice.parse(setup.device()));
     try {
       EncoderConfig config = loaded.encoder().config();
       if (!config.equals(trainedOn)) {

@@ -222,7 +222,7 @@ public final class Session implements AutoCloseable {
 
   private static Models.LoadedModel load(
       Setup setup, Models.KnownModel model, ComputeDevice device) {
-    return model.loader().load(setup.precision(), device);
+    return model.loader().load(setup.precision(), setup.quantization(), device);
   }
 
   private void closeEncoder() {

@@ -118,7 +118,7 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Low
     /** ‖W‖, or ‖V‖ where `up` is B. */
     private Tensor norms(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
       try (NoGradGuard guard = new NoGradGuard()) {
-        Tensor w = Precision.FLOAT32.of(linear.weight().narrow(0, part.firstRow(), part.rows()));
+        Tensor w = Precision.FLOAT32.of(linear.weight(part));
         return Dora.norms(up == null ? w : w.add(up.matmul(a), new Scalar(scale)));
       }
     }
