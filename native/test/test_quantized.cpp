@@ -397,7 +397,7 @@ TEST(bad_arguments_are_named_and_nothing_is_written) {
       {kAll, [](Calls& c) { c.codes.block = 16; }, "->block must be a power of two in [32, 4096], got 16"},
       {kAll, [](Calls& c) { c.codes.block = 96; }, "->block must be a power of two in [32, 4096], got 96"},
       {kAll, [](Calls& c) { c.codes.block = 8192; }, "->block must be a power of two in [32, 4096], got 8192"},
-      {{&Calls::quantize}, [](Calls& c) { c.codes.table = descending; }, "to->table must rise, got -0 at 0 and -1 at 1"},
+      {{&Calls::quantize}, [](Calls& c) { c.codes.table = descending; }, "to->table must rise, got 0 at 0 and -1 at 1"},
       {{&Calls::create}, [](Calls& c) { c.dtype = static_cast<pp_dtype>(7); }, "dtype must be 0 (float32)"},
       {{&Calls::create}, [](Calls& c) { c.dtype = c.bias.dtype = PP_FLOAT16; }, "float16", PP_UNSUPPORTED},
       {{&Calls::create}, [](Calls& c) { c.dtype = PP_BFLOAT16; }, "bias must be bfloat16 [1, 3], got float32 [1, 3]"},

@@ -7,6 +7,7 @@
 // with a pair whose second half is 0. AVX-512 BF16 multiplies pairs; other instruction sets widen both halves.
 #pragma once
 
+#include "core/bytes.h"
 #include "core/product.h"
 
 namespace prunepeft {
@@ -14,7 +15,6 @@ namespace PRUNEPEFT_ISA {
 
 typedef uint16_t Bfloat16 __attribute__((aligned(1), may_alias));
 typedef uint16_t HalfWordVec __attribute__((vector_size(2 * kWidth), may_alias));
-typedef uint32_t BitVec __attribute__((vector_size(4 * kWidth), may_alias));
 
 static PP_INLINE int64_t pairs(int64_t elements) {
   return (elements + 1) / 2;

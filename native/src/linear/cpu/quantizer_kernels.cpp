@@ -12,8 +12,6 @@ namespace prunepeft {
 namespace PRUNEPEFT_ISA {
 namespace {
 
-typedef uint8_t ByteVec __attribute__((vector_size(kWidth), may_alias));
-
 /** Elements of an item of work, whole blocks of any size. */
 constexpr int64_t kItem = 4 * kMostBlock;
 /** Elements that are decoded at a time. */
@@ -45,11 +43,6 @@ IntVec magnitudes(Vec values) {
   return (IntVec)values & 0x7FFFFFFF;
 }
 
-void store_bytes(IntVec values, void* to, int64_t n) {
-  const ByteVec bytes = __builtin_convertvector(values, ByteVec);
-  memcpy(to, &bytes, n >= kWidth ? sizeof bytes : static_cast<size_t>(n));
-}
-
 /** A row of int8. Returns its scale. */
 template <class Element>
 float quantize_row(const Element* row, int64_t columns, uint8_t* codes) {
@@ -64,7 +57,9 @@ float quantize_row(const Element* row, int64_t columns, uint8_t* codes) {
     // A scale that has lost bits may give more than 127. The sum's lowest bits are the nearest integer's.
     constexpr float kRounds = 12582912.0f;
     const Vec in_range = minimum(broadcast(127.0f), -minimum(broadcast(127.0f), -(load(row + j, columns - j) / scale)));
-    store_bytes((IntVec)(in_range + kRounds), codes + j, columns - j);
+    uint8_t bytes[kWidth];
+    store_bytes(bytes, (BitVec)(in_range + kRounds));
+    memcpy(codes + j, bytes, static_cast<size_t>(least(kWidth, columns - j)));
   }
   return scale;
 }
@@ -87,7 +82,7 @@ float quantize_block(const float* values, int64_t count, const Thresholds& thres
     const Vec scaled = load(values + i) * inverse;
     IntVec code = {};
     for (const float threshold : thresholds.of) code -= scaled > broadcast(threshold);
-    store_bytes(code, single + i, kWidth);
+    store_bytes(single + i, (BitVec)code);
   }
   for (int64_t i = 0; i < count; i += 2) codes[i / 2] = static_cast<uint8_t>(single[i] << 4 | single[i + 1]);
   return scale;

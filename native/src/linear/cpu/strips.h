@@ -20,8 +20,6 @@ static PP_INLINE float* decoded_runs(const pp_linear& linear, WorkspacePieces& p
   return linear.decoding.used ? pieces.floats(kRunFloats, pp_num_threads()) : nullptr;
 }
 
-typedef uint8_t ByteVec __attribute__((vector_size(kWidth), may_alias));
-
 /** A value for each of the 16 codes, in registers where they fit. */
 class CodeTable {
  public:
@@ -37,7 +35,7 @@ class CodeTable {
     return mapped;
   }
 
-  /** Of a code in each lane. */
+  /** Of a code in the lowest 4 bits of each lane. */
   PP_INLINE Vec operator[](BitVec codes) const {
 #if defined(__AVX512F__)
     return _mm512_permutexvar_ps((__m512i)codes, values_[0]);
@@ -47,7 +45,10 @@ class CodeTable {
     return _mm256_blendv_ps(low, high, (__m256)(codes << 28));
 #else
     Vec found;
-    for (int lane = 0; lane < kWidth; ++lane) found[lane] = values_[codes[lane] / kWidth][codes[lane] % kWidth];
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const uint32_t code = codes[lane] % kCodes;
+      found[lane] = values_[code / kWidth][code % kWidth];
+    }
     return found;
 #endif
   }
@@ -88,9 +89,9 @@ class Nf4Codes {
 
   /** The values of a vector of pairs, not scaled yet. */
   PP_INLINE void read(const uint8_t* at, Vec* first, Vec* second) const {
-    const BitVec both = load_codes(at);
+    const BitVec both = load_bytes(at);
     *first = table_[both >> 4];
-    *second = table_[both & 15u];
+    *second = table_[both];
   }
 
   /** A step of pairs of which all first ones have one scale, and all second ones: tables are scaled in place of values. */
@@ -105,23 +106,17 @@ class Nf4Codes {
       return kRounds ? (Vec)round_bits(scaled) : scaled;
     });
     for (int64_t j = 0; j < width; j += kWidth) {
-      const BitVec both = load_codes(from + j);
+      const BitVec both = load_bytes(from + j);
       if constexpr (kRounds) {
-        store(to + j, (Vec)((BitVec)first[both >> 4] | (BitVec)second[both & 15u]));
+        store(to + j, (Vec)((BitVec)first[both >> 4] | (BitVec)second[both]));
       } else {
         store(to + j, first[both >> 4]);
-        store(to + width + j, second[both & 15u]);
+        store(to + width + j, second[both]);
       }
     }
   }
 
  private:
-  static PP_INLINE BitVec load_codes(const uint8_t* at) {
-    ByteVec bytes;
-    memcpy(&bytes, at, sizeof bytes);
-    return __builtin_convertvector(bytes, BitVec);
-  }
-
   CodeTable table_;
 };
 
