@@ -96,7 +96,6 @@ final class QuantizedWeight implements QuantizedTensor, AutoCloseable {
   static QuantizedMatrix matrix(QuantizedTensor like, long rows, Tensor codes, Tensor scales) {
     boolean bytes = like.form() == Form.INT8;
     return new QuantizedMatrix(
-        org.prunepeft.kernels.Quantization.valueOf(like.form().name()),
         rows,
         like.shape()[1],
         codes.data_ptr(),
