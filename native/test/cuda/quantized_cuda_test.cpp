@@ -42,10 +42,6 @@ struct Codes {
     if (type == PP_INT8) return static_cast<float>(static_cast<int8_t>(codes[element])) * scales[i];
     return kTable[codes[element / 2] >> (element % 2 == 0 ? 4 : 0) & 15] * scales[element / block];
   }
-  std::string text() const {
-    return (type == PP_INT8 ? "int8 " : "NF4 ") + std::to_string(rows) + " x " + std::to_string(columns) + ", block " +
-           std::to_string(block);
-  }
 
  private:
   void* upload(const void* from, size_t bytes, size_t offset) {
@@ -96,7 +92,7 @@ void test_decoding(pp_dtype dtype, const Extents& e) {
 
 /** The same call with a W of codes and with its values, in rows at multiples of 16 bytes. */
 void test_call(Call call, pp_dtype dtype, pp_quantization type, int64_t block, const Case& c) {
-  run_case("codes, " + describe(call, dtype, c), [&] {
+  run_case((type == PP_INT8 ? "int8, " : "NF4, ") + describe(call, dtype, c), [&] {
     Operands o(dtype, c, call);
     const Codes codes(type, c.N, c.K, block, 0);
     const pp_quantized view = codes.view();

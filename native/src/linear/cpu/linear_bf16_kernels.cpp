@@ -152,6 +152,27 @@ void down_rows(const LinearForward& c, const RoundedModule& module, int64_t row,
   round_module(module, row, rows, s);
 }
 
+/** After both phases of packing: `prepare(block)` for each block of rows, and then `product(item)` for its items. */
+template <class Prepare, class Product>
+void run_blocks(double operations, const Items& items, const Phase& packing, const Phase& more_packing, const Prepare& prepare,
+                const Product& product) {
+  const auto prepare_block = [&](int64_t block) {
+    const TileRegisters registers;
+    prepare(block);
+  };
+  const auto one_item = [&](int64_t item) {
+    const TileRegisters registers;
+    product(item);
+  };
+  const auto whole_block = [&](int64_t block) {
+    const TileRegisters registers;
+    prepare(block);
+    product(block);
+  };
+  if (items.parts == 1) return run_phases(operations, packing, more_packing, phase(items.blocks, whole_block));
+  run_phases(operations, packing, more_packing, phase(items.blocks, prepare_block), phase(items.count(), one_item));
+}
+
 void forward(const LinearForward& c) {
   const int64_t N = c.linear->N, K = c.linear->K;
   WorkspacePieces pieces(c.workspace);
@@ -187,17 +208,19 @@ void forward(const LinearForward& c) {
                module->strips + item * kStrip * module->rank_pairs,
                [&](int64_t k, int64_t column) { return load_one(b + column * given.ldb + k); });
   };
-  const int64_t rows_of_item = item_rows(c.M);
-  const auto work = [&](int64_t item) {
-    const TileRegisters registers;
-    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    for (int64_t row = begin; row < begin + rows; row += kRowGroup) {
-      for (int32_t n = 0; n < c.module_count; ++n) down_rows(c, modules[n], row, least(kRowGroup, begin + rows - row));
+  const Items items(c.M, N, kStrip, c.linear->decoding.used);
+  const auto down_block = [&](int64_t block) {
+    const int64_t begin = items.row(block), end = begin + items.rows(block);
+    for (int64_t row = begin; row < end; row += kRowGroup) {
+      for (int32_t n = 0; n < c.module_count; ++n) down_rows(c, modules[n], row, least(kRowGroup, end - row));
     }
+  };
+  const auto product = [&](int64_t item) {
+    const int64_t begin = items.row(items.block(item)), rows = items.rows(items.block(item));
     const Bfloat16* x = static_cast<const Bfloat16*>(c.x) + begin * c.ldx;
     Bfloat16* y = static_cast<Bfloat16*>(c.y) + begin * c.ldy;
     Block block;
-    for (int64_t column = 0; column < N; column += kStrip) {
+    for (int64_t column = items.first_column(item); column < items.last_column(item); column += kStrip) {
       const int64_t width = strip_width(N, column);
       start_strip(rows, x, c.ldx, K, w, column, width, block);
       for (int32_t n = 0; n < c.module_count; ++n) {
@@ -208,8 +231,7 @@ void forward(const LinearForward& c) {
       finish_strip(rows, least(kStrip, N - column), block, c.linear->padded_bias + column, y + column, c.ldy);
     }
   };
-  run_phases(operations(c.M, N, K), phase(a_items, pack_a), phase(b_items, pack_b),
-             phase((c.M + rows_of_item - 1) / rows_of_item, work));
+  run_blocks(operations(c.M, N, K), items, phase(a_items, pack_a), phase(b_items, pack_b), down_block, product);
 }
 
 /** A block of rows' masks of one module, kDepth columns of them. */
@@ -246,19 +268,22 @@ void grad_input(const LinearGradInput& c) {
     pack_strip(number * kStrip, K, module.given->rank, module.strips + number * kStrip * module.rank_pairs,
                [&](int64_t k, int64_t column) { return load_one(a + k * module.given->lda + column); });
   };
-  const int64_t rows_of_item = item_rows(c.M);
-  const auto work = [&](int64_t item) {
-    const TileRegisters registers;
-    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
+  // A drawn mask is for kDepth columns.
+  const Items items(c.M, K, kDepth, c.linear->decoding.used);
+  const auto round_block = [&](int64_t block) {
+    const int64_t begin = items.row(block);
     for (int32_t n = 0; n < c.module_count; ++n) {
       const LoraModule& given = *modules[n].given;
-      round_module(modules[n], begin, rows, static_cast<const float*>(given.s) + begin * given.lds);
+      round_module(modules[n], begin, items.rows(block), static_cast<const float*>(given.s) + begin * given.lds);
     }
+  };
+  const auto product = [&](int64_t item) {
+    const int64_t begin = items.row(items.block(item)), rows = items.rows(items.block(item));
     const Bfloat16* dy = static_cast<const Bfloat16*>(c.dy) + begin * c.lddy;
     Bfloat16* dx = static_cast<Bfloat16*>(c.dx) + begin * c.lddx;
     Block block;
     ItemMask drawn[kMostModulesOfARow];
-    for (int64_t column = 0; column < K; column += kStrip) {
+    for (int64_t column = items.first_column(item); column < items.last_column(item); column += kStrip) {
       const int64_t width = strip_width(K, column), in_mask = column % kDepth;
       start_strip(rows, dy, c.lddy, N, w, column, width, block);
       for (int32_t n = 0; n < c.module_count; ++n) {
@@ -282,8 +307,7 @@ void grad_input(const LinearGradInput& c) {
       finish_strip(rows, least(kStrip, K - column), block, nullptr, dx + column, c.lddx);
     }
   };
-  run_phases(operations(c.M, N, K), phase(strip_count * c.module_count, pack),
-             phase((c.M + rows_of_item - 1) / rows_of_item, work));
+  run_blocks(operations(c.M, N, K), items, phase(strip_count * c.module_count, pack), phase(0, pack), round_block, product);
 }
 
 }  // namespace

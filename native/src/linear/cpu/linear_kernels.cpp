@@ -42,13 +42,15 @@ struct AddBias {
   }
 };
 
-/** rows of (large · W), W being depth x columns; `finish_run(first)` gives a run's finish. */
+/** An item of (large · W), W being depth x columns; `finish_run(first)` gives a run's finish. */
 template <class FinishRun>
-void times_packed(int64_t rows, const float* large, int64_t ld, const Strips& w, int64_t depth, int64_t columns,
+void times_packed(const Items& items, int64_t item, const float* large, int64_t ld, const Strips& w, int64_t depth,
                   const FinishRun& finish_run) {
-  for (int64_t block = 0; block < columns; block += kBlockColumns) {
+  const int64_t rows = items.rows(items.block(item)), end = items.last_column(item), columns = items.columns;
+  large += items.row(items.block(item)) * ld;
+  for (int64_t block = items.first_column(item); block < end; block += kBlockColumns) {
     for (int64_t first = 0; first < depth; first += kRun) {
-      for (int64_t column = block; column < least(block + kBlockColumns, columns); column += kStrip) {
+      for (int64_t column = block; column < least(block + kBlockColumns, end); column += kStrip) {
         const int64_t width = round_up(least(kStrip, columns - column), kWidestVector), steps = least(kRun, depth - first);
         times_wide_strip(rows, Rows{large + first, ld}, steps, w.run(column, width, first, steps), width, column,
                          least(kStrip, columns - column), finish_run(first));
@@ -90,26 +92,42 @@ void forward(const LinearForward& c) {
     const LoraModule& module = c.modules[n];
     pack_transposed(item, static_cast<const float*>(module.b), module.ldb, module.rank, module.columns, b.floats[n]);
   };
-  const int64_t rows_of_item = item_rows(c.M);
-  const auto block = [&](int64_t item) {
-    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    for (int64_t row = begin; row < begin + rows && c.module_count > 0; row += kRowGroup) {
-      down_rows(down, a, row, least(kRowGroup, begin + rows - row));
-    }
-    float* y = static_cast<float*>(c.y) + begin * c.ldy;
-    times_packed(rows, x + begin * c.ldx, c.ldx, w, K, N, [&](int64_t first) {
+  const Items items(c.M, N, kStrip, c.linear->decoding.used);
+  float* all_y = static_cast<float*>(c.y);
+  const auto down_block = [&](int64_t block) {
+    const int64_t begin = items.row(block), end = begin + items.rows(block);
+    for (int64_t row = begin; row < end; row += kRowGroup) down_rows(down, a, row, least(kRowGroup, end - row));
+  };
+  const auto product = [&](int64_t item) {
+    float* y = all_y + items.row(items.block(item)) * c.ldy;
+    times_packed(items, item, x, c.ldx, w, K, [&](int64_t first) {
       return AddBias{y, c.ldy, first == 0 ? c.linear->padded_bias : nullptr};
     });
+  };
+  const auto up_block = [&](int64_t block) {
+    const int64_t begin = items.row(block);
     for (int32_t n = 0; n < c.module_count; ++n) {
       const LoraModule& module = c.modules[n];
       const float* s = static_cast<const float*>(module.s) + begin * module.lds;
       for (int64_t first = 0; first < module.rank; first += kDepth) {
-        times_panels(rows, Rows{s + first, module.lds}, first, least(kDepth, module.rank - first), b.of[n], 0, module.columns,
-                     AddTo{y + module.first_column, c.ldy, true});
+        times_panels(items.rows(block), Rows{s + first, module.lds}, first, least(kDepth, module.rank - first), b.of[n], 0,
+                     module.columns, AddTo{all_y + begin * c.ldy + module.first_column, c.ldy, true});
       }
     }
   };
-  run_phases(operations(c.M, N, K), phase(a.items + b.items, pack), phase((c.M + rows_of_item - 1) / rows_of_item, block));
+  const Phase packing = phase(a.items + b.items, pack);
+  const double work = operations(c.M, N, K);
+  if (c.module_count == 0) return run_phases(work, phase(items.count(), product));
+  if (items.parts > 1) {
+    return run_phases(work, packing, phase(items.blocks, down_block), phase(items.count(), product),
+                      phase(items.blocks, up_block));
+  }
+  const auto whole = [&](int64_t block) {
+    down_block(block);
+    product(block);
+    up_block(block);
+  };
+  run_phases(work, packing, phase(items.blocks, whole));
 }
 
 void grad_input(const LinearGradInput& c) {
@@ -121,16 +139,24 @@ void grad_input(const LinearGradInput& c) {
   const Strips w(*c.linear, false, decoded_runs(*c.linear, pieces));
   const ModulePanels a = carve_panels(pieces.floats(0), c.modules, c.module_count, K, false);
   const auto pack = [&](int64_t item) { pack_a(a, c.modules, K, false, item); };
-  const int64_t rows_of_item = item_rows(c.M);
-  const auto block = [&](int64_t item) {
-    const int64_t begin = item * rows_of_item, rows = least(rows_of_item, c.M - begin);
-    float* dx = all_dx + begin * c.lddx;
-    times_packed(rows, dy + begin * c.lddy, c.lddy, w, N, K, [&](int64_t first) { return AddTo{dx, c.lddx, first > 0}; });
-    for (int64_t row = begin; row < begin + rows && c.module_count > 0; row += kRowGroup) {
-      grad_input_rows(rest, a, row, least(kRowGroup, begin + rows - row));
-    }
+  const Items items(c.M, K, kStrip, c.linear->decoding.used);
+  const auto product = [&](int64_t item) {
+    float* dx = all_dx + items.row(items.block(item)) * c.lddx;
+    times_packed(items, item, dy, c.lddy, w, N, [&](int64_t first) { return AddTo{dx, c.lddx, first > 0}; });
   };
-  run_phases(operations(c.M, N, K), phase(a.items, pack), phase((c.M + rows_of_item - 1) / rows_of_item, block));
+  const auto add_block = [&](int64_t block) {
+    const int64_t begin = items.row(block), end = begin + items.rows(block);
+    for (int64_t row = begin; row < end; row += kRowGroup) grad_input_rows(rest, a, row, least(kRowGroup, end - row));
+  };
+  const Phase packing = phase(a.items, pack);
+  const double work = operations(c.M, N, K);
+  if (c.module_count == 0) return run_phases(work, phase(items.count(), product));
+  if (items.parts > 1) return run_phases(work, packing, phase(items.count(), product), phase(items.blocks, add_block));
+  const auto whole = [&](int64_t block) {
+    product(block);
+    add_block(block);
+  };
+  run_phases(work, packing, phase(items.blocks, whole));
 }
 
 }  // namespace

@@ -14,10 +14,30 @@ constexpr int64_t kMostRows = 96;
 static_assert(kMostRows % kRowGroup == 0, "whole groups");
 constexpr int64_t kItemsOfAThread = 4;
 
-static inline int64_t item_rows(int64_t M) {
-  const int64_t even = (M + kItemsOfAThread * pp_num_threads() - 1) / (kItemsOfAThread * pp_num_threads());
-  return least(kMostRows, round_up(even, kRowGroup));
-}
+/**
+ * How a result [M, columns] is shared out: in blocks of rows, and where these are too few for the threads, in parts of their
+ * columns, of whole multiples of `unit`. Rows of one block and part are an item. An element's bits depend on neither.
+ */
+struct Items {
+  int64_t M, columns, rows_of_block, blocks, columns_of_part, parts;
+
+  /** `decodes`: as many rows as may be, for a part of W is decoded for each block. */
+  Items(int64_t M, int64_t columns, int64_t unit, bool decodes) : M(M), columns(columns) {
+    const int64_t wanted = kItemsOfAThread * pp_num_threads();
+    rows_of_block = least(kMostRows, round_up(decodes ? M : (M + wanted - 1) / wanted, kRowGroup));
+    blocks = (M + rows_of_block - 1) / rows_of_block;
+    const int64_t of_a_block = blocks >= wanted ? 1 : (wanted + blocks - 1) / blocks;
+    columns_of_part = round_up((columns + of_a_block - 1) / of_a_block, unit);
+    parts = (columns + columns_of_part - 1) / columns_of_part;
+  }
+
+  int64_t count() const { return blocks * parts; }
+  int64_t row(int64_t block) const { return block * rows_of_block; }
+  int64_t rows(int64_t block) const { return least(rows_of_block, M - row(block)); }
+  int64_t block(int64_t item) const { return item / parts; }
+  int64_t first_column(int64_t item) const { return item % parts * columns_of_part; }
+  int64_t last_column(int64_t item) const { return least(first_column(item) + columns_of_part, columns); }
+};
 
 static inline double operations(int64_t M, int64_t N, int64_t K) {
   return 2.0 * static_cast<double>(M) * static_cast<double>(N) * static_cast<double>(K);

@@ -111,9 +111,7 @@ public record QuantizedMatrix(
   public void quantize(Context context, Matrix w) {
     w.require("w", w.dtype(), rows, cols);
     Arguments call = context.arguments();
-    with(
-        struct ->
-            check(LibPrunePeft.pp_quantize(context.struct(), call.matrix(0, w), struct)));
+    with(struct -> check(LibPrunePeft.pp_quantize(context.struct(), call.matrix(0, w), struct)));
   }
 
   /**
@@ -125,9 +123,7 @@ public record QuantizedMatrix(
   public void dequantize(Context context, Matrix to) {
     to.require("to", to.dtype(), rows, cols);
     Arguments call = context.arguments();
-    with(
-        struct ->
-            check(LibPrunePeft.pp_dequantize(context.struct(), struct, call.matrix(0, to))));
+    with(struct -> check(LibPrunePeft.pp_dequantize(context.struct(), struct, call.matrix(0, to))));
   }
 
   /** What a call does with the native struct, which is gone after it. */

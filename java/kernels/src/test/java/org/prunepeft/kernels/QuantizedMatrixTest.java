@@ -101,8 +101,7 @@ class QuantizedMatrixTest extends CpuTest {
         "table must have 16 values, got 4",
         assertThrows(
                 IllegalArgumentException.class,
-                () ->
-                    new QuantizedMatrix(1, 96, codes, scales, 64, new float[4]))
+                () -> new QuantizedMatrix(1, 96, codes, scales, 64, new float[4]))
             .getMessage());
     QuantizedMatrix quantized = QuantizedMatrix.nf4(2, 48, codes, scales);
     Buffer wrong = Buffer.random(random, 2, 47);
