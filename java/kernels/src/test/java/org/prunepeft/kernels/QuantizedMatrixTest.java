@@ -70,8 +70,7 @@ class QuantizedMatrixTest extends CpuTest {
       table[code] = code;
     }
     BytePointer codes = new BytePointer((byte) 0x1F, (byte) 0x80);
-    QuantizedMatrix quantized =
-        new QuantizedMatrix(1, 3, codes, new FloatPointer(2f), 32, table);
+    QuantizedMatrix quantized = new QuantizedMatrix(1, 3, codes, new FloatPointer(2f), 32, table);
     Buffer decoded = Buffer.poisoned(1, 3);
     quantized.dequantize(context, decoded.matrix());
     assertArrayEquals(new float[] {2, 30, 16}, decoded.floats());

@@ -140,7 +140,8 @@ public final class CausalDecoder implements Decoder {
     this.shape = config.decoder();
     this.precision = precision;
     this.device = device;
-    EncoderWeights weights = new EncoderWeights(checkpoint, config, precision, quantization, device);
+    EncoderWeights weights =
+        new EncoderWeights(checkpoint, config, precision, quantization, device);
     try (PointerScope whole = new PointerScope()) {
       words =
           weights.takeNarrow(config.architecture().words(), config.vocabulary(), config.hidden());

@@ -90,7 +90,8 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
   private Tensor decoded(Tensor x) {
     if (x.requires_grad() && GradMode.is_enabled()) {
       throw new IllegalStateException(
-          "a quantised linear has gradients by the kernels alone, got none: " + parts.get(0).path());
+          "a quantised linear has gradients by the kernels alone, got none: "
+              + parts.get(0).path());
     }
     try (NoGradGuard guard = new NoGradGuard();
         Tape tape = new Tape()) {

@@ -77,7 +77,8 @@ public final class PostNormEncoder implements Encoder {
     this.config = config;
     this.precision = precision;
     this.device = device;
-    EncoderWeights weights = new EncoderWeights(checkpoint, config, precision, quantization, device);
+    EncoderWeights weights =
+        new EncoderWeights(checkpoint, config, precision, quantization, device);
     try (PointerScope whole = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
       Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);

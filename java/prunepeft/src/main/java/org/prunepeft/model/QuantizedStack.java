@@ -122,8 +122,7 @@ final class QuantizedStack implements AutoCloseable {
     }
     Tensor placedCodes = device.place(codes);
     Tensor placedScales = device.place(scales);
-    QuantizedMatrix matrix =
-        QuantizedWeight.matrix(first, rows(), placedCodes, placedScales);
+    QuantizedMatrix matrix = QuantizedWeight.matrix(first, rows(), placedCodes, placedScales);
     FrozenWeight weight = new FrozenWeight(matrix, bias, precision.type(), device);
     if (placedCodes != codes || !device.kernels().isCuda()) {
       // A GPU's kernels read what lies there, those of the CPU have copied it.

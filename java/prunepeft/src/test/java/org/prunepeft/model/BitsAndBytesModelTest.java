@@ -120,7 +120,8 @@ class BitsAndBytesModelTest {
     random = TestSeed.random();
     meanings = floats(0, 0.5, 16);
     write(
-        DecoderFamilies.all().filter(one -> one.name().equals("Llama 3.2")).findFirst().get(), form);
+        DecoderFamilies.all().filter(one -> one.name().equals("Llama 3.2")).findFirst().get(),
+        form);
     try (Encoder quantised = load(Quantization.AUTO);
         Encoder dense = load(Quantization.NONE);
         PointerScope scope = new PointerScope();

@@ -226,8 +226,7 @@ class QuantizationTest {
   }
 
   private static FrozenWeight packed(MapCheckpoint checkpoint) throws IOException {
-    try (QuantizedStack stack =
-        QuantizedStack.of(checkpoint, List.of(NAME), Quantization.NF4)) {
+    try (QuantizedStack stack = QuantizedStack.of(checkpoint, List.of(NAME), Quantization.NF4)) {
       return stack.packed(null, Precision.BF16, ComputeDevice.CPU);
     }
   }
