@@ -82,9 +82,8 @@ public class QuantizedLinearBenchmark extends TorchBenchmark {
   }
 
   private static QuantizedMatrix empty(Quantization type, long rows, long cols) {
-    int block = QuantizedMatrix.BLOCK;
+    int block = type == Quantization.INT8 ? 0 : QuantizedMatrix.BLOCK;
     return new QuantizedMatrix(
-        type,
         rows,
         cols,
         new BytePointer(QuantizedMatrix.codeBytes(type, rows, cols)),

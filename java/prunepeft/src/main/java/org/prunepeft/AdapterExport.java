@@ -139,8 +139,9 @@ public final class AdapterExport {
   }
 
   /**
-   * Exports a run as a plain model: its low-rank updates become part of the encoder's weights. What
-   * trained these weights themselves is written as it is.
+   * Exports a run as a plain model: its low-rank updates become part of the encoder's weights, of a
+   * run with quantised weights of the values that these have. What trained the weights themselves
+   * is written as it is.
    *
    * @param run the directory of a complete run
    * @param output absent or empty
@@ -229,7 +230,7 @@ public final class AdapterExport {
         adapter,
         output,
         target -> {
-          try (Models.Pretrained base = entry.loader().open()) {
+          try (Models.Pretrained base = entry.loader().open().quantized(setup.quantization())) {
             ModelFiles.require(source, base.files());
             if (RunFiles.isFull(source)) {
               try (SafeTensors trained = SafeTensors.open(source.file(RunFiles.ENCODER))) {
@@ -380,7 +381,8 @@ public final class AdapterExport {
     PeftConfig peft = Session.peft(setup);
     List<AdapterPart> parts = new ArrayList<>();
     try (StoredWeights base =
-        new StoredWeights(setup.model(), files -> ModelFiles.require(run, files))) {
+        new StoredWeights(
+            setup.model(), setup.quantization(), files -> ModelFiles.require(run, files))) {
       for (Candidate module : kept) {
         ModuleType type = peft.typeOf(module);
         List<SafeTensors.Tensor> own =

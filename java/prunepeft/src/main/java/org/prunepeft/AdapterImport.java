@@ -85,7 +85,8 @@ public final class AdapterImport {
             : Map.of();
     AdapterFormat format = AdapterFormat.of(adapter, config);
     RunSetup run = run(files, options, config, format.ofLanguageModel(config));
-    try (StoredWeights base = new StoredWeights(run.setup.model())) {
+    try (StoredWeights base =
+        new StoredWeights(run.setup.model(), run.setup.quantization(), read -> {})) {
       EncoderConfig encoder = base.config();
       requireModel(files, options, base);
       TrainedAdapter trained = format.read(adapter, config, encoder, run.schema.labels());

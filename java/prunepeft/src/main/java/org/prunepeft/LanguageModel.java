@@ -11,6 +11,7 @@ import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Insertions;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
@@ -40,9 +41,25 @@ public final class LanguageModel implements TextGenerator {
    * @throws IllegalArgumentException if it is not known, or is no decoder
    */
   public static LanguageModel load(String model, int threads, String device, Precision precision) {
+    return load(model, threads, device, precision, Quantization.AUTO);
+  }
+
+  /**
+   * Loads a model quantised, and sets the process's threads.
+   *
+   * @param model its name or directory
+   * @param threads of all native pools of the process, 1 or more
+   * @param device where it is computed: cpu, cuda, cuda:N or auto
+   * @param precision of its other weights and of activations
+   * @param quantization of its layers' linears
+   * @return the model, the caller's to close
+   * @throws IllegalArgumentException if it is not known, or is no decoder
+   */
+  public static LanguageModel load(
+      String model, int threads, String device, Precision precision, Quantization quantization) {
     Torch.setThreads(threads);
     Models.LoadedModel loaded =
-        Models.byName(model).loader().load(precision, ComputeDevice.parse(device));
+        Models.byName(model).loader().load(precision, quantization, ComputeDevice.parse(device));
     try {
       if (loaded.encoder() instanceof Decoder decoder) {
         return new LanguageModel(decoder, prompter(loaded));

@@ -174,6 +174,11 @@ final class ModelCard {
           "Trained in %s: in float32 probabilities differ by up to 0.03.\n\n"
               .formatted(setup.precision()));
     }
+    if (setup.quantization().isForced()) {
+      text.append(
+          "Trained with the frozen weights of the layers in %s: results differ with another quantization.\n\n"
+              .formatted(setup.quantization()));
+    }
     return text.toString();
   }
 

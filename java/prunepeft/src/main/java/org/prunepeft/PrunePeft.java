@@ -8,6 +8,7 @@ import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.report.ProgressListener;
 import org.prunepeft.report.RunPhase;
 import org.prunepeft.report.RunStatus;
@@ -262,17 +263,23 @@ public final class PrunePeft {
       throw new IllegalArgumentException(
           "full fine-tuning computes in float32, got precision " + setup.precision());
     }
+    if (selection.trainsEncoder() && setup.quantization().isForced()) {
+      throw new IllegalArgumentException(
+          "full fine-tuning trains the weights themselves, which can't be done in %s; leave out --quantize, or train modules"
+              .formatted(setup.quantization()));
+    }
     if (selection.trainsEncoder() && shared != null) {
       throw new IllegalArgumentException(
           "full fine-tuning changes the encoder, which runs that are trained together share; leave"
               + " out --together");
     }
-    RunRecord record = RunRecord.of(setup, progress, SharedEncoder.runs(shared));
+    Setup own = selection.trainsEncoder() ? setup.withQuantization(Quantization.NONE) : setup;
+    RunRecord record = RunRecord.of(own, progress, SharedEncoder.runs(shared));
     return record.guard(
         () -> {
           try (Session session =
               new Session(
-                  setup,
+                  own,
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),

@@ -173,7 +173,7 @@ public final class TrainedModel implements TextGenerator {
     Models.Loader loader = Models.byName(setup.model()).loader();
     Models.LoadedModel loaded =
         (schema.kind() == TaskKind.LANGUAGE_MODELING ? loader : loader.withoutLogits())
-            .load(setup.precision(), ComputeDevice.parse(setup.device()));
+            .load(setup.precision(), setup.quantization(), ComputeDevice.parse(setup.device()));
     try {
       EncoderConfig config = loaded.encoder().config();
       if (!config.equals(trainedOn)) {

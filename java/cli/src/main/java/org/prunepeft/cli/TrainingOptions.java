@@ -1,6 +1,7 @@
 package org.prunepeft.cli;
 
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.train.NonFinite;
 import org.prunepeft.train.TrainingSettings;
@@ -49,6 +50,13 @@ final class TrainingOptions {
       description =
           "Data type of frozen weights and activations: ${COMPLETION-CANDIDATES}; trained weights are always float32 (default: ${DEFAULT-VALUE}).")
   Precision precision;
+
+  @Option(
+      names = "--quantize",
+      paramLabel = "TYPE",
+      description =
+          "Quantization of the frozen weights of the layers, as load_in_8bit (int8) and load_in_4bit (nf4) of bitsandbytes: ${COMPLETION-CANDIDATES}; auto leaves them as the checkpoint has them, none reads them as floats (default: ${DEFAULT-VALUE}).")
+  Quantization quantization;
 
   @Option(
       names = "--device",

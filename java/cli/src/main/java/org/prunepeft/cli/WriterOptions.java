@@ -7,6 +7,7 @@ import org.prunepeft.data.chat.ChatFormat;
 import org.prunepeft.generate.TextGenerator;
 import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.report.RunStatus;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.Threads;
@@ -43,6 +44,13 @@ final class WriterOptions {
   private Precision precision;
 
   @Option(
+      names = "--quantize",
+      paramLabel = "TYPE",
+      description =
+          "Quantization of the frozen weights of a pre-trained model's layers: ${COMPLETION-CANDIDATES} (default: auto; a run keeps its own).")
+  private Quantization quantization;
+
+  @Option(
       names = "--model",
       description =
           "The run's base model, if it is not where it was: a Hugging Face directory (default: where the run found it).")
@@ -77,6 +85,10 @@ final class WriterOptions {
         throw new IllegalArgumentException(
             "a run has a precision of its own; leave out --precision");
       }
+      if (quantization != null) {
+        throw new IllegalArgumentException(
+            "a run has a quantization of its own; leave out --quantize");
+      }
       return TrainedModel.load(Path.of(source), threads, device, model);
     }
     if (model != null) {
@@ -87,6 +99,7 @@ final class WriterOptions {
         source,
         threads == null ? Setup.DEFAULT.threads() : threads,
         device == null ? Setup.DEFAULT.device() : device,
-        precision == null ? Setup.DEFAULT.precision() : precision);
+        precision == null ? Setup.DEFAULT.precision() : precision,
+        quantization == null ? Setup.DEFAULT.quantization() : quantization);
   }
 }

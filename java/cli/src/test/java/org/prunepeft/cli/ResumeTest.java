@@ -29,6 +29,7 @@ import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.files.CheckpointDirectory;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.AdaLoraConfig;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
@@ -159,6 +160,12 @@ class ResumeTest {
       @Override
       TrainingSettingsBuilder training(TrainingSettingsBuilder training) {
         return training.optimizer(OptimizerType.ADAFACTOR).earlyStoppingPatience(1);
+      }
+    },
+    QUANTIZED {
+      @Override
+      Setup setup(SetupBuilder setup) {
+        return setup.quantization(Quantization.NF4).build();
       }
     },
     FULL {

@@ -12,24 +12,18 @@ import org.prunepeft.kernels.binding.QuantizedStruct;
  * without padding. It is what bitsandbytes stores: of int8 its SCB is 127 times our scale; of NF4
  * scales that are quantised once more are to be decoded before. Errors as in {@link Linear}.
  *
- * @param quantization what the codes are
  * @param rows 1 or more
  * @param cols 1 or more
  * @param codes {@link #codeBytes} bytes: of INT8 a signed one for each element; of NF4 two elements
  *     in a byte, the first in the high half
  * @param scales {@link #scaleCount} float32, of each row (INT8), or of each {@code block} elements,
  *     which run on over row ends (NF4)
- * @param block elements that share a scale in NF4, a power of two in [32, 4096]
+ * @param block elements that share a scale in NF4, a power of two in [32, 4096]; 0: the codes are
+ *     INT8
  * @param table the 16 values of NF4's codes; null: those of QLoRA
  */
 public record QuantizedMatrix(
-    Quantization quantization,
-    long rows,
-    long cols,
-    Pointer codes,
-    Pointer scales,
-    int block,
-    float[] table) {
+    long rows, long cols, Pointer codes, Pointer scales, int block, float[] table) {
   /** How many elements of NF4 share a scale in what bitsandbytes writes. */
   public static final int BLOCK = 64;
 
@@ -46,6 +40,7 @@ public record QuantizedMatrix(
       throw new IllegalArgumentException(
           "quantised matrix extents must be 1 or more, got " + rows + " x " + cols);
     }
+    Quantization quantization = quantization(block);
     requireBlock(quantization, block);
     if (table != null && table.length != TABLE) {
       throw new IllegalArgumentException("table must have 16 values, got " + table.length);
@@ -56,12 +51,21 @@ public record QuantizedMatrix(
 
   /** {@return INT8: a byte for each code} */
   public static QuantizedMatrix int8(long rows, long cols, Pointer codes, Pointer scales) {
-    return new QuantizedMatrix(Quantization.INT8, rows, cols, codes, scales, 0, null);
+    return new QuantizedMatrix(rows, cols, codes, scales, 0, null);
   }
 
   /** {@return NF4 in blocks of 64, with the values of QLoRA} */
   public static QuantizedMatrix nf4(long rows, long cols, Pointer codes, Pointer scales) {
-    return new QuantizedMatrix(Quantization.NF4, rows, cols, codes, scales, BLOCK, null);
+    return new QuantizedMatrix(rows, cols, codes, scales, BLOCK, null);
+  }
+
+  /** {@return what the codes are} */
+  public Quantization quantization() {
+    return quantization(block);
+  }
+
+  private static Quantization quantization(int block) {
+    return block == 0 ? Quantization.INT8 : Quantization.NF4;
   }
 
   /** {@return bytes of the codes of a matrix} */
@@ -130,7 +134,7 @@ public record QuantizedMatrix(
   void with(Call call) {
     try (QuantizedStruct struct = new QuantizedStruct();
         FloatPointer values = table == null ? null : new FloatPointer(table)) {
-      struct.type(quantization.ordinal()).rows(rows).cols(cols).block(block).table(values);
+      struct.type(quantization().ordinal()).rows(rows).cols(cols).block(block).table(values);
       struct.codes(codes).scales(new FloatPointer(scales));
       call.with(struct);
     }

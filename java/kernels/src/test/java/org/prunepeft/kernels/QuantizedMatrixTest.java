@@ -15,7 +15,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 class QuantizedMatrixTest extends CpuTest {
   private static QuantizedMatrix empty(Quantization quantization, int rows, int cols, int block) {
     return new QuantizedMatrix(
-        quantization,
         rows,
         cols,
         new BytePointer(QuantizedMatrix.codeBytes(quantization, rows, cols)),
@@ -71,8 +70,7 @@ class QuantizedMatrixTest extends CpuTest {
       table[code] = code;
     }
     BytePointer codes = new BytePointer((byte) 0x1F, (byte) 0x80);
-    QuantizedMatrix quantized =
-        new QuantizedMatrix(Quantization.NF4, 1, 3, codes, new FloatPointer(2f), 32, table);
+    QuantizedMatrix quantized = new QuantizedMatrix(1, 3, codes, new FloatPointer(2f), 32, table);
     Buffer decoded = Buffer.poisoned(1, 3);
     quantized.dequantize(context, decoded.matrix());
     assertArrayEquals(new float[] {2, 30, 16}, decoded.floats());
@@ -96,13 +94,13 @@ class QuantizedMatrixTest extends CpuTest {
         "block must be a power of two in [32, 4096], got 48",
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new QuantizedMatrix(Quantization.NF4, 1, 96, codes, scales, 48, null))
+                () -> new QuantizedMatrix(1, 96, codes, scales, 48, null))
             .getMessage());
     assertEquals(
         "table must have 16 values, got 4",
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new QuantizedMatrix(Quantization.NF4, 1, 96, codes, scales, 64, new float[4]))
+                () -> new QuantizedMatrix(1, 96, codes, scales, 64, new float[4]))
             .getMessage());
     QuantizedMatrix quantized = QuantizedMatrix.nf4(2, 48, codes, scales);
     Buffer wrong = Buffer.random(random, 2, 47);

@@ -9,12 +9,14 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.io.QuantizedTensor;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.io.SafeTensors.Source;
 import org.prunepeft.io.SafeTensors.StoredType;
@@ -33,8 +35,8 @@ import org.prunepeft.io.SafeTensors.StoredType;
  *   <tr><td>NAME.absmax</td><td>the scale of each block: float32, or uint8 where they are quantised</td></tr>
  *   <tr><td>NAME.nested_quant_map, NAME.nested_absmax</td><td>float32 [256] and of each block of
  *       scales: a scale is map[absmax] · nested_absmax + nested_offset</td></tr>
- *   <tr><td>int8: SCB in place of weight at the end of NAME</td><td>float32 [out]: a value is q · SCB
- *       / 127</td></tr>
+ *   <tr><td>int8: SCB in place of weight at the end of NAME</td><td>float32 [out]: a value is
+ *       q · (SCB / 127)</td></tr>
  * </table>
  *
  * <p>Can be read from several threads at once.
@@ -51,15 +53,9 @@ final class BitsAndBytes implements Checkpoint {
   private final Map<String, Quantized> quantized = new TreeMap<>();
   private final Set<String> names;
 
-  /** A tensor's values. */
-  private interface Quantized {
-    long[] shape();
-
+  private interface Quantized extends QuantizedTensor {
     /** What it was before. */
     StoredType dtype();
-
-    /** Values from one on. */
-    float[] values(long first, int count) throws IOException;
   }
 
   private BitsAndBytes(Checkpoint stored) throws IOException {
@@ -219,21 +215,27 @@ final class BitsAndBytes implements Checkpoint {
     }
 
     @Override
-    public float[] values(long first, int count) throws IOException {
-      byte[] pairs = bytes(packed, first / 2, (int) ((first + count + 1) / 2 - first / 2));
-      long firstBlock = first / block;
-      float[] factors = scales(firstBlock, (int) ((first + count - 1) / block - firstBlock + 1));
-      float[] values = new float[count];
-      for (int i = 0; i < count; i++) {
-        long index = first + i;
-        int pair = pairs[(int) (index / 2 - first / 2)];
-        int code = index % 2 == 0 ? pair >> 4 & 0xf : pair & 0xf;
-        values[i] = meanings[code] * factors[(int) (index / block - firstBlock)];
-      }
-      return values;
+    public Form form() {
+      return Form.NF4;
     }
 
-    private float[] scales(long first, int count) throws IOException {
+    @Override
+    public int block() {
+      return block;
+    }
+
+    @Override
+    public float[] meanings() {
+      return meanings;
+    }
+
+    @Override
+    public void readCodes(long first, ByteBuffer target) throws IOException {
+      packed.read(first, target);
+    }
+
+    @Override
+    public float[] scales(long first, int count) throws IOException {
       if (nestedScales == null) {
         return floats(scales, first, count);
       }
@@ -253,7 +255,7 @@ final class BitsAndBytes implements Checkpoint {
   /** int8 by rows. */
   private final class EightBits implements Quantized {
     private final long[] shape;
-    private final Source values;
+    private final Source codes;
     private final Source scales;
 
     EightBits(String name, String scalesName) throws FormatException {
@@ -264,7 +266,7 @@ final class BitsAndBytes implements Checkpoint {
       if (shape.length != 2) {
         throw bad(name, "must have two sizes, got " + Arrays.toString(shape));
       }
-      values = require(name, StoredType.I8, shape[0] * shape[1]);
+      codes = require(name, StoredType.I8, shape[0] * shape[1]);
       scales = require(scalesName, StoredType.F32, shape[0]);
     }
 
@@ -279,16 +281,32 @@ final class BitsAndBytes implements Checkpoint {
     }
 
     @Override
-    public float[] values(long first, int count) throws IOException {
-      byte[] codes = bytes(values, first, count);
-      long firstRow = first / shape[1];
-      int rows = (int) ((first + count - 1) / shape[1] - firstRow + 1);
-      float[] factors = floats(scales, firstRow, rows);
-      float[] floats = new float[count];
+    public Form form() {
+      return Form.INT8;
+    }
+
+    @Override
+    public int block() {
+      return Math.toIntExact(shape[1]);
+    }
+
+    @Override
+    public float[] meanings() {
+      return new float[0];
+    }
+
+    @Override
+    public void readCodes(long first, ByteBuffer target) throws IOException {
+      codes.read(first, target);
+    }
+
+    @Override
+    public float[] scales(long first, int count) throws IOException {
+      float[] factors = floats(scales, first, count);
       for (int i = 0; i < count; i++) {
-        floats[i] = codes[i] * factors[(int) ((first + i) / shape[1] - firstRow)] / 127;
+        factors[i] /= 127;
       }
-      return floats;
+      return factors;
     }
   }
 
@@ -325,6 +343,11 @@ final class BitsAndBytes implements Checkpoint {
       target.asFloatBuffer().put(own.values(first, count));
     }
     target.position(target.limit());
+  }
+
+  @Override
+  public Optional<QuantizedTensor> quantized(String name) {
+    return Optional.ofNullable(quantized.get(name));
   }
 
   /** In the type that it was quantised from. */

@@ -9,11 +9,13 @@ import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.BaseWeights;
 
 /** A model's weights as they are stored; opened when the first is asked for. */
 public final class StoredWeights implements BaseWeights, AutoCloseable {
   private final String model;
+  private final Quantization quantization;
   private final Consumer<List<FileChecksum>> requirement;
   private Models.Pretrained opened;
   private Checkpoint encoder;
@@ -22,16 +24,19 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
    * @param model its name or directory
    */
   public StoredWeights(String model) {
-    this(model, files -> {});
+    this(model, Quantization.NONE, files -> {});
   }
 
   /**
    * @param model its name or directory
+   * @param quantization of its layers' linears: their weights have the values that are left
    * @param requirement is given what its files hold when it is opened, and throws if that is not
    *     what it should be
    */
-  public StoredWeights(String model, Consumer<List<FileChecksum>> requirement) {
+  public StoredWeights(
+      String model, Quantization quantization, Consumer<List<FileChecksum>> requirement) {
     this.model = model;
+    this.quantization = quantization;
     this.requirement = requirement;
   }
 
@@ -47,7 +52,7 @@ public final class StoredWeights implements BaseWeights, AutoCloseable {
 
   private Models.Pretrained open() throws IOException {
     if (opened == null) {
-      opened = Models.byName(model).loader().open();
+      opened = Models.byName(model).loader().open().quantized(quantization);
       requirement.accept(opened.files());
       encoder = opened.encoder();
     }

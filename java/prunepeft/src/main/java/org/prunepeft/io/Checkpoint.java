@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.LongStream;
 
@@ -51,6 +52,17 @@ public interface Checkpoint extends Closeable {
    */
   default SafeTensors.Source source(String name) {
     return SafeTensors.rounded(this, name, SafeTensors.StoredType.F32);
+  }
+
+  /**
+   * {@return a tensor as codes and scales, where it is stored so or is to be; good until this is
+   * closed. Its values are those that {@link #readFloats} gives}
+   *
+   * @param name one of {@link #names}
+   * @throws IOException if reading fails
+   */
+  default Optional<QuantizedTensor> quantized(String name) throws IOException {
+    return Optional.empty();
   }
 
   /**

@@ -147,19 +147,25 @@ public final class CausalDecoder implements Decoder {
    * @param checkpoint weights by Hugging Face's names, with or without the prefix {@code model.};
    *     remains the caller's
    * @param precision of all weights and of what goes from operation to operation
+   * @param quantization of the layers' linears
    * @param device where it is to lie and to be computed
    * @throws FormatException if a tensor is missing, has another shape than the configuration says,
    *     or the decoder has tensors that the configuration has no place for
    * @throws IOException if reading fails
    */
   public CausalDecoder(
-      EncoderConfig config, Checkpoint checkpoint, Precision precision, ComputeDevice device)
+      EncoderConfig config,
+      Checkpoint checkpoint,
+      Precision precision,
+      Quantization quantization,
+      ComputeDevice device)
       throws IOException {
     this.config = config;
     this.shape = config.decoder();
     this.precision = precision;
     this.device = device;
-    EncoderWeights weights = new EncoderWeights(checkpoint, config, precision, device);
+    EncoderWeights weights =
+        new EncoderWeights(checkpoint, config, precision, quantization, device);
     try (PointerScope whole = new PointerScope()) {
       words =
           weights.takeNarrow(config.architecture().words(), config.vocabulary(), config.hidden());
@@ -190,6 +196,21 @@ public final class CausalDecoder implements Decoder {
       scope = whole;
       whole.extend();
     }
+  }
+
+  /**
+   * With dense weights; see the other constructor.
+   *
+   * @param config the shape that the checkpoint has
+   * @param checkpoint named tensors; read, not closed
+   * @param precision of frozen weights and activations
+   * @param device where it is to lie and to be computed
+   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
+   */
+  public CausalDecoder(
+      EncoderConfig config, Checkpoint checkpoint, Precision precision, ComputeDevice device)
+      throws IOException {
+    this(config, checkpoint, precision, Quantization.NONE, device);
   }
 
   private static FrozenRmsNorm norm(
@@ -370,6 +391,7 @@ public final class CausalDecoder implements Decoder {
   @Override
   public FlatParameters trainable() {
     precision.requireTrainable();
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::requireTrainable));
     return FlatParameters.adopt(own);
   }
 

@@ -1,11 +1,6 @@
 package org.prunepeft.model;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
-import java.nio.ShortBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -16,8 +11,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
-import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -25,6 +18,7 @@ import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.FrozenWeight;
 
 /**
  * Takes a model's tensors out of a checkpoint, checking names and shapes, each straight into its
@@ -34,12 +28,10 @@ final class EncoderWeights {
   /** The output weight of a language model, which has no prefix. */
   static final String OUTPUT = "lm_head.weight";
 
-  /** Values that are read at once; a Java buffer holds less than 2 GiB. */
-  private static final long CHUNK = 1 << 19;
-
   private final Checkpoint checkpoint;
   private final EncoderConfig config;
   private final Precision precision;
+  private final Quantization quantization;
   private final ComputeDevice device;
 
   /** Names within the encoder, each with the checkpoint's own. */
@@ -53,16 +45,22 @@ final class EncoderWeights {
 
   /**
    * @param precision of the linears, and of what is taken narrow; all else is float32
+   * @param quantization of the layers' linears
    * @param device where tensors are to lie
    * @throws FormatException if the checkpoint has no word embeddings where the architecture has
    *     them, or two tensors of one name
    */
   EncoderWeights(
-      Checkpoint checkpoint, EncoderConfig config, Precision precision, ComputeDevice device)
+      Checkpoint checkpoint,
+      EncoderConfig config,
+      Precision precision,
+      Quantization quantization,
+      ComputeDevice device)
       throws FormatException {
     this.checkpoint = checkpoint;
     this.config = config;
     this.precision = precision;
+    this.quantization = quantization;
     this.device = device;
     String prefix = config.architecture().prefix() + ".";
     String words = config.architecture().words();
@@ -93,7 +91,7 @@ final class EncoderWeights {
 
   /** In float32 on the CPU; see the other constructor. */
   EncoderWeights(Checkpoint checkpoint, EncoderConfig config) throws FormatException {
-    this(checkpoint, config, Precision.FLOAT32, ComputeDevice.CPU);
+    this(checkpoint, config, Precision.FLOAT32, Quantization.NONE, ComputeDevice.CPU);
   }
 
   /** What of a model is the encoder, as against pooler and heads. */
@@ -145,7 +143,7 @@ final class EncoderWeights {
   private Tensor take(torch.ScalarType type, String name, long... shape) throws IOException {
     check(name, shape);
     Tensor tensor = torch.empty(shape, new TensorOptions(type), null);
-    fill(tensor, name, shape);
+    fill(tensor, name);
     return taken(placed(tensor), Map.of(name, shape[0]));
   }
 
@@ -177,50 +175,9 @@ final class EncoderWeights {
   }
 
   /** Fills a dense tensor of a shape that was checked. */
-  private void fill(Tensor target, String name, long... shape) throws IOException {
-    String stored = names.get(name);
+  private void fill(Tensor target, String name) throws IOException {
     untaken.remove(name);
-    long count = LongStream.of(shape).reduce(1, Math::multiplyExact);
-    boolean narrow = target.scalar_type().intern() == torch.ScalarType.BFloat16;
-    try (Pointer data = target.data_ptr()) {
-      // By several threads: the system clears each page before it is first written, as slow as it
-      // is read.
-      LongStream.range(0, (count + CHUNK - 1) / CHUNK)
-          .parallel()
-          .forEach(chunk -> read(stored, chunk * CHUNK, count, data, narrow));
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
-  }
-
-  /** Reads the values from one on, CHUNK of them or what is left, to their place. */
-  private void read(String stored, long from, long count, Pointer data, boolean narrow) {
-    long size = narrow ? Short.BYTES : Float.BYTES;
-    int length = (int) Math.min(count - from, CHUNK);
-    try (BytePointer part = new BytePointer(data).position(from * size)) {
-      ByteBuffer place = part.limit((from + length) * size).asByteBuffer();
-      place.order(ByteOrder.nativeOrder());
-      ByteBuffer values =
-          narrow ? ByteBuffer.allocate(length * Float.BYTES).order(ByteOrder.nativeOrder()) : place;
-      // A duplicate has an order of its own.
-      checkpoint.readFloats(stored, from, values.duplicate().order(ByteOrder.nativeOrder()));
-      FloatBuffer floats = values.asFloatBuffer();
-      Checkpoint.requireFinite(checkpoint.origin(), stored, from, floats);
-      if (narrow) {
-        ShortBuffer narrowed = place.asShortBuffer();
-        for (int i = 0; i < length; i++) {
-          narrowed.put(i, bfloat16(floats.get(i)));
-        }
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** The nearest, the even one of two, as LibTorch rounds. */
-  private static short bfloat16(float finite) {
-    int bits = Float.floatToRawIntBits(finite);
-    return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
+    TensorReader.fill(target, checkpoint, names.get(name));
   }
 
   LayerNorm norm(String path, long size) throws IOException {
@@ -248,9 +205,30 @@ final class EncoderWeights {
     } else {
       parts.forEach(part -> tensors.put(part.path(), part.rows()));
     }
-    Tensor weight = stack(tensors, ".weight", config.inputs(projections[0]));
-    Tensor bias = config.hasBias(projections[0]) ? stack(tensors, ".bias") : null;
-    return new FrozenLinear(weight, bias, parts);
+    FrozenWeight frozen =
+        frozen(tensors, config.inputs(projections[0]), config.hasBias(projections[0]));
+    return new FrozenLinear(frozen, parts);
+  }
+
+  private FrozenWeight frozen(Map<String, Long> rows, long columns, boolean hasBias)
+      throws IOException {
+    Map<String, Long> named = named(rows, ".weight", columns);
+    List<String> stored = named.keySet().stream().map(names::get).toList();
+    try (QuantizedStack quantized = QuantizedStack.of(checkpoint, stored, quantization)) {
+      Tensor weight = null;
+      if (quantized == null) {
+        weight = stack(rows, ".weight", columns);
+      } else {
+        untaken.removeAll(named.keySet());
+        if (!quantized.fits()) {
+          weight = taken(placed(quantized.dense(precision)), named);
+        }
+      }
+      Tensor bias = hasBias ? stack(rows, ".bias") : null;
+      return weight == null
+          ? quantized.packed(bias, precision, device)
+          : new FrozenWeight(weight, bias);
+    }
   }
 
   /**
@@ -260,21 +238,29 @@ final class EncoderWeights {
    * @param columns their other sizes
    */
   private Tensor stack(Map<String, Long> rows, String ending, long... columns) throws IOException {
-    Map<String, Long> named = new LinkedHashMap<>();
-    rows.forEach((path, own) -> named.put(path + ending, own));
-    for (Map.Entry<String, Long> entry : named.entrySet()) {
-      check(entry.getKey(), shape(entry.getValue(), columns));
-    }
+    Map<String, Long> named = named(rows, ending, columns);
     long all = named.values().stream().mapToLong(Long::longValue).sum();
     Tensor whole = torch.empty(shape(all, columns), new TensorOptions(precision.type()), null);
     long first = 0;
     for (Map.Entry<String, Long> entry : named.entrySet()) {
       try (Tensor part = whole.narrow(0, first, entry.getValue())) {
-        fill(part, entry.getKey(), shape(entry.getValue(), columns));
+        fill(part, entry.getKey());
       }
       first += entry.getValue();
     }
     return taken(placed(whole), named);
+  }
+
+  /** With their endings, and checked. */
+  private Map<String, Long> named(Map<String, Long> rows, String ending, long... columns)
+      throws FormatException {
+    Map<String, Long> named = new LinkedHashMap<>();
+    for (Map.Entry<String, Long> entry : rows.entrySet()) {
+      String name = entry.getKey() + ending;
+      check(name, shape(entry.getValue(), columns));
+      named.put(name, entry.getValue());
+    }
+    return named;
   }
 
   private static long[] shape(long rows, long... columns) {

@@ -3,11 +3,14 @@ package org.prunepeft.model;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.torch.FrozenWeight;
 import org.prunepeft.torch.LinearOp;
+import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 
 /**
@@ -44,9 +47,18 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     this(new FrozenWeight(weight, bias), parts);
   }
 
-  /** {@return W [N,K]; owned by the model} */
+  /** {@return W [N,K], owned by the model; null: it is quantised} */
   public Tensor weight() {
     return frozen.weight();
+  }
+
+  /**
+   * {@return W's rows of a part, [rows,K]; of a quantised W they are decoded}
+   *
+   * @param part one of {@link #parts}
+   */
+  public Tensor weight(Part part) {
+    return frozen.rows(part.firstRow(), part.rows());
   }
 
   /** {@return b [N], owned by the model; null: none} */
@@ -68,7 +80,10 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
    * @return [M,N]
    */
   Tensor apply(Insertions insertions, Tensor x, boolean tokens) {
-    if (insertions.tape() == null || weight().requires_grad()) {
+    if (frozen.isQuantized() && insertions.tape() == null) {
+      return insertions.afterLinear(this, x, decoded(x));
+    }
+    if (!frozen.isQuantized() && (insertions.tape() == null || weight().requires_grad())) {
       // Trained itself, and so LibTorch's.
       TensorOptional bias = bias() == null ? Torch.none() : new TensorOptional(bias());
       return insertions.afterLinear(this, x, torch.linear(x, weight(), bias));
@@ -78,9 +93,31 @@ public record FrozenLinear(FrozenWeight frozen, List<Part> parts) implements Aut
     return own.modules().isEmpty() ? y : insertions.afterLinear(this, x, y);
   }
 
+  /** y of a quantised W alone, of which LibTorch has no product; without a backward pass. */
+  private Tensor decoded(Tensor x) {
+    if (x.requires_grad() && GradMode.is_enabled()) {
+      throw new IllegalStateException(
+          "a quantised linear has gradients by the kernels alone, got none: "
+              + parts.get(0).path());
+    }
+    try (NoGradGuard guard = new NoGradGuard();
+        Tape tape = new Tape()) {
+      return LinearOp.apply(tape, x, frozen, List.of(), null);
+    }
+  }
+
+  /** Refuses to train what is quantised. */
+  void requireTrainable() {
+    if (frozen.isQuantized()) {
+      throw new UnsupportedOperationException(
+          "%s is quantised and so cannot be trained itself; load the model with --quantize none"
+              .formatted(parts.get(0).path()));
+    }
+  }
+
   /** An input in the weight's type: itself if it is so already. */
   Tensor cast(Tensor x) {
-    return x.to(weight().scalar_type().intern());
+    return x.to(frozen.type());
   }
 
   /** Frees what was made for the kernels; the tensors stay. */

@@ -62,6 +62,25 @@ public final class Models {
     LoadedModel load(Precision precision, ComputeDevice device);
 
     /**
+     * Loads it with the layers' frozen weights quantised, each as it is read: the floats of all are
+     * never in memory. A model of a program's own is loaded dense, as here.
+     *
+     * @param precision of the other frozen weights and of activations
+     * @param quantization of the layers' linears
+     * @param device where its tensors are to lie
+     * @return its encoder and tokenizer, the encoder the caller's to close
+     * @throws IllegalArgumentException if it is to be quantised and can't be
+     */
+    default LoadedModel load(Precision precision, Quantization quantization, ComputeDevice device) {
+      if (quantization.isForced()) {
+        throw new IllegalArgumentException(
+            "this model of a program's own is not loaded in %s; leave out --quantize"
+                .formatted(quantization));
+      }
+      return load(precision, device);
+    }
+
+    /**
      * Loads it in float32 on the CPU.
      *
      * @return its encoder and tokenizer, the encoder the caller's to close
@@ -167,10 +186,23 @@ public final class Models {
     }
 
     /** Reads the encoder, which is a {@link Decoder} if the configuration is one's. */
-    private Encoder encoder(Precision precision, ComputeDevice device) throws IOException {
+    private Encoder encoder(Precision precision, Quantization quantization, ComputeDevice device)
+        throws IOException {
       return config.decoder() == null
-          ? new PostNormEncoder(config, weights, precision, device)
-          : new CausalDecoder(config, weights, precision, device);
+          ? new PostNormEncoder(config, weights, precision, quantization, device)
+          : new CausalDecoder(config, weights, precision, quantization, device);
+    }
+
+    /**
+     * {@return the same model with the values that its linears have once they are quantised; closed
+     * with this}
+     *
+     * @param quantization of the layers' linears
+     */
+    public Pretrained quantized(Quantization quantization) {
+      return quantization.isForced()
+          ? with(new QuantizedCheckpoint(weights, config, quantization))
+          : this;
     }
 
     /**
@@ -216,9 +248,15 @@ public final class Models {
 
     @Override
     public LoadedModel load(Precision precision, ComputeDevice device) {
+      return load(precision, Quantization.NONE, device);
+    }
+
+    @Override
+    public LoadedModel load(Precision precision, Quantization quantization, ComputeDevice device) {
       Torch.load();
       try (Pretrained parts = opener.open()) {
-        return new LoadedModel(parts.encoder(precision, device), parts.tokenizer, parts.files);
+        return new LoadedModel(
+            parts.encoder(precision, quantization, device), parts.tokenizer, parts.files);
       } catch (IOException e) {
         throw new UncheckedIOException(e.getMessage(), e);
       }

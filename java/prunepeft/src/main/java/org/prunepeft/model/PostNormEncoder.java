@@ -62,18 +62,24 @@ public final class PostNormEncoder implements Encoder {
    * @param checkpoint weights by Hugging Face's names, with or without the architecture's prefix;
    *     remains the caller's
    * @param precision of the linears' weights and of what goes from operation to operation
+   * @param quantization of the layers' linears
    * @param device where it is to lie and to be computed
    * @throws FormatException if a tensor is missing, has another shape than the configuration says,
    *     or the encoder has tensors that the configuration has no place for
    * @throws IOException if reading fails
    */
   public PostNormEncoder(
-      EncoderConfig config, Checkpoint checkpoint, Precision precision, ComputeDevice device)
+      EncoderConfig config,
+      Checkpoint checkpoint,
+      Precision precision,
+      Quantization quantization,
+      ComputeDevice device)
       throws IOException {
     this.config = config;
     this.precision = precision;
     this.device = device;
-    EncoderWeights weights = new EncoderWeights(checkpoint, config, precision, device);
+    EncoderWeights weights =
+        new EncoderWeights(checkpoint, config, precision, quantization, device);
     try (PointerScope whole = new PointerScope()) {
       embeddings = Embeddings.read(weights, config);
       Deberta deberta = config.relative() == null ? null : Deberta.read(weights, config);
@@ -95,6 +101,21 @@ public final class PostNormEncoder implements Encoder {
       scope = whole;
       whole.extend();
     }
+  }
+
+  /**
+   * With dense weights; see the other constructor.
+   *
+   * @param config the shape that the checkpoint has
+   * @param checkpoint named tensors; read, not closed
+   * @param precision of frozen weights and activations
+   * @param device where it is to lie and to be computed
+   * @throws IOException if reading fails, or the checkpoint has not what the configuration needs
+   */
+  public PostNormEncoder(
+      EncoderConfig config, Checkpoint checkpoint, Precision precision, ComputeDevice device)
+      throws IOException {
+    this(config, checkpoint, precision, Quantization.NONE, device);
   }
 
   /**
@@ -197,6 +218,7 @@ public final class PostNormEncoder implements Encoder {
   @Override
   public FlatParameters trainable() {
     precision.requireTrainable();
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::requireTrainable));
     return FlatParameters.adopt(own);
   }
 

@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.torch.HostMemory;
 
 /**
@@ -101,6 +102,9 @@ record MemoryPlan(
     }
     if (shape.precision() == Precision.FLOAT32 && !shape.full()) {
       lesser.put("--precision bf16", shape.withPrecision(Precision.BF16));
+    }
+    if (!shape.quantization().isForced() && !shape.full()) {
+      lesser.put("--quantize nf4", shape.withQuantization(Quantization.NF4));
     }
     List<String> texts = new ArrayList<>();
     lesser.forEach(

@@ -275,7 +275,7 @@ public final class Session implements AutoCloseable {
         dataset.schema().kind() == TaskKind.LANGUAGE_MODELING
             ? model.loader()
             : model.loader().withoutLogits();
-    return loader.load(setup.precision(), device);
+    return loader.load(setup.precision(), setup.quantization(), device);
   }
 
   private void closeEncoder() {

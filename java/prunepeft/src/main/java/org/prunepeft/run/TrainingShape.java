@@ -9,6 +9,7 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Projection;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.ModuleType;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
@@ -20,6 +21,7 @@ import org.prunepeft.train.TrainingSettings;
  *
  * @param model whose layers are computed
  * @param precision of its weights and of what goes from operation to operation
+ * @param quantization of the layers' linears; what a checkpoint decides counts as dense
  * @param languageModel whether the loss is that of next tokens
  * @param full whether the model's own weights are trained
  * @param parameters of the modules that are trained
@@ -35,6 +37,7 @@ import org.prunepeft.train.TrainingSettings;
 record TrainingShape(
     EncoderConfig model,
     Precision precision,
+    Quantization quantization,
     boolean languageModel,
     boolean full,
     long parameters,
@@ -69,6 +72,7 @@ record TrainingShape(
     return new TrainingShape(
         model,
         setup.precision(),
+        setup.quantization(),
         languageModel,
         demand.full(),
         Candidate.total(demand.modules()),
@@ -161,11 +165,14 @@ record TrainingShape(
   /** An encoder's tables are float32 in each precision. */
   long weights() {
     long tables = tables() * (model.decoder() == null ? Float.BYTES : width());
-    return linears() * width() + tables;
+    return (quantization.isForced() ? 0 : linears() * width()) + tables;
   }
 
   /** The kernels' form of the linears for each direction; those that are trained have none. */
   long prepared() {
+    if (quantization.isForced()) {
+      return Math.round(linears() * quantization.preparedBytes());
+    }
     return full ? 0 : 2 * linears() * width();
   }
 

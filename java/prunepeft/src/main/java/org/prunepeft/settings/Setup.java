@@ -16,6 +16,7 @@ import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.text.Required;
@@ -46,6 +47,8 @@ import org.prunepeft.train.TrainingSettings;
  * @param seed of everything that is drawn but the test part
  * @param testSeed of the test part, which is so the same for every seed; null: that of the rest
  * @param precision of frozen weights and activations; null: float32
+ * @param quantization what the layers' frozen weights are kept in; full fine-tuning takes them
+ *     dense; null: dense
  * @param device where it is computed: cpu, cuda, cuda:N or auto; null: cpu
  * @param threads of all native pools, 1 to 1,024
  * @param output the run directory to be made; null: nothing is written
@@ -68,6 +71,7 @@ public record Setup(
     long seed,
     Long testSeed,
     Precision precision,
+    Quantization quantization,
     String device,
     int threads,
     Path output,
@@ -86,6 +90,7 @@ public record Setup(
           .epochs(8)
           .testSeed(0L)
           .precision(Precision.FLOAT32)
+          .quantization(Quantization.AUTO)
           .device("cpu")
           .threads(Runtime.getRuntime().availableProcessors())
           .build();
@@ -99,6 +104,8 @@ public record Setup(
     testSeed = testSeed == null ? seed : testSeed;
     pairEncoding = pairEncoding == null ? PairEncoding.JOINT : pairEncoding;
     precision = precision == null ? Precision.FLOAT32 : precision;
+    // Runs of before there was a choice.
+    quantization = quantization == null ? Quantization.NONE : quantization;
     device = device == null ? "cpu" : device;
     ComputeDevice.requireName(device);
     Required.present("model", model);

@@ -1,17 +1,40 @@
 package org.prunepeft.torch;
 
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Context;
 import org.prunepeft.kernels.Linear;
+import org.prunepeft.kernels.Matrix;
+import org.prunepeft.kernels.QuantizedMatrix;
 
 /**
  * The weight and the bias of a frozen linear, with the form in which the kernels read them, which
  * is made when it is first needed and takes twice the weight's memory. If the weight was changed in
- * place since (by full fine-tuning, say), it is made again. Good for several threads at once.
+ * place since (by full fine-tuning, say), it is made again. A quantised weight has that form alone,
+ * from the beginning. Good for several threads at once.
  */
 public final class FrozenWeight implements AutoCloseable {
+  /** Rows that are decoded at once. */
+  private static final long CHUNK = 64;
+
+  /** Null: it is quantised. */
   private final Tensor weight;
+
   private final Tensor bias;
+  private final torch.ScalarType type;
+  private final long outputs;
+  private final long inputs;
+
+  /** Of a quantised weight. */
+  private final ComputeDevice device;
+
+  /** What lies on a GPU; on the CPU {@link #prepared} alone has it. */
+  private final QuantizedMatrix codes;
+
   private Linear prepared;
 
   /** The weight as {@link #prepared} was given it. */
@@ -20,15 +43,53 @@ public final class FrozenWeight implements AutoCloseable {
   private long version;
 
   /**
+   * A dense weight.
+   *
    * @param weight W [N,K], float32 or bfloat16; stays the caller's, and has to live as long as this
    * @param bias b [N], of the same type; null: none
    */
   public FrozenWeight(Tensor weight, Tensor bias) {
     this.weight = weight;
     this.bias = bias;
+    type = weight.scalar_type().intern();
+    outputs = weight.size(0);
+    inputs = weight.size(1);
+    device = null;
+    codes = null;
   }
 
-  /** {@return W [N,K]} */
+  /**
+   * A quantised weight.
+   *
+   * @param weight W [N,K]; on the CPU it is copied, on a GPU it has to live as long as this
+   * @param bias b [N], of the type; null: none; has to live as long as this
+   * @param type of what goes in and out: float32 or bfloat16
+   * @param device where all this lies
+   */
+  public FrozenWeight(
+      QuantizedMatrix weight, Tensor bias, torch.ScalarType type, ComputeDevice device) {
+    this.weight = null;
+    this.bias = bias;
+    this.type = type;
+    outputs = weight.rows();
+    inputs = weight.cols();
+    this.device = device;
+    codes = device.kernels().isCuda() ? weight : null;
+    try (Context context = new Context(device.kernels())) {
+      prepared = new Linear(context, weight, biasMatrix(), Torch.dtype(type));
+    }
+  }
+
+  private Matrix biasMatrix() {
+    return bias == null ? null : Torch.matrix(bias.detach());
+  }
+
+  /** {@return whether the weight is quantised, so that the kernels alone compute with it} */
+  public boolean isQuantized() {
+    return weight == null;
+  }
+
+  /** {@return W [N,K]; null: it {@link #isQuantized}, and {@link #rows} decodes parts of it} */
   public Tensor weight() {
     return weight;
   }
@@ -38,6 +99,57 @@ public final class FrozenWeight implements AutoCloseable {
     return bias;
   }
 
+  /** {@return the type of what goes in and out} */
+  public torch.ScalarType type() {
+    return type;
+  }
+
+  /** {@return N} */
+  public long outputs() {
+    return outputs;
+  }
+
+  /** {@return K} */
+  public long inputs() {
+    return inputs;
+  }
+
+  /**
+   * {@return some rows of W, [count,K]: of a dense one a view, of a quantised one a new tensor}
+   *
+   * @param first 0-based
+   * @param count 1 or more
+   */
+  public Tensor rows(long first, long count) {
+    if (weight != null) {
+      return weight.narrow(0, first, count);
+    }
+    try (NoGradGuard guard = new NoGradGuard();
+        Context context = new Context(device.kernels())) {
+      if (codes != null) {
+        Tensor whole = device.emptyMatrix(outputs, inputs, type);
+        codes.dequantize(context, Torch.matrix(whole));
+        return whole.narrow(0, first, count);
+      }
+      return decoded(context, first, count);
+    }
+  }
+
+  /** By the product of rows of a unit matrix with W, which is exact. */
+  private Tensor decoded(Context context, long first, long count) {
+    Tensor rows = device.emptyMatrix(count, inputs, type);
+    try (PointerScope scope = new PointerScope()) {
+      for (long from = 0; from < count; from += CHUNK) {
+        long part = Math.min(CHUNK, count - from);
+        Tensor chosen = torch.zeros(new long[] {part, outputs}, device.options(type));
+        chosen.narrow(1, first + from, part).fill_diagonal_(new Scalar(1));
+        prepared.gradInput(
+            context, Torch.matrix(chosen), List.of(), Torch.matrix(rows.narrow(0, from, part)));
+      }
+    }
+    return rows;
+  }
+
   /**
    * For the kernels; valid until the weight is changed or this is closed.
    *
@@ -45,15 +157,16 @@ public final class FrozenWeight implements AutoCloseable {
    * @return the linear, owned by this
    */
   public synchronized Linear prepared(Context context) {
+    if (weight == null) {
+      return prepared;
+    }
     long current = weight._version() + (bias == null ? 0 : bias._version());
     if (prepared == null || version != current) {
       close();
       dense = weight.detach().contiguous();
       // On a GPU the prepared form reads it each time, long after the scope of this call.
       dense.retainReference();
-      prepared =
-          new Linear(
-              context, Torch.matrix(dense), bias == null ? null : Torch.matrix(bias.detach()));
+      prepared = new Linear(context, Torch.matrix(dense), biasMatrix());
       version = current;
     }
     return prepared;
@@ -64,8 +177,10 @@ public final class FrozenWeight implements AutoCloseable {
   public synchronized void close() {
     if (prepared != null) {
       prepared.close();
-      prepared = null;
-      dense.releaseReference();
+      if (weight != null) {
+        prepared = null;
+        dense.releaseReference();
+      }
     }
   }
 }

@@ -24,7 +24,8 @@ import org.prunepeft.kernels.Rows;
  * faster, LibTorch's with our kernels around it ({@link Linear.Path}). Modules on all rows share
  * the input, each adding to its own columns of y. Modules may also be on rows of their own, those
  * of several trainings over one batch: a module's gradients are those of its rows alone. W may be
- * float32 or bfloat16; A, B and their gradients are float32.
+ * float32 or bfloat16; A, B and their gradients are float32. A quantised W has the kernels' product
+ * alone.
  */
 public final class LinearOp {
   private LinearOp() {}
@@ -50,6 +51,9 @@ public final class LinearOp {
   /** The paths that suit. Modules on rows of their own are launches of their own on both. */
   private static Linear.Paths paths(
       Tensor x, FrozenWeight linear, List<LoraModule<Tensor>> modules) {
+    if (linear.isQuantized()) {
+      return new Linear.Paths(Linear.Path.FUSED, Linear.Path.FUSED);
+    }
     boolean inside = modules.stream().allMatch(module -> module.rows() == null);
     return Linear.choosePaths(
         ComputeDevice.of(x).kernels(),
@@ -57,7 +61,7 @@ public final class LinearOp {
             Torch.matrix(linear.weight()).dtype(),
             x.size(0),
             x.size(1),
-            linear.weight().size(0),
+            linear.outputs(),
             inside ? modules.stream().mapToLong(module -> module.a().size(0)).sum() : 0,
             inside && modules.stream().anyMatch(module -> module.dropout() != null)));
   }
@@ -187,7 +191,7 @@ public final class LinearOp {
         passes.add(new LoraPass(matrices(i), part(s, i)));
       }
       if (path == Linear.Path.FUSED) {
-        Tensor y = place.emptyMatrix(x.size(0), linear.weight().size(0), x.scalar_type().intern());
+        Tensor y = place.emptyMatrix(x.size(0), linear.outputs(), x.scalar_type().intern());
         linear.prepared(context).forward(context, Torch.matrix(x), passes, Torch.matrix(y));
         return y;
       }
@@ -245,8 +249,7 @@ public final class LinearOp {
 
     private Tensor gradInput(Linear.Path path, Tensor dy, List<LoraPass> passes) {
       if (path == Linear.Path.FUSED) {
-        Tensor dx =
-            place.emptyMatrix(dy.size(0), linear.weight().size(1), dy.scalar_type().intern());
+        Tensor dx = place.emptyMatrix(dy.size(0), linear.inputs(), dy.scalar_type().intern());
         linear.prepared(context).gradInput(context, Torch.matrix(dy), passes, Torch.matrix(dx));
         return dx;
       }

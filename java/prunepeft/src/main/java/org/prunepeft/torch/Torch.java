@@ -156,18 +156,22 @@ public final class Torch {
     return new IntPointer(numbers.data_ptr());
   }
 
+  /** The kernels' name of a type; null: they have none. */
+  static DType dtype(torch.ScalarType type) {
+    return switch (type) {
+      case Float -> DType.FLOAT32;
+      case BFloat16 -> DType.BFLOAT16;
+      default -> null;
+    };
+  }
+
   /**
    * The tensor's memory as the kernels' matrix: float32 or bfloat16, of two dimensions with unit
    * stride in the second, or a dense vector.
    */
   public static Matrix matrix(Tensor tensor) {
     long dims = tensor.dim();
-    DType dtype =
-        switch (tensor.scalar_type().intern()) {
-          case Float -> DType.FLOAT32;
-          case BFloat16 -> DType.BFLOAT16;
-          default -> null;
-        };
+    DType dtype = dtype(tensor.scalar_type().intern());
     if (dtype == null || dims < 1 || dims > 2 || tensor.stride(dims - 1) != 1) {
       throw new IllegalArgumentException(
           "expected a float32 or bfloat16 vector or matrix with unit stride in its last dimension, got %s with %s dimensions"

@@ -132,7 +132,7 @@ class BitsAndBytesTest {
       assertEquals(Set.of(NAME), read.names());
       float[] values = read.floats(NAME);
       for (int i = 0; i < 15; i++) {
-        assertEquals(codes[i] * scales[i / 5] / 127, values[i]);
+        assertEquals(codes[i] * (scales[i / 5] / 127), values[i]);
       }
     }
   }

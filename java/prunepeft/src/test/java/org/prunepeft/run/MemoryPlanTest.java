@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.prunepeft.model.DecoderFamilies;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
+import org.prunepeft.model.Quantization;
 
 /** Predictions from shapes alone. */
 class MemoryPlanTest {
@@ -18,7 +19,19 @@ class MemoryPlanTest {
 
   private static final TrainingShape SHAPE =
       new TrainingShape(
-          LLAMA, Precision.FLOAT32, true, false, 1_000_000, 5, 3264, 56, 8, 256, true, false);
+          LLAMA,
+          Precision.FLOAT32,
+          Quantization.NONE,
+          true,
+          false,
+          1_000_000,
+          5,
+          3264,
+          56,
+          8,
+          256,
+          true,
+          false);
 
   private static final long LINEARS = 30L * (4 * 576 * 576 + 3 * 576 * 1536);
 
@@ -31,6 +44,9 @@ class MemoryPlanTest {
     MemoryPlan narrow = MemoryPlan.of(SHAPE.withPrecision(Precision.BF16));
     assertEquals(plan.weights() / 2, narrow.weights());
     assertEquals(plan.prepared() / 2, narrow.prepared());
+    MemoryPlan quantized = MemoryPlan.of(SHAPE.withQuantization(Quantization.NF4));
+    assertEquals(4 * 49152L * 576, quantized.weights());
+    assertEquals(1.0625 * LINEARS, quantized.prepared());
     MemoryPlan full = MemoryPlan.of(SHAPE.withFull(true).withParameters(0));
     assertEquals(0, full.prepared());
     assertEquals(5 * plan.weights(), full.trained());

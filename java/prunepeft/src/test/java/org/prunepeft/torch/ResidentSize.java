@@ -60,7 +60,8 @@ public final class ResidentSize {
     return smallest * QUARTERS / 2;
   }
 
-  private static long bytes() {
+  /** Bytes that are held now. */
+  public static long bytes() {
     long heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
     try {
       return heap + outside(heap());

@@ -116,7 +116,7 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Low
     }
 
     private Tensor v(Tensor up, FrozenLinear linear, FrozenLinear.Part part) {
-      Tensor w = Precision.FLOAT32.of(linear.weight().narrow(0, part.firstRow(), part.rows()));
+      Tensor w = Precision.FLOAT32.of(linear.weight(part));
       return up == null ? w : w.add(up.matmul(a), new Scalar(scale));
     }
 

@@ -1,0 +1,257 @@
+package org.prunepeft.model;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.io.FormatException;
+import org.prunepeft.io.MapCheckpoint;
+import org.prunepeft.io.QuantizedTensor;
+import org.prunepeft.io.QuantizedTensor.Form;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.testing.TestSeed;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FrozenWeight;
+import org.prunepeft.torch.ResidentSize;
+import org.prunepeft.torch.Torch;
+
+/** Codes and scales of random matrices against the definitions that bitsandbytes has of them. */
+class QuantizationTest {
+  private static final String NAME = "w";
+
+  /** So many that what the allocator keeps of freed memory hardly counts. */
+  private static final int COPIES = 6;
+
+  /** create_normal_map(). */
+  private static final double[] NORMAL = {
+    -1.0,
+    -0.6961928009986877,
+    -0.5250730514526367,
+    -0.39491748809814453,
+    -0.28444138169288635,
+    -0.18477343022823334,
+    -0.09105003625154495,
+    0.0,
+    0.07958029955625534,
+    0.16093020141124725,
+    0.24611230194568634,
+    0.33791524171829224,
+    0.44070982933044434,
+    0.5626170039176941,
+    0.7229568362236023,
+    1.0
+  };
+
+  @BeforeAll
+  static void load() {
+    Torch.load();
+  }
+
+  private static MapCheckpoint checkpoint(float[] values, int rows, int cols) {
+    return new MapCheckpoint(
+        "memory", Map.of(NAME, new SafeTensors.Tensor(new long[] {rows, cols}, values)));
+  }
+
+  private static float[] normal(Random random, int count) {
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) (0.1 * random.nextGaussian());
+    }
+    return values;
+  }
+
+  /** create_dynamic_map(), by LibTorch's linspace. */
+  private static double[] dynamic() {
+    List<Float> all = new ArrayList<>(List.of(0f, 1f));
+    try (PointerScope scope = new PointerScope()) {
+      for (int decade = 0; decade < 7; decade++) {
+        int parts = 1 << decade;
+        Tensor boundaries = torch.linspace(new Scalar(0.1), new Scalar(1.0), parts + 1);
+        Tensor means =
+            boundaries
+                .narrow(0, 0, parts)
+                .add(boundaries.narrow(0, 1, parts))
+                .div(new Scalar(2.0))
+                .mul(new Scalar(Math.pow(10, decade - 6)));
+        for (float mean : Torch.toFloats(means)) {
+          all.add(mean);
+          all.add(-mean);
+        }
+      }
+    }
+    Collections.sort(all);
+    return all.stream().mapToDouble(Float::doubleValue).toArray();
+  }
+
+  private static int nearest(double[] map, float value) {
+    int best = 0;
+    for (int i = 1; i < map.length; i++) {
+      if (Math.abs(map[i] - value) < Math.abs(map[best] - value)) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  @ParameterizedTest
+  @CsvSource({"96,352", "7,31", "1,1", "129,192"})
+  void nf4IsWhatBitsandbytesMakes(int rows, int cols) throws IOException {
+    float[] values = normal(TestSeed.random(), rows * cols);
+    int blocks = (values.length + 63) / 64;
+    float[] scales = new float[blocks];
+    byte[] codes = new byte[(values.length + 1) / 2];
+    for (int i = 0; i < values.length; i++) {
+      scales[i / 64] = Math.max(scales[i / 64], Math.abs(values[i]));
+    }
+    for (int i = 0; i < values.length; i++) {
+      int code = nearest(NORMAL, values[i] * (1 / scales[i / 64]));
+      codes[i / 2] |= (byte) (i % 2 == 0 ? code << 4 : code);
+    }
+    double sum = 0;
+    for (float scale : scales) {
+      sum += scale;
+    }
+    float mean = (float) (sum / blocks);
+    double[] map = dynamic();
+    float[] expected = new float[blocks];
+    for (int from = 0; from < blocks; from += 256) {
+      int to = Math.min(blocks, from + 256);
+      float largest = 0;
+      for (int i = from; i < to; i++) {
+        largest = Math.max(largest, Math.abs(scales[i] - mean));
+      }
+      for (int i = from; i < to; i++) {
+        float inverse = 1 / largest;
+        float decoded =
+            largest == 0 ? 0 : (float) map[nearest(map, (scales[i] - mean) * inverse)] * largest;
+        expected[i] = decoded + mean;
+      }
+    }
+    try (MapCheckpoint checkpoint = checkpoint(values, rows, cols);
+        QuantizedWeight actual = QuantizedWeight.of(checkpoint, NAME, Form.NF4)) {
+      byte[] own = codes(actual, codes.length);
+      if (values.length % 2 == 1) {
+        // The half byte behind the last value has no meaning.
+        own[own.length - 1] &= (byte) 0xf0;
+        codes[own.length - 1] &= (byte) 0xf0;
+      }
+      assertArrayEquals(codes, own);
+      float[] decodedScales = actual.scales(0, blocks);
+      for (int i = 0; i < blocks; i++) {
+        // LibTorch computes the map in float32.
+        assertEquals(expected[i], decodedScales[i], 1e-6 * expected[i], "scale " + i);
+      }
+      assertEquals(64, actual.block());
+      float[] decoded = actual.values(0, values.length);
+      for (int i = 0; i < values.length; i++) {
+        int code = codes[i / 2] >> (i % 2 == 0 ? 4 : 0) & 0xf;
+        assertEquals((float) NORMAL[code] * decodedScales[i / 64], decoded[i]);
+      }
+    }
+  }
+
+  @Test
+  void int8IsNearestByRows() throws IOException {
+    Random random = TestSeed.random();
+    int rows = 33;
+    int cols = 130;
+    float[] values = normal(random, rows * cols);
+    try (MapCheckpoint checkpoint = checkpoint(values, rows, cols);
+        QuantizedWeight actual = QuantizedWeight.of(checkpoint, NAME, Form.INT8)) {
+      byte[] codes = codes(actual, values.length);
+      float[] scales = actual.scales(0, rows);
+      float[] decoded = actual.values(0, values.length);
+      for (int row = 0; row < rows; row++) {
+        float largest = 0;
+        for (int i = row * cols; i < (row + 1) * cols; i++) {
+          largest = Math.max(largest, Math.abs(values[i]));
+        }
+        assertEquals(largest / 127, scales[row]);
+        for (int i = row * cols; i < (row + 1) * cols; i++) {
+          assertEquals(127.0 * values[i] / largest, codes[i], 0.5 + 1e-4);
+          assertEquals(codes[i] * scales[row], decoded[i]);
+        }
+      }
+    }
+  }
+
+  private static byte[] codes(QuantizedTensor tensor, int count) throws IOException {
+    byte[] whole = new byte[count];
+    tensor.readCodes(0, ByteBuffer.wrap(whole));
+    if (count > 1) {
+      byte[] part = new byte[count - 1];
+      tensor.readCodes(1, ByteBuffer.wrap(part));
+      for (int i = 0; i < part.length; i++) {
+        assertEquals(whole[i + 1], part[i]);
+      }
+    }
+    return whole;
+  }
+
+  @Test
+  void nf4TakesLessThanAThirdOfWhatBfloat16IsPreparedAs() throws IOException {
+    int rows = 8192;
+    int cols = 4096;
+    try (MapCheckpoint checkpoint = checkpoint(new float[rows * cols], rows, cols)) {
+      packed(checkpoint).close();
+      System.gc();
+      long before = ResidentSize.bytes();
+      List<FrozenWeight> weights = new ArrayList<>();
+      for (int i = 0; i < COPIES; i++) {
+        weights.add(packed(checkpoint));
+      }
+      System.gc();
+      double bytes = (double) (ResidentSize.bytes() - before) / COPIES / rows / cols;
+      weights.forEach(FrozenWeight::close);
+      System.out.printf("a weight in NF4 takes %.3f bytes%n", bytes);
+      // It is there twice, for the products of either direction.
+      assertTrue(bytes > 1 && bytes < 2 * 2 / 3.0, () -> bytes + " bytes for each weight");
+    }
+  }
+
+  private static FrozenWeight packed(MapCheckpoint checkpoint) throws IOException {
+    try (QuantizedStack stack = QuantizedStack.of(checkpoint, List.of(NAME), Quantization.NF4)) {
+      return stack.packed(null, Precision.BF16, ComputeDevice.CPU);
+    }
+  }
+
+  @Test
+  void zerosStayZeros() throws IOException {
+    for (Form form : Form.values()) {
+      try (MapCheckpoint checkpoint = checkpoint(new float[192], 3, 64);
+          QuantizedWeight actual = QuantizedWeight.of(checkpoint, NAME, form)) {
+        for (float value : actual.values(0, 192)) {
+          assertEquals(0, value, 0.0);
+        }
+      }
+    }
+  }
+
+  @Test
+  void whatIsNotFiniteIsNamed() {
+    float[] values = normal(TestSeed.random(), 128);
+    values[77] = Float.NaN;
+    String message =
+        assertThrows(
+                FormatException.class,
+                () -> QuantizedWeight.of(checkpoint(values, 2, 64), NAME, Form.NF4))
+            .getMessage();
+    assertTrue(message.contains("tensor w of memory has NaN as value 77"), message);
+  }
+}
