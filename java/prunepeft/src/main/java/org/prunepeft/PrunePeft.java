@@ -283,10 +283,10 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
-                  (own, model) ->
+                  (given, model) ->
                       selection.kind() == ModuleChoice.Kind.ALL_LINEAR
-                          ? AllLinear.within(own, selection.budget(), model)
-                          : own.on(model),
+                          ? AllLinear.within(given, selection.budget(), model)
+                          : given.on(model),
                   space ->
                       new Demand(
                           selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {
