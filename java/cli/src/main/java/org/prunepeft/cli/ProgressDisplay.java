@@ -137,9 +137,17 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
       }
       shown = now;
       double rate = done / ((now - begun) / 1e9);
+      boolean slow = rate < 0.1;
       System.err.printf(
-          "%s: %d of %d %s, %.1f a second, %.0f s left %s%n",
-          name, done, total, unit, rate, (total - done) / rate, detail);
+          "%s: %d of %d %s, %.1f a %s, %.0f s left %s%n",
+          name,
+          done,
+          total,
+          unit,
+          slow ? 60 * rate : rate,
+          slow ? "minute" : "second",
+          (total - done) / rate,
+          detail);
     }
 
     @Override

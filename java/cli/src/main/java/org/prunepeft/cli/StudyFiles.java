@@ -91,9 +91,10 @@ final class StudyFiles {
     text.append(
         """
 
-        A seed's value is the mean over its random draws. Intervals are of 95 %, over seeds: in brackets by Student's t, then by a bootstrap
-        of the pairs. p is Student's, and by Holm's correction over all pairs of a table. A difference shows only if neither interval holds
-        zero and the corrected p is below 5 %. Differences are in points: hundredths of the metric, but of a log-likelihood.
+        A seed's value is the mean over its random draws. Values are of the test part, in points: hundredths of the metric, but of a
+        log-likelihood. Intervals are of 95 %, over seeds: by Student's t, and of differences also by a bootstrap of the pairs. p is
+        Student's, and by Holm's correction over all pairs of a table. A difference shows only if neither interval holds zero and the
+        corrected p is below 5 %.
         """);
     overall.forEach(table -> overall(text, table));
     tables.forEach(table -> setting(text, table));
@@ -141,7 +142,7 @@ final class StudyFiles {
               Cell.of(row.arm().method()),
               Cell.of(rate(row)),
               Cell.of(row.test().count()),
-              new Cell(row.test().mean(), table.metric().format(row.test().mean())),
+              new Cell(row.test().mean(), points(row.test().mean(), table.metric())),
               Cell.of(interval == null ? null : ends(interval, table.metric(), false)),
               new Cell(
                   row.test().deviation(),
@@ -150,7 +151,7 @@ final class StudyFiles {
     }
     text.append(
         new Table(
-                List.of("method", "rate", "seeds", "test", "interval", "deviation", "parameters"),
+                List.of("method", "rate", "seeds", "points", "interval", "deviation", "parameters"),
                 rows)
             .text(Table.Format.MD));
     comparisons(text, table.comparisons(), table.metric());
