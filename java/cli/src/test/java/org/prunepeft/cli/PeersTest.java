@@ -91,7 +91,11 @@ class PeersTest {
   void aSearchKeepsWhatFitsAndSaysWhy(
       String method, String option, int trainings, int epochs, String meaning) throws IOException {
     Path run = temporary.resolve(method);
-    search(method, run, option).exits(0).prints("## Search: " + method, trainings + " trainings");
+    search(method, run, option)
+        .exits(0)
+        .prints(
+            "## Search: " + method,
+            "trainings: %d; epochs: %d, of 32 examples".formatted(trainings, epochs));
     JsonNode peer = json(run.resolve("peer.json"));
     assertEquals(method, peer.get("method").textValue());
     assertEquals(trainings, peer.at("/effort/trainings").intValue());

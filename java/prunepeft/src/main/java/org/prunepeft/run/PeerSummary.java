@@ -20,7 +20,7 @@ final class PeerSummary {
     lines.add(
         String.format(
             Locale.ROOT,
-            "%d trainings, %d epochs of %,d examples; budget %,d parameters",
+            "trainings: %d; epochs: %d, of %,d examples; budget: %,d parameters",
             effort.trainings(),
             effort.epochs(),
             effort.examples(),

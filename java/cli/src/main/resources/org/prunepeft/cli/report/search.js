@@ -360,7 +360,7 @@ function peerCharts(run) {
   const scores = [...peer.scores].sort((a, b) => b.score - a.score);
   const charts = [chart({
     title: `The score of each module, by ${peer.method}`,
-    caption: `The score is ${peer.meaning}. Filled: kept. The search made ${peer.effort.trainings} trainings, ${peer.effort.epochs} epochs of ${whole(peer.effort.examples)} examples.`,
+    caption: `The score is ${peer.meaning}. Filled: kept. Trainings of the search: ${peer.effort.trainings}; epochs: ${peer.effort.epochs}, of ${whole(peer.effort.examples)} examples.`,
     alt: scores.map((each) => `${brief(each.module)} ${digits(each.score)}${each.kept ? ", kept" : ""}`).join(". "),
     draw: intervals({
       items: scores, label: (each) => short(brief(each.module), 24), value: (each) => each.score, low: (each) => each.score, high: (each) => each.score,
