@@ -426,19 +426,19 @@ public final class TrainedModel implements TextGenerator {
   public Evaluation evaluate(List<Example> examples, List<Metric> metrics) {
     requireTexts(examples);
     Schema asked = schema.withMetrics(metrics);
-    EncodedDataset data = encoded(examples);
-    if (generates()) {
-      data =
-          data.withAnswers(
-              Answers.of(
-                  asked, texts(examples), tokenizer, prompter, setup.training().maxNewTokens()));
-    }
-    EncodedDataset encoded = data;
-    Predictions predictions =
-        threads.call(state -> state.trainer().predict(state.modules(), head, encoded));
-    return Evaluation.of(
-        generates() ? predictions : new Predictions(asked, predictions.outputs()),
-        encoded.targets());
+    return threads.call(
+        state -> {
+          EncodedDataset data = encoded(examples);
+          if (generates()) {
+            int most = setup.training().maxNewTokens();
+            data =
+                data.withAnswers(Answers.of(asked, texts(examples), tokenizer, prompter, most));
+          }
+          Predictions predictions = state.trainer().predict(state.modules(), head, data);
+          return Evaluation.of(
+              generates() ? predictions : new Predictions(asked, predictions.outputs()),
+              data.targets());
+        });
   }
 
   /**

@@ -28,15 +28,13 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
-import org.prunepeft.torch.ResidentSize;
+import org.prunepeft.torch.PeakMemory;
 import org.prunepeft.torch.Torch;
 
 /** Codes and scales of random matrices against the definitions that bitsandbytes has of them. */
 class QuantizationTest {
   private static final String NAME = "w";
 
-  /** So many that what the allocator keeps of freed memory hardly counts. */
-  private static final int COPIES = 6;
 
   /** create_normal_map(). */
   private static final double[] NORMAL = {
@@ -205,23 +203,32 @@ class QuantizationTest {
   }
 
   @Test
-  void nf4TakesLessThanAThirdOfWhatBfloat16IsPreparedAs() throws IOException {
-    int rows = 8192;
-    int cols = 4096;
-    try (MapCheckpoint checkpoint = checkpoint(new float[rows * cols], rows, cols)) {
-      packed(checkpoint).close();
-      System.gc();
-      long before = ResidentSize.bytes();
+  void nf4TakesLessThanAThirdOfWhatBfloat16IsPreparedAs() throws Exception {
+    int few = 4;
+    int many = 36;
+    long more =
+        PeakMemory.of(Load.class, String.valueOf(many))
+            - PeakMemory.of(Load.class, String.valueOf(few));
+    double bytes = (double) more / (many - few) / Load.SIZE / Load.SIZE;
+    // It is there twice, for the products of either direction.
+    assertTrue(bytes > 1 && bytes < 2 * 2 / 3.0, () -> bytes + " bytes for each weight");
+  }
+
+  /** Packs as many weights as its argument says, in a process of its own. */
+  static final class Load {
+    static final int SIZE = 2048;
+
+    private Load() {}
+
+    public static void main(String[] arguments) throws IOException {
       List<FrozenWeight> weights = new ArrayList<>();
-      for (int i = 0; i < COPIES; i++) {
-        weights.add(packed(checkpoint));
+      try (MapCheckpoint checkpoint = checkpoint(new float[SIZE * SIZE], SIZE, SIZE)) {
+        for (int i = 0; i < Integer.parseInt(arguments[0]); i++) {
+          weights.add(packed(checkpoint));
+        }
       }
-      System.gc();
-      double bytes = (double) (ResidentSize.bytes() - before) / COPIES / rows / cols;
+      PeakMemory.print();
       weights.forEach(FrozenWeight::close);
-      System.out.printf("a weight in NF4 takes %.3f bytes%n", bytes);
-      // It is there twice, for the products of either direction.
-      assertTrue(bytes > 1 && bytes < 2 * 2 / 3.0, () -> bytes + " bytes for each weight");
     }
   }
 
