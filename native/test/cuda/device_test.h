@@ -61,12 +61,12 @@ inline void check_cuda(cudaError_t error) {
     report("%s", cudaGetErrorString(error));
     exit(1);  // after an error of the device nothing more can be said
   }
+}
 
-  /** Copies to the device, and waits: streams that do not block the default one would not wait for the copy. */
-  inline void give(void* device, const void* host, size_t bytes) {
-    check_cuda(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice));
-    check_cuda(cudaDeviceSynchronize());
-  }
+/** Copies to the device, and waits: streams that do not block the default one would not wait for the copy. */
+inline void give(void* device, const void* host, size_t bytes) {
+  check_cuda(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice));
+  check_cuda(cudaDeviceSynchronize());
 }
 
 /** Ends the case if the emulator has found a fault; the next one starts afresh. */
