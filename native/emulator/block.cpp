@@ -7,6 +7,7 @@
 #include <map>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "launches.h"
 #include "state.h"
@@ -233,12 +234,23 @@ uint32_t draw(uint32_t bound) {  // xorshift64
 
 void set_seed(uint64_t seed) {
   g_seed = seed;
+  order_streams(seed);
 }
+
+uint64_t exchange_seed(uint64_t seed) {
+  return std::exchange(g_seed, seed);
+}
+
+uint64_t seed() {
+  return g_seed;
+}
+
 const std::string& pending_report() {
   return g_report;
 }
 
 std::string take_report() {
+  finish_streams();
   std::string report;
   report.swap(g_report);
   return report;
@@ -368,6 +380,7 @@ void acquire_access(const void* pointer, size_t bytes, const char* file, int lin
 }
 
 uint64_t launches() {
+  finish_streams();
   return g_launches;
 }
 

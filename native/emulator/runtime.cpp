@@ -1,11 +1,13 @@
 // The runtime functions that the library and its tests call. One device, whose memory is the host's.
 #include <cstdlib>
+#include <map>
 #include <utility>
 
 #include "state.h"
 
 namespace simt {
 void forget(const void* pointer, size_t bytes) {
+  finish_streams();
   mark_global(pointer, bytes, false);
 }
 
@@ -24,6 +26,9 @@ int g_devices = 1;
 int g_failing_allocation = 0;  // counts down to 0
 bool g_later_fail = false, g_allocation_failed = false;
 cudaError_t g_last_error = cudaSuccess;
+constexpr size_t kDefaultSharedBytes = 48 * 1024;
+/** What kernels have asked for. */
+std::map<const void*, size_t> g_shared_bytes;
 
 /** What every call meets that needs a device. */
 cudaError_t driver_status() {
@@ -45,13 +50,35 @@ void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   if (kind != cudaMemcpyDeviceToHost) simt::mark_global(to, bytes, true);
 }
 
+/** What the host gives is read at once, as from memory that is not pinned. */
+cudaError_t enqueue_copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (kind != cudaMemcpyHostToDevice) return simt::enqueue(stream, [=] { copy(to, from, bytes, kind); });
+  const auto* first = static_cast<const unsigned char*>(from);
+  return simt::enqueue(
+      stream, [=, staged = std::vector<unsigned char>(first, first + bytes)] { copy(to, staged.data(), bytes, kind); });
+}
+
 void fill(void* pointer, int value, size_t bytes) {
   memset(pointer, value, bytes);
   simt::mark_global(pointer, bytes, true);
 }
 }  // namespace
 
+cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster) {
+  for (unsigned i = 0; i < config.numAttrs; i++) {
+    if (config.attrs[i].id != cudaLaunchAttributeClusterDimension) return g_last_error = cudaErrorInvalidValue;
+    const auto& size = config.attrs[i].val.clusterDim;
+    if (g_compute_major < 9 || size.x == 0 || size.y != 1 || size.z != 1 || config.gridDim.x % size.x != 0)
+      return g_last_error = cudaErrorInvalidClusterSize;
+    *cluster = size.x;
+  }
+  const auto asked = g_shared_bytes.find(kernel);
+  const size_t shared_bytes = asked == g_shared_bytes.end() ? kDefaultSharedBytes : asked->second;
+  return config.dynamicSmemBytes > shared_bytes ? g_last_error = cudaErrorInvalidValue : cudaSuccess;
+}
+
 void simt::set_compute_major(int major) {
+  finish_streams();
   g_compute_major = major;
 }
 
@@ -91,6 +118,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 cudaError_t cudaFree(void* pointer) {
   if (const cudaError_t error = simt::outside_capture()) return error;
   if (pointer == nullptr) return cudaSuccess;
+  simt::finish_streams();
   simt::Region* region = simt::global_region(reinterpret_cast<uintptr_t>(pointer));
   if (region != nullptr) simt::remove_global_region(region);
   free(pointer);
@@ -99,18 +127,17 @@ cudaError_t cudaFree(void* pointer) {
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   if (const cudaError_t error = simt::outside_capture()) return error;
-  copy(to, from, bytes, kind);
-  return cudaSuccess;
+  const cudaError_t error = enqueue_copy(to, from, bytes, kind, nullptr);
+  return error == cudaSuccess && kind == cudaMemcpyDeviceToHost ? simt::finish(nullptr) : error;
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
-  return simt::enqueue(stream, [=] { copy(to, from, bytes, kind); });
+  return enqueue_copy(to, from, bytes, kind, stream);
 }
 
 cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
   if (const cudaError_t error = simt::outside_capture()) return error;
-  fill(pointer, value, bytes);
-  return cudaSuccess;
+  return cudaMemsetAsync(pointer, value, bytes, nullptr);
 }
 
 cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
@@ -184,7 +211,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaDeviceGetAttribute(&properties->l2CacheSize, cudaDevAttrL2CacheSize, device);
 }
 
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int bytes) {
+  int most = 0;
+  cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+  if (bytes < 0 || bytes > most) return g_last_error = cudaErrorInvalidValue;
+  g_shared_bytes[kernel] = static_cast<size_t>(bytes);
   return cudaSuccess;
 }
 

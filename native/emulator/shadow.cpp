@@ -80,6 +80,7 @@ void record_read(Unit* unit, bool atomic) {
 }  // namespace
 
 void admit_host_memory() {
+  defer_streams(false);  // whose work on that memory knows no streams
   g_host_memory_admitted = true;
 }
 

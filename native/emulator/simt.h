@@ -15,11 +15,13 @@
 // NaN). The blocks of a cluster run side by side: they have a barrier, copies to several of them, and arrivals at each other's
 // mbarriers; those that no cluster barrier orders are reported.
 //
+// Work waits in its stream until the host waits for it, and is then done in a random order that the streams allow: stream.cpp.
 // A captured stream records launches, which each launch of the graph runs anew.
 //
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
-// rounding, bank conflicts, occupancy, timing, the order of streams. A block that waits for a later one has a loop without end.
-// The shadow tracks units of two bytes: two threads that write the two bytes of one unit are reported as a race.
+// rounding, bank conflicts, occupancy, timing, streams whose work runs side by side. A block that waits for a later one has a
+// loop without end. The shadow tracks units of two bytes: two threads that write the two bytes of one unit are reported as a
+// race.
 #pragma once
 
 #include <functional>
@@ -41,9 +43,9 @@
 #define SIMT_HERE file_, line_
 
 namespace simt {
-/** Orders of threads and blocks follow from the seed. */
+/** Orders of threads, blocks and streams follow from the seed. */
 void set_seed(uint64_t seed);
-/** The first fault since the last call, or "". */
+/** The first fault since the last call, or "". Waits for all streams. */
 std::string take_report();
 /**
  * Lets kernels use host memory that cudaMalloc did not give, without any check: for programs whose buffers come from an
@@ -62,8 +64,8 @@ void set_device_count(int count);
 void set_driver_answer(cudaError_t answer);
 /** How often it was asked. */
 int driver_questions();
-/** Has the n-th cudaMalloc from now on fail, and with `and_later` all that follow, as where memory is full; 0: none. The next
- * launch meets its error, as on a device, unless cudaGetLastError has been called. */
+/** Has the n-th cudaMalloc from now on fail, and with `and_later` all that follow, as where memory is full; 0: none. Its
+ * error stays, as on a device, until somebody calls cudaGetLastError. */
 void fail_allocation(int n, bool and_later = false);
 /** Whether one has failed since. */
 bool allocation_failed();
@@ -72,18 +74,14 @@ void forget(const void* pointer, size_t bytes);
 
 /** Blocks side by side form clusters of `cluster` blocks each. */
 void run(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, void (*kernel)(void*), void* context);
-/** Does the work, or records it if the stream is captured. */
+/** Whether work waits in its stream, as it does at first; else each call does its work. */
+void defer_streams(bool deferred);
+/** Does all work that waits. */
+void finish_streams();
+/** Leaves the work to its stream, or records it if the stream is captured. */
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
-template <class Kernel>
-cudaError_t launch(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, cudaStream_t stream,
-                   const Kernel& kernel) {
-  const cudaError_t done = enqueue(stream, [=] {
-    Kernel arguments = kernel;  // kernels may read their arguments, on the host's stack, and nothing else of the host's
-    run(
-        grid, block, cluster, dynamic_shared_bytes, [](void* context) { (*static_cast<Kernel*>(context))(); }, &arguments);
-  });
-  return done == cudaSuccess ? cudaGetLastError() : done;
-}
+/** Of a launch, by its attributes; what a device refuses of it, which stays as the last error too. */
+cudaError_t check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster);
 
 void* shared_array(const void* tag, size_t bytes, size_t alignment);
 void* dynamic_shared();
@@ -254,4 +252,19 @@ inline float __uint_as_float(unsigned u) {
 }
 inline unsigned __float_as_uint(float f) {
   return simt::bit_cast<unsigned>(f);
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  unsigned cluster = 1;
+  const cudaError_t error = simt::check_launch(*config, reinterpret_cast<const void*>(kernel), &cluster);
+  if (error != cudaSuccess) return error;
+  auto call = [=] { kernel(static_cast<Parameters>(arguments)...); };
+  using Call = decltype(call);
+  return simt::enqueue(config->stream, [call, cluster, grid = config->gridDim, block = config->blockDim,
+                                        shared_bytes = config->dynamicSmemBytes] {
+    Call own = call;  // kernels may read their arguments, on the host's stack, and nothing else of the host's
+    simt::run(
+        grid, block, cluster, shared_bytes, [](void* context) { (*static_cast<Call*>(context))(); }, &own);
+  });
 }

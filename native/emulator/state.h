@@ -120,6 +120,13 @@ std::string position(const char* file, int line);
 const std::string& pending_report();
 /** Whether a fault has been found since the last report was taken, as an error of the runtime. */
 cudaError_t launch_status();
+/** Waits for what is in the stream, and for what that waits for. */
+cudaError_t finish(cudaStream_t stream);
+/** Draws the order of streams anew. */
+void order_streams(uint64_t seed);
+/** That of launches; piece by piece, since each keeps the one under which it was enqueued. */
+uint64_t seed();
+uint64_t exchange_seed(uint64_t seed);
 /** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */
 cudaError_t outside_capture();
 bool is_host_readable(uintptr_t address);

@@ -1,9 +1,25 @@
-// Streams, graphs and events. What is enqueued on a stream is done before the call returns, unless the stream is captured: then
-// it is recorded, and done anew by each launch of the graph. Calls that CUDA forbids during a capture end it, as they do there.
+// Streams, graphs and events. Work waits in its stream until something waits for it: the host, for a stream, an event or the
+// device. Then what has to be done first is done, and what else is ready may be: each time one piece of those that no stream's
+// order holds back, drawn at random. So whatever order a device could take comes about sooner or later, but that pieces run
+// side by side. A captured stream's work is recorded, and done anew by each launch of the graph, in one piece. Calls that CUDA
+// forbids during a capture end it, as they do there.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <random>
+#include <utility>
 
 #include "state.h"
+
+namespace simt {
+struct Piece {
+  std::function<void()> work;
+  uint64_t seed;
+  /** What has to be done before. */
+  std::vector<std::shared_ptr<Piece>> after;
+  bool done = false;
+};
+}  // namespace simt
 
 struct CUgraph_st {
   std::vector<std::function<void()>> work;
@@ -11,9 +27,15 @@ struct CUgraph_st {
 struct CUgraphExec_st {
   std::vector<std::function<void()>> work;
 };
-struct CUstream_st {};
+struct CUstream_st {
+  /** Whether it and the legacy stream wait for each other. */
+  bool blocking;
+  std::shared_ptr<simt::Piece> last;
+};
 struct CUevent_st {
   std::chrono::steady_clock::time_point at;
+  /** Null: it was not recorded yet. */
+  std::shared_ptr<simt::Piece> recorded;
 };
 
 namespace simt {
@@ -25,12 +47,80 @@ struct Capture {
   bool valid = true;
 };
 std::unique_ptr<Capture> g_capture;
+
+std::vector<std::shared_ptr<Piece>> g_waiting;
+/** The legacy stream's last piece, and those of blocking streams since. */
+std::shared_ptr<Piece> g_legacy;
+std::vector<std::shared_ptr<Piece>> g_since_legacy;
+std::mt19937_64 g_order;
+bool g_deferred = true;
+
+bool is_ready(const std::shared_ptr<Piece>& piece) {
+  return std::all_of(piece->after.begin(), piece->after.end(), [](const auto& before) { return before->done; });
+}
+
+/** Does one piece of those that are ready. */
+void do_one() {
+  std::vector<size_t> ready;
+  for (size_t i = 0; i < g_waiting.size(); i++)
+    if (is_ready(g_waiting[i])) ready.push_back(i);
+  const auto chosen = g_waiting.begin() + static_cast<ptrdiff_t>(ready[g_order() % ready.size()]);
+  const std::shared_ptr<Piece> piece = *chosen;
+  g_waiting.erase(chosen);
+  const uint64_t before = exchange_seed(piece->seed);
+  piece->work();
+  exchange_seed(before);
+  piece->done = true;
+  piece->after.clear();
+}
+
+std::shared_ptr<Piece> add(cudaStream_t stream, std::function<void()> work) {
+  auto piece = std::make_shared<Piece>();
+  piece->work = std::move(work);
+  piece->seed = seed();
+  const auto comes_after = [&](const std::shared_ptr<Piece>& before) {
+    if (before != nullptr && !before->done) piece->after.push_back(before);
+  };
+  if (stream == nullptr) {
+    comes_after(g_legacy);
+    for (const auto& before : g_since_legacy) comes_after(before);
+    g_since_legacy.clear();
+    g_legacy = piece;
+  } else {
+    comes_after(stream->last);
+    stream->last = piece;
+    if (stream->blocking) {
+      comes_after(g_legacy);
+      g_since_legacy.push_back(piece);
+    }
+  }
+  g_waiting.push_back(piece);
+  return piece;
+}
+
+cudaError_t wait_for(const std::shared_ptr<Piece>& piece) {
+  while (piece != nullptr && !piece->done) do_one();
+  return launch_status();
+}
 }  // namespace
+
+void order_streams(uint64_t seed) {
+  g_order.seed(seed);
+}
+
+void defer_streams(bool deferred) {
+  finish_streams();
+  g_deferred = deferred;
+}
+
+void finish_streams() {
+  while (!g_waiting.empty()) do_one();
+}
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   if (g_capture == nullptr || (stream != nullptr && stream != g_capture->stream)) {
-    work();
-    return launch_status();
+    const auto piece = add(stream, std::move(work));
+    return g_deferred ? launch_status() : wait_for(piece);
   }
   if (stream == nullptr) {  // it would wait for the captured stream
     g_capture->valid = false;
@@ -41,6 +131,10 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   return cudaSuccess;
 }
 
+cudaError_t finish(cudaStream_t stream) {
+  return wait_for(add(stream, [] {}));
+}
+
 cudaError_t outside_capture() {
   if (g_capture == nullptr) return cudaSuccess;
   g_capture->valid = false;
@@ -49,14 +143,13 @@ cudaError_t outside_capture() {
 }  // namespace simt
 
 extern "C" {
-cudaError_t cudaStreamCreate(cudaStream_t* stream) {
-  *stream = new CUstream_st;
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  *stream = new CUstream_st{(flags & cudaStreamNonBlocking) == 0, nullptr};
   return cudaSuccess;
 }
 
-/** No stream of the emulator waits for another. */
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  return cudaStreamCreate(stream);
+cudaError_t cudaStreamCreate(cudaStream_t* stream) {
+  return cudaStreamCreateWithFlags(stream, 0);
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -67,11 +160,12 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (simt::g_capture != nullptr && (stream == nullptr || stream == simt::g_capture->stream)) return simt::outside_capture();
-  return simt::launch_status();
+  return simt::finish(stream);
 }
 
 cudaError_t cudaDeviceSynchronize() {
   if (const cudaError_t error = simt::outside_capture()) return error;
+  simt::finish_streams();
   return simt::launch_status();
 }
 
@@ -133,10 +227,19 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  return simt::enqueue(stream, [event] { event->at = std::chrono::steady_clock::now(); });
+  if (simt::g_capture != nullptr) return simt::outside_capture();
+  event->recorded = simt::add(stream, [event] { event->at = std::chrono::steady_clock::now(); });
+  return simt::launch_status();
 }
 
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return simt::wait_for(event->recorded);
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (simt::g_capture != nullptr) return simt::outside_capture();
+  const auto piece = simt::add(stream, [] {});
+  if (event->recorded != nullptr) piece->after.push_back(event->recorded);
   return simt::launch_status();
 }
 

@@ -35,7 +35,7 @@ inline const char* dtype_name(pp_dtype dtype) {
   return dtype == PP_FLOAT32 ? "float32" : dtype == PP_FLOAT16 ? "float16" : "bfloat16";
 }
 
-/** Device memory. */
+/** Device memory. What fills it waits: work on streams that do not block the default one would not wait for it. */
 class Memory {
  public:
   explicit Memory(size_t bytes) : bytes_(bytes) { check(cudaMalloc(&data_, bytes > 0 ? bytes : 1), "cudaMalloc"); }
@@ -46,15 +46,22 @@ class Memory {
     return static_cast<T*>(data_);
   }
   size_t bytes() const { return bytes_; }
-  void poison(unsigned char pattern = 0xff) { check(cudaMemset(data_, pattern, bytes_), "cudaMemset"); }
+  void poison(unsigned char pattern = 0xff) {
+    check(cudaMemset(data_, pattern, bytes_), "cudaMemset");
+    finish();
+  }
   void write(const std::vector<unsigned char>& host) {
     check(cudaMemcpy(data_, host.data(), bytes_, cudaMemcpyHostToDevice), "cudaMemcpy");
+    finish();
   }
   std::vector<unsigned char> read() const {
     std::vector<unsigned char> host(bytes_);
     check(cudaMemcpy(host.data(), data_, bytes_, cudaMemcpyDeviceToHost), "cudaMemcpy");
     return host;
   }
+
+ protected:
+  static void finish() { check(cudaDeviceSynchronize(), "cudaDeviceSynchronize"); }
 
  private:
   void* data_ = nullptr;
@@ -84,6 +91,7 @@ class Matrix : public Memory {
       check(cudaMemcpy(data<char>() + static_cast<size_t>(i) * size, host.data(), count * size, cudaMemcpyHostToDevice),
             "cudaMemcpy");
     }
+    finish();
   }
   operator const pp_matrix*() const { return &view_; }
   const pp_matrix& view() const { return view_; }

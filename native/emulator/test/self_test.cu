@@ -1049,14 +1049,96 @@ void test_clusters() {
   DeviceArray<int> out(kThreads);
   gpu::launch_clusters(cluster_ring<F::kNothing>, dim3(2), kThreads, 2, kBoxesBytes, nullptr, out.data(), kThreads);
   expect(out.read() == std::vector<int>(kThreads, 3 * 16) && simt::take_report().empty(), "products of both blocks' copies");
-  gpu::launch_clusters(cluster_ring<F::kNothing>, dim3(3), kThreads, 2, kBoxesBytes, nullptr, out.data(), kThreads);
-  expect(simt::take_report().find("does not divide the grid") != std::string::npos, "a grid that clusters do not divide");
 }
 
 // Streams and graphs.
 
+__global__ void do_nothing() {}
+
+__global__ void count_blocks(int* out) {
+  atomicAdd(out + threadIdx.x, 1);
+}
+
+__global__ void set_all(int* out, int value) {
+  out[threadIdx.x] = value;
+}
+
 __global__ void add_everywhere(int* out, int value) {
   out[threadIdx.x] += value;
+}
+
+/** What a device refuses before a kernel runs. */
+void test_refused_launches() {
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  const auto launch = [&](unsigned blocks, unsigned cluster, size_t shared_bytes) {
+    return gpu::launch_clusters(count_blocks, dim3(blocks), kThreads, cluster, shared_bytes, nullptr, out.data());
+  };
+  expect(launch(2, 2, 0) == cudaErrorInvalidClusterSize, "clusters are of compute capability 9.0");
+  simt::set_compute_major(9);
+  ok(launch(2, 2, 0), "a cluster");
+  expect(launch(3, 2, 0) == cudaErrorInvalidClusterSize, "clusters divide the grid");
+  expect(launch(2, 1, 228 * 1024) == cudaErrorInvalidValue, "more shared memory than there is");
+  expect(cudaGetLastError() == cudaErrorInvalidValue && cudaGetLastError() == cudaSuccess, "an error stays until it is read");
+  cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), 48 * 1024 + 1, nullptr, nullptr, 0};
+  expect(cudaLaunchKernelEx(&config, do_nothing) == cudaErrorInvalidValue, "shared memory that was not asked for");
+  cudaGetLastError();
+  expect(out.read() == std::vector<int>(kThreads, 2), "what is refused does not run");
+  simt::set_compute_major(8);
+}
+
+/** Whether, over orders of streams, the second of two pieces of work was always, sometimes or never the last. */
+template <class Enqueue>
+std::string order_of(const Enqueue& enqueue) {
+  int second_last = 0;
+  constexpr int kRuns = 64;
+  for (int run = 0; run < kRuns; run++) {
+    simt::set_seed(static_cast<uint64_t>(run + 1));
+    DeviceArray<int> out(std::vector<int>(kThreads, 0));
+    ok(cudaDeviceSynchronize(), "the device is waited for");
+    enqueue([&](int value, cudaStream_t stream) {
+      ok(gpu::launch(set_all, dim3(1), kThreads, 0, stream, out.data(), value), "set");
+    });
+    ok(cudaDeviceSynchronize(), "the device is waited for");
+    second_last += out.read()[0] == 2;
+  }
+  return second_last == 0 ? "never" : second_last == kRuns ? "always" : "sometimes";
+}
+
+void test_order_of_streams() {
+  cudaStream_t blocking = nullptr, other = nullptr, free = nullptr;
+  cudaEvent_t event = nullptr;
+  ok(cudaStreamCreate(&blocking), "a stream is made");
+  ok(cudaStreamCreate(&other), "another stream is made");
+  ok(cudaStreamCreateWithFlags(&free, cudaStreamNonBlocking), "a stream that does not block is made");
+  ok(cudaEventCreate(&event), "an event is made");
+  const auto two = [](cudaStream_t first, cudaStream_t second) {
+    return order_of([=](const auto& set) {
+      set(1, first);
+      set(2, second);
+    });
+  };
+  expect(two(free, free) == "always", "a stream's own work is in order");
+  expect(two(nullptr, free) == "sometimes", "a stream that does not block does not wait for the legacy stream");
+  expect(two(free, nullptr) == "sometimes", "nor the other way round");
+  expect(two(blocking, other) == "sometimes", "streams do not wait for each other");
+  expect(two(nullptr, blocking) == "always", "a blocking stream waits for the legacy stream");
+  expect(two(blocking, nullptr) == "always", "and the other way round");
+  expect(order_of([=](const auto& set) {
+           set(1, blocking);
+           ok(cudaEventRecord(event, blocking), "an event is recorded");
+           ok(cudaStreamWaitEvent(free, event, 0), "a stream waits for an event");
+           set(2, free);
+         }) == "always",
+         "a stream waits for an event");
+  expect(order_of([=](const auto& set) {
+           set(1, free);
+           ok(cudaStreamSynchronize(free), "a stream is waited for");
+           set(2, other);
+         }) == "always",
+         "the host waits for a stream");
+  simt::set_seed(1);
+  ok(cudaEventDestroy(event), "an event is freed");
+  for (cudaStream_t stream : {blocking, other, free}) ok(cudaStreamDestroy(stream), "a stream is freed");
 }
 
 template <class Enqueue>
@@ -1094,7 +1176,8 @@ void test_graphs() {
     ok(gpu::launch(past_a_buffer, dim3(1), kThreads, 0, stream, out.data(), kThreads), "a faulty launch is recorded");
     ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), 1), "a launch after it is recorded");
   });
-  expect(cudaGraphLaunch(faulty, stream) == cudaErrorLaunchFailure, "a fault in a replay is an error");
+  ok(cudaGraphLaunch(faulty, stream), "a launch does not wait for a fault");
+  expect(cudaStreamSynchronize(stream) == cudaErrorLaunchFailure, "a fault in a replay is an error");
   expect(simt::take_report().find("write outside every buffer") == 0, "a fault in a replay is reported");
   const int first = out.read()[0];
   expect(first == 33 || first == 1, "what comes after a fault in a graph does not run");
@@ -1139,8 +1222,11 @@ int main() {
   test_integer_atomics<unsigned long long>("atomics of unsigned long long");
   test_faults();
   test_unwritten_output();
+  test_refused_launches();
+  simt::set_compute_major(9);
   test_warpgroups();
   test_clusters();
+  test_order_of_streams();
   test_graphs();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");

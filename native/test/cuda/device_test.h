@@ -63,6 +63,12 @@ inline void check_cuda(cudaError_t error) {
   }
 }
 
+/** Copies to the device, and waits: streams that do not block the default one would not wait for the copy. */
+inline void give(void* device, const void* host, size_t bytes) {
+  check_cuda(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice));
+  check_cuda(cudaDeviceSynchronize());
+}
+
 /** Ends the case if the emulator has found a fault; the next one starts afresh. */
 inline bool emulator_fault() {
 #if defined(PRUNEPEFT_EMULATED)
@@ -163,7 +169,7 @@ class Matrix {
   }
 
   void upload() {
-    check_cuda(cudaMemcpy(device_, bytes_.data(), bytes_.size(), cudaMemcpyHostToDevice));
+    give(device_, bytes_.data(), bytes_.size());
 #if defined(PRUNEPEFT_EMULATED)
     for_each_gap([&](size_t begin, size_t end) { simt::forget(static_cast<unsigned char*>(device_) + begin, end - begin); });
 #endif
@@ -172,6 +178,7 @@ class Matrix {
   /** Reads the matrix back; what lies around it must be untouched. */
   void download() {
 #if defined(PRUNEPEFT_EMULATED)
+    simt::finish_streams();
     memcpy(bytes_.data(), device_, bytes_.size());
     for (int64_t i = 0; i < rows_; i++)  // the runtime's copy looks whether they were written
       check_cuda(cudaMemcpy(bytes_.data() + index(i, 0) * size(), at(i, 0), static_cast<size_t>(columns_) * size(),
@@ -268,7 +275,7 @@ class DeviceDropout {
     if (memory == nullptr) {
       const uint32_t values[] = {counter.first, counter.second};
       check_cuda(cudaMalloc(&memory, sizeof values));
-      check_cuda(cudaMemcpy(memory, values, sizeof values, cudaMemcpyHostToDevice));
+      give(memory, values, sizeof values);
     }
     return GivenDropout::counted(dropout, static_cast<uint32_t*>(memory));
   }

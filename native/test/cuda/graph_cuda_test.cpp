@@ -107,7 +107,7 @@ void test_a_launch_draws_the_mask_of_the_step_in_memory() {
   std::vector<unsigned char> s_before;
   for (const uint32_t turn : {0u, 1u, 2u, 3u}) {
     const uint32_t at[] = {turn / 2, turn % 2};  // each of the two moves on once without the other
-    check_cuda(cudaMemcpy(counter, at, sizeof at, cudaMemcpyHostToDevice));
+    give(counter, at, sizeof at);
     expect_ok(pp_graph_launch(&stream.device, graph));
     steps.direct.set_dropout(at[0], at[1]);
     expect_ok(steps.direct.run(of_direct));

@@ -77,9 +77,7 @@ struct DeviceArray {
   T* data = nullptr;
   size_t n;
   explicit DeviceArray(size_t count) : n(count) { check_cuda(cudaMalloc(reinterpret_cast<void**>(&data), n * sizeof(T))); }
-  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) {
-    check_cuda(cudaMemcpy(data, values.data(), n * sizeof(T), cudaMemcpyHostToDevice));
-  }
+  explicit DeviceArray(const std::vector<T>& values) : DeviceArray(values.size()) { give(data, values.data(), n * sizeof(T)); }
   ~DeviceArray() { cudaFree(data); }
   std::vector<T> read() const {
     std::vector<T> values(n);
