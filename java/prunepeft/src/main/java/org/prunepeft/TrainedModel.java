@@ -431,8 +431,7 @@ public final class TrainedModel implements TextGenerator {
           EncodedDataset data = encoded(examples);
           if (generates()) {
             int most = setup.training().maxNewTokens();
-            data =
-                data.withAnswers(Answers.of(asked, texts(examples), tokenizer, prompter, most));
+            data = data.withAnswers(Answers.of(asked, texts(examples), tokenizer, prompter, most));
           }
           Predictions predictions = state.trainer().predict(state.modules(), head, data);
           return Evaluation.of(

@@ -5,9 +5,12 @@ import java.nio.ByteBuffer;
 import java.util.Collections;
 import java.util.Map;
 import java.util.NoSuchElementException;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import org.prunepeft.io.Checkpoint;
+import org.prunepeft.io.QuantizedTensor;
+import org.prunepeft.io.SafeTensors;
 
 /**
  * Some tensors of a checkpoint under other names.
@@ -37,6 +40,16 @@ record RenamedCheckpoint(Checkpoint checkpoint, Map<String, String> stored) impl
   @Override
   public void readFloats(String name, long first, ByteBuffer target) throws IOException {
     checkpoint.readFloats(storedName(name), first, target);
+  }
+
+  @Override
+  public SafeTensors.Source source(String name) {
+    return checkpoint.source(storedName(name));
+  }
+
+  @Override
+  public Optional<QuantizedTensor> quantized(String name) throws IOException {
+    return checkpoint.quantized(storedName(name));
   }
 
   private String storedName(String name) {

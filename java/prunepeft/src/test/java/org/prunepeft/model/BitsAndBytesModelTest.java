@@ -97,6 +97,10 @@ class BitsAndBytesModelTest {
                 tensors.put(name, new BytesSource(StoredType.F32, bytes.array(), tensor.shape()));
               }
             });
+    // Not read, since the embeddings stand in for it.
+    int hidden = family.config().hidden();
+    Source output = floats(0, 1, DecoderFamilies.VOCABULARY * hidden);
+    tensors.put("lm_head.weight", output);
     SafeTensors.write(directory.resolve("model.safetensors"), tensors, Map.of());
     ObjectNode config = family.json().deepCopy();
     config
@@ -108,10 +112,11 @@ class BitsAndBytesModelTest {
   }
 
   private Encoder load(Quantization quantization) {
-    return Models.byName(directory.toString())
-        .loader()
-        .load(Precision.FLOAT32, quantization, ComputeDevice.CPU)
-        .encoder();
+    return load(Models.byName(directory.toString()).loader(), quantization);
+  }
+
+  private static Encoder load(Models.Loader loader, Quantization quantization) {
+    return loader.load(Precision.FLOAT32, quantization, ComputeDevice.CPU).encoder();
   }
 
   @ParameterizedTest
@@ -122,6 +127,10 @@ class BitsAndBytesModelTest {
     write(
         DecoderFamilies.all().filter(one -> one.name().equals("Llama 3.2")).findFirst().get(),
         form);
+    try (Encoder classifier =
+        load(Models.byName(directory.toString()).loader().withoutLogits(), Quantization.AUTO)) {
+      assertThrows(UnsupportedOperationException.class, classifier::trainable);
+    }
     try (Encoder quantised = load(Quantization.AUTO);
         Encoder dense = load(Quantization.NONE);
         PointerScope scope = new PointerScope();

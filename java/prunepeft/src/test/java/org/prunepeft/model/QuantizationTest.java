@@ -35,7 +35,6 @@ import org.prunepeft.torch.Torch;
 class QuantizationTest {
   private static final String NAME = "w";
 
-
   /** create_normal_map(). */
   private static final double[] NORMAL = {
     -1.0,
