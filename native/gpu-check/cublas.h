@@ -169,6 +169,9 @@ class Cublas {
 
   /** The library's status. */
   int multiply(const Plan& plan, const void* a, const void* b, void* c) const {
+#if defined(PRUNEPEFT_EMULATED)
+    simt::finish_streams();  // the stand-in multiplies in the call
+#endif
     const float one = 1, added = plan.adds ? 1 : 0;
     return multiply_(handle_, plan.operation, &one, a, plan.a, b, plan.b, &added, c, plan.c, c, plan.c, &plan.choice.algorithm,
                      workspace_->data(), plan.choice.workspace_bytes, nullptr);

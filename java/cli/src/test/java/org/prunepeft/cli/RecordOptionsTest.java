@@ -86,6 +86,7 @@ class RecordOptionsTest {
           Map.entry("WarmUpSettings.seed", "the run's"),
           Map.entry("CriterionSettings.thresholdQuantile", "--threshold is a fixed value"),
           Map.entry("CriterionSettings.activationBatches", "of the method"),
+          Map.entry("ChatFormat.template", "--chat-template names its file"),
           Map.entry("ChatFormat.toolTemplate", "of the model's files"),
           Map.entry("ChatFormat.specialTokens", "of the model's files"),
           Map.entry("GenerationSettings.addSpecialTokens", "chat: unless a template writes them"));
