@@ -219,7 +219,7 @@ class TrainTest {
       String name = option.split("=")[0];
       call.says(
           name
-              + " is for --modules random, first-layers, middle-layers and last-layers, and for search,"
+              + " is for --modules all-linear, random, first-layers, middle-layers and last-layers, and for search,"
               + " but --modules is "
               + modules);
       call.says("leave " + name + " out");
