@@ -22,7 +22,10 @@ public final class PeakMemory {
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                // A heap that is there from the beginning does not grow with what is measured.
+                "-Xms64m",
                 "-Xmx64m",
+                "-XX:+AlwaysPreTouch",
                 "-XX:+UseSerialGC",
                 "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
                 "-Dorg.bytedeco.javacpp.maxBytes=0",
