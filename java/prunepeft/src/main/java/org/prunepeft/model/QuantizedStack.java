@@ -124,10 +124,14 @@ final class QuantizedStack implements AutoCloseable {
     Tensor placedScales = device.place(scales);
     QuantizedMatrix matrix = QuantizedWeight.matrix(first, rows(), placedCodes, placedScales);
     FrozenWeight weight = new FrozenWeight(matrix, bias, precision.type(), device);
-    if (placedCodes != codes || !device.kernels().isCuda()) {
-      // A GPU's kernels read what lies there, those of the CPU have copied it.
+    if (placedCodes != codes) {
       codes.close();
       scales.close();
+    }
+    if (!device.kernels().isCuda()) {
+      // A GPU's kernels read what lies there, those of the CPU have copied it.
+      placedCodes.close();
+      placedScales.close();
     }
     return weight;
   }

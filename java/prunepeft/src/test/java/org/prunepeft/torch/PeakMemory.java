@@ -23,8 +23,8 @@ public final class PeakMemory {
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 // A heap that is there from the beginning does not grow with what is measured.
-                "-Xms64m",
-                "-Xmx64m",
+                "-Xms160m",
+                "-Xmx160m",
                 "-XX:+AlwaysPreTouch",
                 "-XX:+UseSerialGC",
                 "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
