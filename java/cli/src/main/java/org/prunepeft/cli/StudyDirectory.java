@@ -71,10 +71,13 @@ final class StudyDirectory {
     return plan.arguments(run, rate(run));
   }
 
+  /** A run's command, and those of the runs that it takes: of other modules it is another. */
   private String line(PlannedRun run) {
     List<String> words = new ArrayList<>(List.of("prunepeft"));
     words.addAll(arguments(run));
-    return ShellWords.line(words) + "\n";
+    StringBuilder text = new StringBuilder(ShellWords.line(words)).append('\n');
+    plan.taken(run).forEach(its -> text.append("# takes a run of ").append(line(its)));
+    return text.toString();
   }
 
   /** Its learning rate, when all that it needs is complete; null: the command's default. */

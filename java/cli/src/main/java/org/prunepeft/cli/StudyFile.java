@@ -18,6 +18,7 @@ import org.prunepeft.cli.Study.Method;
 import org.prunepeft.cli.Study.Options;
 import org.prunepeft.cli.Study.Rates;
 import org.prunepeft.cli.Study.Reference;
+import org.prunepeft.data.Metric;
 import org.prunepeft.settings.Budget;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
@@ -354,7 +355,15 @@ final class StudyFile {
     return new Rates(
         candidates,
         integer(where + "." + SEED, own.getOrDefault(SEED, TUNING_SEED)),
-        own.get("metric") == null ? null : text(where + ".metric", own.get("metric")));
+        own.get("metric") == null ? null : metric(where + ".metric", own.get("metric")));
+  }
+
+  private String metric(String where, Object value) {
+    try {
+      return Metric.byKey(text(where, value)).key();
+    } catch (IllegalArgumentException e) {
+      throw wrong(where, e.getMessage());
+    }
   }
 
   /** As the command line writes it. */

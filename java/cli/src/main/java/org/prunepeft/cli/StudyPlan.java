@@ -76,8 +76,13 @@ final class StudyPlan {
   /** The runs that a run cannot be made without. */
   List<PlannedRun> needs(PlannedRun run) {
     List<PlannedRun> needs = new ArrayList<>(tryouts(run));
-    run.method().references().forEach(reference -> needs.add(referenced(run, reference)));
+    needs.addAll(taken(run));
     return needs;
+  }
+
+  /** Those whose directories are options of a run. */
+  List<PlannedRun> taken(PlannedRun run) {
+    return run.method().references().stream().map(one -> referenced(run, one)).toList();
   }
 
   /** One that tries a rate is of no seed of the others', and takes the first's. */

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -119,6 +120,17 @@ class PeersTest {
     Call.of(train("--modules=" + run), "--output=" + temporary.resolve(method + "-trained"))
         .exits(0);
     Call.of("search", "--strategy=" + run).exits(2, "which has no strategy");
+  }
+
+  @Test
+  void gatesAreTrainedInLayersThatAreComputedAgain() throws IOException {
+    Path kept = temporary.resolve("gates-kept");
+    search("gates", kept).exits(0);
+    Path again = temporary.resolve("gates-computed-again");
+    search("gates", again, "--gradient-checkpointing").exits(0);
+    JsonNode modules = json(kept.resolve("peer.json")).get("modules");
+    assertTrue(new HashSet<>(modules.findValues("score")).size() > 1, modules.toString());
+    assertEquals(modules, json(again.resolve("peer.json")).get("modules"));
   }
 
   @ParameterizedTest

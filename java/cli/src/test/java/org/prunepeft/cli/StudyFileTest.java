@@ -63,6 +63,7 @@ class StudyFileTest {
         "learning_rate: {candidates: [1e-3, 0.001]} | a candidate is there twice",
         "learning_rate: {candidate: [1e-3]} | learning_rate: unknown key 'candidate'",
         "learning_rate: {candidates: [1e-3, 2e-3], seed: 0} | tried on seed 0, which is one of the study's",
+        "learning_rate: {candidates: [1e-3, 2e-3], metric: loss} | learning_rate.metric: ",
         "models: {a_b: minilm} | models: a name has at most 60 letters, digits, dots and dashes, got 'a_b'",
         "models: [] | models: one or more are needed, got none",
         "models: {a: {lora_rang: 4}} | study.yaml, models.a: unknown key 'lora_rang'",

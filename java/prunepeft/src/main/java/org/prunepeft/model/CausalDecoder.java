@@ -392,6 +392,8 @@ public final class CausalDecoder implements Decoder {
   public FlatParameters trainable() {
     precision.requireTrainable();
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::requireTrainable));
+    // LibTorch multiplies by what is trained; the kernels' forms would only take memory.
+    layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     return FlatParameters.adopt(own);
   }
 

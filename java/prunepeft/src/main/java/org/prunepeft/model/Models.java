@@ -1,5 +1,6 @@
 package org.prunepeft.model;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -430,6 +431,28 @@ public final class Models {
       return directory.isEmpty()
           ? Optional.empty()
           : Optional.of(config(new HuggingFaceDirectory(directory.get())));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e.getMessage(), e);
+    }
+  }
+
+  /**
+   * {@return what a directory's checkpoint is quantised to, as its configuration says; NONE: it is
+   * not}
+   *
+   * @param name as {@link #byName} takes it
+   * @throws UncheckedIOException if the configuration cannot be read
+   */
+  public static Quantization storedQuantization(String name) {
+    Optional<Path> directory = directory(name);
+    if (directory.isEmpty()) {
+      return Quantization.NONE;
+    }
+    try {
+      JsonNode own = new HuggingFaceDirectory(directory.get()).config().path("quantization_config");
+      return own.path("load_in_4bit").asBoolean()
+          ? Quantization.NF4
+          : own.path("load_in_8bit").asBoolean() ? Quantization.INT8 : Quantization.NONE;
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);
     }

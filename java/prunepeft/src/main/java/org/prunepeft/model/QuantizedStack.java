@@ -59,6 +59,9 @@ final class QuantizedStack implements AutoCloseable {
   /** Whether they are one quantised matrix: of one kind, and each ends where a block does. */
   boolean fits() {
     QuantizedTensor first = parts.get(0);
+    if (first.form() == QuantizedTensor.Form.NF4 && !suits(first.block())) {
+      return false;
+    }
     for (int i = 0; i < parts.size(); i++) {
       QuantizedTensor part = parts.get(i);
       if (part.form() != first.form()
@@ -69,6 +72,11 @@ final class QuantizedStack implements AutoCloseable {
       }
     }
     return true;
+  }
+
+  /** Whether the kernels take blocks of so many values. */
+  private static boolean suits(int block) {
+    return block >= 32 && block <= 4096 && Integer.bitCount(block) == 1;
   }
 
   private static long count(QuantizedTensor tensor) {

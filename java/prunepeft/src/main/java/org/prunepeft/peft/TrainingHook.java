@@ -29,6 +29,9 @@ public interface TrainingHook extends AutoCloseable {
    */
   default void afterStep(int step) {}
 
+  /** Called where a step is left out, whose gradients are no numbers; no weight has changed. */
+  default void skipped() {}
+
   /**
    * {@return whether the weights after a step may be the training's result}
    *

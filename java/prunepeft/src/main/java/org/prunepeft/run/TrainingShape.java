@@ -7,6 +7,7 @@ import java.util.Set;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.TaskKind;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Models;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Projection;
 import org.prunepeft.model.Quantization;
@@ -21,7 +22,7 @@ import org.prunepeft.train.TrainingSettings;
  *
  * @param model whose layers are computed
  * @param precision of its weights and of what goes from operation to operation
- * @param quantization of the layers' linears; what a checkpoint decides counts as dense
+ * @param quantization of the layers' linears
  * @param languageModel whether the loss is that of next tokens
  * @param full whether the model's own weights are trained
  * @param parameters of the modules that are trained
@@ -72,7 +73,9 @@ record TrainingShape(
     return new TrainingShape(
         model,
         setup.precision(),
-        setup.quantization(),
+        setup.quantization() == Quantization.AUTO
+            ? Models.storedQuantization(setup.model())
+            : setup.quantization(),
         languageModel,
         demand.full(),
         Candidate.total(demand.modules()),
@@ -219,6 +222,10 @@ record TrainingShape(
       // As measured: LibTorch's two products take the output weight as float32.
       long weight = (long) model.vocabulary() * model.hidden();
       logits += chunk * 2 * width() + 2 * weight * Float.BYTES;
+    }
+    if (full) {
+      // The output weight's gradient, and a scaled one.
+      logits += 2L * model.vocabulary() * model.hidden() * Float.BYTES;
     }
     return Math.max(backward, logits + 2 * tokens * model.hidden() * width());
   }

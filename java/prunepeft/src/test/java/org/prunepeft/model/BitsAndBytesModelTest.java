@@ -1,6 +1,7 @@
 package org.prunepeft.model;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -106,7 +107,8 @@ class BitsAndBytesModelTest {
     config
         .putObject("quantization_config")
         .put("quant_method", "bitsandbytes")
-        .put("load_in_4bit", form == Form.NF4);
+        .put("load_in_4bit", form == Form.NF4)
+        .put("load_in_8bit", form == Form.INT8);
     new ObjectMapper().writeValue(directory.resolve("config.json").toFile(), config);
     Files.writeString(directory.resolve("tokenizer.json"), "{}");
   }
@@ -127,6 +129,9 @@ class BitsAndBytesModelTest {
     write(
         DecoderFamilies.all().filter(one -> one.name().equals("Llama 3.2")).findFirst().get(),
         form);
+    assertEquals(
+        form == Form.NF4 ? Quantization.NF4 : Quantization.INT8,
+        Models.storedQuantization(directory.toString()));
     try (Encoder classifier =
         load(Models.byName(directory.toString()).loader().withoutLogits(), Quantization.AUTO)) {
       assertThrows(UnsupportedOperationException.class, classifier::trainable);

@@ -44,7 +44,7 @@ function facts(run) {
   const add = (name, value, more) => list.push(element("div", {}, element("dt", {}, name), element("dd", {}, value, more ? element("small", {}, more) : null)));
   if (known(run.test)) {
     add("test " + run.metric.label, metricText(run.test, run.metric.percent), (known(run.interval) ? `95 % interval ${rangeText(run.interval, run.metric.percent)}; ` : "") +
-      (isText(run) ? `perplexity ${digits(Math.exp(-run.test))}; without modules ` : "head alone ") + `${metricText(run.baseline, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
+      (run.metric.key === "log_likelihood" ? `perplexity ${digits(Math.exp(-run.test))}; ` : "") + (isText(run) ? "without modules " : "head alone ") + `${metricText(run.baseline, run.metric.percent)}, validation ${metricText(run.validation, run.metric.percent)}`);
   } else {
     const last = run.curves.at(-1);
     const brief = run.state.length < 12;

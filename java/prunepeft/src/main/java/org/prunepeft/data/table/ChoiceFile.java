@@ -111,8 +111,8 @@ public final class ChoiceFile {
     }
     int right = right(place, values.get(2), texts(given.path("label")), answers.size());
     return switch (layout) {
-      case KEY, STEM -> asked(question, answers, right);
-      case ENDINGS -> new Choices(question, spaced(answers), right);
+      case KEY -> asked(question, answers, right);
+      case STEM, ENDINGS -> new Choices(question, spaced(answers), right);
       case LIST -> listed(question, answers, right);
     };
   }

@@ -55,6 +55,11 @@ final class ModuleGates implements AutoCloseable {
     return new Gated(module, gates.get(GATES), places.get(name));
   }
 
+  /** What the gates are read from, a leaf of the autograd graph. */
+  Tensor values() {
+    return gates.get(GATES);
+  }
+
   /** All gradients, flat, with padding. */
   Tensor gradients() {
     return gates.gradients();
@@ -74,6 +79,11 @@ final class ModuleGates implements AutoCloseable {
       @Override
       public void afterStep(int step) {
         put();
+      }
+
+      @Override
+      public void skipped() {
+        gates.clearGradients();
       }
 
       @Override

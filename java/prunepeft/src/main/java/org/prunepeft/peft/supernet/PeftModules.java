@@ -282,9 +282,15 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   @Override
   public List<Tensor> weights(int layer) {
-    return active.getOrDefault(layer, Map.of()).keySet().stream()
-        .flatMap(module -> weights.get(module).stream())
-        .toList();
+    List<Tensor> all = new ArrayList<>();
+    active
+        .getOrDefault(layer, Map.of())
+        .keySet()
+        .forEach(module -> all.addAll(weights.get(module)));
+    if (gates != null && !all.isEmpty()) {
+      all.add(gates.values());
+    }
+    return all;
   }
 
   @Override

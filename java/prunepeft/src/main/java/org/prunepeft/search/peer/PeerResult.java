@@ -6,6 +6,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
+import org.prunepeft.text.Required;
 
 /**
  * What a {@link PeerSearch} chose, and why.
@@ -35,7 +36,12 @@ public record PeerResult(
    *     the metric is expected to rise with it
    * @param kept whether it is kept
    */
-  public record ScoredModule(Candidate module, double score, boolean kept) {}
+  public record ScoredModule(Candidate module, double score, boolean kept) {
+    /** Refuses what is missing. */
+    public ScoredModule {
+      Required.present("the module of a score", module);
+    }
+  }
 
   /**
    * A subset that was trained.
@@ -46,12 +52,17 @@ public record PeerResult(
   public record Trial(List<String> modules, double metric) {
     /** Copies the list. */
     public Trial {
+      Required.present("the modules of a trial", modules);
       modules = List.copyOf(modules);
     }
   }
 
   /** Copies the lists. */
   public PeerResult {
+    Required.present("the method of a search", method);
+    Required.present("the effort of a search", effort);
+    Required.present("the modules of a search", modules);
+    Required.present("the trials of a search", trials);
     modules = List.copyOf(modules);
     trials = List.copyOf(trials);
   }

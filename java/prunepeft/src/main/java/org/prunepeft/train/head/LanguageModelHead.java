@@ -13,7 +13,7 @@ import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.TokenLoss;
 
-/** A language model's own output layer, which stays as it is: of it nothing is trained. */
+/** A language model's own output layer, which is trained with all of the model's weights alone. */
 public final class LanguageModelHead implements TaskHead {
   private final Tensor weight;
   private final double logitCap;

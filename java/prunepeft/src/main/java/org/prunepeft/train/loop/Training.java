@@ -343,6 +343,7 @@ final class Training implements AutoCloseable {
       throw failure;
     }
     optimizer.skip();
+    hooks.forEach(TrainingHook::skipped);
     skipped += done.batch.weight();
     listener.skipped(done.step, steps, failure.getMessage());
   }

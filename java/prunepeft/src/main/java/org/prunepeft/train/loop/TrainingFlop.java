@@ -56,8 +56,9 @@ public final class TrainingFlop {
 
   /** Of a token in a layer's frozen linears, forward. */
   public static double multiplications(EncoderConfig encoder) {
-    double hidden = encoder.hidden();
-    return hidden * (4 * hidden + 2 * encoder.intermediate());
+    return encoder.projections().stream()
+        .mapToDouble(linear -> (double) encoder.inputs(linear) * encoder.outputs(linear))
+        .sum();
   }
 
   /** By name of module. */
