@@ -14,6 +14,7 @@ import org.prunepeft.data.Metric;
 import org.prunepeft.study.Comparison;
 import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.Costs;
+import org.prunepeft.study.Difference;
 import org.prunepeft.study.Interval;
 import org.prunepeft.study.OverallTable;
 import org.prunepeft.study.Phase;
@@ -205,8 +206,15 @@ final class StudyFiles {
     return switch (one.verdict()) {
       case BETTER -> "better";
       case WORSE -> "worse";
-      case NONE -> one.difference().student() == null ? "one seed says nothing" : "no difference";
+      case NONE -> none(one.difference());
     };
+  }
+
+  private static String none(Difference difference) {
+    if (difference.student() != null) {
+      return "no difference";
+    }
+    return difference.pairs() == 1 ? "one seed says nothing" : "too few seeds to judge";
   }
 
   private static String ends(Interval interval, Metric metric, boolean signed) {

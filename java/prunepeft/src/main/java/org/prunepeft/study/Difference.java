@@ -10,7 +10,8 @@ import org.prunepeft.train.Bootstrap;
  *
  * @param pairs how many
  * @param mean of the differences, the first less the second
- * @param student its interval by Student's t; null: a group of pairs has but one
+ * @param student its interval by Student's t; null: a group of pairs has but one, or all differ by
+ *     the same, which says nothing of their spread
  * @param bootstrap its interval by drawing pairs anew, with replacement; null as well, and over
  *     several groups. Of few pairs it is too narrow: of three it is their range, which holds the
  *     true mean in 75 % of cases
@@ -18,6 +19,9 @@ import org.prunepeft.train.Bootstrap;
  *     t; NaN where there is no interval
  */
 public record Difference(int pairs, double mean, Interval student, Interval bootstrap, double p) {
+  /** Far below the least step of a metric of some thousand examples. */
+  private static final double ROUNDING = 1e-12;
+
   /**
    * {@return the difference of values in pairs}
    *
@@ -29,8 +33,8 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
     double[] differences = differences(first, second);
     Sample sample = Sample.of(differences);
     int n = differences.length;
-    if (n == 1) {
-      return new Difference(1, sample.mean(), null, null, Double.NaN);
+    if (n == 1 || hasNoSpread(sample.mean(), sample.deviation())) {
+      return new Difference(n, sample.mean(), null, null, Double.NaN);
     }
     Bootstrap drawn =
         Bootstrap.of(
@@ -41,6 +45,13 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
         sample.interval(),
         new Interval(drawn.low(), drawn.high()),
         Student.p(sample.mean(), sample.deviation() / Math.sqrt(n), n - 1.0));
+  }
+
+  /**
+   * Whether a difference is the same in all pairs, but for rounding. No difference at all is one.
+   */
+  private static boolean hasNoSpread(double mean, double deviation) {
+    return Math.abs(mean) > ROUNDING && deviation < ROUNDING;
   }
 
   /**
@@ -86,6 +97,9 @@ public record Difference(int pairs, double mean, Interval student, Interval boot
       denominator += own * own / (sample.count() - 1);
     }
     double error = Math.sqrt(variance) / k;
+    if (hasNoSpread(mean, error)) {
+      return new Difference(pairs, mean, null, null, Double.NaN);
+    }
     double freedom = denominator > 0 ? variance * variance / denominator : pairs - k;
     return new Difference(
         pairs, mean, Student.interval(mean, error, freedom), null, Student.p(mean, error, freedom));
