@@ -1,5 +1,6 @@
 package org.prunepeft.cli;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -127,6 +128,22 @@ class AnswersTest {
   /** An answer's letters and the space before it are a token each. */
   private static double sum(Choices question, double[] means, int answer) {
     return means[answer] * (1 + question.length(answer));
+  }
+
+  /** The rest of one may be more probable than whole answers. */
+  @Test
+  void aQuestionWithACutAnswerCountsAsWrong() throws IOException {
+    Path longer =
+        lines(
+            "longer.jsonl",
+            "{\"question\": \"%1$s\", \"choices\": {\"text\": [\"%2$s\", \""
+                + "xy".repeat(40)
+                + "\"], \"label\": [\"A\", \"B\"]}, \"answerKey\": \"A\"}%n");
+    Path run = temporary.resolve("cut");
+    train(longer, run, "--metric=accuracy")
+        .exits(0)
+        .says("test questions have an answer that is cut and count as wrong; --max-seq-length");
+    assertEquals(0, measured(run, "test", "accuracy"));
   }
 
   @Test

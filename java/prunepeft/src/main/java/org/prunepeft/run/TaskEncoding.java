@@ -67,9 +67,23 @@ public final class TaskEncoding implements AutoCloseable {
           schema.primary() == Metric.LOG_LIKELIHOOD
               ? validated
               : validated.withAnswers(
-                  Answers.of(schema, dataset.validation(), tokenizer, prompter, most));
-      test = tested.withAnswers(Answers.of(schema, dataset.test(), tokenizer, prompter, most));
+                  noted(
+                      "validation",
+                      Answers.of(schema, dataset.validation(), tokenizer, prompter, most)));
+      test =
+          tested.withAnswers(
+              noted("test", Answers.of(schema, dataset.test(), tokenizer, prompter, most)));
     }
+  }
+
+  private Answers noted(String part, Answers answers) {
+    int cut = answers == null ? 0 : answers.cutQuestions().cardinality();
+    if (cut > 0) {
+      notes.add(
+          "%,d of %,d %s questions have an answer that is cut and count as wrong; --max-seq-length takes more"
+              .formatted(cut, answers.examples().size(), part));
+    }
+    return answers;
   }
 
   @Override
@@ -82,10 +96,10 @@ public final class TaskEncoding implements AutoCloseable {
   private EncodedDataset texts(
       String part, Tokenizer tokenizer, List<Example> examples, OptionalInt end) {
     EncodedTexts texts = texts(tokenizer, examples, end);
-    if (texts.cut() > 0) {
+    if (!texts.cut().isEmpty()) {
       notes.add(
           "%,d of %,d %s texts have more than %,d tokens and are cut there; --max-seq-length takes more"
-              .formatted(texts.cut(), examples.size(), part, tokenizer.maxLength()));
+              .formatted(texts.cut().cardinality(), examples.size(), part, tokenizer.maxLength()));
     }
     if (texts.unlearnt() > 0 && texts.unlearnt() == examples.size()) {
       throw new DataException(

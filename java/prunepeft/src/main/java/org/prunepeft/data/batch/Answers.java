@@ -1,6 +1,7 @@
 package org.prunepeft.data.batch;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.OptionalInt;
 import org.prunepeft.data.Example;
@@ -22,7 +23,7 @@ import org.prunepeft.data.TrainingText;
 public record Answers(
     Schema schema,
     List<Example> examples,
-    EncodedDataset choices,
+    EncodedTexts choices,
     Tokenizer prompter,
     int maxNewTokens) {
   /**
@@ -41,12 +42,27 @@ public record Answers(
       return null;
     }
     examples.forEach(schema::requireAnswers);
-    EncodedDataset choices = null;
+    EncodedTexts choices = null;
     if (schema.metrics().stream().anyMatch(Metric::chooses)) {
       List<TrainingText> texts = new ArrayList<>();
       examples.forEach(example -> texts.addAll(example.choices().texts()));
-      choices = EncodedTexts.of(tokenizer, texts, OptionalInt.empty()).data();
+      choices = EncodedTexts.of(tokenizer, texts, OptionalInt.empty());
     }
     return new Answers(schema, examples, choices, prompter, maxNewTokens);
+  }
+
+  /**
+   * {@return which questions have an answer that was cut: the rest of one is more probable than it,
+   * so that none of theirs can be chosen}
+   */
+  public BitSet cutQuestions() {
+    BitSet cut = new BitSet();
+    int first = 0;
+    for (int i = 0; choices != null && i < examples.size(); i++) {
+      int next = first + examples.get(i).choices().answers().size();
+      cut.set(i, !choices.cut().get(first, next).isEmpty());
+      first = next;
+    }
+    return cut;
   }
 }

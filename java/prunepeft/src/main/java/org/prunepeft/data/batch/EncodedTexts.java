@@ -1,8 +1,10 @@
 package org.prunepeft.data.batch;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.TrainingText.Span;
 
@@ -10,10 +12,10 @@ import org.prunepeft.data.TrainingText.Span;
  * Training texts of a language model as token ids with labels, in their order.
  *
  * @param data an example each, whose target is the number of tokens that contribute to the loss
- * @param cut how many were longer than the tokenizer's maximum length, and end there
+ * @param cut which were longer than the tokenizer's maximum length, and end there
  * @param unlearnt of how many no token contributes to the loss
  */
-public record EncodedTexts(EncodedDataset data, int cut, int unlearnt) {
+public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
   /** A text, and whether it was cut. */
   private record Text(Encoding encoding, boolean cut) {}
 
@@ -25,10 +27,10 @@ public record EncodedTexts(EncodedDataset data, int cut, int unlearnt) {
   public static EncodedTexts of(Tokenizer tokenizer, List<TrainingText> texts, OptionalInt end) {
     List<Text> encoded = texts.parallelStream().map(text -> text(tokenizer, text, end)).toList();
     EncodedDataset data = EncodedDataset.labelled(encoded.stream().map(Text::encoding).toList());
+    BitSet cut = new BitSet();
+    IntStream.range(0, encoded.size()).filter(i -> encoded.get(i).cut).forEach(cut::set);
     return new EncodedTexts(
-        data,
-        (int) encoded.stream().filter(Text::cut).count(),
-        (int) encoded.stream().filter(text -> text.encoding.learnt() == 0).count());
+        data, cut, (int) encoded.stream().filter(text -> text.encoding.learnt() == 0).count());
   }
 
   private static Text text(Tokenizer tokenizer, TrainingText text, OptionalInt end) {

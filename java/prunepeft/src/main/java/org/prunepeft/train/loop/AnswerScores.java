@@ -1,5 +1,6 @@
 package org.prunepeft.train.loop;
 
+import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -7,6 +8,7 @@ import org.prunepeft.data.Choices;
 import org.prunepeft.data.Metric;
 import org.prunepeft.data.TrainingText;
 import org.prunepeft.data.batch.Answers;
+import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.data.batch.Tokenizer;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
@@ -82,15 +84,16 @@ final class AnswerScores {
   }
 
   private double[][] likelihoods() {
-    Predictions texts = trainer.predict(modules, head, answers.choices());
+    EncodedDataset choices = answers.choices().data();
+    Predictions texts = trainer.predict(modules, head, choices);
+    BitSet cut = answers.cutQuestions();
     double[][] sums = new double[answers.examples().size()][];
     int text = 0;
     for (int i = 0; i < sums.length; i++) {
       sums[i] = new double[answers.examples().get(i).choices().answers().size()];
       for (int answer = 0; answer < sums[i].length; answer++, text++) {
-        double tokens = answers.choices().target(text);
-        // An answer that was cut off as a whole is never the best.
-        sums[i][answer] = tokens == 0 ? Double.NEGATIVE_INFINITY : texts.value(text) * tokens;
+        sums[i][answer] =
+            cut.get(i) ? Double.NEGATIVE_INFINITY : texts.value(text) * choices.target(text);
       }
     }
     return sums;

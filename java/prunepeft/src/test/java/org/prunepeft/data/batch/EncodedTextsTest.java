@@ -105,7 +105,7 @@ class EncodedTextsTest {
             TrainingText.of("abcdefgh"),
             TrainingText.of("abcdefghi"),
             TrainingText.of("a".repeat(900)));
-    assertEquals(2, texts.cut());
+    assertEquals(2, texts.cut().cardinality());
     assertEncoded("[abcdefgh]", "abcdefgh]_", texts.data().encoding(0));
     assertEncoded("[abcdefghi", "abcdefghi_", texts.data().encoding(1));
   }
