@@ -2,6 +2,7 @@ package org.prunepeft.kernels;
 
 import static org.prunepeft.kernels.KernelException.check;
 
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.prunepeft.kernels.binding.LibPrunePeft;
@@ -57,6 +58,24 @@ public record QuantizedMatrix(
   /** {@return NF4 in blocks of 64, with the values of QLoRA} */
   public static QuantizedMatrix nf4(long rows, long cols, Pointer codes, Pointer scales) {
     return new QuantizedMatrix(rows, cols, codes, scales, BLOCK, null);
+  }
+
+  /** {@return the 16 values of NF4's codes, as QLoRA has them} */
+  public static float[] normalFloat() {
+    byte[] pairs = new byte[8];
+    for (int i = 0; i < pairs.length; i++) {
+      pairs[i] = (byte) (2 * i << 4 | 2 * i + 1);
+    }
+    float[] values = new float[2 * pairs.length];
+    try (Context context = new Context(Device.cpu());
+        BytePointer codes = new BytePointer(pairs);
+        FloatPointer scale = new FloatPointer(1f);
+        FloatPointer decoded = new FloatPointer((long) values.length)) {
+      nf4(1, values.length, codes, scale)
+          .dequantize(context, Matrix.vector(decoded, values.length));
+      decoded.get(values);
+    }
+    return values;
   }
 
   /** {@return what the codes are} */

@@ -19,12 +19,16 @@ import org.prunepeft.io.FormatException;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.FrozenWeight;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Takes a model's tensors out of a checkpoint, checking names and shapes, each straight into its
  * place in memory. Tensors are made in the caller's PointerScope.
  */
 final class EncoderWeights {
+  private static final Logger LOG = LoggerFactory.getLogger(EncoderWeights.class);
+
   /** The output weight of a language model, which has no prefix. */
   static final String OUTPUT = "lm_head.weight";
 
@@ -221,6 +225,7 @@ final class EncoderWeights {
       } else {
         untaken.removeAll(named.keySet());
         if (!quantized.fits()) {
+          LOG.warn("kept dense, as they are no one matrix of blocks: {}", stored);
           weight = taken(placed(quantized.dense(precision)), named);
         }
       }

@@ -94,9 +94,10 @@ record MemoryPlan(
     }
     if (shape.rows() > 1) {
       lesser.put(
-          "--batch-size 1 with --gradient-accumulation-steps " + shape.rows(), shape.withRows(1));
+          "half of --batch-size with twice the --gradient-accumulation-steps",
+          shape.withRows(shape.rows() / 2));
     }
-    if (shape.length() > 8) {
+    if (shape.packed() && shape.length() > 8) {
       long half = Math.max(8, shape.length() / 2);
       lesser.put("--max-seq-length " + half, shape.withLength(half));
     }

@@ -75,7 +75,7 @@ class MemoryPlanTest {
           MemoryPlan.gigabytes(total) + " GB",
           MemoryPlan.gigabytes(total / 2) + " GB",
           "--gradient-checkpointing takes " + lesser + " GB",
-          "--batch-size 1 with --gradient-accumulation-steps 8 takes ",
+          "half of --batch-size with twice the --gradient-accumulation-steps takes ",
           "--max-seq-length 128 takes ",
           "--precision bf16 takes "
         }) {
