@@ -9,8 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,15 +23,7 @@ class LanguageExportTest {
   @BeforeAll
   static void train() throws IOException {
     model = LlamaDirectory.write(temporary.resolve("tiny-llama"));
-    Path pairs =
-        Files.writeString(
-            temporary.resolve("pairs.jsonl"),
-            IntStream.range(0, 60)
-                .mapToObj(
-                    i ->
-                        "{\"prompt\": \"%s:\", \"completion\": \"%s\"}%n"
-                            .formatted((char) ('a' + i % 6), (char) ('a' + (i + 1) % 6)))
-                .collect(Collectors.joining()));
+    Path pairs = LetterPairs.write(temporary, 60);
     run = temporary.resolve("run");
     Call.of(
             "train",

@@ -15,15 +15,11 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.files.RunDirectory;
 import org.prunepeft.io.SafeTensors;
 
 /**
@@ -37,15 +33,7 @@ class LanguageModelTest {
   @BeforeAll
   static void write() throws IOException {
     model = LlamaDirectory.write(temporary.resolve("tiny-llama"));
-    pairs =
-        Files.writeString(
-            temporary.resolve("pairs.jsonl"),
-            IntStream.range(0, 120)
-                .mapToObj(
-                    i ->
-                        "{\"prompt\": \"%s:\", \"completion\": \"%s\"}%n"
-                            .formatted((char) ('a' + i % 6), (char) ('a' + (i + 1) % 6)))
-                .collect(Collectors.joining()));
+    pairs = LetterPairs.write(temporary, 120);
   }
 
   private static List<String> options(Path output) {
@@ -66,20 +54,16 @@ class LanguageModelTest {
         "--output=" + output);
   }
 
-  private static double likelihood(Path run, String part) {
-    Map<?, ?> measured = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get(part);
-    return ((Number) measured.get("log_likelihood")).doubleValue();
-  }
-
   @Test
   void aRunIsTrainedEvaluatedAskedAndGoesOnWithTexts() throws Exception {
     Path run = temporary.resolve("train");
     Call.of("train", options(run))
         .exits(0, "training texts are packed into")
         .prints("test log-likelihood", "(perplexity ", "the model without modules: test ");
-    assertTrue(likelihood(run, "test") > likelihood(run, "head_alone_test") + 0.5);
+    assertTrue(
+        LetterPairs.likelihood(run, "test") > LetterPairs.likelihood(run, "head_alone_test") + 0.5);
     assertFalse(Files.exists(run.resolve("head.safetensors")));
-    double tested = likelihood(run, "test");
+    double tested = LetterPairs.likelihood(run, "test");
     Call.of("evaluate", run)
         .exits(0)
         .prints(
@@ -116,7 +100,8 @@ class LanguageModelTest {
     }
     assertTrue(texts.at("/0/text").textValue().matches("[a-f]:[a-f]"), texts.toString());
     assertTrue(texts.at("/0/target").doubleValue() >= 1, texts.toString());
-    assertEquals(likelihood(run, "head_alone_test"), shown.get("baseline").doubleValue(), 1e-4);
+    assertEquals(
+        LetterPairs.likelihood(run, "head_alone_test"), shown.get("baseline").doubleValue(), 1e-4);
     Path page = temporary.resolve("language.html");
     Call.of("report", run, "--output=" + page).exits(0);
     String dom = Browser.orSkip(temporary).dom(page);
@@ -145,7 +130,7 @@ class LanguageModelTest {
             1,
             "the training takes about ",
             "--gradient-checkpointing takes ",
-            "--batch-size 1 with --gradient-accumulation-steps 2 takes ",
+            "half of --batch-size with twice the --gradient-accumulation-steps takes ",
             "--precision bf16 takes ");
     assertFalse(Files.exists(run));
   }
@@ -157,8 +142,8 @@ class LanguageModelTest {
     Path run = temporary.resolve("full-" + tied);
     Call.of("train", options(plain, pairs, run), "--modules=full", "--encoder-learning-rate=0.01")
         .exits(0);
-    double tested = likelihood(run, "test");
-    assertTrue(tested > likelihood(run, "head_alone_test") + 0.5);
+    double tested = LetterPairs.likelihood(run, "test");
+    assertTrue(tested > LetterPairs.likelihood(run, "head_alone_test") + 0.5);
     Call.of("evaluate", run)
         .exits(0)
         .prints(String.format(Locale.ROOT, "test log-likelihood %.4f", tested));
@@ -204,7 +189,10 @@ class LanguageModelTest {
     Call.of("train", options(together), "--seeds=1,2", "--together").exits(0);
     Path alone = temporary.resolve("alone");
     Call.of("train", options(alone), "--seed=2").exits(0);
-    assertEquals(likelihood(alone, "test"), likelihood(together.resolve("seed-2"), "test"), 0.05);
+    assertEquals(
+        LetterPairs.likelihood(alone, "test"),
+        LetterPairs.likelihood(together.resolve("seed-2"), "test"),
+        0.05);
   }
 
   @Test
@@ -220,7 +208,8 @@ class LanguageModelTest {
             "--round-examples=12")
         .exits(0)
         .prints("round 1", "without modules ", "search ");
-    assertTrue(likelihood(run, "test") > likelihood(run, "head_alone_test"));
+    assertTrue(
+        LetterPairs.likelihood(run, "test") > LetterPairs.likelihood(run, "head_alone_test"));
   }
 
   @Test

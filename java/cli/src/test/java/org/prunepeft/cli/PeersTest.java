@@ -13,7 +13,6 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -44,15 +43,7 @@ class PeersTest {
                 i ->
                     i < 0 ? "text\tlabel" : "the thing %d\t%s".formatted(i, i % 3 == 0 ? "a" : "b"))
             .toList());
-    pairs =
-        Files.writeString(
-            temporary.resolve("pairs.jsonl"),
-            IntStream.range(0, 80)
-                .mapToObj(
-                    i ->
-                        "{\"prompt\": \"%s:\", \"completion\": \"%s\"}%n"
-                            .formatted((char) ('a' + i % 6), (char) ('a' + (i + 1) % 6)))
-                .collect(Collectors.joining()));
+    pairs = LetterPairs.write(temporary, 80);
   }
 
   private static Call search(String method, Path output, Object... more) {

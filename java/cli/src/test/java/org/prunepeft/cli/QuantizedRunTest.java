@@ -9,15 +9,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.prunepeft.files.RunDirectory;
 
 /** A small Llama with quantised weights that learns that a letter is answered by the next. */
 class QuantizedRunTest {
@@ -28,15 +24,7 @@ class QuantizedRunTest {
   @BeforeAll
   static void write() throws IOException {
     model = LlamaDirectory.write(temporary.resolve("tiny-llama"));
-    pairs =
-        Files.writeString(
-            temporary.resolve("pairs.jsonl"),
-            IntStream.range(0, 60)
-                .mapToObj(
-                    i ->
-                        "{\"prompt\": \"%s:\", \"completion\": \"%s\"}%n"
-                            .formatted((char) ('a' + i % 6), (char) ('a' + (i + 1) % 6)))
-                .collect(Collectors.joining()));
+    pairs = LetterPairs.write(temporary, 60);
   }
 
   private static List<String> options(Path model, Path output) {
@@ -50,11 +38,6 @@ class QuantizedRunTest {
         "--lora-r=4",
         "--threads=2",
         "--output=" + output);
-  }
-
-  private static double likelihood(Path run, String part) {
-    Map<?, ?> measured = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get(part);
-    return ((Number) measured.get("log_likelihood")).doubleValue();
   }
 
   private static String metric(double likelihood) {
@@ -73,8 +56,8 @@ class QuantizedRunTest {
     Call.of("train", options(model, run), "--quantize=" + type, "--adapter-size=4").exits(0);
     String config = Files.readString(run.resolve("config.json"));
     assertTrue(config.contains("\"quantization\" : \"" + type + "\""), config);
-    double tested = likelihood(run, "test");
-    assertTrue(tested > likelihood(run, "head_alone_test") + 0.5);
+    double tested = LetterPairs.likelihood(run, "test");
+    assertTrue(tested > LetterPairs.likelihood(run, "head_alone_test") + 0.5);
     Call.of("evaluate", run).exits(0).prints(metric(tested));
     Call.of("predict", run, "--text=a:b").exits(0).prints("log_likelihood\ttext");
     Call.of("generate", run, "--prompt=a:", "--max-new-tokens=3").exits(0).prints("a:");
@@ -97,7 +80,8 @@ class QuantizedRunTest {
             "--round-examples=12")
         .exits(0)
         .prints("round 1", "search ");
-    assertTrue(likelihood(run, "test") > likelihood(run, "head_alone_test"));
+    assertTrue(
+        LetterPairs.likelihood(run, "test") > LetterPairs.likelihood(run, "head_alone_test"));
   }
 
   /** What is merged is the value that the quantised weight has, as the run computed with it. */
@@ -106,12 +90,12 @@ class QuantizedRunTest {
     Path run = temporary.resolve("dora");
     Call.of("train", options(model, run), "--quantize=nf4", "--use-dora", "--adapter-size=0")
         .exits(0);
-    double tested = likelihood(run, "test");
+    double tested = LetterPairs.likelihood(run, "test");
     Path merged = temporary.resolve("merged");
     Call.of("export", run, "--merge", "--output=" + merged).exits(0);
     Path again = temporary.resolve("again");
     Call.of("train", options(merged, again), "--modules=lora", "--adapter-size=0").exits(0);
-    assertEquals(tested, likelihood(again, "head_alone_test"), 1e-4);
+    assertEquals(tested, LetterPairs.likelihood(again, "head_alone_test"), 1e-4);
 
     Path adapter = temporary.resolve("peft");
     Call.of("export", run, "--format=peft", "--output=" + adapter).exits(0);
