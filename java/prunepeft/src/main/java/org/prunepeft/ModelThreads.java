@@ -24,12 +24,12 @@ import org.prunepeft.train.loop.Trainer;
  */
 final class ModelThreads implements AutoCloseable {
   /** What a call computes with, beside the weights, which all share. */
-  record State(Trainer trainer, PeftModules modules) {}
+  record ThreadState(Trainer trainer, PeftModules modules) {}
 
   private final ExecutorService threads;
 
   /** The one that was used last is taken first. */
-  private final Deque<State> idle = new ConcurrentLinkedDeque<>();
+  private final Deque<ThreadState> idle = new ConcurrentLinkedDeque<>();
 
   private final String closed;
 
@@ -38,7 +38,7 @@ final class ModelThreads implements AutoCloseable {
    * @param states makes the state of each
    * @param closed message of the exception of a call after {@link #close}
    */
-  ModelThreads(int count, Supplier<State> states, String closed) {
+  ModelThreads(int count, Supplier<ThreadState> states, String closed) {
     this.closed = closed;
     for (int i = 0; i < count; i++) {
       idle.push(states.get());
@@ -63,7 +63,7 @@ final class ModelThreads implements AutoCloseable {
    *
    * @throws IllegalStateException if this is closed
    */
-  <T> T call(Function<State, T> work) {
+  <T> T call(Function<ThreadState, T> work) {
     try {
       return CompletableFuture.supplyAsync(() -> withState(work), threads).join();
     } catch (RejectedExecutionException e) {
@@ -77,8 +77,8 @@ final class ModelThreads implements AutoCloseable {
   }
 
   /** As many states as threads: there is always one. */
-  private <T> T withState(Function<State, T> work) {
-    State state = idle.pop();
+  private <T> T withState(Function<ThreadState, T> work) {
+    ThreadState state = idle.pop();
     try {
       return work.apply(state);
     } finally {
@@ -98,7 +98,7 @@ final class ModelThreads implements AutoCloseable {
         interrupted = true;
       }
     }
-    for (State state = idle.poll(); state != null; state = idle.poll()) {
+    for (ThreadState state = idle.poll(); state != null; state = idle.poll()) {
       state.trainer().close();
     }
     if (interrupted) {

@@ -74,7 +74,7 @@ public record RunContents(
    */
   public static RunContents of(Path directory) {
     RunDirectories.requireRun(directory);
-    return new Reader(RunDirectory.look(directory)).read();
+    return new ContentsReader(RunDirectory.look(directory)).read();
   }
 
   /**
@@ -96,11 +96,11 @@ public record RunContents(
   }
 
   /** Reads what is there, and notes what can't be read. */
-  private static final class Reader {
+  private static final class ContentsReader {
     private final RunDirectory run;
     private final List<String> notes = new ArrayList<>();
 
-    Reader(RunDirectory run) {
+    ContentsReader(RunDirectory run) {
       this.run = run;
     }
 

@@ -125,7 +125,7 @@ public final class TrainedModel implements TextGenerator {
         new ModelThreads(
             Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
             () ->
-                new ModelThreads.State(
+                new ModelThreads.ThreadState(
                     new Trainer(encoder, setup.training()), modules.forAnotherThread()),
             "the model of %s is closed; load it again".formatted(run.path()));
   }

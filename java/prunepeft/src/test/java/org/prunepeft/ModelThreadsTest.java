@@ -31,7 +31,8 @@ class ModelThreadsTest {
     threads =
         new ModelThreads(
             2,
-            () -> new ModelThreads.State(new Trainer(encoder, TrainingSettings.DEFAULT), null),
+            () ->
+                new ModelThreads.ThreadState(new Trainer(encoder, TrainingSettings.DEFAULT), null),
             "it is closed");
   }
 
@@ -44,13 +45,13 @@ class ModelThreadsTest {
   @Test
   void callsAtOnceHaveStatesOfTheirOwn() throws Exception {
     CyclicBarrier both = new CyclicBarrier(2);
-    CompletableFuture<ModelThreads.State> first =
+    CompletableFuture<ModelThreads.ThreadState> first =
         CompletableFuture.supplyAsync(() -> threads.call(state -> meet(state, both)));
-    ModelThreads.State second = threads.call(state -> meet(state, both));
+    ModelThreads.ThreadState second = threads.call(state -> meet(state, both));
     assertEquals(2, Set.of(first.get(), second).size());
   }
 
-  private static ModelThreads.State meet(ModelThreads.State state, CyclicBarrier both) {
+  private static ModelThreads.ThreadState meet(ModelThreads.ThreadState state, CyclicBarrier both) {
     try {
       both.await();
       return state;

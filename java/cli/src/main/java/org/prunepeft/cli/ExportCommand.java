@@ -49,9 +49,9 @@ final class ExportCommand implements Callable<Integer> {
   private Path run;
 
   @ArgGroup(multiplicity = "1")
-  private Form form;
+  private ExportForm form;
 
-  static final class Form {
+  static final class ExportForm {
     @Option(
         names = "--format",
         required = true,

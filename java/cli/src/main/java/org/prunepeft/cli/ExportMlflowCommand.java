@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.prunepeft.RunContents;
-import org.prunepeft.cli.MlflowStore.Point;
+import org.prunepeft.cli.MlflowStore.MetricPoint;
 import org.prunepeft.cli.MlflowStore.Status;
 import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.report.LearningCurve;
@@ -88,7 +88,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
     return 0;
   }
 
-  private static MlflowStore.Run of(RunContents run) throws IOException {
+  private static MlflowStore.MlflowRun of(RunContents run) throws IOException {
     Path directory = run.info().directory().toAbsolutePath().normalize();
     Instant began = run.info().began();
     Double seconds = run.info().seconds();
@@ -107,7 +107,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
     if (artifacts.containsKey("summary.md")) {
       tags.put("mlflow.note.content", Files.readString(artifacts.get("summary.md")));
     }
-    return new MlflowStore.Run(
+    return new MlflowStore.MlflowRun(
         directory + " " + began,
         directory.getFileName().toString(),
         began,
@@ -141,8 +141,8 @@ final class ExportMlflowCommand implements Callable<Integer> {
   }
 
   /** Results at step 0, and each training's curves by its name. */
-  private static Map<String, List<Point>> metrics(RunContents run) {
-    Map<String, List<Point>> metrics = new LinkedHashMap<>();
+  private static Map<String, List<MetricPoint>> metrics(RunContents run) {
+    Map<String, List<MetricPoint>> metrics = new LinkedHashMap<>();
     put(metrics, "", run.result());
     for (LearningCurve curve : run.curves()) {
       for (int i = 0; i < curve.losses().size(); i++) {
@@ -160,7 +160,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
     return metrics;
   }
 
-  private static void put(Map<String, List<Point>> metrics, String prefix, Map<?, ?> result) {
+  private static void put(Map<String, List<MetricPoint>> metrics, String prefix, Map<?, ?> result) {
     result.forEach(
         (name, value) -> {
           if (value instanceof Number number) {
@@ -173,9 +173,10 @@ final class ExportMlflowCommand implements Callable<Integer> {
         });
   }
 
-  private static void add(Map<String, List<Point>> metrics, String name, long step, double value) {
+  private static void add(
+      Map<String, List<MetricPoint>> metrics, String name, long step, double value) {
     if (Double.isFinite(value)) {
-      metrics.computeIfAbsent(name, key -> new ArrayList<>()).add(new Point(step, value));
+      metrics.computeIfAbsent(name, key -> new ArrayList<>()).add(new MetricPoint(step, value));
     }
   }
 }

@@ -79,8 +79,11 @@ final class GlueSubmission {
   private static String predictions(TrainedModel model, Texts texts) {
     StringBuilder lines = new StringBuilder("index\tprediction\n");
     int index = 0;
-    for (List<Texts.Text> chunk = texts.next(CHUNK); !chunk.isEmpty(); chunk = texts.next(CHUNK)) {
-      Predictions predictions = model.predict(chunk.stream().map(Texts.Text::example).toList());
+    for (List<Texts.UnlabelledText> chunk = texts.next(CHUNK);
+        !chunk.isEmpty();
+        chunk = texts.next(CHUNK)) {
+      Predictions predictions =
+          model.predict(chunk.stream().map(Texts.UnlabelledText::example).toList());
       for (int i = 0; i < chunk.size(); i++) {
         lines.append("%d\t%s\n".formatted(index++, prediction(predictions, i)));
       }

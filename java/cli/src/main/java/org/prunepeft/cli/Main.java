@@ -106,7 +106,7 @@ public final class Main implements Runnable {
   /** Runs a command and returns its exit code; throws nothing. */
   static int execute(CommandLine commandLine, String... words) {
     try {
-      String[] arguments = Arguments.of(commandLine, words);
+      String[] arguments = CommandWords.of(commandLine, words);
       readConfig(commandLine, arguments);
       return commandLine.execute(arguments);
     } catch (RuntimeException | Error e) {

@@ -43,7 +43,7 @@ final class MlflowStore {
   }
 
   /** A finite value of a metric. */
-  record Point(long step, double value) {}
+  record MetricPoint(long step, double value) {}
 
   /**
    * A run.
@@ -53,14 +53,14 @@ final class MlflowStore {
    * @param metrics by name, whose parts are apart by a slash
    * @param artifacts files by their names there
    */
-  record Run(
+  record MlflowRun(
       String identity,
       String name,
       Instant began,
       Instant end,
       Status status,
       Map<String, String> parameters,
-      Map<String, List<Point>> metrics,
+      Map<String, List<MetricPoint>> metrics,
       Map<String, String> tags,
       Map<String, Path> artifacts) {}
 
@@ -101,7 +101,7 @@ final class MlflowStore {
   }
 
   /** {@return where the run lies now} */
-  Path write(Run run) throws IOException {
+  Path write(MlflowRun run) throws IOException {
     String runId = uuid(run.identity).toString().replace("-", "");
     Path directory = directory().resolve(runId);
     for (String part : List.of("params", "metrics", "tags", "artifacts")) {
@@ -110,7 +110,7 @@ final class MlflowStore {
     for (Map.Entry<String, String> parameter : run.parameters.entrySet()) {
       write(file(directory.resolve("params"), parameter.getKey()), bounded(parameter.getValue()));
     }
-    for (Map.Entry<String, List<Point>> metric : run.metrics.entrySet()) {
+    for (Map.Entry<String, List<MetricPoint>> metric : run.metrics.entrySet()) {
       write(file(directory.resolve("metrics"), metric.getKey()), lines(run, metric.getValue()));
     }
     for (Map.Entry<String, String> tag : run.tags.entrySet()) {
@@ -125,7 +125,7 @@ final class MlflowStore {
     return directory;
   }
 
-  private String meta(Run run, String runId, Path directory) throws JsonProcessingException {
+  private String meta(MlflowRun run, String runId, Path directory) throws JsonProcessingException {
     Map<String, Object> meta = new LinkedHashMap<>();
     meta.put("artifact_uri", uri(directory.resolve("artifacts")));
     meta.put("deleted_time", null);
@@ -147,10 +147,10 @@ final class MlflowStore {
     return YAML.writeValueAsString(meta);
   }
 
-  private static String lines(Run run, List<Point> points) {
+  private static String lines(MlflowRun run, List<MetricPoint> points) {
     StringBuilder lines = new StringBuilder();
     long time = (run.end == null ? run.began : run.end).toEpochMilli();
-    for (Point point : points) {
+    for (MetricPoint point : points) {
       lines.append("%d %s %d\n".formatted(time, point.value, point.step));
     }
     return lines.toString();

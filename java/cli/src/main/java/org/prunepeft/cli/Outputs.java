@@ -21,7 +21,7 @@ final class Outputs {
   }
 
   /** What the user asked for. */
-  interface Result {
+  interface RequestedContent {
     /** Writes all of it, and returns what it was in a few words. */
     String writeTo(Writer writer) throws IOException;
   }
@@ -45,7 +45,7 @@ final class Outputs {
    *
    * @param file replaced if it is there; null or {@code -}: the standard output
    */
-  static void writeResult(Path file, Result result) throws IOException {
+  static void writeResult(Path file, RequestedContent result) throws IOException {
     if (file == null || file.toString().equals("-")) {
       Writer writer = new OutputStreamWriter(System.out, StandardCharsets.UTF_8);
       result.writeTo(writer);

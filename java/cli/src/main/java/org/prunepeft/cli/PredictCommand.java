@@ -155,9 +155,9 @@ final class PredictCommand implements Callable<Integer> {
           "each --text needs one --text-pair, got %d and %d".formatted(texts.size(), pairs.size()));
     }
     model.requireTexts(pairs.isEmpty() ? 1 : 2);
-    List<Texts.Text> typed = new ArrayList<>();
+    List<Texts.UnlabelledText> typed = new ArrayList<>();
     for (int i = 0; i < texts.size(); i++) {
-      typed.add(Texts.Text.of(texts.get(i), pairs.isEmpty() ? null : pairs.get(i)));
+      typed.add(Texts.UnlabelledText.of(texts.get(i), pairs.isEmpty() ? null : pairs.get(i)));
     }
     return Texts.of(typed);
   }
@@ -166,10 +166,11 @@ final class PredictCommand implements Callable<Integer> {
     int count = 0;
     PredictionFormat chosen = format == null ? PredictionFormat.of(output) : format;
     chosen.begin(writer, PredictionRow.columns(model.schema(), proba, id != null));
-    for (List<Texts.Text> chunk = opened.next(CHUNK);
+    for (List<Texts.UnlabelledText> chunk = opened.next(CHUNK);
         !chunk.isEmpty();
         chunk = opened.next(CHUNK)) {
-      Predictions predictions = model.predict(chunk.stream().map(Texts.Text::example).toList());
+      Predictions predictions =
+          model.predict(chunk.stream().map(Texts.UnlabelledText::example).toList());
       for (int i = 0; i < predictions.size(); i++) {
         chosen.write(writer, new PredictionRow(chunk.get(i), predictions, i, proba));
       }

@@ -18,7 +18,7 @@ import org.prunepeft.train.Predictions;
  * @param i which of them
  * @param all whether the probability of every label is written
  */
-record PredictionRow(Texts.Text text, Predictions predictions, int i, boolean all) {
+record PredictionRow(Texts.UnlabelledText text, Predictions predictions, int i, boolean all) {
   private static final String ID = "id";
 
   /** By their number. */

@@ -27,7 +27,7 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
    * @param config the options as they are in effect, as YAML, for the run's directory
    */
   static ProgressDisplay create(String command, String config) {
-    ProgressDisplay display = Boolean.getBoolean(TERMINAL) ? new Bars() : new Lines();
+    ProgressDisplay display = Boolean.getBoolean(TERMINAL) ? new Bars() : new LineDisplay();
     display.command = command;
     display.config = config;
     return display;
@@ -110,7 +110,7 @@ abstract class ProgressDisplay implements ProgressListener, AutoCloseable {
     }
   }
 
-  private static final class Lines extends ProgressDisplay {
+  private static final class LineDisplay extends ProgressDisplay {
     private static final long INTERVAL = Duration.ofSeconds(10).toNanos();
 
     private String name;

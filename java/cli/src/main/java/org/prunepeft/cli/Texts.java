@@ -26,30 +26,30 @@ final class Texts implements Closeable {
    *
    * @param id what its row is called; null: nothing
    */
-  record Text(Example example, String id) {
-    static Text of(String text, String pair) {
-      return new Text(new Example(text, pair, Example.UNLABELLED), null);
+  record UnlabelledText(Example example, String id) {
+    static UnlabelledText of(String text, String pair) {
+      return new UnlabelledText(new Example(text, pair, Example.UNLABELLED), null);
     }
   }
 
   /** One after the other. */
-  private interface Rows {
-    Optional<Text> next() throws IOException;
+  private interface TextSource {
+    Optional<UnlabelledText> next() throws IOException;
   }
 
   private final String name;
-  private final Rows source;
+  private final TextSource source;
   private final Closeable opened;
 
-  private Texts(String name, Rows source, Closeable opened) {
+  private Texts(String name, TextSource source, Closeable opened) {
     this.name = name;
     this.source = source;
     this.opened = opened;
   }
 
   /** Some that are there already. */
-  static Texts of(List<Text> texts) {
-    Iterator<Text> each = texts.iterator();
+  static Texts of(List<UnlabelledText> texts) {
+    Iterator<UnlabelledText> each = texts.iterator();
     return new Texts(
         "the texts", () -> each.hasNext() ? Optional.of(each.next()) : Optional.empty(), () -> {});
   }
@@ -66,7 +66,9 @@ final class Texts implements Closeable {
     }
     BufferedReader reader = new BufferedReader(new Utf8Reader(in, name));
     return new Texts(
-        name, () -> Optional.ofNullable(line(reader)).map(line -> Text.of(line, null)), reader);
+        name,
+        () -> Optional.ofNullable(line(reader)).map(line -> UnlabelledText.of(line, null)),
+        reader);
   }
 
   /** The next that is not blank; null: there is none. */
@@ -90,15 +92,15 @@ final class Texts implements Closeable {
     ExampleFile rows = ExampleFile.open(file, read, id != null);
     return new Texts(
         file.toString(),
-        () -> rows.next().map(row -> new Text(row.unlabelled(), row.label())),
+        () -> rows.next().map(row -> new UnlabelledText(row.unlabelled(), row.label())),
         rows::close);
   }
 
   /** At most so many of those that are left. */
-  List<Text> next(int limit) {
-    List<Text> texts = new ArrayList<>();
+  List<UnlabelledText> next(int limit) {
+    List<UnlabelledText> texts = new ArrayList<>();
     try {
-      Optional<Text> text = source.next();
+      Optional<UnlabelledText> text = source.next();
       while (text.isPresent()) {
         texts.add(text.get());
         text = texts.size() < limit ? source.next() : Optional.empty();

@@ -64,7 +64,7 @@ public final class CublasProduct implements AutoCloseable {
   private final cublasLtContext handle;
   private final FloatPointer one = new FloatPointer(1f);
   private final FloatPointer zero = new FloatPointer(0f);
-  private final Map<Product, Plan> plans = new HashMap<>();
+  private final Map<Product, ProductPlan> plans = new HashMap<>();
 
   /**
    * On the device's stream.
@@ -145,7 +145,7 @@ public final class CublasProduct implements AutoCloseable {
     if (plans.size() == MOST_PLANS) {
       closePlans();
     }
-    Plan plan = plans.computeIfAbsent(product, key -> new Plan(handle, key));
+    ProductPlan plan = plans.computeIfAbsent(product, key -> new ProductPlan(handle, key));
     try (CUstream_st stream = new CUstream_st(device.stream())) {
       check(
           "cublasLtMatmul",
@@ -170,7 +170,7 @@ public final class CublasProduct implements AutoCloseable {
   }
 
   private void closePlans() {
-    plans.values().forEach(Plan::close);
+    plans.values().forEach(ProductPlan::close);
     plans.clear();
   }
 
@@ -181,9 +181,9 @@ public final class CublasProduct implements AutoCloseable {
    * @param alignment of its first element, in bytes: a power of two, at most 256, above which the
    *     library treats all alike
    */
-  record Layout(long rows, long cols, long ld, int alignment) {
-    static Layout of(Matrix matrix) {
-      return new Layout(
+  record MatrixLayout(long rows, long cols, long ld, int alignment) {
+    static MatrixLayout of(Matrix matrix) {
+      return new MatrixLayout(
           matrix.cols(),
           matrix.rows(),
           matrix.ld(),
@@ -200,7 +200,7 @@ public final class CublasProduct implements AutoCloseable {
    * left' and c = out'. A value: what the library has worked out for one product holds for the next
    * one that equals it.
    */
-  record Product(DType dtype, boolean transposeA, Layout a, Layout b, Layout c) {
+  record Product(DType dtype, boolean transposeA, MatrixLayout a, MatrixLayout b, MatrixLayout c) {
     /**
      * @throws IllegalArgumentException if shapes or types disagree
      */
@@ -209,12 +209,17 @@ public final class CublasProduct implements AutoCloseable {
       w.require(
           "w", left.dtype(), transposed ? out.cols() : inner, transposed ? inner : out.cols());
       out.require("out", left.dtype(), left.rows(), out.cols());
-      return new Product(left.dtype(), transposed, Layout.of(w), Layout.of(left), Layout.of(out));
+      return new Product(
+          left.dtype(),
+          transposed,
+          MatrixLayout.of(w),
+          MatrixLayout.of(left),
+          MatrixLayout.of(out));
     }
   }
 
   /** A product's descriptions, and the algorithm that the library takes for it. */
-  private static final class Plan implements AutoCloseable {
+  private static final class ProductPlan implements AutoCloseable {
     private final PointerScope scope;
     private final cublasLtMatmulDescOpaque_t operation;
     private final cublasLtMatrixLayoutOpaque_t a;
@@ -222,7 +227,7 @@ public final class CublasProduct implements AutoCloseable {
     private final cublasLtMatrixLayoutOpaque_t c;
     private final cublasLtMatmulHeuristicResult_t choice;
 
-    Plan(cublasLtContext handle, Product product) {
+    ProductPlan(cublasLtContext handle, Product product) {
       try (PointerScope own = new PointerScope()) {
         int type = type(product.dtype());
         operation = new cublasLtMatmulDescOpaque_t();
@@ -257,7 +262,7 @@ public final class CublasProduct implements AutoCloseable {
       }
     }
 
-    private static cublasLtMatrixLayoutOpaque_t layout(int type, Layout layout) {
+    private static cublasLtMatrixLayoutOpaque_t layout(int type, MatrixLayout layout) {
       cublasLtMatrixLayoutOpaque_t description = new cublasLtMatrixLayoutOpaque_t();
       check(
           "cublasLtMatrixLayoutInit",
@@ -284,7 +289,7 @@ public final class CublasProduct implements AutoCloseable {
 
     /** The library takes 256 bytes for granted. */
     private static void align(
-        cublasLtMatmulPreferenceOpaque_t preference, int attribute, Layout layout) {
+        cublasLtMatmulPreferenceOpaque_t preference, int attribute, MatrixLayout layout) {
       check(
           "cublasLtMatmulPreferenceSetAttribute",
           cublasLtMatmulPreferenceSetAttribute(

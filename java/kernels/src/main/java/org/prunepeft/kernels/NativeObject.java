@@ -13,15 +13,15 @@ final class NativeObject<P extends Pointer> implements AutoCloseable {
   private static final Cleaner CLEANER = Cleaner.create();
 
   private final String name;
-  private final State<P> state;
+  private final CleanUp<P> cleanUp;
   private final Cleaner.Cleanable cleanable;
 
   /** Apart from the owner, which the cleaner must not keep alive. */
-  private static final class State<P extends Pointer> implements Runnable {
+  private static final class CleanUp<P extends Pointer> implements Runnable {
     private final Consumer<P> free;
     private P handle;
 
-    State(P handle, Consumer<P> free) {
+    CleanUp(P handle, Consumer<P> free) {
       this.handle = handle;
       this.free = free;
     }
@@ -47,13 +47,13 @@ final class NativeObject<P extends Pointer> implements AutoCloseable {
    */
   NativeObject(Object owner, P handle, Consumer<P> free) {
     name = owner.getClass().getSimpleName();
-    state = new State<>(handle, free);
-    cleanable = CLEANER.register(owner, state);
+    cleanUp = new CleanUp<>(handle, free);
+    cleanable = CLEANER.register(owner, cleanUp);
   }
 
   /** The handle; throws {@link IllegalStateException} after {@link #close()}. */
   P open() {
-    P handle = state.handle();
+    P handle = cleanUp.handle();
     if (handle == null) {
       throw new IllegalStateException("this " + name + " is closed");
     }

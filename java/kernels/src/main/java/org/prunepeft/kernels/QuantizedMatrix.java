@@ -146,11 +146,11 @@ public record QuantizedMatrix(
   }
 
   /** What a call does with the native struct, which is gone after it. */
-  interface Call {
+  interface NativeCall {
     void with(QuantizedStruct struct);
   }
 
-  void with(Call call) {
+  void with(NativeCall call) {
     try (QuantizedStruct struct = new QuantizedStruct();
         FloatPointer values = table == null ? null : new FloatPointer(table)) {
       struct.type(quantization().ordinal()).rows(rows).cols(cols).block(block).table(values);

@@ -11,7 +11,7 @@ import org.bytedeco.javacpp.FloatPointer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.prunepeft.kernels.CublasProduct.Layout;
+import org.prunepeft.kernels.CublasProduct.MatrixLayout;
 import org.prunepeft.kernels.CublasProduct.Product;
 import org.prunepeft.testing.TestSeed;
 
@@ -20,7 +20,7 @@ class ProductLayoutTest {
   private final Random random = TestSeed.random();
 
   /** Element (i, j) as BLAS defines it: its columns lie ld elements apart. */
-  private static long place(Layout layout, long i, long j) {
+  private static long place(MatrixLayout layout, long i, long j) {
     if (i >= layout.rows() || j >= layout.cols()) {
       throw new IndexOutOfBoundsException("(" + i + ", " + j + ") of " + layout);
     }
@@ -64,11 +64,11 @@ class ProductLayoutTest {
 
   @Test
   void alignmentIsTheLargestPowerOfTwoUpTo256() {
-    assertEquals(256, Layout.alignment(1 << 12));
-    assertEquals(256, Layout.alignment(3 * 256));
-    assertEquals(128, Layout.alignment(256 + 128));
-    assertEquals(2, Layout.alignment(4096 + 6));
-    assertEquals(1, Layout.alignment(4097));
+    assertEquals(256, MatrixLayout.alignment(1 << 12));
+    assertEquals(256, MatrixLayout.alignment(3 * 256));
+    assertEquals(128, MatrixLayout.alignment(256 + 128));
+    assertEquals(2, MatrixLayout.alignment(4096 + 6));
+    assertEquals(1, MatrixLayout.alignment(4097));
   }
 
   @Test

@@ -58,7 +58,7 @@ public final class OnnxGraph {
   private static final int INITIALIZER = 5;
 
   /** Types of elements. */
-  public enum Type {
+  public enum ElementType {
     FLOAT(1, Float.BYTES),
     UINT8(2, Byte.BYTES),
     INT8(3, Byte.BYTES),
@@ -67,7 +67,7 @@ public final class OnnxGraph {
     private final int number;
     private final int bytes;
 
-    Type(int number, int bytes) {
+    ElementType(int number, int bytes) {
       this.number = number;
       this.bytes = bytes;
     }
@@ -80,7 +80,7 @@ public final class OnnxGraph {
     void writeTo(FileChannel channel) throws IOException;
   }
 
-  private record Initialiser(String name, Type type, long[] shape, Values values) {
+  private record Initialiser(String name, ElementType type, long[] shape, Values values) {
     long bytes() {
       return LongStream.of(shape).reduce(type.bytes, Math::multiplyExact);
     }
@@ -156,7 +156,7 @@ public final class OnnxGraph {
    * @param dimensions the names of extents that may vary
    * @return its name
    */
-  public String input(String name, Type type, String... dimensions) {
+  public String input(String name, ElementType type, String... dimensions) {
     inputs.add(valueInfo(name, type, (Object[]) dimensions));
     return name;
   }
@@ -170,7 +170,7 @@ public final class OnnxGraph {
    */
   public void output(String name, String value, Object... dimensions) {
     add("Identity", name, Map.of(), List.of(value), List.of(name));
-    outputs.add(valueInfo(name, Type.FLOAT, dimensions));
+    outputs.add(valueInfo(name, ElementType.FLOAT, dimensions));
   }
 
   /**
@@ -179,7 +179,7 @@ public final class OnnxGraph {
    * @param values are asked for whenever the model is written
    * @return its name
    */
-  public String initialiser(String name, Type type, long[] shape, Values values) {
+  public String initialiser(String name, ElementType type, long[] shape, Values values) {
     initialisers.putIfAbsent(name, new Initialiser(name, type, shape.clone(), values));
     return name;
   }
@@ -206,20 +206,20 @@ public final class OnnxGraph {
   private String integers(String name, long[] shape, long... values) {
     ByteBuffer bytes = buffer(values.length * Long.BYTES);
     LongStream.of(values).forEach(bytes::putLong);
-    return constant(name, Type.INT64, shape, bytes);
+    return constant(name, ElementType.INT64, shape, bytes);
   }
 
   /** {@return a constant without dimensions} */
   public String number(double value) {
     ByteBuffer bytes = buffer(Float.BYTES).putFloat((float) value);
-    return constant("number_" + (float) value, Type.FLOAT, new long[0], bytes);
+    return constant("number_" + (float) value, ElementType.FLOAT, new long[0], bytes);
   }
 
   private static ByteBuffer buffer(int bytes) {
     return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  private String constant(String name, Type type, long[] shape, ByteBuffer bytes) {
+  private String constant(String name, ElementType type, long[] shape, ByteBuffer bytes) {
     return initialiser(
         name, type, shape, channel -> AtomicFile.writeFully(channel, bytes.duplicate().flip()));
   }
@@ -322,7 +322,7 @@ public final class OnnxGraph {
         });
   }
 
-  private static byte[] valueInfo(String name, Type type, Object... dimensions) {
+  private static byte[] valueInfo(String name, ElementType type, Object... dimensions) {
     byte[] shape =
         message(
             out -> {
@@ -373,13 +373,13 @@ public final class OnnxGraph {
    * @throws IOException if reading values or writing fails
    */
   public void write(Path file, boolean external) throws IOException {
-    Layout inside = new Layout(null);
+    FileLayout inside = new FileLayout(null);
     if (!external && inside.graphBytes <= largest) {
       write(file, inside);
       return;
     }
     Path data = file.resolveSibling(file.getFileName() + DATA_SUFFIX);
-    Layout apart = new Layout(data.getFileName().toString());
+    FileLayout apart = new FileLayout(data.getFileName().toString());
     AtomicFile.write(
         data,
         channel -> {
@@ -390,7 +390,7 @@ public final class OnnxGraph {
     write(file, apart);
   }
 
-  private static void write(Path file, Layout layout) throws IOException {
+  private static void write(Path file, FileLayout layout) throws IOException {
     AtomicFile.write(
         file,
         channel -> {
@@ -402,7 +402,7 @@ public final class OnnxGraph {
           out.writeTag(7, LENGTH_DELIMITED);
           out.writeUInt64NoTag(layout.graphBytes);
           out.write(layout.withoutTensors, 0, layout.withoutTensors.length);
-          for (Stored tensor : layout.tensors) {
+          for (StoredTensor tensor : layout.tensors) {
             tensor.writeTo(out, channel);
           }
           out.flush();
@@ -410,7 +410,7 @@ public final class OnnxGraph {
   }
 
   /** What a file holds, and how long it is. */
-  private final class Layout {
+  private final class FileLayout {
     private final byte[] withoutTensors =
         message(
             out -> {
@@ -419,20 +419,20 @@ public final class OnnxGraph {
               writeAll(out, 11, inputs);
               writeAll(out, 12, outputs);
             });
-    private final List<Stored> tensors = new ArrayList<>();
+    private final List<StoredTensor> tensors = new ArrayList<>();
     private final List<Initialiser> outside = new ArrayList<>();
     private final long graphBytes;
 
     /**
      * @param data the name of the file for values; null: they are in the model
      */
-    Layout(String data) {
+    FileLayout(String data) {
       long bytes = withoutTensors.length;
       long offset = 0;
       for (Initialiser initialiser : initialisers.values()) {
         boolean apart = data != null && initialiser.bytes() >= SMALL;
-        Stored tensor =
-            new Stored(initialiser, initialiser.header(apart ? data : null, offset), apart);
+        StoredTensor tensor =
+            new StoredTensor(initialiser, initialiser.header(apart ? data : null, offset), apart);
         tensors.add(tensor);
         bytes += tensor.bytes();
         if (apart) {
@@ -457,7 +457,7 @@ public final class OnnxGraph {
    * @param header all of its fields but raw_data
    * @param apart whether values are in another file
    */
-  private record Stored(Initialiser initialiser, byte[] header, boolean apart) {
+  private record StoredTensor(Initialiser initialiser, byte[] header, boolean apart) {
     private long length() {
       long values = initialiser.bytes();
       return apart

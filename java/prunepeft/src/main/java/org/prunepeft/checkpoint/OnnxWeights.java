@@ -82,7 +82,7 @@ public final class OnnxWeights extends StoredCheckpoint {
           "complex128",
           "bfloat16");
 
-  private record Node(List<String> inputs, List<String> outputs, String name, String opType) {}
+  private record GraphNode(List<String> inputs, List<String> outputs, String name, String opType) {}
 
   private final Map<String, String> otherTypes;
 
@@ -104,7 +104,7 @@ public final class OnnxWeights extends StoredCheckpoint {
    */
   public static OnnxWeights read(InputStream in, String origin) throws IOException {
     try {
-      return new Parser(in, origin).model();
+      return new GraphParser(in, origin).model();
     } catch (InvalidProtocolBufferException e) {
       throw new FormatException("not a whole ONNX model: " + e.getMessage(), e);
     }
@@ -124,14 +124,14 @@ public final class OnnxWeights extends StoredCheckpoint {
                 .formatted(anonymous, "/encoder/layer.0/attention/self/query/MatMul");
   }
 
-  private static final class Parser {
+  private static final class GraphParser {
     private final String origin;
     private final CodedInputStream input;
-    private final List<Node> nodes = new ArrayList<>();
+    private final List<GraphNode> nodes = new ArrayList<>();
     private final Map<String, StoredFloats> initialisers = new LinkedHashMap<>();
     private final Map<String, String> otherTypes = new HashMap<>();
 
-    Parser(InputStream in, String origin) {
+    GraphParser(InputStream in, String origin) {
       this.origin = origin;
       input = CodedInputStream.newInstance(in, 1 << 16);
       input.setSizeLimit(Integer.MAX_VALUE);
@@ -179,7 +179,7 @@ public final class OnnxWeights extends StoredCheckpoint {
       input.popLimit(outer);
     }
 
-    private Node node() throws IOException {
+    private GraphNode node() throws IOException {
       int outer = input.pushLimit(input.readRawVarint32());
       var inputs = new ArrayList<String>();
       var outputs = new ArrayList<String>();
@@ -195,7 +195,7 @@ public final class OnnxWeights extends StoredCheckpoint {
         }
       }
       pop(outer);
-      return new Node(inputs, outputs, name, opType);
+      return new GraphNode(inputs, outputs, name, opType);
     }
 
     private void initialiser() throws IOException {
@@ -294,7 +294,7 @@ public final class OnnxWeights extends StoredCheckpoint {
     private Map<String, StoredFloats> named() throws FormatException {
       var named = new TreeMap<>(initialisers);
       // Tensors of equal content are exported once, and shared through Identity nodes.
-      for (Node node : nodes) {
+      for (GraphNode node : nodes) {
         if (node.opType.equals("Identity")
             && node.inputs.size() == 1
             && node.outputs.size() == 1
@@ -304,7 +304,7 @@ public final class OnnxWeights extends StoredCheckpoint {
       }
       var matrices = new HashMap<String, StoredFloats>();
       var placed = new HashSet<String>();
-      for (Node node : nodes) {
+      for (GraphNode node : nodes) {
         if (!node.opType.equals("MatMul") || node.inputs.size() != 2) {
           continue;
         }

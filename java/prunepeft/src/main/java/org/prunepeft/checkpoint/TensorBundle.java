@@ -51,7 +51,7 @@ final class TensorBundle {
    * @param shape its sizes
    * @param offset of its first byte in the data
    */
-  record Variable(long[] shape, int offset) {}
+  record StoredVariable(long[] shape, int offset) {}
 
   private record Handle(int offset, int size) {}
 
@@ -59,7 +59,7 @@ final class TensorBundle {
 
   private final ByteBuffer index;
   private final byte[] data;
-  private final Map<String, Variable> variables = new TreeMap<>();
+  private final Map<String, StoredVariable> variables = new TreeMap<>();
 
   /**
    * @param index content of variables.index
@@ -82,7 +82,7 @@ final class TensorBundle {
   }
 
   /** The float32 variables by name; those of other types, such as step counters, are left out. */
-  Map<String, Variable> variables() {
+  Map<String, StoredVariable> variables() {
     return variables;
   }
 
@@ -254,7 +254,8 @@ final class TensorBundle {
     }
     requireChecksum(ByteBuffer.wrap(data, (int) offset, (int) size), checksum, name);
     variables.put(
-        name, new Variable(shape.stream().mapToLong(Long::longValue).toArray(), (int) offset));
+        name,
+        new StoredVariable(shape.stream().mapToLong(Long::longValue).toArray(), (int) offset));
   }
 
   /** TensorShapeProto: 2 dim, of which 1 is the size. */

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.prunepeft.checkpoint.OnnxGraph;
-import org.prunepeft.checkpoint.OnnxGraph.Type;
+import org.prunepeft.checkpoint.OnnxGraph.ElementType;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
@@ -22,7 +22,7 @@ import org.prunepeft.peft.AdapterPart.Bottleneck;
  */
 final class OnnxEncoder {
   /** What a text's inputs have in common, as names of values. */
-  private static final class Text {
+  private static final class TextInputs {
     private final String ids;
     private final String types;
     private final String mask;
@@ -37,7 +37,7 @@ final class OnnxEncoder {
     /** The same with queries and keys exchanged. */
     private String mirroredPlaces;
 
-    Text(String ids, String types, String mask, String bias, String length) {
+    TextInputs(String ids, String types, String mask, String bias, String length) {
       this.ids = ids;
       this.types = types;
       this.mask = mask;
@@ -83,7 +83,7 @@ final class OnnxEncoder {
    * @param suffix of the names of inputs, and of the dimension T
    */
   Encoded encode(String suffix) {
-    Text text = inputs(suffix);
+    TextInputs text = inputs(suffix);
     String x = embed(text);
     String embedded = x;
     for (int layer = 0; layer < config.layers(); layer++) {
@@ -95,18 +95,21 @@ final class OnnxEncoder {
     return new Encoded(x, text.mask);
   }
 
-  private Text inputs(String suffix) {
+  private TextInputs inputs(String suffix) {
     String[] dimensions = {"batch", "sequence" + suffix};
-    String ids = graph.input("input_ids" + suffix, Type.INT64, dimensions);
-    String mask = nodes.toFloat(graph.input("attention_mask" + suffix, Type.INT64, dimensions));
+    String ids = graph.input("input_ids" + suffix, ElementType.INT64, dimensions);
+    String mask =
+        nodes.toFloat(graph.input("attention_mask" + suffix, ElementType.INT64, dimensions));
     String types =
-        config.types() > 1 ? graph.input("token_type_ids" + suffix, Type.INT64, dimensions) : null;
+        config.types() > 1
+            ? graph.input("token_type_ids" + suffix, ElementType.INT64, dimensions)
+            : null;
     // 0 for tokens, and what no score outweighs for padding.
     String bias = nodes.times(-Float.MAX_VALUE, graph.node("Sub", graph.number(1), mask));
-    return new Text(ids, types, mask, nodes.unsqueeze(bias, 1, 2), nodes.size(ids, 1));
+    return new TextInputs(ids, types, mask, nodes.unsqueeze(bias, 1, 2), nodes.size(ids, 1));
   }
 
-  private String embed(Text text) {
+  private String embed(TextInputs text) {
     String words = "embeddings.word_embeddings.weight";
     String sum =
         int8
@@ -134,7 +137,7 @@ final class OnnxEncoder {
         : linear("embeddings_project", norm(path, sum));
   }
 
-  private String positions(Text text) {
+  private String positions(TextInputs text) {
     String table = "embeddings.position_embeddings.weight";
     if (!architecture.positionsBehindPadding()) {
       return graph.node(
@@ -147,7 +150,7 @@ final class OnnxEncoder {
     return nodes.embedding(weights, table, nodes.add(places, padding));
   }
 
-  private String layer(int layer, String x, Text text) {
+  private String layer(int layer, String x, TextInputs text) {
     String context = attention(layer, x, text);
     String attended = linear(config.path(layer, Projection.ATTENTION_OUTPUT), context);
     String y = residual(Block.ATTENTION, layer, attended, x);
@@ -190,7 +193,7 @@ final class OnnxEncoder {
     return nodes.add(h, adapter.scaling() == 1 ? added : nodes.times(adapter.scaling(), added));
   }
 
-  private String attention(int layer, String x, Text text) {
+  private String attention(int layer, String x, TextInputs text) {
     String query = heads(linear(config.path(layer, Projection.QUERY), x));
     String key = heads(linear(config.path(layer, Projection.KEY), x));
     String value = heads(linear(config.path(layer, Projection.VALUE), x));
@@ -248,7 +251,7 @@ final class OnnxEncoder {
   }
 
   /** The bucket of the distance of query and key, as a row of the table. */
-  private void places(String scores, Text text) {
+  private void places(String scores, TextInputs text) {
     if (text.places != null) {
       return;
     }
@@ -273,7 +276,7 @@ final class OnnxEncoder {
   }
 
   /** The first layer's output with what a convolution makes of neighbouring embeddings. */
-  private String convolution(Convolution convolution, String embedded, String x, Text text) {
+  private String convolution(Convolution convolution, String embedded, String x, TextInputs text) {
     int padding = (convolution.kernel() - 1) / 2;
     String path = "encoder.conv.conv";
     String real = graph.node("Mul", embedded, nodes.unsqueeze(text.mask, 2));

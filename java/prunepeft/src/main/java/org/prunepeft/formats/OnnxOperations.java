@@ -6,7 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.checkpoint.OnnxGraph;
-import org.prunepeft.checkpoint.OnnxGraph.Type;
+import org.prunepeft.checkpoint.OnnxGraph.ElementType;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.Checkpoint;
 import org.prunepeft.kernels.Activation;
@@ -32,7 +32,7 @@ final class OnnxOperations {
   /** A weight as it is. */
   String weight(Checkpoint weights, String name) {
     return graph.initialiser(
-        name, Type.FLOAT, weights.shape(name), OnnxTensors.plain(weights, name));
+        name, ElementType.FLOAT, weights.shape(name), OnnxTensors.plain(weights, name));
   }
 
   /** x Wᵀ + b, or x Wᵀ where there is no b, over the last dimension. */
@@ -41,7 +41,7 @@ final class OnnxOperations {
     String matrix =
         graph.initialiser(
             name + ".transposed",
-            Type.FLOAT,
+            ElementType.FLOAT,
             transposed(weights, name),
             OnnxTensors.transposed(weights, name));
     return biased(weights, path, graph.named(matMul(path), "MatMul", x, matrix));
@@ -54,13 +54,16 @@ final class OnnxOperations {
     long outputs = shape[1];
     String matrix =
         graph.initialiser(
-            name + ".quantized", Type.UINT8, shape, OnnxTensors.transposedInt8(weights, name));
+            name + ".quantized",
+            ElementType.UINT8,
+            shape,
+            OnnxTensors.transposedInt8(weights, name));
     byte[] zeros = new byte[(int) outputs];
     Arrays.fill(zeros, (byte) OnnxTensors.ZERO_POINT);
     String zeroPoints =
         graph.initialiser(
             "zero_points_" + outputs,
-            Type.UINT8,
+            ElementType.UINT8,
             new long[] {outputs},
             channel -> AtomicFile.writeFully(channel, ByteBuffer.wrap(zeros)));
     String scales = scales(weights, name, outputs);
@@ -78,7 +81,8 @@ final class OnnxOperations {
   }
 
   private String scales(Checkpoint weights, String name, long... shape) {
-    return graph.initialiser(name + ".scale", Type.FLOAT, shape, OnnxTensors.scales(weights, name));
+    return graph.initialiser(
+        name + ".scale", ElementType.FLOAT, shape, OnnxTensors.scales(weights, name));
   }
 
   /** As exporters of PyTorch name it: readers take the projection's name from there. */
@@ -102,7 +106,8 @@ final class OnnxOperations {
   String int8Embedding(Checkpoint weights, String name, String numbers) {
     long[] shape = weights.shape(name);
     String table =
-        graph.initialiser(name + ".quantized", Type.INT8, shape, OnnxTensors.int8(weights, name));
+        graph.initialiser(
+            name + ".quantized", ElementType.INT8, shape, OnnxTensors.int8(weights, name));
     return graph.node(
         "Mul",
         toFloat(graph.node("Gather", table, numbers)),

@@ -113,11 +113,11 @@ final class OnnxTensors {
 
   /** Writes what becomes of a row. */
   @FunctionalInterface
-  private interface Row {
+  private interface RowWriter {
     void write(float[] values, int from, int width, ByteBuffer target);
   }
 
-  private static Values byRow(Checkpoint checkpoint, String name, int rowBytes, Row row) {
+  private static Values byRow(Checkpoint checkpoint, String name, int rowBytes, RowWriter row) {
     long rows = checkpoint.shape(name)[0];
     int width = (int) checkpoint.shape(name)[1];
     int together = (int) Math.min(rows, Math.max(1, CHUNK / width));

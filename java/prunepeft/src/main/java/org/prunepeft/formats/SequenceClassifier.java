@@ -58,16 +58,16 @@ final class SequenceClassifier {
         new MapCheckpoint(
             "the head",
             Map.of(HeadFile.WEIGHT, adapter.headWeight(), HeadFile.BIAS, adapter.headBias()));
-    Map<String, Stored> tensors = new TreeMap<>();
-    encoder.names().forEach(name -> tensors.put(prefix + name, new Stored(encoder, name)));
-    head.names().forEach(name -> tensors.put(name, new Stored(head, name)));
+    Map<String, TensorSource> tensors = new TreeMap<>();
+    encoder.names().forEach(name -> tensors.put(prefix + name, new TensorSource(encoder, name)));
+    head.names().forEach(name -> tensors.put(name, new TensorSource(head, name)));
     return new Combined(encoder.origin(), tensors);
   }
 
   /** A tensor by its name in another checkpoint. */
-  private record Stored(Checkpoint in, String name) {}
+  private record TensorSource(Checkpoint in, String name) {}
 
-  private record Combined(String origin, Map<String, Stored> tensors) implements Checkpoint {
+  private record Combined(String origin, Map<String, TensorSource> tensors) implements Checkpoint {
     @Override
     public Set<String> names() {
       return tensors.keySet();
@@ -75,13 +75,13 @@ final class SequenceClassifier {
 
     @Override
     public long[] shape(String name) {
-      Stored tensor = tensors.get(name);
+      TensorSource tensor = tensors.get(name);
       return tensor.in.shape(tensor.name);
     }
 
     @Override
     public void readFloats(String name, long first, ByteBuffer target) throws IOException {
-      Stored tensor = tensors.get(name);
+      TensorSource tensor = tensors.get(name);
       tensor.in.readFloats(tensor.name, first, target);
     }
 

@@ -233,7 +233,7 @@ final class GgufHeader {
 
   /** All of a file up to its data section. */
   byte[] bytes() {
-    var out = new Output();
+    var out = new HeaderOutput();
     out.int32(MAGIC).int32(VERSION).int64(entries.size()).int64(metadata.size());
     metadata.forEach(
         (key, value) -> {
@@ -263,31 +263,31 @@ final class GgufHeader {
   }
 
   /** Values as the format has them. */
-  private static final class Output {
+  private static final class HeaderOutput {
     final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
-    Output int32(int value) {
+    HeaderOutput int32(int value) {
       return integer(value, Integer.BYTES);
     }
 
-    Output int64(long value) {
+    HeaderOutput int64(long value) {
       return integer(value, Long.BYTES);
     }
 
-    private Output integer(long value, int count) {
+    private HeaderOutput integer(long value, int count) {
       ByteBuffer all = ByteBuffer.allocate(Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
       bytes.write(all.putLong(value).array(), 0, count);
       return this;
     }
 
-    Output text(String text) {
+    HeaderOutput text(String text) {
       byte[] utf8 = utf8(text);
       int64(utf8.length);
       bytes.writeBytes(utf8);
       return this;
     }
 
-    Output value(Type type, Object value) {
+    HeaderOutput value(Type type, Object value) {
       return switch (type) {
         case STRING -> text((String) value);
         case BOOL -> integer((Boolean) value ? 1 : 0, type.bytes);

@@ -13,40 +13,41 @@ import java.util.Set;
  */
 public enum Architecture {
   /** BERT (Devlin et al. 2019). */
-  BERT("bert", "bert", "Bert", "WordPiece", Layout.BERT),
+  BERT("bert", "bert", "Bert", "WordPiece", LayerNames.BERT),
   /** RoBERTa (Liu et al. 2019). */
-  ROBERTA("roberta", "roberta", "Roberta", "BPE", Layout.BERT, Feature.POSITIONS_BEHIND_PADDING),
+  ROBERTA(
+      "roberta", "roberta", "Roberta", "BPE", LayerNames.BERT, Feature.POSITIONS_BEHIND_PADDING),
   /** XLM-R (Conneau et al. 2020). */
   XLM_ROBERTA(
       "xlm-roberta",
       "roberta",
       "XLMRoberta",
       "Unigram",
-      Layout.BERT,
+      LayerNames.BERT,
       Feature.POSITIONS_BEHIND_PADDING),
   /** DistilBERT (Sanh et al. 2019). */
-  DISTILBERT("distilbert", "distilbert", "DistilBert", "WordPiece", Layout.DISTILBERT),
+  DISTILBERT("distilbert", "distilbert", "DistilBert", "WordPiece", LayerNames.DISTILBERT),
   /** ELECTRA (Clark et al. 2020), the discriminator. */
-  ELECTRA("electra", "electra", "Electra", "WordPiece", Layout.BERT, Feature.EMBEDDING_SIZE),
+  ELECTRA("electra", "electra", "Electra", "WordPiece", LayerNames.BERT, Feature.EMBEDDING_SIZE),
   /** DeBERTa-v2 and v3 (He et al. 2021). */
   DEBERTA_V2(
-      "deberta-v2", "deberta", "DebertaV2", "Unigram", Layout.DEBERTA, Feature.EMBEDDING_SIZE),
+      "deberta-v2", "deberta", "DebertaV2", "Unigram", LayerNames.DEBERTA, Feature.EMBEDDING_SIZE),
   /** Llama 2 and 3 (Touvron et al. 2023), and SmolLM2. */
-  LLAMA("llama", "model", "Llama", "BPE", Layout.DECODER),
+  LLAMA("llama", "model", "Llama", "BPE", LayerNames.DECODER),
   /** Mistral (Jiang et al. 2023). */
-  MISTRAL("mistral", "model", "Mistral", "BPE", Layout.DECODER),
+  MISTRAL("mistral", "model", "Mistral", "BPE", LayerNames.DECODER),
   /** Qwen2 and 2.5 (Yang et al. 2024). */
-  QWEN2("qwen2", "model", "Qwen2", "BPE", Layout.DECODER),
+  QWEN2("qwen2", "model", "Qwen2", "BPE", LayerNames.DECODER),
   /** Qwen3 (Yang et al. 2025). */
-  QWEN3("qwen3", "model", "Qwen3", "BPE", Layout.DECODER),
+  QWEN3("qwen3", "model", "Qwen3", "BPE", LayerNames.DECODER),
   /** Gemma 2 (Gemma Team 2024). */
-  GEMMA2("gemma2", "model", "Gemma2", "BPE", Layout.GEMMA, Feature.GEMMA),
+  GEMMA2("gemma2", "model", "Gemma2", "BPE", LayerNames.GEMMA, Feature.GEMMA),
   /** Gemma 3's language model (Gemma Team 2025). */
-  GEMMA3("gemma3_text", "model", "Gemma3", "BPE", Layout.GEMMA, Feature.GEMMA),
+  GEMMA3("gemma3_text", "model", "Gemma3", "BPE", LayerNames.GEMMA, Feature.GEMMA),
   /** Phi-3 and Phi-4-mini (Abdin et al. 2024). */
-  PHI3("phi3", "model", "Phi3", "BPE", Layout.DECODER, Feature.FUSED_PROJECTIONS),
+  PHI3("phi3", "model", "Phi3", "BPE", LayerNames.DECODER, Feature.FUSED_PROJECTIONS),
   /** SmolLM3 (Bakouch et al. 2025). */
-  SMOLLM3("smollm3", "model", "SmolLM3", "BPE", Layout.DECODER);
+  SMOLLM3("smollm3", "model", "SmolLM3", "BPE", LayerNames.DECODER);
 
   /** What some have. */
   private enum Feature {
@@ -70,16 +71,16 @@ public enum Architecture {
    * @param attentionAdapters where AdapterHub keeps adapters after attention, within a layer
    * @param outputAdapters where it keeps those after the feed-forward block
    */
-  private record Layout(
+  private record LayerNames(
       String layers,
       List<String> projections,
       Norms norms,
       String attentionAdapters,
       String outputAdapters) {
-    static final Layout BERT = bert("");
-    static final Layout DEBERTA = bert("_proj");
-    static final Layout DISTILBERT =
-        new Layout(
+    static final LayerNames BERT = bert("");
+    static final LayerNames DEBERTA = bert("_proj");
+    static final LayerNames DISTILBERT =
+        new LayerNames(
             "transformer.layer.",
             List.of(
                 "attention.q_lin",
@@ -91,14 +92,14 @@ public enum Architecture {
             Norms.ofBlocks("sa_layer_norm", "output_layer_norm"),
             "attention_adapters",
             "output_adapters");
-    static final Layout DECODER = decoder("post_attention_layernorm", null, null);
-    static final Layout GEMMA =
+    static final LayerNames DECODER = decoder("post_attention_layernorm", null, null);
+    static final LayerNames GEMMA =
         decoder(
             "pre_feedforward_layernorm", "post_attention_layernorm", "post_feedforward_layernorm");
 
-    private static Layout decoder(
+    private static LayerNames decoder(
         String outputNorm, String attentionPostNorm, String outputPostNorm) {
-      return new Layout(
+      return new LayerNames(
           "layers.",
           List.of(
               "self_attn.q_proj",
@@ -119,8 +120,8 @@ public enum Architecture {
           "output_adapters");
     }
 
-    private static Layout bert(String suffix) {
-      return new Layout(
+    private static LayerNames bert(String suffix) {
+      return new LayerNames(
           "encoder.layer.",
           List.of(
               "attention.self.query" + suffix,
@@ -161,7 +162,7 @@ public enum Architecture {
   private final String prefix;
   private final String className;
   private final String tokenizerModel;
-  private final Layout layout;
+  private final LayerNames layout;
   private final Set<Feature> features;
 
   Architecture(
@@ -169,7 +170,7 @@ public enum Architecture {
       String prefix,
       String className,
       String tokenizerModel,
-      Layout layout,
+      LayerNames layout,
       Feature... features) {
     this.modelType = modelType;
     this.prefix = prefix;

@@ -128,7 +128,7 @@ public final class CausalDecoder implements Decoder {
    * @param cache null: all tokens are in the input
    * @param attentions by the layers' windows
    */
-  private record Pass(
+  private record DecoderPass(
       EncoderInput input,
       Insertions insertions,
       Tensor starts,
@@ -283,9 +283,9 @@ public final class CausalDecoder implements Decoder {
     }
   }
 
-  private Pass pass(
+  private DecoderPass pass(
       EncoderInput input, Insertions insertions, Tensor starts, int span, KeyValueCache cache) {
-    Pass pass = new Pass(input, insertions, starts, span, cache, new HashMap<>());
+    DecoderPass pass = new DecoderPass(input, insertions, starts, span, cache, new HashMap<>());
     for (int i = 0; i < layers.size(); i++) {
       pass.attentions.computeIfAbsent(
           shape.window(i),
@@ -307,7 +307,7 @@ public final class CausalDecoder implements Decoder {
     return pass;
   }
 
-  private Tensor layers(int from, int to, Tensor x, Pass pass) {
+  private Tensor layers(int from, int to, Tensor x, DecoderPass pass) {
     Insertions insertions = pass.insertions;
     for (int i = from; i < to; i++) {
       int index = i;
@@ -317,7 +317,7 @@ public final class CausalDecoder implements Decoder {
     return from < to && to == layers.size() ? norm.apply(insertions, x) : x;
   }
 
-  private Tensor layer(int i, Layer layer, Tensor x, Pass pass) {
+  private Tensor layer(int i, Layer layer, Tensor x, DecoderPass pass) {
     Insertions insertions = pass.insertions;
     Tensor normed = layer.attentionNorm.apply(insertions, x);
     Tensor qkv = layer.attentionInput.apply(insertions, normed, true);
@@ -345,7 +345,7 @@ public final class CausalDecoder implements Decoder {
   }
 
   /** The context, [B·T, heads · head size]. */
-  private Tensor attention(int i, Layer layer, Tensor qkv, Pass pass) {
+  private Tensor attention(int i, Layer layer, Tensor qkv, DecoderPass pass) {
     Insertions insertions = pass.insertions;
     long queries = (long) config.heads() * shape.headSize();
     long keys = (long) shape.keyValueHeads() * shape.headSize();
@@ -378,7 +378,7 @@ public final class CausalDecoder implements Decoder {
         pass.past() + pass.input.length());
   }
 
-  private RotaryOp.Rotation rotation(Rope rope, Pass pass) {
+  private RotaryOp.Rotation rotation(Rope rope, DecoderPass pass) {
     return new RotaryOp.Rotation(
         pass.input.rows(),
         config.heads() + shape.keyValueHeads(),

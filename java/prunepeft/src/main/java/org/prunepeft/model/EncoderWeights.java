@@ -80,7 +80,7 @@ final class EncoderWeights {
       if (stored.equals(OUTPUT) && config.decoder() != null && !config.decoder().tied()) {
         names.put(stored, stored);
         untaken.add(stored);
-      } else if (prefixed == stored.startsWith(prefix) && Body.contains(name)) {
+      } else if (prefixed == stored.startsWith(prefix) && EncoderNames.contains(name)) {
         name = modern(name);
         if (names.put(name, stored) != null) {
           throw new FormatException(
@@ -99,7 +99,7 @@ final class EncoderWeights {
   }
 
   /** What of a model is the encoder, as against pooler and heads. */
-  private static final class Body {
+  private static final class EncoderNames {
     private static final List<String> ROOTS =
         List.of(
             "embeddings.",

@@ -21,14 +21,14 @@ final class RotaryTables implements AutoCloseable {
    *
    * @param reach the length that the frequencies are for
    */
-  private record Table(int reach, RotaryOp.Angles angles) {}
+  private record AngleTable(int reach, RotaryOp.Angles angles) {}
 
   private final Rope rope;
   private final int positions;
   private final ComputeDevice device;
 
   /** The newest comes last. */
-  private final List<Table> tables = new ArrayList<>();
+  private final List<AngleTable> tables = new ArrayList<>();
 
   /**
    * @param positions the most that are asked for
@@ -48,7 +48,7 @@ final class RotaryTables implements AutoCloseable {
   synchronized RotaryOp.Angles of(int longest) {
     int length = Math.min(longest, positions);
     int reach = rope.reach(length);
-    for (Table table : tables) {
+    for (AngleTable table : tables) {
       if (table.reach == reach && table.angles.cosines().size(0) >= length) {
         return table.angles;
       }
@@ -62,12 +62,12 @@ final class RotaryTables implements AutoCloseable {
         reach == length
             ? length
             : Math.min(positions, Math.max(FEWEST, 2 * Integer.highestOneBit(length)));
-    Table made = make(reach, rows);
+    AngleTable made = make(reach, rows);
     tables.add(made);
     return made.angles;
   }
 
-  private Table make(int reach, int rows) {
+  private AngleTable make(int reach, int rows) {
     double[] frequencies = rope.frequencies(reach);
     int columns = frequencies.length;
     float[] cosines = new float[rows * columns];
@@ -77,7 +77,7 @@ final class RotaryTables implements AutoCloseable {
       cosines[i] = (float) (Math.cos(angle) * rope.attentionFactor());
       sines[i] = (float) (Math.sin(angle) * rope.attentionFactor());
     }
-    return new Table(
+    return new AngleTable(
         reach, new RotaryOp.Angles(kept(cosines, rows, columns), kept(sines, rows, columns)));
   }
 
@@ -89,7 +89,7 @@ final class RotaryTables implements AutoCloseable {
 
   @Override
   public synchronized void close() {
-    for (Table table : tables) {
+    for (AngleTable table : tables) {
       table.angles.cosines().releaseReference();
       table.angles.sines().releaseReference();
     }

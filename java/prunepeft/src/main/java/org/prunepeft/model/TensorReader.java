@@ -22,7 +22,7 @@ final class TensorReader {
 
   /** Reads a part of something into a buffer in the processor's byte order. */
   @FunctionalInterface
-  interface Part {
+  interface PartReader {
     void read(long first, ByteBuffer target) throws IOException;
   }
 
@@ -54,7 +54,7 @@ final class TensorReader {
    * @param size bytes of an element
    * @param part given the number of its first element
    */
-  static void fill(Tensor target, long size, Part part) throws IOException {
+  static void fill(Tensor target, long size, PartReader part) throws IOException {
     long count = target.numel();
     try (Pointer data = target.data_ptr()) {
       // By several threads: the system clears each page before it is first written, as slow as it

@@ -14,7 +14,7 @@ final class PeerSummary {
 
   static List<String> of(PeerResult result) {
     List<String> lines = new ArrayList<>();
-    PeerResult.Effort effort = result.effort();
+    PeerResult.TrainingEffort effort = result.effort();
     lines.add("## Search: %s".formatted(result.method()));
     lines.add("");
     lines.add(

@@ -98,11 +98,11 @@ final class Summary {
   }
 
   @FunctionalInterface
-  private interface Cell {
+  private interface CellText {
     String of(Candidate module);
   }
 
-  private void modules(SearchSpace space, Cell cell) {
+  private void modules(SearchSpace space, CellText cell) {
     List<String> types = space.types();
     Map<Integer, Map<String, String>> rows = new TreeMap<>();
     for (Candidate module : space.candidates()) {

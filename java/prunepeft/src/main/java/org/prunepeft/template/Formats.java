@@ -41,8 +41,8 @@ final class Formats {
       }
       String flags = part.group(2);
       boolean number = !"sr".contains(part.group(5));
-      Layout layout =
-          new Layout(
+      FormatSpec spec =
+          new FormatSpec(
               flags.contains("0") && number && !flags.contains("-") ? '0' : ' ',
               flags.contains("-") ? '<' : flags.contains("0") && number ? '=' : '>',
               flags.contains("+") ? "+" : flags.contains(" ") ? " " : "",
@@ -50,7 +50,7 @@ final class Formats {
               part.group(4) == null ? -1 : width(part.group(4)),
               false);
       String type = part.group(5).equals("i") ? "d" : part.group(5);
-      out.append(layout.apply(formatted(value, type, layout, limits), number, limits));
+      out.append(spec.apply(formatted(value, type, spec, limits), number, limits));
       limits.spendLength(out.length());
     }
     out.append(format, at, format.length());
@@ -118,8 +118,8 @@ final class Formats {
         Numbers.isNumber(value) && !(value instanceof Boolean && specification.isEmpty());
     boolean zeros = parts.group(4).equals("0");
     String align = parts.group(2) == null ? zeros ? "=" : number ? ">" : "<" : parts.group(2);
-    Layout layout =
-        new Layout(
+    FormatSpec spec =
+        new FormatSpec(
             parts.group(1) != null ? parts.group(1).charAt(0) : zeros ? '0' : ' ',
             align.charAt(0),
             parts.group(3).replace("-", ""),
@@ -128,21 +128,21 @@ final class Formats {
             parts.group(6).equals(","));
     String type = parts.group(8);
     if (type.isEmpty()) {
-      type = !number ? "s" : Numbers.isInteger(value) ? "d" : layout.precision >= 0 ? "g" : "s";
+      type = !number ? "s" : Numbers.isInteger(value) ? "d" : spec.precision >= 0 ? "g" : "s";
     }
-    return layout.apply(formatted(value, type, layout, limits), number, limits);
+    return spec.apply(formatted(value, type, spec, limits), number, limits);
   }
 
-  private static String formatted(Object value, String type, Layout layout, Limits limits) {
+  private static String formatted(Object value, String type, FormatSpec spec, Limits limits) {
     if (type.equals("s") || type.equals("r")) {
       String text =
           type.equals("r") ? represented(value, limits) : TextOperations.of(value, limits);
-      return layout.precision < 0
+      return spec.precision < 0
           ? text
           : text.substring(
               0,
               text.offsetByCodePoints(
-                  0, Math.min(layout.precision, text.codePointCount(0, text.length()))));
+                  0, Math.min(spec.precision, text.codePointCount(0, text.length()))));
     }
     if (!Numbers.isNumber(value)) {
       throw new Failure("format '%s' takes a number, got %s", type, ValueOperations.kind(value));
@@ -151,10 +151,10 @@ final class Formats {
     return switch (type) {
       case "d" ->
           grouped(
-              Long.toString(Numbers.isInteger(value) ? Numbers.whole(value) : (long) real), layout);
+              Long.toString(Numbers.isInteger(value) ? Numbers.whole(value) : (long) real), spec);
       case "x" -> Long.toString(Numbers.whole(Numbers.integer("%x", value)), 16);
-      case "f" -> fixed(real, layout, limits);
-      case "%" -> fixed(real * 100, layout, limits) + "%";
+      case "f" -> fixed(real, spec, limits);
+      case "%" -> fixed(real * 100, spec, limits) + "%";
       default -> throw new Failure("format '%s' is not supported; s, r, d, x, f and %% are", type);
     };
   }
@@ -164,17 +164,17 @@ final class Formats {
     return value == null ? "None" : list.substring(1, list.length() - 1);
   }
 
-  private static String fixed(double value, Layout layout, Limits limits) {
+  private static String fixed(double value, FormatSpec spec, Limits limits) {
     if (!Double.isFinite(value)) {
       return Numbers.text(value, limits);
     }
-    int digits = layout.precision < 0 ? 6 : layout.precision;
+    int digits = spec.precision < 0 ? 6 : spec.precision;
     String text = Numbers.fixed(value, digits, limits);
-    return grouped(text.startsWith("-") || 1 / value > 0 || value != 0 ? text : "-" + text, layout);
+    return grouped(text.startsWith("-") || 1 / value > 0 || value != 0 ? text : "-" + text, spec);
   }
 
-  private static String grouped(String number, Layout layout) {
-    if (!layout.grouped) {
+  private static String grouped(String number, FormatSpec spec) {
+    if (!spec.grouped) {
       return number;
     }
     int point = number.indexOf('.');
@@ -200,7 +200,7 @@ final class Formats {
   }
 
   /** How a value stands in its place. */
-  private record Layout(
+  private record FormatSpec(
       char fill, char align, String sign, int width, int precision, boolean grouped) {
     String apply(String text, boolean number, Limits limits) {
       String signed = number && !text.startsWith("-") ? sign + text : text;

@@ -20,16 +20,16 @@ record Operation(
     int required,
     boolean variadic,
     boolean anyNamed,
-    Body body) {
+    Computation body) {
   /** What it does. */
-  interface Body {
+  interface Computation {
     Object apply(Bound arguments);
   }
 
   /**
    * @param signature {@code name(required, optional?, *, **)}
    */
-  static Operation of(String signature, Body body) {
+  static Operation of(String signature, Computation body) {
     int open = signature.indexOf('(');
     List<String> parts = List.of(signature.substring(open + 1, signature.length() - 1).split(", "));
     List<String> parameters = new ArrayList<>();

@@ -132,7 +132,7 @@ final class Parser {
   }
 
   private Statement loop(Token begin) {
-    Target target = target("in");
+    AssignmentTarget target = target("in");
     tokens.expectName("in");
     Expression of = expressions.tupleWithoutIf();
     Expression condition = tokens.takeName("if") ? expressions.expression() : null;
@@ -163,7 +163,7 @@ final class Parser {
   }
 
   private Statement assignment(Token name) {
-    Target target = target("=");
+    AssignmentTarget target = target("=");
     if (tokens.takeOperator("=")) {
       Expression value = expressions.tuple();
       tokens.expect(Kind.BLOCK_END, "%}");
@@ -187,7 +187,7 @@ final class Parser {
   }
 
   private Statement with(Token name) {
-    List<Target> targets = new ArrayList<>();
+    List<AssignmentTarget> targets = new ArrayList<>();
     List<Expression> values = new ArrayList<>();
     while (tokens.peek().kind() != Kind.BLOCK_END) {
       if (!targets.isEmpty()) {
@@ -257,9 +257,9 @@ final class Parser {
   }
 
   /** One or several names, up to this. */
-  private Target target(String end) {
+  private AssignmentTarget target(String end) {
     int line = tokens.peek().line();
-    List<Target> targets = new ArrayList<>();
+    List<AssignmentTarget> targets = new ArrayList<>();
     boolean several = false;
     do {
       if (several && (tokens.peek().isName(end) || tokens.peek().isOperator(end))) {
@@ -268,13 +268,13 @@ final class Parser {
       targets.add(singleTarget());
       several = several || tokens.peek().isOperator(",");
     } while (tokens.takeOperator(","));
-    return several ? new Target.Several(line, targets) : targets.get(0);
+    return several ? new AssignmentTarget.Several(line, targets) : targets.get(0);
   }
 
-  private Target singleTarget() {
+  private AssignmentTarget singleTarget() {
     tokens.enter(tokens.peek());
     if (tokens.takeOperator("(")) {
-      Target inner = target(")");
+      AssignmentTarget inner = target(")");
       tokens.expectOperator(")");
       tokens.leave();
       return inner;
@@ -285,8 +285,8 @@ final class Parser {
       throw new TemplateException(name.line(), "'%s' can't be assigned to".formatted(name.text()));
     }
     return tokens.takeOperator(".")
-        ? new Target.NamespaceMember(
+        ? new AssignmentTarget.NamespaceMember(
             name.line(), name.text(), tokens.expect(Kind.NAME, "a member's name").text())
-        : new Target.Variable(name.text());
+        : new AssignmentTarget.Variable(name.text());
   }
 }

@@ -61,7 +61,7 @@ interface Statement {
   /** A condition of null lets all elements through; the last body is for no elements. */
   record For(
       int line,
-      Target target,
+      AssignmentTarget target,
       Expression of,
       Expression condition,
       Statement body,
@@ -112,7 +112,7 @@ interface Statement {
     }
   }
 
-  record Set(Target target, Expression value) implements Statement {
+  record Set(AssignmentTarget target, Expression value) implements Statement {
     @Override
     public Flow run(Frame frame) {
       target.set(frame.operand(value), frame);
@@ -121,7 +121,8 @@ interface Statement {
   }
 
   /** Variables for a body; their values know those outside alone. */
-  record With(List<Target> targets, List<Expression> values, Statement body) implements Statement {
+  record With(List<AssignmentTarget> targets, List<Expression> values, Statement body)
+      implements Statement {
     @Override
     public Flow run(Frame frame) {
       Frame inner = frame.inner();
@@ -137,7 +138,8 @@ interface Statement {
    *
    * @param filtered an expression over the name {@link #WRITTEN}
    */
-  record Capture(Target target, Expression filtered, Statement body) implements Statement {
+  record Capture(AssignmentTarget target, Expression filtered, Statement body)
+      implements Statement {
     /** No name that a template can write. */
     static final String WRITTEN = "{}";
 

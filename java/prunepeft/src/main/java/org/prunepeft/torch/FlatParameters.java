@@ -29,7 +29,7 @@ public final class FlatParameters implements AutoCloseable {
   private final PointerScope scope;
   private final Tensor values;
   private final Tensor gradients;
-  private final Map<String, Slice> parts = new LinkedHashMap<>();
+  private final Map<String, ParameterSlice> parts = new LinkedHashMap<>();
   private final Set<Tensor> members = Collections.newSetFromMap(new IdentityHashMap<>());
 
   /** All values in another type, and the tensors' parts of it; null: nobody has asked. */
@@ -38,7 +38,7 @@ public final class FlatParameters implements AutoCloseable {
   private final Map<Tensor, Tensor> copies = new IdentityHashMap<>();
   private final List<Moved> moved = new ArrayList<>();
 
-  private record Slice(Tensor tensor, Tensor gradient, long offset, long length) {}
+  private record ParameterSlice(Tensor tensor, Tensor gradient, long offset, long length) {}
 
   /** A tensor of someone else's, and a handle on the memory that it had. */
   private record Moved(Tensor tensor, Tensor before) {}
@@ -75,7 +75,7 @@ public final class FlatParameters implements AutoCloseable {
         Tensor gradient = gradients.narrow(0, offset, length).view(entry.getValue());
         leaf.set_requires_grad(true);
         leaf.mutable_grad().put(gradient);
-        parts.put(entry.getKey(), new Slice(leaf, gradient, offset, length));
+        parts.put(entry.getKey(), new ParameterSlice(leaf, gradient, offset, length));
         members.add(leaf);
         offset += padded(length);
       }
@@ -130,7 +130,8 @@ public final class FlatParameters implements AutoCloseable {
       long rows = entry.getValue();
       long length = tensor.numel() / shape[0] * rows;
       Tensor part = place.narrow(0, row, rows);
-      parts.put(entry.getKey(), new Slice(part, gradient.narrow(0, row, rows), offset, length));
+      parts.put(
+          entry.getKey(), new ParameterSlice(part, gradient.narrow(0, row, rows), offset, length));
       members.add(part);
       row += rows;
       offset += length;
@@ -173,8 +174,8 @@ public final class FlatParameters implements AutoCloseable {
     return part(name).gradient;
   }
 
-  private Slice part(String name) {
-    Slice part = parts.get(name);
+  private ParameterSlice part(String name) {
+    ParameterSlice part = parts.get(name);
     if (part == null) {
       throw new IllegalArgumentException("no parameter " + name + "; there are " + parts.keySet());
     }
@@ -201,7 +202,7 @@ public final class FlatParameters implements AutoCloseable {
    * @throws IllegalArgumentException if there are more or fewer
    */
   public void put(String name, float[] data) {
-    Slice part = part(name);
+    ParameterSlice part = part(name);
     if (data.length != part.length) {
       throw new IllegalArgumentException(
           "%s has %d elements, got %d".formatted(name, part.length, data.length));
@@ -215,7 +216,7 @@ public final class FlatParameters implements AutoCloseable {
 
   /** {@return elements of all tensors together, padding left out} */
   public long count() {
-    return parts.values().stream().mapToLong(Slice::length).sum();
+    return parts.values().stream().mapToLong(ParameterSlice::length).sum();
   }
 
   /** {@return all values, flat; its gradient is {@link #gradients()}} Owned by this object. */
@@ -235,7 +236,7 @@ public final class FlatParameters implements AutoCloseable {
    * @param name one of {@link #names}
    */
   public Matrix segment(Tensor flat, String name) {
-    Slice part = part(name);
+    ParameterSlice part = part(name);
     return Matrix.vector(new FloatPointer(flat.data_ptr()).position(part.offset), part.length);
   }
 
@@ -247,7 +248,7 @@ public final class FlatParameters implements AutoCloseable {
    * @param name one of {@link #names}
    */
   public Tensor view(Tensor flat, String name) {
-    Slice part = part(name);
+    ParameterSlice part = part(name);
     return flat.narrow(0, part.offset, part.length).view(shape(name));
   }
 
@@ -269,7 +270,7 @@ public final class FlatParameters implements AutoCloseable {
         copy = values.detach().to(type);
         scope.attach(copy);
         copies.clear();
-        for (Slice part : parts.values()) {
+        for (ParameterSlice part : parts.values()) {
           Tensor view = copy.narrow(0, part.offset, part.length).view(part.tensor.shape());
           scope.attach(view);
           copies.put(part.tensor, view);

@@ -75,7 +75,7 @@ public final class LinearOp {
       List<LoraModule<Tensor>> modules,
       ObjIntConsumer<ModuleOutput> observer) {
     Tensor input = x.detach();
-    Call call = new Call(tape, linear, input, modules);
+    Operands call = new Operands(tape, linear, input, modules);
     Tensor y;
     try (NoGradGuard guard = new NoGradGuard()) {
       y = call.forward(paths.forward());
@@ -105,7 +105,7 @@ public final class LinearOp {
   }
 
   /** What both passes compute with. */
-  private static final class Call {
+  private static final class Operands {
     private final ComputeDevice place;
     private final Context context;
     private final FrozenWeight linear;
@@ -120,7 +120,7 @@ public final class LinearOp {
     /** S [M,R] of all modules. */
     private final Tensor s;
 
-    Call(Tape tape, FrozenWeight linear, Tensor x, List<LoraModule<Tensor>> given) {
+    Operands(Tape tape, FrozenWeight linear, Tensor x, List<LoraModule<Tensor>> given) {
       this.linear = linear;
       this.x = x;
       place = ComputeDevice.of(x);

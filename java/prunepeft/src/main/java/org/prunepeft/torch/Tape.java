@@ -54,10 +54,10 @@ public final class Tape implements AutoCloseable {
   }
 
   private final boolean checkpointing;
-  private final List<Operation> operations = new ArrayList<>();
+  private final List<RecordedOperation> operations = new ArrayList<>();
 
   /** Whose gradients were handed over last; null: nobody's. */
-  private Operation last;
+  private RecordedOperation last;
 
   private boolean recomputing;
 
@@ -97,7 +97,7 @@ public final class Tape implements AutoCloseable {
     if (!GradMode.is_enabled() || inputs.stream().noneMatch(Tensor::requires_grad)) {
       return output;
     }
-    Operation operation = new Operation(inputs, saved, backward);
+    RecordedOperation operation = new RecordedOperation(inputs, saved, backward);
     operation.attach(output);
     operations.add(operation);
     return output;
@@ -168,8 +168,8 @@ public final class Tape implements AutoCloseable {
       return gradients;
     } finally {
       recomputing = false;
-      List<Operation> own = operations.subList(kept, operations.size());
-      own.forEach(Operation::release);
+      List<RecordedOperation> own = operations.subList(kept, operations.size());
+      own.forEach(RecordedOperation::release);
       own.clear();
     }
   }
@@ -225,7 +225,7 @@ public final class Tape implements AutoCloseable {
 
   /** Lets go of everything that was recorded. A backward pass through it is an error afterwards. */
   public void clear() {
-    operations.forEach(Operation::release);
+    operations.forEach(RecordedOperation::release);
     operations.clear();
     last = null;
     staged.clear();
@@ -238,7 +238,7 @@ public final class Tape implements AutoCloseable {
     contexts.clear();
   }
 
-  private final class Operation {
+  private final class RecordedOperation {
     private final List<Tensor> inputs;
     private final List<Tensor> saved;
     private final long[] versions;
@@ -247,7 +247,7 @@ public final class Tape implements AutoCloseable {
     private final FunctionPostHook after = new After();
     private TensorVector gradients;
 
-    Operation(List<Tensor> inputs, List<Tensor> saved, Backward backward) {
+    RecordedOperation(List<Tensor> inputs, List<Tensor> saved, Backward backward) {
       this.inputs = inputs;
       this.saved = saved;
       this.versions = saved.stream().mapToLong(Tensor::_version).toArray();

@@ -14,7 +14,7 @@ import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.prunepeft.checkpoint.OnnxGraph.Type;
+import org.prunepeft.checkpoint.OnnxGraph.ElementType;
 import org.prunepeft.io.FormatException;
 
 /** What is written is read back; ONNX Runtime reads it in {@code formats.OnnxModelTest}. */
@@ -42,8 +42,8 @@ class OnnxGraphTest {
     Path file = temporary.resolve("model.onnx");
     for (long largest : new long[] {4000, 3000}) {
       OnnxGraph graph = new OnnxGraph(largest);
-      graph.initialiser("small", Type.FLOAT, new long[] {2}, numbers(2));
-      graph.initialiser("large", Type.FLOAT, new long[] {30, 30}, numbers(900));
+      graph.initialiser("small", ElementType.FLOAT, new long[] {2}, numbers(2));
+      graph.initialiser("large", ElementType.FLOAT, new long[] {30, 30}, numbers(900));
       graph.write(file, false);
       Path data = temporary.resolve("model.onnx_data");
       if (largest == 4000) {
@@ -63,7 +63,7 @@ class OnnxGraphTest {
     OnnxGraph graph = new OnnxGraph();
     graph.initialiser(
         "huge",
-        Type.FLOAT,
+        ElementType.FLOAT,
         new long[] {1 << 15, 1 << 15},
         channel -> {
           try (Stream<Path> begun = Files.list(temporary)) {
@@ -78,7 +78,7 @@ class OnnxGraphTest {
   @Test
   void tooFewValuesAreAnError() {
     OnnxGraph graph = new OnnxGraph();
-    graph.initialiser("short", Type.FLOAT, new long[] {5}, numbers(4));
+    graph.initialiser("short", ElementType.FLOAT, new long[] {5}, numbers(4));
     Path file = temporary.resolve("short.onnx");
     String message =
         assertThrows(IllegalStateException.class, () -> graph.write(file, false)).getMessage();

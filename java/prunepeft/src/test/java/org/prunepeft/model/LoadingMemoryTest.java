@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.prunepeft.model.DecoderFamilies.Family;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.PeakMemory;
+import org.prunepeft.torch.ProcessPeak;
 
 /**
  * How the peak resident size of a process that loads a model grows with the model: by little more
@@ -136,7 +136,7 @@ class LoadingMemoryTest {
     if (shards > 1) {
       JSON.writeValue(directory.resolve("model.safetensors.index.json").toFile(), index);
     }
-    return PeakMemory.of(Load.class, directory.toString(), precision.name());
+    return ProcessPeak.of(Load.class, directory.toString(), precision.name());
   }
 
   private static String name(int shard, int shards) {
@@ -174,7 +174,7 @@ class LoadingMemoryTest {
           .loader()
           .load(Precision.valueOf(arguments[1]), ComputeDevice.CPU)
           .encoder();
-      PeakMemory.print();
+      ProcessPeak.print();
     }
   }
 }

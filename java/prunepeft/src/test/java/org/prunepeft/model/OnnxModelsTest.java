@@ -103,7 +103,7 @@ class OnnxModelsTest {
   private static byte[] bytes(Models.KnownModel model, String file) throws IOException {
     MavenArtifact download = model.download();
     assumeTrue(
-        ModelFiles.arePresent(download, file),
+        ModelResources.arePresent(download, file),
         () -> model.name() + "'s jar is absent: " + model.source());
     try (InputStream in =
         download == null

@@ -28,7 +28,7 @@ import org.prunepeft.io.SafeTensors;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.FrozenWeight;
-import org.prunepeft.torch.PeakMemory;
+import org.prunepeft.torch.ProcessPeak;
 import org.prunepeft.torch.Torch;
 
 /** Codes and scales of random matrices against the definitions that bitsandbytes has of them. */
@@ -206,8 +206,8 @@ class QuantizationTest {
     int few = 2;
     int many = 12;
     long more =
-        PeakMemory.of(Load.class, String.valueOf(many))
-            - PeakMemory.of(Load.class, String.valueOf(few));
+        ProcessPeak.of(Load.class, String.valueOf(many))
+            - ProcessPeak.of(Load.class, String.valueOf(few));
     double bytes = (double) more / (many - few) / Load.SIZE / Load.SIZE;
     // Both are there twice, for the products of either direction, and bfloat16 once more.
     assertTrue(bytes > 1 && bytes < 3 * 2 / 3.0, () -> bytes + " bytes for each weight");
@@ -227,7 +227,7 @@ class QuantizationTest {
           System.gc(); // buffers through which floats were read
         }
       }
-      PeakMemory.print();
+      ProcessPeak.print();
       weights.forEach(FrozenWeight::close);
     }
   }

@@ -17,7 +17,7 @@ import org.prunepeft.data.TrainingText.Span;
  */
 public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
   /** A text, and whether it was cut. */
-  private record Text(Encoding encoding, boolean cut) {}
+  private record EncodedText(Encoding encoding, boolean cut) {}
 
   /**
    * {@return texts as the tokenizer encodes them}
@@ -25,15 +25,17 @@ public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
    * @param end id of the token that ends a text; empty: none is appended
    */
   public static EncodedTexts of(Tokenizer tokenizer, List<TrainingText> texts, OptionalInt end) {
-    List<Text> encoded = texts.parallelStream().map(text -> text(tokenizer, text, end)).toList();
-    EncodedDataset data = EncodedDataset.labelled(encoded.stream().map(Text::encoding).toList());
+    List<EncodedText> encoded =
+        texts.parallelStream().map(text -> text(tokenizer, text, end)).toList();
+    EncodedDataset data =
+        EncodedDataset.labelled(encoded.stream().map(EncodedText::encoding).toList());
     BitSet cut = new BitSet();
     IntStream.range(0, encoded.size()).filter(i -> encoded.get(i).cut).forEach(cut::set);
     return new EncodedTexts(
         data, cut, (int) encoded.stream().filter(text -> text.encoding.learnt() == 0).count());
   }
 
-  private static Text text(Tokenizer tokenizer, TrainingText text, OptionalInt end) {
+  private static EncodedText text(Tokenizer tokenizer, TrainingText text, OptionalInt end) {
     Tokenizer.Tokens tokens = tokenizer.tokens(text.text(), text.addSpecialTokens());
     int count = tokens.ids().length;
     boolean append =
@@ -58,7 +60,7 @@ public record EncodedTexts(EncodedDataset data, BitSet cut, int unlearnt) {
       // What the tokenizer adds behind the text is its end.
       trained[i] = begin >= 0 ? characters[begin] : inText && !cut && text.endTrained();
     }
-    return new Text(Encoding.labelled(ids, trained), cut);
+    return new EncodedText(Encoding.labelled(ids, trained), cut);
   }
 
   /** By code point, as tokens' places are counted. */

@@ -16,7 +16,7 @@ public final class ConversationFile {
   private static final String TOOLS = "tools";
 
   /** How rows are laid out. */
-  private enum Layout {
+  private enum Dialect {
     /** OpenAI's: role and content. */
     MESSAGES("messages"),
     /** ShareGPT's: from and value; some have role and content under this name. */
@@ -26,22 +26,22 @@ public final class ConversationFile {
 
     private final List<String> columns;
 
-    Layout(String... columns) {
+    Dialect(String... columns) {
       this.columns = List.of(columns);
     }
 
-    static Optional<Layout> of(List<String> columns) {
+    static Optional<Dialect> of(List<String> columns) {
       return Stream.of(values()).filter(one -> columns.containsAll(one.columns)).findFirst();
     }
   }
 
   private final Chat chat;
-  private final Layout layout;
+  private final Dialect dialect;
   private final String file;
 
-  private ConversationFile(String file, Layout layout, Chat chat) {
+  private ConversationFile(String file, Dialect dialect, Chat chat) {
     this.file = file;
-    this.layout = layout;
+    this.dialect = dialect;
     this.chat = chat;
   }
 
@@ -52,7 +52,7 @@ public final class ConversationFile {
    * @param columns of a file
    */
   public static boolean suits(List<String> columns) {
-    return Layout.of(columns).isPresent();
+    return Dialect.of(columns).isPresent();
   }
 
   /**
@@ -63,10 +63,10 @@ public final class ConversationFile {
    * @throws DataException if it can't be read or is damaged
    */
   public static boolean hasMessages(Path file) {
-    Layout layout = Layout.of(ExampleFile.columns(file)).orElse(null);
-    return layout != null
-        && (layout != Layout.COMPLETION
-            || ExampleFile.first(file, layout.columns)
+    Dialect dialect = Dialect.of(ExampleFile.columns(file)).orElse(null);
+    return dialect != null
+        && (dialect != Dialect.COMPLETION
+            || ExampleFile.first(file, dialect.columns)
                 .filter(row -> row.get(0).isArray())
                 .isPresent());
   }
@@ -82,26 +82,26 @@ public final class ConversationFile {
    */
   public static List<TrainingText> read(Path file, ChatFormat format) {
     List<String> there = ExampleFile.columns(file);
-    Layout layout =
-        Layout.of(there)
+    Dialect dialect =
+        Dialect.of(there)
             .orElseThrow(
                 () ->
                     new IllegalArgumentException(
                         "%s has the columns %s; conversations are in messages, in conversations, or in prompt and completion"
                             .formatted(file, there)));
-    List<String> columns = new ArrayList<>(layout.columns);
+    List<String> columns = new ArrayList<>(dialect.columns);
     if (there.contains(TOOLS)) {
       columns.add(TOOLS);
     }
-    ConversationFile reader = new ConversationFile(file.toString(), layout, new Chat(format));
+    ConversationFile reader = new ConversationFile(file.toString(), dialect, new Chat(format));
     return ExampleFile.values(file, columns, reader::text);
   }
 
   private TrainingText text(long line, List<JsonNode> values) {
     String place = "%s, line %d".formatted(file, line);
-    int count = layout.columns.size();
+    int count = dialect.columns.size();
     Object tools = values.size() > count ? Messages.plain(place, TOOLS, values.get(count)) : null;
-    if (layout != Layout.COMPLETION) {
+    if (dialect != Dialect.COMPLETION) {
       return chat.text(place, new Conversation(messages(place, 0, values.get(0)), 0, tools));
     }
     JsonNode prompt = values.get(0);
@@ -125,7 +125,7 @@ public final class ConversationFile {
 
   private List<Map<String, Object>> messages(String place, int column, JsonNode value) {
     boolean shareGpt =
-        layout == Layout.CONVERSATIONS && !(value.isArray() && value.path(0).has("role"));
-    return Messages.of(place, layout.columns.get(column), value, shareGpt);
+        dialect == Dialect.CONVERSATIONS && !(value.isArray() && value.path(0).has("role"));
+    return Messages.of(place, dialect.columns.get(column), value, shareGpt);
   }
 }

@@ -18,7 +18,7 @@ public final class ChoiceFile {
   private static final String LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
   /** What a row has: the question, the answers and the right one, in this order. */
-  private enum Layout {
+  private enum ChoiceColumns {
     /** ARC's and CommonsenseQA's. */
     KEY("question", "choices", "answerKey"),
     /** OpenBookQA's. */
@@ -30,19 +30,19 @@ public final class ChoiceFile {
 
     private final List<String> columns;
 
-    Layout(String... columns) {
+    ChoiceColumns(String... columns) {
       this.columns = List.of(columns);
     }
 
-    static Optional<Layout> of(List<String> columns) {
+    static Optional<ChoiceColumns> of(List<String> columns) {
       return Stream.of(values()).filter(one -> columns.containsAll(one.columns)).findFirst();
     }
   }
 
   private final String file;
-  private final Layout layout;
+  private final ChoiceColumns layout;
 
-  private ChoiceFile(String file, Layout layout) {
+  private ChoiceFile(String file, ChoiceColumns layout) {
     this.file = file;
     this.layout = layout;
   }
@@ -53,7 +53,7 @@ public final class ChoiceFile {
    * @param columns of a file
    */
   public static boolean suits(List<String> columns) {
-    return Layout.of(columns).isPresent();
+    return ChoiceColumns.of(columns).isPresent();
   }
 
   /**
@@ -65,8 +65,8 @@ public final class ChoiceFile {
    */
   public static List<Choices> read(Path file) {
     List<String> there = ExampleFile.columns(file);
-    Layout layout =
-        Layout.of(there)
+    ChoiceColumns layout =
+        ChoiceColumns.of(there)
             .orElseThrow(
                 () ->
                     new IllegalArgumentException(
@@ -83,7 +83,7 @@ public final class ChoiceFile {
    * @throws DataException if the file can't be read or is damaged
    */
   public static boolean isKeptBack(Path file) {
-    return Layout.of(ExampleFile.columns(file))
+    return ChoiceColumns.of(ExampleFile.columns(file))
         .map(layout -> layout.columns.get(2))
         .filter(
             answer ->

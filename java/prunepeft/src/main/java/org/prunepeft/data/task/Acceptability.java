@@ -149,7 +149,7 @@ public final class Acceptability implements Task {
     List<Sentence> sentences;
     try (InputStream stream = Assets.open(resource, "the task's data")) {
       XMLStreamReader xml = factory().createXMLStreamReader(stream);
-      sentences = new Reader(xml).sentences();
+      sentences = new XmlWalk(xml).sentences();
     } catch (AssetException e) {
       throw new DataException("%s; %s".formatted(e.getMessage(), remedy()), e);
     } catch (IOException e) {
@@ -193,7 +193,7 @@ public final class Acceptability implements Task {
   }
 
   /** Walks through the file once. */
-  private static final class Reader {
+  private static final class XmlWalk {
     private final XMLStreamReader xml;
     private final List<Sentence> sentences = new ArrayList<>();
 
@@ -202,7 +202,7 @@ public final class Acceptability implements Task {
 
     private boolean wanted = true;
 
-    Reader(XMLStreamReader xml) {
+    XmlWalk(XMLStreamReader xml) {
       this.xml = xml;
     }
 

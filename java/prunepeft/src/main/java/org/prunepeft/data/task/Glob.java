@@ -24,10 +24,10 @@ final class Glob {
    * @param characters with which it is left for {@code next}; none if it is left without any
    * @param others places that are reached without a character
    */
-  private record Place(Characters characters, int next, List<Integer> others) {}
+  private record PatternState(Characters characters, int next, List<Integer> others) {}
 
   private final String pattern;
-  private final List<Place> places = new ArrayList<>();
+  private final List<PatternState> places = new ArrayList<>();
   private int at;
 
   /**
@@ -79,7 +79,7 @@ final class Glob {
         boolean deep = at < pattern.length() && pattern.charAt(at) == '*';
         at += deep ? 1 : 0;
         int here = places.size();
-        places.add(new Place(x -> deep || x != '/', here, List.of(here + 1)));
+        places.add(new PatternState(x -> deep || x != '/', here, List.of(here + 1)));
       }
       case '?' -> take(x -> x != '/');
       case '[' -> take(bracket());
@@ -92,7 +92,7 @@ final class Glob {
   }
 
   private void take(Characters characters) {
-    places.add(new Place(characters, places.size() + 1, List.of()));
+    places.add(new PatternState(characters, places.size() + 1, List.of()));
   }
 
   private Characters bracket() {
@@ -140,7 +140,7 @@ final class Glob {
   }
 
   private void free(List<Integer> others) {
-    places.add(new Place(x -> false, 0, others));
+    places.add(new PatternState(x -> false, 0, others));
   }
 
   private char following(String otherwise) {

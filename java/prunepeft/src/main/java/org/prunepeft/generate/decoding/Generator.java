@@ -57,21 +57,21 @@ public final class Generator {
       ids.add(encoded(prompt, settings.addSpecialTokens()));
     }
     int longest = ids.stream().mapToInt(row -> row.length).max().orElseThrow();
-    List<Row> rows = new ArrayList<>();
+    List<PromptRow> rows = new ArrayList<>();
     for (int i = 0; i < ids.size(); i++) {
-      rows.add(new Row(i, ids.get(i), settings, listener));
+      rows.add(new PromptRow(i, ids.get(i), settings, listener));
     }
     int most = rows.stream().mapToInt(row -> row.most).max().orElseThrow();
-    int whole = rows.stream().mapToInt(Row::tokensAtMost).max().orElseThrow();
+    int whole = rows.stream().mapToInt(PromptRow::tokensAtMost).max().orElseThrow();
     // The last token is not looked at again.
     try (KeyValueCache cache =
         new KeyValueCache(decoder, rows.size(), longest + most - 1, whole - 1)) {
       int[] tokens = prompt(ids, longest, cache, rows);
-      while (!rows.stream().allMatch(Row::ended)) {
+      while (!rows.stream().allMatch(PromptRow::ended)) {
         tokens = next(tokens, cache, rows);
       }
     }
-    return rows.stream().map(Row::generation).toList();
+    return rows.stream().map(PromptRow::generation).toList();
   }
 
   private int[] encoded(String prompt, boolean addSpecialTokens) {
@@ -91,7 +91,8 @@ public final class Generator {
   }
 
   /** The first new token of each row. */
-  private int[] prompt(List<int[]> prompts, int longest, KeyValueCache cache, List<Row> rows) {
+  private int[] prompt(
+      List<int[]> prompts, int longest, KeyValueCache cache, List<PromptRow> rows) {
     long[] ids = new long[prompts.size() * longest];
     byte[] mask = new byte[ids.length];
     int[] starts = new int[ids.length];
@@ -118,7 +119,7 @@ public final class Generator {
   }
 
   /** The next token of each row, after the last one. */
-  private int[] next(int[] tokens, KeyValueCache cache, List<Row> rows) {
+  private int[] next(int[] tokens, KeyValueCache cache, List<PromptRow> rows) {
     byte[] mask = new byte[tokens.length];
     Arrays.fill(mask, (byte) 1);
     try (NoGradGuard guard = new NoGradGuard();
@@ -135,7 +136,7 @@ public final class Generator {
   /**
    * @param hidden [rows, hidden]
    */
-  private int[] choose(Tensor hidden, List<Row> rows) {
+  private int[] choose(Tensor hidden, List<PromptRow> rows) {
     float[] logits = Torch.toFloats(output.logits(hidden));
     int vocabulary = logits.length / rows.size();
     int[] tokens = new int[rows.size()];
@@ -147,7 +148,7 @@ public final class Generator {
   }
 
   /** One prompt's text. */
-  private final class Row {
+  private final class PromptRow {
     private final int number;
     private final int promptTokens;
     private final Sampler sampler;
@@ -161,7 +162,7 @@ public final class Generator {
 
     private int tokens;
 
-    Row(int number, int[] prompt, GenerationSettings settings, GenerationListener listener) {
+    PromptRow(int number, int[] prompt, GenerationSettings settings, GenerationListener listener) {
       this.number = number;
       promptTokens = prompt.length;
       sampler = new Sampler(settings, number);

@@ -10,7 +10,7 @@ import org.hipparchus.linear.Array2DRowRealMatrix;
 import org.hipparchus.linear.CholeskyDecomposition;
 import org.hipparchus.linear.MatrixUtils;
 import org.hipparchus.linear.RealMatrix;
-import org.prunepeft.search.measured.Terms.Pair;
+import org.prunepeft.search.measured.Terms.ModulePair;
 
 /**
  * Finds the variances of a {@link MetricModel} and the pairs that it holds, by evidence: the
@@ -431,16 +431,16 @@ final class MetricFit {
       addCurve(curveGain.variance);
       changed = true;
     }
-    List<Pair> candidates = most > 0 ? candidates() : List.of();
+    List<ModulePair> candidates = most > 0 ? candidates() : List.of();
     price += Math.log(Math.max(1, candidates.size()));
     for (int round = 0; round < most; round++) {
       if (changed) {
         project();
         at = new Covariance(variances);
       }
-      Pair best = null;
+      ModulePair best = null;
       Gain bestGain = new Gain(price, 0);
-      for (Pair pair : candidates) {
+      for (ModulePair pair : candidates) {
         Gain gain = at.gain(terms.centred(pair));
         if (gain.evidence > bestGain.evidence && !terms.pairs().contains(pair)) {
           bestGain = gain;
@@ -495,20 +495,20 @@ final class MetricFit {
     }
   }
 
-  private List<Pair> candidates() {
-    List<Pair> candidates = new ArrayList<>();
+  private List<ModulePair> candidates() {
+    List<ModulePair> candidates = new ArrayList<>();
     boolean all = pool.count() <= ALL_PAIRS_UP_TO;
     for (int i = 0; i < pool.count(); i++) {
       for (int j = i + 1; j < pool.count(); j++) {
         if (all || Math.abs(pool.layer(i) - pool.layer(j)) <= 1) {
-          candidates.add(new Pair(i, j));
+          candidates.add(new ModulePair(i, j));
         }
       }
     }
     return candidates;
   }
 
-  private void add(Pair pair, double variance, double evidence) {
+  private void add(ModulePair pair, double variance, double evidence) {
     int at = terms.pairs().size();
     double[] column = terms.centred(pair);
     basis.add(column);

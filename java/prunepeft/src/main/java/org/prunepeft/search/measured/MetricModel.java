@@ -10,7 +10,7 @@ import org.hipparchus.linear.CholeskyDecomposition;
 import org.hipparchus.linear.MatrixUtils;
 import org.hipparchus.linear.RealMatrix;
 import org.prunepeft.search.measured.MetricFit.Variances;
-import org.prunepeft.search.measured.Terms.Pair;
+import org.prunepeft.search.measured.Terms.ModulePair;
 
 /**
  * A Bayesian linear model of the metric of subsets.
@@ -155,7 +155,7 @@ final class MetricModel {
     return estimates;
   }
 
-  List<Pair> pairs() {
+  List<ModulePair> pairs() {
     return terms.pairs();
   }
 

@@ -5,7 +5,7 @@ import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
 import java.util.TreeMap;
-import org.prunepeft.search.measured.Terms.Pair;
+import org.prunepeft.search.measured.Terms.ModulePair;
 
 /**
  * The metric as a function of the subset, up to a constant.
@@ -18,7 +18,12 @@ import org.prunepeft.search.measured.Terms.Pair;
  * @param centre that size, as a share of the supernet
  */
 record Surface(
-    Pool pool, double[] values, List<Pair> pairs, double[] joint, double curve, double centre) {
+    Pool pool,
+    double[] values,
+    List<ModulePair> pairs,
+    double[] joint,
+    double curve,
+    double centre) {
   private static final int MOST_MOVES = 500;
 
   double value(BitSet subset) {
@@ -66,7 +71,7 @@ record Surface(
   private double[] marginal(BitSet allowed) {
     double[] marginal = values.clone();
     for (int k = 0; k < joint.length; k++) {
-      Pair pair = pairs.get(k);
+      ModulePair pair = pairs.get(k);
       if (allowed.get(pair.first()) && allowed.get(pair.second())) {
         marginal[pair.first()] += joint[k] / 2;
         marginal[pair.second()] += joint[k] / 2;
@@ -127,7 +132,7 @@ record Surface(
   private double[] gains(BitSet subset) {
     double[] gains = values.clone();
     for (int k = 0; k < joint.length; k++) {
-      Pair pair = pairs.get(k);
+      ModulePair pair = pairs.get(k);
       gains[pair.first()] += subset.get(pair.second()) ? joint[k] : 0;
       gains[pair.second()] += subset.get(pair.first()) ? joint[k] : 0;
     }
@@ -136,7 +141,7 @@ record Surface(
 
   private double together(int one, int other) {
     for (int k = 0; k < joint.length; k++) {
-      Pair pair = pairs.get(k);
+      ModulePair pair = pairs.get(k);
       if (pair.first() == Math.min(one, other) && pair.second() == Math.max(one, other)) {
         return joint[k];
       }

@@ -17,12 +17,12 @@ final class Terms {
    * @param first the lower
    * @param second the higher
    */
-  record Pair(int first, int second) {}
+  record ModulePair(int first, int second) {}
 
   private final Pool pool;
   private final double[] presence;
   private final double size;
-  private final List<Pair> pairs = new ArrayList<>();
+  private final List<ModulePair> pairs = new ArrayList<>();
   private final List<Double> pairMeans = new ArrayList<>();
   private boolean curved;
   private double curveMean;
@@ -48,7 +48,7 @@ final class Terms {
     return presence.length + pairs.size() + (curved ? 1 : 0);
   }
 
-  List<Pair> pairs() {
+  List<ModulePair> pairs() {
     return pairs;
   }
 
@@ -56,7 +56,7 @@ final class Terms {
     return curved;
   }
 
-  void add(Pair pair) {
+  void add(ModulePair pair) {
     pairs.add(pair);
     pairMeans.add(mean(column(pair)));
   }
@@ -67,7 +67,7 @@ final class Terms {
   }
 
   /** The centred column of a pair over the subsets that were fitted. */
-  double[] centred(Pair pair) {
+  double[] centred(ModulePair pair) {
     return centre(column(pair));
   }
 
@@ -75,7 +75,7 @@ final class Terms {
     return centre(rawCurve());
   }
 
-  private double[] column(Pair pair) {
+  private double[] column(ModulePair pair) {
     double[] column = new double[fitted.size()];
     for (int s = 0; s < column.length; s++) {
       column[s] = product(fitted.get(s), pair);
@@ -87,7 +87,7 @@ final class Terms {
     return fitted.stream().mapToDouble(this::curve).toArray();
   }
 
-  private double product(BitSet subset, Pair pair) {
+  private double product(BitSet subset, ModulePair pair) {
     return ((subset.get(pair.first) ? 1 : 0) - presence[pair.first])
         * ((subset.get(pair.second) ? 1 : 0) - presence[pair.second]);
   }
@@ -129,7 +129,7 @@ final class Terms {
     double[] values = Arrays.copyOf(weights, presence.length);
     double[] joint = new double[pairs.size()];
     for (int k = 0; k < joint.length; k++) {
-      Pair pair = pairs.get(k);
+      ModulePair pair = pairs.get(k);
       joint[k] = weights[presence.length + k];
       values[pair.first] -= joint[k] * presence[pair.second];
       values[pair.second] -= joint[k] * presence[pair.first];

@@ -18,7 +18,11 @@ import org.prunepeft.text.Required;
  * @param trials the subsets that were trained, in order; empty where the supernet was
  */
 public record PeerResult(
-    String method, long budget, Effort effort, List<ScoredModule> modules, List<Trial> trials) {
+    String method,
+    long budget,
+    TrainingEffort effort,
+    List<ScoredModule> modules,
+    List<Trial> trials) {
   /**
    * What a search has trained.
    *
@@ -26,7 +30,7 @@ public record PeerResult(
    * @param epochs of all of them together
    * @param examples of an epoch
    */
-  public record Effort(int trainings, int epochs, int examples) {}
+  public record TrainingEffort(int trainings, int epochs, int examples) {}
 
   /**
    * A module as it was judged.

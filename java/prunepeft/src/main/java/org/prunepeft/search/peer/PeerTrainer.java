@@ -30,5 +30,5 @@ public interface PeerTrainer {
   double validated(List<Candidate> modules);
 
   /** {@return what has been trained so far} */
-  PeerResult.Effort effort();
+  PeerResult.TrainingEffort effort();
 }

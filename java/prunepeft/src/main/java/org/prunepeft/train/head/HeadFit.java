@@ -86,8 +86,8 @@ public final class HeadFit {
   }
 
   /** What is fitted on, and what it is judged on. */
-  private record Split(PenalisedLoss train, PenalisedLoss heldOut, double[] slopes) {
-    Split(PenalisedLoss train, PenalisedLoss heldOut) {
+  private record FitSplit(PenalisedLoss train, PenalisedLoss heldOut, double[] slopes) {
+    FitSplit(PenalisedLoss train, PenalisedLoss heldOut) {
       this(train, heldOut, HeadFit.slopes(train));
     }
   }
@@ -124,9 +124,9 @@ public final class HeadFit {
       Examples few = atMost(MOST_TO_CHOOSE_BY, used, seed);
       PenalisedLoss ofFew = few == used ? all : along(loss(few, head, standard, smoothing), axes);
       Examples heldOut = atMost(MOST_TO_CHOOSE_BY, validation, seed);
-      List<Split> splits =
+      List<FitSplit> splits =
           heldOut.targets.length > 0
-              ? List.of(new Split(ofFew, along(loss(heldOut, head, standard, smoothing), axes)))
+              ? List.of(new FitSplit(ofFew, along(loss(heldOut, head, standard, smoothing), axes)))
               : folds(few, ofFew, seed);
       Penalty choice = choose(ofFew.size(), splits);
       PenalisedLoss chosen = all.with(choice.strength * few.targets.length / used.targets.length);
@@ -147,7 +147,7 @@ public final class HeadFit {
   private record Penalty(double strength, double[] weights) {}
 
   /** The penalty that is best on what is held out. */
-  private static Penalty choose(int size, List<Split> splits) {
+  private static Penalty choose(int size, List<FitSplit> splits) {
     double[][] weights = new double[splits.size()][size];
     double best = Double.POSITIVE_INFINITY;
     Penalty choice = new Penalty(USUAL_STRENGTH, new double[size]);
@@ -155,7 +155,7 @@ public final class HeadFit {
     for (int s = 0; s < STRENGTHS.length && worse < PATIENCE && !splits.isEmpty(); s++) {
       double sum = 0;
       for (int i = 0; i < weights.length; i++) {
-        Split split = splits.get(i);
+        FitSplit split = splits.get(i);
         PenalisedLoss loss = split.train.with(STRENGTHS[s]);
         weights[i] = minimise(loss, split.slopes, weights[i], TOLERANCE).x();
         sum += split.heldOut.unpenalised(weights[i]);
@@ -280,10 +280,10 @@ public final class HeadFit {
   }
 
   /** Each has a share of each class, or of each range of numbers. */
-  private static List<Split> folds(Examples examples, PenalisedLoss all, long seed) {
+  private static List<FitSplit> folds(Examples examples, PenalisedLoss all, long seed) {
     int[] order = order(examples.targets, seed);
     int folds = Math.min(FOLDS, order.length);
-    List<Split> splits = new ArrayList<>();
+    List<FitSplit> splits = new ArrayList<>();
     // A fold holds a share of the examples out: of many, one or two folds are enough.
     int made = Math.min(folds, (ENOUGH_HELD_OUT * folds + order.length - 1) / order.length);
     for (int fold = 0; folds > 1 && fold < made; fold++) {
@@ -298,7 +298,7 @@ public final class HeadFit {
               .filter(i -> i % folds == own)
               .mapToLong(i -> order[i])
               .toArray();
-      splits.add(new Split(rows(all, in), rows(all, out)));
+      splits.add(new FitSplit(rows(all, in), rows(all, out)));
     }
     return splits;
   }

@@ -52,10 +52,11 @@ final class Lbfgs {
   }
 
   /** A point on the line of a search. */
-  private record Point(double step, double[] x, double value, double[] gradient, double slope) {}
+  private record LinePoint(
+      double step, double[] x, double value, double[] gradient, double slope) {}
 
   private Minimum run(double[] start, double tolerance, int mostIterations) {
-    Point here = at(start, null, 0);
+    LinePoint here = at(start, null, 0);
     for (int i = 0; i < mostIterations && largest(here.gradient) > tolerance; i++) {
       double[] direction = direction(here.gradient);
       if (!(dot(direction, here.gradient) < 0)) {
@@ -63,7 +64,7 @@ final class Lbfgs {
         direction = direction(here.gradient);
       }
       double first = kept == 0 ? Math.min(1, 1 / norm(here.gradient)) : 1;
-      Point next = search(here, direction, first);
+      LinePoint next = search(here, direction, first);
       if (next == null) {
         if (kept == 0) {
           break;
@@ -77,7 +78,7 @@ final class Lbfgs {
     return new Minimum(here.x, here.value, largest(here.gradient), evaluations);
   }
 
-  private Point at(double[] from, double[] direction, double step) {
+  private LinePoint at(double[] from, double[] direction, double step) {
     double[] x = from.clone();
     for (int i = 0; direction != null && i < x.length; i++) {
       x[i] += step * direction[i];
@@ -85,7 +86,8 @@ final class Lbfgs {
     double[] gradient = new double[x.length];
     evaluations++;
     double value = objective.at(x, gradient);
-    return new Point(step, x, value, gradient, direction == null ? 0 : dot(gradient, direction));
+    return new LinePoint(
+        step, x, value, gradient, direction == null ? 0 : dot(gradient, direction));
   }
 
   /** The gradient's opposite, times what the last steps show of the inverse Hessian. */
@@ -116,7 +118,7 @@ final class Lbfgs {
     return q;
   }
 
-  private void remember(Point from, Point to) {
+  private void remember(LinePoint from, LinePoint to) {
     double[] s = to.x.clone();
     add(s, -1, from.x);
     double[] y = to.gradient.clone();
@@ -129,13 +131,13 @@ final class Lbfgs {
   }
 
   /** A point that satisfies the strong Wolfe conditions, or is at least lower; null: none is. */
-  private Point search(Point start, double[] direction, double first) {
+  private LinePoint search(LinePoint start, double[] direction, double first) {
     double slope = dot(start.gradient, direction);
-    Point low = new Point(0, start.x, start.value, start.gradient, slope);
-    Point high = null;
+    LinePoint low = new LinePoint(0, start.x, start.value, start.gradient, slope);
+    LinePoint high = null;
     double step = first;
     for (int trial = 0; trial < MOST_TRIALS; trial++) {
-      Point point = at(start.x, direction, step);
+      LinePoint point = at(start.x, direction, step);
       boolean tooHigh =
           !(point.value <= start.value + SUFFICIENT_DECREASE * step * slope)
               || point.value >= low.value && low.step > 0;
@@ -161,7 +163,7 @@ final class Lbfgs {
    * The minimum of the cubic through two points, kept off their ends; their middle if there is
    * none.
    */
-  private static double between(Point a, Point b) {
+  private static double between(LinePoint a, LinePoint b) {
     double width = b.step - a.step;
     double d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.step - b.step);
     double d2 = Math.signum(width) * Math.sqrt(d1 * d1 - a.slope * b.slope);

@@ -206,8 +206,8 @@ public final class PeerTraining implements PeerTrainer, AutoCloseable {
   }
 
   @Override
-  public PeerResult.Effort effort() {
-    return new PeerResult.Effort(trainings, epochs, plan.data.size());
+  public PeerResult.TrainingEffort effort() {
+    return new PeerResult.TrainingEffort(trainings, epochs, plan.data.size());
   }
 
   @Override

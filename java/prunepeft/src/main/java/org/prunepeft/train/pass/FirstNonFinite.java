@@ -60,7 +60,7 @@ public final class FirstNonFinite {
       if (!isFinite(embedded)) {
         return Optional.of("embeddings");
       }
-      Watch watch = new Watch(encoder, modules);
+      WatchedInsertions watch = new WatchedInsertions(encoder, modules);
       Tensor hidden = encoder.layers(0, encoder.config().layers(), embedded, input, watch);
       if (watch.first == null
           && head != null
@@ -101,14 +101,14 @@ public final class FirstNonFinite {
   }
 
   /** Looks at what goes through the encoder. */
-  private static final class Watch implements Insertions {
+  private static final class WatchedInsertions implements Insertions {
     private final Encoder encoder;
     private final PeftModules modules;
 
     /** Null: all was finite so far. */
     private String first;
 
-    Watch(Encoder encoder, PeftModules modules) {
+    WatchedInsertions(Encoder encoder, PeftModules modules) {
       this.encoder = encoder;
       this.modules = modules;
     }

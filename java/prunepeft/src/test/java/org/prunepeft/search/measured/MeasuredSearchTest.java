@@ -70,11 +70,11 @@ class MeasuredSearchTest {
   /** The best subset that there is, by the true values. */
   private static double best(MadeUpWorld world, long budget) {
     Pool pool = new Pool(world.space);
-    List<Terms.Pair> pairs = new ArrayList<>();
+    List<Terms.ModulePair> pairs = new ArrayList<>();
     List<Double> joint = new ArrayList<>();
     world.pairs.forEach(
         (pair, value) -> {
-          pairs.add(new Terms.Pair(pair.get(0), pair.get(1)));
+          pairs.add(new Terms.ModulePair(pair.get(0), pair.get(1)));
           joint.add(value);
         });
     Surface truth =

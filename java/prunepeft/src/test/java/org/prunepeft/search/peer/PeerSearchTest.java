@@ -85,8 +85,8 @@ class PeerSearchTest {
     }
 
     @Override
-    public PeerResult.Effort effort() {
-      return new PeerResult.Effort(asked.size(), 2 * asked.size(), 10);
+    public PeerResult.TrainingEffort effort() {
+      return new PeerResult.TrainingEffort(asked.size(), 2 * asked.size(), 10);
     }
   }
 

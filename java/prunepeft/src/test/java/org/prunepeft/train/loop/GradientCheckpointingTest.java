@@ -39,7 +39,7 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.testing.TestSeed;
 import org.prunepeft.torch.FlatParameters;
-import org.prunepeft.torch.PeakMemory;
+import org.prunepeft.torch.ProcessPeak;
 import org.prunepeft.torch.Tape;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.CriterionSettings;
@@ -262,8 +262,8 @@ class GradientCheckpointingTest extends TrainingTest {
 
   @Test
   void theLayersAreNotInMemoryAtOnce() throws IOException, InterruptedException {
-    long kept = PeakMemory.of(OneStep.class, "false");
-    long again = PeakMemory.of(OneStep.class, "true");
+    long kept = ProcessPeak.of(OneStep.class, "false");
+    long again = ProcessPeak.of(OneStep.class, "true");
     // Query, key and value, two sums, gate and up: 13 times the width of the hidden states.
     long layers = LAYERS * 13L * HIDDEN * ROWS * Float.BYTES;
     System.out.printf(
@@ -302,7 +302,7 @@ class GradientCheckpointingTest extends TrainingTest {
         modules.initialise(1, "test");
         trainer.train(new TrainingRun(modules, head, data, 1, 1, null), StepListener.NONE);
       }
-      PeakMemory.print();
+      ProcessPeak.print();
     }
   }
 }

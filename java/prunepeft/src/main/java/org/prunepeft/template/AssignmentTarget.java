@@ -3,10 +3,10 @@ package org.prunepeft.template;
 import java.util.List;
 
 /** What a value is assigned to. */
-interface Target {
+interface AssignmentTarget {
   void set(Object value, Frame frame);
 
-  record Variable(String name) implements Target {
+  record Variable(String name) implements AssignmentTarget {
     @Override
     public void set(Object value, Frame frame) {
       frame.set(name, value);
@@ -14,7 +14,7 @@ interface Target {
   }
 
   /** A member of a namespace. */
-  record NamespaceMember(int line, String namespace, String name) implements Target {
+  record NamespaceMember(int line, String namespace, String name) implements AssignmentTarget {
     @Override
     public void set(Object value, Frame frame) {
       frame.render().at(line);
@@ -32,7 +32,7 @@ interface Target {
   }
 
   /** One for each element. */
-  record Several(int line, List<Target> targets) implements Target {
+  record Several(int line, List<AssignmentTarget> targets) implements AssignmentTarget {
     @Override
     public void set(Object value, Frame frame) {
       frame.render().at(line);

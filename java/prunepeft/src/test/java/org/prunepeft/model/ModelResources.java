@@ -4,8 +4,8 @@ import java.nio.file.Files;
 import org.prunepeft.io.MavenArtifact;
 
 /** Whether models' files are there, which a test may need. */
-final class ModelFiles {
-  private ModelFiles() {}
+final class ModelResources {
+  private ModelResources() {}
 
   /**
    * {@return whether a resource can be opened}
@@ -13,7 +13,7 @@ final class ModelFiles {
    * @param jar where it may be beside the class path; null: nowhere
    */
   static boolean arePresent(MavenArtifact jar, String resource) {
-    return ModelFiles.class.getClassLoader().getResource(resource) != null
+    return ModelResources.class.getClassLoader().getResource(resource) != null
         || (jar != null && Files.exists(jar.file()));
   }
 }

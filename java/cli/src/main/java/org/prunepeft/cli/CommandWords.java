@@ -12,17 +12,17 @@ import picocli.CommandLine.Model.OptionSpec;
  * The words of a command line as picocli is to get them. Of an option that is given twice the last
  * value holds: picocli would begin the option's group anew and forget the rest of it.
  */
-final class Arguments {
+final class CommandWords {
   private final List<List<String>> words = new ArrayList<>();
   private final Map<OptionSpec, List<String>> given = new HashMap<>();
   private CommandSpec command;
 
-  private Arguments(CommandSpec command) {
+  private CommandWords(CommandSpec command) {
     this.command = command;
   }
 
   static String[] of(CommandLine commandLine, String... words) {
-    Arguments arguments = new Arguments(commandLine.getCommandSpec());
+    CommandWords arguments = new CommandWords(commandLine.getCommandSpec());
     for (int i = 0; i < words.length; i++) {
       i = arguments.take(i, words);
     }

@@ -8,8 +8,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** The peak resident size of a Java process of its own. */
-public final class PeakMemory {
-  private PeakMemory() {}
+public final class ProcessPeak {
+  private ProcessPeak() {}
 
   /**
    * {@return VmHWM at the end of a main method, in bytes}
