@@ -113,8 +113,7 @@ public final class CheckpointDirectory {
         }
       }
     } catch (IOException e) {
-      throw new RunDirectoryException(
-          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+      throw RunErrors.unread(directory, e);
     }
     if (!damaged.isEmpty()) {
       throw new RunDirectoryException(

@@ -13,7 +13,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.prunepeft.io.AtomicFile;
 import org.prunepeft.io.FileChecksum;
 import org.prunepeft.io.RunDirectoryException;
-import org.prunepeft.text.Reason;
 import org.prunepeft.text.Required;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -79,7 +78,7 @@ public final class Manifest {
     try {
       return Entry.of(file);
     } catch (IOException e) {
-      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+      throw RunErrors.unread(file, e);
     }
   }
 
@@ -211,7 +210,7 @@ public final class Manifest {
     try {
       AtomicFile.write(file, RunDirectory.format(name, object).getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
-      throw new RunDirectoryException("can't write %s: %s".formatted(file, Reason.of(file, e)), e);
+      throw RunErrors.unwritten(file, e);
     }
   }
 }

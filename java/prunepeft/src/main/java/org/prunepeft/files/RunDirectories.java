@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.io.RunDirectoryException;
-import org.prunepeft.text.Reason;
 
 /** Where runs are. */
 public final class RunDirectories {
@@ -51,7 +50,7 @@ public final class RunDirectories {
     try {
       return Files.getLastModifiedTime(file).toInstant();
     } catch (IOException e) {
-      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+      throw RunErrors.unread(file, e);
     }
   }
 

@@ -1,20 +1,7 @@
 package org.prunepeft.files;
 
-import com.fasterxml.jackson.annotation.JsonSetter;
-import com.fasterxml.jackson.annotation.Nulls;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.core.util.DefaultIndenter;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectWriter;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.module.SimpleModule;
-import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
-import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
-import java.io.BufferedReader;
+import static org.prunepeft.files.RunErrors.unwritten;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -22,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -61,30 +47,6 @@ public final class RunDirectory {
   public static final String RUNNING = "running";
 
   private static final String FORMAT_MEMBER = "format";
-
-  /** Far more than any object of these files has. */
-  private static final long MOST = 100_000_000;
-
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .addModule(new Jdk8Module())
-          .addModule(new SimpleModule().addSerializer(Path.class, ToStringSerializer.instance))
-          .enable(SerializationFeature.WRITE_ENUMS_USING_TO_STRING)
-          .enable(DeserializationFeature.READ_ENUMS_USING_TO_STRING)
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
-
-  /** A list that has null in place of a module or a file is damaged. */
-  private static final JsonMapper TYPED =
-      JSON.rebuild().defaultSetterInfo(JsonSetter.Value.forContentNulls(Nulls.FAIL)).build();
-
-  /** Records have more that looks like a property than their components. */
-  private static final JsonMapper LENIENT =
-      TYPED.rebuild().disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
-
-  private static final ObjectWriter LINE = JSON.writer();
-  private static final ObjectWriter PRETTY = JSON.writer(printer());
 
   private enum State {
     RUNNING,
@@ -175,8 +137,7 @@ public final class RunDirectory {
     try (var files = Files.list(directory)) {
       return files.findAny().isEmpty();
     } catch (IOException e) {
-      throw new RunDirectoryException(
-          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+      throw RunErrors.unread(directory, e);
     }
   }
 
@@ -281,7 +242,7 @@ public final class RunDirectory {
 
   private static String command(Path directory) {
     try {
-      return String.valueOf(parse(directory.resolve(RunFiles.CONFIG)).get("command"));
+      return String.valueOf(RunJson.parse(directory.resolve(RunFiles.CONFIG)).get("command"));
     } catch (RunDirectoryException e) {
       // It was cut off before it wrote that.
       return "COMMAND";
@@ -331,8 +292,7 @@ public final class RunDirectory {
           .sorted()
           .toList();
     } catch (IOException e) {
-      throw new RunDirectoryException(
-          "can't read %s: %s".formatted(directory, Reason.of(directory, e)), e);
+      throw RunErrors.unread(directory, e);
     }
   }
 
@@ -363,7 +323,7 @@ public final class RunDirectory {
 
   /** {@return a value as {@link #writeJson} writes it} */
   public static String format(String name, Object value) {
-    return json(PRETTY, name, value) + "\n";
+    return RunJson.format(name, value);
   }
 
   /**
@@ -390,7 +350,7 @@ public final class RunDirectory {
    */
   public void writeJsonLines(String name, List<?> values) {
     StringBuilder lines = new StringBuilder();
-    values.forEach(value -> lines.append(json(LINE, name, value)).append('\n'));
+    values.forEach(value -> lines.append(RunJson.line(name, value)));
     writeText(name, lines.toString());
   }
 
@@ -403,29 +363,15 @@ public final class RunDirectory {
    */
   public synchronized void appendJsonLine(String name, Object value) {
     Path file = writable(name);
-    byte[] line = (json(LINE, name, value) + "\n").getBytes(StandardCharsets.UTF_8);
+    byte[] line = RunJson.line(name, value).getBytes(StandardCharsets.UTF_8);
     try {
       Files.createDirectories(file.getParent());
       try (var channel =
           FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-        append(channel, line);
+        AtomicFile.append(channel, ByteBuffer.wrap(line));
       }
     } catch (IOException e) {
       throw unwritten(file, e);
-    }
-  }
-
-  private static void append(FileChannel channel, byte[] line) throws IOException {
-    long size = channel.size();
-    try {
-      AtomicFile.writeFully(channel.position(size), ByteBuffer.wrap(line));
-    } catch (IOException e) {
-      try {
-        channel.truncate(size);
-      } catch (IOException suppressed) {
-        e.addSuppressed(suppressed);
-      }
-      throw e;
     }
   }
 
@@ -439,7 +385,7 @@ public final class RunDirectory {
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public Map<String, Object> readJson(String name) {
-    Map<String, Object> object = parse(file(name));
+    Map<String, Object> object = RunJson.parse(file(name));
     boolean numbered = name.equals(RunFiles.CONFIG) || name.equals(RunFiles.RESULT);
     if (numbered
         && object.get(FORMAT_MEMBER) instanceof Number format
@@ -466,14 +412,7 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it can't be read or one is not of the type; names the place
    */
   public <T> List<T> readJsonArray(String name, Class<T> type) {
-    Path file = file(name);
-    try {
-      return LENIENT.readerForListOf(type).readValue(readable(file));
-    } catch (JsonProcessingException e) {
-      throw misread(file, e);
-    } catch (IOException e) {
-      throw unread(file, e);
-    }
+    return RunJson.array(file(name), type);
   }
 
   /**
@@ -482,24 +421,7 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it can't be read or a line is not of the type; names the line
    */
   public <T> List<T> readJsonLines(String name, Class<T> type) {
-    Path file = file(name);
-    List<T> values = new ArrayList<>();
-    try (BufferedReader lines = Files.newBufferedReader(file)) {
-      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-        T value = LENIENT.readValue(line, type);
-        if (value == null) {
-          throw new RunDirectoryException(
-              "%s, line %d: expected an object, got null".formatted(file, values.size() + 1));
-        }
-        values.add(value);
-      }
-    } catch (JsonProcessingException e) {
-      throw new RunDirectoryException(
-          "%s, line %d: %s".formatted(file, values.size() + 1, e.getOriginalMessage()), e);
-    } catch (IOException e) {
-      throw unread(file, e);
-    }
-    return values;
+    return RunJson.lines(file(name), type);
   }
 
   /**
@@ -508,16 +430,12 @@ public final class RunDirectory {
    * @throws IllegalArgumentException if it is not of the type
    */
   public static <T> T convert(Object value, Class<T> type) {
-    return LENIENT.convertValue(value, type);
+    return RunJson.convert(value, type);
   }
 
   /** {@return a value as it comes back from a file that {@link #writeJson} has written} */
   public static Map<String, Object> reread(String name, Object value) {
-    try {
-      return JSON.readValue(format(name, value), new TypeReference<>() {});
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(e.getOriginalMessage(), e);
-    }
+    return RunJson.reread(name, value);
   }
 
   /**
@@ -526,42 +444,7 @@ public final class RunDirectory {
    * @throws RunDirectoryException if it can't be read or is no JSON object; names the place
    */
   public static Map<String, Object> parse(Path file) {
-    Map<String, Object> object;
-    try {
-      object = JSON.readValue(readable(file), new TypeReference<>() {});
-    } catch (JsonProcessingException e) {
-      throw misread(file, e);
-    } catch (IOException e) {
-      throw unread(file, e);
-    }
-    if (object == null) {
-      throw new RunDirectoryException(file + ", line 1, column 1: expected an object, got null");
-    }
-    return object;
-  }
-
-  private static byte[] readable(Path file) throws IOException {
-    if (Files.size(file) > MOST) {
-      throw new RunDirectoryException(
-          "%s has %d bytes; such a file has at most %d".formatted(file, Files.size(file), MOST));
-    }
-    return Files.readAllBytes(file);
-  }
-
-  private static RunDirectoryException misread(Path file, JsonProcessingException e) {
-    var location = e.getLocation();
-    return new RunDirectoryException(
-        "%s, line %d, column %d: %s"
-            .formatted(
-                file,
-                location == null ? 1 : location.getLineNr(),
-                location == null ? 1 : location.getColumnNr(),
-                e.getOriginalMessage()),
-        e);
-  }
-
-  private static RunDirectoryException unread(Path file, IOException e) {
-    return new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
+    return RunJson.parse(file);
   }
 
   /**
@@ -572,19 +455,7 @@ public final class RunDirectory {
    * @throws IllegalArgumentException if the name leads elsewhere
    */
   public <T> T readJson(String name, String member, Class<T> type) {
-    Object value = readJson(name).get(member);
-    if (value == null) {
-      throw new RunDirectoryException("%s has no member '%s'".formatted(file(name), member));
-    }
-    try {
-      return TYPED.convertValue(value, type);
-    } catch (IllegalArgumentException e) {
-      String reason =
-          e.getCause() instanceof JsonProcessingException json
-              ? json.getOriginalMessage()
-              : e.getMessage();
-      throw new RunDirectoryException("%s, %s: %s".formatted(file(name), member, reason), e);
-    }
+    return RunJson.member(file(name), readJson(name), member, type);
   }
 
   /**
@@ -712,23 +583,5 @@ public final class RunDirectory {
       throw new IllegalArgumentException(name + " is written by complete and fail only");
     }
     return file;
-  }
-
-  private static String json(ObjectWriter writer, String name, Object value) {
-    try {
-      return writer.writeValueAsString(value);
-    } catch (JsonProcessingException e) {
-      throw new IllegalArgumentException(
-          "no JSON for %s: %s".formatted(name, e.getOriginalMessage()), e);
-    }
-  }
-
-  private static DefaultPrettyPrinter printer() {
-    var lines = new DefaultIndenter("  ", "\n");
-    return new DefaultPrettyPrinter().withObjectIndenter(lines);
-  }
-
-  private static RunDirectoryException unwritten(Path file, IOException e) {
-    return new RunDirectoryException("can't write %s: %s".formatted(file, Reason.of(file, e)), e);
   }
 }

@@ -118,6 +118,25 @@ public final class AtomicFile {
     write(file, channel -> writeFully(channel, ByteBuffer.wrap(content)));
   }
 
+  /**
+   * Appends all that is left of the bytes to a file.
+   *
+   * @throws IOException if writing fails; the file is then as it was, if possible
+   */
+  public static void append(FileChannel channel, ByteBuffer bytes) throws IOException {
+    long size = channel.size();
+    try {
+      writeFully(channel.position(size), bytes);
+    } catch (IOException e) {
+      try {
+        channel.truncate(size);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+  }
+
   /** Writes all that is left of the bytes, where the channel stands. */
   public static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
     while (bytes.hasRemaining()) {
