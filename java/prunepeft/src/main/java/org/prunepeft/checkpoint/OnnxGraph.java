@@ -1,9 +1,9 @@
 package org.prunepeft.checkpoint;
 
+import static org.prunepeft.protobuf.MessageFields.message;
+
 import com.google.protobuf.CodedOutputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
@@ -124,12 +124,6 @@ public final class OnnxGraph {
             "%s must have %d bytes, got %d".formatted(name, bytes(), channel.position() - begin));
       }
     }
-  }
-
-  /** Fields of a message. */
-  @FunctionalInterface
-  private interface Fields {
-    void writeTo(CodedOutputStream out) throws IOException;
   }
 
   private final long largest;
@@ -350,18 +344,6 @@ public final class OnnxGraph {
           out.writeString(1, name);
           out.writeByteArray(2, message(own -> own.writeByteArray(1, tensor)));
         });
-  }
-
-  private static byte[] message(Fields fields) {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-    try {
-      fields.writeTo(out);
-      out.flush();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e); // memory does not fail
-    }
-    return bytes.toByteArray();
   }
 
   /**

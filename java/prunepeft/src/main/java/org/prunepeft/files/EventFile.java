@@ -1,6 +1,7 @@
 package org.prunepeft.files;
 
-import com.google.protobuf.CodedOutputStream;
+import static org.prunepeft.protobuf.MessageFields.message;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -138,20 +139,6 @@ public final class EventFile implements AutoCloseable {
             }));
   }
 
-  /** Writes the fields of a message. */
-  @FunctionalInterface
-  private interface Message {
-    void write(CodedOutputStream out) throws IOException;
-  }
-
-  private static byte[] message(Message fields) throws IOException {
-    var bytes = new java.io.ByteArrayOutputStream();
-    CodedOutputStream out = CodedOutputStream.newInstance(bytes);
-    fields.write(out);
-    out.flush();
-    return bytes.toByteArray();
-  }
-
   private void write(byte[] data) throws IOException {
     ByteBuffer record =
         ByteBuffer.allocate(LENGTH_BYTES + data.length + Integer.BYTES)
@@ -161,17 +148,7 @@ public final class EventFile implements AutoCloseable {
     record.put(data);
     record.putInt(masked(data, data.length));
     record.flip();
-    long end = channel.size();
-    try {
-      AtomicFile.writeFully(channel.position(end), record);
-    } catch (IOException e) {
-      try {
-        channel.truncate(end);
-      } catch (IOException suppressed) {
-        e.addSuppressed(suppressed);
-      }
-      throw e;
-    }
+    AtomicFile.append(channel, record);
   }
 
   private static int masked(byte[] data, int length) {

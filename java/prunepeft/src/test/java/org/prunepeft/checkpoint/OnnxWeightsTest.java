@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.prunepeft.checkpoint.Fields.bytes;
+import static org.prunepeft.protobuf.MessageFields.message;
 
 import com.google.protobuf.ByteString;
 import java.io.ByteArrayInputStream;
@@ -18,6 +18,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import org.prunepeft.io.FormatException;
+import org.prunepeft.protobuf.MessageFields;
 
 class OnnxWeightsTest {
   private static final String QUERY = "encoder.layer.0.attention.self.query.weight";
@@ -166,22 +167,22 @@ class OnnxWeightsTest {
     return new ByteArrayInputStream(bytes);
   }
 
-  private static byte[] model(Fields... parts) throws IOException {
+  private static byte[] model(MessageFields... parts) throws IOException {
     byte[] graph =
-        bytes(
+        message(
             out -> {
-              for (Fields part : parts) {
+              for (MessageFields part : parts) {
                 part.writeTo(out);
               }
             });
-    return bytes(out -> out.writeByteArray(7, graph));
+    return message(out -> out.writeByteArray(7, graph));
   }
 
-  private static Fields node(String name, String opType, String... inputs) {
+  private static MessageFields node(String name, String opType, String... inputs) {
     return graph ->
         graph.writeByteArray(
             1,
-            bytes(
+            message(
                 out -> {
                   for (String input : inputs) {
                     out.writeString(1, input);
@@ -191,13 +192,13 @@ class OnnxWeightsTest {
                 }));
   }
 
-  private static Fields raw(String name, float[] values, long... shape) {
+  private static MessageFields raw(String name, float[] values, long... shape) {
     var data = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
     data.asFloatBuffer().put(values);
     return graph ->
         graph.writeByteArray(
             5,
-            bytes(
+            message(
                 out -> {
                   for (long size : shape) {
                     out.writeInt64(1, size);
@@ -208,11 +209,11 @@ class OnnxWeightsTest {
                 }));
   }
 
-  private static Fields floats(String name, boolean packed, float... values) {
+  private static MessageFields floats(String name, boolean packed, float... values) {
     return graph ->
         graph.writeByteArray(
             5,
-            bytes(
+            message(
                 out -> {
                   out.writeInt64(1, values.length);
                   out.writeInt32(2, 1);

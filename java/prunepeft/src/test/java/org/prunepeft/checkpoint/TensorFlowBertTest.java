@@ -5,7 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
-import static org.prunepeft.checkpoint.Fields.bytes;
+import static org.prunepeft.protobuf.MessageFields.message;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -155,7 +155,7 @@ class TensorFlowBertTest {
   }
 
   private static byte[] header(int shards, int endianness) throws IOException {
-    return bytes(
+    return message(
         out -> {
           out.writeInt32(1, shards);
           out.writeInt32(2, endianness);
@@ -166,13 +166,13 @@ class TensorFlowBertTest {
       int dtype, int shard, long offset, long size, int checksum, long... shape)
       throws IOException {
     byte[] sizes =
-        bytes(
+        message(
             out -> {
               for (long extent : shape) {
-                out.writeByteArray(2, bytes(dim -> dim.writeInt64(1, extent)));
+                out.writeByteArray(2, message(dim -> dim.writeInt64(1, extent)));
               }
             });
-    return bytes(
+    return message(
         out -> {
           out.writeInt32(1, dtype);
           out.writeByteArray(2, sizes);
@@ -204,7 +204,7 @@ class TensorFlowBertTest {
   }
 
   private static byte[] handle(long offset, int lengthWithTrailer) throws IOException {
-    return bytes(
+    return message(
         out -> {
           out.writeUInt64NoTag(offset);
           out.writeUInt64NoTag(lengthWithTrailer - 5);
@@ -225,7 +225,7 @@ class TensorFlowBertTest {
       }
       int common = shared;
       block.write(
-          bytes(
+          message(
               out -> {
                 out.writeUInt32NoTag(common);
                 out.writeUInt32NoTag(key.length - common);
