@@ -1,24 +1,14 @@
 package org.prunepeft;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
-import java.util.TreeSet;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.prunepeft.data.Columns;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
 import org.prunepeft.data.Metric;
-import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.Schema;
 import org.prunepeft.data.Task;
 import org.prunepeft.data.TaskKind;
@@ -32,37 +22,22 @@ import org.prunepeft.data.task.LanguageTask;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
-import org.prunepeft.files.RunFiles;
 import org.prunepeft.generate.Generation;
 import org.prunepeft.generate.GenerationListener;
 import org.prunepeft.generate.GenerationSettings;
 import org.prunepeft.generate.TextGenerator;
-import org.prunepeft.io.RunDirectoryException;
-import org.prunepeft.io.SafeTensors;
 import org.prunepeft.model.Decoder;
 import org.prunepeft.model.Encoder;
-import org.prunepeft.model.EncoderConfig;
-import org.prunepeft.model.Models;
 import org.prunepeft.peft.ForwardPass;
-import org.prunepeft.peft.supernet.PeftConfig;
-import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunData;
-import org.prunepeft.run.Session;
 import org.prunepeft.run.TaskEncoding;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
-import org.prunepeft.torch.ComputeDevice;
-import org.prunepeft.torch.FlatParameters;
 import org.prunepeft.torch.Tape;
-import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.Prediction;
 import org.prunepeft.train.Predictions;
-import org.prunepeft.train.head.Head;
-import org.prunepeft.train.head.LanguageModelHead;
-import org.prunepeft.train.head.Pooling;
-import org.prunepeft.train.head.TaskHead;
 import org.prunepeft.train.loop.Trainer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -86,16 +61,10 @@ import org.slf4j.LoggerFactory;
 public final class TrainedModel implements TextGenerator {
   private static final Logger LOG = LoggerFactory.getLogger(TrainedModel.class);
 
+  private final LoadedRun loaded;
   private final RunDirectory run;
   private final Setup setup;
   private final Schema schema;
-  private final Encoder encoder;
-
-  /** The encoder's own weights where the run trained them; else null. */
-  private final FlatParameters own;
-
-  private final PeftModules modules;
-  private final TaskHead head;
   private final Tokenizer tokenizer;
 
   /** Of prompts, which are not cut; null: it writes no texts. */
@@ -104,29 +73,20 @@ public final class TrainedModel implements TextGenerator {
   private final ModelThreads threads;
   private boolean closed;
 
-  private TrainedModel(
-      RunDirectory run,
-      Setup setup,
-      Schema schema,
-      Models.LoadedModel loaded,
-      FlatParameters own,
-      PeftModules modules,
-      TaskHead head) {
-    this.run = run;
-    this.setup = setup;
-    this.schema = schema;
-    this.encoder = loaded.encoder();
-    this.own = own;
-    this.modules = modules;
-    this.head = head;
-    this.tokenizer = Tokenizer.of(loaded.tokenizer(), setup.training().maxLength());
-    this.prompter = generates() ? LanguageModel.prompter(loaded) : null;
-    this.threads =
+  private TrainedModel(LoadedRun loaded) {
+    this.loaded = loaded;
+    run = loaded.directory();
+    setup = loaded.setup();
+    schema = loaded.schema();
+    Encoder encoder = loaded.model().encoder();
+    tokenizer = Tokenizer.of(loaded.model().tokenizer(), setup.training().maxLength());
+    prompter = generates() ? LanguageModel.prompter(loaded.model()) : null;
+    threads =
         new ModelThreads(
             Math.max(1, Runtime.getRuntime().availableProcessors() / setup.threads()),
             () ->
                 new ModelThreads.ThreadState(
-                    new Trainer(encoder, setup.training()), modules.forAnotherThread()),
+                    new Trainer(encoder, setup.training()), loaded.modules().forAnotherThread()),
             "the model of %s is closed; load it again".formatted(run.path()));
   }
 
@@ -157,143 +117,14 @@ public final class TrainedModel implements TextGenerator {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
     Setup setup = ModelFiles.setup(directory, model);
-    return load(
-        directory,
-        setup
-            .with()
-            .threads(threads == null ? setup.threads() : threads)
-            .device(device == null ? setup.device() : device)
-            .build());
-  }
-
-  private static TrainedModel load(RunDirectory directory, Setup setup) {
-    Schema schema = schema(directory);
-    EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
-    Torch.setThreads(setup.threads());
-    Models.Loader loader = Models.byName(setup.model()).loader();
-    Models.LoadedModel loaded =
-        (schema.kind() == TaskKind.LANGUAGE_MODELING ? loader : loader.withoutLogits())
-            .load(setup.precision(), setup.quantization(), ComputeDevice.parse(setup.device()));
-    try {
-      EncoderConfig config = loaded.encoder().config();
-      if (!config.equals(trainedOn)) {
-        throw new RunDirectoryException(
-            "%s was trained on a model %s of other sizes: %s, now %s"
-                .formatted(directory.path(), setup.model(), trainedOn, config));
-      }
-      ModelFiles.require(directory, loaded.files());
-      return load(directory, setup, schema, loaded);
-    } catch (RuntimeException | Error e) {
-      loaded.encoder().close();
-      throw e;
-    }
-  }
-
-  private static TrainedModel load(
-      RunDirectory directory, Setup setup, Schema schema, Models.LoadedModel loaded) {
-    EncoderConfig config = loaded.encoder().config();
-    ComputeDevice device = loaded.encoder().device();
-    PeftModules modules =
-        new PeftModules(
-            Session.peft(setup),
-            config,
-            candidates(directory, Session.peft(setup), config),
-            device);
-    int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
-    TaskHead head =
-        schema.kind() == TaskKind.LANGUAGE_MODELING
-            ? LanguageModelHead.of(loaded.encoder())
-            : new Head(schema, Head.width(config.hidden(), towers), device, Pooling.of(config));
-    FlatParameters own = null;
-    try {
-      if (RunFiles.isFull(directory)) {
-        own = loaded.encoder().trainable();
-        read(directory.file(RunFiles.ENCODER), List.of(own));
-      }
-      read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
-      if (head.parameters().count() > 0) {
-        read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
-      }
-      return new TrainedModel(directory, setup, schema, loaded, own, modules, head);
-    } catch (RuntimeException | Error e) {
-      if (own != null) {
-        own.close();
-      }
-      modules.close();
-      head.close();
-      throw e;
-    }
-  }
-
-  private static Schema schema(RunDirectory directory) {
-    try {
-      return Schema.fromMap(directory.readJson(RunFiles.CONFIG));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException(
-          "%s: %s".formatted(directory.file(RunFiles.CONFIG), e.getMessage()), e);
-    }
-  }
-
-  /** The modules that a run's configuration names, as they are in the model's search space. */
-  private static List<Candidate> candidates(
-      RunDirectory directory, PeftConfig peft, EncoderConfig config) {
-    Map<String, Candidate> known =
-        peft.space(config).candidates().stream()
-            .collect(
-                Collectors.toMap(
-                    Candidate::name, Function.identity(), (a, b) -> a, LinkedHashMap::new));
-    Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
-    for (Candidate candidate : kept) {
-      if (!candidate.equals(known.get(candidate.name()))) {
-        throw new RunDirectoryException(
-            "%s names a module that does not fit the model: %s; the model has %s"
-                .formatted(
-                    directory.file(RunFiles.CONFIGURATION),
-                    candidate,
-                    known.containsKey(candidate.name())
-                        ? known.get(candidate.name())
-                        : known.keySet()));
-      }
-    }
-    return List.of(kept);
-  }
-
-  /** Reads exactly the tensors that the parameters have. */
-  private static void read(Path file, List<FlatParameters> groups) {
-    Map<String, FlatParameters> owners = new LinkedHashMap<>();
-    for (FlatParameters group : groups) {
-      group.names().forEach(name -> owners.put(name, group));
-    }
-    try (SafeTensors tensors = SafeTensors.open(file)) {
-      if (!tensors.names().equals(owners.keySet())) {
-        throw new RunDirectoryException(
-            "%s does not fit the configuration: tensors that only one of them has are %s"
-                .formatted(file, difference(tensors.names(), owners.keySet())));
-      }
-      for (Map.Entry<String, FlatParameters> entry : owners.entrySet()) {
-        String name = entry.getKey();
-        long[] shape = tensors.entry(name).shape();
-        if (!Arrays.equals(shape, entry.getValue().shape(name))) {
-          throw new RunDirectoryException(
-              "%s: tensor %s must have shape %s, got %s"
-                  .formatted(
-                      file,
-                      name,
-                      Arrays.toString(entry.getValue().shape(name)),
-                      Arrays.toString(shape)));
-        }
-        entry.getValue().put(name, tensors.finiteFloats(name));
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("can't read %s: %s".formatted(file, e.getMessage()), e);
-    }
-  }
-
-  private static Set<String> difference(Set<String> a, Set<String> b) {
-    Set<String> difference = new TreeSet<>(a);
-    difference.addAll(b);
-    difference.removeIf(name -> a.contains(name) && b.contains(name));
-    return difference;
+    return new TrainedModel(
+        LoadedRun.of(
+            directory,
+            setup
+                .with()
+                .threads(threads == null ? setup.threads() : threads)
+                .device(device == null ? setup.device() : device)
+                .build()));
   }
 
   /** {@return how it was trained; the threads are those that it was loaded with} */
@@ -308,7 +139,7 @@ public final class TrainedModel implements TextGenerator {
 
   /** {@return the modules that are in the encoder} */
   public List<Candidate> modules() {
-    return modules.candidates();
+    return loaded.modules().candidates();
   }
 
   /**
@@ -433,7 +264,7 @@ public final class TrainedModel implements TextGenerator {
             int most = setup.training().maxNewTokens();
             data = data.withAnswers(Answers.of(asked, texts(examples), tokenizer, prompter, most));
           }
-          Predictions predictions = state.trainer().predict(state.modules(), head, data);
+          Predictions predictions = state.trainer().predict(state.modules(), loaded.head(), data);
           return Evaluation.of(
               generates() ? predictions : new Predictions(asked, predictions.outputs()),
               data.targets());
@@ -452,7 +283,8 @@ public final class TrainedModel implements TextGenerator {
    */
   public Predictions predict(List<Example> examples) {
     requireTexts(examples);
-    return threads.call(state -> state.trainer().predict(state.modules(), head, encoded(examples)));
+    return threads.call(
+        state -> state.trainer().predict(state.modules(), loaded.head(), encoded(examples)));
   }
 
   /**
@@ -515,7 +347,12 @@ public final class TrainedModel implements TextGenerator {
           try (Tape tape = new Tape()) {
             state.modules().begin(ForwardPass.evaluation(tape));
             return LanguageModel.generate(
-                (Decoder) encoder, prompter, state.modules(), prompts, settings, listener);
+                (Decoder) loaded.model().encoder(),
+                prompter,
+                state.modules(),
+                prompts,
+                settings,
+                listener);
           }
         });
   }
@@ -546,7 +383,8 @@ public final class TrainedModel implements TextGenerator {
 
   private EncodedDataset encoded(List<Example> examples) {
     if (generates()) {
-      return TaskEncoding.texts(tokenizer, texts(examples), TaskEncoding.end(encoder.config()))
+      return TaskEncoding.texts(
+              tokenizer, texts(examples), TaskEncoding.end(loaded.model().encoder().config()))
           .data();
     }
     return EncodedDataset.of(tokenizer, examples, setup.pairEncoding());
@@ -575,11 +413,6 @@ public final class TrainedModel implements TextGenerator {
     if (prompter != null) {
       prompter.close();
     }
-    head.close();
-    modules.close();
-    if (own != null) {
-      own.close();
-    }
-    encoder.close();
+    loaded.close();
   }
 }

@@ -1,0 +1,199 @@
+package org.prunepeft;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.prunepeft.data.PairEncoding;
+import org.prunepeft.data.Schema;
+import org.prunepeft.data.TaskKind;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.io.SafeTensors;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.model.Models;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.run.ModelFiles;
+import org.prunepeft.run.Session;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.settings.Setup;
+import org.prunepeft.torch.ComputeDevice;
+import org.prunepeft.torch.FlatParameters;
+import org.prunepeft.torch.Torch;
+import org.prunepeft.train.head.Head;
+import org.prunepeft.train.head.LanguageModelHead;
+import org.prunepeft.train.head.Pooling;
+import org.prunepeft.train.head.TaskHead;
+
+/**
+ * What a complete run has, in memory: the base model, as it was pre-trained or as the run trained
+ * it, with the modules that are left and the head, whose weights are the run's.
+ *
+ * @param own the encoder's own weights where the run trained them; else null
+ */
+record LoadedRun(
+    RunDirectory directory,
+    Setup setup,
+    Schema schema,
+    Models.LoadedModel model,
+    FlatParameters own,
+    PeftModules modules,
+    TaskHead head)
+    implements AutoCloseable {
+  /**
+   * Loads it, and sets the process's threads to those of the setup.
+   *
+   * @param setup the run's; device and threads may be others
+   * @return the caller's to close
+   * @throws RunDirectoryException if it does not fit the model, is damaged or holds a NaN
+   * @throws IllegalArgumentException if its model is not known
+   */
+  static LoadedRun of(RunDirectory directory, Setup setup) {
+    Schema schema = schema(directory);
+    EncoderConfig trainedOn = directory.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class);
+    Torch.setThreads(setup.threads());
+    Models.Loader loader = Models.byName(setup.model()).loader();
+    Models.LoadedModel loaded =
+        (schema.kind() == TaskKind.LANGUAGE_MODELING ? loader : loader.withoutLogits())
+            .load(setup.precision(), setup.quantization(), ComputeDevice.parse(setup.device()));
+    try {
+      EncoderConfig config = loaded.encoder().config();
+      if (!config.equals(trainedOn)) {
+        throw new RunDirectoryException(
+            "%s was trained on a model %s of other sizes: %s, now %s"
+                .formatted(directory.path(), setup.model(), trainedOn, config));
+      }
+      ModelFiles.require(directory, loaded.files());
+      return of(directory, setup, schema, loaded);
+    } catch (RuntimeException | Error e) {
+      loaded.encoder().close();
+      throw e;
+    }
+  }
+
+  private static LoadedRun of(
+      RunDirectory directory, Setup setup, Schema schema, Models.LoadedModel loaded) {
+    EncoderConfig config = loaded.encoder().config();
+    ComputeDevice device = loaded.encoder().device();
+    PeftModules modules =
+        new PeftModules(
+            Session.peft(setup),
+            config,
+            candidates(directory, Session.peft(setup), config),
+            device);
+    int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
+    TaskHead head =
+        schema.kind() == TaskKind.LANGUAGE_MODELING
+            ? LanguageModelHead.of(loaded.encoder())
+            : new Head(schema, Head.width(config.hidden(), towers), device, Pooling.of(config));
+    FlatParameters own = null;
+    try {
+      if (RunFiles.isFull(directory)) {
+        own = loaded.encoder().trainable();
+        read(directory.file(RunFiles.ENCODER), List.of(own));
+      }
+      read(directory.file(RunFiles.ADAPTER), List.copyOf(modules.groups().values()));
+      if (head.parameters().count() > 0) {
+        read(directory.file(RunFiles.HEAD), List.of(head.parameters()));
+      }
+      return new LoadedRun(directory, setup, schema, loaded, own, modules, head);
+    } catch (RuntimeException | Error e) {
+      if (own != null) {
+        own.close();
+      }
+      modules.close();
+      head.close();
+      throw e;
+    }
+  }
+
+  private static Schema schema(RunDirectory directory) {
+    try {
+      return Schema.fromMap(directory.readJson(RunFiles.CONFIG));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s: %s".formatted(directory.file(RunFiles.CONFIG), e.getMessage()), e);
+    }
+  }
+
+  /** The modules that a run's configuration names, as they are in the model's search space. */
+  private static List<Candidate> candidates(
+      RunDirectory directory, PeftConfig peft, EncoderConfig config) {
+    Map<String, Candidate> known =
+        peft.space(config).candidates().stream()
+            .collect(
+                Collectors.toMap(
+                    Candidate::name, Function.identity(), (a, b) -> a, LinkedHashMap::new));
+    Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
+    for (Candidate candidate : kept) {
+      if (!candidate.equals(known.get(candidate.name()))) {
+        throw new RunDirectoryException(
+            "%s names a module that does not fit the model: %s; the model has %s"
+                .formatted(
+                    directory.file(RunFiles.CONFIGURATION),
+                    candidate,
+                    known.containsKey(candidate.name())
+                        ? known.get(candidate.name())
+                        : known.keySet()));
+      }
+    }
+    return List.of(kept);
+  }
+
+  /** Reads exactly the tensors that the parameters have. */
+  private static void read(Path file, List<FlatParameters> groups) {
+    Map<String, FlatParameters> owners = new LinkedHashMap<>();
+    for (FlatParameters group : groups) {
+      group.names().forEach(name -> owners.put(name, group));
+    }
+    try (SafeTensors tensors = SafeTensors.open(file)) {
+      if (!tensors.names().equals(owners.keySet())) {
+        throw new RunDirectoryException(
+            "%s does not fit the configuration: tensors that only one of them has are %s"
+                .formatted(file, difference(tensors.names(), owners.keySet())));
+      }
+      for (Map.Entry<String, FlatParameters> entry : owners.entrySet()) {
+        String name = entry.getKey();
+        long[] shape = tensors.entry(name).shape();
+        if (!Arrays.equals(shape, entry.getValue().shape(name))) {
+          throw new RunDirectoryException(
+              "%s: tensor %s must have shape %s, got %s"
+                  .formatted(
+                      file,
+                      name,
+                      Arrays.toString(entry.getValue().shape(name)),
+                      Arrays.toString(shape)));
+        }
+        entry.getValue().put(name, tensors.finiteFloats(name));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("can't read %s: %s".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  private static Set<String> difference(Set<String> a, Set<String> b) {
+    Set<String> difference = new TreeSet<>(a);
+    difference.addAll(b);
+    difference.removeIf(name -> a.contains(name) && b.contains(name));
+    return difference;
+  }
+
+  @Override
+  public void close() {
+    head.close();
+    modules.close();
+    if (own != null) {
+      own.close();
+    }
+    model.encoder().close();
+  }
+}
