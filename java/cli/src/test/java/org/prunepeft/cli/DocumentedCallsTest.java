@@ -1,0 +1,69 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** README and docs call commands that there are, with options that they have. */
+class DocumentedCallsTest {
+  private static final Pattern CALL =
+      Pattern.compile("\\bprunepeft ([a-z][a-z-]*)((?: [^`|\n]*)?)");
+  private static final Pattern OPTION = Pattern.compile("(?<![\\w-])--[a-z0-9][\\w-]*");
+
+  @Test
+  void commandsHaveTheOptionsThatTheyAreCalledWith() throws IOException, URISyntaxException {
+    List<String> unknown = new ArrayList<>();
+    int calls = 0;
+    for (Path page : pages()) {
+      String text = Files.readString(page).replace("\\\n", " ");
+      for (MatchResult call : CALL.matcher(text).results().toList()) {
+        calls++;
+        unknown(call).forEach(what -> unknown.add(page.getFileName() + ": " + what));
+      }
+    }
+    assertEquals(List.of(), unknown);
+    assertTrue(calls > 50, calls + " calls");
+  }
+
+  private static List<String> unknown(MatchResult call) {
+    CommandLine command = Main.commandLine().getSubcommands().get(call.group(1));
+    if (command == null) {
+      return List.of("prunepeft " + call.group(1));
+    }
+    String first = call.group(2).strip().split(" ")[0];
+    CommandSpec spec = command.getSubcommands().getOrDefault(first, command).getCommandSpec();
+    return OPTION
+        .matcher(call.group(2))
+        .results()
+        .map(option -> option.group().replace('_', '-'))
+        .filter(name -> !has(spec, name))
+        .map(name -> "prunepeft " + call.group(1) + " " + name)
+        .toList();
+  }
+
+  private static boolean has(CommandSpec spec, String name) {
+    return spec.optionsMap().containsKey(name) || spec.negatedOptionsMap().containsKey(name);
+  }
+
+  private static List<Path> pages() throws IOException, URISyntaxException {
+    Path classes = Path.of(Main.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+    Path project = classes.resolve("../../../..").normalize();
+    try (Stream<Path> docs = Files.list(project.resolve("docs"))) {
+      return Stream.concat(Stream.of(project.resolve("README.md")), docs)
+          .filter(page -> page.toString().endsWith(".md"))
+          .toList();
+    }
+  }
+}
