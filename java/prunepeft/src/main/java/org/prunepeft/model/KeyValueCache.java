@@ -64,19 +64,9 @@ public final class KeyValueCache implements AutoCloseable {
     }
   }
 
-  /** {@return B} */
-  public int rows() {
-    return rows;
-  }
-
   /** {@return how many tokens a row has, padding among them} */
   public int length() {
     return length;
-  }
-
-  /** {@return the most tokens that a row can have} */
-  public int capacity() {
-    return capacity;
   }
 
   /** {@return tokens that a text will have at most} */

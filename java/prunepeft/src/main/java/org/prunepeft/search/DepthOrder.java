@@ -19,19 +19,6 @@ public final class DepthOrder {
   private DepthOrder() {}
 
   /**
-   * Removes modules from the first layer on until the rest is within the budget.
-   *
-   * @param space all modules that there are
-   * @param budget trainable parameters that may be left
-   * @return the modules kept, sorted by layer, type and name
-   * @throws IllegalArgumentException if the budget is out of range ({@link
-   *     SearchSpace#requireBudget})
-   */
-  public static List<Candidate> keep(SearchSpace space, long budget) {
-    return keep(space, budget, Layers.LAST);
-  }
-
-  /**
    * Removes modules, those of the layers that are not asked for first, until the rest is within the
    * budget.
    *

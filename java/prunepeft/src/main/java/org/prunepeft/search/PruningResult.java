@@ -23,11 +23,6 @@ public record PruningResult(
     return rounds.get(rounds.size() - 1).survivors();
   }
 
-  /** {@return the trainable parameters of the modules that are left} */
-  public long parameters() {
-    return Candidate.total(kept());
-  }
-
   /**
    * {@return the round, from 1, in which a module went; empty if it is left}
    *

@@ -73,9 +73,4 @@ public record PruningRound(
   public long parameters() {
     return Candidate.total(survivors);
   }
-
-  /** {@return the criteria that had no say over a type of module, and why} */
-  public List<Reading> leftOut() {
-    return readings.stream().filter(reading -> !reading.informative()).toList();
-  }
 }

@@ -7,19 +7,11 @@ public final class TemplateException extends RuntimeException {
   /** Characters of a message; it may name a value, and a value may have millions. */
   private static final int LONGEST = 1000;
 
-  private final int line;
-
   TemplateException(int line, String message) {
     super("template line %d: %s".formatted(line, shortened(message)));
-    this.line = line;
   }
 
   private static String shortened(String message) {
     return message.length() <= LONGEST ? message : message.substring(0, LONGEST) + "...";
-  }
-
-  /** {@return the template's line, from 1} */
-  public int line() {
-    return line;
   }
 }

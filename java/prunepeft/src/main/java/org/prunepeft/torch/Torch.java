@@ -11,7 +11,6 @@ import org.bytedeco.openblas.presets.openblas_nolapack;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.DType;
 import org.prunepeft.kernels.Kernels;
@@ -132,11 +131,6 @@ public final class Torch {
   /** The numbers 0 to count - 1, int64, [count]. */
   public static Tensor range(ComputeDevice device, long count) {
     return torch.arange(new Scalar(count), device.options(torch.ScalarType.Long));
-  }
-
-  /** Options for float32 tensors. */
-  public static TensorOptions float32() {
-    return new TensorOptions(torch.ScalarType.Float);
   }
 
   /**

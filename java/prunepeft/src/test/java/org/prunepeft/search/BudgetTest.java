@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.prunepeft.search.DepthOrder.Layers;
 
 class BudgetTest {
   @Test
@@ -46,7 +47,7 @@ class BudgetTest {
     space.requireBudget(10);
     space.requireBudget(60);
     assertIllegalMentions(() -> RandomSelection.keep(space, 9, 1), "smallest");
-    assertIllegalMentions(() -> DepthOrder.keep(space, 61), "at most");
+    assertIllegalMentions(() -> DepthOrder.keep(space, 61, Layers.LAST), "at most");
   }
 
   @Test
@@ -77,11 +78,12 @@ class BudgetTest {
     // 180 − (30 a layer) · 4 = 60: the last two layers.
     assertEquals(
         List.of(adapter(4, 20), lora(4, 10), adapter(5, 20), lora(5, 10)),
-        DepthOrder.keep(space, 60));
+        DepthOrder.keep(space, 60, Layers.LAST));
     // 45: layers 0 to 3 go, then the adapter of layer 4; its LoRA module still fits.
-    assertEquals(List.of(lora(4, 10), adapter(5, 20), lora(5, 10)), DepthOrder.keep(space, 45));
+    assertEquals(
+        List.of(lora(4, 10), adapter(5, 20), lora(5, 10)), DepthOrder.keep(space, 45, Layers.LAST));
     // 19: the adapter of the last layer does not fit, its LoRA module does.
-    assertEquals(List.of(lora(5, 10)), DepthOrder.keep(space, 19));
+    assertEquals(List.of(lora(5, 10)), DepthOrder.keep(space, 19, Layers.LAST));
   }
 
   @Test

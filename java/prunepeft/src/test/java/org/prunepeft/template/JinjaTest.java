@@ -80,7 +80,7 @@ class JinjaTest {
       TemplateException e =
           assertThrows(
               TemplateException.class, () -> Template.parse(template).render(variables, NOW));
-      assertTrue(e.getMessage().startsWith("template line " + e.line() + ": "), e.getMessage());
+      assertTrue(e.getMessage().matches("(?s)template line [1-9]\\d*: .+"), e.getMessage());
       return;
     }
     assertEquals(rendering(expected), Template.parse(template).render(variables, NOW));

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 
@@ -18,7 +19,8 @@ class HugePagesTest {
   void largeTensorsAskForHugePages() throws IOException {
     assumeTrue(Files.exists(SETTING) && System.getenv("THP_MEM_ALLOC_ENABLE") == null);
     Torch.load();
-    try (Tensor tensor = torch.zeros(new long[] {64 << 18}, Torch.float32())) {
+    try (Tensor tensor =
+        torch.zeros(new long[] {64 << 18}, new TensorOptions(torch.ScalarType.Float))) {
       String flags = flags(tensor.data_ptr().address() + (32 << 20));
       assertTrue((flags + " ").contains(" hg "), flags);
     }

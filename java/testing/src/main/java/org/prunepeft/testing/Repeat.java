@@ -97,9 +97,9 @@ public final class Repeat {
     int share = Integer.parseInt(options.getOrDefault("share", "0"));
     int shares = Integer.parseInt(options.getOrDefault("shares", "1"));
     int index = 0;
-    for (var type : repeat.classes(request.build(), only).entrySet()) {
+    for (var methods : repeat.classes(request.build(), only).values()) {
       if (index++ % shares == share) {
-        repeat.repeat(type.getKey(), type.getValue());
+        repeat.repeat(methods);
       }
     }
     System.exit(0);
@@ -130,7 +130,7 @@ public final class Repeat {
     Throwable failure;
   }
 
-  private void repeat(String type, Map<String, String> methods) throws IOException {
+  private void repeat(Map<String, String> methods) throws IOException {
     Map<String, String> left = new LinkedHashMap<>(methods);
     Map<String, Long> spent = new HashMap<>();
     left.values().removeIf(name -> done.getOrDefault(name, 0) >= times);

@@ -4,7 +4,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Collectors;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
@@ -76,15 +75,6 @@ public record MeasuredResult(
   /** {@return the trainable parameters of the modules kept} */
   public long parameters() {
     return Candidate.total(kept);
-  }
-
-  /**
-   * {@return the choice against a rival; empty if that is the choice itself}
-   *
-   * @param rival what it is compared with
-   */
-  public Optional<Comparison> against(Comparison.Rival rival) {
-    return comparisons.stream().filter(each -> each.against() == rival).findFirst();
   }
 
   /** {@return all but the space and the settings, modules by name, for JSON} */

@@ -47,11 +47,6 @@ public record BayesianSearch(int trials, int patience, long seed) implements Pee
   }
 
   @Override
-  public String name() {
-    return NAME;
-  }
-
-  @Override
   public PeerResult run(SearchSpace space, long budget, PeerTrainer trainer) {
     space.requireBudget(budget);
     Random random = new Random(seed);

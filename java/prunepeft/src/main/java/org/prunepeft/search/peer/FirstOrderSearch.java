@@ -25,11 +25,6 @@ public record FirstOrderSearch(long seed) implements PeerSearch {
   /** The method's name. */
   public static final String NAME = "first-order";
 
-  @Override
-  public String name() {
-    return NAME;
-  }
-
   /**
    * {@inheritDoc}
    *

@@ -32,11 +32,6 @@ public record GateSearch(double learningRate, long seed) implements PeerSearch {
   }
 
   @Override
-  public String name() {
-    return NAME;
-  }
-
-  @Override
   public PeerResult run(SearchSpace space, long budget, PeerTrainer trainer) {
     GateTraining gates = new GateTraining(space, budget, learningRate, seed);
     trainer.gates(gates);

@@ -4,9 +4,6 @@ import org.prunepeft.search.SearchSpace;
 
 /** A way to choose which modules of a supernet are kept. */
 public interface PeerSearch {
-  /** {@return its name: gates, first-order, bayesian} */
-  String name();
-
   /**
    * Chooses modules.
    *

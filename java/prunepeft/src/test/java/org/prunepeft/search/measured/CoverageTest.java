@@ -135,7 +135,7 @@ class CoverageTest {
               .orElseThrow();
       case FIRST_LAYERS -> world.truth(DepthOrder.keep(world.space, budget, Layers.FIRST));
       case MIDDLE_LAYERS -> world.truth(DepthOrder.keep(world.space, budget, Layers.MIDDLE));
-      case LAST_LAYERS -> world.truth(DepthOrder.keep(world.space, budget));
+      case LAST_LAYERS -> world.truth(DepthOrder.keep(world.space, budget, Layers.LAST));
       case SUPERNET -> world.truth(world.space.candidates());
       case NONE -> world.truth(List.of());
     };

@@ -187,7 +187,7 @@ class PeerSearchTest {
             new FirstOrderSearch(seed),
             new BayesianSearch(9, 0, seed))) {
       PeerResult first = search.run(SPACE, BUDGET, world);
-      assertEquals(kept(first), kept(search.run(SPACE, BUDGET, world)), search.name());
+      assertEquals(kept(first), kept(search.run(SPACE, BUDGET, world)), search.toString());
     }
   }
 
@@ -196,7 +196,9 @@ class PeerSearchTest {
     for (PeerSearch search :
         List.of(new GateSearch(0.1, 1), new FirstOrderSearch(1), new BayesianSearch(9, 0, 1))) {
       assertThrows(
-          IllegalArgumentException.class, () -> search.run(SPACE, 99, new World(0)), search.name());
+          IllegalArgumentException.class,
+          () -> search.run(SPACE, 99, new World(0)),
+          search.toString());
     }
     assertThrows(IllegalArgumentException.class, () -> new BayesianSearch(0, 0, 1));
     assertThrows(IllegalArgumentException.class, () -> new BayesianSearch(1, -1, 1));
