@@ -42,7 +42,6 @@ typedef int32_t IntVec __attribute__((vector_size(4 * kWidth), may_alias));
 typedef uint64_t WordVec __attribute__((vector_size(4 * kWidth), may_alias));
 /** Half as many float32 as a Vec has: what widens to one DoubleVec. */
 typedef float HalfVec __attribute__((vector_size(2 * kWidth), may_alias));
-typedef int32_t HalfIntVec __attribute__((vector_size(2 * kWidth), may_alias));
 typedef double DoubleVec __attribute__((vector_size(4 * kWidth), may_alias));
 
 static PP_INLINE int64_t least(int64_t a, int64_t b) {

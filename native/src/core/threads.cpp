@@ -22,7 +22,7 @@ std::atomic<int32_t>& thread_count() {
 // OpenMP's own number would be that of a caller's team where a call runs alone.
 thread_local int64_t own_number = 0;
 
-struct Run {
+struct ItemRun {
   int64_t begin, end;
 };
 
@@ -31,7 +31,7 @@ struct Run {
  * processor then fetches ahead by itself, so that they go to one thread; the runs become shorter towards the end, which evens
  * out cores that others use too. An item's bits don't depend on who computes it.
  */
-Run next_run(std::atomic<int64_t>& next, int64_t items, int64_t threads) {
+ItemRun next_run(std::atomic<int64_t>& next, int64_t items, int64_t threads) {
   int64_t begin = next.load(std::memory_order_relaxed), end;
   do {
     const int64_t share = (items - begin) / (4 * threads);
@@ -63,7 +63,7 @@ void run_phases(const Phase* phases, int count, double operations) {
   {
     own_number = omp_get_thread_num();
     for (int i = 0; i < count; ++i) {
-      for (Run run; run = next_run(next[i], phases[i].items, threads), run.begin < run.end;) {
+      for (ItemRun run; run = next_run(next[i], phases[i].items, threads), run.begin < run.end;) {
         for (int64_t item = run.begin; item < run.end; ++item) phases[i].run(phases[i].context, item);
       }
       if (i + 1 < count) {

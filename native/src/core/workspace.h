@@ -9,7 +9,6 @@
 namespace prunepeft {
 
 constexpr int64_t kCacheLine = 64;
-constexpr int64_t kLineFloats = kCacheLine / static_cast<int64_t>(sizeof(float));
 
 /** The widest vector of any instruction set, so that sizes don't depend on the one in use. */
 constexpr int64_t kWidestVector = 16;
