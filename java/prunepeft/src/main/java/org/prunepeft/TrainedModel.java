@@ -195,9 +195,9 @@ public final class TrainedModel implements TextGenerator {
     ComputeDevice device = loaded.encoder().device();
     PeftModules modules =
         new PeftModules(
-            Session.peft(setup),
+            setup.peft(),
             config,
-            candidates(directory, Session.peft(setup), config),
+            candidates(directory, setup.peft(), config),
             device);
     int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
     TaskHead head =
