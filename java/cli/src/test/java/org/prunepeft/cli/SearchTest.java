@@ -307,15 +307,8 @@ class SearchTest {
     Map<String, Object> smallest = RunDirectory.open(selected).readJson("configuration.json");
     double least = ((Number) ((Map<?, ?>) first.get("costs")).get("parameters")).doubleValue();
     assertTrue(((Number) smallest.get("trainable_parameters")).doubleValue() <= least, "" + least);
-    Path adapter = temporary.resolve("sliced-adapterhub");
-    Call.of("export", "--format=adapterhub", run.toString(), "-o", adapter.toString()).exits(0);
-    Path imported = temporary.resolve("sliced-imported");
-    Call.of("import", adapter.toString(), "-o", imported.toString()).exits(0);
-    try (TrainedModel model = TrainedModel.load(run);
-        TrainedModel back = TrainedModel.load(imported)) {
-      assertEquals(
-          (double) tested.get("loss"), back.evaluate(model.dataset().test()).loss(), 1e-6);
-    }
+    Path onnx = temporary.resolve("sliced-onnx");
+    Call.of("export", "--format=onnx", run.toString(), "-o", onnx.toString()).exits(0);
     Call.of("explain", run.toString(), "0.lora.slice-0").exits(0);
   }
 
