@@ -254,7 +254,7 @@ public final class AdapterExport {
   public static void require(String format, Setup setup) {
     try (StoredWeights base = new StoredWeights(setup.model())) {
       EncoderConfig encoder = base.config();
-      PeftConfig peft = Session.peft(setup.on(encoder));
+      PeftConfig peft = setup.on(encoder).peft();
       List<AdapterPart> parts = new ArrayList<>();
       for (Candidate module : peft.space(encoder).candidates()) {
         ModuleType type = peft.typeOf(module);
@@ -378,7 +378,7 @@ public final class AdapterExport {
     boolean languageModel = TaskKind.LANGUAGE_MODELING == schema(run).kind();
     Map<String, SafeTensors.Tensor> head =
         languageModel ? Map.of() : tensors(run.file(RunFiles.HEAD));
-    PeftConfig peft = Session.peft(setup);
+    PeftConfig peft = setup.peft();
     List<AdapterPart> parts = new ArrayList<>();
     try (StoredWeights base =
         new StoredWeights(

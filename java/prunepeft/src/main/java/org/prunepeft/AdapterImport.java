@@ -102,7 +102,7 @@ public final class AdapterImport {
               .moduleSettings(null)
               .output(output)
               .build();
-      List<Filled> filled = fill(Session.peft(setup), encoder, trained, base);
+      List<Filled> filled = fill(setup.peft(), encoder, trained, base);
       write(adapter, setup, run.schema, base, trained, filled);
       return filled.stream().map(Filled::module).toList();
     } catch (IOException e) {

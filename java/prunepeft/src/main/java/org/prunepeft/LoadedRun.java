@@ -23,7 +23,6 @@ import org.prunepeft.model.Models;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.run.ModelFiles;
-import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.torch.ComputeDevice;
@@ -86,9 +85,9 @@ record LoadedRun(
     ComputeDevice device = loaded.encoder().device();
     PeftModules modules =
         new PeftModules(
-            Session.peft(setup),
+            setup.peft(),
             config,
-            candidates(directory, Session.peft(setup), config),
+            candidates(directory, setup.peft(), config),
             device);
     int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
     TaskHead head =

@@ -120,7 +120,7 @@ public final class PrunePeft {
     }
     try (SupernetTraining trainer =
         new SupernetTraining(
-            Session.peft(setup),
+            setup.peft(),
             session.trainer,
             session.head,
             new SupernetTraining.Plan(
@@ -170,7 +170,7 @@ public final class PrunePeft {
     try (MeasuredRun run = new MeasuredRun(session, settings.measured(), budget)) {
       MeasuredResult result = run.search(record);
       double seconds = session.phases.end(RunPhase.SEARCH);
-      record.measured(session, result);
+      record.measured(result, run.sized(result), run.modules(result));
       try (Session.Trained trained = run.train(result, record)) {
         SearchOutcome outcome =
             new SearchOutcome(null, result, null, trained.outcome(), 0, seconds);

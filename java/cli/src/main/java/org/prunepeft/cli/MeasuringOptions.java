@@ -54,6 +54,13 @@ final class MeasuringOptions {
   Integer retrainingEpochs;
 
   @Option(
+      names = "--module-slices",
+      paramLabel = "N",
+      description =
+          "Cut each module into N slices of its rank or bottleneck, which are measured and kept by themselves, so that modules get smaller (default: modules stay whole).")
+  Integer moduleSlices;
+
+  @Option(
       names = "--objective",
       split = ",",
       paramLabel = "NAME",

@@ -210,6 +210,7 @@ class ResumeTest {
                         .supernetEpochs(2)
                         .measuredExamples(24)
                         .subsets(24)
+                        .moduleSlices(2)
                         .build())
                 .keep(0.5)
                 .build();

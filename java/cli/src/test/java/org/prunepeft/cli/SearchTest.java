@@ -266,6 +266,53 @@ class SearchTest {
   }
 
   @Test
+  void measuredSlicesMakeModulesSmaller() throws IOException {
+    Path run = temporary.resolve("sliced");
+    call(
+            run,
+            "search",
+            "--strategy=measured",
+            "--module-slices=4",
+            "--keep=0.25",
+            "--supernet-examples=32",
+            "--supernet-epochs=1",
+            "--measured-examples=32",
+            "--subsets=24")
+        .exits(0);
+    Map<String, Object> measured = RunDirectory.open(run).readJson("measured.json");
+    assertEquals(48, ((List<?>) measured.get("values")).size());
+    Map<String, Object> chosen = RunDirectory.open(run).readJson("configuration.json");
+    long parameters = ((Number) chosen.get("trainable_parameters")).longValue();
+    assertTrue(parameters <= outcome.retrained().supernetParameters() / 4, "" + parameters);
+    Set<?> modules =
+        ((List<?>) measured.get("kept"))
+            .stream()
+                .map(slice -> slice.toString().replaceFirst("\\.slice-\\d$", ""))
+                .collect(java.util.stream.Collectors.toSet());
+    assertEquals(modules, Set.copyOf(modules(run)));
+    Map<?, ?> tested = (Map<?, ?>) RunDirectory.open(run).readJson("result.json").get("test");
+    try (TrainedModel model = TrainedModel.load(run)) {
+      assertEquals(tested.get("loss"), model.evaluate(model.dataset().test()).loss());
+    }
+    Path again = temporary.resolve("sliced-again");
+    call(again, "train", "--modules=" + run).exits(0);
+    Map<String, Object> trained = RunDirectory.open(again).readJson("configuration.json");
+    for (String member : List.of("lora", "adapter", "modules")) {
+      assertEquals(chosen.get(member), trained.get(member));
+    }
+    List<?> front = (List<?>) measured.get("front");
+    Path selected = temporary.resolve("sliced-selected");
+    call(selected, "train", "--modules=" + run, "--select=1").exits(0);
+    Map<?, ?> first = (Map<?, ?>) front.get(0);
+    Map<String, Object> smallest = RunDirectory.open(selected).readJson("configuration.json");
+    double least = ((Number) ((Map<?, ?>) first.get("costs")).get("parameters")).doubleValue();
+    assertTrue(((Number) smallest.get("trainable_parameters")).doubleValue() <= least, "" + least);
+    Path onnx = temporary.resolve("sliced-onnx");
+    Call.of("export", "--format=onnx", run.toString(), "-o", onnx.toString()).exits(0);
+    Call.of("explain", run.toString(), "0.lora.slice-0").exits(0);
+  }
+
+  @Test
   void optionsOfTheOtherWayOfSearchingAreRefused() {
     Path run = temporary.resolve("idle");
     for (String[] options :

@@ -172,8 +172,11 @@ public record AdapterConfig(
    * @param path of {@link #path(EncoderConfig, int, Block)}
    */
   public int size(String path) {
+    if (bottleneckPattern.containsKey(path)) {
+      return bottleneckPattern.get(path);
+    }
     for (Map.Entry<String, Integer> entry : bottleneckPattern.entrySet()) {
-      if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {
+      if (path.endsWith("." + entry.getKey())) {
         return entry.getValue();
       }
     }

@@ -161,8 +161,11 @@ public record LoraConfig(
   }
 
   private static <T> T of(String path, Map<String, T> pattern, T otherwise) {
+    if (pattern.containsKey(path)) {
+      return pattern.get(path);
+    }
     for (Map.Entry<String, T> entry : pattern.entrySet()) {
-      if (path.equals(entry.getKey()) || path.endsWith("." + entry.getKey())) {
+      if (path.endsWith("." + entry.getKey())) {
         return entry.getValue();
       }
     }

@@ -41,11 +41,16 @@ public interface ModuleType {
    * @param shape its extents
    * @param deviation standard deviation of its initial values, around 0; 0: zeros
    * @param output whether the module has no effect while this tensor is 0
+   * @param inner the dimension that runs over the module's rank or bottleneck, by which the module
+   *     can be made smaller; {@link #NONE}: this tensor stays whole
    */
-  record Parameter(String name, long[] shape, double deviation, boolean output) {
-    /** A tensor that is not known to decide whether the module has an effect. */
+  record Parameter(String name, long[] shape, double deviation, boolean output, int inner) {
+    /** No dimension. */
+    public static final int NONE = -1;
+
+    /** A tensor that is not known to decide whether the module has an effect, and stays whole. */
     public Parameter(String name, long[] shape, double deviation) {
-      this(name, shape, deviation, false);
+      this(name, shape, deviation, false, NONE);
     }
 
     /** {@return elements of the tensor} */
@@ -76,6 +81,17 @@ public interface ModuleType {
    * @return the module, for one encoder
    */
   PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors);
+
+  /**
+   * Orders what the module's rank or bottleneck runs over by what it does, most first. The module
+   * computes the same afterwards, but for rounding. Does nothing where there is no such order, as
+   * here.
+   *
+   * @param encoder the encoder's shape
+   * @param layer from 0
+   * @param tensors in the order of {@link #parameters}; changed
+   */
+  default void order(EncoderConfig encoder, int layer, List<Tensor> tensors) {}
 
   /**
    * {@return what the modules of this kind do in a training beside their forward passes; null:

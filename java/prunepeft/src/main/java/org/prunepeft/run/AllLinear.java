@@ -46,6 +46,6 @@ public final class AllLinear {
   }
 
   private static long parameters(Setup setup, EncoderConfig model) {
-    return Session.peft(setup).space(model).totalParameters();
+    return setup.peft().space(model).totalParameters();
   }
 }

@@ -4,10 +4,14 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.peft.supernet.Slices;
+import org.prunepeft.search.Candidate;
+import org.prunepeft.search.SearchSpace;
 import org.prunepeft.search.measured.Cost;
 import org.prunepeft.search.measured.Effort;
 import org.prunepeft.search.measured.MeasuredResult;
@@ -16,6 +20,7 @@ import org.prunepeft.search.measured.MeasuredSettings;
 import org.prunepeft.search.measured.MeasuredSettingsBuilder;
 import org.prunepeft.search.measured.MeasuringListener;
 import org.prunepeft.settings.MeasuringSettings;
+import org.prunepeft.settings.Setup;
 import org.prunepeft.train.TrainingSettings;
 import org.prunepeft.train.loop.SupernetMeasuring;
 
@@ -24,14 +29,20 @@ public final class MeasuredRun implements AutoCloseable {
   private static final int LEAST_MEASURED = 20;
 
   private final Session session;
+
+  /** What is chosen among. */
+  private final SearchSpace space;
+
+  private final Slices slices;
+
   private final SupernetMeasuring supernet;
   private final MeasuredSettings settings;
 
   /** Forward passes of an example at most. */
   private final long passes;
 
-  /** Null: the training begins with new weights. */
-  private final Session.WarmStart warmStart;
+  /** Of the training of the choice; empty: it begins with new weights. */
+  private final OptionalInt retrainingEpochs;
 
   /**
    * Draws a supernet's weights, and looks for what it needs.
@@ -41,6 +52,8 @@ public final class MeasuredRun implements AutoCloseable {
    */
   public MeasuredRun(Session session, MeasuringSettings settings, long budget) {
     this.session = session;
+    slices = settings.slices(session.setup.peft(), session.encoder.config());
+    space = slices.space();
     MeasuringSettings.Sizes sizes =
         settings.sizes(
             session.train.size(),
@@ -59,9 +72,9 @@ public final class MeasuredRun implements AutoCloseable {
             heldOut(session, sizes.measuredExamples()),
             Seeds.derive(session.setup.seed(), "measured"));
     this.settings =
-        MeasuredSettingsBuilder.builder(MeasuredSettings.of(session.space, budget))
+        MeasuredSettingsBuilder.builder(MeasuredSettings.of(space, budget))
             .effort(Effort.ofTotal(sizes.subsets()))
-            .costs(costs(session, settings))
+            .costs(costs(session, space, settings))
             .tolerance(
                 settings.tolerance().isPresent()
                     ? OptionalDouble.of(settings.tolerance().getAsDouble() / 100)
@@ -72,16 +85,15 @@ public final class MeasuredRun implements AutoCloseable {
         new SupernetMeasuring(
             session.trainer,
             session.modules(session.space.candidates()),
+            slices,
             session.head,
             inputs,
             done -> {
               session.requireNotCancelled();
               session.progress.progress(done, "");
             });
-    warmStart =
-        settings.warmStart()
-            ? new Session.WarmStart(supernet.modules(), supernet.head(), sizes.retrainingEpochs())
-            : null;
+    retrainingEpochs =
+        settings.warmStart() ? OptionalInt.of(sizes.retrainingEpochs()) : OptionalInt.empty();
     passes = (long) this.settings.effort().total() * sizes.measuredExamples();
   }
 
@@ -94,12 +106,36 @@ public final class MeasuredRun implements AutoCloseable {
                 steps,
                 record.metrics()));
     session.progress.started("measure subsets", "passes", passes);
-    return MeasuredSearch.run(session.space, settings, supernet, listener(session));
+    return MeasuredSearch.run(space, settings, supernet, listener(session));
+  }
+
+  /** {@return the setup with modules of the sizes that were chosen} */
+  public Setup sized(MeasuredResult result) {
+    return session.setup.sized(slices, names(result.kept()));
+  }
+
+  /** {@return the modules that were chosen, in these sizes} */
+  public List<Candidate> modules(MeasuredResult result) {
+    List<String> names = slices.modules(names(result.kept()));
+    return sized(result).peft().space(session.encoder.config()).candidates().stream()
+        .filter(module -> names.contains(module.name()))
+        .toList();
+  }
+
+  private static List<String> names(List<Candidate> kept) {
+    return kept.stream().map(Candidate::name).toList();
   }
 
   /** {@return what training the choice leaves behind} */
   public Session.Trained train(MeasuredResult result, RunRecord record) {
-    return session.train(result.kept(), false, warmStart, record.metrics());
+    Session.WarmStart start =
+        retrainingEpochs.isEmpty()
+            ? null
+            : new Session.WarmStart(
+                modules -> modules.copySlices(supernet.modules(), result.kept()),
+                supernet.head(),
+                retrainingEpochs.getAsInt());
+    return session.train(sized(result), modules(result), false, start, record.metrics());
   }
 
   @Override
@@ -107,12 +143,13 @@ public final class MeasuredRun implements AutoCloseable {
     supernet.close();
   }
 
-  private static List<Cost> costs(Session session, MeasuringSettings settings) {
+  private static List<Cost> costs(
+      Session session, SearchSpace space, MeasuringSettings settings) {
     TrainingSettings training = session.setup.training();
     return ConfigurationCosts.of(
         settings.objectives(),
         session.encoder.config(),
-        session.space,
+        space,
         training.activationCacheMegabytes() > 0 && session.setup.epochs() > 1);
   }
 

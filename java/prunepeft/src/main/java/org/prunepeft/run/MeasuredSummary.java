@@ -121,8 +121,9 @@ final class MeasuredSummary {
     for (ModuleValue value : result.values()) {
       Candidate module = value.module();
       String text =
-          "%s%+.2f (%s)"
+          "%s%s%+.2f (%s)"
               .formatted(
+                  Summary.part(module),
                   value.kept() ? "**kept** " : "",
                   100 * value.value().mean(),
                   interval(value.value()));

@@ -51,6 +51,9 @@ public final class ModelFiles {
    */
   public static Setup setup(RunDirectory run, String file, String model) {
     Setup setup = run.readJson(file, "setup", Setup.class);
+    if (file.equals(RunFiles.CONFIG)) {
+      setup = setup.sizedAs(run);
+    }
     if (model != null) {
       return setup.withModel(model);
     }

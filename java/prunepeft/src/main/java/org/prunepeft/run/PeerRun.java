@@ -31,7 +31,7 @@ public final class PeerRun implements AutoCloseable {
     this.budget = budget;
     training =
         new PeerTraining(
-            Session.peft(session.setup),
+            session.setup.peft(),
             session.trainer,
             session.head,
             new PeerTraining.Plan(

@@ -79,7 +79,7 @@ public final class RunRecord {
   public static RunRecord of(Setup setup, ProgressListener progress, RunsTogether together) {
     Models.byName(setup.model());
     setup.resolveTask();
-    Session.peft(setup);
+    setup.peft();
     if (setup.output() == null) {
       return new RunRecord(null, null, ALONE, true);
     }
@@ -280,10 +280,15 @@ public final class RunRecord {
     json(RunFiles.CONFIGURATION, modules(session.setup, pruning.kept()));
   }
 
-  /** The same of a measured search. */
-  public void measured(Session session, MeasuredResult result) {
+  /**
+   * The same of a measured search.
+   *
+   * @param sized the setup with modules of the sizes that were chosen
+   * @param kept modules of that
+   */
+  public void measured(MeasuredResult result, Setup sized, List<Candidate> kept) {
     json(RunFiles.MEASURED, result.toMap());
-    json(RunFiles.CONFIGURATION, modules(session.setup, result.kept()));
+    json(RunFiles.CONFIGURATION, modules(sized, kept));
   }
 
   /** The same of a search that goes another way. */

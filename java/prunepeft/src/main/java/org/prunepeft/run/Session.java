@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.function.BiFunction;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.prunepeft.data.Dataset;
 import org.prunepeft.data.Example;
@@ -19,9 +20,6 @@ import org.prunepeft.model.Encoder;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Models;
 import org.prunepeft.peft.ModuleSettings;
-import org.prunepeft.peft.ModuleType;
-import org.prunepeft.peft.ModuleTypes;
-import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
 import org.prunepeft.report.ProgressListener;
@@ -160,7 +158,7 @@ public final class Session implements AutoCloseable {
           return TrainingShape.of(
               suited,
               config,
-              demand.apply(peft(suited).space(config)),
+              demand.apply(suited.peft().space(config)),
               dataset,
               (long) (together == null ? 1 : together.count())
                   * (pairs == PairEncoding.SEPARATE ? 2 : 1));
@@ -182,9 +180,9 @@ public final class Session implements AutoCloseable {
             encoder.config(), setup.lora() != null || !setup.modules().isEmpty());
       }
       Setup own = onModel.apply(setup, encoder.config());
-      space = peft(own).space(encoder.config());
+      space = own.peft().space(encoder.config());
       supernetParameters =
-          peft(setup.on(encoder.config())).space(encoder.config()).totalParameters();
+          setup.on(encoder.config()).peft().space(encoder.config()).totalParameters();
       TrainingShape trained = shape.apply(encoder.config());
       memory = device.isCuda() ? null : MemoryPlan.of(trained);
       if (memory != null) {
@@ -199,7 +197,7 @@ public final class Session implements AutoCloseable {
       this.setup =
           counted(own, train.size())
               .withPairEncoding(pairs)
-              .withModuleSettings(ModuleSettings.of(furtherTypes(own)));
+              .withModuleSettings(ModuleSettings.of(own.furtherTypes()));
       trainer =
           new Trainer(
               encoder, setup.training(), together == null ? null : together.inStep(), checkpoints);
@@ -349,7 +347,11 @@ public final class Session implements AutoCloseable {
   }
 
   PeftModules modules(List<Candidate> candidates) {
-    return new PeftModules(peft(setup), encoder.config(), candidates, encoder.device());
+    return modules(setup, candidates);
+  }
+
+  private PeftModules modules(Setup sized, List<Candidate> candidates) {
+    return new PeftModules(sized.peft(), encoder.config(), candidates, encoder.device());
   }
 
   /**
@@ -436,11 +438,11 @@ public final class Session implements AutoCloseable {
   /**
    * Where a training begins.
    *
-   * @param modules those to be trained among them, with trained weights
+   * @param weights gives the modules to be trained trained weights
    * @param head trained with them
    * @param epochs of the training
    */
-  record WarmStart(PeftModules modules, TaskHead head, int epochs) {}
+  record WarmStart(Consumer<PeftModules> weights, TaskHead head, int epochs) {}
 
   /**
    * Trains a configuration from new weights for the full number of epochs.
@@ -448,23 +450,27 @@ public final class Session implements AutoCloseable {
    * @param full whether the encoder's own weights are trained too
    */
   public Trained train(List<Candidate> candidates, boolean full, MetricsLog log) {
-    return train(candidates, full, null, log);
+    return train(setup, candidates, full, null, log);
   }
 
   /**
    * Trains a configuration.
    *
+   * @param sized this setup, with other sizes of modules
+   * @param candidates modules of that
+   * @param full whether the encoder's own weights are trained too
    * @param warm where it begins, if that is no worse than no modules on validation data; null: with
    *     new weights
    */
-  Trained train(List<Candidate> candidates, boolean full, WarmStart warm, MetricsLog log) {
+  Trained train(
+      Setup sized, List<Candidate> candidates, boolean full, WarmStart warm, MetricsLog log) {
     if (candidates.isEmpty() && !full && head.parameters().count() == 0) {
       throw new IllegalArgumentException(
           "a language model without modules has nothing to train; name modules, such as --modules"
               + " supernet");
     }
     FlatParameters own = full ? encoder.trainable() : null;
-    PeftModules modules = modules(candidates);
+    PeftModules modules = modules(sized, candidates);
     TaskHead trainedHead = head.copy();
     try {
       Start start = start(warm, modules, trainedHead);
@@ -497,7 +503,7 @@ public final class Session implements AutoCloseable {
   /** Takes the warm start's weights if they are no worse than no modules, else new ones. */
   private Start start(WarmStart warm, PeftModules modules, TaskHead trainedHead) {
     if (warm != null) {
-      modules.copyWeights(warm.modules);
+      warm.weights.accept(modules);
       trainedHead.copyWeights(warm.head);
       if (headValidation == null) {
         return new Start(warm.epochs, null);
@@ -578,15 +584,6 @@ public final class Session implements AutoCloseable {
 
   public static double seconds(long startNanos) {
     return (System.nanoTime() - startNanos) / 1e9;
-  }
-
-  /** The modules that a setup's layers hold. */
-  public static PeftConfig peft(Setup setup) {
-    return PeftConfig.of(setup.lora(), setup.adapter(), furtherTypes(setup));
-  }
-
-  private static List<ModuleType> furtherTypes(Setup setup) {
-    return ModuleTypes.of(setup.modules(), setup.moduleSettings());
   }
 
   @Override

@@ -118,7 +118,7 @@ final class Summary {
   }
 
   /** Which of a layer's modules of its kind it is, where there are several: query, attention. */
-  private static String part(Candidate module) {
+  static String part(Candidate module) {
     String kind = "." + module.type() + ".";
     int start = module.name().indexOf(kind);
     return start < 0 ? "" : module.name().substring(start + kind.length()) + " ";

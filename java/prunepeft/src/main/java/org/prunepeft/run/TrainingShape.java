@@ -93,7 +93,7 @@ record TrainingShape(
       Setup setup, EncoderConfig model, Demand demand) {
     return demand.modules().isEmpty()
         ? List.of()
-        : Session.peft(setup).types().stream()
+        : setup.peft().types().stream()
             .flatMap(type -> type.parameters(model, 0).stream())
             .toList();
   }

@@ -4,6 +4,9 @@ import io.soabase.recordbuilder.core.RecordBuilder;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.Slices;
 import org.prunepeft.text.Spelling;
 
 /**
@@ -22,6 +25,8 @@ import org.prunepeft.text.Spelling;
  *     the supernet, where these are no worse than the head alone; else with new ones
  * @param retrainingEpochs of that training, 1 or more; empty: half of the run's epochs after a warm
  *     start, else all
+ * @param moduleSlices slices of each module's rank or bottleneck, which are measured and kept by
+ *     themselves, so that modules get smaller; 1 or more; empty: modules stay whole
  * @param objectives names of costs: parameters, training-time, latency; the first decides between
  *     subsets that do not differ measurably, and all shape the front of configurations
  * @param tolerance hundredths of the metric, such as 0.5, by which the cheapest configuration may
@@ -36,6 +41,7 @@ public record MeasuringSettings(
     OptionalInt subsets,
     boolean warmStart,
     OptionalInt retrainingEpochs,
+    OptionalInt moduleSlices,
     List<String> objectives,
     OptionalDouble tolerance)
     implements MeasuringSettingsBuilder.With {
@@ -77,6 +83,8 @@ public record MeasuringSettings(
     atLeast(20, measuredExamples, "examples to measure on");
     atLeast(24, subsets, "subsets to measure");
     atLeast(1, retrainingEpochs, "the retraining's epochs");
+    moduleSlices = moduleSlices == null ? OptionalInt.empty() : moduleSlices;
+    atLeast(1, moduleSlices, "slices of a module");
     objectives = List.copyOf(objectives);
     if (objectives.isEmpty()) {
       throw new IllegalArgumentException(
@@ -92,6 +100,11 @@ public record MeasuringSettings(
       throw new IllegalArgumentException(
           "the tolerance must be a finite number of at least 0, got " + tolerance.getAsDouble());
     }
+  }
+
+  /** {@return what of a supernet's modules is measured: their slices, or each as a whole} */
+  public Slices slices(PeftConfig modules, EncoderConfig encoder) {
+    return new Slices(modules, encoder, moduleSlices.orElse(1));
   }
 
   private static void atLeast(int least, OptionalInt value, String name) {

@@ -213,44 +213,8 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
    *     names those that there are
    */
   public static ModuleChoice ofFront(Path run, int row) {
-    RunDirectory directory = RunDirectory.openChosen(run);
-    if (!Files.exists(directory.file(RunFiles.MEASURED))) {
-      throw new IllegalArgumentException(
-          "%s has no front of configurations to select from: it is no search with --strategy measured"
-              .formatted(run));
-    }
-    Object front = directory.readJson(RunFiles.MEASURED, "front", Object.class);
-    List<Point> points = points(directory.file(RunFiles.MEASURED), front);
-    if (row < 1 || row > points.size()) {
-      throw new IllegalArgumentException(
-          "the front of %s has rows 1 to %d, got %d; there are%n%s"
-              .formatted(run, points.size(), row, rows(points)));
-    }
-    return chosen(directory, points.get(row - 1).modules);
-  }
-
-  /** What is read of a point of the front. */
-  private record Point(List<String> modules, Map<String, Double> costs) {
-    Point {
-      Required.present("a point's modules", modules);
-    }
-  }
-
-  private static List<Point> points(Path file, Object front) {
-    try {
-      return List.of(RunDirectory.convert(front, Point[].class));
-    } catch (IllegalArgumentException e) {
-      throw new RunDirectoryException("%s, front: %s".formatted(file, e.getMessage()), e);
-    }
-  }
-
-  private static String rows(List<Point> points) {
-    return IntStream.range(0, points.size())
-        .mapToObj(
-            i ->
-                "%4d: %d modules, %s"
-                    .formatted(i + 1, points.get(i).modules.size(), points.get(i).costs))
-        .collect(Collectors.joining("\n"));
+    MeasuredFront front = MeasuredFront.of(run);
+    return chosen(front.run(), front.slices().modules(front.chosen(row)));
   }
 
   public boolean trainsEncoder() {

@@ -2,6 +2,7 @@ package org.prunepeft.settings;
 
 import io.soabase.recordbuilder.core.RecordBuilder;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,12 +14,17 @@ import org.prunepeft.data.Task;
 import org.prunepeft.data.task.DataFiles;
 import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.Manifest;
+import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
 import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
+import org.prunepeft.peft.ModuleType;
+import org.prunepeft.peft.ModuleTypes;
+import org.prunepeft.peft.supernet.PeftConfig;
+import org.prunepeft.peft.supernet.Slices;
 import org.prunepeft.text.Required;
 import org.prunepeft.torch.ComputeDevice;
 import org.prunepeft.torch.Threads;
@@ -165,14 +171,65 @@ public record Setup(
     return lora == null ? this : withLora(lora.on(config));
   }
 
+  /** {@return the modules that the layers hold} */
+  public PeftConfig peft() {
+    return PeftConfig.of(lora, adapter, furtherTypes());
+  }
+
+  /** {@return the types of modules beside LoRA and adapters} */
+  public List<ModuleType> furtherTypes() {
+    return ModuleTypes.of(modules, moduleSettings);
+  }
+
   /**
-   * {@return how an earlier run was set up}
+   * {@return the same with modules of the size that some of their slices have}
+   *
+   * @param slices of this setup's modules
+   * @param chosen names of slices
+   */
+  public Setup sized(Slices slices, Collection<String> chosen) {
+    Setup sized = lora == null ? this : withLora(slices.lora(lora, chosen));
+    return adapter == null ? sized : sized.withAdapter(slices.adapter(adapter, chosen));
+  }
+
+  /**
+   * {@return how an earlier run was set up, its modules in the sizes that it trained}
    *
    * @param run the directory of a run that is complete, or at least has chosen its modules
    * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
    */
   public static Setup ofRun(Path run) {
-    return Manifest.openChosen(run).readJson(RunFiles.CONFIG, "setup", Setup.class);
+    RunDirectory directory = Manifest.openChosen(run);
+    return of(directory).sizedAs(directory);
+  }
+
+  /**
+   * {@return how a run was set up, with the modules of a configuration of its front}
+   *
+   * @param run the directory of a measured search that is complete, or at least has chosen
+   * @param row of the front, from 1
+   * @throws IllegalArgumentException if it is no measured search, or its front has no such row
+   */
+  public static Setup ofFront(Path run, int row) {
+    MeasuredFront front = MeasuredFront.of(run);
+    return of(front.run()).sized(front.slices(), front.chosen(row));
+  }
+
+  static Setup of(RunDirectory run) {
+    return run.readJson(RunFiles.CONFIG, "setup", Setup.class);
+  }
+
+  /**
+   * {@return the same with modules in the sizes that a run chose for them}
+   *
+   * @param run of this setup, which has chosen its modules
+   */
+  public Setup sizedAs(RunDirectory run) {
+    Map<String, Object> chosen = run.readJson(RunFiles.CONFIGURATION);
+    return with()
+        .lora(RunDirectory.convert(chosen.get("lora"), LoraConfig.class))
+        .adapter(RunDirectory.convert(chosen.get("adapter"), AdapterConfig.class))
+        .build();
   }
 
   /** {@return a builder that begins with the defaults} */

@@ -9,6 +9,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -56,6 +57,9 @@ public final class PeftModules implements Insertions, AutoCloseable {
 
   /** Null: modules act as they are. */
   private ModuleGates gates;
+
+  /** What is switched on and off; null: whole modules. */
+  private Slices slices;
 
   /**
    * Places modules, all of their weights zero until {@link #initialise}.
@@ -241,8 +245,41 @@ public final class PeftModules implements Insertions, AutoCloseable {
   }
 
   /**
-   * Switches modules on and off: the next forward passes compute as if the others were not there.
-   * Weights stay.
+   * Lets {@link #activate} take slices from now on. Modules are ordered so that the first slices of
+   * each do the most; together they compute the same as before.
+   *
+   * @param slices of just these modules
+   */
+  public void cut(Slices slices) {
+    this.slices = slices;
+    slices.order(weights);
+  }
+
+  /**
+   * Takes the weights that some slices of larger modules have.
+   *
+   * @param from modules that were cut, with these names among theirs
+   * @param chosen their slices; these modules have just their size
+   */
+  public void copySlices(PeftModules from, Collection<Candidate> chosen) {
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      from.slices
+          .weights(chosen, from.weights)
+          .forEach(
+              (name, tensors) -> {
+                List<Tensor> own = weights.get(name);
+                for (int i = 0; i < own.size(); i++) {
+                  own.get(i).copy_(tensors.get(i));
+                }
+              });
+    }
+  }
+
+  /**
+   * Switches modules, or slices once they are {@link #cut}, on and off: the next forward passes
+   * compute as if the others were not there. Weights stay. Slices that are switched on are good in
+   * the caller's PointerScope.
    *
    * @param subset modules of these, in any order; null: all of them
    * @throws IllegalArgumentException if one is not among these
@@ -250,6 +287,10 @@ public final class PeftModules implements Insertions, AutoCloseable {
   public void activate(Collection<Candidate> subset) {
     if (subset == null) {
       active = layers;
+      return;
+    }
+    if (slices != null) {
+      active = slices.modules(subset, layers, weights);
       return;
     }
     Set<String> names = subset.stream().map(Candidate::name).collect(Collectors.toSet());

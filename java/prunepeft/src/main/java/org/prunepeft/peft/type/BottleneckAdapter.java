@@ -1,6 +1,8 @@
 package org.prunepeft.peft.type;
 
 import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
@@ -75,14 +77,36 @@ final class BottleneckAdapter implements ModuleType {
     long bottleneck = config.size(path);
     double deviation = 1 / Math.sqrt(hidden);
     return List.of(
-        new Parameter(path + ".adapter_down.0.weight", new long[] {bottleneck, hidden}, deviation),
-        new Parameter(path + ".adapter_down.0.bias", new long[] {bottleneck}, 0),
+        new Parameter(
+            path + ".adapter_down.0.weight",
+            new long[] {bottleneck, hidden},
+            deviation,
+            false,
+            0),
+        new Parameter(path + ".adapter_down.0.bias", new long[] {bottleneck}, 0, false, 0),
         new Parameter(
             path + ".adapter_up.weight",
             new long[] {hidden, bottleneck},
             input == Input.NORMED_SUM ? deviation : 0,
-            true),
+            true,
+            1),
         new Parameter(path + ".adapter_up.bias", new long[] {hidden}, 0));
+  }
+
+  /** By ‖D_j‖·‖U_j‖: the units between them know no rotation. */
+  @Override
+  public void order(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+    Tensor down = tensors.get(0);
+    Tensor downBias = tensors.get(1);
+    Tensor up = tensors.get(2);
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      Tensor effect = down.detach().square().sum(1L).mul(up.detach().square().sum(0L));
+      Tensor units = effect.argsort(true, 0, true);
+      down.copy_(down.detach().index_select(0, units));
+      downBias.copy_(downBias.detach().index_select(0, units));
+      up.copy_(up.detach().index_select(1, units));
+    }
   }
 
   @Override

@@ -49,6 +49,11 @@ record Dora(LoraConfig config, String name, List<String> targets) implements Low
   }
 
   @Override
+  public void order(List<Tensor> tensors) {
+    Lora.order(tensors.get(0), tensors.get(1));
+  }
+
+  @Override
   public Update update(Target target, List<Tensor> tensors) {
     return new DoraUpdate(
         target.path(),

@@ -1,7 +1,12 @@
 package org.prunepeft.peft.type;
 
 import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.T_TensorTensorTensor_T;
+import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.io.SafeTensors;
 import org.prunepeft.kernels.Dropout;
 import org.prunepeft.kernels.LoraModule;
@@ -37,8 +42,42 @@ record Lora(LoraConfig config, String name, List<String> targets) implements Low
         new Parameter(
             path + ".lora_A.weight",
             new long[] {rank, encoder.inputs(projection)},
-            1 / Math.sqrt(encoder.hidden())),
-        new Parameter(path + ".lora_B.weight", new long[] {encoder.outputs(projection), rank}, 0));
+            1 / Math.sqrt(encoder.hidden()),
+            false,
+            0),
+        new Parameter(
+            path + ".lora_B.weight",
+            new long[] {encoder.outputs(projection), rank},
+            0,
+            false,
+            1));
+  }
+
+  @Override
+  public void order(List<Tensor> tensors) {
+    order(tensors.get(0), tensors.get(1));
+  }
+
+  /**
+   * Gives A orthonormal rows and B orthogonal columns, the longest first, by the singular value
+   * decomposition of their product: the first ranks are then the best approximation of it.
+   *
+   * @param a [r,K]; changed
+   * @param b [N,r]; changed
+   */
+  static void order(Tensor a, Tensor b) {
+    if (a.size(0) > Math.min(a.size(1), b.size(0))) {
+      return;
+    }
+    try (NoGradGuard guard = new NoGradGuard();
+        PointerScope scope = new PointerScope()) {
+      T_TensorTensor_T inputs = torch.linalg_qr(a.detach().t());
+      T_TensorTensor_T outputs = torch.linalg_qr(b.detach());
+      T_TensorTensorTensor_T inner =
+          torch.linalg_svd(outputs.get1().matmul(inputs.get1().t()));
+      b.copy_(outputs.get0().matmul(inner.get0()).mul(inner.get1()));
+      a.copy_(inner.get2().matmul(inputs.get0().t()));
+    }
   }
 
   @Override

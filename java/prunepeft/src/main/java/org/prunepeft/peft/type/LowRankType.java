@@ -3,6 +3,7 @@ package org.prunepeft.peft.type;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.zip.CRC32;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.SafeTensors;
@@ -33,6 +34,9 @@ interface LowRankType extends ModuleType {
 
   /** What sits on one projection; its tensors are in the order of the other method's. */
   Update update(Target target, List<Tensor> tensors);
+
+  /** {@link ModuleType#order} of what sits on one projection; nothing, as here. */
+  default void order(List<Tensor> tensors) {}
 
   /** A trained update; its tensors are likewise. */
   AdapterPart part(int layer, Target target, List<SafeTensors.Tensor> tensors, BaseWeights base);
@@ -83,15 +87,26 @@ interface LowRankType extends ModuleType {
     return places(encoder, layer).stream().flatMap(target -> target.parameters.stream()).toList();
   }
 
-  @Override
-  default PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
-    List<Update> updates = new ArrayList<>();
+  /** Gives each projection its tensors. */
+  private <T> void byTarget(
+      EncoderConfig encoder, int layer, List<T> tensors, BiConsumer<Target, List<T>> work) {
     int first = 0;
     for (Target target : places(encoder, layer)) {
       int end = first + target.parameters.size();
-      updates.add(update(target, tensors.subList(first, end)));
+      work.accept(target, tensors.subList(first, end));
       first = end;
     }
+  }
+
+  @Override
+  default void order(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+    byTarget(encoder, layer, tensors, (target, own) -> order(own));
+  }
+
+  @Override
+  default PeftModule create(EncoderConfig encoder, int layer, List<Tensor> tensors) {
+    List<Update> updates = new ArrayList<>();
+    byTarget(encoder, layer, tensors, (target, own) -> updates.add(update(target, own)));
     return new LowRankModule(updates, (float) dropout());
   }
 
@@ -99,12 +114,7 @@ interface LowRankType extends ModuleType {
   default List<AdapterPart> parts(
       EncoderConfig encoder, int layer, List<SafeTensors.Tensor> tensors, BaseWeights base) {
     List<AdapterPart> parts = new ArrayList<>();
-    int first = 0;
-    for (Target target : places(encoder, layer)) {
-      int end = first + target.parameters.size();
-      parts.add(part(layer, target, tensors.subList(first, end), base));
-      first = end;
-    }
+    byTarget(encoder, layer, tensors, (target, own) -> parts.add(part(layer, target, own, base)));
     return parts;
   }
 

@@ -9,6 +9,7 @@ import org.prunepeft.data.TaskKind;
 import org.prunepeft.data.batch.EncodedDataset;
 import org.prunepeft.peft.supernet.PeftModules;
 import org.prunepeft.peft.supernet.Seeds;
+import org.prunepeft.peft.supernet.Slices;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Measurements;
 import org.prunepeft.search.measured.SubsetMeasurer;
@@ -45,6 +46,10 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   private final MeasuringData inputs;
   private final IntConsumer progress;
   private final PeftModules modules;
+
+  /** What is measured. */
+  private final Slices slices;
+
   private final TaskHead head;
 
   /** What was measured so far, a row a subset. */
@@ -59,6 +64,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
 
   /**
    * @param modules the supernet; owned, and initialised here
+   * @param slices of these, which are measured
    * @param head fitted on the frozen encoder; a copy is trained
    * @param progress is given the number of forward passes of an example that are done, over all
    *     subsets measured so far
@@ -66,11 +72,13 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
   public SupernetMeasuring(
       Trainer trainer,
       PeftModules modules,
+      Slices slices,
       TaskHead head,
       MeasuringData inputs,
       IntConsumer progress) {
     this.trainer = trainer;
     this.modules = modules;
+    this.slices = slices;
     this.head = head.copy();
     this.inputs = inputs;
     this.progress = progress;
@@ -112,6 +120,7 @@ public final class SupernetMeasuring implements SubsetMeasurer, AutoCloseable {
     if (!checkpoints.resumes(SUPERNET)) {
       trainer.train(run, follower);
     }
+    modules.cut(slices);
     checkpoints.add(SUPERNET, this::exchange);
   }
 

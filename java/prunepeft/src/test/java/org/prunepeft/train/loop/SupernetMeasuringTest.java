@@ -22,6 +22,7 @@ import org.prunepeft.peft.AdapterConfig;
 import org.prunepeft.peft.LoraConfig;
 import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.peft.supernet.PeftModules;
+import org.prunepeft.peft.supernet.Slices;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Measurements;
 import org.prunepeft.testing.TestSeed;
@@ -145,6 +146,7 @@ class SupernetMeasuringTest {
         new SupernetMeasuring(
             trainer,
             new PeftModules(CONFIG, SmallBert.CONFIG, ALL),
+            new Slices(CONFIG, SmallBert.CONFIG, 1),
             head,
             new SupernetMeasuring.MeasuringData(data, epochs, SmallTask.draw(40, 5), 8),
             done -> {});

@@ -1,0 +1,84 @@
+package org.prunepeft.settings;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.prunepeft.files.RunDirectory;
+import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
+import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.peft.supernet.Slices;
+import org.prunepeft.text.Required;
+
+/**
+ * The configurations that a measured search found, by their rows.
+ *
+ * @param run of the search
+ * @param points in the order of their rows
+ */
+record MeasuredFront(RunDirectory run, List<Point> points) {
+  /** What is read of a configuration. */
+  record Point(List<String> modules, Map<String, Double> costs) {
+    Point {
+      Required.present("a point's modules", modules);
+    }
+  }
+
+  /**
+   * Reads it.
+   *
+   * @param run the directory of a run that is complete, or at least has chosen its modules
+   * @throws RunDirectoryException if it is absent, incomplete or damaged
+   * @throws IllegalArgumentException if it is no measured search
+   */
+  static MeasuredFront of(Path run) {
+    RunDirectory directory = RunDirectory.openChosen(run);
+    if (!Files.exists(directory.file(RunFiles.MEASURED))) {
+      throw new IllegalArgumentException(
+          "%s has no front of configurations to select from: it is no search with --strategy measured"
+              .formatted(run));
+    }
+    Object front = directory.readJson(RunFiles.MEASURED, "front", Object.class);
+    try {
+      return new MeasuredFront(directory, List.of(RunDirectory.convert(front, Point[].class)));
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s, front: %s".formatted(directory.file(RunFiles.MEASURED), e.getMessage()), e);
+    }
+  }
+
+  /**
+   * {@return what a configuration keeps}
+   *
+   * @param row from 1, as the run's summary numbers them
+   * @throws IllegalArgumentException if there is no such row; names those that there are
+   */
+  List<String> chosen(int row) {
+    if (row < 1 || row > points.size()) {
+      throw new IllegalArgumentException(
+          "the front of %s has rows 1 to %d, got %d; there are%n%s"
+              .formatted(run.path(), points.size(), row, rows()));
+    }
+    return points.get(row - 1).modules;
+  }
+
+  /** {@return the slices that configurations are made of; whole modules are one slice each} */
+  Slices slices() {
+    MeasuringSettings settings =
+        run.readJson(RunFiles.CONFIG, "search", SearchSettings.class).measured();
+    return settings.slices(
+        Setup.of(run).peft(), run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
+  }
+
+  private String rows() {
+    return IntStream.range(0, points.size())
+        .mapToObj(
+            i ->
+                "%4d: %d modules, %s"
+                    .formatted(i + 1, points.get(i).modules.size(), points.get(i).costs))
+        .collect(Collectors.joining("\n"));
+  }
+}
