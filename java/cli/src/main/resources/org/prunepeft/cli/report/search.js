@@ -335,7 +335,7 @@ function measuredCharts(run) {
     const isChosen = (each) => [...each.modules].sort().join() === chosen;
     charts.push(chart({
       title: "Cheaper and more expensive configurations",
-      caption: `What no other configuration beats, by ${cost.replace(/_/g, " ")}, with 95 % intervals of the expected metric. Filled: the choice, where it is one of them.`,
+      caption: `Each has the highest expected metric of those that cost as little, by ${cost.replace(/_/g, " ")}. Lines are 95 % intervals of that metric. Filled: the choice, where it is one of them.`,
       alt: measured.front.map((each) => `${digits(each.costs[cost])} ${cost}: ${metricText(each.metric.mean, percent)}`).join(". "),
       draw: points2d({
         items: measured.front, x: (each) => each.costs[cost], y: (each) => each.metric.mean, low: (each) => each.metric.low, high: (each) => each.metric.high,
