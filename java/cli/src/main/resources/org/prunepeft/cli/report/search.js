@@ -243,7 +243,7 @@ function tendency({strategy}) {
   return element("div", {class: "card"}, element("h3", {}, "What each criterion prunes, by type and depth"),
     element("p", {class: "caption"}, (strategy.tallies ? "How many modules it removed of each partition in the warm-up. " : "") +
       `● judges the partition. Blocks go from the first layers (1) to the last. Strategy: ${strategy.origin}.`),
-    element("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Tendencies"}, element("table", {class: "heat"},
+    element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Tendencies"}, element("table", {class: "heat"},
       element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "criterion"),
         partitions.map((partition) => element("th", {scope: "col"}, partition)))),
       element("tbody", {}, strategy.criteria.map((criterion) => element("tr", {}, element("th", {scope: "row"}, criterion), cells(criterion)))))));
