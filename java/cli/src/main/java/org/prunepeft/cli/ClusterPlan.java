@@ -51,7 +51,7 @@ final class ClusterPlan {
     }
     Map<Integer, List<PlannedRun>> stages = new TreeMap<>();
     for (PlannedRun run : plan.runs()) {
-      if (!directory.isComplete(run)) {
+      if (!directory.isOver(run)) {
         stages.computeIfAbsent(plan.stage(run) + 1, stage -> new ArrayList<>()).add(run);
       }
     }

@@ -20,9 +20,9 @@ import picocli.CommandLine.Parameters;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     description = {
-      "Compares complete runs: the settings that differ, the results, and how much better each is than the first.",
+      "Compares complete runs: the settings that differ, the results, and by how much each differs from the first.",
       "",
-      "Where the test examples are the same, that difference has a 95 % interval, by a paired bootstrap of the predictions."
+      "Where the test examples are the same, that difference has a 95 % interval, by a paired bootstrap of the predictions. One that holds zero shows no difference."
     },
     footer = {
       "",
@@ -80,11 +80,12 @@ final class CompareCommand implements Runnable {
         ? Cell.of(difference.reason())
         : new Cell(
             List.of(value.difference(), value.low(), value.high()),
-            "%s [%s, %s]"
+            "%s [%s, %s]%s"
                 .formatted(
                     signed(metric, value.difference()),
                     signed(metric, value.low()),
-                    signed(metric, value.high())));
+                    signed(metric, value.high()),
+                    value.holdsZero() ? ", no difference" : ""));
   }
 
   private static String signed(Metric metric, double value) {

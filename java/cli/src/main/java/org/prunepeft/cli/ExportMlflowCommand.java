@@ -68,7 +68,8 @@ final class ExportMlflowCommand implements Callable<Integer> {
       names = "--experiment",
       defaultValue = "prunepeft",
       paramLabel = "NAME",
-      description = "MLflow's experiment that the runs go to (default: ${DEFAULT-VALUE}).")
+      description =
+          "MLflow's experiment that the runs go to; made if there is none of that name (default: ${DEFAULT-VALUE}).")
   private String experiment;
 
   @Override
@@ -123,6 +124,7 @@ final class ExportMlflowCommand implements Callable<Integer> {
     return switch (run.info().state()) {
       case "complete" -> Status.FINISHED;
       case "running" -> Status.RUNNING;
+      case "cut off", "failed: cancelled" -> Status.KILLED;
       default -> Status.FAILED;
     };
   }

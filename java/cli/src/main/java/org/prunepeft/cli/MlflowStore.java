@@ -11,8 +11,11 @@ import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.prunepeft.io.AtomicFile;
+import org.prunepeft.io.Yaml;
 
 /**
  * A directory of experiments and runs as MLflow's file store has them, which {@code mlflow ui
@@ -28,12 +31,20 @@ final class MlflowStore {
   private static final int LONGEST_NAME = 250;
 
   private static final int LONGEST_VALUE = 6000;
+  private static final int LONGEST_TAG = 5000;
+  private static final int LONGEST_EXPERIMENT = 500;
+
+  private static final String META = "meta.yaml";
+  private static final String DEFAULT_ID = "0";
+  private static final String DEFAULT = "Default";
+  private static final String TRASH = ".trash";
 
   /** MLflow's RunStatus. */
   enum Status {
     RUNNING(1),
     FINISHED(3),
-    FAILED(4);
+    FAILED(4),
+    KILLED(5);
 
     private final int code;
 
@@ -67,23 +78,61 @@ final class MlflowStore {
   private final Path root;
   private final String id;
 
-  /** Makes the experiment, if it is not there. */
+  /**
+   * Finds the experiment, or makes it.
+   *
+   * @throws IllegalArgumentException if the name is none, or that of an experiment that was deleted
+   */
   MlflowStore(Path root, String experiment) throws IOException {
-    this.root = root.toAbsolutePath().normalize();
-    // MLflow takes numbers; the name's own, so that each call finds the experiment again.
-    id = experiment.equals("Default") ? "0" : number(experiment);
-    if (!Files.exists(directory().resolve("meta.yaml"))) {
-      Files.createDirectories(directory());
-      long now = System.currentTimeMillis();
-      Map<String, Object> meta = new LinkedHashMap<>();
-      meta.put("artifact_location", uri(directory()));
-      meta.put("creation_time", now);
-      meta.put("experiment_id", id);
-      meta.put("last_update_time", now);
-      meta.put("lifecycle_stage", "active");
-      meta.put("name", experiment);
-      write(directory().resolve("meta.yaml"), YAML.writeValueAsString(meta));
+    if (experiment.isBlank() || experiment.length() > LONGEST_EXPERIMENT) {
+      throw new IllegalArgumentException(
+          "an experiment's name has 1 to %d characters, got %d"
+              .formatted(LONGEST_EXPERIMENT, experiment.length()));
     }
+    this.root = root.toAbsolutePath().normalize();
+    if (Files.notExists(this.root)) {
+      // MLflow makes it with the directory, and takes it where none is named.
+      make(DEFAULT_ID, DEFAULT);
+    }
+    Optional<String> there = find(experiment);
+    // MLflow takes numbers; the name's own, so that each call finds the experiment again.
+    id = there.orElse(experiment.equals(DEFAULT) ? DEFAULT_ID : number(experiment));
+    if (there.isEmpty()) {
+      if (Files.exists(this.root.resolve(TRASH).resolve(id))) {
+        throw new IllegalArgumentException(
+            "the experiment %s was deleted in MLflow; restore it, or name another with --experiment"
+                .formatted(experiment));
+      }
+      make(id, experiment);
+    }
+  }
+
+  /** The experiment of that name that there is, MLflow's own too. */
+  private Optional<String> find(String experiment) throws IOException {
+    try (Stream<Path> directories = Files.list(root)) {
+      for (Path directory : directories.sorted().toList()) {
+        Path meta = directory.resolve(META);
+        if (Files.isRegularFile(meta)
+            && experiment.equals(Yaml.read(Files.readString(meta)).path("name").asText(null))) {
+          return Optional.of(directory.getFileName().toString());
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private void make(String experimentId, String name) throws IOException {
+    Path directory = root.resolve(experimentId);
+    Files.createDirectories(directory);
+    long now = System.currentTimeMillis();
+    Map<String, Object> meta = new LinkedHashMap<>();
+    meta.put("artifact_location", uri(directory));
+    meta.put("creation_time", now);
+    meta.put("experiment_id", experimentId);
+    meta.put("last_update_time", now);
+    meta.put("lifecycle_stage", "active");
+    meta.put("name", name);
+    write(directory.resolve(META), YAML.writeValueAsString(meta));
   }
 
   /** 18 digits. */
@@ -108,20 +157,22 @@ final class MlflowStore {
       Files.createDirectories(directory.resolve(part));
     }
     for (Map.Entry<String, String> parameter : run.parameters.entrySet()) {
-      write(file(directory.resolve("params"), parameter.getKey()), bounded(parameter.getValue()));
+      write(
+          file(directory.resolve("params"), parameter.getKey()),
+          bounded(parameter.getValue(), LONGEST_VALUE));
     }
     for (Map.Entry<String, List<MetricPoint>> metric : run.metrics.entrySet()) {
       write(file(directory.resolve("metrics"), metric.getKey()), lines(run, metric.getValue()));
     }
     for (Map.Entry<String, String> tag : run.tags.entrySet()) {
-      write(file(directory.resolve("tags"), tag.getKey()), tag.getValue());
+      write(file(directory.resolve("tags"), tag.getKey()), bounded(tag.getValue(), LONGEST_TAG));
     }
     for (Map.Entry<String, Path> artifact : run.artifacts.entrySet()) {
       Path file = directory.resolve("artifacts").resolve(artifact.getKey());
       AtomicFile.write(file, Files.readAllBytes(artifact.getValue()));
     }
     // Last: a directory without it is no run.
-    write(directory.resolve("meta.yaml"), meta(run, runId, directory));
+    write(directory.resolve(META), meta(run, runId, directory));
     return directory;
   }
 
@@ -171,8 +222,8 @@ final class MlflowStore {
     return file;
   }
 
-  private static String bounded(String value) {
-    return value.length() <= LONGEST_VALUE ? value : value.substring(0, LONGEST_VALUE);
+  private static String bounded(String value, int most) {
+    return value.length() <= most ? value : value.substring(0, most);
   }
 
   private static void write(Path file, String text) throws IOException {

@@ -62,7 +62,9 @@ final class PageWatch implements ProgressListener, AutoCloseable {
     try {
       ReportData data = new ReportData(List.of(RunContents.of(directory)));
       Map<String, Object> map = data.toMap(run -> Map.of(), ReportData.MOST_IN_PAGE);
-      String page = ReportPage.of(data, map, goesOn ? SECONDS : 0);
+      String page =
+          ReportPage.of(
+              data.title(), data.table().text(Table.Format.MD), map, goesOn ? SECONDS : 0);
       Outputs.write(directory.resolve(PAGE), writer -> writer.write(page));
     } catch (IOException | RuntimeException e) {
       // A page is no reason to end a run; the next may be written.

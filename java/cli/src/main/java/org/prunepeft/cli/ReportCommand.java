@@ -1,7 +1,9 @@
 package org.prunepeft.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -10,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.DataException;
 import org.prunepeft.data.Example;
@@ -86,7 +89,7 @@ final class ReportCommand implements Callable<Integer> {
   private final Map<Object, Map<String, Example>> read = new HashMap<>();
 
   private final List<String> unread = new ArrayList<>();
-  private final List<Object> studies = new ArrayList<>();
+  private final List<JsonNode> studies = new ArrayList<>();
 
   @Override
   public Integer call() throws IOException {
@@ -100,7 +103,8 @@ final class ReportCommand implements Callable<Integer> {
     ReportData data = new ReportData(runs);
     String text =
         switch (format) {
-          case HTML -> ReportPage.of(data, map(data, ReportData.MOST_IN_PAGE), 0);
+          case HTML ->
+              ReportPage.of(title(data), plain(data), map(data, ReportData.MOST_IN_PAGE), 0);
           case JSON -> ReportPage.json(map(data, Long.MAX_VALUE)) + "\n";
           case MD -> data.table().text(Table.Format.MD);
           case CSV -> data.table().text(Table.Format.CSV);
@@ -115,6 +119,26 @@ final class ReportCommand implements Callable<Integer> {
     return 0;
   }
 
+  private String title(ReportData data) {
+    return studies.isEmpty()
+        ? data.title()
+        : studies.stream()
+            .map(study -> "study " + study.get("study").asText())
+            .collect(Collectors.joining(", "));
+  }
+
+  /** A study's own tables; else all runs. */
+  private String plain(ReportData data) throws IOException {
+    StringBuilder text = new StringBuilder();
+    for (Path directory : directories) {
+      Path tables = directory.resolve(StudyFiles.TABLES);
+      if (Files.isRegularFile(tables)) {
+        text.append(Files.readString(tables)).append('\n');
+      }
+    }
+    return text.isEmpty() ? data.table().text(Table.Format.MD) : text.toString();
+  }
+
   private static List<Path> runs(Path directory) {
     List<Path> runs = RunContents.directories(StudyJson.runs(directory));
     if (runs.isEmpty()) {
@@ -125,7 +149,9 @@ final class ReportCommand implements Callable<Integer> {
   }
 
   private Map<String, Object> map(ReportData data, long most) {
-    Map<String, Object> map = data.toMap(run -> noTexts ? Map.of() : texts(run), most);
+    Map<String, Object> map =
+        data.toMap(
+            run -> noTexts ? Map.of() : texts(run), most - ReportPage.json(studies).length());
     map.put("studies", studies);
     List<Object> notes = new ArrayList<>((List<?>) map.get("notes"));
     notes.addAll(unread);

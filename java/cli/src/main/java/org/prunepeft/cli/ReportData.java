@@ -126,12 +126,14 @@ final class ReportData {
    * {@return all of it, for JSON}
    *
    * @param texts gives a run's test examples by their ids
-   * @param most bytes that the details of runs take together about; later runs have none
+   * @param most bytes that all of it takes about; runs whose details would be beyond have none, but
+   *     for the first
    */
   Map<String, Object> toMap(Function<RunContents, Map<String, Example>> texts, long most) {
     List<Object> details = new ArrayList<>();
-    long bytes = 0;
-    for (int i = 0; i < runs.size() && bytes <= most; i++) {
+    Object overview = overview();
+    long bytes = ReportPage.json(overview).length();
+    for (int i = 0; i < runs.size() && (bytes <= most || i == 0); i++) {
       Map<String, Object> story = ReportRun.of(names.get(i), runs.get(i), texts);
       story.put("interval", interval(info(i)));
       Object run = rounded(story);
@@ -147,7 +149,7 @@ final class ReportData {
     }
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("studies", List.of());
-    map.put("overview", overview());
+    map.put("overview", overview);
     map.put("seeds", seeds());
     map.put("phases", Stream.of(RunPhase.values()).map(RunPhase::toString).toList());
     map.put("runs", details);

@@ -31,11 +31,12 @@ final class ReportPage {
   /**
    * {@return the page}
    *
-   * @param data of all its runs
-   * @param map the same as it is shown
+   * @param title in a few words
+   * @param plain what it says in Markdown, for who has no scripts
+   * @param data what it shows
    * @param refresh seconds after which the page loads itself anew; 0: never
    */
-  static String of(ReportData data, Map<String, Object> map, int refresh) {
+  static String of(String title, String plain, Map<String, Object> data, int refresh) {
     String style = resource("report/page.css");
     String library = d3("dist/d3.min.js");
     String script =
@@ -50,13 +51,13 @@ final class ReportPage {
         "refresh",
         refresh == 0 ? "" : "<meta http-equiv=\"refresh\" content=\"%d\">\n".formatted(refresh),
         "title",
-        escaped(data.title()),
+        escaped(title),
         "style",
         style,
         "plain",
-        escaped(data.table().text(Table.Format.MD)),
+        escaped(plain),
         "data",
-        json(map),
+        json(data),
         "licence",
         d3("LICENSE").strip(),
         "library",

@@ -107,7 +107,7 @@ final class StudyCommand implements Callable<Integer> {
                         Spelling.unknown(
                             "run", way.run, plan.runs().stream().map(PlannedRun::name).toList())));
     plan.needs(run).stream()
-        .filter(need -> !directory.isComplete(need))
+        .filter(need -> !directory.isOver(need))
         .findFirst()
         .ifPresent(
             need -> {
@@ -115,6 +115,9 @@ final class StudyCommand implements Callable<Integer> {
                   "%s needs %s, which is not complete; make that first"
                       .formatted(run.name(), need.name()));
             });
+    if (directory.haveAllDiverged(run)) {
+      throw new RunDirectoryException(run.name() + ": " + StudyRunner.ALL_DIVERGED);
+    }
     String failure;
     try (ProgressDisplay display = ProgressDisplay.create("study", null)) {
       failure = new StudyRunner(plan, directory, display).attempt(run);
@@ -123,7 +126,9 @@ final class StudyCommand implements Callable<Integer> {
       throw new RunDirectoryException(
           "%s failed: %s; its log is %s".formatted(run.name(), failure, directory.log(run)));
     }
-    System.out.println("complete: " + run.directory(directory.root()));
+    System.out.println(
+        (directory.isComplete(run) ? "complete: " : "diverged: ")
+            + run.directory(directory.root()));
     return CommandLine.ExitCode.OK;
   }
 }

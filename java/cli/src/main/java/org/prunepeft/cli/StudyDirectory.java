@@ -35,8 +35,10 @@ final class StudyDirectory {
     ABSENT,
     /** It was begun by the same command and has not ended. */
     CUT_OFF,
-    /** A process of this machine has it. */
+    /** A process has it. */
     RUNNING,
+    /** It tried a learning rate, by the same command, and its training diverged. */
+    DIVERGED,
     /** It was made by another command, or is damaged. */
     OTHER,
     /** By the same command. */
@@ -88,13 +90,26 @@ final class StudyDirectory {
       return run.tried() != null ? run.tried() : rates.isEmpty() ? null : rates.get(0);
     }
     Map<String, RunResult> tried = new LinkedHashMap<>();
-    tryouts.forEach(tryout -> tried.put(tryout.tried(), result(tryout)));
+    tryouts.forEach(
+        tryout -> tried.put(tryout.tried(), isComplete(tryout) ? result(tryout) : null));
     return RateChoice.of(tried, run.method().rates().metric());
   }
 
-  /** Whether all that a run needs is complete. */
+  /** Whether all that a run needs is there. */
   boolean isReady(PlannedRun run) {
-    return plan.needs(run).stream().allMatch(this::isComplete);
+    return plan.needs(run).stream().allMatch(this::isOver) && !haveAllDiverged(run);
+  }
+
+  /** Whether there is nothing more to make of a run: it is complete, or tried a rate in vain. */
+  boolean isOver(PlannedRun run) {
+    return isComplete(run) || isReady(run) && state(run) == State.DIVERGED;
+  }
+
+  /** Whether none of the learning rates that were tried for a run is left. */
+  boolean haveAllDiverged(PlannedRun run) {
+    List<PlannedRun> tryouts = plan.tryouts(run);
+    return !tryouts.isEmpty()
+        && tryouts.stream().allMatch(tryout -> isOver(tryout) && !isComplete(tryout));
   }
 
   boolean isComplete(PlannedRun run) {
@@ -117,6 +132,9 @@ final class StudyDirectory {
     }
     if (!line(run).equals(readIfThere(command(run)))) {
       return State.OTHER;
+    }
+    if (run.tried() != null && RunStatus.hasDiverged(directory)) {
+      return State.DIVERGED;
     }
     if (RunStatus.of(directory) != RunStatus.COMPLETE) {
       return Files.exists(directory.resolve(RunStatus.OPTIONS)) ? State.CUT_OFF : State.OTHER;

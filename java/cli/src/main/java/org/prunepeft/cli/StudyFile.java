@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.prunepeft.cli.Study.Limit;
@@ -19,7 +20,6 @@ import org.prunepeft.cli.Study.Options;
 import org.prunepeft.cli.Study.Rates;
 import org.prunepeft.cli.Study.Reference;
 import org.prunepeft.data.Metric;
-import org.prunepeft.settings.Budget;
 import org.prunepeft.text.Spelling;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -73,6 +73,13 @@ final class StudyFile {
           "--threads",
           "threads");
 
+  /** A budget as a number, not beyond what a run's directory can be called by. */
+  private static final Pattern AMOUNT =
+      Pattern.compile("([0-9]{1,18}(\\.[0-9]{1,20})?|\\.[0-9]{1,20})([eE][-+]?[0-9])?");
+
+  /** Thousands or millions, which stay as they are written. */
+  private static final Pattern COUNT = Pattern.compile("[0-9.]+[kKmM]");
+
   private static final Rates DEFAULT_RATE = new Rates(List.of(), 0, null);
   private static final long TUNING_SEED = 1000;
   private static final int MOST = 1000;
@@ -115,8 +122,8 @@ final class StudyFile {
     List<Limit> budgets = budgets(BUDGETS, read.get(BUDGETS));
     int draws = whole(DRAWS, read.getOrDefault(DRAWS, 1), MOST);
     List<Method> methods = new ArrayList<>();
-    named("methods", read.get("methods"))
-        .forEach((method, own) -> methods.add(method(method, own, budgets, draws, rates)));
+    Map<String, Object> described = named("methods", read.get("methods"));
+    described.forEach((method, own) -> methods.add(method(method, own, budgets, draws, rates)));
     Study study =
         new Study(
             file,
@@ -124,7 +131,7 @@ final class StudyFile {
             Path.of(text("output", read.getOrDefault("output", "runs/" + name))),
             models,
             tasks,
-            settled(methods),
+            settled(methods, described),
             seeds(read.get("seeds")),
             names("compare_with", read.getOrDefault("compare_with", methods.get(0).name())),
             whole("jobs", read.getOrDefault("jobs", 1), MOST),
@@ -133,25 +140,32 @@ final class StudyFile {
     return study;
   }
 
-  /** What trains the modules of a run has the budgets of that run's method. */
-  private static List<Method> settled(List<Method> methods) {
+  /** What trains the modules of a run has the budgets of that run's method, or says its own. */
+  private static List<Method> settled(List<Method> methods, Map<String, Object> described) {
     return methods.stream()
         .map(
-            method -> {
-              if (method.takesBudget()) {
-                return method;
-              }
-              List<Limit> limits = new ArrayList<>(method.budgets());
-              method
-                  .references()
-                  .forEach(
-                      reference ->
-                          methods.stream()
-                              .filter(other -> other.name().equals(reference.method()))
-                              .forEach(other -> limits.retainAll(other.budgets())));
-              return method.within(limits);
-            })
+            method ->
+                method.takesBudget()
+                        || described.get(method.name()) instanceof Map<?, ?> own
+                            && own.get(BUDGETS) != null
+                    ? method
+                    : method.within(ofTaken(method, methods)))
         .toList();
+  }
+
+  /** The budgets that all methods have whose runs a method takes, but for those that have none. */
+  private static List<Limit> ofTaken(Method method, List<Method> methods) {
+    List<List<Limit>> budgets =
+        method.references().stream()
+            .flatMap(
+                reference ->
+                    methods.stream().filter(other -> other.name().equals(reference.method())))
+            .map(Method::budgets)
+            .filter(own -> !own.isEmpty())
+            .toList();
+    List<Limit> shared = new ArrayList<>(budgets.isEmpty() ? List.of() : budgets.get(0));
+    budgets.forEach(shared::retainAll);
+    return shared;
   }
 
   private void requireConsistent(Study study) {
@@ -187,6 +201,13 @@ final class StudyFile {
             "it has no budget and takes runs of %s, which has %s; give it budgets"
                 .formatted(its.name(), texts(its.budgets())));
       }
+      require(
+          method.takesBudget()
+              || method.budgets().isEmpty()
+              || method.references().stream()
+                  .anyMatch(one -> !study.method(one.method()).orElseThrow().budgets().isEmpty()),
+          where,
+          "budgets are those of the runs that it takes, and these have none; leave them out");
       require(
           !method.rates().tuned() || !study.seeds().contains(method.rates().seed()),
           where,
@@ -381,23 +402,38 @@ final class StudyFile {
     if (value == null || value.equals(List.of())) {
       return List.of();
     }
-    List<Limit> budgets =
-        list(where, value).stream().map(one -> budget(where, String.valueOf(one))).toList();
-    requireDistinct(where, texts(budgets));
-    return budgets;
+    Map<BigDecimal, Limit> budgets = new LinkedHashMap<>();
+    for (Object one : list(where, value)) {
+      BigDecimal amount = amount(where, one.toString());
+      boolean counted = COUNT.matcher(one.toString()).matches();
+      boolean share = !counted && amount.compareTo(BigDecimal.ONE) <= 0;
+      String text = counted ? one.toString() : amount.toPlainString();
+      require(
+          budgets.put(amount, new Limit(text, share ? "--keep" : "--budget")) == null,
+          where,
+          "%s is there twice".formatted(amount.toPlainString()));
+    }
+    return List.copyOf(budgets.values());
   }
 
-  private Limit budget(String where, String text) {
-    if (text.matches("(0?\\.[0-9]{1,20}|1(\\.0)?)")) {
-      Budget.share(Double.parseDouble(text));
-      return new Limit(text, "--keep");
-    }
+  /** At most 1 it is a share of the supernet's parameters, above it their number. */
+  private BigDecimal amount(String where, String text) {
+    BigDecimal amount;
     try {
-      Budget.parameters(new BudgetOptions.Count().convert(text));
+      amount =
+          AMOUNT.matcher(text).matches()
+              ? new BigDecimal(text)
+              : BigDecimal.valueOf(new BudgetOptions.Count().convert(text));
     } catch (CommandLine.TypeConversionException e) {
-      throw wrong(where, "a budget is a share such as 0.25, or %s".formatted(e.getMessage()));
+      throw wrong(where, "a budget is a share such as 0.25, or a number: " + e.getMessage());
     }
-    return new Limit(text, "--budget");
+    require(amount.signum() > 0, where, "a budget is above 0, got " + text);
+    boolean whole = amount.stripTrailingZeros().scale() <= 0;
+    require(
+        whole || amount.compareTo(BigDecimal.ONE) < 0,
+        where,
+        "a budget is a share of at most 1, or a whole number of parameters, got " + text);
+    return amount.stripTrailingZeros();
   }
 
   private List<Long> seeds(Object value) {
@@ -425,7 +461,9 @@ final class StudyFile {
   }
 
   private List<String> names(String where, Object value) {
-    return list(where, value).stream().map(name -> text(where, name)).toList();
+    List<String> names = list(where, value).stream().map(name -> text(where, name)).toList();
+    requireDistinct(where, names);
+    return names;
   }
 
   private Map<String, Object> map(String where, Object value, Map<String, Object> otherwise) {

@@ -9,15 +9,14 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.prunepeft.cli.Table.Cell;
 import org.prunepeft.data.Metric;
 import org.prunepeft.study.Comparison;
 import org.prunepeft.study.ComparisonTable;
-import org.prunepeft.study.Costs;
 import org.prunepeft.study.Difference;
 import org.prunepeft.study.Interval;
 import org.prunepeft.study.OverallTable;
-import org.prunepeft.study.Phase;
 import org.prunepeft.study.RunResult;
 import org.prunepeft.study.StudyRun;
 
@@ -29,8 +28,6 @@ final class StudyFiles {
   static final String TABLES = "study.md";
   static final String JSON = "study.json";
   private static final String RUNS = "study.csv";
-  private static final String COSTS = "costs.md";
-  private static final String COSTS_OF_RUNS = "costs.csv";
 
   private final Study study;
   private final StudyPlan plan;
@@ -65,8 +62,10 @@ final class StudyFiles {
     write(TABLES, tables());
     write(RUNS, runsTable().text(Table.Format.CSV));
     write(JSON, StudyJson.of(study, tables, overall, rates(), missing) + "\n");
-    write(COSTS, costs());
-    write(COSTS_OF_RUNS, costsTable().text(Table.Format.CSV));
+    StudyCosts costs = new StudyCosts(study.name(), runs, tables);
+    write(StudyCosts.TABLES, costs.tables());
+    write(StudyCosts.RUNS, costs.runsTable().text(Table.Format.CSV));
+    write(StudyCosts.JSON, costs.json());
   }
 
   private void write(String name, String text) throws IOException {
@@ -100,19 +99,19 @@ final class StudyFiles {
     overall.forEach(table -> overall(text, table));
     tables.forEach(table -> setting(text, table));
     rates(text);
-    text.append("\nWhat runs cost is in %s.\n".formatted(COSTS));
+    text.append("\nWhat runs cost is in %s.\n".formatted(StudyCosts.TABLES));
     return text.toString();
   }
 
-  private static String within(String budget) {
+  static String within(String budget) {
     return budget == null ? "" : ", budget " + budget;
   }
 
   private void overall(StringBuilder text, OverallTable table) {
     text.append("\n## Over all tasks%s\n\n".formatted(within(table.budget())));
     text.append(
-        "Each task and model counts alike. The rank is over those that have all methods, 1 for the best; the interval is of\n"
-            + "these tasks, from the variance over seeds within each.\n\n");
+        "Each task and model counts alike. The rank is over those that have all methods, 1 for the highest mean; by itself it shows no\n"
+            + "difference. The interval is of these tasks, from the variance over seeds within each.\n\n");
     List<List<Cell>> rows = new ArrayList<>();
     for (OverallTable.Row row : table.rows()) {
       rows.add(
@@ -234,7 +233,7 @@ final class StudyFiles {
         : RunsCommand.number(100 * value, "%.2f").text();
   }
 
-  private static Cell number(double value, String format) {
+  static Cell number(double value, String format) {
     return Double.isNaN(value) ? Cell.of(null) : RunsCommand.number(value, format);
   }
 
@@ -242,9 +241,10 @@ final class StudyFiles {
    * A learning rate that was chosen.
    *
    * @param run one of those that it is for
-   * @param tried validation metric by candidate; null: its run is missing
+   * @param metric by which it was chosen
+   * @param tried that metric on validation data by candidate; null: its run diverged
    */
-  record Rate(StudyRun run, Map<String, Double> tried) {}
+  record Rate(StudyRun run, Metric metric, Map<String, Double> tried) {}
 
   private List<Rate> rates() {
     List<Rate> rates = new ArrayList<>();
@@ -259,15 +259,17 @@ final class StudyFiles {
           .findFirst()
           .ifPresent(
               one -> {
+                String key = run.method().rates().metric();
+                Metric metric = key == null ? one.result().metric() : Metric.byKey(key);
                 Map<String, Double> tried = new LinkedHashMap<>();
                 for (PlannedRun tryout : tryouts) {
-                  RunResult result = directory.result(tryout);
-                  String metric = run.method().rates().metric();
                   tried.put(
                       tryout.tried(),
-                      result.validation().get(metric == null ? result.metric().key() : metric));
+                      directory.isComplete(tryout)
+                          ? directory.result(tryout).validation().get(metric.key())
+                          : null);
                 }
-                rates.add(new Rate(one, tried));
+                rates.add(new Rate(one, metric, tried));
               });
     }
     return rates;
@@ -279,7 +281,7 @@ final class StudyFiles {
       return;
     }
     text.append(
-        "\n## Learning rates\n\nThe best on validation data, on a seed that no table has.\n\n");
+        "\n## Learning rates\n\nThe best on validation data, on a seed that no table has. Values are in points, but of a log-likelihood.\n\n");
     List<List<Cell>> rows = new ArrayList<>();
     for (Rate rate : rates) {
       StudyRun run = rate.run;
@@ -289,21 +291,23 @@ final class StudyFiles {
               Cell.of(run.setting().model()),
               Cell.of(run.arm().toString()),
               Cell.of(run.rate()),
-              Cell.of(
-                  String.join(
-                      ", ",
-                      rate.tried.entrySet().stream()
-                          .map(
-                              one ->
-                                  "%s: %s"
-                                      .formatted(
-                                          one.getKey(),
-                                          points(one.getValue(), run.result().metric())))
-                          .toList()))));
+              Cell.of(rate.metric.label()),
+              Cell.of(tried(rate))));
     }
     text.append(
-        new Table(List.of("task", "model", "method", "rate", "tried, in points"), rows)
+        new Table(List.of("task", "model", "method", "rate", "by", "tried"), rows)
             .text(Table.Format.MD));
+  }
+
+  private static String tried(Rate rate) {
+    return rate.tried.entrySet().stream()
+        .map(
+            one ->
+                "%s: %s"
+                    .formatted(
+                        one.getKey(),
+                        one.getValue() == null ? "diverged" : points(one.getValue(), rate.metric)))
+        .collect(Collectors.joining(", "));
   }
 
   private Table runsTable() {
@@ -323,14 +327,14 @@ final class StudyFiles {
         columns("learning_rate", "metric", "test", "validation", "parameters", "share"), rows);
   }
 
-  private static List<String> columns(String... more) {
+  static List<String> columns(String... more) {
     List<String> columns =
         new ArrayList<>(List.of("task", "model", "method", "budget", "seed", "draw"));
     columns.addAll(List.of(more));
     return columns;
   }
 
-  private static List<Cell> key(StudyRun run) {
+  static List<Cell> key(StudyRun run) {
     return List.of(
         Cell.of(run.setting().task()),
         Cell.of(run.setting().model()),
@@ -338,99 +342,5 @@ final class StudyFiles {
         Cell.of(run.arm().budget()),
         Cell.of(run.seed()),
         Cell.of(run.draw()));
-  }
-
-  private Table costsTable() {
-    List<List<Cell>> rows = new ArrayList<>();
-    for (StudyRun run : runs) {
-      Costs costs = run.result().costs();
-      Phase search = costs.search();
-      List<Cell> row = new ArrayList<>(key(run));
-      row.add(Cell.of(search == null ? null : search.epochs()));
-      row.add(Cell.of(search == null ? null : search.seconds()));
-      row.add(Cell.of(search == null ? null : search.flop()));
-      row.add(Cell.of(costs.training().epochs()));
-      row.add(Cell.of(costs.training().seconds()));
-      row.add(Cell.of(costs.training().flop()));
-      row.add(number(costs.ratio(), "%.3f"));
-      row.add(Cell.of(costs.peakBytes()));
-      rows.add(row);
-    }
-    return new Table(
-        columns(
-            "search_epochs",
-            "search_seconds",
-            "search_flop",
-            "training_epochs",
-            "training_seconds",
-            "training_flop",
-            "search_to_training_ratio",
-            "peak_bytes"),
-        rows);
-  }
-
-  private String costs() {
-    StringBuilder text = new StringBuilder();
-    text.append("# Costs of study %s\n\n".formatted(study.name()));
-    text.append(
-        """
-        Means over runs. Seconds are those of the machine, beside whatever else it did. An epoch of a search may be of fewer examples; FLOP
-        counts what trainings compute in the linear layers and modules, forward and backward, padding apart.
-        """);
-    for (ComparisonTable table : tables) {
-      text.append(
-          "\n## %s, %s%s\n\n"
-              .formatted(table.setting().task(), table.setting().model(), within(table.budget())));
-      text.append(
-          new Table(
-                  List.of(
-                      "method",
-                      "runs",
-                      "search epochs",
-                      "search s",
-                      "training epochs",
-                      "training s",
-                      "ratio",
-                      "search TFLOP",
-                      "training TFLOP",
-                      "peak MiB"),
-                  table.rows().stream().map(StudyFiles::costsRow).toList())
-              .text(Table.Format.MD));
-    }
-    return text.toString();
-  }
-
-  private static List<Cell> costsRow(ComparisonTable.Row row) {
-    List<Costs> costs = row.runs().stream().map(run -> run.result().costs()).toList();
-    List<Phase> searches =
-        costs.stream().map(Costs::search).filter(search -> search != null).toList();
-    List<Phase> trainings = costs.stream().map(Costs::training).toList();
-    return List.of(
-        Cell.of(row.arm().method()),
-        Cell.of(costs.size()),
-        mean(searches.stream().map(phase -> (double) phase.epochs()).toList(), 1, "%.1f"),
-        mean(searches.stream().map(Phase::seconds).toList(), 1, "%.1f"),
-        mean(trainings.stream().map(phase -> (double) phase.epochs()).toList(), 1, "%.1f"),
-        mean(trainings.stream().map(Phase::seconds).toList(), 1, "%.1f"),
-        mean(searches.isEmpty() ? List.of() : costs.stream().map(Costs::ratio).toList(), 1, "%.2f"),
-        mean(searches.stream().map(Phase::flop).toList(), 1e12, "%.3f"),
-        mean(trainings.stream().map(Phase::flop).toList(), 1e12, "%.3f"),
-        mean(
-            costs.stream()
-                .map(one -> one.peakBytes() == null ? null : (double) one.peakBytes())
-                .toList(),
-            1 << 20,
-            "%.0f"));
-  }
-
-  /** Of the runs that have kept it. */
-  private static Cell mean(List<Double> values, double unit, String format) {
-    return number(
-        values.stream()
-            .filter(value -> value != null)
-            .mapToDouble(value -> value / unit)
-            .average()
-            .orElse(Double.NaN),
-        format);
   }
 }

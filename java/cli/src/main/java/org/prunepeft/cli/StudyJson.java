@@ -3,6 +3,7 @@ package org.prunepeft.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,11 +20,12 @@ import org.prunepeft.study.ComparisonTable;
 import org.prunepeft.study.Interval;
 import org.prunepeft.study.OverallTable;
 import org.prunepeft.study.Setting;
+import org.prunepeft.text.Reason;
 
 /** The tables of a study for programs, and for pages. */
 final class StudyJson {
   /** Grows when an older reader would take a member for something else. */
-  private static final int FORMAT = 1;
+  static final int FORMAT = 1;
 
   private StudyJson() {}
 
@@ -36,6 +38,7 @@ final class StudyJson {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("format", FORMAT);
     map.put("study", study.name());
+    map.put("seeds", study.seeds());
     map.put("tables", tables.stream().map(StudyJson::table).toList());
     map.put("overall", overall.stream().map(StudyJson::overall).toList());
     map.put("learning_rates", rates.stream().map(StudyJson::rate).toList());
@@ -48,26 +51,49 @@ final class StudyJson {
   }
 
   /**
-   * {@return what a study's directory says; empty: it is none}
+   * {@return what a study's directory says, with its costs as a member where they are there; empty:
+   * it is none}
    *
-   * @throws RunDirectoryException if its file can't be read, or is of a newer format
+   * @throws RunDirectoryException if a file can't be read, is of a newer format, or lacks a member
+   *     that the page needs; names it
    */
   static Optional<JsonNode> read(Path directory) {
-    Path file = directory.resolve(StudyFiles.JSON);
+    Optional<JsonNode> study = read(directory.resolve(StudyFiles.JSON), StudyShape.STUDY);
+    study.ifPresent(
+        own ->
+            read(directory.resolve(StudyCosts.JSON), StudyShape.COSTS)
+                .ifPresent(costs -> ((ObjectNode) own).set("costs", costs)));
+    return study;
+  }
+
+  private static Optional<JsonNode> read(Path file, JsonShape shape) {
     if (Files.notExists(file)) {
       return Optional.empty();
     }
     try {
-      JsonNode study = new JsonMapper().readTree(file.toFile());
-      if (study.path("format").asInt() != FORMAT) {
+      JsonNode read = new JsonMapper().readTree(file.toFile());
+      JsonShape.NUMBER.require("format", read.path("format"));
+      if (read.get("format").asInt() != FORMAT) {
         throw new RunDirectoryException(
             "%s has format %s, but this version of PrunePEFT reads %d; take the version that wrote it"
-                .formatted(file, study.path("format"), FORMAT));
+                .formatted(file, read.get("format"), FORMAT));
       }
-      return Optional.of(study);
+      shape.require("", read);
+      return Optional.of(read);
+    } catch (JsonProcessingException e) {
+      throw damaged(file, e.getOriginalMessage(), e);
+    } catch (IllegalArgumentException e) {
+      throw damaged(file, e.getMessage(), e);
     } catch (IOException e) {
-      throw new RunDirectoryException("can't read %s: %s".formatted(file, e.getMessage()), e);
+      throw new RunDirectoryException("can't read %s: %s".formatted(file, Reason.of(file, e)), e);
     }
+  }
+
+  private static RunDirectoryException damaged(Path file, String reason, Exception e) {
+    return new RunDirectoryException(
+        "%s is damaged: %s; prunepeft study STUDY.yaml --collect writes it anew"
+            .formatted(file, reason),
+        e);
   }
 
   /** Where the runs are that a directory is to show: of a study those that it compares. */
@@ -77,7 +103,7 @@ final class StudyJson {
         : directory;
   }
 
-  private static Map<String, Object> setting(Setting setting) {
+  static Map<String, Object> setting(Setting setting) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("task", setting.task());
     map.put("model", setting.model());
@@ -123,7 +149,7 @@ final class StudyJson {
     return map;
   }
 
-  private static Map<String, Object> arm(Arm arm) {
+  static Map<String, Object> arm(Arm arm) {
     Map<String, Object> map = new LinkedHashMap<>();
     map.put("method", arm.method());
     map.put("budget", arm.budget());
@@ -153,6 +179,7 @@ final class StudyJson {
     Map<String, Object> map = setting(rate.run().setting());
     map.putAll(arm(rate.run().arm()));
     map.put("learning_rate", rate.run().rate());
+    map.put("metric", rate.metric().key());
     map.put("tried", rate.tried());
     return map;
   }

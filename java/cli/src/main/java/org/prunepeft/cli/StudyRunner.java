@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -21,7 +22,17 @@ import java.util.concurrent.TimeUnit;
 
 /** Makes the runs of a study, each in a process of its own, some at a time. */
 final class StudyRunner {
+  static final String ALL_DIVERGED =
+      "its training diverged at all learning rates that were tried; name lower ones";
+
   private static final long POLL_MILLIS = 200;
+
+  /** After a run's process; another process may have been quicker to begin it. */
+  private static final Set<StudyDirectory.State> ENDED_WELL =
+      EnumSet.of(
+          StudyDirectory.State.COMPLETE,
+          StudyDirectory.State.RUNNING,
+          StudyDirectory.State.DIVERGED);
 
   private final StudyPlan plan;
   private final StudyDirectory directory;
@@ -49,7 +60,7 @@ final class StudyRunner {
    */
   Map<String, String> make(int jobs) {
     Set<PlannedRun> waiting = new LinkedHashSet<>(plan.runs());
-    waiting.removeIf(directory::isComplete);
+    waiting.removeIf(directory::isOver);
     int there = plan.runs().size() - waiting.size();
     if (there > 0) {
       say("%d of %d runs are complete".formatted(there, plan.runs().size()));
@@ -109,6 +120,11 @@ final class StudyRunner {
   private int refuse(Set<PlannedRun> waiting, Map<String, String> failures) {
     int before = waiting.size();
     for (PlannedRun run : List.copyOf(waiting)) {
+      if (directory.haveAllDiverged(run)) {
+        failures.put(run.name(), ALL_DIVERGED);
+        waiting.remove(run);
+        continue;
+      }
       plan.needs(run).stream()
           .filter(need -> failures.containsKey(need.name()))
           .findFirst()
@@ -124,13 +140,17 @@ final class StudyRunner {
   /**
    * Makes a run, or goes on with it.
    *
-   * @return why it failed; null: it is complete
+   * @return why it failed; null: it is over
    */
   String attempt(PlannedRun run) {
     boolean resumed = false;
     while (true) {
       switch (directory.state(run)) {
         case COMPLETE -> {
+          return null;
+        }
+        case DIVERGED -> {
+          say("%s: training diverged, so this rate is not taken".formatted(run.name()));
           return null;
         }
         case RUNNING -> waitFor(run);
@@ -158,8 +178,7 @@ final class StudyRunner {
           List<String> words = new ArrayList<>(directory.arguments(run));
           words.add("--output=" + run.directory(directory.root()));
           start(run, words);
-          StudyDirectory.State state = directory.state(run);
-          if (state != StudyDirectory.State.COMPLETE && state != StudyDirectory.State.RUNNING) {
+          if (!ENDED_WELL.contains(directory.state(run))) {
             return failure(run);
           }
         }
@@ -167,7 +186,10 @@ final class StudyRunner {
     }
   }
 
-  /** A process that a study has left behind ends within seconds. */
+  /**
+   * A process that a study has left behind ends within seconds; one of another machine makes the
+   * run, or is not heard of any more.
+   */
   private void waitFor(PlannedRun run) {
     say("waiting for the process that has " + run.name());
     while (directory.state(run) == StudyDirectory.State.RUNNING) {

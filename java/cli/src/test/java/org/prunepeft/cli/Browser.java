@@ -1,12 +1,20 @@
 package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Properties;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -16,6 +24,22 @@ import java.util.stream.Stream;
  * @param temporary where it may write
  */
 record Browser(Path program, Path temporary) {
+  /** Opens what is folded, then what is folded in that, and audits. */
+  private static final String AUDIT =
+      """
+      const open = () => document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+      const audit = async () => {
+        const found = await axe.run(document, {resultTypes: ["violations"]});
+        const lines = document.createElement("pre");
+        lines.id = "axe";
+        lines.textContent = found.violations.flatMap((rule) => rule.nodes.map((node) => rule.id + ": " + node.target.join(" "))).join("\\n");
+        document.body.append(lines);
+      };
+      open();
+      setTimeout(open, 300);
+      setTimeout(audit, 900);
+      """;
+
   /** Skips the test where there is none. */
   static Browser orSkip(Path temporary) {
     Path program =
@@ -30,8 +54,54 @@ record Browser(Path program, Path temporary) {
 
   /** The page after its scripts; none of them may have complained. */
   String dom(Path page) throws Exception {
+    String dom = dom(page, false);
+    String console = Files.readString(console());
+    assertFalse(console.contains("CONSOLE"), console);
+    return dom;
+  }
+
+  private Path console() {
+    return temporary.resolve("console");
+  }
+
+  /**
+   * What axe-core finds wrong in a page with all that is folded in it, by rule and element; none:
+   * nothing.
+   *
+   * @param dark whether the system prefers dark pages
+   */
+  List<String> violations(Path page, boolean dark) throws Exception {
+    String text = Files.readString(page);
+    String audited =
+        text.replaceFirst("<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "")
+            .replace(
+                "</body>", "<script>%s</script><script>%s</script></body>".formatted(axe(), AUDIT));
+    assertNotEquals(text.length(), audited.length());
+    Path copy = Files.writeString(temporary.resolve("audited.html"), audited);
+    // The console may have something to say of axe-core.
+    String dom = dom(copy, dark);
+    Matcher found = Pattern.compile("<pre id=\"axe\">([^<]*)</pre>").matcher(dom);
+    assertTrue(found.find(), "axe-core did not end");
+    return found.group(1).lines().filter(line -> !line.isBlank()).toList();
+  }
+
+  private static String axe() throws IOException {
+    Properties artifact = new Properties();
+    try (InputStream in =
+        Browser.class.getResourceAsStream(
+            "/META-INF/maven/org.webjars.npm/axe-core/pom.properties")) {
+      artifact.load(in);
+    }
+    String name =
+        "/META-INF/resources/webjars/axe-core/%s/axe.min.js"
+            .formatted(artifact.getProperty("version"));
+    try (InputStream in = Browser.class.getResourceAsStream(name)) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    }
+  }
+
+  private String dom(Path page, boolean dark) throws Exception {
     Path out = temporary.resolve("dom");
-    Path err = temporary.resolve("console");
     Process process =
         new ProcessBuilder(
                 program.toString(),
@@ -42,17 +112,16 @@ record Browser(Path program, Path temporary) {
                 "--enable-logging=stderr",
                 "--virtual-time-budget=5000",
                 "--dump-dom",
+                "--blink-settings=preferredColorScheme=" + (dark ? 0 : 1),
                 page.toUri().toString())
             .redirectOutput(out.toFile())
-            .redirectError(err.toFile())
+            .redirectError(console().toFile())
             .start();
     try {
       assertTrue(process.waitFor(120, TimeUnit.SECONDS), "the browser did not end");
     } finally {
       process.destroyForcibly();
     }
-    String console = Files.readString(err);
-    assertFalse(console.contains("CONSOLE"), console);
     return Files.readString(out);
   }
 }

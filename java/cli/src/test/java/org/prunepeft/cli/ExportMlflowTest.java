@@ -2,6 +2,7 @@ package org.prunepeft.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -82,20 +83,45 @@ class ExportMlflowTest {
     }
   }
 
-  private static Map<String, Stored> read(Path store) throws IOException {
-    Map<String, Stored> stored = new TreeMap<>();
-    List<Path> experiments = new ArrayList<>();
+  /** What MLflow reads of each experiment, by name. */
+  private static Map<String, Path> experiments(Path store) throws IOException {
+    Map<String, Path> experiments = new TreeMap<>();
     try (var files = Files.list(store)) {
-      files.forEach(experiments::add);
+      for (Path directory : files.toList()) {
+        JsonNode meta = Yaml.read(Files.readString(directory.resolve("meta.yaml")));
+        assertEquals(
+            List.of(
+                "artifact_location",
+                "creation_time",
+                "experiment_id",
+                "last_update_time",
+                "lifecycle_stage",
+                "name"),
+            fields(meta));
+        String id = meta.get("experiment_id").textValue();
+        assertEquals(directory.getFileName().toString(), id);
+        assertTrue(id.matches("[a-zA-Z0-9][\\w-]{0,63}"), id);
+        assertEquals("active", meta.get("lifecycle_stage").textValue());
+        assertEquals(directory, Path.of(URI.create(meta.get("artifact_location").textValue())));
+        assertNull(experiments.put(meta.get("name").textValue(), directory), "one of a name");
+      }
     }
-    assertEquals(1, experiments.size());
-    JsonNode experiment = Yaml.read(Files.readString(experiments.get(0).resolve("meta.yaml")));
-    String id = experiment.get("experiment_id").textValue();
-    assertEquals(experiments.get(0).getFileName().toString(), id);
-    assertTrue(id.matches("[a-zA-Z0-9][\\w-]{0,63}"), id);
-    assertEquals("prunepeft", experiment.get("name").textValue());
-    assertEquals("active", experiment.get("lifecycle_stage").textValue());
-    try (var files = Files.list(experiments.get(0))) {
+    return experiments;
+  }
+
+  private static List<String> fields(JsonNode node) {
+    List<String> names = new ArrayList<>();
+    node.fieldNames().forEachRemaining(names::add);
+    return names.stream().sorted().toList();
+  }
+
+  private static Map<String, Stored> read(Path store) throws IOException {
+    Map<String, Path> experiments = experiments(store);
+    assertEquals(Set.of("Default", "prunepeft"), experiments.keySet());
+    Path experiment = experiments.get("prunepeft");
+    String id = experiment.getFileName().toString();
+    Map<String, Stored> stored = new TreeMap<>();
+    try (var files = Files.list(experiment)) {
       for (Path run : files.filter(Files::isDirectory).toList()) {
         Stored one = Stored.of(run);
         assertEquals(run.getFileName().toString(), one.meta.get("run_id").textValue());
@@ -116,6 +142,26 @@ class ExportMlflowTest {
     assertEquals(List.of("cut", "whole"), List.copyOf(stored.keySet()));
     Stored whole = stored.get("whole");
     assertEquals(3, whole.meta.get("status").intValue());
+    // All that MLflow writes, in any order.
+    assertEquals(
+        List.of(
+            "artifact_uri",
+            "deleted_time",
+            "end_time",
+            "entry_point_name",
+            "experiment_id",
+            "lifecycle_stage",
+            "run_id",
+            "run_name",
+            "run_uuid",
+            "source_name",
+            "source_type",
+            "source_version",
+            "start_time",
+            "status",
+            "tags",
+            "user_id"),
+        fields(whole.meta));
     assertEquals("lora", whole.params.get("selection.names").replaceAll("\\W", ""));
     assertEquals("2", whole.params.get("setup.epochs"));
     double accuracy = (double) Small.test(runs.resolve("whole")).get("accuracy");
@@ -156,6 +202,39 @@ class ExportMlflowTest {
     Call second = Call.of("export-mlflow", runs, "-o", store).exits(0);
     assertEquals(first.out(), second.out());
     assertEquals(2, read(store).size());
+  }
+
+  /** Which MLflow has given a number of its own. */
+  @Test
+  void anExperimentThatIsThereTakesTheRunsAndOneThatWasDeletedDoesNot() throws IOException {
+    Path store = temporary.resolve("there");
+    Path own = Files.createDirectories(store.resolve("471"));
+    Files.writeString(
+        own.resolve("meta.yaml"),
+        "artifact_location: %s\ncreation_time: 1\nexperiment_id: '471'\nlast_update_time: 1\nlifecycle_stage: active\nname: prunepeft\n"
+            .formatted(own.toUri().toString().replaceFirst("/$", "")));
+    Call.of("export-mlflow", runs, "-o", store).exits(0).prints(own.toString());
+    assertEquals(Set.of("prunepeft"), experiments(store).keySet());
+    Call.of("export-mlflow", runs, "-o", store, "--experiment=other").exits(0);
+    Path other = experiments(store).get("other");
+    Files.createDirectories(store.resolve(".trash"));
+    Files.move(other, store.resolve(".trash").resolve(other.getFileName()));
+    Call.of("export-mlflow", runs, "-o", store, "--experiment=other")
+        .exits(2, "the experiment other was deleted in MLflow; restore it, or name another");
+    Call.of("export-mlflow", runs, "-o", store, "--experiment= ")
+        .exits(2, "an experiment's name has 1 to 500 characters");
+  }
+
+  @Test
+  void aRunThatWasCutOffWasKilled() throws IOException {
+    Path killed = Files.createDirectories(temporary.resolve("killed/run"));
+    for (String name : List.of("config.json", "configuration.json")) {
+      Files.copy(runs.resolve("whole").resolve(name), killed.resolve(name));
+    }
+    Files.writeString(killed.resolve("INCOMPLETE"), "failed: cancelled\n");
+    Path store = temporary.resolve("of-killed");
+    Call.of("export-mlflow", killed, "-o", store).exits(0);
+    assertEquals(5, read(store).get("run").meta.get("status").intValue());
   }
 
   @Test

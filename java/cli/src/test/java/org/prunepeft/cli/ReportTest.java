@@ -23,6 +23,8 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.prunepeft.RunContents;
 import org.prunepeft.data.Example;
 import org.prunepeft.files.RunDirectory;
@@ -251,6 +253,15 @@ class ReportTest {
     assertTrue(tried.contains("The score of each module, by bayesian"), "scores are drawn");
     assertTrue(tried.contains("<h3>Trials</h3>"), "trials are drawn");
     assertTrue(browser.dom(page("all.html", temporary.resolve("runs"))).contains("Each run</h2>"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aPageCanBeReadByAllWhoReadPages(boolean dark) throws Exception {
+    Browser browser = Browser.orSkip(temporary);
+    for (Path run : List.of(pruned, measured, trials, temporary.resolve("runs"))) {
+      assertEquals(List.of(), browser.violations(page("audit.html", run), dark), run.toString());
+    }
   }
 
   @Test

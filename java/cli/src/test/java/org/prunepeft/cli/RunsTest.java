@@ -158,6 +158,7 @@ class RunsTest {
     String table = Call.of("compare", first, second, first).exits(0).out();
     assertTrue(table.contains("| command "), table);
     assertTrue(table.contains("| test accuracy "), table);
+    assertTrue(table.contains("0.00 % [0.00 %, 0.00 %], no difference"), table);
     assertFalse(table.contains("setup.model"), table);
     JsonNode json =
         new JsonMapper()

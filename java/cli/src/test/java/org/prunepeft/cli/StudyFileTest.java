@@ -53,11 +53,16 @@ class StudyFileTest {
         "budgets: [half] | budgets: a budget is a share such as 0.25",
         "budgets: [0.5, 0.5] | budgets: 0.5 is there twice",
         "budgets: [10q] | '10q' is not a whole number such as",
+        "budgets: [200k, 200000] | budgets: 200000 is there twice",
+        "budgets: [5e-4, 0.0005] | budgets: 0.0005 is there twice",
+        "budgets: [0] | budgets: a budget is above 0, got 0",
+        "budgets: [1.5] | budgets: a budget is a share of at most 1, or a whole number of parameters, got 1.5",
         "seeds: [a] | seeds: an integer is needed, got a",
         "seeds: [1, 1] | seeds: 1 is there twice",
         "seeds: [1, null] | seeds: one in the list is nothing",
         "jobs: 0 | jobs: it must be in [1, 1000], got 0",
         "threads: 2000 | threads: it must be in [1, 1024], got 2000",
+        "compare_with: [search, random, search] | compare_with: search is there twice",
         "compare_with: rndom | compare_with: unknown method 'rndom'; did you mean random?",
         "learning_rate: -1 | learning_rate: a learning rate is a number above 0",
         "learning_rate: {candidates: [1e-3, 0.001]} | a candidate is there twice",
@@ -95,6 +100,8 @@ class StudyFileTest {
         "{a: {command: train, budgets: [0.5]}} | methods.a: budgets are for search",
         "{a: {command: search, strategy: {method: b}}} | methods.a: unknown method 'b'",
         "{a: {command: search, strategy: {methd: b}}} | methods.a.strategy: unknown key 'methd'",
+        "{b: {command: search, budgets: [0.5]}, a: {command: train, modules: {method: b}, budgets: [0.5, 0.25]}} | methods.a: it takes runs of b, which has the budgets [0.5] and not all of [0.5, 0.25]",
+        "{b: {command: train, modules: supernet}, a: {command: train, modules: {method: b}, budgets: [0.5]}} | methods.a: budgets are those of the runs that it takes, and these have none; leave them out",
         "{a: {command: search}, A: {command: search}} | methods: a is there twice",
         "{'': {command: search}} | methods: a name has at most 60 letters",
         "{'../x': {command: search}} | methods: a name has at most 60 letters",
@@ -197,6 +204,49 @@ class StudyFileTest {
             .contains("--strategy=out/runs/wordnet_minilm_search_0.25_seed-0"));
     assertEquals(1, plan.stage(moved));
     assertEquals(moved, plan.runs().get(5));
+  }
+
+  @Test
+  void whatTrainsTheModulesOfRunsHasTheirBudgetsOrSaysWhichOfThem() throws IOException {
+    StudyPlan plan =
+        plan(
+            """
+            tasks: [wordnet]
+            methods:
+              search: {command: search, budgets: [0.5, 0.25]}
+              again: {command: train, modules: {method: search}}
+              once: {command: train, modules: {method: search}, budgets: [0.25]}
+              supernet: {command: train, modules: supernet}
+              whole: {command: train, modules: {method: supernet}}
+            budgets: [0.1]
+            """);
+    assertEquals(
+        List.of(
+            "wordnet_minilm_search_0.5_seed-0",
+            "wordnet_minilm_search_0.25_seed-0",
+            "wordnet_minilm_supernet_seed-0",
+            "wordnet_minilm_again_0.5_seed-0",
+            "wordnet_minilm_again_0.25_seed-0",
+            "wordnet_minilm_once_0.25_seed-0",
+            "wordnet_minilm_whole_seed-0"),
+        names(plan));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "0.0005, 0.0005, --keep=0.0005",
+    "5e-4, 0.0005, --keep=0.0005",
+    "1, 1, --keep=1",
+    "2, 2, --budget=2",
+    "2.5e6, 2500000, --budget=2500000",
+    "1.5M, 1.5M, --budget=1.5M",
+    "0.001k, 0.001k, --budget=0.001k",
+  })
+  void aNumberOfAtMostOneIsAShareAndAGreaterOneCountsParameters(
+      String budget, String name, String option) throws IOException {
+    StudyPlan plan = plan(TASKS + METHODS + "budgets: [" + budget + "]\n");
+    PlannedRun run = plan.run("wordnet_minilm_search_" + name + "_seed-0").orElseThrow();
+    assertTrue(plan.arguments(run, null).contains(option), plan.arguments(run, null).toString());
   }
 
   /** The studies that come with the project. */

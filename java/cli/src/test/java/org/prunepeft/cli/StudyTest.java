@@ -280,8 +280,40 @@ class StudyTest {
     Path page = shared.resolve("drawn.html");
     Call.of("report", whole, "-o", page).exits(0);
     String dom = browser.dom(page);
-    assertTrue(dom.contains("<h2>Study tiny</h2>"));
+    assertTrue(dom.contains("<h1>Study tiny</h1>"));
+    assertTrue(dom.contains("words, tiny, budget 0.5: test accuracy against seconds of search"));
+    assertTrue(dom.contains("What each method costs, budget 0.5: seconds"));
     assertTrue(dom.contains("words, tiny, budget 0.5: test accuracy against trainable parameters"));
-    assertTrue(dom.contains("words, tiny, budget 0.5: differences"));
+    assertTrue(dom.contains("words, tiny, budget 0.5: difference to random"));
+  }
+
+  /** A rate that no training bears. */
+  @Test
+  @Order(9)
+  void aRateAtWhichTrainingDivergesIsNotTakenAndNotTriedAgain() throws Exception {
+    Path output = shared.resolve("diverging");
+    Path file = file(output, "");
+    Files.writeString(
+        file,
+        Files.readString(file)
+            .replace("candidates: [1e-3, 1e-2]", "candidates: [1e-3, 1e30]")
+            .replaceFirst("(?m)^  random.*\n", "")
+            .replaceFirst("(?m)^  search.*\n", "")
+            .replaceFirst("(?m)^  again.*\n", ""));
+    Call made = study(file);
+    assertEquals(0, made.exit(), made.out());
+    assertTrue(made.out().contains("_rate-1e30_seed-1000: training diverged"), made.out());
+    Path diverged = output.resolve("tuning/words_tiny_supernet_rate-1e30_seed-1000/INCOMPLETE");
+    String reason = Files.readString(diverged);
+    assertTrue(reason.startsWith("failed: diverged: the loss is "), reason);
+    assertTrue(Files.readString(output.resolve("study.md")).contains("1e30: diverged"));
+    assertTrue(
+        Files.readString(output.resolve("commands/words_tiny_supernet_seed-0.txt"))
+            .contains("--learning-rate=0.001 "));
+    var before = Files.getLastModifiedTime(diverged);
+    Call again = study(file);
+    assertEquals(0, again.exit(), again.out());
+    assertEquals(before, Files.getLastModifiedTime(diverged));
+    assertFalse(Files.exists(output.resolve("earlier")));
   }
 }

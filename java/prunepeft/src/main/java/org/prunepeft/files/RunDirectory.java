@@ -9,6 +9,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -46,11 +48,17 @@ public final class RunDirectory {
   /** The {@link #state} of a run whose process goes on. */
   public static final String RUNNING = "running";
 
+  /** Begins the reason of a run that failed since its numbers are none any more. */
+  public static final String DIVERGED = "diverged: ";
+
+  private static final String FAILED = "failed: ";
   private static final String FORMAT_MEMBER = "format";
 
   private enum State {
     RUNNING,
     FAILED,
+    /** Another process has taken it over. */
+    LOST,
     COMPLETE
   }
 
@@ -59,12 +67,27 @@ public final class RunDirectory {
   /** Null: it was there before, with what its run has written. */
   private final NewDirectories made;
 
+  /** The text of the mark while the run goes on; null: it is not this process's. */
+  private final String mark;
+
   private State state;
 
-  private RunDirectory(Path directory, NewDirectories made, State state) {
+  private RunDirectory(Path directory, NewDirectories made, String mark, State state) {
     this.directory = directory;
     this.made = made;
+    this.mark = mark;
     this.state = state;
+  }
+
+  /** Of a run that is complete, or is looked at. */
+  private static RunDirectory read(Path directory) {
+    return new RunDirectory(directory, null, null, State.COMPLETE);
+  }
+
+  private static RunDirectory running(Path directory, NewDirectories made, String mark) {
+    RunDirectory run = new RunDirectory(directory, made, mark, State.RUNNING);
+    Renewal.of(run);
+    return run;
   }
 
   /**
@@ -77,17 +100,16 @@ public final class RunDirectory {
   public static RunDirectory create(Path directory) {
     NewDirectories made = new NewDirectories(directory);
     requireDirectory(directory, made.nearest());
+    String mark = RunningProcess.describe();
     try {
       made.make();
       requireEmpty(directory);
-      AtomicFile.write(
-          directory.resolve(INCOMPLETE),
-          RunningProcess.describe().getBytes(StandardCharsets.UTF_8));
+      AtomicFile.write(directory.resolve(INCOMPLETE), mark.getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't make the directory %s: %s".formatted(directory, Reason.of(directory, e)), e);
     }
-    return new RunDirectory(directory, made, State.RUNNING);
+    return running(directory, made, mark);
   }
 
   /**
@@ -96,14 +118,16 @@ public final class RunDirectory {
    *
    * @param complete whether that of a complete run is opened too, and is incomplete then
    * @return open for writing, incomplete
-   * @throws RunDirectoryException if the run is complete, or a process that goes on has it, or the
-   *     directory can't be made or written
+   * @throws RunDirectoryException if the run is complete, or a process that goes on has it, or one
+   *     of another machine that has renewed its mark within ten minutes, or the directory can't be
+   *     made or written
    */
   public static RunDirectory resume(Path directory, boolean complete) {
     if (isAbsentOrEmpty(directory)) {
       return create(directory);
     }
     Path marker = directory.resolve(INCOMPLETE);
+    String mark = RunningProcess.describe();
     try {
       if (!Files.exists(marker) && !complete) {
         throw new RunDirectoryException(
@@ -111,13 +135,19 @@ public final class RunDirectory {
       }
       if (Files.exists(marker)) {
         String text = Files.readString(marker);
-        if (RunningProcess.isAnother(text)) {
+        if (RunningProcess.isAnother(marker, text)) {
           throw new RunDirectoryException(
-              "the run in %s goes on: %s; end that process first"
-                  .formatted(directory, text.strip()));
+              "the run in %s goes on: %s; end that process first%s"
+                  .formatted(
+                      directory,
+                      text.strip(),
+                      RunningProcess.isElsewhere(text)
+                          ? ", or wait until it has not been heard of for %d minutes"
+                              .formatted(RunningProcess.HEARD.toMinutes())
+                          : ""));
         }
       }
-      AtomicFile.write(marker, RunningProcess.describe().getBytes(StandardCharsets.UTF_8));
+      AtomicFile.write(marker, mark.getBytes(StandardCharsets.UTF_8));
       AtomicFile.removePartial(directory);
       Path checkpoints = directory.resolve(CheckpointDirectory.NAME);
       if (Files.isDirectory(checkpoints)) {
@@ -126,7 +156,7 @@ public final class RunDirectory {
     } catch (IOException e) {
       throw unwritten(marker, e);
     }
-    return new RunDirectory(directory, null, State.RUNNING);
+    return running(directory, null, mark);
   }
 
   /** Whether a run has yet to make its directory, or has made it and no more. */
@@ -156,7 +186,7 @@ public final class RunDirectory {
     Path marker = directory.resolve(INCOMPLETE);
     try (var files = Files.list(directory)) {
       if (!files.allMatch(marker::equals)
-          || Files.exists(marker) && RunningProcess.isAlive(Files.readString(marker))) {
+          || Files.exists(marker) && RunningProcess.isAlive(marker, Files.readString(marker))) {
         throw new RunDirectoryException(
             directory + " is not empty; name a new directory, or delete this one");
       }
@@ -191,8 +221,8 @@ public final class RunDirectory {
                 .formatted(
                     directory,
                     text,
-                    RunningProcess.isGone(text) ? ", which is gone" : "",
-                    RunningProcess.isAlive(text) ? "" : goOn(directory)));
+                    RunningProcess.isGone(marker, text) ? ", which is gone" : "",
+                    RunningProcess.isAlive(marker, text) ? "" : goOn(directory)));
       }
     } catch (IOException e) {
       throw new RunDirectoryException(
@@ -200,12 +230,12 @@ public final class RunDirectory {
               .formatted(directory, marker, Reason.of(marker, e)),
           e);
     }
-    return new RunDirectory(directory, null, State.COMPLETE);
+    return read(directory);
   }
 
   /** {@return a directory as it is, complete or not, to read what is there} */
   public static RunDirectory look(Path directory) {
-    return new RunDirectory(directory, null, State.COMPLETE);
+    return read(directory);
   }
 
   /**
@@ -217,13 +247,22 @@ public final class RunDirectory {
     Path marker = directory.resolve(INCOMPLETE);
     try {
       String text = Files.exists(marker) ? Files.readString(marker).strip() : "complete";
-      return RunningProcess.isAlive(text)
+      return RunningProcess.isAlive(marker, text)
           ? RUNNING
-          : RunningProcess.isGone(text) ? "cut off" : text;
+          : RunningProcess.isGone(marker, text) ? "cut off" : text;
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't read %s: %s".formatted(marker, Reason.of(marker, e)), e);
     }
+  }
+
+  /**
+   * {@return whether a run failed since its numbers are none any more}
+   *
+   * @throws RunDirectoryException if its mark can't be read
+   */
+  public static boolean hasDiverged(Path directory) {
+    return state(directory).startsWith(FAILED + DIVERGED);
   }
 
   /** How a run that was cut off goes on; empty where only its program knows. */
@@ -258,7 +297,7 @@ public final class RunDirectory {
   public static RunDirectory openChosen(Path directory) {
     if (Files.exists(directory.resolve(RunFiles.CONFIGURATION))
         && Files.exists(directory.resolve(RunFiles.CONFIG))) {
-      return new RunDirectory(directory, null, State.COMPLETE);
+      return read(directory);
     }
     return open(directory);
   }
@@ -468,6 +507,7 @@ public final class RunDirectory {
     if (state != State.RUNNING) {
       throw new IllegalStateException("the run in %s is over: %s".formatted(directory, state));
     }
+    requireThere();
     try {
       Files.delete(directory.resolve(INCOMPLETE));
     } catch (IOException e) {
@@ -479,7 +519,8 @@ public final class RunDirectory {
   /**
    * Declares that the run failed; the directory stays incomplete. Does nothing to a complete run.
    * Throws nothing if the reason can't be written, as on a full disk, since what made the run fail
-   * matters more; the mark of a running run stays then.
+   * matters more; the mark of a running run stays then, and so does that of another process that
+   * has taken the run over.
    *
    * @param reason for the user
    */
@@ -487,11 +528,15 @@ public final class RunDirectory {
     if (state == State.COMPLETE) {
       return;
     }
+    if (state == State.RUNNING && isTakenOver()) {
+      state = State.LOST;
+      return;
+    }
     state = State.FAILED;
     try {
       AtomicFile.write(
           directory.resolve(INCOMPLETE),
-          ("failed: " + reason.strip() + "\n").getBytes(StandardCharsets.UTF_8));
+          (FAILED + reason.strip() + "\n").getBytes(StandardCharsets.UTF_8));
     } catch (IOException e) {
       // See above.
     }
@@ -507,7 +552,7 @@ public final class RunDirectory {
     }
     Set<Path> first = Set.of(directory.resolve(INCOMPLETE), directory.resolve(RunFiles.OPTIONS));
     try (var files = Files.list(directory)) {
-      if (state != State.COMPLETE && files.allMatch(first::contains)) {
+      if (state != State.COMPLETE && state != State.LOST && files.allMatch(first::contains)) {
         Files.deleteIfExists(directory.resolve(RunFiles.OPTIONS));
         Files.deleteIfExists(directory.resolve(INCOMPLETE));
         made.remove();
@@ -518,16 +563,50 @@ public final class RunDirectory {
   }
 
   /**
-   * Checks that nobody has deleted the directory.
+   * Checks that nobody has deleted the directory, or taken the run over.
    *
-   * @throws RunDirectoryException if it is gone
+   * @throws RunDirectoryException if it is gone, or another process has it
    */
   public void requireThere() {
-    if (state != State.COMPLETE && Files.notExists(directory.resolve(INCOMPLETE))) {
+    if (state == State.COMPLETE) {
+      return;
+    }
+    if (Files.notExists(directory.resolve(INCOMPLETE))) {
       throw new RunDirectoryException(
           "the directory %s is gone: it was deleted, moved or emptied while its run went on; the run ends"
               .formatted(directory));
     }
+    if (state == State.RUNNING && isTakenOver()) {
+      throw new RunDirectoryException(
+          "another process has taken over the run in %s; it ends here".formatted(directory));
+    }
+  }
+
+  /** Whether the mark is there and is another's; false if it can't be read. */
+  private boolean isTakenOver() {
+    try {
+      return !Files.readString(directory.resolve(INCOMPLETE)).equals(mark);
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Says that the run goes on, to other machines.
+   *
+   * @return whether it does
+   */
+  synchronized boolean renew() {
+    Path marker = directory.resolve(INCOMPLETE);
+    if (state != State.RUNNING || Files.notExists(marker) || isTakenOver()) {
+      return false;
+    }
+    try {
+      Files.setLastModifiedTime(marker, FileTime.from(Instant.now()));
+    } catch (IOException e) {
+      // The next may be written.
+    }
+    return true;
   }
 
   /**

@@ -43,12 +43,24 @@ public enum RunStatus {
   }
 
   /**
-   * {@return whether a process of this machine has the run and goes on}
+   * {@return whether a process has the run and goes on; one of another machine does if it has
+   * renewed the run's mark within ten minutes}
    *
    * @param run its directory; may be absent
    * @throws RunDirectoryException if its mark can't be read
    */
   public static boolean isRunning(Path run) {
     return RunDirectory.state(run).equals(RunDirectory.RUNNING);
+  }
+
+  /**
+   * {@return whether a run failed since its numbers are none any more: with the same settings it
+   * would again}
+   *
+   * @param run its directory; may be absent
+   * @throws RunDirectoryException if its mark can't be read
+   */
+  public static boolean hasDiverged(Path run) {
+    return RunDirectory.hasDiverged(run);
   }
 }

@@ -63,6 +63,9 @@ final class MeasuredSummary {
                       + (kind == TaskKind.CLASSIFICATION
                           ? ", by the log-likelihood of the right class"
                           : "")
+                      + (alikeToRandom()
+                          ? ", though no difference to random subsets shows below"
+                          : "")
                       + ": kept is the best subset of the budget."
                   : NO_DIFFERENCE
                       + ": kept is the best by what was measured, since none is worth taking for"
@@ -85,6 +88,12 @@ final class MeasuredSummary {
         "%d subsets were measured in one supernet. Modules and subsets were chosen on %d examples, the differences below come from %d others."
             .formatted(result.measured().size(), result.examples(), result.confirmationExamples()));
     line("");
+  }
+
+  private boolean alikeToRandom() {
+    return result.comparisons().stream()
+        .anyMatch(
+            each -> each.against() == Comparison.Rival.RANDOM && each.difference().holdsZero());
   }
 
   private void comparisons() {

@@ -23,6 +23,7 @@ import org.prunepeft.report.SearchOutcome;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.report.TrainOutcome;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.search.PruningResult;
 import org.prunepeft.search.Strategy;
 import org.prunepeft.search.measured.MeasuredResult;
@@ -35,6 +36,7 @@ import org.prunepeft.torch.StateExchange;
 import org.prunepeft.torch.Torch;
 import org.prunepeft.train.Evaluation;
 import org.prunepeft.train.loop.Checkpoints;
+import org.prunepeft.train.pass.DivergedException;
 
 /** Writes a run into its directory as it goes; a record without a directory writes nothing. */
 public final class RunRecord {
@@ -169,7 +171,10 @@ public final class RunRecord {
     if (e instanceof CancellationException) {
       return "cancelled";
     }
-    return e.getMessage() == null ? e.toString() : e.getMessage();
+    String reason = e.getMessage() == null ? e.toString() : e.getMessage();
+    return e instanceof DivergedException || e instanceof NotFiniteException
+        ? RunDirectory.DIVERGED + reason
+        : reason;
   }
 
   public MetricsLog metrics() {

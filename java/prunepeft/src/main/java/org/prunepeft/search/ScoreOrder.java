@@ -38,7 +38,7 @@ public final class ScoreOrder {
       throw new IllegalArgumentException("each module needs a score, got none of " + module.name());
     }
     if (score.isNaN()) {
-      throw new ArithmeticException("the score of " + module.name() + " is not a number");
+      throw new NotFiniteException("the score of " + module.name() + " is not a number");
     }
   }
 }

@@ -119,7 +119,7 @@ final class Scoreboard {
       }
       raw[i] = criterion.score(ofModule);
       if (!Double.isFinite(raw[i])) {
-        throw new ArithmeticException(
+        throw new NotFiniteException(
             "criterion "
                 + criterion.name()
                 + " of module "

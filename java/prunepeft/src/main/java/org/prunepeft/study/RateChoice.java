@@ -10,18 +10,25 @@ public final class RateChoice {
 
   /**
    * {@return the rate with the best metric on validation data; of those that are equal the lowest}
+   * One whose run diverged is worse than all that did not.
    *
-   * @param results by rate, one or more
+   * @param results by rate, one or more; null: its run diverged
    * @param metric its key; null: the task's first
-   * @throws IllegalArgumentException if a run has no such metric, or was not validated
+   * @throws IllegalArgumentException if all runs diverged, or one has no such metric or was not
+   *     validated
    */
   public static String of(Map<String, RunResult> results, String metric) {
     return results.entrySet().stream()
+        .filter(one -> one.getValue() != null)
         .max(
             Comparator.comparingDouble(
                     (Map.Entry<String, RunResult> one) -> validated(one.getValue(), metric))
                 .thenComparing(one -> new BigDecimal(one.getKey()), Comparator.reverseOrder()))
-        .orElseThrow()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "training diverged at all learning rates that were tried: %s; try lower ones"
+                        .formatted(String.join(", ", results.keySet()))))
         .getKey();
   }
 

@@ -12,6 +12,11 @@ import org.prunepeft.data.Metric;
  * @param high the 97.5 % quantile
  */
 public record PairedDifference(double difference, double low, double high) {
+  /** {@return whether zero is in the interval, so that no difference shows} */
+  public boolean holdsZero() {
+    return low <= 0 && high >= 0;
+  }
+
   /**
    * Compares, always with the same draws.
    *

@@ -12,7 +12,10 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -297,6 +300,68 @@ class RunDirectoryTest {
     assertEquals("x", run.readJson(RunFiles.CONFIG, "setup", String.class));
     run.writeJson("adapter_config.json", Map.of("format", 2));
     assertEquals(Map.of("format", 2), run.readJson("adapter_config.json"));
+  }
+
+  /** As a process of another machine leaves it, which has renewed its mark so long ago. */
+  private void runElsewhere(Duration ago) throws IOException {
+    Files.createDirectories(directory);
+    Path mark = directory.resolve(RunDirectory.INCOMPLETE);
+    Files.writeString(mark, "running since 2026-01-01T00:00:00Z, as process 1 on else.where\n");
+    Files.writeString(directory.resolve("config.json"), "{}");
+    Files.setLastModifiedTime(mark, FileTime.from(Instant.now().minus(ago)));
+  }
+
+  @Test
+  void aRunOfAnotherMachineIsTakenOverOnlyWhenItHasNotBeenHeardOfForLong() throws IOException {
+    runElsewhere(RunningProcess.HEARD.minusMinutes(1));
+    assertEquals(RunDirectory.RUNNING, RunDirectory.state(directory));
+    var e = assertThrows(RunDirectoryException.class, () -> RunDirectory.resume(directory, false));
+    assertTrue(
+        e.getMessage()
+            .endsWith(
+                "as process 1 on else.where; end that process first, or wait until it has not been heard of for 10 minutes"),
+        e.getMessage());
+    assertThrows(RunDirectoryException.class, () -> RunDirectory.create(directory));
+    runElsewhere(RunningProcess.HEARD.plusMinutes(1));
+    assertEquals("cut off", RunDirectory.state(directory));
+    RunDirectory.resume(directory, false).complete();
+    assertTrue(Files.notExists(directory.resolve(RunDirectory.INCOMPLETE)));
+  }
+
+  @Test
+  void aRunRenewsItsMarkUntilItIsOver() throws IOException {
+    RunDirectory run = RunDirectory.create(directory);
+    Path mark = directory.resolve(RunDirectory.INCOMPLETE);
+    String text = Files.readString(mark);
+    Files.setLastModifiedTime(mark, FileTime.from(Instant.now().minus(RunningProcess.HEARD)));
+    assertTrue(run.renew());
+    assertTrue(Files.getLastModifiedTime(mark).toInstant().isAfter(Instant.now().minusSeconds(60)));
+    assertEquals(text, Files.readString(mark));
+    run.complete();
+    assertFalse(run.renew());
+    assertFalse(Files.exists(mark));
+  }
+
+  @Test
+  void aRunThatWasTakenOverWritesNothingMore() throws IOException {
+    RunDirectory run = RunDirectory.create(directory);
+    run.writeText("a.txt", "");
+    runElsewhere(Duration.ZERO);
+    Path mark = directory.resolve(RunDirectory.INCOMPLETE);
+    String others = Files.readString(mark);
+    FileTime before = FileTime.from(Instant.parse("2026-01-01T00:00:00Z"));
+    Files.setLastModifiedTime(mark, before);
+    assertFalse(run.renew());
+    assertEquals(before, Files.getLastModifiedTime(mark));
+    var e = assertThrows(RunDirectoryException.class, () -> run.writeText("b.txt", ""));
+    assertEquals(
+        "another process has taken over the run in " + directory + "; it ends here",
+        e.getMessage());
+    assertThrows(RunDirectoryException.class, run::complete);
+    run.fail("it ends");
+    run.discardIfEmpty();
+    assertEquals(others, Files.readString(mark));
+    assertFalse(Files.exists(directory.resolve("b.txt")));
   }
 
   private static void assertPlace(RunDirectory run, String start) {

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -180,6 +181,20 @@ class ComparisonTableTest {
     IllegalArgumentException e =
         assertThrows(IllegalArgumentException.class, () -> RateChoice.of(results, "f1"));
     assertTrue(e.getMessage().contains("chosen by f1"), e.getMessage());
+  }
+
+  @Test
+  void aRateWhoseRunDivergedIsWorseThanAllThatDidNot() {
+    Map<String, RunResult> results = new LinkedHashMap<>();
+    results.put("1e-1", null);
+    results.put("1e-3", result(0.1, 1, 0.0));
+    assertEquals("1e-3", RateChoice.of(results, null));
+    results.put("1e-3", null);
+    IllegalArgumentException e =
+        assertThrows(IllegalArgumentException.class, () -> RateChoice.of(results, null));
+    assertEquals(
+        "training diverged at all learning rates that were tried: 1e-1, 1e-3; try lower ones",
+        e.getMessage());
   }
 
   @Test

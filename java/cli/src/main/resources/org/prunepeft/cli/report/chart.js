@@ -104,7 +104,8 @@ function legendOf(items) {
 }
 
 function symbol(i, size = 56) {
-  return d3.symbol(shapes[i % shapes.length], size)();
+  // Of more than eight each has another shape with its colour.
+  return d3.symbol(shapes[(i + Math.floor(i / shapes.length)) % shapes.length], size)();
 }
 
 /** An SVG with room for its axes. */
@@ -155,7 +156,7 @@ function roomy(values, air = 0.08) {
 function intervals({items, label, value, low, high, hint, filled, group, axis, format, zero = true}) {
   return (width) => {
     const row = 22;
-    const left = Math.min(190, Math.max(...items.map((item) => label(item).length)) * 7 + 14);
+    const left = Math.min(190, width * 0.42, Math.max(...items.map((item) => label(item).length)) * 7 + 14);
     const f = frame(width, items.length * row + 52, {top: 4, right: 16, bottom: 40, left});
     const scale = d3.scaleLinear(roomy([...items.flatMap((item) => [low(item), high(item), value(item)]), ...(zero ? [0] : [])]), f.x);
     bottomAxis(f, scale, axis, format);
@@ -163,7 +164,7 @@ function intervals({items, label, value, low, high, hint, filled, group, axis, f
     const rows = f.svg.append("g").selectAll("g").data(items).join("g")
       .attr("class", (item) => "s" + (group ? group(item) : 0) % 8)
       .attr("transform", (item, i) => `translate(0,${f.y[1] + (i + 0.5) * row})`);
-    rows.append("text").attr("x", left - 8).attr("dy", "0.32em").attr("text-anchor", "end").text(label);
+    rows.append("text").attr("x", left - 8).attr("dy", "0.32em").attr("text-anchor", "end").text((item) => short(label(item), Math.floor((left - 8) / 6.6)));
     rows.append("line").attr("class", "stroke").attr("x1", (item) => scale(low(item))).attr("x2", (item) => scale(high(item)));
     hints(rows.append("path").attr("transform", (item) => `translate(${scale(value(item))},0)`)
       .attr("d", (item) => symbol(group ? group(item) : 0))

@@ -3,8 +3,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("report");
 const several = data.overview.length > 1;
 
-main.append(header(), ...data.studies.flatMap(studyStory), ...[several ? overview() : null].flat().filter(known));
-data.runs.forEach((run, i) => main.append(several ? foldable(run, i) : element("div", {}, story(run))));
+main.append(header(), ...data.studies.flatMap(studyStory));
+if (data.studies.length > 0) main.append(folded("The runs, one by one", () => element("div", {}, runStories())));
+else main.append(...runStories());
 document.body.append(tip);
 if (document.querySelector("meta[http-equiv=refresh]")) keepOpen();
 window.addEventListener("beforeprint", () => {
@@ -27,10 +28,17 @@ function keepOpen() {
   window.addEventListener("pagehide", () => sessionStorage.setItem(key, JSON.stringify(folds().filter((fold) => fold.open).map(name))));
 }
 
+/** All runs side by side, and each. */
+function runStories() {
+  return [several ? overview() : null, data.runs.map((run, i) => several ? foldable(run, i) : element("div", {}, story(run)))].flat().filter(known);
+}
+
 function header() {
   const run = data.runs[0];
-  const title = several ? `${data.overview.length} runs` : `${run.model ?? run.name} on ${run.task ?? "an unknown task"}`;
-  const line = several ? [...new Set(data.overview.map((row) => `${row.model} on ${row.task}`))].slice(0, 4).join(", ")
+  const studies = data.studies.map((study) => study.study);
+  const title = studies.length > 0 ? `${studies.length > 1 ? "Studies" : "Study"} ${studies.join(", ")}`
+    : several ? `${data.overview.length} runs` : `${run.model ?? run.name} on ${run.task ?? "an unknown task"}`;
+  const line = studies.length > 0 ? `${data.overview.length} runs` : several ? [...new Set(data.overview.map((row) => `${row.model} on ${row.task}`))].slice(0, 4).join(", ")
     : [run.command, known(run.seed) ? "seed " + run.seed : null, run.name, run.began.slice(0, 16).replace("T", " ") + " UTC"].filter(known).join(" · ");
   return element("header", {}, element("h1", {}, title), element("p", {class: "soft"}, line), notes(data.notes));
 }
@@ -92,7 +100,7 @@ function foldable(run, i) {
 function overview() {
   const rows = data.overview;
   const settings = Object.keys(rows[0].settings);
-  const difference = (row) => known(row.toFirst) ? `${signed(metricText(row.toFirst[0], row.percent), row.toFirst[0])} ${rangeText(row.toFirst.slice(1), row.percent)}` : dash;
+  const difference = (row) => known(row.toFirst) ? `${signed(metricText(row.toFirst[0], row.percent), row.toFirst[0])} ${rangeText(row.toFirst.slice(1), row.percent)}${row.toFirst[1] <= 0 && row.toFirst[2] >= 0 ? ", no difference" : ""}` : dash;
   const names = new Map(data.runs.map((run, i) => [run.name, i]));
   const table = sortable("Runs", [
     {name: "run", value: (row) => row.name, text: (row) => names.has(row.name) ? link(row.name, names.get(row.name)) : row.name},
@@ -103,7 +111,8 @@ function overview() {
     {name: "parameters", kind: "number", value: (row) => row.parameters, text: (row) => whole(row.parameters)},
     {name: "test [95 %]", kind: "number", value: (row) => row.test, text: (row) => metricText(row.test, row.percent) +
       (known(row.interval) ? " " + rangeText(row.interval, row.percent) : "")},
-    {name: "to the first [95 %]", kind: "number", value: (row) => row.toFirst?.[0], text: difference},
+    // A study says itself what is compared.
+    ...data.studies.length === 0 ? [{name: "to the first [95 %]", kind: "number", value: (row) => row.toFirst?.[0], text: difference}] : [],
     {name: "time", kind: "number", value: (row) => row.seconds, text: (row) => seconds(row.seconds)},
   ], rows);
   const parts = [element("h2", {}, "Runs"), element("div", {class: "card"}, element("p", {class: "caption"},

@@ -243,7 +243,7 @@ function tendency({strategy}) {
   return element("div", {class: "card"}, element("h3", {}, "What each criterion prunes, by type and depth"),
     element("p", {class: "caption"}, (strategy.tallies ? "How many modules it removed of each partition in the warm-up. " : "") +
       `● judges the partition. Blocks go from the first layers (1) to the last. Strategy: ${strategy.origin}.`),
-    element("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Tendencies"}, element("table", {class: "heat"},
+    element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Tendencies"}, element("table", {class: "heat"},
       element("thead", {}, element("tr", {}, element("th", {scope: "col"}, "criterion"),
         partitions.map((partition) => element("th", {scope: "col"}, partition)))),
       element("tbody", {}, strategy.criteria.map((criterion) => element("tr", {}, element("th", {scope: "row"}, criterion), cells(criterion)))))));
@@ -335,7 +335,7 @@ function measuredCharts(run) {
     const isChosen = (each) => [...each.modules].sort().join() === chosen;
     charts.push(chart({
       title: "Cheaper and more expensive configurations",
-      caption: `What no other configuration beats, by ${cost.replace(/_/g, " ")}, with 95 % intervals of the expected metric. Filled: the choice, where it is one of them.`,
+      caption: `Each has the highest expected metric of those that cost as little, by ${cost.replace(/_/g, " ")}. Lines are 95 % intervals of that metric. Filled: the choice, where it is one of them.`,
       alt: measured.front.map((each) => `${digits(each.costs[cost])} ${cost}: ${metricText(each.metric.mean, percent)}`).join(". "),
       draw: points2d({
         items: measured.front, x: (each) => each.costs[cost], y: (each) => each.metric.mean, low: (each) => each.metric.low, high: (each) => each.metric.high,

@@ -37,7 +37,7 @@ function sortable(caption, columns, rows) {
     line.values = columns.map((column) => column.value(row));
     body.append(line);
   }
-  return element("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": caption},
+  return element("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": caption},
     element("table", {}, element("caption", {class: "hidden"}, caption), element("thead", {}, element("tr", {}, heads)), body));
 }
 

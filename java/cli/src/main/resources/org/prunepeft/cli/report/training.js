@@ -1,7 +1,7 @@
 /** Charts of trainings and results. */
 
-/** Points in two dimensions, with intervals, a line and names where there are any. */
-function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yLabel, xFormat, yFormat, line, diagonal, height = 280}) {
+/** Points in two dimensions, with intervals, a line and names where there are any; along the bottom as many pixels apart. */
+function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yLabel, xFormat, yFormat, line, diagonal, apart = 0, height = 280}) {
   return (width) => {
     const f = frame(width, height, {top: 24, right: 18, bottom: 44, left: 58});
     const all = items.flatMap((item) => [y(item), low ? low(item) : null, high ? high(item) : null]);
@@ -17,20 +17,60 @@ function points2d({items, x, y, low, high, group, filled, hint, name, xLabel, yL
       f.svg.append("path").attr("class", "stroke s0").attr("opacity", 0.5)
         .attr("d", d3.line((item) => sx(x(item)), (item) => sy(y(item)))([...items].sort((a, b) => x(a) - x(b))));
     }
+    const places = spread(items.map((item) => sx(x(item))), apart);
+    const at = new Map(items.map((item, i) => [item, places[i]]));
     const marks = f.svg.append("g").selectAll("g").data(items).join("g")
-      .attr("class", (item) => "s" + (group ? group(item) : 0) % 8).attr("transform", (item) => `translate(${sx(x(item))},0)`);
+      .attr("class", (item) => "s" + (group ? group(item) : 0) % 8).attr("transform", (item) => `translate(${at.get(item)},0)`);
     if (low) {
       marks.filter((item) => known(low(item))).append("line").attr("class", "stroke").attr("y1", (item) => sy(low(item))).attr("y2", (item) => sy(high(item)));
     }
     hints(marks.append("path").attr("transform", (item) => `translate(0,${sy(y(item))})`).attr("d", (item) => symbol(group ? group(item) : 0, diagonal ? 22 : 64))
       .attr("class", (item) => !filled || filled(item) ? "fill" : "hollow"), hint);
     if (name) {
-      const right = (item) => sx(x(item)) > (f.x[0] + f.x[1]) / 2;
-      marks.append("text").attr("class", "soft").attr("x", (item) => right(item) ? -9 : 9).attr("y", (item) => sy(y(item))).attr("dy", "0.32em")
-        .attr("text-anchor", (item) => right(item) ? "end" : "start").text((item) => short(name(item), 22));
+      const taken = items.map((item) => around(at.get(item), sy(y(item)), 7, 7));
+      if (low) {
+        items.filter((item) => known(low(item))).forEach((item) => taken.push({left: at.get(item) - 2, right: at.get(item) + 2, top: sy(high(item)), bottom: sy(low(item))}));
+      }
+      f.svg.append("g").selectAll("text").data(items.map((item) => freePlace(short(name(item), 22), at.get(item), sy(y(item)), f, taken)).filter(known)).join("text")
+        .attr("class", "soft").attr("x", (place) => place.x).attr("y", (place) => place.y).attr("dy", "0.32em").attr("text-anchor", (place) => place.anchor).text((place) => place.text);
     }
     return f.svg.node();
   };
+}
+
+/** Places as near to those wanted as they can be at this distance from each other, in the same order. */
+function spread(wanted, apart) {
+  const blocks = [];
+  for (const i of d3.range(wanted.length).sort((a, b) => wanted[a] - wanted[b])) {
+    let block = {members: [i], middle: wanted[i]};
+    while (blocks.length > 0 && block.middle - blocks.at(-1).middle < apart * (block.members.length + blocks.at(-1).members.length) / 2) {
+      const members = [...blocks.pop().members, ...block.members];
+      block = {members, middle: d3.mean(members, (member) => wanted[member])};
+    }
+    blocks.push(block);
+  }
+  const places = [];
+  blocks.forEach(({members, middle}) => members.forEach((member, k) => { places[member] = middle + apart * (k - (members.length - 1) / 2); }));
+  return places;
+}
+
+function around(x, y, halfWidth, halfHeight) {
+  return {left: x - halfWidth, right: x + halfWidth, top: y - halfHeight, bottom: y + halfHeight};
+}
+
+/** Where a text stands beside a point without covering what is there; null: nowhere. What it covers is taken then. */
+function freePlace(text, x, y, f, taken) {
+  const wide = text.length * 6.8;
+  for (const [dx, dy] of [[10, 0], [-10, 0], [10, -13], [-10, -13], [10, 13], [-10, 13], [10, -26], [-10, -26], [10, 26], [-10, 26]]) {
+    const left = dx > 0 ? x + dx : x + dx - wide;
+    const box = {left, right: left + wide, top: y + dy - 6.5, bottom: y + dy + 6.5};
+    const inside = box.left >= f.x[0] && box.right <= f.width && box.top >= f.y[1] - 6 && box.bottom <= f.y[0] - 1;
+    if (inside && !taken.some((other) => box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top)) {
+      taken.push(box);
+      return {text, x: x + dx, y: y + dy, anchor: dx > 0 ? "start" : "end"};
+    }
+  }
+  return null;
 }
 
 /** Lines of several trainings over steps or epochs: {name, values: [[x, y]], marks}. */
@@ -131,31 +171,43 @@ function timeByPhase(runs) {
     title: "Where the time went", caption: `Preparation: loading, tokenising, ${baseline}.`,
     alt: timed.map((run) => `${run.name}: ${Object.entries(run.phases).map(([name, value]) => name + " " + seconds(value)).join(", ")}`).join(". "),
     legend: phaseLegend(phases),
-    draw: (width) => {
-      const row = 28;
-      const f = frame(width, timed.length * row + 46, {top: 4, right: 16, bottom: 40, left: many ? Math.min(150, width * 0.3) : 8});
-      const scale = d3.scaleLinear([0, d3.max(timed, (run) => d3.sum(Object.values(run.phases)))], f.x);
-      bottomAxis(f, scale, "seconds");
-      timed.forEach((run, i) => {
-        let from = 0;
-        const y = f.y[1] + i * row + 3;
-        if (many) runName(f, run, y + row / 2 - 3);
-        for (const phase of phases.filter((name) => run.phases[name])) {
-          const part = f.svg.append("g").attr("class", phaseColour(phase));
-          const wide = scale(from + run.phases[phase]) - scale(from);
-          hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", scale(from)).attr("y", y).attr("width", Math.max(0.5, wide - 1)).attr("height", row - 8),
-            () => [`${phase}: ${seconds(run.phases[phase])}`, run.name]);
-          if (wide > phase.length * 7 + 10) {
-            part.append("text").attr("class", "onfill").attr("x", scale(from) + wide / 2).attr("y", y + row / 2 - 4).attr("dy", "0.32em")
-              .attr("text-anchor", "middle").text(phase);
-          }
-          from += run.phases[phase];
-        }
-      });
-      return f.svg.node();
-    },
+    draw: phaseBars({items: timed.map((run) => ({name: run.name, values: run.phases})), phases, axis: "seconds", named: many}),
     table: {columns: columns("run", ...phases.map((phase) => phase + " (s)#")), rows: timed.map((run) => [run.name, ...phases.map((phase) => run.phases[phase])])},
   });
+}
+
+/** A bar for each item, {name, values: seconds by phase}, in parts; after(item) gives a text behind it. */
+function phaseBars({items, phases, axis, named = true, after}) {
+  return (width) => {
+    const row = 28;
+    const longest = after ? d3.max(items, (item) => after(item).length) * 6.4 + 8 : 16;
+    // Where there is little room it stands under the bar's beginning instead, in a row of its own.
+    const beside = longest < width * 0.4;
+    const high = after && !beside ? row + 16 : row;
+    const f = frame(width, items.length * high + 46, {top: 4, right: beside ? longest : 16, bottom: 40, left: named ? Math.min(150, width * 0.3) : 8});
+    const scale = d3.scaleLinear([0, d3.max(items, (item) => d3.sum(Object.values(item.values)))], f.x);
+    bottomAxis(f, scale, axis);
+    items.forEach((item, i) => {
+      let from = 0;
+      const y = f.y[1] + i * high + 3;
+      if (named) runName(f, item, y + row / 2 - 3);
+      for (const phase of phases.filter((name) => item.values[name])) {
+        const part = f.svg.append("g").attr("class", phaseColour(phase));
+        const wide = scale(from + item.values[phase]) - scale(from);
+        hints(part.append("rect").datum(phase).attr("class", "fill").attr("x", scale(from)).attr("y", y).attr("width", Math.max(0.5, wide - 1)).attr("height", row - 8),
+          () => [`${phase}: ${seconds(item.values[phase])}`, item.name]);
+        if (wide > phase.length * 7 + 10) {
+          part.append("text").attr("class", "onfill").attr("x", scale(from) + wide / 2).attr("y", y + row / 2 - 4).attr("dy", "0.32em")
+            .attr("text-anchor", "middle").text(phase);
+        }
+        from += item.values[phase];
+      }
+      if (after) {
+        f.svg.append("text").attr("class", "soft").attr("x", beside ? scale(from) + 6 : f.x[0]).attr("y", beside ? y + row / 2 - 4 : y + row).attr("dy", "0.32em").text(after(item));
+      }
+    });
+    return f.svg.node();
+  };
 }
 
 /** A bar for each phase of each run. */
@@ -206,8 +258,14 @@ function phaseLegend(phases) {
   return phases.map((name) => ({name, draw: (svg) => svg.append("rect").attr("class", "fill " + phaseColour(name)).attr("width", 14).attr("height", 12).attr("x", 4).attr("y", 1)}));
 }
 
+/** Names of runs differ at their ends. */
+function shortWithin(text, most) {
+  const kept = Math.floor((most - 1) / 2);
+  return text.length > most ? text.slice(0, most - 1 - kept) + "…" + text.slice(-kept) : text;
+}
+
 function runName(f, run, y) {
-  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(short(run.name, 20));
+  f.svg.append("text").attr("x", f.x[0] - 8).attr("y", y).attr("dy", "0.32em").attr("text-anchor", "end").text(shortWithin(run.name, Math.floor((f.x[0] - 8) / 6.9)));
 }
 
 /** Rows are what was right, columns what was predicted. */

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.CancellationException;
+import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.search.measured.MeasuredSubset.Purpose;
 import org.prunepeft.search.measured.MeasuringListener.Phase;
 
@@ -136,7 +137,7 @@ final class Archive {
     int at = 0;
     for (int i = 0; i < values.length; i++) {
       if (!Float.isFinite(values[i])) {
-        throw new ArithmeticException(
+        throw new NotFiniteException(
             "measurements must be finite, got "
                 + values[i]
                 + " for example "

@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.prunepeft.search.Candidate;
+import org.prunepeft.search.NotFiniteException;
 import org.prunepeft.search.Observation;
 import org.prunepeft.search.ScoreOrder;
 import org.prunepeft.search.SearchSpace;
@@ -34,7 +35,7 @@ public record FirstOrderSearch(long seed) implements PeerSearch {
   public PeerResult run(SearchSpace space, long budget, PeerTrainer trainer) {
     Observation observation = trainer.supernet(space.candidates());
     if (observation.diverged()) {
-      throw new ArithmeticException(
+      throw new NotFiniteException(
           "the supernet's training diverged, so that its gradients say nothing; lower the learning"
               + " rates");
     }

@@ -1,0 +1,217 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.prunepeft.cli.MadeStudy.Given;
+import org.prunepeft.data.Metric;
+import org.prunepeft.data.TaskKind;
+
+/** What a study says of runs that nobody had to train. */
+class StudyTablesTest {
+  private static final String TUNED =
+      """
+      tasks: [wordnet]
+      methods:
+        search: {command: search}
+        supernet: {command: train, modules: supernet, learning_rate: 1e-3}
+      budgets: [0.5]
+      seeds: [0, 1]
+      learning_rate: {candidates: [1e-3, 1e-1]%s}
+      """;
+
+  @TempDir Path temporary;
+
+  private Path output;
+
+  private Path file(String text) throws IOException {
+    output = temporary.resolve("out");
+    return Files.writeString(temporary.resolve("made.yaml"), "output: " + output + "\n" + text);
+  }
+
+  private Path classified(String text, Function<PlannedRun, Optional<Given>> given)
+      throws IOException {
+    Path file = file(text);
+    MadeStudy.make(file, TaskKind.CLASSIFICATION, List.of(Metric.ACCURACY), given);
+    return file;
+  }
+
+  private String tables() throws IOException {
+    return Files.readString(output.resolve("study.md"));
+  }
+
+  private JsonNode json(String name) throws IOException {
+    return new JsonMapper().readTree(output.resolve(name).toFile());
+  }
+
+  @Test
+  void aRateIsShownInTheUnitOfTheMetricThatChoseIt() throws IOException {
+    Path file = file(TUNED.formatted(", metric: log_likelihood"));
+    MadeStudy.make(
+        file,
+        TaskKind.LANGUAGE_MODELING,
+        List.of(Metric.ACCURACY, Metric.LOG_LIKELIHOOD),
+        run ->
+            Optional.of(
+                new Given(
+                    0.75,
+                    Map.of(
+                        "accuracy",
+                        0.5,
+                        "log_likelihood",
+                        "0.1".equals(run.tried()) ? -1.25 : -2.5),
+                    1000,
+                    null)));
+    Call.of("study", file, "--collect").exits(0);
+    String line =
+        tables().lines().filter(one -> one.contains("log-likelihood ")).findFirst().orElseThrow();
+    assertTrue(line.contains("0.001: -2.5000, 0.1: -1.2500 "), line);
+    assertTrue(tables().contains("75.00"), tables());
+    assertEquals("log_likelihood", json("study.json").at("/learning_rates/0/metric").asText());
+  }
+
+  @Test
+  void aCandidateThatDivergedLosesWhateverElseItWouldHaveGiven() throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted(""),
+            run -> "0.1".equals(run.tried()) ? Optional.empty() : Optional.of(new Given(0.25)));
+    Call.of("study", file, "--collect").exits(0);
+    assertTrue(tables().startsWith("# Study made\n\n4 of 4 runs"), tables());
+    assertTrue(tables().contains("0.001: 25.00, 0.1: diverged"), tables());
+    JsonNode rate = json("study.json").at("/learning_rates/0");
+    assertEquals("0.001", rate.get("learning_rate").asText());
+    assertTrue(rate.at("/tried/0.1").isNull(), rate.toString());
+    // Nothing is left to make, and nothing is tried again.
+    Call.of("study", file, "--plan").exits(0).prints("no run is missing");
+    Call.of("study", file).exits(0);
+  }
+
+  @Test
+  void aMethodIsLeftOutWhereAllItsCandidatesDiverged() throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted(""),
+            run -> run.tried() != null ? Optional.empty() : Optional.of(new Given(0.25)));
+    Call study = Call.of("study", file);
+    study.exits(
+        1,
+        "failed: wordnet_minilm_search_0.5_seed-0: its training diverged at all learning rates that were tried; name lower ones",
+        "2 runs are missing");
+    assertTrue(tables().startsWith("# Study made\n\n2 of 4 runs"), tables());
+    Call.of("study", file, "--run", "wordnet_minilm_search_0.5_seed-0")
+        .exits(1, "its training diverged at all learning rates that were tried");
+    assertFalse(Files.exists(output.resolve("earlier")));
+  }
+
+  @Test
+  void costsAreMeansOverRunsOfThoseThatHaveThem() throws IOException {
+    Path file =
+        classified(
+            TUNED.formatted(""),
+            run ->
+                Optional.of(
+                    new Given(
+                        0.5,
+                        Map.of("accuracy", 0.5),
+                        1000,
+                        run.method().name().equals("search") ? 25.0 + 50 * run.seed() : null)));
+    Call.of("study", file, "--collect").exits(0);
+    JsonNode rows = json("costs.json").at("/tables/0/rows");
+    assertEquals("search", rows.at("/0/method").asText());
+    assertEquals(50, rows.at("/0/search_seconds").asDouble());
+    assertEquals(12.5, rows.at("/0/training_seconds").asDouble());
+    assertEquals(4, rows.at("/0/ratio").asDouble());
+    assertTrue(rows.at("/1/search_seconds").isNull(), rows.toString());
+    assertTrue(rows.at("/1/peak_bytes").isNull(), rows.toString());
+    String costs = Files.readString(output.resolve("costs.md"));
+    assertTrue(costs.contains(" 50.0 ") && costs.contains(" 4.00 "), costs);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "study.json | | tables | tables: a list is needed, got nothing",
+        "study.json | /tables/0 | metric | tables[0].metric: a text is needed, got nothing",
+        "study.json | /tables/0/rows/1 | mean | tables[0].rows[1].mean: a number is needed, got nothing",
+        "study.json | /tables/0/comparisons/0 | to | tables[0].comparisons[0].to: a text is needed",
+        "study.json | | format | format: a number is needed, got nothing",
+        "costs.json | /tables/0/rows/0 | training_seconds | training_seconds: a number is needed",
+      })
+  void aFileThatLacksAMemberIsNamedWithIt(String name, String at, String member, String message)
+      throws IOException {
+    Path file = classified(TUNED.formatted(""), run -> Optional.of(new Given(0.5)));
+    Call.of("study", file, "--collect").exits(0);
+    JsonNode whole = json(name);
+    ((ObjectNode) (at == null ? whole : whole.at(at))).remove(member);
+    new JsonMapper().writeValue(output.resolve(name).toFile(), whole);
+    Path page = temporary.resolve("page.html");
+    Call.of("report", output, "-o", page)
+        .exits(1, output.resolve(name) + " is damaged: ", message, "--collect writes it anew");
+    assertFalse(Files.exists(page));
+  }
+
+  @Test
+  void anIntervalThatHoldsZeroIsNoDifferenceOnThePage() throws Exception {
+    double[] random = {0.50, 0.60, 0.55};
+    double[] near = {0.52, 0.57, 0.56};
+    double[] far = {0.30, 0.41, 0.345};
+    Path file =
+        classified(
+            """
+            tasks: [wordnet, acceptability]
+            methods:
+              random: {command: train, modules: random}
+              near: {command: search}
+              far: {command: search, strategy: gates}
+            budgets: [0.5]
+            seeds: [0, 1, 2]
+            """,
+            run -> {
+              int seed = (int) run.seed();
+              return Optional.of(
+                  switch (run.method().name()) {
+                    case "random" -> new Given(random[seed]);
+                    case "near" -> new Given(near[seed], Map.of(), 900, 30.0);
+                    default -> new Given(far[seed], Map.of(), 800, 90.0);
+                  });
+            });
+    Call.of("study", file, "--collect").exits(0);
+    Path page = temporary.resolve("page.html");
+    Call.of("report", output, "-o", page).exits(0).prints("18 runs");
+    assertTrue(Files.size(page) < 2_000_000);
+    Browser browser = Browser.orSkip(temporary);
+    String dom = browser.dom(page);
+    assertTrue(dom.contains("<h1>Study made</h1>"));
+    assertTrue(dom.contains("<b>Compared with random </b>no difference: near; worse: far"), dom);
+    for (String part :
+        List.of(
+            "Over all tasks, budget 0.5: difference to random",
+            "wordnet, minilm, budget 0.5: test accuracy against trainable parameters",
+            "wordnet, minilm, budget 0.5: test accuracy against seconds of search and training",
+            "acceptability, minilm, budget 0.5: difference to random",
+            "What each method costs, budget 0.5: seconds")) {
+      assertTrue(dom.contains("<h3>" + part + "</h3>"), part);
+    }
+    // In trainings of its result.
+    assertTrue(dom.contains("1.7 min, search 7.2 ×"), "the cost of the search");
+    assertEquals(List.of(), browser.violations(page, false));
+    assertEquals(List.of(), browser.violations(page, true));
+  }
+}
