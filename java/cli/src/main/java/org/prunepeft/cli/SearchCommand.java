@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.prunepeft.AdapterExport;
 import org.prunepeft.PrunePeft;
 import org.prunepeft.kernels.DType;
@@ -21,6 +22,7 @@ import org.prunepeft.settings.SearchSettings;
 import org.prunepeft.settings.SearchSettingsBuilder;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
+import org.prunepeft.text.Spelling;
 import org.prunepeft.train.CriterionSettings;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -227,12 +229,24 @@ final class SearchCommand implements Callable<Integer> {
       if (strategyName.equals(WARM_UP) || !prunes()) {
         return null;
       }
-      Path path = Path.of(strategyName).toAbsolutePath();
-      if (!Strategy.names().contains(strategyName) && Files.exists(path)) {
-        strategyName = path.toString();
-        return StrategyFile.read(path);
+      if (Strategy.names().contains(strategyName)) {
+        return Strategy.byName(strategyName).withPartitioning(cut);
       }
-      return Strategy.byName(strategyName).withPartitioning(cut);
+      Path path = Path.of(strategyName).toAbsolutePath();
+      if (!Files.exists(path)) {
+        throw new IllegalArgumentException(
+            Spelling.unknown("strategy", strategyName, strategyNames())
+                + ", or the path of a run or of a strategy file");
+      }
+      strategyName = path.toString();
+      return StrategyFile.read(path);
+    }
+
+    private static List<String> strategyNames() {
+      return Stream.of(
+              List.of(WARM_UP), Strategy.names(), List.of(MEASURED), PeerSettings.Method.names())
+          .flatMap(List::stream)
+          .toList();
     }
   }
 

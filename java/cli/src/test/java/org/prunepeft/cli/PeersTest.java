@@ -170,6 +170,15 @@ class PeersTest {
   }
 
   @Test
+  void anUnknownStrategyIsAnsweredByTheNamesOfAll() {
+    Call.of("search", "--model=" + encoder, "--train-file=" + texts, "--strategy=gate")
+        .exits(
+            2,
+            "unknown strategy 'gate'; did you mean gates? Known are warm-up, authors, all, weight",
+            "measured, gates, first-order, bayesian, or the path of a run or of a strategy file");
+  }
+
+  @Test
   void loraOnAllLinearLayersHasTheParametersOfTheBudget() throws IOException {
     Path run = temporary.resolve("all-linear");
     List<String> common = new ArrayList<>(train("--adapter-size=2"));

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
@@ -402,5 +403,6 @@ public final class CausalDecoder implements Decoder {
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     rotations.values().forEach(RotaryTables::close);
     scope.close();
+    Pointer.trimMemory(); // the C library would keep what was freed
   }
 }

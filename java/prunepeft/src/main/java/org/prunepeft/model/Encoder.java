@@ -61,6 +61,7 @@ public interface Encoder extends AutoCloseable {
     throw new UnsupportedOperationException("this encoder's own weights cannot be trained");
   }
 
+  /** Frees its weights, and hands back to the system what the process has freed before. */
   @Override
   void close();
 }

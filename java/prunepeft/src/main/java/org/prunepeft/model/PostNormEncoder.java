@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.prunepeft.io.Checkpoint;
@@ -228,5 +229,6 @@ public final class PostNormEncoder implements Encoder {
   public void close() {
     layers.forEach(layer -> layer.linears().forEach(FrozenLinear::close));
     scope.close();
+    Pointer.trimMemory(); // the C library would keep what was freed
   }
 }

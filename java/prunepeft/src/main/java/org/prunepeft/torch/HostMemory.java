@@ -3,7 +3,9 @@ package org.prunepeft.torch;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.OptionalLong;
+import java.util.function.Predicate;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 
@@ -40,7 +42,8 @@ public final class HostMemory {
 
   /**
    * {@return the most that this process may have in memory: what it has, what is free or may be
-   * freed, and swap, but not more than the limit of its control group; empty where nobody tells}
+   * freed, and swap, but not more than the lowest limit of its control group and of those above it;
+   * empty where nobody tells}
    */
   public OptionalLong limit() {
     OptionalLong available = field("proc/meminfo", "MemAvailable:");
@@ -53,18 +56,39 @@ public final class HostMemory {
     return LongStream.concat(machine, groups()).min();
   }
 
-  /** The limits of version 2 and of version 1, where there are some. */
+  /**
+   * The limits of the process's control groups, of version 2 and of version 1: those of its own and
+   * of each above it, up to the root, whose files are also those of a container.
+   */
   private LongStream groups() {
-    Stream<String> own =
-        lines("proc/self/cgroup")
-            .filter(line -> line.startsWith("0::/"))
-            .map(line -> "sys/fs/cgroup/" + line.substring("0::/".length()) + "/memory.max");
     return Stream.concat(
-            own,
-            Stream.of("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"))
+            limits("sys/fs/cgroup", "memory.max", line -> line.startsWith("0::")),
+            limits(
+                "sys/fs/cgroup/memory",
+                "memory.limit_in_bytes",
+                line -> line.matches("\\d+:([^:]*,)?memory(,[^:]*)?:.*")))
         .flatMap(this::lines)
         .filter(line -> line.matches("\\d{1,18}"))
         .mapToLong(Long::parseLong);
+  }
+
+  /**
+   * Files with a limit.
+   *
+   * @param mount where the groups are
+   * @param name of the file in each
+   * @param mine tells the line of proc/self/cgroup with the process's own group
+   */
+  private Stream<String> limits(String mount, String name, Predicate<String> mine) {
+    Stream<Path> groups =
+        lines("proc/self/cgroup")
+            .filter(mine)
+            .map(line -> Path.of(line.split(":", 3)[2]))
+            .filter(group -> !group.startsWith("/..")) // outside of what this container sees
+            .flatMap(group -> Stream.iterate(group, Objects::nonNull, Path::getParent));
+    return Stream.concat(Stream.of(Path.of("/")), groups)
+        .distinct()
+        .map(group -> mount + group.resolve(name));
   }
 
   private OptionalLong field(String file, String name) {

@@ -36,6 +36,7 @@ import org.prunepeft.report.MeasuredFile;
 import org.prunepeft.report.TestPredictions;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.measured.Estimate;
+import org.prunepeft.search.peer.PeerResult;
 import org.prunepeft.settings.ModuleChoice;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.StrategyFile;
@@ -401,6 +402,23 @@ class ReadersTest {
           read.measured().forEach(subset -> subset.modules().contains(subset.purpose()));
           read.pairs().forEach(pair -> pair.first().equals(pair.second()));
           read.choice().length();
+        });
+  }
+
+  /** Read, and shown as summaries, reports and explanations do. */
+  @FuzzTest(maxDuration = TIME, maxExecutions = RUNS)
+  void runPeer(byte[] file) throws IOException {
+    put("peer/peer.json", file);
+    RunDirectory run = RunDirectory.look(DIRECTORY.resolve("peer"));
+    Reading.check(
+        file.length,
+        () -> {
+          PeerResult read = RunDirectory.convert(run.readJson(RunFiles.PEER), PeerResult.class);
+          read.method().length();
+          read.modules().forEach(each -> each.module().name().length());
+          read.kept().forEach(Candidate::name);
+          read.trials().forEach(trial -> trial.modules().forEach(String::length));
+          read.effort().trainings();
         });
   }
 

@@ -41,6 +41,39 @@ class HostMemoryTest {
   }
 
   @Test
+  void theLowestLimitFromTheOwnGroupUpToTheRootCounts() throws IOException {
+    write("proc/self/cgroup", "1:cpu:/a\n0::/user/one/two\n");
+    write("sys/fs/cgroup/user/one/two/memory.max", "max\n");
+    write("sys/fs/cgroup/user/one/memory.max", "5000\n");
+    write("sys/fs/cgroup/user/memory.max", "4000\n");
+    write("sys/fs/cgroup/a/memory.max", "1\n");
+    write("sys/fs/cgroup/user/other/memory.max", "2\n");
+    assertEquals(OptionalLong.of(4000), limit());
+    write("sys/fs/cgroup/user/one/two/memory.max", "3000\n");
+    assertEquals(OptionalLong.of(3000), limit());
+    write("sys/fs/cgroup/memory.max", "2000\n");
+    assertEquals(OptionalLong.of(2000), limit());
+  }
+
+  @Test
+  void groupsOfVersion1HaveLimitsToo() throws IOException {
+    write("proc/self/cgroup", "5:cpu,cpuacct:/elsewhere\n4:hugetlb,memory:/user/one\n0::/\n");
+    write("sys/fs/cgroup/memory/elsewhere/memory.limit_in_bytes", "1\n");
+    write("sys/fs/cgroup/memory/user/one/memory.limit_in_bytes", "9223372036854771712\n");
+    assertEquals(OptionalLong.empty(), limit());
+    write("sys/fs/cgroup/memory/user/memory.limit_in_bytes", "7000\n");
+    assertEquals(OptionalLong.of(7000), limit());
+  }
+
+  @Test
+  void aGroupThatAContainerDoesNotSeeHasNoLimitOfItsOwn() throws IOException {
+    write("proc/self/cgroup", "0::/../other\n");
+    write("sys/fs/cgroup/memory.max", "6000\n");
+    write("sys/fs/other/memory.max", "5000\n");
+    assertEquals(OptionalLong.of(6000), limit());
+  }
+
+  @Test
   void thisProcessHasTakenSome() {
     assertTrue(new HostMemory().peak().orElseThrow() > 10 << 20);
   }
