@@ -33,7 +33,6 @@ final class DjlPairs {
                 .setTypes(StringPair.class, float[].class)
                 .optEngine("OnnxRuntime")
                 .optModelPath(directory)
-                .optModelName("model")
                 .optTranslator(
                     CrossEncoderTranslator.builder(tokenizer)
                         .optSigmoid(false)

@@ -30,7 +30,6 @@ final class DjlTexts {
             .setTypes(String.class, Classifications.class)
             .optEngine("OnnxRuntime")
             .optModelPath(Path.of(arguments[0]))
-            .optModelName("model")
             .optTranslator(new Classifier())
             .build();
     try (ZooModel<String, Classifications> model = criteria.loadModel();
