@@ -29,7 +29,8 @@ import org.prunepeft.train.Predictions;
  */
 class DjlTest {
   private static final List<String> TEXTS =
-      List.of("the thing", "a", "or in the other thing", "the other thing in a thing or ".repeat(12));
+      List.of(
+          "the thing", "a", "or in the other thing", "the other thing in a thing or ".repeat(12));
 
   @TempDir static Path temporary;
   private static Path model;
@@ -122,7 +123,8 @@ class DjlTest {
             "--do-regression",
             "--text-pair-column=second",
             "--pair-encoding=joint");
-    List<String> both = TEXTS.stream().flatMap(text -> List.of(text, "in " + text).stream()).toList();
+    List<String> both =
+        TEXTS.stream().flatMap(text -> List.of(text, "in " + text).stream()).toList();
     double[] theirs =
         lines(DjlPairs.class, export(run), both).stream()
             .mapToDouble(line -> Double.parseDouble(line.substring(1, line.length() - 1)))
@@ -130,7 +132,9 @@ class DjlTest {
     try (TrainedModel trained = TrainedModel.load(run)) {
       Predictions ours =
           trained.predict(
-              TEXTS.stream().map(text -> new Example(text, "in " + text, Example.UNLABELLED)).toList());
+              TEXTS.stream()
+                  .map(text -> new Example(text, "in " + text, Example.UNLABELLED))
+                  .toList());
       assertArrayEquals(ours.values(), theirs, 1e-4, Arrays.toString(theirs));
     }
   }

@@ -104,8 +104,8 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
    *     must live as long as calls use it
    * @param rows 0 or more
    * @param cols 0 or more
-   * @throws IllegalArgumentException if the buffer is another, whose values would have to be copied,
-   *     or too short
+   * @throws IllegalArgumentException if the buffer is another, whose values would have to be
+   *     copied, or too short
    */
   public static Matrix wrap(FloatBuffer data, long rows, long cols) {
     if (!data.isDirect() || data.order() != ByteOrder.nativeOrder()) {

@@ -79,8 +79,7 @@ class MatrixTest {
     assertEquals(
         remedy + " got a heap buffer", refusal(() -> Matrix.wrap(FloatBuffer.allocate(6), 2, 3)));
     assertEquals(
-        remedy + " got a " + other + " buffer",
-        refusal(() -> Matrix.wrap(direct(other, 6), 2, 3)));
+        remedy + " got a " + other + " buffer", refusal(() -> Matrix.wrap(direct(other, 6), 2, 3)));
   }
 
   @Test
@@ -88,8 +87,7 @@ class MatrixTest {
     FloatPointer data = new FloatPointer(new float[] {1, 2, 3});
     Matrix matrix = Matrix.at(data.address() + Float.BYTES, 1, 2);
     assertEquals(2, new FloatPointer(matrix.data()).get());
-    assertEquals(
-        "matrix of 1 x 2 has no memory (null pointer)", refusal(() -> Matrix.at(0, 1, 2)));
+    assertEquals("matrix of 1 x 2 has no memory (null pointer)", refusal(() -> Matrix.at(0, 1, 2)));
   }
 
   @Test
