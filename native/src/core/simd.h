@@ -11,6 +11,8 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "core/inline.h"
@@ -25,6 +27,9 @@ constexpr int kRegisters = 32;
 #elif defined(__AVX2__)
 constexpr int kWidth = 8;
 constexpr int kRegisters = 16;
+#elif defined(__aarch64__)
+constexpr int kWidth = 4;
+constexpr int kRegisters = 32;
 #else
 constexpr int kWidth = 4;
 constexpr int kRegisters = 16;
@@ -82,6 +87,8 @@ static PP_INLINE Vec fma(Vec a, Vec b, Vec c) {
   return _mm512_fmadd_ps(a, b, c);
 #elif defined(__FMA__)
   return _mm256_fmadd_ps(a, b, c);
+#elif defined(__aarch64__)
+  return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
   return a * b + c;
 #endif
@@ -92,6 +99,8 @@ static PP_INLINE DoubleVec fma(DoubleVec a, DoubleVec b, DoubleVec c) {
   return _mm512_fmadd_pd(a, b, c);
 #elif defined(__FMA__)
   return _mm256_fmadd_pd(a, b, c);
+#elif defined(__aarch64__)
+  return (DoubleVec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 #else
   return a * b + c;
 #endif
@@ -266,6 +275,9 @@ static PP_INLINE uint32_t mask_bits(const uint8_t* row, int64_t k) {
 /** Groups of a dropout mask that are drawn together, one in each 64-bit lane. */
 constexpr int kMaskBatch = kWidth / 2;
 
+/** Batches that are drawn interleaved: a round waits for the one before it, and only other batches can fill the time. */
+constexpr int kMaskInterleave = kRegisters == 32 ? 4 : 2;
+
 #if defined(__SSE2__)
 
 static PP_INLINE WordVec multiply_low_words(WordVec a, WordVec b) {
@@ -326,9 +338,6 @@ static PP_INLINE void write_batch(uint8_t* bits, WordVec front, WordVec back, ui
 #endif
   memcpy(bits, &all, sizeof all);
 }
-
-/** Batches that are drawn interleaved: a round waits for the one before it, and only other batches can fill the time. */
-constexpr int kMaskInterleave = kRegisters == 32 ? 4 : 2;
 
 /**
  * Mask bits of `groups` groups of a module's mask from group `first` on; writes up to kMaskInterleave batches at a time, beyond

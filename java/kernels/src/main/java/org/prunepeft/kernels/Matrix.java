@@ -1,5 +1,8 @@
 package org.prunepeft.kernels;
 
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
@@ -95,6 +98,40 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
   }
 
   /**
+   * {@return a dense float32 matrix [rows, cols] in a buffer, from its position on, without a copy}
+   *
+   * @param data a direct buffer in native byte order, which a MemorySegment gives too; its memory
+   *     must live as long as calls use it
+   * @param rows 0 or more
+   * @param cols 0 or more
+   * @throws IllegalArgumentException if the buffer is another, whose values would have to be
+   *     copied, or too short
+   */
+  public static Matrix wrap(FloatBuffer data, long rows, long cols) {
+    if (!data.isDirect() || data.order() != ByteOrder.nativeOrder()) {
+      throw new IllegalArgumentException(
+          "the buffer of a matrix must be direct and in native byte order, as"
+              + " ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder()).asFloatBuffer(),"
+              + " got a "
+              + (data.isDirect() ? data.order() : "heap")
+              + " buffer");
+    }
+    return of(data.hasRemaining() ? new FloatPointer(data.slice()) : null, rows, cols);
+  }
+
+  /**
+   * {@return a dense float32 matrix [rows, cols] at an address, such as MemorySegment.address()}
+   *
+   * @param address of the first element, in the memory of the device that the call names; nobody
+   *     checks that the matrix's memory is there
+   * @param rows 0 or more
+   * @param cols 0 or more
+   */
+  public static Matrix at(long address, long rows, long cols) {
+    return of(new Place(address), rows, cols);
+  }
+
+  /**
    * {@return rows and columns of this matrix, in its memory}
    *
    * @param row the first, from 0
@@ -146,6 +183,10 @@ public record Matrix(Pointer data, DType dtype, long rows, long cols, long ld) {
    * bytes, whatever its elements.
    */
   private static final class Place extends Pointer {
+    Place(long address) {
+      this.address = address;
+    }
+
     Place(Pointer pointer) {
       this(pointer, 0);
     }

@@ -1,0 +1,141 @@
+package org.prunepeft.cli;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.prunepeft.TrainedModel;
+import org.prunepeft.data.Example;
+import org.prunepeft.train.Predictions;
+
+/**
+ * DJL computes exports as the run does. Its engine must be the first in a process to start ONNX
+ * Runtime, so each program has one of its own.
+ */
+class DjlTest {
+  private static final List<String> TEXTS =
+      List.of(
+          "the thing", "a", "or in the other thing", "the other thing in a thing or ".repeat(12));
+
+  @TempDir static Path temporary;
+  private static Path model;
+  private static Path file;
+
+  @BeforeAll
+  static void write() throws IOException {
+    model = Small.model(temporary);
+    file = temporary.resolve("texts.csv");
+    Files.writeString(
+        file,
+        IntStream.range(0, 64)
+            .mapToObj(
+                i ->
+                    "%s,or %s,%.2f,%s"
+                        .formatted(text(i), text(3 * i), i % 5 / 4.0, i % 2 == 0 ? "even" : "odd"))
+            .collect(Collectors.joining("\n", "first,second,number,label\n", "\n")));
+  }
+
+  private static String text(int i) {
+    return String.join(" ", List.of("the", "thing", "in", "other").subList(0, 1 + i % 4));
+  }
+
+  private static Path train(String name, String... options) {
+    Path run = temporary.resolve(name);
+    Call.of(
+            "train",
+            "--model=" + model,
+            "--train-file=" + file,
+            "--text-column=first",
+            "--output=" + run,
+            Small.modules(),
+            options)
+        .exits(0);
+    return run;
+  }
+
+  private static Path export(Path run) {
+    Path export = temporary.resolve(run.getFileName() + "-onnx");
+    Call.of("export", run, "--format=onnx", "--output=" + export).exits(0);
+    return export;
+  }
+
+  /** What a program prints; it reports its use to nobody. */
+  private static List<String> lines(Class<?> program, Path export, List<String> texts)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dai.djl.offline=true"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
+    command.add(export.toString());
+    command.addAll(texts);
+    Path errors = temporary.resolve("errors");
+    ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
+    builder.environment().put("OPT_OUT_TRACKING", "true");
+    Process process = builder.start();
+    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertTrue(process.waitFor(2, TimeUnit.MINUTES), Child.text(errors));
+    assertEquals(0, process.exitValue(), Child.text(errors));
+    return printed.lines().toList();
+  }
+
+  @Test
+  void textsAreClassifiedAlike() throws IOException, InterruptedException {
+    Path run = train("classes", "--label-column=label");
+    List<String> lines = lines(DjlTexts.class, export(run), TEXTS);
+    assertEquals(TEXTS.size(), lines.size());
+    try (TrainedModel trained = TrainedModel.load(run)) {
+      for (int i = 0; i < TEXTS.size(); i++) {
+        Map<String, Double> theirs = new LinkedHashMap<>();
+        String[] words = lines.get(i).split(" ");
+        for (int k = 0; k < words.length; k += 2) {
+          theirs.put(words[k], Double.valueOf(words[k + 1]));
+        }
+        Map<String, Double> ours = trained.predict(TEXTS.get(i)).probabilities();
+        assertEquals(ours.keySet(), theirs.keySet());
+        for (String label : ours.keySet()) {
+          assertEquals(ours.get(label), theirs.get(label), 1e-4, TEXTS.get(i) + ": " + label);
+        }
+      }
+    }
+  }
+
+  @Test
+  void pairsAreScoredAlikeInOneBatch() throws IOException, InterruptedException {
+    Path run =
+        train(
+            "pairs",
+            "--label-column=number",
+            "--do-regression",
+            "--text-pair-column=second",
+            "--pair-encoding=joint");
+    List<String> both =
+        TEXTS.stream().flatMap(text -> List.of(text, "in " + text).stream()).toList();
+    double[] theirs =
+        lines(DjlPairs.class, export(run), both).stream()
+            .mapToDouble(line -> Double.parseDouble(line.substring(1, line.length() - 1)))
+            .toArray();
+    try (TrainedModel trained = TrainedModel.load(run)) {
+      Predictions ours =
+          trained.predict(
+              TEXTS.stream()
+                  .map(text -> new Example(text, "in " + text, Example.UNLABELLED))
+                  .toList());
+      assertArrayEquals(ours.values(), theirs, 1e-4, Arrays.toString(theirs));
+    }
+  }
+}

@@ -1,0 +1,84 @@
+package org.prunepeft.cli;
+
+import ai.djl.huggingface.tokenizers.Encoding;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.inference.Predictor;
+import ai.djl.modality.Classifications;
+import ai.djl.ndarray.NDList;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.translate.NoBatchifyTranslator;
+import ai.djl.translate.TranslatorContext;
+import ai.djl.util.JsonUtils;
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Classifies texts by an ONNX export in DJL, whose engine for ONNX Runtime is the only one here.
+ * Arguments: the export, then texts. It prints a line a text: each class with its probability.
+ */
+final class DjlTexts {
+  public static void main(String[] arguments) throws Exception {
+    Criteria<String, Classifications> criteria =
+        Criteria.builder()
+            .setTypes(String.class, Classifications.class)
+            .optEngine("OnnxRuntime")
+            .optModelPath(Path.of(arguments[0]))
+            .optTranslator(new Classifier())
+            .build();
+    try (ZooModel<String, Classifications> model = criteria.loadModel();
+        Predictor<String, Classifications> predictor = model.newPredictor()) {
+      List<String> texts = Arrays.asList(arguments).subList(1, arguments.length);
+      for (Classifications classes : predictor.batchPredict(texts)) {
+        for (int i = 0; i < classes.getClassNames().size(); i++) {
+          System.out.print(classes.getClassNames().get(i) + " ");
+          System.out.print(classes.getProbabilities().get(i) + " ");
+        }
+        System.out.println();
+      }
+    }
+  }
+
+  /** DJL's own translator takes its softmax from a second engine. */
+  private static final class Classifier implements NoBatchifyTranslator<String, Classifications> {
+    private HuggingFaceTokenizer tokenizer;
+    private final List<String> names = new ArrayList<>();
+
+    @Override
+    public void prepare(TranslatorContext context) throws IOException {
+      Path directory = context.getModel().getModelPath();
+      tokenizer = HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"));
+      try (Reader file = Files.newBufferedReader(directory.resolve("config.json"))) {
+        Map<?, ?> labels = (Map<?, ?>) JsonUtils.GSON.fromJson(file, Map.class).get("id2label");
+        for (int i = 0; i < labels.size(); i++) {
+          names.add((String) labels.get(String.valueOf(i)));
+        }
+      }
+    }
+
+    @Override
+    public NDList processInput(TranslatorContext context, String text) {
+      Encoding[] batch = {tokenizer.encode(text)};
+      return Encoding.toNDList(batch, context.getNDManager(), false, false);
+    }
+
+    @Override
+    public Classifications processOutput(TranslatorContext context, NDList outputs) {
+      List<Double> probabilities = new ArrayList<>();
+      double sum = 0;
+      for (float logit : outputs.singletonOrThrow().toFloatArray()) {
+        probabilities.add(Math.exp(logit));
+        sum += Math.exp(logit);
+      }
+      double all = sum;
+      probabilities.replaceAll(probability -> probability / all);
+      return new Classifications(names, probabilities);
+    }
+  }
+}
