@@ -140,7 +140,7 @@ class Layer {
             static_cast<double>(pp_dtype_size(dtype_))};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
-    return fused_variants(linear_shape(dtype_, M_, K_, N_, r_, direction), every);
+    return fused_variants(linear_shape(dtype_, M_, K_, N_, direction), every);
   }
 
   void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }
