@@ -25,6 +25,8 @@ int g_inside = 0;
 namespace {
 constexpr size_t kSharedBytes = 232448;  // the most that a block of sm_90 may have, 227 KB
 constexpr size_t kRedZoneBytes = 64;     // between two shared arrays
+constexpr unsigned kRegisters = 65536;   // of a multiprocessor
+constexpr unsigned kMostRegisters = 248;
 
 Context g_host;
 uint64_t g_seed = 1, g_random = 1;
@@ -70,6 +72,8 @@ void leave() {
   Warp& warp = g_block->warps[me->id / kWarpSize];
   warp.left |= 1u << me->lane;
   if (const char* undone = async_left_undone(g_block->has_left())) fail(undone, me->wait_file, me->wait_line);
+  if (g_block->has_left())
+    if (const char* unequal = registers_left_unequal()) fail(unequal, me->wait_file, me->wait_line);
   if (std::all_of(g_cluster.begin(), g_cluster.end(), [](const Block& block) { return block.has_left(); }))
     check_remote_arrivals();
   if (g_block->at_barrier != 0)
@@ -126,6 +130,8 @@ void prepare_thread(Block* owner, unsigned id, dim3 block) {
   thread.seen.reset();
   thread.fenced.reset();
   thread.async.reset();
+  thread.proxy_fences = 0;
+  thread.proxied.reset();
   prepare(&thread.context, thread_main);
 }
 
@@ -175,7 +181,11 @@ void prepare_block(Block* prepared, unsigned number, dim3 grid, dim3 block) {
   prepared->epoch = 1;
   prepared->threads = block.x * block.y * block.z;
   prepared->done = prepared->at_barrier = 0;
-  prepared->warps.assign((prepared->threads + kWarpSize - 1) / kWarpSize, {});
+  const unsigned warps = (prepared->threads + kWarpSize - 1) / kWarpSize;
+  prepared->warps.assign(warps, {});
+  for (Warp& warp : prepared->warps) warp.registers = std::min(kMostRegisters, kRegisters / (warps * kWarpSize) / 8 * 8);
+  prepared->free_registers = 0;
+  prepared->waiting_for_registers.clear();
   prepared->ordered.assign(grid.x * grid.y * grid.z, {});
   prepared->async.reset();
   reset_shared(prepared);
@@ -403,6 +413,7 @@ void run(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, v
   g_context = context;
   g_dynamic_bytes = dynamic_shared_bytes;
   g_left_at.clear();
+  forget_proxy_fences();
   g_random = g_seed * 0x9E3779B97F4A7C15ull + 0x1234567;
   for (int i = 0; i < 8; i++) draw(2);
   g_cluster.size = cluster;

@@ -168,13 +168,19 @@ void check_operand(const Operand& operand, int extent, unsigned group, uint32_t 
     for (int column = 0; column < columns; column += static_cast<int>(kCellBytes / 2)) {
       const uintptr_t address = operand.transposed ? place(operand, column, row) : place(operand, row, column);
       if (!shared_region()->contains(address)) fail("wgmma reads outside shared memory", file, line);
-      const Unit& unit = *shared_region()->unit(address);
-      if (!unit.allocated) fail("wgmma reads outside a shared array", file, line);
-      if (unit.in_flight) fail("wgmma reads what a bulk copy has not brought yet", file, line);
+      bool by_threads = false;
+      for (const Unit *unit = shared_region()->unit(address), *end = unit + kCellBytes / kUnitBytes; unit != end; unit++) {
+        if (!unit->allocated) fail("wgmma reads outside a shared array", file, line);
+        if (unit->in_flight) fail("wgmma reads what a bulk copy has not brought yet", file, line);
+        if (!unit->written) fail("wgmma reads what nobody has brought or written", file, line);
+        by_threads = by_threads || unit->writer != kNobody;
+      }
+      for (unsigned i = 0; i < kWarpgroup && by_threads; i++)
+        if (const char* fault = check_proxy(shared_region(), address, kCellBytes, g_block->members[group * kWarpgroup + i]))
+          fail(("wgmma: " + std::string(fault)).c_str(), file, line);
       AsyncCell& cell = cell_at(*g_block, address);
-      if (cell.copy == 0) fail("wgmma reads what no bulk copy has brought", file, line);
       cell.reads[group] = number;
-      if (cell.copy == last_copy) continue;
+      if (cell.copy == 0 || cell.copy == last_copy) continue;
       last_copy = cell.copy;
       const BulkCopy& copy = async_block().copies[last_copy - 1];
       for (unsigned i = 0; i < kWarpgroup; i++) {
@@ -300,14 +306,19 @@ unsigned shared_address(const void* pointer) {
   return static_cast<unsigned>(reinterpret_cast<uintptr_t>(pointer) - shared_begin());
 }
 
+namespace {
+void need_async_block() {
+  if (g_block->async) return;
+  g_block->async = std::make_unique<AsyncBlock>();
+  async_block().cells.resize((shared_region()->end - shared_begin()) / kCellBytes);
+}
+}  // namespace
+
 void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int line) {
   Inside inside;
   const uintptr_t address = check_barrier_address(barrier, Access::kWrite, file, line);
   if (arrivals == 0 || arrivals >= 1u << 20) fail("mbarrier: the number of arrivals is out of [1, 2^20)", file, line);
-  if (!g_block->async) {
-    g_block->async = std::make_unique<AsyncBlock>();
-    async_block().cells.resize((shared_region()->end - shared_begin()) / kCellBytes);
-  }
+  need_async_block();
   Mbarrier made;
   made.arrivals = made.missing = arrivals;
   made.owner = g_current->id;
@@ -315,9 +326,10 @@ void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int l
   if (!async_block().barriers.emplace(address, made).second) fail("an mbarrier is initialised twice", file, line);
 }
 
-void fence_proxy_async() {
+void fence_proxy_async(bool global) {
   Inside inside;
-  if (!g_block->async) return;
+  fence_proxy(global);
+  if (global || !g_block->async) return;
   for (auto& entry : async_block().barriers)
     if (entry.second.owner == g_current->id) entry.second.visible = true;
 }
@@ -419,8 +431,12 @@ void bulk_load_multicast(void* target, const void* map, int column, int row, uin
     const Span part = columns_inside(copy, r);
     if (part.first == part.end) continue;
     const size_t length = static_cast<size_t>(part.end - part.first) * copy.map.element_bytes;
-    if (const char* fault = check_access(reinterpret_cast<uintptr_t>(source_of(copy, r, part.first)), length, Access::kRead))
-      fail(fault, file, line);
+    const auto source = reinterpret_cast<uintptr_t>(source_of(copy, r, part.first));
+    if (const char* fault = check_access(source, length, Access::kRead)) fail(fault, file, line);
+    Region* const region = global_region(source);
+    if (region == nullptr) continue;
+    if (const char* fault = check_proxy(region, source, length, *g_current))
+      fail(("bulk copy: " + std::string(fault)).c_str(), file, line);
   }
   for (Block& block : g_cluster)
     if ((mask >> block.rank & 1) != 0) begin_copy(&block, copy, barrier, file, line);
@@ -441,7 +457,7 @@ void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line
   Inside inside;
   Thread* me = g_current;
   const unsigned index = me->id / kWarpgroup, first = index * kWarpgroup;
-  if (!g_block->async) fail("wgmma reads what no bulk copy has brought", file, line);
+  need_async_block();
   if (first + kWarpgroup > g_block->threads) fail("wgmma by less than a warpgroup", file, line);
   AsyncThread& thread = async_thread(me);
   auto hidden = thread.accumulators.find(d);
@@ -498,6 +514,41 @@ void wgmma_wait(int pending_groups, const char* file, int line) {
   thread.known[g_block->rank * kMostWarps + me->id / kWarpSize] = thread.waited;
 }
 
+void set_registers(unsigned registers, bool raises, const char* file, int line) {
+  constexpr unsigned kLeast = 24, kMost = 256;
+  Lane lane;
+  collective(Op::kConverge, ~0u, &lane, file, line);
+  Inside inside;
+  Thread* me = g_current;
+  Warp& warp = g_block->warps[me->id / kWarpSize];
+  if (registers < kLeast || registers > kMost || registers % 8 != 0)
+    fail("setmaxnreg: registers are a multiple of 8 from 24 to 256", file, line);
+  if (raises ? registers < warp.registers : registers > warp.registers)
+    fail(raises ? "setmaxnreg.inc to fewer registers" : "setmaxnreg.dec to more registers", file, line);
+  me->wait_kind = "setmaxnreg ";
+  me->wait_file = file;
+  me->wait_line = line;
+  // The first lane to come does it for its warp.
+  while (warp.registers < registers && g_block->free_registers < (registers - warp.registers) * kWarpSize) {
+    g_block->waiting_for_registers.push_back(me);
+    yield();
+  }
+  g_block->free_registers += (warp.registers - registers) * kWarpSize;  // or less, modulo 2^32
+  warp.registers = registers;
+  std::vector<Thread*>& waiting = g_block->waiting_for_registers;
+  g_cluster.ready.insert(g_cluster.ready.end(), waiting.begin(), waiting.end());
+  waiting.clear();
+}
+
+const char* registers_left_unequal() {
+  constexpr size_t kWarps = kWarpgroup / kWarpSize;
+  const std::vector<Warp>& warps = g_block->warps;
+  for (size_t i = 0; i < warps.size(); i++)
+    if (warps[i].registers != warps[i / kWarps * kWarps].registers)
+      return "a warpgroup's warps have different numbers of registers: setmaxnreg is for all of them";
+  return nullptr;
+}
+
 void set_driver_answer(cudaError_t answer) {
   g_driver_answer = answer;
 }
@@ -542,7 +593,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function
                                              cudaDriverEntryPointQueryResult* result) {
   const cudaError_t answer = simt::g_driver_answer;
   simt::g_driver_questions++;
-  if (answer != cudaSuccess && answer != cudaErrorNotSupported) return answer;
+  if (answer != cudaSuccess && answer != cudaErrorNotSupported) return simt::keep_error(answer);
   const bool known = answer == cudaSuccess && strcmp(symbol, "cuTensorMapEncodeTiled") == 0;
   *function = known ? reinterpret_cast<void*>(cuTensorMapEncodeTiled) : nullptr;
   *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;

@@ -5,9 +5,13 @@
 //
 // Order: a product must find its operands in what bulk copies have brought, each of its threads having waited for the phase
 // that the copy counted in; and a copy must not be issued onto what products may yet read: the issuing thread must know,
-// through barriers, that every warp of those products has waited for them. What threads write to shared memory themselves
-// (which would need a fence of proxies before a product reads it) is no operand here, and reading what a copy has brought is
-// not ordered by an mbarrier.
+// through barriers, that every warp of those products has waited for them. Reading what a copy has brought is not ordered by an
+// mbarrier.
+//
+// What threads write, to shared memory for a product or to device memory for a copy, goes past the caches that these read by.
+// The writer must fence it for them, and that fence must come before the reading thread by a barrier, or is its own; between
+// blocks, where an atomic hands it over, the reading thread too must fence after its acquire. What an earlier launch wrote
+// needs none. mbarriers pass on nothing of this, and what threads write onto operands that products may yet read is not found.
 //
 // Clusters: a copy to several blocks is a copy in each, with its own end at the block's own mbarrier; those of a phase may end
 // before the phase's bytes are expected. Such a copy, and an arrival at another block's mbarrier, need a fence and a cluster

@@ -1,6 +1,8 @@
 // The runtime functions that the library and its tests call. One device, whose memory is the host's.
+#include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "state.h"
@@ -29,11 +31,21 @@ cudaError_t g_last_error = cudaSuccess;
 constexpr size_t kDefaultSharedBytes = 48 * 1024;
 /** What kernels have asked for. */
 std::map<const void*, size_t> g_shared_bytes;
+/** Kernels whose code is on the device. */
+std::set<const void*> g_loaded;
 
 /** What every call meets that needs a device. */
 cudaError_t driver_status() {
-  if (g_driver_version < kRuntimeVersion) return cudaErrorInsufficientDriver;
-  return g_devices == 0 ? cudaErrorNoDevice : cudaSuccess;
+  if (g_driver_version < kRuntimeVersion) return simt::keep_error(cudaErrorInsufficientDriver);
+  return simt::keep_error(g_devices == 0 ? cudaErrorNoDevice : cudaSuccess);
+}
+
+/** At a kernel's first use. */
+cudaError_t load(const void* kernel) {
+  if (g_loaded.count(kernel) != 0) return cudaSuccess;
+  if (const cudaError_t error = simt::may_load()) return error;
+  g_loaded.insert(kernel);
+  return cudaSuccess;
 }
 
 /** An element that no kernel wrote must not reach the host. */
@@ -64,17 +76,27 @@ void fill(void* pointer, int value, size_t bytes) {
 }
 }  // namespace
 
+cudaError_t simt::keep_error(cudaError_t error) {
+  if (error != cudaSuccess) g_last_error = error;
+  return error;
+}
+
+void simt::unload_kernels() {
+  g_loaded.clear();
+}
+
 cudaError_t simt::check_launch(const cudaLaunchConfig_t& config, const void* kernel, unsigned* cluster) {
+  if (const cudaError_t error = load(kernel)) return error;
   for (unsigned i = 0; i < config.numAttrs; i++) {
-    if (config.attrs[i].id != cudaLaunchAttributeClusterDimension) return g_last_error = cudaErrorInvalidValue;
+    if (config.attrs[i].id != cudaLaunchAttributeClusterDimension) return keep_error(cudaErrorInvalidValue);
     const auto& size = config.attrs[i].val.clusterDim;
     if (g_compute_major < 9 || size.x == 0 || size.y != 1 || size.z != 1 || config.gridDim.x % size.x != 0)
-      return g_last_error = cudaErrorInvalidClusterSize;
+      return keep_error(cudaErrorInvalidClusterSize);
     *cluster = size.x;
   }
   const auto asked = g_shared_bytes.find(kernel);
   const size_t shared_bytes = asked == g_shared_bytes.end() ? kDefaultSharedBytes : asked->second;
-  return config.dynamicSmemBytes > shared_bytes ? g_last_error = cudaErrorInvalidValue : cudaSuccess;
+  return keep_error(config.dynamicSmemBytes > shared_bytes ? cudaErrorInvalidValue : cudaSuccess);
 }
 
 void simt::set_compute_major(int major) {
@@ -109,7 +131,7 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
     g_failing_allocation = g_later_fail ? 1 : 0;
   }
   *pointer = fails ? nullptr : aligned_alloc(kAlignment, (bytes / kAlignment + 1) * kAlignment);
-  if (*pointer == nullptr) return g_last_error = cudaErrorMemoryAllocation;
+  if (*pointer == nullptr) return simt::keep_error(cudaErrorMemoryAllocation);
   memset(*pointer, kPoison, bytes);
   simt::add_global_region(*pointer, bytes);
   return cudaSuccess;
@@ -171,12 +193,12 @@ cudaError_t cudaGetDevice(int* device) {
 
 cudaError_t cudaSetDevice(int device) {
   if (const cudaError_t error = driver_status()) return error;
-  return device == 0 ? cudaSuccess : cudaErrorInvalidDevice;
+  return simt::keep_error(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
 }
 
 /** A small device: two multiprocessors, so that tests come to paths for many blocks with few. */
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  if (device != 0) return cudaErrorInvalidDevice;
+  if (device != 0) return simt::keep_error(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrClockRate:
     case cudaDevAttrMemoryClockRate:
@@ -201,8 +223,14 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
       *value = (g_compute_major == 9 ? 227 : 99) * 1024;
       return cudaSuccess;
     default:
-      return cudaErrorInvalidValue;
+      return simt::keep_error(cudaErrorInvalidValue);
   }
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char* id, int length, int device) {
+  if (device != 0) return simt::keep_error(cudaErrorInvalidDevice);
+  snprintf(id, static_cast<size_t>(length), "0000:01:00.0");
+  return cudaSuccess;
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
@@ -211,10 +239,16 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaDeviceGetAttribute(&properties->l2CacheSize, cudaDevAttrL2CacheSize, device);
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  *attributes = {};
+  return load(kernel);
+}
+
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int bytes) {
+  if (const cudaError_t error = load(kernel)) return error;
   int most = 0;
   cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
-  if (bytes < 0 || bytes > most) return g_last_error = cudaErrorInvalidValue;
+  if (bytes < 0 || bytes > most) return simt::keep_error(cudaErrorInvalidValue);
   g_shared_bytes[kernel] = static_cast<size_t>(bytes);
   return cudaSuccess;
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <unordered_map>
 
 #include "state.h"
 
@@ -9,27 +10,41 @@ std::vector<std::unique_ptr<Region>> g_buffers;
 Region* g_last_hit = nullptr;
 bool g_host_memory_admitted = false;
 
+/** A thread's fence for the copy engine and products, of device memory or of shared memory, and when it was. */
+struct ProxyFence {
+  bool global;
+  uint32_t epoch;
+  uint16_t warp_epoch;
+};
+/** Of the launch, by block and thread. */
+std::unordered_map<uint64_t, std::vector<ProxyFence>> g_proxy_fences;
+
+uint64_t thread_key(uint32_t serial, uint16_t thread) {
+  return uint64_t{serial} << 16 | thread;
+}
+
 bool covers(const Clock& clock, uint32_t serial, uint32_t epoch, uint16_t thread) {
   const Known& known = clock[serial - g_first_serial];
   return epoch < known.epoch || (epoch == known.epoch && (known.thread == thread || known.thread == kSeveral));
 }
 
-/** Is this event of another block, or of an earlier launch, ordered before the current thread? */
-bool is_ordered(uint32_t serial, uint32_t epoch, uint16_t thread) {
+/** Is this event of another block, or of an earlier launch, ordered before the thread? */
+bool is_ordered(uint32_t serial, uint32_t epoch, uint16_t thread, const Thread& before) {
   if (serial < g_first_serial) return true;
-  if (covers(g_block->ordered, serial, epoch, thread)) return true;
-  return g_current->ordered && covers(*g_current->ordered, serial, epoch, thread);
+  if (covers(before.block->ordered, serial, epoch, thread)) return true;
+  return before.ordered && covers(*before.ordered, serial, epoch, thread);
 }
 
-bool write_is_ordered(const Unit& unit) {
-  if (unit.write_block != g_block->serial) return is_ordered(unit.write_block, unit.write_epoch, unit.writer);
-  if (unit.writer == g_current->id || unit.write_epoch != g_block->epoch) return true;
-  const int warp = g_current->id / kWarpSize;
-  return unit.writer / kWarpSize == warp && unit.write_warp_epoch != g_block->warps[warp].epoch;
+bool write_is_ordered(const Unit& unit, const Thread& before) {
+  const Block& block = *before.block;
+  if (unit.write_block != block.serial) return is_ordered(unit.write_block, unit.write_epoch, unit.writer, before);
+  if (unit.writer == before.id || unit.write_epoch != block.epoch) return true;
+  const int warp = before.id / kWarpSize;
+  return unit.writer / kWarpSize == warp && unit.write_warp_epoch != block.warps[warp].epoch;
 }
 
 bool read_is_ordered(const Unit& unit) {
-  if (unit.read_block != g_block->serial) return is_ordered(unit.read_block, unit.read_epoch, unit.reader);
+  if (unit.read_block != g_block->serial) return is_ordered(unit.read_block, unit.read_epoch, unit.reader, *g_current);
   if (unit.reader == g_current->id || unit.read_epoch != g_block->epoch) return true;
   const int warp = g_current->id / kWarpSize;
   return unit.reader != kSeveral && unit.reader_warp == warp && unit.read_warp_epoch != g_block->warps[warp].epoch;
@@ -42,7 +57,7 @@ const char* check_unit(const Unit& unit, Access access) {
   if (unit.in_flight && access != Access::kFill)
     return writes ? "write to memory that a cp.async is filling" : "read of memory that a cp.async has not filled yet";
   if ((access == Access::kRead || atomic) && !unit.written) return "read of memory that nobody wrote";
-  if (unit.writer != kNobody && !(atomic && unit.atomic_write) && !write_is_ordered(unit)) {
+  if (unit.writer != kNobody && !(atomic && unit.atomic_write) && !write_is_ordered(unit, *g_current)) {
     if (unit.write_block != g_block->serial)
       return writes ? "race between blocks: two writes" : "race between blocks: read of another block's write";
     return writes ? "race: two threads write" : "race: read of another thread's write";
@@ -58,6 +73,7 @@ void record_write(Unit* unit, bool atomic) {
   unit->write_epoch = g_block->epoch;
   unit->writer = g_current->id;
   unit->write_warp_epoch = g_block->warps[g_current->id / kWarpSize].epoch;
+  unit->proxy_fences = g_current->proxy_fences;
   unit->written = true;
   unit->atomic_write = atomic;
   unit->reader = kNobody;
@@ -77,7 +93,47 @@ void record_read(Unit* unit, bool atomic) {
   unit->read_warp_epoch = g_block->warps[warp].epoch;
   unit->atomic_read = unit->atomic_read && atomic;
 }
+
+/** The same for what the copy engine or a product reads for the thread. */
+const char* check_proxy(const Unit& unit, bool global, const Thread& by) {
+  if (unit.writer == kNobody || unit.write_block < g_first_serial) return nullptr;
+  const bool of_other_block = unit.write_block != by.block->serial;
+  bool fenced = false;
+  const std::vector<ProxyFence>& fences = g_proxy_fences[thread_key(unit.write_block, unit.writer)];
+  for (size_t i = unit.proxy_fences; i < fences.size(); i++) {
+    if (fences[i].global != global) continue;
+    fenced = true;
+    Unit at_fence = unit;
+    at_fence.write_epoch = fences[i].epoch;
+    at_fence.write_warp_epoch = fences[i].warp_epoch;
+    if (!write_is_ordered(at_fence, by)) continue;
+    if (!of_other_block || (by.proxied && covers(*by.proxied, unit.write_block, fences[i].epoch, unit.writer))) return nullptr;
+    return "what another block has written is read past this thread's caches: no proxy fence follows the acquire";
+  }
+  return fenced ? "what a thread has written is read past its caches: its proxy fence is not ordered before"
+                : "what a thread has written is read past its caches without a proxy fence";
+}
 }  // namespace
+
+const char* check_proxy(Region* region, uintptr_t address, size_t bytes, const Thread& by) {
+  for (size_t i = 0; i < bytes; i += kUnitBytes)
+    if (const char* fault = check_proxy(*region->unit(address + i), region != &by.block->shared, by)) return fault;
+  return nullptr;
+}
+
+void fence_proxy(bool global) {
+  Thread* me = g_current;
+  const uint16_t warp_epoch = g_block->warps[me->id / kWarpSize].epoch;
+  g_proxy_fences[thread_key(g_block->serial, me->id)].push_back({global, g_block->epoch, warp_epoch});
+  me->proxy_fences++;
+  if (!global) return;
+  me->proxied = std::make_unique<Clock>(g_block->ordered);
+  if (me->ordered) join(me->proxied.get(), *me->ordered);
+}
+
+void forget_proxy_fences() {
+  g_proxy_fences.clear();
+}
 
 void admit_host_memory() {
   defer_streams(false);  // whose work on that memory knows no streams

@@ -27,6 +27,7 @@ struct Unit {
   uint32_t write_block = 0, write_epoch = 0, read_block = 0, read_epoch = 0;
   uint16_t writer = kNobody, write_warp_epoch = 0;
   uint16_t reader = kNobody, reader_warp = 0, read_warp_epoch = 0;
+  uint16_t proxy_fences = 0;  // of the writer, before it wrote
   bool allocated = false, written = false, in_flight = false, atomic_write = false, atomic_read = false;
 };
 

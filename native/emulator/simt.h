@@ -13,7 +13,9 @@
 // Of compute capability 9.0 it knows mbarriers, bulk copies of swizzled boxes and products by warpgroups, and reports products
 // of what has not arrived or was not waited for, copies onto what a product may yet read, and accumulators read too early (as
 // NaN). The blocks of a cluster run side by side: they have a barrier, copies to several of them, and arrivals at each other's
-// mbarriers; those that no cluster barrier orders are reported.
+// mbarriers; those that no cluster barrier orders are reported. What threads have written and the copy engine or a product then
+// reads must have been fenced for these by the writer, and ordered after that. A block has registers for what its threads may
+// have at most if it is alone on its multiprocessor; warps that wait for more than others give back wait for ever.
 //
 // Work waits in its stream until the host waits for it, and is then done in a random order that the streams allow: stream.cpp.
 // A captured stream records launches, which each launch of the graph runs anew.
@@ -69,6 +71,8 @@ int driver_questions();
 void fail_allocation(int n, bool and_later = false);
 /** Whether one has failed since. */
 bool allocation_failed();
+/** Takes all kernels' code from the device, which is loaded at the first use of each: not during a capture. */
+void unload_kernels();
 /** Marks device memory as never written, as it is after cudaMalloc. */
 void forget(const void* pointer, size_t bytes);
 
@@ -120,7 +124,8 @@ void cp_async_wait(int pending_groups, const char* file, int line);
 /** An address as instructions know it that have shared memory to themselves. */
 unsigned shared_address(const void* pointer);
 void mbarrier_init(uint64_t* barrier, unsigned arrivals, const char* file, int line);
-void fence_proxy_async();
+/** Of what this thread has written to shared memory, or to device memory (`global`). */
+void fence_proxy_async(bool global);
 /** For the cluster's other blocks, as the other is for the copy engine. */
 void fence_mbarrier_init();
 /** Expects so many bytes more, and arrives. */
@@ -142,6 +147,8 @@ struct WarpgroupProduct {
   bool columns_inner;  // of B: rows of shared memory run along its columns
   bool half;           // else bf16
 };
+/** setmaxnreg: so many registers for each of the warp's threads, more than before (`raises`) or fewer. */
+void set_registers(unsigned registers, bool raises, const char* file, int line);
 void wgmma(const WarpgroupProduct& product, float* d, const char* file, int line);
 void wgmma_fence();
 void wgmma_commit();

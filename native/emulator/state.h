@@ -36,6 +36,10 @@ struct Thread {
   /** Other blocks' work: ordered before this thread; seen at atomics but not yet fenced; packed by the last fence. */
   std::unique_ptr<Clock> ordered, seen, fenced;
   std::unique_ptr<AsyncThread> async;
+  /** How often it has fenced what it wrote for the copy engine and for products; and what of other blocks it knew at the last
+   * such fence of device memory. */
+  uint16_t proxy_fences = 0;
+  std::unique_ptr<Clock> proxied;
 };
 
 /** A warp operation that some lanes have reached. */
@@ -49,6 +53,7 @@ struct Gathering {
 
 struct Warp {
   unsigned left = 0;
+  unsigned registers = 0;  // of each thread
   uint16_t epoch = 0;
   std::vector<Gathering> gatherings;
 };
@@ -66,6 +71,8 @@ struct Block {
   const char* barrier_file = "";
   int barrier_line = 0;
   std::vector<Warp> warps;
+  unsigned free_registers = 0;  // that warps have given back
+  std::vector<Thread*> waiting_for_registers;
   std::vector<Thread> members;  // of which the first `threads` run
   Clock ordered;
   std::unique_ptr<AsyncBlock> async;
@@ -113,6 +120,14 @@ void yield();
 void fail(const char* what, const char* file, int line);
 /** The same, the position being that of a code address. */
 void fail_at(const char* what, void* code, uintptr_t address);
+/** When the last thread of a block leaves: null, or that a warpgroup's warps have different numbers of registers. */
+const char* registers_left_unequal();
+/** Of the current thread, for the copy engine and products: of device memory, or of shared memory. */
+void fence_proxy(bool global);
+/** At a launch. */
+void forget_proxy_fences();
+/** Null, or that the copy engine or a product may not see what a thread has written there; `by` is the thread that asks. */
+const char* check_proxy(Region* region, uintptr_t address, size_t bytes, const Thread& by);
 /** Null, or that the block has made so many accesses since its last barrier that some loop has no end. */
 const char* count_access();
 std::string position(const char* file, int line);
@@ -127,8 +142,12 @@ void order_streams(uint64_t seed);
 /** That of launches; piece by piece, since each keeps the one under which it was enqueued. */
 uint64_t seed();
 uint64_t exchange_seed(uint64_t seed);
+/** The error, which also stays until cudaGetLastError. */
+cudaError_t keep_error(cudaError_t error);
 /** Success, or what a call gets that CUDA forbids during a capture; the capture is then void. */
 cudaError_t outside_capture();
+/** The same for code that is to be loaded, which a thread may do during a capture once it has relaxed its mode. */
+cudaError_t may_load();
 bool is_host_readable(uintptr_t address);
 void install_signal_handler();
 }  // namespace simt

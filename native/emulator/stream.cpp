@@ -2,7 +2,7 @@
 // device. Then what has to be done first is done, and what else is ready may be: each time one piece of those that no stream's
 // order holds back, drawn at random. So whatever order a device could take comes about sooner or later, but that pieces run
 // side by side. A captured stream's work is recorded, and done anew by each launch of the graph, in one piece. Calls that CUDA
-// forbids during a capture end it, as they do there.
+// forbids during a capture end it, as they do there; so does the first use of a kernel, whose code would be loaded.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -47,6 +47,7 @@ struct Capture {
   bool valid = true;
 };
 std::unique_ptr<Capture> g_capture;
+thread_local cudaStreamCaptureMode g_mode = cudaStreamCaptureModeGlobal;
 
 std::vector<std::shared_ptr<Piece>> g_waiting;
 /** The legacy stream's last piece, and those of blocking streams since. */
@@ -124,9 +125,9 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> work) {
   }
   if (stream == nullptr) {  // it would wait for the captured stream
     g_capture->valid = false;
-    return cudaErrorStreamCaptureImplicit;
+    return keep_error(cudaErrorStreamCaptureImplicit);
   }
-  if (!g_capture->valid) return cudaErrorStreamCaptureInvalidated;
+  if (!g_capture->valid) return keep_error(cudaErrorStreamCaptureInvalidated);
   g_capture->work.push_back(std::move(work));
   return cudaSuccess;
 }
@@ -138,7 +139,11 @@ cudaError_t finish(cudaStream_t stream) {
 cudaError_t outside_capture() {
   if (g_capture == nullptr) return cudaSuccess;
   g_capture->valid = false;
-  return cudaErrorStreamCaptureUnsupported;
+  return keep_error(cudaErrorStreamCaptureUnsupported);
+}
+
+cudaError_t may_load() {
+  return g_mode == cudaStreamCaptureModeRelaxed ? cudaSuccess : outside_capture();
 }
 }  // namespace simt
 
@@ -170,10 +175,15 @@ cudaError_t cudaDeviceSynchronize() {
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  if (stream == nullptr) return cudaErrorStreamCaptureUnsupported;
-  if (simt::g_capture != nullptr) return cudaErrorIllegalState;
+  if (stream == nullptr) return simt::keep_error(cudaErrorStreamCaptureUnsupported);
+  if (simt::g_capture != nullptr) return simt::keep_error(cudaErrorIllegalState);
   simt::g_capture = std::make_unique<simt::Capture>();
   simt::g_capture->stream = stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  std::swap(simt::g_mode, *mode);
   return cudaSuccess;
 }
 
@@ -187,9 +197,9 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* 
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
-  if (simt::g_capture == nullptr || simt::g_capture->stream != stream) return cudaErrorIllegalState;
+  if (simt::g_capture == nullptr || simt::g_capture->stream != stream) return simt::keep_error(cudaErrorIllegalState);
   const std::unique_ptr<simt::Capture> capture = std::move(simt::g_capture);
-  if (!capture->valid) return cudaErrorStreamCaptureInvalidated;
+  if (!capture->valid) return simt::keep_error(cudaErrorStreamCaptureInvalidated);
   *graph = new CUgraph_st{std::move(capture->work)};
   return cudaSuccess;
 }

@@ -1,10 +1,12 @@
-// Products by cuBLASLt, which is loaded if it is there: no header and no link is needed. The Java binding's CublasProduct makes
-// the same calls, but takes the first algorithm that the library names; here, where the library is what others are measured by,
-// the first eight are timed once for each layout of operands, and the fastest is kept.
+// Products by cuBLASLt, which is loaded if it is there: no header and no link is needed. It is the first that works of those
+// that PRUNEPEFT_CUBLASLT names, separated by colons, or else of those that the loader finds. The Java binding's CublasProduct
+// makes the same calls, but takes the first algorithm that the library names; here, where the library is what others are
+// measured by, the first eight are timed once for each layout of operands, and the fastest is kept.
 #pragma once
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <string>
@@ -17,25 +19,22 @@ class Cublas {
  public:
   Cublas() {
 #if defined(PRUNEPEFT_EMULATED)
-    const char* const names[] = {"libcublas-stand-in.so"};  // plain loops, for the tests
+    std::string names = "libcublas-stand-in.so";  // plain loops, for the tests
 #else
-    const char* const names[] = {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"};
+    std::string names = "libcublasLt.so.13:libcublasLt.so.12:libcublasLt.so";
 #endif
-    for (const char* name : names)
-      if (library_ == nullptr) library_ = dlopen(name, RTLD_NOW);
-    if (library_ == nullptr) return;
-    bool complete = find("cublasLtCreate", &create_) && find("cublasLtMatmulDescCreate", &create_operation_);
-    complete = complete && find("cublasLtMatmulDescSetAttribute", &set_operation_);
-    complete = complete && find("cublasLtMatrixLayoutCreate", &create_layout_);
-    complete = complete && find("cublasLtMatmulPreferenceCreate", &create_preference_);
-    complete = complete && find("cublasLtMatmulPreferenceSetAttribute", &set_preference_);
-    complete = complete && find("cublasLtMatmulPreferenceDestroy", &destroy_preference_);
-    complete = complete && find("cublasLtGetVersion", &version_);
-    complete = complete && find("cublasLtMatmulAlgoGetHeuristic", &choose_) && find("cublasLtMatmul", &multiply_);
-    if (!complete || create_(&handle_) != 0) handle_ = nullptr;
+    if (const char* given = getenv("PRUNEPEFT_CUBLASLT")) names = given;
+    for (size_t begin = 0, end; begin < names.size() && handle_ == nullptr; begin = end + 1) {
+      end = std::min(names.find(':', begin), names.size());
+      open(names.substr(begin, end - begin));
+    }
   }
   bool present() const {
     return handle_ != nullptr;
+  }
+  /** As it was found, or "none". */
+  const std::string& library() const {
+    return name_;
   }
 
   /** "12.6.4", or "none". */
@@ -55,6 +54,21 @@ class Cublas {
   }
 
  private:
+  void open(const std::string& name) {
+    library_ = dlopen(name.c_str(), RTLD_NOW);
+    if (library_ == nullptr) return;
+    bool complete = find("cublasLtCreate", &create_) && find("cublasLtMatmulDescCreate", &create_operation_);
+    complete = complete && find("cublasLtMatmulDescSetAttribute", &set_operation_);
+    complete = complete && find("cublasLtMatrixLayoutCreate", &create_layout_);
+    complete = complete && find("cublasLtMatmulPreferenceCreate", &create_preference_);
+    complete = complete && find("cublasLtMatmulPreferenceSetAttribute", &set_preference_);
+    complete = complete && find("cublasLtMatmulPreferenceDestroy", &destroy_preference_);
+    complete = complete && find("cublasLtGetVersion", &version_);
+    complete = complete && find("cublasLtMatmulAlgoGetHeuristic", &choose_) && find("cublasLtMatmul", &multiply_);
+    if (!complete || create_(&handle_) != 0) handle_ = nullptr;
+    if (handle_ != nullptr) name_ = name;
+  }
+
   // Of cublasLt.h, cublas_api.h and library_types.h.
   static constexpr int kTransposed = 1, kCompute32F = 68, kFloat32 = 0, kFloat16 = 2, kBfloat16 = 14;
   static constexpr int kTransposeA = 3;                                   // of the operation
@@ -187,6 +201,7 @@ class Cublas {
     expect(multiply(known->second, a.data, b.data, c.data), "cublasLtMatmul");
   }
 
+  std::string name_ = "none";
   void* library_ = nullptr;
   void* handle_ = nullptr;
   size_t (*version_)() = nullptr;

@@ -126,6 +126,9 @@ void print_predictions();
 /** Times every family and writes table and JSON; what does not come to its turn within `seconds` is named there as left out. */
 int time_all(const char* json_path, double seconds);
 
+/** Runs each call of a LoRA linear once at Llama's shape, for a profiler. */
+int run_once();
+
 /** Prints what of this project's goals that JSON file says to be reached, and which were not measured. 0: it could be read. */
 int print_goals(const char* json_path);
 }  // namespace gpu_check

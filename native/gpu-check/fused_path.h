@@ -22,13 +22,12 @@ inline prunepeft::cuda::DeviceTraits device_traits() {
           read(cudaDevAttrMaxSharedMemoryPerBlockOptin), read(cudaDevAttrL2CacheSize), read(cudaDevAttrComputeCapabilityMinor)};
 }
 
-/** A linear [M,K] to [M,N] with rank r, in a direction; all operands here lie at 16-byte addresses, without padding. */
-inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, int64_t r,
-                                                 LinearDirection direction) {
+/** A linear [M,K] to [M,N], of any rank, in a direction; all operands here lie at 16-byte addresses, without padding. */
+inline prunepeft::cuda::LinearShape linear_shape(pp_dtype dtype, int64_t M, int64_t K, int64_t N, LinearDirection direction) {
   constexpr int64_t kVector = 8;
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? N : K, inner = forward ? K : N;
-  const bool whole = columns % kVector == 0 && inner % kVector == 0 && r % kVector == 0;
+  const bool whole = columns % kVector == 0 && inner % kVector == 0;
   const auto size = static_cast<int64_t>(pp_dtype_size(dtype));
   const int forced = pp_internal_forced_linear_path();
   const bool admitted = forced != prunepeft::cuda::kChosenWithoutWarpgroups;

@@ -4,6 +4,7 @@
 // gpu_check paths               runs a LoRA linear by every path, and compares what they give
 // gpu_check time <file.json> [seconds]
 //                               times every family, within 180 seconds or those given
+// gpu_check once                runs each call of a LoRA linear once, for a profiler
 // gpu_check goals <file.json>   prints this project's goals beside what is measured there; no device is needed
 //
 // With PRUNEPEFT_WITHOUT_WARPGROUPS in the environment the fused linear's path by warpgroups is left out, with
@@ -35,6 +36,7 @@ int main(int count, char** arguments) {
   if (count == 2 && strcmp(arguments[1], "device") == 0) return 0;
   if (count == 2 && strcmp(arguments[1], "graph") == 0) return gpu_check::check_graphs();
   if (count == 2 && strcmp(arguments[1], "paths") == 0) return gpu_check::check_paths();
+  if (count == 2 && strcmp(arguments[1], "once") == 0) return gpu_check::run_once();
   if ((count == 3 || count == 4) && strcmp(arguments[1], "time") == 0) {
     char* end = nullptr;
     const double seconds = count == 4 ? strtod(arguments[3], &end) : 180;
@@ -42,6 +44,6 @@ int main(int count, char** arguments) {
   }
   fprintf(stderr,
           "usage: gpu_check predict | gpu_check device | gpu_check graph | gpu_check paths | gpu_check time <file.json> "
-          "[seconds] | gpu_check goals <file.json>\n");
+          "[seconds] | gpu_check once | gpu_check goals <file.json>\n");
   return 2;
 }

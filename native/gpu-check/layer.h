@@ -11,6 +11,7 @@
 #include "cublas.h"
 #include "fused_path.h"
 #include "linear/cuda/cost.h"
+#include "prunepeft/graph.h"
 #include "prunepeft/linear.h"
 
 namespace gpu_check {
@@ -48,7 +49,10 @@ class Layer {
     check(pp_linear_create(&context_, w_, nullptr, &linear_));
     poison_outputs();
   }
-  ~Layer() { pp_linear_destroy(linear_); }
+  ~Layer() {
+    for (pp_graph* graph : graphs_) pp_graph_destroy(graph);
+    pp_linear_destroy(linear_);
+  }
   Layer(const Layer&) = delete;
 
   /** What a path has left: y or dX; backward also dA and dB. */
@@ -134,13 +138,41 @@ class Layer {
     return paths;
   }
 
+  /** The fused path as it is chosen, each direction as a graph that is launched on the default stream. */
+  std::vector<Path> recorded(float p, const Ceilings& ceilings) {
+    std::vector<Path> recorded;
+    for (const Path& path : paths(p, ceilings, false)) {
+      if (path.name.find(", fused") == std::string::npos) continue;
+      pp_graph* const graph = record(path);
+      graphs_.push_back(graph);
+      const std::string suffix = p > 0 ? ", dropout" : "";
+      recorded.push_back({path.name.substr(0, path.name.size() - suffix.size()) + ", as a graph" + suffix, path.backward,
+                          [graph] { check(pp_graph_launch(&kDevice, graph)); }, path.predicted});
+    }
+    return recorded;
+  }
+
  private:
+  pp_graph* record(const Path& path) {
+    pp_device& device = context_.device;
+    pp_graph* graph = nullptr;
+    check(pp_stream_create(&kDevice, &device.stream));
+    path.run();  // makes room in the workspace
+    check(pp_synchronize(&device));
+    check(pp_graph_begin(&device));
+    path.run();
+    check(pp_graph_end(&device, &graph));
+    check(pp_stream_destroy(&device));
+    device.stream = nullptr;
+    return graph;
+  }
+
   Costs costs() const {
     return {static_cast<double>(M_), static_cast<double>(K_), static_cast<double>(N_), static_cast<double>(r_),
             static_cast<double>(pp_dtype_size(dtype_))};
   }
   std::vector<FusedVariant> variants(LinearDirection direction, bool every) const {
-    return fused_variants(linear_shape(dtype_, M_, K_, N_, r_, direction), every);
+    return fused_variants(linear_shape(dtype_, M_, K_, N_, direction), every);
   }
 
   void frozen_forward(bool adds) { cublas_.forward(x_.view(), w_.view(), y_.view(), adds); }
@@ -161,5 +193,6 @@ class Layer {
   pp_linear* linear_ = nullptr;
   Workspace workspace_;
   pp_context context_;
+  std::vector<pp_graph*> graphs_;
 };
 }  // namespace gpu_check

@@ -217,7 +217,7 @@ class Operands {
             static_cast<double>(pp_dtype_size(dtype_)),
             dropout};
   }
-  LinearPath path(LinearDirection direction) const { return chosen_path(linear_shape(dtype_, M_, K_, N_, r_, direction)); }
+  LinearPath path(LinearDirection direction) const { return chosen_path(linear_shape(dtype_, M_, K_, N_, direction)); }
 
   /** The function with one module, without and with dropout if it drops, and with several, with dropout if it drops. */
   void add(std::vector<Call>* calls, const Function& f) {

@@ -13,8 +13,11 @@ struct Shape {
 #if defined(PRUNEPEFT_EMULATED)
 constexpr Shape kShapes[] = {{70, 72, 136, 8}};
 #else
-/** The second has more tiles than there are multiprocessors, in both directions: a block by warpgroups takes several. */
-constexpr Shape kShapes[] = {{333, 520, 264, 24}, {18000, 520, 264, 24}};
+/**
+ * The first has a rank that eight does not divide. The second has more tiles than there are multiprocessors, in both
+ * directions: a block by warpgroups takes several.
+ */
+constexpr Shape kShapes[] = {{333, 520, 264, 20}, {18000, 520, 264, 24}};
 #endif
 
 double element(pp_dtype dtype, const std::vector<unsigned char>& bytes, size_t i) {

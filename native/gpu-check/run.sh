@@ -1,18 +1,18 @@
 #!/bin/sh
 # Builds the library for the GPUs of this machine, runs its CUDA tests on the first of them, and times its kernels beside the
-# frozen linear of cuBLAS and, where python3 has torch, PyTorch's LoRA. Needs nvcc 12.4 or newer, CMake 3.24 or newer and a C++
-# compiler; nothing is downloaded.
+# frozen linear of cuBLAS and, where python3 has torch, PyTorch's LoRA. Needs nvcc 12.4 or newer, CMake 3.24 or newer, Ninja or
+# make, and a C++ compiler; nothing is downloaded.
 #
-#   native/gpu-check/run.sh [output folder]        default: ./gpu-check-results
+#   native/gpu-check/run.sh [results folder [build folder]]      default: ./gpu-check-results ./gpu-check-results-build
 #
-# Leaves table.txt, table.json and tests.txt in the output folder. Exit code 0: all tests passed. It ends within 480 seconds, or
-# those of PRUNEPEFT_SECONDS; the table names what was left out for want of time.
+# Leaves table.txt, table.json, tests.txt and, where Nsight Compute may count, counters.csv in the results folder. Exit code 0: all
+# tests passed. It ends within 480 seconds, or those of PRUNEPEFT_SECONDS; the table names what was left out for want of time.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:-gpu-check-results}
-mkdir -p "$out" || exit 1
-out=$(cd "$out" && pwd)
-build=$out/build
+folder() {  # folder <path>: makes it, and prints its whole path
+  mkdir -p "$1" && cd "$1" && pwd
+}
+out=$(folder "${1:-gpu-check-results}") && build=$(folder "${2:-$out-build}") || exit 1
 end=$(($(date +%s) + ${PRUNEPEFT_SECONDS:-480}))
 
 for nvcc in "${CUDACXX:-}" nvcc /usr/local/cuda/bin/nvcc; do
@@ -22,6 +22,16 @@ for nvcc in "${CUDACXX:-}" nvcc /usr/local/cuda/bin/nvcc; do
     break
   fi
 done
+
+# Libraries that may be cuBLASLt: the toolkit's, those that the loader finds, and those in Python's packages.
+cublas=
+for library in "$(dirname "$(readlink -f "${CUDACXX:-nvcc}")")"/../lib64/libcublasLt.so.* /usr/local/cuda/lib64/libcublasLt.so.*; do
+  if [ -e "$library" ]; then cublas=$cublas$library:; fi
+done
+PRUNEPEFT_CUBLASLT=${cublas}libcublasLt.so.13:libcublasLt.so.12:libcublasLt.so:$(python3 -c 'import glob, sys
+print(":".join(file for path in sys.path if path for file in sorted(glob.glob(path + "/nvidia/*/lib/libcublasLt.so.*"))))' \
+  2> /dev/null)
+export PRUNEPEFT_CUBLASLT
 
 time_left() {  # time_left [most]: seconds that a step may take, at least 0
   seconds=$((end - $(date +%s)))
@@ -62,14 +72,26 @@ for capability in $(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2> 
     break
   fi
 done
-build_step "$out/configure.txt" cmake -S "$here/.." -B "$build" -DCMAKE_BUILD_TYPE=Release -DPRUNEPEFT_CUDA=ON \
+# A build folder keeps the generator that it was begun with.
+generator=
+if [ ! -e "$build/CMakeCache.txt" ]; then
+  if command -v ninja > /dev/null; then
+    generator="-GNinja"
+  elif command -v make > /dev/null; then
+    generator="-GUnix Makefiles"
+  else
+    echo "neither ninja nor make is here: install one of them" >&2
+    exit 1
+  fi
+fi
+build_step "$build/configure.txt" cmake ${generator:+"$generator"} -S "$here/.." -B "$build" -DCMAKE_BUILD_TYPE=Release -DPRUNEPEFT_CUDA=ON \
   -DPRUNEPEFT_GPU_CHECK=ON -DPRUNEPEFT_BUILD_TESTS=OFF "-DPRUNEPEFT_CUDA_ONLY=$architectures"
-build_step "$out/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check_all
+build_step "$build/build.txt" cmake --build "$build" --parallel "$(nproc)" --target gpu_check_all
 
 failed=0
 : > "$out/tests.txt"
 : > "$out/table.txt"
-rm -f "$out/table.json"
+rm -f "$out/table.json" "$out/counters.csv"
 say() {
   echo "$@" | tee -a "$out/table.txt"
 }
@@ -136,6 +158,23 @@ case $? in
   *) echo "PyTorch: left out, it failed" >> "$out/last.txt" ;;
 esac
 tee -a "$out/table.txt" < "$out/last.txt"
+
+# What kernels move and how busy they keep the tensor cores, as the device counts it: where Nsight Compute is, and may count.
+memory=gpu__time_duration.sum,dram__bytes_read.sum,dram__bytes_write.sum
+ncu=$(command -v ncu || ls /usr/local/cuda/bin/ncu 2> /dev/null)
+count() {  # count <metrics>
+  within "$(time_left 60)" "$ncu" --csv --metrics "$1" "$build/gpu-check/gpu_check" once > "$out/last.txt" 2>&1 || return 1
+  grep '^"' "$out/last.txt" > "$out/counters.csv"
+}
+if [ -z "$ncu" ]; then
+  say "counters of each kernel: left out, ncu is not here"
+elif count $memory,sm__pipe_tensor_cycles_active.avg.pct_of_peak_sustained_active,smsp__issue_active.avg.pct_of_peak_sustained_active ||
+  count $memory; then
+  say "counters of each kernel: counters.csv"
+else
+  rm -f "$out/counters.csv"
+  say "counters of each kernel: left out, ncu says: $(grep -m 1 '==ERROR==' "$out/last.txt" || echo nothing in time)"
+fi
 
 # The sanitizer slows kernels down many times, so each tool gets one program, and what time is left.
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)

@@ -2,8 +2,9 @@
 // by each path, also beside the frozen linear.
 //
 // A sample is the mean over a round of calls between two events, each call on another set of operands, so that no call finds
-// its inputs in the L2 cache of the one before; the median of the samples is given. Rows are printed as they are measured. When
-// the time allowed has passed, the rest is named as left out.
+// its inputs in the L2 cache of the one before; the median of the samples is given. What is compared with the frozen linear is
+// timed in turns with it, since clocks change with the work. Rows are printed as they are measured. When the time allowed has
+// passed, the rest is named as left out.
 #include <algorithm>
 #include <chrono>
 
@@ -11,42 +12,27 @@
 #include "layer.h"
 #include "linear/cuda/path_choice.h"
 #include "operands.h"
+#include "read.h"
 #include "shapes.h"
+#include "timer.h"
 
 namespace gpu_check {
 using namespace prunepeft::cuda;
 
 namespace {
-#if defined(PRUNEPEFT_EMULATED)
-// Everything runs once; times mean nothing.
-constexpr int kSamples = 1, kFewestSamples = 1, kCallsASample = 1, kFewestCalls = 1, kLaunches = 1, kFirstCalls = 0;
-#else
-constexpr int kSamples = 15, kFewestSamples = 3, kCallsASample = 24, kFewestCalls = 3, kLaunches = 200, kFirstCalls = 1;
-#endif
-/**
- * Most that a sample and a row are to take: slow calls have fewer calls a sample, then fewer samples. Events resolve half a
- * microsecond, which is 0.4 % of 24 calls of 5 us and less of all others. What a median is there for is other work and
- * changes of the clock; these last for milliseconds, so that 0.4 s in samples of 20 ms see as much of them as 1.5 s do.
- */
-constexpr double kMicrosecondsASample = 2e4, kMicrosecondsARow = 4e5;
-constexpr double kMicrosecondsPerMillisecond = 1e3;
 constexpr size_t kMostOperandBytes = size_t{6} << 30;
 
 /** Besides the shape's own. */
 constexpr int64_t kRanks[] = {8, 16, 32, 64, 128};
 constexpr float kDropouts[] = {0, 0.1f};
 
-struct Sample {
-  double microseconds;
-  int samples;
-};
-
 struct Row {
   std::string group, dtype, call;
   Sample time;
   double predicted;  // microseconds
   double bytes, flops;
-  double frozen;  // microseconds of the frozen linear that it does more than; 0: none
+  double frozen = 0;  // microseconds of the frozen linear that it does more than, timed in turns; 0: none
+  double over = 0;    // of that, as a share of it
 };
 
 /** What a table is of: device and libraries, by name. */
@@ -85,51 +71,9 @@ Facts read_facts(const Cublas& cublas) {
           {"L2_MiB", std::to_string(attribute(cudaDevAttrL2CacheSize) / kBytesPerMegabyte)},
           {"CUDA_of_driver", cuda_version(cudaDriverGetVersion)},
           {"CUDA_runtime", cuda_version(cudaRuntimeGetVersion)},
-          {"cuBLASLt", cublas.version()}};
+          {"cuBLASLt", cublas.version()},
+          {"cuBLASLt_by", cublas.library()}};
 }
-
-class Timer {
- public:
-  Timer() {
-    check(cudaEventCreate(&start_), "cudaEventCreate");
-    check(cudaEventCreate(&stop_), "cudaEventCreate");
-  }
-  ~Timer() {
-    cudaEventDestroy(start_);
-    cudaEventDestroy(stop_);
-  }
-
-  /**
-   * Median over samples of the mean time of one call; `call(i)` enqueues the i-th on the default stream. A sample has at most
-   * so many calls.
-   */
-  Sample time(int most_calls, const std::function<void(int)>& call) {
-    for (int i = 0; i < kFirstCalls; i++) call(i);  // code is loaded, plans are made
-    const int fewest = std::min(kFewestCalls, most_calls);
-    const double once = round(fewest, call) / fewest;  // warms up
-    const int calls = fitting(kMicrosecondsASample / once, fewest, most_calls);
-    std::vector<double> samples(static_cast<size_t>(fitting(kMicrosecondsARow / (calls * once), kFewestSamples, kSamples)));
-    for (double& sample : samples) sample = round(calls, call) / calls;
-    const auto middle = samples.begin() + static_cast<ptrdiff_t>(samples.size() / 2);
-    std::nth_element(samples.begin(), middle, samples.end());
-    return {*middle, static_cast<int>(samples.size())};
-  }
-
- private:
-  static int fitting(double count, int fewest, int most) { return static_cast<int>(std::clamp<double>(count, fewest, most)); }
-
-  double round(int calls, const std::function<void(int)>& call) {
-    check(cudaEventRecord(start_, nullptr), "cudaEventRecord");
-    for (int i = 0; i < calls; i++) call(i);
-    check(cudaEventRecord(stop_, nullptr), "cudaEventRecord");
-    check(cudaEventSynchronize(stop_), "cudaEventSynchronize");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, start_, stop_), "cudaEventElapsedTime");
-    return std::max<double>(milliseconds * kMicrosecondsPerMillisecond, 1e-3);
-  }
-
-  cudaEvent_t start_ = nullptr, stop_ = nullptr;
-};
 
 /** What has been measured, and what there was no time for. */
 class Table {
@@ -140,11 +84,15 @@ class Table {
 
   bool is_full() const { return std::chrono::steady_clock::now() >= end_; }
 
-  void set_bandwidth(double gigabytes_a_second) { bandwidth_ = gigabytes_a_second; }
+  /** Of a copy, read and written, and of reading alone; gigabytes a second. */
+  void set_bandwidth(double copy, double read) {
+    bandwidth_ = copy;
+    read_bandwidth_ = read;
+  }
 
   static void print_head() {
-    printf("%-36s %-9s %-36s %9s %9s %8s %8s %6s %8s\n", "M,K,N,r", "dtype", "call", "us", "predicted", "over", "GB/s",
-           "of copy", "TFLOPS");
+    printf("%-36s %-9s %-36s %9s %9s %8s %8s %6s %8s %6s %6s\n", "M,K,N,r", "dtype", "call", "us", "predicted", "over", "GB/s",
+           "of copy", "TFLOPS", "MHz", "W");
   }
 
   void add(const Row& row) {
@@ -152,21 +100,26 @@ class Table {
     const double us = row.time.microseconds;
     printf("%-36s %-9s %-36s %9.1f %9.1f", row.group.c_str(), row.dtype.c_str(), row.call.c_str(), us, row.predicted);
     if (row.frozen > 0)
-      printf(" %+7.1f%%", 100 * (us / row.frozen - 1));
+      printf(" %+7.1f%%", 100 * row.over);
     else
       printf(" %8s", "");
     if (row.bytes > 0)
       printf(" %8.0f %5.0f%%", row.bytes / us * 1e-3, 100 * row.bytes / us * 1e-3 / bandwidth_);
     else
       printf(" %8s %6s", "", "");
-    if (row.flops > 0) printf(" %8.1f", row.flops / us * 1e-6);
+    if (row.flops > 0)
+      printf(" %8.1f", row.flops / us * 1e-6);
+    else
+      printf(" %8s", "");
+    const Reading& reading = row.time.reading;
+    if (reading.megahertz > 0) printf(" %6.0f %6.0f", reading.megahertz, reading.watts);
     printf("\n");
     fflush(stdout);
   }
 
-  void leave_out(const std::string& what) {
+  void leave_out(const std::string& what, const char* reason = "no time") {
     left_out_.push_back(what);
-    printf("left out, no time: %s\n", what.c_str());
+    printf("left out, %s: %s\n", reason, what.c_str());
   }
 
   bool write_json(const char* path, const Facts& facts) const {
@@ -177,7 +130,7 @@ class Table {
     }
     fprintf(file, "{\n");
     for (const auto& [name, value] : facts) fprintf(file, "  \"%s\": \"%s\",\n", name.c_str(), value.c_str());
-    fprintf(file, "  \"copy_GBps\": %.1f,\n  \"rows\": [", bandwidth_);
+    fprintf(file, "  \"copy_GBps\": %.1f,\n  \"read_GBps\": %.1f,\n  \"rows\": [", bandwidth_, read_bandwidth_);
     for (size_t i = 0; i < rows_.size(); i++) {
       const Row& row = rows_[i];
       fprintf(file,
@@ -185,7 +138,9 @@ class Table {
               "\"predicted_us\": %.2f",
               i == 0 ? "" : ",", row.group.c_str(), row.dtype.c_str(), row.call.c_str(), row.time.microseconds,
               row.time.samples, row.predicted);
-      if (row.frozen > 0) fprintf(file, ", \"over_frozen\": %.4f", row.time.microseconds / row.frozen - 1);
+      if (row.frozen > 0) fprintf(file, ", \"frozen_us\": %.2f, \"over_frozen\": %.4f", row.frozen, row.over);
+      if (row.time.reading.megahertz > 0)
+        fprintf(file, ", \"MHz\": %.0f, \"W\": %.0f", row.time.reading.megahertz, row.time.reading.watts);
       fprintf(file, ", \"bytes\": %.0f, \"flops\": %.0f}", row.bytes, row.flops);
     }
     fprintf(file, "\n  ],\n  \"left_out\": [");
@@ -196,7 +151,7 @@ class Table {
 
  private:
   std::chrono::steady_clock::time_point end_;
-  double bandwidth_ = 0;
+  double bandwidth_ = 0, read_bandwidth_ = 0;
   std::vector<Row> rows_;
   std::vector<std::string> left_out_;
 };
@@ -214,6 +169,16 @@ double copy_bandwidth(Timer* timer) {
     check(cudaMemcpyAsync(to.data(), from.data(), kBytes, cudaMemcpyDeviceToDevice, nullptr), "cudaMemcpyAsync");
   });
   return 2.0 * kBytes / sample.microseconds * 1e-3;
+}
+
+double read_bandwidth(Timer* timer) {
+  constexpr size_t kBytes = (size_t{1} << 30) / kShrink / kShrink;
+  constexpr int kBlocksAMultiprocessor = 8;
+  Memory memory(kBytes);
+  memory.poison();
+  const int blocks = kBlocksAMultiprocessor * attribute(cudaDevAttrMultiProcessorCount);
+  const Sample sample = timer->time(4, [&](int) { read_memory(memory, blocks); });
+  return kBytes / sample.microseconds * 1e-3;
 }
 
 /** What a shape's calls are timed with. */
@@ -237,7 +202,7 @@ void time_calls(const std::string& group, const std::vector<std::vector<Call>>& 
     const Sample sample =
         run.timer->time(kCallsASample, [&](int i) { calls[static_cast<size_t>(i) % calls.size()][c].run(kDevice); });
     run.table->add(
-        {group, dtype_name(run.dtype), first.name, sample, predict(run.ceilings, first.cost), first.bytes, first.flops, 0});
+        {group, dtype_name(run.dtype), first.name, sample, predict(run.ceilings, first.cost), first.bytes, first.flops});
   }
 }
 
@@ -267,7 +232,10 @@ void print_choice(const Shape& shape, const Run& run, bool dropout) {
   printf("  chosen%s: forward %s, backward %s\n", dropout ? " under dropout" : "", names[forward], names[backward]);
 }
 
-/** A whole LoRA linear by each path, over the frozen linear; the fused one as chosen, or by every path that it has. */
+/**
+ * A whole LoRA linear by each path, over the frozen linear; the fused one as chosen, or by every path that it has, and then as
+ * a graph too.
+ */
 void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
   const std::string group = group_name(shape);
   if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", LoRA linears");
@@ -277,26 +245,46 @@ void time_layer(const Shape& shape, bool every_fused_path, const Run& run) {
     layers.push_back(
         std::make_unique<Layer>(run.dtype, shape.M, shape.K, shape.N, shape.r, run.cublas, static_cast<uint64_t>(20 * i)));
   const double flops = 2.0 * static_cast<double>(shape.M * shape.K) * static_cast<double>(shape.N);
-  double frozen[2] = {0, 0};  // forward, backward
-  const auto time_paths = [&](bool is_frozen, float p) {
-    std::vector<std::vector<Layer::Path>> paths;
-    for (const auto& layer : layers)
-      paths.push_back(is_frozen ? layer->frozen(run.ceilings) : layer->paths(p, run.ceilings, every_fused_path));
+  using PathsOfLayers = std::vector<std::vector<Layer::Path>>;
+  const auto paths_of = [&](const auto& of) {
+    PathsOfLayers paths;
+    for (const auto& layer : layers) paths.push_back(of(*layer));
+    return paths;
+  };
+  const auto calls_of = [sets](const PathsOfLayers& paths, size_t n) {
+    return [&paths, sets, n](int i) { paths[static_cast<size_t>(i % sets)][n].run(); };
+  };
+  const PathsOfLayers frozen =
+      run.cublas.present() ? paths_of([&](Layer& layer) { return layer.frozen(run.ceilings); }) : PathsOfLayers();
+  const auto time_paths = [&](const PathsOfLayers& paths, bool over_frozen) {
     for (size_t n = 0; n < paths[0].size(); n++) {
       const Layer::Path& path = paths[0][n];
       if (run.table->is_full()) {
         run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", " + path.name);
         continue;
       }
-      const Sample sample = run.timer->time(kCallsASample, [&](int i) { paths[static_cast<size_t>(i % sets)][n].run(); });
-      if (is_frozen) frozen[path.backward] = sample.microseconds;
-      run.table->add(
-          {group, dtype_name(run.dtype), path.name, sample, path.predicted, 0, flops, is_frozen ? 0 : frozen[path.backward]});
+      Row row = {group, dtype_name(run.dtype), path.name, {}, path.predicted, 0, flops};
+      if (over_frozen) {
+        const Turns turns = run.timer->time_in_turns(kCallsASample, calls_of(frozen, path.backward), calls_of(paths, n));
+        row.time = turns.time;
+        row.frozen = turns.other_microseconds;
+        row.over = turns.ratio - 1;
+      } else {
+        row.time = run.timer->time(kCallsASample, calls_of(paths, n));
+      }
+      run.table->add(row);
     }
   };
-  if (run.cublas.present()) time_paths(true, 0);
+  if (run.cublas.present())
+    time_paths(frozen, false);
+  else
+    run.table->leave_out(
+        group + ", " + dtype_name(run.dtype) + ", frozen linear, split, ranks first, all that is over the frozen",
+        "no cuBLASLt");
   for (float p : kDropouts) {
-    time_paths(false, p);
+    time_paths(paths_of([&](Layer& layer) { return layer.paths(p, run.ceilings, every_fused_path); }), run.cublas.present());
+    if (every_fused_path && !run.table->is_full())
+      time_paths(paths_of([&](Layer& layer) { return layer.recorded(p, run.ceilings); }), run.cublas.present());
     print_choice(shape, run, p > 0);
   }
 }
@@ -375,13 +363,17 @@ int time_all(const char* json_path, double seconds) {
     table.leave_out("copy bandwidth");
   } else {
     bandwidth = copy_bandwidth(&timer);
+    const double read = read_bandwidth(&timer);
     launch = launch_time(&timer);
-    table.set_bandwidth(bandwidth);
+    table.set_bandwidth(bandwidth, read);
     for (const auto& [name, value] : facts) printf("%s%s %s", name == "device" ? "" : ", ", name.c_str(), value.c_str());
-    printf("\ncopy %.0f GB/s (read + written), %.1f us a launch%s\n", bandwidth, launch,
+    printf("\ncopy %.0f GB/s (read + written), read alone %.0f GB/s, %.1f us a launch%s\n", bandwidth, read, launch,
            cublas.present() ? "" : "; cuBLAS is not here");
     printf(
-        "predicted: what linear/cuda/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS\n"
+        "predicted: what linear/cuda/cost.h expects of these ceilings, in us; over: more than the frozen linear by cuBLAS, "
+        "timed\n"
+        "in turns with it (median of the ratios); MHz, W: of the device while it ran; as a graph: recorded, then launched as "
+        "one\n"
         "cuBLAS: for each layout of operands the fastest of the first 8 algorithms that cuBLASLt names, timed once each\n"
         "8 modules: each on rows of its own, in one call; 8 calls: the same by a call for each\n");
     Table::print_head();

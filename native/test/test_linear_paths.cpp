@@ -67,7 +67,11 @@ TEST(the_fused_path_is_predicted_by_the_kernel_that_it_would_take) {
   // Three row tiles are two clusters' as soon as four are.
   CHECK(kernel(device_of(9, 0, 14), {384, 1024, 8192, 16, 2, true}, LinearDirection::kForward) == LinearPath::kWarpgroup);
   CHECK(kernel(device_of(8, 0, 14), shape, LinearDirection::kForward) == LinearPath::kLargeTile);
-  CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 12, 2, true}, LinearDirection::kForward)));
+  // Whatever the rank is, if rows of x, W and dY start at multiples of 16 bytes.
+  for (const LinearDirection direction : {LinearDirection::kForward, LinearDirection::kGradInput}) {
+    CHECK(is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 5, 2, true}, direction)));
+    CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1020, 1024, 16, 2, true}, direction)));
+  }
   CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 1024, 1024, 16, 4, true}, LinearDirection::kForward)));
   CHECK(is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kForward)));
   CHECK(!is_by_warpgroups(kernel(device_of(9, 0, 14), {4096, 64, 1024, 16, 2, true}, LinearDirection::kGradInput)));

@@ -849,6 +849,147 @@ void test_warpgroups() {
   expect(simt::take_report().empty() && d[5] != d[5] && d[kThreads + 5] == 32, "an accumulator shows NaN until all is done");
 }
 
+// What threads write, and a product or a copy then reads.
+
+enum class Unfenced { kNothing, kNoFence, kFenceAfterTheBarrier, kFenceOfOneThread, kFenceOfOtherMemory };
+/** A barrier after what threads have written to one of the memories, with the fence that it takes, or not quite. */
+template <Unfenced kFault, bool kGlobal>
+void fence_and_wait() {
+  using F = Unfenced;
+  const auto fence = [] {
+    if (kGlobal != (kFault == F::kFenceOfOtherMemory))
+      ptx::fence_proxy_async_global();
+    else
+      ptx::fence_proxy_async();
+  };
+  if (kFault == F::kNothing || kFault == F::kFenceOfOtherMemory) fence();
+  if (kFault == F::kFenceOfOneThread && threadIdx.x == 77) fence();
+  __syncthreads();
+  if (kFault == F::kFenceAfterTheBarrier) fence();
+}
+
+template <Unfenced kFault>
+__global__ void product_of_stores(int* out, int) {
+  const Boxes boxes = make_boxes();
+  __half* const box = reinterpret_cast<__half*>(boxes.memory);
+  for (int i = static_cast<int>(threadIdx.x); i < kBoxRows * 64; i += kThreads) box[i] = __float2half(1.0f);
+  fence_and_wait<kFault, false>();
+  float d[32] = {};
+  ptx::wgmma_fence();
+  const uint64_t operand = ptx::swizzled_operand(boxes.memory, 16, 1024);
+  next_line();
+  ptx::wgmma_m64n64k16<false>(d, operand, operand, __half{});
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>();
+  out[threadIdx.x] = static_cast<int>(d[0]);
+}
+
+/** Of g_map, in device memory. */
+__half* g_matrix;
+
+/** The first thread's copy of the matrix's first box. */
+void copy_matrix(const Boxes& boxes) {
+  ptx::mbarrier_arrive_expect(boxes.barriers, kBoxBytes);
+  next_line();
+  ptx::bulk_load(boxes.memory, &g_map, 0, 0, boxes.barriers);
+}
+
+template <Unfenced kFault>
+__global__ void copy_of_stores(int* out, int) {
+  const Boxes boxes = make_boxes();
+  for (int i = static_cast<int>(threadIdx.x); i < kBoxRows * 128; i += kThreads) g_matrix[i] = __float2half(16.0f);
+  fence_and_wait<kFault, true>();
+  if (threadIdx.x == 0) copy_matrix(boxes);
+  ptx::mbarrier_wait(boxes.barriers, 0);
+  out[threadIdx.x] = static_cast<int>(__half2float(reinterpret_cast<const __half*>(boxes.memory)[threadIdx.x]));
+}
+
+enum class Handed { kAsItMust, kNotFencedByTheWriter, kNotFencedByTheReader };
+/** The last block to take a ticket (out[127]) copies what the first thread of each has written. */
+template <Handed kHanded>
+__global__ void copy_of_other_blocks_stores(int* out, int) {
+  const Boxes boxes = make_boxes();
+  if (threadIdx.x != 0) return;
+  unsigned* const count = reinterpret_cast<unsigned*>(out + 127);
+  g_matrix[blockIdx.x * 128] = __float2half(16.0f);
+  if (kHanded != Handed::kNotFencedByTheWriter) ptx::fence_proxy_async_global();
+  ptx::fence_release();
+  if (atomicAdd(count, 1u) != gridDim.x - 1) return;
+  ptx::load_acquire(count);
+  if (kHanded != Handed::kNotFencedByTheReader) ptx::fence_proxy_async_global();
+  copy_matrix(boxes);
+  ptx::mbarrier_wait(boxes.barriers, 0);
+}
+
+void test_proxies() {
+  DeviceArray<__half> matrix(std::vector<__half>(64 * 128, __float2half(1.0f)));
+  g_matrix = matrix.data();
+  g_map = map_of(matrix.data(), 128, 64, 128);
+  const auto plant = [](void (*kernel)(int*, int), int blocks, const char* kind, const char* name) {
+    test_fault(kernel, blocks, kind, name, kSeeds, kBoxesBytes);
+  };
+  using F = Unfenced;
+  const char* const unfenced = "what a thread has written is read past its caches without a proxy fence";
+  const char* const unordered = "what a thread has written is read past its caches: its proxy fence is not ordered before";
+  const std::string either = std::string(unfenced) + "|" + unordered;
+  plant(product_of_stores<F::kNothing>, 1, "", "a product of what threads wrote");
+  plant(product_of_stores<F::kNoFence>, 1, unfenced, "the same, without a fence");
+  plant(product_of_stores<F::kFenceAfterTheBarrier>, 1, unordered, "the same, fenced after the barrier");
+  plant(product_of_stores<F::kFenceOfOneThread>, 1, unfenced, "the same, fenced by one thread");
+  plant(product_of_stores<F::kFenceOfOtherMemory>, 1, unfenced, "the same, device memory fenced");
+  plant(copy_of_stores<F::kNothing>, 1, "", "a copy of what threads wrote");
+  plant(copy_of_stores<F::kNoFence>, 1, unfenced, "the same, without a fence");
+  plant(copy_of_stores<F::kFenceAfterTheBarrier>, 1, either.c_str(), "the same, fenced after the barrier");
+  plant(copy_of_stores<F::kFenceOfOneThread>, 1, unfenced, "the same, fenced by one thread");
+  plant(copy_of_stores<F::kFenceOfOtherMemory>, 1, unfenced, "the same, shared memory fenced");
+  plant(copy_of_other_blocks_stores<Handed::kAsItMust>, 5, "", "a copy of what other blocks wrote");
+  plant(copy_of_other_blocks_stores<Handed::kNotFencedByTheWriter>, 5, unfenced, "the same, not fenced by the writer");
+  plant(copy_of_other_blocks_stores<Handed::kNotFencedByTheReader>, 5, "no proxy fence follows the acquire",
+        "the same, not fenced by the reader");
+  DeviceArray<int> out(kThreads);
+  for (auto kernel : {product_of_stores<F::kNothing>, copy_of_stores<F::kNothing>}) {
+    gpu::launch(kernel, dim3(1), kThreads, kBoxesBytes, nullptr, out.data(), kThreads);
+    expect(out.read() == std::vector<int>(kThreads, 16) && simt::take_report().empty(), "what threads wrote is read");
+  }
+}
+
+// Registers that one warpgroup gives to others.
+
+enum class Shared { kWhatThereIs, kMoreThanThereIs, kByOneWarp, kMoreAfterLess, kLessAfterMore };
+/** Three warpgroups, which have 168 registers a thread at first. */
+template <Shared kShared>
+__global__ void share_registers(int* out) {
+  const unsigned warp = threadIdx.x / 32;
+  if (kShared == Shared::kByOneWarp) {
+    if (warp == 8) ptx::lower_registers<40>();
+  } else if (warp >= 8) {
+    ptx::lower_registers<kShared == Shared::kMoreAfterLess ? 176 : 40>();
+  } else {
+    ptx::raise_registers<kShared == Shared::kMoreThanThereIs ? 240 : kShared == Shared::kLessAfterMore ? 160 : 232>();
+  }
+  out[threadIdx.x] = 1;
+}
+
+void test_registers() {
+  constexpr int kAll = 3 * kThreads;
+  const auto run = [](void (*kernel)(int*), const std::string& kind) {
+    for (uint64_t seed = 1; seed <= kSeeds; seed++) {
+      simt::set_seed(seed);
+      DeviceArray<int> out(std::vector<int>(kAll, 0));
+      gpu::launch(kernel, dim3(1), kAll, 0, nullptr, out.data());
+      const std::string report = simt::take_report();
+      if (kind.empty()) expect(report.empty() && out.read() == std::vector<int>(kAll, 1), "registers change hands");
+      if (!kind.empty() && report.find(kind) != 0) printf("%s\n", report.c_str());
+      if (!kind.empty()) expect(report.find(kind) == 0, kind.c_str());
+    }
+  };
+  run(share_registers<Shared::kWhatThereIs>, "");
+  run(share_registers<Shared::kMoreThanThereIs>, "deadlock: 32 threads wait at setmaxnreg");
+  run(share_registers<Shared::kByOneWarp>, "a warpgroup's warps have different numbers of registers");
+  run(share_registers<Shared::kMoreAfterLess>, "setmaxnreg.dec to more registers");
+  run(share_registers<Shared::kLessAfterMore>, "setmaxnreg.inc to fewer registers");
+}
+
 // Clusters of two blocks.
 
 /** Each block brings one of two boxes to both, which write out what they have got, as it lies. */
@@ -1086,6 +1227,18 @@ void test_refused_launches() {
   simt::set_compute_major(8);
 }
 
+/** An error that is handled where it comes up is still the last one, until somebody asks; a launch gives its own status. */
+void test_last_errors() {
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  void* memory = nullptr;
+  simt::fail_allocation(1);
+  expect(cudaMalloc(&memory, 64) == cudaErrorMemoryAllocation, "an allocation fails");
+  ok(gpu::launch(count_blocks, dim3(1), kThreads, 0, nullptr, out.data()), "a launch after an error");
+  expect(out.read() == std::vector<int>(kThreads, 1), "a launch after an error runs");
+  expect(cudaGetLastError() == cudaErrorMemoryAllocation && cudaGetLastError() == cudaSuccess, "an allocation's error stays");
+  expect(cudaSetDevice(1) == cudaErrorInvalidDevice && cudaGetLastError() == cudaErrorInvalidDevice, "a device's error stays");
+}
+
 /** Whether, over orders of streams, the second of two pieces of work was always, sometimes or never the last. */
 template <class Enqueue>
 std::string order_of(const Enqueue& enqueue) {
@@ -1185,6 +1338,31 @@ void test_graphs() {
   ok(cudaStreamDestroy(stream), "a stream is freed");
 }
 
+/** A kernel's code is loaded at its first use, which a capture does not allow to a thread that has not relaxed its mode. */
+void test_loading_in_a_capture() {
+  cudaStream_t stream = nullptr;
+  ok(cudaStreamCreate(&stream), "a stream is made");
+  DeviceArray<int> out(std::vector<int>(kThreads, 0));
+  simt::unload_kernels();
+  cudaGraph_t graph = nullptr;
+  ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins");
+  cudaLaunchConfig_t config = {dim3(1), dim3(kThreads), 0, stream, nullptr, 0};
+  expect(cudaLaunchKernelEx(&config, add_everywhere, out.data(), 1) == cudaErrorStreamCaptureUnsupported, "a first use");
+  expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated, "a first use ends a capture");
+  const cudaGraphExec_t loaded = capture(stream, [&] {
+    ok(gpu::launch(add_everywhere, dim3(1), kThreads, 0, stream, out.data(), 1), "the launcher loads what it launches");
+  });
+  ok(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a capture begins");
+  void* memory = nullptr;
+  expect(cudaMalloc(&memory, 64) == cudaErrorStreamCaptureUnsupported, "the launcher leaves the thread's mode as it was");
+  expect(cudaStreamEndCapture(stream, &graph) == cudaErrorStreamCaptureInvalidated, "an allocation ends a capture");
+  ok(cudaGraphLaunch(loaded, stream), "a graph is launched");
+  ok(cudaStreamSynchronize(stream), "a stream is waited for");
+  expect(out.read() == std::vector<int>(kThreads, 1), "what was loaded runs");
+  ok(cudaGraphExecDestroy(loaded), "a graph is freed");
+  ok(cudaStreamDestroy(stream), "a stream is freed");
+}
+
 /** What may not be done during a capture, alone or through the default stream: it fails, and so does the end of the capture. */
 void test_forbidden_in_a_capture() {
   DeviceArray<int> out(std::vector<int>(kThreads, 0));
@@ -1223,11 +1401,15 @@ int main() {
   test_faults();
   test_unwritten_output();
   test_refused_launches();
+  test_last_errors();
   simt::set_compute_major(9);
   test_warpgroups();
+  test_proxies();
+  test_registers();
   test_clusters();
   test_order_of_streams();
   test_graphs();
+  test_loading_in_a_capture();
   test_forbidden_in_a_capture();
   printf("%s\n", g_failures == 0 ? "passed" : "FAILED");
   return g_failures != 0;

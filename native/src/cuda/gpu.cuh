@@ -33,15 +33,32 @@ constexpr size_t kDefaultSharedBytes = 48 * 1024;
 /** What a block may have at most on the smallest of our devices, sm_86. */
 constexpr size_t kMostSharedBytes = 99 * 1024;
 
+/**
+ * Has the kernel's code on the device before a capture of the stream meets it. By default code is loaded at a kernel's first
+ * use, which a capture need not allow.
+ */
+inline cudaError_t load_for_capture(const void* kernel, cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  cudaError_t error = cudaStreamIsCapturing(stream, &status);
+  if (error != cudaSuccess || status == cudaStreamCaptureStatusNone) return error;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  error = cudaThreadExchangeStreamCaptureMode(&mode);
+  if (error != cudaSuccess) return error;
+  cudaFuncAttributes unused;
+  error = cudaFuncGetAttributes(&unused, kernel);
+  const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
+  return error != cudaSuccess ? error : restored;
+}
+
 /** Blocks side by side form clusters of `cluster` blocks, which compute capability 9.0 brings; 1: they are alone. */
 template <class... Parameters, class... Arguments>
 cudaError_t launch_clusters(void (*kernel)(Parameters...), dim3 grid, int threads, unsigned cluster, size_t shared_bytes,
                             cudaStream_t stream, Arguments... arguments) {
-  if (shared_bytes > kDefaultSharedBytes) {
-    const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                   cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-    if (error != cudaSuccess) return error;
-  }
+  const void* const code = reinterpret_cast<const void*>(kernel);
+  cudaError_t error = load_for_capture(code, stream);
+  if (error == cudaSuccess && shared_bytes > kDefaultSharedBytes)
+    error = cudaFuncSetAttribute(code, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  if (error != cudaSuccess) return error;
   cudaLaunchAttribute size = {};
   size.id = cudaLaunchAttributeClusterDimension;
   size.val.clusterDim.x = cluster;

@@ -35,7 +35,9 @@ pp_status copy_to_host(const pp_device& device, void* to, const void* from, size
 
 bool is_recording(const pp_device& device) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  return cudaStreamIsCapturing(stream_of(device), &status) == cudaSuccess && status != cudaStreamCaptureStatusNone;
+  const cudaError_t error = cudaStreamIsCapturing(stream_of(device), &status);
+  if (error != cudaSuccess) cudaGetLastError();  // not to be met by a later call
+  return error == cudaSuccess && status != cudaStreamCaptureStatusNone;
 }
 
 pp_status synchronize(const pp_device& device) {

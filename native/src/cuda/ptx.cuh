@@ -78,6 +78,11 @@ GPU_INLINE void fence_proxy_async() {
   asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
 }
 
+/** The same of what this thread has written to device memory, or knows of what other blocks have. */
+GPU_INLINE void fence_proxy_async_global() {
+  asm volatile("fence.proxy.async.global;\n" ::: "memory");
+}
+
 GPU_INLINE void mbarrier_arrive(uint64_t* barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(barrier)) : "memory");
 }
@@ -287,7 +292,11 @@ inline void mbarrier_init(uint64_t* barrier, unsigned arrivals, SIMT_SITE) {
 }
 
 inline void fence_proxy_async() {
-  simt::fence_proxy_async();
+  simt::fence_proxy_async(false);
+}
+
+inline void fence_proxy_async_global() {
+  simt::fence_proxy_async(true);
 }
 
 inline void mbarrier_arrive(uint64_t* barrier, SIMT_SITE) {
@@ -328,9 +337,13 @@ inline void bulk_load_multicast(void* target, const cuda::TensorMap* map, int co
 }
 
 template <int kRegisters>
-void lower_registers() {}
+void lower_registers(SIMT_SITE) {
+  simt::set_registers(kRegisters, false, SIMT_HERE);
+}
 template <int kRegisters>
-void raise_registers() {}
+void raise_registers(SIMT_SITE) {
+  simt::set_registers(kRegisters, true, SIMT_HERE);
+}
 
 inline void wgmma_fence() {
   simt::wgmma_fence();

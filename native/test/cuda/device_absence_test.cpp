@@ -48,6 +48,7 @@ void no_devices(const char* reason) {
   expect("a call", call(kDevice) == PP_NO_DEVICE);
   snprintf(message, sizeof message, "choosing a CUDA device: %s", reason);
   expect_message("a call", message);
+  expect("no error stays for a later call", cudaGetLastError() == cudaSuccess);
 }
 }  // namespace
 

@@ -70,6 +70,7 @@ TEST(what_cannot_be_freed_now_can_be_freed_later) {
   CHECK_FAILS(pp_free(&kDevice, memory), PP_DEVICE_ERROR, "freeing device memory");
   pp_graph* graph = nullptr;
   CHECK_FAILS(pp_graph_end(&device, &graph), PP_DEVICE_ERROR, "recording a graph");
+  CHECK(cudaGetLastError() == cudaSuccess);
   CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);
   CHECK_EQUAL(pp_stream_destroy(&device), PP_OK);
 }
@@ -115,6 +116,7 @@ TEST(calls_without_device_memory_write_nothing_and_work_again) {
             const pp_status status = operation.call(context);
             ran_out = simt::allocation_failed();
             simt::fail_allocation(0);
+            CHECK(cudaGetLastError() == cudaSuccess);
             if (status != PP_OK) {
               CHECK(ran_out);
               CHECK_FAILS(status, PP_OUT_OF_MEMORY, "memory");
@@ -146,6 +148,7 @@ TEST(objects_without_device_memory_are_not_made) {
   void* memory = nullptr;
   simt::fail_allocation(1);
   CHECK_FAILS(pp_allocate(&kDevice, 100, &memory), PP_OUT_OF_MEMORY, "allocating device memory");
+  CHECK(cudaGetLastError() == cudaSuccess);
   CHECK(memory == nullptr);
   CHECK_EQUAL(pp_allocate(&kDevice, 100, &memory), PP_OK);
   CHECK_EQUAL(pp_free(&kDevice, memory), PP_OK);

@@ -56,7 +56,11 @@ void make_room(const Context& context) {
   expect_ok(pp_workspace_reserve(context, kEnough));
 }
 
+/** In the emulator, each kernel's first use. */
 pp_graph* record(const pp_device& device, const Context& context, Step* step) {
+#if defined(PRUNEPEFT_EMULATED)
+  simt::unload_kernels();
+#endif
   pp_graph* graph = nullptr;
   expect_ok(pp_graph_begin(&device));
   expect_ok(step->run(context));

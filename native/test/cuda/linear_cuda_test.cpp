@@ -45,7 +45,8 @@ const Case kOtherCases[] = {
     {40, 33, 24, {{3, 4, 20, 7, 21, 0.1f}}, {1, 5}, {1, 5}, false},  // rows without a module around its own
 };
 
-/** For the path by warpgroups: rows of all operands start at multiples of 16 bytes. Two blocks take the tiles in the emulator.
+/**
+ * For the path by warpgroups: rows of x, W and dY start at multiples of 16 bytes. Two blocks take the tiles in the emulator.
  */
 const Case kBulkCases[] = {
     fused(1, 8, 8, {{8, 0, 8}}, {0, 0}, 0.2f, true),
@@ -57,6 +58,9 @@ const Case kBulkCases[] = {
     fused(150, 1032, 264, {{8, 8, 8}, {24, 0, 256}, {16, 255, 9}}, {0, 16}, 0, true),
     fused(67, 267, 163, {{11, 3, 100}, {19, 0, 163}}, {0, 5}, 0.3f, true),  // nothing divides by 8 but the leading dimensions
     fused(130, 24, 72, {{16, 0, 72}}, {0, 0}, 0.1f, true, 3),               // results at odd addresses
+    fused(150, 72, 264, {{5, 0, 264}, {3, 8, 100}}, {0, 0}, 0.25f, true),   // ranks that eight does not divide
+    fused(270, 136, 40, {{20, 0, 40}, {8, 0, 40}, {70, 3, 9}}, {0, 8}, 0, false),  // some of them; in two steps
+    {130, 72, 64, {{8, 0, 64, 0, 130, 0.1f}}, {0, 0}, {3, 2}},                     // S and dS at odd addresses
 };
 /** For clusters besides: both blocks' edges, and more works than clusters. */
 const Case kClusterCases[] = {
@@ -116,11 +120,9 @@ void test_refused() {
 }
 
 #if defined(PRUNEPEFT_EMULATED)
-/** The forward product's, at a shape whose S would have shares of K, which are summed by a launch more. */
-void test_launches(uint64_t expected) {
-  const Case c = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);
-  current_case = "launches, " + describe(Call::kForward, PP_BFLOAT16, c);
-  Operands o(PP_BFLOAT16, c, Call::kForward);
+void test_launches(Call call, const Case& c, uint64_t expected) {
+  current_case = "launches, " + describe(call, PP_BFLOAT16, c);
+  Operands o(PP_BFLOAT16, c, call);
   const Context context;
   const uint64_t before = simt::launches();
   o.run(context);
@@ -138,8 +140,15 @@ int main() {
       for (const pp_dtype dtype : kDtypes)
         for (const Call call : {Call::kForward, Call::kLinearGradInput}) test_call(call, dtype, *c);
 #if defined(PRUNEPEFT_EMULATED)
-  test_launches(1);
+  const Case sharing = fused(70, 1032, 40, {{8, 0, 40}}, {0, 0}, 0, true);  // its S would have shares of K: a launch more
+  test_launches(Call::kForward, sharing, 1);
   simt::set_compute_major(9);
+  // A rank that eight does not divide is no reason to leave warpgroups: S has a launch of its own there, and copies one more.
+  for (const int64_t rank : {5, 8}) {
+    const Case c = fused(130, 72, 264, {{rank, 0, 264}}, {0, 0}, 0, true);
+    test_launches(Call::kForward, c, rank == 5 ? 3 : 2);
+    test_launches(Call::kLinearGradInput, c, rank == 5 ? 2 : 1);
+  }
 #endif
   if (compute_major() == 9) {
     std::vector<Case> cases(std::begin(kBulkCases), std::end(kBulkCases));
@@ -151,7 +160,7 @@ int main() {
       const ForcedLinearPath in_force(path);
       if (path == LinearPath::kWarpgroup || clusters) test_refused();
 #if defined(PRUNEPEFT_EMULATED)
-      test_launches(2);
+      test_launches(Call::kForward, sharing, 2);
 #endif
     }
   }

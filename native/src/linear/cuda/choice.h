@@ -29,7 +29,7 @@ struct LinearShape {
   int64_t columns;
   int64_t inner;
   int64_t element_bytes;
-  /** Whether the copy engine of compute capability 9.0 can bring all operands (linear_warpgroup.h). */
+  /** Whether the copy engine of compute capability 9.0 can bring the operands (linear_warpgroup.h). */
   bool copied_in_bulk = false;
   LinearDirection direction = LinearDirection::kForward;
   /** Whether blocks by warpgroups may work in clusters. */

@@ -38,6 +38,20 @@ struct ProductCall {
   DropoutSpec dropout = make_spec(module_count > 0 ? modules[0].dropout : nullptr);
 };
 
+/** A module's ranks as operands, as far as no type is needed for it. */
+RankSlab rank_slab(const LoraModule& module, const pp_linear& linear, bool forward) {
+  RankSlab slab = {};
+  slab.left = module.s;
+  slab.ld_left = module.lds;
+  slab.right = forward ? module.b : module.a;
+  slab.ld_right = forward ? module.ldb : module.lda;
+  slab.rank = module.rank;
+  slab.first_column = forward ? module.first_column : 0;
+  slab.columns = forward ? module.columns : linear.K;
+  slab.mask_name = module.mask_name;
+  return slab;
+}
+
 template <class T>
 LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
   const pp_linear& linear = call.linear;
@@ -51,16 +65,8 @@ LinearArguments<T> product_arguments(const ProductCall& call, bool forward) {
   arguments.out_aligned = gpu::rows_aligned<T>(call.out.data, call.out.ld);
   arguments.dropout = call.dropout;
   for (int32_t i = 0; i < call.module_count; i++) {
-    const LoraModule& module = call.modules[i];
     RankSlab& slab = arguments.slabs[arguments.slab_count++];
-    slab.left = module.s;
-    slab.ld_left = module.lds;
-    slab.right = forward ? module.b : module.a;
-    slab.ld_right = forward ? module.ldb : module.lda;
-    slab.rank = module.rank;
-    slab.first_column = forward ? module.first_column : 0;
-    slab.columns = forward ? module.columns : linear.K;
-    slab.mask_name = module.mask_name;
+    slab = rank_slab(call.modules[i], linear, forward);
     slab.left_aligned = gpu::rows_aligned<T>(slab.left, slab.ld_left);
     slab.right_aligned = gpu::rows_aligned<T>(slab.right, slab.ld_right);
   }
@@ -94,7 +100,7 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
                              arguments.columns,
                              arguments.left.columns,
                              int64_t{sizeof(T)},
-                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments, forward),
+                             forced != kChosenWithoutWarpgroups && can_copy_in_bulk(arguments),
                              forward ? LinearDirection::kForward : LinearDirection::kGradInput,
                              forced != kChosenWithoutClusters};
   const LinearChoice chosen = choose_linear(traits, shape);
@@ -113,8 +119,15 @@ int64_t counter_count(int64_t M) {
   return 1 + gpu::divide_up(M, Down::kRows);
 }
 
+/** Parts of the workspace. */
+struct ForwardMemory {
+  unsigned* counters;
+  void* copies;
+  float* slots;
+};
+
 template <class T>
-cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counters, float* slots) {
+cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMemory& memory) {
   LinearForwardArguments<T> arguments = {};
   arguments.product = product_arguments<T>(call, true);
   Choice choice;
@@ -124,20 +137,20 @@ cudaError_t launch_forward(const ProductCall& call, int device, unsigned* counte
   const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
   const DownCall down = {call.linear.dtype, M, K, call.left.data, call.left.ld, stack, call.dropout, nullptr};
   if (is_by_warpgroups(choice.path)) {
-    if (call.module_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : slots, call.stream);
+    if (call.module_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : memory.slots, call.stream);
     if (error != cudaSuccess) return error;
     arguments.product.order.group_rows = choice.group_rows;
-    return run_linear_forward_warpgroup(arguments.product, choice.path == LinearPath::kWarpgroupClusters,
-                                        choice.multiprocessors, call.stream);
+    return run_linear_forward_warpgroup(
+        arguments.product, {choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors, memory.copies, call.stream});
   }
   size_t shared = 0;
   if (call.module_count > 0) {
     const Split columns = split_columns(M, K);
-    arguments.down = down_arguments<T>(down, columns, slots);
-    arguments.finish = {slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY};
-    arguments.counters = counters;
+    arguments.down = down_arguments<T>(down, columns, memory.slots);
+    arguments.finish = {memory.slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY};
+    arguments.counters = memory.counters;
     shared = Down::shared_bytes<T>(stack.chunk_tiles(), call.dropout.threshold != 0);
-    error = cudaMemsetAsync(counters, 0, static_cast<size_t>(counter_count(M)) * sizeof(unsigned), call.stream);
+    error = cudaMemsetAsync(memory.counters, 0, static_cast<size_t>(counter_count(M)) * sizeof(unsigned), call.stream);
     if (error != cudaSuccess) return error;
   }
   const auto launch = [&](auto tile) {
@@ -163,15 +176,15 @@ cudaError_t launch_grad_input_tile(LinearArguments<T>& arguments, int64_t group_
 }
 
 template <class T>
-cudaError_t launch_grad_input(const ProductCall& call, int device) {
+cudaError_t launch_grad_input(const ProductCall& call, int device, void* copies) {
   LinearArguments<T> arguments = product_arguments<T>(call, false);
   Choice choice;
   const cudaError_t error = choose(device, arguments, false, &choice);
   if (error != cudaSuccess) return error;
   if (is_by_warpgroups(choice.path)) {
     arguments.order.group_rows = choice.group_rows;
-    return run_linear_grad_input_warpgroup(arguments, choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors,
-                                           call.stream);
+    return run_linear_grad_input_warpgroup(
+        arguments, {choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors, copies, call.stream});
   }
   const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.module_count > 0;
   const auto run =
@@ -192,6 +205,15 @@ char* take_decoded(const pp_linear& linear, Workspace& workspace) {
              : nullptr;
 }
 
+/** Room for copies of the modules' operands, should the product go by warpgroups. */
+void* take_copies(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count, bool forward,
+                  Workspace& workspace) {
+  if (linear.dtype == PP_FLOAT32) return nullptr;
+  int64_t elements = 0;
+  for (int32_t i = 0; i < count; i++) elements += slab_copy_elements(rank_slab(modules[i], linear, forward), M, forward);
+  return workspace.take<uint16_t>(elements);
+}
+
 /** `linear`, or its like whose W lies decoded in the workspace. */
 cudaError_t decode(const pp_linear& linear, cudaStream_t stream, Workspace& workspace, pp_linear* dense) {
   *dense = linear;
@@ -204,10 +226,11 @@ cudaError_t decode(const pp_linear& linear, cudaStream_t stream, Workspace& work
 }  // namespace
 
 size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {
-  if (count == 0) return linear_grad_input_workspace(linear);
+  if (count == 0) return linear_grad_input_workspace(linear, M, modules, count);
   Workspace workspace(nullptr);
   take_decoded(linear, workspace);
   workspace.take<unsigned>(counter_count(M));
+  take_copies(linear, M, modules, count, true, workspace);
   workspace.take<float>(down_slots(M, linear.K, make_stack(modules, count, 1.0f, true).columns));
   return workspace.bytes();
 }
@@ -221,19 +244,23 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
   const cudaError_t error = decode(linear, stream_of(device), parts, &dense);
   if (error != cudaSuccess) return to_status(error, "pp_linear_forward");
   const ProductCall call = {dense, x, modules, count, y, stream_of(device)};
-  unsigned* counters = count > 0 ? parts.take<unsigned>(counter_count(x.rows)) : nullptr;
-  float* slots = count > 0 ? parts.take<float>(0) : nullptr;
+  ForwardMemory memory = {};
+  if (count > 0) {
+    memory.counters = parts.take<unsigned>(counter_count(x.rows));
+    memory.copies = take_copies(linear, x.rows, modules, count, true, parts);
+    memory.slots = parts.take<float>(0);
+  }
   return to_status(
-      dispatch(linear.dtype,
-               [&](auto element) { return launch_forward<decltype(element)>(call, device.index, counters, slots); }),
+      dispatch(linear.dtype, [&](auto element) { return launch_forward<decltype(element)>(call, device.index, memory); }),
       "pp_linear_forward");
 }
 
-size_t linear_grad_input_workspace(const pp_linear& linear) {
-  if (!linear.decoding.used) return 0;
+size_t linear_grad_input_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {
   Workspace workspace(nullptr);
+  const size_t nothing = workspace.bytes();
   take_decoded(linear, workspace);
-  return workspace.bytes();
+  take_copies(linear, M, modules, count, false, workspace);
+  return workspace.bytes() == nothing ? 0 : workspace.bytes();
 }
 
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
@@ -245,8 +272,9 @@ pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, co
   const cudaError_t error = decode(linear, stream_of(device), parts, &dense);
   if (error != cudaSuccess) return to_status(error, "pp_linear_grad_input");
   const ProductCall call = {dense, dy, modules, count, dx, stream_of(device)};
+  void* copies = take_copies(linear, dy.rows, modules, count, false, parts);
   return to_status(
-      dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index); }),
+      dispatch(linear.dtype, [&](auto element) { return launch_grad_input<decltype(element)>(call, device.index, copies); }),
       "pp_linear_grad_input");
 }
 }  // namespace prunepeft::cuda

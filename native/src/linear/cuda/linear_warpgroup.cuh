@@ -46,7 +46,11 @@ struct WarpgroupTile {
   static constexpr int kSlabBytes = kInner * kRowBytes;
   /** Eight rows of 128 bytes: what the swizzle repeats in, and where a stage may begin. */
   static constexpr int kAtomRows = 8, kAtomBytes = kAtomRows * kRowBytes;
-  /** Registers of a thread: 168 at the start, of which those that copy give most to those that multiply. */
+  /**
+   * Registers of a thread at the start: a multiprocessor's, shared out in eights. Of these 168 those that copy give most to
+   * those that multiply, which would wait for ever for more than that.
+   */
+  static constexpr int kLaunchRegisters = 65536 / kThreads / 8 * 8;
   static constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
   /** A warp's 16 rows by 64 columns of the result, on their way out; padded so that rows start in different banks. */
   static constexpr int kOutRows = 16, kOutLd = kSlabColumns + 8;
@@ -58,7 +62,8 @@ struct WarpgroupTile {
   static_assert(kLeftBytes % kAtomBytes == 0 && kSlabBytes % kAtomBytes == 0, "operands begin where the swizzle does");
   static_assert(kSlabs % kClusterBlocks == 0, "each block of a cluster brings whole slabs");
   static_assert(kColumns <= kMostBoxRows, "a box brings a step of W");
-  static_assert(kProducerRegisters * kWarpgroup + kConsumerRegisters * kConsumers <= 65536, "the registers are there");
+  static_assert(kProducerRegisters * kWarpgroup + kConsumerRegisters * kConsumers <= kLaunchRegisters * kThreads,
+                "the registers are there");
 };
 
 /** Modules that the kernel's parameters have room for. */

@@ -4,17 +4,31 @@
 #include "linear/cuda/linear.cuh"
 
 namespace prunepeft::cuda {
-/** Whether the copy engine can bring all operands: 16-bit elements, rows at multiples of 16 bytes, at most eight modules. */
-template <class T>
-bool can_copy_in_bulk(const LinearArguments<T>& arguments, bool forward);
-
 /**
- * Enqueues the product; of the order, the group of rows is given. S has been made. `blocks` are at most that many: the device's
- * multiprocessors. With `clusters`, which need two of them, blocks work in pairs that share the right operand; the bits are the
- * same.
+ * Whether the copy engine can bring all operands: 16-bit elements, at most eight modules, rows of x, W and dY at multiples of
+ * 16 bytes. Those of modules may begin anywhere.
  */
 template <class T>
-cudaError_t run_linear_forward_warpgroup(LinearArguments<T> arguments, bool clusters, int blocks, cudaStream_t stream);
+bool can_copy_in_bulk(const LinearArguments<T>& arguments);
+
+/** Elements of memory that the product takes for a module, where its rows do not begin at multiples of 16 bytes. */
+int64_t slab_copy_elements(const RankSlab& slab, int64_t rows, bool forward);
+
+/** How a product by warpgroups is made. */
+struct WarpgroupCall {
+  /** Blocks work in pairs that share the right operand, which takes two multiprocessors; the bits are the same. */
+  bool clusters;
+  /** At most so many: the device's multiprocessors. */
+  int blocks;
+  /** As many elements as slab_copy_elements says of all modules, aligned to 16 bytes. */
+  void* copies;
+  cudaStream_t stream;
+};
+
+/** Enqueues the product, after copies of narrow operands where it takes some; of the order, the group of rows is given. S has
+ * been made. */
 template <class T>
-cudaError_t run_linear_grad_input_warpgroup(LinearArguments<T> arguments, bool clusters, int blocks, cudaStream_t stream);
+cudaError_t run_linear_forward_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
+template <class T>
+cudaError_t run_linear_grad_input_warpgroup(const LinearArguments<T>& arguments, const WarpgroupCall& call);
 }  // namespace prunepeft::cuda

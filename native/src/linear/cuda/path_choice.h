@@ -18,12 +18,12 @@ struct LinearPaths {
   pp_linear_path forward, backward;
 };
 
-/** The kernel that the fused product is taken to go by: as choice.h says of operands without padding. */
+/** The kernel that the fused product is taken to go by: as choice.h says of x, W and dY without padding. */
 inline LinearPath fused_kernel(const DeviceRates& device, const LoraShape& shape, LinearDirection direction) {
   constexpr int64_t kVector = 8;  // 16-bit elements of 16 bytes
   const bool forward = direction == LinearDirection::kForward;
   const int64_t columns = forward ? shape.N : shape.K, inner = forward ? shape.K : shape.N;
-  const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0 && shape.rank % kVector == 0;
+  const bool copied = shape.element_bytes == 2 && columns % kVector == 0 && inner % kVector == 0;
   const DeviceTraits traits = {device.compute_major, device.multiprocessors, device.shared_bytes_per_block, 0,
                                device.compute_minor};
   return choose_linear(traits, {shape.M, columns, inner, shape.element_bytes, copied, direction}).path;

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Goes through gpu-check/run.sh from its first line to its last with stand-ins for what it calls: CMake, which gives the emulated
+# programs, nvcc, nvidia-smi, PyTorch, Nsight Compute and compute-sanitizer. Then once more without them, and with a test that
+# fails. A device's kernels run in the emulator, so the lines are what is tested here.
+#
+#   dry_run/run.sh <folder of the emulated programs> <scratch folder>
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+PRUNEPEFT_PROGRAMS=$1
+PRUNEPEFT_STAND_INS=$here
+export PRUNEPEFT_PROGRAMS PRUNEPEFT_STAND_INS
+rm -rf "$2"
+mkdir -p "$2/toolkit/bin" "$2/toolkit/lib64" "$2/bare"
+scratch=$(cd "$2" && pwd)
+
+expect() {  # expect <file> <text>...: each is in the file
+  file=$1
+  shift
+  for text in "$@"; do
+    if ! grep -qF -e "$text" "$file"; then
+      cat "$file"
+      echo "FAILED: $file lacks: $text"
+      exit 1
+    fi
+  done
+}
+
+cp "$here/nvcc" "$scratch/toolkit/bin/nvcc"
+ln -s "$PRUNEPEFT_PROGRAMS/libcublas-stand-in.so" "$scratch/toolkit/lib64/libcublasLt.so.13"
+if ! env -u CUDACXX PATH="$here/bin:$scratch/toolkit/bin:$PATH" LD_LIBRARY_PATH="$PRUNEPEFT_PROGRAMS" PRUNEPEFT_DRY_SECONDS=5 \
+  PYTHONPATH="$here/../torch_stand_in" PYTHONDONTWRITEBYTECODE=1 \
+  sh "$here/../../../gpu-check/run.sh" "$scratch/results" "$scratch/build" > "$scratch/output.txt" 2>&1; then
+  cat "$scratch/output.txt"
+  echo "FAILED: run.sh ended with an error"
+  exit 1
+fi
+expect "$scratch/build/arguments.txt" "-DPRUNEPEFT_CUDA_ONLY=90" "-DPRUNEPEFT_GPU_CHECK=ON"
+expect "$scratch/results/table.txt" "power.limit: a stand-in" "graph_cuda: passed" "graph capture and replay: passed" \
+  "paths of a LoRA linear: passed" "cuBLASLt_by $scratch/toolkit/bin/../lib64/libcublasLt.so.13" "PyTorch stand-in" \
+  "counters of each kernel: counters.csv" "compute-sanitizer memcheck: passed" "compute-sanitizer initcheck: passed" \
+  "Goals, which are for an H100"
+expect "$scratch/results/counters.csv" '"dram__bytes_read.sum"'
+expect "$scratch/results/tests.txt" "== graph_cuda" "== paths of a LoRA linear"
+if [ "$(cd "$scratch/results" && echo *)" != "counters.csv table.json table.txt tests.txt" ]; then
+  ls "$scratch/results"
+  echo "FAILED: other results than the four"
+  exit 1
+fi
+
+# Without them: the shell's own tools, make in place of Ninja.
+for tool in cat date dirname grep ln ls mkdir nproc readlink rm sh sort tail tee timeout touch tr; do
+  ln -s "$(command -v $tool)" "$scratch/bare/$tool"
+done
+ln -s /bin/true "$scratch/bare/make"
+ln -s "$here/bin/cmake" "$scratch/bare/cmake"
+if env -u CUDACXX -u LD_LIBRARY_PATH PATH="$scratch/bare" PRUNEPEFT_DRY_SECONDS=0 PRUNEPEFT_DRY_FAILURE=1 \
+  sh "$here/../../../gpu-check/run.sh" "$scratch/bare-results" > "$scratch/bare-output.txt" 2>&1; then
+  cat "$scratch/bare-output.txt"
+  echo "FAILED: run.sh ended without an error, though a test has failed"
+  exit 1
+fi
+expect "$scratch/bare-results-build/arguments.txt" "-GUnix Makefiles"
+expect "$scratch/bare-results/table.txt" "graph_cuda: FAILED" "graph capture and replay: passed" "left out, no time: copy bandwidth" \
+  "PyTorch: left out" "counters of each kernel: left out" "compute-sanitizer memcheck: " "Goals, which are for an H100"
+echo passed
