@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "state.h"
+#include "counting.h"
 
 namespace simt {
 namespace {
@@ -421,6 +421,7 @@ void bulk_load_multicast(void* target, const void* map, int column, int row, uin
     const size_t length = static_cast<size_t>(part.end - part.first) * copy.map.element_bytes;
     if (const char* fault = check_access(reinterpret_cast<uintptr_t>(source_of(copy, r, part.first)), length, Access::kRead))
       fail(fault, file, line);
+    if (g_counting) count_bulk_row(reinterpret_cast<uintptr_t>(source_of(copy, r, part.first)), length, file, line);
   }
   for (Block& block : g_cluster)
     if ((mask >> block.rank & 1) != 0) begin_copy(&block, copy, barrier, file, line);

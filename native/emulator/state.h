@@ -113,6 +113,8 @@ void yield();
 void fail(const char* what, const char* file, int line);
 /** The same, the position being that of a code address. */
 void fail_at(const char* what, void* code, uintptr_t address);
+/** Where code comes from, "file:line", what is inlined before that into which it is. */
+std::vector<std::string> lines_of_code(void* code);
 /** Null, or that the block has made so many accesses since its last barrier that some loop has no end. */
 const char* count_access();
 std::string position(const char* file, int line);
