@@ -1,6 +1,7 @@
 # Compiles the kernel sources for each architecture and writes what each kernel takes of a processor, a kernel a line: registers,
 # bytes of static shared memory and bytes of stack. Compares it with the file under version control, or with UPDATE writes that
-# file. Numbers differ between compilers, so they are compared only for the compiler that the file names.
+# file. Numbers differ between compilers, so they are compared only for the compiler that the file names. What it compiles for
+# sm_90a stays in the folder cubins beside OUTPUT, with the kernels' names, for cuda_loops.py.
 #
 #   cmake -DNVCC= -DVERSION= -DROOT= -DSOURCES=a.cu,b.cu -DARCHITECTURES=80,90a -DKEPT= -DOUTPUT= [-DUPDATE=ON] -P CudaResources.cmake
 
@@ -50,12 +51,20 @@ function(kernel_name mangled result)
   set(${result} "${name}" PARENT_SCOPE)
 endfunction()
 
+file(REMOVE_RECURSE ${bin}/cubins)
+file(MAKE_DIRECTORY ${bin}/cubins)
+set(mangled_names "")
 set(names "")
 foreach(architecture IN LISTS ARCHITECTURES)
   foreach(source IN LISTS SOURCES)
+    set(cubin ${bin}/resources.cubin)
+    if(architecture STREQUAL "90a")
+      string(REPLACE "/" "." cubin ${source})
+      set(cubin ${bin}/cubins/${cubin}.cubin)
+    endif()
     execute_process(
       COMMAND ${NVCC} -std=c++17 -O3 -Werror all-warnings -Xptxas=-warn-spills,-v -I${ROOT}/src -I${ROOT}/include
-              -gencode=arch=compute_${architecture},code=sm_${architecture} -cubin -o ${bin}/resources.cubin ${ROOT}/${source}
+              -gencode=arch=compute_${architecture},code=sm_${architecture} -cubin -o ${cubin} ${ROOT}/${source}
       RESULT_VARIABLE failed
       OUTPUT_VARIABLE text
       ERROR_VARIABLE text)
@@ -67,13 +76,17 @@ foreach(architecture IN LISTS ARCHITECTURES)
       message(FATAL_ERROR "${source} for sm_${architecture}:\n${CMAKE_MATCH_0}")
     endif()
     if(CUOBJDUMP AND architecture STREQUAL "90a" AND source MATCHES "linear_warpgroup")
-      check_warpgroups(${bin}/resources.cubin)
+      check_warpgroups(${cubin})
     endif()
     string(REGEX REPLACE "[^\n]*Compile time[^\n]*\n" "" text "${text}")
     string(REGEX MATCHALL "Function properties for [^\n]*\n[^\n]*\n[^\n]*Used [^\n]*" kernels "${text}")
     foreach(kernel IN LISTS kernels)
       string(REGEX MATCH "properties for ([^\n]*)" ignored "${kernel}")
-      kernel_name("${CMAKE_MATCH_1}" name)
+      set(mangled "${CMAKE_MATCH_1}")
+      kernel_name("${mangled}" name)
+      if(architecture STREQUAL "90a")
+        string(APPEND mangled_names "${name}\t${mangled}\n")
+      endif()
       string(REGEX MATCH "([0-9]+) bytes stack" ignored "${kernel}")
       set(stack "${CMAKE_MATCH_1}")
       string(REGEX MATCH "Used ([0-9]+) registers" ignored "${kernel}")
@@ -91,6 +104,7 @@ foreach(architecture IN LISTS ARCHITECTURES)
   endforeach()
 endforeach()
 file(REMOVE ${bin}/resources.cubin)
+file(WRITE ${bin}/cubins/kernels.txt "${mangled_names}")
 list(REMOVE_DUPLICATES names)
 list(LENGTH names count)
 if(count EQUAL 0)

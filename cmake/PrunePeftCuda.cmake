@@ -50,7 +50,8 @@ if(PRUNEPEFT_WITH_CUDA)
   set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
   # A warning and a register spill are errors.
   set(PRUNEPEFT_CUDA_OPTIONS -Werror all-warnings -Xptxas=-warn-spills)
-  # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt.
+  # Registers, shared memory and stack of each kernel are compared with native/cuda-resources.txt; and by a test the loops of its
+  # machine code with native/cuda-loops.txt, where there is a Python.
   set(PRUNEPEFT_RESOURCES ${CMAKE_CURRENT_BINARY_DIR}/cuda-resources.txt)
   string(REPLACE ";" "," kernel_sources "${PRUNEPEFT_CUDA_KERNEL_SOURCES}")
   string(REPLACE ";" "," architectures "${PRUNEPEFT_CUDA_ARCHITECTURES}")
@@ -65,9 +66,18 @@ if(PRUNEPEFT_WITH_CUDA)
     COMMENT "Comparing the kernels' registers, shared memory and stack with cuda-resources.txt"
     VERBATIM)
   add_custom_target(cuda_resources ALL DEPENDS ${PRUNEPEFT_RESOURCES})
+  set(update_loops COMMAND ${CMAKE_COMMAND} -E echo "cuda-loops.txt is left as it is: no python3 is found")
+  find_package(Python3 COMPONENTS Interpreter)
+  if(Python3_FOUND)
+    set(PRUNEPEFT_CUDA_LOOPS ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/cuda_loops.py)
+    set(PRUNEPEFT_CUDA_LOOPS_TABLE ${CMAKE_CURRENT_SOURCE_DIR}/cuda-loops.txt)
+    set(update_loops COMMAND ${PRUNEPEFT_CUDA_LOOPS} ${CMAKE_CURRENT_BINARY_DIR}/cubins ${CMAKE_CUDA_COMPILER_VERSION}
+        ${PRUNEPEFT_CUDA_LOOPS_TABLE} --update)
+  endif()
   add_custom_target(
     update_cuda_resources
     COMMAND ${resources_command} -DUPDATE=ON -P ${CMAKE_CURRENT_LIST_DIR}/CudaResources.cmake
+    ${update_loops}
     VERBATIM)
 endif()
 

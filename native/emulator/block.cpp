@@ -9,8 +9,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "counting.h"
 #include "launches.h"
-#include "state.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -206,10 +206,13 @@ void run_cluster(unsigned number, dim3 grid, dim3 block) {
   jump(&g_host, next_ready());
   if (!g_failed && !std::all_of(g_cluster.begin(), g_cluster.end(), [](const Block& b) { return b.has_left(); }))
     report_deadlock();
+  if (g_counting)
+    for (const Block& ended : g_cluster) count_barrier(ended);
 }
 
 /** What a thread has ordered before itself now comes before all that the block does next. */
 void end_epoch(Block* block) {
+  if (g_counting) count_barrier(*block);
   block->epoch++;
   for (unsigned i = 0; i < block->threads; i++) {
     Thread& thread = block->members[i];
@@ -363,6 +366,7 @@ void check_atomic(const void* pointer, size_t bytes, Access access, const char* 
   if (address % bytes != 0) fail("atomic on a misaligned address", file, line);
   if (const char* fault = check_access(address, bytes, access)) fail(fault, file, line);
   if (const char* fault = count_access()) fail(fault, file, line);
+  if (g_counting) count_request(access, address, bytes, file, line);
 }
 
 /** Adds what the fences before updates of an address have left there to one of the current thread's clocks. */
@@ -419,7 +423,7 @@ void run(dim3 grid, dim3 block, unsigned cluster, size_t dynamic_shared_bytes, v
   g_cluster.size = cluster;
   std::vector<unsigned> order(blocks / cluster);
   std::iota(order.begin(), order.end(), 0u);
-  for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[draw(static_cast<uint32_t>(i))]);
+  for (size_t i = g_counting ? 0 : order.size(); i > 1; i--) std::swap(order[i - 1], order[draw(static_cast<uint32_t>(i))]);
   g_first_serial = g_last_serial + 1;
   g_last_serial += blocks;
   for (unsigned number : order) {

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "state.h"
+#include "counting.h"
 
 // The linker's: where the program, or the shared library, that holds the emulator lies.
 extern "C" [[gnu::visibility("hidden")]] char __ehdr_start, _end;
@@ -26,6 +26,7 @@ void hook(const void* pointer, size_t bytes, Access access, void* code) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   if (const char* fault = check_access(address, bytes, access)) fail_at(fault, code, address);
   if (const char* fault = count_access()) fail_at(fault, code, address);
+  if (g_counting) count_request(access, address, bytes, code);
 }
 
 void on_trap(int, siginfo_t*, void* context) {
@@ -73,17 +74,25 @@ bool is_host_readable(uintptr_t address) {
   return address >= reinterpret_cast<uintptr_t>(&__ehdr_start) && address < reinterpret_cast<uintptr_t>(&_end);
 }
 
+std::vector<std::string> lines_of_code(void* code) {
+  std::vector<std::string> lines;
+  Dl_info info = {};
+  if (dladdr(code, &info) == 0) return lines;
+  char command[700], line[600];
+  snprintf(command, sizeof command, "addr2line -i -s -e %s 0x%zx", info.dli_fname,
+           static_cast<size_t>(static_cast<char*>(code) - 1 - static_cast<char*>(info.dli_fbase)));
+  FILE* const pipe = popen(command, "r");
+  if (pipe == nullptr) return lines;
+  while (fgets(line, sizeof line, pipe) != nullptr) lines.emplace_back(line, strcspn(line, " \n"));  // without a discriminator
+  pclose(pipe);
+  return lines;
+}
+
 void fail_at(const char* what, void* code, uintptr_t address) {
   char where[600] = "?", text[400], place[100];
-  Dl_info info = {};
-  if (dladdr(code, &info) != 0) {
-    char command[700];
-    snprintf(command, sizeof command, "addr2line -s -e %s 0x%zx", info.dli_fname,
-             static_cast<size_t>(static_cast<char*>(code) - 1 - static_cast<char*>(info.dli_fbase)));
-    if (FILE* pipe = popen(command, "r")) {
-      if (fgets(where, sizeof where, pipe) != nullptr) where[strcspn(where, "\n")] = 0;
-      pclose(pipe);
-    }
+  for (const std::string& line : lines_of_code(code)) {  // gone before fail() leaves this stack
+    snprintf(where, sizeof where, "%s", line.c_str());
+    break;
   }
   if (address != 0) {
     describe(address, place, sizeof place);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "state.h"
+#include "counting.h"
 
 namespace simt {
 namespace {
@@ -433,6 +433,7 @@ void bulk_load_multicast(void* target, const void* map, int column, int row, uin
     const size_t length = static_cast<size_t>(part.end - part.first) * copy.map.element_bytes;
     const auto source = reinterpret_cast<uintptr_t>(source_of(copy, r, part.first));
     if (const char* fault = check_access(source, length, Access::kRead)) fail(fault, file, line);
+    if (g_counting) count_bulk_row(source, length, file, line);
     Region* const region = global_region(source);
     if (region == nullptr) continue;
     if (const char* fault = check_proxy(region, source, length, *g_current))

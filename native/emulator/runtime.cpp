@@ -5,7 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "state.h"
+#include "counting.h"
 
 namespace simt {
 void forget(const void* pointer, size_t bytes) {
@@ -71,6 +71,7 @@ cudaError_t enqueue_copy(void* to, const void* from, size_t bytes, cudaMemcpyKin
 }
 
 void fill(void* pointer, int value, size_t bytes) {
+  if (simt::g_counting) simt::count_fill(reinterpret_cast<uintptr_t>(pointer), bytes);
   memset(pointer, value, bytes);
   simt::mark_global(pointer, bytes, true);
 }

@@ -17,11 +17,13 @@
 // reads must have been fenced for these by the writer, and ordered after that. A block has registers for what its threads may
 // have at most if it is alone on its multiprocessor; warps that wait for more than others give back wait for ever.
 //
+// On request it counts sectors, bank conflicts and bytes through memory: count.h.
+//
 // Work waits in its stream until the host waits for it, and is then done in a random order that the streams allow: stream.cpp.
 // A captured stream records launches, which each launch of the graph runs anew.
 //
 // What it cannot show: errors inside PTX strings, a host twin that is wrong in the same way as its kernel, tensor-core
-// rounding, bank conflicts, occupancy, timing, streams whose work runs side by side. A block that waits for a later one has a
+// rounding, occupancy, timing, streams whose work runs side by side. A block that waits for a later one has a
 // loop without end. The shadow tracks units of two bytes: two threads that write the two bytes of one unit are reported as a
 // race.
 #pragma once

@@ -128,6 +128,8 @@ void fence_proxy(bool global);
 void forget_proxy_fences();
 /** Null, or that the copy engine or a product may not see what a thread has written there; `by` is the thread that asks. */
 const char* check_proxy(Region* region, uintptr_t address, size_t bytes, const Thread& by);
+/** Where code comes from, "file:line", what is inlined before that into which it is. */
+std::vector<std::string> lines_of_code(void* code);
 /** Null, or that the block has made so many accesses since its last barrier that some loop has no end. */
 const char* count_access();
 std::string position(const char* file, int line);

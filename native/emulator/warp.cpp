@@ -1,5 +1,5 @@
 // Warp-wide operations: the last lane to arrive does the work for all. Lane maps are those of the PTX ISA.
-#include "state.h"
+#include "counting.h"
 
 namespace simt {
 namespace {
@@ -135,6 +135,7 @@ void collective(Op op, unsigned mask, Lane* lane, const char* file, int line) {
     if (!shared_region()->contains(address)) fail("ldmatrix: a row is not in shared memory", file, line);
     if (const char* fault = check_access(address, kRowBytes, Access::kRead)) fail(fault, file, line);
   }
+  if (g_counting) count_collective(op, lane->in, mask == ~0u, file, line);
   Gathering* gathering = find_gathering(warp, op, mask, file, line);
   gathering->arrived |= bit;
   gathering->lanes[me->lane] = lane;
@@ -161,6 +162,7 @@ void cp_async16(void* target, const void* source, int source_bytes, const char* 
   if (source_bytes != 0)
     if (const char* fault = check_access(from, static_cast<size_t>(source_bytes), Access::kRead)) fail(fault, file, line);
   if (const char* fault = check_access(to, kBytes, Access::kWrite)) fail(fault, file, line);
+  if (g_counting) count_async_copy(to, from, static_cast<size_t>(source_bytes), file, line);
   for (size_t i = 0; i < kBytes; i += kUnitBytes) shared_region()->unit(to + i)->in_flight = true;
   __builtin_memset(target, 0xff, kBytes);
   g_current->open_group.push_back({target, source, source_bytes});

@@ -1,6 +1,8 @@
 // What linear/cuda/cost.h expects of a device by its data sheet: no device is needed, and nothing is measured.
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "device.h"
 #include "linear/cuda/path_choice.h"
@@ -19,7 +21,7 @@ constexpr Shape kShapes[] = {{"MiniLM", 2048, 384, 384, 32},
                              {"8192 squared", 8192, 8192, 8192, 16}};
 
 /** An H100 SXM by its data sheet: 989 TFLOPS are 132 multiprocessors at this clock. */
-constexpr DeviceRates kH100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024};
+constexpr DeviceRates kH100 = {9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20};
 constexpr int64_t kBytes = 2;
 constexpr const char* kNames[] = {"split", "fused"};
 constexpr struct Path {
@@ -30,6 +32,48 @@ constexpr struct Path {
               {"fused, mma.sync", PP_FUSED, LinearPath::kLargeTile},
               {"fused, warpgroups", PP_FUSED, LinearPath::kWarpgroup},
               {"fused, clusters", PP_FUSED, LinearPath::kWarpgroupClusters}};
+
+constexpr Shape kLlama = kShapes[2];
+
+Costs costs_of(const Shape& shape, bool dropout) {
+  return {static_cast<double>(shape.M), static_cast<double>(shape.K), static_cast<double>(shape.N),
+          static_cast<double>(shape.r), static_cast<double>(kBytes),  dropout};
+}
+
+/** Of what predict() takes the largest. */
+const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
+  const double memory = memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
+  const double issue = cost.instructions / ceilings.instructions, draws = cost.draws / ceilings.draws;
+  if (memory >= std::max(issue, draws)) return "memory";
+  return issue >= draws ? "issue" : "draws of masks";
+}
+
+/** What the skinny families move and issue, and are predicted to take. */
+void print_families(const Ceilings& ceilings) {
+  const Costs plain = costs_of(kLlama, false), dropped = costs_of(kLlama, true);
+  const std::pair<const char*, Cost> families[] = {{"lora_down", plain.down()},
+                                                   {"lora_down, dropout", dropped.down()},
+                                                   {"lora_up", plain.up()},
+                                                   {"lora_up, overwriting", plain.up(false)},
+                                                   {"lora_grad_up", plain.grad_up()},
+                                                   {"lora_grad_down", plain.grad_down()},
+                                                   {"lora_grad_down, dropout", dropped.grad_down()},
+                                                   {"lora_grad_input", plain.grad_input()},
+                                                   {"lora_grad_input, dropout", dropped.grad_input()},
+                                                   {"adapter_forward", plain.adapter_forward()},
+                                                   {"adapter_backward", plain.adapter_backward()},
+                                                   {"output_magnitude", plain.magnitude()}};
+  constexpr double kMega = 1e6;
+  printf("By themselves, at %s's shape: least MB, moved MB, their ratio, million instructions of warps, us, what binds\n",
+         kLlama.name);
+  for (const auto& [name, cost] : families) {
+    const double moved = memory_bytes(cost, ceilings.cache_bytes);
+    char instructions[20] = "-";
+    if (cost.instructions > 0) snprintf(instructions, sizeof instructions, "%.1f", cost.instructions / kMega);
+    printf("  %-28s %7.1f %7.1f %5.2f %6s %5.0f  %s\n", name, cost.bytes / kMega, moved / kMega, moved / cost.bytes,
+           instructions, predict(ceilings, cost), bound_of(ceilings, cost));
+  }
+}
 
 void print(const std::string& path, double frozen, double predicted) {
   printf("  %-44s %7.0f us  %+5.0f %%\n", path.c_str(), predicted, 100 * (predicted / frozen - 1));
@@ -44,8 +88,7 @@ void print_predictions() {
       ceilings.copy_bytes * 1e-6, ceilings.library_flops * 1e-6, ceilings.own_flops * 1e-6, ceilings.warpgroup_flops * 1e-6,
       ceilings.cluster_flops * 1e-6, ceilings.launch);
   for (const Shape& shape : kShapes) {
-    Costs cost = {static_cast<double>(shape.M), static_cast<double>(shape.K), static_cast<double>(shape.N),
-                  static_cast<double>(shape.r), static_cast<double>(kBytes)};
+    Costs cost = costs_of(shape, false);
     const double frozen = predict(ceilings, cost.frozen());
     printf("%s %lld,%lld,%lld, r %lld: frozen linear %.0f us\n", shape.name, static_cast<long long>(shape.M),
            static_cast<long long>(shape.K), static_cast<long long>(shape.N), static_cast<long long>(shape.r), frozen);
@@ -66,5 +109,6 @@ void print_predictions() {
              kNames[chosen.backward]);
     }
   }
+  print_families(ceilings);
 }
 }  // namespace gpu_check

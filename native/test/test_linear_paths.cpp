@@ -116,6 +116,36 @@ TEST(with_the_ranks_first_a_read_of_the_result_is_saved) {
   CHECK(close(predict(ceilings, narrow.frozen_adding(64)), moved + ceilings.launch));
 }
 
+TEST(slots_are_read_again_as_far_as_they_have_left_the_cache) {
+  Cost cost;
+  cost.bytes = 60;
+  cost.slot_bytes = 20;
+  CHECK_EQUAL(memory_bytes(cost, 80), 80);
+  CHECK_EQUAL(memory_bytes(cost, 40), 90);
+  CHECK_EQUAL(memory_bytes(cost, 0), 100);
+}
+
+TEST(what_moves_more_than_its_operands_is_known) {
+  // docs/kernels-cuda.md lists the others as what to do next.
+  constexpr double kMost = 1.15, kCacheBytes = 50 << 20;
+  const auto ratio = [](const Cost& cost) { return memory_bytes(cost, kCacheBytes) / cost.bytes; };
+  const Costs llama = {8192, 4096, 4096, 16, 2, true};
+  for (const Cost& cost :
+       {llama.down(), llama.up(), llama.up(false), llama.grad_down(), llama.grad_input(), llama.adapter_forward()})
+    CHECK(ratio(cost) <= kMost);
+  CHECK(ratio(llama.grad_up()) > kMost);
+  CHECK(ratio(llama.adapter_backward()) > kMost);
+}
+
+TEST(instructions_bind_what_draws_masks) {
+  const Ceilings ceilings = assumed_ceilings({9, 0, 132, 1829, 3.35e6, 227 * 1024, 50 << 20}, 2);
+  const Costs plain = {8192, 4096, 4096, 16, 2}, dropped = {8192, 4096, 4096, 16, 2, true};
+  const auto issue = [&](const Cost& cost) { return cost.instructions / ceilings.instructions; };
+  CHECK_EQUAL(predict(ceilings, dropped.down()), issue(dropped.down()) + 2 * ceilings.launch);
+  CHECK(predict(ceilings, dropped.down()) > predict(ceilings, plain.down()));
+  CHECK(predict(ceilings, dropped.grad_down()) > predict(ceilings, plain.grad_down()));
+}
+
 TEST(a_frozen_linear_goes_to_the_library_where_its_product_is_faster) {
   const LinearPaths chosen = choose_paths(device_of(9, 0, 14), {8192, 4096, 4096, 0, 2, false});
   CHECK(chosen.forward == PP_SPLIT && chosen.backward == PP_SPLIT);

@@ -1,14 +1,17 @@
 // What each call should take on a device whose ceilings are known: bytes over copy bandwidth, operations over the rate of the
 // unit that does them, and a launch for each kernel. docs/kernels-cuda.md gives the argument.
 //
-// A prediction is no measurement. It counts each operand of a call once, takes partial sums in slots to stay in the L2 cache,
-// and knows nothing of waves, bank conflicts or clocks; what is measured beside it says how much of the argument holds.
+// A prediction is no measurement. It counts each operand of a call once, and partial sums in slots as written once and read
+// again as far as L2 has lost them; the emulator counts the same bytes (test/cuda/counted_test.cpp). It knows nothing of waves,
+// bank conflicts or clocks; what is measured beside it says how much of the argument holds.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "linear/cuda/choice.h"
+#include "linear/cuda/shares.h"
 #include "prunepeft/linear.h"
 
 namespace prunepeft::cuda {
@@ -21,6 +24,8 @@ struct Ceilings {
   double launch;           // microseconds from one small kernel of a stream to the next
   double warpgroup_flops;  // a microsecond, of our fused linear by warpgroups
   double cluster_flops;    // the same in clusters of blocks
+  double instructions;     // of warps, a microsecond, that kernels issue
+  double cache_bytes;      // of L2
 };
 
 /** What a call does. */
@@ -33,6 +38,8 @@ struct Cost {
   double warpgroup_flops = 0;
   double cluster_flops = 0;
   double library_bytes = 0;  // moved beside the library's products, where these add to what is there
+  double slot_bytes = 0;     // of partial sums, written by one launch and read by the next
+  double instructions = 0;   // of warps
 
   Cost& operator+=(const Cost& other) {
     bytes += other.bytes;
@@ -43,14 +50,24 @@ struct Cost {
     warpgroup_flops += other.warpgroup_flops;
     cluster_flops += other.cluster_flops;
     library_bytes += other.library_bytes;
+    slot_bytes += other.slot_bytes;
+    instructions += other.instructions;
     return *this;
   }
 };
 
+/** Bytes through memory: what has passed through the cache since a slot was written has driven that share of the slots out. */
+inline double memory_bytes(const Cost& cost, double cache_bytes) {
+  const double passed = cost.bytes + cost.slot_bytes;
+  const double lost = passed > cache_bytes ? 1 - cache_bytes / passed : 0;
+  return passed + lost * cost.slot_bytes;
+}
+
 /** Microseconds of one call. */
 inline double predict(const Ceilings& ceilings, const Cost& cost) {
   const double own =
-      std::max({cost.bytes / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops, cost.draws / ceilings.draws});
+      std::max({memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes, cost.own_flops / ceilings.own_flops,
+                cost.draws / ceilings.draws, cost.instructions / ceilings.instructions});
   const double library = std::max(cost.library_flops / ceilings.library_flops, cost.library_bytes / ceilings.copy_bytes);
   return cost.launches * ceilings.launch + own + library + cost.warpgroup_flops / ceilings.warpgroup_flops +
          cost.cluster_flops / ceilings.cluster_flops;
@@ -68,16 +85,16 @@ double predict_sequence(const Ceilings& ceilings, const Costs&... costs) {
  * instruction.
  */
 constexpr double own_share(int compute_major) {
-  return compute_major >= 9 ? 0.55 : 0.85;
+  return compute_major >= 9 ? 0.48 : 0.85;
 }
 
 /**
  * Share of the library's rate that our products by warpgroups are expected to reach: the same instructions, without clusters
  * that share an operand, and with a tile's way out not hidden behind the next tile's products.
  */
-constexpr double kWarpgroupShare = 0.85;
+constexpr double kWarpgroupShare = 0.74;
 /** With clusters, L2 no longer bounds them: a tile's way out is left, and what blocks of a cluster wait for each other. */
-constexpr double kClusterShare = 0.95;
+constexpr double kClusterShare = 0.90;
 
 /** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
 constexpr double kInstructionsADraw = 100;
@@ -89,6 +106,22 @@ constexpr double draw_rate(double multiprocessors, double megahertz) {
   return multiprocessors * kIntegerLanes * megahertz / kInstructionsADraw;
 }
 
+/**
+ * Instructions of warps a microsecond: a multiprocessor's four schedulers each begin one a clock, of which kernels that also
+ * wait for memory and barriers are taken to reach three of four.
+ */
+constexpr double issue_rate(double multiprocessors, double megahertz) {
+  constexpr double kSchedulers = 4, kIssueShare = 0.75;
+  return multiprocessors * kSchedulers * kIssueShare * megahertz;
+}
+
+/**
+ * Instructions of a warp in the loops of down and grad in 16 bits, where operands are aligned: counted by hand along that way
+ * through native/cuda-loops.txt. A step of down are 16 rows by 64 columns of x, one of grad 64 rows by 16 columns of G.
+ */
+constexpr double kDownStep = 495, kDownMasks = 600, kDownMoreRanks = 155;
+constexpr double kGradStep = 526, kGradRows = 80, kGradMasks = 513, kGradMoreRanks = 162;
+
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
   int compute_major = 0;
@@ -99,6 +132,7 @@ struct DeviceRates {
   double memory_bytes = 0;
   /** Shared memory: most that one block may ask for. */
   int64_t shared_bytes_per_block = 0;
+  int64_t cache_bytes = 0;
 };
 
 /**
@@ -119,9 +153,12 @@ constexpr double float32_flops_a_clock(int compute_major, int compute_minor) {
 /** Share of multiply-adds that our products in float32 reach. */
 constexpr double kShareOfMultiplyAdds = 0.6;
 
-/** What a device is taken to reach of its properties, before anything was measured on it. */
+/**
+ * What a device is taken to reach of its properties, before anything was measured on it here. The shares are those of an H100
+ * SXM that was measured elsewhere: 798 TFLOPS of cuBLAS in bfloat16 at 8192 x 8192 x 8192, and a copy at 3.0 TB/s.
+ */
 inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_bytes) {
-  constexpr double kCopyShare = 0.9, kLibraryShare = 0.7, kLaunch = 2.5;
+  constexpr double kCopyShare = 3.0 / 3.35, kLibraryShare = 798.0 / 989, kLaunch = 2.5;
   constexpr double kBytesAClock =
       12;  // of a multiprocessor, where the driver does not report the bandwidth: A100 and H100 have 14
   const double clocks = device.multiprocessors * device.megahertz;
@@ -137,7 +174,9 @@ inline Ceilings assumed_ceilings(const DeviceRates& device, int64_t element_byte
           draw_rate(device.multiprocessors, device.megahertz),
           kLaunch,
           by_warpgroups(kWarpgroupShare),
-          by_warpgroups(kClusterShare)};
+          by_warpgroups(kClusterShare),
+          issue_rate(device.multiprocessors, device.megahertz),
+          static_cast<double>(device.cache_bytes)};
 }
 
 /** Costs of the calls on a linear [M,K] to [M,N] with rank r; `size` is bytes an element. */
@@ -150,24 +189,41 @@ struct Costs {
   Cost frozen_adding(double columns) const {
     return {0, 0, 2 * M * K * N, 1, 0, 0, 0, size * (M * (K + N) + N * K + M * columns)};
   }
-  Cost down() const { return {size * (M * K + r * K + M * r), 2 * M * K * r * chunks(), 0, splits_down() ? 2 : 1, draws()}; }
+  Cost down() const {
+    Cost cost = {size * (M * K * chunks() + r * K + M * r), 2 * M * K * padded_ranks(), 0, down_shares() > 1 ? 2 : 1, draws()};
+    if (down_shares() > 1) cost.slot_bytes = kSlotBytes * down_shares() * M * r;
+    if (size == 2)
+      cost.instructions =
+          M / 16 * K / 64 * (kDownStep + (dropout ? kDownMasks : 0) + kDownMoreRanks * (padded_ranks() / 16 - 1));
+    return cost;
+  }
   /** y is read too, or overwritten. */
-  Cost up(bool adds = true) const { return {size * ((adds ? 2 : 1) * M * N + (M + N) * r), 2 * M * N * r, 0, 1}; }
-  Cost grad_up() const { return {size * (M * N * chunks() + N * r + 2 * M * r) + 4 * N * r, 4 * M * N * r, 0, 3}; }
-  Cost grad_down() const { return {size * (M * K * chunks() + M * r) + 4 * K * r, 2 * M * K * r, 0, 2, draws()}; }
+  Cost up(bool adds = true) const { return {size * ((adds ? 2 : 1) * M * N + (M + N) * r), 2 * M * N * padded_ranks(), 0, 1}; }
+  Cost grad_up() const {
+    Cost cost = grad(N, true, false);
+    cost.bytes = size * (M * N * chunks() + N * r + 2 * M * r) + kSlotBytes * N * r;
+    return cost;
+  }
+  Cost grad_down() const {
+    Cost cost = grad(K, false, dropout);
+    cost.bytes = size * (M * K * chunks() + M * r) + kSlotBytes * K * r;
+    cost.draws = draws();
+    return cost;
+  }
   Cost grad_input(bool adds = true) const {
-    return {size * ((adds ? 2 : 1) * M * K + M * r + r * K), 2 * M * K * r, 0, 1, draws()};
+    return {size * ((adds ? 2 : 1) * M * K + M * r + r * K), 2 * M * K * padded_ranks(), 0, 1, draws()};
   }
   Cost fused_forward(LinearPath path) const {
     if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * (K + N), 0, 2, draws()};
     Cost cost = down();
-    cost.launches = (splits_down() && M > kMostRowsInTwoLaunches ? 2 : 1) + 1;  // those of S come before the product's
-    cost += by_warpgroups(path, 2 * M * N * (K + multiplied_ranks()));
+    if (M <= kMostRowsInTwoLaunches) cost.slot_bytes = 0;
+    cost.launches = (cost.slot_bytes > 0 ? 2 : 1) + 1;  // those of S come before the product's
+    cost += by_warpgroups(path, 2 * M * N * (K + padded_ranks()));
     return cost;
   }
   Cost fused_grad_input(LinearPath path) const {
     if (!is_by_warpgroups(path)) return {size * (M * (K + N) + N * K), 2 * M * K * N + 2 * M * r * K, 0, 1, draws()};
-    Cost cost = by_warpgroups(path, 2 * M * K * (N + multiplied_ranks()));  // masks are drawn beside the products
+    Cost cost = by_warpgroups(path, 2 * M * K * (N + padded_ranks()));  // masks are drawn beside the products
     cost.launches = 1;
     return cost;
   }
@@ -179,20 +235,50 @@ struct Costs {
     return cost;
   }
   Cost magnitude() const { return {size * (M + N) * r, 2 * M * N * r, 0, 2}; }
-  Cost adapter_forward() const { return {3 * size * M * K, 4 * M * K * r, 0, splits_down() ? 3 : 2}; }
-  Cost adapter_backward() const { return {4 * size * M * K * chunks(), 8 * M * K * r, 0, 6}; }
+  /** z by a down product, and an up product that reads h. */
+  Cost adapter_forward() const {
+    Cost cost = down();
+    cost += Costs{M, r, K, r, size}.up();
+    return cost;
+  }
+  /** dz, dU and the bias from dout, dD from v, and dv; the gradient of D's bias from dz. */
+  Cost adapter_backward() const {
+    const Costs of_dout = {M, K, K, r, size};
+    Cost cost = of_dout.grad_up();
+    cost += of_dout.grad_down();
+    cost += of_dout.grad_input(false);
+    cost.launches += 2;
+    return cost;
+  }
 
  private:
+  static constexpr double kSlotBytes = sizeof(float);
+
+  /** One read of a matrix of so many columns: column products, and row products on request. */
+  Cost grad(double columns, bool rows, bool masked) const {
+    const Split shares = split_rows(static_cast<int64_t>(size), static_cast<int64_t>(M), static_cast<int64_t>(columns));
+    Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows ? 3 : 2};
+    cost.slot_bytes = kSlotBytes * static_cast<double>(shares.shares) * columns * r;
+    if (rows) cost.slot_bytes += kSlotBytes * std::ceil(columns / kGradColumns) * M * r;
+    if (size == 2)
+      cost.instructions =
+          M / 64 * columns / 16 *
+          (kGradStep + (rows ? kGradRows : 0) + (masked ? kGradMasks : 0) + kGradMoreRanks * (padded_ranks() / 16 - 1));
+    return cost;
+  }
   static Cost by_warpgroups(LinearPath path, double flops) {
     Cost cost;
     (path == LinearPath::kWarpgroupClusters ? cost.cluster_flops : cost.warpgroup_flops) = flops;
     return cost;
   }
   double draws() const { return dropout ? M * K / 8 : 0; }
-  double multiplied_ranks() const { return static_cast<double>((static_cast<int64_t>(r) + 15) / 16 * 16); }
+  /** Products take 16 ranks at a time. */
+  double padded_ranks() const { return std::ceil(r / 16) * 16; }
   /** A block holds 80 ranks; more read the wide matrix again. */
-  double chunks() const { return static_cast<double>((static_cast<int64_t>(r) + 79) / 80); }
-  bool splits_down() const { return K >= 512 && M <= 64 * 256; }
+  double chunks() const { return std::ceil(r / 80); }
+  double down_shares() const {
+    return M < 1 ? 1 : static_cast<double>(split_columns(static_cast<int64_t>(M), static_cast<int64_t>(K)).shares);
+  }
 };
 
 /**

@@ -1,4 +1,4 @@
-// How a call of the down product becomes shares of K and a kernel's arguments.
+// How a call of the down product becomes a kernel's arguments.
 #pragma once
 
 #include "linear/cuda/down.cuh"
@@ -6,15 +6,7 @@
 #include "linear/cuda/skinny.h"
 
 namespace prunepeft::cuda {
-/** Blocks that fill today's devices a few times over. */
-constexpr int64_t kDownBlocks = 512;
-/** A share of K is worth a second stage from here on. */
-constexpr int64_t kLeastShareColumns = 256;
-
-inline Split split_columns(int64_t M, int64_t K) {
-  const int64_t row_blocks = gpu::divide_up(M, Down::kRows);
-  return split(K, Down::kColumns, std::min(kDownBlocks / row_blocks, K / kLeastShareColumns));
-}
+static_assert(Down::kRows == kDownRows && Down::kColumns == kDownColumns, "shares.h knows a block's tile");
 
 /** With more than one share the sums go to `slots`. */
 template <class T>

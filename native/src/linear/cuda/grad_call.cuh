@@ -5,15 +5,15 @@
 #include "linear/cuda/launch.cuh"
 
 namespace prunepeft::cuda {
-/** Blocks that fill today's devices about twice. */
-constexpr int64_t kGradBlocks = 256;
+static_assert(Grad::kColumns == kGradColumns && Grad::kRows<float> == grad_tile_rows(sizeof(float)) &&
+                  Grad::kRows<__half> == grad_tile_rows(sizeof(__half)),
+              "shares.h knows a block's tile");
 
 inline int64_t grad_tile_rows(pp_dtype dtype) {
-  return dispatch(dtype, [](auto element) { return int64_t{Grad::kRows<decltype(element)>}; });
+  return grad_tile_rows(static_cast<int64_t>(pp_dtype_size(dtype)));
 }
 
 inline Split split_rows(pp_dtype dtype, int64_t M, int64_t N) {
-  const int64_t column_blocks = gpu::divide_up(N, Grad::kColumns), rows = grad_tile_rows(dtype);
-  return split(M, rows, std::min(kGradBlocks / column_blocks, gpu::divide_up(M, rows)));
+  return split_rows(static_cast<int64_t>(pp_dtype_size(dtype)), M, N);
 }
 }  // namespace prunepeft::cuda

@@ -1,24 +1,14 @@
-// What the launchers of the skinny products share: shares of a dimension, and which operands allow 16-byte access.
+// What the launchers of the skinny products share: grids, and which operands allow 16-byte access.
 #pragma once
 
 #include <algorithm>
 
 #include "linear/cuda/finish.cuh"
+#include "linear/cuda/shares.h"
 #include "linear/cuda/skinny.h"
 #include "linear/cuda/tile.cuh"
 
 namespace prunepeft::cuda {
-/** A dimension in equal shares, each a multiple of the tile. */
-struct Split {
-  int64_t shares;
-  int64_t length;
-};
-
-inline Split split(int64_t length, int64_t tile, int64_t most_shares) {
-  const int64_t share = gpu::round_up(gpu::divide_up(length, std::max<int64_t>(most_shares, 1)), tile);
-  return {gpu::divide_up(length, share), share};
-}
-
 inline dim3 blocks_for(int64_t elements) {
   return dim3(static_cast<unsigned>(gpu::divide_up(elements, kFinishThreads)));
 }

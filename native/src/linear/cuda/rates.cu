@@ -5,7 +5,7 @@
 namespace prunepeft::cuda {
 pp_status read_rates(int32_t device_index, DeviceRates* rates) {
   constexpr double kKilohertzPerMegahertz = 1e3, kBitsPerByte = 8, kTransfersAClock = 2;
-  int kilohertz = 0, memory_kilohertz = 0, bus_bits = 0, shared_bytes = 0;
+  int kilohertz = 0, memory_kilohertz = 0, bus_bits = 0, shared_bytes = 0, cache_bytes = 0;
   const struct {
     cudaDeviceAttr attribute;
     int* value;
@@ -15,7 +15,8 @@ pp_status read_rates(int32_t device_index, DeviceRates* rates) {
                 {cudaDevAttrClockRate, &kilohertz},
                 {cudaDevAttrMemoryClockRate, &memory_kilohertz},
                 {cudaDevAttrGlobalMemoryBusWidth, &bus_bits},
-                {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared_bytes}};
+                {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared_bytes},
+                {cudaDevAttrL2CacheSize, &cache_bytes}};
   for (const auto& [attribute, value] : wanted) {
     const cudaError_t error = cudaDeviceGetAttribute(value, attribute, device_index);
     if (error != cudaSuccess) return to_status(error, "reading a device's properties");
@@ -23,6 +24,7 @@ pp_status read_rates(int32_t device_index, DeviceRates* rates) {
   rates->megahertz = kilohertz / kKilohertzPerMegahertz;
   rates->memory_bytes = kTransfersAClock * memory_kilohertz / kKilohertzPerMegahertz * bus_bits / kBitsPerByte;
   rates->shared_bytes_per_block = shared_bytes;
+  rates->cache_bytes = cache_bytes;
   return PP_OK;
 }
 }  // namespace prunepeft::cuda

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""A table of the loops of CUDA kernels, from their machine code, without a disassembler.
+
+usage: cuda_loops.py FOLDER VERSION TABLE [--update]
+
+FOLDER holds the cubins that CudaResources.cmake has made for sm_90a, and kernels.txt: a kernel a line, its name in the table, a
+tab and its name in the cubins. TABLE is the file under version control. It is compared if it is of the compiler VERSION, and
+written with --update. A kernel that uses local memory is an error in either case.
+
+An instruction has 16 bytes; its lowest nine bits are the operation, the next three the form of its operands. A loop is a natural
+loop: it is entered at its head alone. Its instructions are all that lie in it, whether a turn comes to them or not, without those
+of loops inside.
+"""
+
+import collections
+import difflib
+import pathlib
+import struct
+import sys
+
+INSTRUCTION_BYTES = 16
+LEAST_INSTRUCTIONS = 16  # of loops that do nothing of OPERATIONS
+
+BRANCH, EXIT, RETURN = 0x147, 0x14D, 0x150
+ALWAYS = 7  # the predicate that is true
+LOCAL_MEMORY = {0x183: "LDL", 0x187: "STL"}
+# What the table names; the rest is address arithmetic and flow.
+OPERATIONS = {
+    0x1F0: "HGMMA",
+    0x03C: "HMMA",
+    0x03B: "LDSM",
+    0x1B4: "UTMALDG",
+    0x1AE: "LDGSTS",
+    0x180: "LDG",  # and of pointers that the compiler does not know to be global
+    0x181: "LDG",
+    0x185: "STG",
+    0x186: "STG",
+    0x184: "LDS",
+    0x188: "STS",
+    0x1A8: "ATOM",
+    0x18E: "ATOM",
+    0x104: "F2F",
+    0x110: "F2F",
+    0x106: "I2F",
+    0x112: "I2F",
+    0x105: "F2I",
+    0x111: "F2I",
+    0x03E: "F2FP",
+    0x108: "MUFU",
+    0x028: "FP64",
+    0x029: "FP64",
+    0x02A: "FP64",
+    0x02B: "FP64",
+    0x023: "FFMA",
+    0x189: "SHFL",
+    0x11D: "BAR",
+    0x1A7: "SYNCS",  # of mbarriers
+}
+ORDER = list(dict.fromkeys(OPERATIONS.values()))
+
+
+class Loop:
+    def __init__(self, head):
+        self.head = head
+        self.blocks = {head}
+        self.inside = []
+
+
+def kernels_of(cubin):
+    """The instructions of each kernel of an ELF file, as pairs of 64 bits, by its name there."""
+    data = cubin.read_bytes()
+    (sections,) = struct.unpack_from("<Q", data, 0x28)
+    size, count, names = struct.unpack_from("<HHH", data, 0x3A)
+    headers = [struct.unpack_from("<IIQQQQ", data, sections + i * size) for i in range(count)]
+    kernels = {}
+    for header in headers:
+        begin = headers[names][4] + header[0]
+        name = data[begin : data.index(b"\0", begin)].decode()
+        if name.startswith(".text."):
+            kernels[name[len(".text.") :]] = list(struct.iter_unpack("<QQ", data[header[4] : header[4] + header[5]]))
+    return kernels
+
+
+def operation(instruction):
+    return instruction[0] & 0x1FF
+
+
+def is_conditional(instruction):
+    low, high = instruction
+    return low >> 12 & 15 != ALWAYS or (operation(instruction) == BRANCH and high >> 23 & 15 != ALWAYS)
+
+
+def branch_target(index, instruction):
+    """Of a branch, which names how many quarters of four bytes lie between its end and its target."""
+    low, high = instruction
+    distance = ((high & 0x3FFFF) << 30 | low >> 34) << 8 | low >> 16 & 0xFF
+    if distance >= 1 << 55:
+        distance -= 1 << 56
+    return index + 1 + distance * 4 // INSTRUCTION_BYTES
+
+
+def basic_blocks(code):
+    """The first instruction of each block, and where each block leads."""
+    ends = {i for i, instruction in enumerate(code) if operation(instruction) in (BRANCH, EXIT, RETURN)}
+    targets = {i: branch_target(i, code[i]) for i in ends if operation(code[i]) == BRANCH}
+    starts = sorted({0} | {i + 1 for i in ends if i + 1 < len(code)} | {t for t in targets.values() if 0 <= t < len(code)})
+    number = {start: block for block, start in enumerate(starts)}
+    leads = []
+    for block, start in enumerate(starts):
+        last = (starts[block + 1] if block + 1 < len(starts) else len(code)) - 1
+        to = set()
+        if last in targets and targets[last] in number:
+            to.add(number[targets[last]])
+        if (last not in ends or is_conditional(code[last])) and block + 1 < len(starts):
+            to.add(block + 1)
+        leads.append(to)
+    return starts, leads
+
+
+def dominators(leads):
+    """Of each block the set, in bits, of those that every way to it passes; 0 where there is no way."""
+    before = [[] for _ in leads]
+    for block, to in enumerate(leads):
+        for after in to:
+            before[after].append(block)
+    every = (1 << len(leads)) - 1
+    order, seen, stack = [], {0}, [(0, iter(sorted(leads[0])))]
+    while stack:
+        block, rest = stack[-1]
+        after = next((b for b in rest if b not in seen), None)
+        if after is None:
+            order.append(block)
+            stack.pop()
+        else:
+            seen.add(after)
+            stack.append((after, iter(sorted(leads[after]))))
+    order.reverse()
+    sets = [every if block in seen else 0 for block in range(len(leads))]
+    sets[0] = 1
+    changed = True
+    while changed:
+        changed = False
+        for block in order[1:]:
+            common = every
+            for other in before[block]:
+                if other in seen:
+                    common &= sets[other]
+            common |= 1 << block
+            changed = changed or common != sets[block]
+            sets[block] = common
+    return sets, before
+
+
+def loops_of(starts, leads):
+    """The outermost loops, each with those inside it, in the order of their heads."""
+    above, before = dominators(leads)
+    found = {}
+    for block, to in enumerate(leads):
+        for head in to:
+            if not above[block] >> head & 1:
+                continue
+            loop = found.setdefault(head, Loop(head))
+            waiting = [block]
+            while waiting:
+                part = waiting.pop()
+                if part not in loop.blocks and above[part]:
+                    loop.blocks.add(part)
+                    waiting.extend(before[part])
+    outermost = []
+    by_size = sorted(found.values(), key=lambda loop: (len(loop.blocks), loop.head))
+    for i, loop in enumerate(by_size):
+        around = next((other for other in by_size[i + 1 :] if loop.blocks < other.blocks), None)
+        (outermost if around is None else around.inside).append(loop)
+    return outermost
+
+
+def counts(code):
+    found = collections.Counter(OPERATIONS[operation(i)] for i in code if operation(i) in OPERATIONS)
+    return "".join(f", {name} {found[name]}" for name in ORDER if found[name])
+
+
+def describe(loop, code, starts, depth=1):
+    """The loop's line, and the lines of those inside."""
+    own = set(loop.blocks)
+    for inside in loop.inside:
+        own -= inside.blocks
+    ends = starts[1:] + [len(code)]
+    instructions = [i for block in sorted(own) for i in code[starts[block] : ends[block]]]
+    lines = [line for inside in sorted(loop.inside, key=lambda l: l.head) for line in describe(inside, code, starts, depth + 1)]
+    named = counts(instructions)
+    if not lines and not named and len(instructions) < LEAST_INSTRUCTIONS:
+        return []
+    return ["  " * depth + f"loop {len(instructions)}{named}"] + lines
+
+
+def lines_of(code):
+    """The whole kernel, then its loops."""
+    starts, leads = basic_blocks(code)
+    lines = [f"{len(code)}{counts(code)}"]
+    for loop in sorted(loops_of(starts, leads), key=lambda loop: loop.head):
+        lines += describe(loop, code, starts)
+    return lines
+
+
+def local_memory(code):
+    return sorted({LOCAL_MEMORY[operation(i)] for i in code if operation(i) in LOCAL_MEMORY})
+
+
+def table_of(folder):
+    """The table, and what is wrong with kernels."""
+    names = dict(reversed(line.split("\t")) for line in (folder / "kernels.txt").read_text().splitlines())
+    kernels, errors = {}, []
+    for cubin in sorted(folder.glob("*.cubin")):
+        for mangled, code in kernels_of(cubin).items():
+            name = names.get(mangled, mangled)
+            variants = kernels.setdefault(name, [])
+            lines = lines_of(code)
+            if lines not in variants:
+                variants.append(lines)
+            if local_memory(code):
+                errors.append(f"{name} uses local memory ({', '.join(local_memory(code))})")
+    if not kernels:
+        errors.append(f"no kernel found in {folder}")
+    text = []
+    for name in sorted(kernels):
+        bfloat16 = name.replace(" half", " bf16")
+        if bfloat16 != name and kernels.get(bfloat16) == kernels[name]:
+            text.append(f"{name}: as bf16")
+            continue
+        for lines in kernels[name]:
+            text.append(f"{name}: {lines[0]}")
+            text += lines[1:]
+    return text, errors
+
+
+def main(arguments):
+    update = arguments[-1:] == ["--update"]
+    if len(arguments) != 3 + update:
+        sys.exit(__doc__)
+    folder, version, kept = pathlib.Path(arguments[0]), arguments[1], pathlib.Path(arguments[2])
+    text, errors = table_of(folder)
+    text = [f"nvcc {version}, sm_90a"] + text
+    for error in errors:
+        print(error, file=sys.stderr)
+    if update:
+        kept.write_text("\n".join(text) + "\n")
+        return len(errors)
+    before = kept.read_text().splitlines() if kept.exists() else []
+    if before[:1] != text[:1]:
+        print("\n".join(text))
+        print(f"{kept.name} is of {before[0] if before else 'no compiler'}: not compared with nvcc {version}")
+        return len(errors)
+    difference = list(difflib.unified_diff(before, text, str(kept), "this build", lineterm=""))
+    if difference:
+        print("\n".join(difference))
+        print("The kernels have other loops than the table says. If that is meant, build the target update_cuda_resources.")
+    return len(errors) + bool(difference)
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(sys.argv[1:]), 1))

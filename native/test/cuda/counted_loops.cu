@@ -1,0 +1,30 @@
+// Not a part of anything: kernels whose loops cmake/cuda_loops.py must count as they are here, and one that it must refuse.
+#include "cuda/ptx.cuh"
+
+namespace prunepeft::cuda {
+/** Around a loop of three products lies one with two conversions from float64, a barrier and a store. */
+__global__ void nested_loops(const double* in, float* out, int outer, int inner) {
+  unsigned a[4] = {}, b[2] = {};
+  float sums[4] = {};
+#pragma unroll 1
+  for (int i = 0; i < outer; i++) {
+#pragma unroll 1
+    for (int k = 0; k < inner; k++) {
+      a[0] += 5;
+#pragma unroll
+      for (int j = 0; j < 3; j++) ptx::mma_m16n8k16(sums, a, b, __half{});
+    }
+    __syncthreads();
+    out[i] = static_cast<float>(in[2 * i]) + static_cast<float>(in[2 * i + 1]);
+  }
+  out[outer + threadIdx.x] = sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+/** An array that is reached by a number lies in local memory. */
+__global__ void local_array(const int* in, float* out) {
+  float values[16];
+  for (int i = 0; i < 16; i++) values[i] = static_cast<float>(in[i]);
+  for (int i = 0; i < 16; i++) values[in[i] & 15] += 1;
+  out[threadIdx.x] = values[in[16] & 15];
+}
+}  // namespace prunepeft::cuda
