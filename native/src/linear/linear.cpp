@@ -190,7 +190,7 @@ pp_status pp_linear_grad_input(const pp_context* context, const pp_linear* linea
       if (is_cuda(&context->device)) {
         const bool whole = fuses(runs, dy->rows);
         const Modules own(whole && runs.count > 0 ? &runs.of[0] : nullptr, &pp_lora_module::ds, false);
-        const pp_status status = room.with(cuda::linear_grad_input_workspace(*linear), [&](void* memory) {
+        const pp_status status = room.with(cuda::linear_grad_input_workspace(*linear, dy->rows), [&](void* memory) {
           return cuda::linear_grad_input(context->device, *linear, *dy, own.of.data(), own.count, *dx, memory);
         });
         return status != PP_OK || whole ? status : lora_grad_input(room, modules, count, *dx, true);

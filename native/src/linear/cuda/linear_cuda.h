@@ -8,7 +8,7 @@ namespace prunepeft::cuda {
 size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count);
 pp_status linear_forward(const pp_device& device, const pp_linear& linear, const pp_matrix& x, const LoraModule* modules,
                          int32_t count, const pp_matrix& y, void* workspace);
-size_t linear_grad_input_workspace(const pp_linear& linear);
+size_t linear_grad_input_workspace(const pp_linear& linear, int64_t M);
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
                             int32_t count, const pp_matrix& dx, void* workspace);
 }  // namespace prunepeft::cuda
