@@ -1,4 +1,5 @@
 // Graph capture and replay, poisoned outputs, bitwise repeats.
+#include "decoder_operands.h"
 #include "operands.h"
 #include "prunepeft/graph.h"
 
@@ -88,6 +89,8 @@ int check_graphs() {
     Modules modules(dtype, 2, {{kK, kN}}, kRank, 2);
     for (const Call& call : operands.pure_calls()) agree = replays_agree(call, dtype, false, device, &operands) && agree;
     for (const Call& call : operands.adding_calls()) agree = replays_agree(call, dtype, true, device, &operands) && agree;
+    DecoderOperands decoder(dtype, kM, kK, kN, 4);
+    for (const Call& call : decoder.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
     for (const Call& call : modules.calls()) agree = replays_agree(call, dtype, false, device, nullptr) && agree;
     // By themselves calls of this size take a smaller tile.
     const auto shape = linear_shape(dtype, kM, kK, kN, LinearDirection::kForward);

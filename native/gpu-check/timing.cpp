@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "cublas.h"
+#include "decoder_operands.h"
 #include "layer.h"
 #include "linear/cuda/path_choice.h"
 #include "operands.h"
@@ -210,15 +211,19 @@ void time_calls(const std::string& group, const std::vector<std::vector<Call>>& 
 void time_shape(const Shape& shape, const Run& run) {
   const std::string group = group_name(shape);
   if (run.table->is_full()) return run.table->leave_out(group + ", " + dtype_name(run.dtype) + ", all calls");
-  const int64_t elements = shape.M * (4 * shape.K + 4 * shape.N) + shape.N * shape.K;
+  const int64_t elements = shape.M * (7 * shape.K + 10 * shape.N) + shape.N * shape.K;
   const int sets = set_count(static_cast<size_t>(elements) * pp_dtype_size(run.dtype), run.l2_bytes);
   std::vector<std::unique_ptr<Operands>> operands;
+  std::vector<std::unique_ptr<DecoderOperands>> decoders;
   std::vector<std::vector<Call>> calls;
   for (int i = 0; i < sets; i++) {
     operands.push_back(
         std::make_unique<Operands>(run.dtype, shape.M, shape.K, shape.N, shape.r, static_cast<uint64_t>(20 * i)));
     calls.push_back(operands.back()->pure_calls());
     for (Call& call : operands.back()->adding_calls()) calls.back().push_back(std::move(call));
+    decoders.push_back(
+        std::make_unique<DecoderOperands>(run.dtype, shape.M, shape.K, shape.N, static_cast<uint64_t>(20 * i + 10)));
+    for (Call& call : decoders.back()->calls()) calls.back().push_back(std::move(call));
   }
   time_calls(group, calls, run);
 }

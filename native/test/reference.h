@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "prunepeft/adapter.h"
+#include "prunepeft/decoder.h"
 
 /** A float64 sum that also knows how large it would be if its terms were independent: the root of the sum of their squares. */
 class Sum {
@@ -54,4 +55,21 @@ inline double slope(pp_activation activation, double z) {
     return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) / std::sqrt(2 * std::acos(-1.0));
   }
   return 1;
+}
+
+/** GELU approximated by tanh, or its derivative. */
+inline double gelu_tanh(double z, bool derivative = false) {
+  const double root = std::sqrt(2 / std::acos(-1.0)), t = std::tanh(root * (z + 0.044715 * z * z * z));
+  const double slope = root * (1 + 3 * 0.044715 * z * z);
+  return derivative ? 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * slope : 0.5 * z * (1 + t);
+}
+
+/** A gate's σ(z). */
+inline double activate(pp_gate gate, double z) {
+  return gate == PP_GEGLU_TANH ? gelu_tanh(z) : activate(gate == PP_SWIGLU ? PP_SILU : PP_GELU, z);
+}
+
+/** A gate's σ'(z). */
+inline double slope(pp_gate gate, double z) {
+  return gate == PP_GEGLU_TANH ? gelu_tanh(z, true) : slope(gate == PP_SWIGLU ? PP_SILU : PP_GELU, z);
 }

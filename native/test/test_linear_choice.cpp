@@ -106,6 +106,18 @@ TEST(clusters_are_taken_where_no_more_rounds_of_tiles_come_of_it) {
   CHECK(path({9, 3, 227 * 1024, 50 << 20}, {8192, 4096, 4096, 2, true}) == LinearPath::kWarpgroup);
 }
 
+TEST(codes_are_decoded_in_the_tiles_of_few_rows) {
+  const DeviceTraits ampere = {8, 108, 163 * 1024, 40 << 20}, hopper = {9, 132, 227 * 1024, 50 << 20};
+  CHECK(decodes_in_tiles(ampere, {1, 4096, 4096, 2, true}));
+  CHECK(decodes_in_tiles(ampere, {64 * 3, 4096, 4096, 2, true}));
+  CHECK(!decodes_in_tiles(ampere, {64 * 3 + 1, 4096, 4096, 2, true}));
+  // float32 has no such tiles.
+  CHECK(!decodes_in_tiles(ampere, {1, 4096, 4096, 4, true}));
+  // Where a dense W would go by warpgroups, which have other bits.
+  CHECK(decodes_in_tiles(hopper, {64, 4096, 4096, 2, true}));
+  CHECK(!decodes_in_tiles(hopper, {64, 256 * 132, 4096, 2, true}));
+}
+
 TEST(a_group_of_row_tiles_fits_half_of_the_l2_cache) {
   for (int turn = 0; turn < 300; ++turn) {
     const DeviceTraits device = {static_cast<int>(check::pick(7, 12)), static_cast<int>(check::pick(1, 300)), 99 * 1024,

@@ -1,7 +1,7 @@
 // What a decoder's layer computes beside its linears and its attention, forward and backward: RMS normalisation (Zhang and
-// Sennrich 2019), rotary position embedding (Su et al. 2021) and gated activations (Shazeer 2020, "GLU variants"). CPU; float32
-// and bfloat16, with sums in float32. A call's output may be the buffer of its input of the same shape where the call says so,
-// with the same leading dimension.
+// Sennrich 2019), rotary position embedding (Su et al. 2021) and gated activations (Shazeer 2020, "GLU variants"). float32 and
+// bfloat16, on CUDA float16 too, with sums in float32. A call's output may be the buffer of its input of the same shape where
+// the call says so, with the same leading dimension.
 #pragma once
 
 #include "prunepeft/tensor.h"
@@ -47,7 +47,10 @@ typedef struct pp_rotary {
   pp_matrix sines;
   /** Tokens before the first one of each sequence: those in a cache. */
   int64_t past;
-  /** B·T numbers: token t stands at position past + t - starts[t]. Null: 0 for all. Positions are kept in [0, P - 1]. */
+  /**
+   * [device] B·T numbers: token t stands at position past + t - starts[t]. Null: 0 for all. Positions are kept in [0, P - 1].
+   * On CUDA at a multiple of 4 bytes.
+   */
   const int32_t* starts;
   /** 1: rotated back, which is the backward pass; 0: forth. */
   int32_t backward;

@@ -103,9 +103,10 @@ PP_API pp_status pp_linear_create(const pp_context* context, const pp_matrix* w,
 /**
  * The same for a quantised W, with x and y of `dtype` and the bias of that type too. On the CPU codes and scales are copied,
  * the codes twice over: 1.06 bytes for a weight of PP_NF4 in blocks of 64, 2 for one of PP_INT8. They are decoded as they are
- * multiplied, a part at a time. On CUDA codes and scales are borrowed, and each call decodes all of W into its workspace.
- * Results are bit for bit those of a plan of what pp_dequantize makes of W in `dtype`, on CUDA in rows at multiples of 16
- * bytes.
+ * multiplied, a part at a time. On CUDA codes and scales are borrowed. A call on few rows decodes them in its tiles, if `dtype`
+ * has 16 bits, codes lie at a multiple of 16 bytes, and K is a multiple of 32 or, of PP_INT8, of 16; any other decodes all of W
+ * into its workspace. Results are bit for bit those of a plan of what pp_dequantize makes of W in `dtype`, on CUDA in rows at
+ * multiples of 16 bytes.
  */
 PP_API pp_status pp_linear_create_quantized(const pp_context* context, const pp_quantized* w, const pp_matrix* bias,
                                             pp_dtype dtype, pp_linear** linear);

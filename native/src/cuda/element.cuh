@@ -57,6 +57,28 @@ GPU_INLINE void store_group(T* p, const float (&v)[kGroup]) {
     *reinterpret_cast<uint4*>(p + i) = *reinterpret_cast<const uint4*>(elements + i);
 }
 
+/** Whether an address is a multiple of 16 bytes. */
+GPU_INLINE bool is_aligned(const void* p) {
+  return reinterpret_cast<uintptr_t>(p) % kVectorBytes == 0;
+}
+
+/** The first `count` of eight elements from any address, and zeros for the others. */
+template <class T>
+GPU_INLINE void load_group(const T* p, int64_t count, float (&v)[kGroup]) {
+  if (count >= kGroup && is_aligned(p)) return load_group(p, v);
+#pragma unroll
+  for (int i = 0; i < kGroup; i++) v[i] = i < count ? to_float(p[i]) : 0.0f;
+}
+
+/** The first `count` of eight elements to any address. */
+template <class T>
+GPU_INLINE void store_group(T* p, int64_t count, const float (&v)[kGroup]) {
+  if (count >= kGroup && is_aligned(p)) return store_group(p, v);
+#pragma unroll
+  for (int i = 0; i < kGroup; i++)
+    if (i < count) p[i] = from_float<T>(v[i]);
+}
+
 /** Whether each row of a matrix starts at a multiple of 16 bytes. */
 template <class T>
 __host__ __device__ inline bool rows_aligned(const void* p, int64_t leading_dimension) {

@@ -2,20 +2,14 @@
 #include "prunepeft/decoder.h"
 
 #include "core/arguments.h"
-#include "core/status.h"
+#include "cuda/availability.h"
 #include "decoder/cpu/decoder_cpu.h"
+#include "decoder/cuda/decoder_cuda.h"
 
 namespace prunepeft {
 namespace {
 
 constexpr auto kAny = Arguments::kAny;
-
-pp_status check_device(const pp_device& device, pp_dtype dtype) {
-  if (device.type == PP_CUDA) {
-    return fail(PP_UNSUPPORTED, "the kernels of decoder.h are not supported on CUDA; use a library's there");
-  }
-  return check_trainable(&device, dtype);
-}
 
 /** Where an output is the buffer of an input, their rows have to be the same. */
 void check_in_place(Arguments& arguments, const char* name, const pp_matrix* matrix, const char* other_name,
@@ -60,9 +54,13 @@ pp_status pp_rms_norm_forward(const pp_context* context, const pp_rms_norm* norm
   if (scales != nullptr) arguments.matrix("scales", scales, PP_FLOAT32, x->rows, x->cols / norm->weight.cols);
   check_in_place(arguments, "y", y, "x", x);
   if (arguments.failed()) return arguments.status();
-  const pp_status status = check_device(context->device, x->dtype);
-  if (status == PP_OK) decoder_cpu(x->dtype).rms_norm_forward(*norm, *x, *y, scales);
-  return status;
+  const pp_status status = check_trainable(&context->device, x->dtype);
+  if (status != PP_OK || x->rows == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(&context->device)) return cuda::rms_norm_forward(context->device, *norm, *x, *y, scales);
+  }
+  decoder_cpu(x->dtype).rms_norm_forward(*norm, *x, *y, scales);
+  return PP_OK;
 }
 
 pp_status pp_rms_norm_backward(const pp_context* context, const pp_rms_norm* norm, const pp_matrix* dy, const pp_matrix* x,
@@ -75,9 +73,13 @@ pp_status pp_rms_norm_backward(const pp_context* context, const pp_rms_norm* nor
   check_in_place(arguments, "dx", dx, "dy", dy);
   if (!arguments.failed() && x->rows > 0) arguments.distinct("dx", dx->data, "x", x->data);
   if (arguments.failed()) return arguments.status();
-  const pp_status status = check_device(context->device, x->dtype);
-  if (status == PP_OK) decoder_cpu(x->dtype).rms_norm_backward(*norm, *dy, *x, *scales, *dx);
-  return status;
+  const pp_status status = check_trainable(&context->device, x->dtype);
+  if (status != PP_OK || x->rows == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(&context->device)) return cuda::rms_norm_backward(context->device, *norm, *dy, *x, *scales, *dx);
+  }
+  decoder_cpu(x->dtype).rms_norm_backward(*norm, *dy, *x, *scales, *dx);
+  return PP_OK;
 }
 
 pp_status pp_rotate(const pp_context* context, const pp_rotary* rotary, const pp_matrix* x, const pp_matrix* y) {
@@ -106,12 +108,18 @@ pp_status pp_rotate(const pp_context* context, const pp_rotary* rotary, const pp
   arguments.require(!__builtin_mul_overflow(r.heads, r.head_size, &columns) && columns <= x->cols,
                     "x must have columns for %lld heads of %lld, got %lld", static_cast<long long>(r.heads),
                     static_cast<long long>(r.head_size), static_cast<long long>(x->cols));
+  arguments.require(context->device.type == PP_CPU || reinterpret_cast<uintptr_t>(r.starts) % alignof(int32_t) == 0,
+                    "rotary->starts must be at a multiple of 4 bytes, got %p", static_cast<const void*>(r.starts));
   arguments.matrix("y", y, x->dtype, x->rows, x->cols);
   check_in_place(arguments, "y", y, "x", x);
   if (arguments.failed()) return arguments.status();
-  const pp_status status = check_device(context->device, x->dtype);
-  if (status == PP_OK) decoder_cpu(x->dtype).rotate(*rotary, *x, *y);
-  return status;
+  const pp_status status = check_trainable(&context->device, x->dtype);
+  if (status != PP_OK || x->rows == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(&context->device)) return cuda::rotate(context->device, *rotary, *x, *y);
+  }
+  decoder_cpu(x->dtype).rotate(*rotary, *x, *y);
+  return PP_OK;
 }
 
 pp_status pp_gate_forward(const pp_context* context, pp_gate gate, const pp_matrix* gate_up, const pp_matrix* out) {
@@ -119,9 +127,13 @@ pp_status pp_gate_forward(const pp_context* context, pp_gate gate, const pp_matr
   if (!check_gate(arguments, context, gate, "out", out, gate_up)) return arguments.status();
   if (out->rows > 0) arguments.distinct("out", out->data, "gate_up", gate_up->data);
   if (arguments.failed()) return arguments.status();
-  const pp_status status = check_device(context->device, out->dtype);
-  if (status == PP_OK) decoder_cpu(out->dtype).gate_forward(gate, *gate_up, *out);
-  return status;
+  const pp_status status = check_trainable(&context->device, out->dtype);
+  if (status != PP_OK || out->rows == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(&context->device)) return cuda::gate_forward(context->device, gate, *gate_up, *out);
+  }
+  decoder_cpu(out->dtype).gate_forward(gate, *gate_up, *out);
+  return PP_OK;
 }
 
 pp_status pp_gate_backward(const pp_context* context, pp_gate gate, const pp_matrix* dout, const pp_matrix* gate_up,
@@ -132,7 +144,11 @@ pp_status pp_gate_backward(const pp_context* context, pp_gate gate, const pp_mat
   check_in_place(arguments, "dgate_up", dgate_up, "gate_up", gate_up);
   if (!arguments.failed() && dout->rows > 0) arguments.distinct("dgate_up", dgate_up->data, "dout", dout->data);
   if (arguments.failed()) return arguments.status();
-  const pp_status status = check_device(context->device, dout->dtype);
-  if (status == PP_OK) decoder_cpu(dout->dtype).gate_backward(gate, *dout, *gate_up, *dgate_up);
-  return status;
+  const pp_status status = check_trainable(&context->device, dout->dtype);
+  if (status != PP_OK || dout->rows == 0) return status;
+  if constexpr (kCuda) {
+    if (is_cuda(&context->device)) return cuda::gate_backward(context->device, gate, *dout, *gate_up, *dgate_up);
+  }
+  decoder_cpu(dout->dtype).gate_backward(gate, *dout, *gate_up, *dgate_up);
+  return PP_OK;
 }

@@ -1,4 +1,5 @@
 prunepeft_family(
   src/decoder
   ENTRY decoder.cpp cpu/decoder_cpu.cpp
-  BF16_KERNELS cpu/decoder_kernels.cpp)  # both types
+  BF16_KERNELS cpu/decoder_kernels.cpp  # both types
+  CUDA_KERNELS cuda/decoder_cuda.cu)

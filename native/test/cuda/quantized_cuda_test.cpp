@@ -91,10 +91,11 @@ void test_decoding(pp_dtype dtype, const Extents& e) {
 }
 
 /** The same call with a W of codes and with its values, in rows at multiples of 16 bytes. */
-void test_call(Call call, pp_dtype dtype, pp_quantization type, int64_t block, const Case& c) {
-  run_case((type == PP_INT8 ? "int8, " : "NF4, ") + describe(call, dtype, c), [&] {
+void test_call(Call call, pp_dtype dtype, pp_quantization type, int64_t block, size_t offset, const Case& c) {
+  const std::string of = type == PP_INT8 ? "int8" : "NF4, block " + std::to_string(block);
+  run_case(of + " at " + std::to_string(offset) + ", " + describe(call, dtype, c), [&] {
     Operands o(dtype, c, call);
-    const Codes codes(type, c.N, c.K, block, 0);
+    const Codes codes(type, c.N, c.K, block, offset);
     const pp_quantized view = codes.view();
     const pp_matrix w = o.w.view(), bias = o.bias.view();
     const Context context;
@@ -110,6 +111,9 @@ void test_call(Call call, pp_dtype dtype, pp_quantization type, int64_t block, c
     const std::vector<unsigned char> of_codes = o.read();
     o.expect_all_close(expected);
     expect(of_codes == of_values, "a W of codes gives other bits than its values");
+    const ForcedLinearPath decoded_before(prunepeft::cuda::kChosenWithoutCodes);
+    o.run(context);
+    expect(o.read() == of_values, "decoded before its product W gives other bits");
     return of_codes;
   });
 }
@@ -117,6 +121,33 @@ void test_call(Call call, pp_dtype dtype, pp_quantization type, int64_t block, c
 /** Columns beyond a multiple of 8 are padded, so that both W lie alike. */
 Case aligned(int64_t M, int64_t K, int64_t N, const std::vector<ModuleCase>& modules, bool bias) {
   return {M, K, N, modules, {0, (8 - K % 8) % 8}, {}, bias};
+}
+
+/** Tiles that decode W take no memory for it, other calls do. */
+void test_memory() {
+  current_case = "memory";
+  const auto forward = [](pp_dtype dtype, int64_t M, int64_t K, size_t offset, pp_quantization type) {
+    const Codes codes(type, 40, K, 64, offset);
+    const pp_quantized view = codes.view();
+    const pp_context context = {kDevice, nullptr};
+    pp_linear* linear = nullptr;
+    expect_ok(pp_linear_create_quantized(&context, &view, nullptr, dtype, &linear));
+    const Matrix x(dtype, M, K, {}, Content::kRandom);
+    Matrix y(dtype, M, 40, {}, Content::kUnwritten);
+    const pp_matrix from = x.view(), to = y.view();
+    const pp_status status = pp_linear_forward(&context, linear, &from, nullptr, 0, &to);
+    pp_linear_destroy(linear);
+    return status;
+  };
+  for (const pp_dtype dtype : {PP_FLOAT16, PP_BFLOAT16}) {
+    expect_ok(forward(dtype, 192, 64, 0, PP_NF4));
+    expect_ok(forward(dtype, 1, 32, 16, PP_NF4));
+    expect_ok(forward(dtype, 1, 48, 0, PP_INT8));
+    expect(forward(dtype, 193, 64, 0, PP_NF4) == PP_INVALID_ARGUMENT, "more rows are decoded before");
+    expect(forward(dtype, 1, 48, 0, PP_NF4) == PP_INVALID_ARGUMENT, "rows of other lengths are decoded before");
+    expect(forward(dtype, 1, 64, 8, PP_INT8) == PP_INVALID_ARGUMENT, "codes elsewhere are decoded before");
+  }
+  expect(forward(PP_FLOAT32, 1, 64, 0, PP_NF4) == PP_INVALID_ARGUMENT, "float32 is decoded before");
 }
 
 void test_refused() {
@@ -146,15 +177,29 @@ int main() {
       aligned(60, 72, 56, {{8, 0, 56, 0, 60, 0.1f, 0}, {5, 3, 40, 0, 60, 0.5f, 1}}, true),  // that drop differently
       aligned(75, 64, 80, {{8, 0, 80, 0, 30, 0}, {19, 0, 80, 35, 40, 0}}, true),            // on rows of their own
   };
+  // In the tiles: with more steps than a ring has, with parts of steps, and where x and S are not aligned.
+  const Case kInTiles[] = {
+      aligned(5, 288, 300, {{8, 0, 300, 0, 5, 0.1f}, {40, 7, 90, 0, 5, 0.1f}}, true),
+      {66, 96, 70, {{3, 5, 20, 0, 66, 0}}, {1, 3}, {1, 2}, true},
+      aligned(9, 48, 33, {}, false),
+  };
   const auto test_all = [&](const std::vector<pp_dtype>& dtypes) {
-    for (const Case& c : kCases)
-      for (const pp_dtype dtype : dtypes)
-        for (const Call call : {Call::kForward, Call::kLinearGradInput}) {
-          test_call(call, dtype, PP_NF4, 64, c);
-          test_call(call, dtype, PP_INT8, 0, c);
-        }
+    const auto test_calls = [&](pp_dtype dtype, int64_t block, size_t offset, const Case& c) {
+      for (const Call call : {Call::kForward, Call::kLinearGradInput}) {
+        test_call(call, dtype, PP_NF4, block, offset, c);
+        test_call(call, dtype, PP_INT8, 0, offset, c);
+      }
+    };
+    for (const pp_dtype dtype : dtypes) {
+      for (const Case& c : kCases) test_calls(dtype, 64, 0, c);
+      if (dtype == PP_FLOAT32) continue;
+      for (const Case& c : kInTiles) test_calls(dtype, 32, 0, c);
+      test_calls(dtype, 4096, 32, kInTiles[0]);
+      test_calls(dtype, 64, 1, kInTiles[1]);
+    }
   };
   test_all({PP_FLOAT32, PP_FLOAT16, PP_BFLOAT16});
+  test_memory();
   test_refused();
 #if defined(PRUNEPEFT_EMULATED)
   simt::set_compute_major(9);

@@ -124,4 +124,20 @@ inline LinearChoice choose_linear(const DeviceTraits& device, const LinearShape&
   const LinearPath path = default_path(device, shape);
   return {path, default_group_rows(device, shape, tile_size(path, shape.element_bytes))};
 }
+
+/** Instructions that a code takes in the tiles: its bits, its value, scaled and rounded, and a share of the way there. */
+constexpr double kInstructionsACode = 6;
+
+/**
+ * Whether codes of a quantised W, which the tiles can read, are decoded there. Each row of tiles then decodes all of W, 64
+ * lanes at a time; decoded before, an element is written once and read once, at some 12 bytes a clock and multiprocessor. So
+ * that is for few rows. Only the small tile of sm_80 does it, whose bits are those of what a dense W would take here.
+ */
+inline bool decodes_in_tiles(const DeviceTraits& device, const LinearShape& shape) {
+  constexpr double kLanes = 64, kBytesAClock = 12;
+  if (shape.element_bytes != 2 || is_by_warpgroups(default_path(device, shape))) return false;
+  const int64_t rows = tile_size(LinearPath::kSmallTile, shape.element_bytes).rows;
+  const auto tiles = static_cast<double>((shape.M + rows - 1) / rows);
+  return tiles * kInstructionsACode / kLanes <= 2 * static_cast<double>(shape.element_bytes) / kBytesAClock;
+}
 }  // namespace prunepeft::cuda

@@ -20,8 +20,8 @@ struct DecodeArguments {
   int64_t rows, columns;
   T* to;
   int64_t ldto;
-  /** Whether groups of eight can be written at once, and codes of NF4 read so, with one scale. */
-  bool writes_groups, reads_groups;
+  /** Whether eight codes of NF4 can be read at once, with one scale. */
+  bool reads_groups;
 };
 
 /** Element number `element`, which is in row `i`. */
@@ -55,13 +55,7 @@ __global__ void __launch_bounds__(kDecodeThreads) decode_weights(const __grid_co
       for (int j = 0; j < gpu::kGroup; j++)
         values[j] = j < count ? decoded(arguments.codes, decoding, table, i, element + j) : 0.0f;
     }
-    if (arguments.writes_groups && count == gpu::kGroup) {
-      gpu::store_group(to, values);
-    } else {
-#pragma unroll
-      for (int j = 0; j < gpu::kGroup; j++)
-        if (j < count) to[j] = gpu::from_float<T>(values[j]);
-    }
+    gpu::store_group(to, count, values);
   }
 }
 
@@ -75,7 +69,6 @@ cudaError_t launch(const void* codes, const Decoding& decoding, const pp_matrix&
   arguments.columns = to.cols;
   arguments.to = static_cast<T*>(to.data);
   arguments.ldto = to.ld;
-  arguments.writes_groups = gpu::rows_aligned<T>(to.data, to.ld);
   arguments.reads_groups = decoding.type == PP_NF4 && to.cols % gpu::kGroup == 0 && reinterpret_cast<uintptr_t>(codes) % 4 == 0;
   const int64_t groups = to.rows * gpu::divide_up(to.cols, gpu::kGroup);
   const int64_t blocks = std::min(gpu::divide_up(groups, kDecodeThreads), kMostDecodeBlocks);

@@ -172,9 +172,9 @@ struct WarpPlace {
 template <class Tile>
 using LinearSums = Accumulator[Tile::kRowTiles][Tile::kColumnTiles];
 
-/** sums += the stage's left times its right, over the first `inner` of its inner dimension. */
+/** sums += a step's left times its right, over the first `inner` of its inner dimension. */
 template <class T, class Tile, Inner kRight>
-GPU_INLINE void multiply_step(LinearSums<Tile>& sums, const T* stage, int inner) {
+GPU_INLINE void multiply_step(LinearSums<Tile>& sums, const T* left_tile, const T* right_tile, int inner) {
   using Ring = LinearRing<T, Tile, kRight>;
   const WarpPlace<Tile> place;
 #pragma unroll
@@ -183,11 +183,11 @@ GPU_INLINE void multiply_step(LinearSums<Tile>& sums, const T* stage, int inner)
     LeftFragment<T> left[Tile::kRowTiles];
 #pragma unroll
     for (int i = 0; i < Tile::kRowTiles; i++)
-      left[i].template load<Inner::kAlongRow>(stage, Ring::kLeftLd, place.row + i * kProductRows, k);
+      left[i].template load<Inner::kAlongRow>(left_tile, Ring::kLeftLd, place.row + i * kProductRows, k);
 #pragma unroll
     for (int j = 0; j < Tile::kColumnTiles; j++) {
       RightFragment<T> right;
-      right.template load<kRight>(stage + Ring::kLeft, Ring::kRightLd, place.column + j * kTileRanks, k);
+      right.template load<kRight>(right_tile, Ring::kRightLd, place.column + j * kTileRanks, k);
 #pragma unroll
       for (int i = 0; i < Tile::kRowTiles; i++) multiply_add(sums[i][j], left[i], right);
     }
@@ -295,12 +295,25 @@ GPU_INLINE void add_masked_ranks(LinearSums<Tile>& sums, const LinearArguments<T
   }
 }
 
-/** One tile of the result from (row, column) on; `wait_for_ranks` is called once, by all threads, before the first rank step.
+/** Where the ring's steps begin if W is dense: with W. */
+struct AllSteps {
+  template <class Sums, class T>
+  GPU_INLINE LinearStep operator()(Sums&, int64_t, int64_t, T*) const {
+    return {-1, 0};
+  }
+};
+
+/**
+ * One tile of the result from (row, column) on. `begin` is given the sums, the place and the ring's memory, and may do the
+ * first steps itself; it returns the first step that is left. `wait_for_ranks` is called once, by all threads, before the first
+ * rank step.
  */
-template <class T, class Tile, Inner kRight, bool kMasked, class Wait>
-GPU_INLINE void linear_tile(const LinearArguments<T>& arguments, int64_t row, int64_t column, T* ring, Wait wait_for_ranks) {
+template <class T, class Tile, Inner kRight, bool kMasked, class Begin, class Wait>
+GPU_INLINE void linear_tile(const LinearArguments<T>& arguments, int64_t row, int64_t column, T* ring, Begin begin,
+                            Wait wait_for_ranks) {
   using Ring = LinearRing<T, Tile, kRight>;
-  LinearStep fetched = {-1, 0}, taken = {-1, 0};
+  LinearSums<Tile> sums = {};
+  LinearStep taken = begin(sums, row, column, ring), fetched = taken;
   const int end = kMasked ? 0 : arguments.slab_count;  // masked ranks come after the ring
   bool waited = false;
   const auto fetch = [&](int stage) {
@@ -315,14 +328,14 @@ GPU_INLINE void linear_tile(const LinearArguments<T>& arguments, int64_t row, in
     ptx::cp_async_commit();
   };
 
-  LinearSums<Tile> sums = {};
   for (int stage = 0; stage < Ring::kStages - 1; stage++) fetch(stage);
   for (int stage = 0; taken.slab < end; stage = stage + 1 == Ring::kStages ? 0 : stage + 1) {
     ptx::cp_async_wait<Ring::kStages - 2>();
     __syncthreads();  // this step's tiles are there, and the last step's are free
     fetch(stage == 0 ? Ring::kStages - 1 : stage - 1);
     const int inner = static_cast<int>(gpu::least(inner_left(arguments, taken), Ring::kInner));
-    multiply_step<T, Tile, kRight>(sums, ring + stage * Ring::kStage, inner);
+    const T* const tiles = ring + stage * Ring::kStage;
+    multiply_step<T, Tile, kRight>(sums, tiles, tiles + Ring::kLeft, inner);
     advance(taken, arguments, Ring::kInner, column, Tile::kColumns);
   }
   if (kMasked) add_masked_ranks<T, Tile, kRight>(sums, arguments, taken, row, column, ring);
@@ -364,12 +377,9 @@ GPU_INLINE void make_s(const LinearForwardArguments<T>& arguments, const LinearW
   }
 }
 
-// CUDA kernels
-
-template <class T, class Tile>
-__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerProcessor)
-    linear_forward_kernel(const __grid_constant__ LinearForwardArguments<T> arguments) {
-  GPU_DYNAMIC_SHARED(memory);
+/** A block's work forward: a part of S, or a tile of y. */
+template <class T, class Tile, class Begin>
+GPU_INLINE void linear_forward_block(const LinearForwardArguments<T>& arguments, unsigned char* memory, Begin begin) {
   GPU_SHARED(unsigned, shared_ticket);
   const LinearOrder& order = arguments.product.order;
   int64_t ticket = blockIdx.x;
@@ -390,15 +400,30 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerProcessor)
     for (const unsigned* count = first; count < end; count++) ptx::load_acquire(count);  // for each thread that reads S
   };
   linear_tile<T, Tile, Inner::kAlongRow, false>(arguments.product, work.row * Tile::kRows, work.column * Tile::kColumns,
-                                                reinterpret_cast<T*>(memory), wait);
+                                                reinterpret_cast<T*>(memory), begin, wait);
+}
+
+/** A block's tile of dX. */
+template <class T, class Tile, bool kMasked, class Begin>
+GPU_INLINE void linear_grad_input_block(const LinearArguments<T>& arguments, unsigned char* memory, Begin begin) {
+  const LinearWork work = linear_work(arguments.order, blockIdx.x);
+  linear_tile<T, Tile, Inner::kAlongColumn, kMasked>(arguments, work.row * Tile::kRows, work.column * Tile::kColumns,
+                                                     reinterpret_cast<T*>(memory), begin, [] {});
+}
+
+// CUDA kernels
+
+template <class T, class Tile>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerProcessor)
+    linear_forward_kernel(const __grid_constant__ LinearForwardArguments<T> arguments) {
+  GPU_DYNAMIC_SHARED(memory);
+  linear_forward_block<T, Tile>(arguments, memory, AllSteps{});
 }
 
 template <class T, class Tile, bool kMasked>
 __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerProcessor)
     linear_grad_input_kernel(const __grid_constant__ LinearArguments<T> arguments) {
   GPU_DYNAMIC_SHARED(memory);
-  const LinearWork work = linear_work(arguments.order, blockIdx.x);
-  linear_tile<T, Tile, Inner::kAlongColumn, kMasked>(arguments, work.row * Tile::kRows, work.column * Tile::kColumns,
-                                                     reinterpret_cast<T*>(memory), [] {});
+  linear_grad_input_block<T, Tile, kMasked>(arguments, memory, AllSteps{});
 }
 }  // namespace prunepeft::cuda

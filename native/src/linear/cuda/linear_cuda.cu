@@ -6,6 +6,7 @@
 #include "linear/cuda/choice.h"
 #include "linear/cuda/decode.h"
 #include "linear/cuda/linear.cuh"
+#include "linear/cuda/linear_codes.h"
 #include "linear/cuda/linear_warpgroup.h"
 #include "linear/plan.h"
 #include "linear/cuda/down_call.cuh"
@@ -111,6 +112,11 @@ cudaError_t choose(int device, const LinearArguments<T>& arguments, bool forward
   return has_path(traits, shape, choice->path) ? cudaSuccess : cudaErrorNotSupported;
 }
 
+/** W's codes, which are for the tiles to decode. */
+CodeSource code_source(const pp_linear& linear) {
+  return {static_cast<const uint8_t*>(linear.w), linear.N, linear.K, linear.decoding};
+}
+
 dim3 work_blocks(const LinearOrder& order) {
   return dim3(static_cast<unsigned>(linear_works(order)));
 }
@@ -161,10 +167,13 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
       order.s_row_blocks = gpu::divide_up(M, Down::kRows);
       order.s_parts = arguments.finish.count * stack.chunks();
     }
+    if constexpr (sizeof(T) == 2)
+      if (call.linear.decoding.used) return run_linear_forward_codes(arguments, code_source(call.linear), shared, call.stream);
     return gpu::launch(linear_forward_kernel<T, Tile>, work_blocks(order), Tile::kThreads,
                        std::max(shared, LinearRing<T, Tile, Inner::kAlongRow>::kBytes), call.stream, arguments);
   };
-  return choice.path == LinearPath::kLargeTile ? launch(LargeTile<T>{}) : launch(SmallTile<T>{});
+  const bool large = choice.path == LinearPath::kLargeTile && !call.linear.decoding.used;
+  return large ? launch(LargeTile<T>{}) : launch(SmallTile<T>{});
 }
 
 template <class Tile, bool kMasked, class T>
@@ -186,6 +195,11 @@ cudaError_t launch_grad_input(const ProductCall& call, int device, void* copies)
     return run_linear_grad_input_warpgroup(
         arguments, {choice.path == LinearPath::kWarpgroupClusters, choice.multiprocessors, copies, call.stream});
   }
+  if constexpr (sizeof(T) == 2)
+    if (call.linear.decoding.used) {
+      arguments.order = tile_order<SmallTile<T>>(arguments, choice.group_rows);
+      return run_linear_grad_input_codes(arguments, code_source(call.linear), call.stream);
+    }
   const bool large = choice.path == LinearPath::kLargeTile, masked = call.dropout.threshold != 0 && call.module_count > 0;
   const auto run =
       large ? (masked ? launch_grad_input_tile<LargeMaskedTile<T>, true, T> : launch_grad_input_tile<LargeTile<T>, false, T>)
@@ -198,9 +212,25 @@ int64_t decoded_ld(const pp_linear& linear) {
   return gpu::round_up(linear.K, gpu::kGroup);
 }
 
-/** Room for W where it is quantised. */
-char* take_decoded(const pp_linear& linear, Workspace& workspace) {
-  return linear.decoding.used
+/** Whether W is quantised and has to be decoded before: where the tiles don't. */
+bool decodes_before(const pp_linear& linear, int64_t M, bool forward) {
+  if (!linear.decoding.used) return false;
+  const int forced = pp_internal_forced_linear_path();
+  if (!can_read_codes(linear) || forced >= 0 || forced == kChosenWithoutCodes) return true;
+  DeviceTraits traits;
+  if (read_traits(linear.device_index, &traits) != cudaSuccess) return true;
+  const LinearShape shape = {M,
+                             forward ? linear.N : linear.K,
+                             forward ? linear.K : linear.N,
+                             static_cast<int64_t>(pp_dtype_size(linear.dtype)),
+                             true,
+                             forward ? LinearDirection::kForward : LinearDirection::kGradInput};
+  return !decodes_in_tiles(traits, shape);
+}
+
+/** Room for W where it has to be decoded. */
+char* take_decoded(const pp_linear& linear, int64_t M, bool forward, Workspace& workspace) {
+  return decodes_before(linear, M, forward)
              ? workspace.take<char>(linear.N * decoded_ld(linear) * static_cast<int64_t>(pp_dtype_size(linear.dtype)))
              : nullptr;
 }
@@ -214,21 +244,29 @@ void* take_copies(const pp_linear& linear, int64_t M, const LoraModule* modules,
   return workspace.take<uint16_t>(elements);
 }
 
+/** Bytes of a workspace's parts; 0: it has none. */
+size_t room_of(const Workspace& workspace) {
+  return workspace.bytes() == Workspace(nullptr).bytes() ? 0 : workspace.bytes();
+}
+
 /** `linear`, or its like whose W lies decoded in the workspace. */
-cudaError_t decode(const pp_linear& linear, cudaStream_t stream, Workspace& workspace, pp_linear* dense) {
+cudaError_t decode(const pp_linear& linear, int64_t M, bool forward, cudaStream_t stream, Workspace& workspace,
+                   pp_linear* dense) {
   *dense = linear;
-  if (!linear.decoding.used) return cudaSuccess;
-  const pp_matrix w = {take_decoded(linear, workspace), linear.N, linear.K, decoded_ld(linear), linear.dtype};
+  char* const memory = take_decoded(linear, M, forward, workspace);
+  if (memory == nullptr) return cudaSuccess;
+  const pp_matrix w = {memory, linear.N, linear.K, decoded_ld(linear), linear.dtype};
   dense->w = w.data;
   dense->ldw = w.ld;
+  dense->decoding.used = false;
   return run_decode(linear.w, linear.decoding, w, stream);
 }
 }  // namespace
 
 size_t linear_forward_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {
-  if (count == 0) return linear_grad_input_workspace(linear, M, modules, count);
   Workspace workspace(nullptr);
-  take_decoded(linear, workspace);
+  take_decoded(linear, M, true, workspace);
+  if (count == 0) return room_of(workspace);
   workspace.take<unsigned>(counter_count(M));
   take_copies(linear, M, modules, count, true, workspace);
   workspace.take<float>(down_slots(M, linear.K, make_stack(modules, count, 1.0f, true).columns));
@@ -241,7 +279,7 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
   if (current.status() != PP_OK) return current.status();
   Workspace parts(workspace);
   pp_linear dense;
-  const cudaError_t error = decode(linear, stream_of(device), parts, &dense);
+  const cudaError_t error = decode(linear, x.rows, true, stream_of(device), parts, &dense);
   if (error != cudaSuccess) return to_status(error, "pp_linear_forward");
   const ProductCall call = {dense, x, modules, count, y, stream_of(device)};
   ForwardMemory memory = {};
@@ -257,10 +295,9 @@ pp_status linear_forward(const pp_device& device, const pp_linear& linear, const
 
 size_t linear_grad_input_workspace(const pp_linear& linear, int64_t M, const LoraModule* modules, int32_t count) {
   Workspace workspace(nullptr);
-  const size_t nothing = workspace.bytes();
-  take_decoded(linear, workspace);
+  take_decoded(linear, M, false, workspace);
   take_copies(linear, M, modules, count, false, workspace);
-  return workspace.bytes() == nothing ? 0 : workspace.bytes();
+  return room_of(workspace);
 }
 
 pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, const pp_matrix& dy, const LoraModule* modules,
@@ -269,7 +306,7 @@ pp_status linear_grad_input(const pp_device& device, const pp_linear& linear, co
   if (current.status() != PP_OK) return current.status();
   Workspace parts(workspace);
   pp_linear dense;
-  const cudaError_t error = decode(linear, stream_of(device), parts, &dense);
+  const cudaError_t error = decode(linear, dy.rows, false, stream_of(device), parts, &dense);
   if (error != cudaSuccess) return to_status(error, "pp_linear_grad_input");
   const ProductCall call = {dense, dy, modules, count, dx, stream_of(device)};
   void* copies = take_copies(linear, dy.rows, modules, count, false, parts);

@@ -8,8 +8,11 @@ namespace prunepeft::cuda {
 /** Kernels of the fused linear; choice.h says which is taken where. */
 enum class LinearPath { kSmallTile, kLargeTile, kWarpgroup, kWarpgroupClusters };
 
-/** No path is forced; or none is, but the choice is between those of sm_80, or between those without clusters. */
-constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2, kChosenWithoutClusters = -3;
+/**
+ * No path is forced; or none is, but the choice is between those of sm_80, or between those without clusters, or codes of a
+ * quantised W are decoded before, as they are where a path is forced.
+ */
+constexpr int kChosenPath = -1, kChosenWithoutWarpgroups = -2, kChosenWithoutClusters = -3, kChosenWithoutCodes = -4;
 }  // namespace prunepeft::cuda
 
 extern "C" {

@@ -5,8 +5,8 @@ import static org.prunepeft.kernels.KernelException.check;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
 /**
- * Gated activations (Shazeer 2020), out = σ(gate)∘up, on the CPU; the ordinal is the {@code
- * pp_gate}. Errors as in {@link Linear}.
+ * Gated activations (Shazeer 2020), out = σ(gate)∘up; the ordinal is the {@code pp_gate}. Errors as
+ * in {@link Linear}.
  */
 public enum Gate {
   /** σ is SiLU, x · sigmoid(x). */

@@ -6,7 +6,7 @@ import org.prunepeft.kernels.binding.LibPrunePeft;
 
 /**
  * RMS normalisation (Zhang and Sennrich 2019), y = w'·x / √(mean(x²) + ε) for each run of K
- * elements of a row, on the CPU. Errors as in {@link Linear}.
+ * elements of a row. Errors as in {@link Linear}.
  *
  * @param weight w [K], of the operands' type
  * @param epsilon ε, above 0

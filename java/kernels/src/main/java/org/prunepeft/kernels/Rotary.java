@@ -6,8 +6,8 @@ import org.bytedeco.javacpp.IntPointer;
 import org.prunepeft.kernels.binding.LibPrunePeft;
 
 /**
- * Rotary position embedding (Su et al. 2021), on the CPU: of a head's d columns the first 2·n are
- * rotated, in pairs (j, j + n), by the angle of the token's position. Errors as in {@link Linear}.
+ * Rotary position embedding (Su et al. 2021): of a head's d columns the first 2·n are rotated, in
+ * pairs (j, j + n), by the angle of the token's position. Errors as in {@link Linear}.
  *
  * @param sequences 0 or more
  * @param tokens of each sequence, padding included

@@ -286,6 +286,28 @@ class DeviceParityTest {
   }
 
   @Test
+  void normsRotationAndGates() {
+    assertSame(
+        run -> {
+          RmsNorm norm = new RmsNorm(run.random(1, K / 2), 1e-5f, true);
+          Matrix x = run.random(M, K);
+          Matrix scales = run.result(M, 2);
+          norm.forward(run.context, x, run.result(M, K), scales);
+          norm.backward(run.context, run.random(M, K), x, scales, run.result(M, K));
+          Rotary.Table table = new Rotary.Table(run.random(M, 8), run.random(M, 8));
+          Rotary rotary = new Rotary(1, M, 3, 20, table, new Rotary.Positions(2, null));
+          rotary.forward(run.context, x, run.result(M, K));
+          rotary.backward(run.context, x, run.result(M, K));
+          for (Gate gate : Gate.values()) {
+            Matrix gateUp = run.random(M, 2 * N);
+            gate.forward(run.context, gateUp, run.result(M, N));
+            gate.backward(run.context, run.random(M, N), gateUp, run.result(M, 2 * N));
+          }
+          return run.read();
+        });
+  }
+
+  @Test
   void importance() {
     assertSame(
         run -> {

@@ -5,12 +5,9 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Context;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Gate;
 
-/**
- * A gated activation, σ(gate)∘up, by our kernels on a CPU, by LibTorch on a GPU and without a tape.
- */
+/** A gated activation, σ(gate)∘up, by our kernels, without a tape by LibTorch. */
 public final class GatedActivationOp {
   private GatedActivationOp() {}
 
@@ -22,25 +19,29 @@ public final class GatedActivationOp {
    * @param gateUp gate and up side by side, [M, 2·I], dense, float32 or bfloat16
    */
   public static Tensor apply(Tape tape, Gate gate, Tensor gateUp) {
-    if (tape == null || gateUp.is_cuda()) {
+    if (tape == null) {
       return byLibTorch(gate, gateUp);
     }
-    Context cpu = tape.context(Device.cpu());
+    ComputeDevice place = ComputeDevice.of(gateUp);
+    Context context = tape.context(place.kernels());
     Tensor input = gateUp.detach();
     torch.ScalarType type = input.scalar_type().intern();
     Tensor out;
     try (NoGradGuard guard = new NoGradGuard()) {
-      out = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1) / 2, type);
-      gate.forward(cpu, Torch.matrix(input), Torch.matrix(out));
+      out = place.emptyMatrix(input.size(0), input.size(1) / 2, type);
+      gate.forward(context, Torch.matrix(input), Torch.matrix(out));
     }
     return tape.record(
         out,
         List.of(gateUp),
         List.of(input),
         gradient -> {
-          Tensor dgateUp = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
+          Tensor dgateUp = place.emptyMatrix(input.size(0), input.size(1), type);
           gate.backward(
-              cpu, Torch.matrix(gradient.contiguous()), Torch.matrix(input), Torch.matrix(dgateUp));
+              context,
+              Torch.matrix(gradient.contiguous()),
+              Torch.matrix(input),
+              Torch.matrix(dgateUp));
           return new Tensor[] {dgateUp};
         });
   }

@@ -7,12 +7,11 @@ import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Context;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.RmsNorm;
 
 /**
- * RMS normalisation, y = w'·x / √(mean(x²) + ε), by our kernels on a CPU, by LibTorch on a GPU and
- * without a tape. The weight is frozen.
+ * RMS normalisation, y = w'·x / √(mean(x²) + ε), by our kernels, without a tape by LibTorch. The
+ * weight is frozen.
  */
 public final class RmsNormOp {
   private RmsNormOp() {}
@@ -28,28 +27,29 @@ public final class RmsNormOp {
    * @param addsOne whether w' is 1 + w, as in Gemma; else it is w
    */
   public static Tensor apply(Tape tape, Tensor x, Tensor weight, double epsilon, boolean addsOne) {
-    if (tape == null || x.is_cuda()) {
+    if (tape == null) {
       return byLibTorch(x, weight, epsilon, addsOne);
     }
-    Context cpu = tape.context(Device.cpu());
+    ComputeDevice place = ComputeDevice.of(x);
+    Context context = tape.context(place.kernels());
     RmsNorm norm = new RmsNorm(Torch.matrix(weight.detach()), (float) epsilon, addsOne);
     Tensor input = x.detach();
     Tensor y;
     Tensor scales;
     torch.ScalarType type = input.scalar_type().intern();
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = ComputeDevice.CPU.emptyMatrix(x.size(0), x.size(1), type);
-      scales = ComputeDevice.CPU.emptyMatrix(x.size(0), x.size(1) / weight.size(0));
-      norm.forward(cpu, Torch.matrix(input), Torch.matrix(y), Torch.matrix(scales));
+      y = place.emptyMatrix(x.size(0), x.size(1), type);
+      scales = place.emptyMatrix(x.size(0), x.size(1) / weight.size(0));
+      norm.forward(context, Torch.matrix(input), Torch.matrix(y), Torch.matrix(scales));
     }
     return tape.record(
         y,
         List.of(x),
         List.of(input, weight),
         gradient -> {
-          Tensor dx = ComputeDevice.CPU.emptyMatrix(input.size(0), input.size(1), type);
+          Tensor dx = place.emptyMatrix(input.size(0), input.size(1), type);
           norm.backward(
-              cpu,
+              context,
               Torch.matrix(gradient.contiguous()),
               Torch.matrix(input),
               Torch.matrix(scales),

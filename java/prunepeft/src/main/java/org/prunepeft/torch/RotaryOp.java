@@ -7,13 +7,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.prunepeft.kernels.Context;
-import org.prunepeft.kernels.Device;
 import org.prunepeft.kernels.Rotary;
 
-/**
- * Rotary position embedding of query and key, by our kernels on a CPU, by LibTorch on a GPU and
- * without a tape.
- */
+/** Rotary position embedding of query and key, by our kernels, without a tape by LibTorch. */
 public final class RotaryOp {
   private RotaryOp() {}
 
@@ -90,16 +86,17 @@ public final class RotaryOp {
    *     side
    */
   public static Tensor apply(Tape tape, Tensor x, Rotation rotation) {
-    if (tape == null || x.is_cuda()) {
+    if (tape == null) {
       return rotation.byLibTorch(x);
     }
-    Context cpu = tape.context(Device.cpu());
+    ComputeDevice place = ComputeDevice.of(x);
+    Context context = tape.context(place.kernels());
     long tokens = x.size(0) / rotation.sequences;
     torch.ScalarType type = x.scalar_type().intern();
     Tensor y;
     try (NoGradGuard guard = new NoGradGuard()) {
-      y = ComputeDevice.CPU.emptyMatrix(x.size(0), x.size(1), type);
-      rotation.kernel(tokens).forward(cpu, Torch.matrix(x.detach()), Torch.matrix(y));
+      y = place.emptyMatrix(x.size(0), x.size(1), type);
+      rotation.kernel(tokens).forward(context, Torch.matrix(x.detach()), Torch.matrix(y));
     }
     long rows = y.size(0);
     long columns = y.size(1);
@@ -108,11 +105,11 @@ public final class RotaryOp {
         List.of(x),
         List.of(),
         gradient -> {
-          Tensor dx = ComputeDevice.CPU.emptyMatrix(rows, columns, type);
+          Tensor dx = place.emptyMatrix(rows, columns, type);
           // Refers to the angles' tensors until then.
           rotation
               .kernel(tokens)
-              .backward(cpu, Torch.matrix(gradient.contiguous()), Torch.matrix(dx));
+              .backward(context, Torch.matrix(gradient.contiguous()), Torch.matrix(dx));
           return new Tensor[] {dx};
         });
   }
