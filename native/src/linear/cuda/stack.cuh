@@ -76,9 +76,9 @@ GPU_INLINE RankTile rank_tile(const S& stack, int tile) {
 template <class S>
 GPU_INLINE unsigned module_starts(const S& stack, int first_tile, int tiles) {
   unsigned starts = 1;
-  if constexpr (S::kMost == 1) return starts;
-  for (int t = 1; t < tiles; t++)
-    if (rank_tile(stack, first_tile + t).first == 0) starts |= 1u << t;
+  if constexpr (S::kMost > 1)
+    for (int t = 1; t < tiles; t++)
+      if (rank_tile(stack, first_tile + t).first == 0) starts |= 1u << t;
   return starts;
 }
 
