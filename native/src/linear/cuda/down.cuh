@@ -169,7 +169,7 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
   const auto draw = [&](int step) {
     if (step >= steps) return;
 #pragma unroll 1
-    for (int t = 0; starts >> t != 0; t++) {
+    for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
       if ((starts >> t & 1) == 0) continue;
       const MaskGenerator generator(mask, arguments.keys, stack.modules[rank_tile(stack, first_tile + t).module].mask_name);
       masks[step % 2 * mask_words + t * Down::kThreads + thread] = generator.template draw<4>(group);

@@ -240,7 +240,7 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   const auto draw = [&](int step) {
     if (step >= steps) return;
 #pragma unroll 1
-    for (int t = 0; starts >> t != 0; t++) {
+    for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
       if ((starts >> t & 1) == 0 || lane >= kRows / 2) continue;
       const MaskGenerator generator(mask, arguments.keys, stack.modules[rank_tile(stack, first_tile + t).module].mask_name);
       const uint64_t below = group + static_cast<uint64_t>(groups);
