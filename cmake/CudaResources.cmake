@@ -37,12 +37,22 @@ function(kernel_name mangled result)
   elseif(rest MATCHES "^I13__nv_bfloat16")
     string(APPEND name " bf16")
   endif()
-  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked", and of
-  # kernels by warpgroups the last, "Li2EE", to "clusters".
+  # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked" or, of
+  # skinny products, "aligned", which may be of one module or one tile of ranks; and of kernels by warpgroups the last, "Li2EE",
+  # to "clusters".
   if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
     string(APPEND name " ${CMAKE_MATCH_1}x${CMAKE_MATCH_2}x${CMAKE_MATCH_3}")
   endif()
-  if(rest MATCHES "Lb1E")
+  if(name MATCHES "^(multi_)?(down|grad)")
+    if(rest MATCHES "Lb1E")
+      string(APPEND name " aligned")
+    endif()
+    if(rest MATCHES "Lb1ELi1E")
+      string(APPEND name " one tile")
+    elseif(rest MATCHES "StackOfILi1EEELb1E")
+      string(APPEND name " one module")
+    endif()
+  elseif(rest MATCHES "Lb1E")
     string(APPEND name " masked")
   endif()
   if(name MATCHES "warpgroup" AND rest MATCHES "Li2EE")

@@ -23,9 +23,13 @@ TEST(philox_gives_the_published_known_answers) {
   for (const Answer& answer : answers) {
     const auto ours = prunepeft::philox4x32({{answer.counter[0], answer.counter[1], answer.counter[2], answer.counter[3]}},
                                             {{answer.key[0], answer.key[1]}});
+    const auto with_keys =
+        prunepeft::philox4x32_with({{answer.counter[0], answer.counter[1], answer.counter[2], answer.counter[3]}},
+                                   prunepeft::philox_keys({{answer.key[0], answer.key[1]}}));
     const auto naive = naive_philox(answer.counter, answer.key);
     for (int i = 0; i < 4; ++i) {
       CHECK_EQUAL(ours.w[i], answer.words[i]);
+      CHECK_EQUAL(with_keys.w[i], answer.words[i]);
       CHECK_EQUAL(naive[i], answer.words[i]);
     }
   }

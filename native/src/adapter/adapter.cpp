@@ -62,7 +62,7 @@ pp_status pp_adapter_forward(const pp_context* context, const pp_matrix* v, cons
   void* memory;
   if constexpr (kCuda) {
     if (is_cuda(&device)) {
-      const pp_status status = take_workspace(*context, cuda::adapter_forward_workspace(M, K, m), &memory);
+      const pp_status status = take_workspace(*context, cuda::adapter_forward_workspace(dtype, M, K, m), &memory);
       if (status != PP_OK) return status;
       return cuda::adapter_forward(device, *v, *h, *adapter, *z, *out, memory);
     }

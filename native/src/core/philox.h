@@ -27,15 +27,42 @@ constexpr uint32_t kPhiloxWeyl0 = 0x9E3779B9u;
 constexpr uint32_t kPhiloxWeyl1 = 0xBB67AE85u;
 constexpr int kPhiloxRounds = 10;
 
+PP_HOST_DEVICE static inline PhiloxWords philox_round(PhiloxWords c, PhiloxKey k) {
+  const uint64_t product0 = static_cast<uint64_t>(kPhiloxMultiplier0) * c.w[0];
+  const uint64_t product1 = static_cast<uint64_t>(kPhiloxMultiplier1) * c.w[2];
+  return PhiloxWords{{static_cast<uint32_t>(product1 >> 32) ^ c.w[1] ^ k.w[0], static_cast<uint32_t>(product1),
+                      static_cast<uint32_t>(product0 >> 32) ^ c.w[3] ^ k.w[1], static_cast<uint32_t>(product0)}};
+}
+
+/** The key of the round after one with key k. */
+PP_HOST_DEVICE static inline PhiloxKey next_key(PhiloxKey k) {
+  return PhiloxKey{{k.w[0] + kPhiloxWeyl0, k.w[1] + kPhiloxWeyl1}};
+}
+
 PP_HOST_DEVICE static inline PhiloxWords philox4x32(PhiloxWords c, PhiloxKey k) {
   for (int round = 0; round < kPhiloxRounds; ++round) {
-    const uint64_t product0 = static_cast<uint64_t>(kPhiloxMultiplier0) * c.w[0];
-    const uint64_t product1 = static_cast<uint64_t>(kPhiloxMultiplier1) * c.w[2];
-    c = PhiloxWords{{static_cast<uint32_t>(product1 >> 32) ^ c.w[1] ^ k.w[0], static_cast<uint32_t>(product1),
-                     static_cast<uint32_t>(product0 >> 32) ^ c.w[3] ^ k.w[1], static_cast<uint32_t>(product0)}};
-    k.w[0] += kPhiloxWeyl0;
-    k.w[1] += kPhiloxWeyl1;
+    c = philox_round(c, k);
+    k = next_key(k);
   }
+  return c;
+}
+
+/** The keys of all rounds: made once, not with each draw. */
+struct PhiloxKeys {
+  PhiloxKey of_round[kPhiloxRounds];
+};
+
+PP_HOST_DEVICE static inline PhiloxKeys philox_keys(PhiloxKey k) {
+  PhiloxKeys keys = {};
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    keys.of_round[round] = k;
+    k = next_key(k);
+  }
+  return keys;
+}
+
+PP_HOST_DEVICE static inline PhiloxWords philox4x32_with(PhiloxWords c, const PhiloxKeys& keys) {
+  for (int round = 0; round < kPhiloxRounds; ++round) c = philox_round(c, keys.of_round[round]);
   return c;
 }
 
@@ -90,8 +117,9 @@ PP_HOST_DEVICE static inline int64_t dropout_groups(int64_t K) {
   return (K + kDropoutGroup - 1) / kDropoutGroup;
 }
 
-PP_HOST_DEVICE static inline PhiloxKey dropout_key(const DropoutMask& mask) {
-  return PhiloxKey{{static_cast<uint32_t>(mask.seed), static_cast<uint32_t>(mask.seed >> 32)}};
+/** The key of masks with that seed. */
+PP_HOST_DEVICE static inline PhiloxKey dropout_key(uint64_t seed) {
+  return PhiloxKey{{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)}};
 }
 
 /** The counter of group `group` (row i, column k: i·ceil(K/8) + k/8) of the mask `mask_name`. */
@@ -102,7 +130,7 @@ PP_HOST_DEVICE static inline PhiloxWords dropout_counter(const DropoutMask& mask
 
 /** Bit e is 1 if element e of the group is kept. */
 PP_HOST_DEVICE static inline uint32_t dropout_keep_bits(const DropoutMask& mask, uint32_t mask_name, uint64_t group) {
-  const PhiloxWords words = philox4x32(dropout_counter(mask, mask_name, group), dropout_key(mask));
+  const PhiloxWords words = philox4x32(dropout_counter(mask, mask_name, group), dropout_key(mask.seed));
   uint32_t bits = 0;
   for (int e = 0; e < kDropoutGroup; ++e) {
     const uint32_t number = (words.w[e / 2] >> (16 * (e % 2))) & 0xFFFFu;

@@ -347,7 +347,7 @@ static PP_INLINE void write_batch(uint8_t* bits, WordVec front, WordVec back, ui
 static PP_INLINE void draw_mask(const DropoutMask& mask, uint32_t mask_name, uint64_t first, int64_t groups, uint8_t* bits) {
   const WordVec multiplier0 = kPhiloxMultiplier0 - WordVec{}, multiplier1 = kPhiloxMultiplier1 - WordVec{};
   uint64_t keys[kPhiloxRounds][2];
-  PhiloxKey key = dropout_key(mask);
+  PhiloxKey key = dropout_key(mask.seed);
   for (auto& round : keys) {
     round[0] = key.w[0];
     round[1] = key.w[1];

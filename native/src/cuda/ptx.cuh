@@ -54,6 +54,18 @@ GPU_INLINE void cp_async_wait() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
 }
 
+/** bits = 2 bits + 1 if number >= 2^32 - complement, else 2 bits: the carry of a sum, which costs two instructions. */
+GPU_INLINE void append_carry(unsigned& bits, unsigned number, unsigned complement) {
+  asm("{\n.reg .u32 sum;\nadd.cc.u32 sum, %1, %2;\naddc.u32 %0, %0, %0;\n}\n" : "+r"(bits) : "r"(number), "r"(complement));
+}
+
+/** Byte i of the result is 0xff or 0: the sign of byte (selector >> 4i) % 8 of `first` (0 to 3) and `second` (4 to 7). */
+GPU_INLINE unsigned spread_signs(unsigned first, unsigned second, unsigned selector) {
+  unsigned result;
+  asm("prmt.b32 %0, %1, %2, %3;\n" : "=r"(result) : "r"(first), "r"(second), "r"(selector | 0x8888u));
+  return result;
+}
+
 /** What this thread has done, and what it knows of others, comes before its next atomic, for whoever acquires that. */
 GPU_INLINE void fence_release() {
   asm volatile("fence.acq_rel.gpu;\n" ::: "memory");
@@ -273,6 +285,18 @@ inline void cp_async_commit() {
 template <int kPending>
 void cp_async_wait(SIMT_SITE) {
   simt::cp_async_wait(kPending, SIMT_HERE);
+}
+
+inline void append_carry(unsigned& bits, unsigned number, unsigned complement) {
+  bits = 2 * bits + static_cast<unsigned>((uint64_t{number} + complement) >> 32);
+}
+
+inline unsigned spread_signs(unsigned first, unsigned second, unsigned selector) {
+  const uint64_t bytes = uint64_t{second} << 32 | first;
+  unsigned result = 0;
+  for (int i = 0; i < 4; i++)
+    if ((bytes >> (8 * (selector >> 4 * i & 7) + 7) & 1) != 0) result |= 0xffu << 8 * i;
+  return result;
 }
 
 inline void fence_release() {

@@ -210,7 +210,7 @@ pp_status pp_output_magnitude(const pp_context* context, const pp_matrix* p, pp_
   void* memory;
   if constexpr (kCuda) {
     if (is_cuda(&device)) {
-      const pp_status status = take_workspace(*context, M == 0 ? 0 : cuda::output_magnitude_workspace(M, N), &memory);
+      const pp_status status = take_workspace(*context, M == 0 ? 0 : cuda::output_magnitude_workspace(*p, N), &memory);
       if (status != PP_OK) return status;
       return cuda::output_magnitude(device, *p, activation, *q, bias, row_mask, sum, memory);
     }

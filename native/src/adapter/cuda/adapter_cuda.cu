@@ -1,20 +1,38 @@
-// Adapters on CUDA, made of skinny products. Forward: z by a down product with bias, out by an up product that applies σ as it
-// reads z and adds u and h as it writes. Backward: dz, dU and du from one read of dout; dD from one read of v; dd as column
-// sums of dz; dv by an up product.
+// Adapters on CUDA, made of skinny products. Forward: z by a down product with bias, which leaves σ(z) too, and out by an up
+// product that adds u and h as it writes. Backward: σ(z) again; dz, dU and du from one read of dout; dD from one read of v; dd
+// as column sums of dz; dv by an up product.
+//
+// σ(z) is stored: the products read it once for each block of columns, by copies that cannot compute.
 #include "adapter/cuda/adapter_cuda.h"
 
 #include "cuda/device.h"
+#include "linear/cuda/activate.h"
 #include "linear/cuda/skinny.h"
 
 namespace prunepeft::cuda {
 namespace {
+/** A matrix without padding in a workspace. */
+pp_matrix take_matrix(Workspace& workspace, pp_dtype dtype, int64_t rows, int64_t cols) {
+  return {workspace.take<char>(rows * cols * static_cast<int64_t>(pp_dtype_size(dtype))), rows, cols, cols, dtype};
+}
+
+/** Parts of the forward pass's workspace. */
+struct ForwardParts {
+  pp_matrix activated;  // σ(z)
+  float* slots;
+  ForwardParts(pp_dtype dtype, int64_t M, int64_t K, int64_t m, Workspace& workspace)
+      : activated(take_matrix(workspace, dtype, M, m)), slots(workspace.take<float>(down_slots(M, K, m))) {}
+};
+
 /** Parts of the backward pass's workspace; the column slots serve three products in turn. */
 struct BackwardParts {
-  char* dz;  // [M,m], of the call's dtype
+  pp_matrix activated;  // σ(z)
+  pp_matrix dz;
   float* row_slots;
   float* column_slots;
   BackwardParts(pp_dtype dtype, int64_t M, int64_t K, int64_t m, Workspace& workspace)
-      : dz(workspace.take<char>(M * m * static_cast<int64_t>(pp_dtype_size(dtype)))),
+      : activated(take_matrix(workspace, dtype, M, m)),
+        dz(take_matrix(workspace, dtype, M, m)),
         row_slots(workspace.take<float>(grad_row_slots(M, K, m))),
         column_slots(workspace.take<float>(largest_column_slots(dtype, M, K, m))) {}
 
@@ -54,9 +72,9 @@ StackedModule ones(const pp_matrix& sums) {
 }
 }  // namespace
 
-size_t adapter_forward_workspace(int64_t M, int64_t K, int64_t m) {
+size_t adapter_forward_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t m) {
   Workspace workspace(nullptr);
-  workspace.take<float>(down_slots(M, K, m));
+  ForwardParts(dtype, M, K, m, workspace);
   return workspace.bytes();
 }
 
@@ -65,13 +83,24 @@ pp_status adapter_forward(const pp_device& device, const pp_matrix& v, const pp_
   const CurrentDevice current(device);
   if (current.status() != PP_OK) return current.status();
   const cudaStream_t stream = stream_of(device);
-  DownCall down = {v.dtype, v.rows, v.cols, v.data, v.ld, {}, kNoDropout, adapter.down_bias.data};
+  Workspace space(workspace);
+  const ForwardParts parts(v.dtype, v.rows, v.cols, z.cols, space);
+  const bool activates = adapter.activation != PP_IDENTITY;
+  DownCall down = {v.dtype,
+                   v.rows,
+                   v.cols,
+                   v.data,
+                   v.ld,
+                   {},
+                   kNoDropout,
+                   adapter.down_bias.data,
+                   adapter.activation,
+                   activates ? parts.activated.data : nullptr};
   down.stack.add(narrow(z, &adapter.down, nullptr));
-  cudaError_t error = run_down(down, Workspace(workspace).take<float>(down_slots(v.rows, v.cols, z.cols)), stream);
+  cudaError_t error = run_down(down, parts.slots, stream);
   if (error == cudaSuccess) {
     UpCall up = up_call(out, false);
-    up.stack.add(narrow(z, &adapter.up, nullptr));
-    up.activation = adapter.activation;
+    up.stack.add(narrow(activates ? parts.activated : z, &adapter.up, nullptr));
     up.base = h.data;
     up.ldbase = h.ld;
     up.bias = adapter.up_bias.data;
@@ -94,10 +123,12 @@ pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& c
   const pp_adapter_gradients& gradients = call.gradients;
   Workspace space(workspace);
   const BackwardParts parts(dout.dtype, dout.rows, dout.cols, z.cols, space);
-  const pp_matrix dz = {parts.dz, dout.rows, z.cols, z.cols, dout.dtype};
+  const pp_matrix& dz = parts.dz;
 
+  const bool activates = call.adapter.activation != PP_IDENTITY;
+  cudaError_t error = activates ? run_activate(z, call.adapter.activation, parts.activated.data, stream) : cudaSuccess;
   GradCall up = grad_call(dout, false);
-  up.stack.add(narrow(z, &call.adapter.up, &gradients.up));
+  up.stack.add(narrow(activates ? parts.activated : z, &call.adapter.up, &gradients.up));
   up.stack.add(ones(gradients.up_bias));
   up.activation = call.adapter.activation;
   up.rows = dz.data;
@@ -105,7 +136,7 @@ pp_status adapter_backward(const pp_device& device, const AdapterBackwardCall& c
   up.row_scale = 1;
   up.z = z.data;
   up.ldz = z.ld;
-  cudaError_t error = run_grad(up, parts.column_slots, parts.row_slots, stream);
+  if (error == cudaSuccess) error = run_grad(up, parts.column_slots, parts.row_slots, stream);
 
   if (error == cudaSuccess) {
     GradCall down = grad_call(call.v, false);

@@ -5,7 +5,7 @@
 #include "prunepeft/adapter.h"
 
 namespace prunepeft::cuda {
-size_t adapter_forward_workspace(int64_t M, int64_t K, int64_t m);
+size_t adapter_forward_workspace(pp_dtype dtype, int64_t M, int64_t K, int64_t m);
 pp_status adapter_forward(const pp_device& device, const pp_matrix& v, const pp_matrix& h, const pp_adapter& adapter,
                           const pp_matrix& z, const pp_matrix& out, void* workspace);
 

@@ -104,15 +104,16 @@ pp_status importance(const pp_device& device, const ImportancePlan& plan, pp_dty
   const cudaStream_t stream = stream_of(device);
   Workspace space(workspace);
   const StatisticsParts parts(plan, space);
-  const size_t table_bytes = static_cast<size_t>(plan.modules) * PP_STATISTICS * sizeof(double);
-  cudaError_t error = cudaMemsetAsync(table, 0, table_bytes, stream);  // modules without weights stay 0
+  if (plan.items == 0) {
+    const size_t table_bytes = static_cast<size_t>(plan.modules) * PP_STATISTICS * sizeof(double);
+    return to_status(cudaMemsetAsync(table, 0, table_bytes, stream), "pp_importance");
+  }
+  cudaError_t error = cudaMemsetAsync(parts.tickets, 0, static_cast<size_t>(plan.modules) * sizeof(unsigned), stream);
   if (error == cudaSuccess)
-    error = cudaMemsetAsync(parts.tickets, 0, static_cast<size_t>(plan.modules) * sizeof(unsigned), stream);
-  if (error == cudaSuccess && plan.items != 0)
     error = dispatch(plan.dtype, [&](auto element) {
       return gpu::launch(statistics<decltype(element)>, dim3(static_cast<unsigned>(plan.items)), kThreads, 0, stream,
-                         plan.item_table, plan.module_table, thresholds, zero_limit(zero_dtype), parts.slots, parts.tickets,
-                         table);
+                         plan.item_table, plan.module_table, plan.modules, thresholds, zero_limit(zero_dtype), parts.slots,
+                         parts.tickets, table);
     });
   return to_status(error, "pp_importance");
 }

@@ -14,7 +14,7 @@ pp_status importance(const pp_device& device, const ImportancePlan& plan, pp_dty
                      double* statistics, void* workspace);
 pp_status importance_quantile(const pp_device& device, const ImportancePlan& plan, double q, float* thresholds,
                               void* workspace);
-size_t output_magnitude_workspace(int64_t M, int64_t N);
+size_t output_magnitude_workspace(const pp_matrix& p, int64_t N);
 pp_status output_magnitude(const pp_device& device, const pp_matrix& p, pp_activation activation, const pp_matrix& q,
                            const pp_matrix* bias, const uint8_t* row_mask, double* sum, void* workspace);
 }  // namespace prunepeft::cuda

@@ -10,14 +10,21 @@ template <class T>
 cudaError_t launch_down(const DownCall& call, float* slots, cudaStream_t stream) {
   const Split columns = slots == nullptr ? split(call.K, Down::kColumns, 1) : split_columns(call.M, call.K);
   const bool direct = columns.shares == 1;
-  const DownArguments<T> arguments = down_arguments<T>(call, columns, slots);
   const dim3 grid(static_cast<unsigned>(gpu::divide_up(call.M, Down::kRows)), static_cast<unsigned>(columns.shares),
                   static_cast<unsigned>(call.stack.chunks()));
   const size_t shared = Down::shared_bytes<T>(call.stack.chunk_tiles(), call.dropout.threshold != 0);
-  const cudaError_t error = gpu::launch(down<T>, grid, Down::kThreads, shared, stream, arguments);
+  const auto launch = [&](auto kernel, const auto& stack) {
+    return gpu::launch(kernel, grid, Down::kThreads, shared, stream, down_arguments<T>(call, stack, columns, slots));
+  };
+  const cudaError_t error = !gpu::rows_aligned<T>(call.x, call.ldx) || !a_aligned<T>(call.stack)
+                                ? launch(down<T, Stack, false, kChunkTiles>, call.stack)
+                            : call.stack.count > 1 ? launch(down<T, Stack, true, kChunkTiles>, call.stack)
+                            : call.stack.tiles > 1 ? launch(down<T, OneModule, true, kChunkTiles>, one_module(call.stack))
+                                                   : launch(down<T, OneModule, true, 1>, one_module(call.stack));
   if (error != cudaSuccess || direct) return error;
   const FinishRowsArguments<T> finish = {
-      slots, static_cast<int>(columns.shares), call.M, call.stack, arguments.bias, nullptr, 0, PP_IDENTITY};
+      slots,           static_cast<int>(columns.shares), call.M, call.stack, static_cast<const T*>(call.bias), nullptr, 0,
+      call.activation, static_cast<T*>(call.activated)};
   return gpu::launch(finish_rows<T>, blocks_for(call.M * call.stack.columns), kFinishThreads, 0, stream, finish);
 }
 

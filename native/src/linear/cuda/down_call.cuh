@@ -8,15 +8,18 @@
 namespace prunepeft::cuda {
 static_assert(Down::kRows == kDownRows && Down::kColumns == kDownColumns, "shares.h knows a block's tile");
 
-/** With more than one share the sums go to `slots`. */
-template <class T>
-DownArguments<T> down_arguments(const DownCall& call, const Split& columns, float* slots) {
-  DownArguments<T> arguments = {};
+/** `stack` is the call's. With more than one share the sums go to `slots`. */
+template <class T, class S>
+DownArguments<T, S> down_arguments(const DownCall& call, const S& stack, const Split& columns, float* slots) {
+  DownArguments<T, S> arguments = {};
   arguments.x = source<T>(call.x, call.ldx, call.M, call.K);
-  arguments.stack = call.stack;
+  arguments.stack = stack;
   arguments.a_aligned = a_aligned<T>(call.stack);
   arguments.dropout = call.dropout;
+  arguments.keys = philox_keys(dropout_key(call.dropout.seed));
   arguments.bias = static_cast<const T*>(call.bias);
+  arguments.activation = call.activation;
+  arguments.activated = static_cast<T*>(call.activated);
   arguments.columns_per_share = columns.length;
   arguments.slots = columns.shares == 1 ? nullptr : slots;
   return arguments;

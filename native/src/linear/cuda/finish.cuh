@@ -4,6 +4,7 @@
 // Tiling: a thread an output element, neighbours side by side in the slots. Limit: the bytes of the slots, from L2.
 #pragma once
 
+#include "linear/cuda/activation.cuh"
 #include "linear/cuda/stack.cuh"
 #include "linear/cuda/tile.cuh"
 
@@ -26,10 +27,11 @@ struct FinishRowsArguments {
   const T* z;     // where the sum is a gradient by σ(z): z [M,stack.columns], so that σ'(z) enters; or null
   int64_t ldz;
   pp_activation activation;
+  T* activated;  // [M, stack.columns] becomes σ of s, or null
 };
 
-/** Element i of the M x stack.columns sums. */
-template <class T, class S>
+/** Element i of the M x stack.columns sums; σ of it only if kActivates. */
+template <bool kActivates, class T, class S>
 GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, int64_t i) {
   const int columns = arguments.stack.columns;
   const int64_t m = i / columns;
@@ -39,7 +41,9 @@ GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, i
   if (arguments.bias != nullptr) v += gpu::to_float(arguments.bias[column]);
   if (arguments.z != nullptr)
     v *= activation_slope(arguments.activation, gpu::to_float(arguments.z[m * arguments.ldz + column]));
-  static_cast<T*>(module.s)[m * module.lds + column - module.first_column] = gpu::from_float<T>(v);
+  const T rounded = gpu::from_float<T>(v);
+  static_cast<T*>(module.s)[m * module.lds + column - module.first_column] = rounded;
+  if (kActivates && arguments.activated != nullptr) arguments.activated[i] = activated(arguments.activation, rounded);
 }
 
 // CUDA kernels
@@ -47,6 +51,6 @@ GPU_INLINE void finish_row_element(const FinishRowsArguments<T, S>& arguments, i
 template <class T>
 __global__ void __launch_bounds__(kFinishThreads) finish_rows(const __grid_constant__ FinishRowsArguments<T> arguments) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kFinishThreads + static_cast<int64_t>(threadIdx.x);
-  if (i < arguments.M * arguments.stack.columns) finish_row_element(arguments, i);
+  if (i < arguments.M * arguments.stack.columns) finish_row_element<true>(arguments, i);
 }
 }  // namespace prunepeft::cuda

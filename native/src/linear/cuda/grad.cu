@@ -19,28 +19,45 @@ __global__ void __launch_bounds__(kFinishThreads) finish_columns(const __grid_co
 }
 
 namespace {
+/** `stack` is the call's. */
+template <class T, class S>
+GradArguments<T, S> grad_arguments(const GradCall& call, const S& stack, const Split& rows, int stages, float* column_slots,
+                                   float* row_slots) {
+  GradArguments<T, S> arguments = {};
+  arguments.g = source<T>(call.g, call.ldg, call.M, call.N);
+  arguments.stack = stack;
+  arguments.p_aligned = s_aligned<T>(call.stack);
+  arguments.b_aligned = gpu::rows_aligned<T>(call.stack.modules[0].a, call.stack.modules[0].lda);
+  arguments.dropout = call.dropout;
+  arguments.keys = philox_keys(dropout_key(call.dropout.seed));
+  arguments.rows_per_share = rows.length;
+  arguments.stages = stages;
+  arguments.column_slots = column_slots;
+  arguments.row_slots = call.rows != nullptr ? row_slots : nullptr;
+  return arguments;
+}
+
 template <class T>
 cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_slots, cudaStream_t stream) {
   const Split rows = split_rows(call.dtype, call.M, call.N);
   const StackedModule& first = call.stack.modules[0];
-  const bool with_rows = call.rows != nullptr;
-  GradArguments<T> arguments = {};
-  arguments.g = source<T>(call.g, call.ldg, call.M, call.N);
-  arguments.stack = call.stack;
-  arguments.p_aligned = s_aligned<T>(call.stack);
-  arguments.b_aligned = gpu::rows_aligned<T>(first.a, first.lda);
-  arguments.activation = call.activation;
-  arguments.dropout = call.dropout;
-  arguments.rows_per_share = rows.length;
-  arguments.column_slots = column_slots;
-  arguments.row_slots = with_rows ? row_slots : nullptr;
+  const bool with_rows = call.rows != nullptr, dropout = call.dropout.threshold != 0;
   const int64_t column_blocks = gpu::divide_up(call.N, Grad::kColumns);
   const dim3 grid(static_cast<unsigned>(column_blocks), static_cast<unsigned>(rows.shares),
                   static_cast<unsigned>(call.stack.chunks()));
   const int first_tiles = static_cast<int>(gpu::divide_up(first.rank, kTileRanks));
-  const size_t shared = Grad::shared_bytes<T>(call.stack.chunk_tiles(), with_rows ? std::min(first_tiles, kChunkTiles) : 0,
-                                              call.dropout.threshold != 0);
-  cudaError_t error = gpu::launch(grad<T>, grid, Grad::kThreads, shared, stream, arguments);
+  const int tiles = call.stack.chunk_tiles(), row_tiles = with_rows ? std::min(first_tiles, kChunkTiles) : 0;
+  const int stages = Grad::stages<T>(tiles, row_tiles, dropout);
+  const size_t shared = Grad::shared_bytes<T>(stages, tiles, row_tiles, dropout);
+  const auto launch = [&](auto kernel, const auto& stack) {
+    return gpu::launch(kernel, grid, Grad::kThreads, shared, stream,
+                       grad_arguments<T>(call, stack, rows, stages, column_slots, row_slots));
+  };
+  const bool aligned = gpu::rows_aligned<T>(call.g, call.ldg) && s_aligned<T>(call.stack) && same_lds(call.stack);
+  cudaError_t error = !aligned               ? launch(grad<T, Stack, false, kChunkTiles>, call.stack)
+                      : call.stack.count > 1 ? launch(grad<T, Stack, true, kChunkTiles>, call.stack)
+                      : call.stack.tiles > 1 ? launch(grad<T, OneModule, true, kChunkTiles>, one_module(call.stack))
+                                             : launch(grad<T, OneModule, true, 1>, one_module(call.stack));
   if (error == cudaSuccess && with_rows) {
     Stack stack = {};
     StackedModule module = first;
@@ -49,7 +66,8 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
     module.scale = call.row_scale;
     stack.add(module);
     const FinishRowsArguments<T> finish = {row_slots, static_cast<int>(column_blocks), call.M,   stack,
-                                           nullptr,   static_cast<const T*>(call.z),   call.ldz, call.activation};
+                                           nullptr,   static_cast<const T*>(call.z),   call.ldz, call.activation,
+                                           nullptr};
     error = gpu::launch(finish_rows<T>, blocks_for(call.M * stack.columns), kFinishThreads, 0, stream, finish);
   }
   if (error != cudaSuccess) return error;

@@ -3,9 +3,14 @@
 // without P stands for a column of ones: its product is G's column sums.
 //
 // Tiling: a block of 8 warps takes 128 columns and a share of the rows, which it walks in tiles of 64 rows (32 in float32),
-// double-buffered by cp.async. For column products a warp keeps its 16 columns by up to 80 ranks in registers to the end; for
-// row products the warps share the tile's 16-row strips and ranks, and each block leaves the sum over its 128 columns in a
-// slot. finish_rows and finish_columns add the slots in order.
+// kept in a ring that cp.async fills ahead, of three tiles where these fit every device, else two. For column products a warp
+// keeps its 16 columns by up to 80 ranks in registers to the end; for row products the warps share the tile's 16-row strips and
+// ranks, and each block leaves the sum over its 128 columns in a slot. finish_rows and finish_columns add the slots in order. A
+// warp draws the masks of its own columns, two rows a thread.
+//
+// Where all operands have aligned rows, and all P's the same leading dimension, a thread's addresses are made once and moved
+// from tile to tile (kAligned); else load_tile makes them. One module and one tile of ranks have kernels of their own (S,
+// kMostTiles).
 //
 // Limit: the bytes of G over memory bandwidth, if the slots (4·M·r·N/128 bytes for rows, 4·N·r for each share) stay in L2.
 #pragma once
@@ -22,25 +27,34 @@ struct Grad {
   static constexpr int kWarps = kThreads / gpu::kWarp;
   static constexpr int kColumns = kWarps * kProductRows;
   /** Given to the compiler, which else spills to reach more. */
-  static constexpr int kBlocksPerProcessor = 1;
-  static constexpr int kMaskWords = kColumns / kMaskColumns;
-  static constexpr int kStages = 2;
+  template <class T>
+  static constexpr int kBlocksPerProcessor = sizeof(T) == 2 ? 2 : 1;
+  static constexpr int kMostStages = 3;
   template <class T>
   static constexpr int kRows = sizeof(T) == 2 ? 64 : 32;
+  /** Words of a rank tile's masks: one for two rows and a warp's columns. */
+  template <class T>
+  static constexpr int kMaskTile = kWarps* kRows<T> / 2;
 
   /** `row_tiles`: rank tiles that row products are wanted for. */
   template <class T>
-  static constexpr size_t shared_bytes(int tiles, int row_tiles, bool dropout) {
+  static constexpr size_t shared_bytes(int stages, int tiles, int row_tiles, bool dropout) {
     const size_t g = static_cast<size_t>(kRows<T>) * padded<T>(kColumns);
     const size_t p = static_cast<size_t>(kRows<T>) * padded<T>(tiles * kTileRanks);
     const size_t b = row_tiles > 0 ? static_cast<size_t>(kColumns) * padded<T>(row_tiles * kTileRanks) : 0;
-    const size_t masks = dropout ? static_cast<size_t>(kStages) * tiles * kRows<T> * kMaskWords * sizeof(uint16_t) : 0;
-    return (kStages * (g + p) + b) * sizeof(T) + masks;
+    const size_t masks = dropout ? 2 * static_cast<size_t>(tiles) * kMaskTile<T> * sizeof(unsigned) : 0;
+    return (static_cast<size_t>(stages) * (g + p) + b) * sizeof(T) + masks;
+  }
+
+  /** Tiles in the ring. */
+  template <class T>
+  static constexpr int stages(int tiles, int row_tiles, bool dropout) {
+    return shared_bytes<T>(kMostStages, tiles, row_tiles, dropout) <= gpu::kMostSharedBytes ? kMostStages : 2;
   }
 };
-static_assert(Grad::shared_bytes<float>(kChunkTiles, kChunkTiles, false) <= gpu::kMostSharedBytes &&
-                  Grad::shared_bytes<float>(kChunkTiles, 0, true) <= gpu::kMostSharedBytes &&
-                  Grad::shared_bytes<__half>(kChunkTiles, kChunkTiles, true) <= gpu::kMostSharedBytes,
+static_assert(Grad::shared_bytes<float>(2, kChunkTiles, kChunkTiles, false) <= gpu::kMostSharedBytes &&
+                  Grad::shared_bytes<float>(2, kChunkTiles, 0, true) <= gpu::kMostSharedBytes &&
+                  Grad::shared_bytes<__half>(2, kChunkTiles, kChunkTiles, true) <= gpu::kMostSharedBytes,
               "a block fits every device");
 
 template <class T, class S = Stack>
@@ -49,9 +63,10 @@ struct GradArguments {
   S stack;         // s as P, rank, module; of the first module also a as B [N,rank] where row products are wanted
   bool p_aligned;  // all of the P's
   bool b_aligned;
-  pp_activation activation;  // P is σ of what is stored
   DropoutSpec dropout;
+  PhiloxKeys keys;  // of the dropout
   int64_t rows_per_share;
+  int stages;           // of the ring
   float* column_slots;  // [shares, stack.columns, N], or null
   float* row_slots;     // [column blocks, M, rank of the first module], or null
 };
@@ -73,6 +88,13 @@ GPU_INLINE float finish_column(float before, bool add, const float* slots, int c
   return add ? before + v : v;
 }
 
+/** Fills a rank tile of P that stands for a column of ones. */
+template <class T>
+GPU_INLINE void fill_with_ones(T* tile, int ld) {
+  for (int i = static_cast<int>(threadIdx.x); i < Grad::kRows<T> * kTileRanks; i += Grad::kThreads)
+    tile[i / kTileRanks * ld + i % kTileRanks] = gpu::from_float<T>(i % kTileRanks == 0 ? 1.0f : 0.0f);
+}
+
 /** Fills the stacked P tile: kTileRanks columns for each of the block's tiles. */
 template <class T, class S>
 GPU_INLINE void load_stacked_columns(T* tile, int ld, const GradArguments<T, S>& arguments, int first_tile, int tiles,
@@ -81,36 +103,31 @@ GPU_INLINE void load_stacked_columns(T* tile, int ld, const GradArguments<T, S>&
     const RankTile ranks = rank_tile(arguments.stack, first_tile + t);
     const StackedModule& module = arguments.stack.modules[ranks.module];
     const Source<T> p = {static_cast<const T*>(module.s), module.lds, end, ranks.first + ranks.count, arguments.p_aligned};
-    T* to = tile + t * kTileRanks;
-    if (p.data == nullptr) {
-      for (int i = static_cast<int>(threadIdx.x); i < Grad::kRows<T> * kTileRanks; i += Grad::kThreads)
-        to[i / kTileRanks * ld + i % kTileRanks] = gpu::from_float<T>(i % kTileRanks == 0 ? 1.0f : 0.0f);
-    } else if (arguments.activation != PP_IDENTITY) {
-      load_activated_tile<Grad::kThreads>(to, ld, Grad::kRows<T>, kTileRanks, p, row, ranks.first, arguments.activation);
-    } else {
-      load_tile(to, ld, Grad::kRows<T>, kTileRanks, p, row, ranks.first, Grad::kThreads);
-    }
+    if (p.data == nullptr)
+      fill_with_ones(tile + t * kTileRanks, ld);
+    else
+      load_tile(tile + t * kTileRanks, ld, Grad::kRows<T>, kTileRanks, p, row, ranks.first, Grad::kThreads);
   }
 }
 
-/** sums += (the warp's 16 columns of the tile of G)ᵀ (the tile of P). */
-template <class T>
-GPU_INLINE void multiply_columns(Accumulator (&sums)[kChunkTiles], const T* g, const T* p, int ldp, const uint16_t* masks,
+/**
+ * sums += (the warp's 16 columns of the tile of G)ᵀ (the tile of P). Where bit t of `starts` is set, G is masked from tile t on
+ * by the masks of t.
+ */
+template <class T, int kMostTiles>
+GPU_INLINE void multiply_columns(Accumulator (&sums)[kMostTiles], const T* g, const T* p, int ldp, const unsigned* masks,
                                  unsigned starts, int tiles) {
-  constexpr int kLd = padded<T>(Grad::kColumns), kMaskTile = Grad::kRows<T> * Grad::kMaskWords;
+  constexpr int kLd = padded<T>(Grad::kColumns), kRows = Grad::kRows<T>;
   const int warp = static_cast<int>(threadIdx.x) / gpu::kWarp;
-#pragma unroll 1
-  for (int inner = 0; inner < Grad::kRows<T>; inner += kStep<T>) {
+#pragma unroll(sizeof(T) == 2 ? 4 : 1)
+  for (int inner = 0; inner < kRows; inner += kStep<T>) {
     LeftFragment<T> left, kept;
     left.template load<Inner::kAlongColumn>(g, kLd, warp * kProductRows, inner);
     kept = left;
 #pragma unroll
-    for (int t = 0; t < kChunkTiles; t++) {
-      if (t >= tiles) continue;
-      if (masks != nullptr && (starts >> t & 1) != 0) {
-        const uint16_t* words = masks + t * kMaskTile + inner * Grad::kMaskWords + warp;  // a word is the warp's 16 columns
-        kept = left.masked([&](int column, int k) { return (words[k * Grad::kMaskWords] >> column & 1) != 0; });
-      }
+    for (int t = 0; t < kMostTiles; t++) {
+      if (t >= tiles) break;
+      if ((starts >> t & 1) != 0) kept = mask_columns(left, masks + t * Grad::kMaskTile<T> + warp * kRows / 2, inner);
       multiply_add<Inner::kAlongColumn>(sums[t], kept, p, ldp, t * kTileRanks, inner);
     }
   }
@@ -126,30 +143,31 @@ GPU_INLINE void multiply_rows(const GradArguments<T, S>& arguments, const T* g, 
   const int rank_count = arguments.stack.modules[0].rank;
   for (int t = warp / kStrips; t < row_tiles; t += kParts) {
     Accumulator sum = {};
-#pragma unroll 1
+#pragma unroll(sizeof(T) == 2 ? 4 : 1)
     for (int inner = 0; inner < Grad::kColumns; inner += kStep<T>) {
       LeftFragment<T> left;
       left.template load<Inner::kAlongRow>(g, kLd, strip, inner);
       multiply_add<Inner::kAlongColumn>(sum, left, b, ldb, t * kTileRanks, inner);
     }
+    const int rows_left = static_cast<int>(gpu::least(arguments.g.rows - row, Grad::kRows<T>)) - strip;
+    const int first_rank = (first_tile + t) * kTileRanks;
+    float* to = arguments.row_slots + (column_block * arguments.g.rows + row + strip) * rank_count + first_rank;
 #pragma unroll
     for (int e = 0; e < 8; e++) {
-      const int64_t m = row + strip + accumulator_row(e % 4);
-      const int rank = (first_tile + t) * kTileRanks + accumulator_column(e / 4, e % 4);
-      if (m < arguments.g.rows && rank < rank_count)
-        arguments.row_slots[(column_block * arguments.g.rows + m) * rank_count + rank] = sum[e / 4][e % 4];
+      const int m = accumulator_row(e % 4), rank = accumulator_column(e / 4, e % 4);
+      if (m < rows_left && first_rank + rank < rank_count) to[m * rank_count + rank] = sum[e / 4][e % 4];
     }
   }
 }
 
 /** What one block does: columns from 128 `column_block` on, share `share` of the rows, the ranks of chunk `chunk`. */
-template <class T, class S>
+template <bool kAligned, int kMostTiles, class T, class S>
 GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_block, int64_t share, int chunk,
                            unsigned char* memory) {
   constexpr int kRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const S& stack = arguments.stack;
-  const int first_tile = chunk * kChunkTiles;
-  const int tiles = static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
+  const int first_tile = kMostTiles == 1 ? 0 : chunk * kChunkTiles;
+  const int tiles = kMostTiles == 1 ? 1 : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int first_left = static_cast<int>(gpu::divide_up(stack.modules[0].rank, kTileRanks)) - first_tile;
   const bool with_rows = arguments.row_slots != nullptr && first_left > 0;
   const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_left, tiles)) : 0;
@@ -158,29 +176,82 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
   const int64_t end = gpu::least(begin + arguments.rows_per_share, arguments.g.rows);
   const int steps = static_cast<int>(gpu::divide_up(end - begin, kRows));
   const DropoutMask mask = read_mask(arguments.dropout);
-  const bool masked = mask.threshold != 0;
-  const unsigned starts = module_starts(stack, first_tile, tiles);
+  const unsigned starts = mask.threshold != 0 ? module_starts(stack, first_tile, tiles) : 0;  // of modules with a mask to draw
   const int ldp = padded<T>(tiles * kTileRanks), ldb = padded<T>(row_tiles * kTileRanks);
 
-  const int p_offset = kRows * kLd, stage_elements = p_offset + kRows * ldp;
-  T* const ring = reinterpret_cast<T*>(memory);
-  T* const b = ring + Grad::kStages * stage_elements;
-  uint16_t* const masks = reinterpret_cast<uint16_t*>(row_tiles > 0 ? b + Grad::kColumns * ldb : b);
-  const int mask_elements = tiles * kRows * Grad::kMaskWords;
+  const int thread = static_cast<int>(threadIdx.x), warp = thread / gpu::kWarp, lane = thread % gpu::kWarp;
 
-  const auto fetch = [&](int step) {
+  const int p_offset = kRows * kLd, stage_elements = p_offset + kRows * ldp, stages = arguments.stages;
+  T* const ring = reinterpret_cast<T*>(memory);
+  T* const b = ring + stages * stage_elements;
+  unsigned* const masks = reinterpret_cast<unsigned*>(row_tiles > 0 ? b + Grad::kColumns * ldb : b);
+  const int mask_words = tiles * Grad::kMaskTile<T>;
+
+  using WideWalk = TileWalk<T, kRows, Grad::kColumns, Grad::kThreads>;
+  using NarrowWalk = TileWalk<T, kRows, kTileRanks, Grad::kThreads>;
+  WideWalk wide = {};
+  NarrowWalk narrow[kMostTiles] = {};
+  int wide_bytes = 0, narrow_bytes[kMostTiles] = {};
+  const int64_t ld_narrow = stack.modules[0].lds;  // kAligned: of all that are read
+  unsigned ones = 0;                               // bit t: tile t stands for a column of ones, which needs no copies
+  if constexpr (kAligned) {
+    wide.start(arguments.g.data, arguments.g.ld, begin, column);
+    wide_bytes = WideWalk::bytes(static_cast<int>(gpu::least(N - column, Grad::kColumns)));
+#pragma unroll
+    for (int t = 0; t < kMostTiles; t++) {
+      if (t >= tiles) break;
+      const RankTile ranks = rank_tile(stack, first_tile + t);
+      const StackedModule& module = stack.modules[ranks.module];
+      if (module.s == nullptr) {
+        ones |= 1u << t;
+        for (int stage = 0; stage < stages; stage++)
+          fill_with_ones(ring + stage * stage_elements + p_offset + t * kTileRanks, ldp);
+      } else {
+        narrow[t].start(static_cast<const T*>(module.s), ld_narrow, begin, ranks.first);
+        narrow_bytes[t] = NarrowWalk::bytes(ranks.count);
+      }
+    }
+  }
+
+  const auto fetch = [&](int step, int stage) {
     if (step < steps) {
-      T* stage = ring + step % Grad::kStages * stage_elements;
+      T* to = ring + stage * stage_elements;
       const int64_t row = begin + step * kRows;
-      load_tile(stage, kLd, kRows, Grad::kColumns, arguments.g, row, column, Grad::kThreads);
-      load_stacked_columns(stage + p_offset, ldp, arguments, first_tile, tiles, row, arguments.g.rows);
+      if constexpr (kAligned) {
+        const int rows = static_cast<int>(gpu::least(arguments.g.rows - row, kRows));
+        wide.copy(to, kLd, rows, wide_bytes, kRows * arguments.g.ld);
+        if (NarrowWalk::takes_part()) {
+#pragma unroll
+          for (int t = 0; t < kMostTiles; t++) {
+            if (t >= tiles) break;
+            if ((ones >> t & 1) == 0)
+              narrow[t].copy(to + p_offset + t * kTileRanks, ldp, rows, narrow_bytes[t], kRows * ld_narrow);
+          }
+        }
+      } else {
+        load_tile(to, kLd, kRows, Grad::kColumns, arguments.g, row, column, Grad::kThreads);
+        load_stacked_columns(to + p_offset, ldp, arguments, first_tile, tiles, row, arguments.g.rows);
+      }
     }
     ptx::cp_async_commit();
   };
+  const int64_t groups = dropout_groups(N);
+  uint64_t group = mask_group(begin + 2 * lane, column + warp * kProductRows, N);  // the first of the thread's next word
   const auto draw = [&](int step) {
-    if (masked && step < steps)
-      draw_masks<Grad::kThreads, kRows, Grad::kMaskWords>(masks + step % 2 * mask_elements, stack, first_tile, tiles, mask,
-                                                          begin + step * kRows, column, N);
+    if (step >= steps) return;
+#pragma unroll 1
+    for (int t = 0; t < S::kMost && starts >> t != 0; t++) {
+      if ((starts >> t & 1) == 0 || lane >= kRows / 2) continue;
+      const MaskGenerator generator(mask, arguments.keys, stack.modules[rank_tile(stack, first_tile + t).module].mask_name);
+      const uint64_t below = group + static_cast<uint64_t>(groups);
+      unsigned word = 0;
+      generator.append(word, below + 1);
+      generator.append(word, below);
+      generator.append(word, group + 1);
+      generator.append(word, group);
+      masks[step % 2 * mask_words + t * Grad::kMaskTile<T> + warp * kRows / 2 + pair_place(lane)] = word;
+    }
+    group += static_cast<uint64_t>(kRows * groups);
   };
 
   if (row_tiles > 0) {
@@ -188,22 +259,27 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
                               arguments.b_aligned};
     load_tile(b, ldb, Grad::kColumns, row_tiles * kTileRanks, source, column, first_tile * kTileRanks, Grad::kThreads);
   }
-  Accumulator sums[kChunkTiles] = {};
-  fetch(0);
+  Accumulator sums[kMostTiles] = {};
+  for (int step = 0; step < stages - 1; step++) fetch(step, step);
   draw(0);
+  int stage = 0;
   for (int step = 0; step < steps; step++) {
-    ptx::cp_async_wait<0>();
+    if (stages == Grad::kMostStages)
+      ptx::cp_async_wait<Grad::kMostStages - 2>();
+    else
+      ptx::cp_async_wait<0>();
     __syncthreads();  // this step's tiles are there, and the last step's are free
-    fetch(step + 1);
+    fetch(step + stages - 1, stage == 0 ? stages - 1 : stage - 1);
     draw(step + 1);
-    const T* stage = ring + step % Grad::kStages * stage_elements;
-    multiply_columns(sums, stage, stage + p_offset, ldp, masked ? masks + step % 2 * mask_elements : nullptr, starts, tiles);
-    if (row_tiles > 0) multiply_rows(arguments, stage, b, ldb, first_tile, row_tiles, column_block, begin + step * kRows);
+    const T* tile = ring + stage * stage_elements;
+    multiply_columns(sums, tile, tile + p_offset, ldp, masks + step % 2 * mask_words, starts, tiles);
+    if (row_tiles > 0) multiply_rows(arguments, tile, b, ldb, first_tile, row_tiles, column_block, begin + step * kRows);
+    stage = stage + 1 == stages ? 0 : stage + 1;
   }
 
-  const int64_t warp_column = column + static_cast<int64_t>(threadIdx.x) / gpu::kWarp * kProductRows;
+  const int64_t warp_column = column + warp * kProductRows;
 #pragma unroll
-  for (int t = 0; t < kChunkTiles; t++) {
+  for (int t = 0; t < kMostTiles; t++) {
     if (t >= tiles) continue;
     const RankTile ranks = rank_tile(stack, first_tile + t);
     const int first_column = stack.modules[ranks.module].first_column + ranks.first;
@@ -219,10 +295,10 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
 
 // CUDA kernels
 
-template <class T>
-__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
-    grad(const __grid_constant__ GradArguments<T> arguments) {
+template <class T, class S, bool kAligned, int kMostTiles>
+__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor<T>)
+    grad(const __grid_constant__ GradArguments<T, S> arguments) {
   GPU_DYNAMIC_SHARED(memory);
-  grad_block(arguments, blockIdx.x, blockIdx.y, static_cast<int>(blockIdx.z), memory);
+  grad_block<kAligned, kMostTiles>(arguments, blockIdx.x, blockIdx.y, static_cast<int>(blockIdx.z), memory);
 }
 }  // namespace prunepeft::cuda

@@ -27,6 +27,12 @@ bool s_aligned(const Stack& stack) {
                      [](const StackedModule& module) { return gpu::rows_aligned<T>(module.s, module.lds); });
 }
 
+/** Whether all S's of a stack, but columns of ones, have the first one's leading dimension. */
+inline bool same_lds(const Stack& stack) {
+  return std::all_of(stack.modules, stack.modules + stack.count,
+                     [&](const StackedModule& module) { return module.s == nullptr || module.lds == stack.modules[0].lds; });
+}
+
 template <class T>
 Source<T> source(const void* data, int64_t ld, int64_t rows, int64_t columns) {
   return {static_cast<const T*>(data), ld, rows, columns, gpu::rows_aligned<T>(data, ld)};

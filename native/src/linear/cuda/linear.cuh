@@ -50,6 +50,9 @@ using LargeMaskedTile = LinearTile<4, 2, sizeof(T) == 2 ? 4 : 2>;
 static_assert(Down::kThreads == LargeTile<float>::kThreads, "a block may make a part of S or a tile of y");
 static_assert(SmallTile<float>::kRows % Down::kRows == 0, "row tiles are whole row blocks of S");
 
+/** Columns of a word of a tile's mask. */
+constexpr int kTileMaskColumns = 2 * kMaskColumns;
+
 /** The ring of steps of one kernel. */
 template <class T, class Tile, Inner kRight>
 struct LinearRing {
@@ -63,7 +66,7 @@ struct LinearRing {
   static constexpr int kOutLd = padded<T>(Tile::kColumns);
   static constexpr size_t kBytes = static_cast<size_t>(kStages) * kStage * sizeof(T);
   /** A mask of the tile, behind the ring. */
-  static constexpr size_t kMaskBytes = Tile::kRows * Tile::kColumns / kMaskColumns * sizeof(uint16_t);
+  static constexpr size_t kMaskBytes = Tile::kRows * Tile::kColumns / kTileMaskColumns * sizeof(uint16_t);
   static_assert(kBytes + kMaskBytes <= gpu::kMostSharedBytes, "a block fits every device");
   static_assert(Tile::kRows * kOutLd <= kStages * kStage, "the result takes the place of the ring");
 };
@@ -198,10 +201,13 @@ GPU_INLINE void multiply_step(LinearSums<Tile>& sums, const T* left_tile, const 
 template <class Tile>
 GPU_INLINE void draw_tile_mask(uint16_t* words, const DropoutMask& dropout, uint32_t mask_name, int64_t row, int64_t column,
                                int64_t columns) {
-  constexpr int kWords = Tile::kColumns / kMaskColumns;
+  constexpr int kWords = Tile::kColumns / kTileMaskColumns;
+  const PhiloxKeys keys = philox_keys(dropout_key(dropout.seed));
+  const MaskGenerator generator(dropout, keys, mask_name);
 #pragma unroll 1
   for (int i = static_cast<int>(threadIdx.x); i < Tile::kRows * kWords; i += Tile::kThreads)
-    words[i] = mask_word(dropout, mask_name, row + i / kWords, column + i % kWords * kMaskColumns, columns);
+    words[i] = static_cast<uint16_t>(
+        generator.template draw<2>(mask_group(row + i / kWords, column + i % kWords * kTileMaskColumns, columns)));
 }
 
 /** Like multiply_step, with the mask on the product. */
@@ -222,11 +228,12 @@ GPU_INLINE void multiply_masked_step(LinearSums<Tile>& sums, const T* stage, int
         left.template load<Inner::kAlongRow>(stage, Ring::kLeftLd, place.row + i * kProductRows, k);
         multiply_add<kRight>(product, left, stage + Ring::kLeft, Ring::kRightLd, place.column + j * kTileRanks, k);
       }
-      const uint16_t* words = masks + place.column / kMaskColumns + j;
+      const uint16_t* words = masks + place.column / kTileMaskColumns + j;
 #pragma unroll
       for (int e = 0; e < 8; e++) {
-        const unsigned word = words[(place.row + i * kProductRows + accumulator_row(e % 4)) * (Tile::kColumns / kMaskColumns)];
-        const bool kept = (word >> accumulator_column(e / 4, e % 4) & 1) != 0;
+        const unsigned word =
+            words[(place.row + i * kProductRows + accumulator_row(e % 4)) * (Tile::kColumns / kTileMaskColumns)];
+        const bool kept = (word >> mask_bit(accumulator_column(e / 4, e % 4)) & 1) != 0;
         sums[i][j][e / 4][e % 4] += kept ? product[e / 4][e % 4] * keep_scale : 0.0f;
       }
     }
@@ -355,7 +362,8 @@ template <class T>
 GPU_INLINE void make_s(const LinearForwardArguments<T>& arguments, const LinearWork& work, unsigned char* memory) {
   GPU_SHARED(bool, is_last);
   const DownArguments<T>& down = arguments.down;
-  down_block(down, work.row, work.part % arguments.finish.count, static_cast<int>(work.part / arguments.finish.count), memory);
+  down_block<false, kChunkTiles, false>(down, work.row, work.part % arguments.finish.count,
+                                        static_cast<int>(work.part / arguments.finish.count), memory);
   unsigned* const count = arguments.counters + 1 + work.row;
   __syncthreads();
   if (threadIdx.x == 0) {
@@ -369,7 +377,7 @@ GPU_INLINE void make_s(const LinearForwardArguments<T>& arguments, const LinearW
   const int64_t first = work.row * Down::kRows, end = gpu::least(first + Down::kRows, down.x.rows);
   for (int64_t i = first * down.stack.columns + static_cast<int64_t>(threadIdx.x); i < end * down.stack.columns;
        i += Down::kThreads)
-    finish_row_element(arguments.finish, i);
+    finish_row_element<false>(arguments.finish, i);
   __syncthreads();
   if (threadIdx.x == 0) {
     ptx::fence_release();  // S before its count

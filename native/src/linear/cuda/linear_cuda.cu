@@ -141,7 +141,8 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   if (error != cudaSuccess) return error;
   const int64_t M = call.left.rows, K = call.left.cols;
   const Stack stack = make_stack(call.modules, call.module_count, call.dropout.keep_scale, true);
-  const DownCall down = {call.linear.dtype, M, K, call.left.data, call.left.ld, stack, call.dropout, nullptr};
+  const DownCall down = {call.linear.dtype, M,       K,           call.left.data, call.left.ld, stack,
+                         call.dropout,      nullptr, PP_IDENTITY, nullptr};
   if (is_by_warpgroups(choice.path)) {
     if (call.module_count > 0) error = run_down(down, M <= kMostRowsInTwoLaunches ? nullptr : memory.slots, call.stream);
     if (error != cudaSuccess) return error;
@@ -152,8 +153,8 @@ cudaError_t launch_forward(const ProductCall& call, int device, const ForwardMem
   size_t shared = 0;
   if (call.module_count > 0) {
     const Split columns = split_columns(M, K);
-    arguments.down = down_arguments<T>(down, columns, memory.slots);
-    arguments.finish = {memory.slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY};
+    arguments.down = down_arguments<T>(down, stack, columns, memory.slots);
+    arguments.finish = {memory.slots, static_cast<int>(columns.shares), M, stack, nullptr, nullptr, 0, PP_IDENTITY, nullptr};
     arguments.counters = memory.counters;
     shared = Down::shared_bytes<T>(stack.chunk_tiles(), call.dropout.threshold != 0);
     error = cudaMemsetAsync(memory.counters, 0, static_cast<size_t>(counter_count(M)) * sizeof(unsigned), call.stream);

@@ -34,7 +34,7 @@ pp_status lora_down(const pp_device& device, const pp_matrix& x, const LoraModul
   const DropoutSpec dropout = make_spec(modules[0].dropout);
   const Stack stack = make_stack(modules, count, dropout.keep_scale, true);
   float* slots = Workspace(workspace).take<float>(down_slots(x.rows, x.cols, stack.columns));
-  const DownCall call = {x.dtype, x.rows, x.cols, x.data, x.ld, stack, dropout, nullptr};
+  const DownCall call = {x.dtype, x.rows, x.cols, x.data, x.ld, stack, dropout, nullptr, PP_IDENTITY, nullptr};
   return to_status(run_down(call, slots, stream_of(device)), "pp_lora_down");
 }
 

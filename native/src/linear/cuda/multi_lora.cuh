@@ -15,7 +15,7 @@
 
 namespace prunepeft::cuda {
 /** A processor's blocks of multi_down: what other kernels read from their parameters, it holds in registers. */
-constexpr int kMultiDownBlocks = 3;
+constexpr int kMultiDownBlocks = 3, kMultiGradBlocks = 1;
 
 /** Rows and their adapter. */
 struct ModuleRun {
@@ -49,6 +49,7 @@ struct MultiArguments {
   int64_t ldout;
   float* column_slots;
   float* row_slots;
+  int32_t stages;     // of multi_grad's ring
   int32_t row_parts;  // slots of a row product; 0: the run's shares
   bool rank_major;    // weights and gradients are [rank,width] rather than [width,rank]
   bool accumulate;
@@ -72,7 +73,7 @@ GPU_INLINE T* row_of(const void* data, int64_t ld, int64_t row) {
 
 /** The adapter as a stack of one module, with `s` its narrow matrix. */
 template <class T>
-GPU_INLINE StackOf<1> run_stack(const ModuleRun& run, const void* s, int64_t lds) {
+GPU_INLINE OneModule run_stack(const ModuleRun& run, const void* s, int64_t lds) {
   StackedModule module = {};
   module.a = run.weights;
   module.lda = run.ld_weights;
@@ -81,7 +82,7 @@ GPU_INLINE StackOf<1> run_stack(const ModuleRun& run, const void* s, int64_t lds
   module.scale = run.scale;
   module.mask_name = run.mask_name;
   module.rank = run.rank;
-  StackOf<1> stack = {};
+  OneModule stack = {};
   stack.add(module);
   return stack;
 }
@@ -96,21 +97,23 @@ GPU_INLINE Source<T> run_source(const MultiArguments& arguments, const ModuleRun
 // CUDA kernels
 
 /** out = s·D(wide) weightsᵀ, or with more than one share its parts in row_slots. */
-template <class T>
+template <class T, bool kAligned, int kMostTiles>
 __global__ void __launch_bounds__(Down::kThreads, kMultiDownBlocks)
     multi_down(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);
   const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
-  DownArguments<T, StackOf<1>> down = {};
+  DownArguments<T, OneModule> down = {};
   down.x = run_source<T>(arguments, run);
   down.stack = run_stack<T>(run, arguments.out, arguments.ldout);
   down.a_aligned = gpu::rows_aligned<T>(run.weights, run.ld_weights);
   down.dropout = run.dropout;
+  down.keys = philox_keys(dropout_key(run.dropout.seed));
   down.columns_per_share = int64_t{run.share_tiles} * Down::kColumns;
   down.slots = run.shares == 1 ? nullptr : arguments.row_slots + run.row_slots;
   const int place = block - run.first_block, row_blocks = static_cast<int>(gpu::divide_up(run.rows, Down::kRows));
-  down_block(down, place % row_blocks, place / row_blocks % run.shares, place / row_blocks / run.shares, memory);
+  down_block<kAligned, kMostTiles, false>(down, place % row_blocks, place / row_blocks % run.shares,
+                                          place / row_blocks / run.shares, memory);
 }
 
 /** out += Dᵀ(narrow · weights), out being read and written. */
@@ -120,15 +123,15 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);
   const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
-  UpArguments<T, StackOf<1>> up = {};
+  UpArguments<T, OneModule> up = {};
   up.M = run.rows;
   up.N = arguments.width;
   up.stack = run_stack<T>(run, arguments.narrow, arguments.ld_narrow);
   up.p_aligned = gpu::rows_aligned<T>(up.stack.modules[0].s, arguments.ld_narrow);
   up.q_aligned = gpu::rows_aligned<T>(run.weights, run.ld_weights);
   up.rank_major = arguments.rank_major;
-  up.activation = PP_IDENTITY;
   up.dropout = run.dropout;
+  up.keys = philox_keys(dropout_key(run.dropout.seed));
   up.out = row_of<T>(arguments.out, arguments.ldout, run.first_row);
   up.ldout = arguments.ldout;
   up.base = up.out;
@@ -138,24 +141,26 @@ __global__ void __launch_bounds__(Up::kThreads, Up::kBlocksPerProcessor)
 }
 
 /** Parts of D(wide)ᵀ narrow in column_slots, and of wide · weights in row_slots if they are not null. */
-template <class T>
-__global__ void __launch_bounds__(Grad::kThreads, Grad::kBlocksPerProcessor)
+template <class T, bool kAligned, int kMostTiles>
+__global__ void __launch_bounds__(Grad::kThreads, kMultiGradBlocks)
     multi_grad(const __grid_constant__ MultiArguments arguments) {
   GPU_DYNAMIC_SHARED(memory);
   const int block = static_cast<int>(blockIdx.x);
   const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
-  GradArguments<T, StackOf<1>> grad = {};
+  GradArguments<T, OneModule> grad = {};
   grad.g = run_source<T>(arguments, run);
   grad.stack = run_stack<T>(run, arguments.narrow, arguments.ld_narrow);
   grad.p_aligned = gpu::rows_aligned<T>(grad.stack.modules[0].s, arguments.ld_narrow);
   grad.b_aligned = gpu::rows_aligned<T>(run.weights, run.ld_weights);
-  grad.activation = PP_IDENTITY;
   grad.dropout = run.dropout;
+  grad.keys = philox_keys(dropout_key(run.dropout.seed));
+  grad.stages = arguments.stages;
   grad.rows_per_share = int64_t{run.share_tiles} * Grad::kRows<T>;
   grad.column_slots = arguments.column_slots + run.column_slots;
   grad.row_slots = arguments.row_slots != nullptr ? arguments.row_slots + run.row_slots : nullptr;
   const int place = block - run.first_block, column_blocks = static_cast<int>(gpu::divide_up(grad.g.columns, Grad::kColumns));
-  grad_block(grad, place % column_blocks, place / column_blocks % run.shares, place / column_blocks / run.shares, memory);
+  grad_block<kAligned, kMostTiles>(grad, place % column_blocks, place / column_blocks % run.shares,
+                                   place / column_blocks / run.shares, memory);
 }
 
 /** out = scale times the sums of row_slots. */
@@ -165,15 +170,16 @@ __global__ void __launch_bounds__(kFinishThreads) multi_finish_rows(const __grid
   const ModuleRun& run = arguments.runs[run_of_block(arguments, block)];
   const int64_t i = int64_t{block - run.first_block} * kFinishThreads + static_cast<int64_t>(threadIdx.x);
   if (i >= run.rows * run.rank) return;
-  const FinishRowsArguments<T, StackOf<1>> finish = {arguments.row_slots + run.row_slots,
-                                                     arguments.row_parts > 0 ? arguments.row_parts : run.shares,
-                                                     run.rows,
-                                                     run_stack<T>(run, arguments.out, arguments.ldout),
-                                                     nullptr,
-                                                     nullptr,
-                                                     0,
-                                                     PP_IDENTITY};
-  finish_row_element(finish, i);
+  const FinishRowsArguments<T, OneModule> finish = {arguments.row_slots + run.row_slots,
+                                                    arguments.row_parts > 0 ? arguments.row_parts : run.shares,
+                                                    run.rows,
+                                                    run_stack<T>(run, arguments.out, arguments.ldout),
+                                                    nullptr,
+                                                    nullptr,
+                                                    0,
+                                                    PP_IDENTITY,
+                                                    nullptr};
+  finish_row_element<false>(finish, i);
 }
 
 /** Gradients of the adapters: a block's run is the first of its adapter, and those after it add to its sum. */

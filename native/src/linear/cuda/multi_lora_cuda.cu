@@ -64,6 +64,11 @@ size_t most_shared(const MultiArguments& arguments, Bytes bytes) {
   return most;
 }
 
+bool one_tile_each(const MultiArguments& arguments) {
+  return std::all_of(arguments.runs, arguments.runs + arguments.count,
+                     [](const ModuleRun& run) { return rank_tiles(run) == 1; });
+}
+
 /** Gives each run its blocks(run) of the grid, and launches if there are any. */
 template <class Blocks>
 cudaError_t launch_runs(void (*kernel)(MultiArguments), MultiArguments arguments, int threads, size_t shared,
@@ -120,7 +125,13 @@ template <class T>
 cudaError_t launch_down(const MultiArguments& arguments, cudaStream_t stream) {
   const size_t shared = most_shared(
       arguments, [](const ModuleRun& run) { return Down::shared_bytes<T>(chunk_tiles(run), run.dropout.threshold != 0); });
-  const cudaError_t error = launch_runs(multi_down<T>, arguments, Down::kThreads, shared, stream, [](const ModuleRun& run) {
+  const bool aligned = gpu::rows_aligned<T>(arguments.wide, arguments.ld_wide) &&
+                       std::all_of(arguments.runs, arguments.runs + arguments.count,
+                                   [](const ModuleRun& run) { return gpu::rows_aligned<T>(run.weights, run.ld_weights); });
+  const auto kernel = !aligned                   ? multi_down<T, false, kChunkTiles>
+                      : one_tile_each(arguments) ? multi_down<T, true, 1>
+                                                 : multi_down<T, true, kChunkTiles>;
+  const cudaError_t error = launch_runs(kernel, arguments, Down::kThreads, shared, stream, [](const ModuleRun& run) {
     return gpu::divide_up(run.rows, Down::kRows) * run.shares * chunks(run);
   });
   if (error != cudaSuccess) return error;
@@ -139,10 +150,22 @@ template <class T>
 cudaError_t launch_grad(MultiArguments arguments, cudaStream_t stream) {
   const int64_t column_blocks = gpu::divide_up(arguments.width, Grad::kColumns);
   const bool with_rows = arguments.row_slots != nullptr;
+  arguments.stages = Grad::kMostStages;
+  for (int i = 0; i < arguments.count; i++) {
+    const ModuleRun& run = arguments.runs[i];
+    const int tiles = chunk_tiles(run);
+    arguments.stages = std::min(arguments.stages, Grad::stages<T>(tiles, with_rows ? tiles : 0, run.dropout.threshold != 0));
+  }
   const size_t shared = most_shared(arguments, [&](const ModuleRun& run) {
-    return Grad::shared_bytes<T>(chunk_tiles(run), with_rows ? chunk_tiles(run) : 0, run.dropout.threshold != 0);
+    const int tiles = chunk_tiles(run);
+    return Grad::shared_bytes<T>(arguments.stages, tiles, with_rows ? tiles : 0, run.dropout.threshold != 0);
   });
-  cudaError_t error = launch_runs(multi_grad<T>, arguments, Grad::kThreads, shared, stream,
+  const bool aligned =
+      gpu::rows_aligned<T>(arguments.wide, arguments.ld_wide) && gpu::rows_aligned<T>(arguments.narrow, arguments.ld_narrow);
+  const auto kernel = !aligned                   ? multi_grad<T, false, kChunkTiles>
+                      : one_tile_each(arguments) ? multi_grad<T, true, 1>
+                                                 : multi_grad<T, true, kChunkTiles>;
+  cudaError_t error = launch_runs(kernel, arguments, Grad::kThreads, shared, stream,
                                   [&](const ModuleRun& run) { return column_blocks * run.shares * chunks(run); });
   if (error == cudaSuccess && with_rows) {
     arguments.row_parts = static_cast<int32_t>(column_blocks);

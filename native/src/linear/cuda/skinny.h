@@ -23,6 +23,8 @@ struct DownCall {
   Stack stack;  // a, lda, s, lds, rank, scale, module
   DropoutSpec dropout;
   const void* bias;  // [stack.columns], or null
+  pp_activation activation;
+  void* activated;  // [M, stack.columns] of the same dtype becomes σ of S as it is rounded, or null
 };
 /** Number of floats that run_down needs as slots; may be 0. */
 int64_t down_slots(int64_t M, int64_t K, int64_t columns);
@@ -36,7 +38,6 @@ struct GradCall {
   int64_t ldg;
   Stack
       stack;  // s, lds (as P), rank, module; gradient, ldg, scale; of the first module a, lda (as B) if there are row products
-  pp_activation activation;
   DropoutSpec dropout;
   bool rank_major;  // gradients are [rank,N] rather than [N,rank]
   bool accumulate;
@@ -47,6 +48,7 @@ struct GradCall {
   float row_scale;
   const void* z;
   int64_t ldz;
+  pp_activation activation;
 };
 /** Of a wide matrix, without dropout. */
 inline GradCall grad_call(const pp_matrix& g, bool accumulate) {
@@ -70,7 +72,6 @@ struct UpCall {
   int64_t M, N;
   Stack stack;      // s, lds (as P), a, lda (as Q), rank, module
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
-  pp_activation activation;
   DropoutSpec dropout;
   const void* base;  // or null
   int64_t ldbase;

@@ -27,8 +27,10 @@ struct StackedModule {
   int32_t first_column;  // in partial sums, where columns lie side by side without padding
 };
 
-template <int kMost>
+/** Of one module at most, what depends on where modules begin is known to the compiler. */
+template <int kMost_>
 struct StackOf {
+  static constexpr int kMost = kMost_;
   StackedModule modules[kMost];
   int32_t count;
   int32_t tiles;
@@ -45,6 +47,14 @@ struct StackOf {
 };
 
 using Stack = StackOf<kMaxModules>;
+using OneModule = StackOf<1>;
+
+/** A stack that has one module. */
+inline OneModule one_module(const Stack& stack) {
+  OneModule one = {};
+  one.add(stack.modules[0]);
+  return one;
+}
 
 /** Ranks [first, first + count) of a module. */
 struct RankTile {
@@ -56,7 +66,8 @@ struct RankTile {
 template <class S>
 GPU_INLINE RankTile rank_tile(const S& stack, int tile) {
   int module = 0;
-  while (module + 1 < stack.count && stack.modules[module + 1].first_tile <= tile) module++;
+  if constexpr (S::kMost > 1)
+    while (module + 1 < stack.count && stack.modules[module + 1].first_tile <= tile) module++;
   const int first = (tile - stack.modules[module].first_tile) * kTileRanks;
   return {module, first, static_cast<int>(gpu::least(stack.modules[module].rank - first, kTileRanks))};
 }
@@ -65,8 +76,9 @@ GPU_INLINE RankTile rank_tile(const S& stack, int tile) {
 template <class S>
 GPU_INLINE unsigned module_starts(const S& stack, int first_tile, int tiles) {
   unsigned starts = 1;
-  for (int t = 1; t < tiles; t++)
-    if (rank_tile(stack, first_tile + t).first == 0) starts |= 1u << t;
+  if constexpr (S::kMost > 1)
+    for (int t = 1; t < tiles; t++)
+      if (rank_tile(stack, first_tile + t).first == 0) starts |= 1u << t;
   return starts;
 }
 
@@ -74,7 +86,8 @@ GPU_INLINE unsigned module_starts(const S& stack, int first_tile, int tiles) {
 template <class S>
 GPU_INLINE int module_of_column(const S& stack, int column) {
   int module = 0;
-  while (module + 1 < stack.count && stack.modules[module + 1].first_column <= column) module++;
+  if constexpr (S::kMost > 1)
+    while (module + 1 < stack.count && stack.modules[module + 1].first_column <= column) module++;
   return module;
 }
 }  // namespace prunepeft::cuda

@@ -3,11 +3,13 @@
 // A tile is filled by cp.async, 16 bytes at a time, where its source allows it, else element by element; either way what lies
 // outside the source becomes zero, so that kernels need no bounds in their products. The caller commits, waits and
 // synchronises.
+//
+// load_tile makes each address anew, from any source. A walk makes them once, of a source that allows 16 bytes, and then moves
+// them by a constant.
 #pragma once
 
 #include "cuda/element.cuh"
 #include "cuda/ptx.cuh"
-#include "prunepeft/adapter.h"
 
 namespace prunepeft::cuda {
 /** Leading dimension of a tile: 16 bytes more than its rows, so that eight rows at one column hit different banks. */
@@ -47,34 +49,44 @@ GPU_INLINE void load_tile(T* tile, int ld, int rows, int columns, const Source<T
   }
 }
 
-GPU_INLINE float activate(pp_activation activation, float z) {
-  if (activation == PP_RELU) return z > 0 ? z : z != z ? z : 0.0f;
-  if (activation == PP_GELU) return 0.5f * z * (1.0f + erff(z * 0.70710678f));
-  if (activation == PP_SILU) return z / (1.0f + expf(-z));
-  return z;
-}
+/**
+ * The way of a thread's 16-byte vectors through an aligned source, from one tile of kRows x kColumns to the next: vectors in
+ * one column of them, kRowStep rows apart.
+ */
+template <class T, int kRows, int kColumns, int kThreads>
+struct TileWalk {
+  static constexpr int kAcross = kColumns / gpu::kPerVector<T>;
+  static constexpr int kRowStep = kThreads / kAcross;
+  static constexpr int kVectors = kRowStep < kRows ? kRows / kRowStep : 1;
+  static_assert(kAcross * kRowStep == kThreads && (kRowStep >= kRows || kVectors * kRowStep == kRows),
+                "threads share it evenly");
 
-/** σ'(z). */
-GPU_INLINE float activation_slope(pp_activation activation, float z) {
-  constexpr float kHalfRoot = 0.70710678f, kDensity = 0.39894228f;  // 1 / √2, 1 / √(2π)
-  if (activation == PP_RELU) return z > 0 ? 1.0f : 0.0f;
-  if (activation == PP_GELU) return 0.5f * (1.0f + erff(z * kHalfRoot)) + z * kDensity * expf(-0.5f * z * z);
-  if (activation == PP_SILU) {
-    const float logistic = 1.0f / (1.0f + expf(-z));
-    return logistic * (1.0f + z * (1.0f - logistic));
-  }
-  return 1.0f;
-}
+  const T* from;
+  int64_t ld_from;
 
-/** Like load_tile, with σ applied; element by element. */
-template <int kThreads, class T>
-GPU_INLINE void load_activated_tile(T* tile, int ld, int rows, int columns, const Source<T>& source, int64_t row,
-                                    int64_t column, pp_activation activation) {
-  for (int i = static_cast<int>(threadIdx.x); i < rows * columns; i += kThreads) {
-    const int r = i / columns, c = i % columns;
-    const bool valid = row + r < source.rows && column + c < source.columns;
-    const float v = valid ? activate(activation, gpu::to_float(source.data[(row + r) * source.ld + column + c])) : 0.0f;
-    tile[r * ld + c] = gpu::from_float<T>(v);
+  GPU_INLINE static int row() { return static_cast<int>(threadIdx.x) / kAcross; }
+  /** Whether this thread has vectors of a tile at all. */
+  GPU_INLINE static bool takes_part() { return kRowStep <= kRows || row() < kRows; }
+  GPU_INLINE static int column() { return static_cast<int>(threadIdx.x) % kAcross * gpu::kPerVector<T>; }
+  /** Bytes of each of the thread's vectors that are there, where `columns` of the tile's columns are. */
+  GPU_INLINE static int bytes(int columns) {
+    const int left = columns - column();
+    return (left <= 0 ? 0 : left < gpu::kPerVector<T> ? left : gpu::kPerVector<T>)*static_cast<int>(sizeof(T));
   }
-}
+
+  GPU_INLINE void start(const T* data, int64_t ld, int64_t row_from, int64_t column_from) {
+    from = data + (row_from + row()) * ld + column_from + column();
+    ld_from = ld;
+  }
+
+  /** Of a thread that takes part: copies a tile of which `rows` rows are there, and so many bytes of each vector; the next lies
+   * `distance` elements further. */
+  GPU_INLINE void copy(T* tile, int ld, int rows, int bytes_there, int64_t distance) {
+    T* to = tile + row() * ld + column();
+#pragma unroll
+    for (int i = 0; i < kVectors; i++)
+      ptx::cp_async16(to + i * kRowStep * ld, from + i * kRowStep * ld_from, row() + i * kRowStep < rows ? bytes_there : 0);
+    from += distance;
+  }
+};
 }  // namespace prunepeft::cuda

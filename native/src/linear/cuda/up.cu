@@ -33,8 +33,8 @@ cudaError_t launch_up(const UpCall& call, double* slots, cudaStream_t stream) {
   arguments.p_aligned = s_aligned<T>(call.stack);
   arguments.q_aligned = a_aligned<T>(call.stack);
   arguments.rank_major = call.rank_major;
-  arguments.activation = call.activation;
   arguments.dropout = call.dropout;
+  arguments.keys = philox_keys(dropout_key(call.dropout.seed));
   arguments.base = static_cast<const T*>(call.base);
   arguments.ldbase = call.ldbase;
   arguments.bias = static_cast<const T*>(call.bias);

@@ -30,6 +30,7 @@ struct Up {
   /** Groups of a thread: rows kRowStep apart, the same columns. */
   static constexpr int kRowStep = kThreads / kGroupsPerRow;
   static constexpr int kGroups = kRows / kRowStep;
+  static_assert(kGroups == 4, "a thread's masks are a word");
   /** Given to the compiler, which else spills to reach more. */
   static constexpr int kBlocksPerProcessor = 2;
   static constexpr int kProductLd = padded<float>(kColumns);
@@ -56,9 +57,9 @@ struct UpArguments {
   bool p_aligned;   // all of the P's
   bool q_aligned;   // all of the Q's
   bool rank_major;  // Q is [rank,N] rather than [N,rank]
-  pp_activation activation;
   DropoutSpec dropout;
-  const T* base;  // null for the magnitude
+  PhiloxKeys keys;  // of the dropout
+  const T* base;    // null for the magnitude
   int64_t ldbase;
   const T* bias;  // [N], or null
   T* out;
@@ -77,10 +78,7 @@ template <class T, class S>
 GPU_INLINE void load_operands(T* p, T* q, const UpArguments<T, S>& arguments, const StackedModule& module, int first, int inner,
                               int64_t row, int64_t column) {
   const Source<T> p_source = {static_cast<const T*>(module.s), module.lds, arguments.M, module.rank, arguments.p_aligned};
-  if (arguments.activation != PP_IDENTITY)
-    load_activated_tile<Up::kThreads>(p, padded<T>(inner), Up::kRows, inner, p_source, row, first, arguments.activation);
-  else
-    load_tile(p, padded<T>(inner), Up::kRows, inner, p_source, row, first, Up::kThreads);
+  load_tile(p, padded<T>(inner), Up::kRows, inner, p_source, row, first, Up::kThreads);
   const T* a = static_cast<const T*>(module.a);
   if (arguments.rank_major) {
     const Source<T> q_source = {a, module.lda, module.rank, arguments.N, arguments.q_aligned};
@@ -111,17 +109,21 @@ GPU_INLINE void add_product(float (&sums)[Up::kGroups][gpu::kGroup], const float
                             const DropoutMask& dropout, const StackedModule& module, int64_t row, int64_t column) {
   const int first_row = static_cast<int>(threadIdx.x) / Up::kGroupsPerRow;
   const int c = static_cast<int>(threadIdx.x) % Up::kGroupsPerRow * gpu::kGroup;
+  unsigned keep = ~0u;  // byte g: the mask of group g
+  if (dropout.threshold != 0) {
+    const MaskGenerator generator(dropout, arguments.keys, module.mask_name);
+    const uint64_t group = mask_group(row + first_row, column + c, arguments.N);
+#pragma unroll
+    for (int g = Up::kGroups - 1; g >= 0; g--)
+      generator.append(keep, group + static_cast<uint64_t>(g * Up::kRowStep * dropout_groups(arguments.N)));
+  }
 #pragma unroll
   for (int g = 0; g < Up::kGroups; g++) {
-    const int r = first_row + g * Up::kRowStep;
     float v[gpu::kGroup];
-    gpu::load_group(product + r * Up::kProductLd + c, v);
-    unsigned keep = ~0u;
-    if (dropout.threshold != 0)
-      keep = dropout_keep_bits(dropout, module.mask_name,
-                               static_cast<uint64_t>((row + r) * dropout_groups(arguments.N) + (column + c) / kDropoutGroup));
+    gpu::load_group(product + (first_row + g * Up::kRowStep) * Up::kProductLd + c, v);
 #pragma unroll
-    for (int k = 0; k < gpu::kGroup; k++) sums[g][k] += (keep >> k & 1) != 0 ? v[k] * dropout.keep_scale : 0.0f;
+    for (int k = 0; k < gpu::kGroup; k++)
+      sums[g][k] += (keep >> (8 * g + mask_bit(k)) & 1) != 0 ? v[k] * dropout.keep_scale : 0.0f;
   }
 }
 
