@@ -19,10 +19,10 @@ import org.prunepeft.text.Required;
  * @param run of the search
  * @param points in the order of their rows
  */
-record MeasuredFront(RunDirectory run, List<Point> points) {
+record MeasuredFront(RunDirectory run, List<Kept> points) {
   /** What is read of a configuration. */
-  record Point(List<String> modules, Map<String, Double> costs) {
-    Point {
+  record Kept(List<String> modules, Map<String, Double> costs) {
+    Kept {
       Required.present("a point's modules", modules);
     }
   }
@@ -43,7 +43,7 @@ record MeasuredFront(RunDirectory run, List<Point> points) {
     }
     Object front = directory.readJson(RunFiles.MEASURED, "front", Object.class);
     try {
-      return new MeasuredFront(directory, List.of(RunDirectory.convert(front, Point[].class)));
+      return new MeasuredFront(directory, List.of(RunDirectory.convert(front, Kept[].class)));
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
           "%s, front: %s".formatted(directory.file(RunFiles.MEASURED), e.getMessage()), e);

@@ -34,10 +34,10 @@ public final class Slices {
   private final EncoderConfig encoder;
 
   /** By their names, in the order of the space. */
-  private final Map<String, Slice> slices = new LinkedHashMap<>();
+  private final Map<String, Piece> slices = new LinkedHashMap<>();
 
   /** Slice `index` of `count` equal ones of a module. */
-  private record Slice(Candidate module, int index, int count) {}
+  private record Piece(Candidate module, int index, int count) {}
 
   /**
    * Cuts all modules of the supernet. One whose rank is smaller than the number of slices has a
@@ -51,7 +51,7 @@ public final class Slices {
     for (Candidate module : config.space(encoder).candidates()) {
       int own = Math.toIntExact(Math.min(count, size(module)));
       for (int i = 0; i < own; i++) {
-        slices.put(own == 1 ? module.name() : module.name() + SLICE + i, new Slice(module, i, own));
+        slices.put(own == 1 ? module.name() : module.name() + SLICE + i, new Piece(module, i, own));
       }
     }
   }
@@ -101,7 +101,7 @@ public final class Slices {
     return extent(parameter) * index / count;
   }
 
-  private static long length(Parameter parameter, Slice slice) {
+  private static long length(Parameter parameter, Piece slice) {
     return parameter.inner() == Parameter.NONE
         ? 1
         : start(parameter, slice.index + 1, slice.count) - start(parameter, slice.index, slice.count);
@@ -113,14 +113,14 @@ public final class Slices {
    * @param names of slices
    * @throws IllegalArgumentException if there is no slice of a name
    */
-  private Map<Candidate, List<Slice>> byModule(Collection<String> names) {
+  private Map<Candidate, List<Piece>> byModule(Collection<String> names) {
     for (String name : names) {
       if (!slices.containsKey(name)) {
         throw new IllegalArgumentException(
             "no slice is named '%s'; there are %s".formatted(name, slices.keySet()));
       }
     }
-    Map<Candidate, List<Slice>> chosen = new LinkedHashMap<>();
+    Map<Candidate, List<Piece>> chosen = new LinkedHashMap<>();
     slices.forEach(
         (name, slice) -> {
           if (names.contains(name)) {
@@ -138,7 +138,7 @@ public final class Slices {
   void order(Map<String, List<Tensor>> weights) {
     slices.values().stream()
         .filter(slice -> slice.count > 1 && slice.index == 0)
-        .map(Slice::module)
+        .map(Piece::module)
         .forEach(
             module ->
                 type(module).order(encoder, module.layer(), weights.get(module.name())));
@@ -171,7 +171,7 @@ public final class Slices {
     return layers;
   }
 
-  private static boolean isWhole(List<Slice> own) {
+  private static boolean isWhole(List<Piece> own) {
     return own.size() == own.get(0).count;
   }
 
@@ -189,7 +189,7 @@ public final class Slices {
     return smaller;
   }
 
-  private List<Tensor> cut(Candidate module, List<Slice> own, Map<String, List<Tensor>> weights) {
+  private List<Tensor> cut(Candidate module, List<Piece> own, Map<String, List<Tensor>> weights) {
     List<Tensor> whole = weights.get(module.name());
     if (isWhole(own)) {
       return whole;
@@ -202,12 +202,12 @@ public final class Slices {
     return tensors;
   }
 
-  private static Tensor cut(Parameter parameter, Tensor whole, List<Slice> own) {
+  private static Tensor cut(Parameter parameter, Tensor whole, List<Piece> own) {
     if (parameter.inner() == Parameter.NONE) {
       return whole;
     }
     TensorVector parts = new TensorVector();
-    for (Slice slice : own) {
+    for (Piece slice : own) {
       parts.push_back(
           whole.narrow(
               parameter.inner(), start(parameter, slice.index, slice.count), length(parameter, slice)));
