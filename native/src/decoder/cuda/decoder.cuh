@@ -9,7 +9,7 @@
 
 #include "cuda/element.cuh"
 #include "cuda/reduce.cuh"
-#include "linear/cuda/tile.cuh"
+#include "linear/cuda/activation.cuh"
 #include "prunepeft/decoder.h"
 
 namespace prunepeft::cuda {
