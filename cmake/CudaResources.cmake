@@ -38,7 +38,7 @@ function(kernel_name mangled result)
     string(APPEND name " bf16")
   endif()
   # Tile sizes and switches among the template's arguments: "LinearTileILi4ELi2ELi2E" to "4x2x2", "Lb1E" to "masked" or, of
-  # skinny products, "aligned", which may be of one module or one tile of ranks; and of kernels by warpgroups the last, "Li2EE",
+  # skinny products, "aligned", which may be of one module or so many tiles of ranks; and of kernels by warpgroups the last, "Li2EE",
   # to "clusters".
   if(rest MATCHES "TileILi([0-9]+)ELi([0-9]+)ELi([0-9]+)E")
     string(APPEND name " ${CMAKE_MATCH_1}x${CMAKE_MATCH_2}x${CMAKE_MATCH_3}")
@@ -47,8 +47,8 @@ function(kernel_name mangled result)
     if(rest MATCHES "Lb1E")
       string(APPEND name " aligned")
     endif()
-    if(rest MATCHES "Lb1ELi1E")
-      string(APPEND name " one tile")
+    if(rest MATCHES "Lb1ELi([124])E")
+      string(APPEND name " tiles ${CMAKE_MATCH_1}")
     elseif(rest MATCHES "StackOfILi1EEELb1E")
       string(APPEND name " one module")
     endif()

@@ -16,11 +16,13 @@ cudaError_t launch_down(const DownCall& call, float* slots, cudaStream_t stream)
   const auto launch = [&](auto kernel, const auto& stack) {
     return gpu::launch(kernel, grid, Down::kThreads, shared, stream, down_arguments<T>(call, stack, columns, slots));
   };
-  const cudaError_t error = !gpu::rows_aligned<T>(call.x, call.ldx) || !a_aligned<T>(call.stack)
-                                ? launch(down<T, Stack, false, kChunkTiles>, call.stack)
+  const auto launch_one = [&](auto most) {
+    return launch(down<T, OneModule, true, decltype(most)::value>, one_module(call.stack));
+  };
+  const bool aligned = gpu::rows_aligned<T>(call.x, call.ldx) && a_aligned<T>(call.stack);
+  const cudaError_t error = !aligned               ? launch(down<T, Stack, false, kChunkTiles>, call.stack)
                             : call.stack.count > 1 ? launch(down<T, Stack, true, kChunkTiles>, call.stack)
-                            : call.stack.tiles > 1 ? launch(down<T, OneModule, true, kChunkTiles>, one_module(call.stack))
-                                                   : launch(down<T, OneModule, true, 1>, one_module(call.stack));
+                                                   : dispatch_tiles(call.stack.tiles, launch_one);
   if (error != cudaSuccess || direct) return error;
   const FinishRowsArguments<T> finish = {
       slots,           static_cast<int>(columns.shares), call.M, call.stack, static_cast<const T*>(call.bias), nullptr, 0,

@@ -6,7 +6,7 @@
 // finish_rows adds in order; the dropout's scale and s are applied to the float32 sum, just before it is rounded.
 //
 // Where all operands have aligned rows, a thread's addresses are made once and moved from tile to tile (kAligned); else
-// load_tile makes them. One module and one tile of ranks have kernels of their own (S, kMostTiles).
+// load_tile makes them. One module has kernels of its own (S), for one, two and four tiles of ranks others again (kMostTiles).
 //
 // Limit: the bytes of x over memory bandwidth. A block has room for five tiles of 16 ranks, and each module starts a tile:
 // larger stacks read x once for each five tiles (three modules of rank 64: three times).
@@ -111,8 +111,9 @@ GPU_INLINE void down_block(const DownArguments<T, S>& arguments, int64_t row_blo
                            unsigned char* memory) {
   constexpr int kStages = Down::kStages<T>, kLd = padded<T>(Down::kColumns);
   const S& stack = arguments.stack;
-  const int first_tile = kMostTiles == 1 ? 0 : chunk * kChunkTiles;
-  const int tiles = kMostTiles == 1 ? 1 : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
+  constexpr bool kExact = kMostTiles < kChunkTiles;
+  const int first_tile = kExact ? 0 : chunk * kChunkTiles;
+  const int tiles = kExact ? kMostTiles : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int64_t M = arguments.x.rows, row = row_block * Down::kRows;
   const int64_t begin = share * arguments.columns_per_share;
   const int64_t end = gpu::least(begin + arguments.columns_per_share, arguments.x.columns);

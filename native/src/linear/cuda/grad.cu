@@ -54,10 +54,12 @@ cudaError_t launch_grad(const GradCall& call, float* column_slots, float* row_sl
                        grad_arguments<T>(call, stack, rows, stages, column_slots, row_slots));
   };
   const bool aligned = gpu::rows_aligned<T>(call.g, call.ldg) && s_aligned<T>(call.stack) && same_lds(call.stack);
+  const auto launch_one = [&](auto most) {
+    return launch(grad<T, OneModule, true, decltype(most)::value>, one_module(call.stack));
+  };
   cudaError_t error = !aligned               ? launch(grad<T, Stack, false, kChunkTiles>, call.stack)
                       : call.stack.count > 1 ? launch(grad<T, Stack, true, kChunkTiles>, call.stack)
-                      : call.stack.tiles > 1 ? launch(grad<T, OneModule, true, kChunkTiles>, one_module(call.stack))
-                                             : launch(grad<T, OneModule, true, 1>, one_module(call.stack));
+                                             : dispatch_tiles(call.stack.tiles, launch_one);
   if (error == cudaSuccess && with_rows) {
     Stack stack = {};
     StackedModule module = first;

@@ -9,8 +9,8 @@
 // warp draws the masks of its own columns, two rows a thread.
 //
 // Where all operands have aligned rows, and all P's the same leading dimension, a thread's addresses are made once and moved
-// from tile to tile (kAligned); else load_tile makes them. One module and one tile of ranks have kernels of their own (S,
-// kMostTiles).
+// from tile to tile (kAligned); else load_tile makes them. One module has kernels of its own (S), for one, two and four
+// tiles of ranks others again (kMostTiles).
 //
 // Limit: the bytes of G over memory bandwidth, if the slots (4·M·r·N/128 bytes for rows, 4·N·r for each share) stay in L2.
 #pragma once
@@ -166,8 +166,9 @@ GPU_INLINE void grad_block(const GradArguments<T, S>& arguments, int64_t column_
                            unsigned char* memory) {
   constexpr int kRows = Grad::kRows<T>, kLd = padded<T>(Grad::kColumns);
   const S& stack = arguments.stack;
-  const int first_tile = kMostTiles == 1 ? 0 : chunk * kChunkTiles;
-  const int tiles = kMostTiles == 1 ? 1 : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
+  constexpr bool kExact = kMostTiles < kChunkTiles;
+  const int first_tile = kExact ? 0 : chunk * kChunkTiles;
+  const int tiles = kExact ? kMostTiles : static_cast<int>(gpu::least(stack.tiles - first_tile, kChunkTiles));
   const int first_left = static_cast<int>(gpu::divide_up(stack.modules[0].rank, kTileRanks)) - first_tile;
   const bool with_rows = arguments.row_slots != nullptr && first_left > 0;
   const int row_tiles = with_rows ? static_cast<int>(gpu::least(first_left, tiles)) : 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "linear/cuda/finish.cuh"
 #include "linear/cuda/shares.h"
@@ -25,6 +26,15 @@ template <class T>
 bool s_aligned(const Stack& stack) {
   return std::all_of(stack.modules, stack.modules + stack.count,
                      [](const StackedModule& module) { return gpu::rows_aligned<T>(module.s, module.lds); });
+}
+
+/** run(n), n a constant type: so many tiles of ranks where a kernel is compiled for them, else kChunkTiles, for any number. */
+template <class Run>
+cudaError_t dispatch_tiles(int tiles, Run run) {
+  if (tiles == 1) return run(std::integral_constant<int, 1>{});
+  if (tiles == 2) return run(std::integral_constant<int, 2>{});
+  if (tiles == 4) return run(std::integral_constant<int, 4>{});
+  return run(std::integral_constant<int, kChunkTiles>{});
 }
 
 /** Whether all S's of a stack, but columns of ones, have the first one's leading dimension. */
