@@ -305,7 +305,7 @@ class StudyTest {
     assertTrue(made.out().contains("_rate-1e30_seed-1000: training diverged"), made.out());
     Path diverged = output.resolve("tuning/words_tiny_supernet_rate-1e30_seed-1000/INCOMPLETE");
     String reason = Files.readString(diverged);
-    assertTrue(reason.startsWith("failed: diverged: the loss is "), reason);
+    assertTrue(reason.startsWith("failed: diverged: the "), reason);
     assertTrue(Files.readString(output.resolve("study.md")).contains("1e30: diverged"));
     assertTrue(
         Files.readString(output.resolve("commands/words_tiny_supernet_seed-0.txt"))
