@@ -131,8 +131,17 @@ public final class Agreement {
     }
   }
 
-  /** The hidden states, weighted, and the gradient of their sum in each parameter. */
   private Map<String, float[]> run(Encoder encoder, Insertions insertions) {
+    return run(encoder, modules, insertions, input, weights);
+  }
+
+  /** The hidden states, weighted, and the gradient of their sum in each parameter. */
+  static Map<String, float[]> run(
+      Encoder encoder,
+      PeftModules modules,
+      Insertions insertions,
+      EncoderInput input,
+      Tensor weights) {
     Map<String, float[]> results = new HashMap<>();
     Tensor weighted = encoder.forward(input, insertions).mul(weights);
     weighted.sum().backward();
@@ -175,7 +184,7 @@ public final class Agreement {
     return limits;
   }
 
-  private static double distance(float[] a, float[] b) {
+  static double distance(float[] a, float[] b) {
     assertTrue(a.length == b.length, () -> a.length + " values and " + b.length);
     double squares = 0;
     for (int i = 0; i < a.length; i++) {

@@ -3,7 +3,6 @@ package org.prunepeft.peft.supernet;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -124,14 +123,15 @@ class DecoderModulesTest {
       Tensor weights =
           RandomTensors.normal(27, decoder.config().hidden()).mul(input.mask().view(27, 1));
       Map<String, float[]> expected =
-          run(decoder, modules, new Plain(modules, style), input, weights);
+          Agreement.run(decoder, modules, new Plain(modules, style), input, weights);
       modules.begin(ForwardPass.evaluation(tape));
-      Map<String, float[]> actual = run(decoder, modules, modules, input, weights);
+      Map<String, float[]> actual = Agreement.run(decoder, modules, modules, input, weights);
       assertEquals(expected.keySet(), actual.keySet());
       expected.forEach(
           (name, values) -> {
             double error =
-                distance(values, actual.get(name)) / distance(values, new float[values.length]);
+                Agreement.distance(values, actual.get(name))
+                    / Agreement.distance(values, new float[values.length]);
             assertTrue(error <= LARGEST, () -> "%s, %s: off by %.3g".formatted(style, name, error));
           });
     }
@@ -147,31 +147,5 @@ class DecoderModulesTest {
       mask[i] = (byte) (i < 24 ? 1 : 0);
     }
     return EncoderInput.of(ids, new long[27], mask, 3, 9).startingAt(starts, 5);
-  }
-
-  /** The hidden states, weighted, and the gradient of their sum in each parameter. */
-  private static Map<String, float[]> run(
-      CausalDecoder decoder,
-      PeftModules modules,
-      Insertions insertions,
-      EncoderInput input,
-      Tensor weights) {
-    Map<String, float[]> results = new HashMap<>();
-    Tensor weighted = decoder.forward(input, insertions).mul(weights);
-    weighted.sum().backward();
-    results.put("hidden states", Torch.toFloats(weighted.detach()));
-    for (FlatParameters group : modules.groups().values()) {
-      group.names().forEach(name -> results.put(name, Torch.toFloats(group.gradient(name))));
-      group.clearGradients();
-    }
-    return results;
-  }
-
-  private static double distance(float[] a, float[] b) {
-    double squares = 0;
-    for (int i = 0; i < a.length; i++) {
-      squares += Math.pow((double) a[i] - b[i], 2);
-    }
-    return Math.sqrt(squares);
   }
 }
