@@ -97,7 +97,7 @@ constexpr double kWarpgroupShare = 0.74;
 constexpr double kClusterShare = 0.90;
 
 /** Integer instructions of a draw: ten rounds of Philox, and eight comparisons. */
-constexpr double kInstructionsADraw = 100;
+constexpr double kInstructionsADraw = 55;
 /** Integer instructions that a multiprocessor begins in a clock. */
 constexpr double kIntegerLanes = 64;
 
@@ -117,10 +117,11 @@ constexpr double issue_rate(double multiprocessors, double megahertz) {
 
 /**
  * Instructions of a warp in the loops of down and grad in 16 bits, where operands are aligned: counted by hand along that way
- * through native/cuda-loops.txt. A step of down are 16 rows by 64 columns of x, one of grad 64 rows by 16 columns of G.
+ * through native/cuda-loops.txt; under dropout what the unit of integer operations, which begins one every second clock, makes
+ * of them. A step of down are 16 rows by 64 columns of x, one of grad 64 rows by 16 columns of G.
  */
-constexpr double kDownStep = 495, kDownMasks = 600, kDownMoreRanks = 155;
-constexpr double kGradStep = 526, kGradRows = 80, kGradMasks = 513, kGradMoreRanks = 162;
+constexpr double kDownStep = 101, kDownMasks = 347, kDownMoreRanks = 25;
+constexpr double kGradStep = 163, kGradRows = 57, kGradMasks = 315, kGradMoreRanks = 15;
 
 /** What a device's properties say of its speed; a device has no name here. */
 struct DeviceRates {
@@ -261,9 +262,9 @@ struct Costs {
     cost.slot_bytes = kSlotBytes * static_cast<double>(shares.shares) * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * std::ceil(columns / kGradColumns) * M * r;
     if (size == 2)
-      cost.instructions =
-          M / 64 * columns / 16 *
-          (kGradStep + (rows ? kGradRows : 0) + (masked ? kGradMasks : 0) + kGradMoreRanks * (padded_ranks() / 16 - 1));
+      cost.instructions = M / 64 * columns / 16 *
+                          (kGradStep + (rows ? kGradRows * padded_ranks() / 16 : 0) + (masked ? kGradMasks : 0) +
+                           kGradMoreRanks * (padded_ranks() / 16 - 1));
     return cost;
   }
   static Cost by_warpgroups(LinearPath path, double flops) {
