@@ -30,7 +30,6 @@ import org.prunepeft.peft.supernet.PeftConfig;
 import org.prunepeft.report.Environment;
 import org.prunepeft.run.ModelFiles;
 import org.prunepeft.run.RunRecord;
-import org.prunepeft.run.Session;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.settings.Setup;
 import org.prunepeft.settings.SetupBuilder;

@@ -84,11 +84,7 @@ record LoadedRun(
     EncoderConfig config = loaded.encoder().config();
     ComputeDevice device = loaded.encoder().device();
     PeftModules modules =
-        new PeftModules(
-            setup.peft(),
-            config,
-            candidates(directory, setup.peft(), config),
-            device);
+        new PeftModules(setup.peft(), config, candidates(directory, setup.peft(), config), device);
     int towers = setup.pairEncoding() == PairEncoding.SEPARATE ? 2 : 1;
     TaskHead head =
         schema.kind() == TaskKind.LANGUAGE_MODELING

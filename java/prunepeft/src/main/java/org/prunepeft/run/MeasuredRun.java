@@ -143,8 +143,7 @@ public final class MeasuredRun implements AutoCloseable {
     supernet.close();
   }
 
-  private static List<Cost> costs(
-      Session session, SearchSpace space, MeasuringSettings settings) {
+  private static List<Cost> costs(Session session, SearchSpace space, MeasuringSettings settings) {
     TrainingSettings training = session.setup.training();
     return ConfigurationCosts.of(
         settings.objectives(),

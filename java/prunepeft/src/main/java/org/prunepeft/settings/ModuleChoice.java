@@ -1,25 +1,19 @@
 package org.prunepeft.settings;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Objects;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
-import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
 import org.prunepeft.search.RandomSelection;
 import org.prunepeft.search.SearchSpace;
-import org.prunepeft.text.Required;
 
 /**
  * Which weights a plain training trains beside the head: the baselines of a search, and what one

@@ -19,8 +19,8 @@ import org.prunepeft.search.Candidate;
 import org.prunepeft.search.SearchSpace;
 
 /**
- * Modules cut into slices of their rank or bottleneck. A search takes each slice for a module of its
- * own; of a module it keeps what slices it will, which together are a smaller module.
+ * Modules cut into slices of their rank or bottleneck. A search takes each slice for a module of
+ * its own; of a module it keeps what slices it will, which together are a smaller module.
  *
  * <p>A module of rank r does what n slices of rank r/n do together: B·A is the sum of their
  * products, an adapter's output that of their units'. What has no rank, such as an adapter's last
@@ -86,7 +86,8 @@ public final class Slices {
           Candidate module = slice.module;
           long parameters =
               parameters(module).stream()
-                  .mapToLong(parameter -> parameter.count() / extent(parameter) * length(parameter, slice))
+                  .mapToLong(
+                      parameter -> parameter.count() / extent(parameter) * length(parameter, slice))
                   .sum();
           candidates.add(new Candidate(name, module.layer(), module.type(), parameters));
         });
@@ -104,7 +105,8 @@ public final class Slices {
   private static long length(Parameter parameter, Piece slice) {
     return parameter.inner() == Parameter.NONE
         ? 1
-        : start(parameter, slice.index + 1, slice.count) - start(parameter, slice.index, slice.count);
+        : start(parameter, slice.index + 1, slice.count)
+            - start(parameter, slice.index, slice.count);
   }
 
   /**
@@ -139,9 +141,7 @@ public final class Slices {
     slices.values().stream()
         .filter(slice -> slice.count > 1 && slice.index == 0)
         .map(Piece::module)
-        .forEach(
-            module ->
-                type(module).order(encoder, module.layer(), weights.get(module.name())));
+        .forEach(module -> type(module).order(encoder, module.layer(), weights.get(module.name())));
   }
 
   /**
@@ -210,7 +210,9 @@ public final class Slices {
     for (Piece slice : own) {
       parts.push_back(
           whole.narrow(
-              parameter.inner(), start(parameter, slice.index, slice.count), length(parameter, slice)));
+              parameter.inner(),
+              start(parameter, slice.index, slice.count),
+              length(parameter, slice)));
     }
     return torch.cat(parts, parameter.inner());
   }

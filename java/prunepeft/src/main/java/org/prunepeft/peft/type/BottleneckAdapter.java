@@ -78,11 +78,7 @@ final class BottleneckAdapter implements ModuleType {
     double deviation = 1 / Math.sqrt(hidden);
     return List.of(
         new Parameter(
-            path + ".adapter_down.0.weight",
-            new long[] {bottleneck, hidden},
-            deviation,
-            false,
-            0),
+            path + ".adapter_down.0.weight", new long[] {bottleneck, hidden}, deviation, false, 0),
         new Parameter(path + ".adapter_down.0.bias", new long[] {bottleneck}, 0, false, 0),
         new Parameter(
             path + ".adapter_up.weight",

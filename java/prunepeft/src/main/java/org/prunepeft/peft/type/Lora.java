@@ -46,11 +46,7 @@ record Lora(LoraConfig config, String name, List<String> targets) implements Low
             false,
             0),
         new Parameter(
-            path + ".lora_B.weight",
-            new long[] {encoder.outputs(projection), rank},
-            0,
-            false,
-            1));
+            path + ".lora_B.weight", new long[] {encoder.outputs(projection), rank}, 0, false, 1));
   }
 
   @Override
@@ -73,8 +69,7 @@ record Lora(LoraConfig config, String name, List<String> targets) implements Low
         PointerScope scope = new PointerScope()) {
       T_TensorTensor_T inputs = torch.linalg_qr(a.detach().t());
       T_TensorTensor_T outputs = torch.linalg_qr(b.detach());
-      T_TensorTensorTensor_T inner =
-          torch.linalg_svd(outputs.get1().matmul(inputs.get1().t()));
+      T_TensorTensorTensor_T inner = torch.linalg_svd(outputs.get1().matmul(inputs.get1().t()));
       b.copy_(outputs.get0().matmul(inner.get0()).mul(inner.get1()));
       a.copy_(inner.get2().matmul(inputs.get0().t()));
     }

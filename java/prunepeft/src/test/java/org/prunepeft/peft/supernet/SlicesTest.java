@@ -75,8 +75,7 @@ class SlicesTest {
               group ->
                   group
                       .names()
-                      .forEach(
-                          name -> group.get(name).normal_(0, 0.2, RandomTensors.generator())));
+                      .forEach(name -> group.get(name).normal_(0, 0.2, RandomTensors.generator())));
     }
     modules.begin(ForwardPass.evaluation(tape));
     return modules;
@@ -124,8 +123,7 @@ class SlicesTest {
         modules.cut(slices);
         List<Candidate> chosen = some(slices.space(), random);
         Set<String> names = names(chosen);
-        PeftConfig config =
-            PeftConfig.of(slices.lora(lora, names), slices.adapter(ADAPTER, names));
+        PeftConfig config = PeftConfig.of(slices.lora(lora, names), slices.adapter(ADAPTER, names));
         List<String> kept = slices.modules(names);
         List<Candidate> candidates =
             config.space(SmallBert.CONFIG).candidates().stream()
@@ -150,9 +148,13 @@ class SlicesTest {
           modules.groups().get("lora").get("encoder.layer.1.attention.self.query.lora_A.weight");
       Tensor b =
           modules.groups().get("lora").get("encoder.layer.1.attention.self.query.lora_B.weight");
-      float[] lengths = Torch.toFloats(b.detach().square().sum(0L).mul(a.detach().square().sum(1L)));
+      float[] lengths =
+          Torch.toFloats(b.detach().square().sum(0L).mul(a.detach().square().sum(1L)));
       Tensor down =
-          modules.groups().get("adapter").get("encoder.layer.1.output.adapter.adapter_down.0.weight");
+          modules
+              .groups()
+              .get("adapter")
+              .get("encoder.layer.1.output.adapter.adapter_down.0.weight");
       Tensor up =
           modules.groups().get("adapter").get("encoder.layer.1.output.adapter.adapter_up.weight");
       float[] effects =
