@@ -67,8 +67,8 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
 
   /** {@return the slices that configurations are made of; whole modules are one slice each} */
   Slices slices() {
-    MeasuringSettings settings =
-        run.readJson(RunFiles.CONFIG, "search", SearchSettings.class).measured();
+    Object measured = run.readJson(RunFiles.CONFIG, "search", Map.class).get("measured");
+    MeasuringSettings settings = RunDirectory.convert(measured, MeasuringSettings.class);
     return settings.slices(
         Setup.of(run).peft(), run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
   }
