@@ -67,8 +67,13 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
 
   /** {@return the slices that configurations are made of; whole modules are one slice each} */
   Slices slices() {
-    Object measured = run.readJson(RunFiles.CONFIG, "search", Map.class).get("measured");
-    MeasuringSettings settings = RunDirectory.convert(measured, MeasuringSettings.class);
+    if (!(run.readJson(RunFiles.CONFIG).get("search") instanceof Map<?, ?> search)
+        || search.get("measured") == null) {
+      throw new RunDirectoryException(
+          run.file(RunFiles.CONFIG) + " does not say how subsets were measured");
+    }
+    MeasuringSettings settings =
+        RunDirectory.convert(search.get("measured"), MeasuringSettings.class);
     return settings.slices(
         Setup.of(run).peft(), run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
   }
