@@ -44,7 +44,9 @@ Costs costs_of(const Shape& shape, bool dropout) {
 const char* bound_of(const Ceilings& ceilings, const Cost& cost) {
   const double memory = memory_bytes(cost, ceilings.cache_bytes) / ceilings.copy_bytes;
   const double issue = cost.instructions / ceilings.instructions, draws = cost.draws / ceilings.draws;
-  if (memory >= std::max(issue, draws)) return "memory";
+  const double products = cost.own_flops / ceilings.own_flops;
+  if (memory >= std::max({issue, draws, products})) return "memory";
+  if (products >= std::max(issue, draws)) return "products";
   return issue >= draws ? "issue" : "draws of masks";
 }
 

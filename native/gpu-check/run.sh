@@ -28,7 +28,7 @@ cublas=
 for library in "$(dirname "$(readlink -f "${CUDACXX:-nvcc}")")"/../lib64/libcublasLt.so.* /usr/local/cuda/lib64/libcublasLt.so.*; do
   if [ -e "$library" ]; then cublas=$cublas$library:; fi
 done
-PRUNEPEFT_CUBLASLT=${cublas}libcublasLt.so.13:libcublasLt.so.12:libcublasLt.so:$(python3 -c 'import glob, sys
+PRUNEPEFT_CUBLASLT=${PRUNEPEFT_CUBLASLT:+$PRUNEPEFT_CUBLASLT:}${cublas}libcublasLt.so.13:libcublasLt.so.12:libcublasLt.so:$(python3 -c 'import glob, sys
 print(":".join(file for path in sys.path if path for file in sorted(glob.glob(path + "/nvidia/*/lib/libcublasLt.so.*"))))' \
   2> /dev/null)
 export PRUNEPEFT_CUBLASLT

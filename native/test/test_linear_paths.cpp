@@ -17,7 +17,7 @@ DeviceRates device_of(int major, int minor, double bytes_a_clock) {
 }
 
 LoraShape random_shape() {
-  return {check::pick(1, 20000), check::pick(8, 9000),  check::pick(8, 9000),
+  return {check::pick(0, 20000), check::pick(8, 9000),  check::pick(8, 9000),
           check::pick(1, 160),   2 * check::pick(1, 2), check::pick(0, 1) == 1};
 }
 

@@ -248,7 +248,7 @@ struct Costs {
     Cost cost = of_dout.grad_up();
     cost += of_dout.grad_down();
     cost += of_dout.grad_input(false);
-    cost.launches += 2;
+    cost.launches += 3;  // σ(z), and two for the gradient of D's bias
     return cost;
   }
 
@@ -257,9 +257,9 @@ struct Costs {
 
   /** One read of a matrix of so many columns: column products, and row products on request. */
   Cost grad(double columns, bool rows, bool masked) const {
-    const Split shares = split_rows(static_cast<int64_t>(size), static_cast<int64_t>(M), static_cast<int64_t>(columns));
+    const double shares = grad_shares(columns);
     Cost cost = {0, (rows ? 4 : 2) * M * columns * padded_ranks(), 0, rows ? 3 : 2};
-    cost.slot_bytes = kSlotBytes * static_cast<double>(shares.shares) * columns * r;
+    cost.slot_bytes = kSlotBytes * shares * columns * r;
     if (rows) cost.slot_bytes += kSlotBytes * std::ceil(columns / kGradColumns) * M * r;
     if (size == 2)
       cost.instructions = M / 64 * columns / 16 *
@@ -277,6 +277,11 @@ struct Costs {
   double padded_ranks() const { return std::ceil(r / 16) * 16; }
   /** A block holds 80 ranks; more read the wide matrix again. */
   double chunks() const { return std::ceil(r / 80); }
+  double grad_shares(double columns) const {
+    return M < 1 ? 0
+                 : static_cast<double>(
+                       split_rows(static_cast<int64_t>(size), static_cast<int64_t>(M), static_cast<int64_t>(columns)).shares);
+  }
   double down_shares() const {
     return M < 1 ? 1 : static_cast<double>(split_columns(static_cast<int64_t>(M), static_cast<int64_t>(K)).shares);
   }

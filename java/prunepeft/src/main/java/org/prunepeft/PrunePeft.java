@@ -283,10 +283,12 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
-                  (given, model) ->
-                      selection.kind() == ModuleChoice.Kind.ALL_LINEAR
-                          ? AllLinear.within(given, selection.budget(), model)
-                          : given.on(model),
+                  (given, model) -> {
+                    selection.requireSizesFit(given, model);
+                    return selection.kind() == ModuleChoice.Kind.ALL_LINEAR
+                        ? AllLinear.within(given, selection.budget(), model)
+                        : given.on(model);
+                  },
                   space ->
                       new Demand(
                           selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {

@@ -117,14 +117,20 @@ public final class TrainedModel implements TextGenerator {
     RunDirectory directory = RunDirectory.open(run);
     Manifest.verify(directory);
     Setup setup = ModelFiles.setup(directory, model);
-    return new TrainedModel(
+    LoadedRun loaded =
         LoadedRun.of(
             directory,
             setup
                 .with()
                 .threads(threads == null ? setup.threads() : threads)
                 .device(device == null ? setup.device() : device)
-                .build()));
+                .build());
+    try {
+      return new TrainedModel(loaded);
+    } catch (RuntimeException | Error e) {
+      loaded.close();
+      throw e;
+    }
   }
 
   /** {@return how it was trained; the threads are those that it was loaded with} */

@@ -35,7 +35,7 @@ final class ExplainCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "MODULE",
-      description = "Its name, or layer and kind: 3.lora, 3.query.lora.")
+      description = "Its name, or layer and kind: 3.lora, 3.lora.query, 3.lora.slice-0.")
   private String module;
 
   @Override

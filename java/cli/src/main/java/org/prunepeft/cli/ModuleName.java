@@ -12,7 +12,7 @@ import org.prunepeft.text.Spelling;
  *
  * @param name the whole of it
  * @param layer from 0; -1: the name has none
- * @param column what tells it from others of its layer: lora, adapter, query.lora
+ * @param column what tells it from others of its layer: lora, adapter, lora.query
  */
 record ModuleName(String name, int layer, String column) {
   private static final Pattern LAYER = Pattern.compile("(?:.*\\.)?layers?\\.(\\d{1,6})\\.(.+)");

@@ -127,7 +127,11 @@ final class ReportRun {
     }
     Stream<ModuleName> modules = places();
     boolean chosen = !run.modules().isEmpty();
-    List<String> kept = run.modules().stream().map(Candidate::name).toList();
+    // Of a measured search they may be slices of modules.
+    List<String> kept =
+        run.measured()
+            .map(MeasuredFile::kept)
+            .orElseGet(() -> run.modules().stream().map(Candidate::name).toList());
     List<Map<String, Object>> grid = new ArrayList<>();
     modules.forEach(
         module -> {

@@ -153,7 +153,10 @@ final class StudyRunner {
           say("%s: training diverged, so this rate is not taken".formatted(run.name()));
           return null;
         }
-        case RUNNING -> waitFor(run);
+        case RUNNING -> {
+          waitFor(run);
+          resumed = false;
+        }
         case OTHER ->
             say(
                 "%s was made by another command or is damaged; it is in %s now"

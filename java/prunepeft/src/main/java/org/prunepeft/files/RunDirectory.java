@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
@@ -250,6 +251,9 @@ public final class RunDirectory {
       return RunningProcess.isAlive(marker, text)
           ? RUNNING
           : RunningProcess.isGone(marker, text) ? "cut off" : text;
+    } catch (NoSuchFileException e) {
+      // It has come to its end meanwhile.
+      return "complete";
     } catch (IOException e) {
       throw new RunDirectoryException(
           "can't read %s: %s".formatted(marker, Reason.of(marker, e)), e);

@@ -28,7 +28,7 @@ public record SearchOutcome(
     if (pruning != null) {
       return pruning.kept();
     }
-    return measured == null ? peer.kept() : measured.kept();
+    return measured == null ? peer.kept() : retrained.modules();
   }
 
   /** {@return Warm-up and rounds} */

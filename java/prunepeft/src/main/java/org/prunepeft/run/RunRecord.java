@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
@@ -236,7 +237,7 @@ public final class RunRecord {
       }
     }
     for (String member : now.keySet()) {
-      if (!now.get(member).equals(before.get(member))) {
+      if (!known(now.get(member)).equals(known(before.get(member)))) {
         throw new IllegalArgumentException(
             "the run in %s began with other settings or data: its %s has %s %s, and now it would be %s"
                 .formatted(
@@ -247,6 +248,21 @@ public final class RunRecord {
                     difference(now.get(member), before.get(member))));
       }
     }
+  }
+
+  /** Without members that are null, which older versions may not have. */
+  private static Object known(Object value) {
+    if (!(value instanceof Map<?, ?> members)) {
+      return Optional.ofNullable(value);
+    }
+    Map<Object, Object> known = new LinkedHashMap<>();
+    members.forEach(
+        (name, member) -> {
+          if (member != null) {
+            known.put(name, known(member));
+          }
+        });
+    return known;
   }
 
   /** Of a member those of its own members that the other has not. */

@@ -72,8 +72,13 @@ record MeasuredFront(RunDirectory run, List<Kept> points) {
       throw new RunDirectoryException(
           run.file(RunFiles.CONFIG) + " does not say how subsets were measured");
     }
-    MeasuringSettings settings =
-        RunDirectory.convert(search.get("measured"), MeasuringSettings.class);
+    MeasuringSettings settings;
+    try {
+      settings = RunDirectory.convert(search.get("measured"), MeasuringSettings.class);
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s, search.measured: %s".formatted(run.file(RunFiles.CONFIG), e.getMessage()), e);
+    }
     return settings.slices(
         Setup.of(run).peft(), run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class));
   }

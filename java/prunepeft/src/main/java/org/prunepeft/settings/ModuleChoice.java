@@ -208,7 +208,25 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
    */
   public static ModuleChoice ofFront(Path run, int row) {
     MeasuredFront front = MeasuredFront.of(run);
-    return chosen(front.run(), front.slices().modules(front.chosen(row)));
+    List<String> chosen = front.chosen(row);
+    return chosen(front.run(), front.slices().modules(chosen));
+  }
+
+  /**
+   * Checks that a setup's sizes of modules are those of the layers that they are put into.
+   *
+   * @param setup of the modules, in the sizes that the earlier run chose
+   * @param model that is to have them
+   * @throws IllegalArgumentException if they are named by layers of a model of another depth
+   */
+  public void requireSizesFit(Setup setup, EncoderConfig model) {
+    boolean moved = depth != null && depth.layers() != model.layers();
+    if (moved && setup.sizedLayers().findAny().isPresent()) {
+      throw new IllegalArgumentException(
+          "modules of %d layers have sizes of their own, such as %s, which a model of %d layers can't take over"
+              .formatted(
+                  depth.layers(), setup.sizedLayers().findFirst().orElseThrow(), model.layers()));
+    }
   }
 
   public boolean trainsEncoder() {

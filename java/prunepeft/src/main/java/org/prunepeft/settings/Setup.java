@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
@@ -16,6 +17,7 @@ import org.prunepeft.data.task.Tasks;
 import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
+import org.prunepeft.io.RunDirectoryException;
 import org.prunepeft.model.EncoderConfig;
 import org.prunepeft.model.Precision;
 import org.prunepeft.model.Quantization;
@@ -176,6 +178,14 @@ public record Setup(
     return PeftConfig.of(lora, adapter, furtherTypes());
   }
 
+  /** {@return places in single layers whose modules have a size of their own} */
+  Stream<String> sizedLayers() {
+    return Stream.concat(
+            lora == null ? Stream.empty() : lora.rankPattern().keySet().stream(),
+            adapter == null ? Stream.empty() : adapter.bottleneckPattern().keySet().stream())
+        .filter(place -> place.matches("(.*\\.)?\\d+\\..*"));
+  }
+
   /** {@return the types of modules beside LoRA and adapters} */
   public List<ModuleType> furtherTypes() {
     return ModuleTypes.of(modules, moduleSettings);
@@ -196,7 +206,7 @@ public record Setup(
    * {@return how an earlier run was set up, its modules in the sizes that it trained}
    *
    * @param run the directory of a run that is complete, or at least has chosen its modules
-   * @throws org.prunepeft.io.RunDirectoryException if it is absent, incomplete or damaged
+   * @throws RunDirectoryException if it is absent, incomplete or damaged
    */
   public static Setup ofRun(Path run) {
     RunDirectory directory = Manifest.openChosen(run);
@@ -212,7 +222,8 @@ public record Setup(
    */
   public static Setup ofFront(Path run, int row) {
     MeasuredFront front = MeasuredFront.of(run);
-    return of(front.run()).sized(front.slices(), front.chosen(row));
+    List<String> chosen = front.chosen(row);
+    return of(front.run()).sized(front.slices(), chosen);
   }
 
   static Setup of(RunDirectory run) {
@@ -226,10 +237,17 @@ public record Setup(
    */
   public Setup sizedAs(RunDirectory run) {
     Map<String, Object> chosen = run.readJson(RunFiles.CONFIGURATION);
-    return with()
-        .lora(RunDirectory.convert(chosen.get("lora"), LoraConfig.class))
-        .adapter(RunDirectory.convert(chosen.get("adapter"), AdapterConfig.class))
-        .build();
+    try {
+      return with()
+          .lora(RunDirectory.convert(chosen.get("lora"), LoraConfig.class))
+          .adapter(RunDirectory.convert(chosen.get("adapter"), AdapterConfig.class))
+          .build();
+    } catch (IllegalArgumentException e) {
+      throw new RunDirectoryException(
+          "%s, lora and adapter: %s"
+              .formatted(run.file(RunFiles.CONFIGURATION), e.getMessage()),
+          e);
+    }
   }
 
   /** {@return a builder that begins with the defaults} */

@@ -56,8 +56,11 @@ public final class Slices {
     }
   }
 
-  /** The smallest rank in a module; 1 if it has none. */
+  /** The smallest rank in a module; 1 if it has none, or settings know no sizes of its kind. */
   private long size(Candidate module) {
+    if (!List.of(Candidate.LORA, Candidate.ADAPTER).contains(module.type())) {
+      return 1;
+    }
     return parameters(module).stream()
         .filter(parameter -> parameter.inner() != Parameter.NONE)
         .mapToLong(parameter -> parameter.shape()[parameter.inner()])
