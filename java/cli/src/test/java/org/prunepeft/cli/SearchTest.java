@@ -315,8 +315,7 @@ class SearchTest {
     assertTrue(has > 0.9 * most && has <= most, has + " of " + most);
     Path page = temporary.resolve("sliced.html");
     Call.of("report", run.toString(), "-o", page.toString()).exits(0);
-    assertTrue(
-        Files.readString(page).contains("\"column\":\"lora.slice-0\""), "slices are places");
+    assertTrue(Files.readString(page).contains("\"column\":\"lora.slice-0\""), "slices are places");
     Path onnx = temporary.resolve("sliced-onnx");
     Call.of("export", "--format=onnx", run.toString(), "-o", onnx.toString()).exits(0);
     Call.of("explain", run.toString(), "0.lora.slice-0").exits(0);

@@ -41,8 +41,8 @@ public interface ModuleType {
    * @param shape its extents
    * @param deviation standard deviation of its initial values, around 0; 0: zeros
    * @param output whether the module has no effect while this tensor is 0
-   * @param inner the dimension that runs over the module's rank or bottleneck, by which a module
-   *     of LoRA's or the adapters' kind can be made smaller; {@link #NONE}: this tensor stays whole
+   * @param inner the dimension that runs over the module's rank or bottleneck, by which a module of
+   *     LoRA's or the adapters' kind can be made smaller; {@link #NONE}: this tensor stays whole
    */
   record Parameter(String name, long[] shape, double deviation, boolean output, int inner) {
     /** No dimension. */

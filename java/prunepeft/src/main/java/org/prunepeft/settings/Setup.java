@@ -244,8 +244,7 @@ public record Setup(
           .build();
     } catch (IllegalArgumentException e) {
       throw new RunDirectoryException(
-          "%s, lora and adapter: %s"
-              .formatted(run.file(RunFiles.CONFIGURATION), e.getMessage()),
+          "%s, lora and adapter: %s".formatted(run.file(RunFiles.CONFIGURATION), e.getMessage()),
           e);
     }
   }
