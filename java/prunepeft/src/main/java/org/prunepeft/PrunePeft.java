@@ -96,6 +96,11 @@ public final class PrunePeft {
   }
 
   private static void require(SearchSpace supernet, SearchSettings settings, long seed) {
+    if (settings.start() != null && settings.start().sizes() != null) {
+      throw new IllegalArgumentException(
+          "a search begins with whole modules, and the earlier run made some smaller; name modules,"
+              + " or train them as they are with train --modules");
+    }
     SearchSpace space = settings.within(supernet, seed);
     space.requireBudget(settings.budgetOf(supernet.totalParameters()));
     if (settings.start() != null && (settings.measured() != null || settings.peer() != null)) {
@@ -283,12 +288,10 @@ public final class PrunePeft {
                   progress,
                   SharedEncoder.runs(shared),
                   record.checkpoints(),
-                  (given, model) -> {
-                    selection.requireSizesFit(given, model);
-                    return selection.kind() == ModuleChoice.Kind.ALL_LINEAR
-                        ? AllLinear.within(given, selection.budget(), model)
-                        : given.on(model);
-                  },
+                  (given, model) ->
+                      selection.kind() == ModuleChoice.Kind.ALL_LINEAR
+                          ? AllLinear.within(given, selection.budget(), model)
+                          : selection.sized(given.on(model), model),
                   space ->
                       new Demand(
                           selection.of(space, setup.seed()), selection.trainsEncoder(), false))) {

@@ -327,7 +327,7 @@ final class SearchCommand implements Callable<Integer> {
       return ModuleChoice.modules(List.of(search.modules.split("\\s*,\\s*")));
     }
     search.modules = run.toString();
-    options.takeModules(run, null, spec);
+    options.takeModules(run, spec);
     return ModuleChoice.ofRun(run);
   }
 }

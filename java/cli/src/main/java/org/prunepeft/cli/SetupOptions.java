@@ -305,10 +305,9 @@ final class SetupOptions {
   /**
    * Takes the modules of an earlier run as they are there.
    *
-   * @param row of the front of a measured search, from 1; null: what the run chose
    * @throws IllegalArgumentException if an option of theirs was named and says something else
    */
-  void takeModules(Path run, Integer row, CommandSpec command) {
+  void takeModules(Path run, CommandSpec command) {
     modules.style = AdapterConfig.Style.byName(modules.style).toString();
     modules.nonLinearity = NonLinearity.name(NonLinearity.byName(modules.nonLinearity));
     Map<OptionSpec, Object> named = new LinkedHashMap<>();
@@ -318,7 +317,7 @@ final class SetupOptions {
         named.put(option, option.getValue());
       }
     }
-    modules.take(row == null ? Setup.ofRun(run) : Setup.ofFront(run, row));
+    modules.take(Setup.ofRun(run));
     named.forEach(
         (option, value) -> {
           Object earlier = option.getValue();

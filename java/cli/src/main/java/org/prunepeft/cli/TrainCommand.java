@@ -205,7 +205,7 @@ final class TrainCommand implements Callable<Integer> {
           run + " is not complete; the choice of modules that it had made is trained here");
     }
     modules = run.toString();
-    options.takeModules(run, row, spec);
+    options.takeModules(run, spec);
     ModuleChoice choice = row == null ? ModuleChoice.ofRun(run) : ModuleChoice.ofFront(run, row);
     return mapLayers && !choice.trainsEncoder() ? choice.mapped() : choice;
   }

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -84,13 +83,18 @@ class DjlTest {
     command.add(export.toString());
     command.addAll(texts);
     Path errors = temporary.resolve("errors");
-    ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
+    Path printed = temporary.resolve("printed");
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectError(errors.toFile()).redirectOutput(printed.toFile());
     builder.environment().put("OPT_OUT_TRACKING", "true");
     Process process = builder.start();
-    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertTrue(process.waitFor(2, TimeUnit.MINUTES), Child.text(errors));
-    assertEquals(0, process.exitValue(), Child.text(errors));
-    return printed.lines().toList();
+    try {
+      assertTrue(process.waitFor(2, TimeUnit.MINUTES), Child.text(errors));
+      assertEquals(0, process.exitValue(), Child.text(errors));
+    } finally {
+      process.destroyForcibly();
+    }
+    return Files.readAllLines(printed);
   }
 
   @Test

@@ -25,14 +25,17 @@ import java.util.Map;
  */
 final class DjlTexts {
   public static void main(String[] arguments) throws Exception {
-    Criteria<String, Classifications> criteria =
-        Criteria.builder()
-            .setTypes(String.class, Classifications.class)
-            .optEngine("OnnxRuntime")
-            .optModelPath(Path.of(arguments[0]))
-            .optTranslator(new Classifier())
-            .build();
-    try (ZooModel<String, Classifications> model = criteria.loadModel();
+    Path directory = Path.of(arguments[0]);
+    try (HuggingFaceTokenizer tokenizer =
+            HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"));
+        ZooModel<String, Classifications> model =
+            Criteria.builder()
+                .setTypes(String.class, Classifications.class)
+                .optEngine("OnnxRuntime")
+                .optModelPath(directory)
+                .optTranslator(new Classifier(tokenizer))
+                .build()
+                .loadModel();
         Predictor<String, Classifications> predictor = model.newPredictor()) {
       List<String> texts = Arrays.asList(arguments).subList(1, arguments.length);
       for (Classifications classes : predictor.batchPredict(texts)) {
@@ -47,13 +50,16 @@ final class DjlTexts {
 
   /** DJL's own translator takes its softmax from a second engine. */
   private static final class Classifier implements NoBatchifyTranslator<String, Classifications> {
-    private HuggingFaceTokenizer tokenizer;
+    private final HuggingFaceTokenizer tokenizer;
     private final List<String> names = new ArrayList<>();
+
+    Classifier(HuggingFaceTokenizer tokenizer) {
+      this.tokenizer = tokenizer;
+    }
 
     @Override
     public void prepare(TranslatorContext context) throws IOException {
       Path directory = context.getModel().getModelPath();
-      tokenizer = HuggingFaceTokenizer.newInstance(directory.resolve("tokenizer.json"));
       try (Reader file = Files.newBufferedReader(directory.resolve("config.json"))) {
         Map<?, ?> labels = (Map<?, ?>) JsonUtils.GSON.fromJson(file, Map.class).get("id2label");
         for (int i = 0; i < labels.size(); i++) {

@@ -297,9 +297,21 @@ class SearchTest {
     Path again = temporary.resolve("sliced-again");
     call(again, "train", "--modules=" + run).exits(0);
     Map<String, Object> trained = RunDirectory.open(again).readJson("configuration.json");
+    Path third = temporary.resolve("sliced-third");
+    call(third, "train", "--modules=" + again).exits(0);
     for (String member : List.of("lora", "adapter", "modules")) {
       assertEquals(chosen.get(member), trained.get(member));
+      assertEquals(
+          chosen.get(member), RunDirectory.open(third).readJson("configuration.json").get(member));
     }
+    for (Path each : List.of(run, again, third)) {
+      assertEquals(
+          (int) outcome.retrained().supernetParameters(),
+          RunDirectory.open(each).readJson("result.json").get("supernet_parameters"));
+    }
+    call(temporary.resolve("sliced-start"), "search", "--modules=" + run)
+        .exits(2)
+        .says("a search begins with whole modules");
     List<?> front = (List<?>) measured.get("front");
     // Of the smallest that keeps something, all sizes are those of the row.
     int row = 1;

@@ -196,6 +196,9 @@ public final class RunRecord {
   public void configuration(Session session, ModuleChoice selection, List<Candidate> modules) {
     Map<String, Object> config = common("train", session);
     config.put("selection", selection);
+    if (selection.sizes() != null) {
+      config.put(SETUP, session.wholeSetup());
+    }
     begin(session, config);
     json(RunFiles.CONFIGURATION, modules(session, modules, selection.trainsEncoder()));
   }

@@ -72,6 +72,9 @@ public final class Session implements AutoCloseable {
   final Encoder encoder;
   public final SearchSpace space;
 
+  /** As it was given, on the model. */
+  private final Setup whole;
+
   /** Of the setup as it was given, of which a budget is a share. */
   private final long supernetParameters;
 
@@ -181,8 +184,8 @@ public final class Session implements AutoCloseable {
       }
       Setup own = onModel.apply(setup, encoder.config());
       space = own.peft().space(encoder.config());
-      supernetParameters =
-          setup.on(encoder.config()).peft().space(encoder.config()).totalParameters();
+      whole = setup.on(encoder.config());
+      supernetParameters = whole.peft().space(encoder.config()).totalParameters();
       TrainingShape trained = shape.apply(encoder.config());
       memory = device.isCuda() ? null : MemoryPlan.of(trained);
       if (memory != null) {
@@ -301,6 +304,11 @@ public final class Session implements AutoCloseable {
               + " tokens, got "
               + maxLength);
     }
+  }
+
+  /** {@return the setup with modules of the sizes that they had before any were made smaller} */
+  Setup wholeSetup() {
+    return setup.with().lora(whole.lora()).adapter(whole.adapter()).build();
   }
 
   /** What a head sees of the frozen encoder, computed once a data set. */

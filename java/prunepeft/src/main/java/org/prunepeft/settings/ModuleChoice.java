@@ -9,6 +9,7 @@ import org.prunepeft.files.Manifest;
 import org.prunepeft.files.RunDirectory;
 import org.prunepeft.files.RunFiles;
 import org.prunepeft.model.EncoderConfig;
+import org.prunepeft.peft.supernet.Slices;
 import org.prunepeft.search.Candidate;
 import org.prunepeft.search.DepthOrder;
 import org.prunepeft.search.DepthOrder.Layers;
@@ -26,8 +27,10 @@ import org.prunepeft.search.SearchSpace;
  * @param depth of the model that named modules were chosen for; null: they are for any that has
  *     them
  * @param draw which of several random choices of a seed, from 0; else 0
+ * @param sizes of named modules, where an earlier run made them smaller; null: the setup's
  */
-public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth, int draw) {
+public record ModuleChoice(
+    Kind kind, List<String> names, Budget budget, Depth depth, int draw, ModuleSizes sizes) {
   /** What a selection goes by. */
   public enum Kind {
     /** No module: the head alone. */
@@ -84,7 +87,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
   }
 
   private ModuleChoice(Kind kind, List<String> names, Budget budget, Depth depth) {
-    this(kind, names, budget, depth, 0);
+    this(kind, names, budget, depth, 0, null);
   }
 
   /** {@return the head alone} */
@@ -136,7 +139,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
    * @param draw which, from 0, the one that {@link #random(Budget)} gives
    */
   public static ModuleChoice random(Budget budget, int draw) {
-    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null, draw);
+    return new ModuleChoice(Kind.RANDOM, List.of(), budget, null, draw, null);
   }
 
   /**
@@ -177,12 +180,22 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
       return full();
     }
     Candidate[] kept = directory.readJson(RunFiles.CONFIGURATION, "modules", Candidate[].class);
-    return chosen(directory, Arrays.stream(kept).map(Candidate::name).toList());
+    return chosen(
+        directory,
+        Arrays.stream(kept).map(Candidate::name).toList(),
+        Setup.of(directory).sizedAs(directory));
   }
 
-  private static ModuleChoice chosen(RunDirectory run, List<String> names) {
+  /** Those of a run, in the sizes of a setup that is the run's in all else. */
+  private static ModuleChoice chosen(RunDirectory run, List<String> names, Setup sized) {
     int layers = run.readJson(RunFiles.CONFIG, "encoder", EncoderConfig.class).layers();
-    return new ModuleChoice(Kind.MODULES, names, null, new Depth(layers, false));
+    return new ModuleChoice(
+        Kind.MODULES,
+        names,
+        null,
+        new Depth(layers, false),
+        0,
+        ModuleSizes.between(Setup.of(run), sized));
   }
 
   /**
@@ -194,7 +207,7 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
     if (depth == null) {
       throw new IllegalStateException("only modules that an earlier run chose are mapped");
     }
-    return new ModuleChoice(kind, names, budget, new Depth(depth.layers(), true));
+    return new ModuleChoice(kind, names, budget, new Depth(depth.layers(), true), draw, sizes);
   }
 
   /**
@@ -209,24 +222,27 @@ public record ModuleChoice(Kind kind, List<String> names, Budget budget, Depth d
   public static ModuleChoice ofFront(Path run, int row) {
     MeasuredFront front = MeasuredFront.of(run);
     List<String> chosen = front.chosen(row);
-    return chosen(front.run(), front.slices().modules(chosen));
+    Slices slices = front.slices();
+    return chosen(front.run(), slices.modules(chosen), Setup.of(front.run()).sized(slices, chosen));
   }
 
   /**
-   * Checks that a setup's sizes of modules are those of the layers that they are put into.
+   * {@return a setup whose modules have the sizes of the choice}
    *
-   * @param setup of the modules, in the sizes that the earlier run chose
+   * @param setup with whole modules
    * @param model that is to have them
-   * @throws IllegalArgumentException if they are named by layers of a model of another depth
+   * @throws IllegalArgumentException if the sizes are those of layers of a model of another depth
    */
-  public void requireSizesFit(Setup setup, EncoderConfig model) {
-    boolean moved = depth != null && depth.layers() != model.layers();
-    if (moved && setup.sizedLayers().findAny().isPresent()) {
-      throw new IllegalArgumentException(
-          "modules of %d layers have sizes of their own, such as %s, which a model of %d layers can't take over"
-              .formatted(
-                  depth.layers(), setup.sizedLayers().findFirst().orElseThrow(), model.layers()));
+  public Setup sized(Setup setup, EncoderConfig model) {
+    if (sizes == null) {
+      return setup;
     }
+    if (depth.layers() != model.layers()) {
+      throw new IllegalArgumentException(
+          "the earlier run made modules smaller, each in its layer, which a model of %d layers can't take over from one of %d"
+              .formatted(model.layers(), depth.layers()));
+    }
+    return sizes.of(setup);
   }
 
   public boolean trainsEncoder() {

@@ -8,7 +8,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.stream.Stream;
 import org.prunepeft.data.PairEncoding;
 import org.prunepeft.data.SplitSizes;
 import org.prunepeft.data.Task;
@@ -178,14 +177,6 @@ public record Setup(
     return PeftConfig.of(lora, adapter, furtherTypes());
   }
 
-  /** {@return places in single layers whose modules have a size of their own} */
-  Stream<String> sizedLayers() {
-    return Stream.concat(
-            lora == null ? Stream.empty() : lora.rankPattern().keySet().stream(),
-            adapter == null ? Stream.empty() : adapter.bottleneckPattern().keySet().stream())
-        .filter(place -> place.matches("(.*\\.)?\\d+\\..*"));
-  }
-
   /** {@return the types of modules beside LoRA and adapters} */
   public List<ModuleType> furtherTypes() {
     return ModuleTypes.of(modules, moduleSettings);
@@ -203,27 +194,14 @@ public record Setup(
   }
 
   /**
-   * {@return how an earlier run was set up, its modules in the sizes that it trained}
+   * {@return how an earlier run was set up; its modules have the sizes that they had before any
+   * were made smaller}
    *
    * @param run the directory of a run that is complete, or at least has chosen its modules
    * @throws RunDirectoryException if it is absent, incomplete or damaged
    */
   public static Setup ofRun(Path run) {
-    RunDirectory directory = Manifest.openChosen(run);
-    return of(directory).sizedAs(directory);
-  }
-
-  /**
-   * {@return how a run was set up, with the modules of a configuration of its front}
-   *
-   * @param run the directory of a measured search that is complete, or at least has chosen
-   * @param row of the front, from 1
-   * @throws IllegalArgumentException if it is no measured search, or its front has no such row
-   */
-  public static Setup ofFront(Path run, int row) {
-    MeasuredFront front = MeasuredFront.of(run);
-    List<String> chosen = front.chosen(row);
-    return of(front.run()).sized(front.slices(), chosen);
+    return of(Manifest.openChosen(run));
   }
 
   static Setup of(RunDirectory run) {
